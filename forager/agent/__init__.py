@@ -1,0 +1,1 @@
+"""The agent's loop, the models that drive it, and the model-free repair policy."""

@@ -1,0 +1,51 @@
+"""The seam between the loop and whatever decides the next step, and the fake that ships."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from forager.trajectories.record import Message, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A model's answer: the assistant message and what the server said of it."""
+
+    message: Message
+    usage: Usage = field(default_factory=Usage)
+    finish_reason: str = "stop"
+    prompt_token_ids: list[int] | None = None
+    completion_token_ids: list[int] | None = None
+    logprobs: list[float] | None = None
+
+
+class Model(Protocol):
+    """Decides the next step. One instance drives one attempt, so it may keep state."""
+
+    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+        """Answer the conversation; `tools` are OpenAI tool definitions, empty for text calls.
+
+        Raises ModelError when no answer can be had.
+        """
+        ...
+
+
+ModelFactory = Callable[[], Model]
+
+
+class ScriptedModel:
+    """Answers with the given assistant messages in turn; the model for tests.
+
+    Raises IndexError when the script is used up: a test that runs further than it says is wrong.
+    """
+
+    def __init__(self, replies: Iterable[Message | Reply]) -> None:
+        self._replies = list(replies)
+        self.seen: list[list[Message]] = []
+
+    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+        """Return the next reply; `seen` keeps what the model was shown."""
+        del tools
+        self.seen.append(list(messages))
+        reply = self._replies[len(self.seen) - 1]
+        return reply if isinstance(reply, Reply) else Reply(reply)

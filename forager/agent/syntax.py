@@ -1,0 +1,182 @@
+"""The two ways in which a model writes a call: OpenAI function calling, and CWM's text.
+
+CWM's text syntax (its released SWE environment):
+    <tool: NAME>
+    BODY
+    </tool>
+exactly one call a turn. The closing tag must stand alone on its line, so that files which hold
+the text `<tool:` can be edited.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from forager.agent.tool import Call, Toolbox
+from forager.errors import FormatError
+from forager.trajectories.record import Message
+
+
+class Syntax(Protocol):
+    """Reads and writes calls."""
+
+    name: str
+
+    def instructions(self, tools: Toolbox) -> str:
+        """What the system prompt says about how to call a tool."""
+        ...
+
+    def definitions(self, tools: Toolbox) -> list[dict[str, Any]]:
+        """The `tools` of the request; empty where calls are text."""
+        ...
+
+    def read(self, message: Message, tools: Toolbox) -> Call:
+        """The call in an assistant message; raises FormatError with what to do instead."""
+        ...
+
+    def write(self, thought: str, call: Call, tools: Toolbox) -> Message:
+        """An assistant message that makes this call."""
+        ...
+
+    def answers(self, message: Message, text: str) -> list[Message]:
+        """The messages that bring an observation (or error) back to the model."""
+        ...
+
+
+class FunctionCalling:
+    """OpenAI function calling."""
+
+    name = "functions"
+
+    def instructions(self, tools: Toolbox) -> str:
+        """The definitions go with the request; only the rule is said here."""
+        return f"Call exactly one tool in each turn: {', '.join(tools)}."
+
+    def definitions(self, tools: Toolbox) -> list[dict[str, Any]]:
+        """OpenAI tool definitions."""
+        return [tool.definition() for tool in tools.values()]
+
+    def read(self, message: Message, tools: Toolbox) -> Call:
+        """The one function call of the message."""
+        calls = message.get("tool_calls") or []
+        if len(calls) != 1:
+            found = f"{len(calls)} calls" if calls else "no tool call"
+            raise FormatError(
+                f"Your message holds {found}; each turn takes exactly one. "
+                f"Call one of: {', '.join(tools)}."
+            )
+        function = calls[0]["function"]
+        tool = tools.get(function["name"])
+        if tool is None:
+            raise FormatError(
+                f"There is no tool {function['name']!r}. The tools are: {', '.join(tools)}."
+            )
+        usage = f"{tool.name} takes a JSON object with: {', '.join(tool.parameters) or 'nothing'}."
+        try:
+            arguments = json.loads(function["arguments"] or "{}")
+        except ValueError as error:
+            raise FormatError(f"The arguments are not valid JSON ({error}). {usage}") from error
+        if not isinstance(arguments, dict):
+            raise FormatError(f"The arguments are not a JSON object. {usage}")
+        missing = [name for name in tool.parameters if name not in arguments]
+        unknown = [name for name in arguments if name not in tool.parameters]
+        if missing or unknown:
+            wrong = [f"{name!r} is missing" for name in missing]
+            wrong += [f"{name!r} is unknown" for name in unknown]
+            raise FormatError(f"Wrong arguments: {', '.join(wrong)}. {usage}")
+        wrong_type = [name for name, value in arguments.items() if not isinstance(value, str)]
+        if wrong_type:
+            raise FormatError(f"Not a string: {', '.join(map(repr, wrong_type))}. {usage}")
+        return Call(tool.name, arguments)
+
+    def write(self, thought: str, call: Call, tools: Toolbox) -> Message:
+        """An assistant message with one tool call."""
+        del tools
+        return {
+            "role": "assistant",
+            "content": thought,
+            "tool_calls": [
+                {
+                    "id": "call_0",
+                    "type": "function",
+                    "function": {"name": call.tool, "arguments": json.dumps(call.arguments)},
+                }
+            ],
+        }
+
+    def answers(self, message: Message, text: str) -> list[Message]:
+        """One `tool` message a call, or a `user` message where there was no call."""
+        calls = message.get("tool_calls") or []
+        if not calls:
+            return [{"role": "user", "content": text}]
+        return [{"role": "tool", "tool_call_id": call["id"], "content": text} for call in calls]
+
+
+_OPENING = re.compile(r"^<tool: ?([^>\n]*)>[ \t]*$", re.MULTILINE)
+_CLOSING = re.compile(r"^</tool>[ \t]*$", re.MULTILINE)
+
+
+class TextCalls:
+    """CWM's `<tool: NAME>` … `</tool>`."""
+
+    name = "text"
+
+    def instructions(self, tools: Toolbox) -> str:
+        """How to write a call, and each tool's body."""
+        parts = [
+            "Make exactly one tool call in each turn, at the end of your message, written as\n"
+            "<tool: NAME>\nBODY\n</tool>\nwith each tag alone on its line. The tools:"
+        ]
+        parts += [
+            f"{tool.name}: {tool.description}\n<tool: {tool.name}>\n{tool.text_usage}\n</tool>"
+            for tool in tools.values()
+        ]
+        return "\n\n".join(parts)
+
+    def definitions(self, tools: Toolbox) -> list[dict[str, Any]]:
+        """None: the calls are text."""
+        del tools
+        return []
+
+    def read(self, message: Message, tools: Toolbox) -> Call:
+        """The call at the end of the message; its body may hold the text `<tool:`."""
+        text = str(message.get("content") or "")
+        how = "Write\n<tool: NAME>\nBODY\n</tool>\nwith each tag alone on its line."
+        opening = _OPENING.search(text)
+        if opening is None:
+            raise FormatError(f"Your message holds no tool call. {how}")
+        closings = list(_CLOSING.finditer(text, opening.end()))
+        if not closings:
+            raise FormatError(f"The call is not closed. {how}")
+        if text[closings[-1].end() :].strip():
+            raise FormatError(f"There is text after the call; end your message with it. {how}")
+        closing = closings[-1]
+        for middle in closings[:-1]:
+            if _OPENING.match(text[middle.end() :].lstrip()):
+                raise FormatError(f"Your message holds several calls; make one a turn. {how}")
+        name = opening.group(1).strip()
+        tool = tools.get(name)
+        if tool is None:
+            raise FormatError(f"There is no tool {name!r}. The tools are: {', '.join(tools)}.")
+        body = text[opening.end() : closing.start()]
+        return Call(name, tool.read_body(body.removeprefix("\n").removesuffix("\n")))
+
+    def write(self, thought: str, call: Call, tools: Toolbox) -> Message:
+        """An assistant message that ends with the call."""
+        body = tools[call.tool].write_body(call.arguments)
+        text = f"<tool: {call.tool}>\n{body}\n</tool>"
+        return {"role": "assistant", "content": f"{thought}\n\n{text}" if thought else text}
+
+    def answers(self, message: Message, text: str) -> list[Message]:
+        """One `user` message."""
+        del message
+        return [{"role": "user", "content": text}]
+
+
+SYNTAXES: dict[str, Syntax] = {"functions": FunctionCalling(), "text": TextCalls()}
+
+
+def assistant(syntax: Syntax, tools: Toolbox, steps: Sequence[Call]) -> list[Message]:
+    """The assistant messages that make these calls, for scripts and tests."""
+    return [syntax.write("", step, tools) for step in steps]

@@ -1,0 +1,75 @@
+"""The task: a superset of a SWE-bench instance (https://www.swebench.com, data set card)."""
+
+import json
+from typing import Any
+
+from pydantic import ConfigDict, Field, field_validator
+
+from forager.records import Record
+
+WORKDIR = "/testbed"  # where the repository lies in every image, as in SWE-bench's own
+
+
+class TestSetup(Record):
+    """How the tests of an image are run; copied into each of its tasks."""
+
+    __test__ = False  # not a test class, whatever pytest makes of its name
+
+    workdir: str = Field(WORKDIR, description="Directory of the repository in the container.")
+    python: str = Field("/opt/venv/bin/python", description="Interpreter that runs the tests.")
+    arguments: list[str] = Field([], description="Arguments of pytest, test paths among them.")
+    variables: dict[str, str] = Field({}, description="Environment variables of the test run.")
+    protected: list[str] = Field(
+        [], description="Paths of the tests and their configuration; a patch to them is ignored."
+    )
+    timeout: float = Field(300, description="Seconds that the whole suite may take.")
+
+
+class Mutation(Record):
+    """Where a mutate-fix bug came from."""
+
+    family: str
+    operator: str
+    file: str
+    function: str = Field(description="Qualified name; '<module>' for code outside functions.")
+    line: int = Field(description="First changed line, 1-based, in the right code.")
+    seed: int
+
+
+class Task(Record):
+    """One problem to solve: an image, the state it is put in, and the tests that decide.
+
+    `setup_patch` turns the image's repository into what the agent sees (the bug, for mutate-fix);
+    `patch` is the reference solution and applies to that state; `test_patch` is applied at
+    grading only.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")  # a SWE-bench row loads as it is
+
+    instance_id: str
+    repo: str
+    base_commit: str = ""
+    problem_statement: str
+    patch: str
+    test_patch: str = ""
+    FAIL_TO_PASS: list[str]
+    PASS_TO_PASS: list[str]
+    version: str = ""
+    created_at: str = ""
+    hints_text: str = ""
+    environment_setup_commit: str = ""
+
+    kind: str = "issue-fix"
+    image: str = Field("", description="Docker reference of the image.")
+    image_digest: str = ""
+    setup_patch: str = ""
+    setup: TestSetup = TestSetup()
+    mutation: Mutation | None = None
+    source: str = Field("", description="The SOURCE the image was built from.")
+    licence: str = ""
+
+    @field_validator("FAIL_TO_PASS", "PASS_TO_PASS", mode="before")
+    @classmethod
+    def _decode(cls, value: Any) -> Any:
+        """SWE-bench's published rows hold these lists as JSON text."""
+        return json.loads(value) if isinstance(value, str) else value

@@ -1,0 +1,76 @@
+"""Every error that forager raises.
+
+ForagerError
+├── UsageError              the user's input is wrong; the message says what to do (exit 2)
+│   ├── SourceError         a SOURCE that cannot be fetched or holds nothing to work on
+│   └── RecipeError         a recipe file that cannot be read
+├── EngineError             no Docker engine answers
+├── BuildError              an image that does not build or whose tests do not pass
+├── SandboxError            infrastructure: the container is gone or does not answer
+├── ModelError              the model endpoint refuses, or stays away after the retries
+└── AttemptEnd              not faults: what ends an attempt, raised inside the agent's loop
+    ├── Submitted           the agent called `submit`
+    └── LimitReached        turns, tokens or time are used up
+
+`FormatError` is told to the model and ends nothing.
+"""
+
+
+class ForagerError(Exception):
+    """Root of the tree. The message is one line for the person at the keyboard."""
+
+
+class UsageError(ForagerError):
+    """The user's input is wrong; the message says what to do."""
+
+
+class SourceError(UsageError):
+    """A SOURCE that cannot be fetched or holds nothing to work on."""
+
+
+class RecipeError(UsageError):
+    """A recipe file that cannot be read."""
+
+
+class EngineError(ForagerError):
+    """No Docker engine answers."""
+
+
+class BuildError(ForagerError):
+    """An image that does not build, or whose tests do not pass; `log` holds the telling lines."""
+
+    def __init__(self, message: str, log: str = "") -> None:
+        super().__init__(message)
+        self.log = log
+
+
+class SandboxError(ForagerError):
+    """Infrastructure failed: the container is gone or does not answer. Never the model's fault."""
+
+
+class ModelError(ForagerError):
+    """The model endpoint refuses the request, or stays away after all retries."""
+
+
+class AttemptEnd(ForagerError):
+    """What ends an attempt; `reason` is its recorded exit reason."""
+
+    reason = "ended"
+
+
+class Submitted(AttemptEnd):
+    """The agent called `submit`."""
+
+    reason = "submitted"
+
+
+class LimitReached(AttemptEnd):
+    """Turns, tokens or time are used up."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class FormatError(ForagerError):
+    """A tool call that cannot be read; the message is what the model is told."""

@@ -1,0 +1,1 @@
+"""Finds, picks and proves mutants; knows no single mutator."""

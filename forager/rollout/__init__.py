@@ -1,0 +1,1 @@
+"""Batches of attempts: workers, resume, progress."""

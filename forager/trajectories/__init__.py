@@ -1,0 +1,1 @@
+"""What an attempt leaves behind: the record, the store, replay and report."""

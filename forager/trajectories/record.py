@@ -1,0 +1,135 @@
+"""The trajectory: everything that one attempt did, enough to train on it and to run it again."""
+
+from typing import Any
+
+from pydantic import Field
+
+from forager.environments.sandbox import Limits
+from forager.environments.task import Mutation
+from forager.records import Record
+
+SCHEMA_VERSION = 1
+
+Message = dict[str, Any]  # an OpenAI chat message: role, content, tool_calls, tool_call_id
+
+
+class Usage(Record):
+    """Tokens, as the server counted them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+        )
+
+
+class Sampling(Record):
+    """How tokens are drawn; None leaves the choice to the server."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop: list[str] | None = None
+    extra_body: dict[str, Any] = {}
+
+
+class AttemptLimits(Record):
+    """What ends an attempt that does not end by itself (defaults: CWM's SWE environment)."""
+
+    turns: int = Field(128, description="Model calls.")
+    tokens: int = Field(131_072, description="Prompt and completion tokens of the last call.")
+    seconds: float = Field(2400, description="Wall time of the attempt without its grading.")
+    command_seconds: float = Field(120, description="Wall time of one bash command.")
+    format_errors: int = Field(8, description="Unreadable calls in a row.")
+
+
+class ModelCall(Record):
+    """One request to the model. Ids and log-probabilities are the server's own, or None.
+
+    `message` is the index, in the trajectory's messages, of the assistant's answer.
+    """
+
+    message: int
+    usage: Usage
+    seconds: float
+    finish_reason: str = ""
+    prompt_token_ids: list[int] | None = None
+    completion_token_ids: list[int] | None = None
+    logprobs: list[float] | None = None
+
+
+class ToolCall(Record):
+    """One call as it was executed. `message` is the index of the observation in the messages."""
+
+    message: int
+    tool: str = Field(description="Name of the tool; empty for a call that could not be read.")
+    arguments: dict[str, str] = {}
+    exit_code: int | None = None
+    seconds: float = 0.0
+    omitted: int = Field(0, description="Bytes of output left out.")
+    timed_out: bool = False
+    error: bool = Field(False, description="Whether the tool refused, or the call was malformed.")
+
+
+class Outcome(Record):
+    """What came of the attempt. `resolved` is a fact, not a filter.
+
+    `tests` maps each FAIL_TO_PASS and PASS_TO_PASS test to passed, failed, error, skipped,
+    timeout or missing. `reward` is CWM's: +1 resolved; else 0 where `similarity` to the reference
+    patch is at least 0.5; else -1.
+    """
+
+    exit_reason: str
+    patch: str = ""
+    resolved: bool = False
+    reward: int = -1
+    similarity: float = 0.0
+    tests: dict[str, str] = {}
+    ignored_files: list[str] = Field([], description="Files of the patch that grading left out.")
+    note: str = Field("", description="Why grading refused the patch, in a sentence.")
+
+
+class Timings(Record):
+    """Wall seconds of an attempt, by what they were spent on."""
+
+    total: float = 0.0
+    start: float = 0.0
+    model: float = 0.0
+    tools: float = 0.0
+    grading: float = 0.0
+
+
+class Trajectory(Record):
+    """One graded attempt at one task."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str = Field(description="'<instance_id>.<attempt>', unique in a run.")
+    instance_id: str
+    attempt: int
+    kind: str
+    repo: str
+    mutation: Mutation | None = None
+    model: str
+    syntax: str
+    sampling: Sampling = Sampling()
+    limits: AttemptLimits = AttemptLimits()
+    sandbox_limits: Limits = Limits()
+    image: str
+    image_digest: str
+    started_at: str = Field(description="ISO 8601, UTC.")
+    messages: list[Message]
+    model_calls: list[ModelCall]
+    tool_calls: list[ToolCall]
+    outcome: Outcome
+    usage: Usage
+    timings: Timings
+    version: str = Field(description="Version of forager that made it.")
+
+    @property
+    def turns(self) -> int:
+        """Number of model calls."""
+        return len(self.model_calls)
