@@ -1,0 +1,1 @@
+"""What there is to solve: mutate-fix and, later, issue-fix tasks."""
