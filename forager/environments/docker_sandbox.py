@@ -1,0 +1,242 @@
+"""A sandbox that is a Docker container: bash as PID 1 over one attached stream.
+
+What it contains: an unprivileged user without capabilities or the way to get any, no network, no
+host mounts, bounds on memory, processes, processors and file size. What it does not: a bug in the
+kernel, and the sum of many files on disk (the size of one file is bounded, their number is not).
+"""
+
+import contextlib
+import os
+import shlex
+import socket
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+from docker.errors import APIError, DockerException, ImageNotFound
+
+from forager.environments.engine import SANDBOX_LABEL, connect
+from forager.environments.sandbox import CommandResult, Limits
+from forager.environments.shell import SUPERVISOR, BoundedOutput, Shell
+from forager.environments.task import WORKDIR
+from forager.errors import SandboxError
+
+_FAULTS = (DockerException, requests.RequestException, OSError)
+_READ_LIMIT = 256 << 20  # bytes of the largest file that `read` returns
+_TRANSFER_SECONDS = 120.0
+
+# Exit codes of the snippets below, each an errno's name.
+_ERRORS: dict[int, type[OSError]] = {
+    102: FileNotFoundError,
+    113: PermissionError,
+    121: IsADirectoryError,
+}
+_READ = """[ -e {0} ] || (exit 102) && [ ! -d {0} ] || (exit 121) && [ -r {0} ] || (exit 113) &&"""
+
+
+class DockerSandbox:
+    """A container of `image`; implements the Sandbox protocol.
+
+    Raises SandboxError when the container cannot be started (EngineError without an engine).
+    """
+
+    def __init__(
+        self, image: str, *, limits: Limits | None = None, environment: Mapping[str, str] = {}
+    ) -> None:
+        self._stream = _AttachedContainer(image, limits or Limits(), environment)
+        try:
+            self._shell = Shell(self._stream, WORKDIR)
+        except BaseException:
+            self._stream.close()
+            raise
+
+    def run(
+        self, command: str, *, timeout: float = 120.0, output_limit: int = 65536
+    ) -> CommandResult:
+        """Run a command in the persistent shell; `timeout` in seconds, `output_limit` in bytes."""
+        return self._shell.run(command, timeout, output_limit)
+
+    def read(self, path: str) -> bytes:
+        """Return a file's content; a relative path starts at the shell's directory."""
+        name = _operand(path)
+        output = BoundedOutput(_READ_LIMIT)
+        code, _, _ = self._shell.call(
+            f"if [ ! -e {name} ]; then (exit 102); elif [ -d {name} ]; then (exit 121); "
+            f"elif [ ! -r {name} ]; then (exit 113); else cat <{name}; fi",
+            _TRANSFER_SECONDS,
+            output,
+        )
+        head, tail, dropped = output.content()
+        if code or dropped:
+            raise _ERRORS.get(code or 0, OSError)(path)
+        if code is None:
+            raise SandboxError(f"reading {path} took more than {_TRANSFER_SECONDS:.0f} s")
+        return head + tail
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file, keeping the mode of one that exists."""
+        name = _operand(path)
+        text = content.decode("utf-8", "surrogateescape")
+        if "\0" in text:
+            import base64
+
+            source = f"base64 -d <<< {base64.b64encode(content).decode()}"
+        else:
+            source = f"builtin printf %s {shlex.quote(text)}"
+        output = BoundedOutput(4096)
+        code, _, _ = self._shell.call(
+            f'if [ -d {name} ]; then (exit 121); elif [ ! -d "$(dirname -- {name})" ]; '
+            f"then (exit 102); elif [ -e {name} ] && [ ! -w {name} ]; then (exit 113); "
+            f"else {source} >{name}; fi",
+            _TRANSFER_SECONDS,
+            output,
+        )
+        if code is None:
+            raise SandboxError(f"writing {path} took more than {_TRANSFER_SECONDS:.0f} s")
+        if code:
+            said = output.content()[0].decode("utf-8", "replace").strip()
+            raise _ERRORS.get(code, PermissionError if "denied" in said else OSError)(said or path)
+
+    def close(self) -> None:
+        """Remove the container."""
+        self._stream.close()
+
+
+def _operand(path: str) -> str:
+    """A path as a shell word that is no option."""
+    return shlex.quote(path if path.startswith(("/", "./")) else f"./{path}")
+
+
+class _AttachedContainer:
+    """A running container and the stream that is attached to its PID 1."""
+
+    def __init__(self, image: str, limits: Limits, environment: Mapping[str, str]) -> None:
+        self._api = connect().api
+        self._socket: socket.socket | None = None
+        self._buffer = bytearray()
+        try:
+            self._id = self._create(image, limits, dict(environment))
+        except ImageNotFound as error:
+            raise SandboxError(
+                f"there is no image {image} here; build it with `forager image build`"
+            ) from error
+        except _FAULTS as error:
+            raise SandboxError(f"cannot create a container of {image}: {error}") from error
+        try:
+            self._attach()
+        except _FAULTS as error:
+            self.close()
+            raise SandboxError(f"cannot start a container of {image}: {error}") from error
+
+    def _create(self, image: str, limits: Limits, environment: dict[str, str]) -> str:
+        host = self._api.create_host_config(
+            network_mode="bridge" if limits.network else "none",
+            mem_limit=limits.memory,
+            memswap_limit=limits.memory,
+            pids_limit=limits.processes,
+            nano_cpus=int(limits.cpus * 1e9),
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            ulimits=[
+                {"Name": "fsize", "Soft": limits.file_size, "Hard": limits.file_size},
+                {"Name": "core", "Soft": 0, "Hard": 0},
+                {"Name": "nofile", "Soft": 4096, "Hard": 4096},
+            ],
+            log_config={"Type": "none"},  # the stream is ours; a log would fill the host's disk
+        )
+        made: dict[str, Any] = self._api.create_container(
+            image,
+            entrypoint=["/bin/bash", "-c", SUPERVISOR],
+            command=[],
+            user="agent",
+            working_dir=WORKDIR,
+            stdin_open=True,
+            environment={"HOME": "/home/agent", "PAGER": "cat", "GIT_PAGER": "cat", **environment},
+            labels={SANDBOX_LABEL: str(os.getpid())},
+            host_config=host,
+        )
+        return str(made["Id"])
+
+    def _attach(self) -> None:
+        attached = self._api.attach_socket(
+            self._id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        )
+        self._socket = getattr(attached, "_sock", attached)
+        self._buffer.clear()
+        self._api.start(self._id)
+
+    def send(self, data: bytes) -> None:
+        """Send all of it to PID 1's standard input."""
+        assert self._socket is not None
+        try:
+            self._socket.settimeout(_TRANSFER_SECONDS)
+            self._socket.sendall(data)
+        except OSError as error:
+            raise SandboxError(f"the container does not answer: {error}") from error
+
+    def receive(self, timeout: float) -> bytes | None:
+        """Return what came on the standard output; the engine's framing is taken off.
+
+        The stream is a series of frames: one byte for the descriptor, three zero bytes, four
+        bytes of length, and the content (Docker Engine API, "Attach to a container").
+        """
+        assert self._socket is not None
+        self._socket.settimeout(max(timeout, 0.001))
+        try:
+            data = self._socket.recv(262144)
+        except TimeoutError:
+            return None
+        except OSError as error:
+            raise SandboxError(f"the container does not answer: {error}") from error
+        if not data:
+            raise SandboxError("the container has ended")
+        self._buffer += data
+        parts = []
+        position = 0
+        while len(self._buffer) - position >= 8:
+            kind, length = struct.unpack_from(">BxxxI", self._buffer, position)
+            if len(self._buffer) - position - 8 < length:
+                break
+            if kind == 1:
+                parts.append(bytes(self._buffer[position + 8 : position + 8 + length]))
+            position += 8 + length
+        del self._buffer[:position]
+        return b"".join(parts)
+
+    def signal(self, name: str, spare: int) -> None:
+        """Signal all processes but PID 1, `spare` and the one that signals."""
+        script = (
+            "for entry in /proc/[0-9]*; do pid=${entry#/proc/}; "
+            f'case $pid in 1|{spare}|$$) ;; *) kill -{name} "$pid" 2>/dev/null ;; esac; done'
+        )
+        try:
+            made = self._api.exec_create(self._id, ["/bin/sh", "-c", script], user="agent")
+            self._api.exec_start(made["Id"])
+            code = self._api.exec_inspect(made["Id"])["ExitCode"]
+        except _FAULTS as error:
+            raise SandboxError(f"the container takes no more processes: {error}") from error
+        if code not in (0, 1, 137):  # the last kill's own result, or killed by its twin
+            raise SandboxError("the container takes no more processes")
+
+    def restart(self) -> None:
+        """Kill the container and start it again on the same files."""
+        try:
+            with contextlib.suppress(APIError):
+                self._api.kill(self._id)
+            self._api.wait(self._id, timeout=60)
+            self._disconnect()
+            self._attach()
+        except _FAULTS as error:
+            raise SandboxError(f"the container does not start again: {error}") from error
+
+    def _disconnect(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.close()
+
+    def close(self) -> None:
+        """Disconnect and remove the container."""
+        self._disconnect()
+        with contextlib.suppress(*_FAULTS):
+            self._api.remove_container(self._id, force=True, v=True)

@@ -1,0 +1,255 @@
+"""A persistent bash over one byte stream: no process per command but the command's own.
+
+Two shells stand in the sandbox. The *keeper* (SUPERVISOR, the container's PID 1) starts the
+*worker* again whenever it ends, so that `exit`, `exec`, `set -e` or a kill cost one command and
+not the sandbox. The worker reads one line per command from the stream and runs it by `eval`, with
+its standard input from /dev/null, and then prints the exit code and directory between two copies
+of a token that is drawn anew for each command, so that no output can be mistaken for it. The
+descriptor that this goes to is private: a command that closes or redirects its own cannot silence
+it. What the commands print is read as it comes and kept to a bound.
+"""
+
+import re
+import secrets
+import shlex
+import time
+from typing import Protocol
+
+from forager.environments.sandbox import CommandResult
+from forager.errors import SandboxError
+
+# The first line of input is the keeper's own token. It traps signals rather than ignoring them,
+# because its children would inherit that.
+SUPERVISOR = r"""
+trap : INT TERM HUP
+IFS= read -r forager_token || exit
+while :; do
+  FORAGER_TOKEN= bash --noprofile --norc
+  printf '\n%s %d keeper%s\n' "$forager_token" "$?" "$forager_token"
+done
+"""
+_PRIVATE = 19  # a descriptor that no command is likely to use
+INTERRUPT_GRACE = 1.0  # seconds between the interrupt and the kill
+KILL_GRACE = 5.0  # seconds for the keeper to report after a kill
+START_SECONDS = 60.0  # seconds for a new worker to answer
+_SYNTAX_ERROR = 2  # bash's exit code for one
+
+
+class Stream(Protocol):
+    """Carries bytes to and from the keeper, and reaches its processes from outside."""
+
+    def send(self, data: bytes) -> None:
+        """Send all of it; raises SandboxError when the other side is gone."""
+        ...
+
+    def receive(self, timeout: float) -> bytes | None:
+        """Return what has come, None when nothing came in time; raises SandboxError at the end."""
+        ...
+
+    def signal(self, name: str, spare: int) -> None:
+        """Send INT or KILL to all processes but the keeper and the one numbered `spare`."""
+        ...
+
+    def restart(self) -> None:
+        """Last resort: kill everything and start a new keeper on the same files."""
+        ...
+
+
+class BoundedOutput:
+    """Keeps the first and the last half of what is written to it, and counts the rest."""
+
+    def __init__(self, limit: int) -> None:
+        self._half = max(1, limit // 2)
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._dropped = 0
+
+    def write(self, data: bytes) -> None:
+        """Take more bytes; memory stays within twice the limit."""
+        room = self._half - len(self._head)
+        if room > 0:
+            self._head += data[:room]
+            data = data[room:]
+        self._tail += data
+        if len(self._tail) > 2 * self._half:
+            self._drop()
+
+    def _drop(self) -> None:
+        extra = len(self._tail) - self._half
+        if extra > 0:
+            del self._tail[:extra]
+            self._dropped += extra
+
+    def content(self) -> tuple[bytes, bytes, int]:
+        """The first half, the last half, and the number of bytes left out between them."""
+        self._drop()
+        return bytes(self._head), bytes(self._tail), self._dropped
+
+
+def _text(head: bytes, tail: bytes, dropped: int) -> str:
+    if not dropped:
+        return (head + tail).decode("utf-8", "replace")
+    return (
+        head.decode("utf-8", "replace")
+        + f"\n[… {dropped} bytes left out …]\n"
+        + tail.decode("utf-8", "replace")
+    )
+
+
+class Shell:
+    """One persistent shell on a stream; `directory` is where each new worker starts."""
+
+    def __init__(self, stream: Stream, directory: str) -> None:
+        self._stream = stream
+        self._directory = directory
+        self._keeper = ""
+        self._worker = 0
+        self._greet()
+
+    def run(self, command: str, timeout: float, limit: int) -> CommandResult:
+        """Run a command; `timeout` in seconds, `limit` in bytes. Raises SandboxError."""
+        started = time.monotonic()
+        output = BoundedOutput(limit)
+        code, directory, lost = self.call(command, timeout, output)
+        head, tail, dropped = output.content()
+        return CommandResult(
+            output=_text(head, tail, dropped),
+            exit_code=code,
+            seconds=time.monotonic() - started,
+            omitted=dropped,
+            directory=directory,
+            state_lost=lost,
+        )
+
+    def call(
+        self, command: str, timeout: float, output: BoundedOutput
+    ) -> tuple[int | None, str, bool]:
+        """Run a command, its bytes into `output`; return exit code, directory, and state lost."""
+        if "\0" in command:
+            output.write(b"bash: the command holds a NUL byte\n")
+            return 126, "", False
+        end = self._send(command, timeout, output)
+        if end is not None and end.code == _SYNTAX_ERROR and end.token != self._keeper:
+            # After an unbalanced quote in `eval` bash takes its input for ended, and exits.
+            after = self._send(":", KILL_GRACE, BoundedOutput(1))
+            if after is None or after.token == self._keeper:
+                end = _End(self._keeper, _SYNTAX_ERROR, "")
+        if end is None:
+            return None, *self._stop()
+        if end.token == self._keeper:
+            self._start_worker()
+            return end.code, self._directory, True
+        return end.code, end.directory, False
+
+    def _send(self, command: str, timeout: float, output: BoundedOutput) -> "_End | None":
+        """Send a command and read to its end; None when the time is over first."""
+        token = secrets.token_hex(16)
+        self._scanner = _Scanner((token, self._keeper), output)
+        self._stream.send(_line(command, token))
+        return self._wait(timeout)
+
+    def _wait(self, timeout: float) -> "_End | None":
+        """Read until the report of the command's end; None when the time is over first."""
+        deadline = time.monotonic() + timeout
+        while self._scanner.found is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            data = self._stream.receive(left)
+            if data:
+                self._scanner.write(data)
+        return self._scanner.found
+
+    def _stop(self) -> tuple[str, bool]:
+        """End a command that does not end: interrupt, kill, and at last start all anew.
+
+        Return the directory and whether the state was lost.
+        """
+        for name, spare, grace in (("INT", self._worker, INTERRUPT_GRACE), ("KILL", 0, KILL_GRACE)):
+            try:
+                self._stream.signal(name, spare)
+            except SandboxError:
+                break  # no process can be started in there: only a restart helps
+            end = self._wait(grace)
+            if end is not None and end.token != self._keeper:
+                return end.directory, False
+            if end is not None:
+                self._start_worker()
+                return self._directory, True
+        self._scanner.flush()
+        self._stream.restart()
+        self._greet()
+        return self._directory, True
+
+    def _greet(self) -> None:
+        """Give a new keeper its token and wait for its worker."""
+        self._keeper = secrets.token_hex(16)
+        self._stream.send(self._keeper.encode() + b"\n")
+        self._start_worker()
+
+    def _start_worker(self) -> None:
+        """Set up a worker that has just started, and learn its number."""
+        for _ in range(5):  # what still runs may kill it again
+            token = secrets.token_hex(16)
+            place = shlex.quote(self._directory)
+            setup = (
+                f"exec {_PRIVATE}>&1; cd {place}; printf '\\n%s %d %s%s\\n' {token} $$ x {token}\n"
+            )
+            self._scanner = _Scanner((token, self._keeper), BoundedOutput(1024))
+            self._stream.send(setup.encode())
+            end = self._wait(START_SECONDS)
+            if end is None:
+                break
+            if end.token == token:
+                self._worker = end.code
+                return
+        raise SandboxError("the sandbox's shell does not start")
+
+
+def _line(command: str, token: str) -> bytes:
+    """The input line that runs a command and reports its end."""
+    quoted = shlex.quote(command)
+    return (
+        f"{{ builtin eval {quoted}; }} </dev/null >&{_PRIVATE} 2>&1 {_PRIVATE}>&-; "
+        f"builtin printf '\\n%s %d %s%s\\n' {token} $? \"$PWD\" {token} >&{_PRIVATE}\n"
+    ).encode("utf-8", "surrogateescape")
+
+
+class _End:
+    """The report at the end of a command."""
+
+    def __init__(self, token: str, code: int, directory: str) -> None:
+        self.token, self.code, self.directory = token, code, directory
+
+
+class _Scanner:
+    """Passes output on until a report with one of the tokens has come in whole."""
+
+    def __init__(self, tokens: tuple[str, ...], output: BoundedOutput) -> None:
+        names = b"|".join(token.encode() for token in tokens if token)
+        self._report = re.compile(rb"\n(" + names + rb") (-?\d+) (.*?)\1\n", re.DOTALL)
+        self._start = re.compile(rb"\n(?:" + names + rb")")
+        self._pending = bytearray()
+        self._output = output
+        self.found: _End | None = None
+
+    def write(self, data: bytes) -> None:
+        self._pending += data
+        match = self._report.search(self._pending)
+        if match:
+            self._output.write(bytes(self._pending[: match.start()]))
+            self.found = _End(
+                match[1].decode(), int(match[2]), match[3].decode("utf-8", "surrogateescape")
+            )
+            self._pending.clear()
+            return
+        begun = self._start.search(self._pending)
+        # Hold back what may be the beginning of a report: a newline and 32 hex digits at most.
+        safe = begun.start() if begun else max(0, len(self._pending) - 33)
+        self._output.write(bytes(self._pending[:safe]))
+        del self._pending[:safe]
+
+    def flush(self) -> None:
+        """Pass on what was held back; no report will come."""
+        self._output.write(bytes(self._pending))
+        self._pending.clear()
