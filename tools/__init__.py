@@ -1,1 +1,36 @@
 """What an agent can do: bash, edit, create, submit."""
+
+from importlib.metadata import entry_points
+
+from forager.agent.tool import Tool, Toolbox
+from forager.errors import UsageError
+from tools.bash import BASH
+from tools.create import CREATE
+from tools.edit import EDIT
+from tools.submit import SUBMIT
+
+TOOLBOX: Toolbox = {tool.name: tool for tool in (BASH, EDIT, CREATE, SUBMIT)}
+"""CWM's four tools, by name."""
+
+ENTRY_POINTS = "forager.tools"
+
+
+def load_toolbox() -> Toolbox:
+    """CWM's four tools, and those that other packages add as entry points of `forager.tools`.
+
+    An entry point names a Tool. Raises UsageError for one that does not load, that is no Tool, or
+    that takes a name already taken.
+    """
+    toolbox = dict(TOOLBOX)
+    for entry in entry_points(group=ENTRY_POINTS):
+        origin = f"entry point {ENTRY_POINTS}:{entry.name} ({entry.value})"
+        try:
+            tool = entry.load()
+        except Exception as error:  # whatever somebody else's import raises
+            raise UsageError(f"{origin} does not load: {error}") from error
+        if not isinstance(tool, Tool):
+            raise UsageError(f"{origin} is a {type(tool).__name__}, not a forager.agent.tool.Tool")
+        if tool.name in toolbox:
+            raise UsageError(f"{origin} takes the name {tool.name!r} of another tool")
+        toolbox[tool.name] = tool
+    return toolbox

@@ -1,0 +1,72 @@
+"""`bash`: a command in the machine's one persistent shell."""
+
+from forager.agent.tool import Observation, Tool
+from forager.environments.sandbox import CommandResult, Sandbox
+from forager.errors import FormatError
+
+OUTPUT_LIMIT = 32 * 1024
+"""Bytes of output that the model is shown; the sandbox cuts out the middle of more."""
+
+
+def bash(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Observation:
+    """Run the command, for at most `seconds`."""
+    command = _checked(arguments["command"])
+    result = sandbox.run(command, timeout=seconds, output_limit=OUTPUT_LIMIT)
+    return Observation(
+        "\n".join([*_output(result), *_notes(result, seconds)]),
+        exit_code=result.exit_code,
+        omitted=result.omitted,
+        timed_out=result.timed_out,
+    )
+
+
+def _checked(command: str) -> str:
+    if not command.strip():
+        raise FormatError("The command is empty. Give bash a command to run.")
+    if "\0" in command:
+        raise FormatError("The command holds a NUL character, which bash cannot take.")
+    return command
+
+
+def _output(result: CommandResult) -> list[str]:
+    return [result.output.removesuffix("\n")] if result.output else []
+
+
+def _notes(result: CommandResult, seconds: float) -> list[str]:
+    """The closing lines: how the command ended, and what became of the shell."""
+    if result.timed_out:
+        notes = [f"[timed out after {seconds:g} seconds: the command was stopped]"]
+    else:
+        notes = [f"[exit code {result.exit_code}]"]
+    if result.state_lost:
+        notes.append(
+            "[the shell was started anew: its variables, functions and background jobs are gone"
+            + (f"; it is in {result.directory}]" if result.directory else "]")
+        )
+    return notes
+
+
+def read_body(body: str) -> dict[str, str]:
+    """The body is the command."""
+    return {"command": _checked(body)}
+
+
+def write_body(arguments: dict[str, str]) -> str:
+    """The command is the body."""
+    return arguments["command"]
+
+
+BASH = Tool(
+    name="bash",
+    description=(
+        "Run a command in a bash shell that persists: the directory, variables and functions "
+        "carry over to the next call. Answers with stdout and stderr together and the exit code. "
+        "There is no terminal and stdin is empty, so do not start interactive programs. A command "
+        "that takes too long is stopped; the middle of very long output is left out."
+    ),
+    parameters={"command": "The command; it may have several lines."},
+    execute=bash,
+    read_body=read_body,
+    write_body=write_body,
+    text_usage="COMMAND, one or more lines",
+)

@@ -1,0 +1,130 @@
+"""`edit`: replace lines of a file by others, where the lines to replace occur exactly once.
+
+Files are bytes here and only what is replaced changes: the encoding, line endings and a missing
+last newline stay as they are. Text of the model is written as UTF-8. Lines end at newlines; a
+carriage return before one is part of the ending, and new lines get the ending of the old.
+"""
+
+from forager.agent.tool import Observation, Tool
+from forager.environments.sandbox import Sandbox
+from forager.errors import FormatError
+from tools.edit_body import TEXT_USAGE, read_body, write_body
+from tools.files import checked_path, count_lines, failure, numbered, refused, split_lines
+from tools.nearest import nearest
+
+CONTEXT = 8
+"""Lines shown on each side of a change."""
+
+_LISTED = 10  # places that an ambiguous search is told of
+_SHOWN = 40  # lines of the change that are shown; the model has just written them
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def edit(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Observation:
+    """Replace the lines of `search` by those of `replace`."""
+    del seconds
+    path = checked_path(arguments["path"])
+    search, replace = _lines(arguments["search"]), _lines(arguments["replace"])
+    if not search:
+        raise FormatError("The text to search for is empty. Use create for a new file.")
+    if search == replace:
+        return refused("Nothing to change: the text to search for and its replacement are equal.")
+    try:
+        return _edit(sandbox, path, search, replace)
+    except FileNotFoundError:
+        return refused(f"There is no file {path}.")
+    except OSError as error:
+        return failure(path, error)
+
+
+def _edit(sandbox: Sandbox, path: str, search: list[bytes], replace: list[bytes]) -> Observation:
+    content = sandbox.read(path)
+    if b"\0" in content:
+        return refused(f"{path} is a binary file; edit changes text only.")
+    mark = _BYTE_ORDER_MARK if content.startswith(_BYTE_ORDER_MARK) else b""
+    old = _whole_lines(content[len(mark) :])
+    bare = [_bare(line) for line in old]
+    places = _places(bare, search)
+    if len(places) != 1:
+        return refused(_not_once(path, bare, search, places))
+    first, end = places[0], places[0] + len(search)
+    old[first:end] = _with_endings(old, first, end, replace)
+    sandbox.write(path, mark + b"".join(old))
+    return Observation(_report(path, [_bare(line) for line in old], first, len(replace)))
+
+
+def _lines(text: str) -> list[bytes]:
+    """The lines that the model wrote; its carriage returns are endings too."""
+    return [line.removesuffix("\r").encode() for line in split_lines(text)]
+
+
+def _whole_lines(content: bytes) -> list[bytes]:
+    """The lines of a file with their endings: joined they are the file."""
+    *lines, last = content.split(b"\n")
+    return [line + b"\n" for line in lines] + ([last] if last else [])
+
+
+def _bare(line: bytes) -> bytes:
+    return line.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def _places(lines: list[bytes], search: list[bytes]) -> list[int]:
+    """Where the lines occur, overlapping places included."""
+    size = len(search)
+    return [
+        start
+        for start, line in enumerate(lines)
+        if line == search[0] and lines[start : start + size] == search
+    ]
+
+
+def _with_endings(old: list[bytes], first: int, end: int, replace: list[bytes]) -> list[bytes]:
+    """The new lines with the ending of those they replace; a missing last one stays missing."""
+    model = old[first] if old[first].endswith(b"\n") or first == 0 else old[first - 1]
+    ending = b"\r\n" if model.endswith(b"\r\n") else b"\n"
+    new = [line + ending for line in replace]
+    if new and not old[end - 1].endswith(b"\n"):
+        new[-1] = replace[-1]
+    return new
+
+
+def _not_once(path: str, lines: list[bytes], search: list[bytes], places: list[int]) -> str:
+    if not places:
+        return f"The text to search for does not occur in {path}. {nearest(lines, search)}"
+    listed = ", ".join(str(place + 1) for place in places[:_LISTED])
+    more = ", …" if len(places) > _LISTED else ""
+    return (
+        f"The text to search for occurs {len(places)} times in {path}, at lines {listed}{more}. "
+        "It must occur exactly once: add lines before or after it."
+    )
+
+
+def _report(path: str, lines: list[bytes], first: int, size: int) -> str:
+    """The new number of lines, and the change with some lines around it."""
+    start, end = max(0, first - CONTEXT), min(len(lines), first + size + CONTEXT)
+    shown = [f"Edited {path}: {count_lines(len(lines))} now."]
+    if size > _SHOWN:
+        cut = first + _SHOWN // 2, first + size - _SHOWN // 2
+        shown += numbered(lines, start, cut[0])
+        shown.append(f"[… {count_lines(cut[1] - cut[0])} of the new text not shown …]")
+        start = cut[1]
+    return "\n".join(shown + numbered(lines, start, end))
+
+
+EDIT = Tool(
+    name="edit",
+    description=(
+        "Replace text in a file. The text to search for is one or more whole lines, exactly as "
+        "they stand in the file, indentation included, and must occur exactly once. An empty "
+        "replacement deletes the lines. Answers with the lines around the change."
+    ),
+    parameters={
+        "path": "Path of the file, absolute or from the shell's directory.",
+        "search": "The whole lines to replace.",
+        "replace": "The lines to put in their place; empty to delete.",
+    },
+    execute=edit,
+    read_body=read_body,
+    write_body=write_body,
+    text_usage=TEXT_USAGE,
+)

@@ -1,0 +1,37 @@
+"""`submit`: the agent says that it is done."""
+
+from forager.agent.tool import Observation, Tool
+from forager.environments.sandbox import Sandbox
+from forager.errors import FormatError, Submitted
+
+
+def submit(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Observation:
+    """End the attempt; the working tree as it stands is the answer."""
+    del sandbox, arguments, seconds
+    raise Submitted("the agent called submit")
+
+
+def read_body(body: str) -> dict[str, str]:
+    """Nothing is expected."""
+    if body.strip():
+        raise FormatError("submit takes no arguments: leave its body empty.")
+    return {}
+
+
+def write_body(arguments: dict[str, str]) -> str:
+    """The empty body."""
+    del arguments
+    return ""
+
+
+SUBMIT = Tool(
+    name="submit",
+    description=(
+        "Hand in your work: the files as they stand now. This ends the session, so call it once, "
+        "when you are done."
+    ),
+    parameters={},
+    execute=submit,
+    read_body=read_body,
+    write_body=write_body,
+)
