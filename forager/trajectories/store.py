@@ -1,0 +1,215 @@
+"""The run directory: what a batch was asked to do, and every attempt that it made.
+
+    RUN/settings.json          the resolved settings
+    RUN/tasks.jsonl            the tasks
+    RUN/trajectories.jsonl     the graded attempts, appended as they end
+    RUN/infrastructure.jsonl   attempts lost to infrastructure; made again when the run is resumed
+
+All that a run knows is in these files. One process writes at a time; any number may read meanwhile.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self, TextIO, TypeVar
+
+from pydantic import BaseModel
+
+from forager.environments.task import Task
+from forager.errors import UsageError
+from forager.records import Record, RecordWriter, read_records, write_records
+from forager.trajectories.record import Trajectory
+from forager.trajectories.summary import Head, Summary
+
+R = TypeVar("R", bound=BaseModel)
+
+
+class LostAttempt(Record):
+    """An attempt that infrastructure ended. It says nothing about the model."""
+
+    id: str
+    at: str
+    error: str
+
+
+class _Identity(BaseModel):
+    id: str
+
+
+class Run:
+    """A run directory, opened for reading (`Run(path)`) or for writing (`Run.write(…)`)."""
+
+    def __init__(self, path: Path) -> None:
+        if not (path / "settings.json").is_file():
+            raise UsageError(f"{path} is not a run directory; `forager run … -o {path}` makes one")
+        self.path = path
+
+    @classmethod
+    def write(
+        cls,
+        path: Path,
+        settings: Record,
+        tasks: Iterable[Task],
+        *,
+        may_change: Collection[str] = (),
+    ) -> "RunWriter":
+        """Open a run for writing, making the directory at first.
+
+        A directory that holds a run is resumed when its settings agree; those named in
+        `may_change` (workers, say) do not decide what an attempt is and take the new value.
+        Tasks that the run has not seen yet are added to it. Raises UsageError.
+        """
+        lock = _lock(path)
+        try:
+            _save_settings(path, settings.model_dump(mode="json"), may_change)
+            _add_tasks(path / "tasks.jsonl", tasks)
+            return RunWriter(path, lock)
+        except BaseException:
+            lock.close()
+            raise
+
+    def settings(self) -> dict[str, Any]:
+        """The resolved settings."""
+        return _read_settings(self.path)
+
+    def tasks(self) -> Iterator[Task]:
+        """The tasks, in their order."""
+        return read_records(self.path / "tasks.jsonl", Task)
+
+    def trajectories(self) -> Iterator[Trajectory]:
+        """The attempts one by one, in the order in which they ended."""
+        return self._read("trajectories.jsonl", Trajectory)
+
+    def summaries(self) -> Iterator[Summary]:
+        """The attempts in one line each; much cheaper than the attempts themselves."""
+        return (head.summary() for head in self._read("trajectories.jsonl", Head))
+
+    def lost(self) -> Iterator[LostAttempt]:
+        """What infrastructure lost; an attempt can be lost more than once."""
+        return self._read("infrastructure.jsonl", LostAttempt)
+
+    def finished(self) -> set[str]:
+        """Ids of the graded attempts."""
+        return {head.id for head in self._read("trajectories.jsonl", _Identity)}
+
+    def find(self, id: str) -> Trajectory:
+        """The attempt with this id, or with the one id that begins so. Raises UsageError."""
+        return find_trajectory(self.path / "trajectories.jsonl", id)
+
+    def _read(self, name: str, kind: type[R]) -> Iterator[R]:
+        path = self.path / name
+        return read_records(path, kind) if path.exists() else iter(())
+
+
+class RunWriter(Run):
+    """A run that this process writes to. Its methods may be called from several threads."""
+
+    def __init__(self, path: Path, lock: TextIO) -> None:
+        super().__init__(path)
+        self._lock = lock
+        self._trajectories = RecordWriter(path / "trajectories.jsonl")
+        self._lost = RecordWriter(path / "infrastructure.jsonl")
+
+    def append(self, trajectory: Trajectory) -> None:
+        """Keep a graded attempt; it is on disk when this returns."""
+        self._trajectories.append(trajectory)
+
+    def append_lost(self, id: str, error: Exception) -> None:
+        """Note that infrastructure lost an attempt."""
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._lost.append(LostAttempt(id=id, at=at, error=f"{type(error).__name__}: {error}"))
+
+    def close(self) -> None:
+        """Close the files and let other processes write."""
+        self._trajectories.close()
+        self._lost.close()
+        self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def find_trajectory(path: Path, id: str) -> Trajectory:
+    """The trajectory of a JSON Lines file with this id, or with the one id that begins so."""
+    ids = [head.id for head in read_records(path, _Identity)] if path.exists() else []
+    matches = [id] if id in ids else [one for one in ids if one.startswith(id)]
+    if len(matches) != 1:
+        few = ", ".join((matches or ids)[:3])
+        problem = f"{len(matches)} attempts begin with" if matches else "no attempt is called"
+        where = path.parent if path.name == "trajectories.jsonl" else path
+        advice = f"; there are {few}, …" if few else ", nor any other"
+        raise UsageError(f"{problem} {id!r} in {where}{advice}")
+    return next(one for one in read_records(path, Trajectory) if one.id == matches[0])
+
+
+def _lock(path: Path) -> TextIO:
+    """Make the directory this process's own, until the file is closed or the process ends."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not (path / "settings.json").exists() and any(
+            not entry.name.startswith(".") for entry in path.iterdir()
+        ):
+            raise UsageError(f"{path} holds something else than a run; choose another directory")
+        file = (path / ".lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot make a run in {path}: {error.strerror}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        owner = file.read().strip() or "unknown"
+        file.close()
+        raise UsageError(
+            f"process {owner} is writing to {path}; wait for it or choose another directory"
+        ) from None
+    file.truncate(0)
+    print(os.getpid(), file=file, flush=True)
+    return file
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        settings: dict[str, Any] = json.loads((path / "settings.json").read_text())
+    except ValueError as error:
+        raise UsageError(f"{path / 'settings.json'} is not JSON: {error}") from error
+    return settings
+
+
+def _save_settings(path: Path, new: dict[str, Any], may_change: Collection[str]) -> None:
+    """Write the settings, or refuse where those that are there say something else."""
+    target = path / "settings.json"
+    if target.exists():
+        old = _read_settings(path)
+        differences = [
+            f"{name} is {json.dumps(old.get(name))} there and {json.dumps(new.get(name))} now"
+            for name in sorted(old.keys() | new.keys())
+            if name not in may_change and old.get(name) != new.get(name)
+        ]
+        if differences:
+            raise UsageError(
+                f"{path} was made with other settings: {'; '.join(differences)}. "
+                "Give the same ones to resume it, or another directory"
+            )
+    temporary = path / ".settings.json.part"
+    temporary.write_text(json.dumps(new, indent=2) + "\n")
+    temporary.replace(target)
+
+
+def _add_tasks(path: Path, tasks: Iterable[Task]) -> None:
+    """Add the tasks that the file does not hold yet; one that reads differently is refused."""
+    old = list(read_records(path, Task)) if path.exists() else []
+    known = {task.instance_id: task for task in old}
+    for task in tasks:
+        if known.setdefault(task.instance_id, task) != task:
+            raise UsageError(
+                f"task {task.instance_id} is not the one that {path} holds under this name; "
+                "choose another directory"
+            )
+    if len(known) > len(old):
+        write_records(path, known.values())
