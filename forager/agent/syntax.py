@@ -4,8 +4,8 @@ CWM's text syntax (its released SWE environment):
     <tool: NAME>
     BODY
     </tool>
-exactly one call a turn. The closing tag must stand alone on its line, so that files which hold
-the text `<tool:` can be edited.
+exactly one call a turn. Tags stand alone on their lines, and the last closing tag closes, so that
+files which hold such text can be edited.
 """
 
 import json
@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from forager.agent.tool import Call, Toolbox
+from forager.agent.tool import Call, Tool, Toolbox
 from forager.errors import FormatError
 from forager.trajectories.record import Message
 
@@ -61,34 +61,18 @@ class FunctionCalling:
         """The one function call of the message."""
         calls = message.get("tool_calls") or []
         if len(calls) != 1:
-            found = f"{len(calls)} calls" if calls else "no tool call"
+            found = f"{len(calls)} calls, none was made" if calls else "no tool call"
             raise FormatError(
-                f"Your message holds {found}; each turn takes exactly one. "
+                f"Your message holds {found}: each turn takes exactly one. "
                 f"Call one of: {', '.join(tools)}."
             )
-        function = calls[0]["function"]
-        tool = tools.get(function["name"])
-        if tool is None:
-            raise FormatError(
-                f"There is no tool {function['name']!r}. The tools are: {', '.join(tools)}."
-            )
+        function = calls[0].get("function") or {}
+        tool = _tool(str(function.get("name") or ""), tools)
         usage = f"{tool.name} takes a JSON object with: {', '.join(tool.parameters) or 'nothing'}."
         try:
-            arguments = json.loads(function["arguments"] or "{}")
-        except ValueError as error:
-            raise FormatError(f"The arguments are not valid JSON ({error}). {usage}") from error
-        if not isinstance(arguments, dict):
-            raise FormatError(f"The arguments are not a JSON object. {usage}")
-        missing = [name for name in tool.parameters if name not in arguments]
-        unknown = [name for name in arguments if name not in tool.parameters]
-        if missing or unknown:
-            wrong = [f"{name!r} is missing" for name in missing]
-            wrong += [f"{name!r} is unknown" for name in unknown]
-            raise FormatError(f"Wrong arguments: {', '.join(wrong)}. {usage}")
-        wrong_type = [name for name, value in arguments.items() if not isinstance(value, str)]
-        if wrong_type:
-            raise FormatError(f"Not a string: {', '.join(map(repr, wrong_type))}. {usage}")
-        return Call(tool.name, arguments)
+            return Call(tool.name, _arguments(function.get("arguments") or "{}", tool))
+        except FormatError as error:
+            raise FormatError(f"{error} {usage}") from error
 
     def write(self, thought: str, call: Call, tools: Toolbox) -> Message:
         """An assistant message with one tool call."""
@@ -110,11 +94,46 @@ class FunctionCalling:
         calls = message.get("tool_calls") or []
         if not calls:
             return [{"role": "user", "content": text}]
-        return [{"role": "tool", "tool_call_id": call["id"], "content": text} for call in calls]
+        return [
+            {"role": "tool", "tool_call_id": call.get("id") or "", "content": text}
+            for call in calls
+        ]
 
 
-_OPENING = re.compile(r"^<tool: ?([^>\n]*)>[ \t]*$", re.MULTILINE)
-_CLOSING = re.compile(r"^</tool>[ \t]*$", re.MULTILINE)
+def _tool(name: str, tools: Toolbox) -> Tool:
+    tool = tools.get(name.strip())
+    if tool is None:
+        raise FormatError(f"There is no tool {name!r}. The tools are: {', '.join(tools)}.")
+    return tool
+
+
+def _arguments(text: str, tool: Tool) -> dict[str, str]:
+    """The arguments of a function call, each of the tool's parameters a string."""
+    try:
+        arguments = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"The arguments are not valid JSON ({error}).") from error
+    if not isinstance(arguments, dict):
+        raise FormatError("The arguments are not a JSON object.")
+    wrong = [f"{name!r} is missing" for name in tool.parameters if name not in arguments]
+    wrong += [f"{name!r} is unknown" for name in arguments if name not in tool.parameters]
+    wrong += [
+        f"{name!r} is not a string" for name, value in arguments.items() if not _is_text(value)
+    ]
+    if wrong:
+        raise FormatError(f"Wrong arguments: {', '.join(wrong)}.")
+    return arguments
+
+
+def _is_text(value: object) -> bool:
+    """Whether this is a string that UTF-8 can hold: JSON can hold half characters."""
+    return isinstance(value, str) and not _SURROGATE.search(value)
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_OPENING = re.compile(r"^<tool:([^>\n]*)>[ \t\r]*$", re.MULTILINE)
+_CLOSING = re.compile(r"^</tool>[ \t\r]*$", re.MULTILINE)
+_HOW = "Write\n<tool: NAME>\nBODY\n</tool>\nwith each tag alone on its line."
 
 
 class TextCalls:
@@ -140,27 +159,28 @@ class TextCalls:
         return []
 
     def read(self, message: Message, tools: Toolbox) -> Call:
-        """The call at the end of the message; its body may hold the text `<tool:`."""
+        """The call at the end of the message.
+
+        It goes from the first opening tag to the last closing tag, so that the body may hold
+        either. A body with a closing and after it an opening tag cannot be told from two calls.
+        """
         text = str(message.get("content") or "")
-        how = "Write\n<tool: NAME>\nBODY\n</tool>\nwith each tag alone on its line."
         opening = _OPENING.search(text)
         if opening is None:
-            raise FormatError(f"Your message holds no tool call. {how}")
+            tagged = "a tag <tool: …> that is not alone on its line" if "<tool:" in text else ""
+            raise FormatError(f"Your message holds {tagged or 'no tool call'}. {_HOW}")
         closings = list(_CLOSING.finditer(text, opening.end()))
         if not closings:
-            raise FormatError(f"The call is not closed. {how}")
+            raise FormatError(f"The call is not closed. {_HOW}")
+        if _OPENING.search(text, closings[0].end()):
+            raise FormatError(
+                f"Your message holds several calls, none was made: each turn takes one. {_HOW}"
+            )
         if text[closings[-1].end() :].strip():
-            raise FormatError(f"There is text after the call; end your message with it. {how}")
-        closing = closings[-1]
-        for middle in closings[:-1]:
-            if _OPENING.match(text[middle.end() :].lstrip()):
-                raise FormatError(f"Your message holds several calls; make one a turn. {how}")
-        name = opening.group(1).strip()
-        tool = tools.get(name)
-        if tool is None:
-            raise FormatError(f"There is no tool {name!r}. The tools are: {', '.join(tools)}.")
-        body = text[opening.end() : closing.start()]
-        return Call(name, tool.read_body(body.removeprefix("\n").removesuffix("\n")))
+            raise FormatError(f"There is text after the call: end your message with it. {_HOW}")
+        tool = _tool(opening.group(1), tools)
+        body = text[opening.end() : closings[-1].start()]
+        return Call(tool.name, tool.read_body(body.removeprefix("\n").removesuffix("\n")))
 
     def write(self, thought: str, call: Call, tools: Toolbox) -> Message:
         """An assistant message that ends with the call."""

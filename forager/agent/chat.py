@@ -1,0 +1,162 @@
+"""A model behind an OpenAI-compatible endpoint: requests out, replies in, as plain JSON."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from forager.agent.endpoint import ChatEndpoint, ContextOverflow
+from forager.agent.model import Reply
+from forager.errors import LimitReached, ModelError
+from forager.trajectories.record import Message, Sampling, Usage
+
+REASONING = ("reasoning_content", "reasoning", "reasoning_details")
+"""The fields in which servers put what the model thought before it answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatModel:
+    """Asks the model `name` at an endpoint; implements Model.
+
+    `token_ids` asks vLLM for the exact ids and log-probabilities of prompt and answer.
+
+    What the server gave as reasoning is kept in the message and sent back, as it was: models that
+    think between tool calls (DeepSeek, Kimi, GLM, gpt-oss, Qwen) are trained to see it, their
+    chat templates drop what they do not want, and a prompt without it would not extend the last
+    one by its ids. `send_reasoning=False` is for servers that refuse the field.
+    """
+
+    name: str
+    endpoint: ChatEndpoint = field(default_factory=ChatEndpoint)
+    sampling: Sampling = field(default_factory=Sampling)
+    token_ids: bool = False
+    send_reasoning: bool = True
+
+    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+        """Answer the conversation.
+
+        Raises LimitReached("token_limit") where it no longer fits the model's context, and
+        ModelError where no answer can be had, or where even the first prompt does not fit.
+        """
+        try:
+            answer = self.endpoint.complete(self._body(messages, tools))
+        except ContextOverflow as error:
+            if any(message.get("role") == "assistant" for message in messages):
+                raise LimitReached("token_limit") from error
+            raise ModelError(
+                f"the first prompt does not fit the context of {self.name}: {error}; serve it with "
+                "a longer context, or lower max_tokens"
+            ) from error
+        return _reply(answer)
+
+    def _body(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        settings = self.sampling.model_dump(exclude={"extra_body"}, exclude_none=True)
+        body: dict[str, Any] = {
+            "model": self.name,
+            "messages": [self._outgoing(message) for message in messages],
+            **settings,
+        }
+        if tools:
+            body["tools"] = list(tools)
+        if self.token_ids:
+            body |= {"return_token_ids": True, "logprobs": True}
+        return body | self.sampling.extra_body
+
+    def _outgoing(self, message: Message) -> Message:
+        """The message as it is sent."""
+        if message.get("role") != "assistant":
+            return message
+        calls = message.get("tool_calls") or []
+        broken = [call for call in calls if not _is_object(call["function"]["arguments"])]
+        if not broken and self.send_reasoning:
+            return message
+        sent = dict(message)
+        if broken:
+            sent["tool_calls"] = [_mended(call) if call in broken else call for call in calls]
+        if not self.send_reasoning:
+            for name in REASONING:
+                sent.pop(name, None)
+        return sent
+
+
+def _is_object(arguments: str) -> bool:
+    try:
+        return isinstance(json.loads(arguments), dict)
+    except ValueError:
+        return False
+
+
+def _mended(call: dict[str, Any]) -> dict[str, Any]:
+    """A call whose arguments are no JSON object, without them.
+
+    Servers parse the arguments of earlier calls for their chat template, and refuse the whole
+    conversation otherwise. The model is told of its mistake by the answer to the call.
+    """
+    return {**call, "function": {**call["function"], "arguments": "{}"}}
+
+
+def _reply(answer: dict[str, Any]) -> Reply:
+    choice = answer["choices"][0]
+    return Reply(
+        message=_message(choice["message"]),
+        usage=_usage(answer.get("usage")),
+        finish_reason=str(choice.get("finish_reason") or "stop"),
+        prompt_token_ids=answer.get("prompt_token_ids") or choice.get("prompt_token_ids"),
+        completion_token_ids=choice.get("token_ids"),
+        logprobs=_logprobs(choice.get("logprobs")),
+    )
+
+
+def _message(given: dict[str, Any]) -> Message:
+    """The server's message with the fields that mean something, fit to be sent back."""
+    message: Message = {"role": "assistant", "content": _text(given.get("content"))}
+    message |= {name: _sound(given[name]) for name in REASONING if given.get(name)}
+    calls = given.get("tool_calls")
+    if isinstance(calls, list) and calls:
+        message["tool_calls"] = [_call(call, number) for number, call in enumerate(calls)]
+    return message
+
+
+def _text(content: object) -> str:
+    """The text of a content, which some servers give in parts."""
+    if isinstance(content, list):
+        parts = [part.get("text") for part in content if isinstance(part, dict)]
+        content = "".join(part for part in parts if isinstance(part, str))
+    return str(_sound(content)) if content else ""
+
+
+def _call(given: object, number: int) -> dict[str, Any]:
+    """A tool call with all its fields; what a server left out is empty."""
+    call: Mapping[str, Any] = given if isinstance(given, dict) else {}
+    function = call.get("function")
+    function = function if isinstance(function, dict) else {}
+    arguments = function.get("arguments")
+    if not isinstance(arguments, str):  # some servers give the object itself
+        arguments = json.dumps(arguments or {})
+    return {
+        "id": str(call.get("id") or f"call_{number}"),
+        "type": "function",
+        "function": {
+            "name": str(_sound(function.get("name") or "")),
+            "arguments": _sound(arguments) or "{}",
+        },
+    }
+
+
+def _sound(value: Any) -> Any:
+    """Text without lone surrogates, which JSON can hold but UTF-8 cannot."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def _usage(given: object) -> Usage:
+    counts = given if isinstance(given, dict) else {}
+    return Usage(
+        prompt_tokens=counts.get("prompt_tokens") or 0,
+        completion_tokens=counts.get("completion_tokens") or 0,
+    )
+
+
+def _logprobs(given: object) -> list[float] | None:
+    """The log-probability of each token of the answer."""
+    content = given.get("content") if isinstance(given, dict) else None
+    return [token["logprob"] for token in content] if content else None
