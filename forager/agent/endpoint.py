@@ -6,11 +6,13 @@ One client, and so one pool of connections, is shared by all threads of the proc
 """
 
 import os
+import random
 import re
 import time
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,7 +22,6 @@ from tenacity import (
     retry_if_exception,
     stop_after_attempt,
     stop_before_delay,
-    wait_exponential_jitter,
 )
 
 from forager.errors import ModelError, UsageError
@@ -130,8 +131,8 @@ class ChatEndpoint:
         named = _retry_after(getattr(error, "response", None))
         if named is not None:
             return named
-        grow = wait_exponential_jitter(self.backoff, _LONGEST_WAIT, jitter=self.backoff / 4)
-        return grow(state)
+        doubled = min(self.backoff * 2.0 ** (state.attempt_number - 1), _LONGEST_WAIT)
+        return doubled * random.uniform(0.75, 1.25)  # so that workers do not come back together
 
     def _not_found(self, model: str, error: Exception) -> ModelError:
         """Tell a model that is not there from an address that is wrong."""
@@ -154,9 +155,17 @@ class ChatEndpoint:
         return ModelError(f"{self.url} {what}; {_advice(status)}")
 
 
-@lru_cache(maxsize=16)
+_CLIENTS = Lock()
+
+
 def _client(url: str, key: str, timeout: float) -> "OpenAI":
     """The process's client for this endpoint; it may be used from any thread."""
+    with _CLIENTS:  # the cache alone would let the first threads make one each
+        return _new_client(url, key, timeout)
+
+
+@lru_cache(maxsize=16)
+def _new_client(url: str, key: str, timeout: float) -> "OpenAI":
     from openai import OpenAI, Timeout
 
     return OpenAI(
