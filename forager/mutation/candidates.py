@@ -6,53 +6,44 @@ parses each file once and splices that text into the source by byte span, so tha
 comments outside the change stay as they are.
 """
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from threading import Lock
+from types import CodeType
 
 import libcst as cst
 
+from forager.mutation.files import read_source, source_files, unified_diff
+from forager.mutation.regions import (
+    Change,
+    Edit,
+    Families,
+    Mutator,
+    Region,
+    Replacement,
+    Source,
+    Span,
+    splice,
+)
 from forager.records import Record
 
+__all__ = [
+    "Candidate",
+    "Change",
+    "Families",
+    "Mutator",
+    "Region",
+    "Replacement",
+    "Variant",
+    "candidates",
+    "read_source",
+    "source_files",
+    "unified_diff",
+    "variants",
+]
 
-@dataclass(frozen=True, slots=True)
-class Replacement:
-    """The text of `node` becomes `text`; None removes a statement with the lines it stands on.
-
-    When the last statement of a block is removed, the engine puts `pass` in its place.
-    """
-
-    node: cst.CSTNode
-    text: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One candidate, as a mutator yields it: what is done, and to which nodes."""
-
-    operator: str
-    replacements: tuple[Replacement, ...]
-
-
-class Region:
-    """What a mutator looks at: a function (methods too), or the code outside all functions.
-
-    Nested functions belong to the outermost one, so no node is offered twice.
-    """
-
-    node: cst.FunctionDef | cst.Module
-    name: str  # qualified name, "<module>" for the code outside functions
-
-    def code(self, node: cst.CSTNode) -> str:
-        """The source text of a node, as it stands in the file."""
-        raise NotImplementedError
-
-    def parent(self, node: cst.CSTNode) -> cst.CSTNode:
-        """The node that holds this one."""
-        raise NotImplementedError
-
-
-Mutator = Callable[[Region], Iterator[Change]]
-Families = dict[str, tuple[Mutator, ...]]  # "operators": (swap_comparison, …)
+_warnings = Lock()
 
 
 class Candidate(Record):
@@ -66,6 +57,129 @@ class Candidate(Record):
     diff: str
 
 
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A source text after one change, and what was done to it."""
+
+    family: str
+    operator: str
+    function: str
+    line: int  # the first changed line of the original, counted from 1
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A change worked out in bytes: `chunk` is the span to compile, `code` what it becomes."""
+
+    start: int
+    family: str
+    operator: str
+    function: str
+    chunk: Span
+    code: bytes
+
+
 def candidates(path: str, text: str, families: Families) -> Iterator[Candidate]:
-    """Yield all candidates of one file, in source order, duplicates and no-ops left out."""
-    raise NotImplementedError
+    """Yield all candidates of one file, in source order, duplicates and no-ops left out.
+
+    Nothing is yielded for a text that cannot be parsed: that is an outcome, not an error.
+    """
+    for variant in variants(text, families):
+        yield Candidate(
+            family=variant.family,
+            operator=variant.operator,
+            file=path,
+            function=variant.function,
+            line=variant.line,
+            diff=unified_diff(path, text, variant.text),
+        )
+
+
+def variants(
+    text: str, families: Families, *, functions: Container[str] | None = None
+) -> Iterator[Variant]:
+    """Yield the source text after each possible change, in source order.
+
+    Left out: what does not compile, what compiles to the same bytecode, and what an earlier family
+    yields too. `functions` keeps only the changes in the functions named (`Class.method`).
+    """
+    try:
+        source = Source(text)
+    except SyntaxError:
+        return
+    plans: list[_Plan] = []
+    for region in source.regions:
+        if functions is None or region.name in functions:
+            plans += _plans(source, region, families)
+    plans.sort(key=lambda plan: plan.start)
+    yield from _admitted(source.data, plans)
+
+
+def _plans(source: Source, region: Region, families: Families) -> Iterator[_Plan]:
+    """Plan the changes of a region, each resulting text once, for the first family to yield it."""
+    seen: set[tuple[Span, bytes]] = set()
+    for family, mutators in families.items():
+        for mutator in mutators:
+            for change in mutator(region):
+                edits: list[Edit] = source.edits(change)
+                chunk = source.chunk(region, change)
+                code = splice(source.data, chunk, edits)
+                if (chunk, code) not in seen and code != source.data[slice(*chunk)]:
+                    seen.add((chunk, code))
+                    name = region.name
+                    yield _Plan(edits[0][0], family, change.operator, name, chunk, code)
+
+
+def _admitted(data: bytes, plans: list[_Plan]) -> Iterator[Variant]:
+    """Yield the plans that compile, to something else than the original."""
+    originals: dict[Span, CodeType | None] = {}
+    for plan in plans:
+        start, end = plan.chunk
+        if plan.chunk not in originals:
+            originals[plan.chunk] = _compiled(data[start:end].decode())
+        if _differs(originals[plan.chunk], plan.code.decode()):
+            text = (data[:start] + plan.code + data[end:]).decode()
+            line = data.count(b"\n", 0, plan.start) + 1
+            yield Variant(plan.family, plan.operator, plan.function, line, text)
+
+
+def _differs(original: CodeType | None, code: str) -> bool:
+    """Whether the code compiles, and to something else; None: the original does not compile here.
+
+    Code written for a later Python than this one is judged by LibCST, which reads it.
+    """
+    if original is not None:
+        mutated = _compiled(code)
+        return mutated is not None and mutated != original
+    try:
+        cst.parse_module(_unindented(code))
+    except cst.ParserSyntaxError:
+        return False
+    return True
+
+
+def _compiled(code: str) -> CodeType | None:
+    """The bytecode without line numbers, or None."""
+    try:
+        # Swapping the process's warning filters is not safe between threads.
+        with _warnings, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compiled = compile(_unindented(code), "<variant>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    return _without_lines(compiled)
+
+
+def _unindented(code: str) -> str:
+    """A method compiles under any class header; its bytecode does not depend on which."""
+    return "class _:\n" + code if code[:1].isspace() else code
+
+
+def _without_lines(code: CodeType) -> CodeType:
+    """Code objects that are equal when they do the same, wherever they stand."""
+    constants = tuple(
+        _without_lines(constant) if isinstance(constant, CodeType) else constant
+        for constant in code.co_consts
+    )
+    return code.replace(co_firstlineno=1, co_linetable=b"", co_consts=constants)

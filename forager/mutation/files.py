@@ -1,0 +1,102 @@
+"""Which files may be mutated, how they are read, and how a change to one is written down."""
+
+import os
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from pathlib import Path
+
+_CONTEXT = 3
+_LEFT_OUT = {
+    *("test", "tests", "testing", "doc", "docs", "example", "examples", "benchmark", "benchmarks"),
+    *("build", "dist", "vendor", "_vendor", "vendored", "_vendored", "site-packages"),
+    *("node_modules", "setup", "noxfile", "conftest", "versioneer", "_version"),
+}
+_TEST = re.compile(r"test_.*|.*_tests?")
+
+
+def source_files(root: Path, protected: Sequence[str]) -> list[str]:
+    """The project's own Python files, relative to root and sorted; no tests, nothing generated.
+
+    `protected` names further files and folders to leave out.
+    """
+    return sorted(_walk(root, "", {name.strip("/") for name in protected}))
+
+
+def _walk(root: Path, folder: str, protected: set[str]) -> Iterator[str]:
+    for entry in os.scandir(root / folder):
+        path = folder + entry.name
+        stem = entry.name.removesuffix(".py").lower()
+        if path in protected or stem in _LEFT_OUT or entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if not (root / path / "pyvenv.cfg").exists():
+                yield from _walk(root, path + "/", protected)
+        elif entry.name.endswith(".py") and not _TEST.fullmatch(stem):
+            yield path
+
+
+def read_source(path: Path) -> str | None:
+    """The text with its line endings as they are; None where it is not UTF-8."""
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def unified_diff(path: str, old: str, new: str) -> str:
+    """The change of one file as `git diff` writes it; empty where there is none.
+
+    Only "\\n" ends a line, as for git: difflib would also split at form feeds.
+    """
+    if old == new:
+        return ""
+    end = "\t" if " " in path else ""  # how git marks where a name with blanks ends
+    header = f"diff --git a/{path} b/{path}\n--- a/{path}{end}\n+++ b/{path}{end}\n"
+    return header + "".join(_hunks(old, new))
+
+
+def _hunks(old: str, new: str) -> Iterator[str]:
+    """Match only the lines around the change: difflib is slow on whole files."""
+    start, tail = _frame(old, new)
+    offset = old.count("\n", 0, start)
+    before, after = _lines(old[start : len(old) - tail]), _lines(new[start : len(new) - tail])
+    matcher = SequenceMatcher(None, before, after, autojunk=False)
+    for group in matcher.get_grouped_opcodes(_CONTEXT):
+        old_range = _range(offset, group[0][1], group[-1][2])
+        new_range = _range(offset, group[0][3], group[-1][4])
+        yield f"@@ -{old_range} +{new_range} @@\n"
+        for tag, i1, i2, j1, j2 in group:
+            if tag == "equal":
+                yield from (_line(" ", line) for line in before[i1:i2])
+            else:
+                yield from (_line("-", line) for line in before[i1:i2])
+                yield from (_line("+", line) for line in after[j1:j2])
+
+
+def _frame(old: str, new: str) -> tuple[int, int]:
+    """How much the texts share at the start and at the end, but for whole lines of context."""
+    length = min(len(old), len(new))
+    start = bisect_left(range(1, length + 1), True, key=lambda n: not old.startswith(new[:n]))
+    rest = range(1, length - start + 1)
+    tail = bisect_left(rest, True, key=lambda n: not old.endswith(new[-n:]))
+    end = len(old) - tail
+    for _ in range(_CONTEXT + 1):
+        start = max(0, old.rfind("\n", 0, max(0, start - 1)) + 1)
+        end = old.find("\n", end) + 1 or len(old)
+    return start, len(old) - end
+
+
+def _lines(text: str) -> list[str]:
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+def _range(offset: int, start: int, end: int) -> str:
+    count = end - start
+    number = offset + start + (1 if count else 0)  # an empty range names the line before it
+    return f"{number}" if count == 1 else f"{number},{count}"
+
+
+def _line(mark: str, line: str) -> str:
+    return mark + line if line.endswith("\n") else f"{mark}{line}\n\\ No newline at end of file\n"

@@ -1,0 +1,69 @@
+"""Picks candidates by seed, spread over families, files and functions."""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, zip_longest
+from random import Random
+from typing import TypeVar
+
+from forager.mutation.candidates import Candidate
+
+T = TypeVar("T")
+_Function = tuple[str, str]
+
+
+def pick(
+    candidates: Sequence[Candidate],
+    *,
+    seed: int,
+    weights: Mapping[str, float] | None = None,
+    per_function: int | None = None,
+) -> Iterator[Candidate]:
+    """Yield the candidates in a seeded order; a limit is a prefix of it.
+
+    Families take turns in proportion to their weights (1 where none is given; 0 leaves a family
+    out). Within a family, files take turns, and no function of a file has its second candidate
+    before all of that file had their first. `per_function` limits the candidates of one function,
+    of all families together.
+    """
+    shares = {each.family: (weights or {}).get(each.family, 1.0) for each in candidates}
+    queues = {
+        family: deque(_spread([c for c in candidates if c.family == family], f"{seed}:{family}"))
+        for family in sorted(shares)
+        if shares[family] > 0
+    }
+    taken: Counter[str] = Counter()
+    picked: Counter[_Function] = Counter()
+    while queues:
+        family = min(queues, key=lambda name: (taken[name] + 1) / shares[name])
+        while queues[family]:
+            candidate = queues[family].popleft()
+            function = (candidate.file, candidate.function)
+            if per_function is None or picked[function] < per_function:
+                taken[family] += 1
+                picked[function] += 1
+                yield candidate
+                break
+        else:
+            del queues[family]
+
+
+def _spread(candidates: Iterable[Candidate], seed: str) -> Iterator[Candidate]:
+    """Shuffle one family's candidates, then let functions take turns."""
+    random = Random(seed)  # a text is hashed by SHA-512: the same in every process
+    shuffled = sorted(candidates, key=lambda each: (each.file, each.line, each.operator, each.diff))
+    random.shuffle(shuffled)
+    functions: dict[_Function, list[Candidate]] = {}
+    for candidate in shuffled:
+        functions.setdefault((candidate.file, candidate.function), []).append(candidate)
+    for turn in _rounds(functions.values()):
+        files: dict[str, list[Candidate]] = {}
+        for candidate in turn:
+            files.setdefault(candidate.file, []).append(candidate)
+        yield from chain.from_iterable(_rounds(files.values()))
+
+
+def _rounds(queues: Iterable[Sequence[T]]) -> Iterator[list[T]]:
+    """The first of each, then the second of each, and so on."""
+    for turn in zip_longest(*queues):
+        yield [each for each in turn if each is not None]
