@@ -1,0 +1,124 @@
+"""Pieces of text as a terminal or a pipe takes them: safe, coloured, folded, with a margin.
+
+What a model or a program wrote is never read as markup, and its control characters are not sent
+to the terminal.
+"""
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.syntax import Syntax
+from rich.text import Text
+
+FOLD_LINES = 40  # a longer text is folded in the middle
+FOLD_COLUMNS = 2000  # a longer line is cut
+
+_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[ -/]*[0-~])?")
+_UNSEEN = {*range(32), *range(127, 160)} - {ord("\n"), ord("\t")}
+# Characters that turn the reading direction can make text look like another text.
+_UNSEEN |= {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+_CONTROL = dict.fromkeys(_UNSEEN, "\N{REPLACEMENT CHARACTER}")
+
+_LINE_STYLES = [  # the first pattern that a line begins with decides
+    (r"E  |Traceback \(most recent call last\)|\w*(Error|Exception)\b|FAILED|ERROR", "red"),
+    (r'  File "|>  |[\w./-]+\.py:\d+', "cyan"),
+    (r"=+ .*\b(failed|error)", "red"),
+    (r"=+ .*\bpassed|PASSED", "green"),
+]
+_DIFF_STYLES = [
+    (r"diff |index |\+\+\+ |--- |new file|deleted file", "bold"),
+    (r"@@ ", "cyan"),
+    (r"\+", "green"),
+    (r"-", "red"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Text with a margin. Long lines are wrapped in a terminal and left whole in a pipe."""
+
+    text: Text
+    margin: str = "│ "
+    style: str = "dim"
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self.text.split("\n", allow_blank=True):
+            line.expand_tabs(4)
+            width = options.max_width - len(self.margin)
+            rows = line.wrap(console, width, overflow="fold") if console.is_terminal else [line]
+            for row in rows or [Text()]:
+                row.rstrip()
+                margin = Text(self.margin, self.style)
+                whole = Text.assemble(margin, row, no_wrap=True, overflow="ignore", end="\n")
+                if not row.plain:
+                    whole.rstrip()
+                yield whole
+
+
+def safe(text: str) -> str:
+    """The text without escape sequences; other control characters become visible."""
+    plain = _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return plain.translate(_CONTROL)
+
+
+def fold(text: Text, *, full: bool = False) -> Text:
+    """The text without its middle where it is long; what is left out is counted."""
+    lines = list(text.split("\n", allow_blank=True))
+    if full:
+        return text
+    for line in lines:
+        if len(line) > FOLD_COLUMNS:
+            more = len(line) - FOLD_COLUMNS
+            line.right_crop(more)
+            line.append(f" … {more:,} characters more", "dim")
+    if len(lines) > FOLD_LINES:
+        half = FOLD_LINES // 2
+        count = len(lines) - 2 * half
+        lines[half:-half] = [Text(f"… {count:,} lines folded, --full shows them …", "dim italic")]
+    return Text("\n").join(lines)
+
+
+def code(text: str, language: str) -> Text:
+    """Source code in its colours."""
+    highlighted = Syntax("", language, theme="ansi_dark", background_color="default").highlight(
+        safe(text)
+    )
+    highlighted.rstrip()
+    return highlighted
+
+
+def language_of(path: str) -> str:
+    """The name under which the colours of a file's language are known."""
+    return str(Syntax.guess_lexer(path)) if re.search(r"\.\w+$", path) else "text"
+
+
+def diff(text: str) -> Text:
+    """A unified diff."""
+    return _styled(safe(text).rstrip("\n"), _DIFF_STYLES)
+
+
+def changed(path: str, old: str, new: str) -> Text:
+    """A replacement of lines, as a diff with its context."""
+    lines = difflib.unified_diff(
+        safe(old).splitlines(), safe(new).splitlines(), n=1000, lineterm=""
+    )
+    body = "\n".join(list(lines)[3:])  # the file names, and line numbers of no meaning
+    return Text.assemble((safe(path), "bold"), "\n", diff(body))
+
+
+def output(text: str) -> Text:
+    """What a program printed: diffs, tracebacks and the results of tests stand out."""
+    text = safe(text).rstrip("\n")
+    if re.search(r"^@@ -\d", text, re.MULTILINE):
+        return _styled(text, _DIFF_STYLES)
+    return _styled(text, _LINE_STYLES)
+
+
+def _styled(text: str, styles: list[tuple[str, str]]) -> Text:
+    result = Text(end="")
+    for number, line in enumerate(text.split("\n")):
+        style = next((style for pattern, style in styles if re.match(pattern, line)), "")
+        result.append("\n" if number else "").append(line, style)
+    return result

@@ -1,0 +1,164 @@
+"""Counts what attempts came to: by family, by exit reason, in all."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from math import sqrt
+from statistics import median
+
+from rich.table import Table
+from rich.text import Text
+
+from forager.records import Record
+from forager.trajectories.summary import Summary
+
+
+class Row(Record):
+    """Attempts taken together."""
+
+    name: str
+    tasks: int
+    tasks_resolved: int
+    attempts: int
+    resolved: int
+    share: float
+    share_low: float
+    share_high: float
+    turns_median: float
+    seconds_median: float
+    tokens: int
+
+
+class Report(Record):
+    """What `forager report` says."""
+
+    families: list[Row]
+    exit_reasons: list[Row]
+    total: Row
+
+
+def report(summaries: Iterable[Summary]) -> Report:
+    """Count the attempts; a task without a mutation stands under its kind."""
+    families: defaultdict[str, _Tally] = defaultdict(_Tally)
+    reasons: defaultdict[str, _Tally] = defaultdict(_Tally)
+    total = _Tally()
+    for summary in summaries:
+        for tally in (
+            families[summary.family or summary.kind],
+            reasons[summary.exit_reason],
+            total,
+        ):
+            tally.add(summary)
+    return Report(
+        families=[families[name].row(name) for name in sorted(families)],
+        exit_reasons=[
+            tally.row(name)
+            for name, tally in sorted(reasons.items(), key=lambda item: -item[1].attempts)
+        ],
+        total=total.row("all"),
+    )
+
+
+def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share; (0, 1) without trials."""
+    if trials == 0:
+        return 0.0, 1.0
+    share = successes / trials
+    middle = share + z * z / (2 * trials)
+    margin = z * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    scale = 1 + z * z / trials
+    return max(0.0, (middle - margin) / scale), min(1.0, (middle + margin) / scale)
+
+
+def family_table(counted: Report) -> Table:
+    """The table by family, with the total below."""
+    several = counted.total.attempts > counted.total.tasks
+    table = Table(
+        box=None,
+        pad_edge=False,
+        caption="95 % intervals take attempts at one task as independent" if several else None,
+        caption_justify="left",
+    )
+    table.add_column("family")
+    for name in ("tasks", "attempts", "resolved", "share (95 %)", "turns", "seconds", "tokens"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in counted.families:
+        table.add_row(*_cells(row))
+    if len(counted.families) != 1:
+        table.add_section()
+        table.add_row(*_cells(counted.total), style="bold")
+    return table
+
+
+def reason_table(counted: Report) -> Table:
+    """The table by exit reason."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("exit reason")
+    for name in ("attempts", "resolved", "turns", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in counted.exit_reasons:
+        table.add_row(
+            Text(row.name),
+            f"{row.attempts:,}",
+            f"{row.resolved:,}",
+            f"{row.turns_median:g}",
+            f"{row.seconds_median:.1f}",
+        )
+    return table
+
+
+def short(number: int) -> str:
+    """A count in a few characters: 950, 12.3k, 4.0M."""
+    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if number >= size:
+            return f"{number / size:.1f}{letter}"
+    return str(number)
+
+
+class _Tally:
+    """Attempts as they are counted; a few numbers for each are kept, for the medians."""
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self._resolved: defaultdict[str, int] = defaultdict(int)  # by task
+        self._turns: list[int] = []
+        self._seconds: list[float] = []
+        self._tokens = 0
+
+    def add(self, summary: Summary) -> None:
+        self.attempts += 1
+        self._resolved[summary.instance_id] += summary.resolved
+        self._turns.append(summary.turns)
+        self._seconds.append(summary.seconds)
+        self._tokens += summary.tokens
+
+    def row(self, name: str) -> Row:
+        resolved = sum(self._resolved.values())
+        low, high = wilson(resolved, self.attempts)
+        return Row(
+            name=name,
+            tasks=len(self._resolved),
+            tasks_resolved=sum(count > 0 for count in self._resolved.values()),
+            attempts=self.attempts,
+            resolved=resolved,
+            share=resolved / self.attempts if self.attempts else 0.0,
+            share_low=low,
+            share_high=high,
+            turns_median=median(self._turns or [0]),
+            seconds_median=median(self._seconds or [0.0]),
+            tokens=self._tokens,
+        )
+
+
+def _cells(row: Row) -> list[Text]:
+    share = f"{row.share:.0%} ({row.share_low:.0%}–{row.share_high:.0%})" if row.attempts else "–"
+    texts = [
+        row.name,
+        f"{row.tasks:,}",
+        f"{row.attempts:,}",
+        f"{row.resolved:,}",
+        share.replace("%", " %"),
+        f"{row.turns_median:g}",
+        f"{row.seconds_median:.1f}",
+        short(row.tokens),
+    ]
+    return [Text(text) for text in texts]

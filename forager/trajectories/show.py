@@ -1,0 +1,258 @@
+"""Shows an attempt turn by turn: what the model thought, what it called, what it was answered."""
+
+import json
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.rule import Rule
+from rich.text import Text
+
+from forager.environments.task import Task
+from forager.trajectories import draw
+from forager.trajectories.record import Message, ModelCall, ToolCall, Trajectory
+
+_TEXT_CALL = re.compile(r"^<tool: ?", re.MULTILINE)
+_SHOWS_FILE = re.compile(r"(?:.*&& *)?(?:cat|head|tail|sed -n|nl)\b[^|;&]*?([\w./-]+\.\w+)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One model call with what it led to. `call` is None where nothing was executed."""
+
+    number: int
+    thought: str
+    model_call: ModelCall
+    call: ToolCall | None
+    observation: str
+
+
+def turns(trajectory: Trajectory) -> list[Turn]:
+    """The turns of an attempt, read from the calls that were executed, whatever their syntax."""
+    starts = [call.message for call in trajectory.model_calls]
+    executed = {bisect_left(starts, call.message) - 1: call for call in trajectory.tool_calls}
+    ends = [*starts[1:], len(trajectory.messages)]
+    return [
+        Turn(
+            number + 1,
+            _thought(trajectory.messages[start], executed.get(number), trajectory.syntax),
+            trajectory.model_calls[number],
+            executed.get(number),
+            "\n".join(map(_content, trajectory.messages[start + 1 : end])),
+        )
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True))
+    ]
+
+
+def show(
+    trajectory: Trajectory, task: Task | None = None, *, full: bool = False
+) -> Iterator[RenderableType]:
+    """Yield an attempt piece by piece, for a console to print; `full` folds nothing.
+
+    The task, where it is at hand, tells FAIL_TO_PASS from PASS_TO_PASS.
+    """
+    yield _heading(trajectory)
+    first = trajectory.model_calls[0].message if trajectory.model_calls else None
+    for message in trajectory.messages[:first]:
+        yield from _opening(message, full)
+    for turn in turns(trajectory):
+        yield show_turn(turn, full=full)
+    yield from _ending(trajectory, task, full)
+
+
+def show_turn(turn: Turn, *, full: bool = False) -> RenderableType:
+    """One turn: a rule with its cost, the thought, the call, the observation."""
+    parts: list[RenderableType] = [Text(), _rule(_cost(turn))]
+    if turn.thought.strip():
+        parts.append(draw.Block(draw.fold(Text(draw.safe(turn.thought.strip())), full=full), ""))
+    if turn.call is not None and turn.call.tool:
+        call = _CALLS.get(turn.call.tool, _any_call)(turn.call.arguments)
+        parts.append(draw.Block(draw.fold(call, full=full), "▌ ", "yellow"))
+    if turn.observation.strip():
+        text = draw.fold(_observation(turn), full=full)
+        failed = turn.call is not None and (turn.call.error or turn.call.timed_out)
+        parts.append(draw.Block(text, style="red" if failed else "dim"))
+    parts += [Text(note, "yellow") for note in _notes(turn)]
+    return Group(*parts)
+
+
+def _content(message: Message) -> str:
+    """The text of a message; parts that are no text are shown as JSON."""
+    content = message.get("content") or ""
+    if isinstance(content, str):
+        return content
+    parts = [part.get("text") or json.dumps(part) for part in content]
+    return "\n".join(parts)
+
+
+def _thought(message: Message, call: ToolCall | None, syntax: str) -> str:
+    """What the model wrote beside its call; all that it wrote where the call was not executed."""
+    text = _content(message)
+    reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
+    if call is None or not call.tool:
+        raw = [json.dumps(one.get("function", one)) for one in message.get("tool_calls") or []]
+        text = "\n".join([text, *raw])
+    elif syntax == "text":
+        text = _TEXT_CALL.split(text, maxsplit=1)[0]
+    return f"{reasoning}\n\n{text}" if reasoning else text
+
+
+def _rule(title: Text) -> Rule:
+    return Rule(title, align="left", style="dim")
+
+
+def _cost(turn: Turn) -> Text:
+    call = turn.call
+    seconds = turn.model_call.seconds + (call.seconds if call else 0.0)
+    name = f" {draw.safe(call.tool)}" if call and call.tool else ""
+    usage = turn.model_call.usage
+    tokens = f" · {usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens"
+    return Text.assemble(
+        (f"turn {turn.number}", "bold"),
+        (name, "bold yellow"),
+        (f" · {seconds:.1f} s{tokens if usage.prompt_tokens else ''}", "dim"),
+    )
+
+
+def _any_call(arguments: dict[str, str]) -> Text:
+    lines = [f"{name}: {value}" for name, value in arguments.items()]
+    return Text(draw.safe("\n".join(lines) or "(no arguments)"))
+
+
+def _bash_call(arguments: dict[str, str]) -> Text:
+    return Text.assemble(("$ ", "bold"), draw.code(arguments.get("command", ""), "bash"))
+
+
+def _edit_call(arguments: dict[str, str]) -> Text:
+    old, new = arguments.get("search", ""), arguments.get("replace", "")
+    return draw.changed(arguments.get("path", ""), old, new)
+
+
+def _create_call(arguments: dict[str, str]) -> Text:
+    path = arguments.get("path", "")
+    content = draw.code(arguments.get("content", ""), draw.language_of(path))
+    return Text.assemble((draw.safe(path), "bold"), "\n", content)
+
+
+_CALLS: dict[str, Callable[[dict[str, str]], Text]] = {
+    "bash": _bash_call,
+    "edit": _edit_call,
+    "create": _create_call,
+}
+
+
+def _observation(turn: Turn) -> Text:
+    """The answer; a file that was printed whole appears in the colours of its language."""
+    call = turn.call
+    if call is not None and call.tool == "bash" and call.exit_code == 0:
+        shown = _SHOWS_FILE.fullmatch(call.arguments.get("command", "").strip())
+        if shown:
+            return draw.code(turn.observation, draw.language_of(shown.group(1)))
+    return draw.output(turn.observation)
+
+
+def _notes(turn: Turn) -> Iterator[str]:
+    call = turn.call
+    if call is None:
+        yield "(nothing was executed)"
+        return
+    if not call.tool:
+        yield "(a call that could not be read)"
+    if call.timed_out:
+        yield f"(ended by its time limit after {call.seconds:.0f} s)"
+    elif call.exit_code:
+        yield f"(exit code {call.exit_code})"
+    if call.omitted:
+        yield f"({call.omitted:,} bytes of output were left out)"
+
+
+def _heading(trajectory: Trajectory) -> RenderableType:
+    mutation = trajectory.mutation
+    origin = (
+        f"{mutation.family}/{mutation.operator} in {mutation.file}:{mutation.line}"
+        if mutation
+        else trajectory.kind
+    )
+    rows = [
+        ("attempt", trajectory.id),
+        ("model", f"{trajectory.model}, {trajectory.syntax} calls"),
+        ("task", f"{origin}, {trajectory.repo}"),
+        ("image", trajectory.image),
+        ("started", trajectory.started_at),
+    ]
+    lines = [Text.assemble((f"{name:<8} ", "dim"), draw.safe(value)) for name, value in rows]
+    return draw.Block(Text("\n").join(lines), "")
+
+
+def _opening(message: Message, full: bool) -> Iterator[RenderableType]:
+    """A message before the first turn; of the system prompt only the beginning."""
+    role = str(message.get("role", ""))
+    yield Text()
+    yield _rule(Text(draw.safe(role), "bold"))
+    lines = draw.safe(_content(message)).strip().split("\n")
+    text = Text("\n".join(lines))
+    if role == "system" and len(lines) > 3 and not full:
+        text = Text("\n".join(lines[:2]))
+        text.append(f"\n… {len(lines) - 2:,} lines folded, --full shows them …", "dim italic")
+    yield draw.Block(draw.fold(text, full=full))
+
+
+def _ending(trajectory: Trajectory, task: Task | None, full: bool) -> Iterator[RenderableType]:
+    outcome = trajectory.outcome
+    yield Text()
+    yield _rule(Text("patch", "bold"))
+    patch = draw.diff(outcome.patch) if outcome.patch.strip() else Text("(empty)", "dim")
+    yield draw.Block(draw.fold(patch, full=full))
+    yield Text()
+    yield _rule(Text("outcome", "bold"))
+    yield draw.Block(Text("\n").join(_outcome(trajectory, task)), "")
+
+
+def _outcome(trajectory: Trajectory, task: Task | None) -> Iterator[Text]:
+    outcome = trajectory.outcome
+    verdict = ("resolved", "bold green") if outcome.resolved else ("not resolved", "bold red")
+    yield Text.assemble(verdict, f", ended by: {draw.safe(outcome.exit_reason)}")
+    rows = [
+        ("reward", f"{outcome.reward:+d}"),
+        ("similarity", f"{outcome.similarity:.2f} to the reference patch"),
+        ("tests", _test_counts(outcome.tests, task)),
+        ("not passed", _not_passed(outcome.tests)),
+        ("ignored", ", ".join(outcome.ignored_files)),
+        ("note", outcome.note),
+        ("turns", f"{trajectory.turns} of at most {trajectory.limits.turns}"),
+        ("tokens", f"{trajectory.usage.prompt_tokens:,} in all prompts, "
+                   f"{trajectory.usage.completion_tokens:,} in all completions"),
+        ("seconds", _seconds(trajectory)),
+    ]  # fmt: skip
+    for name, value in rows:
+        if value:
+            yield Text.assemble((f"{name:<11}", "dim"), draw.safe(value))
+
+
+def _test_counts(tests: dict[str, str], task: Task | None) -> str:
+    """Such as "FAIL_TO_PASS 1 of 1 passed, PASS_TO_PASS 40 of 42 passed"."""
+    if not tests:
+        return "none run"
+    groups = {"all": list(tests)}
+    if task is not None:
+        groups = {"FAIL_TO_PASS": task.FAIL_TO_PASS, "PASS_TO_PASS": task.PASS_TO_PASS}
+    return ", ".join(
+        f"{name} {sum(tests.get(test) == 'passed' for test in group):,} of {len(group):,} passed"
+        for name, group in groups.items()
+    )
+
+
+def _not_passed(tests: dict[str, str]) -> str:
+    names = [f"{name} ({status})" for name, status in tests.items() if status != "passed"]
+    more = f", … {len(names) - 5:,} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
+
+
+def _seconds(trajectory: Trajectory) -> str:
+    timings = trajectory.timings
+    return (
+        f"{timings.total:.1f}: start {timings.start:.1f}, model {timings.model:.1f}, "
+        f"tools {timings.tools:.1f}, grading {timings.grading:.1f}"
+    )
