@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Callable
-from difflib import get_close_matches
+from difflib import SequenceMatcher
+from heapq import nlargest
 
 from tools.files import numbered
 
 _SHOWN = 20  # lines of the nearest text that are shown
-_COMPARED = 4000  # lines compared letter by letter: about a tenth of a second
+_COMPARED = 5000  # lines whose letters are counted, about a tenth of a second,
+_EXACTLY = 50  # and of them those compared in order
 _LETTERS = 120  # of each line compared
+_ALIKE = 0.6  # difflib's own measure of a close match
 
 _DIFFERENCES: list[tuple[str, Callable[[bytes], bytes]]] = [
     ("only whitespace at the end of lines differs", bytes.rstrip),
@@ -63,26 +66,38 @@ def _is_part_of_line(lines: list[bytes], search: list[bytes]) -> bool:
 def _most_in_common(lines: list[bytes], search: list[bytes]) -> int | None:
     """Where most lines are, but for whitespace, the ones searched for.
 
-    Each line that they share votes for the place where the whole text would then begin; half of
-    the lines must agree.
+    Each line that they share votes, by its length, for the place where the whole text would then
+    begin; half of all letters must agree.
     """
     offsets: dict[bytes, list[int]] = {}
     for offset, line in enumerate(search):
         if line.strip():
             offsets.setdefault(line.strip(), []).append(offset)
-    votes = Counter(
-        number - offset
-        for number, line in enumerate(lines)
-        for offset in offsets.get(line.strip(), [])
-    )
-    place, count = max(votes.items(), key=lambda vote: vote[1], default=(0, 0))
-    return max(0, place) if count and 2 * count >= len(offsets) else None
+    votes: Counter[int] = Counter()
+    for number, line in enumerate(lines):
+        for offset in offsets.get(line.strip(), []):
+            votes[number - offset] += len(line.strip())
+    place, letters = max(votes.items(), key=lambda vote: vote[1], default=(0, 0))
+    return max(0, place) if 2 * letters >= sum(len(line.strip()) for line in search) > 0 else None
 
 
 def _most_alike(lines: list[bytes], search: list[bytes]) -> int | None:
     """Where the line is that is most like the longest one searched for."""
     longest = max(search, key=lambda line: len(line.strip()))
-    wanted = longest.strip()[:_LETTERS].decode("utf-8", "replace")
-    candidates = [line.strip()[:_LETTERS].decode("utf-8", "replace") for line in lines[:_COMPARED]]
-    found = get_close_matches(wanted, set(candidates), n=1) if wanted else []
-    return max(0, candidates.index(found[0]) - search.index(longest)) if found else None
+    matcher = SequenceMatcher(autojunk=False)
+    matcher.set_seq2(_letters(longest))
+
+    def likeness(line: str, exact: bool) -> float:
+        matcher.set_seq1(line)
+        return matcher.ratio() if exact else matcher.quick_ratio()
+
+    candidates = [_letters(line) for line in lines[:_COMPARED]]
+    promising = nlargest(_EXACTLY, set(candidates), key=lambda line: likeness(line, exact=False))
+    best = max(promising, key=lambda line: likeness(line, exact=True))
+    if not best or likeness(best, exact=True) < _ALIKE:
+        return None
+    return max(0, candidates.index(best) - search.index(longest))
+
+
+def _letters(line: bytes) -> str:
+    return line.strip()[:_LETTERS].decode("utf-8", "replace")

@@ -103,7 +103,7 @@ class FunctionCalling:
 def _tool(name: str, tools: Toolbox) -> Tool:
     tool = tools.get(name.strip())
     if tool is None:
-        raise FormatError(f"There is no tool {name!r}. The tools are: {', '.join(tools)}.")
+        raise FormatError(f"There is no tool {name.strip()!r}. The tools are: {', '.join(tools)}.")
     return tool
 
 
