@@ -53,13 +53,15 @@ def _is_string(statement: cst.CSTNode) -> bool:
 
 
 def _is_trivial(statement: cst.CSTNode) -> bool:
-    """What a body says that is not there yet: a string, `pass`, `...`, NotImplementedError."""
+    """What stands for a missing body, and what only type checkers read."""
     match _only(statement):
         case cst.Pass() | cst.Expr(value=cst.Ellipsis()):
             return True
         case cst.Raise(exc=cst.Name("NotImplementedError")):
             return True
         case cst.Raise(exc=cst.Call(func=cst.Name("NotImplementedError"))):
+            return True
+        case cst.If(test=cst.Name("TYPE_CHECKING") | cst.Attribute(attr=cst.Name("TYPE_CHECKING"))):
             return True
     return _is_string(statement)
 

@@ -67,11 +67,7 @@ class Region:
 
     def code(self, node: cst.CSTNode) -> str:
         """The source text of a node as it stands in the file, with its own parentheses."""
-        start, end = self.source.span(node)
-        if parentheses := getattr(node, "lpar", ()):
-            start = self.source.span(parentheses[0])[0]
-            end = self.source.span(node.rpar[-1])[1]  # type: ignore[attr-defined]
-        return self.source.data[start:end].decode()
+        return self.source.data[slice(*self.source.extent(node))].decode()
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode:
         """The node that holds this one; a module holds itself."""
@@ -96,8 +92,10 @@ class Source:
             self._spans = wrapper.resolve(ByteSpanPositionProvider)
         except (cst.ParserSyntaxError, RecursionError) as error:
             raise SyntaxError(str(error)) from error
-        # A byte order mark or an exotic line ending would shift every span.
-        if self.span(self.module)[1] != len(self.data) or _LONE_CARRIAGE_RETURN.search(text):
+        # LibCST ends the last line where the file does not; a byte order mark shifts every span.
+        added = 0 if self.module.has_trailing_newline else len(self.module.default_newline)
+        shifted = self.span(self.module)[1] != len(self.data) + added
+        if shifted or _LONE_CARRIAGE_RETURN.search(text):
             raise SyntaxError("the syntax tree does not give back the text")
         self.parents: dict[cst.CSTNode, cst.CSTNode] = {self.module: self.module}
         self.regions = [Region(self.module, "<module>", self, [])]
@@ -108,7 +106,18 @@ class Source:
     def span(self, node: cst.CSTNode) -> Span:
         """The first byte of a node, and the one after its last; its parentheses left out."""
         span = self._spans[node]
-        return span.start, span.start + span.length
+        end = span.start + span.length
+        if isinstance(node, cst.Param):  # LibCST counts its name only
+            last = node.default or (node.annotation and node.annotation.annotation)
+            end = self.extent(last)[1] if last else end
+        return span.start, end
+
+    def extent(self, node: cst.CSTNode) -> Span:
+        """The span of a node together with its parentheses."""
+        start, end = self.span(node)
+        if isinstance(node, cst.BaseExpression) and node.lpar:
+            return self.span(node.lpar[0])[0], self.span(node.rpar[-1])[1]
+        return start, end
 
     def lines(self, start: int, end: int) -> Span:
         """The whole lines, last line end included, that hold these bytes."""
@@ -139,9 +148,9 @@ class Source:
     def _walk(self, node: cst.CSTNode, region: Region, prefix: str) -> None:
         """Give every node below to its region, and remember its parent."""
         for child in _children(node):
+            self.parents[child] = node
             if isinstance(child, cst.Annotation | cst.Decorator) or _is_type_checking(child):
                 continue
-            self.parents[child] = node
             owner, inner = region, prefix
             if isinstance(region.node, cst.Module):
                 if isinstance(child, cst.FunctionDef):
@@ -208,13 +217,14 @@ class Source:
         return first_line, next_line, b""
 
     def _items_out(self, siblings: list[cst.CSTNode], first: int, last: int) -> Edit:
-        """The comma that goes is the one after, so that a trailing comma stays one."""
-        if first == 0 or last + 1 < len(siblings):
-            end = self.span(siblings[last])[1]
-            if isinstance(comma := getattr(siblings[last], "comma", None), cst.Comma):
-                end = self.span(comma)[1]
-            return self.span(siblings[first])[0], end, b""
-        return self._item_end(siblings[first - 1]), self._item_end(siblings[last]), b""
+        """Up to the next item, or from the end of the one before; a trailing comma stays one."""
+        if last + 1 < len(siblings):
+            return self.span(siblings[first])[0], self.span(siblings[last + 1])[0], b""
+        if first > 0:
+            return self._item_end(siblings[first - 1]), self._item_end(siblings[last]), b""
+        comma = getattr(siblings[last], "comma", None)
+        end = self.span(comma if isinstance(comma, cst.Comma) else siblings[last])[1]
+        return self.span(siblings[first])[0], end, b""
 
     def _item_end(self, item: cst.CSTNode) -> int:
         start, end = self.span(item)
