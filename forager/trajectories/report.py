@@ -106,6 +106,27 @@ def reason_table(counted: Report) -> Table:
     return table
 
 
+def attempt_table(summaries: Iterable[Summary]) -> Table:
+    """A table with a row an attempt."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("id", overflow="fold")
+    table.add_column("resolved")
+    table.add_column("exit reason", no_wrap=True)
+    for name in ("reward", "turns", "seconds", "tokens"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in summaries:
+        table.add_row(
+            Text(one.id),
+            Text("yes", "green") if one.resolved else Text("no", "red"),
+            Text(one.exit_reason),
+            f"{one.reward:+d}",
+            str(one.turns),
+            f"{one.seconds:.1f}",
+            short(one.tokens),
+        )
+    return table
+
+
 def short(number: int) -> str:
     """A count in a few characters: 950, 12.3k, 4.0M."""
     for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
@@ -150,7 +171,7 @@ class _Tally:
 
 
 def _cells(row: Row) -> list[Text]:
-    share = f"{row.share:.0%} ({row.share_low:.0%}–{row.share_high:.0%})" if row.attempts else "–"
+    share = f"{row.share:.0%} ({row.share_low * 100:.0f}–{row.share_high * 100:.0f})"
     texts = [
         row.name,
         f"{row.tasks:,}",

@@ -67,7 +67,7 @@ def show_turn(turn: Turn, *, full: bool = False) -> RenderableType:
     parts: list[RenderableType] = [Text(), _rule(_cost(turn))]
     if turn.thought.strip():
         parts.append(draw.Block(draw.fold(Text(draw.safe(turn.thought.strip())), full=full), ""))
-    if turn.call is not None and turn.call.tool:
+    if turn.call is not None and turn.call.arguments:
         call = _CALLS.get(turn.call.tool, _any_call)(turn.call.arguments)
         parts.append(draw.Block(draw.fold(call, full=full), "▌ ", "yellow"))
     if turn.observation.strip():
@@ -90,7 +90,7 @@ def _content(message: Message) -> str:
 def _thought(message: Message, call: ToolCall | None, syntax: str) -> str:
     """What the model wrote beside its call; all that it wrote where the call was not executed."""
     text = _content(message)
-    reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
+    reasoning = str(message.get("reasoning_content") or message.get("reasoning") or "")
     if call is None or not call.tool:
         raw = [json.dumps(one.get("function", one)) for one in message.get("tool_calls") or []]
         text = "\n".join([text, *raw])
@@ -118,7 +118,7 @@ def _cost(turn: Turn) -> Text:
 
 def _any_call(arguments: dict[str, str]) -> Text:
     lines = [f"{name}: {value}" for name, value in arguments.items()]
-    return Text(draw.safe("\n".join(lines) or "(no arguments)"))
+    return Text(draw.safe("\n".join(lines)))
 
 
 def _bash_call(arguments: dict[str, str]) -> Text:

@@ -1,6 +1,6 @@
 """An attempt in one line: what lists and reports are made of."""
 
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field
 
 from forager.environments.task import Mutation
 from forager.records import Record
@@ -26,6 +26,7 @@ class Summary(Record):
     prompt_tokens: int
     completion_tokens: int
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def tokens(self) -> int:
         """Prompt and completion tokens of all model calls."""

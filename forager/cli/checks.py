@@ -1,0 +1,194 @@
+"""What `forager doctor` looks at. A check is a value; none of them raises."""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from forager.errors import ForagerError
+from forager.records import Record
+
+OPTIONAL = ("torch", "deepspeed", "vllm", "ray", "transformers")
+DISK_GIGABYTES = 5  # a base image, some projects, room to work
+MEMORY_GIGABYTES = 3  # one sandbox of the default size beside the engine
+REGISTRIES = {
+    "image registry": "https://registry-1.docker.io/v2/",
+    "package index": "https://pypi.org/simple/",
+}
+
+
+class Check(Record):
+    """One thing looked at."""
+
+    name: str
+    state: Literal["ok", "missing", "absent"] = Field(
+        description="'missing' is needed for every run; 'absent' is needed for some things."
+    )
+    found: str
+    advice: str = Field("", description="What to type where it lacks.")
+
+
+def all_checks(url: str | None) -> Iterator[Iterator[Check]]:
+    """Look at everything, cheap things first."""
+    yield _machine()
+    yield _engine()
+    yield _network()
+    yield _packages()
+    yield _endpoint(url)
+
+
+def leftovers() -> list[Any]:
+    """Containers of sandboxes whose maker is gone."""
+    from forager.environments.engine import SANDBOX_LABEL, connect
+
+    found = connect().containers.list(all=True, filters={"label": SANDBOX_LABEL})
+    return [one for one in found if not _is_alive(one.labels.get(SANDBOX_LABEL, ""))]
+
+
+def remove_leftovers() -> int:
+    """Remove them; return how many there were. Raises EngineError."""
+    found = leftovers()
+    for container in found:
+        container.remove(force=True, v=True)
+    return len(found)
+
+
+def _is_alive(process: str) -> bool:
+    """Whether the process runs; one of another user does."""
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _check(name: str, good: bool, found: str, advice: str, *, needed: bool = True) -> Check:
+    bad: Literal["missing", "absent"] = "missing" if needed else "absent"
+    return Check(name=name, state="ok" if good else bad, found=found, advice="" if good else advice)
+
+
+def _machine() -> Iterator[Check]:
+    yield _check(
+        "Python",
+        sys.version_info >= (3, 11),
+        f"{platform.python_version()}, {sys.executable}",
+        "forager needs Python 3.11 or newer",
+    )
+    git = shutil.which("git")
+    yield _check("git", bool(git), git or "not found", "sudo apt-get install git")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    yield _check(
+        "memory",
+        memory >= MEMORY_GIGABYTES,
+        f"{memory:.1f} GiB, {os.cpu_count()} processor cores",
+        f"a sandbox may take 2 GiB; use a machine with {MEMORY_GIGABYTES} GiB or more",
+        needed=False,
+    )
+    yield _disk("disk here", Path.cwd())
+
+
+def _disk(name: str, path: Path) -> Check:
+    free = shutil.disk_usage(path).free / 2**30
+    return _check(
+        name,
+        free >= DISK_GIGABYTES,
+        f"{free:.1f} GiB free in {path}",
+        f"make room: {DISK_GIGABYTES} GiB is little for images (`docker system df` shows their "
+        "size, `docker image prune` removes unused ones)",
+        needed=False,
+    )
+
+
+def _engine() -> Iterator[Check]:
+    import docker
+
+    from forager.environments.engine import connect
+
+    try:
+        info = connect().info()
+    except (ForagerError, docker.errors.DockerException) as error:
+        yield _check("Docker engine", False, "does not answer", str(error))
+        return
+    yield _check(
+        "Docker engine",
+        True,
+        f"{info['ServerVersion']}, client {docker.__version__}, storage {info['Driver']}, "
+        f"cgroup version {info.get('CgroupVersion', '1')}",
+        "",
+    )
+    lacking = [
+        name
+        for name, key in (("memory", "MemoryLimit"), ("processes", "PidsLimit"))
+        if not info.get(key)
+    ]
+    yield _check(
+        "container limits",
+        not lacking,
+        f"the engine cannot bound {' and '.join(lacking)}" if lacking else "memory and processes",
+        "mount the cgroup controllers `memory` and `pids`, then restart the engine",
+    )
+    root = Path(info["DockerRootDir"])
+    if os.access(root, os.R_OK):
+        yield _disk("disk of images", root)
+    count = len(leftovers())
+    yield _check(
+        "left containers",
+        count == 0,
+        f"{count} of processes that ended",
+        "forager doctor --clean",
+        needed=False,
+    )
+
+
+def _network() -> Iterator[Check]:
+    import requests
+
+    for name, url in REGISTRIES.items():
+        try:
+            requests.head(url, timeout=3)
+            yield _check(name, True, f"{url} answers", "")
+        except requests.RequestException:
+            advice = "without it, images are made from what this machine has"
+            yield _check(name, False, f"{url} does not answer", advice, needed=False)
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    debootstrap = shutil.which("debootstrap", path=path)
+    yield _check(
+        "debootstrap",
+        bool(debootstrap),
+        debootstrap or "not found; makes the base image where no registry answers",
+        "sudo apt-get install debootstrap",
+        needed=False,
+    )
+
+
+def _packages() -> Iterator[Check]:
+    for name in OPTIONAL:
+        try:
+            yield _check(name, True, version(name), "")
+        except PackageNotFoundError:
+            yield _check(name, False, "not installed (optional)", "", needed=False)
+
+
+def _endpoint(url: str | None) -> Iterator[Check]:
+    from forager.agent.endpoint import ChatEndpoint
+
+    if not url and not os.environ.get("OPENAI_BASE_URL"):
+        found = "none named; `-m repair` needs none"
+        yield _check("model endpoint", False, found, "", needed=False)
+        return
+    try:
+        endpoint = ChatEndpoint(url or "")
+        models = endpoint.models()
+    except ForagerError as error:
+        yield _check("model endpoint", False, "no answer", str(error), needed=False)
+        return
+    few = ", ".join(models[:5]) + (", …" if len(models) > 5 else "")
+    yield _check("model endpoint", True, f"{endpoint.url} offers {few or 'no model'}", "")

@@ -1,0 +1,51 @@
+"""`forager doctor`: what this machine has, what it lacks, and what to type."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from forager.cli import options
+from forager.cli.console import console, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from forager.cli.checks import Check
+
+MARKS = {"ok": ("ok", "green"), "missing": ("missing", "bold red"), "absent": ("–", "dim")}
+
+
+@click.command()
+@click.option("--url", help="Model endpoint to ask; $OPENAI_BASE_URL where not given.")
+@click.option("--clean", is_flag=True, help="Remove containers that dead processes left behind.")
+@options.as_json
+def doctor(url: str | None, clean: bool, as_json: bool) -> None:
+    """Say what this machine has, what it lacks, and what to type for it.
+
+    Exit code 1 where something is missing that runs with `-m repair` need.
+    """
+    from forager.cli import checks
+
+    if clean:
+        say(f"removed {checks.remove_leftovers()} containers")
+    found = [check for group in checks.all_checks(url) for check in group]
+    if as_json:
+        print_json([check.model_dump() for check in found])
+    else:
+        _print(found)
+    if any(check.state == "missing" for check in found):
+        raise SystemExit(1)
+
+
+def _print(found: "list[Check]") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in found:
+        table.add_row(Text(check.name), Text(*MARKS[check.state]), Text(check.found))
+    print_table(table)
+    for check in found:
+        if check.advice:
+            console().print(f"\n{check.name}: {check.advice}", soft_wrap=True)

@@ -1,0 +1,50 @@
+"""`forager`: the command and how it ends.
+
+The modules of the verbs import what they need inside the verbs, so that help answers at once.
+"""
+
+from typing import Any
+
+import click
+
+from forager.cli import doctor, look
+from forager.cli.console import say
+from forager.errors import BuildError, ForagerError, UsageError
+
+
+class Forager(click.Group):
+    """A group whose errors are one line on stderr: exit code 2 for the user's, 1 for others."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            path = error.ctx.command_path if error.ctx else "forager"
+            say(f"{error.format_message().rstrip('.')} (see `{path} --help`)")
+            ctx.exit(2)
+        except ForagerError as error:
+            say(str(error))
+            if isinstance(error, BuildError) and error.log:
+                click.echo(error.log.rstrip(), err=True)
+            ctx.exit(2 if isinstance(error, UsageError) else 1)
+        except KeyboardInterrupt:
+            say("interrupted")
+            ctx.exit(130)
+
+
+@click.group(cls=Forager, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="forager-agent", message="%(version)s")
+def main() -> None:
+    """Any Python repository into a training ground, a model into a better model.
+
+    Results go to stdout, progress to stderr. Every verb can be interrupted and run again.
+    """
+
+
+main.add_command(doctor.doctor)
+main.add_command(look.list_attempts)
+main.add_command(look.replay)
+main.add_command(look.report)

@@ -1,0 +1,28 @@
+"""Options that have the same letter and meaning in every verb."""
+
+import os
+from pathlib import Path
+
+import click
+
+workers = click.option(
+    "-w",
+    "--workers",
+    type=click.IntRange(min=1),
+    default=lambda: os.cpu_count() or 1,
+    show_default="processor cores",
+    help="How many at a time.",
+)
+limit = click.option("--limit", type=click.IntRange(min=1), help="Stop after so many.")
+seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of the choice.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+output = click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Where the result is written.",
+)
+dry_run = click.option(
+    "--dry-run", is_flag=True, help="Print the resolved settings and counts; do nothing."
+)

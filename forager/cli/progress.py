@@ -1,0 +1,113 @@
+"""Progress on stderr: a bar in a terminal, a plain line every few seconds elsewhere."""
+
+import sys
+import time
+from threading import Lock
+from typing import Self
+
+LINE_SECONDS = 5.0
+
+
+class Progress:
+    """How far a verb is. `update` may be called from several threads, as often as one likes.
+
+    `total` may be unknown; `start` is what was done before, by an earlier process: the time left
+    is reckoned from what this one does.
+    """
+
+    def __init__(self, what: str, total: int | None = None, *, start: int = 0) -> None:
+        self._what = what
+        self._total = total
+        self._start = start
+        self._done = start
+        self._counts: dict[str, int] = {}
+        self._began = self._printed = time.monotonic()
+        self._shown = ""
+        self._lock = Lock()
+        self._bar = _Bar(what, total, start) if sys.stderr.isatty() else None
+
+    def update(self, done: int, **counts: int) -> None:
+        """Say how many are done in all, and other counts such as `resolved=3, running=2`."""
+        with self._lock:
+            self._done = done
+            self._counts = counts
+            now = time.monotonic()
+            if self._bar:
+                self._bar.update(done, self._details())
+            elif now - self._printed >= LINE_SECONDS:
+                self._printed = now
+                self._print_line()
+
+    def note(self, text: str) -> None:
+        """Say something that stays on the screen."""
+        with self._lock:
+            if self._bar:
+                self._bar.note(text)
+            else:
+                print(text, file=sys.stderr, flush=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            if self._bar:
+                self._bar.close()
+            self._print_line()
+
+    def _print_line(self) -> None:
+        total = f"/{self._total}" if self._total is not None else ""
+        line = f"{self._what}: {self._done}{total}{self._details()}"
+        if line != self._shown:
+            print(line, file=sys.stderr, flush=True)
+        self._shown = line
+
+    def _details(self) -> str:
+        parts = [f"{count:,} {name}" for name, count in self._counts.items() if count]
+        left = self._seconds_left()
+        if left is not None:
+            parts.append(f"{_duration(left)} left")
+        return "".join(f" · {part}" for part in parts)
+
+    def _seconds_left(self) -> float | None:
+        made = self._done - self._start
+        if self._total is None or made <= 0 or self._done >= self._total:
+            return None
+        return (time.monotonic() - self._began) / made * (self._total - self._done)
+
+
+class _Bar:
+    """rich's bar on stderr."""
+
+    def __init__(self, what: str, total: int | None, start: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        self._progress = RichProgress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[details]}", markup=False),
+            console=Console(stderr=True, markup=False, emoji=False, highlight=False),
+            transient=True,
+        )
+        self._task = self._progress.add_task(what, total=total, completed=start, details="")
+        self._progress.start()
+
+    def update(self, done: int, details: str) -> None:
+        self._progress.update(self._task, completed=done, details=details.removeprefix(" · "))
+
+    def note(self, text: str) -> None:
+        self._progress.console.print(text)
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+def _duration(seconds: float) -> str:
+    """Such as 40 s, 12 min, 3 h 20 min."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 90 else f"{minutes} min"
