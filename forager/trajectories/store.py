@@ -77,7 +77,7 @@ class Run:
 
     def tasks(self) -> Iterator[Task]:
         """The tasks, in their order."""
-        return read_records(self.path / "tasks.jsonl", Task)
+        return self._read("tasks.jsonl", Task)
 
     def trajectories(self) -> Iterator[Trajectory]:
         """The attempts one by one, in the order in which they ended."""

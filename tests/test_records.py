@@ -1,0 +1,128 @@
+import json
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from attempts import make_attempt, make_task
+
+from forager.environments.task import Task
+from forager.errors import UsageError
+from forager.records import Record, RecordWriter, read_records, write_records
+from forager.trajectories.record import Trajectory, Usage
+
+
+class Point(Record):
+    x: int
+    label: str = ""
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    """A file appears whole, one line a record, and nothing beside it."""
+    path = tmp_path / "new" / "points.jsonl"
+    points = [Point(x=1), Point(x=2, label="ünï\n\u2028\x00code")]
+    assert write_records(path, points) == 2
+    assert list(read_records(path, Point)) == points
+    assert path.read_bytes().count(b"\n") == 2
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_torn_tail_is_skipped_and_then_cut_off(tmp_path: Path) -> None:
+    """Readers skip what a killed writer left; the next one removes it."""
+    path = tmp_path / "points.jsonl"
+    path.write_text('{"x": 1}\n{"x": 2, "la')
+    assert list(read_records(path, Point)) == [Point(x=1)]
+    with RecordWriter(path) as writer:
+        writer.append(Point(x=3))
+    assert list(read_records(path, Point)) == [Point(x=1), Point(x=3)]
+
+
+def test_a_file_that_is_one_torn_record_starts_anew(tmp_path: Path) -> None:
+    """The tail may be longer than one block."""
+    path = tmp_path / "points.jsonl"
+    path.write_text('{"x": ' + "1" * 200_000)
+    with RecordWriter(path) as writer:
+        writer.append(Point(x=3))
+    assert list(read_records(path, Point)) == [Point(x=3)]
+
+
+def test_the_last_newline_may_be_missing(tmp_path: Path) -> None:
+    """As in a file that was written by hand."""
+    path = tmp_path / "points.jsonl"
+    path.write_text('{"x": 1}\n\n{"x": 2}')
+    assert [point.x for point in read_records(path, Point)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"x": "one"}', r"points\.jsonl:2 is not a Point: x: "),
+        ('{"x": 1, "y": 2}', r"points\.jsonl:2 is not a Point: y: "),
+        ("nonsense", r"points\.jsonl:2 is not a Point: record: "),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path: Path, line: str, message: str) -> None:
+    """The message says file, line and field."""
+    path = tmp_path / "points.jsonl"
+    path.write_text(f'{{"x": 1}}\n{line}\n{{"x": 3}}\n')
+    with pytest.raises(UsageError, match=message):
+        list(read_records(path, Point))
+
+
+def test_a_missing_file_is_the_users_mistake(tmp_path: Path) -> None:
+    """It is a UsageError."""
+    with pytest.raises(UsageError, match=r"cannot read .*: No such file"):
+        list(read_records(tmp_path / "none.jsonl", Point))
+
+
+def test_threads_write_whole_lines(tmp_path: Path) -> None:
+    """No line is torn by another thread's."""
+    path = tmp_path / "points.jsonl"
+    with RecordWriter(path) as writer:
+
+        def write(start: int) -> None:
+            for x in range(start, start + 50):
+                writer.append(Point(x=x, label="y" * 5000))
+
+        threads = [Thread(target=write, args=(start,)) for start in range(0, 400, 50)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(point.x for point in read_records(path, Point)) == list(range(400))
+
+
+def test_a_swe_bench_row_loads_as_it_is() -> None:
+    """Lists as JSON text and unknown fields included."""
+    row = {
+        "repo": "astropy/astropy",
+        "instance_id": "astropy__astropy-12907",
+        "base_commit": "d16bfe05a744909de4b27f5875fe0d4ed41ce607",
+        "patch": "diff --git a/x b/x\n",
+        "test_patch": "diff --git a/y b/y\n",
+        "problem_statement": "It breaks.",
+        "hints_text": "",
+        "created_at": "2022-03-03T15:14:54Z",
+        "version": "4.3",
+        "FAIL_TO_PASS": '["tests/test_y.py::test_a"]',
+        "PASS_TO_PASS": json.dumps(["tests/test_y.py::test_b[1]"]),
+        "environment_setup_commit": "298ccb478e6bf092953bca67a3d29dc6c35f6752",
+        "difficulty": "15 min - 1 hour",
+    }
+    task = Task.model_validate(row)
+    assert task.kind == "issue-fix"
+    assert task.FAIL_TO_PASS == ["tests/test_y.py::test_a"]
+    assert Task.model_validate_json(task.model_dump_json()) == task
+
+
+def test_a_task_and_an_attempt_survive_the_file(tmp_path: Path) -> None:
+    """Both are equal to what was written."""
+    path = tmp_path / "attempts.jsonl"
+    write_records(path, [make_attempt(), make_attempt("b", syntax="text", family=None)])
+    assert next(read_records(path, Trajectory)) == make_attempt()
+    assert Task.model_validate_json(make_task().model_dump_json()) == make_task()
+
+
+def test_usage_adds_up() -> None:
+    """Field by field."""
+    usage = Usage(prompt_tokens=1, completion_tokens=2) + Usage(prompt_tokens=10)
+    assert usage == Usage(prompt_tokens=11, completion_tokens=2)

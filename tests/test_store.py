@@ -1,0 +1,154 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from attempts import Settings, make_attempt, make_task
+
+from forager.errors import SandboxError, UsageError
+from forager.trajectories.store import Run
+
+
+def test_a_run_explains_itself(tmp_path: Path) -> None:
+    """Settings, tasks, attempts and losses are read back from the directory."""
+    path = tmp_path / "runs" / "first"
+    attempts = [make_attempt("a"), make_attempt("b", resolved=False)]
+    with Run.write(path, Settings(), [make_task("a"), make_task("b")]) as run:
+        for attempt in attempts:
+            run.append(attempt)
+        run.append_lost("b.1", SandboxError("the container is gone"))
+
+    run = Run(path)
+    assert run.settings() == {"model": "repair", "attempts": 1, "workers": 2}
+    assert [task.instance_id for task in run.tasks()] == ["a", "b"]
+    assert list(run.trajectories()) == attempts
+    assert run.finished() == {"a.0", "b.0"}
+    assert [(one.id, one.error) for one in run.lost()] == [
+        ("b.1", "SandboxError: the container is gone")
+    ]
+
+
+def test_a_summary_is_the_attempt_in_one_line(tmp_path: Path) -> None:
+    """The small fields are there, tokens and family among them."""
+    with Run.write(tmp_path / "run", Settings(), [make_task()]) as run:
+        run.append(make_attempt())
+        run.append(make_attempt(attempt=1, family=None))
+    first, second = run.summaries()
+    assert (first.id, first.family, first.kind) == ("pkg-1.0", "operators", "mutate-fix")
+    assert (first.turns, first.reward, first.tokens, first.seconds) == (6, 1, 6300, 12.5)
+    assert (second.family, second.kind) == ("", "issue-fix")
+
+
+def test_a_new_run_is_empty(tmp_path: Path) -> None:
+    """Nothing is finished before the first attempt."""
+    with Run.write(tmp_path / "run", Settings(), []) as run:
+        assert run.finished() == set()
+        assert list(run.summaries()) == list(run.tasks()) == list(run.lost()) == []
+
+
+def test_a_run_is_resumed_with_the_same_settings_only(tmp_path: Path) -> None:
+    """The refusal names the difference; free settings take the new value."""
+    path = tmp_path / "run"
+    Run.write(path, Settings(), [make_task("a")]).close()
+    with pytest.raises(UsageError, match=r'model is "repair" there and "other" now.*directory'):
+        Run.write(path, Settings(model="other"), [make_task("a")])
+    free = {"workers"}
+    with Run.write(path, Settings(workers=8), [make_task("a")], may_change=free) as run:
+        assert run.settings()["workers"] == 8
+
+
+def test_tasks_are_added_and_never_changed(tmp_path: Path) -> None:
+    """New tasks join; a known name with another content is refused."""
+    path = tmp_path / "run"
+    Run.write(path, Settings(), [make_task("a"), make_task("b")]).close()
+    Run.write(path, Settings(), [make_task("b"), make_task("c")]).close()
+    assert [task.instance_id for task in Run(path).tasks()] == ["a", "b", "c"]
+    with pytest.raises(UsageError, match="task b is not the one"):
+        Run.write(path, Settings(), [make_task("b", problem_statement="Another.")])
+
+
+def test_one_process_writes(tmp_path: Path) -> None:
+    """A second writer is told who the first is; readers are let in."""
+    path = tmp_path / "run"
+    with Run.write(path, Settings(), []):
+        with pytest.raises(UsageError, match=f"process {os.getpid()} is writing"):
+            Run.write(path, Settings(), [])
+        Run(path).finished()
+    Run.write(path, Settings(), []).close()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from attempts import Settings, make_attempt, make_task
+from forager.trajectories.store import Run
+run = Run.write(Path(sys.argv[1]), Settings(), [make_task()])
+for number in range(1000000):
+    run.append(make_attempt(attempt=number))
+    print(number, flush=True)
+"""
+
+
+def test_a_killed_writer_loses_nothing_and_locks_nothing(tmp_path: Path) -> None:
+    """After SIGKILL and a torn line the run goes on."""
+    path = tmp_path / "run"
+    command = [sys.executable, "-c", WRITER, str(path)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        while int(process.stdout.readline()) < 3:
+            pass
+        process.send_signal(signal.SIGKILL)
+        process.stdout.read()
+    with (path / "trajectories.jsonl").open("ab") as file:
+        file.write(b'{"id": "pkg-1.99", "torn')
+    finished = Run(path).finished()
+    assert {f"pkg-1.{number}" for number in range(4)} <= finished
+    with Run.write(path, Settings(), [make_task()]) as run:
+        run.append(make_attempt("new"))
+        assert run.finished() == finished | {"new.0"}
+        assert sum(1 for _ in run.trajectories()) == len(finished) + 1
+
+
+def test_attempts_are_found_by_id_or_its_beginning(tmp_path: Path) -> None:
+    """An ambiguous or unknown beginning lists some that there are."""
+    with Run.write(tmp_path / "run", Settings(), []) as run:
+        for name in ("abc", "abd", "x"):
+            run.append(make_attempt(name))
+    assert run.find("abc.0").id == "abc.0"
+    assert run.find("x").id == "x.0"
+    with pytest.raises(UsageError, match=r"2 attempts begin with 'ab'.*abc\.0, abd\.0"):
+        run.find("ab")
+    with pytest.raises(UsageError, match=r"no attempt is called 'q'.*there are abc\.0"):
+        run.find("q")
+
+
+def test_what_is_no_run_is_said(tmp_path: Path) -> None:
+    """A directory of other things is neither read nor written."""
+    with pytest.raises(UsageError, match="is not a run directory"):
+        Run(tmp_path)
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(UsageError, match="holds something else"):
+        Run.write(tmp_path, Settings(), [])
+    with pytest.raises(UsageError, match="cannot make a run"):
+        Run.write(tmp_path / "thesis.tex" / "run", Settings(), [])
+    (tmp_path / "settings.json").write_text("{")
+    with pytest.raises(UsageError, match="is not JSON"):
+        Run(tmp_path).settings()
+
+
+def test_reading_holds_one_attempt_at_a_time(tmp_path: Path) -> None:
+    """Memory does not grow with the number of attempts."""
+    import tracemalloc
+
+    long = [("", "bash", {"command": "seq"}, "x" * 1_000_000)]
+    with Run.write(tmp_path / "run", Settings(), []) as run:
+        for number in range(20):
+            run.append(make_attempt(attempt=number, steps=long))
+    tracemalloc.start()
+    assert sum(one.turns for one in run.trajectories()) == 40
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
