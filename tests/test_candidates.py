@@ -1,0 +1,392 @@
+"""Candidates over real code: every diff applies, compiles, and can be taken back."""
+
+import ast
+import json
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import libcst as cst
+import pytest
+
+from forager.mutation.candidates import (
+    Candidate,
+    Change,
+    Region,
+    Replacement,
+    Variant,
+    candidates,
+    read_source,
+    source_files,
+    unified_diff,
+    variants,
+)
+from forager.mutation.pick import pick
+from mutators import FAMILIES
+
+MODULES = ["textwrap", "heapq", "statistics", "json.decoder", "configparser"]
+
+
+def source_of(module: str) -> str:
+    """The source of a module of the standard library."""
+    spec = find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    text = read_source(Path(spec.origin))
+    assert text is not None
+    return text
+
+
+def git(folder: Path, *arguments: str, stdin: str = "") -> bytes:
+    """What git prints; the test fails where git does."""
+    isolated = ["-c", "core.autocrlf=false", "-c", "core.safecrlf=false"]
+    command = ["git", *isolated, *arguments]
+    done = subprocess.run(
+        command, cwd=folder, input=stdin.encode(), capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """An empty repository."""
+    git(tmp_path, "init", "-q")
+    return tmp_path
+
+
+@pytest.fixture(params=MODULES)
+def module(request: pytest.FixtureRequest) -> str:
+    """The name of a module of the standard library."""
+    return str(request.param)
+
+
+def test_all_families_and_order(module: str) -> None:
+    """Real code has candidates of nearly every family, in source order, each text once."""
+    found = list(variants(source_of(module), FAMILIES))
+    assert len({each.family for each in found}) >= 4
+    assert [each.line for each in found] == sorted(each.line for each in found)
+    assert len({each.text for each in found}) == len(found)
+
+
+def test_deterministic(module: str) -> None:
+    """Two runs list the same candidates: nothing is random, nothing is left over."""
+    text = source_of(module)
+    assert list(candidates("a.py", text, FAMILIES)) == list(candidates("a.py", text, FAMILIES))
+
+
+def test_compiles_to_something_else(module: str) -> None:
+    """The whole file compiles after each change, though only the function was compiled."""
+    text = source_of(module)
+    original = ast.dump(ast.parse(text))
+    for variant in sample(list(variants(text, FAMILIES))):
+        compile(variant.text, variant.operator, "exec")
+        assert ast.dump(ast.parse(variant.text)) != original
+
+
+def test_line_is_where_the_change_starts(module: str) -> None:
+    """The lines before the one named are as they were."""
+    text = source_of(module)
+    old = text.split("\n")
+    for variant in variants(text, FAMILIES):
+        assert variant.text.split("\n")[: variant.line - 1] == old[: variant.line - 1]
+
+
+def test_operators_regroup_nothing(module: str) -> None:
+    """But for the operators, the syntax tree of every operator swap is the original's."""
+    text = source_of(module)
+    swaps = {"swap_binary", "swap_boolean", "swap_comparison", "swap_augmented"}
+    found = variants(text, {"operators": FAMILIES["operators"]})
+    original = shape(text)
+    for variant in sample([each for each in found if each.operator in swaps]):
+        assert shape(variant.text) == original
+
+
+def shape(text: str) -> str:
+    """The syntax tree without its operators; an n-ary `and` as the pairs that it stands for."""
+
+    class Plain(ast.NodeTransformer):
+        def generic_visit(self, node: ast.AST) -> ast.AST:
+            super().generic_visit(node)
+            if isinstance(node, ast.BoolOp):
+                pair = node.values[0]
+                for value in node.values[1:]:
+                    pair = ast.BoolOp(ast.And(), [pair, value])
+                return pair
+            kinds = ast.operator | ast.cmpop
+            return ast.Add() if isinstance(node, kinds) else node
+
+    return ast.dump(Plain().visit(ast.parse(text)))
+
+
+def test_diffs_apply_and_reverse(module: str, repository: Path) -> None:
+    """`git apply` takes every diff; reversed, it restores the file byte for byte."""
+    text = source_of(module)
+    file = repository / "package" / "mod ule.py"
+    file.parent.mkdir()
+    file.write_bytes(text.encode())
+    found = list(variants(text, FAMILIES))
+    for variant in sample(found, 40):
+        diff = unified_diff("package/mod ule.py", text, variant.text)
+        git(repository, "apply", stdin=diff)
+        assert file.read_bytes() == variant.text.encode()
+        git(repository, "apply", "--reverse", stdin=diff)
+        assert file.read_bytes() == text.encode()
+
+
+def sample(found: list[Variant], size: int = 50) -> list[Variant]:
+    """Some of the variants, the same ones every time."""
+    return random.Random(0).sample(found, min(size, len(found)))
+
+
+DIFFS = [
+    ("a\nb\nc\n", "a\nB\nc\n"),
+    ("a\nb", "a\nB"),
+    ("a\nb", "a\nb\n"),
+    ("a\nb\n", "a\nb"),
+    ("a\nb", "A\nb"),
+    ("a", "a\nb"),
+    ("a\r\nb\r\nc\r\n", "a\r\nB\r\nc\r\n"),
+    ("a\r\nb\r\nc", "a\r\nc"),
+    ("a\x0cb\nc\x0b\n\x1cd\u2028e\n", "a\x0cb\nc\x0b\n\x1cD\u2028e\n"),
+    ("é\nß\n", "é\nẞ\n"),
+    ("a\n" * 9, "a\n" * 8),
+    ("a\nb\n" * 9, "a\nb\n" * 4 + "a\n" + "a\nb\n" * 4),
+    ("".join(f"{i}\n" for i in range(99)), "".join(f"{i}\n" for i in range(99) if i % 40)),
+    ("a\n", ""),
+    ("", "a\n"),
+    ("a\n\n\nb\n", "\n\nb\n"),
+    ("\n\n\n\na", "\n\n\n\n\na"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), DIFFS)
+def test_diff_edge_cases(old: str, new: str, repository: Path) -> None:
+    """Line endings, missing last ones, and characters of all kinds go through git unharmed."""
+    file = repository / "é.py"
+    file.write_bytes(old.encode())
+    diff = unified_diff("é.py", old, new)
+    git(repository, "apply", "--unidiff-zero", stdin=diff)
+    assert file.read_bytes() == new.encode()
+    git(repository, "apply", "--reverse", "--unidiff-zero", stdin=diff)
+    assert file.read_bytes() == old.encode()
+
+
+def test_diff_as_git_writes_it(repository: Path) -> None:
+    """But for the line with the hashes, the diff is the one that `git diff` prints."""
+    old = "".join(f"{number}\n" for number in range(40)) + "end"
+    new = old.replace("\n5\n", "\nfive\n").replace("\n30\n", "\n").replace("end", "END")
+    (repository / "a.py").write_bytes(old.encode())
+    git(repository, "add", "a.py")
+    (repository / "a.py").write_bytes(new.encode())
+    lines = git(repository, "diff", "--no-color").decode().splitlines(keepends=True)
+    # git puts the last line before a hunk behind its second @@
+    expected = [
+        line[: line.rindex("@@") + 2] + "\n" if line.startswith("@@") else line
+        for line in lines
+        if not line.startswith("index")
+    ]
+    assert unified_diff("a.py", old, new) == "".join(expected)
+
+
+def test_no_change_no_diff() -> None:
+    """A text that stays as it is has no diff, not a header without hunks."""
+    assert unified_diff("a.py", "a\n", "a\n") == ""
+
+
+def test_candidate_holds_what_a_task_needs() -> None:
+    """A candidate says what was done and where, in terms of the file that it changes."""
+    text = "class A:\n    class B:\n        def f(self):\n            return 1 + x\n"
+    found = list(candidates("p/a.py", text, {"operators": FAMILIES["operators"]}))
+    assert [each.model_dump(exclude={"diff"}) for each in found] == [
+        {
+            "family": "operators",
+            "operator": "swap_binary",
+            "file": "p/a.py",
+            "function": "A.B.f",
+            "line": 4,
+        }
+    ]
+
+
+REGIONS = """
+import a
+try:
+    def f(): return a
+except b:
+    class C:
+        import d
+        async def g(self):
+            def h(): return 1
+            return h
+        class E:
+            def i(self): return self
+def f(): return 2
+"""
+
+
+def test_region_names() -> None:
+    """A function is named with its classes; what is nested in it goes by its name."""
+    found = variants(REGIONS, {"statements": FAMILIES["statements"]})
+    assert [each.function for each in found] == [
+        *("<module>", "f", "<module>", "C.g", "C.g", "C.E.i", "f")
+    ]
+
+
+def test_restricted_to_functions() -> None:
+    """Only the functions asked for are changed, in the same ways as without the restriction."""
+    named = {"C.g", "<module>"}
+    expected = [each for each in variants(REGIONS, FAMILIES) if each.function in named]
+    assert list(variants(REGIONS, FAMILIES, functions=named)) == expected
+
+
+def test_first_family_wins() -> None:
+    """What two families make of a text is listed once, for the one that comes first."""
+    text = "def f(a):\n    return a\n"
+    names = ("statements", "functions")
+    assert [each.operator for each in variants(text, {n: FAMILIES[n] for n in names})] == [
+        "remove_return"
+    ]
+    assert [each.operator for each in variants(text, {n: FAMILIES[n] for n in names[::-1]})] == [
+        "delete_body"
+    ]
+
+
+NO_VARIANTS = [
+    "",
+    "def f(:\n",
+    "def f():\n    return None\n",  # removed, the function returns None too
+    "def f(a):\n    '''Doc.'''\n    global g\n    'no effect'\n",
+    "def f():\n    return 1\r    return 2\n",
+    "\ufeffdef f(:\n",
+]
+
+
+@pytest.mark.parametrize("text", NO_VARIANTS)
+def test_no_variants(text: str) -> None:
+    """What cannot be parsed, and what would mean the same, is no candidate and no error."""
+    found = variants(text, {name: FAMILIES[name] for name in ("statements", "functions")})
+    assert [each.text for each in found] == []
+
+
+def test_later_python() -> None:
+    """A function in a grammar that this Python lacks is judged by what LibCST can parse."""
+    text = "def f[T: int](a: T) -> T:\n    return -a\n"
+    found = list(variants(text, FAMILIES))
+    assert text.replace("-a", "a") in [each.text for each in found]
+
+
+def test_warnings_are_no_errors() -> None:
+    """A file that makes Python warn when it compiles has candidates like any other."""
+    text = "def f(a):\n    return a is 1 or '\\d'\n"
+    assert [each.operator for each in variants(text, {"o": FAMILIES["operators"]})] == [
+        "swap_comparison",
+        "swap_boolean",
+    ]
+
+
+def test_overlap_is_an_error() -> None:
+    """A mutator that changes the same bytes twice is a mistake of its author, and is told so."""
+
+    def twice(region: Region) -> Iterator[Change]:
+        for node in region.find(cst.BinaryOperation):
+            yield Change("twice", (Replacement(node, "1"), Replacement(node.left, "2")))
+
+    with pytest.raises(ValueError, match="twice: two replacements overlap"):
+        list(variants("def f(a): return a + 3\n", {"mine": (twice,)}))
+
+
+def test_read_source(tmp_path: Path) -> None:
+    """Line endings are kept; what is not UTF-8 is passed over."""
+    (tmp_path / "a.py").write_bytes("é\r\nb\n".encode())
+    (tmp_path / "b.py").write_bytes("é".encode("latin-1"))
+    assert read_source(tmp_path / "a.py") == "é\r\nb\n"
+    assert read_source(tmp_path / "b.py") is None
+
+
+def test_source_files(tmp_path: Path) -> None:
+    """The project's own modules are listed in order; tests, tools and copies are not."""
+    kept = ["a.py", "package/__init__.py", "package/contest.py", "package/sub/latest.py"]
+    left_out = [
+        *("setup.py", "noxfile.py", "conftest.py", "versioneer.py", "package/_version.py"),
+        *("tests/a.py", "package/tests/a.py", "package/testing.py", "test/a.py", "Tests/a.py"),
+        *("test_a.py", "package/a_test.py", "package/a_tests.py", "docs/conf.py"),
+        *("examples/a.py", "benchmarks/a.py", "build/lib/a.py", "dist/a.py", ".venv/lib/a.py"),
+        *(".hidden.py", "package/_vendor/a.py", "vendor/a.py", "env/lib/a.py", "a.pyi"),
+        *("checks/a.py", "package/checks.py", "node_modules/a.py"),
+    ]
+    for name in [*kept, *left_out, "env/pyvenv.cfg"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "link").symlink_to(tmp_path / "package")
+    assert source_files(tmp_path, ["checks/", "package/checks.py"]) == kept
+
+
+@pytest.fixture(scope="module")
+def listed() -> list[Candidate]:
+    """The candidates of a small project of three files."""
+    return [
+        candidate
+        for module in ("textwrap", "heapq", "statistics")
+        for candidate in candidates(f"{module}.py", source_of(module), FAMILIES)
+    ]
+
+
+def test_pick_is_a_permutation(listed: list[Candidate]) -> None:
+    """Every candidate comes once; the seed alone decides the order, not that of the list."""
+    order = list(pick(listed, seed=1))
+    assert sorted(map(repr, order)) == sorted(map(repr, listed))
+    assert list(pick(listed[::-1], seed=1)) == order
+    assert list(pick(listed, seed=2)) != order
+
+
+def test_pick_in_another_process(listed: list[Candidate]) -> None:
+    """Another process, with another hash seed, picks the same."""
+    program = (
+        "import json, sys; from forager.mutation.pick import pick;"
+        "from forager.mutation.candidates import Candidate;"
+        "given = [Candidate(**each) for each in json.load(sys.stdin)];"
+        "print(json.dumps([each.diff for each in pick(given, seed=7)]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        input=json.dumps([each.model_dump() for each in listed]),
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONHASHSEED": "123"},
+    )
+    assert json.loads(done.stdout) == [each.diff for each in pick(listed, seed=7)]
+
+
+def test_pick_spreads(listed: list[Candidate]) -> None:
+    """Families take turns; a file's functions all come once before one comes twice."""
+    order = list(pick(listed, seed=3))
+    families = Counter(each.family for each in order[:50])
+    assert set(families.values()) == {10}
+    assert {each.file for each in order[:15]} == {"textwrap.py", "heapq.py", "statistics.py"}
+    for family in families:
+        names = [
+            each.function for each in order if (each.family, each.file) == (family, "heapq.py")
+        ]
+        distinct = len(set(names))
+        assert len(set(names[:distinct])) == distinct
+
+
+def test_pick_by_weight(listed: list[Candidate]) -> None:
+    """Families come in proportion to their weights; one of weight zero does not come."""
+    weights = {"functions": 1, "operators": 3, "arguments": 0, "variables": 0, "statements": 0}
+    families = Counter(each.family for each in list(pick(listed, seed=4, weights=weights))[:40])
+    assert families == {"functions": 10, "operators": 30}
+
+
+def test_pick_per_function(listed: list[Candidate]) -> None:
+    """No function gives more candidates than asked for, all families counted."""
+    order = list(pick(listed, seed=5, per_function=2))
+    counts = Counter((each.file, each.function) for each in order)
+    assert set(counts) == {(each.file, each.function) for each in listed}
+    assert max(counts.values()) == 2
