@@ -33,7 +33,7 @@ def turns(trajectory: Trajectory) -> list[Turn]:
     """The turns of an attempt, read from the calls that were executed, whatever their syntax."""
     starts = [call.message for call in trajectory.model_calls]
     executed = {bisect_left(starts, call.message) - 1: call for call in trajectory.tool_calls}
-    ends = [*starts[1:], len(trajectory.messages)]
+    ends = [*starts, len(trajectory.messages)][1:]
     return [
         Turn(
             number + 1,

@@ -1,0 +1,85 @@
+"""Who may import whom, kept over the syntax trees."""
+
+import ast
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CATALOGUES = {"mutators", "tools", "tasks"}
+COMMON = {"errors", "records", "paths"}
+ALLOWED = {  # package of the engine → the other packages of it that it may import
+    "environments": set(),
+    "mutation": {"environments"},
+    "trajectories": {"environments"},
+    "agent": {"trajectories", "mutation", "environments"},
+    "rollout": {"agent", "trajectories", "mutation", "environments"},
+    "learning": {"rollout", "agent", "trajectories", "mutation", "environments"},
+}
+HEAVY = {"torch", "deepspeed", "vllm", "ray", "transformers", "textual", "openai", "docker"}
+SOURCES = sorted(path for top in ("forager", *CATALOGUES) for path in (ROOT / top).rglob("*.py"))
+
+
+def imports(tree: ast.AST, *, lazy: bool) -> Iterator[str]:
+    """Full names of what is imported; with `lazy`, inside functions too."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+        elif lazy or not (_is_function(node) or _is_for_types(node)):
+            yield from imports(node, lazy=lazy)
+
+
+def _is_function(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def _id(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_id)
+def test_imports_keep_their_direction(path: Path) -> None:
+    """Catalogues import the engine, the command line both, and nobody the other way."""
+    top, *rest = path.relative_to(ROOT).parts
+    package = rest[0] if len(rest) > 1 else rest[0].removesuffix(".py")
+    for name in imports(ast.parse(path.read_text()), lazy=True):
+        imported = name.split(".")
+        if top in CATALOGUES:
+            assert imported[0] not in CATALOGUES - {top}, f"catalogue imports {name}"
+            assert imported[:2] != ["forager", "cli"], f"catalogue imports {name}"
+        elif package != "cli":
+            assert imported[0] not in CATALOGUES, f"the engine imports {name}"
+            if imported[0] == "forager" and package in ALLOWED:
+                allowed = ALLOWED[package] | COMMON | {package, "__version__"}
+                assert imported[1] in allowed, f"forager.{package} imports {name}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_id)
+def test_heavy_packages_are_imported_where_they_are_used(path: Path) -> None:
+    """Inside functions; only forager/environments is about Docker as a whole."""
+    here = path.relative_to(ROOT).parts
+    heavy = HEAVY - {"docker"} if here[:2] == ("forager", "environments") else HEAVY
+    eager = {name.split(".")[0] for name in imports(ast.parse(path.read_text()), lazy=False)}
+    assert not eager & heavy
+
+
+def test_every_package_of_the_engine_has_its_place_in_the_order() -> None:
+    """A new package is entered above."""
+    packages = {path.parent.name for path in (ROOT / "forager").glob("*/__init__.py")}
+    assert packages - {"cli"} <= set(ALLOWED)
+
+
+def test_the_top_level_names_are_ours_alone() -> None:
+    """`tools` and `tasks` are names that other distributions could take."""
+    owners = packages_distributions()
+    for name in ("forager", *sorted(CATALOGUES)):
+        assert set(owners[name]) == {"forager-agent"}
