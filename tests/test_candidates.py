@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,6 +42,12 @@ def source_of(module: str) -> str:
     return text
 
 
+@cache
+def variants_of(module: str) -> list[Variant]:
+    """All variants of a module; listed once, as several tests look at them."""
+    return list(variants(source_of(module), FAMILIES))
+
+
 def git(folder: Path, *arguments: str, stdin: str = "") -> bytes:
     """What git prints; the test fails where git does."""
     isolated = ["-c", "core.autocrlf=false", "-c", "core.safecrlf=false"]
@@ -67,7 +74,7 @@ def module(request: pytest.FixtureRequest) -> str:
 
 def test_all_families_and_order(module: str) -> None:
     """Real code has candidates of nearly every family, in source order, each text once."""
-    found = list(variants(source_of(module), FAMILIES))
+    found = variants_of(module)
     assert len({each.family for each in found}) >= 4
     assert [each.line for each in found] == sorted(each.line for each in found)
     assert len({each.text for each in found}) == len(found)
@@ -75,15 +82,14 @@ def test_all_families_and_order(module: str) -> None:
 
 def test_deterministic(module: str) -> None:
     """Two runs list the same candidates: nothing is random, nothing is left over."""
-    text = source_of(module)
-    assert list(candidates("a.py", text, FAMILIES)) == list(candidates("a.py", text, FAMILIES))
+    assert list(variants(source_of(module), FAMILIES)) == variants_of(module)
 
 
 def test_compiles_to_something_else(module: str) -> None:
     """The whole file compiles after each change, though only the function was compiled."""
     text = source_of(module)
     original = ast.dump(ast.parse(text))
-    for variant in sample(list(variants(text, FAMILIES))):
+    for variant in sample(variants_of(module)):
         compile(variant.text, variant.operator, "exec")
         assert ast.dump(ast.parse(variant.text)) != original
 
@@ -92,7 +98,7 @@ def test_line_is_where_the_change_starts(module: str) -> None:
     """The lines before the one named are as they were."""
     text = source_of(module)
     old = text.split("\n")
-    for variant in variants(text, FAMILIES):
+    for variant in variants_of(module):
         assert variant.text.split("\n")[: variant.line - 1] == old[: variant.line - 1]
 
 
@@ -100,9 +106,8 @@ def test_operators_regroup_nothing(module: str) -> None:
     """But for the operators, the syntax tree of every operator swap is the original's."""
     text = source_of(module)
     swaps = {"swap_binary", "swap_boolean", "swap_comparison", "swap_augmented"}
-    found = variants(text, {"operators": FAMILIES["operators"]})
     original = shape(text)
-    for variant in sample([each for each in found if each.operator in swaps]):
+    for variant in sample([each for each in variants_of(module) if each.operator in swaps]):
         assert shape(variant.text) == original
 
 
@@ -129,8 +134,7 @@ def test_diffs_apply_and_reverse(module: str, repository: Path) -> None:
     file = repository / "package" / "mod ule.py"
     file.parent.mkdir()
     file.write_bytes(text.encode())
-    found = list(variants(text, FAMILIES))
-    for variant in sample(found, 40):
+    for variant in sample(variants_of(module), 40):
         diff = unified_diff("package/mod ule.py", text, variant.text)
         git(repository, "apply", stdin=diff)
         assert file.read_bytes() == variant.text.encode()
