@@ -8,11 +8,13 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 _CONTEXT = 3
-_LEFT_OUT = {
-    *("test", "tests", "testing", "doc", "docs", "example", "examples", "benchmark", "benchmarks"),
-    *("build", "dist", "vendor", "_vendor", "vendored", "_vendored", "site-packages"),
-    *("node_modules", "setup", "noxfile", "conftest", "versioneer", "_version"),
+_TESTS = {"test", "tests", "testing"}
+_FOLDERS = {
+    *("doc", "docs", "example", "examples", "benchmark", "benchmarks"),
+    *("vendor", "_vendor", "vendored", "_vendored", "site-packages", "node_modules"),
 }
+_OUTPUTS = {"build", "dist"}  # at the top only: further down they may be packages
+_MODULES = {"setup", "noxfile", "conftest", "versioneer", "_version"}
 _TEST = re.compile(r"test_.*|.*_tests?")
 
 
@@ -27,14 +29,21 @@ def source_files(root: Path, protected: Sequence[str]) -> list[str]:
 def _walk(root: Path, folder: str, protected: set[str]) -> Iterator[str]:
     for entry in os.scandir(root / folder):
         path = folder + entry.name
-        stem = entry.name.removesuffix(".py").lower()
-        if path in protected or stem in _LEFT_OUT or entry.name.startswith("."):
+        if path in protected or entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False):
-            if not (root / path / "pyvenv.cfg").exists():
+            if not _is_foreign(root / path, path):
                 yield from _walk(root, path + "/", protected)
-        elif entry.name.endswith(".py") and not _TEST.fullmatch(stem):
-            yield path
+        elif entry.name.endswith(".py"):
+            stem = entry.name.removesuffix(".py").lower()
+            if stem not in _TESTS | _MODULES and not _TEST.fullmatch(stem):
+                yield path
+
+
+def _is_foreign(folder: Path, path: str) -> bool:
+    """Whether a folder holds something else than the project's own code."""
+    named = folder.name.lower() in _TESTS | _FOLDERS or path in _OUTPUTS
+    return named or (folder / "pyvenv.cfg").exists()
 
 
 def read_source(path: Path) -> str | None:
