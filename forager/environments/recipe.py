@@ -1,0 +1,105 @@
+"""The recipe of an image: what is installed, and how the tests are run.
+
+A recipe is a short TOML file. It is inferred from the project's own files (`infer.py`), written
+out with the image, and can be corrected by hand and given back with `--recipe FILE`:
+
+    system = ["libxml2-dev"]
+    install = ["uv pip install -e '.[test]'", "uv pip install 'hypothesis>=6'"]
+    tests = ["-o", "addopts=", "tests"]
+    protected = ["tests", "conftest.py"]
+    timeout = 600
+    memory = "4g"
+
+    [variables]
+    TZ = "UTC"
+"""
+
+import re
+import tomllib
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import tomli_w
+from pydantic import Field, ValidationError, field_validator
+
+from forager.errors import RecipeError
+from forager.records import Record
+
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+class Recipe(Record):
+    """How a source tree becomes an image whose tests run."""
+
+    python: str = Field("", description='Python version, e.g. "3.12"; empty for the base\'s own.')
+    system: list[str] = Field([], description="Debian packages to install.")
+    install: list[str] = Field(
+        [],
+        description="Shell commands, run in /testbed by the user `agent`, the environment active.",
+    )
+    variables: dict[str, str] = Field({}, description="Variables of the install and the tests.")
+    tests: list[str] = Field([], description="Arguments of pytest: options and test paths.")
+    protected: list[str] = Field(
+        [], description="Paths whose changes are ignored in grading: tests, conftest.py files."
+    )
+    timeout: float = Field(600, gt=0, description="Seconds that the whole test suite may take.")
+    memory: int = Field(
+        2 << 30, ge=64 << 20, description='Memory of builds and tests: bytes, or "512m", "4g".'
+    )
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _bytes(cls, value: Any) -> Any:
+        matched = re.fullmatch(r"(\d+) ?([kmg]?)b?", value.lower()) if type(value) is str else None
+        return int(matched[1]) * _UNITS[matched[2]] if matched else value
+
+    @field_validator("python")
+    @classmethod
+    def _version(cls, value: str) -> str:
+        if value and not re.fullmatch(r"3\.\d+(\.\d+)?", value):
+            raise ValueError("write it as in '3.12'")
+        return value
+
+    @field_validator("system")
+    @classmethod
+    def _packages(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9+.:=~_-]*", name):
+                raise ValueError(f"{name!r} is no name of a Debian package")
+        return value
+
+    @field_validator("protected")
+    @classmethod
+    def _relative(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+                raise ValueError(f"{name!r} is not inside the project")
+        return value
+
+
+def load(path: Path) -> Recipe:
+    """Read a recipe file; RecipeError names the key that is wrong."""
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise RecipeError(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not TOML: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            message = f"no such key; there are {', '.join(Recipe.model_fields)}"
+        else:
+            message = first["msg"].removeprefix("Value error, ")
+        raise RecipeError(f"{path}: {key}: {message}") from None
+
+
+def dump(recipe: Recipe) -> str:
+    """Write a recipe as TOML, the keys explained above it; `load` reads it back."""
+    width = max(map(len, Recipe.model_fields))
+    header = [
+        f"#   {name:<{width}}  {field.description}" for name, field in Recipe.model_fields.items()
+    ]
+    lines = ["# Correct it and build again with --recipe FILE.", *header, ""]
+    return "\n".join(lines) + "\n" + tomli_w.dumps(recipe.model_dump())
