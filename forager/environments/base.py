@@ -20,7 +20,7 @@ import docker
 from docker.errors import DockerException, ImageNotFound
 
 from forager.environments.task import WORKDIR
-from forager.environments.workbench import VENV, Workbench
+from forager.environments.workbench import SYSTEM_PATH, VENV, Workbench
 from forager.errors import BuildError
 from forager.paths import data_directory
 
@@ -28,8 +28,10 @@ _PACKAGES = "ca-certificates gcc g++ libc6-dev make git procps pkg-config patch"
 _DEBIAN_PACKAGES = f"{_PACKAGES} python3 python3-dev"
 _DEFAULT_PYTHON = "3.12"  # of a registry's image
 _PULL_SECONDS = 20.0  # until a registry must have begun to answer
-_LEFT_OUT = ("./var/cache/apt", "./var/lib/apt/lists", "./usr/share/doc", "./usr/share/man")
-_LEFT_OUT += ("./usr/share/locale", "./usr/share/info", "./dev", "./proc", "./sys")
+_LEFT_OUT = [
+    *("./var/cache/apt", "./var/lib/apt/lists", "./usr/share/doc", "./usr/share/man"),
+    *("./usr/share/locale", "./usr/share/info", "./dev", "./proc", "./sys"),
+]
 # Debian's python3 brings no pip; registry images do, with copies of other people's packages in it.
 _TOOLING = f"""set -e
 if ! command -v git gcc g++ make pkg-config patch >/dev/null; then
@@ -50,13 +52,13 @@ git config --system advice.detachedHead false
 git config --system --add safe.directory '*'
 """
 _ENVIRONMENT = {
-    "PATH": f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "PATH": f"{VENV}/bin:{SYSTEM_PATH}",
     "VIRTUAL_ENV": VENV,
     "PYTHONDONTWRITEBYTECODE": "1",
     "PIP_NO_CACHE_DIR": "1",
     "LANG": "C.UTF-8",
 }
-_CHANGES = [
+CHANGES = [
     *(f"ENV {name}={value}" for name, value in _ENVIRONMENT.items()),
     f"WORKDIR {WORKDIR}",
     "USER agent",
@@ -85,7 +87,7 @@ def ensure_base(
 
 def base_reference(python: str = "") -> str:
     """Return the name of the base image; it changes with what goes into it."""
-    parts = [_TOOLING, _DEBIAN_PACKAGES, *_CHANGES, os.environ.get("FORAGER_BASE_IMAGE", "")]
+    parts = [_TOOLING, _DEBIAN_PACKAGES, *CHANGES, os.environ.get("FORAGER_BASE_IMAGE", "")]
     recipe = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
     return f"forager-base:python{python}-{recipe}"
 
@@ -118,7 +120,8 @@ def _pull(client: docker.DockerClient, reference: str, report: Callable[[str], N
 
     def pull() -> None:
         try:
-            for event in client.api.pull(*reference.rsplit(":", 1), stream=True, decode=True):
+            repository, tag = reference.rsplit(":", 1)
+            for event in client.api.pull(repository, tag, stream=True, decode=True):
                 events.put(str(event.get("status", "")))
         except (DockerException, OSError) as error:
             events.put(f"error: {error}")
@@ -228,7 +231,7 @@ def _add_tooling(client: docker.DockerClient, root: str, python: str, reference:
         )
         bench.check(f"chown -R agent:agent {VENV}", user="root")
         bench.check("uv pip install pytest", failure="pytest cannot be installed in the base")
-        image = bench.commit(_CHANGES)
+        image = bench.commit(CHANGES)
     repository, tag = reference.rsplit(":", 1)
     client.api.tag(image, repository, tag)
 

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from forager.environments.layout import (
     modules,
     needs_unittest_names,
+    project_name,
     protected_paths,
     pytest_options,
     read_text,
@@ -20,8 +21,10 @@ from forager.environments.layout import (
 )
 from forager.environments.recipe import Recipe
 from forager.environments.requirements import Stated, parse, runtime_file, stated_requirements
+from forager.environments.task import WORKDIR
 from forager.errors import SourceError
 
+_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 _TESTING = re.compile(r"(unit[-_]?)?(tests?|testing|pytest)([-_].*)?$|.*[-_]tests?$", re.IGNORECASE)
 _DEVELOPING = re.compile(r"dev(el|elop|elopment)?$", re.IGNORECASE)
 _OTHER_TASKS = set(  # in development groups, of no use to a test run
@@ -110,17 +113,22 @@ def infer(directory: Path) -> Recipe:
         )
     extras, requirements = _test_requirements(directory)
     requirements = _unique([*requirements, *_plugins(directory), *_imported(directory, paths)])
+    installable = any((directory / name).is_file() for name in _PROJECT_FILES)
+    root = f"{WORKDIR}/src" if (directory / "src").is_dir() else WORKDIR
     return Recipe(
-        install=_commands(directory, extras, requirements),
+        install=_commands(directory, extras, requirements, installable=installable),
+        variables={} if installable else {"PYTHONPATH": root},
         tests=[*_arguments(directory, paths), *paths],
         protected=protected_paths(directory, paths),
     )
 
 
-def _commands(directory: Path, extras: list[str], requirements: list[str]) -> list[str]:
+def _commands(
+    directory: Path, extras: list[str], requirements: list[str], *, installable: bool
+) -> list[str]:
     """Write the install commands: the project first, so that nothing else brings a copy of it."""
     commands = []
-    if any((directory / name).is_file() for name in ("pyproject.toml", "setup.py", "setup.cfg")):
+    if installable:
         project = f".[{','.join(extras)}]" if extras else "."
         commands.append(f"uv pip install -e {_quoted(project)}")
     else:
@@ -149,7 +157,7 @@ def _test_requirements(directory: Path) -> tuple[list[str], list[str]]:
         if canonicalize_name(name) in known  # tox and nox may name one that is gone
     ]
     requirements = [text for entry in chosen for text in entry.requirements]
-    own = canonicalize_name(directory.name)
+    own = canonicalize_name(project_name(directory))
     return list(dict.fromkeys(extras)), [
         text for text in requirements if _name(text) not in _OTHER_TASKS | {own}
     ]
@@ -220,7 +228,7 @@ def _imported(directory: Path, paths: list[str]) -> list[str]:
     names: set[str] = set()
     for file in test_files(directory, paths):
         names |= _top_imports(read_text(file.parent, file.name))
-    own = {*modules(directory), directory.name}
+    own = set(modules(directory))
     names -= own | set(sys.stdlib_module_names)
     return sorted(_DISTRIBUTIONS[name] for name in names if name in _DISTRIBUTIONS)
 

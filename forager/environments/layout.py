@@ -173,6 +173,17 @@ def modules(directory: Path) -> list[str]:
     return sorted(names)
 
 
+def project_name(directory: Path) -> str:
+    """Return the distribution's name from pyproject.toml, setup.cfg or setup.py; empty if none."""
+    pyproject = read_toml(directory, "pyproject.toml")
+    for section in (table(pyproject, "project"), table(pyproject, "tool", "poetry")):
+        if isinstance(section.get("name"), str):
+            return str(section["name"])
+    stated = read_ini(directory, "setup.cfg").get("metadata", {}).get("name")
+    found = re.search(r"""\bname\s*=\s*["']([\w.-]+)["']""", read_text(directory, "setup.py"))
+    return stated or (found[1] if found else "")
+
+
 def guess_licence(directory: Path) -> str:
     """Return the licence that the project's metadata or its licence file names; empty if none."""
     project = table(read_toml(directory, "pyproject.toml"), "project")

@@ -24,6 +24,7 @@ from forager.errors import BuildError
 
 TOOLS = "/opt/forager-build"
 VENV = "/opt/venv"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BUILD_LABEL = "forager.build"
 _CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETUID", "SETGID", "KILL"]
 _KEPT = 1 << 20  # bytes of a command's output
@@ -48,11 +49,10 @@ class Workbench:
         bundle = ca_bundle()
         self._variables = {
             **build_variables(f"{TOOLS}/ca.pem" if bundle else ""),
-            "UV_CACHE_DIR": f"{TOOLS}/cache",
             "UV_NO_PROGRESS": "1",
             "UV_PYTHON_INSTALL_DIR": "/opt/python",
             "VIRTUAL_ENV": VENV,
-            "PATH": f"{VENV}/bin:{TOOLS}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": f"{VENV}/bin:{TOOLS}:{SYSTEM_PATH}",
         }
         self._container = self._start(image, memory, timeout)
         try:
@@ -103,7 +103,7 @@ class Workbench:
         left = self._deadline - time.monotonic()
         seconds = max(1, int(min(left, timeout or left)))
         words = ["timeout", "--kill-after=5", str(seconds), "bash", "-c", command]
-        environment = {**self._variables, "HOME": _home(user), **variables}
+        environment = {**self._variables, **_user_variables(user), **variables}
         guard = Timer(seconds + 30, self.close)  # for a container that ends no process any more
         guard.daemon = True
         guard.start()
@@ -211,5 +211,6 @@ def telling_lines(log: str, most: int = 25) -> str:
     return "\n".join(line[:300] for line in chosen)
 
 
-def _home(user: str) -> str:
-    return "/root" if user == "root" else f"/home/{user}"
+def _user_variables(user: str) -> dict[str, str]:
+    home = "/root" if user == "root" else f"/home/{user}"
+    return {"HOME": home, "UV_CACHE_DIR": f"{TOOLS}/cache/{user}"}

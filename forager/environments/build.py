@@ -1,0 +1,242 @@
+"""From a SOURCE to an image whose tests are known to pass.
+
+The steps: fetch, infer the recipe, install in a build container, reduce the repository to one
+commit, look for copies of the project outside it, commit the image, run the tests twice in fresh
+sandboxes. Code of the project runs in containers only: with network while it is installed, without
+in the tests. No cache is shared between builds, so that no project can write into another's.
+"""
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException, ImageNotFound
+
+from forager.environments.base import CHANGES, ensure_base, locked
+from forager.environments.docker_sandbox import DockerSandbox
+from forager.environments.engine import connect
+from forager.environments.image import Image, store, stored
+from forager.environments.infer import infer
+from forager.environments.install import Installed, install
+from forager.environments.recipe import Recipe
+from forager.environments.sandbox import Limits
+from forager.environments.source import Source, fetch
+from forager.environments.task import TestSetup
+from forager.environments.testing import TestReport, run_tests
+from forager.environments.workbench import Workbench, telling_lines
+from forager.errors import BuildError, SourceError
+
+_SHUFFLE = 1  # seed of the second run's order
+_NOT_RUN = ("skipped", "xfailed", "xpassed", "deselected")
+
+
+def build(
+    source: str,
+    *,
+    recipe: Recipe | None = None,
+    timeout: float = 1800,
+    minimum_pass: float = 0.5,
+    memory: int | None = None,
+    force: bool = False,
+    report: Callable[[str], None] = lambda _: None,
+) -> Image:
+    """Build the image of a source, or return the one that the same source and recipe gave before.
+
+    `timeout` bounds the install, `minimum_pass` is the least share of passing tests, `memory`
+    overrides the recipe's, `report` is told each step. Raises SourceError for a source that holds
+    no tests, BuildError (with the log's telling lines) for one that does not come to pass.
+    """
+    client = connect()
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="forager-source-") as name:
+        tree = Path(name) / "testbed"
+        report(f"fetching {source}")
+        fetched = fetch(source, tree)
+        chosen = recipe or _inferred(source, tree)
+        chosen = chosen.model_copy(update={"memory": memory}) if memory else chosen
+        base = ensure_base(client, chosen.python, report)
+        key = _key(fetched, chosen, str(client.images.get(base).id))
+        with locked(f"image-{key}"):
+            known = stored(key)
+            if known and not force and _exists(client, known.digest):
+                report(f"{known.reference} was built before")
+                return _accepted(known, minimum_pass)
+            image = _Build(client, fetched, chosen, base, key, report)
+            image.make(tree, timeout, reduce=recipe is None)
+            return image.prove(minimum_pass, started)
+
+
+class _Build:
+    """One build: `make` gives the candidate image, `prove` its record."""
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        source: Source,
+        recipe: Recipe,
+        base: str,
+        key: str,
+        report: Callable[[str], None],
+    ) -> None:
+        self._client = client
+        self._source = source
+        self._recipe = recipe
+        self._base = base
+        self._key = key
+        self._report = report
+
+    def make(self, tree: Path, timeout: float, *, reduce: bool) -> None:
+        """Install the project and commit the candidate, still without a name."""
+        memory = max(self._recipe.memory, 2 << 30)  # compilers need more than tests
+        with Workbench(self._client, self._base, memory=memory, timeout=timeout) as bench:
+            self._installed: Installed = install(
+                bench, tree, self._source, self._recipe, reduce=reduce, report=self._report
+            )
+            self._digest = bench.commit(
+                [
+                    *CHANGES,
+                    f"LABEL forager.image={self._key}",
+                    f"LABEL forager.commit={self._installed.commit}",
+                ]
+            )
+        self._recipe = self._installed.recipe
+
+    def prove(self, minimum_pass: float, started: float) -> Image:
+        """Run the tests twice; name and record the image, or remove it and raise BuildError."""
+        try:
+            first = self._run_tests(None)
+            if not first.complete and not first.outcomes:
+                raise BuildError("the tests do not run", telling_lines(first.log))
+            image = self._record(first, self._run_tests(_SHUFFLE), started)
+            if not first.complete:
+                raise BuildError(
+                    f"the tests did not finish within {self._recipe.timeout:.0f} s",
+                    telling_lines(first.log),
+                )
+            _accepted(image, minimum_pass, first.log)
+        except BaseException:
+            self._remove()
+            raise
+        repository, tag = image.reference.rsplit(":", 1)
+        self._client.api.tag(self._digest, repository, tag)
+        store(image)
+        return image
+
+    def _run_tests(self, shuffle: int | None) -> TestReport:
+        order = "in another order" if shuffle is not None else "for the first time"
+        self._report(f"running the tests {order}")
+        limits = Limits(memory=self._recipe.memory)
+        sandbox = DockerSandbox(self._digest, limits=limits)
+        try:
+            return run_tests(sandbox, self._setup(), shuffle=shuffle, timeout=self._recipe.timeout)
+        finally:
+            sandbox.close()
+
+    def _setup(self) -> TestSetup:
+        return TestSetup(
+            arguments=self._recipe.tests,
+            variables=self._recipe.variables,
+            protected=self._recipe.protected,
+            timeout=self._recipe.timeout,
+        )
+
+    def _record(self, first: TestReport, second: TestReport, started: float) -> Image:
+        passing, flaky, failing, skipped = _compare(first.outcomes, second.outcomes)
+        size = int(self._client.api.inspect_image(self._digest)["Size"])
+        below = int(self._client.api.inspect_image(self._base)["Size"])
+        return Image(
+            reference=_reference(self._source, self._key),
+            digest=self._digest,
+            key=self._key,
+            base=self._base,
+            commit=self._installed.commit,
+            source=self._source,
+            recipe=self._recipe,
+            setup=self._setup(),
+            passing=passing,
+            flaky=flaky,
+            failing=failing,
+            skipped=skipped,
+            dropped=self._installed.dropped,
+            notes=self._installed.notes,
+            test_seconds=round(first.seconds, 2),
+            build_seconds=round(time.monotonic() - started, 1),
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            python_version=self._installed.python_version,
+            package_count=self._installed.package_count,
+            size=size,
+            layer_size=size - below,
+        )
+
+    def _remove(self) -> None:
+        try:
+            self._client.images.remove(self._digest, noprune=False)
+        except DockerException as error:  # in use or tagged by an earlier build: not ours to take
+            self._report(f"the candidate image stays: {error}")
+
+
+def _compare(
+    first: dict[str, str], second: dict[str, str]
+) -> tuple[list[str], list[str], list[str], int]:
+    """Sort the tests into passing, flaky and failing; count the skipped.
+
+    A test that ran once only, or passed once only, is flaky. Failing in two ways is failing.
+    """
+    passing, flaky, failing, skipped = [], [], [], 0
+    for test in sorted({*first, *second}):
+        outcomes = {first.get(test, "missing"), second.get(test, "missing")}
+        if outcomes == {"passed"}:
+            passing.append(test)
+        elif outcomes <= set(_NOT_RUN):
+            skipped += 1
+        elif outcomes <= {"failed", "error"}:
+            failing.append(test)
+        else:
+            flaky.append(test)
+    return passing, flaky, failing, skipped
+
+
+def _accepted(image: Image, minimum_pass: float, log: str = "") -> Image:
+    """Return the image when enough of its tests pass; BuildError otherwise."""
+    if image.passing and image.share >= minimum_pass:
+        return image
+    run = len(image.passing) + len(image.failing) + len(image.flaky)
+    raise BuildError(
+        f"{image.source.given}: only {len(image.passing)} of {run} tests pass "
+        f"(needed: {minimum_pass:.0%}); correct the recipe and give it with --recipe",
+        telling_lines(log),
+    )
+
+
+def _inferred(source: str, tree: Path) -> Recipe:
+    try:
+        return infer(tree)
+    except SourceError as error:
+        raise SourceError(f"{source}: {error}") from None
+
+
+def _key(source: Source, recipe: Recipe, base: str) -> str:
+    text = "\0".join((source.name, source.digest, recipe.model_dump_json(), base))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _reference(source: Source, key: str) -> str:
+    """Return a Docker name: 'forager/owner/name:1.2.3-<key>'."""
+    name = "/".join(part.strip("._-") or "project" for part in source.name.lower().split("/"))
+    for double in ("..", "__", "--"):
+        while double in name:
+            name = name.replace(double, double[0])
+    version = "".join(c if c.isalnum() or c in "._-" else "-" for c in source.version or "head")
+    return f"forager/{name}:{version}-{key[:12]}"
+
+
+def _exists(client: docker.DockerClient, reference: str) -> bool:
+    try:
+        client.images.get(reference)
+    except ImageNotFound:
+        return False
+    return True
