@@ -146,8 +146,8 @@ class _Build:
 
     def _record(self, first: TestReport, second: TestReport, started: float) -> Image:
         passing, flaky, failing, skipped = _compare(first.outcomes, second.outcomes)
-        size = int(self._client.api.inspect_image(self._digest)["Size"])
-        below = int(self._client.api.inspect_image(self._base)["Size"])
+        size = int(self._client.images.get(self._digest).attrs["Size"])
+        below = int(self._client.images.get(self._base).attrs["Size"])
         return Image(
             reference=_reference(self._source, self._key),
             digest=self._digest,
