@@ -6,13 +6,13 @@ from rich.console import Console
 from rich.table import Table
 
 from forager.trajectories.report import family_table, reason_table, report, short, wilson
-from forager.trajectories.summary import Head, Summary
+from forager.trajectories.summary import TrajectoryHead, Summary
 
 
 def summary(**fields: object) -> Summary:
     """The summary of a made-up attempt."""
     attempt = make_attempt(**fields)  # type: ignore[arg-type]
-    return Head.model_validate_json(attempt.model_dump_json()).summary()
+    return TrajectoryHead.model_validate_json(attempt.model_dump_json()).summary()
 
 
 def drawn(table: Table) -> list[str]:

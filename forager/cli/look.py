@@ -96,10 +96,10 @@ def _summaries(path: Path) -> "Iterator[Summary]":
 
 def _read_summaries(source: Path) -> "Iterator[Summary]":
     from forager.records import read_records
-    from forager.trajectories.summary import Head
+    from forager.trajectories.summary import TrajectoryHead
 
     if source.exists():
-        for head in read_records(source, Head):
+        for head in read_records(source, TrajectoryHead):
             yield head.summary()
 
 
@@ -124,7 +124,7 @@ def _locate(path: Path) -> tuple[Path, str]:
     """The file of trajectories that a path on the command line means, and the id it ends with."""
     from forager.trajectories.store import Run
 
-    if path.is_file():
+    if path.exists() and not path.is_dir():
         return path, ""
     if path.is_dir():
         return Run(path).path / "trajectories.jsonl", ""

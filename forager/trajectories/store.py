@@ -22,7 +22,7 @@ from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.records import Record, RecordWriter, read_records, write_records
 from forager.trajectories.record import Trajectory
-from forager.trajectories.summary import Head, Summary
+from forager.trajectories.summary import TrajectoryHead, Summary
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -35,7 +35,7 @@ class LostAttempt(Record):
     error: str
 
 
-class _Identity(BaseModel):
+class TrajectoryId(BaseModel):
     id: str
 
 
@@ -85,7 +85,7 @@ class Run:
 
     def summaries(self) -> Iterator[Summary]:
         """The attempts in one line each; much cheaper than the attempts themselves."""
-        return (head.summary() for head in self._read("trajectories.jsonl", Head))
+        return (head.summary() for head in self._read("trajectories.jsonl", TrajectoryHead))
 
     def lost(self) -> Iterator[LostAttempt]:
         """What infrastructure lost; an attempt can be lost more than once."""
@@ -93,7 +93,7 @@ class Run:
 
     def finished(self) -> set[str]:
         """Ids of the graded attempts."""
-        return {head.id for head in self._read("trajectories.jsonl", _Identity)}
+        return {head.id for head in self._read("trajectories.jsonl", TrajectoryId)}
 
     def find(self, id: str) -> Trajectory:
         """The attempt with this id, or with the one id that begins so. Raises UsageError."""
@@ -137,7 +137,7 @@ class RunWriter(Run):
 
 def find_trajectory(path: Path, id: str) -> Trajectory:
     """The trajectory of a JSON Lines file with this id, or with the one id that begins so."""
-    ids = [head.id for head in read_records(path, _Identity)] if path.exists() else []
+    ids = [head.id for head in read_records(path, TrajectoryId)] if path.exists() else []
     matches = [id] if id in ids else [one for one in ids if one.startswith(id)]
     if len(matches) != 1:
         few = ", ".join((matches or ids)[:3])

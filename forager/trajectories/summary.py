@@ -48,7 +48,7 @@ class _Timings(BaseModel):
     total: float
 
 
-class Head(BaseModel):
+class TrajectoryHead(BaseModel):
     """The small fields of a trajectory; its messages and token ids never become Python objects."""
 
     id: str

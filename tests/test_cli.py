@@ -1,0 +1,271 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from attempts import Settings, make_attempt, make_task
+from click.testing import CliRunner, Result
+
+from forager.cli.main import Forager, main
+from forager.errors import BuildError, EngineError, SourceError
+from forager.records import write_records
+from forager.trajectories.store import Run
+
+FORAGER = Path(sys.executable).with_name("forager")
+README = Path(__file__).parent.parent / "README.md"
+
+
+def forager(*arguments: str | Path) -> Result:
+    """Run the command in this process."""
+    return CliRunner().invoke(main, [str(one) for one in arguments])
+
+
+def shell(*arguments: str | Path, **options: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a person does."""
+    return subprocess.run(
+        [FORAGER, *arguments], capture_output=True, text=True, env={**os.environ, **options}
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run with four attempts."""
+    path = tmp_path / "run"
+    with Run.write(path, Settings(), [make_task("a"), make_task("b")]) as writer:
+        writer.append(make_attempt("a", 0, seconds=30))
+        writer.append(make_attempt("a", 1, seconds=10, resolved=False, exit_reason="turn_limit"))
+        writer.append(make_attempt("b", 0, seconds=20, family="arguments"))
+        writer.append(make_attempt("b", 1, seconds=40, family="arguments", resolved=False))
+    return path
+
+
+def verbs(group: click.Group, path: str = "forager") -> Iterator[tuple[str, click.Command]]:
+    """Every verb with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from verbs(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """So that it answers at once."""
+    code = (
+        "import sys; from forager.cli.main import main; main(['--help'], standalone_mode=False);"
+        "print(sorted({'docker', 'openai', 'libcst', 'rich', 'pydantic'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("\n[]\n")
+
+
+@pytest.mark.parametrize(("words", "command"), list(verbs(main)))
+def test_every_verb_has_help(words: str, command: click.Command) -> None:
+    """A sentence for itself and one for each option."""
+    result = forager(*words.split()[1:], "--help")
+    assert result.exit_code == 0
+    assert command.help
+    assert all(one.help for one in command.params if isinstance(one, click.Option))
+
+
+def test_the_same_letter_means_the_same_everywhere() -> None:
+    """An option has one short form, and a short form one option."""
+    letters: dict[str, set[str]] = {}
+    for _, command in verbs(main):
+        for option in command.params:
+            for letter in (one for one in option.opts if len(one) == 2):
+                letters.setdefault(letter, set()).add(option.opts[-1])
+    assert all(len(names) == 1 for names in letters.values()), letters
+
+
+@pytest.mark.skipif(not README.exists(), reason="no README yet")
+@pytest.mark.parametrize(("words", "command"), list(verbs(main)))
+def test_every_verb_and_option_is_documented(words: str, command: click.Command) -> None:
+    """README's section "Command line" has a line for each verb with all its options."""
+    section = README.read_text().split("## Command line")[1].split("\n## ")[0]
+    assert words in section
+    entry = section[section.index(words) :].split("\nforager ")[0]
+    missing = [
+        name
+        for option in command.params
+        if isinstance(option, click.Option)
+        for name in (*option.opts, *option.secondary_opts)[:1]
+        if name not in entry
+    ]
+    assert not missing
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "lines"),
+    [
+        (SourceError("no such path: x"), 2, ["forager: no such path: x"]),
+        (EngineError("no engine"), 1, ["forager: no engine"]),
+        (BuildError("it fails", "line 1\nline 2\n"), 1, ["forager: it fails", "line 1", "line 2"]),
+        (KeyboardInterrupt(), 130, ["forager: interrupted"]),
+    ],
+)
+def test_an_error_is_a_line_and_an_exit_code(
+    error: BaseException, code: int, lines: list[str]
+) -> None:
+    """Without a traceback, and on stderr."""
+
+    @click.command()
+    def fail() -> None:
+        raise error
+
+    group = Forager("forager", commands={"fail": fail})
+    result = CliRunner().invoke(group, ["fail"])
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert result.stderr.splitlines() == lines
+
+
+def test_mistyped_options_are_one_line(run: Path) -> None:
+    """Which says where help is."""
+    for arguments, message in (
+        (["list", run, "--nope"], "No such option '--nope' (see `forager list --help`)"),
+        (["xyz"], "No such command 'xyz' (see `forager --help`)"),
+        (["list"], "Missing argument 'RUN' (see `forager list --help`)"),
+    ):
+        done = shell(*arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"forager: {message}\n"
+
+
+def test_interrupted(run: Path) -> None:
+    """Ctrl-C ends a verb with one line and exit code 130."""
+    fifo = run / "pipe.jsonl"
+    os.mkfifo(fifo)
+    with subprocess.Popen([FORAGER, "report", fifo], stderr=subprocess.PIPE, text=True) as process:
+        with fifo.open("w"):  # opens when the other end does
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 130
+        assert process.stderr is not None
+        assert process.stderr.read() == "forager: interrupted\n"
+
+
+def test_a_closed_pipe_is_no_error(run: Path) -> None:
+    """As with `forager list … | head`."""
+    command = f"{FORAGER} replay {run} --print --full | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout == "attempt  a.0\n"
+
+
+def test_list_json_is_one_array(run: Path) -> None:
+    """With an object an attempt."""
+    listed = json.loads(forager("list", run, "--json").stdout)
+    assert [one["id"] for one in listed] == ["a.0", "a.1", "b.0", "b.1"]
+    assert listed[1] == {
+        "id": "a.1",
+        "instance_id": "a",
+        "attempt": 1,
+        "model": "repair",
+        "family": "operators",
+        "kind": "mutate-fix",
+        "repo": "someone/pkg",
+        "resolved": False,
+        "exit_reason": "turn_limit",
+        "turns": 6,
+        "reward": -1,
+        "similarity": 0.0,
+        "seconds": 10.0,
+        "prompt_tokens": 6000,
+        "completion_tokens": 300,
+        "tokens": 6300,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        ("--resolved", ["a.0", "b.0"]),
+        ("--unresolved", ["a.1", "b.1"]),
+        ("--sort seconds", ["a.1", "b.0", "a.0", "b.1"]),
+        ("--sort -seconds --limit 2", ["b.1", "a.0"]),
+        ("--sort family --resolved", ["b.0", "a.0"]),
+    ],
+)
+def test_list_chooses_and_sorts(run: Path, options: str, ids: list[str]) -> None:
+    """In the order asked for; the table and the JSON agree."""
+    listed = json.loads(forager("list", run, "--json", *options.split()).stdout)
+    assert [one["id"] for one in listed] == ids
+    rows = forager("list", run, *options.split()).stdout.splitlines()[1:]
+    assert [row.split()[0] for row in rows] == ids
+
+
+def test_list_names_the_fields(run: Path) -> None:
+    """Where the one asked for is none."""
+    result = forager("list", run, "--sort", "size")
+    assert result.exit_code == 2
+    assert "no field 'size' to sort by; there are id, instance_id" in result.stderr
+
+
+def test_an_empty_run_lists_nothing(tmp_path: Path) -> None:
+    """And that is no error."""
+    Run.write(tmp_path / "run", Settings(), []).close()
+    assert forager("list", tmp_path / "run", "--json").stdout == "[]\n"
+    assert forager("report", tmp_path / "run").exit_code == 0
+    assert "holds no attempts yet" in forager("replay", tmp_path / "run").stderr
+
+
+def test_in_a_pipe_nothing_is_cut(tmp_path: Path) -> None:
+    """Long ids stay whole, for the program that reads them."""
+    name = "someone__pkg-" + "0123456789" * 12
+    with Run.write(tmp_path / "run", Settings(), []) as writer:
+        writer.append(make_attempt(name))
+    assert f"{name}.0 " in shell("list", tmp_path / "run").stdout
+
+
+def test_replay_takes_a_run_an_id_or_a_file(run: Path, tmp_path: Path) -> None:
+    """An id may be abbreviated; of several attempts a list is shown."""
+    assert "attempt  b.1\n" in forager("replay", run / "b.1").stdout
+    listed = forager("replay", run).stdout
+    assert listed.endswith(f"Show one with: forager replay {run}/a.0\n")
+    assert forager("replay", run, "--print").stdout.count("outcome ─") == 4
+    file = tmp_path / "one.jsonl"
+    write_records(file, [make_attempt("alone")])
+    assert "attempt  alone.0\n" in forager("replay", file).stdout
+    assert "attempt  alone.0\n" in forager("replay", file / "al").stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("run/c", "no attempt is called 'c'"),
+        ("run/a", "2 attempts begin with 'a'"),
+        ("nowhere", "is no run, no attempt of a run and no file of attempts"),
+        ("", "is not a run directory"),
+        ("run/settings.json", "is not a Trajectory"),
+    ],
+)
+def test_replay_says_what_it_does_not_find(
+    run: Path, tmp_path: Path, path: str, message: str
+) -> None:
+    """In one line."""
+    result = forager("replay", tmp_path / path)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_replay_in_a_poor_terminal(run: Path) -> None:
+    """What the terminal lacks becomes a question mark."""
+    done = shell("replay", run / "a.0", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "? Some tests fail: [bold]not markup[/bold] [/foo]" in done.stdout
+
+
+def test_report_takes_runs_together(run: Path) -> None:
+    """As a table and as JSON."""
+    text = forager("report", run, run).stdout
+    assert "operators" in text
+    assert "turn_limit" in text
+    counted = json.loads(forager("report", run, run, "--json").stdout)
+    assert counted["total"]["attempts"] == 8
+    assert [one["name"] for one in counted["families"]] == ["arguments", "operators"]

@@ -1,0 +1,79 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from forager.cli import checks
+from forager.cli.main import main
+
+FORAGER = Path(sys.executable).with_name("forager")
+
+
+@pytest.fixture(scope="module")
+def without_engine() -> subprocess.CompletedProcess[str]:
+    """What doctor says where no engine and no endpoint answers."""
+    nothing = {"DOCKER_HOST": "unix:///nowhere.sock", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    return subprocess.run(
+        [FORAGER, "doctor", "--json"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **nothing},
+    )
+
+
+def test_a_missing_engine_is_said_with_what_to_type(
+    without_engine: subprocess.CompletedProcess[str],
+) -> None:
+    """And makes the exit code 1, for it is needed by every run."""
+    assert without_engine.returncode == 1
+    assert without_engine.stderr == ""
+    found = {one["name"]: one for one in json.loads(without_engine.stdout)}
+    assert found["Docker engine"]["state"] == "missing"
+    assert "apt-get install docker.io" in found["Docker engine"]["advice"]
+    assert found["Python"]["state"] == "ok"
+
+
+def test_a_silent_endpoint_is_no_obstacle(
+    without_engine: subprocess.CompletedProcess[str],
+) -> None:
+    """`-m repair` needs none."""
+    found = {one["name"]: one for one in json.loads(without_engine.stdout)}
+    assert found["model endpoint"]["state"] == "absent"
+    assert found["model endpoint"]["advice"]
+
+
+@pytest.mark.engine
+def test_a_machine_with_an_engine() -> None:
+    """The table says what there is, and nothing needed is missing."""
+    result = CliRunner().invoke(main, ["doctor"])
+    assert result.exit_code == 0, result.output
+    for words in ("Docker engine", "storage", "cgroup version", "GiB free", "left containers"):
+        assert words in result.stdout
+
+
+@pytest.mark.engine
+def test_containers_of_dead_processes_are_removed_and_no_others() -> None:
+    """A container's label says which process made it."""
+    from forager.environments.engine import SANDBOX_LABEL, connect
+
+    client = connect()
+    if not client.images.list():
+        pytest.skip("no image to make a container of")
+    image = client.images.list()[0].id
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    dead = client.containers.create(image, ["true"], labels={SANDBOX_LABEL: str(process.pid)})
+    alive = client.containers.create(image, ["true"], labels={SANDBOX_LABEL: str(os.getpid())})
+    try:
+        assert dead.id in [one.id for one in checks.leftovers()]
+        result = CliRunner().invoke(main, ["doctor", "--clean"])
+        assert "forager: removed" in result.stderr
+        left = [one.id for one in client.containers.list(all=True)]
+        assert dead.id not in left
+        assert alive.id in left
+    finally:
+        alive.remove(force=True)
