@@ -269,3 +269,49 @@ def test_report_takes_runs_together(run: Path) -> None:
     counted = json.loads(forager("report", run, run, "--json").stdout)
     assert counted["total"]["attempts"] == 8
     assert [one["name"] for one in counted["families"]] == ["arguments", "operators"]
+
+
+def test_a_recipe_belongs_to_one_source(tmp_path: Path) -> None:
+    """Said before anything is built."""
+    result = forager("image", "build", "a", "b", "--recipe", tmp_path / "recipe.toml")
+    assert result.exit_code == 2
+    assert "a recipe belongs to one source" in result.stderr
+
+
+def test_an_unknown_image_is_said() -> None:
+    """With the verb that lists them."""
+    result = forager("image", "show", "nothing-such")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "`forager image list`" in result.stderr
+
+
+@pytest.mark.engine
+def test_images_are_built_listed_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that fails is told, does not stop the other, and makes the exit code."""
+    monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
+    project = tmp_path / "tiny"
+    (project / "tests").mkdir(parents=True)
+    (project / "tiny.py").write_text("def one():\n    return 1\n")
+    (project / "pyproject.toml").write_text('[project]\nname = "tiny"\nversion = "1.0"\n')
+    (project / "tests" / "test_tiny.py").write_text(
+        "from tiny import one\n\n\ndef test_one():\n    assert one() == 1\n"
+    )
+    records, recipe = tmp_path / "images.jsonl", tmp_path / "recipe.toml"
+    result = forager("image", "build", project, tmp_path / "none", "-o", records, "-w", "1")
+    assert result.exit_code == 2  # no such path: the user's mistake
+    assert "1 of 2 failed, see above" in result.stderr
+    (line,) = result.stdout.splitlines()
+    reference, passing = line.split("\t")
+    assert passing == "1 tests pass"
+    assert json.loads(records.read_text())["reference"] == reference
+
+    again = forager("image", "build", project, "--write-recipe", recipe)
+    assert (again.exit_code, again.stdout) == (0, result.stdout)
+    assert "was built before" in again.stderr
+    assert "tests" in recipe.read_text()
+    (listed,) = json.loads(forager("image", "list", "--json").stdout)
+    assert listed["reference"] == reference
+    assert reference in forager("image", "list").stdout
+    shown = forager("image", "show", reference).stdout
+    assert "tests     1 pass, 0 flaky, 0 fail, 0 skipped" in shown
+    assert json.loads(forager("image", "show", reference, "--json").stdout) == listed

@@ -110,6 +110,7 @@ def _disk(name: str, path: Path) -> Check:
 def _engine() -> Iterator[Check]:
     import docker
 
+    from forager.environments.base import base_reference
     from forager.environments.engine import connect
 
     try:
@@ -138,6 +139,13 @@ def _engine() -> Iterator[Check]:
     root = Path(info["DockerRootDir"])
     if os.access(root, os.R_OK):
         yield _disk("disk of images", root)
+    base = base_reference()
+    try:
+        connect().images.get(base)
+        yield _check("base image", True, base, "")
+    except docker.errors.ImageNotFound:
+        found = "the first `forager image build` makes it, in a minute or two"
+        yield _check("base image", False, found, "", needed=False)
     count = len(leftovers())
     yield _check(
         "left containers",
