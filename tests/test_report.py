@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from forager.trajectories.report import family_table, reason_table, report, short, wilson
-from forager.trajectories.summary import TrajectoryHead, Summary
+from forager.trajectories.summary import Summary, TrajectoryHead
 
 
 def summary(**fields: object) -> Summary:

@@ -36,7 +36,7 @@ class Progress:
                 self._bar.update(done, self._details())
             elif now - self._printed >= LINE_SECONDS:
                 self._printed = now
-                self._print_line()
+                self._print_line(self._details())
 
     def note(self, text: str) -> None:
         """Say something that stays on the screen."""
@@ -53,21 +53,21 @@ class Progress:
         with self._lock:
             if self._bar:
                 self._bar.close()
-            self._print_line()
+            self._print_line(self._counted())
 
-    def _print_line(self) -> None:
+    def _print_line(self, details: str) -> None:
         total = f"/{self._total}" if self._total is not None else ""
-        line = f"{self._what}: {self._done}{total}{self._details()}"
+        line = f"{self._what}: {self._done}{total}{details}"
         if line != self._shown:
             print(line, file=sys.stderr, flush=True)
         self._shown = line
 
+    def _counted(self) -> str:
+        return "".join(f" · {count:,} {name}" for name, count in self._counts.items() if count)
+
     def _details(self) -> str:
-        parts = [f"{count:,} {name}" for name, count in self._counts.items() if count]
         left = self._seconds_left()
-        if left is not None:
-            parts.append(f"{_duration(left)} left")
-        return "".join(f" · {part}" for part in parts)
+        return self._counted() + (f" · {_duration(left)} left" if left is not None else "")
 
     def _seconds_left(self) -> float | None:
         made = self._done - self._start

@@ -177,7 +177,7 @@ def _heading(trajectory: Trajectory) -> RenderableType:
     )
     rows = [
         ("attempt", trajectory.id),
-        ("model", f"{trajectory.model}, {trajectory.syntax} calls"),
+        ("model", f"{trajectory.model}, calls written as {trajectory.syntax}"),
         ("task", f"{origin}, {trajectory.repo}"),
         ("image", trajectory.image),
         ("started", trajectory.started_at),

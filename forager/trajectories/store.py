@@ -22,7 +22,7 @@ from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.records import Record, RecordWriter, read_records, write_records
 from forager.trajectories.record import Trajectory
-from forager.trajectories.summary import TrajectoryHead, Summary
+from forager.trajectories.summary import Summary, TrajectoryHead
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -35,7 +35,7 @@ class LostAttempt(Record):
     error: str
 
 
-class TrajectoryId(BaseModel):
+class _TrajectoryId(BaseModel):
     id: str
 
 
@@ -93,7 +93,7 @@ class Run:
 
     def finished(self) -> set[str]:
         """Ids of the graded attempts."""
-        return {head.id for head in self._read("trajectories.jsonl", TrajectoryId)}
+        return {head.id for head in self._read("trajectories.jsonl", _TrajectoryId)}
 
     def find(self, id: str) -> Trajectory:
         """The attempt with this id, or with the one id that begins so. Raises UsageError."""
@@ -137,7 +137,7 @@ class RunWriter(Run):
 
 def find_trajectory(path: Path, id: str) -> Trajectory:
     """The trajectory of a JSON Lines file with this id, or with the one id that begins so."""
-    ids = [head.id for head in read_records(path, TrajectoryId)] if path.exists() else []
+    ids = [head.id for head in read_records(path, _TrajectoryId)] if path.exists() else []
     matches = [id] if id in ids else [one for one in ids if one.startswith(id)]
     if len(matches) != 1:
         few = ", ".join((matches or ids)[:3])

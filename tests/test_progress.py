@@ -1,0 +1,53 @@
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from forager.cli.progress import Progress
+
+PROGRAM = """
+import time
+from forager.cli.progress import Progress
+with Progress("attempts", 3, start=1) as progress:
+    progress.update(1, running=2)
+    progress.note("a note with [brackets]")
+    time.sleep(0.3)
+    progress.update(2, resolved=1, tokens=12345)
+    time.sleep(0.3)
+"""
+
+
+def test_without_a_terminal_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not one for each update, and the last state at the end."""
+    with Progress("images", 200) as progress:
+        for number in range(200):
+            progress.update(number + 1, failed=number // 100)
+        progress.note("noted")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "noted\nimages: 200/200 · 1 failed\n"
+
+
+def test_an_unknown_total(capsys: pytest.CaptureFixture[str]) -> None:
+    """Only what is done is said."""
+    with Progress("tasks") as progress:
+        progress.update(7)
+    assert capsys.readouterr().err == "tasks: 7\n"
+
+
+def test_in_a_terminal_a_bar() -> None:
+    """Which goes at the end; notes and the last state stay."""
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    command = [sys.executable, "-c", PROGRAM]
+    subprocess.run(command, stderr=follower, env=environment, check=True, timeout=30)
+    os.close(follower)
+    shown = os.read(leader, 100_000).decode()
+    os.close(leader)
+    assert "a note with [brackets]" in shown
+    assert "2/3" in shown
+    assert "12,345 tokens" in shown
+    assert "s left" in shown
+    assert shown.endswith("attempts: 2/3 · 1 resolved · 12,345 tokens\r\n")
