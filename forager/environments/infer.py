@@ -20,7 +20,7 @@ from forager.environments.layout import (
     test_paths,
 )
 from forager.environments.recipe import Recipe
-from forager.environments.requirements import Stated, parse, runtime_file, stated_requirements
+from forager.environments.requirements import parse, runtime_file, stated_requirements
 from forager.environments.task import WORKDIR
 from forager.errors import SourceError
 
@@ -30,11 +30,12 @@ _DEVELOPING = re.compile(r"dev(el|elop|elopment)?$", re.IGNORECASE)
 _OTHER_TASKS = set(  # in development groups, of no use to a test run
     """
     bandit black build bump2version bumpversion check-manifest codecov codespell commitizen
-    coverage coveralls cython-lint flake8 furo interrogate ipdb ipython isort mkdocs
-    mkdocs-material myst-parser nox pip pip-tools pre-commit pylint pyright pyupgrade
-    readme-renderer ruff sphinx sphinx-rtd-theme sphinx-copybutton tox tox-uv towncrier twine
-    virtualenv wheel zest-releaser pytest-ruff pytest-black pytest-flake8 pytest-checkdocs
-    pytest-enabler pycodestyle pydocstyle pytest-xdist
+    coverage coveralls cython-lint flake8 furo hatch hatchling interrogate ipdb ipython isort
+    mkdocs mkdocs-material mypy myst-parser nox pip pip-tools pre-commit pycodestyle
+    pydocstyle pylint pyright pytest-black pytest-checkdocs pytest-cov pytest-enabler
+    pytest-flake8 pytest-ruff pytest-xdist pyupgrade readme-renderer ruff setuptools-scm
+    sphinx sphinx-copybutton sphinx-rtd-theme towncrier tox tox-uv twine virtualenv wheel
+    zest-releaser
     """.split()  # noqa: SIM905
 )
 # Plugins by a piece of pytest's settings that names them.
@@ -144,27 +145,29 @@ def _quoted(word: str) -> str:
 
 
 def _test_requirements(directory: Path) -> tuple[list[str], list[str]]:
-    """Return the project's extras and the requirements that its tests need."""
+    """Return the project's extras and the requirements that its tests need.
+
+    A test extra is installed as such. Of what developers need, only what is not another task's.
+    """
     stated = list(stated_requirements(directory))
+    known = {canonicalize_name(entry.group) for entry in stated if entry.extras == [entry.group]}
     chosen = [entry for entry in stated if _TESTING.match(entry.group)]
-    if not any(entry.requirements or entry.extras for entry in chosen):
-        chosen = [entry for entry in stated if _DEVELOPING.match(entry.group)]
-    known = {canonicalize_name(name) for entry in stated for name in _own_extras(entry)}
     extras = [
         name
         for entry in chosen
         for name in entry.extras
         if canonicalize_name(name) in known  # tox and nox may name one that is gone
     ]
-    requirements = [text for entry in chosen for text in entry.requirements]
-    own = canonicalize_name(project_name(directory))
-    return list(dict.fromkeys(extras)), [
-        text for text in requirements if _name(text) not in _OTHER_TASKS | {own}
+    texts = [
+        text for entry in chosen if entry.extras != [entry.group] for text in entry.requirements
     ]
-
-
-def _own_extras(entry: Stated) -> list[str]:
-    return entry.extras if entry.extras == [entry.group] else []
+    if not extras and not texts:
+        developing = [entry for entry in stated if _DEVELOPING.match(entry.group)]
+        texts = [text for entry in developing for text in entry.requirements]
+    unwanted = {*_OTHER_TASKS, canonicalize_name(project_name(directory))}
+    return list(dict.fromkeys(extras)), [
+        text for text in texts if _name(text) not in unwanted and text != "pytest"
+    ]
 
 
 def _unique(requirements: Iterable[str]) -> list[str]:

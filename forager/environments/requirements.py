@@ -32,7 +32,10 @@ _REQUIREMENT_FILES = (
 
 
 class Stated(NamedTuple):
-    """Requirements found under one name, such as the extra `test` or the file `dev.txt`."""
+    """Requirements found under one name, such as the extra `test` or the file `dev.txt`.
+
+    An extra is stated both ways, by its name and by what it holds.
+    """
 
     group: str
     requirements: list[str]
@@ -66,7 +69,7 @@ def read_requirements(directory: Path, name: str, depth: int = 0) -> list[str]:
             inner = (Path(name).parent / nested[1]).as_posix()
             found += read_requirements(directory, inner, depth + 1)
         elif line and not line.startswith("-"):
-            found += plain([re.sub(r"\s--hash\S*.*", "", line)])
+            found += plain([re.sub(r"\s+--hash\S*.*", "", line)])
     return found
 
 
@@ -103,12 +106,11 @@ def _group(groups: dict[str, Any], name: str, above: tuple[str, ...]) -> list[st
 
 
 def _extras(directory: Path, pyproject: dict[str, Any]) -> Iterator[Stated]:
-    """Extras are installed with the project itself, so that its metadata stays the one truth."""
-    for name in table(pyproject, "project", "optional-dependencies"):
-        yield Stated(name, [], [name])
+    for name, requirements in table(pyproject, "project", "optional-dependencies").items():
+        yield Stated(name, plain(strings(requirements)), [name])
     setup = read_ini(directory, "setup.cfg")
-    for name in setup.get("options.extras_require", {}):
-        yield Stated(name, [], [name])
+    for name, text in setup.get("options.extras_require", {}).items():
+        yield Stated(name, _lines(text), [name])
     yield Stated("test", _lines(setup.get("options", {}).get("tests_require", "")))
     yield from _setup_py(directory)
 
@@ -126,8 +128,9 @@ def _setup_py(directory: Path) -> Iterator[Stated]:
             if node.arg == "tests_require":
                 yield Stated("test", plain(_literals(value)))
             elif isinstance(value, ast.Dict):
-                names = [key.value for key in value.keys if isinstance(key, ast.Constant)]
-                yield from (Stated(str(name), [], [str(name)]) for name in names)
+                for key, held in zip(value.keys, value.values, strict=True):
+                    if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                        yield Stated(key.value, plain(_literals(held)), [key.value])
 
 
 def _tool_tables(pyproject: dict[str, Any]) -> Iterator[Stated]:

@@ -29,7 +29,8 @@ IDENTITY = {
     )
 }
 _SKIPPED = {"__pycache__", ".git", ".hg", ".svn", ".tox", ".nox", ".venv", "venv", "node_modules"}
-_SKIPPED |= {".mypy_cache", ".pytest_cache", ".ruff_cache", ".eggs", "build", "dist"}
+_SKIPPED |= {".mypy_cache", ".pytest_cache", ".ruff_cache", ".eggs"}
+_OUTPUTS = {"build", "dist"}  # at the top only: further down they may be packages
 
 
 class Source(Record):
@@ -217,7 +218,9 @@ def _listed_by_walk(path: Path) -> list[str]:
         subdirectories[:] = sorted(
             name
             for name in subdirectories
-            if name not in _SKIPPED and not (Path(directory) / name / "pyvenv.cfg").exists()
+            if name not in _SKIPPED
+            and not (Path(directory) == path and name in _OUTPUTS)
+            and not (Path(directory) / name / "pyvenv.cfg").exists()
         )
         found += [str((Path(directory) / name).relative_to(path)) for name in sorted(files)]
     return [name for name in found if not name.endswith((".pyc", ".pyo"))]

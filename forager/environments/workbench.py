@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 import docker
 import uv
 from docker.errors import APIError, DockerException
+from docker.utils.socket import frames_iter
 
 from forager.environments.host import build_variables, ca_bundle, without_credentials
 from forager.environments.task import WORKDIR
@@ -122,10 +123,14 @@ class Workbench:
             self._container.id, words, user=user, environment=environment, workdir=directory
         )
         output = bytearray()
-        for chunk in api.exec_start(made["Id"], stream=True):
-            output += chunk
-            if len(output) > 2 * _KEPT:  # a build may print without end
-                del output[:-_KEPT]
+        attached = api.exec_start(made["Id"], socket=True)
+        try:
+            for _, chunk in frames_iter(attached, tty=False):
+                output += chunk
+                if len(output) > 2 * _KEPT:  # a build may print without end
+                    del output[:-_KEPT]
+        finally:
+            attached._response.close()  # docker-py leaves the connection to the collector
         code = api.exec_inspect(made["Id"])["ExitCode"]
         text = without_credentials(output.decode(errors="replace"))
         return Step(137 if code is None else code, text)

@@ -1,0 +1,237 @@
+"""Builds of small projects of each kind, their records and their refusals."""
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from forager.environments.base import ensure_base
+from forager.environments.build import build
+from forager.environments.engine import connect
+from forager.environments.image import Image, find_image, stored_images
+from forager.environments.infer import infer
+from forager.errors import BuildError, SourceError, UsageError
+
+pytestmark = pytest.mark.engine
+
+_PYPROJECT = """
+    [build-system]
+    requires = ["setuptools"]
+    build-backend = "setuptools.build_meta"
+    [project]
+    name = "{name}"
+    version = "1.0"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records of the tests stay apart; the base is the engine's and shared."""
+    ensure_base(connect())
+    monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
+
+
+def _project(root: Path, files: dict[str, str]) -> str:
+    for name, text in files.items():
+        path = root / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text).lstrip("\n"))
+    return str(root / "project")
+
+
+def _shell(image: Image, script: str) -> str:
+    output = connect().containers.run(
+        image.digest, ["bash", "-c", script], remove=True, network_disabled=True
+    )
+    return str(output.decode())
+
+
+def _remove(image: Image) -> None:
+    connect().images.remove(image.reference, force=True)
+
+
+def test_src_layout_leaves_one_commit_and_no_copy(tmp_path: Path) -> None:
+    """The whole of a build: outcomes, one commit, a clean tree, nothing of the host, the cache."""
+    source = _project(
+        tmp_path,
+        {
+            "pyproject.toml": _PYPROJECT.format(name="widget"),
+            "src/widget/__init__.py": "def double(x):\n    return 2 * x\n" + "# a comment\n" * 30,
+            "tests/test_widget.py": """
+                import os, random
+                import pytest
+                from widget import double
+
+                SEEN = []
+
+                def test_first():
+                    SEEN.append(1)
+
+                @pytest.mark.parametrize("x", range(5))
+                def test_order(x):
+                    assert SEEN, "only after test_first"
+
+                def test_double():
+                    assert double(2) == 4
+
+                def test_wrong():
+                    assert double(2) == 5
+
+                @pytest.mark.skip
+                def test_skipped():
+                    pass
+            """,
+            "build/lib/widget/__init__.py": "left by an earlier build\n",
+        },
+    )
+    image = build(source)
+    assert "tests/test_widget.py::test_double" in image.passing
+    assert image.failing == ["tests/test_widget.py::test_wrong"]
+    assert image.skipped == 1
+    assert image.flaky
+    assert all("test_order" in test for test in image.flaky)
+    assert image.setup.protected == ["tests"]
+    assert image.python_version.startswith("3.")
+    script = (
+        "git rev-list --all --count; git rev-parse HEAD; git status --porcelain; git remote;"
+        "find / -name '__init__.py' -path '*widget*' 2>/dev/null;"
+        "ls -d build .git/logs /opt/forager*; ls -A /tmp /root ~/.cache;"
+        "env | grep -i -E 'cert|proxy|index'; stat -c %U src; true"
+    )
+    lines = [line for line in _shell(image, script + " 2>/dev/null").splitlines() if line]
+    assert lines == ["1", image.commit, "/testbed/src/widget/__init__.py", "agent"]
+
+    again: list[str] = []
+    assert build(source, report=again.append) == image
+    assert again[-1].endswith("was built before")
+    assert list(stored_images()) == [image]
+    assert find_image(image.reference) == find_image(image.key) == image
+    with pytest.raises(BuildError, match="tests pass"):
+        build(source, minimum_pass=0.99)
+    _remove(image)
+
+
+def test_flat_module_with_unittest_tests(tmp_path: Path) -> None:
+    """No packaging files at all, and file names that pytest alone would pass by."""
+    source = _project(
+        tmp_path,
+        {
+            "flat.py": "VALUE = 1\n",
+            "tests/testflat.py": """
+                import unittest
+                import flat
+
+                class FlatTest(unittest.TestCase):
+                    def test_value(self):
+                        self.assertEqual(flat.VALUE, 1)
+            """,
+        },
+    )
+    image = build(source)
+    assert image.passing == ["tests/testflat.py::FlatTest::test_value"]
+    assert image.recipe.variables == {"PYTHONPATH": "/testbed"}
+    _remove(image)
+
+
+def test_compiled_extension(tmp_path: Path) -> None:
+    """The extension is built in place, unseen by git; its build directory is gone."""
+    source = _project(
+        tmp_path,
+        {
+            "pyproject.toml": _PYPROJECT.format(name="fast"),
+            "setup.py": """
+                from setuptools import Extension, setup
+                setup(ext_modules=[Extension("fast._core", ["fast/_core.c"])])
+            """,
+            "fast/__init__.py": "from fast._core import one\n",
+            "fast/_core.c": """
+                #include <Python.h>
+                static PyObject *one(PyObject *s, PyObject *a) { return PyLong_FromLong(1); }
+                static PyMethodDef methods[] = {{"one", one, METH_NOARGS, ""}, {0}};
+                static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_core", 0, -1, methods};
+                PyMODINIT_FUNC PyInit__core(void) { return PyModule_Create(&module); }
+            """,
+            "fast/tests/test_fast.py": """
+                import fast
+
+                def test_one():
+                    assert fast.one() == 1
+            """,
+        },
+    )
+    image = build(source)
+    assert image.passing == ["fast/tests/test_fast.py::test_one"]
+    assert _shell(
+        image, "git status --porcelain; ls -d build 2>/dev/null; ls fast/*.so | wc -l"
+    ) == ("1\n")
+    _remove(image)
+
+
+def test_what_cannot_be_installed_is_dropped_from_an_inferred_recipe(tmp_path: Path) -> None:
+    """One bad requirement does not cost the others; a recipe by hand is taken at its word."""
+    source = _project(
+        tmp_path,
+        {
+            "pyproject.toml": _PYPROJECT.format(name="thing")
+            + '[dependency-groups]\ntest = ["iniconfig", "no-such-thing-in-the-world==9"]\n',
+            "thing.py": "X = 1\n",
+            "test_thing.py": "import thing\n\ndef test_x():\n    assert thing.X\n",
+        },
+    )
+    image = build(source)
+    assert image.dropped == ["uv pip install no-such-thing-in-the-world==9"]
+    assert image.recipe.install == ["uv pip install -e .", "uv pip install iniconfig"]
+    assert image.passing == ["test_thing.py::test_x"]
+    _remove(image)
+    recipe = infer(Path(source))
+    with pytest.raises(BuildError, match="failed") as caught:
+        build(source, recipe=recipe)
+    assert "no-such-thing-in-the-world" in caught.value.log
+
+
+def test_installed_copies_are_refused_or_replaced(tmp_path: Path) -> None:
+    """A recipe that installs a copy gives an image without it all the same."""
+    source = _project(
+        tmp_path,
+        {
+            "pyproject.toml": _PYPROJECT.format(name="copied"),
+            "src/copied/__init__.py": "X = 1\n",
+            "tests/test_copied.py": "import copied\n\ndef test_x():\n    assert copied.X\n",
+        },
+    )
+    recipe = infer(Path(source)).model_copy(update={"install": ["uv pip install ."]})
+    image = build(source, recipe=recipe)
+    assert image.recipe.variables == {"PYTHONPATH": "/testbed/src"}
+    assert _shell(image, "find / -type d -name copied 2>/dev/null; true") == "/testbed/src/copied\n"
+    assert image.passing == ["tests/test_copied.py::test_x"]
+    _remove(image)
+
+
+def test_failing_projects_are_refused_with_telling_lines(tmp_path: Path) -> None:
+    """Under the share, without an image left behind."""
+    source = _project(
+        tmp_path,
+        {
+            "thing.py": "X = 1\n",
+            "test_thing.py": "import absent_module\n\ndef test_x():\n    pass\n",
+        },
+    )
+    before = len(connect().images.list())
+    with pytest.raises(BuildError) as caught:
+        build(source)
+    assert "absent_module" in caught.value.log
+    assert len(connect().images.list()) == before
+    assert list(stored_images()) == []
+
+
+def test_projects_without_tests_are_refused(tmp_path: Path) -> None:
+    """The reason is given, and what to do."""
+    source = _project(tmp_path, {"thing.py": "X = 1\n"})
+    with pytest.raises(SourceError, match="no tests found"):
+        build(source)
+
+
+def test_unknown_image() -> None:
+    """A name that no record has."""
+    with pytest.raises(UsageError, match="forager image list"):
+        find_image("nothing")

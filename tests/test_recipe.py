@@ -1,0 +1,257 @@
+"""Recipes: read, written, and inferred from the projects' own files."""
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from forager.environments.infer import infer
+from forager.environments.layout import guess_licence, modules, project_name
+from forager.environments.recipe import Recipe, dump, load
+from forager.errors import RecipeError, SourceError
+
+_TEST = "import widget\n\ndef test_value():\n    assert widget.VALUE == 1\n"
+_PYPROJECT = '[project]\nname = "widget"\nversion = "1.0"\n'
+
+
+def _project(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text))
+    return root
+
+
+def test_dump_is_read_back(tmp_path: Path) -> None:
+    """What is written explains its keys and loads as it was."""
+    recipe = Recipe(install=["uv pip install -e '.[a]'"], variables={"TZ": "UTC"}, tests=["t"])
+    (tmp_path / "recipe.toml").write_text(dump(recipe))
+    assert load(tmp_path / "recipe.toml") == recipe
+    assert all(f"#   {name}" in dump(recipe) for name in Recipe.model_fields)
+
+
+def test_memory_may_have_a_unit(tmp_path: Path) -> None:
+    """Memory is written as people write it."""
+    (tmp_path / "recipe.toml").write_text('memory = "4g"')
+    assert load(tmp_path / "recipe.toml").memory == 4 << 30
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("instal = []", "instal: no such key; there are python, system, install"),
+        ("install = 'x'", "install: Input should be a valid list"),
+        ("timeout = 0", "timeout: Input should be greater than 0"),
+        ("memory = 'much'", "memory: Input should be a valid integer"),
+        ("python = '2.7'", "python: write it as in '3.12'"),
+        ("system = ['-o=x']", "system: '-o=x' is no name of a Debian package"),
+        ("protected = ['../x']", "protected: '../x' is not inside the project"),
+        ("install = [", "is not TOML"),
+    ],
+)
+def test_mistakes_name_the_key(tmp_path: Path, text: str, words: str) -> None:
+    """One line, with the file and the key."""
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        load(tmp_path / "recipe.toml")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """A recipe that is not there is told so."""
+    with pytest.raises(RecipeError, match="cannot read"):
+        load(tmp_path / "recipe.toml")
+
+
+# One row: the project's file that states requirements, and the install commands inferred.
+_STATED: list[tuple[str, str, list[str]]] = [
+    ("pyproject.toml", _PYPROJECT, ["uv pip install -e ."]),
+    (
+        "pyproject.toml",
+        _PYPROJECT + '[dependency-groups]\ntest = ["hypothesis>=6", {include-group = "more"}]\n'
+        'more = ["mock"]\nlint = ["ruff"]\n',
+        ["uv pip install -e .", "uv pip install 'hypothesis>=6' mock"],
+    ),
+    (
+        "pyproject.toml",
+        _PYPROJECT + '[dependency-groups]\ntest = [{include-group = "test"}, "mock"]\n',
+        ["uv pip install -e .", "uv pip install mock"],
+    ),
+    (
+        "pyproject.toml",
+        _PYPROJECT + '[dependency-groups]\ndev = ["hypothesis", "ruff", "tox", "pytest"]\n',
+        ["uv pip install -e .", "uv pip install hypothesis"],
+    ),
+    (
+        "pyproject.toml",
+        _PYPROJECT + '[project.optional-dependencies]\ntests = ["mock"]\ndocs = ["sphinx"]\n',
+        ["uv pip install -e '.[tests]'"],
+    ),
+    (
+        "pyproject.toml",
+        _PYPROJECT + '[project.optional-dependencies]\ndev = ["mock", "ruff", "widget[x]"]\n',
+        ["uv pip install -e .", "uv pip install mock"],
+    ),
+    (
+        "pyproject.toml",
+        '[tool.poetry]\nname = "widget"\n[tool.poetry.group.test.dependencies]\n'
+        'mock = "^5.0"\nsix = "*"\nanyio = {version = ">=3,<5", extras = ["trio"]}\n',
+        ["uv pip install -e .", "uv pip install 'mock>=5.0' six 'anyio[trio]>=3,<5'"],
+    ),
+    (
+        "pyproject.toml",
+        _PYPROJECT + '[tool.pdm.dev-dependencies]\ntest = ["mock"]\n',
+        ["uv pip install -e .", "uv pip install mock"],
+    ),
+    (
+        "pyproject.toml",
+        _PYPROJECT + '[tool.hatch.envs.hatch-test]\nextra-dependencies = ["mock"]\n',
+        ["uv pip install -e .", "uv pip install mock"],
+    ),
+    (
+        "setup.cfg",
+        "[metadata]\nname = widget\n[options.extras_require]\ntesting =\n    mock\n    six\n",
+        ["uv pip install -e '.[testing]'"],
+    ),
+    (
+        "setup.py",
+        "from setuptools import setup\nextras = {'test': ['mock']}\n"
+        "setup(name='widget', extras_require=extras, tests_require=['six'])\n",
+        ["uv pip install -e '.[test]'", "uv pip install six"],
+    ),
+    (
+        "tox.ini",
+        "[testenv]\ndeps =\n    mock>=4  # for old code\n    py27: six\n    {[base]deps}\n",
+        ["uv pip install 'mock>=4'"],
+    ),
+    (
+        "noxfile.py",
+        "def tests(session):\n    session.install('-e', '.[x]', 'mock')\n"
+        "    session.install('-r', 'more.txt', *session.posargs)\n",
+        ["uv pip install mock"],
+    ),
+    (
+        "requirements-test.txt",
+        "-r more/requirements.txt\nmock==5.0 \\\n    --hash=sha256:00\n-e .\n# no\nhttps://x/y.whl\n",
+        ["uv pip install mock==5.0"],
+    ),
+    (
+        "test-requirements.txt",
+        "six;python_version>='3'\n",
+        ["uv pip install \"six;python_version>='3'\""],
+    ),
+    ("requirements/test.txt", "mock\n", ["uv pip install mock"]),
+    ("requirements.txt", "six\n", ["uv pip install six"]),
+    (
+        "tests/test_more.py",
+        "import yaml, nothing\ndef test_x(): pass\n",
+        ["uv pip install PyYAML"],
+    ),
+    ("tests/test_more.py", "try:\n    import yaml\nexcept ImportError:\n    yaml = None\n", []),
+    (
+        "pytest.ini",
+        "[pytest]\naddopts = --cov=x --timeout 9\n",
+        ["uv pip install pytest-timeout"],
+    ),
+    ("pytest.ini", "[pytest]\nasyncio_mode = auto\n", ["uv pip install pytest-asyncio"]),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "expected"), _STATED)
+def test_requirements(tmp_path: Path, name: str, text: str, expected: list[str]) -> None:
+    """Each place in which projects state what their tests need."""
+    _project(tmp_path, {"widget.py": "VALUE = 1\n", "tests/test_widget.py": _TEST, name: text})
+    assert infer(tmp_path).install == expected
+
+
+# One row: files of the project, the arguments of pytest, the protected paths.
+_LAYOUTS: list[tuple[dict[str, str], list[str], list[str]]] = [
+    ({"tests/test_a.py": _TEST}, ["tests"], ["tests"]),
+    ({"test/test_a.py": _TEST, "conftest.py": ""}, ["test"], ["conftest.py", "test"]),
+    (
+        {"test_a.py": _TEST, "b_test.py": _TEST},
+        ["b_test.py", "test_a.py"],
+        ["b_test.py", "test_a.py"],
+    ),
+    (
+        {"widget/__init__.py": "", "widget/tests/test_a.py": _TEST, "widget/sub/test_b.py": _TEST},
+        ["widget/tests"],
+        ["widget/tests"],
+    ),
+    (
+        {"pytest.ini": "[pytest]\ntestpaths = widget\n", "widget/__init__.py": ""}
+        | {"widget/a.py": "", "widget/test_a.py": _TEST, "widget/sub/tests/test_b.py": _TEST},
+        ["widget"],
+        ["widget/sub/tests", "widget/test_a.py"],
+    ),
+    (
+        {"pyproject.toml": '[tool.pytest.ini_options]\ntestpaths = ["checks"]\n'}
+        | {"checks/test_a.py": _TEST, "tests/test_b.py": _TEST},
+        ["checks"],
+        ["checks/test_a.py"],
+    ),
+    (
+        {"tests/testwidget.py": "import unittest\nclass T(unittest.TestCase): pass\n"},
+        ["-o", "python_files=test*.py tests.py *test.py *tests.py", "tests"],
+        ["tests"],
+    ),
+    (
+        {"setup.cfg": "[tool:pytest]\naddopts = -n 4 --cov=x --doctest-modules -q\n"}
+        | {"tests/test_a.py": _TEST},
+        ["-o", "addopts=--doctest-modules", "tests"],
+        ["tests"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("files", "arguments", "protected"), _LAYOUTS)
+def test_layouts(
+    tmp_path: Path, files: dict[str, str], arguments: list[str], protected: list[str]
+) -> None:
+    """Where tests lie, and which paths decide what they say; source is never protected."""
+    recipe = infer(_project(tmp_path, files))
+    assert recipe.tests == arguments
+    assert recipe.protected == protected
+
+
+def test_no_tests(tmp_path: Path) -> None:
+    """A file that is only named like a test is none."""
+    _project(tmp_path, {"widget.py": "VALUE = 1\n", "tests/test_nothing.py": "X = 1\n"})
+    with pytest.raises(SourceError, match="no tests found"):
+        infer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["pyproject.toml", "setup.cfg", "tox.ini", "setup.py", "noxfile.py"]
+)
+def test_broken_files_state_nothing(tmp_path: Path, name: str) -> None:
+    """Inference goes on; the install will say what is wrong."""
+    _project(tmp_path, {"tests/test_a.py": _TEST, name: "[[[ = \0 ("})
+    assert infer(tmp_path).tests == ["tests"]
+
+
+def test_links_out_of_the_project_are_not_followed(tmp_path: Path) -> None:
+    """A hostile project learns nothing of the host's files."""
+    (tmp_path / "secret.txt").write_text("mock\n")
+    project = _project(tmp_path / "project", {"tests/test_a.py": _TEST})
+    (project / "requirements-test.txt").symlink_to(tmp_path / "secret.txt")
+    (project / "more").symlink_to("/")
+    assert infer(project).install == []
+
+
+def test_names(tmp_path: Path) -> None:
+    """Import names of a src layout with a flat module, distribution name, licence."""
+    _project(
+        tmp_path,
+        {
+            "src/widget/__init__.py": "",
+            "flat.py": "",
+            "setup.py": "setup(name='the-widget')",
+            "docs/__init__.py": "",
+            "LICENSE.txt": "Apache License\nVersion 2.0",
+        },
+    )
+    assert modules(tmp_path) == ["flat", "widget"]
+    assert project_name(tmp_path) == "the-widget"
+    assert guess_licence(tmp_path) == "Apache-2.0"
