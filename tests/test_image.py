@@ -95,7 +95,7 @@ def test_src_layout_leaves_one_commit_and_no_copy(tmp_path: Path) -> None:
     script = (
         "git rev-list --all --count; git rev-parse HEAD; git status --porcelain; git remote;"
         "find / -name '__init__.py' -path '*widget*' 2>/dev/null;"
-        "ls -d build .git/logs /opt/forager*; ls -A /tmp /root ~/.cache;"
+        "ls -d build .git/logs /opt/forager* ~/.cache; find /tmp /root -mindepth 1;"
         "env | grep -i -E 'cert|proxy|index'; stat -c %U src; true"
     )
     lines = [line for line in _shell(image, script + " 2>/dev/null").splitlines() if line]
@@ -173,7 +173,8 @@ def test_what_cannot_be_installed_is_dropped_from_an_inferred_recipe(tmp_path: P
         tmp_path,
         {
             "pyproject.toml": _PYPROJECT.format(name="thing")
-            + '[dependency-groups]\ntest = ["iniconfig", "no-such-thing-in-the-world==9"]\n',
+            + '[tool.setuptools]\npy-modules = ["thing"]\n'
+            '[dependency-groups]\ntest = ["iniconfig", "no-such-thing-in-the-world==9"]\n',
             "thing.py": "X = 1\n",
             "test_thing.py": "import thing\n\ndef test_x():\n    assert thing.X\n",
         },
@@ -216,11 +217,10 @@ def test_failing_projects_are_refused_with_telling_lines(tmp_path: Path) -> None
             "test_thing.py": "import absent_module\n\ndef test_x():\n    pass\n",
         },
     )
-    before = len(connect().images.list())
     with pytest.raises(BuildError) as caught:
         build(source)
     assert "absent_module" in caught.value.log
-    assert len(connect().images.list()) == before
+    assert connect().images.list(filters={"label": f"forager.source={source}"}) == []
     assert list(stored_images()) == []
 
 

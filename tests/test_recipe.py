@@ -180,6 +180,15 @@ _LAYOUTS: list[tuple[dict[str, str], list[str], list[str]]] = [
         ["widget/tests"],
     ),
     (
+        {
+            "widget/__init__.py": "",
+            "widget/tests/test_a.py": _TEST,
+            "widget/b/tests/test_b.py": _TEST,
+        },
+        ["widget"],
+        ["widget/b/tests", "widget/tests"],
+    ),
+    (
         {"pytest.ini": "[pytest]\ntestpaths = widget\n", "widget/__init__.py": ""}
         | {"widget/a.py": "", "widget/test_a.py": _TEST, "widget/sub/tests/test_b.py": _TEST},
         ["widget"],

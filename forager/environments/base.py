@@ -24,7 +24,7 @@ from forager.environments.workbench import SYSTEM_PATH, VENV, Workbench
 from forager.errors import BuildError
 from forager.paths import data_directory
 
-_PACKAGES = "ca-certificates gcc g++ libc6-dev make git procps pkg-config patch"
+_PACKAGES = "ca-certificates gcc g++ libc6-dev make git less patch pkg-config procps"
 _DEBIAN_PACKAGES = f"{_PACKAGES} python3 python3-dev"
 _DEFAULT_PYTHON = "3.12"  # of a registry's image
 _PULL_SECONDS = 20.0  # until a registry must have begun to answer
@@ -34,7 +34,7 @@ _LEFT_OUT = [
 ]
 # Debian's python3 brings no pip; registry images do, with copies of other people's packages in it.
 _TOOLING = f"""set -e
-if ! command -v git gcc g++ make pkg-config patch >/dev/null; then
+if ! command -v git gcc g++ make pkg-config patch less pkill >/dev/null; then
     apt-get update -q && apt-get install -y -q --no-install-recommends {_PACKAGES}
     rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*
 fi

@@ -7,6 +7,7 @@ in the tests. No cache is shared between builds, so that no project can write in
 """
 
 import hashlib
+import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -62,7 +63,7 @@ def build(
         key = _key(fetched, chosen, str(client.images.get(base).id))
         with locked(f"image-{key}"):
             known = stored(key)
-            if known and not force and _exists(client, known.digest):
+            if known and not force and _identity(client, known.digest):
                 report(f"{known.reference} was built before")
                 return _accepted(known, minimum_pass)
             image = _Build(client, fetched, chosen, base, key, report)
@@ -100,7 +101,7 @@ class _Build:
                 [
                     *CHANGES,
                     f"LABEL forager.image={self._key}",
-                    f"LABEL forager.commit={self._installed.commit}",
+                    f"LABEL forager.source={json.dumps(self._source.given)}",
                 ]
             )
         self._recipe = self._installed.recipe
@@ -109,22 +110,28 @@ class _Build:
         """Run the tests twice; name and record the image, or remove it and raise BuildError."""
         try:
             first = self._run_tests(None)
-            if not first.complete and not first.outcomes:
-                raise BuildError("the tests do not run", telling_lines(first.log))
-            image = self._record(first, self._run_tests(_SHUFFLE), started)
             if not first.complete:
                 raise BuildError(
-                    f"the tests did not finish within {self._recipe.timeout:.0f} s",
+                    f"{self._source.given}: the test run did not come to its end "
+                    f"({first.seconds:.0f} s of {self._recipe.timeout:.0f})",
                     telling_lines(first.log),
                 )
+            image = self._record(first, self._run_tests(_SHUFFLE), started)
             _accepted(image, minimum_pass, first.log)
         except BaseException:
-            self._remove()
+            self._remove(self._digest)
             raise
-        repository, tag = image.reference.rsplit(":", 1)
-        self._client.api.tag(self._digest, repository, tag)
+        self._name(image.reference)
         store(image)
         return image
+
+    def _name(self, reference: str) -> None:
+        """Give the candidate its name; an image that had it before goes."""
+        before = _identity(self._client, reference)
+        repository, tag = reference.rsplit(":", 1)
+        self._client.api.tag(self._digest, repository, tag)
+        if before not in ("", self._digest):
+            self._remove(before)
 
     def _run_tests(self, shuffle: int | None) -> TestReport:
         order = "in another order" if shuffle is not None else "for the first time"
@@ -172,11 +179,11 @@ class _Build:
             layer_size=size - below,
         )
 
-    def _remove(self) -> None:
+    def _remove(self, digest: str) -> None:
         try:
-            self._client.images.remove(self._digest, noprune=False)
-        except DockerException as error:  # in use or tagged by an earlier build: not ours to take
-            self._report(f"the candidate image stays: {error}")
+            self._client.images.remove(digest)
+        except DockerException as error:  # a container of someone else's may use it
+            self._report(f"an unused image stays: {error}")
 
 
 def _compare(
@@ -234,9 +241,9 @@ def _reference(source: Source, key: str) -> str:
     return f"forager/{name}:{version}-{key[:12]}"
 
 
-def _exists(client: docker.DockerClient, reference: str) -> bool:
+def _identity(client: docker.DockerClient, reference: str) -> str:
+    """Return the id of an image; empty when there is none."""
     try:
-        client.images.get(reference)
+        return str(client.images.get(reference).id)
     except ImageNotFound:
-        return False
-    return True
+        return ""

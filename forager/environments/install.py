@@ -78,9 +78,9 @@ for top in ("{VENV}", "/home", "/root", "/opt", "/usr/local", "/srv", "/var"):
 print(json.dumps(sorted(set(found))))
 """
 _FACTS = """
-import importlib.metadata, json, platform
+import importlib.metadata, platform
 packages = {d.name for d in importlib.metadata.distributions()}
-print(json.dumps([platform.python_version(), len(packages)]))
+print("facts", platform.python_version(), len(packages))
 """
 
 
@@ -127,8 +127,10 @@ def install(
     recipe, notes = _without_copies(bench, tree, files, recipe)
     bench.check(f"{VENV}/bin/python -c 'import pytest'", failure="pytest is not installed")
     commit = _seal(bench)
-    facts = json.loads(bench.check(f"{VENV}/bin/python -c {shlex.quote(_FACTS)}"))
-    return Installed(recipe, commit, dropped, notes, facts[0], facts[1])
+    output = bench.check(f"{VENV}/bin/python -c {shlex.quote(_FACTS)}")
+    facts = re.search(r"^facts ([\w.+]{1,20}) (\d{1,6})$", output, re.M)
+    version, count = (facts[1], int(facts[2])) if facts else ("", 0)
+    return Installed(recipe, commit, dropped, notes, version, count)
 
 
 def _bring(bench: Workbench, tree: Path, source: Source) -> list[str]:
@@ -202,7 +204,14 @@ def _dependencies_only(bench: Workbench, command: str, output: str) -> tuple[lis
     fallback = "uv pip install -r pyproject.toml"
     if bench.run(fallback).code:
         raise BuildError("the project cannot be installed", telling_lines(output))
-    return [fallback], [command]
+    extras = [f"{fallback} --extra {shlex.quote(name)}" for name in _extras(command)]
+    return [fallback, *(extra for extra in extras if not bench.run(extra).code)], [command]
+
+
+def _extras(command: str) -> list[str]:
+    """Return the extras in `uv pip install -e '.[a,b]'`."""
+    found = re.search(r"-e '?\.\[(.*?)\]", command)
+    return found[1].split(",") if found else []
 
 
 def _parts(command: str) -> list[str]:
@@ -213,9 +222,7 @@ def _parts(command: str) -> list[str]:
     words = shlex.split(command)
     if words[:3] != ["uv", "pip", "install"]:
         return []
-    project = re.fullmatch(r"\.\[(.*)\]", words[4]) if words[3:4] == ["-e"] and words[4:] else None
-    if project:
-        extras = project[1].split(",")
+    if extras := _extras(command):
         return ["uv pip install -e .", *(f"uv pip install -e '.[{name}]'" for name in extras)]
     if len(words) > 4 and not any(word.startswith("-") for word in words[3:]):
         return [f"uv pip install {shlex.quote(word)}" for word in words[3:]]
@@ -239,7 +246,7 @@ def _without_copies(
     names = modules(tree)
     content = json.dumps([sources, names]).encode()
     bench.put(archive({"modules.json": (content, 0o644)}), TOOLS)
-    command = f"{VENV}/bin/python -c {shlex.quote(_COPIES)}"
+    command = f"python3 -I -c {shlex.quote(_COPIES)}"  # the system's: root runs it
     copies = json.loads(bench.check(command, user="root"))
     own = [path for path in copies if _inside_site(path) in names]
     name = project_name(tree)
@@ -262,9 +269,12 @@ def _inside_site(path: str) -> str:
 
 
 def _seal(bench: Workbench) -> str:
-    """Remove what the build left, make the one commit; return its id."""
-    bench.check("rm -rf /testbed/.git/hooks; true")
+    """Remove what the build left, its processes too, make the one commit; return its id."""
+    bench.check("pkill -KILL -u agent; true", user="root")
     _make_repository(bench)
     bench.check(_CLEAN, failure="the working tree cannot be cleaned")
     bench.check("rm -rf /root/.cache /root/.config /root/.local; true", user="root")
-    return bench.check("git rev-parse HEAD", directory=WORKDIR).strip()
+    commit = bench.check("git rev-parse HEAD", directory=WORKDIR).strip()
+    if not re.fullmatch(r"[0-9a-f]{40}", commit):
+        raise BuildError("the repository has no commit", commit[-1000:])
+    return commit

@@ -4,7 +4,7 @@ import configparser
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,11 +105,11 @@ def test_paths(directory: Path) -> list[str]:
     ]
     if any(True for name in stated for _ in _files_of_tests(directory / name)):
         return sorted(set(stated), key=stated.index)
-    found = [
-        str(path.relative_to(directory))
-        for parent in [directory, *(directory / name for name in packages(directory))]
-        for path in _directories_of_tests(parent)
-    ]
+    found = [path.name for path in _directories_of_tests(directory)]
+    for name in packages(directory):
+        inside = _relative(directory, _directories_of_tests(directory / name))
+        below = _relative(directory, _deep_directories_of_tests(directory / name))
+        found += inside if inside == below else [name]  # tests in several places: all of it
     at_top = [path.name for path in _files_of_tests(directory, deep=False)]
     deep = {str(path.parent.relative_to(directory)) for path in _files_of_tests(directory)}
     return found or at_top or sorted(deep - {"."})
@@ -215,6 +215,18 @@ def _directories_of_tests(parent: Path) -> Iterator[Path]:
     for path in _subdirectories(parent):
         if path.name in _TEST_DIRECTORIES and any(True for _ in _files_of_tests(path)):
             yield path
+
+
+def _deep_directories_of_tests(parent: Path) -> Iterator[Path]:
+    direct = list(_directories_of_tests(parent))
+    yield from direct
+    for path in _subdirectories(parent):
+        if path not in direct:
+            yield from _deep_directories_of_tests(path)
+
+
+def _relative(directory: Path, paths: Iterable[Path]) -> list[str]:
+    return [str(path.relative_to(directory)) for path in paths]
 
 
 def _files_of_tests(path: Path, *, deep: bool = True) -> Iterator[Path]:

@@ -35,7 +35,7 @@ class Recipe(Record):
     system: list[str] = Field([], description="Debian packages to install.")
     install: list[str] = Field(
         [],
-        description="Shell commands, run in /testbed by the user `agent`, the environment active.",
+        description="Shell commands, run in /testbed by the user `agent`; use `uv pip install`.",
     )
     variables: dict[str, str] = Field({}, description="Variables of the install and the tests.")
     tests: list[str] = Field([], description="Arguments of pytest: options and test paths.")

@@ -138,8 +138,12 @@ class Workbench:
     def check(
         self, command: str, *, user: str = "agent", directory: str = "/", failure: str = ""
     ) -> str:
-        """Run a command that must succeed; return its output."""
-        step = self.run(command, user=user, directory=directory)
+        """Run a command of forager's own, which must succeed; return its output.
+
+        It sees neither programs nor git settings that a project's install may have planted.
+        """
+        own = {"PATH": f"{TOOLS}:{SYSTEM_PATH}", "GIT_CONFIG_GLOBAL": "/dev/null"}
+        step = self.run(command, user=user, directory=directory, variables=own)
         if step.code:
             summary = failure or f"`{command[:80]}` failed"
             raise BuildError(f"{summary} (exit code {step.code})", telling_lines(step.output))
