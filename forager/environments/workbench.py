@@ -123,9 +123,9 @@ class Workbench:
             self._container.id, words, user=user, environment=environment, workdir=directory
         )
         output = bytearray()
-        attached = api.exec_start(made["Id"], socket=True)
+        attached: Any = api.exec_start(made["Id"], socket=True)
         try:
-            for _, chunk in frames_iter(attached, tty=False):
+            for _, chunk in frames_iter(attached, tty=False):  # type: ignore[no-untyped-call]
                 output += chunk
                 if len(output) > 2 * _KEPT:  # a build may print without end
                     del output[:-_KEPT]
