@@ -6,7 +6,7 @@ from textwrap import dedent
 import pytest
 
 from forager.environments.infer import infer
-from forager.environments.layout import guess_licence, modules, project_name
+from forager.environments.layout import guess_licence, modules, project_name, required_python
 from forager.environments.recipe import Recipe, dump, load
 from forager.errors import RecipeError, SourceError
 
@@ -257,10 +257,12 @@ def test_names(tmp_path: Path) -> None:
             "src/widget/__init__.py": "",
             "flat.py": "",
             "setup.py": "setup(name='the-widget')",
+            "setup.cfg": "[options]\npython_requires = >=3.9\n",
             "docs/__init__.py": "",
             "LICENSE.txt": "Apache License\nVersion 2.0",
         },
     )
     assert modules(tmp_path) == ["flat", "widget"]
     assert project_name(tmp_path) == "the-widget"
+    assert required_python(tmp_path) == ">=3.9"
     assert guess_licence(tmp_path) == "Apache-2.0"

@@ -24,6 +24,7 @@ from forager.environments.workbench import SYSTEM_PATH, VENV, Workbench
 from forager.errors import BuildError
 from forager.paths import data_directory
 
+PYTHON_LABEL = "forager.python"  # on a base: the version of its environment
 _PACKAGES = "ca-certificates gcc g++ libc6-dev make git less patch pkg-config procps"
 _DEBIAN_PACKAGES = f"{_PACKAGES} python3 python3-dev"
 _DEFAULT_PYTHON = "3.12"  # of a registry's image
@@ -87,7 +88,13 @@ def ensure_base(
 
 def base_reference(python: str = "") -> str:
     """Return the name of the base image; it changes with what goes into it."""
-    parts = [_TOOLING, _DEBIAN_PACKAGES, *CHANGES, os.environ.get("FORAGER_BASE_IMAGE", "")]
+    parts = [
+        _TOOLING,
+        _DEBIAN_PACKAGES,
+        PYTHON_LABEL,
+        *CHANGES,
+        os.environ.get("FORAGER_BASE_IMAGE", ""),
+    ]
     recipe = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
     return f"forager-base:python{python}-{recipe}"
 
@@ -231,7 +238,8 @@ def _add_tooling(client: docker.DockerClient, root: str, python: str, reference:
         )
         bench.check(f"chown -R agent:agent {VENV}", user="root")
         bench.check("uv pip install pytest", failure="pytest cannot be installed in the base")
-        image = bench.commit(CHANGES)
+        version = bench.check(f"{VENV}/bin/python --version").split()[-1]
+        image = bench.commit([*CHANGES, f"LABEL {PYTHON_LABEL}={version}"])
     repository, tag = reference.rsplit(":", 1)
     client.api.tag(image, repository, tag)
 

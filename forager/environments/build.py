@@ -16,13 +16,15 @@ from pathlib import Path
 
 import docker
 from docker.errors import DockerException, ImageNotFound
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from forager.environments.base import CHANGES, ensure_base, locked
+from forager.environments.base import CHANGES, PYTHON_LABEL, ensure_base, locked
 from forager.environments.docker_sandbox import DockerSandbox
 from forager.environments.engine import connect
 from forager.environments.image import Image, store, stored
 from forager.environments.infer import infer
 from forager.environments.install import Installed, install
+from forager.environments.layout import required_python
 from forager.environments.recipe import Recipe
 from forager.environments.sandbox import Limits
 from forager.environments.source import Source, fetch
@@ -31,6 +33,7 @@ from forager.environments.testing import TestReport, run_tests
 from forager.environments.workbench import Workbench, telling_lines
 from forager.errors import BuildError, SourceError
 
+_PYTHONS = ("3.12", "3.13", "3.11", "3.14", "3.10", "3.9", "3.8")  # the likeliest to work first
 _SHUFFLE = 1  # seed of the second run's order
 _NOT_RUN = ("skipped", "xfailed", "xpassed", "deselected")
 
@@ -60,6 +63,8 @@ def build(
         chosen = recipe or _inferred(source, tree)
         chosen = chosen.model_copy(update={"memory": memory}) if memory else chosen
         base = ensure_base(client, chosen.python, report)
+        if recipe is None:
+            chosen, base = _suited(client, tree, chosen, base, report)
         key = _key(fetched, chosen, str(client.images.get(base).id))
         with locked(f"image-{key}"):
             known = stored(key)
@@ -224,6 +229,27 @@ def _inferred(source: str, tree: Path) -> Recipe:
         return infer(tree)
     except SourceError as error:
         raise SourceError(f"{source}: {error}") from None
+
+
+def _suited(
+    client: docker.DockerClient,
+    tree: Path,
+    recipe: Recipe,
+    base: str,
+    report: Callable[[str], None],
+) -> tuple[Recipe, str]:
+    """Choose another Python when the project does not want the base's, if one can be had."""
+    wanted = required_python(tree)
+    version = client.images.get(base).labels.get(PYTHON_LABEL, "")
+    try:
+        if not wanted or SpecifierSet(wanted).contains(version):
+            return recipe, base
+        fitting = [minor for minor in _PYTHONS if SpecifierSet(wanted).contains(f"{minor}.9")]
+        python = fitting[0]
+        return recipe.model_copy(update={"python": python}), ensure_base(client, python, report)
+    except (InvalidSpecifier, IndexError, BuildError):
+        report(f"the project wants Python {wanted}; trying the base's {version}")
+        return recipe, base
 
 
 def _key(source: Source, recipe: Recipe, base: str) -> str:

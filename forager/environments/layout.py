@@ -184,6 +184,14 @@ def project_name(directory: Path) -> str:
     return stated or (found[1] if found else "")
 
 
+def required_python(directory: Path) -> str:
+    """Return the Python versions that the project asks for, such as '>=3.10'; empty if unsaid."""
+    pyproject = read_toml(directory, "pyproject.toml")
+    stated = table(pyproject, "project").get("requires-python")
+    stated = stated or read_ini(directory, "setup.cfg").get("options", {}).get("python_requires")
+    return stated if isinstance(stated, str) else ""
+
+
 def guess_licence(directory: Path) -> str:
     """Return the licence that the project's metadata or its licence file names; empty if none."""
     project = table(read_toml(directory, "pyproject.toml"), "project")
