@@ -214,7 +214,8 @@ def telling_lines(log: str, most: int = 25) -> str:
     telling = [
         line
         for line in lines
-        if line.startswith("E  ") or any(word in line.lower() for word in words)
+        if line.startswith("E  ")
+        or (line[0] not in "_=" and any(word in line.lower() for word in words))
     ]
     chosen = list(dict.fromkeys(telling))[:most] if telling else lines[-most:]
     return "\n".join(line[:300] for line in chosen)
