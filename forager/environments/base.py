@@ -64,7 +64,7 @@ CHANGES = [
     f"WORKDIR {WORKDIR}",
     "USER agent",
     'CMD ["/bin/bash"]',
-    "LABEL forager.base=1",
+    "LABEL forager.base=yes",
 ]
 
 

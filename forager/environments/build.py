@@ -149,6 +149,7 @@ class _Build:
                     f"({first.seconds:.0f} s of {self._recipe.timeout:.0f})",
                     telling_lines(first.log),
                 )
+            _accepted(self._record(first, first, started), minimum_pass, first.log)
             image = self._record(first, self._run_tests(_SHUFFLE), started)
             _accepted(image, minimum_pass, first.log)
         except BaseException:

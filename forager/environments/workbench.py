@@ -7,6 +7,8 @@ before the commit: a file made and removed in the same layer leaves nothing behi
 
 import io
 import logging
+import os
+import secrets
 import tarfile
 import time
 from collections.abc import Mapping
@@ -26,7 +28,6 @@ from forager.errors import BuildError
 TOOLS = "/opt/forager-build"
 VENV = "/opt/venv"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-BUILD_LABEL = "forager.build"
 _CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETUID", "SETGID", "KILL"]
 _KEPT = 1 << 20  # bytes of a command's output
 _LOG = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class Workbench:
                 mem_limit=memory,
                 memswap_limit=memory,
                 pids_limit=1024,
-                labels={BUILD_LABEL: "1"},
+                name=f"forager-build-{os.getpid()}-{secrets.token_hex(4)}",  # a label would stay
             )
         except DockerException as error:
             raise BuildError(f"no build container starts: {error}") from error
