@@ -1,0 +1,41 @@
+"""The repair policy: an agent without a model, which sees and does only what a model would.
+
+It runs the failing tests, finds the suspicious lines, tries the inverses of known mutations best
+first, undoes what does not help, and submits.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from forager.agent.model import Reply
+from forager.agent.repair.hands import Acting
+from forager.agent.repair.observation import newest
+from forager.agent.repair.policy import Repair
+from forager.agent.syntax import Syntax
+from forager.agent.tool import Toolbox
+from forager.mutation.candidates import Families
+from forager.trajectories.record import Message
+
+__all__ = ["RepairModel"]
+
+
+class RepairModel:
+    """Implements Model. One instance drives one attempt.
+
+    `families` are the mutations whose inverses it tries.
+    """
+
+    def __init__(self, syntax: Syntax, tools: Toolbox, families: Families) -> None:
+        self._syntax, self._tools, self._families = syntax, tools, families
+        self._steps: Acting[None] | None = None
+
+    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+        """Answer with the next step of the policy."""
+        del tools  # they are the toolbox
+        observation = newest(messages)
+        if self._steps is None:
+            self._steps = Repair(self._families).steps(observation)
+            thought, call = next(self._steps)
+        else:
+            thought, call = self._steps.send(observation)
+        return Reply(self._syntax.write(thought, call, self._tools))

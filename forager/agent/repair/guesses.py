@@ -1,0 +1,159 @@
+"""Proposals for other statements that are gone: initial values, guards, steps of a loop."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from forager.agent.repair.places import Place, assigned, is_text, parameters_of, places
+from forager.agent.repair.proposals import Clues, Proposal
+from forager.agent.repair.source import Passage
+
+_PRIOR = 0.3
+_UNBOUND = re.compile(r"local variable '(\w+)'|name '(\w+)' is not defined")
+_EXPECTED = re.compile(r"DID NOT RAISE (?:any of )?\(?<class '(?:[\w.]*\.)?(\w+)'>")
+_VALUES = ("[]", "{}", "0", "None", "''", "set()", "1", "False", "True", "()", "-1", "0.0",
+           "iter({})", "list({})", "len({})", "{}", "str({})", "next({})", "tuple({})", "type({})",
+           "{}[0]", "{}.copy()", "dict({})", "{}.strip()", "{}.lower()")  # fmt: skip
+_CONDITIONS = ("not {}", "{} < 0", "{} <= 0", "{} < 1", "{} is None", "{} == 0", "{} != {}",
+               "{} > {}", "{} < {}", "{} not in {}", "{} in {}", "len({}) != len({})",
+               "not isinstance({}, int)", "not isinstance({}, str)", "not callable({})",
+               "{}")  # fmt: skip
+_GUARD_VALUES = ("None", "[]", "''", "False", "True", "0", "{}", "()", "1", "")
+
+
+def guesses(passage: Passage, clues: Clues) -> Iterator[Proposal]:
+    """Statements that the exceptions ask for, and such as often stand at an empty place."""
+    unbound = [
+        one or other
+        for message in clues.messages("NameError", "UnboundLocalError")
+        for one, other in _UNBOUND.findall(message)
+    ]
+    raised = [name for _, message in clues.errors for name in _EXPECTED.findall(message)]
+    for place in places(passage):
+        near = clues.suspicion.of([place.line]) * place.weight
+        for statements, likely in _statements(place, unbound, raised):
+            yield Proposal(
+                passage,
+                place.insert(*statements),
+                _PRIOR * near * likely,
+                f"Something is missing after line {place.line}: perhaps `{statements[0].strip()}`.",
+            )
+    for name in dict.fromkeys(unbound):
+        yield from _initial_values(passage, name)
+    yield from _first_guards(passage, clues, raised)
+
+
+def _statements(
+    place: Place, unbound: list[str], raised: list[str]
+) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Single statements for one place."""
+    if place.loop and (place.replaces or place.weight >= 0.5):
+        yield ("continue",), 0.6
+        yield ("break",), 0.6
+    names = [name for name in assigned(place.function.body) if name not in unbound]
+    names += parameters_of(place.function)
+    names = list(dict.fromkeys(names))[:7]
+    if place.loop:
+        yield from ((_step(name), 0.5) for name in names)
+        for first in names:
+            for second in names:
+                if first != second:
+                    yield (f"{first}.append({second})",), 0.3
+                    yield (f"{first}.add({second})",), 0.1
+                    yield (f"{first} += {second}",), 0.15
+    if place.replaces:
+        if place.before == ():
+            yield from (((f"raise {name}",), 1.0) for name in raised)
+        for first in names:
+            yield from (((f"{first} = {value.format(first)}",), 0.4) for value in _VALUES)
+            yield (f"yield {first}",), 0.3
+            yield from (((f"{first} = {second}",), 0.2) for second in names if second != first)
+    elif place.weight >= 0.5:
+        yield from (((f"yield {name}",), 0.15) for name in names if name != "self")
+
+
+def _step(name: str) -> tuple[str, ...]:
+    return (f"{name} += 1",)
+
+
+def _initial_values(passage: Passage, name: str) -> Iterator[Proposal]:
+    """`name = []` and the like, right before the block that first uses the name."""
+    for function, index, indent in _beginnings(passage, name):
+        sources = [each for each in parameters_of(function) if each not in ("self", "cls")]
+        values = [value for value in _VALUES if "{}" not in value or value == "{}"]
+        values += [v.format(each) for v in _VALUES if "{}" in v for each in sources]
+        values += [f"{call}" for call in _calls(function, sources)]
+        for rank, value in enumerate(dict.fromkeys(values)):
+            lines = (*passage.lines[:index], f"{indent}{name} = {value}", *passage.lines[index:])
+            yield Proposal(
+                passage,
+                lines,
+                _PRIOR * 3 / (1 + 0.1 * rank),
+                f"`{name}` has no value at first; it may have begun as `{value}`.",
+            )
+
+
+def _beginnings(passage: Passage, name: str) -> Iterator[tuple[ast.FunctionDef, int, str]]:
+    """Functions that read the name, and the line before which it must be bound."""
+    for function in ast.walk(passage.tree()):
+        if not isinstance(function, ast.FunctionDef) or name in parameters_of(function):
+            continue
+        for statement in function.body:
+            uses = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+            if name in uses and not is_text(statement) and statement.lineno != function.lineno:
+                decorators = [each.lineno for each in getattr(statement, "decorator_list", [])]
+                index = passage.index_of(min([statement.lineno, *decorators]))
+                yield function, index, " " * statement.col_offset
+                break
+
+
+def _calls(function: ast.FunctionDef, names: list[str]) -> Iterator[str]:
+    """Values that other assignments of the function have."""
+    del names
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and len(ast.unparse(node.value)) < 60:
+            yield ast.unparse(node.value)
+
+
+def _first_guards(passage: Passage, clues: Clues, raised: list[str]) -> Iterator[Proposal]:
+    """A guard at the beginning of the function, or after any of its top statements."""
+    for place in places(passage):
+        if not place.top or (place.function.body[0] not in place.before[:1] and place.before):
+            continue
+        names = [each for each in parameters_of(place.function) if each not in ("self", "cls")]
+        names = list(dict.fromkeys([*names, *assigned(list(place.before))]))[:4]
+        near = 0.3 + clues.suspicion.of([place.line])
+        for condition in _conditions(names):
+            for name in dict.fromkeys(raised):
+                guard = (f"if {condition}:", f"    raise {name}")
+                yield Proposal(passage, place.insert(*guard), 0.5 * near, _guard(place, name))
+            if not raised and place.weight > 0.05:
+                for value in (*_GUARD_VALUES, *names):
+                    guard = (f"if {condition}:", f"    return {value}".rstrip())
+                    yield Proposal(
+                        passage, place.insert(*guard), 0.01 * near, _guard(place, "return")
+                    )
+        if not raised:
+            for name in names:
+                for value in _VALUES[:10]:
+                    guard = (f"if {name} is None:", f"    {name} = {value}")
+                    yield Proposal(
+                        passage, place.insert(*guard), 0.02 * near, _guard(place, "default")
+                    )
+
+
+def _guard(place: Place, what: str) -> str:
+    return f"The input is not checked after line {place.line}; a guard ({what}) may be missing."
+
+
+def _conditions(names: list[str]) -> Iterator[str]:
+    for condition in _CONDITIONS:
+        if condition.count("{}") == 1:
+            yield from (condition.format(name) for name in names)
+        else:
+            yield from (
+                condition.format(first, second)
+                for first in names
+                for second in names
+                if first != second
+            )

@@ -1,0 +1,217 @@
+"""The policy: run the tests, find the place, propose, try, undo, submit."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from forager.agent.repair import investigation
+from forager.agent.repair.guesses import guesses
+from forager.agent.repair.hands import Acting, Hands, OutOfTurns
+from forager.agent.repair.imports import imports_in_function, imports_in_module, missing_names
+from forager.agent.repair.observation import Observation
+from forager.agent.repair.parameters import parameters
+from forager.agent.repair.proposals import Clues, Proposal, ranked
+from forager.agent.repair.returns import returns
+from forager.agent.repair.source import Passage, Suspicion
+from forager.agent.repair.statement import Statement, read_statement
+from forager.agent.repair.swaps import swaps
+from forager.agent.repair.trials import Trials
+from forager.agent.tool import Call
+from forager.mutation.candidates import Families
+
+_BY_HAND = 2  # proposals that are tried one by one
+_BATCHES = (40, 80, 120, 120, 120, 120, 120, 120, 120, 120, 120)  # and then so many at once
+_SUSPECTS = 5  # functions that are looked at where the statement names none
+
+
+class Repair:
+    """One attempt at one problem."""
+
+    def __init__(self, families: Families) -> None:
+        self._families = families
+        self._hands = Hands()
+        self._statement = Statement()
+        self._clues = Clues()
+        self._known: set[str] = set()  # tests that fail whatever is done
+
+    def steps(self, problem: Observation) -> Acting[None]:
+        """Every step of the attempt; at the end it submits, again and again if need be."""
+        mended = False
+        try:
+            self._statement = read_statement(problem.text)
+            mended = yield from self._work()
+        except OutOfTurns:
+            pass
+        self._hands.closing = True
+        if not mended:
+            yield from self._hands.restore("Nothing has helped, so I put the code back.")
+        thought = "The tests pass now." if mended else "I have found no change that helps."
+        while True:
+            yield from self._hands.act(thought, Call("submit", {}))
+
+    def _work(self) -> Acting[bool]:
+        """Look and try; return whether the bug is mended."""
+        failure = yield from self._see_failure()
+        if failure is None:
+            return True
+        self._clues.errors = failure.errors
+        self._clues.hung = failure.hung
+        passages = yield from self._look(failure)
+        proposals = yield from self._propose(passages)
+        return (yield from self._try(proposals))
+
+    # Looking
+
+    def _see_failure(self) -> Acting[Observation | None]:
+        """Run the failing tests; None when there is nothing to mend."""
+        if not self._statement.tests:
+            thought = "The problem names no tests, so I run them all to see which fail."
+            seen = yield from self._suite(thought)
+            failed = [test for test in seen.failed if "::" in test] or seen.failed
+            if not failed:
+                return None
+            self._statement = replace(self._statement, tests=tuple(failed[:10]), all_named=True)
+        thought = "I run the failing tests first, to see how they fail."
+        seen = yield from self._run_tests(thought)
+        return None if seen.exit_code == 0 else seen
+
+    def _run_tests(self, thought: str) -> Acting[Observation]:
+        words = [*self._statement.arguments, *self._statement.tests]
+        return (yield from self._hands.pytest(thought, "-x --tb=short", words))
+
+    def _suite(self, thought: str) -> Acting[Observation]:
+        arguments = self._statement.arguments
+        return (yield from self._hands.pytest(thought, "--tb=no -rfE", arguments, 100))
+
+    def _look(self, failure: Observation) -> Acting[list[Passage]]:
+        """The passages in which the bug may be, the most suspicious first."""
+        statement = self._statement
+        if statement.file and statement.function:
+            return (yield from self._look_at(statement.file, {statement.function}))
+        if statement.file:
+            return (yield from self._look_at_head(statement.file))
+        found = yield from self._localise(failure)
+        return found
+
+    def _look_at(self, file: str, names: set[str]) -> Acting[list[Passage]]:
+        passages = []
+        definitions = yield from investigation.outline(self._hands, file)
+        for definition in definitions:
+            if definition.name in names and not definition.is_class:
+                passage = yield from investigation.read_function(self._hands, file, definition)
+                passages += [passage] if passage else []
+        return passages
+
+    def _look_at_head(self, file: str) -> Acting[list[Passage]]:
+        definitions = yield from investigation.outline(self._hands, file)
+        head = yield from investigation.read_head(self._hands, file, definitions)
+        return [head]
+
+    def _localise(self, failure: Observation) -> Acting[list[Passage]]:
+        """The functions, and the heads of files, that the failing tests point at."""
+        frames = [each for each in failure.frames if _is_own(each[0])]
+        passages: list[Passage] = []
+        if missing_names(failure.errors) and frames:
+            passages += yield from self._look_at_head(frames[-1][0])
+        tests, files = self._statement.tests, self._statement.files
+        seen = yield from investigation.spectrum(self._hands, files, tests, None)
+        self._known |= seen.failed - set(tests)
+        places = sorted(seen.lines, key=lambda place: -seen.lines[place])
+        wanted: dict[str, list[int]] = {}
+        for file, line in [(file, line) for file, line, _ in reversed(frames)] + places:
+            if sum(map(len, wanted.values())) < 4 * _SUSPECTS:
+                wanted.setdefault(file, []).append(line)
+        for file in list(wanted)[:_SUSPECTS]:
+            definitions = yield from investigation.outline(self._hands, file)
+            owners = [
+                definition
+                for line in wanted[file]
+                for definition in definitions
+                if not definition.is_class
+                and ".<locals>." not in definition.name
+                and definition.first <= line <= (definition.last or line)
+            ]
+            for owner in list(dict.fromkeys(owners))[: _SUSPECTS - len(passages)]:
+                passage = yield from investigation.read_function(self._hands, file, owner)
+                passages += [passage] if passage else []
+        self._clues.suspicion = Suspicion(seen.of(passages[0].file) if passages else {})
+        return passages
+
+    # Proposing
+
+    def _propose(self, passages: Sequence[Passage]) -> Acting[Iterator[Proposal]]:
+        """All proposals for these passages, best first."""
+        proposals: list[Proposal] = []
+        names = missing_names(self._clues.errors)
+        for passage in passages:
+            if names or not passage.name:
+                ways = yield from investigation.missing(self._hands, passage.file, names)
+                self._clues.ways = ways
+            if not passage.name:
+                proposals += imports_in_module(passage, self._clues.ways)
+                continue
+            if self._statement.file:
+                yield from self._suspect(passage)
+            if self._clues.none_appears or "pass" in passage.text:
+                seen = yield from investigation.returned_elsewhere(self._hands, passage.file)
+                self._clues.returns = seen
+            proposals += _all(passage, self._families, self._clues)
+        return ranked(proposals)
+
+    def _suspect(self, passage: Passage) -> Acting[None]:
+        """Find the suspicious lines of a function."""
+        tests, files = self._statement.tests, self._statement.files
+        seen = yield from investigation.spectrum(self._hands, files, tests, passage)
+        self._clues.suspicion = Suspicion(seen.of(passage.file))
+        if self._statement.all_named:
+            self._known |= seen.failed - set(tests)
+
+    # Trying
+
+    def _try(self, proposals: Iterator[Proposal]) -> Acting[bool]:
+        """Try the proposals, best first; return whether one mends the bug."""
+        for proposal in islice(proposals, _BY_HAND):
+            if (yield from self._helps(proposal)):
+                return True
+        yield from self._hands.restore("Neither helped. I put the code back.")
+        statement = self._statement
+        options = list(statement.arguments)
+        trials = Trials(self._hands, [*options, *statement.tests], [*options, *statement.files])
+        trials.known = self._known
+        waiting: list[Proposal] = []
+        for size in _BATCHES:
+            waiting += islice(proposals, size - len(waiting))
+            batch = [each for each in waiting if each.passage.file == waiting[0].passage.file]
+            if not batch:
+                return False
+            winner, tried = yield from trials.first_passing(batch)
+            if winner is not None and (yield from self._helps(batch[winner])):
+                return True
+            yield from self._hands.restore("Other tests fail now. I undo it.")
+            waiting = [each for each in waiting if each not in batch[:tried]]
+        return False
+
+    def _helps(self, proposal: Proposal) -> Acting[bool]:
+        """Edit, run the failing tests, and then all of them."""
+        done = yield from self._hands.edit(proposal.thought, proposal.passage, proposal.lines)
+        if not done:
+            return False
+        seen = yield from self._run_tests("I run the failing tests again.")
+        if seen.exit_code != 0:
+            return False
+        seen = yield from self._suite("They pass. I run all tests, to see that nothing else broke.")
+        return seen.hung or set(seen.failed) <= self._known
+
+
+def _all(passage: Passage, families: Families, clues: Clues) -> Iterable[Proposal]:
+    yield from swaps(passage, families, clues)
+    yield from parameters(passage, clues)
+    yield from returns(passage, clues)
+    yield from guesses(passage, clues)
+    if clues.ways:
+        yield from imports_in_function(passage, clues)
+
+
+def _is_own(file: str) -> bool:
+    """Whether a file is the repository's, and no test."""
+    return not file.startswith("/") and "test" not in file and "site-packages" not in file

@@ -1,0 +1,55 @@
+"""What a problem statement tells: the file, the function, the tests and how to run them."""
+
+import re
+import shlex
+from dataclasses import dataclass
+
+_PLACE = re.compile(r"bug in the function `([^`]+)` of `([^`]+)`")
+_OUTSIDE = re.compile(r"bug in `([^`]+)`, outside its functions")
+_TEST = re.compile(r"^- (\S.*::.*)$", re.MULTILINE)
+_MORE = re.compile(r"^- (?:… |\.\.\. )?and \d+ more", re.MULTILINE)
+_COMMAND = re.compile(r"^python3? -m pytest\b(.*)$", re.MULTILINE)
+_CODE_NAME = re.compile(r"`([A-Za-z_][\w.]*)(?:\(\))?`")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A problem statement, read; what it does not say is empty."""
+
+    file: str = ""
+    function: str = ""  # empty with a file: the code outside functions
+    tests: tuple[str, ...] = ()
+    all_named: bool = False  # whether `tests` are all that fail
+    arguments: tuple[str, ...] = ()  # of pytest, without the tests
+    names: tuple[str, ...] = ()  # code that a free text mentions
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of the tests, each once."""
+        return tuple(dict.fromkeys(test.split("::")[0] for test in self.tests))
+
+
+def read_statement(text: str) -> Statement:
+    """Read the form of a mutate-fix task, or whatever a free text has of it."""
+    place, outside = _PLACE.search(text), _OUTSIDE.search(text)
+    tests = tuple(_TEST.findall(text))
+    command = _COMMAND.search(text)
+    words = _split(command[1]) if command else []
+    if command and not tests:
+        tests = tuple(word for word in words if "::" in word)
+    options = tuple(word for word in words if word not in tests and "::" not in word)
+    return Statement(
+        file=place[2] if place else outside[1] if outside else "",
+        function=place[1] if place else "",
+        tests=tests,
+        all_named=bool(tests) and not _MORE.search(text),
+        arguments=tuple(word for word in options if word not in ("…", "...")),
+        names=() if place else tuple(_CODE_NAME.findall(text)),
+    )
+
+
+def _split(words: str) -> list[str]:
+    try:
+        return shlex.split(words)
+    except ValueError:
+        return words.split()
