@@ -15,6 +15,7 @@ from typing import Any
 
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound
+from docker.types import LogConfig, Ulimit
 
 from forager.environments.engine import SANDBOX_LABEL, connect
 from forager.environments.sandbox import CommandResult, Limits
@@ -32,7 +33,6 @@ _ERRORS: dict[int, type[OSError]] = {
     113: PermissionError,
     121: IsADirectoryError,
 }
-_READ = """[ -e {0} ] || (exit 102) && [ ! -d {0} ] || (exit 121) && [ -r {0} ] || (exit 113) &&"""
 
 
 class DockerSandbox:
@@ -63,7 +63,7 @@ class DockerSandbox:
         output = BoundedOutput(_READ_LIMIT)
         code, _, _ = self._shell.call(
             f"if [ ! -e {name} ]; then (exit 102); elif [ -d {name} ]; then (exit 121); "
-            f"elif [ ! -r {name} ]; then (exit 113); else cat <{name}; fi",
+            f"elif [ ! -f {name} ] || [ ! -r {name} ]; then (exit 113); else cat <{name}; fi",
             _TRANSFER_SECONDS,
             output,
         )
@@ -114,6 +114,7 @@ class _AttachedContainer:
     def __init__(self, image: str, limits: Limits, environment: Mapping[str, str]) -> None:
         self._api = connect().api
         self._socket: socket.socket | None = None
+        self._attached: Any = None
         self._buffer = bytearray()
         try:
             self._id = self._create(image, limits, dict(environment))
@@ -139,11 +140,13 @@ class _AttachedContainer:
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
             ulimits=[
-                {"Name": "fsize", "Soft": limits.file_size, "Hard": limits.file_size},
-                {"Name": "core", "Soft": 0, "Hard": 0},
-                {"Name": "nofile", "Soft": 4096, "Hard": 4096},
+                Ulimit(name="fsize", soft=limits.file_size, hard=limits.file_size),
+                Ulimit(name="core", soft=0, hard=0),
+                Ulimit(name="nofile", soft=4096, hard=4096),
             ],
-            log_config={"Type": "none"},  # the stream is ours; a log would fill the host's disk
+            log_config=LogConfig(
+                type="none", config={}
+            ),  # the stream is ours; a log would fill the host's disk
         )
         made: dict[str, Any] = self._api.create_container(
             image,
@@ -162,6 +165,7 @@ class _AttachedContainer:
         attached = self._api.attach_socket(
             self._id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         )
+        self._attached = attached  # its response holds the connection too
         self._socket = getattr(attached, "_sock", attached)
         self._buffer.clear()
         self._api.start(self._id)
@@ -232,7 +236,9 @@ class _AttachedContainer:
 
     def _disconnect(self) -> None:
         if self._socket is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):
+                self._attached._response.close()
+            with contextlib.suppress(OSError, ValueError):
                 self._socket.close()
 
     def close(self) -> None:

@@ -1,0 +1,119 @@
+"""Runs a project's tests in a sandbox and reads what each of them did."""
+
+import json
+import secrets
+import shlex
+from collections.abc import Collection, Sequence
+from importlib.resources import files
+
+from forager.environments.sandbox import Sandbox
+from forager.environments.task import TestSetup
+from forager.records import Record
+
+_RUNNER = "/tmp/forager-runner.py"
+_LOG = "/tmp/forager-tests.log"
+_REPORT_LIMIT = 64 << 20  # bytes of all reports together
+_LOG_BYTES = 16384
+_ALWAYS = (
+    "-q",
+    "--rootdir=.",
+    "--continue-on-collection-errors",
+    "--tb=short",
+    "-pno:cacheprovider",
+)
+
+
+class TestReport(Record):
+    """What each test did, by its node id.
+
+    Outcomes: passed, failed, error, skipped, xfailed, xpassed, timeout; a file that cannot be
+    collected has the outcome error under its path. `complete` is False when the run broke off.
+    `distrusted` says, where it is not empty, why the reports cannot be believed.
+    """
+
+    __test__ = False
+
+    outcomes: dict[str, str]
+    durations: dict[str, float]
+    seconds: float
+    complete: bool
+    distrusted: str = ""
+    always_equal: list[str] = []
+    log: str = ""
+
+
+def run_tests(
+    sandbox: Sandbox,
+    setup: TestSetup,
+    tests: Sequence[str] | None = None,
+    *,
+    shuffle: int | None = None,
+    timeout: float | None = None,
+    test_seconds: float = 60.0,
+    changed: Collection[str] = (),
+) -> TestReport:
+    """Run the whole suite, or the tests named by node id.
+
+    `shuffle` is the seed of another order, `timeout` bounds the run and `test_seconds` one test
+    (both in seconds), `changed` are the files whose classes are examined for always-true equality.
+    Raises SandboxError when the machine is gone.
+    """
+    nonce = secrets.token_hex(16)
+    source = (files("forager.environments") / "pytest_runner.py").read_bytes()
+    sandbox.write(_RUNNER, source)
+    request = {
+        "nonce": nonce,
+        "arguments": [*_ALWAYS, *_arguments(setup, tests)],
+        "tests": list(tests) if tests is not None else None,
+        "shuffle": shuffle,
+        "test_seconds": test_seconds,
+        "changed": [f"{setup.workdir}/{path}" for path in changed],
+    }
+    variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in setup.variables.items())
+    result = sandbox.run(
+        f"cd {shlex.quote(setup.workdir)} && env {variables} {shlex.quote(setup.python)} {_RUNNER} "
+        f"3>&1 >{_LOG} 2>&1 <<'{nonce}'\n{json.dumps(request)}\n{nonce}",
+        timeout=timeout or setup.timeout,
+        output_limit=_REPORT_LIMIT,
+    )
+    log = sandbox.run(f"tail -c {_LOG_BYTES} {_LOG}", output_limit=2 * _LOG_BYTES).output
+    return _read(result.output, nonce, result.seconds, log)
+
+
+def _arguments(setup: TestSetup, tests: Sequence[str] | None) -> list[str]:
+    """Pytest's arguments; for chosen tests their files take the place of the paths."""
+    if tests is None:
+        return setup.arguments
+    options = [word for word in setup.arguments if word.startswith("-")]
+    return [*options, *dict.fromkeys(test.split("::")[0] for test in tests)]
+
+
+def _read(output: str, nonce: str, seconds: float, log: str) -> TestReport:
+    """Read the report lines; those without the nonce are somebody else's."""
+    outcomes: dict[str, str] = {}
+    durations: dict[str, float] = {}
+    ended, collected, canary = False, 0, "missing"
+    always_equal: list[str] = []
+    for line in output.split("\n"):
+        if not line.startswith(nonce):
+            continue
+        record = json.loads(line[len(nonce) :])
+        if "id" in record:
+            outcomes[record["id"]] = record["outcome"]
+            durations[record["id"]] = record["seconds"]
+        collected = record.get("collected", collected)
+        canary = record.get("canary", canary)
+        always_equal += record.get("always_equal", [])
+        ended = ended or "end" in record
+    distrusted = ""
+    if ended and collected and canary not in ("failed", "error", "timeout"):
+        distrusted = f"a test that must fail was reported as {canary}"
+    return TestReport(
+        outcomes=outcomes,
+        durations=durations,
+        seconds=seconds,
+        complete=ended,
+        distrusted=distrusted,
+        always_equal=always_equal,
+        log=log,
+    )
