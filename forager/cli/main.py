@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from forager.cli import doctor, image, look
+from forager.cli import doctor, image, look, run, tasks
 from forager.cli.console import say
 from forager.errors import BuildError, ForagerError, UsageError
 
@@ -46,6 +46,8 @@ def main() -> None:
 
 main.add_command(doctor.doctor)
 main.add_command(image.image)
+main.add_command(tasks.tasks)
+main.add_command(run.run)
 main.add_command(look.list_attempts)
 main.add_command(look.replay)
 main.add_command(look.report)

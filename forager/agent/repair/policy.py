@@ -20,7 +20,8 @@ from forager.agent.tool import Call
 from forager.mutation.candidates import Families
 
 _BY_HAND = 2  # proposals that are tried one by one
-_BATCHES = (40, 80, 120, 120, 120, 120, 120, 120, 120, 120, 120)  # and then so many at once
+_BATCHES = (40, 120, 200, 240)  # and then so many at once
+_FRESH = 60  # that are tried again, with everything imported anew
 _SUSPECTS = 5  # functions that are looked at where the statement names none
 
 
@@ -174,22 +175,38 @@ class Repair:
             if (yield from self._helps(proposal)):
                 return True
         yield from self._hands.restore("Neither helped. I put the code back.")
+        waiting: dict[str, list[Proposal]] = {}  # by file
+        for proposal in islice(proposals, sum(_BATCHES)):
+            waiting.setdefault(proposal.passage.file, []).append(proposal)
         statement = self._statement
-        options = list(statement.arguments)
-        trials = Trials(self._hands, [*options, *statement.tests], [*options, *statement.files])
+        files = [*statement.arguments, *statement.files]
+        trials = Trials(self._hands, statement.tests, files)
         trials.known = self._known
-        waiting: list[Proposal] = []
-        for size in _BATCHES:
-            waiting += islice(proposals, size - len(waiting))
-            batch = [each for each in waiting if each.passage.file == waiting[0].passage.file]
-            if not batch:
-                return False
-            winner, tried = yield from trials.first_passing(batch)
-            if winner is not None and (yield from self._helps(batch[winner])):
+        for group in waiting.values():
+            if (yield from self._try_many(trials, group)):
                 return True
-            yield from self._hands.restore("Other tests fail now. I undo it.")
-            waiting = [each for each in waiting if each not in batch[:tried]]
         return False
+
+    def _try_many(self, trials: Trials, proposals: Sequence[Proposal]) -> Acting[bool]:
+        """Try proposals for one file in batches; the best again where nothing but an import tells.
+
+        A change of a module's head has to be imported anew to be seen.
+        """
+        slow = not proposals[0].passage.name
+        rest = list(proposals)
+        for size in _BATCHES:
+            if rest and (trials.works or slow):
+                batch = rest[:size]
+                winner, tried = yield from trials.first_passing(batch, slow)
+                if winner is not None and (yield from self._helps(batch[winner])):
+                    return True
+                yield from self._hands.restore("Other tests fail now. I undo it.")
+                rest = rest[tried:]
+        if slow:
+            return False
+        best = proposals[:_FRESH]
+        winner, _ = yield from trials.first_passing(best, True)
+        return winner is not None and (yield from self._helps(best[winner]))
 
     def _helps(self, proposal: Proposal) -> Acting[bool]:
         """Edit, run the failing tests, and then all of them."""

@@ -1,0 +1,137 @@
+"""The agent's loop: run → step → query → act (after mini-swe-agent's `agents/default.py`)."""
+
+import time
+from dataclasses import dataclass, field
+
+from forager.agent.model import Model, Reply
+from forager.agent.syntax import Syntax
+from forager.agent.tool import Call, Observation, Toolbox
+from forager.environments.sandbox import Sandbox
+from forager.errors import AttemptEnd, FormatError, LimitReached, Submitted
+from forager.trajectories.record import AttemptLimits, Message, ModelCall, ToolCall, Usage
+
+SYSTEM = """You are a software engineer at work in a Python repository in /testbed, in a container \
+without a network. The tools are your only way to act; nobody answers questions. Look at the code, \
+find the cause, change the code (not the tests), run the tests, and call `submit` when they pass.
+
+{instructions}"""
+
+
+@dataclass
+class Agent:
+    """One attempt: drives a model through a sandbox; what it did is in the lists."""
+
+    model: Model
+    sandbox: Sandbox
+    tools: Toolbox
+    syntax: Syntax
+    limits: AttemptLimits
+    messages: list[Message] = field(default_factory=list)
+    model_calls: list[ModelCall] = field(default_factory=list)
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    _format_errors: int = 0
+    _deadline: float = 0.0
+
+    def run(self, problem_statement: str) -> str:
+        """Work on the problem until the end of the attempt; return the exit reason.
+
+        Raises SandboxError and ModelError: infrastructure, not an end of the attempt.
+        """
+        self._deadline = time.monotonic() + self.limits.seconds
+        instructions = self.syntax.instructions(self.tools)
+        self.messages += [
+            {"role": "system", "content": SYSTEM.format(instructions=instructions)},
+            {"role": "user", "content": problem_statement},
+        ]
+        try:
+            while True:
+                self.step()
+        except AttemptEnd as end:
+            return end.reason
+
+    def step(self) -> None:
+        """One turn: ask the model, do what it says, tell it what came of it."""
+        self.check_limits()
+        reply = self.query()
+        try:
+            call = self.syntax.read(reply.message, self.tools)
+            started = time.monotonic()
+            observation = self.act(call)
+        except FormatError as error:
+            self._format_errors += 1
+            self._tell(reply.message, str(error), ToolCall(message=0, tool="", error=True))
+            if self._format_errors >= self.limits.format_errors:
+                raise LimitReached("format_errors") from error
+            return
+        self._format_errors = 0
+        self._tell(
+            reply.message,
+            observation.text,
+            ToolCall(
+                message=0,
+                tool=call.tool,
+                arguments=call.arguments,
+                exit_code=observation.exit_code,
+                seconds=round(time.monotonic() - started, 4),
+                omitted=observation.omitted,
+                timed_out=observation.timed_out,
+                error=observation.error,
+            ),
+        )
+
+    def check_limits(self) -> None:
+        """Raise LimitReached when turns, tokens or time are used up."""
+        if len(self.model_calls) >= self.limits.turns:
+            raise LimitReached("turn_limit")
+        if self._tokens_left() <= 0:
+            raise LimitReached("token_limit")
+        if time.monotonic() >= self._deadline:
+            raise LimitReached("time_limit")
+
+    def query(self) -> Reply:
+        """Ask the model; keep its answer."""
+        started = time.monotonic()
+        reply = self.model.query(self.messages, self.syntax.definitions(self.tools))
+        self.messages.append(reply.message)
+        self.model_calls.append(
+            ModelCall(
+                message=len(self.messages) - 1,
+                usage=reply.usage,
+                seconds=round(time.monotonic() - started, 4),
+                finish_reason=reply.finish_reason,
+                prompt_token_ids=reply.prompt_token_ids,
+                completion_token_ids=reply.completion_token_ids,
+                logprobs=reply.logprobs,
+            )
+        )
+        return reply
+
+    def act(self, call: Call) -> Observation:
+        """Execute a call; a command may take no longer than the attempt has left."""
+        left = max(1.0, self._deadline - time.monotonic())
+        tool = self.tools[call.tool]
+        try:
+            return tool.execute(
+                self.sandbox, call.arguments, min(self.limits.command_seconds, left)
+            )
+        except Submitted:
+            self.tool_calls.append(ToolCall(message=len(self.messages), tool=call.tool))
+            raise
+
+    def usage(self) -> Usage:
+        """Tokens of all calls together."""
+        return sum((call.usage for call in self.model_calls), Usage())
+
+    def _tell(self, answered: Message, text: str, call: ToolCall) -> None:
+        """Bring an observation to the model, with what is left of its budget."""
+        turns = self.limits.turns - len(self.model_calls)
+        left = f"[{turns} turns and {max(0, self._tokens_left())} tokens left]"
+        self.tool_calls.append(call.model_copy(update={"message": len(self.messages)}))
+        self.messages += self.syntax.answers(answered, f"{text.rstrip()}\n{left}")
+
+    def _tokens_left(self) -> int:
+        """Tokens that the context still holds, by the server's count of the last call."""
+        if not self.model_calls:
+            return self.limits.tokens
+        usage = self.model_calls[-1].usage
+        return self.limits.tokens - usage.prompt_tokens - usage.completion_tokens

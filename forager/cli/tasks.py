@@ -1,0 +1,130 @@
+"""`forager tasks`: making tasks, and proving them again."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from forager.cli import options
+from forager.cli.batch import make_all, raise_failures, succeeded
+from forager.cli.console import print_json
+from forager.cli.progress import Progress
+from forager.errors import UsageError
+
+if TYPE_CHECKING:
+    from forager.environments.image import Image
+    from forager.mutation.candidates import Families
+
+PRESETS = {  # weights of the families
+    "cwm": {
+        "functions": 7.0,
+        "arguments": 9.0,
+        "variables": 6.0,
+        "statements": 11.0,
+        "operators": 12.0,
+    }
+}
+
+
+@click.group()
+def tasks() -> None:
+    """Make tasks, and prove them again."""
+
+
+@tasks.command("mutate-fix")
+@click.argument("sources", metavar="SOURCE|images.jsonl…", nargs=-1, required=True)
+@options.output
+@click.option("--mutators", metavar="F,…", help="Families to use; all where not given.")
+@click.option(
+    "--preset", type=click.Choice(list(PRESETS)), help="Mix of the families; even where not given."
+)
+@options.limit
+@click.option("--per-function", type=click.IntRange(1), help="At most so many of a function.")
+@options.seed
+@options.workers
+@options.dry_run
+def mutate_fix(
+    sources: tuple[str, ...],
+    output: Path,
+    mutators: str | None,
+    preset: str | None,
+    limit: int | None,
+    per_function: int | None,
+    seed: int,
+    workers: int,
+    dry_run: bool,
+) -> None:
+    """Break each project in small ways that its tests notice; each bug is a task.
+
+    A SOURCE is built first where it was not yet. --limit counts the tasks of each project.
+    """
+    families = _families(mutators)
+    weights = PRESETS[preset] if preset else None
+    if dry_run:
+        print_json(
+            {
+                "sources": sources,
+                "output": str(output),
+                "mutators": list(families),
+                "weights": weights,
+                "limit": limit,
+                "per_function": per_function,
+                "seed": seed,
+                "workers": workers,
+            }
+        )
+        return
+    from tasks.mutate_fix import make_tasks
+
+    for image in _images(sources, workers):
+        with Progress(image.source.name, limit) as progress:
+            count = make_tasks(
+                image,
+                families,
+                limit=limit,
+                seed=seed,
+                per_function=per_function,
+                weights=weights,
+                workers=workers,
+                output=output,
+                on_progress=progress.update,
+            )
+        click.echo(f"{image.source.name}\t{count} tasks")
+
+
+def _families(names: str | None) -> "Families":
+    """The families asked for."""
+    from mutators import load_families
+
+    families = load_families()
+    if names is None:
+        return families
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    unknown = [name for name in chosen if name not in families]
+    if unknown or not chosen:
+        raise UsageError(f"no family {', '.join(unknown)!r}; there are {', '.join(families)}")
+    return {name: families[name] for name in chosen}
+
+
+def _images(sources: tuple[str, ...], workers: int) -> "list[Image]":
+    """The images of the sources, built where need be; those of a file as they are."""
+    from forager.environments.build import build
+    from forager.environments.image import Image
+    from forager.records import read_records
+
+    images = [
+        image
+        for source in sources
+        if source.endswith(".jsonl")
+        for image in read_records(Path(source), Image)
+    ]
+    to_build = [source for source in sources if not source.endswith(".jsonl")]
+
+    def make(source: str, progress: Progress) -> Image:
+        return build(source, report=lambda step: progress.note(f"{source}: {step}"))
+
+    if to_build:
+        built = make_all("images", to_build, make, workers)
+        images += succeeded(built)
+        raise_failures(built)
+    return images

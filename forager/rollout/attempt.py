@@ -1,0 +1,71 @@
+"""One attempt at one task: start, act, take the patch, grade, record."""
+
+import time
+from datetime import UTC, datetime
+
+from forager import __version__
+from forager.agent.loop import Agent
+from forager.agent.model import Model
+from forager.agent.syntax import SYNTAXES
+from forager.agent.tool import Toolbox
+from forager.environments.grading import grade
+from forager.environments.task import Task
+from forager.environments.workspace import open_task, take_patch
+from forager.rollout.settings import RunSettings
+from forager.trajectories.record import Outcome, Timings, Trajectory
+
+
+def make_attempt(
+    task: Task, number: int, settings: RunSettings, model: Model, toolbox: Toolbox
+) -> Trajectory:
+    """Make an attempt and grade it. Raises SandboxError, ModelError: the attempt is lost."""
+    began, started_at = time.monotonic(), datetime.now(UTC).isoformat(timespec="milliseconds")
+    sandbox, commit = open_task(task, settings.sandbox_limits)
+    try:
+        ready = time.monotonic()
+        agent = Agent(model, sandbox, toolbox, SYNTAXES[settings.syntax], settings.limits)
+        exit_reason = agent.run(task.problem_statement)
+        patch = take_patch(sandbox, commit, task.setup.workdir)
+    finally:
+        sandbox.close()
+    acted = time.monotonic()
+    graded = grade(task, patch, settings.sandbox_limits)
+    ended = time.monotonic()
+    return Trajectory(
+        id=f"{task.instance_id}.{number}",
+        instance_id=task.instance_id,
+        attempt=number,
+        kind=task.kind,
+        repo=task.repo,
+        mutation=task.mutation,
+        model=settings.model,
+        syntax=settings.syntax,
+        sampling=settings.sampling,
+        limits=settings.limits,
+        sandbox_limits=settings.sandbox_limits,
+        image=task.image,
+        image_digest=task.image_digest,
+        started_at=started_at,
+        messages=agent.messages,
+        model_calls=agent.model_calls,
+        tool_calls=agent.tool_calls,
+        outcome=Outcome(
+            exit_reason=exit_reason,
+            patch=patch,
+            resolved=graded.resolved,
+            reward=graded.reward,
+            similarity=graded.similarity,
+            tests=graded.tests,
+            ignored_files=graded.ignored_files,
+            note=graded.note,
+        ),
+        usage=agent.usage(),
+        timings=Timings(
+            total=round(ended - began, 3),
+            start=round(ready - began, 3),
+            model=round(sum(call.seconds for call in agent.model_calls), 3),
+            tools=round(sum(call.seconds for call in agent.tool_calls), 3),
+            grading=round(ended - acted, 3),
+        ),
+        version=__version__,
+    )

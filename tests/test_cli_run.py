@@ -1,0 +1,113 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attempts import make_attempt, make_task
+from click.testing import CliRunner, Result
+
+from forager.cli.main import main
+from forager.records import write_records
+from forager.rollout.settings import RunSettings
+from forager.trajectories.store import Run
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> Path:
+    """A file of three tasks."""
+    path = tmp_path / "tasks.jsonl"
+    write_records(path, [make_task(name) for name in "abc"])
+    return path
+
+
+def run(tasks: Path, *options: str | Path) -> Result:
+    """`forager run` in this process; nothing of the environment names an endpoint."""
+    arguments = ["run", str(tasks), "-o", str(tasks.parent / "run"), *map(str, options)]
+    return CliRunner(env={"OPENAI_BASE_URL": None}).invoke(main, arguments)
+
+
+def plan(tasks: Path, *options: str) -> Any:
+    """What --dry-run prints."""
+    result = run(tasks, "--dry-run", *options)
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_a_dry_run_prints_the_resolved_settings_and_counts(tasks: Path) -> None:
+    """And makes nothing."""
+    found = plan(tasks, "-m", "repair", "--attempts", "2", "-w", "3")
+    expected = RunSettings(model="repair", attempts=2, workers=3)
+    assert found["settings"] == expected.model_dump(mode="json")
+    assert (found["tasks"], found["attempts"], found["finished"]) == (3, 6, 0)
+    assert not (tasks.parent / "run").exists()
+
+
+def test_every_option_reaches_the_settings(tasks: Path) -> None:
+    """Under the name that the record gives it."""
+    options = (
+        "-m qwen --url http://127.0.0.1:8000/v1 --key-env MINE --max-turns 7 --max-tokens 900 "
+        "--time-limit 60 --command-timeout 5 --temperature 0.7 --top-p 0.9 --completion-tokens 80 "
+        '--seed 3 --stop A --stop B --extra-body {"top_k":20} --syntax text --token-ids --limit 1'
+    )
+    found = plan(tasks, *options.split())
+    assert found["tasks"] == 1
+    settings = RunSettings.model_validate(found["settings"])
+    assert (settings.url, settings.key_env) == ("http://127.0.0.1:8000/v1", "MINE")
+    assert (settings.syntax, settings.token_ids) == ("text", True)
+    limits, sampling = settings.limits, settings.sampling
+    assert (limits.turns, limits.tokens, limits.seconds, limits.command_seconds) == (7, 900, 60, 5)
+    assert (sampling.temperature, sampling.top_p, sampling.max_tokens) == (0.7, 0.9, 80)
+    assert (sampling.seed, sampling.stop, sampling.extra_body) == (3, ["A", "B"], {"top_k": 20})
+
+
+def test_finished_attempts_are_counted(tasks: Path) -> None:
+    """Those that the run asks for."""
+    settings = RunSettings(model="repair")
+    with Run.write(tasks.parent / "run", settings, [make_task("a")]) as writer:
+        writer.append(make_attempt("a"))
+        writer.append(make_attempt("other"))
+    assert plan(tasks, "-m", "repair")["finished"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("-m gpt", "where is the model 'gpt'? Give --url"),
+        ("-m gpt --url http://x --extra-body [1]", "--extra-body is not a JSON object"),
+        ("-m gpt --url http://x --extra-body {", "--extra-body is not JSON"),
+        ("", "Missing option '-m' / '--model'"),
+        ("-m repair --syntax xml", "Invalid value for '--syntax'"),
+    ],
+)
+def test_a_mistake_is_one_line(tasks: Path, options: str, message: str) -> None:
+    """Which says what to do, with exit code 2."""
+    result = run(tasks, *options.split())
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_no_tasks_is_a_mistake(tmp_path: Path) -> None:
+    """As is a file that is none."""
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    assert "holds no tasks" in run(empty, "-m", "repair").stderr
+    assert "cannot read" in run(tmp_path / "none.jsonl", "-m", "repair").stderr
+
+
+def test_mutate_fix_says_what_it_would_do(tmp_path: Path) -> None:
+    """Families in the order of the catalogue's words, weights of the preset."""
+    options = "--mutators operators,arguments --preset cwm --limit 5 --seed 7 --dry-run"
+    arguments = ["tasks", "mutate-fix", "pypi:toolz", "-o", str(tmp_path / "t.jsonl")]
+    result = CliRunner().invoke(main, [*arguments, *options.split()])
+    found = json.loads(result.stdout)
+    assert found["mutators"] == ["operators", "arguments"]
+    assert (found["weights"]["operators"], found["limit"], found["seed"]) == (12, 5, 7)
+
+
+def test_an_unknown_family_is_said(tmp_path: Path) -> None:
+    """With those that there are."""
+    arguments = ["tasks", "mutate-fix", "pypi:toolz", "-o", str(tmp_path / "t.jsonl")]
+    result = CliRunner().invoke(main, [*arguments, "--mutators", "classes"])
+    assert result.exit_code == 2
+    assert "no family 'classes'; there are statements, functions" in result.stderr
