@@ -14,7 +14,7 @@ T = TypeVar("T")
 Acting = Generator[Step, Observation, T]
 
 MAX_TURNS = 58
-_RESERVE = 3  # turns kept to undo the last edit and to submit
+_RESERVE = 4  # turns kept to undo the last edit and to submit
 _PYTEST = "python -m pytest -q -p no:cacheprovider"
 
 

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from forager.agent.repair.places import is_text, places
 from forager.agent.repair.proposals import Clues, Proposal
@@ -13,9 +13,12 @@ _MISSING = re.compile(
     r"name '(\w+)' is not defined|cannot import name '(\w+)'"
     r"|module '[\w.]+' has no attribute '(\w+)'|local variable '(\w+)'"
 )
-_FOUND = re.compile(r"^(\w+) is not defined")
+_FOUND = re.compile(r"^(\w+) (is not defined|may be missing)")
 _TRIED = 6  # ways to import one name
 _POSITIONS = 8
+
+
+Ways = dict[str, list[str]]  # a name, and the import statements that would bind it
 
 
 def missing_names(errors: list[tuple[str, str]]) -> list[str]:
@@ -24,17 +27,17 @@ def missing_names(errors: list[tuple[str, str]]) -> list[str]:
     return list(dict.fromkeys(next(filter(None, m.groups())) for m in found if m))
 
 
-def read_ways(output: str) -> dict[str, list[str]]:
-    """What the names program printed: each undefined name and how it can be imported."""
-    ways: dict[str, list[str]] = {}
-    name = ""
+def read_ways(output: str) -> tuple[Ways, Ways]:
+    """What the names program printed: how each undefined name can be imported; and others."""
+    undefined: Ways = {}
+    others: Ways = {}
+    found: list[str] = []
     for line in output.splitlines():
         if match := _FOUND.match(line):
-            name = match[1]
-            ways[name] = []
-        elif name and line.startswith("    "):
-            ways[name].append(line.strip())
-    return ways
+            found = (undefined if match[2].startswith("is") else others).setdefault(match[1], [])
+        elif line.startswith("    "):
+            found.append(line.strip())
+    return undefined, others
 
 
 def imports_in_function(passage: Passage, clues: Clues) -> Iterator[Proposal]:
@@ -67,18 +70,21 @@ def _decorators(statement: ast.stmt) -> list[int]:
     return [each.lineno for each in getattr(statement, "decorator_list", [])]
 
 
-def imports_in_module(passage: Passage, ways: Mapping[str, list[str]]) -> Iterator[Proposal]:
-    """All missing names imported at once, at each place among the imports of a module's head.
+def imports_in_module(passage: Passage, undefined: Ways, others: Ways) -> Iterator[Proposal]:
+    """The undefined names imported, at each place among the imports of a module's head.
 
-    Each name in the likeliest way at first, then each in turn in another way.
+    All in the likeliest way at first, then each in turn in another way; then what is not used
+    here, but is asked for by others, one by one.
     """
-    choices = [{name: each[0] for name, each in ways.items() if each}]
-    for name, each in ways.items():
-        choices += [choices[0] | {name: way} for way in each[1:_TRIED]]
-    for number, choice in enumerate(choices if choices[0] else []):
+    best = {name: each[0] for name, each in undefined.items() if each}
+    choices = [best] if best else []
+    choices += [best | {name: way} for name, each in undefined.items() for way in each[1:_TRIED]]
+    choices += [best | {name: way} for name, each in others.items() for way in each[:2]]
+    choices += [{name: each[0] for name, each in others.items()}]
+    for number, choice in enumerate(choices):
         for rank, lines in enumerate(_placed(passage, list(dict.fromkeys(choice.values())))):
-            score = _PRIOR / (1 + number) / (1 + 0.3 * rank)
-            name, way = next(iter(choice.items()))
+            score = _PRIOR / (1 + 0.3 * number) / (1 + rank)
+            name, way = list(choice.items())[-1]
             yield Proposal(passage, lines, score, _thought(name, way))
 
 
@@ -111,4 +117,4 @@ def import_ends(passage: Passage) -> list[int]:
 
 
 def _thought(name: str, way: str) -> str:
-    return f"`{name}` is used but nothing defines it. `{way}` is missing."
+    return f"`{name}` is not defined there. `{way}` seems to be missing."

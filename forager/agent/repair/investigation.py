@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forager.agent.repair.hands import Acting, Hands
-from forager.agent.repair.imports import read_ways
+from forager.agent.repair.imports import Ways, read_ways
 from forager.agent.repair.source import Definition, Passage, function_passage, read_outline
 
 _HEAD = 250  # lines of a module's head that are read
@@ -74,8 +74,11 @@ def read_head(hands: Hands, file: str, definitions: Sequence[Definition]) -> Act
     return Passage(file, 1, tuple(lines))
 
 
-def missing(hands: Hands, file: str, names: Sequence[str]) -> Acting[dict[str, list[str]]]:
-    """The names that a file uses and nothing defines, and how they can be imported."""
+def missing(hands: Hands, file: str, names: Sequence[str]) -> Acting[tuple[Ways, Ways]]:
+    """The names that a file uses and nothing defines, and how they can be imported.
+
+    Beside them those of the given names that others have and it has not.
+    """
     thought = "I check which names are not defined there, and where they could come from."
     seen = yield from hands.program(thought, "names", [file, *names])
     return read_ways(seen.output)

@@ -1,6 +1,7 @@
 """Runs in the sandbox: which names does a file use that nothing defines, and who has them?
 
-Arguments: the file, and names that are missing in any case. For each missing name its imports
+Arguments: the file, and names that may be missing too: such as the file has not, and something
+else has. For each missing name its imports
 elsewhere in the repository are printed, then the modules there that define it, then those of the
 standard library that hold it.
 """
@@ -18,17 +19,17 @@ from pathlib import Path
 _SHOWN = 8  # ways to import one name
 _COMMON = (
     "collections collections.abc functools itertools typing os os.path re sys math operator "
-    "datetime contextlib dataclasses enum types abc warnings inspect string textwrap copy decimal "
-    "fractions random time json io pathlib urllib.parse threading weakref numbers heapq bisect "
-    "unicodedata calendar struct codecs logging traceback keyword ast tokenize base64 hashlib uuid "
-    "email.utils importlib array socket subprocess shutil tempfile pprint platform queue secrets "
-    "statistics html html.parser gettext locale ctypes errno signal binascii zlib gzip bz2 posixpath "
-    "ntpath stat getpass xml.etree.ElementTree "
+    "datetime contextlib dataclasses enum types abc warnings inspect string textwrap copy "
+    "decimal fractions random time json io pathlib urllib.parse threading weakref numbers heapq "
+    "bisect unicodedata calendar struct codecs logging traceback keyword ast tokenize base64 "
+    "hashlib uuid email.utils importlib array socket subprocess shutil tempfile pprint platform "
+    "queue secrets statistics html html.parser gettext locale ctypes errno signal binascii zlib "
+    "gzip bz2 posixpath ntpath stat getpass xml.etree.ElementTree "
 )
 
 
-def undefined(text: str, path: str) -> set[str]:
-    """The global names that a file reads and nothing binds."""
+def undefined(text: str, path: str) -> tuple[set[str], set[str]]:
+    """The global names that a file reads and nothing binds, and those that it binds."""
     table = symtable.symtable(text, path, "exec")
     bound = {each.get_name() for each in table.get_symbols() if each.is_assigned()}
     bound |= {each.get_name() for each in table.get_symbols() if each.is_imported()}
@@ -43,7 +44,8 @@ def undefined(text: str, path: str) -> set[str]:
                 read.add(symbol.get_name())
             if symbol.is_declared_global() and symbol.is_assigned():
                 bound.add(symbol.get_name())
-    return read - bound - set(dir(builtins)) - {"__file__", "__name__", "__path__", "__class__"}
+    bound |= {*dir(builtins), "__file__", "__name__", "__path__", "__class__"}
+    return read - bound, bound
 
 
 def imports(tree: ast.Module, package: list[str]) -> Iterator[tuple[str, str]]:
@@ -117,12 +119,15 @@ def main() -> None:
     warnings.simplefilter("ignore")
     path = Path(sys.argv[1]).resolve()
     text = path.read_text(encoding="utf-8", errors="replace")
-    missing = sorted(undefined(text, str(path)) | set(sys.argv[2:]))
+    missing, bound = undefined(text, str(path))
     repository = known(path)
-    for name in missing:
+    for name in [*sorted(missing), *(each for each in sys.argv[2:] if each not in bound | missing)]:
         ways = [way for (each, way), _ in repository.most_common() if each == name]
         ways += [way for way in standard(name) if way not in ways]
-        print(f"{name} is not defined" + ("" if ways else ", and nothing here has it"))
+        if not ways and name not in missing:
+            continue
+        verb = "is not defined" if name in missing else "may be missing"
+        print(f"{name} {verb}" + ("" if ways else ", and nothing here has it"))
         for way in ways[:_SHOWN]:
             print(f"    {way}")
 

@@ -21,6 +21,7 @@ _ERROR = re.compile(
 _ASSERTION = re.compile(r"^E\s+(?:AssertionError: )?(assert .*)$", re.MULTILINE)
 _FRAME = re.compile(r"^([^\s:][^:\n]*\.py):(\d+): (?:in (\S+)|\w+)", re.MULTILINE)
 _SHORT_ERROR = re.compile(r"^(?:\w+\.)*(\w*Error): (.*)$", re.MULTILINE)
+_WORDS = 60
 _HANG = 124  # the exit code of `timeout`
 
 
@@ -72,6 +73,12 @@ class Observation:
         found = _ERROR.findall(self.output) or _SHORT_ERROR.findall(self.output)
         found += [("AssertionError", text) for text in _ASSERTION.findall(self.output)]
         return list(dict.fromkeys((name, message.strip()) for name, message in found))
+
+    @property
+    def words(self) -> list[str]:
+        """The identifiers in the lines that tell of errors, each once."""
+        lines = re.findall(r"^E\s(.*)$", self.output, re.MULTILINE)
+        return list(dict.fromkeys(re.findall(r"\b[A-Za-z_]\w{2,}\b", " ".join(lines))))[:_WORDS]
 
     @property
     def frames(self) -> list[tuple[str, int, str]]:

@@ -123,6 +123,16 @@ def parameters_of(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
     return [each.arg for each in (*all_of.posonlyargs, *all_of.args, *all_of.kwonlyargs, *rest)]
 
 
+def free_names(passage: Passage) -> set[str]:
+    """The names that a function reads and does not bind itself."""
+    nodes = list(ast.walk(passage.tree()))
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    bound = {node.id for node in names if not isinstance(node.ctx, ast.Load)}
+    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    bound |= {str(node.name) for node in nodes if hasattr(node, "name")}
+    return {node.id for node in names} - bound
+
+
 def assigned(nodes: tuple[ast.stmt, ...] | list[ast.stmt]) -> list[str]:
     """The names that statements bind, the one bound last first; nested scopes left out."""
     found: dict[str, None] = {}

@@ -1,5 +1,6 @@
 """The policy: run the tests, find the place, propose, try, undo, submit."""
 
+import builtins
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -10,6 +11,7 @@ from forager.agent.repair.hands import Acting, Hands, OutOfTurns
 from forager.agent.repair.imports import imports_in_function, imports_in_module, missing_names
 from forager.agent.repair.observation import Observation
 from forager.agent.repair.parameters import parameters
+from forager.agent.repair.places import free_names
 from forager.agent.repair.proposals import Clues, Proposal, ranked
 from forager.agent.repair.returns import returns
 from forager.agent.repair.source import Passage, Suspicion
@@ -21,7 +23,8 @@ from forager.mutation.candidates import Families
 
 _BY_HAND = 2  # proposals that are tried one by one
 _BATCHES = (40, 120, 200, 240)  # and then so many at once
-_FRESH = 60  # that are tried again, with everything imported anew
+_FRESH = 25  # that are tried again, with everything imported anew
+_STRANGERS = 20  # tests beside the named ones that are looked into
 _SUSPECTS = 5  # functions that are looked at where the statement names none
 
 
@@ -33,6 +36,9 @@ class Repair:
         self._hands = Hands()
         self._statement = Statement()
         self._clues = Clues()
+        self._defined = set(dir(builtins))
+        self._blamed: list[set[str]] = []  # tests that failed after a change
+        self._fallback: Proposal | None = None  # mends the named tests; others fail as before
         self._known: set[str] = set()  # tests that fail whatever is done
 
     def steps(self, problem: Observation) -> Acting[None]:
@@ -46,6 +52,10 @@ class Repair:
         self._hands.closing = True
         if not mended:
             yield from self._hands.restore("Nothing has helped, so I put the code back.")
+        if not mended and self._fallback:
+            passage, lines = self._fallback.passage, self._fallback.lines
+            thought = "One change has mended the tests that are named. I make it again."
+            mended = yield from self._hands.edit(thought, passage, lines)
         thought = "The tests pass now." if mended else "I have found no change that helps."
         while True:
             yield from self._hands.act(thought, Call("submit", {}))
@@ -56,7 +66,7 @@ class Repair:
         if failure is None:
             return True
         self._clues.errors = failure.errors
-        self._clues.hung = failure.hung
+        self._clues.words = failure.words
         passages = yield from self._look(failure)
         proposals = yield from self._propose(passages)
         return (yield from self._try(proposals))
@@ -73,12 +83,12 @@ class Repair:
                 return None
             self._statement = replace(self._statement, tests=tuple(failed[:10]), all_named=True)
         thought = "I run the failing tests first, to see how they fail."
-        seen = yield from self._run_tests(thought)
+        seen = yield from self._run_tests(thought, "--maxfail=3")
         return None if seen.exit_code == 0 else seen
 
-    def _run_tests(self, thought: str) -> Acting[Observation]:
+    def _run_tests(self, thought: str, stop: str = "-x") -> Acting[Observation]:
         words = [*self._statement.arguments, *self._statement.tests]
-        return (yield from self._hands.pytest(thought, "-x --tb=short", words))
+        return (yield from self._hands.pytest(thought, f"{stop} --tb=short", words))
 
     def _suite(self, thought: str) -> Acting[Observation]:
         arguments = self._statement.arguments
@@ -97,6 +107,7 @@ class Repair:
     def _look_at(self, file: str, names: set[str]) -> Acting[list[Passage]]:
         passages = []
         definitions = yield from investigation.outline(self._hands, file)
+        self._defined |= {definition.name for definition in definitions}
         for definition in definitions:
             if definition.name in names and not definition.is_class:
                 passage = yield from investigation.read_function(self._hands, file, definition)
@@ -143,21 +154,29 @@ class Repair:
     def _propose(self, passages: Sequence[Passage]) -> Acting[Iterator[Proposal]]:
         """All proposals for these passages, best first."""
         proposals: list[Proposal] = []
-        names = missing_names(self._clues.errors)
         for passage in passages:
-            if names or not passage.name:
-                ways = yield from investigation.missing(self._hands, passage.file, names)
-                self._clues.ways = ways
+            yield from self._find_missing(passage)
             if not passage.name:
-                proposals += imports_in_module(passage, self._clues.ways)
+                ways = self._clues.ways, self._clues.other_ways
+                proposals += imports_in_module(passage, *ways)
                 continue
-            if self._statement.file:
+            if self._statement.file and not free_names(passage) & self._clues.ways.keys():
                 yield from self._suspect(passage)
             if self._clues.none_appears or "pass" in passage.text:
                 seen = yield from investigation.returned_elsewhere(self._hands, passage.file)
                 self._clues.returns = seen
             proposals += _all(passage, self._families, self._clues)
         return ranked(proposals)
+
+    def _find_missing(self, passage: Passage) -> Acting[None]:
+        """Find the names that nothing defines, where the errors or the code speak of some."""
+        names = missing_names(self._clues.errors)
+        strange = passage.name and free_names(passage) - self._defined
+        wrong_call = any(self._clues.messages("TypeError", "NameError"))
+        if names or not passage.name or (strange and wrong_call):
+            words = names if passage.name else [*names, *self._clues.words]
+            found = yield from investigation.missing(self._hands, passage.file, words)
+            self._clues.ways, self._clues.other_ways = found
 
     def _suspect(self, passage: Passage) -> Acting[None]:
         """Find the suspicious lines of a function."""
@@ -175,9 +194,9 @@ class Repair:
             if (yield from self._helps(proposal)):
                 return True
         yield from self._hands.restore("Neither helped. I put the code back.")
-        waiting: dict[str, list[Proposal]] = {}  # by file
+        waiting: dict[Passage, list[Proposal]] = {}
         for proposal in islice(proposals, sum(_BATCHES)):
-            waiting.setdefault(proposal.passage.file, []).append(proposal)
+            waiting.setdefault(proposal.passage, []).append(proposal)
         statement = self._statement
         files = [*statement.arguments, *statement.files]
         trials = Trials(self._hands, statement.tests, files)
@@ -188,7 +207,7 @@ class Repair:
         return False
 
     def _try_many(self, trials: Trials, proposals: Sequence[Proposal]) -> Acting[bool]:
-        """Try proposals for one file in batches; the best again where nothing but an import tells.
+        """Try proposals for one passage in batches; the best again with fresh imports.
 
         A change of a module's head has to be imported anew to be seen.
         """
@@ -217,7 +236,26 @@ class Repair:
         if seen.exit_code != 0:
             return False
         seen = yield from self._suite("They pass. I run all tests, to see that nothing else broke.")
-        return seen.hung or set(seen.failed) <= self._known
+        failing = set(seen.failed) - self._known
+        if seen.hung or not failing:
+            return True
+        return (yield from self._harmless(proposal, failing))
+
+    def _harmless(self, proposal: Proposal, failing: set[str]) -> Acting[bool]:
+        """Whether tests that fail now failed before as well, for a reason that is not ours."""
+        if len(failing) > _STRANGERS or failing in self._blamed:
+            return False
+        self._blamed.append(failing)
+        yield from self._hands.restore("Other tests fail. I undo it, to see if they did before.")
+        seen = yield from self._hands.pytest("", "--tb=no -rfE", sorted(failing))
+        if not failing <= set(seen.failed):
+            return False
+        if not self._statement.all_named:
+            self._fallback = proposal
+            return False
+        self._known |= failing
+        thought = "They failed before as well, so that is another matter. I make the change again."
+        return (yield from self._hands.edit(thought, proposal.passage, proposal.lines))
 
 
 def _all(passage: Passage, families: Families, clues: Clues) -> Iterable[Proposal]:

@@ -27,9 +27,10 @@ class Clues:
     """What the tests have shown so far."""
 
     errors: list[tuple[str, str]] = field(default_factory=list)  # exception and its message
-    hung: bool = False
+    words: list[str] = field(default_factory=list)  # what the errors speak of
     suspicion: Suspicion = field(default_factory=Suspicion)
     ways: dict[str, list[str]] = field(default_factory=dict)  # undefined name → import statements
+    other_ways: dict[str, list[str]] = field(default_factory=dict)  # names that may be missing
     returns: list[str] = field(default_factory=list)  # what other functions of the file return
 
     def messages(self, *names: str) -> Iterator[str]:

@@ -10,7 +10,10 @@ The job comes as JSON on standard input:
     wider     pytest arguments: the tests that must not break, those that fail among them
     known     tests among the wider ones that fail whatever is done
     seconds   what all of this may take
-    fresh     whether to import anew
+    fresh     whether to import anew; if not:
+    first     the first line of the function that the edits are in
+    last      and its last one
+    header    the lines that make a module of it
     edits     [first line, last line, new lines] each, counted from 1; an insertion before line n
               is [n, n - 1, new lines]
 """
@@ -77,34 +80,44 @@ def _be_child(work: Callable[[], int], output: str) -> None:
 
 
 class Code:
-    """The functions of one file that are alive, and the code that they get after an edit."""
+    """The functions of a passage that are alive, and the code that they get after an edit."""
 
-    def __init__(self, path: str, data: bytes) -> None:
+    def __init__(self, job: dict[str, Any], path: str, data: bytes) -> None:
         self._path = path
-        places = {code: place for place, code in self._codes(data).items()}
+        header = [str(line) for line in job["header"]]
+        self._before = "\n" * (job["first"] - 1 - len(header)) + "".join(header)
+        lines = data.splitlines(keepends=True)
+        self._start, self._end = job["first"] - 1, len(lines) - job["last"]
+        old = list(self._codes(self._passage(data)).items())
+        alive = [each for each in gc.get_objects() if isinstance(each, FunctionType)]
+        alive = [each for each in alive if each.__code__.co_filename == path]
         self._alive = [
-            (each, places[each.__code__])
-            for each in gc.get_objects()
-            if isinstance(each, FunctionType) and each.__code__ in places
+            (each, place) for each in alive for place, code in old if code == each.__code__
         ]
 
-    def _codes(self, data: bytes) -> dict[tuple[str, ...], CodeType]:
+    def _passage(self, data: bytes) -> str:
+        """The passage as a module, its lines numbered as in the file."""
+        lines = data.decode("utf-8", "surrogateescape").splitlines(keepends=True)
+        return self._before + "".join(lines[self._start : len(lines) - self._end])
+
+    def _codes(self, text: str) -> dict[str, CodeType]:
         """The code of each function, by the names around it and its number among the same."""
-        found: dict[tuple[str, ...], CodeType] = {}
-        waiting = [((), compile(data, self._path, "exec", dont_inherit=True))]
+        found: dict[str, CodeType] = {}
+        waiting = [("", compile(text, self._path, "exec", dont_inherit=True))]
         while waiting:
             around, code = waiting.pop()
             for inner in [each for each in code.co_consts if isinstance(each, CodeType)]:
-                place = (*around, inner.co_name)
+                place = f"{around}.{inner.co_name}"
                 while place in found:
-                    place = (*place, "again")
+                    place += " again"
                 found[place] = inner
                 waiting.append((place, inner))
         return found
 
     def change_to(self, data: bytes) -> None:
         """Give the functions the code of this text."""
-        codes = self._codes(data)
+        text = self._passage(data)
+        codes = self._codes(text)
         for function, place in self._alive:
             old, new = function.__code__, codes.get(place)
             if new is None or new == old:
@@ -112,11 +125,11 @@ class Code:
             count = old.co_argcount + old.co_kwonlyargcount
             function.__code__ = new
             if (new.co_argcount + new.co_kwonlyargcount) != count:
-                self._change_defaults(function, data)
+                self._change_defaults(function, text)
 
-    def _change_defaults(self, function: FunctionType, data: bytes) -> None:
+    def _change_defaults(self, function: FunctionType, text: str) -> None:
         line = function.__code__.co_firstlineno
-        for node in ast.walk(ast.parse(data)):
+        for node in ast.walk(ast.parse(text)):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             if line in (node.lineno, *(each.lineno for each in node.decorator_list)):
@@ -143,7 +156,7 @@ class Trial:
         """Try the edits instead of running the tests."""
         if session.testsfailed:
             return None
-        code = Code(str(self._path), self._data)
+        code = Code(self._job, str(self._path), self._data)
         first = [item for item in session.items if self._is_failing(item.nodeid)]
 
         def run(text: bytes, all_of_them: bool) -> int:

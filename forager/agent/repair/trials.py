@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from forager.agent.repair.hands import Acting, Hands, program_text
 from forager.agent.repair.proposals import Proposal
 
-_SECONDS = 20
+_SECONDS = 10
 _WINNER = re.compile(r"^(\d+) passes$", re.MULTILINE)
 _STOPPED = re.compile(r"^(\d+) are tried, then", re.MULTILINE)
 _DONE = re.compile(r"^\d+ are tried", re.MULTILINE)
@@ -28,21 +28,29 @@ class Trials:
     def first_passing(
         self, proposals: Sequence[Proposal], fresh: bool
     ) -> Acting[tuple[int | None, int]]:
-        """Try proposals for one file in turn, each with everything imported anew if `fresh`.
+        """Try proposals for one passage in turn, each with everything imported anew if `fresh`.
 
         Return the index of the first that passes, and how many have been tried.
         """
         changes = [each.change for each in proposals]
         edits = [[each.first, each.last, list(each.new)] for each in changes]
-        file = proposals[0].passage.file
-        job = self._job | {"file": file, "known": sorted(self.known), "fresh": fresh}
-        command = self._command(file, json.dumps(job | {"edits": edits}, ensure_ascii=False))
+        passage = proposals[0].passage
+        job = self._job | {
+            "file": passage.file,
+            "known": sorted(self.known),
+            "fresh": fresh,
+            "first": passage.first,
+            "last": passage.last,
+            "header": [f"{line}\n" for line in passage.header],
+            "edits": edits,
+        }
+        command = self._command(passage.file, json.dumps(job, ensure_ascii=False))
         again = " again, with everything imported anew" if fresh and self._written else ""
         thought = f"There are more possibilities. I try {len(edits)} in one go{again}."
         self._written = True
         seen = yield from self._hands.bash(thought, command)
         if _UNHARMED not in seen.output:
-            restore = f'cp "$trial/original" {shlex.quote(file)}'
+            restore = f'cp "$trial/original" {shlex.quote(passage.file)}'
             yield from self._hands.bash("That was stopped half-way. I restore the file.", restore)
         winner, stopped = _WINNER.search(seen.output), _STOPPED.search(seen.output)
         self.works = bool(winner or _DONE.search(seen.output))
