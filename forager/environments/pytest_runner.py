@@ -136,6 +136,16 @@ class Reporter:
                 continue
 
 
+def arguments(request: dict[str, Any]) -> list[str]:
+    """Pytest's arguments; for chosen tests their files take the place of the paths."""
+    given: list[str] = request["arguments"]
+    if not request["tests"]:
+        return given
+    options = [word for word in given if word.startswith("-") or not Path(word).exists()]
+    files = {test.split("::")[0]: None for test in request["tests"]}
+    return [*options, *(name for name in files if Path(name).exists())]
+
+
 def main() -> None:
     """Read the request, run pytest, end without running what the project left behind."""
     request = json.loads(sys.stdin.readline())
@@ -147,7 +157,7 @@ def main() -> None:
     sys.path[0] = str(Path.cwd())  # as `python -m pytest` has it; pytest itself is imported already
     reporter = Reporter(request, descriptor)
     try:
-        code = int(pytest.main(request["arguments"], plugins=[reporter]))
+        code = int(pytest.main(arguments(request), plugins=[reporter]))
     except BaseException as error:
         print(type(error).__name__, error, file=sys.stderr)
         code = -1

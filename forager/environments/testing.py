@@ -63,7 +63,7 @@ def run_tests(
     sandbox.write(_RUNNER, source)
     request = {
         "nonce": nonce,
-        "arguments": [*_ALWAYS, *_arguments(setup, tests)],
+        "arguments": [*_ALWAYS, *setup.arguments],
         "tests": list(tests) if tests is not None else None,
         "shuffle": shuffle,
         "test_seconds": test_seconds,
@@ -78,14 +78,6 @@ def run_tests(
     )
     log = sandbox.run(f"tail -c {_LOG_BYTES} {_LOG}", output_limit=2 * _LOG_BYTES).output
     return _read(result.output, nonce, result.seconds, log)
-
-
-def _arguments(setup: TestSetup, tests: Sequence[str] | None) -> list[str]:
-    """Pytest's arguments; for chosen tests their files take the place of the paths."""
-    if tests is None:
-        return setup.arguments
-    options = [word for word in setup.arguments if word.startswith("-")]
-    return [*options, *dict.fromkeys(test.split("::")[0] for test in tests)]
 
 
 def _read(output: str, nonce: str, seconds: float, log: str) -> TestReport:
