@@ -7,11 +7,15 @@ import click
 
 from forager.cli import options
 from forager.cli.batch import make_all, raise_failures, succeeded
-from forager.cli.console import print_json
+from forager.cli.console import print_json, print_table
 from forager.cli.progress import Progress
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections import Counter
+
+    from rich.table import Table
+
     from forager.environments.image import Image
     from forager.mutation.candidates import Families
 
@@ -74,7 +78,7 @@ def mutate_fix(
             }
         )
         return
-    from tasks.mutate_fix import make_tasks
+    from tasks.mutate_fix import make_tasks, yields
 
     for image in _images(sources, workers):
         with Progress(image.source.name, limit) as progress:
@@ -90,6 +94,54 @@ def mutate_fix(
                 on_progress=progress.update,
             )
         click.echo(f"{image.source.name}\t{count} tasks")
+    print_table(_yield_table(yields(output)))
+
+
+@tasks.command()
+@click.argument("file", metavar="tasks.jsonl", type=click.Path(path_type=Path))
+@options.limit
+@options.workers
+def check(file: Path, limit: int | None, workers: int) -> None:
+    """Prove every task again in fresh containers; exit 1 if one fails.
+
+    With the bug FAIL_TO_PASS must fail and PASS_TO_PASS pass; with the reference patch all pass.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+    from itertools import islice
+
+    from forager.environments.sandbox import Limits
+    from forager.environments.task import Task
+    from forager.mutation.prove import check as prove_again
+    from forager.mutation.prove import in_order
+    from forager.records import read_records
+
+    chosen = list(islice(read_records(file, Task), limit))
+    if not chosen:
+        raise UsageError(f"{file} holds no tasks")
+    failed = 0
+    with Progress("tasks", len(chosen)) as progress, ThreadPoolExecutor(workers) as pool:
+        judged = in_order(pool, lambda task: prove_again(task, Limits()), chosen, 2 * workers)
+        for done, (task, problem) in enumerate(judged, 1):
+            if problem:
+                failed += 1
+                click.echo(f"{task.instance_id}: {problem}")
+            progress.update(done, failed=failed)
+    click.echo(f"{len(chosen) - failed} of {len(chosen)} tasks hold")
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _yield_table(found: "dict[str, Counter[str]]") -> "Table":
+    """Tasks and rejected candidates, by family and reason."""
+    from rich.table import Table
+
+    reasons = sorted({reason for counts in found.values() for reason in counts} - {"tasks"})
+    table = Table("family", box=None, pad_edge=False)
+    for name in ("tasks", *reasons):
+        table.add_column(name, justify="right")
+    for family in sorted(found):
+        table.add_row(family, *(str(found[family][name]) for name in ("tasks", *reasons)))
+    return table
 
 
 def _families(names: str | None) -> "Families":
