@@ -34,7 +34,7 @@ _LEFT_OUT = [
     *("./usr/share/locale", "./usr/share/info", "./dev", "./proc", "./sys"),
 ]
 # Debian's python3 brings no pip; registry images do, with copies of other people's packages in it.
-_TOOLING = f"""set -e
+_TOOLING = f"""set -e  # version 2: bytecode compiled
 if ! command -v git gcc g++ make pkg-config patch less pkill >/dev/null; then
     apt-get update -q && apt-get install -y -q --no-install-recommends {_PACKAGES}
     rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*

@@ -20,6 +20,7 @@ _ALWAYS = (
     "--continue-on-collection-errors",
     "--tb=short",
     "-pno:cacheprovider",
+    "--assert=plain",  # rewriting only makes failures more readable, and costs a third of the time
 )
 
 

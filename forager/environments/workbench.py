@@ -52,6 +52,7 @@ class Workbench:
         self._variables = {
             **build_variables(f"{TOOLS}/ca.pem" if bundle else ""),
             "UV_NO_PROGRESS": "1",
+            "UV_COMPILE_BYTECODE": "1",  # no test run has the time to compile pytest each time
             "UV_PYTHON_INSTALL_DIR": "/opt/python",
             "VIRTUAL_ENV": VENV,
             "PATH": f"{VENV}/bin:{TOOLS}:{SYSTEM_PATH}",
