@@ -74,6 +74,10 @@ def test_src_layout_leaves_one_commit_and_no_copy(tmp_path: Path) -> None:
                 def test_double():
                     assert double(2) == 4
 
+                @pytest.mark.parametrize("x", range(9))
+                def test_more(x):
+                    assert double(x) == x + x
+
                 def test_wrong():
                     assert double(2) == 5
 

@@ -162,6 +162,8 @@ def main() -> None:
         print(type(error).__name__, error, file=sys.stderr)
         code = -1
     reporter._send(end=code)
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(0)
 
 
