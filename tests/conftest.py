@@ -1,0 +1,145 @@
+"""A tiny project with its image and a task, shared by all tests that need an engine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from forager.environments.build import build
+from forager.environments.engine import connect
+from forager.environments.image import Image
+from forager.environments.task import Mutation, Task
+from forager.mutation.candidates import unified_diff
+
+CORE = '''\
+"""Small exercises."""
+
+
+def total(numbers):
+    """The sum of the numbers."""
+    result = 0
+    for number in numbers:
+        result += number
+    return result
+
+
+def longest(words):
+    """The first of the longest words; empty when there is none."""
+    best = ""
+    for word in words:
+        if len(word) > len(best):
+            best = word
+    return best
+
+
+def clamp(value, low, high):
+    """The value, moved into the range from low to high."""
+    return min(max(value, low), high)
+'''
+BUGGY = CORE.replace("min(max(value, low), high)", "min(value, high)")
+TESTS = """\
+from kata.core import clamp, longest, total
+
+
+def test_total():
+    assert total([1, 2, 3]) == 6
+
+
+def test_total_of_nothing():
+    assert total([]) == 0
+
+
+def test_longest():
+    assert longest(["a", "bbb", "cc"]) == "bbb"
+
+
+def test_longest_first():
+    assert longest(["aa", "bb"]) == "aa"
+
+
+def test_longest_of_nothing():
+    assert longest([]) == ""
+
+
+def test_clamp_inside():
+    assert clamp(5, 0, 10) == 5
+
+
+def test_clamp_below():
+    assert clamp(-1, 0, 10) == 0
+
+
+def test_clamp_above():
+    assert clamp(11, 0, 10) == 10
+"""
+PYPROJECT = """\
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "kata"
+version = "1.0"
+
+[tool.setuptools]
+packages = ["kata"]
+"""
+FAILING = ["tests/test_core.py::test_clamp_below"]
+PASSING = [
+    "tests/test_core.py::test_total",
+    "tests/test_core.py::test_total_of_nothing",
+    "tests/test_core.py::test_longest",
+    "tests/test_core.py::test_longest_first",
+    "tests/test_core.py::test_longest_of_nothing",
+    "tests/test_core.py::test_clamp_inside",
+    "tests/test_core.py::test_clamp_above",
+]
+
+
+@pytest.fixture(scope="session")
+def kata_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    """The image of a project with three functions and eight passing tests."""
+    root = tmp_path_factory.mktemp("kata")
+    files = {
+        "pyproject.toml": PYPROJECT,
+        "kata/__init__.py": "",
+        "kata/core.py": CORE,
+        "tests/test_core.py": TESTS,
+    }
+    for name, text in files.items():
+        path = root / "kata" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FORAGER_HOME", str(root / "home"))  # the records stay apart
+        image = build(str(root / "kata"))
+    assert len(image.passing) == 8
+    yield image
+    connect().images.remove(image.reference, force=True)
+
+
+@pytest.fixture(scope="session")
+def kata_task(kata_image: Image) -> Task:
+    """A bug in `clamp`, with the tests that show it."""
+    return Task(
+        instance_id="kata.operators.clamp",
+        repo="kata",
+        base_commit=kata_image.commit,
+        problem_statement="There is a bug in the function `clamp` of `kata/core.py`.",
+        patch=unified_diff("kata/core.py", BUGGY, CORE),
+        FAIL_TO_PASS=FAILING,
+        PASS_TO_PASS=PASSING,
+        kind="mutate-fix",
+        image=kata_image.reference,
+        image_digest=kata_image.digest,
+        setup_patch=unified_diff("kata/core.py", CORE, BUGGY),
+        setup=kata_image.setup,
+        mutation=Mutation(
+            family="operators",
+            operator="unwrap",
+            file="kata/core.py",
+            function="clamp",
+            line=24,
+            seed=0,
+        ),
+    )
