@@ -1,7 +1,7 @@
 """A tiny project with its image and a task, shared by all tests that need an engine."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -105,6 +105,7 @@ def kata_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
         "kata/__init__.py": "",
         "kata/core.py": CORE,
         "tests/test_core.py": TESTS,
+        "session": uuid4().hex,  # two sessions at a time must not remove each other's image
     }
     for name, text in files.items():
         path = root / "kata" / name

@@ -1,0 +1,296 @@
+"""Grading: the right patch resolves, and no way around the tests does."""
+
+import pytest
+from conftest import BUGGY, CORE, FAILING, PYPROJECT, TESTS
+
+from forager.environments.grading import Grade, grade, is_protected, similarity
+from forager.environments.sandbox import Limits
+from forager.environments.task import Task
+from forager.mutation.candidates import unified_diff
+
+FIXED_LINE = "    return min(max(value, low), high)\n"
+BUGGY_LINE = "    return min(value, high)\n"
+REFERENCE = unified_diff("kata/core.py", BUGGY, CORE)
+ALL_PASS = """
+import pytest
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    report.outcome = "passed"
+"""
+
+
+def new_file(path: str, text: str) -> str:
+    """The diff that adds a file."""
+    lines = text.splitlines()
+    added = "".join(f"+{line}\n" for line in lines)
+    return (
+        f"diff --git a/{path} b/{path}\nnew file mode 100644\n--- /dev/null\n+++ b/{path}\n"
+        f"@@ -0,0 +1,{len(lines)} @@\n{added}"
+    )
+
+
+def in_core(line: str, before: str = "") -> str:
+    """The diff that puts `line` in place of the bug, and `before` at the end of the module."""
+    assert BUGGY_LINE in BUGGY
+    return unified_diff("kata/core.py", BUGGY, BUGGY.replace(BUGGY_LINE, line) + before)
+
+
+def graded(task: Task, patch: str) -> Grade:
+    """The grade under limits that a small project does not feel."""
+    return grade(task, patch, Limits(memory=512 << 20))
+
+
+PLANTED = {
+    "conftest.py": ALL_PASS,
+    "tests/conftest.py": ALL_PASS,
+    "sitecustomize.py": "import os\nos._exit(0)\n",
+    "pytest.py": "raise SystemExit(0)\n",
+    "_pytest/__init__.py": "raise SystemExit(0)\n",
+    "unittest/__init__.py": "raise SystemExit(0)\n",
+    "json.py": "raise SystemExit(0)\n",
+    "pytest.ini": "[pytest]\naddopts = --deselect " + FAILING[0] + "\n",
+    "tests/__init__.py": "raise SystemExit(0)\n",
+}
+CHANGED = [
+    unified_diff(
+        "tests/test_core.py", TESTS, TESTS.replace("clamp(-1, 0, 10) == 0", "clamp(1, 0, 10) == 1")
+    ),
+    unified_diff(
+        "pyproject.toml",
+        PYPROJECT,
+        PYPROJECT + f'[tool.pytest.ini_options]\naddopts = "--deselect {FAILING[0]}"\n',
+    ),
+]
+
+
+@pytest.mark.engine
+def test_the_reference_resolves(kata_task: Task) -> None:
+    """Every test passes, and the patch is as like the reference as can be."""
+    result = graded(kata_task, kata_task.patch)
+    assert (result.resolved, result.reward, result.similarity) == (True, 1, 1.0)
+    assert set(result.tests.values()) == {"passed"}
+    assert len(result.tests) == 8
+    assert (result.ignored_files, result.note) == ([], "")
+
+
+@pytest.mark.engine
+def test_a_right_patch_beside_planted_files_resolves(kata_task: Task) -> None:
+    """Files that are left out do not spoil the rest, and none of them has an effect."""
+    planted = "".join(new_file(path, text) for path, text in PLANTED.items())
+    result = graded(kata_task, kata_task.patch + planted + "".join(CHANGED))
+    assert result.resolved, result
+    assert sorted(result.ignored_files) == sorted(
+        [*PLANTED, "tests/test_core.py", "pyproject.toml"]
+    )
+
+
+@pytest.mark.engine
+def test_planted_files_do_not_resolve(kata_task: Task) -> None:
+    """All of them together, beside a change that leaves the bug: the original tests decide."""
+    planted = "".join(new_file(path, text) for path, text in PLANTED.items())
+    result = graded(kata_task, in_core(BUGGY_LINE, "\n\nSPARE = 1\n") + planted + "".join(CHANGED))
+    assert not result.resolved
+    assert result.tests[FAILING[0]] == "failed"
+    assert [test for test, outcome in result.tests.items() if outcome != "passed"] == FAILING
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("patch", [*CHANGED, new_file("conftest.py", ALL_PASS)])
+def test_only_protected_files(kata_task: Task, patch: str) -> None:
+    """A patch of nothing else is refused without a run."""
+    result = graded(kata_task, patch)
+    assert not result.resolved
+    assert "nothing was changed outside the tests" in result.note
+
+
+@pytest.mark.engine
+def test_an_empty_patch_does_not_resolve(kata_task: Task) -> None:
+    """No container is needed for it."""
+    result = grade(kata_task, "\n", Limits())
+    assert (result.resolved, result.reward, result.similarity) == (False, -1, 0.0)
+    assert result.note == "nothing was changed"
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("patch", "note"),
+    [
+        ("not a diff\n", "malformed"),
+        (in_core(FIXED_LINE).replace("def clamp", "def clamps"), "does not apply"),
+    ],
+)
+def test_what_does_not_apply_is_said(kata_task: Task, patch: str, note: str) -> None:
+    """A patch that cannot be applied is a grade with a note, not an error."""
+    result = graded(kata_task, patch)
+    assert not result.resolved
+    assert note in result.note
+
+
+@pytest.mark.engine
+def test_a_wrong_patch_does_not_resolve(kata_task: Task) -> None:
+    """It mends one test and breaks another."""
+    result = graded(kata_task, in_core("    return max(value, low)\n"))
+    assert not result.resolved
+    assert result.note == ""
+    assert result.tests["tests/test_core.py::test_clamp_below"] == "passed"
+    assert result.tests["tests/test_core.py::test_clamp_above"] == "failed"
+
+
+RUNNER = 'importlib.import_module("_py" + "test.runner")'
+PYTHON = 'importlib.import_module("_py" + "test.python")'
+CHEATS = {
+    "always equal": (
+        "    return Same()\n",
+        "\n\nclass Same:\n    def __eq__(self, other):\n        return True\n",
+        "equals everything: kata.core.Same",
+    ),
+    "always equal, with arguments": (
+        "    return Same(value)\n",
+        "\n\nclass Same:\n    def __new__(cls, value):\n        return super().__new__(cls)\n\n"
+        "    def __init__(self, value):\n        pass\n\n"
+        "    def __eq__(self, other):\n        return True\n",
+        "equals everything",
+    ),
+    "a metaclass": (
+        "    return Same\n",
+        "\n\nclass Kind(type):\n    def __eq__(self, other):\n        return True\n\n"
+        "    __hash__ = type.__hash__\n\n\nclass Same(metaclass=Kind):\n    pass\n",
+        "equals everything",
+    ),
+    "a class of the function's own": (
+        '    return type("Same", (), {"__eq__": lambda *_: True})()\n',
+        "",
+        "equals everything",
+    ),
+    "a number": (
+        "    return Same(value)\n",
+        "\n\nclass Same(int):\n    def __eq__(self, other):\n        return True\n",
+        "equals everything",
+    ),
+    "exit at import": (BUGGY_LINE, "\n\nimport os\n\nos._exit(0)\n", "did not come to its end"),
+    "exit in the function": (
+        '    __import__("os")._exit(0)\n',
+        "",
+        "did not come to its end",
+    ),
+    "sys.exit at import": (BUGGY_LINE, "\n\nimport sys\n\nsys.exit(0)\n", ""),
+    "sys.exit in the function": ("    import sys\n    sys.exit(0)\n", "", ""),
+    "pytest.exit, hidden": (
+        '    __import__("py" + "test").exit("done", 0)\n',
+        "",
+        "",
+    ),
+    "pytest.skip, hidden": (
+        '    __import__("py" + "test").skip("done")\n',
+        "",
+        "",
+    ),
+    "the machinery, openly": (
+        BUGGY_LINE,
+        "\n\nimport _pytest.python\n\n_pytest.python.Function.runtest = lambda self: None\n",
+        "",
+    ),
+    "the runner, hidden": (
+        BUGGY_LINE,
+        f"\n\nimport importlib\n\nrunner = {RUNNER}\nbefore = runner.CallInfo.from_call\n\n\n"
+        "def from_call(*given, **named):\n    call = before(*given, **named)\n"
+        "    call.excinfo = None\n    return call\n\n\n"
+        "runner.CallInfo.from_call = from_call\n",
+        "",
+    ),
+    "runtest, hidden": (
+        BUGGY_LINE,
+        f"\n\nimport importlib\n\n{PYTHON}.Function.runtest = lambda self: None\n",
+        "a test that must fail was reported as passed",
+    ),
+    "ANY": ("    from unittest.mock import ANY\n    return ANY\n", "", "the test machinery"),
+    "mock.ANY": ("    from unittest import mock\n    return mock.ANY\n", "", "the test machinery"),
+    "ANY, hidden": (
+        '    import importlib\n    return importlib.import_module("unit" + "test.mock").ANY\n',
+        "",
+        "",
+    ),
+}
+
+
+GET_THROUGH = {
+    "always equal, with arguments",
+    "a metaclass",
+    "a class of the function's own",
+    "ANY, hidden",
+}
+_KNOWN = pytest.mark.xfail(reason="this cheat is not found yet", strict=True)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=[_KNOWN] if one in GET_THROUGH else []) for one in CHEATS],
+)
+def test_cheats_do_not_resolve(kata_task: Task, name: str) -> None:
+    """Code that gets around the tests instead of passing them is refused."""
+    line, before, note = CHEATS[name]
+    result = graded(kata_task, in_core(line, before))
+    assert not result.resolved, result
+    assert note in result.note
+
+
+@pytest.mark.parametrize(
+    ("path", "protected"),
+    [
+        ("tests/test_core.py", True),
+        ("tests/data/input.json", True),
+        ("kata/tests/helper.py", True),
+        ("test_core.py", True),
+        ("kata/core_test.py", True),
+        ("conftest.py", True),
+        ("kata/conftest.py", True),
+        ("src/sitecustomize.py", True),
+        ("usercustomize.py", True),
+        ("pytest.ini", True),
+        ("pyproject.toml", True),
+        ("setup.cfg", True),
+        ("tox.ini", True),
+        ("evil.pth", True),
+        ("kata/__pycache__/core.cpython-312.pyc", True),
+        ("kata.egg-info/entry_points.txt", True),
+        ("kata-1.0.dist-info/entry_points.txt", True),
+        ("checks/a.py", True),
+        ("checks", True),
+        ("one/file.py", True),
+        ("checks.py", False),
+        ("checksum/a.py", False),
+        ("kata/core.py", False),
+        ("kata/testing.py", False),
+        ("kata/contest.py", False),
+        ("README.md", False),
+        ("one/other.py", False),
+    ],
+)
+def test_protected_files(path: str, protected: bool) -> None:
+    """Tests, their configuration, what loads by itself, and what the image names."""
+    assert is_protected(path, ["checks/", "one/file.py"]) is protected
+
+
+def test_similarity() -> None:
+    """The mean over the reference's files of the likeness of the changed lines alone."""
+    other = unified_diff("kata/core.py", BUGGY, BUGGY.replace("result = 0", "result = 1"))
+    elsewhere = REFERENCE.replace("kata/core.py", "kata/other.py")
+    assert similarity(REFERENCE, REFERENCE) == 1.0
+    assert similarity(REFERENCE, "") == 0.0
+    assert similarity("", REFERENCE) == 0.0
+    assert similarity(REFERENCE, elsewhere) == 0.0
+    assert similarity(REFERENCE, other) == 0.0
+    assert similarity(REFERENCE + elsewhere, REFERENCE) == 0.5
+    assert similarity(REFERENCE, REFERENCE + elsewhere) == 1.0
+    assert similarity(REFERENCE, in_core("    return max(value, low)\n")) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("resolved", "alike", "reward"), [(True, 0.0, 1), (False, 0.5, 0), (False, 0.49, -1)]
+)
+def test_reward(resolved: bool, alike: float, reward: int) -> None:
+    """CWM's reward: resolved, at least half alike, neither."""
+    assert Grade(resolved=resolved, tests={}, similarity=alike).reward == reward

@@ -1,0 +1,159 @@
+"""Batches of attempts with scripted models in real containers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forager.agent.model import Reply, ScriptedModel
+from forager.agent.syntax import SYNTAXES, assistant
+from forager.agent.tool import Call
+from forager.environments.sandbox import Limits
+from forager.environments.task import Task
+from forager.errors import SandboxError
+from forager.rollout.batch import LOST_IN_A_ROW, run_batch
+from forager.rollout.settings import MAY_CHANGE, RunSettings
+from forager.trajectories.record import AttemptLimits, Message, Trajectory, Usage
+from forager.trajectories.store import Run
+from tools import TOOLBOX
+
+pytestmark = pytest.mark.engine
+FIX = Call(
+    "edit",
+    {
+        "path": "kata/core.py",
+        "search": "    return min(value, high)",
+        "replace": "    return min(max(value, low), high)",
+    },
+)
+TEST = Call("bash", {"command": "python -m pytest -q tests | tail -n 3"})
+SUBMIT = Call("submit", {})
+SMALL = Limits(memory=512 << 20)
+
+
+def script(syntax: str, *calls: Call) -> list[Message | Reply]:
+    """Replies that make the calls, each of 100 and 10 tokens."""
+    usage = Usage(prompt_tokens=100, completion_tokens=10)
+    return [Reply(one, usage) for one in assistant(SYNTAXES[syntax], TOOLBOX, calls)]
+
+
+def run(
+    path: Path,
+    task: Task | Sequence[Task],
+    replies: Sequence[Message | Reply],
+    **settings: Any,
+) -> tuple[list[Trajectory], list[ScriptedModel], list[dict[str, int]]]:
+    """Run a batch; return the attempts stored, the models made, and the progress told."""
+    tasks = [task] if isinstance(task, Task) else list(task)
+    resolved = RunSettings(**{"model": "scripted", "sandbox_limits": SMALL, **settings})
+    models: list[ScriptedModel] = []
+    told: list[dict[str, int]] = []
+
+    def make(number: int) -> ScriptedModel:
+        models.append(ScriptedModel(replies))
+        return models[-1]
+
+    with Run.write(path, resolved, tasks, may_change=MAY_CHANGE) as store:
+        run_batch(
+            store,
+            tasks,
+            resolved,
+            model=make,
+            toolbox=TOOLBOX,
+            on_progress=lambda done, **counts: told.append({"done": done, **counts}),
+        )
+    return list(Run(path).trajectories()), models, told
+
+
+@pytest.mark.parametrize("syntax", ["functions", "text"])
+def test_a_resolved_attempt_is_stored_whole_and_not_made_again(
+    tmp_path: Path, kata_task: Task, syntax: str
+) -> None:
+    """Each field says what was done; a run that is resumed makes what it lacks only."""
+    replies = script(syntax, FIX, TEST, SUBMIT)
+    stored, _, told = run(tmp_path / "run", kata_task, replies, syntax=syntax)
+    (attempt,) = stored
+    assert attempt.id == f"{kata_task.instance_id}.0"
+    assert (attempt.instance_id, attempt.attempt) == (kata_task.instance_id, 0)
+    assert (attempt.kind, attempt.repo) == ("mutate-fix", "kata")
+    assert attempt.mutation == kata_task.mutation
+    assert (attempt.model, attempt.syntax) == ("scripted", syntax)
+    assert (attempt.image, attempt.image_digest) == (kata_task.image, kata_task.image_digest)
+    assert attempt.sandbox_limits == SMALL
+    outcome = attempt.outcome
+    assert (outcome.exit_reason, outcome.resolved, outcome.reward) == ("submitted", True, 1)
+    assert (outcome.similarity, outcome.ignored_files, outcome.note) == (1.0, [], "")
+    assert set(outcome.tests) == {*kata_task.FAIL_TO_PASS, *kata_task.PASS_TO_PASS}
+    assert set(outcome.tests.values()) == {"passed"}
+    assert "+    return min(max(value, low), high)\n" in outcome.patch
+    roles = [message["role"] for message in attempt.messages]
+    answer = "tool" if syntax == "functions" else "user"
+    assert roles == ["system", "user", *["assistant", answer] * 2, "assistant"]
+    assert attempt.messages[1]["content"] == kata_task.problem_statement
+    assert "8 passed" in attempt.messages[5]["content"]
+    assert [call.message for call in attempt.model_calls] == [2, 4, 6]
+    assert [(call.tool, call.message) for call in attempt.tool_calls] == [
+        ("edit", 3),
+        ("bash", 5),
+        ("submit", 7),
+    ]
+    arguments = attempt.tool_calls[0].arguments  # in text, whole lines keep their ends
+    assert {name: text.rstrip("\n") for name, text in arguments.items()} == FIX.arguments
+    assert attempt.tool_calls[1].exit_code == 0
+    assert attempt.usage == Usage(prompt_tokens=300, completion_tokens=30)
+    assert attempt.timings.total >= attempt.timings.start + attempt.timings.grading > 0
+    assert told == [{"done": 1, "resolved": 1, "running": 0, "failed": 0, "tokens": 330}]
+
+    again, models, told = run(tmp_path / "run", kata_task, replies, syntax=syntax, workers=2)
+    assert (again, models, told) == (stored, [], [])
+
+
+def test_limits_end_attempts_that_are_graded_all_the_same(tmp_path: Path, kata_task: Task) -> None:
+    """What was done up to the turn limit counts."""
+    (attempt,), _, _ = run(
+        tmp_path / "run", kata_task, script("functions", FIX), limits=AttemptLimits(turns=1)
+    )
+    assert attempt.outcome.exit_reason == "turn_limit"
+    assert attempt.outcome.resolved
+    assert attempt.turns == 1
+    assert "[0 turns and " in attempt.messages[-1]["content"]
+
+
+def test_malformed_calls_are_answered_and_in_a_row_end_the_attempt(
+    tmp_path: Path, kata_task: Task
+) -> None:
+    """Each is told what was wrong; a good call between them starts the count anew."""
+    bad: list[Message | Reply] = [{"role": "assistant", "content": "I think."}]
+    good = script("functions", Call("bash", {"command": "pwd"}))
+    replies = [*bad, *good, *bad, *bad]
+    (attempt,), (model,), _ = run(
+        tmp_path / "run", kata_task, replies, limits=AttemptLimits(format_errors=2)
+    )
+    assert attempt.outcome.exit_reason == "format_errors"
+    assert (attempt.outcome.resolved, attempt.outcome.note) == (False, "nothing was changed")
+    assert [call.error for call in attempt.tool_calls] == [True, False, True, True]
+    assert [call.tool for call in attempt.tool_calls] == ["", "bash", "", ""]
+    assert "no tool call" in model.seen[1][-1]["content"]
+    assert "/testbed" in model.seen[2][-1]["content"]
+
+
+def test_lost_attempts_are_noted_and_some_in_a_row_stop_the_run(
+    tmp_path: Path, kata_task: Task
+) -> None:
+    """Infrastructure is no outcome: it is noted, not stored, and made again on resume."""
+    gone = [
+        kata_task.model_copy(update={"instance_id": f"gone-{number}", "image": "no/such:0"})
+        for number in range(LOST_IN_A_ROW + 1)
+    ]
+    stored, _, told = run(tmp_path / "run", gone[:2], [])
+    assert stored == []
+    assert [one["failed"] for one in told] == [1, 2]
+    lost = list(Run(tmp_path / "run").lost())
+    assert [one.id for one in lost] == ["gone-0.0", "gone-1.0"]
+    assert all(one.error.startswith("SandboxError: there is no image") for one in lost)
+
+    with pytest.raises(SandboxError, match="no/such:0"):
+        run(tmp_path / "run", gone, [])
+    assert len(list(Run(tmp_path / "run").lost())) == 2 + LOST_IN_A_ROW
+    assert Run(tmp_path / "run").finished() == set()
