@@ -79,26 +79,35 @@ def _be_child(work: Callable[[], int], output: str) -> None:
         os._exit(code)
 
 
+def _identity(code: CodeType) -> tuple[str, int, tuple[str, ...]]:
+    """What tells functions of one file apart; the code itself depends on the file's imports."""
+    return code.co_name, code.co_firstlineno, code.co_varnames
+
+
 class Code:
     """The functions of a passage that are alive, and the code that they get after an edit."""
 
     def __init__(self, job: dict[str, Any], path: str, data: bytes) -> None:
         self._path = path
-        header = [str(line) for line in job["header"]]
+        header: list[str] = job["header"]
         self._before = "\n" * (job["first"] - 1 - len(header)) + "".join(header)
         lines = data.splitlines(keepends=True)
-        self._start, self._end = job["first"] - 1, len(lines) - job["last"]
-        old = list(self._codes(self._passage(data)).items())
-        alive = [each for each in gc.get_objects() if isinstance(each, FunctionType)]
-        alive = [each for each in alive if each.__code__.co_filename == path]
+        self._start, self._after = job["first"] - 1, len(lines) - job["last"]
+        places = {
+            _identity(code): place for place, code in self._codes(self._passage(data)).items()
+        }
         self._alive = [
-            (each, place) for each in alive for place, code in old if code == each.__code__
+            (each, places[_identity(each.__code__)])
+            for each in gc.get_objects()
+            if isinstance(each, FunctionType)
+            and each.__code__.co_filename == path
+            and _identity(each.__code__) in places
         ]
 
     def _passage(self, data: bytes) -> str:
         """The passage as a module, its lines numbered as in the file."""
         lines = data.decode("utf-8", "surrogateescape").splitlines(keepends=True)
-        return self._before + "".join(lines[self._start : len(lines) - self._end])
+        return str(self._before) + "".join(lines[self._start : len(lines) - self._after])
 
     def _codes(self, text: str) -> dict[str, CodeType]:
         """The code of each function, by the names around it and its number among the same."""
@@ -120,7 +129,7 @@ class Code:
         codes = self._codes(text)
         for function, place in self._alive:
             old, new = function.__code__, codes.get(place)
-            if new is None or new == old:
+            if new is None:
                 continue
             count = old.co_argcount + old.co_kwonlyargcount
             function.__code__ = new
