@@ -11,6 +11,7 @@ from forager.agent.repair.source import Passage
 _PRIOR = 0.3
 _UNBOUND = re.compile(r"local variable '(\w+)'|name '(\w+)' is not defined")
 _EXPECTED = re.compile(r"DID NOT RAISE (?:any of )?\(?<class '(?:[\w.]*\.)?(\w+)'>")
+_NO_ATTRIBUTE = re.compile(r"object has no attribute '(\w+)'").findall
 _VALUES = ("[]", "{}", "0", "None", "''", "set()", "1", "False", "True", "()", "-1", "0.0",
            "iter({})", "list({})", "len({})", "{}", "str({})", "next({})", "tuple({})", "type({})",
            "{}[0]", "{}.copy()", "dict({})", "{}.strip()", "{}.lower()")  # fmt: skip
@@ -40,6 +41,7 @@ def guesses(passage: Passage, clues: Clues) -> Iterator[Proposal]:
             )
     for name in dict.fromkeys(unbound):
         yield from _initial_values(passage, name)
+    yield from _attributes(passage, clues)
     yield from _first_guards(passage, clues, raised)
 
 
@@ -70,6 +72,25 @@ def _statements(
             yield from (((f"{first} = {second}",), 0.2) for second in names if second != first)
     elif place.weight >= 0.5:
         yield from (((f"yield {name}",), 0.15) for name in names if name != "self")
+
+
+def _attributes(passage: Passage, clues: Clues) -> Iterator[Proposal]:
+    """`self.x = x` and the like, for an attribute that objects turn out not to have."""
+    missing = [name for each in clues.messages("AttributeError") for name in _NO_ATTRIBUTE(each)]
+    for place in places(passage):
+        names = parameters_of(place.function)
+        if not missing or not place.top or names[:1] != ["self"]:
+            continue
+        near = clues.suspicion.of([place.line]) * max(place.weight, 0.3)
+        names = sorted(names[1:], key=lambda name: name not in missing)
+        values = [*names, *(v.format(n) for n in names for v in _VALUES if "{}" in v and v != "{}")]
+        values += [value for value in _VALUES if value == "{}" or "{}" not in value]
+        for name in dict.fromkeys(missing):
+            for rank, value in enumerate(values):
+                statement = f"self.{name} = {value}"
+                thought = f"Nothing sets the attribute `{name}`; `{statement}` seems to be missing."
+                score = near / (1 + 0.1 * rank)
+                yield Proposal(passage, place.insert(statement), score, thought)
 
 
 def _step(name: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ _LINE = re.compile(r"^ *(\d\.\d\d) +(\d+) +(\d+) (.+):(\d+)$", re.MULTILINE)
 _FAILED = re.compile(r"^FAILED (.+)$", re.MULTILINE)
 _RETURN = re.compile(r"^\s*return (.+)$", re.MULTILINE)
 _RETURNS_SHOWN = 80
+_SPECTRUM_SECONDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def spectrum(
         "file": passage.file if passage else None,
         "first": passage.first if passage else 0,
         "last": passage.last if passage else 0,
-        "seconds": 20,
+        "seconds": _SPECTRUM_SECONDS if passage else 4 * _SPECTRUM_SECONDS,
     }
     what = f"of `{passage.name}`" if passage else "of the repository"
     thought = f"I trace which lines {what} the failing tests run and the passing ones do not."

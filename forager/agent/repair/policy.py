@@ -16,7 +16,7 @@ from forager.agent.repair.proposals import Clues, Proposal, ranked
 from forager.agent.repair.returns import returns
 from forager.agent.repair.source import Passage, Suspicion
 from forager.agent.repair.statement import Statement, read_statement
-from forager.agent.repair.swaps import swaps
+from forager.agent.repair.swaps import distant_swaps, swaps
 from forager.agent.repair.trials import Trials
 from forager.agent.tool import Call
 from forager.mutation.candidates import Families
@@ -260,6 +260,7 @@ class Repair:
 
 def _all(passage: Passage, families: Families, clues: Clues) -> Iterable[Proposal]:
     yield from swaps(passage, families, clues)
+    yield from distant_swaps(passage, clues)
     yield from parameters(passage, clues)
     yield from returns(passage, clues)
     yield from guesses(passage, clues)

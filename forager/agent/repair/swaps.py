@@ -4,18 +4,25 @@ Where a table leads nowhere back (an operator that was taken away, `%` that beca
 mutators below add what is missing.
 """
 
+import ast
+import re
 import warnings
 from collections.abc import Iterator
+from itertools import combinations
 
 import libcst as cst
 
+from forager.agent.repair.places import assigned, parameters_of
 from forager.agent.repair.proposals import Clues, Proposal, lines_of_change
-from forager.agent.repair.source import Passage
+from forager.agent.repair.source import FUNCTIONS, Passage
 from forager.mutation.candidates import Change, Families, Region, Replacement, Variant, variants
 
 # How likely a change of the family undoes the bug, relative to a change of an operator.
 _PRIORS = {"operators": 1.0, "arguments": 0.8, "variables": 0.5, "missing operators": 0.4}
 _REMOVAL = 0.1  # of what only takes away: what is missing is rarely the cure
+
+_NO_VALUE = ("NameError", "UnboundLocalError")
+_QUOTED = re.compile(r"'(\w+)'")
 
 _OTHERS: dict[type[cst.CSTNode], tuple[str, ...]] = {
     cst.FloorDivide: ("%",),
@@ -104,6 +111,52 @@ def swaps(passage: Passage, families: Families, clues: Clues) -> Iterator[Propos
         if _only_removes(passage.lines, lines):
             score *= _REMOVAL
         yield Proposal(passage, lines, score, _thought(passage, variant, lines))
+
+
+def distant_swaps(passage: Passage, clues: Clues) -> Iterator[Proposal]:
+    """Two names swapped in the body of a function, however far apart the mutators would let them.
+
+    A swap moves names, and so two that were near may be distant now. Pairs with a name that had
+    no value come first.
+    """
+    tree = passage.tree()
+    unbound = {name for each in clues.messages(*_NO_VALUE) for name in _QUOTED.findall(each)}
+    for function in (node for node in ast.walk(tree) if isinstance(node, FUNCTIONS)):
+        parameters = parameters_of(function)
+        names = [name for name in dict.fromkeys([*parameters, *reversed(assigned(function.body))])
+                 if name not in ("self", "cls")]  # fmt: skip
+        for first, second in combinations(names, 2):
+            likely = 1.0 if {first, second} & unbound else 0.1
+            kinds = (ast.Load,) if not {first, second} & set(parameters) else (ast.Load, ast.Store)
+            lines = _with_swapped(passage, function, first, second, kinds)
+            score = likely * clues.suspicion.of(lines_of_change(passage, lines, tree))
+            thought = f"`{first}` and `{second}` in `{function.name}` may be the wrong way round."
+            yield Proposal(passage, lines, score, thought)
+
+
+def _with_swapped(
+    passage: Passage,
+    function: ast.FunctionDef | ast.AsyncFunctionDef,
+    first: str,
+    second: str,
+    kinds: tuple[type[ast.expr_context], ...],
+) -> tuple[str, ...]:
+    """The passage's lines with two names swapped where they stand in one of these contexts."""
+    other = {first: second, second: first}
+    lines = [line.encode() for line in passage.lines]
+    nodes = [
+        node
+        for statement in function.body
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Name) and node.id in other and isinstance(node.ctx, kinds)
+    ]
+    for node in sorted(nodes, key=lambda node: (node.lineno, -node.col_offset)):
+        index = passage.index_of(node.lineno)
+        line = lines[index]
+        if line[node.col_offset : node.end_col_offset] == node.id.encode():
+            head, tail = line[: node.col_offset], line[node.end_col_offset :]
+            lines[index] = head + other[node.id].encode() + tail
+    return tuple(line.decode() for line in lines)
 
 
 def _only_removes(old: tuple[str, ...], new: tuple[str, ...]) -> bool:
