@@ -52,6 +52,11 @@ _MACHINERY = re.compile(
     r"|^\+\s*(?:import|from) mock\b)",
     re.MULTILINE,
 )
+# An import by a computed name can bring in what the rule above cannot see.
+_COMPUTED_IMPORT = re.compile(
+    r"""^\+(?!\+\+ ).*\b(?:__import__|import_module)\((?!\s*(?:"[\w.]+"|'[\w.]+')\s*[,)])""",
+    re.MULTILINE,
+)
 _TEST_SECONDS = 60.0
 
 
@@ -161,10 +166,15 @@ def _shadows(path: str, new: bool) -> bool:
 
 def _brought_in(task: Task, patch: str, kept: Sequence[str]) -> str:
     """What the patch takes from the test machinery into the code, unless the reference does so."""
+    rules = {
+        "brings the test machinery into": _MACHINERY,
+        "imports by a computed name in": _COMPUTED_IMPORT,
+    }
     for path, text in _files(patch).items():
-        found = _MACHINERY.search(text) if path in kept and path.endswith(".py") else None
-        if found and not _MACHINERY.search(task.patch):
-            return f"the patch brings the test machinery into {path}"
+        for what, rule in rules.items():
+            ours = rule.search(task.patch)
+            if path in kept and path.endswith(".py") and rule.search(text) and not ours:
+                return f"the patch {what} {path}"
     return ""
 
 

@@ -40,6 +40,10 @@ class Reporter:
         self._shuffle: int | None = request["shuffle"]
         self._seconds: float = request["test_seconds"]
         self._changed: set[str] = {os.path.realpath(path) for path in request["changed"]}
+        self._equal_to_all: set[str] = set()
+        if self._changed:
+            gc.set_threshold(100_000, 1_000, 1_000)  # few collections: each is looked into
+            gc.callbacks.append(self._look)
         self._canary = "test_" + os.urandom(8).hex()
         self._outcomes: dict[str, str] = {}
         self._durations: dict[str, float] = {}
@@ -120,7 +124,13 @@ class Reporter:
     def pytest_sessionfinish(self) -> None:
         """Look at the classes of changed files."""
         if self._changed:
-            self._send(always_equal=sorted(self._always_equal()))
+            self._look("start", {})
+            self._send(always_equal=sorted(self._equal_to_all))
+
+    def _look(self, phase: str, _: dict[str, int]) -> None:
+        """Look at all classes before the collector may take one away (`gc.callbacks`)."""
+        if phase == "start":
+            self._equal_to_all.update(self._always_equal())
 
     def _always_equal(self) -> Iterator[str]:
         kinds: list[Any] = [each for each in gc.get_objects() if isinstance(each, type)]
@@ -130,10 +140,20 @@ class Reporter:
             if code is None or os.path.realpath(code.co_filename) not in self._changed:
                 continue
             try:
-                if equal(kind.__new__(kind), object()) is True:
+                if equal(_instance(kind), object()) is True:
                     yield f"{kind.__module__}.{kind.__qualname__}"
             except Exception:  # an honest __eq__ may well not work on an empty object
                 continue
+
+
+def _instance(kind: Any) -> Any:
+    """An empty object of a class, whatever the class asks for."""
+    if issubclass(kind, type):
+        return type.__new__(kind, "Empty", (), {})
+    try:
+        return kind.__new__(kind)
+    except Exception:
+        return object.__new__(kind)
 
 
 def arguments(request: dict[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ _EXIT = re.compile(r"^\[exit code (-?\d+)\]$", re.MULTILINE)
 _TIMED_OUT = re.compile(r"^\[timed out after ", re.MULTILINE)
 _CUT = re.compile(r"^\[… \d+ bytes left out …\]$", re.MULTILINE)
 _TURNS = (
-    re.compile(r"(\d+)(?: of \d+)? turns?\b[^\n.]{0,20}\b(?:left|remain)", re.IGNORECASE),
+    re.compile(r"(\d+)(?: of \d+)? turns?\b[^\n.]{0,40}\b(?:left|remain)", re.IGNORECASE),
     re.compile(r"turns?\b[^\n.\d]{0,20}\b(?:left|remaining)\b\D{0,5}(\d+)", re.IGNORECASE),
 )
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", re.MULTILINE)
