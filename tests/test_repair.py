@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,59 +59,115 @@ BUGS = {
     "variables": ("return math.floor(part / whole)", "return math.floor(whole / part)", "ratio"),
     "arguments": ("ratio(max(values), min(values))", "ratio(min(values), max(values))", "spread"),
     "statements": ("    return result\n", "    pass\n", "total"),
-    "imports": ("import math\n\n\n", "\n\n", "ratio"),
+    "parameters": ("ratio(part, whole)", "ratio(part)", "ratio"),
 }
 
 
-def attempt(root: Path, syntax: str, function: str | None, turns: int = 60) -> Agent:
-    """Let the policy work on the project in `root`."""
-    where = (
-        f"in the function `{function}` of `sums.py`. Look at the function"
-        if function
-        else "somewhere. Look at the code"
-    )
-    statement = (
-        f"There is a bug {where}, run its tests, and fix the bug so that they pass. "
-        "Do not change the tests.\n\nThese tests fail:\n- test_sums.py::test_total\n\n"
-        "Run them with:\npython -m pytest test_sums.py"
-    )
+FORM = """There is a bug in the function `{function}` of `sums.py`. Look at the function, run its \
+tests, and fix the bug so that they pass. Do not change the tests.
+
+These tests fail:
+- test_sums.py::test_{function}
+
+Run them with:
+python -m pytest test_sums.py::test_{function}
+"""
+SYNTAX_OF = dict(zip(BUGS, ["functions", "text"] * len(BUGS), strict=False))
+
+
+def project(root: Path, code: str, tests: str = TESTS) -> str:
+    """Write the project; return its code."""
+    (root / "sums.py").write_text(code)
+    (root / "test_sums.py").write_text(tests)
+    return code
+
+
+def attempt(root: Path, statement: str, syntax: str = "functions", turns: int = 60) -> Agent:
+    """Let the policy work on the project in `root` until it submits."""
     toolbox = load_toolbox()
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with LocalSandbox(root, environment={"PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}) as sandbox:
-        model = RepairModel(SYNTAXES[syntax], toolbox, load_families())
+        model = RepairModel(SYNTAXES[syntax], toolbox, load_families(), test_seconds=4)
         agent = Agent(model, sandbox, toolbox, SYNTAXES[syntax], AttemptLimits(turns=turns))
         assert agent.run(statement) == "submitted"
+    assert not any(call.tool == "" for call in agent.tool_calls)  # every call could be read
     return agent
 
 
 @pytest.mark.parametrize("bug", BUGS)
-@pytest.mark.parametrize("syntax", ["functions", "text"])
-def test_each_kind_of_bug_is_repaired(tmp_path: Path, bug: str, syntax: str) -> None:
-    """The text is right again, the tests are as they were, and it took few turns."""
+def test_each_kind_of_bug_is_repaired(tmp_path: Path, bug: str) -> None:
+    """The code does again what it did, in either syntax; the tests are as they were."""
     right, wrong, function = BUGS[bug]
-    (tmp_path / "sums.py").write_text(RIGHT.replace(right, wrong))
-    named = TESTS.replace("def test_total", "def test_sum")
-    function_test = "sum" if function == "total" else function
-    (tmp_path / "test_sums.py").write_text(
-        named.replace(f"def test_{function_test}", "def test_total")
+    project(tmp_path, RIGHT.replace(right, wrong))
+    agent = attempt(tmp_path, FORM.format(function=function), SYNTAX_OF[bug])
+    namespace: dict[str, Any] = {}
+    exec((tmp_path / "sums.py").read_text(), namespace)
+    assert namespace["total"]([1, 2, -3, 0], 1) == 4
+    assert namespace["ratio"](7, 2) == 3
+    assert namespace["spread"]([2, 9]) == 8
+    assert (tmp_path / "test_sums.py").read_text() == TESTS
+    assert len(agent.model_calls) <= 25
+    assert {call.tool for call in agent.tool_calls} == {"bash", "edit", "submit"}
+
+
+def test_an_import_of_the_module_is_put_back(tmp_path: Path) -> None:
+    """Outside functions it looks for names that nothing defines."""
+    project(tmp_path, RIGHT.replace("import math\n", ""))
+    attempt(
+        tmp_path,
+        "There is a bug in `sums.py`, outside its functions. Fix it.\n\n"
+        "These tests fail:\n- test_sums.py::test_ratio\n- test_sums.py::test_spread\n\n"
+        "Run them with:\npython -m pytest test_sums.py::test_ratio test_sums.py::test_spread\n",
     )
-    before = (tmp_path / "test_sums.py").read_text()
-    agent = attempt(tmp_path, syntax, function)
-    namespace: dict[str, object] = {}
-    exec(compile((tmp_path / "sums.py").read_text(), "sums.py", "exec"), namespace)
-    assert namespace["total"]([1, 2, -3, 0]) == 3  # type: ignore[operator]
-    assert namespace["spread"]([2, 9]) == 8  # type: ignore[operator]
-    assert (tmp_path / "test_sums.py").read_text() == before
-    assert len(agent.model_calls) <= 40
+    assert "import math\n" in (tmp_path / "sums.py").read_text()
+
+
+def test_a_statement_without_names_is_enough(tmp_path: Path) -> None:
+    """Without file, function and tests it finds all three, by running and by tracing."""
+    project(tmp_path, RIGHT.replace("value > 0", "value < 0"))
+    attempt(tmp_path, "Sums come out wrong.")
+    assert (tmp_path / "sums.py").read_text() == RIGHT
 
 
 def test_what_cannot_be_repaired_is_left_as_it_was(tmp_path: Path) -> None:
-    """Nothing helps: the policy puts the text back and submits within its turns."""
-    text = "def total(values):\n    raise ValueError(values)\n"
-    (tmp_path / "sums.py").write_text(text)
-    (tmp_path / "test_sums.py").write_text(
-        "from sums import total\n\n\ndef test_total():\n    assert total([1]) == '?'\n"
+    """Nothing helps: it puts the text back and submits within its turns."""
+    code = project(
+        tmp_path,
+        "def total(values):\n    raise ValueError(values)\n",
+        "from sums import total\n\n\ndef test_total():\n    assert total([1]) == 'not guessed'\n",
     )
-    agent = attempt(tmp_path, "functions", "total")
-    assert (tmp_path / "sums.py").read_text() == text
-    assert len(agent.model_calls) <= 60
+    agent = attempt(tmp_path, FORM.format(function="total"))
+    assert (tmp_path / "sums.py").read_text() == code
+    assert len(agent.model_calls) < 60
+
+
+def test_the_turns_told_are_kept(tmp_path: Path) -> None:
+    """With a handful of turns it still cleans up and submits before they are over."""
+    code = project(tmp_path, RIGHT.replace("return result", "return [result][1]"))
+    agent = attempt(tmp_path, FORM.format(function="total"), turns=9)
+    assert (tmp_path / "sums.py").read_text() == code
+    assert len(agent.model_calls) <= 9
+
+
+def test_a_change_that_breaks_other_tests_is_not_kept(tmp_path: Path) -> None:
+    """What mends the failing tests alone is undone; the change that mends all is found."""
+    code = "def is_low(value, bound):\n    return value > bound\n"
+    tests = (
+        "from sums import is_low\n\n\ndef test_is_low():\n    assert is_low(1, 2)\n\n\n"
+        "def test_equal():\n    assert not is_low(2, 2)\n"
+    )
+    project(tmp_path, code, tests)
+    attempt(tmp_path, FORM.format(function="is_low"))
+    namespace: dict[str, Any] = {}
+    exec((tmp_path / "sums.py").read_text(), namespace)
+    assert namespace["is_low"](1, 2) and not namespace["is_low"](2, 2)
+
+
+def test_tests_that_hang_are_stopped(tmp_path: Path) -> None:
+    """A loop without an end costs seconds, not the attempt."""
+    code = "def steps(number):\n    count = 0\n    while number > 0:\n        number {} 2\n"
+    code += "        count += 1\n    return count\n"
+    tests = "from sums import steps\n\n\ndef test_steps():\n    assert steps(7) == 4\n"
+    project(tmp_path, code.format("+="), tests)
+    attempt(tmp_path, FORM.format(function="steps"))
+    assert (tmp_path / "sums.py").read_text() == code.format("-=")

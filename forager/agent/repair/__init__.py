@@ -22,11 +22,15 @@ __all__ = ["RepairModel"]
 class RepairModel:
     """Implements Model. One instance drives one attempt.
 
-    `families` are the mutations whose inverses it tries.
+    `families` are the mutations whose inverses it tries; `test_seconds` is how long the failing
+    tests may take before they are thought to hang.
     """
 
-    def __init__(self, syntax: Syntax, tools: Toolbox, families: Families) -> None:
-        self._syntax, self._tools, self._families = syntax, tools, families
+    def __init__(
+        self, syntax: Syntax, tools: Toolbox, families: Families, test_seconds: int = 20
+    ) -> None:
+        self._syntax, self._tools = syntax, tools
+        self._repair = Repair(families, test_seconds)
         self._steps: Acting[None] | None = None
 
     def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
@@ -34,7 +38,7 @@ class RepairModel:
         del tools  # they are the toolbox
         observation = newest(messages)
         if self._steps is None:
-            self._steps = Repair(self._families).steps(observation)
+            self._steps = self._repair.steps(observation)
             thought, call = next(self._steps)
         else:
             thought, call = self._steps.send(observation)

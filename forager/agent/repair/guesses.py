@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from forager.agent.repair.places import Place, assigned, is_text, parameters_of, places
+from forager.agent.repair.places import Place, assigned, parameters_of, places
 from forager.agent.repair.proposals import Clues, Proposal
 from forager.agent.repair.source import Passage
 
@@ -98,39 +98,36 @@ def _step(name: str) -> tuple[str, ...]:
 
 
 def _initial_values(passage: Passage, name: str) -> Iterator[Proposal]:
-    """`name = []` and the like, right before the block that first uses the name."""
-    for function, index, indent in _beginnings(passage, name):
-        sources = [each for each in parameters_of(function) if each not in ("self", "cls")]
+    """`name = []` and the like, before the first use of the name or ahead of everything."""
+    for place in places(passage):
+        names = parameters_of(place.function)
+        if not place.top or name in names or not _right_before(place, name):
+            continue
+        sources = [each for each in names if each not in ("self", "cls")]
         values = [value for value in _VALUES if "{}" not in value or value == "{}"]
         values += [v.format(each) for v in _VALUES if "{}" in v for each in sources]
-        values += [f"{call}" for call in _calls(function, sources)]
+        values += _calls(place.function)
         for rank, value in enumerate(dict.fromkeys(values)):
-            lines = (*passage.lines[:index], f"{indent}{name} = {value}", *passage.lines[index:])
-            yield Proposal(
-                passage,
-                lines,
-                _PRIOR * 3 / (1 + 0.1 * rank),
-                f"`{name}` has no value at first; it may have begun as `{value}`.",
-            )
+            statement = f"{name} = {value}"
+            thought = f"`{name}` has no value at first; it may have begun as `{value}`."
+            score = _PRIOR * 3 / (1 + 0.1 * rank)
+            yield Proposal(passage, place.insert(statement), score, thought)
 
 
-def _beginnings(passage: Passage, name: str) -> Iterator[tuple[ast.FunctionDef, int, str]]:
-    """Functions that read the name, and the line before which it must be bound."""
-    for function in ast.walk(passage.tree()):
-        if not isinstance(function, ast.FunctionDef) or name in parameters_of(function):
-            continue
-        for statement in function.body:
-            uses = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
-            if name in uses and not is_text(statement) and statement.lineno != function.lineno:
-                decorators = [each.lineno for each in getattr(statement, "decorator_list", [])]
-                index = passage.index_of(min([statement.lineno, *decorators]))
-                yield function, index, " " * statement.col_offset
-                break
+def _right_before(place: Place, name: str) -> bool:
+    """Whether the next statement of the function is the first that uses the name."""
+    body = place.function.body
+    start = body.index(place.anchor) + (0 if place.ahead else 1)
+    using = [
+        number
+        for number, statement in enumerate(body)
+        if any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(statement))
+    ]
+    return using[:1] == [start]
 
 
-def _calls(function: ast.FunctionDef, names: list[str]) -> Iterator[str]:
+def _calls(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
     """Values that other assignments of the function have."""
-    del names
     for node in ast.walk(function):
         if isinstance(node, ast.Assign) and len(ast.unparse(node.value)) < 60:
             yield ast.unparse(node.value)
@@ -139,7 +136,7 @@ def _calls(function: ast.FunctionDef, names: list[str]) -> Iterator[str]:
 def _first_guards(passage: Passage, clues: Clues, raised: list[str]) -> Iterator[Proposal]:
     """A guard at the beginning of the function, or after any of its top statements."""
     for place in places(passage):
-        if not place.top or (place.function.body[0] not in place.before[:1] and place.before):
+        if not place.ahead and not (place.top and len(place.before) == 1):
             continue
         names = [each for each in parameters_of(place.function) if each not in ("self", "cls")]
         names = list(dict.fromkeys([*names, *assigned(list(place.before))]))[:4]

@@ -44,7 +44,7 @@ class Hands:
         """Run a command."""
         return (yield from self.act(thought, Call("bash", {"command": command})))
 
-    def pytest(self, thought: str, options: str, tests: Sequence[str], seconds: int = 60,
+    def pytest(self, thought: str, options: str, tests: Sequence[str], seconds: int,
                ) -> Acting[Observation]:  # fmt: skip
         """Run tests, for at most so many seconds."""
         words = [f"timeout {seconds} {_PYTEST} {options}", *map(shlex.quote, tests)]

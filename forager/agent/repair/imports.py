@@ -41,33 +41,13 @@ def read_ways(output: str) -> tuple[Ways, Ways]:
 
 
 def imports_in_function(passage: Passage, clues: Clues) -> Iterator[Proposal]:
-    """An import in a function: instead of a `pass`, or at its beginning."""
-    for number, place in enumerate(places(passage)):
-        early = place.top and len(place.before) <= 1
-        if not place.replaces and not early:
-            continue
-        for name, ways in clues.ways.items():
-            for rank, way in enumerate(ways[:_TRIED]):
-                score = _PRIOR * (2 if place.replaces else 1) / (1 + rank) / (1 + 0.2 * number)
-                yield Proposal(passage, place.insert(way), score, _thought(name, way))
-    yield from _at_beginning(passage, clues)
-
-
-def _at_beginning(passage: Passage, clues: Clues) -> Iterator[Proposal]:
-    function = next(n for n in ast.walk(passage.tree()) if isinstance(n, ast.FunctionDef))
-    body = [each for each in function.body if not is_text(each)]
-    if not body or body[0].lineno == function.lineno:
-        return
-    index = passage.index_of(min([body[0].lineno, *_decorators(body[0])]))
-    indent = " " * body[0].col_offset
-    for name, ways in clues.ways.items():
-        for rank, way in enumerate(ways[:_TRIED]):
-            lines = (*passage.lines[:index], indent + way, *passage.lines[index:])
-            yield Proposal(passage, lines, _PRIOR / (1 + rank), _thought(name, way))
-
-
-def _decorators(statement: ast.stmt) -> list[int]:
-    return [each.lineno for each in getattr(statement, "decorator_list", [])]
+    """An import in a function: instead of a `pass`, or ahead of all statements."""
+    for place in places(passage):
+        if place.replaces or place.ahead:
+            for name, ways in clues.ways.items():
+                for rank, way in enumerate(ways[:_TRIED]):
+                    score = _PRIOR * (2 if place.replaces else 1) / (1 + rank)
+                    yield Proposal(passage, place.insert(way), score, _thought(name, way))
 
 
 def imports_in_module(passage: Passage, undefined: Ways, others: Ways) -> Iterator[Proposal]:
@@ -80,8 +60,8 @@ def imports_in_module(passage: Passage, undefined: Ways, others: Ways) -> Iterat
     choices = [best] if best else []
     choices += [best | {name: way} for name, each in undefined.items() for way in each[1:_TRIED]]
     choices += [best | {name: way} for name, each in others.items() for way in each[:2]]
-    choices += [{name: each[0] for name, each in others.items()}]
-    for number, choice in enumerate(choices):
+    choices += [{name: each[0] for name, each in others.items() if each}]
+    for number, choice in enumerate(filter(None, choices)):
         for rank, lines in enumerate(_placed(passage, list(dict.fromkeys(choice.values())))):
             score = _PRIOR / (1 + 0.3 * number) / (1 + rank)
             name, way = list(choice.items())[-1]

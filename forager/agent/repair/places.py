@@ -12,7 +12,7 @@ _SCOPE = (*FUNCTIONS, ast.ClassDef, ast.Lambda)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A point where a statement fits: after `before` statements of a block of `function`.
+    """A point where a statement fits: after the statements `before` in a block of `function`.
 
     `weight` tells how much it looks as if something stood there: most of all where there is
     nothing but a `pass`, or nothing but a docstring.
@@ -21,11 +21,12 @@ class Place:
     passage: Passage
     function: ast.FunctionDef | ast.AsyncFunctionDef
     before: tuple[ast.stmt, ...]
-    anchor: ast.stmt  # the statement after which, or the `pass` instead of which
-    replaces: bool
+    anchor: ast.stmt  # the statement after which, ahead of which, or instead of which
+    replaces: bool  # the anchor is a `pass`
     weight: float
     top: bool  # in the function's own block
     loop: bool  # inside a loop
+    ahead: bool = False  # first of all in the function
 
     @property
     def line(self) -> int:
@@ -45,7 +46,11 @@ class Place:
             if not head.strip():
                 return (*lines[:index], *body, *lines[index + 1 :])
             return lines
-        end = self.passage.index_of(self.anchor.end_lineno or self.anchor.lineno) + 1
+        if self.ahead:
+            decorators = getattr(self.anchor, "decorator_list", [])
+            end = self.passage.index_of(min(each.lineno for each in [self.anchor, *decorators]))
+        else:
+            end = self.passage.index_of(self.anchor.end_lineno or self.anchor.lineno) + 1
         indent = lines[index][: len(lines[index]) - len(lines[index].lstrip())]
         return (*lines[:end], *_indented(statements, indent), *lines[end:])
 
@@ -78,6 +83,9 @@ def _in_block(
 ) -> Iterator[Place]:
     top = owner is function
     hollow = top and len(block) == 1 and is_text(block[0])
+    first = block[1] if top and is_text(block[0]) and len(block) > 1 else block[0]
+    if top and not hollow and first.lineno != function.lineno:
+        yield Place(passage, function, (), first, False, 0.3, top, loop, ahead=True)
     for number, statement in enumerate(block):
         before = tuple(block[: number + 1])
         last = number + 1 == len(block)

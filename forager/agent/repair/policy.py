@@ -31,12 +31,14 @@ _SUSPECTS = 5  # functions that are looked at where the statement names none
 class Repair:
     """One attempt at one problem."""
 
-    def __init__(self, families: Families) -> None:
+    def __init__(self, families: Families, test_seconds: int) -> None:
         self._families = families
+        self._seconds = test_seconds
         self._hands = Hands()
         self._statement = Statement()
         self._clues = Clues()
         self._defined = set(dir(builtins))
+        self._hangs = False
         self._blamed: list[set[str]] = []  # tests that failed after a change
         self._fallback: Proposal | None = None  # mends the named tests; others fail as before
         self._known: set[str] = set()  # tests that fail whatever is done
@@ -67,6 +69,7 @@ class Repair:
             return True
         self._clues.errors = failure.errors
         self._clues.words = failure.words
+        self._hangs = failure.hung
         passages = yield from self._look(failure)
         proposals = yield from self._propose(passages)
         return (yield from self._try(proposals))
@@ -88,7 +91,7 @@ class Repair:
 
     def _run_tests(self, thought: str, stop: str = "-x") -> Acting[Observation]:
         words = [*self._statement.arguments, *self._statement.tests]
-        return (yield from self._hands.pytest(thought, f"{stop} --tb=short", words))
+        return (yield from self._hands.pytest(thought, f"{stop} --tb=short", words, self._seconds))
 
     def _suite(self, thought: str) -> Acting[Observation]:
         arguments = self._statement.arguments
@@ -190,7 +193,7 @@ class Repair:
 
     def _try(self, proposals: Iterator[Proposal]) -> Acting[bool]:
         """Try the proposals, best first; return whether one mends the bug."""
-        for proposal in islice(proposals, _BY_HAND):
+        for proposal in islice(proposals, 0 if self._hangs else _BY_HAND):
             if (yield from self._helps(proposal)):
                 return True
         yield from self._hands.restore("Neither helped. I put the code back.")
@@ -201,6 +204,7 @@ class Repair:
         files = [*statement.arguments, *statement.files]
         trials = Trials(self._hands, statement.tests, files)
         trials.known = self._known
+        trials.hangs = self._hangs
         for group in waiting.values():
             if (yield from self._try_many(trials, group)):
                 return True
@@ -246,8 +250,10 @@ class Repair:
         if len(failing) > _STRANGERS or failing in self._blamed:
             return False
         self._blamed.append(failing)
-        yield from self._hands.restore("Other tests fail. I undo it, to see if they did before.")
-        seen = yield from self._hands.pytest("", "--tb=no -rfE", sorted(failing))
+        yield from self._hands.restore("Other tests fail. I undo the change.")
+        thought = "Did they fail before?"
+        tests = sorted(failing)
+        seen = yield from self._hands.pytest(thought, "--tb=no -rfE", tests, self._seconds)
         if not failing <= set(seen.failed):
             return False
         if not self._statement.all_named:

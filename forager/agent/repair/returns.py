@@ -23,7 +23,7 @@ def returns(passage: Passage, clues: Clues) -> Iterator[Proposal]:
     known = known_names(passage)
     templates = [*_own_returns(passage), *clues.returns]
     for place in places(passage):
-        if is_generator(place.function) and not place.replaces:
+        if place.ahead or (is_generator(place.function) and not place.replaces):
             continue
         weight = _PRIOR * place.weight * clues.suspicion.of([place.line, _head(place)])
         weight *= _NONE_SEEN if clues.none_appears else 1.0

@@ -10,6 +10,7 @@ The job comes as JSON on standard input:
     wider     pytest arguments: the tests that must not break, those that fail among them
     known     tests among the wider ones that fail whatever is done
     seconds   what all of this may take
+    hangs     whether the tests do not end as it is
     fresh     whether to import anew; if not:
     first     the first line of the function that the edits are in
     last      and its last one
@@ -37,6 +38,7 @@ import pytest
 
 _OPTIONS = ["-q", "--tb=no", "-rfE", "-p", "no:cacheprovider"]
 _WIDER_SECONDS = 20
+_HANGING_SECONDS = 2.0
 
 Run = Callable[[bytes, bool], int]  # a text of the file, whether all tests; 0 where they pass
 
@@ -209,8 +211,10 @@ class Trial:
     def try_all(self, run: Run) -> None:
         """Try the edits in turn, until one passes or the time is over."""
         started = time.monotonic()
-        hangs = in_child(lambda: run(self._data, False), 5, self._output) == "timed out"
-        limit = 3.0 if hangs else max(1.0, min(15.0, 5 * (time.monotonic() - started)))
+        limit = _HANGING_SECONDS
+        if not self._job["hangs"]:
+            in_child(lambda: run(self._data, False), 5, self._output)
+            limit = max(1.0, min(15.0, 5 * (time.monotonic() - started)))
         count = 0
         for count, text in enumerate(self._texts(), 1):
             if time.monotonic() > self._end:

@@ -22,6 +22,7 @@ class Trials:
         self._hands = hands
         self._job = {"tests": list(tests), "wider": list(wider), "seconds": _SECONDS}
         self.known: set[str] = set()
+        self.hangs = False
         self.works = True  # whether the last trial came to a result
         self._written = False
 
@@ -38,6 +39,7 @@ class Trials:
         job = self._job | {
             "file": passage.file,
             "known": sorted(self.known),
+            "hangs": self.hangs,
             "fresh": fresh,
             "first": passage.first,
             "last": passage.last,
