@@ -9,6 +9,7 @@ from forager.agent.repair import investigation
 from forager.agent.repair.guesses import guesses
 from forager.agent.repair.hands import Acting, Hands, OutOfTurns
 from forager.agent.repair.imports import imports_in_function, imports_in_module, missing_names
+from forager.agent.repair.looking import Found, look
 from forager.agent.repair.observation import Observation
 from forager.agent.repair.parameters import parameters
 from forager.agent.repair.places import free_names
@@ -25,7 +26,7 @@ _BY_HAND = 2  # proposals that are tried one by one
 _BATCHES = (40, 120, 200, 240)  # and then so many at once
 _FRESH = 25  # that are tried again, with everything imported anew
 _STRANGERS = 20  # tests beside the named ones that are looked into
-_SUSPECTS = 5  # functions that are looked at where the statement names none
+_TESTS = 10  # failing tests that are run again and again, where none are named
 
 
 class Repair:
@@ -70,8 +71,11 @@ class Repair:
         self._clues.errors = failure.errors
         self._clues.words = failure.words
         self._hangs = failure.hung
-        passages = yield from self._look(failure)
-        proposals = yield from self._propose(passages)
+        found = yield from look(self._hands, self._statement, failure)
+        self._defined = {*dir(builtins), *found.defined}
+        if found.spectrum and self._statement.all_named:
+            self._known |= found.spectrum.failed - set(self._statement.tests)
+        proposals = yield from self._propose(found, failure)
         return (yield from self._try(proposals))
 
     # Looking
@@ -84,7 +88,9 @@ class Repair:
             failed = [test for test in seen.failed if "::" in test] or seen.failed
             if not failed:
                 return None
-            self._statement = replace(self._statement, tests=tuple(failed[:10]), all_named=True)
+            self._statement = replace(
+                self._statement, tests=tuple(failed[:_TESTS]), all_named=len(failed) <= _TESTS
+            )
         thought = "I run the failing tests first, to see how they fail."
         seen = yield from self._run_tests(thought, "--maxfail=3")
         return None if seen.exit_code == 0 else seen
@@ -97,74 +103,21 @@ class Repair:
         arguments = self._statement.arguments
         return (yield from self._hands.pytest(thought, "--tb=no -rfE", arguments, 100))
 
-    def _look(self, failure: Observation) -> Acting[list[Passage]]:
-        """The passages in which the bug may be, the most suspicious first."""
-        statement = self._statement
-        if statement.file and statement.function:
-            return (yield from self._look_at(statement.file, {statement.function}))
-        if statement.file:
-            return (yield from self._look_at_head(statement.file))
-        found = yield from self._localise(failure)
-        return found
-
-    def _look_at(self, file: str, names: set[str]) -> Acting[list[Passage]]:
-        passages = []
-        definitions = yield from investigation.outline(self._hands, file)
-        self._defined |= {definition.name for definition in definitions}
-        for definition in definitions:
-            if definition.name in names and not definition.is_class:
-                passage = yield from investigation.read_function(self._hands, file, definition)
-                passages += [passage] if passage else []
-        return passages
-
-    def _look_at_head(self, file: str) -> Acting[list[Passage]]:
-        definitions = yield from investigation.outline(self._hands, file)
-        head = yield from investigation.read_head(self._hands, file, definitions)
-        return [head]
-
-    def _localise(self, failure: Observation) -> Acting[list[Passage]]:
-        """The functions, and the heads of files, that the failing tests point at."""
-        frames = [each for each in failure.frames if _is_own(each[0])]
-        passages: list[Passage] = []
-        if missing_names(failure.errors) and frames:
-            passages += yield from self._look_at_head(frames[-1][0])
-        tests, files = self._statement.tests, self._statement.files
-        seen = yield from investigation.spectrum(self._hands, files, tests, None)
-        self._known |= seen.failed - set(tests)
-        places = sorted(seen.lines, key=lambda place: -seen.lines[place])
-        wanted: dict[str, list[int]] = {}
-        for file, line in [(file, line) for file, line, _ in reversed(frames)] + places:
-            if sum(map(len, wanted.values())) < 4 * _SUSPECTS:
-                wanted.setdefault(file, []).append(line)
-        for file in list(wanted)[:_SUSPECTS]:
-            definitions = yield from investigation.outline(self._hands, file)
-            owners = [
-                definition
-                for line in wanted[file]
-                for definition in definitions
-                if not definition.is_class
-                and ".<locals>." not in definition.name
-                and definition.first <= line <= (definition.last or line)
-            ]
-            for owner in list(dict.fromkeys(owners))[: _SUSPECTS - len(passages)]:
-                passage = yield from investigation.read_function(self._hands, file, owner)
-                passages += [passage] if passage else []
-        self._clues.suspicion = Suspicion(seen.of(passages[0].file) if passages else {})
-        return passages
-
     # Proposing
 
-    def _propose(self, passages: Sequence[Passage]) -> Acting[Iterator[Proposal]]:
-        """All proposals for these passages, best first."""
+    def _propose(self, found: Found, failure: Observation) -> Acting[Iterator[Proposal]]:
+        """All proposals for the passages that were found, best first."""
         proposals: list[Proposal] = []
-        for passage in passages:
+        for passage in found.passages:
             yield from self._find_missing(passage)
             if not passage.name:
                 ways = self._clues.ways, self._clues.other_ways
                 proposals += imports_in_module(passage, *ways)
                 continue
-            if self._statement.file and not free_names(passage) & self._clues.ways.keys():
-                yield from self._suspect(passage)
+            lines = found.spectrum.of(passage.file) if found.spectrum else {}
+            if not found.spectrum and not free_names(passage) & self._clues.ways.keys():
+                lines = yield from self._suspect(passage)
+            self._clues.suspicion = Suspicion(lines, _crash(passage, failure))
             if self._clues.none_appears or "pass" in passage.text:
                 seen = yield from investigation.returned_elsewhere(self._hands, passage.file)
                 self._clues.returns = seen
@@ -181,13 +134,13 @@ class Repair:
             found = yield from investigation.missing(self._hands, passage.file, words)
             self._clues.ways, self._clues.other_ways = found
 
-    def _suspect(self, passage: Passage) -> Acting[None]:
-        """Find the suspicious lines of a function."""
+    def _suspect(self, passage: Passage) -> Acting[dict[int, float]]:
+        """The suspicious lines of a function."""
         tests, files = self._statement.tests, self._statement.files
         seen = yield from investigation.spectrum(self._hands, files, tests, passage)
-        self._clues.suspicion = Suspicion(seen.of(passage.file))
         if self._statement.all_named:
             self._known |= seen.failed - set(tests)
+        return seen.of(passage.file)
 
     # Trying
 
@@ -274,6 +227,7 @@ def _all(passage: Passage, families: Families, clues: Clues) -> Iterable[Proposa
         yield from imports_in_function(passage, clues)
 
 
-def _is_own(file: str) -> bool:
-    """Whether a file is the repository's, and no test."""
-    return not file.startswith("/") and "test" not in file and "site-packages" not in file
+def _crash(passage: Passage, failure: Observation) -> int:
+    """The last line of the passage in a traceback, 0 for none."""
+    lines = [line for file, line, _ in failure.frames if file == passage.file]
+    return max((line for line in lines if passage.first <= line <= passage.last), default=0)

@@ -9,7 +9,6 @@ _OUTSIDE = re.compile(r"bug in `([^`]+)`, outside its functions")
 _TEST = re.compile(r"^- (\S.*::.*)$", re.MULTILINE)
 _MORE = re.compile(r"^- (?:… |\.\.\. )?and \d+ more", re.MULTILINE)
 _COMMAND = re.compile(r"^python3? -m pytest\b(.*)$", re.MULTILINE)
-_CODE_NAME = re.compile(r"`([A-Za-z_][\w.]*)(?:\(\))?`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,6 @@ class Statement:
     tests: tuple[str, ...] = ()
     all_named: bool = False  # whether `tests` are all that fail
     arguments: tuple[str, ...] = ()  # of pytest, without the tests
-    names: tuple[str, ...] = ()  # code that a free text mentions
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -44,7 +42,6 @@ def read_statement(text: str) -> Statement:
         tests=tests,
         all_named=bool(tests) and not _MORE.search(text),
         arguments=tuple(word for word in options if word not in ("…", "...")),
-        names=() if place else tuple(_CODE_NAME.findall(text)),
     )
 
 
