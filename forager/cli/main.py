@@ -3,6 +3,7 @@
 The modules of the verbs import what they need inside the verbs, so that help answers at once.
 """
 
+import warnings
 from typing import Any
 
 import click
@@ -42,6 +43,8 @@ def main() -> None:
 
     Results go to stdout, progress to stderr. Every verb can be interrupted and run again.
     """
+    # Mutants are compiled to be compared; what the compiler thinks of them is nobody's business.
+    warnings.simplefilter("ignore", SyntaxWarning)
 
 
 main.add_command(doctor.doctor)

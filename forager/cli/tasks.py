@@ -109,7 +109,6 @@ def check(file: Path, limit: int | None, workers: int) -> None:
     from concurrent.futures import ThreadPoolExecutor
     from itertools import islice
 
-    from forager.environments.sandbox import Limits
     from forager.environments.task import Task
     from forager.mutation.prove import check as prove_again
     from forager.mutation.prove import in_order
@@ -120,7 +119,7 @@ def check(file: Path, limit: int | None, workers: int) -> None:
         raise UsageError(f"{file} holds no tasks")
     failed = 0
     with Progress("tasks", len(chosen)) as progress, ThreadPoolExecutor(workers) as pool:
-        judged = in_order(pool, lambda task: prove_again(task, Limits()), chosen, 2 * workers)
+        judged = in_order(pool, prove_again, chosen, 2 * workers)
         for done, (task, problem) in enumerate(judged, 1):
             if problem:
                 failed += 1

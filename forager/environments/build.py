@@ -183,6 +183,7 @@ class _Build:
             variables=self._recipe.variables,
             protected=self._recipe.protected,
             timeout=self._recipe.timeout,
+            memory=self._recipe.memory,
         )
 
     def _record(self, first: TestReport, second: TestReport, started: float) -> Image:

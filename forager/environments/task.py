@@ -23,6 +23,7 @@ class TestSetup(Record):
         [], description="Paths of the tests and their configuration; a patch to them is ignored."
     )
     timeout: float = Field(300, description="Seconds that the whole suite may take.")
+    memory: int = Field(2 << 30, description="Bytes of memory that the tests need at most.")
 
 
 class Mutation(Record):

@@ -71,12 +71,13 @@ def _run(draft: Task, image: Image, limits: Limits) -> Verdict:
     return Verdict(fail_to_pass=failing, pass_to_pass=passing)
 
 
-def check(task: Task, limits: Limits) -> str:
+def check(task: Task) -> str:
     """Prove a task again in fresh containers; return what is wrong with it, or nothing.
 
     Without the reference patch every FAIL_TO_PASS test must fail and every PASS_TO_PASS test
     pass; with it, all must pass; and the agent's repository must hold one commit.
     """
+    limits = Limits(memory=task.setup.memory)
     wanted = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS]
     if not task.FAIL_TO_PASS:
         return "FAIL_TO_PASS is empty"

@@ -20,7 +20,9 @@ def make_attempt(
 ) -> Trajectory:
     """Make an attempt and grade it. Raises SandboxError, ModelError: the attempt is lost."""
     began, started_at = time.monotonic(), datetime.now(UTC).isoformat(timespec="milliseconds")
-    sandbox, commit = open_task(task, settings.sandbox_limits)
+    limits = settings.sandbox_limits
+    limits = limits.model_copy(update={"memory": max(limits.memory, task.setup.memory)})
+    sandbox, commit = open_task(task, limits)
     try:
         ready = time.monotonic()
         agent = Agent(model, sandbox, toolbox, SYNTAXES[settings.syntax], settings.limits)
@@ -29,7 +31,7 @@ def make_attempt(
     finally:
         sandbox.close()
     acted = time.monotonic()
-    graded = grade(task, patch, settings.sandbox_limits)
+    graded = grade(task, patch, limits)
     ended = time.monotonic()
     return Trajectory(
         id=f"{task.instance_id}.{number}",
@@ -42,7 +44,7 @@ def make_attempt(
         syntax=settings.syntax,
         sampling=settings.sampling,
         limits=settings.limits,
-        sandbox_limits=settings.sandbox_limits,
+        sandbox_limits=limits,
         image=task.image,
         image_digest=task.image_digest,
         started_at=started_at,

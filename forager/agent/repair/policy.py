@@ -23,8 +23,8 @@ from forager.agent.tool import Call
 from forager.mutation.candidates import Families
 
 _BY_HAND = 2  # proposals that are tried one by one
-_BATCHES = (40, 120, 200, 240)  # and then so many at once
-_FRESH = 25  # that are tried again, with everything imported anew
+_BATCHES = (40, 120, 120)  # and then so many at once
+_FRESH = 25  # of the first batch are tried again, with everything imported anew
 _STRANGERS = 20  # tests beside the named ones that are looked into
 _TESTS = 10  # failing tests that are run again and again, where none are named
 
@@ -170,7 +170,7 @@ class Repair:
         """
         slow = not proposals[0].passage.name
         rest = list(proposals)
-        for size in _BATCHES:
+        for number, size in enumerate(_BATCHES):
             if rest and (trials.works or slow):
                 batch = rest[:size]
                 winner, tried = yield from trials.first_passing(batch, slow)
@@ -178,11 +178,19 @@ class Repair:
                     return True
                 yield from self._hands.restore("Other tests fail now. I undo it.")
                 rest = rest[tried:]
-        if slow:
-            return False
+            if number == 0 and not slow and (yield from self._try_fresh(trials, proposals)):
+                return True
+        return False
+
+    def _try_fresh(self, trials: Trials, proposals: Sequence[Proposal]) -> Acting[bool]:
         best = proposals[:_FRESH]
         winner, _ = yield from trials.first_passing(best, True)
-        return winner is not None and (yield from self._helps(best[winner]))
+        if winner is None:
+            return False
+        if (yield from self._helps(best[winner])):
+            return True
+        yield from self._hands.restore("Other tests fail now. I undo it.")
+        return False
 
     def _helps(self, proposal: Proposal) -> Acting[bool]:
         """Edit, run the failing tests, and then all of them."""
