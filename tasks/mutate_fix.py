@@ -5,15 +5,14 @@ import io
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from forager.environments.docker_sandbox import DockerSandbox
 from forager.environments.image import Image
-from forager.environments.sandbox import Limits
+from forager.environments.sandbox import Limits, Sandbox
 from forager.environments.task import Mutation, Task
 from forager.errors import SandboxError, UsageError
 from forager.mutation.candidates import (
@@ -23,11 +22,13 @@ from forager.mutation.candidates import (
     read_source,
     source_files,
 )
+from forager.mutation.coverage import coverage_of
+from forager.mutation.judge import Judge, Rules, Verdict
 from forager.mutation.pick import pick
-from forager.mutation.prove import Verdict, in_order, prove
 from forager.records import Record, RecordWriter, read_records
 
 KIND = "mutate-fix"
+_SMALL_BATCH, _BATCH = 16, 128  # candidates that go through a sieve together
 _TESTS_NAMED = 10  # failing tests that the problem statement lists
 
 
@@ -59,9 +60,11 @@ def make_tasks(
     seed: int,
     per_function: int | None = None,
     weights: Mapping[str, float] | None = None,
+    rules: Rules,
     workers: int = 1,
     output: Path,
     on_progress: OnProgress,
+    report: Callable[[str], None] = print,
 ) -> int:
     """Append tasks of one image to `output`, at most `limit`; return how many it holds of them.
 
@@ -69,28 +72,25 @@ def make_tasks(
     order, so the same seed gives the same tasks however many workers there are, and a run that
     was interrupted goes on where it was. What was rejected lies beside the output.
     """
-    found = list(list_candidates(image, families))
+    texts = read_texts(image)
+    found = [one for path in texts for one in candidates(path, texts[path], families)]
     if not found:
         raise UsageError(f"{image.source.name}: no code to mutate outside the tests")
-    known, rejected = _known(output)
-    limits = Limits(memory=image.recipe.memory)
-    made, counts = 0, Counter[str]()
-
-    def judge(candidate: Candidate) -> Verdict | None:
-        name = instance_id(image, candidate)
-        if name in known or name in rejected:
-            return None
-        return prove(draft(image, candidate, seed), image, limits)
-
+    known, rejected = _known(output, image)
+    made, disagreements, counts = 0, 0, Counter[str]()
+    report("measuring which test runs which line")
+    coverage = coverage_of(image, _start)
+    judge = Judge(image, coverage, texts, _start, rules=rules, workers=workers)
     picked = pick(found, seed=seed, weights=weights, per_function=per_function)
-    with (
-        RecordWriter(output) as tasks,
-        RecordWriter(rejected_path(output)) as rejections,
-        ThreadPoolExecutor(workers) as pool,
-    ):
-        for candidate, verdict in in_order(pool, judge, picked, ahead=2 * workers):
-            if limit is not None and made >= limit:
-                break
+
+    def is_known(candidate: Candidate) -> bool:
+        name = instance_id(image, candidate)
+        return name in known or name in rejected
+
+    with RecordWriter(output) as tasks, RecordWriter(rejected_path(output)) as rejections:
+        size = max(_SMALL_BATCH, min(_BATCH, limit // workers)) if limit else _BATCH
+        verdicts = judge.verdicts(picked, is_known, size)
+        for candidate, verdict in verdicts:
             name = instance_id(image, candidate)
             reason = rejected.get(name) if verdict is None else verdict.reason
             if verdict is not None and reason:
@@ -98,22 +98,40 @@ def make_tasks(
             elif verdict is not None:
                 tasks.append(_task(image, candidate, verdict, seed))
             made += reason is None
+            if verdict is not None and verdict.disagrees:
+                disagreements += 1
+                report(_disagreement(name, candidate, verdict))
             counts[reason or "tasks"] += 1
-            on_progress(made, tried=counts.total(), rejected=counts.total() - counts["tasks"])
+            on_progress(made, tried=counts.total(), disagreements=disagreements)
             if limit is not None and made >= limit:
                 break
+        verdicts.close()
     return made
 
 
-def list_candidates(image: Image, families: Families) -> Iterator[Candidate]:
-    """Every candidate of the image's repository, in source order."""
+def _disagreement(name: str, candidate: Candidate, verdict: Verdict) -> str:
+    """What to look into: the quick way and the clean container saw other tests fail."""
+    proven, sifted = set(verdict.fail_to_pass), set(verdict.sifted.failed)
+    tests = ", ".join(sorted(proven ^ sifted)[:3])
+    return (
+        f"{name} ({candidate.operator}, {candidate.file}:{candidate.line}): {len(proven)} tests "
+        f"fail in the proof, {len(sifted)} in the sieve ({verdict.sifted.way}): {tests}"
+    )
+
+
+def read_texts(image: Image) -> dict[str, str]:
+    """The image's own source files by path, tests left out."""
     with tempfile.TemporaryDirectory(prefix="forager-mutate-") as name:
         root = Path(name)
         _copy_out(image, root)
-        for path in source_files(root, image.setup.protected):
-            text = read_source(root / path)
-            if text is not None:
-                yield from candidates(path, text, families)
+        found = {
+            path: read_source(root / path) for path in source_files(root, image.setup.protected)
+        }
+    return {path: text for path, text in found.items() if text is not None}
+
+
+def _start(reference: str, limits: Limits) -> Sandbox:
+    return DockerSandbox(reference, limits=limits)
 
 
 def _copy_out(image: Image, root: Path) -> None:
@@ -167,11 +185,15 @@ def draft(image: Image, candidate: Candidate, seed: int) -> Task:
 
 
 def _task(image: Image, candidate: Candidate, verdict: Verdict, seed: int) -> Task:
-    return draft(image, candidate, seed).model_copy(
+    proposed = draft(image, candidate, seed)
+    return proposed.model_copy(
         update={
             "problem_statement": statement(candidate, verdict.fail_to_pass),
             "FAIL_TO_PASS": verdict.fail_to_pass,
             "PASS_TO_PASS": verdict.pass_to_pass,
+            "difficulty": verdict.difficulty,
+            "mutation": proposed.mutation
+            and proposed.mutation.model_copy(update={"proof": verdict.proof}),
         }
     )
 
@@ -251,11 +273,17 @@ def yields(output: Path) -> dict[str, Counter[str]]:
     return table
 
 
-def _known(output: Path) -> tuple[set[str], dict[str, str]]:
+def _known(output: Path, image: Image) -> tuple[set[str], dict[str, str]]:
     """What an earlier run has decided already."""
     beside = rejected_path(output)
-    tasks = read_records(output, Task) if output.exists() else ()
+    tasks = list(read_records(output, Task)) if output.exists() else []
     rejections = read_records(beside, Rejected) if beside.exists() else ()
+    for task in tasks:
+        if task.repo == image.source.name and task.image != image.reference:
+            raise UsageError(
+                f"{output} holds tasks of {task.image}, but the project's image is "
+                f"{image.reference} now; give another -o"
+            )
     return {task.instance_id for task in tasks}, {one.instance_id: one.reason for one in rejections}
 
 

@@ -1,7 +1,7 @@
 """`forager tasks`: making tasks, and proving them again."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from forager.environments.image import Image
     from forager.mutation.candidates import Families
+    from forager.mutation.judge import Rules
 
 PRESETS = {  # weights of the families
     "cwm": {
@@ -45,6 +46,22 @@ def tasks() -> None:
 @options.limit
 @click.option("--per-function", type=click.IntRange(1), help="At most so many of a function.")
 @options.seed
+@click.option(
+    "--proof",
+    default="files",
+    show_default=True,
+    metavar="files|full|sample:N|none",
+    help="What is run again in a clean container: each test file with a test that runs the "
+    "change, the whole suite, one mutant in N, nothing.",
+)
+@click.option(
+    "--max-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.5,
+    show_default=True,
+    help="Share of all tests that a bug may fail.",
+)
+@click.option("--at-import", is_flag=True, help="Keep bugs that break the import too.")
 @options.workers
 @options.dry_run
 def mutate_fix(
@@ -55,6 +72,9 @@ def mutate_fix(
     limit: int | None,
     per_function: int | None,
     seed: int,
+    proof: str,
+    max_share: float,
+    at_import: bool,
     workers: int,
     dry_run: bool,
 ) -> None:
@@ -64,6 +84,7 @@ def mutate_fix(
     """
     families = _families(mutators)
     weights = PRESETS[preset] if preset else None
+    rules = _rules(proof=proof, max_share=max_share, at_import=at_import)
     if dry_run:
         print_json(
             {
@@ -74,6 +95,7 @@ def mutate_fix(
                 "limit": limit,
                 "per_function": per_function,
                 "seed": seed,
+                "rules": rules.model_dump(),
                 "workers": workers,
             }
         )
@@ -89,9 +111,11 @@ def mutate_fix(
                 seed=seed,
                 per_function=per_function,
                 weights=weights,
+                rules=rules,
                 workers=workers,
                 output=output,
                 on_progress=progress.update,
+                report=progress.note,
             )
         click.echo(f"{image.source.name}\t{count} tasks")
     print_table(_yield_table(yields(output)))
@@ -128,6 +152,18 @@ def check(file: Path, limit: int | None, workers: int) -> None:
     click.echo(f"{len(chosen) - failed} of {len(chosen)} tasks hold")
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def _rules(**given: Any) -> "Rules":
+    """The rules asked for."""
+    from pydantic import ValidationError
+
+    from forager.mutation.judge import Rules
+
+    try:
+        return Rules(**given)
+    except ValidationError as error:
+        raise UsageError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
 
 
 def _yield_table(found: "dict[str, Counter[str]]") -> "Table":

@@ -26,6 +26,9 @@ from typing import Any
 import pytest
 
 
+_ERROR, _FRAMES, _TEXT = 2000, 50, 4000  # bounds of what is told of a failure
+
+
 class TestTimeout(BaseException):
     """A test took longer than it may; no `except Exception` of the project swallows it."""
 
@@ -47,6 +50,7 @@ class Reporter:
         self._canary = "test_" + os.urandom(8).hex()
         self._outcomes: dict[str, str] = {}
         self._durations: dict[str, float] = {}
+        self._failures: int = request["failures"]  # that may still be described
 
     def _send(self, **record: Any) -> None:
         line = f"{self._nonce} {json.dumps(record)}\n"
@@ -75,6 +79,9 @@ class Reporter:
         """Report a file that cannot be collected."""
         if report.failed and report.nodeid:
             self._send(id=report.nodeid, outcome="error", seconds=0.0)
+            if self._failures > 0:
+                self._failures -= 1
+                self._send(failure=report.nodeid, **described(report))
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
@@ -105,6 +112,9 @@ class Reporter:
             self._outcomes[name] = "error"
         elif report.skipped and known is None:
             self._outcomes[name] = "skipped"
+        if report.failed and self._failures > 0 and self._canary not in name:
+            self._failures -= 1
+            self._send(failure=name, **described(report))
 
     @staticmethod
     def _of_call(report: Any) -> str:
@@ -154,6 +164,20 @@ def _instance(kind: Any) -> Any:
         return kind.__new__(kind)
     except Exception:
         return object.__new__(kind)
+
+
+def described(report: Any) -> dict[str, Any]:
+    """How a test failed: the error, the frames from the test inwards, the text of it."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    entries = getattr(getattr(report.longrepr, "reprtraceback", None), "reprentries", [])
+    places = [place for each in entries if (place := getattr(each, "reprfileloc", None))]
+    frames = [
+        [str(at.path), at.lineno, str(at.message).replace("in ", "", 1)]
+        for at in places
+        if not str(at.path).startswith("<")  # the import system is of no interest
+    ]
+    error = str(getattr(crash, "message", ""))[:_ERROR]
+    return {"error": error, "frames": frames[:_FRAMES], "text": str(report.longrepr)[-_TEXT:]}
 
 
 def arguments(request: dict[str, Any]) -> list[str]:

@@ -35,6 +35,23 @@ class Mutation(Record):
     function: str = Field(description="Qualified name; '<module>' for code outside functions.")
     line: int = Field(description="First changed line, 1-based, in the right code.")
     seed: int
+    proof: str = Field("", description="What was run in a clean container: files, full or none.")
+
+
+class Difficulty(Record):
+    """What can be said of how hard a bug is to find; filters choose by it."""
+
+    failing: int = Field(0, description="Tests that fail.")
+    share: float = Field(0.0, description="Share of all tests that fail.")
+    calls: int | None = Field(
+        None, description="Calls between the nearest failing test and the changed function."
+    )
+    files: int | None = Field(None, description="Files on that way, the test's own not counted.")
+    patch_lines: int = Field(0, description="Lines that the bug removed and added.")
+    in_traceback: bool | None = Field(
+        None, description="Whether a traceback of the failing tests names the changed function."
+    )
+    at_import: bool = Field(False, description="Whether tests cannot even be loaded.")
 
 
 class Task(Record):
@@ -66,6 +83,7 @@ class Task(Record):
     setup_patch: str = ""
     setup: TestSetup = TestSetup()
     mutation: Mutation | None = None
+    difficulty: Difficulty | None = None
     source: str = Field("", description="The SOURCE the image was built from.")
     licence: str = ""
 

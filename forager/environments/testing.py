@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Collection, Sequence
 from importlib.resources import files
 
+from pydantic import Field
+
 from forager.environments.sandbox import Sandbox
 from forager.environments.task import TestSetup
 from forager.records import Record
@@ -14,7 +16,7 @@ _RUNNER = "/tmp/forager-runner.py"
 _LOG = "/tmp/forager-tests.log"
 _REPORT_LIMIT = 64 << 20  # bytes of all reports together
 _LOG_BYTES = 16384
-_ALWAYS = (
+ALWAYS = (
     "-q",
     "--rootdir=.",
     "--continue-on-collection-errors",
@@ -24,12 +26,23 @@ _ALWAYS = (
 )
 
 
+class Failure(Record):
+    """How a test failed, as pytest tells it with short tracebacks."""
+
+    error: str = Field(description="Type and message, such as `ValueError: no such key`.")
+    frames: list[tuple[str, int, str]] = Field(
+        description="File, line and function of each call, from the test inwards."
+    )
+    text: str = Field(description="The end of the traceback as pytest prints it.")
+
+
 class TestReport(Record):
     """What each test did, by its node id.
 
     Outcomes: passed, failed, error, skipped, xfailed, xpassed, timeout; a file that cannot be
     collected has the outcome error under its path. `complete` is False when the run broke off.
-    `distrusted` says, where it is not empty, why the reports cannot be believed.
+    `distrusted` says, where it is not empty, why the reports cannot be believed. `failures`
+    describes the first tests that failed, as many as were asked for.
     """
 
     __test__ = False
@@ -40,6 +53,7 @@ class TestReport(Record):
     complete: bool
     distrusted: str = ""
     always_equal: list[str] = []
+    failures: dict[str, Failure] = {}
     log: str = ""
 
 
@@ -52,11 +66,13 @@ def run_tests(
     timeout: float | None = None,
     test_seconds: float = 60.0,
     changed: Collection[str] = (),
+    failures: int = 0,
 ) -> TestReport:
     """Run the whole suite, or the tests named by node id.
 
     `shuffle` is the seed of another order, `timeout` bounds the run and `test_seconds` one test
-    (both in seconds), `changed` are the files whose classes are examined for always-true equality.
+    (both in seconds), `changed` are the files whose classes are examined for always-true equality,
+    `failures` is how many failing tests are described.
     Raises SandboxError when the machine is gone.
     """
     nonce = secrets.token_hex(16)
@@ -64,11 +80,12 @@ def run_tests(
     sandbox.write(_RUNNER, source)
     request = {
         "nonce": nonce,
-        "arguments": [*_ALWAYS, *setup.arguments],
+        "arguments": [*ALWAYS, *setup.arguments],
         "tests": list(tests) if tests is not None else None,
         "shuffle": shuffle,
         "test_seconds": test_seconds,
         "changed": [f"{setup.workdir}/{path}" for path in changed],
+        "failures": failures,
     }
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in setup.variables.items())
     result = sandbox.run(
@@ -87,6 +104,7 @@ def _read(output: str, nonce: str, seconds: float, log: str) -> TestReport:
     durations: dict[str, float] = {}
     ended, collected, canary = False, 0, "missing"
     always_equal: list[str] = []
+    failures: dict[str, Failure] = {}
     for line in output.split("\n"):
         if not line.startswith(nonce):
             continue
@@ -94,6 +112,9 @@ def _read(output: str, nonce: str, seconds: float, log: str) -> TestReport:
         if "id" in record:
             outcomes[record["id"]] = record["outcome"]
             durations[record["id"]] = record["seconds"]
+        if "failure" in record:
+            name = record.pop("failure")
+            failures[name] = Failure(**record)
         collected = record.get("collected", collected)
         canary = record.get("canary", canary)
         always_equal += record.get("always_equal", [])
@@ -108,5 +129,6 @@ def _read(output: str, nonce: str, seconds: float, log: str) -> TestReport:
         complete=ended,
         distrusted=distrusted,
         always_equal=always_equal,
+        failures=failures,
         log=log,
     )

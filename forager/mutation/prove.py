@@ -1,74 +1,104 @@
-"""Proves mutants by the project's own tests, and proves tasks again."""
+"""Proves mutants by the plain test command in clean sandboxes, and proves tasks again.
 
-from collections.abc import Callable, Iterable, Iterator
+A sandbox is used for many mutants. After each one the files are put back, what was added is
+removed, and a listing of every place that the tests can write to is compared with the one that was
+taken before the first; where anything differs the sandbox is thrown away.
+"""
+
+import shlex
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from forager.environments.image import Image
-from forager.environments.sandbox import Limits
+from forager.environments.sandbox import Limits, Sandbox
 from forager.environments.task import Task
-from forager.environments.testing import run_tests
+from forager.environments.testing import TestReport, run_tests
 from forager.environments.workspace import apply_patch, open_task
 from forager.errors import SandboxError
-from forager.records import Record
 
-Reason = Literal[
-    "survived", "breaks everything", "flaky", "timeout", "does not apply", "crashed the test run"
-]
-_MUTANT_TEST_SECONDS = 20.0  # for one test: a mutant may loop without end
+Start = Callable[[str, Limits], Sandbox]
+"""Starts a sandbox of an image within limits."""
+
+MUTANT_TEST_SECONDS = 20.0  # for one test: a mutant may loop without end
+_FAILURES = 20  # tests whose failure is described
+_KEPT = "/tmp/forager-kept"
+_LISTING = (  # names, kinds, modes, sizes and times; and how many processes there are
+    f"find /testbed /home/agent /opt/venv /tmp /var/tmp /dev/shm -path {_KEPT} -prune -o ! -type d "
+    "-printf '%p %y %m %s %T@\\n' -o -type d -printf '%p\\n' 2>/dev/null | sort | sha1sum; "
+    "ls -d /proc/[0-9]* | wc -l"
+)
 A = TypeVar("A")
 B = TypeVar("B")
 
 
-class Verdict(Record):
-    """What the tests say of a mutant: the tests that fail and pass, or why it is no task."""
+class Prover:
+    """Runs tests on mutants of one image; used by one thread at a time."""
 
-    fail_to_pass: list[str] = []
-    pass_to_pass: list[str] = []
-    reason: Reason | None = None
+    def __init__(self, image: Image, start: Start) -> None:
+        self._image = image
+        self._start = start
+        self._sandbox: Sandbox | None = None
+        self._clean = ""
+        self.ended = False
 
+    def run(self, diff: str, tests: Sequence[str] | None) -> TestReport | None:
+        """Run these tests on a mutant, all where None; return None where the diff does not apply.
 
-def prove(draft: Task, image: Image, limits: Limits) -> Verdict:
-    """Run the image's passing tests on the mutant, twice, in two fresh containers.
+        Raises SandboxError.
+        """
+        image = self._image
+        sandbox = self._clean_sandbox()
+        files = " ".join(shlex.quote(path) for path in _paths(diff))
+        _must(sandbox, f"rm -rf {_KEPT} && mkdir {_KEPT} && cp -p --parents {files} {_KEPT}")
+        try:
+            if apply_patch(sandbox, diff).exit_code:
+                return None
+            return run_tests(
+                sandbox,
+                image.setup,
+                tests,
+                timeout=3 * image.test_seconds + 30,
+                test_seconds=MUTANT_TEST_SECONDS,
+                failures=_FAILURES,
+            )
+        finally:
+            self._reset(sandbox)
 
-    A mutant is a task when at least one test fails, at least one still passes, and both runs say
-    the same. Raises SandboxError.
-    """
-    first = _run(draft, image, limits)
-    if first.reason:
-        return first
-    second = _run(draft, image, limits)
-    return first if second == first else Verdict(reason="flaky")
+    def _clean_sandbox(self) -> Sandbox:
+        if self._sandbox is None:
+            memory = Limits(memory=self._image.recipe.memory)
+            self._sandbox = self._start(self._image.reference, memory)
+            # Byte code of the right files is made once; it is not used for others.
+            self._sandbox.run(f"cd /testbed && {self._image.setup.python} -m compileall -q .")
+            self._sandbox.run("rm -rf /tmp/* /tmp/.[!.]*")
+            self._clean = self._sandbox.run(_LISTING).output
+        return self._sandbox
 
-
-def _run(draft: Task, image: Image, limits: Limits) -> Verdict:
-    try:
-        sandbox, _ = open_task(draft, limits)
-    except SandboxError as error:
-        if "setup_patch fails" in str(error):
-            return Verdict(reason="does not apply")
-        raise
-    try:
-        report = run_tests(
-            sandbox,
-            image.setup,
-            timeout=3 * image.test_seconds + 30,
-            test_seconds=_MUTANT_TEST_SECONDS,
+    def _reset(self, sandbox: Sandbox) -> None:
+        """Put everything back; where that does not give what was, remove the sandbox."""
+        self._sandbox = None
+        result = sandbox.run(
+            f"cd /testbed && cp -p -r {_KEPT}/. . && git ls-files -z -o --exclude='*.pyc' "
+            "--exclude-from=.git/info/exclude | xargs -0 -r rm -rf; "
+            f"find /home/agent -mindepth 1 -cnewer {_KEPT} -delete; "
+            f"find /tmp /var/tmp /dev/shm -mindepth 1 -delete; {_LISTING}"
         )
-    finally:
-        sandbox.close()
-    if not report.complete:
-        slow = report.seconds >= 3 * image.test_seconds + 30
-        return Verdict(reason="timeout" if slow else "crashed the test run")
-    outcomes = {test: report.outcomes.get(test, "missing") for test in image.passing}
-    failing = [test for test, outcome in outcomes.items() if outcome != "passed"]
-    passing = [test for test, outcome in outcomes.items() if outcome == "passed"]
-    if not failing:
-        return Verdict(reason="survived")
-    if not passing:
-        return Verdict(reason="breaks everything")
-    return Verdict(fail_to_pass=failing, pass_to_pass=passing)
+        if result.output == self._clean and not result.state_lost:
+            self._sandbox = sandbox
+        else:
+            sandbox.close()
+
+    def close(self) -> None:
+        """Remove the sandbox."""
+        if self._sandbox is not None:
+            self._sandbox.close()
+
+
+def _paths(diff: str) -> list[str]:
+    lines = diff.split("\n")
+    return [line[6:].split("\t")[0] for line in lines if line.startswith("--- a/")]
 
 
 def check(task: Task) -> str:
@@ -77,43 +107,46 @@ def check(task: Task) -> str:
     Without the reference patch every FAIL_TO_PASS test must fail and every PASS_TO_PASS test
     pass; with it, all must pass; and the agent's repository must hold one commit.
     """
-    limits = Limits(memory=task.setup.memory)
-    wanted = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS]
     if not task.FAIL_TO_PASS:
         return "FAIL_TO_PASS is empty"
     for fixed in (False, True):
         try:
-            sandbox, _ = open_task(task, limits)
+            sandbox, _ = open_task(task, Limits(memory=task.setup.memory))
         except SandboxError as error:
             if "setup_patch fails" in str(error):
                 return "its setup_patch does not apply"
             raise
         try:
-            history = sandbox.run("git rev-list --all --count && git remote && git stash list")
-            if history.output.strip() != "1":
-                return f"the repository holds more than one commit: {history.output.strip()}"
-            patches = [task.patch] if fixed else []
-            for patch in [*patches, *([task.test_patch] if task.test_patch else [])]:
-                applied = apply_patch(sandbox, patch)
-                if applied.exit_code:
-                    return f"its patch does not apply: {applied.output.strip()[:200]}"
-            report = run_tests(
-                sandbox, task.setup, wanted, test_seconds=60.0 if fixed else _MUTANT_TEST_SECONDS
-            )
+            if problem := _problem(task, sandbox, fixed):
+                return problem
         finally:
             sandbox.close()
-        passed = {test for test, outcome in report.outcomes.items() if outcome == "passed"}
-        should = set(wanted if fixed else task.PASS_TO_PASS)
-        wrong = sorted(should - passed) + sorted(set() if fixed else passed & {*task.FAIL_TO_PASS})
-        if wrong:
-            state = "with the reference patch" if fixed else "with the bug"
-            return f"{state}, {len(wrong)} tests do otherwise, {wrong[0]} among them"
     return ""
+
+
+def _problem(task: Task, sandbox: Sandbox, fixed: bool) -> str:
+    history = sandbox.run("git rev-list --all --count && git remote && git stash list")
+    if history.output.strip() != "1":
+        return f"the repository holds more than one commit: {history.output.strip()}"
+    for patch in [task.patch if fixed else "", task.test_patch]:
+        applied = apply_patch(sandbox, patch) if patch else None
+        if applied and applied.exit_code:
+            return f"its patch does not apply: {applied.output.strip()[:200]}"
+    wanted = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS]
+    seconds = 60.0 if fixed else MUTANT_TEST_SECONDS
+    report = run_tests(sandbox, task.setup, wanted, test_seconds=seconds)
+    passed = {test for test, outcome in report.outcomes.items() if outcome == "passed"}
+    should = set(wanted if fixed else task.PASS_TO_PASS)
+    wrong = sorted(should - passed) + sorted(set() if fixed else passed & {*task.FAIL_TO_PASS})
+    if not wrong:
+        return ""
+    state = "with the reference patch" if fixed else "with the bug"
+    return f"{state}, {len(wrong)} tests do otherwise, {wrong[0]} among them"
 
 
 def in_order(
     pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A], ahead: int
-) -> Iterator[tuple[A, B]]:
+) -> Generator[tuple[A, B], None, None]:
     """Do the work on several items at a time; yield the results in the items' order."""
     queue: list[tuple[A, Future[B]]] = []
     source = iter(items)
@@ -129,3 +162,9 @@ def in_order(
     finally:
         for _, future in queue:
             future.cancel()
+
+
+def _must(sandbox: Sandbox, command: str) -> None:
+    result = sandbox.run(command)
+    if result.exit_code:
+        raise SandboxError(f"cannot prepare the repository: {result.output.strip()}")

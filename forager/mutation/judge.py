@@ -1,0 +1,313 @@
+"""Judges candidates: the sieve finds those that tests kill, a clean sandbox proves them.
+
+candidates ─▶ reach ─▶ sieve, a batch at a time ─▶ proof, one at a time ─▶ verdicts in order
+"""
+
+import hashlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from queue import Empty, LifoQueue
+from typing import Literal, Protocol, TypeVar
+
+from pydantic import Field, field_validator
+
+from forager.environments.image import Image
+from forager.environments.sandbox import Limits
+from forager.environments.task import Difficulty
+from forager.environments.testing import Failure, TestReport
+from forager.mutation.candidates import Candidate
+from forager.mutation.coverage import Coverage
+from forager.mutation.prove import Prover, Start, in_order
+from forager.mutation.reach import Reach, Reaches
+from forager.mutation.sieve import Sieve, Sifted
+from forager.records import Record
+
+Reason = Literal[
+    "not covered",
+    "survived",
+    "breaks everything",
+    "breaks at import",
+    "fails too many tests",
+    "flaky",
+    "timeout",
+    "does not apply",
+    "crashed the test run",
+]
+Known = Callable[[Candidate], bool]
+T = TypeVar("T")
+
+
+class _Reusable(Protocol):
+    ended: bool
+
+    def close(self) -> None: ...
+
+
+R = TypeVar("R", bound=_Reusable)
+_SIEVE_MEMORY = 4 << 30  # the package and a child of it live side by side
+
+
+class Rules(Record):
+    """What makes a mutant a task."""
+
+    proof: str = Field(
+        "files",
+        description="What runs in the clean sandbox: `files` (each test file with a test that runs "
+        "the changed lines), `full` (the whole suite), `sample:N` (files, for one mutant in N), "
+        "`none`.",
+    )
+    max_share: float = Field(0.5, gt=0, le=1, description="Share of all tests that may fail.")
+    at_import: bool = Field(False, description="Whether a bug may show when the tests are loaded.")
+
+    @field_validator("proof")
+    @classmethod
+    def _known_proof(cls, value: str) -> str:
+        name, _, count = value.partition(":")
+        plain = name in ("files", "full", "none") and not count
+        if plain or (name == "sample" and count.isdigit() and int(count) > 0):
+            return value
+        raise ValueError("proof is files, full, none or sample:N")
+
+    def proof_of(self, candidate: Candidate) -> str:
+        """What proves this candidate: files, full or none; a sample is drawn by its digest."""
+        name, _, count = self.proof.partition(":")
+        if name != "sample":
+            return name
+        digest = hashlib.sha256(candidate.diff.encode()).digest()
+        return "none" if int.from_bytes(digest[:8], "big") % int(count) else "files"
+
+
+class Verdict(Record):
+    """What the tests say of a mutant: the tests that fail and pass, or why it is no task."""
+
+    fail_to_pass: list[str] = []
+    pass_to_pass: list[str] = []
+    reason: Reason | None = None
+    difficulty: Difficulty = Difficulty()
+    failures: dict[str, Failure] = {}
+    proof: str = ""
+    disagrees: bool = Field(False, description="Whether sieve and proof saw other tests fail.")
+    sifted: Sifted = Sifted()
+
+
+class Judge:
+    """Judges the candidates of one image, in several sandboxes at a time."""
+
+    def __init__(
+        self,
+        image: Image,
+        coverage: Coverage,
+        texts: Mapping[str, str],
+        start: Start,
+        *,
+        rules: Rules,
+        workers: int,
+    ) -> None:
+        self._image = image
+        self._coverage = coverage
+        self._reaches = Reaches(coverage, texts)
+        self._start = start
+        self._rules = rules
+        self._workers = workers
+        self._sieves: LifoQueue[Sieve] = LifoQueue()
+        self._provers: LifoQueue[Prover] = LifoQueue()
+
+    def verdicts(
+        self, candidates: Iterable[Candidate], known: Known, batch: int
+    ) -> Generator[tuple[Candidate, Verdict | None], None, None]:
+        """Yield a verdict for each candidate in turn; None for those that are known already.
+
+        `batch` is how many go through a sieve together. Raises SandboxError.
+        """
+        with ThreadPoolExecutor(self._workers) as sieves, ThreadPoolExecutor(self._workers) as pool:
+            batches = _batches(candidates, batch)
+            sifted = in_order(
+                sieves, lambda group: self._sift(group, known), batches, self._workers
+            )
+            flat = (pair for _, group in sifted for pair in group)
+            try:
+                for (candidate, _), verdict in in_order(pool, self._prove, flat, 2 * self._workers):
+                    yield candidate, verdict
+            finally:
+                sifted.close()
+                sieves.shutdown(cancel_futures=True)
+                pool.shutdown(cancel_futures=True)
+                self._close()
+
+    def _sift(
+        self, group: Sequence[Candidate], known: Known
+    ) -> list[tuple[Candidate, tuple[Reach, Sifted] | None]]:
+        reaches = {each: self._reaches.of(each.diff) for each in group if not known(each)}
+        waiting = [reach for reach in reaches.values() if reach.tests]
+        answers = iter(self._through_sieve(waiting))
+        return [
+            (each, (reach, next(answers) if reach.tests else Sifted()))
+            if (reach := reaches.get(each))
+            else (each, None)
+            for each in group
+        ]
+
+    def _through_sieve(self, waiting: list[Reach]) -> list[Sifted]:
+        """Answers for all; a mutant that ends the sieve is tried alone once more."""
+        done: list[Sifted] = []
+        again = False
+        while len(done) < len(waiting):
+            with self._borrowed(self._sieves, self._new_sieve) as sieve:
+                answers = sieve.sift(waiting[len(done) : len(done) + 1 if again else None])
+                again = sieve.ended and not again
+            done += answers[:-1] if again else answers
+        return done
+
+    def _new_sieve(self) -> Sieve:
+        memory = max(_SIEVE_MEMORY, 2 * self._image.recipe.memory)
+        sandbox = self._start(self._image.reference, Limits(memory=memory))
+        return Sieve(sandbox, self._image, self._coverage)
+
+    def _prove(self, pair: tuple[Candidate, tuple[Reach, Sifted] | None]) -> Verdict | None:
+        candidate, found = pair
+        if found is None:
+            return None
+        reach, sifted = found
+        reason = _sieve_reason(reach, sifted)
+        if reason is None and sifted.broken and not self._rules.at_import:
+            reason = "breaks at import"
+        if reason:
+            return Verdict(reason=reason, sifted=sifted)
+        proof = self._rules.proof_of(candidate)
+        if proof == "none":
+            return self._verdict(candidate, reach, sifted, None, sifted.failed)
+        # What runs at import can change any test: all of them run, and the sieve saw but a part.
+        tests = None if proof == "full" or reach.at_import else self._in_files(reach)
+        with self._borrowed(self._provers, self._new_prover) as prover:
+            verdict = self._proven(prover, candidate, reach, sifted, tests)
+            if verdict.disagrees and verdict.reason is None:
+                again = self._proven(prover, candidate, reach, sifted, tests)
+                if again.fail_to_pass != verdict.fail_to_pass:
+                    return Verdict(reason="flaky", sifted=sifted)
+        return verdict.model_copy(update={"proof": "full" if tests is None else proof})
+
+    def _proven(
+        self,
+        prover: Prover,
+        candidate: Candidate,
+        reach: Reach,
+        sifted: Sifted,
+        tests: list[str] | None,
+    ) -> Verdict:
+        report = prover.run(candidate.diff, tests)
+        if report is None:
+            return Verdict(reason="does not apply", sifted=sifted)
+        if not report.complete:
+            return Verdict(reason="crashed the test run", sifted=sifted)
+        ran = self._image.passing if tests is None else tests
+        outcomes = {test: report.outcomes.get(test, "missing") for test in ran}
+        if "timeout" in outcomes.values():
+            return Verdict(reason="timeout", sifted=sifted)
+        failed = [test for test, outcome in outcomes.items() if outcome != "passed"]
+        return self._verdict(candidate, reach, sifted, report, failed)
+
+    def _verdict(
+        self,
+        candidate: Candidate,
+        reach: Reach,
+        sifted: Sifted,
+        report: TestReport | None,
+        failed: Sequence[str],
+    ) -> Verdict:
+        """The verdict on the tests that failed; all others pass, for they run none of it."""
+        chosen = set(failed)
+        seen = chosen - set(sifted.unstable)
+        same = seen >= set(sifted.failed) if reach.at_import else seen == set(sifted.failed)
+        disagrees = report is not None and not same
+        passing = [test for test in self._image.passing if test not in chosen]
+        failures = report.failures if report else {}
+        difficulty = self._difficulty(candidate, reach, sifted, failed, failures)
+        reason: Reason | None = None
+        if not failed:
+            reason = "survived"
+        elif not passing:
+            reason = "breaks everything"
+        elif difficulty.share > self._rules.max_share:
+            reason = "fails too many tests"
+        return Verdict(
+            fail_to_pass=[test for test in self._image.passing if test in chosen],
+            pass_to_pass=passing,
+            reason=reason,
+            difficulty=difficulty,
+            failures=failures,
+            proof="none" if report is None else "",
+            disagrees=disagrees,
+            sifted=sifted,
+        )
+
+    def _difficulty(
+        self,
+        candidate: Candidate,
+        reach: Reach,
+        sifted: Sifted,
+        failed: Sequence[str],
+        failures: Mapping[str, Failure],
+    ) -> Difficulty:
+        places = [self._coverage.distance(path, first, failed) for path, first in reach.functions]
+        calls, files = min((place for place in places if place), default=(None, None))
+        name = candidate.function.rpartition(".")[2]
+        frames = [frame for failure in failures.values() for frame in failure.frames]
+        edits = [edit for group in reach.edits.values() for edit in group]
+        return Difficulty(
+            failing=len(failed),
+            share=round(len(failed) / max(1, len(self._image.passing)), 4),
+            calls=calls,
+            files=files,
+            patch_lines=sum(max(0, last - first + 1) + len(new) for first, last, new in edits),
+            in_traceback=any(at == name for _, _, at in frames) if failures else None,
+            at_import=bool(sifted.broken),
+        )
+
+    def _in_files(self, reach: Reach) -> list[str]:
+        """All tests of the files that hold a test which runs the change."""
+        names = self._coverage.names(reach.tests | int(self._coverage.opaque, 16))
+        files = {name.partition("::")[0] for name in names}
+        return [test for test in self._image.passing if test.partition("::")[0] in files]
+
+    def _new_prover(self) -> Prover:
+        return Prover(self._image, self._start)
+
+    @contextmanager
+    def _borrowed(self, queue: "LifoQueue[R]", make: Callable[[], R]) -> Iterator[R]:
+        """One that is free, or a new one; it is free again afterwards unless it failed."""
+        try:
+            each = queue.get_nowait()
+        except Empty:
+            each = make()
+        try:
+            yield each
+        except BaseException:
+            each.close()
+            raise
+        if each.ended:
+            each.close()
+        else:
+            queue.put(each)
+
+    def _close(self) -> None:
+        for queue in (self._sieves, self._provers):
+            while not queue.empty():
+                queue.get().close()
+
+
+def _sieve_reason(reach: Reach, sifted: Sifted) -> Reason | None:
+    if not reach.tests:
+        return "not covered"
+    if sifted.hung:
+        return "timeout"
+    if sifted.crashed:
+        return "crashed the test run"
+    return None if sifted.failed else "survived"
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    source = iter(items)
+    while group := list(islice(source, size)):
+        yield group
