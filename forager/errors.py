@@ -8,6 +8,7 @@ ForagerError
 ├── BuildError              an image that does not build or whose tests do not pass
 ├── SandboxError            infrastructure: the container is gone or does not answer
 ├── ModelError              the model endpoint refuses, or stays away after the retries
+├── StoreError              the disk does not take or give what a run keeps: full, damaged
 └── AttemptEnd              not faults: what ends an attempt, raised inside the agent's loop
     ├── Submitted           the agent called `submit`
     └── LimitReached        turns, tokens or time are used up
@@ -50,6 +51,10 @@ class SandboxError(ForagerError):
 
 class ModelError(ForagerError):
     """The model endpoint refuses the request, or stays away after all retries."""
+
+
+class StoreError(ForagerError):
+    """The disk does not take or give what a run keeps: it is full, or a file is damaged."""
 
 
 class AttemptEnd(ForagerError):

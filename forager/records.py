@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from forager.errors import UsageError
+from forager.errors import StoreError, UsageError
 
 
 class Record(BaseModel):
@@ -29,57 +29,157 @@ def read_records(path: Path, kind: type[R]) -> Iterator[R]:
 
     A torn last line (no newline) is skipped. Raises UsageError naming file and line for the rest.
     """
+    return (record for _, _, record in locate_records(path, kind))
+
+
+def locate_records(path: Path, kind: type[R]) -> Iterator[tuple[int, int, R]]:
+    """Yield the records of a JSON Lines file with the offset and the length of their lines.
+
+    As `read_records` does.
+    """
     try:
         file = path.open("rb")
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     with file:
+        offset = 0
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 try:  # a file written by hand may lack the last newline
-                    yield kind.model_validate_json(line)
+                    yield offset, len(line), kind.model_validate_json(line)
                 except ValidationError:
                     return
             elif line.strip():
                 try:
-                    yield kind.model_validate_json(line)
+                    yield offset, len(line), kind.model_validate_json(line)
                 except ValidationError as error:
                     first = error.errors()[0]
                     where = ".".join(map(str, first["loc"])) or "record"
                     raise UsageError(
                         f"{path}:{number} is not a {kind.__name__}: {where}: {first['msg']}"
                     ) from error
+            offset += len(line)
 
 
 def write_records(path: Path, records: Iterable[BaseModel]) -> int:
-    """Write a whole file in one step (temporary file, then rename); return the number written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a whole file in one step (temporary file, then rename); return the number written.
+
+    Raises StoreError where the disk does not take it; then the file is as it was.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     count = 0
-    with temporary.open("w", encoding="utf-8") as file:
-        for record in records:
-            file.write(record.model_dump_json() + "\n")
-            count += 1
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            for record in records:
+                file.write(_line(record))
+                count += 1
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
     return count
 
 
+def sync_directory(path: Path) -> None:
+    """Bring the names of new files in a directory to the disk, as fsync does for contents."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class AppendFile:
+    """A file that only grows, written by several threads; what is not written whole is cut off.
+
+    `write` and then `sync` to the end that it returned: a thread that waits for the disk mostly
+    finds that the one before it has brought its bytes there too, so many threads share a flush.
+    """
+
+    def __init__(self, path: Path, flags: int = 0) -> None:
+        self.path = path
+        self.broken = False  # after a failed flush: nobody knows what the disk holds
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, 0o666)
+        self.end = self._synced = os.fstat(self._descriptor).st_size
+        self._writing, self._syncing = Lock(), Lock()
+
+    def fileno(self) -> int:
+        """The file descriptor."""
+        return self._descriptor
+
+    def cut(self, end: int) -> None:
+        """Cut off what lies behind `end`."""
+        os.ftruncate(self._descriptor, end)
+        self.end = self._synced = end
+
+    def write(self, chunks: Iterable[bytes]) -> int:
+        """Write at the end; return the new end. Raises StoreError, and then nothing is added."""
+        with self._writing:
+            self._check()
+            position = self.end
+            try:
+                for chunk in chunks:
+                    rest = memoryview(chunk)
+                    while rest:
+                        count = os.pwrite(self._descriptor, rest, position)
+                        position, rest = position + count, rest[count:]
+            except BaseException as error:
+                os.ftruncate(self._descriptor, self.end)
+                if isinstance(error, OSError):
+                    raise self._error(error) from error
+                raise
+            self.end = position
+            return position
+
+    def sync(self, end: int) -> None:
+        """Return when all before `end` is on the disk. Raises StoreError where it cannot be."""
+        with self._syncing:
+            if end <= self._synced:
+                return
+            self._check()
+            target = self.end
+            try:
+                os.fsync(self._descriptor)
+            except OSError as error:
+                self.broken = True
+                os.ftruncate(self._descriptor, self._synced)
+                raise self._error(error) from error
+            self._synced = target
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _check(self) -> None:
+        if self.broken:
+            raise StoreError(f"an earlier write to {self.path} failed; open it anew")
+
+    def _error(self, error: OSError) -> StoreError:
+        return StoreError(f"cannot write {self.path}: {error.strerror}")
+
+
 class RecordWriter:
-    """Append records to a file from several threads; each one is on disk when `append` returns."""
+    """Append records to a file from several threads; they are on disk when `append` returns."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = Lock()
-        self._file = path.open("ab")
-        _cut_torn_tail(path)
+        self._file = AppendFile(path)
+        self._file.cut(_end_of_lines(path))
+        sync_directory(path.parent)
 
-    def append(self, record: BaseModel) -> None:
-        """Append one record and flush it to the disk."""
-        line = record.model_dump_json().encode() + b"\n"
-        with self._lock:
-            self._file.write(line)
-            self._file.flush()
-            os.fsync(self._file.fileno())
+    def append(self, *records: BaseModel) -> None:
+        """Append records and bring them to the disk by one flush.
+
+        Raises StoreError where the disk does not take them.
+        """
+        self._file.sync(self._file.write(map(_line, records)))
 
     def close(self) -> None:
         """Close the file."""
@@ -92,17 +192,19 @@ class RecordWriter:
         self.close()
 
 
-def _cut_torn_tail(path: Path) -> None:
-    """Cut off what a killed writer left behind the last newline."""
-    with path.open("rb+") as file:
-        end = file.seek(0, os.SEEK_END)
-        position = end
+def _line(record: BaseModel) -> bytes:
+    return record.model_dump_json().encode() + b"\n"
+
+
+def _end_of_lines(path: Path) -> int:
+    """The offset behind the last newline; a killed writer may have left more than that."""
+    with path.open("rb") as file:
+        position = file.seek(0, os.SEEK_END)
         while position > 0:
             start = max(0, position - 65536)
             file.seek(start)
             newline = file.read(position - start).rfind(b"\n")
             if newline >= 0:
-                file.truncate(start + newline + 1)
-                return
+                return start + newline + 1
             position = start
-        file.truncate(0)
+    return 0

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from forager.cli.main import Forager, main
 from forager.errors import BuildError, EngineError, SourceError
 from forager.records import write_records
+from forager.trajectories.record import Trajectory
 from forager.trajectories.store import Run
 
 FORAGER = Path(sys.executable).with_name("forager")
@@ -167,6 +168,7 @@ def test_list_json_is_one_array(run: Path) -> None:
         "attempt": 1,
         "model": "repair",
         "family": "operators",
+        "operator": "negative_index",
         "kind": "mutate-fix",
         "repo": "someone/pkg",
         "resolved": False,
@@ -238,7 +240,7 @@ def test_replay_takes_a_run_an_id_or_a_file(run: Path, tmp_path: Path) -> None:
     ("path", "message"),
     [
         ("run/c", "no attempt is called 'c'"),
-        ("run/a", "2 attempts begin with 'a'"),
+        ("run/a", "several attempts begin with 'a'"),
         ("nowhere", "is no run, no attempt of a run and no file of attempts"),
         ("", "is not a run directory"),
         ("run/settings.json", "is not a Trajectory"),
@@ -269,6 +271,44 @@ def test_report_takes_runs_together(run: Path) -> None:
     counted = json.loads(forager("report", run, run, "--json").stdout)
     assert counted["total"]["attempts"] == 8
     assert [one["name"] for one in counted["families"]] == ["arguments", "operators"]
+
+
+def test_tokens_shows_where_history_is_rewritten(tmp_path: Path) -> None:
+    """Counts and first places; the exit code says whether there is one."""
+    made = make_attempt()
+    calls = [
+        call.model_copy(update={"prompt_token_ids": prompt, "completion_token_ids": [3]})
+        for call, prompt in zip(made.model_calls, ([1, 2], [1, 2, 3, 4], [1, 5]), strict=False)
+    ]
+    with Run.write(tmp_path / "run", Settings(), []) as writer:
+        writer.append(Trajectory(**{**dict(make_attempt("good")), "model_calls": calls[:2]}))
+        assert forager("tokens", tmp_path / "run").exit_code == 0
+        writer.append(Trajectory(**{**dict(make_attempt("bad")), "model_calls": calls}))
+    result = forager("tokens", tmp_path / "run")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[2].split() == ["calls", "5", "5", "1"]
+    assert result.stdout.splitlines()[-1].split() == [*("bad.0", "1", "3", "1", "older", "history")]
+    counted = json.loads(forager("tokens", tmp_path / "run", "--json").stdout)
+    assert (counted["sequences"], counted["first"][0]["id"]) == (3, "bad.0")
+    assert forager("tokens", tmp_path / "run", "--limit", "1").exit_code == 0
+
+
+def test_tokens_of_a_run_without_ids(run: Path) -> None:
+    """Says how they are kept."""
+    result = forager("tokens", run)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "--token-ids" in result.stderr
+
+
+def test_damage_is_told_once_and_the_rest_is_listed(run: Path) -> None:
+    """On stderr."""
+    (shard,) = (run / "trajectories").iterdir()
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 3] ^= 0xFF
+    shard.write_bytes(data)
+    result = forager("list", run)
+    assert len(result.stdout.splitlines()) == 4
+    assert result.stderr.endswith("are damaged and were passed over\n")
 
 
 def test_a_recipe_belongs_to_one_source(tmp_path: Path) -> None:

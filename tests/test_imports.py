@@ -19,6 +19,7 @@ ALLOWED = {  # package of the engine → the other packages of it that it may im
     "learning": {"rollout", "agent", "trajectories", "mutation", "environments"},
 }
 HEAVY = {"torch", "deepspeed", "vllm", "ray", "transformers", "textual", "openai", "docker"}
+HEAVY |= {"pyarrow", "datasets"}
 SOURCES = sorted(path for top in ("forager", *CATALOGUES) for path in (ROOT / top).rglob("*.py"))
 
 

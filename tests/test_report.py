@@ -12,7 +12,7 @@ from forager.trajectories.summary import Summary, TrajectoryHead
 def summary(**fields: object) -> Summary:
     """The summary of a made-up attempt."""
     attempt = make_attempt(**fields)  # type: ignore[arg-type]
-    return TrajectoryHead.model_validate_json(attempt.model_dump_json()).summary()
+    return Summary.of(TrajectoryHead.model_validate_json(attempt.model_dump_json()))
 
 
 def drawn(table: Table) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from attempts import Settings, make_attempt, make_task
 
 from forager.errors import SandboxError, UsageError
-from forager.trajectories.store import Run
+from forager.trajectories.store import AttemptWriter, Run
 
 
 def test_a_run_explains_itself(tmp_path: Path) -> None:
@@ -69,6 +69,34 @@ def test_tasks_are_added_and_never_changed(tmp_path: Path) -> None:
         Run.write(path, Settings(), [make_task("b", problem_statement="Another.")])
 
 
+def test_tasks_are_added_to_the_file_and_it_is_not_written_anew(tmp_path: Path) -> None:
+    """What was there is not touched, so that many tasks cost no more than they are."""
+    path = tmp_path / "run"
+    Run.write(path, Settings(), [make_task("a")]).close()
+    file = path / "tasks.jsonl"
+    before, made = file.read_bytes(), file.stat().st_ino
+    file.write_bytes(before + b'{"instance_id": "torn')
+    Run.write(path, Settings(), [make_task("a"), make_task("b")]).close()
+    assert file.read_bytes().startswith(before)
+    assert file.stat().st_ino == made
+    assert [task.instance_id for task in Run(path).tasks()] == ["a", "b"]
+
+
+def test_nodes_of_a_cluster_write_beside_the_one_that_decides(tmp_path: Path) -> None:
+    """Each its own shard, without the lock of the run."""
+    path = tmp_path / "run"
+    with (
+        Run.write(path, Settings(), []) as run,
+        AttemptWriter(path) as node,
+        AttemptWriter(path) as other,
+    ):
+        node.append(make_attempt("a"))
+        other.append(make_attempt("b"))
+        run.append(make_attempt("c"))
+        assert run.finished() == {"a.0", "b.0", "c.0"}
+    assert len(list((path / "trajectories").iterdir())) == 3
+
+
 def test_one_process_writes(tmp_path: Path) -> None:
     """A second writer is told who the first is; readers are let in."""
     path = tmp_path / "run"
@@ -102,13 +130,14 @@ def test_a_killed_writer_loses_nothing_and_locks_nothing(tmp_path: Path) -> None
             pass
         process.send_signal(signal.SIGKILL)
         process.stdout.read()
-    with (path / "trajectories.jsonl").open("ab") as file:
-        file.write(b'{"id": "pkg-1.99", "torn')
+    (shard,) = (path / "trajectories").iterdir()
+    os.truncate(shard, shard.stat().st_size + 9)
     finished = Run(path).finished()
     assert {f"pkg-1.{number}" for number in range(4)} <= finished
     with Run.write(path, Settings(), [make_task()]) as run:
         run.append(make_attempt("new"))
         assert run.finished() == finished | {"new.0"}
+        assert list((path / "trajectories").iterdir()) == [shard]
         assert sum(1 for _ in run.trajectories()) == len(finished) + 1
 
 
@@ -119,7 +148,7 @@ def test_attempts_are_found_by_id_or_its_beginning(tmp_path: Path) -> None:
             run.append(make_attempt(name))
     assert run.find("abc.0").id == "abc.0"
     assert run.find("x").id == "x.0"
-    with pytest.raises(UsageError, match=r"2 attempts begin with 'ab'.*abc\.0, abd\.0"):
+    with pytest.raises(UsageError, match=r"several attempts begin with 'ab'.*abc\.0, abd\.0"):
         run.find("ab")
     with pytest.raises(UsageError, match=r"no attempt is called 'q'.*there are abc\.0"):
         run.find("q")

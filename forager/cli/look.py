@@ -1,28 +1,35 @@
-"""`forager list`, `replay` and `report`: what a run left behind."""
+"""`forager list`, `replay`, `report`, `tokens`: what runs left behind."""
 
 import os
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from forager.cli import options
-from forager.cli.console import console, print_json, print_table
+from forager.cli.console import console, print_json, print_table, say
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from forager.environments.task import Task
+    from forager.trajectories.index import Index
     from forager.trajectories.record import Trajectory
     from forager.trajectories.summary import Summary
 
+_PAGE = 1000  # lines printed at a time
+
 run_argument = click.argument("run", type=click.Path(path_type=Path))
+runs_argument = click.argument(
+    "runs", metavar="RUN…", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
 
 
 @click.command("list")
 @run_argument
-@click.option("--resolved/--unresolved", default=None, help="Only these.")
+@options.resolved
 @click.option("--sort", metavar="FIELD", help="A field of --json; -FIELD for the largest first.")
 @options.limit
 @options.as_json
@@ -30,15 +37,12 @@ def list_attempts(
     run: Path, resolved: bool | None, sort: str | None, limit: int | None, as_json: bool
 ) -> None:
     """List the attempts of RUN."""
-    summaries = [one for one in _summaries(run) if resolved is None or one.resolved is resolved]
-    if sort:
-        summaries = _sorted(summaries, sort)
-    if as_json:
-        print_json([one.model_dump() for one in summaries[:limit]])
-    else:
-        from forager.trajectories.report import attempt_table
-
-        print_table(attempt_table(summaries[:limit]))
+    with open_attempts(run) as index:
+        summaries = index.summaries(index.places(resolved, sort or "", limit))
+        if as_json:
+            _print_pages(_array(one.model_dump_json() for one in summaries))
+        else:
+            _print_pages(_lines(summaries))
 
 
 @click.command()
@@ -54,31 +58,29 @@ def replay(target: Path, print_all: bool, full: bool) -> None:
     from forager.trajectories.store import find_trajectory
 
     source, id = _locate(target)
-    if id:
-        _show([find_trajectory(source, id)], source, full, pager=not print_all)
-        return
-    summaries = list(_read_summaries(source))
-    if not summaries:
-        raise UsageError(f"{target} holds no attempts yet")
-    if print_all or len(summaries) == 1:
-        _show(_trajectories(source), source, full, pager=not print_all)
-        return
-    from forager.trajectories.report import attempt_table
-
-    print_table(attempt_table(summaries))
-    click.echo(f"\nShow one with: forager replay {target}/{summaries[0].id}")
+    with _open(source) as index:
+        if id:
+            _show([find_trajectory(index, id, source)], source, full, pager=not print_all)
+            return
+        places = index.places()
+        if not places:
+            raise UsageError(f"{target} holds no attempts yet")
+        if print_all or len(places) == 1:
+            _show(index.trajectories(places), source, full, pager=not print_all)
+            return
+        _print_pages(_lines(index.summaries(places)))
+        (first,) = index.summaries(places[:1])
+    click.echo(f"\nShow one with: forager replay {target}/{first.id}")
 
 
 @click.command()
-@click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@runs_argument
 @options.as_json
 def report(runs: tuple[Path, ...], as_json: bool) -> None:
     """Count the attempts of each RUN, taken together: by family, by exit reason, in all."""
-    from itertools import chain
-
     from forager.trajectories import report as reports
 
-    counted = reports.report(chain.from_iterable(_summaries(run) for run in runs))
+    counted = reports.report(one for index in _opened(runs) for one in index.summaries())
     if as_json:
         print_json(counted.model_dump())
         return
@@ -87,53 +89,109 @@ def report(runs: tuple[Path, ...], as_json: bool) -> None:
     print_table(reports.reason_table(counted))
 
 
-def _summaries(path: Path) -> "Iterator[Summary]":
+@click.command()
+@runs_argument
+@options.limit
+@options.as_json
+@click.pass_context
+def tokens(
+    context: click.Context, runs: tuple[Path, ...], limit: int | None, as_json: bool
+) -> None:
+    """Check the token ids of each RUN: what can be trained on, and where history was rewritten.
+
+    A prompt that does not extend the last prompt and answer by its ids was rendered in another way
+    by the chat template: what the model is trained on must begin a new sequence there. Exit code 1
+    where that is so. --limit counts attempts.
+    """
+    from forager.trajectories.tokens import check
+
+    attempts = (one for index in _opened(runs) for one in index.trajectories())
+    checked = check(islice(attempts, limit))
+    if checked.attempts and not checked.attempts_with_ids:
+        raise UsageError("no attempt holds token ids; `forager run … --token-ids` keeps them")
+    if as_json:
+        print_json(checked.model_dump())
+    else:
+        from forager.trajectories.report import token_tables
+
+        for table in token_tables(checked):
+            print_table(table)
+    context.exit(1 if checked.calls_rewritten else 0)
+
+
+def open_attempts(path: Path) -> "Index":
+    """The attempts of a RUN or a FILE. Raises UsageError."""
     source, id = _locate(path)
     if id:
         raise UsageError(f"{path} is not a run; give {path.parent}")
-    return _read_summaries(source)
+    return _open(source)
 
 
-def _read_summaries(source: Path) -> "Iterator[Summary]":
-    from forager.records import read_records
-    from forager.trajectories.summary import TrajectoryHead
-
-    if source.exists():
-        for head in read_records(source, TrajectoryHead):
-            yield head.summary()
+def _opened(paths: "Iterable[Path]") -> "Iterator[Index]":
+    """The attempts of each path, opened one after the other."""
+    for path in paths:
+        with open_attempts(path) as index:
+            yield index
 
 
-def _trajectories(source: Path) -> "Iterator[Trajectory]":
-    from forager.records import read_records
-    from forager.trajectories.record import Trajectory
+def _open(source: Path) -> "Index":
+    from forager.trajectories.index import Index
+    from forager.trajectories.store import Run
 
-    return read_records(source, Trajectory)
-
-
-def _sorted(summaries: "list[Summary]", field: str) -> "list[Summary]":
-    from forager.trajectories.summary import Summary
-
-    name = field.removeprefix("-")
-    fields = Summary.model_fields | Summary.model_computed_fields
-    if name not in fields:
-        raise UsageError(f"there is no field {name!r} to sort by; there are {', '.join(fields)}")
-    return sorted(summaries, key=lambda one: getattr(one, name), reverse=field.startswith("-"))
+    index = Run(source).index() if source.is_dir() else Index(lambda: [source])
+    for path, count in index.damaged():
+        say(f"{count:,} bytes of {path} are damaged and were passed over")
+    return index
 
 
 def _locate(path: Path) -> tuple[Path, str]:
-    """The file of trajectories that a path on the command line means, and the id it ends with."""
+    """The run or file of attempts that a path of the user means, and the id it ends with."""
     from forager.trajectories.store import Run
 
-    if path.exists() and not path.is_dir():
-        return path, ""
     if path.is_dir():
-        return Run(path).path / "trajectories.jsonl", ""
+        return Run(path).path, ""
+    if path.exists():
+        return path, ""
     parent = path.parent
-    if parent.is_file():
+    if parent.is_file() or (parent / "settings.json").is_file():
         return parent, path.name
-    if (parent / "settings.json").is_file():
-        return parent / "trajectories.jsonl", path.name
     raise UsageError(f"{path} is no run, no attempt of a run and no file of attempts")
+
+
+def _lines(summaries: "Iterable[Summary]") -> "Iterator[str]":
+    """A table of attempts, line by line; the first ones decide how wide the columns are."""
+    from forager.trajectories.report import short
+
+    rows = iter(summaries)
+    first = list(islice(rows, _PAGE))
+    id_width = max((len(one.id) for one in first), default=0)
+    reason_width = max((len(one.exit_reason) for one in first), default=0)
+    id_width, reason_width = max(id_width, len("id")), max(reason_width, len("exit reason"))
+    head = f"{'id':{id_width}} resolved {'exit reason':{reason_width}}"
+    yield f"{head} reward turns seconds tokens"
+    for page in (first, rows):
+        for one in page:
+            word = click.style("yes", "green") if one.resolved else click.style("no", "red")
+            pad = " " * (6 if one.resolved else 7)
+            id = one.id if one.id.isprintable() else ascii(one.id)
+            yield (
+                f"{id:{id_width}} {word}{pad}{one.exit_reason:{reason_width}} {one.reward:+6d} "
+                f"{one.turns:5d} {one.seconds:7.1f} {short(one.tokens):>6}"
+            )
+
+
+def _array(items: "Iterable[str]") -> "Iterator[str]":
+    """The lines of a JSON array, an item a line."""
+    last = "["
+    for item in items:
+        yield last if last == "[" else f"{last},"
+        last = item
+    yield from ("[]",) if last == "[" else (last, "]")
+
+
+def _print_pages(lines: "Iterator[str]") -> None:
+    while page := list(islice(lines, _PAGE)):
+        click.echo("\n".join(page))
 
 
 def _show(trajectories: "Iterable[Trajectory]", source: Path, full: bool, *, pager: bool) -> None:
@@ -152,10 +210,10 @@ def _show(trajectories: "Iterable[Trajectory]", source: Path, full: bool, *, pag
 
 
 def _tasks(source: Path) -> "dict[str, Task]":
-    """The tasks by name, where the file of attempts lies in a run directory."""
+    """The tasks by name, where there is a run or the file of attempts lies in one."""
     from forager.environments.task import Task
     from forager.records import read_records
 
-    path = source.parent / "tasks.jsonl"
+    path = (source if source.is_dir() else source.parent) / "tasks.jsonl"
     tasks = read_records(path, Task) if path.is_file() else iter(())
     return {task.instance_id: task for task in tasks}

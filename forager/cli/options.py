@@ -15,6 +15,7 @@ workers = click.option(
 )
 limit = click.option("--limit", type=click.IntRange(min=1), help="Stop after so many.")
 seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of the choice.")
+resolved = click.option("--resolved/--unresolved", default=None, help="Only these.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 output = click.option(
     "-o",

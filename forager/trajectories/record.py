@@ -1,8 +1,9 @@
 """The trajectory: everything that one attempt did, enough to train on it and to run it again."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from forager.environments.sandbox import Limits
 from forager.environments.task import Mutation
@@ -50,13 +51,17 @@ class AttemptLimits(Record):
 class ModelCall(Record):
     """One request to the model. Ids and log-probabilities are the server's own, or None.
 
-    `message` is the index, in the trajectory's messages, of the assistant's answer.
+    `message` is the index, in the trajectory's messages, of the assistant's answer. Within a
+    trajectory `prompt_token_ids` holds what is new: the prompt begins with the first
+    `prompt_shared` ids of the call before it, its prompt and completion taken together.
+    `Trajectory.prompts` gives the whole ids.
     """
 
     message: int
     usage: Usage
     seconds: float
     finish_reason: str = ""
+    prompt_shared: int = Field(0, description="Ids taken from the call before.")
     prompt_token_ids: list[int] | None = None
     completion_token_ids: list[int] | None = None
     logprobs: list[float] | None = None
@@ -129,7 +134,43 @@ class Trajectory(Record):
     timings: Timings
     version: str = Field(description="Version of forager that made it.")
 
+    @field_validator("model_calls")
+    @classmethod
+    def _as_extensions(cls, calls: list[ModelCall]) -> list[ModelCall]:
+        """Whole prompts would make the record grow with the square of the turns."""
+        if any(call.prompt_shared for call in calls):
+            return calls
+        return list(_extensions(calls))
+
     @property
     def turns(self) -> int:
         """Number of model calls."""
         return len(self.model_calls)
+
+    def prompts(self) -> Iterator[list[int] | None]:
+        """The whole prompt ids of each model call; None where the server gave none."""
+        before: list[int] = []
+        for call in self.model_calls:
+            new = call.prompt_token_ids
+            prompt = None if new is None else before[: call.prompt_shared] + new
+            yield prompt
+            before = (prompt or []) + (call.completion_token_ids or [])
+
+
+def _extensions(calls: list[ModelCall]) -> Iterator[ModelCall]:
+    """The calls with each prompt told as an extension of the call before it."""
+    before: list[int] = []
+    for call in calls:
+        prompt = call.prompt_token_ids or []
+        shared = _common(before, prompt)
+        before = prompt + (call.completion_token_ids or [])
+        update = {"prompt_shared": shared, "prompt_token_ids": prompt[shared:]}
+        yield call.model_copy(update=update) if shared else call
+
+
+def _common(one: list[int], other: list[int]) -> int:
+    """How many ids the lists begin with in common."""
+    length = min(len(one), len(other))
+    if one[:length] == other[:length]:
+        return length
+    return next(number for number in range(length) if one[number] != other[number])

@@ -1,7 +1,8 @@
 """Counts what attempts came to: by family, by exit reason, in all."""
 
+from array import array
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import sqrt
 from statistics import median
 
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from forager.records import Record
 from forager.trajectories.summary import Summary
+from forager.trajectories.tokens import TokenCheck
 
 
 class Row(Record):
@@ -106,25 +108,28 @@ def reason_table(counted: Report) -> Table:
     return table
 
 
-def attempt_table(summaries: Iterable[Summary]) -> Table:
-    """A table with a row an attempt."""
+def token_tables(checked: TokenCheck) -> Iterator[Table]:
+    """The tables of `forager tokens`: the counts, and the attempts with rewrites if there are."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("id", overflow="fold")
-    table.add_column("resolved")
-    table.add_column("exit reason", no_wrap=True)
-    for name in ("reward", "turns", "seconds", "tokens"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for one in summaries:
-        table.add_row(
-            Text(one.id),
-            Text("yes", "green") if one.resolved else Text("no", "red"),
-            Text(one.exit_reason),
-            f"{one.reward:+d}",
-            str(one.turns),
-            f"{one.seconds:.1f}",
-            short(one.tokens),
-        )
-    return table
+    for name in ("", "all", "with ids", "rewritten"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    for name in ("attempts", "calls"):
+        counts = (getattr(checked, name + end) for end in ("", "_with_ids", "_rewritten"))
+        table.add_row(name, *(f"{count:,}" for count in counts))
+    table.add_row("sequences", f"{checked.sequences:,}")
+    table.add_row("ids", f"{checked.ids:,}")
+    table.add_row("ids sampled", f"{checked.ids_sampled:,}")
+    yield table
+    if checked.first:
+        places = Table(box=None, pad_edge=False, title="\nfirst rewrites", title_justify="left")
+        places.add_column("id", overflow="fold")
+        for name in ("rewrites", "first in turn", "after id", "which is in"):
+            places.add_column(name, justify="right", no_wrap=True)
+        for one in checked.first:
+            where = "the last answer" if one.shared >= one.prompt else "older history"
+            cells = (f"{one.rewrites:,}", str(one.call + 1), f"{one.shared:,}", where)
+            places.add_row(Text(one.id), *cells)
+        yield places
 
 
 def short(number: int) -> str:
@@ -141,8 +146,7 @@ class _Tally:
     def __init__(self) -> None:
         self.attempts = 0
         self._resolved: defaultdict[str, int] = defaultdict(int)  # by task
-        self._turns: list[int] = []
-        self._seconds: list[float] = []
+        self._turns, self._seconds = array("I"), array("d")
         self._tokens = 0
 
     def add(self, summary: Summary) -> None:

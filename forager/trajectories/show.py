@@ -2,7 +2,6 @@
 
 import json
 import re
-from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from rich.text import Text
 from forager.environments.task import Task
 from forager.trajectories import draw
 from forager.trajectories.record import Message, ModelCall, ToolCall, Trajectory
+from forager.trajectories.steps import opening, reasoning, steps
 
 _TEXT_CALL = re.compile(r"^<tool: ?", re.MULTILINE)
 _SHOWS_FILE = re.compile(r"(?:.*&& *)?(?:cat|head|tail|sed -n|nl)\b[^|;&]*?([\w./-]+\.\w+)\s*$")
@@ -31,18 +31,15 @@ class Turn:
 
 def turns(trajectory: Trajectory) -> list[Turn]:
     """The turns of an attempt, read from the calls that were executed, whatever their syntax."""
-    starts = [call.message for call in trajectory.model_calls]
-    executed = {bisect_left(starts, call.message) - 1: call for call in trajectory.tool_calls}
-    ends = [*starts, len(trajectory.messages)][1:]
     return [
         Turn(
-            number + 1,
-            _thought(trajectory.messages[start], executed.get(number), trajectory.syntax),
-            trajectory.model_calls[number],
-            executed.get(number),
-            "\n".join(map(_content, trajectory.messages[start + 1 : end])),
+            number,
+            _thought(step.message, step.call, trajectory.syntax),
+            step.model_call,
+            step.call,
+            "\n".join(map(_content, step.observations)),
         )
-        for number, (start, end) in enumerate(zip(starts, ends, strict=True))
+        for number, step in enumerate(steps(trajectory), 1)
     ]
 
 
@@ -54,8 +51,7 @@ def show(
     The task, where it is at hand, tells FAIL_TO_PASS from PASS_TO_PASS.
     """
     yield _heading(trajectory)
-    first = trajectory.model_calls[0].message if trajectory.model_calls else None
-    for message in trajectory.messages[:first]:
+    for message in opening(trajectory):
         yield from _opening(message, full)
     for turn in turns(trajectory):
         yield show_turn(turn, full=full)
@@ -90,13 +86,13 @@ def _content(message: Message) -> str:
 def _thought(message: Message, call: ToolCall | None, syntax: str) -> str:
     """What the model wrote beside its call; all that it wrote where the call was not executed."""
     text = _content(message)
-    reasoning = str(message.get("reasoning_content") or message.get("reasoning") or "")
+    thought = reasoning(message)
     if call is None or not call.tool:
         raw = [json.dumps(one.get("function", one)) for one in message.get("tool_calls") or []]
         text = "\n".join([text, *raw])
     elif syntax == "text":
         text = _TEXT_CALL.split(text, maxsplit=1)[0]
-    return f"{reasoning}\n\n{text}" if reasoning else text
+    return f"{thought}\n\n{text}" if thought else text
 
 
 def _rule(title: Text) -> Rule:

@@ -2,29 +2,31 @@
 
     RUN/settings.json          the resolved settings
     RUN/tasks.jsonl            the tasks
-    RUN/trajectories.jsonl     the graded attempts, appended as they end
+    RUN/trajectories/          the graded attempts, in shards, appended as they end
     RUN/infrastructure.jsonl   attempts lost to infrastructure; made again when the run is resumed
+    RUN/index.sqlite           a cache, made anew from the shards where it is missing
 
-All that a run knows is in these files. One process writes at a time; any number may read meanwhile.
+All that a run knows is in these files. One process decides which attempts are made and holds the
+lock; the nodes of a cluster each write a shard; any number may read meanwhile.
 """
 
 import fcntl
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
+from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
-from typing import Any, Self, TextIO, TypeVar
-
-from pydantic import BaseModel
+from typing import Any, Self, TextIO
 
 from forager.environments.task import Task
 from forager.errors import UsageError
-from forager.records import Record, RecordWriter, read_records, write_records
+from forager.records import Record, RecordWriter, read_records
+from forager.trajectories.index import Index
 from forager.trajectories.record import Trajectory
-from forager.trajectories.summary import Summary, TrajectoryHead
-
-R = TypeVar("R", bound=BaseModel)
+from forager.trajectories.shards import SHARD_BYTES, SUFFIX, ShardWriter
+from forager.trajectories.summary import Summary
 
 
 class LostAttempt(Record):
@@ -33,10 +35,6 @@ class LostAttempt(Record):
     id: str
     at: str
     error: str
-
-
-class _TrajectoryId(BaseModel):
-    id: str
 
 
 class Run:
@@ -52,7 +50,7 @@ class Run:
         cls,
         path: Path,
         settings: Record,
-        tasks: Iterable[Task],
+        tasks: Sequence[Task],
         *,
         may_change: Collection[str] = (),
     ) -> "RunWriter":
@@ -77,31 +75,62 @@ class Run:
 
     def tasks(self) -> Iterator[Task]:
         """The tasks, in their order."""
-        return self._read("tasks.jsonl", Task)
+        return _read_tasks(self.path / "tasks.jsonl")
+
+    def index(self) -> Index:
+        """The attempts, to choose from; to be closed after use."""
+        shards = self.path / "trajectories"
+        return Index(lambda: shards.glob(f"*{SUFFIX}"), self.path / "index.sqlite")
 
     def trajectories(self) -> Iterator[Trajectory]:
-        """The attempts one by one, in the order in which they ended."""
-        return self._read("trajectories.jsonl", Trajectory)
+        """The attempts one by one, shard by shard in the order in which they ended."""
+        with self.index() as index:
+            yield from index.trajectories()
 
     def summaries(self) -> Iterator[Summary]:
         """The attempts in one line each; much cheaper than the attempts themselves."""
-        return (head.summary() for head in self._read("trajectories.jsonl", TrajectoryHead))
+        with self.index() as index:
+            yield from index.summaries()
 
     def lost(self) -> Iterator[LostAttempt]:
         """What infrastructure lost; an attempt can be lost more than once."""
-        return self._read("infrastructure.jsonl", LostAttempt)
+        path = self.path / "infrastructure.jsonl"
+        return read_records(path, LostAttempt) if path.exists() else iter(())
 
     def finished(self) -> set[str]:
         """Ids of the graded attempts."""
-        return {head.id for head in self._read("trajectories.jsonl", _TrajectoryId)}
+        with self.index() as index:
+            return set(index.ids())
 
     def find(self, id: str) -> Trajectory:
         """The attempt with this id, or with the one id that begins so. Raises UsageError."""
-        return find_trajectory(self.path / "trajectories.jsonl", id)
+        with self.index() as index:
+            return find_trajectory(index, id, self.path)
 
-    def _read(self, name: str, kind: type[R]) -> Iterator[R]:
-        path = self.path / name
-        return read_records(path, kind) if path.exists() else iter(())
+
+class AttemptWriter:
+    """Appends attempts to shards of a run; each node of a cluster has its own.
+
+    A shard that has grown to `size` bytes is followed by another.
+    """
+
+    def __init__(self, run: Path, size: int = SHARD_BYTES) -> None:
+        self._shards = ShardWriter(run / "trajectories", size)
+
+    def append(self, trajectory: Trajectory) -> None:
+        """Keep a graded attempt; it is on disk when this returns. Raises StoreError."""
+        head = Summary.of(trajectory).model_dump_json(exclude={"tokens"})
+        self._shards.append(head.encode(), trajectory.model_dump_json().encode() + b"\n")
+
+    def close(self) -> None:
+        """Close the shard."""
+        self._shards.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
 
 class RunWriter(Run):
@@ -110,12 +139,12 @@ class RunWriter(Run):
     def __init__(self, path: Path, lock: TextIO) -> None:
         super().__init__(path)
         self._lock = lock
-        self._trajectories = RecordWriter(path / "trajectories.jsonl")
+        self._attempts = AttemptWriter(path)
         self._lost = RecordWriter(path / "infrastructure.jsonl")
 
     def append(self, trajectory: Trajectory) -> None:
-        """Keep a graded attempt; it is on disk when this returns."""
-        self._trajectories.append(trajectory)
+        """Keep a graded attempt; it is on disk when this returns. Raises StoreError."""
+        self._attempts.append(trajectory)
 
     def append_lost(self, id: str, error: Exception) -> None:
         """Note that infrastructure lost an attempt."""
@@ -124,7 +153,7 @@ class RunWriter(Run):
 
     def close(self) -> None:
         """Close the files and let other processes write."""
-        self._trajectories.close()
+        self._attempts.close()
         self._lost.close()
         self._lock.close()
 
@@ -135,17 +164,15 @@ class RunWriter(Run):
         self.close()
 
 
-def find_trajectory(path: Path, id: str) -> Trajectory:
-    """The trajectory of a JSON Lines file with this id, or with the one id that begins so."""
-    ids = [head.id for head in read_records(path, _TrajectoryId)] if path.exists() else []
-    matches = [id] if id in ids else [one for one in ids if one.startswith(id)]
+def find_trajectory(index: Index, id: str, where: Path) -> Trajectory:
+    """The attempt with this id, or with the one id that begins so. Raises UsageError."""
+    matches = index.matching(id)
     if len(matches) != 1:
-        few = ", ".join((matches or ids)[:3])
-        problem = f"{len(matches)} attempts begin with" if matches else "no attempt is called"
-        where = path.parent if path.name == "trajectories.jsonl" else path
+        few = ", ".join(matches or islice(index.ids(), 3))
+        problem = "several attempts begin with" if matches else "no attempt is called"
         advice = f"; there are {few}, …" if few else ", nor any other"
         raise UsageError(f"{problem} {id!r} in {where}{advice}")
-    return next(one for one in read_records(path, Trajectory) if one.id == matches[0])
+    return index.get(matches[0])
 
 
 def _lock(path: Path) -> TextIO:
@@ -201,15 +228,30 @@ def _save_settings(path: Path, new: dict[str, Any], may_change: Collection[str])
     temporary.replace(target)
 
 
-def _add_tasks(path: Path, tasks: Iterable[Task]) -> None:
-    """Add the tasks that the file does not hold yet; one that reads differently is refused."""
-    old = list(read_records(path, Task)) if path.exists() else []
-    known = {task.instance_id: task for task in old}
+def _add_tasks(path: Path, tasks: Sequence[Task]) -> None:
+    """Add the tasks that the file does not hold yet; one that reads differently is refused.
+
+    No more than a digest of each task is kept, and the file is only added to, so that the time
+    grows with the number of tasks and the memory hardly does.
+    """
+    known = {task.instance_id: _digest(task) for task in _read_tasks(path)}
+    new: list[Task] = []
     for task in tasks:
-        if known.setdefault(task.instance_id, task) != task:
+        digest = _digest(task)
+        if task.instance_id not in known:
+            new.append(task)
+        if known.setdefault(task.instance_id, digest) != digest:
             raise UsageError(
                 f"task {task.instance_id} is not the one that {path} holds under this name; "
                 "choose another directory"
             )
-    if len(known) > len(old):
-        write_records(path, known.values())
+    with RecordWriter(path) as writer:
+        writer.append(*new)
+
+
+def _read_tasks(path: Path) -> Iterator[Task]:
+    return read_records(path, Task) if path.exists() else iter(())
+
+
+def _digest(task: Task) -> bytes:
+    return blake2b(task.model_dump_json().encode(), digest_size=16).digest()

@@ -1,20 +1,27 @@
 """An attempt in one line: what lists and reports are made of."""
 
+from typing import Self
+
 from pydantic import BaseModel, computed_field
 
 from forager.environments.task import Mutation
 from forager.records import Record
-from forager.trajectories.record import Usage
+from forager.trajectories.record import Trajectory, Usage
 
 
 class Summary(Record):
-    """An attempt in one line."""
+    """An attempt in one line.
+
+    It lies beside the attempt in the store: a field that is added needs a default, for the
+    attempts that were stored without it.
+    """
 
     id: str
     instance_id: str
     attempt: int
     model: str
     family: str
+    operator: str
     kind: str
     repo: str
     resolved: bool
@@ -31,6 +38,29 @@ class Summary(Record):
     def tokens(self) -> int:
         """Prompt and completion tokens of all model calls."""
         return self.prompt_tokens + self.completion_tokens
+
+    @classmethod
+    def of(cls, attempt: "Trajectory | TrajectoryHead") -> Self:
+        """The line of an attempt."""
+        outcome, mutation = attempt.outcome, attempt.mutation
+        return cls(
+            id=attempt.id,
+            instance_id=attempt.instance_id,
+            attempt=attempt.attempt,
+            model=attempt.model,
+            family=mutation.family if mutation else "",
+            operator=mutation.operator if mutation else "",
+            kind=attempt.kind,
+            repo=attempt.repo,
+            resolved=outcome.resolved,
+            exit_reason=outcome.exit_reason,
+            turns=len(attempt.model_calls),
+            reward=outcome.reward,
+            similarity=outcome.similarity,
+            seconds=attempt.timings.total,
+            prompt_tokens=attempt.usage.prompt_tokens,
+            completion_tokens=attempt.usage.completion_tokens,
+        )
 
 
 class _Ignored(BaseModel):
@@ -62,14 +92,3 @@ class TrajectoryHead(BaseModel):
     outcome: _Outcome
     timings: _Timings
     usage: Usage
-
-    def summary(self) -> Summary:
-        """The same, flat."""
-        return Summary(
-            **self.model_dump(include={"id", "instance_id", "attempt", "model", "kind", "repo"}),
-            **self.outcome.model_dump(),
-            **self.usage.model_dump(),
-            family=self.mutation.family if self.mutation else "",
-            turns=len(self.model_calls),
-            seconds=self.timings.total,
-        )

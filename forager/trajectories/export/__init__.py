@@ -1,0 +1,92 @@
+"""Attempts in the formats of other software, one attempt in memory at a time.
+
+A format is a module with a function `write(attempts, target, tools)` that returns how many attempts
+it wrote. `tools` are the definitions (OpenAI's form) of the tools that the agent had.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from forager.errors import UsageError
+
+if TYPE_CHECKING:
+    from forager.trajectories.record import Trajectory
+
+Write = Callable[["Iterable[Trajectory]", Path, list[dict[str, Any]]], int]
+
+FORMATS = {
+    "parquet": "one file; a row an attempt, messages and calls as nested columns",
+    "jsonl": "one file; a line an attempt, as forager keeps it",
+    "hf": "a directory that `datasets.load_dataset` loads and the Hub takes as it is",
+    "sharegpt": "a directory that is a `dataset_dir` of LLaMA-Factory",
+    "atif": "a directory; a file an attempt, in Harbor's ATIF 1.8",
+    "swe-agent": "a directory an attempt number, of SWE-agent's .traj and .pred files",
+}
+
+
+def writer(format: str) -> Write:
+    """The function that writes a format; imports what it needs."""
+    write: Write = import_module(f"{__name__}.{format.replace('-', '_')}").write
+    return write
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A path to write to; at the end it becomes the file."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory; this format is one file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """A directory to write into; at the end it becomes the one wanted, which may not exist."""
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise UsageError(f"{path} exists; this format is a directory of its own, name a new one")
+    part = path.with_name(f".{path.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def needed(package: str) -> Iterator[None]:
+    """Within it a package is imported; a missing one is said with what to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"this format needs {package}: pip install 'forager-agent[export]'"
+        ) from error
+
+
+def write_once(path: Path, text: str) -> None:
+    """Write the file of one attempt. Raises UsageError where another attempt has taken the name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(
+            f"two attempts would be the file {path.name}; export the runs one by one"
+        ) from None
+
+
+def file_name(id: str) -> str:
+    """An id as a file name."""
+    return quote(id, safe=" []()+,=@") if id not in (".", "..") else quote(id).replace(".", "%2E")

@@ -1,0 +1,129 @@
+"""ATIF 1.8, Harbor's interchange format for trajectories of agents.
+
+A step holds the model's answer, its calls and what was answered to them. The format has no place
+for exit codes, durations, rewards and patches: these are in `extra`.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from forager.trajectories.export import file_name, new_directory, write_once
+from forager.trajectories.record import Message, ModelCall, Trajectory
+from forager.trajectories.steps import Step, opening, reasoning, steps
+
+
+def write(attempts: Iterable[Trajectory], target: Path, tools: list[dict[str, Any]]) -> int:
+    """Write a directory with a file an attempt, named after its id."""
+    count = 0
+    with new_directory(target) as part:
+        for one in attempts:
+            text = json.dumps(document(one, tools), ensure_ascii=False, indent=1)
+            write_once(part / f"{file_name(one.id)}.json", text + "\n")
+            count += 1
+    return count
+
+
+def document(one: Trajectory, tools: list[dict[str, Any]]) -> dict[str, Any]:
+    """An attempt as an ATIF document."""
+    first = [
+        {"source": "system" if message["role"] == "system" else "user", "message": _text(message)}
+        for message in opening(one)
+    ]
+    acts = [_act(step, prompt) for step, prompt in zip(steps(one), one.prompts(), strict=True)]
+    return {
+        "schema_version": "ATIF-v1.8",
+        "trajectory_id": one.id,
+        "agent": {
+            "name": "forager",
+            "version": one.version,
+            "model_name": one.model,
+            **({"tool_definitions": tools} if one.syntax == "functions" else {}),
+            "extra": one.model_dump(include={"syntax", "sampling", "limits", "sandbox_limits"}),
+        },
+        "steps": [{"step_id": number, **step} for number, step in enumerate(first + acts, 1)],
+        "final_metrics": {
+            "total_prompt_tokens": one.usage.prompt_tokens,
+            "total_completion_tokens": one.usage.completion_tokens,
+            "total_steps": len(first) + len(acts),
+        },
+        "extra": one.model_dump(include=_EXTRA),
+    }
+
+
+_EXTRA = {"instance_id", "attempt", "kind", "repo", "mutation", "image", "image_digest"}
+_EXTRA |= {"started_at", "outcome", "timings"}
+
+
+def _act(step: Step, prompt: list[int] | None) -> dict[str, Any]:
+    """A step of the agent."""
+    calls = _calls(step)
+    thought = reasoning(step.message)
+    return {
+        "source": "agent",
+        "message": _text(step.message),
+        **({"reasoning_content": thought} if thought else {}),
+        **({"tool_calls": calls} if calls else {}),
+        **({"observation": {"results": _results(step, calls)}} if step.observations else {}),
+        "metrics": _metrics(step.model_call, prompt),
+        "llm_call_count": 1,
+        "extra": {
+            **step.model_call.model_dump(include={"seconds", "finish_reason"}),
+            # A call that ended the attempt has no observation to hold these.
+            **({} if step.observations or not step.call else {"call": _facts(step)}),
+        },
+    }
+
+
+def _calls(step: Step) -> list[dict[str, Any]]:
+    """The calls that the model wrote; those of the text syntax as they were executed."""
+    written = step.message.get("tool_calls") or []
+    if not written and step.call and step.call.tool:
+        call = step.call
+        return [{"tool_call_id": "call_0", "function_name": call.tool, "arguments": call.arguments}]
+    return [
+        {"tool_call_id": one["id"], "function_name": one["function"]["name"], **_arguments(one)}
+        for one in written
+    ]
+
+
+def _arguments(call: dict[str, Any]) -> dict[str, Any]:
+    text = call["function"]["arguments"]
+    try:
+        arguments = json.loads(text)
+    except ValueError:
+        arguments = None
+    if isinstance(arguments, dict):
+        return {"arguments": arguments}
+    return {"arguments": {}, "extra": {"arguments": text}}
+
+
+def _results(step: Step, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    ids = [call["tool_call_id"] for call in calls]
+    results = []
+    for message in step.observations:
+        id = message.get("tool_call_id") or (ids[0] if len(ids) == 1 else None)
+        source = {"source_call_id": id} if id in ids else {}
+        results.append({**source, "content": _text(message), "extra": _facts(step)})
+    return results
+
+
+def _facts(step: Step) -> dict[str, Any]:
+    """How the call went."""
+    return step.call.model_dump(exclude={"message", "tool", "arguments"}) if step.call else {}
+
+
+def _metrics(call: ModelCall, prompt: list[int] | None) -> dict[str, Any]:
+    ids = {
+        "prompt_token_ids": prompt,
+        "completion_token_ids": call.completion_token_ids,
+        "logprobs": call.logprobs,
+    }
+    given = {name: value for name, value in ids.items() if value is not None}
+    return {**call.usage.model_dump(), **given}
+
+
+def _text(message: Message) -> str:
+    content = message.get("content") or ""
+    return content if isinstance(content, str) else json.dumps(content)

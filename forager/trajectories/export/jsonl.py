@@ -1,0 +1,14 @@
+"""JSON Lines: the attempts as forager keeps them, which `forager replay FILE` reads."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from forager.records import write_records
+from forager.trajectories.record import Trajectory
+
+
+def write(attempts: Iterable[Trajectory], target: Path, tools: list[dict[str, Any]]) -> int:
+    """Write one file."""
+    del tools
+    return write_records(target, attempts)

@@ -1,0 +1,141 @@
+"""Parquet: a row an attempt, messages and calls as nested columns.
+
+Nothing is lost: what a column cannot hold (keys of a message that few servers use, arguments of
+calls, results by test) is JSON text. Prompt ids continue those of the call before, as in the
+record.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from forager.trajectories.export import needed, new_file
+from forager.trajectories.record import Message, Trajectory
+from forager.trajectories.steps import reasoning
+from forager.trajectories.summary import Summary
+
+if TYPE_CHECKING:
+    import pyarrow
+
+GROUP_SIZE = 16 << 20  # characters and ids of the rows that are held in memory at a time
+
+_KNOWN = {"role", "content", "reasoning_content", "tool_calls", "tool_call_id"}
+
+
+def write(attempts: Iterable[Trajectory], target: Path, tools: list[dict[str, Any]]) -> int:
+    """Write one file."""
+    del tools
+    with needed("pyarrow"):
+        from pyarrow.parquet import ParquetWriter
+    count = 0
+    with new_file(target) as part, ParquetWriter(part, schema(), compression="zstd") as file:
+        for batch in batches(attempts):
+            file.write_batch(batch)
+            count += batch.num_rows
+    return count
+
+
+def schema() -> "pyarrow.Schema":
+    """The columns."""
+    import pyarrow as pa
+
+    function = pa.struct({"name": pa.string(), "arguments": pa.string()})
+    call = pa.struct({"id": pa.string(), "type": pa.string(), "function": function})
+    message = {
+        **dict.fromkeys(("role", "content", "reasoning_content", "tool_call_id"), pa.string()),
+        "tool_calls": pa.list_(call),
+        "other": pa.string(),
+    }
+    model_call = {
+        **dict.fromkeys(("message", "prompt_tokens", "completion_tokens"), pa.int64()),
+        "seconds": pa.float64(),
+        "finish_reason": pa.string(),
+        "prompt_shared": pa.int64(),
+        "prompt_token_ids": pa.list_(pa.int32()),
+        "completion_token_ids": pa.list_(pa.int32()),
+        "logprobs": pa.list_(pa.float64()),
+    }
+    tool_call = {
+        "message": pa.int64(),
+        **dict.fromkeys(("tool", "arguments"), pa.string()),
+        **dict.fromkeys(("exit_code", "omitted"), pa.int64()),
+        "seconds": pa.float64(),
+        **dict.fromkeys(("timed_out", "error"), pa.bool_()),
+    }
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    return pa.schema(
+        {
+            **{
+                name: kinds[kind] for name, kind in get_type_hints(Summary).items() if kind in kinds
+            },
+            **dict.fromkeys(_TEXTS, pa.string()),
+            "messages": pa.list_(pa.struct(message)),
+            "model_calls": pa.list_(pa.struct(model_call)),
+            "tool_calls": pa.list_(pa.struct(tool_call)),
+        }
+    )
+
+
+_TEXTS = [
+    *("syntax", "image", "image_digest", "started_at", "version", "patch", "note", "tests"),
+    *("ignored_files", "mutation", "sampling", "limits", "sandbox_limits", "timings"),
+]
+
+
+def batches(attempts: Iterable[Trajectory]) -> "Iterator[pyarrow.RecordBatch]":
+    """Yield the attempts as batches of rows, each of a bounded size."""
+    import pyarrow as pa
+
+    rows: list[dict[str, Any]] = []
+    size = 0
+    for one in attempts:
+        rows.append(_row(one))
+        size += _size(one)
+        if size >= GROUP_SIZE:
+            yield pa.RecordBatch.from_pylist(rows, schema())
+            rows, size = [], 0
+    if rows:
+        yield pa.RecordBatch.from_pylist(rows, schema())
+
+
+def _size(one: Trajectory) -> int:
+    texts = sum(len(str(message.get("content"))) for message in one.messages)
+    ids = sum(len(call.prompt_token_ids or ()) for call in one.model_calls)
+    return texts + ids + sum(map(len, one.outcome.tests)) + len(one.outcome.patch)
+
+
+def _row(one: Trajectory) -> dict[str, Any]:
+    outcome = one.outcome
+    return {
+        **Summary.of(one).model_dump(exclude={"tokens"}),
+        **one.model_dump(include={"syntax", "image", "image_digest", "started_at", "version"}),
+        **outcome.model_dump(include={"patch", "note"}),
+        "tests": json.dumps(outcome.tests),
+        "ignored_files": json.dumps(outcome.ignored_files),
+        "mutation": one.mutation.model_dump_json() if one.mutation else None,
+        "sampling": one.sampling.model_dump_json(),
+        "limits": one.limits.model_dump_json(),
+        "sandbox_limits": one.sandbox_limits.model_dump_json(),
+        "timings": one.timings.model_dump_json(),
+        "messages": [_message(message) for message in one.messages],
+        "model_calls": [
+            {**call.model_dump(exclude={"usage"}), **call.usage.model_dump()}
+            for call in one.model_calls
+        ],
+        "tool_calls": [
+            {**call.model_dump(), "arguments": json.dumps(call.arguments)}
+            for call in one.tool_calls
+        ],
+    }
+
+
+def _message(message: Message) -> dict[str, Any]:
+    content = message.get("content")
+    other = {name: value for name, value in message.items() if name not in _KNOWN}
+    return {
+        **message,
+        "content": content if isinstance(content, str | None) else json.dumps(content),
+        "reasoning_content": reasoning(message) or None,
+        "other": json.dumps(other) if other else None,
+    }

@@ -1,0 +1,78 @@
+"""ShareGPT conversations, as LLaMA-Factory reads them.
+
+Its rules: an optional system text, then turns of the environment (human, observation) and of the
+model (gpt, function_call) by turns, a turn of the model last. A function_call is JSON; where the
+model also wrote a text, that stands before the JSON in <tool_call> tags (and what it thought in
+<think> tags before both). Calls of the text syntax are text.
+"""
+
+import json
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from forager.trajectories.export import new_directory
+from forager.trajectories.record import Message, Trajectory
+from forager.trajectories.steps import reasoning
+
+_NAME = "forager"
+_INFO = {
+    _NAME: {
+        "file_name": f"{_NAME}.jsonl",
+        "formatting": "sharegpt",
+        "columns": {"messages": "conversations", "system": "system", "tools": "tools"},
+    }
+}
+_OURS = {"gpt", "function_call"}
+
+
+def write(attempts: Iterable[Trajectory], target: Path, tools: list[dict[str, Any]]) -> int:
+    """Write a directory with the conversations and LLaMA-Factory's dataset_info.json."""
+    count = 0
+    with new_directory(target) as part:
+        with (part / f"{_NAME}.jsonl").open("w", encoding="utf-8") as file:
+            for one in attempts:
+                print(json.dumps(_conversation(one, tools), ensure_ascii=False), file=file)
+                count += 1
+        (part / "dataset_info.json").write_text(json.dumps(_INFO, indent=2) + "\n")
+    return count
+
+
+def _conversation(one: Trajectory, tools: list[dict[str, Any]]) -> dict[str, Any]:
+    turns = [_turn(message) for message in one.messages]
+    system = [value for role, value in turns if role == "system"]
+    spoken = [turn for turn in turns if turn[0] != "system"]
+    while spoken and spoken[-1][0] not in _OURS:  # what a limit cut off leaves nothing to learn
+        spoken.pop()
+    return {
+        "id": one.id,
+        "conversations": [
+            {"from": side[0][0], "value": "\n".join(value for _, value in side)}
+            for _, group in groupby(spoken, lambda turn: turn[0] in _OURS)
+            for side in [list(group)]
+        ],
+        "system": "\n".join(system),
+        "tools": json.dumps(tools) if one.syntax == "functions" else "",
+        "resolved": one.outcome.resolved,
+        "reward": one.outcome.reward,
+    }
+
+
+def _turn(message: Message) -> tuple[str, str]:
+    """Who speaks, and the text."""
+    content = message.get("content") or ""
+    text = content if isinstance(content, str) else json.dumps(content)
+    if message["role"] != "assistant":
+        return {"system": "system", "tool": "observation"}.get(message["role"], "human"), text
+    thought = reasoning(message)
+    text = f"<think>\n{thought}\n</think>\n\n{text}" if thought else text
+    raw = [call["function"] for call in message.get("tool_calls") or []]
+    if not raw:
+        return "gpt", text
+    try:
+        calls = [{"name": one["name"], "arguments": json.loads(one["arguments"])} for one in raw]
+    except ValueError:  # a call that could not be read, and was told so
+        return "gpt", "\n".join([text, *map(json.dumps, raw)])
+    value = json.dumps(calls[0] if len(calls) == 1 else calls, ensure_ascii=False)
+    return "function_call", f"{text}\n<tool_call>\n{value}\n</tool_call>" if text else value

@@ -1,0 +1,108 @@
+"""SWE-agent's files: .traj with the turns, .pred with the patch.
+
+TARGET/<attempt>/<instance_id>/<instance_id>.traj: each attempt number is a run directory of
+SWE-agent's, so its `quick-stats`, `merge-preds` and inspectors take it. `query`, the messages
+before each turn, is left empty: it would make a file grow with the square of the turns; they are
+in `history`, once.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from forager.trajectories.export import file_name, new_directory, write_once
+from forager.trajectories.record import Message, Trajectory
+from forager.trajectories.steps import Step, reasoning, steps
+
+
+def write(attempts: Iterable[Trajectory], target: Path, tools: list[dict[str, Any]]) -> int:
+    """Write a directory."""
+    del tools
+    count = 0
+    with new_directory(target) as part:
+        for one in attempts:
+            name = file_name(one.instance_id)
+            path = part / str(one.attempt) / name / name
+            write_once(Path(f"{path}.traj"), json.dumps(_document(one), indent=2))
+            write_once(Path(f"{path}.pred"), json.dumps(_prediction(one)))
+            count += 1
+    return count
+
+
+def _prediction(one: Trajectory) -> dict[str, str]:
+    """What SWE-bench's evaluation reads."""
+    return {
+        "model_name_or_path": one.model,
+        "instance_id": one.instance_id,
+        "model_patch": one.outcome.patch,
+    }
+
+
+def _document(one: Trajectory) -> dict[str, Any]:
+    return {
+        "environment": one.image,
+        "trajectory": [_turn(step) for step in steps(one)],
+        "history": [_item(message) for message in one.messages],
+        "info": {
+            "exit_status": one.outcome.exit_reason,
+            "submission": one.outcome.patch,
+            "model_stats": {
+                "instance_cost": 0.0,
+                "tokens_sent": one.usage.prompt_tokens,
+                "tokens_received": one.usage.completion_tokens,
+                "api_calls": one.turns,
+            },
+            "forager": {"id": one.id, "version": one.version, **_result(one)},
+        },
+        "replay_config": None,  # the tools are not SWE-agent's, it cannot run them again
+    }
+
+
+def _result(one: Trajectory) -> dict[str, Any]:
+    return one.outcome.model_dump(include={"resolved", "reward", "similarity", "tests", "note"})
+
+
+def _turn(step: Step) -> dict[str, Any]:
+    call = step.call
+    text = _text(step.message)
+    return {
+        "action": _action(step),
+        "observation": "\n".join(map(_text, step.observations)),
+        "response": text,
+        "thought": reasoning(step.message) or text,
+        "execution_time": call.seconds if call else 0.0,
+        "state": {},
+        "query": [],
+        "extra_info": call.model_dump(exclude={"message", "seconds"}) if call else {},
+    }
+
+
+def _action(step: Step) -> str:
+    """The command, or the tool with its arguments."""
+    call = step.call
+    if call is None or not call.tool:
+        return ""
+    if set(call.arguments) == {"command"}:
+        return call.arguments["command"]
+    return f"{call.tool} {json.dumps(call.arguments)}"
+
+
+def _item(message: Message) -> dict[str, Any]:
+    kinds = {"assistant": "action", "tool": "observation"}
+    item = {
+        "role": message["role"],
+        "content": _text(message),
+        "agent": "main",
+        "message_type": kinds.get(message["role"], "observation"),
+    }
+    if message.get("tool_calls"):
+        item["tool_calls"] = message["tool_calls"]
+    if message.get("tool_call_id"):
+        item["tool_call_ids"] = [message["tool_call_id"]]
+    return item
+
+
+def _text(message: Message) -> str:
+    content = message.get("content") or ""
+    return content if isinstance(content, str) else json.dumps(content)

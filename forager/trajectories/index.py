@@ -1,0 +1,264 @@
+"""An index of attempts: what each one is in a line, and where it lies.
+
+It is a cache. What it holds is read from the files of attempts: whoever opens it brings it up to
+date with what was appended since, and one that is missing, of another version or damaged is made
+anew. Attempts are fetched in pages, each a short transaction, so that a slow reader of a million
+keeps nobody waiting and needs little memory.
+"""
+
+import heapq
+import os
+import sqlite3
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import blake2b
+from itertools import islice, repeat
+from pathlib import Path
+from typing import Any, Self
+from zlib import crc32
+
+from forager.errors import StoreError, UsageError
+from forager.trajectories.files import fits, located, read
+from forager.trajectories.record import Trajectory
+from forager.trajectories.shards import SUFFIX
+from forager.trajectories.summary import Summary
+
+FIELDS = (*Summary.model_fields, *Summary.model_computed_fields)
+"""What attempts can be sorted by."""
+
+Places = array  # of attempts, 8 bytes each: the number of a file, and below it the offset there
+_OFFSET_BITS = 40
+_PAGE = 1000  # attempts fetched at a time
+_BATCH = 20_000  # attempts indexed in one transaction
+_NAMES = ", ".join(FIELDS)
+_TABLES = f"""
+BEGIN IMMEDIATE;
+DROP TABLE IF EXISTS attempts;
+DROP TABLE IF EXISTS files;
+CREATE TABLE files (
+  number INTEGER PRIMARY KEY, name TEXT UNIQUE, end INTEGER, last INTEGER, damaged INTEGER
+);
+CREATE TABLE attempts (place INTEGER PRIMARY KEY, {_NAMES}, UNIQUE (id));
+"""
+_VERSION = crc32(_TABLES.encode()) >> 1
+_TABLES += f"PRAGMA user_version = {_VERSION}; COMMIT;"
+# An attempt that was made twice (on a node that was thought lost) counts once: the older file's.
+_INSERT = f"""
+INSERT INTO attempts VALUES (?, {", ".join("?" * len(FIELDS))})
+ON CONFLICT (id) DO UPDATE SET {", ".join(f"{one} = excluded.{one}" for one in ("place", *FIELDS))}
+WHERE (SELECT name FROM files WHERE number = excluded.place >> {_OFFSET_BITS})
+  < (SELECT name FROM files WHERE number = attempts.place >> {_OFFSET_BITS})
+"""
+_CHOSEN = "FROM attempts WHERE (?1 IS NULL OR resolved = ?1)"
+
+
+class Index:
+    """The attempts of some files. For one thread; a context manager.
+
+    `files` lists them; one that ends in `.jsonl.zst` is a shard, another one JSON Lines. The index
+    is kept at `database`; where that is None or cannot be written it is made for this once.
+    """
+
+    def __init__(self, files: Callable[[], Iterable[Path]], database: Path | None = None) -> None:
+        self._files, self._database = files, database
+        self._paths: dict[int, Path] = {}
+        try:
+            self._open(database)
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+                raise StoreError(f"cannot write {database}: {error}") from error  # such as full
+            self._open(None)
+        except sqlite3.DatabaseError:  # damaged
+            if database is None:
+                raise
+            for suffix in ("-journal", ""):
+                database.with_name(database.name + suffix).unlink(missing_ok=True)
+            self._open(database)
+
+    def places(
+        self, resolved: bool | None = None, sort: str = "", limit: int | None = None
+    ) -> "Places[int]":
+        """The places of the attempts chosen, in the order asked for, else in the stored one.
+
+        `sort` is a field's name, after a `-` for the largest first. Raises UsageError for another.
+        """
+        name = sort.removeprefix("-")
+        if name and name not in FIELDS:
+            raise UsageError(
+                f"there is no field {name!r} to sort by; there are {', '.join(FIELDS)}"
+            )
+        order = f"{name} {'DESC' if sort.startswith('-') else 'ASC'}, place" if name else "place"
+        query = f"SELECT place {_CHOSEN} ORDER BY {order} LIMIT ?2"
+        rows = self._query(query, (resolved, -1 if limit is None else limit))
+        return array("q", (place for (place,) in rows))
+
+    def summaries(self, places: "Places[int] | None" = None) -> Iterator[Summary]:
+        """The attempts at these places, or all, in one line each."""
+        places = self.places() if places is None else places
+        for start in range(0, len(places), _PAGE):
+            page = places[start : start + _PAGE]
+            marks = ", ".join("?" * len(page))
+            query = f"SELECT place, {_NAMES} FROM attempts WHERE place IN ({marks})"
+            rows = {row[0]: row[1:] for row in self._query(query, page)}
+            for place in page:  # one that another process found twice has moved
+                if place in rows:
+                    yield Summary(**dict(zip(Summary.model_fields, rows[place], strict=False)))
+
+    def trajectories(self, places: "Places[int] | None" = None) -> Iterator[Trajectory]:
+        """The attempts at these places, or all, one at a time."""
+        number, descriptor = -1, -1
+        try:
+            for place in self.places() if places is None else places:
+                if place >> _OFFSET_BITS != number:
+                    if descriptor >= 0:
+                        os.close(descriptor)
+                    number = place >> _OFFSET_BITS
+                    descriptor = os.open(self._paths[number], os.O_RDONLY)
+                yield read(self._paths[number], descriptor, place & ((1 << _OFFSET_BITS) - 1))
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def ids(self) -> Iterator[str]:
+        """The ids of all attempts."""
+        return (id for (id,) in self._query("SELECT id FROM attempts"))
+
+    def matching(self, id: str) -> list[str]:
+        """The id, where there is such an attempt; else up to three ids that begin so."""
+        first = self._query("SELECT id FROM attempts WHERE id = ?", (id,))
+        begin = "SELECT id FROM attempts WHERE id >= ?1 AND id < ?1 || char(1114111) LIMIT 3"
+        return [one for (one,) in first] or [one for (one,) in self._query(begin, (id,))]
+
+    def get(self, id: str) -> Trajectory:
+        """The attempt with this id."""
+        (row,) = self._query("SELECT place FROM attempts WHERE id = ?", (id,))
+        return next(self.trajectories(array("q", row)))
+
+    def damaged(self) -> list[tuple[Path, int]]:
+        """Files that cannot be read in full, and how many bytes between attempts were skipped."""
+        rows = self._query("SELECT number, damaged FROM files WHERE damaged > 0")
+        return [(self._paths[number], count) for number, count in rows]
+
+    def draws(
+        self, seed: int, count: int, resolved: bool | None = None
+    ) -> Iterator[tuple[int, int]]:
+        """The `count` smallest numbers drawn for attempts, ascending, each with the place.
+
+        What is drawn for an attempt depends on the seed and its id, and on nothing else.
+        """
+        key = seed.to_bytes(16, "big", signed=True)
+        self._connection.create_function("draw", 1, lambda id: _draw(id, key), deterministic=True)
+        return self._query(
+            f"SELECT draw(id) AS drawn, place {_CHOSEN} ORDER BY drawn LIMIT ?2", (resolved, count)
+        )
+
+    def close(self) -> None:
+        """Close the index."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _query(self, query: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        try:
+            yield from self._connection.execute(query, values)
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{self._database} cannot be read: {error}; delete it") from error
+
+    def _open(self, database: Path | None) -> None:
+        self._connection = sqlite3.connect(database or "", timeout=60, isolation_level=None)
+        try:
+            if self._connection.execute("PRAGMA user_version").fetchone() != (_VERSION,):
+                self._connection.executescript(_TABLES)
+            self._update()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _update(self) -> None:
+        """Bring the index up to date with its files."""
+        paths = {path.name: path for path in self._files()}
+        for name, end, last in list(self._connection.execute("SELECT name, end, last FROM files")):
+            if name not in paths or not fits(paths[name], end, last):
+                self._forget(name)
+        for name in sorted(paths):  # shards are named by their time
+            while not self._absorb(name, paths[name]):
+                pass
+        rows = self._connection.execute("SELECT name, number FROM files")
+        self._paths = {number: paths[name] for name, number in rows if name in paths}
+
+    def _absorb(self, name: str, path: Path) -> bool:
+        """Index what a file holds beyond what is known; False where another process did so too."""
+        number, end = self._known(name)
+        entries = located(path, end)
+        while batch := list(islice(entries, _BATCH)):
+            with self._transaction():
+                if self._known(name) != (number, end):
+                    return False
+                rows = (
+                    (
+                        number << _OFFSET_BITS | one.offset,
+                        *(getattr(one.summary, f) for f in FIELDS),
+                    )
+                    for one in batch
+                )
+                self._connection.executemany(_INSERT, rows)
+                gaps = 0
+                for one in batch:
+                    gaps, end = gaps + one.offset - end, one.end
+                gaps *= path.name.endswith(SUFFIX)  # between lines of JSON are empty ones
+                self._connection.execute(
+                    "UPDATE files SET end = ?, last = ?, damaged = damaged + ? WHERE number = ?",
+                    (end, batch[-1].offset, gaps, number),
+                )
+        return True
+
+    def _known(self, name: str) -> tuple[int, int]:
+        """The number of a file, and the offset up to which it is indexed."""
+        query = "SELECT number, end FROM files WHERE name = ?"
+        for number, end in self._connection.execute(query, (name,)):
+            return number, end
+        self._connection.execute("INSERT OR IGNORE INTO files VALUES (NULL, ?, 0, 0, 0)", (name,))
+        return self._known(name)
+
+    def _forget(self, name: str) -> None:
+        with self._transaction():
+            number, _ = self._known(name)
+            span = (number << _OFFSET_BITS, (number + 1) << _OFFSET_BITS)
+            self._connection.execute("DELETE FROM attempts WHERE place >= ? AND place < ?", span)
+            self._connection.execute("DELETE FROM files WHERE number = ?", (number,))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self._connection.commit()
+
+
+def sample(
+    indexes: Sequence[Index], count: int, seed: int, resolved: bool | None = None
+) -> list["Places[int]"]:
+    """The places in each index of `count` attempts drawn from all, in their stored order.
+
+    The same seed draws the same attempts, and a larger sample holds a smaller one.
+    """
+    streams = [
+        zip(index.draws(seed, count, resolved), repeat(number))
+        for number, index in enumerate(indexes)
+    ]
+    chosen = [array("q") for _ in indexes]
+    for (_, place), number in islice(heapq.merge(*streams), count):
+        chosen[number].append(place)
+    return [array("q", sorted(places)) for places in chosen]
+
+
+def _draw(id: str, key: bytes) -> int:
+    return int.from_bytes(blake2b(id.encode(), digest_size=8, key=key).digest(), "big") >> 1

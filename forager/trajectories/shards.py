@@ -1,0 +1,197 @@
+"""Shards: append-only zstd files in which each record can be read alone.
+
+A record is two zstd frames: a skippable one with the length of the next, a checksum of both and
+the record's head (what an index wants to know), and one with the record itself, a line of JSON.
+`zstdcat` prints the lines and nothing else, and an index is made without decompressing them.
+
+No dictionary: one made of two attempts at the same project would halve the frames, but then no
+ordinary tool could read a shard without it.
+
+A shard belongs to one writer at a time (a file lock) and is named after the first: time, host and
+process, so that the nodes of a cluster write side by side into one directory. A torn tail is passed
+over by readers, and cut off by the next writer of its host, which carries the shard on.
+"""
+
+import fcntl
+import os
+import re
+import socket
+import struct
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple, Self
+from zlib import crc32
+
+from zstandard import ZstdCompressor, ZstdDecompressor
+
+from forager.errors import StoreError
+from forager.records import AppendFile, sync_directory
+
+SUFFIX = ".jsonl.zst"
+SHARD_BYTES = 256 << 20  # a shard that has grown to this size is left, and a new one begun
+
+_LEVEL = 9  # 1.1 ms for an attempt of 108 KB; a seventh smaller than level 3
+_MAGIC = 0x184D2A5F  # of a skippable frame
+_MAGIC_BYTES = struct.pack("<I", _MAGIC)
+_HEADER = struct.Struct("<4I")  # magic, bytes to skip, bytes of the record's frame, checksum
+_SKIPPED = 8  # bytes of the header that the skippable frame counts as its own
+
+
+class Entry(NamedTuple):
+    """Where in a shard a record lies (in bytes), and its head."""
+
+    offset: int
+    length: int
+    head: bytes
+
+    @property
+    def end(self) -> int:
+        """The offset of what follows."""
+        return self.offset + self.length
+
+
+def scan(path: Path, start: int = 0) -> Iterator[Entry]:
+    """Yield the whole entries from an offset on; what lies between them is damaged or torn.
+
+    Each entry's checksum is verified.
+    """
+    with path.open("rb") as file:
+        descriptor = file.fileno()
+        position: int | None = start
+        while position is not None:
+            entry = entry_at(descriptor, position)
+            if entry is not None:
+                yield entry
+                position = entry.end
+            else:
+                position = _find_magic(descriptor, position + 1)
+
+
+def entry_at(descriptor: int, offset: int) -> Entry | None:
+    """The entry that begins at an offset of an open file; None where no whole one does."""
+    header = os.pread(descriptor, _HEADER.size, offset)
+    if len(header) < _HEADER.size:
+        return None
+    magic, skipped, length, checksum = _HEADER.unpack(header)
+    size = skipped - _SKIPPED + length
+    whole = _HEADER.size + size
+    if magic != _MAGIC or skipped < _SKIPPED or offset + whole > os.fstat(descriptor).st_size:
+        return None
+    body = os.pread(descriptor, size, offset + _HEADER.size)
+    if len(body) < size or crc32(body) != checksum:
+        return None
+    return Entry(offset, whole, body[: skipped - _SKIPPED])
+
+
+def read_line(descriptor: int, offset: int) -> bytes | None:
+    """The record of the entry at an offset of an open file; None where no whole one begins."""
+    entry = entry_at(descriptor, offset)
+    if entry is None:
+        return None
+    start = _HEADER.size + len(entry.head)
+    frame = os.pread(descriptor, entry.length - start, offset + start)
+    return ZstdDecompressor().decompress(frame)
+
+
+class ShardWriter:
+    """Appends records to shards in a directory, from several threads.
+
+    A record is on disk when `append` returns. No file is made before the first record.
+    """
+
+    def __init__(self, directory: Path, size: int = SHARD_BYTES) -> None:
+        self._directory, self._size = directory, size
+        self._lock = Lock()
+        self._shard: AppendFile | None = None
+
+    def append(self, head: bytes, line: bytes) -> None:
+        """Append a record (a line of JSON) under its head. Raises StoreError."""
+        data = _encode(head, line)
+        with self._lock:
+            shard = self._current()
+            end = shard.write([data])
+        shard.sync(end)
+
+    def close(self) -> None:
+        """Close the shard; another writer may carry it on."""
+        with self._lock:
+            if self._shard is not None:
+                self._shard.close()
+                self._shard = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _current(self) -> AppendFile:
+        """The shard to write to."""
+        shard = self._shard
+        if shard is not None and (shard.broken or shard.end >= self._size):
+            if not shard.broken:
+                shard.sync(shard.end)  # for the threads that wait to do so
+            shard.close()
+            shard = None
+        if shard is None:
+            try:
+                shard = _open_shard(self._directory, self._size)
+            except OSError as error:
+                raise StoreError(f"cannot write to {self._directory}: {error.strerror}") from error
+        self._shard = shard
+        return shard
+
+
+def _encode(head: bytes, line: bytes) -> bytes:
+    frame = ZstdCompressor(level=_LEVEL, write_checksum=True).compress(line)
+    checksum = crc32(frame, crc32(head))
+    return _HEADER.pack(_MAGIC, _SKIPPED + len(head), len(frame), checksum) + head + frame
+
+
+def _open_shard(directory: Path, size: int) -> AppendFile:
+    """A shard of this host that nobody writes to and that is not full, or a new one."""
+    directory.mkdir(parents=True, exist_ok=True)
+    host = re.sub(r"[^\w.]", "_", socket.gethostname())
+    for path in sorted(directory.glob(f"*-{host}-*{SUFFIX}")):
+        if path.stat().st_size < size and (shard := _claim(path)) is not None:
+            whole = 0
+            for entry in scan(path):
+                whole = entry.end
+            shard.cut(whole)
+            return shard
+    while True:
+        time = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        path = directory / f"{time}-{host}-{os.getpid()}{SUFFIX}"
+        shard = _claim(path, os.O_EXCL)
+        if shard is not None:
+            sync_directory(directory)
+            return shard
+
+
+def _claim(path: Path, flags: int = 0) -> AppendFile | None:
+    """The file, locked for this writer; None where another one has it."""
+    try:
+        shard = AppendFile(path, flags)
+    except FileExistsError:
+        return None
+    try:
+        fcntl.flock(shard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        shard.close()
+        return None
+    return shard
+
+
+def _find_magic(descriptor: int, start: int) -> int | None:
+    """The offset of the next bytes that an entry could begin with."""
+    size = 1 << 20
+    while block := os.pread(descriptor, size, start):
+        found = block.find(_MAGIC_BYTES)
+        if found >= 0:
+            return start + found
+        if len(block) < len(_MAGIC_BYTES):
+            return None
+        start += len(block) - len(_MAGIC_BYTES) + 1
+    return None

@@ -1,0 +1,44 @@
+"""An attempt as steps: an answer of the model, the call that was executed, what it was answered."""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from forager.trajectories.record import Message, ModelCall, ToolCall, Trajectory
+
+REASONING = ("reasoning_content", "reasoning")
+"""The fields of a message in which servers put what the model thought, where that is text."""
+
+
+class Step(NamedTuple):
+    """A model call, the message it gave, the call that was executed, the messages in answer."""
+
+    model_call: ModelCall
+    message: Message
+    call: ToolCall | None
+    observations: list[Message]
+
+
+def opening(trajectory: Trajectory) -> list[Message]:
+    """The messages before the model's first answer."""
+    first = trajectory.model_calls[0].message if trajectory.model_calls else None
+    return trajectory.messages[:first]
+
+
+def steps(trajectory: Trajectory) -> Iterator[Step]:
+    """Yield the steps of an attempt, whatever its syntax."""
+    starts = [call.message for call in trajectory.model_calls]
+    executed = {bisect_left(starts, call.message) - 1: call for call in trajectory.tool_calls}
+    ends = [*starts, len(trajectory.messages)][1:]
+    for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        yield Step(
+            trajectory.model_calls[number],
+            trajectory.messages[start],
+            executed.get(number),
+            trajectory.messages[start + 1 : end],
+        )
+
+
+def reasoning(message: Message) -> str:
+    """What the model thought before it answered, where the server gave it apart."""
+    return next((str(message[name]) for name in REASONING if message.get(name)), "")

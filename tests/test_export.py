@@ -1,0 +1,290 @@
+"""Each export is loaded by the library that it is for, where PyPI has one that installs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attempts import PATCH, STEPS, Settings, make_attempt
+from click.testing import CliRunner, Result
+
+from forager.cli.main import main
+from forager.records import read_records
+from forager.trajectories.export import FORMATS, file_name
+from forager.trajectories.record import ModelCall, Trajectory
+from forager.trajectories.store import Run
+
+
+def with_ids(attempt: Trajectory) -> Trajectory:
+    """The attempt with the ids that a server gave, and with a thought."""
+    history: list[int] = []
+    calls = []
+    for call in attempt.model_calls:
+        prompt, completion = [*history, 1, 2], [3, 4]
+        ids = {"prompt_token_ids": prompt, "completion_token_ids": completion}
+        calls.append(ModelCall(**{**dict(call), **ids, "logprobs": [-0.25, -0.5]}))
+        history = prompt + completion
+    messages = [dict(message) for message in attempt.messages]
+    messages[2]["reasoning_content"] = "Hm."
+    messages[2]["reasoning_details"] = [{"text": "Hm."}]
+    return Trajectory(**{**dict(attempt), "model_calls": calls, "messages": messages})
+
+
+BROKEN = [*STEPS, ("Twice.", "", {}, "Your call could not be read.")]
+ATTEMPTS = [
+    with_ids(make_attempt("a/b")),
+    make_attempt("a/b", 1, syntax="text", resolved=False),
+    make_attempt("c", family=None, exit_reason="turn_limit", steps=BROKEN),
+]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run with three attempts."""
+    with Run.write(tmp_path / "run", Settings(), []) as writer:
+        for attempt in ATTEMPTS:
+            writer.append(attempt)
+    return tmp_path / "run"
+
+
+def export(*arguments: str | Path) -> Result:
+    """`forager export` in this process."""
+    return CliRunner().invoke(main, ["export", *map(str, arguments)])
+
+
+def exported(run: Path, format: str, *options: str) -> Path:
+    """What an export wrote."""
+    target = run.parent / "out" / format
+    result = export(run, "-o", target, "--format", format, *options)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(f"{target}\t")
+    return target
+
+
+def test_jsonl_is_read_by_forager_itself(run: Path) -> None:
+    """Equal to what was stored."""
+    assert list(read_records(exported(run, "jsonl"), Trajectory)) == ATTEMPTS
+
+
+def test_parquet_is_read_by_pyarrow(run: Path) -> None:
+    """Messages and calls are nested columns; nothing is lost."""
+    from pyarrow.parquet import read_table
+
+    rows = read_table(exported(run, "parquet")).to_pylist()
+    assert [row["id"] for row in rows] == ["a/b.0", "a/b.1", "c.0"]
+    assert [row["resolved"] for row in rows] == [True, False, True]
+    first = rows[0]
+    assert (first["patch"], first["family"], first["turns"]) == (PATCH, "operators", 6)
+    assert json.loads(first["tests"]) == ATTEMPTS[0].outcome.tests
+    assert json.loads(first["mutation"])["file"] == "pkg/core.py"
+    (call,) = first["messages"][2]["tool_calls"]
+    assert call == ATTEMPTS[0].messages[2]["tool_calls"][0]
+    assert first["messages"][2]["reasoning_content"] == "Hm."
+    assert json.loads(first["messages"][2]["other"]) == {"reasoning_details": [{"text": "Hm."}]}
+    assert first["model_calls"][1]["prompt_shared"] == 4
+    assert first["model_calls"][1]["prompt_token_ids"] == [1, 2]
+    assert first["model_calls"][1]["logprobs"] == [-0.25, -0.5]
+    assert json.loads(first["tool_calls"][0]["arguments"]) == STEPS[0][2]
+
+
+def test_hf_is_loaded_by_datasets(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its one split, and messages as chat templates take them."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    target = exported(run, "hf")
+    import datasets
+
+    loaded = datasets.load_dataset(str(target), cache_dir=str(run.parent / "cache"))
+    assert list(loaded) == ["train"]
+    assert loaded["train"]["id"][:] == ["a/b.0", "a/b.1", "c.0"]
+    roles = [message["role"] for message in loaded["train"][0]["messages"]]
+    assert roles == [message["role"] for message in ATTEMPTS[0].messages]
+    card = (target / "README.md").read_text()
+    assert "\n3 graded attempts" in card
+
+
+def test_sharegpt_keeps_the_rules_of_llama_factory(run: Path) -> None:
+    """Environment and model by turns, the model last, calls as JSON (its SharegptDatasetConverter).
+
+    LLaMA-Factory itself is too heavy for a test; its `datasets` reads the file.
+    """
+    target = exported(run, "sharegpt")
+    import datasets
+
+    info = json.loads((target / "dataset_info.json").read_text())["forager"]
+    path = str(target / info["file_name"])
+    rows = datasets.load_dataset("json", data_files=path, cache_dir=str(run.parent / "cache"))
+    assert info["formatting"] == "sharegpt"
+    for row in rows["train"]:
+        turns = row[info["columns"]["messages"]]
+        assert len(turns) % 2 == 0
+        assert {turn["from"] for turn in turns[::2]} <= {"human", "observation"}
+        assert {turn["from"] for turn in turns[1::2]} <= {"gpt", "function_call"}
+        assert row[info["columns"]["system"]].startswith("You repair code.")
+        for turn in turns:
+            if turn["from"] == "function_call":
+                text = turn["value"].split("<tool_call>")[-1].split("</tool_call>")[0]
+                assert set(json.loads(text)) == {"name", "arguments"}
+    first, second, _ = rows["train"]
+    assert first["conversations"][1]["value"].startswith("<think>\nHm.\n</think>\n\nLet me run")
+    names = [tool["function"]["name"] for tool in json.loads(first["tools"])]
+    assert names == ["bash", "edit", "create", "submit"]
+    assert second["tools"] == ""
+    assert second["conversations"][1]["from"] == "gpt"
+
+
+def test_atif_keeps_harbors_schema(run: Path) -> None:
+    """And its rules beyond the schema: step ids in order, sources that are calls of the step.
+
+    `harbor` itself needs Python 3.12; its own validator accepts these files.
+    """
+    import jsonschema
+
+    schema = json.loads(Path(__file__).with_name("atif-v1.8.schema.json").read_text())
+    target = exported(run, "atif")
+    assert {path.name for path in target.iterdir()} == {
+        "a%2Fb.0.json",
+        "a%2Fb.1.json",
+        "c.0.json",
+    }
+    documents = [json.loads(path.read_text()) for path in sorted(target.iterdir())]
+    for document in documents:
+        jsonschema.validate(document, schema)
+        assert [step["step_id"] for step in document["steps"]] == [
+            *range(1, len(document["steps"]) + 1)
+        ]
+        for step in document["steps"]:
+            ids = {call["tool_call_id"] for call in step.get("tool_calls", [])}
+            results = step.get("observation", {"results": []})["results"]
+            assert {one["source_call_id"] for one in results if "source_call_id" in one} <= ids
+    first, second, _ = documents
+    assert first["extra"]["outcome"]["patch"] == PATCH
+    assert first["extra"]["outcome"]["reward"] == 1
+    system, user, act = first["steps"][:3]
+    assert (system["source"], user["source"], act["source"]) == ("system", "user", "agent")
+    assert act["reasoning_content"] == "Hm."
+    assert act["tool_calls"][0]["arguments"] == STEPS[0][2]
+    assert act["observation"]["results"][0]["content"] == STEPS[0][3]
+    assert act["observation"]["results"][0]["extra"]["exit_code"] == 0
+    assert first["steps"][3]["metrics"]["prompt_token_ids"] == [1, 2, 3, 4, 1, 2]
+    assert second["steps"][2]["tool_calls"][0]["function_name"] == "bash"
+
+
+def test_swe_agent_files_are_as_its_own(run: Path) -> None:
+    """The fields of its AgentRunResult, and what its quick-stats and merge-preds read.
+
+    `sweagent` on PyPI does not install; its sources read these files.
+    """
+    target = exported(run, "swe-agent")
+    paths = sorted(path.relative_to(target).as_posix() for path in target.rglob("*.traj"))
+    assert paths == ["0/a%2Fb/a%2Fb.traj", "0/c/c.traj", "1/a%2Fb/a%2Fb.traj"]
+    document: dict[str, Any] = json.loads((target / paths[0]).read_text())
+    fields = "action observation response state thought execution_time query extra_info"
+    assert all(set(turn) == set(fields.split()) for turn in document["trajectory"])
+    assert document["trajectory"][0]["action"] == "cd /testbed && pytest -q | tail -3"
+    assert document["trajectory"][2]["action"].startswith('edit {"path": "pkg/core.py"')
+    assert document["info"]["submission"] == PATCH
+    assert document["info"]["model_stats"]["api_calls"] == 6
+    assert [item["role"] for item in document["history"]][:3] == ["system", "user", "assistant"]
+    prediction = json.loads((target / "0/a%2Fb/a%2Fb.pred").read_text())
+    assert (prediction["instance_id"], prediction["model_patch"]) == ("a/b", PATCH)
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        ("--resolved", ["a/b.0", "c.0"]),
+        ("--unresolved", ["a/b.1"]),
+        ("--limit 2", ["a/b.0", "a/b.1"]),
+        ("--limit 1 --resolved", ["a/b.0"]),
+        ("--sample 9", ["a/b.0", "a/b.1", "c.0"]),
+        ("--sample 1 --seed 1 --unresolved", ["a/b.1"]),
+    ],
+)
+def test_attempts_are_chosen(run: Path, options: str, ids: list[str]) -> None:
+    """In their stored order."""
+    path = exported(run, "jsonl", *options.split())
+    assert [one.id for one in read_records(path, Trajectory)] == ids
+
+
+def test_several_runs_and_files_are_exported_together(run: Path, tmp_path: Path) -> None:
+    """A limit counts them together."""
+    file = exported(run, "jsonl")
+    target = tmp_path / "all.jsonl"
+    assert export(run, file, "-o", target, "--format", "jsonl", "--limit", "4").exit_code == 0
+    assert [one.id for one in read_records(target, Trajectory)] == [
+        "a/b.0", "a/b.1", "c.0", "a/b.0",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--format", "xml"], "Invalid value for '--format'"),
+        (["run", "--format", "jsonl", "--limit", "1", "--sample", "1"], "give one of them"),
+        (["run/c.0", "--format", "jsonl"], "run/c.0 is not a run"),
+        (["empty", "--format", "jsonl"], "there are no such attempts"),
+        (["run", "run", "--format", "atif"], "two attempts would be the file"),
+        (["nowhere", "--format", "jsonl"], "is no run, no attempt of a run and no file"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(
+    run: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    """With exit code 2."""
+    Run.write(run.parent / "empty", Settings(), []).close()
+    monkeypatch.chdir(run.parent)
+    result = export(*arguments, "-o", "out")
+    assert result.exit_code == 2
+    assert message in result.stderr.splitlines()[-1]
+    assert {path.name for path in run.parent.iterdir()} == {"run", "empty"}
+
+
+@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"jsonl", "parquet"}))
+def test_a_directory_is_not_written_into(run: Path, tmp_path: Path, format: str) -> None:
+    """What lies there stays."""
+    target = tmp_path / "thesis"
+    target.mkdir()
+    (target / "main.tex").touch()
+    result = export(run, "-o", target, "--format", format)
+    assert (result.exit_code, list(target.iterdir())) == (2, [target / "main.tex"])
+    assert "thesis exists" in result.stderr
+
+
+def test_a_missing_package_is_said(run: Path, tmp_path: Path) -> None:
+    """With what to install; here Python is told that there is no pyarrow."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; sys.modules['pyarrow.parquet'] = None; import forager.cli.main as m; m.main()"
+    )
+    command = [sys.executable, "-c", code, "export", run, "-o", tmp_path / "x", "--format", "hf"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        "forager: this format needs pyarrow: pip install 'forager-agent[export]'"
+    )
+
+
+def test_usage_of_an_export_is_bounded(tmp_path: Path) -> None:
+    """One attempt is in memory at a time."""
+    import tracemalloc
+
+    long = [("", "bash", {"command": "seq"}, "x" * 1_000_000)]
+    with Run.write(tmp_path / "run", Settings(), []) as writer:
+        for number in range(20):
+            writer.append(make_attempt(attempt=number, steps=long))
+    for format in ("atif", "sharegpt"):
+        tracemalloc.start()
+        exported(tmp_path / "run", format)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 15_000_000
+
+
+@pytest.mark.parametrize("id", ["a/b", "..", "a b", "ünï", "a\x00b", "%"])
+def test_ids_are_file_names(id: str) -> None:
+    """Different ones for different ids, and none that leads elsewhere."""
+    name = file_name(id)
+    assert Path("/x", name).parent == Path("/x")
+    assert Path("/x", name).name == name
