@@ -1,4 +1,4 @@
-"""What breaks code: CWM's five families of mutations.
+"""What breaks code: CWM's five families of mutations, and five more.
 
 A third party adds mutators through the entry point group `forager.mutators`. The entry point is
 named after the family that it extends or founds; the object is a mutator or a tuple of them:
@@ -10,30 +10,119 @@ named after the family that it extends or founds; the object is a mutator or a t
 from importlib.metadata import entry_points
 
 from forager.mutation.candidates import Families
-from mutators.arguments import remove_parameter, swap_arguments
+from mutators.arguments import (
+    change_default,
+    remove_keyword,
+    remove_parameter,
+    swap_arguments,
+    swap_keywords,
+)
+from mutators.attributes import swap_attribute, swap_function, swap_method, swap_sibling
+from mutators.branches import (
+    choose_side,
+    drop_condition,
+    drop_filter,
+    invert_condition,
+    keep_branch,
+    remove_branch,
+)
+from mutators.classes import remove_base, remove_decorator, remove_method
+from mutators.exceptions import (
+    drop_raise,
+    narrow_caught,
+    remove_handler,
+    return_raised,
+    swap_caught,
+    swap_raised,
+)
 from mutators.functions import delete_body, delete_part
+from mutators.loops import shift_limit, stop_early, swap_jump, unwrap_iterable
 from mutators.operators import (
+    shift_bound,
+    shift_number,
     swap_augmented,
     swap_binary,
     swap_boolean,
     swap_comparison,
+    swap_truth,
     swap_unary,
 )
-from mutators.statements import remove_import, remove_imported_name, remove_return
-from mutators.variables import swap_variables
+from mutators.statements import (
+    remove_guard,
+    remove_import,
+    remove_imported_name,
+    remove_return,
+    remove_statement,
+    swap_statements,
+    unwrap_try,
+    unwrap_with,
+)
+from mutators.variables import replace_variable, swap_variables
 
 FAMILIES: Families = {
-    # First, for what two families offer goes to the earlier: deleting a lone `return` is theirs.
-    "statements": (remove_import, remove_imported_name, remove_return),
+    # CWM's. What two families offer goes to the earlier: one simple statement alone is the
+    # statements', a longer part of a body the functions'.
+    "statements": (
+        remove_import,
+        remove_imported_name,
+        remove_return,
+        remove_guard,
+        remove_statement,
+        unwrap_with,
+        unwrap_try,
+        swap_statements,
+    ),
     "functions": (delete_body, delete_part),
+    "arguments": (
+        remove_parameter,
+        swap_arguments,
+        swap_keywords,
+        remove_keyword,
+        change_default,
+    ),
+    "variables": (swap_variables, replace_variable),
+    "operators": (
+        swap_binary,
+        swap_augmented,
+        swap_unary,
+        swap_boolean,
+        swap_comparison,
+        swap_truth,
+        shift_number,
+        shift_bound,
+    ),
+    # More than CWM has.
+    "classes": (remove_method, remove_base, remove_decorator),
+    "branches": (
+        invert_condition,
+        drop_condition,
+        drop_filter,
+        choose_side,
+        keep_branch,
+        remove_branch,
+    ),
+    "loops": (swap_jump, stop_early, shift_limit, unwrap_iterable),
+    "exceptions": (
+        swap_caught,
+        narrow_caught,
+        remove_handler,
+        swap_raised,
+        return_raised,
+        drop_raise,
+    ),
+    "attributes": (swap_function, swap_method, swap_attribute, swap_sibling),
+}
+
+REVERSIBLE: Families = {
     "arguments": (remove_parameter, swap_arguments),
     "variables": (swap_variables,),
     "operators": (swap_binary, swap_augmented, swap_unary, swap_boolean, swap_comparison),
 }
+"""Mutators few of whose changes are enough to undo their own: what the repair policy tries."""
 
 
 def load_families() -> Families:
-    """The five families, and what installed packages add to them."""
+    """All families, and what installed packages add to them."""
     families = dict(FAMILIES)
     found = sorted(entry_points(group="forager.mutators"), key=lambda each: (each.name, each.value))
     for entry_point in found:

@@ -1,18 +1,25 @@
-"""Arguments: remove one from a definition, re-order them in a call."""
+"""Arguments: remove one from a definition or a call, re-order them in a call, change a default."""
 
 from collections.abc import Iterator
 from itertools import combinations, pairwise
+from typing import TypeVar
 
 import libcst as cst
 
 from forager.mutation.candidates import Change, Region, Replacement
+from mutators.literals import numbers_near
 
 SHORT_CALL = 5
-"""Up to this many positional arguments every pair is swapped; above, neighbours only."""
+"""Up to this many arguments of a call every pair is swapped; above, neighbours only."""
+
+DEFAULTS = {"None": "False", "True": "False", "False": "True"}
+"""What a default becomes that is a constant; numbers step, and all else becomes None."""
+
+T = TypeVar("T")
 
 
 def remove_parameter(region: Region) -> Iterator[Change]:
-    """Remove a parameter from a definition; `self` and its like stay."""
+    """Remove a parameter from a definition; `self` and its like stay, as do the calls."""
     functions: list[cst.FunctionDef | cst.Lambda] = region.find(cst.FunctionDef, cst.Lambda)
     for function in functions:
         parameters = function.params
@@ -31,12 +38,49 @@ def remove_parameter(region: Region) -> Iterator[Change]:
 def swap_arguments(region: Region) -> Iterator[Change]:
     """Swap two positional arguments of a call."""
     for call in region.find(cst.Call):
-        arguments = [each for each in call.args if not each.star and not each.keyword]
-        near = len(arguments) > SHORT_CALL
-        for first, second in pairwise(arguments) if near else combinations(arguments, 2):
+        for first, second in _pairs([a for a in call.args if not a.star and not a.keyword]):
             swapped = (region.code(second), region.code(first))
             replacements = map(Replacement, (first, second), swapped)
             yield Change("swap_arguments", tuple(replacements))
+
+
+def swap_keywords(region: Region) -> Iterator[Change]:
+    """Swap the names of two keyword arguments of a call."""
+    for call in region.find(cst.Call):
+        named = [(each.keyword, region.code(each.value)) for each in call.args if each.keyword]
+        for (first, value), (second, other) in _pairs(named):
+            if value != other:
+                swapped = Replacement(first, second.value), Replacement(second, first.value)
+                yield Change("swap_keywords", swapped)
+
+
+def remove_keyword(region: Region) -> Iterator[Change]:
+    """Remove a keyword argument from a call, so that the default holds."""
+    for call in region.find(cst.Call):
+        for argument in call.args:
+            if argument.keyword:
+                yield Change("remove_keyword", (Replacement(argument, None),))
+
+
+def change_default(region: Region) -> Iterator[Change]:
+    """Change the default of a parameter."""
+    for param in region.find(cst.Param):
+        if param.default:
+            for text in _other_defaults(param.default):
+                yield Change("change_default", (Replacement(param.default, text),))
+
+
+def _other_defaults(default: cst.BaseExpression) -> tuple[str, ...]:
+    match default:
+        case cst.Name(name):
+            return (DEFAULTS.get(name, "None"),)
+        case cst.SimpleString() if default.raw_value:
+            return (f"{default.prefix}{default.quote * 2}",)
+    return numbers_near(default) or ("None",)
+
+
+def _pairs(items: list[T]) -> Iterator[tuple[T, T]]:
+    return pairwise(items) if len(items) > SHORT_CALL else combinations(items, 2)
 
 
 def _change(*replacements: Replacement) -> Change:

@@ -1,4 +1,4 @@
-"""Operators: replace a binary, unary, boolean or comparison operator.
+"""Operators: replace a binary, unary, boolean or comparison operator; miss a number by one.
 
 Each table says which texts take the place of an operator. A swap that would make Python group the
 expression in another way is left out, so that only the operator changes.
@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 import libcst as cst
 
 from forager.mutation.candidates import Change, Region, Replacement
+from mutators.literals import is_number, numbers_near
+from mutators.names import Names
 
 Table = Mapping[type[cst.CSTNode], tuple[str, ...]]
 
@@ -69,6 +71,10 @@ COMPARISON: Table = {
     cst.IsNot: ("is",),
 }
 
+TRUTH = {"True": "False", "False": "True"}
+
+_BOUNDS = (cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.BinaryOperation)
+
 # How tightly operators bind, loosest first; "not" and the comparisons stand between and/|.
 _BINDS = {
     **{"or": 1, "and": 2, "|": 5, "^": 6, "&": 7, "<<": 8, ">>": 8, "+": 9, "-": 9},
@@ -114,6 +120,80 @@ def swap_comparison(region: Region) -> Iterator[Change]:
     for target in region.find(cst.ComparisonTarget):
         for text in COMPARISON[type(target.operator)]:
             yield Change("swap_comparison", (Replacement(target.operator, text),))
+
+
+def swap_truth(region: Region) -> Iterator[Change]:
+    """Replace True by False, and the other way round; not in `while True`."""
+    for name in region.find(cst.Name):
+        if name.value in TRUTH and not isinstance(region.parent(name), cst.While):
+            yield Change("swap_truth", (Replacement(name, TRUTH[name.value]),))
+
+
+def shift_number(region: Region) -> Iterator[Change]:
+    """Make a number one higher or one lower; the first item may become the last one."""
+    for node in region.find(cst.Integer, cst.Float, cst.UnaryOperation):
+        parent = region.parent(node)
+        if not isinstance(parent, cst.UnaryOperation) and not _is_version(region, node):
+            first = isinstance(parent, cst.Index) and numbers_near(node) == ("1",)
+            for text in (*numbers_near(node), *(["-1"] if first else [])):
+                yield Change("shift_number", (Replacement(node, text),))
+
+
+def shift_bound(region: Region) -> Iterator[Change]:
+    """Miss a slice, a range or an index by one, where it is no plain number."""
+    numbers = _numbers(region)
+    for node in region.find(cst.Slice, cst.Index, cst.Call):
+        for bound in _bounds(node, numbers):
+            if isinstance(bound, _BOUNDS) and not _has_number(bound):
+                for text in (f"{region.code(bound)} - 1", f"{region.code(bound)} + 1"):
+                    yield Change("shift_bound", (Replacement(bound, text),))
+        if isinstance(node, cst.Call) and _is_range(node) and len(node.args) == 1:
+            text = f"1, {region.code(node.args[0])}"
+            yield Change("shift_bound", (Replacement(node.args[0], text),))
+
+
+def _bounds(node: cst.CSTNode, numbers: set[str]) -> list[cst.BaseExpression]:
+    """The bounds in a slice, an index or a call of `range`; a key of a dict is no index."""
+    match node:
+        case cst.Slice(lower=lower, upper=upper):
+            return [each for each in (lower, upper) if each]
+        case cst.Index(value=cst.Name(name)):
+            return [node.value] if name in numbers else []
+        case cst.Call() if _is_range(node):
+            return [argument.value for argument in node.args[:2]]
+    return []
+
+
+def _is_range(call: cst.Call) -> bool:
+    named = isinstance(call.func, cst.Name) and call.func.value == "range"
+    return named and not any(argument.star for argument in call.args)
+
+
+def _numbers(region: Region) -> set[str]:
+    """The variables that seem to be numbers and nothing else."""
+    return {
+        name
+        for function in region.find(cst.FunctionDef)
+        for name, kinds in Names(region, function).kinds().items()
+        if kinds == {"number"}
+    }
+
+
+def _has_number(bound: cst.BaseExpression) -> bool:
+    """Whether the bound has a number that can be shifted instead, as in `i + 1`."""
+    match bound:
+        case cst.BinaryOperation(left=left, right=right):
+            return is_number(left) or is_number(right)
+    return False
+
+
+def _is_version(region: Region, node: cst.CSTNode) -> bool:
+    """Whether a number is part of a version that Python's is compared with."""
+    while isinstance(node, cst.BaseExpression | cst.Element | cst.ComparisonTarget):
+        if isinstance(node, cst.Comparison):
+            return "version_info" in region.code(node)
+        node = region.parent(node)
+    return False
 
 
 def _regrouping_left_out(region: Region, node: _Operation, table: Table) -> Iterator[Change]:

@@ -1,16 +1,39 @@
-"""Statements: remove an import, remove a return."""
+"""Statements: remove an import, a return, any other simple one, a wrapper or a guard; swap two.
+
+A dropped `raise` is a simple statement that is removed.
+"""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import libcst as cst
 
 from forager.mutation.candidates import Change, Region, Replacement
+from mutators.blocks import dedented, indentation, is_trivial, jumps, only, statements
+from mutators.neighbours import order_matters
+
+GUARD = 2
+"""How many statements a guard clause has at most, the jump included."""
+
+SIMPLE = (
+    cst.Expr,
+    cst.Assign,
+    cst.AnnAssign,
+    cst.AugAssign,
+    cst.Raise,
+    cst.Del,
+    cst.Break,
+    cst.Continue,
+    cst.Global,
+    cst.Nonlocal,
+)
 
 
 def remove_import(region: Region) -> Iterator[Change]:
     """Remove an import statement, in a function or outside; never one from `__future__`."""
     for statement in _imports(region):
-        yield Change("remove_import", (Replacement(statement, None),))
+        if not _imported(statement) & region.source.used_at_import:
+            yield Change("remove_import", (Replacement(statement, None),))
 
 
 def remove_imported_name(region: Region) -> Iterator[Change]:
@@ -19,7 +42,8 @@ def remove_imported_name(region: Region) -> Iterator[Change]:
         names = statement.names
         if not isinstance(names, cst.ImportStar) and len(names) > 1:
             for name in names:
-                yield Change("remove_imported_name", (Replacement(name, None),))
+                if _bound(name) not in region.source.used_at_import:
+                    yield Change("remove_imported_name", (Replacement(name, None),))
 
 
 def remove_return(region: Region) -> Iterator[Change]:
@@ -28,9 +52,92 @@ def remove_return(region: Region) -> Iterator[Change]:
         yield Change("remove_return", (Replacement(statement, None),))
 
 
+def remove_statement(region: Region) -> Iterator[Change]:
+    """Remove any other simple statement."""
+    for statement in region.find(*SIMPLE):
+        if not is_trivial(statement):
+            yield Change("remove_statement", (Replacement(statement, None),))
+
+
+def remove_guard(region: Region) -> Iterator[Change]:
+    """Remove an `if` that only leaves the function or the turn of the loop."""
+    for guard in region.find(cst.If):
+        if is_guard(guard) and isinstance(region.parent(guard), cst.IndentedBlock):
+            yield Change("remove_guard", (Replacement(guard, None),))
+
+
+def unwrap_with(region: Region) -> Iterator[Change]:
+    """Remove a `with` and keep its body; `with a as b` leaves `b = a`."""
+    for wrapper in region.find(cst.With):
+        body = dedented(region, wrapper.body)
+        if body is not None:
+            bound = [
+                f"{region.code(item.asname.name)} = {region.code(item.item)}"
+                for item in wrapper.items
+                if item.asname
+            ]
+            text = _lines(region, wrapper, [*bound, body])
+            yield Change("unwrap_with", (Replacement(wrapper, text),))
+
+
+def unwrap_try(region: Region) -> Iterator[Change]:
+    """Remove a `try` and keep its body and its `else`: what is raised is raised."""
+    for wrapper in region.find(cst.Try):
+        blocks = [wrapper.body, *([wrapper.orelse.body] if wrapper.orelse else [])]
+        bodies = [dedented(region, block) for block in blocks]
+        if None not in bodies:
+            text = _lines(region, wrapper, [body for body in bodies if body])
+            yield Change("unwrap_try", (Replacement(wrapper, text),))
+
+
+def swap_statements(region: Region) -> Iterator[Change]:
+    """Swap two neighbours that look independent: two simple statements, or two guards."""
+    for block in region.find(cst.IndentedBlock):
+        for first, second in pairwise(statements(block, region.parent(block))):
+            if _may_swap(region, first, second):
+                texts = region.code(second), region.code(first)
+                swapped = map(Replacement, (first, second), texts)
+                yield Change("swap_statements", tuple(swapped))
+
+
+def is_guard(statement: cst.CSTNode) -> bool:
+    """Whether a statement is an `if` that only leaves the function or the turn of the loop."""
+    match statement:
+        case cst.If(orelse=None, body=body):
+            return len(body.body) <= GUARD and jumps(body)
+    return False
+
+
+def _may_swap(region: Region, first: cst.CSTNode, second: cst.CSTNode) -> bool:
+    if is_guard(first) and is_guard(second):
+        return True
+    parts = only(first), only(second)
+    return all(isinstance(each, SIMPLE) and not is_trivial(each) for each in parts) and (
+        order_matters(region, first, second)
+    )
+
+
+def _lines(region: Region, statement: cst.CSTNode, texts: list[str]) -> str:
+    """Texts one below the other where a statement stands."""
+    newline = region.source.module.default_newline
+    return f"{newline}{indentation(region, statement)}".join(texts)
+
+
 def _imports(region: Region) -> Iterator[cst.Import | cst.ImportFrom]:
     statements: list[cst.Import | cst.ImportFrom] = region.find(cst.Import, cst.ImportFrom)
     for statement in statements:
         module = getattr(statement, "module", None)
         if not (isinstance(module, cst.Name) and module.value == "__future__"):
             yield statement
+
+
+def _imported(statement: cst.Import | cst.ImportFrom) -> set[str]:
+    """The names that an import binds, as far as they can be told."""
+    names = statement.names
+    return set() if isinstance(names, cst.ImportStar) else {_bound(name) for name in names}
+
+
+def _bound(alias: cst.ImportAlias) -> str:
+    if alias.asname and isinstance(alias.asname.name, cst.Name):
+        return alias.asname.name.value
+    return alias.evaluated_name.partition(".")[0]

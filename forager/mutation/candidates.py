@@ -7,7 +7,7 @@ comments outside the change stay as they are.
 """
 
 import warnings
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from threading import Lock
 from types import CodeType
@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 _warnings = Lock()
+_Compiled = tuple[bytes, CodeType]  # opcodes ahead: the hash of a code object leaves them out
 
 
 class Candidate(Record):
@@ -101,8 +102,9 @@ def variants(
 ) -> Iterator[Variant]:
     """Yield the source text after each possible change, in source order.
 
-    Left out: what does not compile, what compiles to the same bytecode, and what an earlier family
-    yields too. `functions` keeps only the changes in the functions named (`Class.method`).
+    Left out: what does not compile, what compiles to the same bytecode, and what an earlier mutator
+    or family yields too. `functions` keeps only the changes in the functions named
+    (`Class.method`).
     """
     try:
         source = Source(text)
@@ -111,9 +113,13 @@ def variants(
     plans: list[_Plan] = []
     for region in source.regions:
         if functions is None or region.name in functions:
-            plans += _plans(source, region, families)
+            plans += _admitted(source.data, _plans(source, region, families))
     plans.sort(key=lambda plan: plan.start)
-    yield from _admitted(source.data, plans)
+    for plan in plans:
+        start, end = plan.chunk
+        changed = (source.data[:start] + plan.code + source.data[end:]).decode()
+        line = source.line(plan.start)
+        yield Variant(plan.family, plan.operator, plan.function, line, changed)
 
 
 def _plans(source: Source, region: Region, families: Families) -> Iterator[_Plan]:
@@ -131,27 +137,25 @@ def _plans(source: Source, region: Region, families: Families) -> Iterator[_Plan
                     yield _Plan(edits[0][0], family, change.operator, name, chunk, code)
 
 
-def _admitted(data: bytes, plans: list[_Plan]) -> Iterator[Variant]:
-    """Yield the plans that compile, to something else than the original."""
-    originals: dict[Span, CodeType | None] = {}
+def _admitted(data: bytes, plans: Iterable[_Plan]) -> Iterator[_Plan]:
+    """Yield the plans that compile, to something else than the original and those before."""
+    known: dict[Span, set[_Compiled | None]] = {}
     for plan in plans:
-        start, end = plan.chunk
-        if plan.chunk not in originals:
-            originals[plan.chunk] = _compiled(data[start:end].decode())
-        if _differs(originals[plan.chunk], plan.code.decode()):
-            text = (data[:start] + plan.code + data[end:]).decode()
-            line = data.count(b"\n", 0, plan.start) + 1
-            yield Variant(plan.family, plan.operator, plan.function, line, text)
+        if plan.chunk not in known:
+            known[plan.chunk] = {_compiled(data[slice(*plan.chunk)].decode())}
+        seen = known[plan.chunk]
+        code = plan.code.decode()
+        if (
+            None in seen
+        ):  # code for a later Python than this one is judged by LibCST, which reads it
+            if _parses(code):
+                yield plan
+        elif (compiled := _compiled(code)) and compiled not in seen:
+            seen.add(compiled)
+            yield plan
 
 
-def _differs(original: CodeType | None, code: str) -> bool:
-    """Whether the code compiles, and to something else; None: the original does not compile here.
-
-    Code written for a later Python than this one is judged by LibCST, which reads it.
-    """
-    if original is not None:
-        mutated = _compiled(code)
-        return mutated is not None and mutated != original
+def _parses(code: str) -> bool:
     try:
         cst.parse_module(_unindented(code))
     except cst.ParserSyntaxError:
@@ -159,7 +163,7 @@ def _differs(original: CodeType | None, code: str) -> bool:
     return True
 
 
-def _compiled(code: str) -> CodeType | None:
+def _compiled(code: str) -> _Compiled | None:
     """The bytecode without line numbers, or None."""
     try:
         # Swapping the process's warning filters is not safe between threads.
@@ -168,7 +172,8 @@ def _compiled(code: str) -> CodeType | None:
             compiled = compile(_unindented(code), "<variant>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError):
         return None
-    return _without_lines(compiled)
+    bare = _without_lines(compiled)
+    return _opcodes(bare), bare
 
 
 def _unindented(code: str) -> str:
@@ -183,3 +188,8 @@ def _without_lines(code: CodeType) -> CodeType:
         for constant in code.co_consts
     )
     return code.replace(co_firstlineno=1, co_linetable=b"", co_consts=constants)
+
+
+def _opcodes(code: CodeType) -> bytes:
+    nested = [_opcodes(each) for each in code.co_consts if isinstance(each, CodeType)]
+    return b"".join([code.co_code, *nested])

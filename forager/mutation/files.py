@@ -2,7 +2,6 @@
 
 import os
 import re
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -86,15 +85,26 @@ def _hunks(old: str, new: str) -> Iterator[str]:
 
 def _frame(old: str, new: str) -> tuple[int, int]:
     """How much the texts share at the start and at the end, but for whole lines of context."""
-    length = min(len(old), len(new))
-    start = bisect_left(range(1, length + 1), True, key=lambda n: not old.startswith(new[:n]))
-    rest = range(1, length - start + 1)
-    tail = bisect_left(rest, True, key=lambda n: not old.endswith(new[-n:]))
-    end = len(old) - tail
+    start = _shared(old, new, min(len(old), len(new)), 1)
+    end = len(old) - _shared(old, new, min(len(old), len(new)) - start, -1)
     for _ in range(_CONTEXT + 1):
         start = max(0, old.rfind("\n", 0, max(0, start - 1)) + 1)
         end = old.find("\n", end) + 1 or len(old)
     return start, len(old) - end
+
+
+def _shared(old: str, new: str, length: int, step: int) -> int:
+    """How many characters are the same from the start (step 1) or from the end (-1) on."""
+    low = 0
+    while low < length:  # halves, each compared once
+        middle = (low + length + 1) // 2
+        if step > 0:
+            same = old[low:middle] == new[low:middle]
+        else:
+            one, other = len(old), len(new)
+            same = old[one - middle : one - low] == new[other - middle : other - low]
+        low, length = (middle, length) if same else (low, middle - 1)
+    return low
 
 
 def _lines(text: str) -> list[str]:

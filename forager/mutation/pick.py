@@ -21,12 +21,15 @@ def pick(
 ) -> Iterator[Candidate]:
     """Yield the candidates in a seeded order; a limit is a prefix of it.
 
-    Families take turns in proportion to their weights (1 where none is given; 0 leaves a family
-    out). Within a family, files take turns, and no function of a file has its second candidate
-    before all of that file had their first. `per_function` limits the candidates of one function,
-    of all families together.
+    Families take turns in proportion to their weights, or evenly where none are given; a family
+    that the weights do not name is left out. Within a family, files take turns, and no function
+    of a file has its second candidate before all of that file had their first. `per_function`
+    limits the candidates of one function, of all families together.
     """
-    shares = {each.family: (weights or {}).get(each.family, 1.0) for each in candidates}
+    shares = {
+        each.family: 1.0 if weights is None else weights.get(each.family, 0.0)
+        for each in candidates
+    }
     queues = {
         family: deque(_spread([c for c in candidates if c.family == family], f"{seed}:{family}"))
         for family in sorted(shares)

@@ -4,21 +4,31 @@ Nothing is ever rendered from the syntax tree: a change is spliced into the sour
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import libcst as cst
 from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
+
+from forager.mutation.syntax import (
+    children,
+    is_log_call,
+    is_offered_outside,
+    is_stub,
+    is_text,
+    used_at_import,
+)
 
 Span = tuple[int, int]
 Edit = tuple[int, int, bytes]
 N = TypeVar("N", bound=cst.CSTNode)
 
-_FORM = re.compile(r"whitespace|lines|par$|header|footer|comma|semicolon|type_parameters")
 _BLOCKS = (cst.Module, cst.IndentedBlock, cst.SimpleStatementLine, cst.SimpleStatementSuite)
+_CLAUSES = (cst.Decorator, cst.ExceptHandler)  # have lines of their own, and are no statements
 _LONE_CARRIAGE_RETURN = re.compile("\r(?!\n)")
 
 
@@ -26,8 +36,9 @@ _LONE_CARRIAGE_RETURN = re.compile("\r(?!\n)")
 class Replacement:
     """The text of `node` becomes `text`; the node's own parentheses stay.
 
-    None removes a statement with the lines it stands on, or an item of a list with its comma.
-    When all statements of a block are removed, the engine puts `pass` in their place.
+    None removes a statement, a decorator or an `except` with the lines it stands on, or an item of
+    a list with its comma. When all statements of a block are removed, the engine puts `pass` in
+    their place.
     """
 
     node: cst.CSTNode
@@ -44,30 +55,37 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """What a mutator looks at: a function (methods too), or the code outside all functions.
+    """What a mutator looks at: a function (methods too), a class, or the code outside both.
 
-    Nested functions belong to the outermost one, so no node is offered twice. Of the code outside
-    functions only the imports are offered: the rest runs at import time, where one fault fails
-    every test alike. Never offered: annotations, decorators, `if TYPE_CHECKING`.
+    Nested functions belong to the outermost one, so no node is offered twice. Of a class outside
+    functions its definition, decorators, bases and imports are offered, of the code outside both
+    the imports: the rest runs at import time, where one fault fails every test alike. Never
+    offered: annotations, what is in a decorator, `if TYPE_CHECKING`, and text for people (messages
+    of exceptions and assertions, calls of a logger).
     """
 
-    node: cst.FunctionDef | cst.Module
-    name: str  # qualified name, "<module>" for the code outside functions
+    node: cst.FunctionDef | cst.ClassDef | cst.Module
+    name: str  # qualified name, "<module>" for the code outside functions and classes
     source: "Source"
     nodes: list[cst.CSTNode]
 
     def find(self, *kinds: type[N], under: cst.CSTNode | None = None) -> list[N]:
         """The nodes of these kinds in source order, of the whole region or under one node."""
-        found = [node for node in self.nodes if isinstance(node, kinds)]
         if under is None:
-            return found
+            return list(_of_kinds(self.nodes, kinds))
         start, end = self.source.span(under)
-        spans = ((node, self.source.span(node)) for node in found)
-        return [node for node, (first, last) in spans if start <= first and last <= end]
+        first = bisect_left(self.nodes, start, key=self.source.start)
+        last = bisect_left(self.nodes, end, lo=first, key=self.source.start)
+        found = _of_kinds(self.nodes[first:last], kinds)
+        return [node for node in found if self.source.span(node)[1] <= end]
 
     def code(self, node: cst.CSTNode) -> str:
         """The source text of a node as it stands in the file, with its own parentheses."""
-        return self.source.data[slice(*self.source.extent(node))].decode()
+        return self.between(*self.source.extent(node))
+
+    def between(self, start: int, end: int) -> str:
+        """The source text between two places in bytes."""
+        return self.source.data[start:end].decode()
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode:
         """The node that holds this one; a module holds itself."""
@@ -97,11 +115,18 @@ class Source:
         shifted = self.span(self.module)[1] != len(self.data) + added
         if shifted or _LONE_CARRIAGE_RETURN.search(text):
             raise SyntaxError("the syntax tree does not give back the text")
+        self._line_ends = [match.start() for match in re.finditer(b"\n", self.data)]
         self.parents: dict[cst.CSTNode, cst.CSTNode] = {self.module: self.module}
         self.regions = [Region(self.module, "<module>", self, [])]
         self._walk(self.module, self.regions[0], "")
         for region in self.regions:
-            region.nodes.sort(key=lambda node: self._spans[node].start)
+            region.nodes.sort(key=self.start)
+        lazy = b"from __future__ import annotations" in self.data
+        self.used_at_import = set(used_at_import(self.module, lazy))
+
+    def start(self, node: cst.CSTNode) -> int:
+        """The first byte of a node, its parentheses left out."""
+        return self._spans[node].start
 
     def span(self, node: cst.CSTNode) -> Span:
         """The first byte of a node, and the one after its last; its parentheses left out."""
@@ -113,11 +138,17 @@ class Source:
         return span.start, end
 
     def extent(self, node: cst.CSTNode) -> Span:
-        """The span of a node together with its parentheses."""
+        """The span of a node together with its parentheses or its decorators."""
         start, end = self.span(node)
+        if decorators := getattr(node, "decorators", ()):
+            return self.span(decorators[0])[0], end
         if isinstance(node, cst.BaseExpression) and node.lpar:
             return self.span(node.lpar[0])[0], self.span(node.rpar[-1])[1]
         return start, end
+
+    def line(self, place: int) -> int:
+        """The number of the line that a byte stands on, counted from 1."""
+        return bisect_left(self._line_ends, place) + 1
 
     def lines(self, start: int, end: int) -> Span:
         """The whole lines, last line end included, that hold these bytes."""
@@ -125,10 +156,10 @@ class Source:
         return self.data.rfind(b"\n", 0, start) + 1, len(self.data) if last < 0 else last + 1
 
     def chunk(self, region: Region, change: Change) -> Span:
-        """The lines that have to be compiled to judge a change: a function, or a statement."""
-        if isinstance(region.node, cst.FunctionDef):
-            return self.lines(*self.span(region.node))
-        spans = [self.span(self._outermost(each.node)) for each in change.replacements]
+        """The lines that have to be compiled to judge a change: a definition, or a statement."""
+        if not isinstance(region.node, cst.Module):
+            return self.lines(*self.extent(region.node))
+        spans = [self.extent(self._outermost(each.node)) for each in change.replacements]
         return self.lines(min(start for start, _ in spans), max(end for _, end in spans))
 
     def edits(self, change: Change) -> list[Edit]:
@@ -147,24 +178,31 @@ class Source:
 
     def _walk(self, node: cst.CSTNode, region: Region, prefix: str) -> None:
         """Give every node below to its region, and remember its parent."""
-        for child in _children(node):
+        for child in children(node):
             self.parents[child] = node
-            if isinstance(child, cst.Annotation | cst.Decorator) or _is_type_checking(child):
+            if isinstance(child, cst.Annotation) or is_stub(child) or self._is_for_people(child):
                 continue
             owner, inner = region, prefix
-            if isinstance(region.node, cst.Module):
-                if isinstance(child, cst.FunctionDef):
-                    if _is_overload(child):
-                        continue
+            if not isinstance(region.node, cst.FunctionDef):
+                if isinstance(child, cst.FunctionDef | cst.ClassDef):
                     owner = Region(child, prefix + child.name.value, self, [])
                     self.regions.append(owner)
-                elif isinstance(child, cst.ClassDef):
-                    if _is_protocol(child):
-                        continue
-                    inner = f"{prefix}{child.name.value}."
-            if isinstance(owner.node, cst.FunctionDef) or _is_import(child):
+                if isinstance(child, cst.ClassDef):
+                    inner = f"{owner.name}."
+            if isinstance(owner.node, cst.FunctionDef) or is_offered_outside(child, node):
                 owner.nodes.append(child)
-            self._walk(child, owner, inner)
+            if not isinstance(child, cst.Decorator):
+                self._walk(child, owner, inner)
+
+    def _is_for_people(self, node: cst.CSTNode) -> bool:
+        """A logger's call, or the message of an exception or an assertion."""
+        parent = self.parents[node]
+        if isinstance(parent, cst.Assert):
+            return parent.msg is node
+        if not isinstance(parent, cst.Arg) or not is_text(node):
+            return is_log_call(node)
+        call = self.parents[parent]
+        return isinstance(call, cst.Call) and isinstance(self.parents[call], cst.Raise)
 
     def _outermost(self, node: cst.CSTNode) -> cst.CSTNode:
         while (parent := self.parents[node]) is not self.module:
@@ -193,21 +231,24 @@ class Source:
             for first, last in _runs(places):
                 if isinstance(parent, _BLOCKS):
                     yield self._statements_out(parent, siblings, first, last)
+                elif isinstance(siblings[first], _CLAUSES):
+                    yield (
+                        *self.lines(self.span(siblings[first])[0], self.span(siblings[last])[1]),
+                        b"",
+                    )
                 else:
                     yield self._items_out(siblings, first, last)
 
     def _siblings(self, parent: cst.CSTNode) -> list[cst.CSTNode]:
         if isinstance(parent, _BLOCKS):
             return list(parent.body)
-        items = (child for child in _children(parent) if hasattr(child, "comma"))
+        items = (child for child in children(parent) if _is_item(child))
         return sorted(items, key=lambda item: self.span(item)[0])
 
     def _statements_out(
         self, parent: cst.CSTNode, siblings: list[cst.CSTNode], first: int, last: int
     ) -> Edit:
-        start, end = self.span(siblings[first])[0], self.span(siblings[last])[1]
-        if decorators := getattr(siblings[first], "decorators", ()):
-            start = self.span(decorators[0])[0]
+        start, end = self.extent(siblings[first])[0], self.span(siblings[last])[1]
         if isinstance(parent, cst.SimpleStatementLine | cst.SimpleStatementSuite):
             return start, end, b"pass"
         first_line, next_line = self.lines(start, end)
@@ -248,41 +289,16 @@ def _runs(places: list[int]) -> Iterator[tuple[int, int]]:
     return zip(starts, ends, strict=True)
 
 
+def _of_kinds(nodes: Iterable[cst.CSTNode], kinds: tuple[type[N], ...]) -> Iterator[N]:
+    return (cast(N, node) for node in nodes if _is_one(type(node), kinds))
+
+
 @cache
-def _fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
-    """The fields that can hold code; LibCST's own `children` rebuilds every node it lists."""
-    return tuple(field.name for field in fields(kind) if not _FORM.search(field.name))
+def _is_one(kind: type[cst.CSTNode], kinds: tuple[type[N], ...]) -> bool:
+    """`isinstance` remembered: that of abstract classes is slow."""
+    return issubclass(kind, kinds)
 
 
-def _children(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    for name in _fields(type(node)):
-        value = getattr(node, name)
-        if isinstance(value, cst.CSTNode):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from (each for each in value if isinstance(each, cst.CSTNode))
-
-
-def _is_import(node: cst.CSTNode) -> bool:
-    return isinstance(node, cst.Import | cst.ImportFrom | cst.ImportAlias)
-
-
-def _last_name(node: cst.CSTNode) -> str:
-    """`typing.Protocol[T]` → `Protocol`."""
-    if isinstance(node, cst.Subscript):
-        return _last_name(node.value)
-    if isinstance(node, cst.Attribute):
-        return node.attr.value
-    return node.value if isinstance(node, cst.Name) else ""
-
-
-def _is_type_checking(node: cst.CSTNode) -> bool:
-    return isinstance(node, cst.If) and _last_name(node.test) == "TYPE_CHECKING"
-
-
-def _is_overload(function: cst.FunctionDef) -> bool:
-    return any(_last_name(each.decorator) == "overload" for each in function.decorators)
-
-
-def _is_protocol(definition: cst.ClassDef) -> bool:
-    return any(_last_name(base.value) == "Protocol" for base in definition.bases)
+def _is_item(node: cst.CSTNode) -> bool:
+    """Whether a node stands in a list, of parameters for example, or of decorators."""
+    return hasattr(node, "comma") or isinstance(node, _CLAUSES)

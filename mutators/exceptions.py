@@ -1,0 +1,96 @@
+"""Exceptions: catch the wrong type or one less, raise the wrong one, return it, or none."""
+
+from collections.abc import Iterator
+
+import libcst as cst
+
+from forager.mutation.candidates import Change, Region, Replacement
+from mutators.blocks import is_trivial
+
+OTHERS = {
+    "ArithmeticError": "ValueError",
+    "AssertionError": "ValueError",
+    "AttributeError": "KeyError",
+    "EOFError": "OSError",
+    "Exception": "ValueError",
+    "FileExistsError": "FileNotFoundError",
+    "FileNotFoundError": "FileExistsError",
+    "IOError": "ValueError",
+    "ImportError": "AttributeError",
+    "IndexError": "KeyError",
+    "KeyError": "IndexError",
+    "LookupError": "ValueError",
+    "NameError": "AttributeError",
+    "NotADirectoryError": "FileNotFoundError",
+    "OSError": "ValueError",
+    "OverflowError": "ValueError",
+    "PermissionError": "FileNotFoundError",
+    "RuntimeError": "ValueError",
+    "StopIteration": "ValueError",
+    "TypeError": "ValueError",
+    "UnicodeDecodeError": "UnicodeEncodeError",
+    "UnicodeEncodeError": "UnicodeDecodeError",
+    "UnicodeError": "TypeError",
+    "ValueError": "TypeError",
+    "ZeroDivisionError": "OverflowError",
+}
+"""The exception that takes the place of another, of those that Python has."""
+
+
+def swap_caught(region: Region) -> Iterator[Change]:
+    """Catch another exception than the one that comes."""
+    for handler in region.find(cst.ExceptHandler):
+        names = [each for each in _caught(handler) if isinstance(each, cst.Name)]
+        for name in names:
+            other = OTHERS.get(name.value)
+            if other and other not in {each.value for each in names}:
+                yield Change("swap_caught", (Replacement(name, other),))
+
+
+def narrow_caught(region: Region) -> Iterator[Change]:
+    """Catch one exception less."""
+    for handler in region.find(cst.ExceptHandler):
+        if isinstance(handler.type, cst.Tuple) and len(handler.type.elements) > 1:
+            for element in handler.type.elements:
+                yield Change("narrow_caught", (Replacement(element, None),))
+
+
+def remove_handler(region: Region) -> Iterator[Change]:
+    """Remove an `except` where something else is left of the `try`."""
+    for handler in region.find(cst.ExceptHandler):
+        yield Change("remove_handler", (Replacement(handler, None),))
+
+
+def swap_raised(region: Region) -> Iterator[Change]:
+    """Raise another exception."""
+    for name in map(_raised, region.find(cst.Raise)):
+        if name and name.value in OTHERS:
+            yield Change("swap_raised", (Replacement(name, OTHERS[name.value]),))
+
+
+def return_raised(region: Region) -> Iterator[Change]:
+    """Return an exception instead of raising it."""
+    for statement in region.find(cst.Raise):
+        if statement.exc and not is_trivial(statement):
+            text = f"return {region.code(statement.exc)}"
+            yield Change("return_raised", (Replacement(statement, text),))
+
+
+def drop_raise(region: Region) -> Iterator[Change]:
+    """Remove a `raise`."""
+    for statement in region.find(cst.Raise):
+        if not is_trivial(statement):
+            yield Change("drop_raise", (Replacement(statement, None),))
+
+
+def _caught(handler: cst.ExceptHandler) -> list[cst.BaseExpression]:
+    """The types that a handler names."""
+    if isinstance(handler.type, cst.Tuple):
+        return [element.value for element in handler.type.elements]
+    return [handler.type] if handler.type else []
+
+
+def _raised(statement: cst.Raise) -> cst.Name | None:
+    """The exception that a statement raises, where it is named outright."""
+    raised = statement.exc.func if isinstance(statement.exc, cst.Call) else statement.exc
+    return raised if isinstance(raised, cst.Name) else None

@@ -1,0 +1,100 @@
+"""Whether the order of two neighbouring statements matters, though they look independent.
+
+Two that share nothing can change places without any effect. Where the second one needs a variable
+that the first one makes, everybody sees the fault. In between lie the good bugs: both work on the
+same object, or the second one reads what the first one changes.
+"""
+
+from collections.abc import Iterator
+
+import libcst as cst
+
+from forager.mutation.candidates import Region
+from mutators.blocks import JUMPS, only
+from mutators.names import OTHER_NAMES
+
+PURE = {
+    *("len", "int", "str", "float", "bool", "bytes", "repr", "abs", "min", "max", "sum", "type"),
+    *("isinstance", "issubclass", "hasattr", "getattr", "callable", "tuple", "list", "dict", "set"),
+    *("frozenset", "sorted", "range", "ord", "chr", "id", "any", "all", "round", "cast", "super"),
+}
+"""Functions that change nothing, so that it does not matter when they are called."""
+
+PURE_METHODS = {
+    *("get", "keys", "values", "items", "copy", "index", "count", "find", "rfind", "join", "split"),
+    *("rsplit", "strip", "lstrip", "rstrip", "lower", "upper", "title", "replace", "format"),
+    *("startswith", "endswith", "partition", "rpartition", "encode", "decode", "group", "groups"),
+}
+
+_TARGETS = (cst.AssignTarget, cst.AnnAssign, cst.AugAssign, cst.Del, cst.NamedExpr)
+
+
+def order_matters(region: Region, first: cst.CSTNode, second: cst.CSTNode) -> bool:
+    """Whether two simple statements can change places, with another result."""
+    if isinstance(only(first), JUMPS) or isinstance(only(second), JUMPS):
+        return False
+    changed, other_changed = set(_changed(region, first)), set(_changed(region, second))
+    read, other_read = set(_read(region, first)), set(_read(region, second))
+    if any(_meet({place}, other_read) and _is_new(region, first, place) for place in changed):
+        return False
+    return _meet(changed, other_changed | other_read) or _meet(other_changed, read)
+
+
+def _changed(region: Region, statement: cst.CSTNode) -> Iterator[str]:
+    """The variables, attributes and objects that a statement may change."""
+    holders: list[cst.CSTNode] = region.find(*_TARGETS, under=statement)
+    for holder in holders:
+        yield from _places(region, getattr(holder, "target"))  # noqa: B009
+    for call in region.find(cst.Call, under=statement):
+        match call.func:
+            case cst.Name(name) if name in PURE:
+                continue
+            case cst.Attribute(attr=cst.Name(name)) if name in PURE_METHODS:
+                continue
+            case cst.Attribute(value=receiver):
+                yield from _places(region, receiver)
+        for argument in call.args:
+            yield from _places(region, argument.value)
+    if region.find(cst.Yield, cst.Await, under=statement):
+        yield "yield"
+
+
+def _places(region: Region, node: cst.CSTNode) -> Iterator[str]:
+    match node:
+        case cst.Tuple(elements=elements) | cst.List(elements=elements):
+            for element in elements:
+                yield from _places(region, element.value)
+        case cst.Subscript(value=value):
+            yield from _places(region, value)
+        case cst.Name() | cst.Attribute():
+            yield region.code(node)
+
+
+def _read(region: Region, statement: cst.CSTNode) -> Iterator[str]:
+    """The variables and attributes that a statement reads."""
+    nodes: list[cst.Name | cst.Attribute] = region.find(cst.Name, cst.Attribute, under=statement)
+    for node in nodes:
+        parent = region.parent(node)
+        plain = isinstance(parent, cst.AssignTarget | cst.AnnAssign)
+        label = getattr(parent, OTHER_NAMES.get(type(parent), ""), None) is node
+        if not plain and not label and not isinstance(parent, cst.Attribute):
+            yield region.code(node)
+
+
+def _is_new(region: Region, statement: cst.CSTNode, place: str) -> bool:
+    """Whether a variable has no value before a statement, or an attribute in `__init__`."""
+    start = region.source.start(statement)
+    if "." in place and not region.name.endswith("__init__"):
+        return False
+    nodes: list[cst.Name | cst.Attribute] = region.find(cst.Name, cst.Attribute)
+    before = (each for each in nodes if region.source.start(each) < start)
+    return all(region.code(each) != place for each in before)
+
+
+def _meet(places: set[str], others: set[str]) -> bool:
+    """Whether one of the places is one of the others, a part of it, or has it as a part."""
+    return any(
+        one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+        for one in places
+        for other in others
+    )

@@ -1,0 +1,23 @@
+"""What the tests of the mutators share."""
+
+from textwrap import dedent
+
+from forager.mutation.candidates import Mutator, variants
+
+
+def mutate(mutator: Mutator, text: str) -> list[str]:
+    """The text after each change that one mutator makes."""
+    return [variant.text for variant in variants(text, {"family": (mutator,)})]
+
+
+def text(source: str) -> str:
+    """A piece of code as it stands in a file."""
+    return dedent(source).lstrip("\n")
+
+
+def expressions(mutator: Mutator, expression: str) -> list[str]:
+    """What becomes of one returned expression."""
+    start, end = "async def f(a, b, c, d):\n    return ", "  # why\n"
+    results = mutate(mutator, f"{start}{expression}{end}")
+    assert all(each.startswith(start[:-1]) and each.endswith(end) for each in results)
+    return [each[len(start) - 1 : -len(end)].strip() for each in results]
