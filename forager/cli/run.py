@@ -171,10 +171,9 @@ def _models(settings: "RunSettings", toolbox: "Toolbox") -> "Callable[[int], Mod
 
     if settings.model == REPAIR:
         from forager.agent.repair import RepairModel
-        from mutators import load_families
+        from mutators import REVERSIBLE
 
-        families = load_families()
-        return lambda _: RepairModel(SYNTAXES[settings.syntax], toolbox, families)
+        return lambda _: RepairModel(SYNTAXES[settings.syntax], toolbox, REVERSIBLE)
 
     from forager.agent.chat import ChatModel
     from forager.agent.endpoint import ChatEndpoint
