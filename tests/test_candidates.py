@@ -14,6 +14,7 @@ from pathlib import Path
 import libcst as cst
 import pytest
 
+from forager.cli.tasks import PRESETS
 from forager.mutation.candidates import (
     Candidate,
     Change,
@@ -393,6 +394,14 @@ def test_pick_by_weight(listed: list[Candidate]) -> None:
     weights = {"functions": 1, "operators": 3, "arguments": 0}
     families = Counter(each.family for each in list(pick(listed, seed=4, weights=weights))[:40])
     assert families == {"functions": 10, "operators": 30}
+
+
+def test_preset_cwm(listed: list[Candidate]) -> None:
+    """The preset means CWM's five families in CWM's proportions, and no other."""
+    order = list(pick(listed, seed=6, weights=PRESETS["cwm"]))
+    weights = {"functions": 7, "arguments": 9, "variables": 6, "statements": 11, "operators": 12}
+    assert Counter(each.family for each in order[:45]) == weights
+    assert {each.family for each in order} == set(weights)
 
 
 def test_pick_per_function(listed: list[Candidate]) -> None:

@@ -108,6 +108,6 @@ def test_mutate_fix_says_what_it_would_do(tmp_path: Path) -> None:
 def test_an_unknown_family_is_said(tmp_path: Path) -> None:
     """With those that there are."""
     arguments = ["tasks", "mutate-fix", "pypi:toolz", "-o", str(tmp_path / "t.jsonl")]
-    result = CliRunner().invoke(main, [*arguments, "--mutators", "classes"])
+    result = CliRunner().invoke(main, [*arguments, "--mutators", "colours"])
     assert result.exit_code == 2
-    assert "no family 'classes'; there are statements, functions" in result.stderr
+    assert "no family 'colours'; there are statements, functions" in result.stderr

@@ -1,5 +1,9 @@
 """Before and after, a row a case: what each mutator makes of a piece of code."""
 
+import re
+import tomllib
+from pathlib import Path
+
 import libcst as cst
 import pytest
 from mutations import expressions, mutate, text
@@ -666,3 +670,26 @@ def test_families() -> None:
 def test_reversible() -> None:
     """What the repair policy gets is part of the families."""
     assert all(set(own) <= set(FAMILIES[name]) for name, own in REVERSIBLE.items())
+
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_example_of_a_third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """README's ten lines are a mutator, which its entry point makes a family like any other."""
+    section = README.read_text().split("## Adding a mutator")[1].split("\n## ")[0]
+    code, toml = re.findall(r"```\w+\n(.*?)```", section, re.DOTALL)[:2]
+    points = tomllib.loads(toml)["project"]["entry-points"]["forager.mutators"]
+    (tmp_path / "my_mutators.py").write_text(code)
+    installed = tmp_path / "my_mutators-1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Name: my-mutators\nVersion: 1\n")
+    lines = [f"{name} = {value}\n" for name, value in points.items()]
+    (installed / "entry_points.txt").write_text("".join(["[forager.mutators]\n", *lines]))
+    monkeypatch.syspath_prepend(tmp_path)
+    families = load_families()
+    assert list(families) == [*FAMILIES, "coroutines"]
+    before, after = "async def f(a):\n    return g(await a)\n", "async def f(a):\n    return g(a)\n"
+    found = [each for each in variants(before, families) if each.text == after]
+    assert [(each.family, each.operator) for each in found] == [("coroutines", "forget_await")]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
