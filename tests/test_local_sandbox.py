@@ -45,32 +45,6 @@ def test_it_is_a_sandbox(box: LocalSandbox, tmp_path: Path) -> None:
     assert sandbox.run("echo $x $PWD").output == "1 /\n"
 
 
-@pytest.mark.parametrize(
-    ("command", "output", "exit_code", "lost"),
-    [
-        ("(exit 7)", "", 7, False),
-        ("exit 7", "", 7, True),
-        ("set -e; false", "", 1, True),
-        ("kill -9 $$", "", 137, True),
-        ("exec >/dev/null; echo a", "", 0, False),
-        ("exec true", "", 0, True),
-        ("cat; read x; echo $?", "1\n", 0, False),
-        ("echo a; echo b >&2; echo c", "a\nb\nc\n", 0, False),
-        ("printf a", "a", 0, False),
-        ("sleep 60 & echo b", "b\n", 0, False),
-        ("head -c 3000000 /dev/zero | tr '\\0' x | wc -c", "3000000\n", 0, False),
-    ],
-)
-def test_hostile_commands_cost_one_command(
-    box: LocalSandbox, command: str, output: str, exit_code: int, lost: bool
-) -> None:
-    """Whatever a command does to its shell, it is answered and the next one runs."""
-    result = box.run(command, timeout=10)
-    assert (result.output, result.exit_code, result.state_lost) == (output, exit_code, lost)
-    assert box.run("echo next; true").output == "next\n"
-    assert box.run("false").exit_code == 1
-
-
 @pytest.mark.parametrize("before", ["", "trap '' INT; ", "setsid -w "])
 def test_a_time_limit_ends_the_command_and_its_children(box: LocalSandbox, before: str) -> None:
     """What runs in the foreground does not live on after a time-out, and the sandbox goes on."""

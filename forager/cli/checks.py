@@ -38,6 +38,7 @@ def all_checks(url: str | None) -> Iterator[Iterator[Check]]:
     """Look at everything, cheap things first."""
     yield _machine()
     yield _engine()
+    yield _bubblewrap()
     yield _network()
     yield _packages()
     yield _endpoint(url)
@@ -152,6 +153,33 @@ def _engine() -> Iterator[Check]:
         count == 0,
         f"{count} of processes that ended",
         "forager doctor --clean",
+        needed=False,
+    )
+
+
+def _bubblewrap() -> Iterator[Check]:
+    from forager.environments.bubblewrap import why_not
+    from forager.environments.cgroups import CONTROLLERS, parents
+
+    reason = why_not()
+    yield _check(
+        "bubblewrap",
+        not reason,
+        reason or "namespaces and overlays can be made (--sandbox bubblewrap)",
+        "sudo apt-get install bubblewrap util-linux; where it is installed, the kernel must allow "
+        "user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone=1, "
+        "kernel.apparmor_restrict_unprivileged_userns=0) and overlays in them (Linux 6.6)",
+        needed=False,
+    )
+    lacking = [one for one in CONTROLLERS if one not in parents()]
+    yield _check(
+        "bubblewrap limits",
+        not lacking,
+        f"no control groups for {', '.join(lacking)}: bounds hold for each process, not for all"
+        if lacking
+        else "memory, processes and processors of a sandbox as a whole",
+        "run as root, or in a part of the tree that is yours: `systemd-run --user --scope -p "
+        "Delegate=yes forager run …`",
         needed=False,
     )
 

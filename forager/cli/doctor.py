@@ -15,7 +15,7 @@ MARKS = {"ok": ("ok", "green"), "missing": ("missing", "bold red"), "absent": ("
 
 @click.command()
 @click.option("--url", help="Model endpoint to ask; $OPENAI_BASE_URL where not given.")
-@click.option("--clean", is_flag=True, help="Remove containers that dead processes left behind.")
+@click.option("--clean", is_flag=True, help="Remove what dead processes left behind.")
 @options.as_json
 def doctor(url: str | None, clean: bool, as_json: bool) -> None:
     """Say what this machine has, what it lacks, and what to type for it.
@@ -23,8 +23,10 @@ def doctor(url: str | None, clean: bool, as_json: bool) -> None:
     Exit code 1 where something is missing that runs with `-m repair` need.
     """
     from forager.cli import checks
+    from forager.environments.cgroups import sweep
 
     if clean:
+        say(f"removed {sweep()} control groups")
         say(f"removed {checks.remove_leftovers()} containers")
     found = [check for group in checks.all_checks(url) for check in group]
     if as_json:

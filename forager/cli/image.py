@@ -145,6 +145,22 @@ def show(reference: str, as_json: bool) -> None:
     click.echo(f"\n{dump(found.recipe)}", nl=False)
 
 
+@image.command("import")
+@click.argument(
+    "archives", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+def import_images(archives: tuple[Path, ...]) -> None:
+    """Unpack images that `docker save` wrote, for `forager run --sandbox bubblewrap`.
+
+    A machine that has an engine needs this not: there images are unpacked when they are run.
+    """
+    from forager.environments.unpacked import unpack
+
+    for archive in archives:
+        for one in unpack(archive):
+            click.echo(f"{one.references[0] if one.references else one.digest}\tunpacked")
+
+
 def _facts(found: "Image") -> list[tuple[str, str]]:
     source = found.source
     return [

@@ -58,6 +58,13 @@ REPAIR = "repair"
     show_default=True,
     help="How the model writes calls.",
 )
+@click.option(
+    "--sandbox",
+    type=click.Choice(["docker", "bubblewrap"]),
+    default="docker",
+    show_default=True,
+    help="Where commands run; bubblewrap needs no daemon.",
+)
 @click.option("--token-ids", is_flag=True, help="Keep token ids and log-probabilities (vLLM).")
 @options.limit
 @options.dry_run
@@ -106,7 +113,7 @@ def _settings(given: dict[str, Any]) -> "RunSettings":
         "stop": list(given["stop"]) or None,
         "extra_body": _object(given["extra_body"] or "{}"),
     }
-    named = ("model", "attempts", "workers", "syntax", "token_ids", "key_env")
+    named = ("model", "attempts", "workers", "syntax", "sandbox", "token_ids", "key_env")
     return RunSettings(
         **{name: given[name] for name in named},
         url="" if given["model"] == REPAIR else url,

@@ -7,7 +7,6 @@ kernel, and the sum of many files on disk (the size of one file is bounded, thei
 
 import contextlib
 import os
-import shlex
 import socket
 import struct
 from collections.abc import Mapping
@@ -19,20 +18,14 @@ from docker.types import LogConfig, Ulimit
 
 from forager.environments.engine import SANDBOX_LABEL, connect
 from forager.environments.sandbox import CommandResult, Limits
-from forager.environments.shell import SUPERVISOR, BoundedOutput, Shell
+from forager.environments.shell import SUPERVISOR, Shell
+from forager.environments.shell_files import read_file, write_file
 from forager.environments.task import WORKDIR
 from forager.errors import SandboxError
 
 _FAULTS = (DockerException, requests.RequestException, OSError)
-_READ_LIMIT = 256 << 20  # bytes of the largest file that `read` returns
 _TRANSFER_SECONDS = 120.0
-
-# Exit codes of the snippets below, each an errno's name.
-_ERRORS: dict[int, type[OSError]] = {
-    102: FileNotFoundError,
-    113: PermissionError,
-    121: IsADirectoryError,
-}
+_ROUNDS = 20  # of a KILL
 
 
 class DockerSandbox:
@@ -59,53 +52,15 @@ class DockerSandbox:
 
     def read(self, path: str) -> bytes:
         """Return a file's content; a relative path starts at the shell's directory."""
-        name = _operand(path)
-        output = BoundedOutput(_READ_LIMIT)
-        code, _, _ = self._shell.call(
-            f"if [ ! -e {name} ]; then (exit 102); elif [ -d {name} ]; then (exit 121); "
-            f"elif [ ! -f {name} ] || [ ! -r {name} ]; then (exit 113); else cat <{name}; fi",
-            _TRANSFER_SECONDS,
-            output,
-        )
-        head, tail, dropped = output.content()
-        if code or dropped:
-            raise _ERRORS.get(code or 0, OSError)(path)
-        if code is None:
-            raise SandboxError(f"reading {path} took more than {_TRANSFER_SECONDS:.0f} s")
-        return head + tail
+        return read_file(self._shell, path)
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file, keeping the mode of one that exists."""
-        name = _operand(path)
-        text = content.decode("utf-8", "surrogateescape")
-        if "\0" in text:
-            import base64
-
-            source = f"base64 -d <<< {base64.b64encode(content).decode()}"
-        else:
-            source = f"builtin printf %s {shlex.quote(text)}"
-        output = BoundedOutput(4096)
-        code, _, _ = self._shell.call(
-            f'if [ -d {name} ]; then (exit 121); elif [ ! -d "$(dirname -- {name})" ]; '
-            f"then (exit 102); elif [ -e {name} ] && [ ! -w {name} ]; then (exit 113); "
-            f"else {source} >{name}; fi",
-            _TRANSFER_SECONDS,
-            output,
-        )
-        if code is None:
-            raise SandboxError(f"writing {path} took more than {_TRANSFER_SECONDS:.0f} s")
-        if code:
-            said = output.content()[0].decode("utf-8", "replace").strip()
-            raise _ERRORS.get(code, PermissionError if "denied" in said else OSError)(said or path)
+        write_file(self._shell, path, content)
 
     def close(self) -> None:
         """Remove the container."""
         self._stream.close()
-
-
-def _operand(path: str) -> str:
-    """A path as a shell word that is no option."""
-    return shlex.quote(path if path.startswith(("/", "./")) else f"./{path}")
 
 
 class _AttachedContainer:
@@ -209,10 +164,15 @@ class _AttachedContainer:
         return b"".join(parts)
 
     def signal(self, name: str, spare: int) -> None:
-        """Signal all processes but PID 1, `spare` and the one that signals."""
+        """Signal all processes but PID 1, `spare` and the one that signals.
+
+        A KILL goes round until none is left: what forks faster would outlive one round.
+        """
         script = (
+            f"for round in $(seq {_ROUNDS if name == 'KILL' else 1}); do found=; "
             "for entry in /proc/[0-9]*; do pid=${entry#/proc/}; "
-            f'case $pid in 1|{spare}|$$) ;; *) kill -{name} "$pid" 2>/dev/null ;; esac; done'
+            f'case $pid in 1|{spare}|$$) ;; *) kill -{name} "$pid" 2>/dev/null && found=1 ;; esac; '
+            "done; [ $found ] || exit 0; done"
         )
         try:
             made = self._api.exec_create(self._id, ["/bin/sh", "-c", script], user="agent")

@@ -16,7 +16,8 @@ from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from forager.environments.sandbox import Limits, Sandbox
+from forager.environments.docker_sandbox import DockerSandbox
+from forager.environments.sandbox import Limits, Sandbox, SandboxFactory
 from forager.environments.task import Task
 from forager.environments.testing import TestReport, run_tests
 from forager.environments.workspace import apply_patch, open_task
@@ -75,26 +76,30 @@ class Grade(Record):
         return 1 if self.resolved else 0 if self.similarity >= 0.5 else -1
 
 
-def grade(task: Task, patch: str, limits: Limits) -> Grade:
+def grade(
+    task: Task, patch: str, limits: Limits, *, sandbox: SandboxFactory = DockerSandbox
+) -> Grade:
     """Run the task's tests on the patch in a fresh container. Raises SandboxError."""
     alike = similarity(task.patch, patch)
     if not patch.strip():
         missing = dict.fromkeys(task.FAIL_TO_PASS, "missing")
         return Grade(resolved=False, tests=missing, similarity=alike, note="nothing was changed")
-    sandbox, _ = open_task(task, limits)
+    opened, _ = open_task(task, limits, sandbox=sandbox)
     try:
-        kept, ignored, problem = _apply(sandbox, task, patch)
+        kept, ignored, problem = _apply(opened, task, patch)
         if problem:
             return Grade(
                 resolved=False, tests={}, similarity=alike, ignored_files=ignored, note=problem
             )
-        report = _run(sandbox, task, kept)
+        report = _run(opened, task, kept)
     finally:
-        sandbox.close()
+        opened.close()
     wanted = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS]
     tests = {test: report.outcomes.get(test, "missing") for test in wanted}
     note = (
-        report.distrusted or _brought_in(task, patch, kept) or _equal_to_all(task, report, limits)
+        report.distrusted
+        or _brought_in(task, patch, kept)
+        or _equal_to_all(task, report, limits, sandbox)
     )
     if not note and not report.complete:
         note = "the test run did not come to its end"
@@ -178,17 +183,17 @@ def _brought_in(task: Task, patch: str, kept: Sequence[str]) -> str:
     return ""
 
 
-def _equal_to_all(task: Task, report: TestReport, limits: Limits) -> str:
+def _equal_to_all(task: Task, report: TestReport, limits: Limits, sandbox: SandboxFactory) -> str:
     """The classes that equal everything, unless the reference solution has them too."""
     if not report.always_equal:
         return ""
-    sandbox, _ = open_task(task, limits)
+    opened, _ = open_task(task, limits, sandbox=sandbox)
     try:
-        apply_patch(sandbox, task.patch)
-        listed = sandbox.run("git ls-files -z '*.py'", output_limit=8 << 20).output.split("\0")
-        honest = _run(sandbox, task, [path for path in listed if path]).always_equal
+        apply_patch(opened, task.patch)
+        listed = opened.run("git ls-files -z '*.py'", output_limit=8 << 20).output.split("\0")
+        honest = _run(opened, task, [path for path in listed if path]).always_equal
     finally:
-        sandbox.close()
+        opened.close()
     new = sorted(set(report.always_equal) - set(honest))
     return f"equals everything: {', '.join(new)}" if new else ""
 

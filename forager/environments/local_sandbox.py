@@ -2,19 +2,18 @@
 
 import contextlib
 import os
-import select
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from signal import Signals
 from typing import Self
 
+from forager.environments.pipes import PipedShell
 from forager.environments.sandbox import CommandResult
 from forager.environments.shell import SUPERVISOR, Shell
 from forager.errors import SandboxError
 
 _MARK = "FORAGER_LOCAL_SANDBOX"
-_CHUNK = 262_144
 
 
 class LocalSandbox:
@@ -86,11 +85,11 @@ class _LocalProcesses:
             **environment,
             _MARK: self._mark,
         }
-        self._keeper = self._started()
+        self._begin()
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _begin(self) -> None:
         try:
-            return subprocess.Popen(
+            self._keeper = subprocess.Popen(
                 ["/bin/bash", "-c", SUPERVISOR],
                 cwd=self._directory,
                 env=self._environment,
@@ -102,31 +101,15 @@ class _LocalProcesses:
             )
         except OSError as error:
             raise SandboxError(f"bash does not start: {error}") from error
+        self._pipes = PipedShell(self._keeper)
 
     def send(self, data: bytes) -> None:
         """Send all of it to the shell's standard input."""
-        assert self._keeper.stdin is not None
-        rest = memoryview(data)
-        try:
-            while rest:
-                rest = rest[self._keeper.stdin.write(rest) :]
-        except (OSError, ValueError) as error:
-            raise SandboxError(f"the local shell does not answer: {error}") from error
+        self._pipes.send(data)
 
     def receive(self, timeout: float) -> bytes | None:
         """Return what the shell's standard output has, None when nothing came in time."""
-        assert self._keeper.stdout is not None
-        try:
-            poll = select.poll()
-            poll.register(self._keeper.stdout, select.POLLIN)
-            if not poll.poll(timeout * 1000):
-                return None
-            data = os.read(self._keeper.stdout.fileno(), _CHUNK)
-        except (OSError, ValueError) as error:
-            raise SandboxError(f"the local shell does not answer: {error}") from error
-        if not data:
-            raise SandboxError("the local shell has ended")
-        return data
+        return self._pipes.receive(timeout)
 
     def signal(self, name: str, spare: int) -> None:
         """Signal all processes of the sandbox but the keeper and `spare`."""
@@ -135,16 +118,14 @@ class _LocalProcesses:
     def restart(self) -> None:
         """Kill everything and start a new keeper."""
         self.close()
-        self._keeper = self._started()
+        self._begin()
 
     def close(self) -> None:
         """Kill everything, the keeper first so that it starts nothing more."""
         self._keeper.kill()
         self._keeper.wait()
         self._kill(Signals.SIGKILL, set())
-        for pipe in (self._keeper.stdin, self._keeper.stdout):
-            if pipe is not None:
-                pipe.close()
+        self._pipes.close()
 
     def _kill(self, number: Signals, spared: set[int]) -> None:
         for process in self._all():

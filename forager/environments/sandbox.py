@@ -15,6 +15,7 @@ class Limits(Record):
     processes: int = Field(256, description="Processes and threads.")
     cpus: float = Field(1.0, description="Processor cores.")
     file_size: int = Field(1 << 30, description="Bytes of the largest file that may be written.")
+    disk: int = Field(1 << 30, description="Bytes of all files, where the sandbox can bound them.")
     network: bool = Field(False, description="Whether the container has a network.")
 
 

@@ -19,13 +19,13 @@ from forager.environments.sandbox import CommandResult
 from forager.errors import SandboxError
 
 # The first line of input is the keeper's own token. It traps signals rather than ignoring them,
-# because its children would inherit that.
+# because its children would inherit that. It ends when nobody reads its reports any more.
 SUPERVISOR = r"""
 trap : INT TERM HUP
 IFS= read -r forager_token || exit
 while :; do
   FORAGER_TOKEN= bash --noprofile --norc
-  printf '\n%s %d keeper%s\n' "$forager_token" "$?" "$forager_token"
+  printf '\n%s %d keeper%s\n' "$forager_token" "$?" "$forager_token" || exit
 done
 """
 _PRIVATE = 19  # a descriptor that no command is likely to use
@@ -122,30 +122,38 @@ class Shell:
         )
 
     def call(
-        self, command: str, timeout: float, output: BoundedOutput
+        self, command: str, timeout: float, output: BoundedOutput, payload: bytes | None = None
     ) -> tuple[int | None, str, bool]:
-        """Run a command, its bytes into `output`; return exit code, directory, and state lost."""
+        """Run a command, its bytes into `output`; return exit code, directory, and state lost.
+
+        With a `payload` the command has the stream itself as its standard input, and finds the
+        payload there; what it leaves unread is taken for commands.
+        """
         if "\0" in command:
             output.write(b"bash: the command holds a NUL byte\n")
             return 126, "", False
-        end = self._send(command, timeout, output)
+        end = self._send(command, timeout, output, payload)
         if end is not None and end.code == _SYNTAX_ERROR and end.token != self._keeper:
             # After an unbalanced quote in `eval` bash takes its input for ended, and exits.
             after = self._send(":", KILL_GRACE, BoundedOutput(1))
             if after is None or after.token == self._keeper:
                 end = _End(self._keeper, _SYNTAX_ERROR, "")
         if end is None:
-            return None, *self._stop()
+            return None, *(self._stop() if payload is None else self._start_anew())
         if end.token == self._keeper:
             self._start_worker()
             return end.code, self._directory, True
         return end.code, end.directory, False
 
-    def _send(self, command: str, timeout: float, output: BoundedOutput) -> "_End | None":
+    def _send(
+        self, command: str, timeout: float, output: BoundedOutput, payload: bytes | None = None
+    ) -> "_End | None":
         """Send a command and read to its end; None when the time is over first."""
         token = secrets.token_hex(16)
         self._scanner = _Scanner((token, self._keeper), output)
-        self._stream.send(_line(command, token))
+        self._stream.send(_line(command, token, "</dev/null" if payload is None else ""))
+        if payload:
+            self._stream.send(payload)
         return self._wait(timeout)
 
     def _wait(self, timeout: float) -> "_End | None":
@@ -165,17 +173,29 @@ class Shell:
 
         Return the directory and whether the state was lost.
         """
-        for name, spare, grace in (("INT", self._worker, INTERRUPT_GRACE), ("KILL", 0, KILL_GRACE)):
-            try:
-                self._stream.signal(name, spare)
-            except SandboxError:
-                break  # no process can be started in there: only a restart helps
-            end = self._wait(grace)
-            if end is not None and end.token != self._keeper:
+        try:
+            self._stream.signal("INT", self._worker)
+            end = self._wait(INTERRUPT_GRACE)
+            # Jobs in the background do not take the interrupt; they must not live on either.
+            kept = end is not None and end.token != self._keeper
+            self._stream.signal("KILL", self._worker if kept else 0)
+            end = end or self._wait(KILL_GRACE)
+        except SandboxError:
+            end = None  # no process can be started in there: only a restart helps
+        if end is None:
+            return self._start_anew()
+        if end.token != self._keeper:
+            # What bash says of killed jobs is not to stand in the next command's output.
+            waited = self._send("builtin wait", KILL_GRACE, BoundedOutput(1))
+            if waited is None:
+                return self._start_anew()
+            if waited.token != self._keeper:
                 return end.directory, False
-            if end is not None:
-                self._start_worker()
-                return self._directory, True
+        self._start_worker()
+        return self._directory, True
+
+    def _start_anew(self) -> tuple[str, bool]:
+        """Start keeper and worker again; what was held back of the output is passed on."""
         self._scanner.flush()
         self._stream.restart()
         self._greet()
@@ -206,11 +226,11 @@ class Shell:
         raise SandboxError("the sandbox's shell does not start")
 
 
-def _line(command: str, token: str) -> bytes:
+def _line(command: str, token: str, source: str) -> bytes:
     """The input line that runs a command and reports its end."""
     quoted = shlex.quote(command)
     return (
-        f"{{ builtin eval {quoted}; }} </dev/null >&{_PRIVATE} 2>&1 {_PRIVATE}>&-; "
+        f"{{ builtin eval {quoted}; }} {source} >&{_PRIVATE} 2>&1 {_PRIVATE}>&-; "
         f"builtin printf '\\n%s %d %s%s\\n' {token} $? \"$PWD\" {token} >&{_PRIVATE}\n"
     ).encode("utf-8", "surrogateescape")
 

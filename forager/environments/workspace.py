@@ -1,9 +1,16 @@
 """Puts a sandbox into the state that a task describes, and reads what was changed in it."""
 
+from forager.environments.bubblewrap_sandbox import BubblewrapSandbox
 from forager.environments.docker_sandbox import DockerSandbox
-from forager.environments.sandbox import CommandResult, Limits, Sandbox
+from forager.environments.sandbox import CommandResult, Limits, Sandbox, SandboxFactory
 from forager.environments.task import Task
 from forager.errors import SandboxError
+
+SANDBOXES: dict[str, SandboxFactory] = {
+    "docker": DockerSandbox,
+    "bubblewrap": BubblewrapSandbox,
+}
+"""What a run can choose from."""
 
 _PATCH = "/tmp/forager.patch"
 _PATCH_LIMIT = 16 << 20  # bytes
@@ -21,22 +28,24 @@ rm -f /tmp/forager.files /tmp/forager.exclude
 """
 
 
-def open_task(task: Task, limits: Limits) -> tuple[Sandbox, str]:
+def open_task(
+    task: Task, limits: Limits, *, sandbox: SandboxFactory = DockerSandbox
+) -> tuple[Sandbox, str]:
     """Start a sandbox of the task's image in the state that the agent is to see.
 
     Return it with the id of its one commit. Raises SandboxError.
     """
-    sandbox = DockerSandbox(task.image, limits=limits)
+    opened = sandbox(task.image, limits=limits)
     try:
         if task.setup_patch:
-            applied = apply_patch(sandbox, task.setup_patch)
+            applied = apply_patch(opened, task.setup_patch)
             if applied.exit_code:
                 raise SandboxError(f"{task.instance_id}: setup_patch fails: {applied.output}")
-            _must(sandbox, f"( {_ONE_COMMIT} )")
-        _must(sandbox, "find . -name __pycache__ -prune -exec rm -rf {} +")
-        return sandbox, _must(sandbox, "git rev-parse HEAD").output.strip()
+            _must(opened, f"( {_ONE_COMMIT} )")
+        _must(opened, "find . -name __pycache__ -prune -exec rm -rf {} +")
+        return opened, _must(opened, "git rev-parse HEAD").output.strip()
     except BaseException:
-        sandbox.close()
+        opened.close()
         raise
 
 

@@ -10,7 +10,7 @@ from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Toolbox
 from forager.environments.grading import grade
 from forager.environments.task import Task
-from forager.environments.workspace import open_task, take_patch
+from forager.environments.workspace import SANDBOXES, open_task, take_patch
 from forager.rollout.settings import RunSettings
 from forager.trajectories.record import Outcome, Timings, Trajectory
 
@@ -22,7 +22,8 @@ def make_attempt(
     began, started_at = time.monotonic(), datetime.now(UTC).isoformat(timespec="milliseconds")
     limits = settings.sandbox_limits
     limits = limits.model_copy(update={"memory": max(limits.memory, task.setup.memory)})
-    sandbox, commit = open_task(task, limits)
+    chosen = SANDBOXES[settings.sandbox]
+    sandbox, commit = open_task(task, limits, sandbox=chosen)
     try:
         ready = time.monotonic()
         agent = Agent(model, sandbox, toolbox, SYNTAXES[settings.syntax], settings.limits)
@@ -31,7 +32,7 @@ def make_attempt(
     finally:
         sandbox.close()
     acted = time.monotonic()
-    graded = grade(task, patch, limits)
+    graded = grade(task, patch, limits, sandbox=chosen)
     ended = time.monotonic()
     return Trajectory(
         id=f"{task.instance_id}.{number}",

@@ -22,4 +22,5 @@ class RunSettings(Record):
     token_ids: bool = Field(False, description="Whether token ids and log-probabilities are kept.")
     sampling: Sampling = Sampling()
     limits: AttemptLimits = AttemptLimits()
+    sandbox: str = Field("docker", description="Where commands run: docker or bubblewrap.")
     sandbox_limits: Limits = Limits()

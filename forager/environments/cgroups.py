@@ -1,0 +1,135 @@
+"""Control groups of a sandbox: what bounds it as a whole, where this user may make any.
+
+Version 2 has one tree for all controllers, version 1 one for each. A group is made as high in the
+tree as is allowed: at the root as root, in the user's own part where systemd or a batch system
+gave one away. Its name holds the pid of its maker, so that `sweep` finds what a killed one left.
+"""
+
+import contextlib
+import os
+import secrets
+import time
+from functools import cache
+from pathlib import Path
+
+from forager.environments.sandbox import Limits
+
+CONTROLLERS = ("memory", "pids", "cpu")
+_PREFIX = "forager."
+_PERIOD = 100_000  # microseconds over which the share of processors is held
+_REMOVE_SECONDS = 2.0  # until the kernel has let go of ended processes
+
+
+class Group:
+    """The group of one sandbox; `bounds` names the controllers that could be had."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._places: dict[str, Path] = {}
+        name = f"{_PREFIX}{os.getpid()}.{secrets.token_hex(6)}"
+        try:
+            for controller, parent in parents().items():
+                self._places[controller] = parent / name
+                self._places[controller].mkdir(exist_ok=True)
+                for file, value in _values(controller, limits):
+                    place = self._places[controller] / file
+                    if place.exists():  # else it is of the other version, or there is no swap
+                        place.write_text(value)
+        except BaseException:
+            self.remove()
+            raise
+
+    @property
+    def bounds(self) -> set[str]:
+        """The controllers that hold."""
+        return set(self._places)
+
+    def add(self, process: int) -> None:
+        """Put a process in; its children follow."""
+        for place in set(self._places.values()):
+            (place / "cgroup.procs").write_text(str(process))
+
+    def remove(self) -> None:
+        """Remove the group; its processes must have ended."""
+        for place in set(self._places.values()):
+            _remove(place, _REMOVE_SECONDS)
+
+
+def sweep() -> int:
+    """Remove the groups whose makers are gone; return how many there were."""
+    found = {
+        place.name: place
+        for parent in set(parents().values())
+        for place in parent.glob(f"{_PREFIX}*")
+        if not Path("/proc", place.name.split(".")[1]).exists()
+    }
+    for name in found:
+        for parent in set(parents().values()):
+            _remove(parent / name, 0)
+    return len(found)
+
+
+@cache
+def parents() -> dict[str, Path]:
+    """The directories in which this process may make groups, by controller."""
+    return find_parents(Path("/proc/self/cgroup").read_text(), Path("/proc/mounts").read_text())
+
+
+def find_parents(own: str, mounts: str) -> dict[str, Path]:
+    """The same from the texts of /proc/self/cgroup and /proc/mounts."""
+    found: dict[str, Path] = {}
+    for line in own.splitlines():
+        _, names, path = line.split(":", 2)
+        for mount in mounts.splitlines():
+            _, place, kind, options, *_ = mount.split()
+            controllers = set(names.split(",")) & set(CONTROLLERS)
+            if kind == "cgroup2" and not names:
+                controllers = set(CONTROLLERS)
+            elif kind != "cgroup" or not controllers & set(options.split(",")):
+                continue
+            for controller in controllers - set(found):
+                parent = _highest(Path(place), path, controller, new=kind == "cgroup2")
+                if parent:
+                    found[controller] = parent
+    return found
+
+
+def _highest(root: Path, path: str, controller: str, *, new: bool) -> Path | None:
+    """The highest directory on the way to our own group in which groups can be made."""
+    own = root / path.lstrip("/")
+    for parent in [*reversed([one for one in own.parents if one.is_relative_to(root)]), own]:
+        probe = parent / f"{_PREFIX}{os.getpid()}.{secrets.token_hex(6)}"
+        if not os.access(parent / "cgroup.procs", os.W_OK):
+            continue
+        with contextlib.suppress(OSError):
+            if new and controller not in (parent / "cgroup.subtree_control").read_text().split():
+                (parent / "cgroup.subtree_control").write_text(f"+{controller}")
+            probe.mkdir()
+            probe.rmdir()
+            return parent
+    return None
+
+
+def _values(controller: str, limits: Limits) -> list[tuple[str, str]]:
+    """Files and what goes into them: those of version 1, then those of version 2."""
+    quota = int(limits.cpus * _PERIOD)
+    return {
+        "memory": [
+            ("memory.limit_in_bytes", str(limits.memory)),
+            ("memory.memsw.limit_in_bytes", str(limits.memory)),
+            ("memory.max", str(limits.memory)),
+            ("memory.swap.max", "0"),
+        ],
+        "pids": [("pids.max", str(limits.processes))],
+        "cpu": [("cpu.cfs_quota_us", str(quota)), ("cpu.max", f"{quota} {_PERIOD}")],
+    }[controller]
+
+
+def _remove(place: Path, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while place.exists():
+        try:
+            place.rmdir()
+        except OSError:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.005)

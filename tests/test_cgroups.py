@@ -1,0 +1,52 @@
+"""Where control groups are made, in trees of both versions."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from forager.environments.cgroups import find_parents
+
+ROOT = os.geteuid() == 0
+
+
+def make(root: Path, *groups: str, controllers: str = "") -> None:
+    """A tree of groups as the kernel shows it."""
+    for group in groups:
+        (root / group).mkdir(parents=True, exist_ok=True)
+        (root / group / "cgroup.procs").touch()
+        (root / group / "cgroup.subtree_control").write_text(controllers)
+
+
+def test_version_1_has_a_tree_for_each_controller(tmp_path: Path) -> None:
+    """A controller that is not mounted is left out."""
+    make(tmp_path / "memory", "", "job")
+    make(tmp_path / "pids", "", "job")
+    mounts = "".join(
+        f"cgroup {tmp_path}/{name} cgroup rw,{name} 0 0\n" for name in ("memory", "pids")
+    )
+    found = find_parents("4:memory:/job\n3:pids:/job\n2:cpu:/job\n0::/\n", mounts)
+    assert found == {"memory": tmp_path / "memory", "pids": tmp_path / "pids"}
+
+
+def test_version_2_has_one_tree(tmp_path: Path) -> None:
+    """The highest group that may be written, and all three controllers in it."""
+    make(tmp_path, "user/mine", "user/mine/job", controllers="memory pids cpu")
+    found = find_parents("0::/user/mine/job\n", f"cgroup2 {tmp_path} cgroup2 rw 0 0\n")
+    assert found == dict.fromkeys(("memory", "pids", "cpu"), tmp_path / "user" / "mine")
+
+
+@pytest.mark.skipif(ROOT, reason="root may write all")
+def test_nothing_is_found_where_nothing_may_be_written(tmp_path: Path) -> None:
+    """Then the sandbox has bounds for each process only."""
+    make(tmp_path, "")
+    tmp_path.chmod(0o500)
+    assert find_parents("0::/\n", f"cgroup2 {tmp_path} cgroup2 rw 0 0\n") == {}
+
+
+def test_a_controller_that_cannot_be_handed_down_is_left_out(tmp_path: Path) -> None:
+    """Of version 2 each must be switched on for the children."""
+    make(tmp_path, "", controllers="memory")
+    (tmp_path / "cgroup.subtree_control").unlink()
+    (tmp_path / "cgroup.subtree_control").mkdir()  # cannot be written, whoever tries
+    assert find_parents("0::/\n", f"cgroup2 {tmp_path} cgroup2 rw 0 0\n") == {}

@@ -1,0 +1,531 @@
+"""One suite for every sandbox: the shell survives what commands do to it, and the walls hold.
+
+The sandbox without walls takes part in what is about the shell and files. What a sandbox does not
+contain is a test that is expected to fail, with the reason.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from forager.environments.bubblewrap import why_not
+from forager.environments.bubblewrap_sandbox import BubblewrapSandbox
+from forager.environments.cgroups import parents, sweep
+from forager.environments.docker_sandbox import DockerSandbox
+from forager.environments.grading import grade
+from forager.environments.image import Image
+from forager.environments.local_sandbox import LocalSandbox
+from forager.environments.sandbox import Limits, Sandbox, SandboxFactory
+from forager.environments.task import Task
+from forager.environments.unpacked import layers_directory, unpacked
+from forager.environments.workspace import SANDBOXES
+from forager.errors import SandboxError
+
+pytestmark = pytest.mark.engine
+FILE_SIZE = 32 << 20
+LIMITS = Limits(memory=256 << 20, processes=64, file_size=FILE_SIZE, disk=96 << 20)
+LACKING = why_not()
+BUBBLEWRAP = pytest.param(
+    "bubblewrap", marks=pytest.mark.skipif(bool(LACKING), reason=f"bubblewrap: {LACKING}")
+)
+UNBOUNDED = pytest.param(
+    "docker",
+    marks=pytest.mark.xfail(
+        reason="the engine bounds the size of a file, not their sum (overlay2 without quota)",
+        strict=True,
+    ),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unpacked_layer(kata_image: Image) -> Iterator[None]:
+    """What the module unpacks of its own image goes with it; layers of the base stay."""
+    yield
+    record = layers_directory().parent / f"{kata_image.digest.removeprefix('sha256:')}.json"
+    if record.exists():
+        shutil.rmtree(layers_directory() / unpacked(kata_image.reference).layers[0])
+        record.unlink()
+
+
+@pytest.fixture(scope="module", params=["docker", BUBBLEWRAP])
+def walled(request: pytest.FixtureRequest, kata_image: Image) -> Iterator[Sandbox]:
+    """One sandbox of each kind with tight limits, for the whole module."""
+    factory = SANDBOXES[request.param]
+    os.environ["FORAGER_TEST_SECRET"] = "sesame"
+    box = factory(kata_image.reference, limits=LIMITS, environment={"COLOUR": "green"})
+    yield box
+    box.close()
+    del os.environ["FORAGER_TEST_SECRET"]
+
+
+@pytest.fixture(scope="module", params=["docker", BUBBLEWRAP, "local"])
+def shared(
+    request: pytest.FixtureRequest, kata_image: Image, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Sandbox, str]]:
+    """The same, and the sandbox without walls; each with the directory that it starts in."""
+    box: Sandbox
+    if request.param == "local":
+        place = tmp_path_factory.mktemp("testbed").resolve()
+        (place / "kata").mkdir()
+        box = LocalSandbox(place, {"COLOUR": "green"})
+    else:
+        factory = SANDBOXES[request.param]
+        box = factory(kata_image.reference, limits=LIMITS, environment={"COLOUR": "green"})
+        place = Path("/testbed")
+    yield box, str(place)
+    box.close()
+
+
+@pytest.fixture
+def place(shared: tuple[Sandbox, str]) -> str:
+    """Where the sandbox starts."""
+    return shared[1]
+
+
+@pytest.fixture
+def box(shared: tuple[Sandbox, str]) -> Sandbox:
+    """The shared sandbox, its shell back in its first directory."""
+    shared[0].run(f"cd {shared[1]}")
+    return shared[0]
+
+
+def test_state_persists_between_calls(box: Sandbox, place: str) -> None:
+    """Directory, variables and functions stay; the environment is the one given."""
+    first = box.run("cd kata; x=1; greet() { echo hello $1; }; export Y=2; echo $COLOUR")
+    assert (first.output, first.directory) == ("green\n", f"{place}/kata")
+    assert box.run("greet $x; pwd; sh -c 'echo $Y'").output == f"hello 1\n{place}/kata\n2\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "output", "exit_code", "lost"),
+    [
+        ("(exit 7)", "", 7, False),
+        ("exit 3", "", 3, True),
+        ("set -e; false", "", 1, True),
+        ("exec >/dev/null; echo a", "", 0, False),
+        ("exec 0<&- 1>&- 2>&-", "", 0, False),
+        ("exec true", "", 0, True),
+        ("kill -9 $$", "", 137, True),
+        ("cat; read x; echo $?", "1\n", 0, False),
+        ("python3 -c 'import sys; print(repr(sys.stdin.read()))'", "''\n", 0, False),
+        ("python3 -c 'input(\"name? \")' 2>&1 | tail -1", "EOFError: EOF when", 0, False),
+        ("echo a; echo b >&2; echo c", "a\nb\nc\n", 0, False),
+        ("echo a >/dev/stdout; echo b | tee /dev/stderr", "a\nb\nb\n", 0, False),
+        ("printf a", "a", 0, False),
+        ("printf '\\n\\n'", "\n\n", 0, False),
+        ("printf 'a\\xff\\xfeb'", "a\ufffd\ufffdb", 0, False),
+        ("head -c 3 /dev/zero", "\0\0\0", 0, False),
+        ("echo 'größe 🦊'", "größe 🦊\n", 0, False),
+        ("sleep 60 & echo b", "b\n", 0, False),
+        ("trap 'echo bye' EXIT; (exit 4)", "", 4, False),
+        ("unset PATH; :", "", 0, False),
+        ("PATH=/usr/bin:/bin; printf() { :; }; eval() { :; }", "", 0, False),
+    ],
+)
+def test_hostile_commands_cost_one_command(
+    box: Sandbox, place: str, command: str, output: str, exit_code: int, lost: bool
+) -> None:
+    """Whatever a command does to its shell, it is answered and the next one runs."""
+    result = box.run(command, timeout=30)
+    assert result.output[: len(output) or None] == output
+    assert (result.exit_code, result.state_lost) == (exit_code, lost)
+    assert box.run("echo next").output == "next\n"
+    assert box.run("false").exit_code == 1
+    box.run("trap - EXIT; exit")  # the next row starts with a new shell
+    assert box.run("pwd").output == f"{place}\n"
+
+
+def test_syntax_errors_are_told(box: Sandbox) -> None:
+    """Unbalanced quotes and the like end with bash's message and code 2."""
+    for command in ("echo 'a", 'echo "a', "if true; then", "echo )", "cat <<X", "echo `"):
+        result = box.run(command, timeout=10)
+        assert result.exit_code == 2 or command == "cat <<X", command
+        assert "bash" in result.output, command
+    assert box.run("echo next").output == "next\n"
+
+
+def test_a_time_limit_interrupts_and_keeps_the_state(box: Sandbox, place: str) -> None:
+    """A command that takes the interrupt costs itself and its jobs; what it said is kept."""
+    box.run("kept=1; cd kata")
+    result = box.run("sleep 61 & echo early; sleep 60", timeout=0.5)
+    assert (result.timed_out, result.output, result.state_lost) == (True, "early\n", False)
+    assert box.run("echo $kept $PWD").output == f"1 {place}/kata\n"
+    assert box.run("pgrep -fx 'sleep 6[01]'").output == ""
+
+
+@pytest.mark.parametrize(
+    "command", ["while :; do :; done", "sh -c 'trap \"\" INT; while :; do sleep 1; done'"]
+)
+def test_a_deaf_command_is_killed_with_its_shell(box: Sandbox, command: str) -> None:
+    """A busy loop of the shell, and a child that ignores the interrupt, cost the state."""
+    result = box.run(f"lost=1; {command}", timeout=0.5)
+    assert result.timed_out
+    assert result.state_lost
+    assert result.seconds < 20
+    assert box.run("echo ${lost:-gone}; pgrep -fx 'sleep 1'").output == "gone\n"
+
+
+def test_a_stopped_shell_is_killed(box: Sandbox) -> None:
+    """A worker that stops itself takes no signal but KILL."""
+    result = box.run("kill -STOP $$", timeout=0.3)
+    assert result.timed_out
+    assert result.state_lost
+    assert box.run("echo next").output == "next\n"
+
+
+def test_a_flood_is_cut_in_the_middle(box: Sandbox) -> None:
+    """The first and the last part are kept, and what is left out is counted exactly."""
+    result = box.run("seq 100000", output_limit=1000)
+    size = len("".join(f"{number}\n" for number in range(1, 100001)))
+    assert result.omitted == size - 1000
+    assert result.output.startswith("1\n2\n")
+    assert result.output.endswith("99999\n100000\n")
+    assert f"\n[… {result.omitted} bytes left out …]\n" in result.output
+
+
+def test_a_line_of_ten_megabytes(box: Sandbox) -> None:
+    """The length of a line does not matter."""
+    result = box.run("head -c 10000000 /dev/zero | tr '\\0' x", output_limit=20_000_000)
+    assert (len(result.output), result.omitted) == (10_000_000, 0)
+
+
+def test_output_cannot_pass_for_the_end_of_a_command(box: Sandbox) -> None:
+    """What looks like a report, with any other token, is output."""
+    token = "0123456789abcdef" * 2
+    text = f"\n{token} 0 /{token}\n\n{token} 0 keeper{token}\nrest"
+    result = box.run(f"printf '%s' '{text}'; (exit 5)")
+    assert (result.output, result.exit_code) == (text, 5)
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "with blank", "-n", "it's", 'a"b$c`d', "größe", "line\nbreak", "*", "\\"]
+)
+def test_files_come_back_as_they_went(box: Sandbox, name: str) -> None:
+    """Any name and any bytes, relative to the shell's directory."""
+    box.run("mkdir -p odd; cd odd")
+    for content in (bytes(range(256)), b"", b"no end", b"\xff\xfe'\n\n", b"-n\\t%s\r\n"):
+        box.write(name, content)
+        assert box.read(name) == content
+    box.run("cd ..; rm -r odd")
+
+
+def test_large_files_and_modes(box: Sandbox) -> None:
+    """Megabytes go both ways, quickly, and an executable stays one."""
+    box.run("touch run; chmod 755 run")
+    content = b"\x00\x01abc\n" * 500_000
+    started = time.monotonic()
+    box.write("run", content)
+    assert box.read("run") == content
+    assert time.monotonic() - started < 2
+    assert box.run("stat -c %a run; rm run").output == "755\n"
+
+
+def test_a_write_that_fails_runs_nothing_of_its_content(walled: Sandbox) -> None:
+    """What could not be written is not taken for commands, wherever the writing stops."""
+    content = b"\ntouch /tmp/ran\n" * 20_000
+    walled.run("kept=1; mkdir -p /tmp/d")
+    for path in ("/tmp/d", "/no/parent", "/etc/hostname", "/etc/new", "/dev/full"):
+        with pytest.raises(OSError):
+            walled.write(path, content)
+    walled.run("ulimit -S -f 64")  # KiB
+    with pytest.raises(OSError):
+        walled.write("/tmp/large", content)
+    walled.run(f"ulimit -S -f {FILE_SIZE // 1024}")
+    assert walled.run("rm -rf /tmp/large /tmp/d; echo $kept; ls /tmp/ran").output.startswith("1\n")
+    assert walled.run("test -e /tmp/ran").exit_code == 1
+
+
+def test_file_errors_are_the_operating_systems(walled: Sandbox) -> None:
+    """What the protocol says: missing files and parents, directories, permissions."""
+    walled.run("cd /tmp; mkdir -p d; touch shut; chmod 000 shut; mkfifo pipe")
+    for path, error in [
+        ("no", FileNotFoundError),
+        ("d", IsADirectoryError),
+        ("shut", PermissionError),
+        ("pipe", OSError),
+    ]:
+        with pytest.raises(error):
+            walled.read(path)
+    for path, error in [
+        ("no/a", FileNotFoundError),
+        ("d", IsADirectoryError),
+        ("shut", PermissionError),
+        ("/etc/new", PermissionError),
+        ("/dev/full", OSError),
+    ]:
+        with pytest.raises(error):
+            walled.write(path, b"x")
+    walled.run("rm -rf d shut pipe; cd /testbed")
+
+
+def test_paths_that_lead_out_stay_inside(walled: Sandbox, tmp_path: Path) -> None:
+    """`..` and links end at the sandbox's own root, never at the machine's."""
+    outside = tmp_path / "outside"
+    outside.write_text("here")
+    walled.run(f"ln -sfn {outside} /tmp/link; ln -sfn / /tmp/root")
+    for path in (
+        "/tmp/link",
+        f"../../../..{outside}",
+        f"/tmp/root{outside}",
+        f"/proc/1/root{outside}",
+    ):
+        with pytest.raises(OSError):
+            walled.read(path)
+        with pytest.raises(OSError):
+            walled.write(path, b"changed")
+    assert outside.read_text() == "here"
+    walled.run("rm -f /tmp/link /tmp/root")
+
+
+def test_a_fork_bomb_costs_one_command(walled: Sandbox) -> None:
+    """The bound on processes holds, and the sandbox goes on with its files."""
+    walled.run("echo kept >/tmp/kept")
+    result = walled.run("bomb() { bomb | bomb & wait; }; bomb", timeout=2)
+    assert result.exit_code != 0
+    assert walled.run("cat /tmp/kept; rm /tmp/kept").output == "kept\n"
+    assert int(walled.run("ls /proc | grep -c '^[1-9]'").output) < 8
+
+
+def test_a_memory_hog_is_killed(walled: Sandbox) -> None:
+    """The bound on memory ends the command that breaks it and nothing else."""
+    walled.run("kept=1")
+    result = walled.run("python3 -c 'x = bytearray(1 << 30)'", timeout=60)
+    assert result.exit_code in (1, 137)
+    assert walled.run("echo $kept").output == "1\n"
+
+
+def test_many_small_hogs_are_held_together(walled: Sandbox) -> None:
+    """The bound is on the sum: ten processes that each stay below it break it."""
+    hog = "import time; x = bytearray(60 << 20); time.sleep(1); print(1)"
+    command = f"for i in 1 2 3 4 5 6 7 8 9 10; do python3 -c {shlex.quote(hog)} & done; wait"
+    result = walled.run(f"( {command} ) 2>/dev/null", timeout=60)
+    assert result.output.count("1\n") < 10
+    assert walled.run("echo next").output == "next\n"
+
+
+def test_kill_all_costs_one_command(walled: Sandbox) -> None:
+    """`kill -1` reaches the sandbox's own processes only."""
+    walled.run("echo kept >/tmp/kept")
+    walled.run("kill -9 -1", timeout=10)
+    assert walled.run("cat /tmp/kept; rm /tmp/kept").output == "kept\n"
+
+
+def test_the_size_of_a_file_is_bounded(walled: Sandbox) -> None:
+    """A file ends at its bound."""
+    assert walled.run(f"head -c {FILE_SIZE + 4096} /dev/zero >/tmp/large").exit_code != 0
+    assert walled.run("stat -c %s /tmp/large; rm /tmp/large").output == f"{FILE_SIZE}\n"
+
+
+@pytest.mark.parametrize("name", [UNBOUNDED, BUBBLEWRAP])
+def test_the_sum_of_files_is_bounded(name: str, kata_image: Image) -> None:
+    """A full disk is an error of the command; after deleting there is room again."""
+    box = SANDBOXES[name](kata_image.reference, limits=LIMITS)
+    try:
+        fill = (
+            f"for i in 1 2 3 4 5; do head -c {FILE_SIZE - 4096} /dev/zero >/tmp/f$i || exit 9; done"
+        )
+        result = box.run(f"({fill})", timeout=60)
+        assert (result.exit_code, "No space left on device" in result.output) == (9, True)
+        assert box.run("rm /tmp/f*; echo a >/tmp/a; cat /tmp/a").output == "a\n"
+    finally:
+        box.close()
+
+
+def test_not_root_and_no_way_to_become_it(walled: Sandbox) -> None:
+    """An ordinary user without capabilities, and none to be had."""
+    status = walled.run("cat /proc/self/status").output
+    assert re.findall(r"^Cap(?:Prm|Eff|Bnd|Amb):\s+(\w+)", status, re.M) == ["0" * 16] * 4
+    assert re.search(r"^NoNewPrivs:\s+1$", status, re.M)
+    assert walled.run("id -un; id -gn; echo $HOME; whoami").output.split() == [
+        "agent",
+        "agent",
+        "/home/agent",
+        "agent",
+    ]
+    assert walled.run("id -u").output != "0\n"
+    assert walled.run("stat -c %U / /etc /testbed").output.split() == ["root", "root", "agent"]
+    for command in ("touch /etc/x", "mount -t tmpfs none /mnt", "chroot / true", "unshare -U true"):
+        assert walled.run(command).exit_code not in (0, None), command
+
+
+def test_the_kernels_files_cannot_be_written(walled: Sandbox) -> None:
+    """Settings of the machine, its power switch, its devices, its control groups."""
+    for path in (
+        "/proc/sys/kernel/hostname",
+        "/proc/sys/vm/drop_caches",
+        "/proc/sysrq-trigger",
+        "/proc/1/oom_score_adj",
+        "/sys/power/state",
+        "/sys/kernel/x",
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/dev/vda",
+        "/dev/mem",
+        "/dev/new",
+    ):
+        value = "-1000" if path.endswith("adj") else "1"
+        assert walled.run(f"echo {value} >{path}").exit_code != 0, path
+    assert walled.run("test -s /proc/kcore || test -r /proc/kmsg && head -c 1 /proc/kmsg").exit_code
+
+
+def test_there_is_no_network(walled: Sandbox) -> None:
+    """No device but the loopback, no address, no name; the machine's own ports are not there."""
+    devices = walled.run("tail -n +3 /proc/net/dev | cut -d: -f1").output.split()
+    assert devices == ["lo"]
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        port = re.search(r"port (\d+)", server.stdout.readline())
+        assert port
+        for address in (
+            f"127.0.0.1/{port[1]}",
+            "1.1.1.1/53",
+            "172.17.0.1/22",
+            "169.254.169.254/80",
+        ):
+            assert walled.run(f"echo >/dev/tcp/{address}", timeout=10).exit_code == 1, address
+        server.kill()
+    assert walled.run("getent hosts pypi.org", timeout=20).exit_code != 0
+    assert walled.run("getent hosts localhost").exit_code == 0
+    own = (
+        "import socket; server = socket.create_server(('127.0.0.1', 0)); "
+        "socket.create_connection(server.getsockname()); print('connected')"
+    )
+    assert walled.run(f"python3 -c {shlex.quote(own)}").output == "connected\n"
+
+
+def test_the_machine_is_not_seen(walled: Sandbox, tmp_path: Path) -> None:
+    """Neither its environment, nor its processes, files, users or engine."""
+    everything = walled.run("env; cat /proc/*/environ /proc/*/cmdline | tr '\\0' '\\n'").output
+    assert "sesame" not in everything
+    assert "pytest" not in everything
+    assert walled.run(f"test -e {tmp_path}").exit_code == 1
+    assert walled.run("test -e /var/run/docker.sock").exit_code == 1
+    assert int(walled.run("ls /proc | grep -c '^[1-9]'").output) < 8
+    assert walled.run("hostname").output.strip() != os.uname().nodename
+    open_files = walled.run("readlink /proc/self/fd/*").output.split()
+    assert not [one for one in open_files if not one.startswith(("pipe:", "/dev/null", "/proc/"))]
+    assert len([one for one in open_files if one.startswith("pipe:")]) == 2
+
+
+@pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
+def test_closing_leaves_nothing(name: str, kata_image: Image) -> None:
+    """No process, descriptor, group or mount; closing twice is allowed; then nothing is run."""
+    before = traces()
+    box = SANDBOXES[name](kata_image.reference)
+    box.run("setsid sleep 4321 & sleep 4321 & echo a >/tmp/a")
+    box.close()
+    box.close()
+    assert traces() == before
+    with pytest.raises(SandboxError):
+        box.run("true")
+
+
+def traces() -> tuple[list[str], int, list[str], int]:
+    """What a sandbox could leave: processes, descriptors, control groups, mounts."""
+    found = subprocess.run(["pgrep", "-fx", "sleep 4321"], capture_output=True, text=True)
+    groups = [str(one) for one in Path("/sys/fs/cgroup").glob(f"*/forager.{os.getpid()}.*")]
+    mounts = len(re.findall(r"forager|upperdir=/tmp/upper", Path("/proc/mounts").read_text()))
+    return found.stdout.split(), len(list(Path("/proc/self/fd").iterdir())), groups, mounts
+
+
+@pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
+def test_a_killed_sandbox_is_infrastructure(name: str, kata_image: Image) -> None:
+    """A machine that goes away under a command is an error, never a result."""
+    box = SANDBOXES[name](kata_image.reference)
+    try:
+        os.kill(keeper_of(box), signal.SIGKILL)
+        with pytest.raises(SandboxError):
+            for _ in range(200):  # the kernel ends the rest a moment later
+                box.run("sleep 0.01")
+    finally:
+        box.close()
+
+
+def keeper_of(box: Sandbox) -> int:
+    """The number of a sandbox's first process on this machine; needs the engine to be here."""
+    mark = f"sleep {time.monotonic_ns() % 10**9}"
+    box.run(f"{mark} & :")
+    number = next(filter(None, (number_of(mark) for _ in range(500))))
+    space = Path(f"/proc/{number}/ns/pid").readlink()
+    while Path(f"/proc/{parent_of(number)}/ns/pid").readlink() == space:
+        number = parent_of(number)
+    return number
+
+
+def number_of(command: str) -> int:
+    """The number of the process that runs a command; 0 while none does."""
+    time.sleep(0.01)
+    found = subprocess.run(["pgrep", "-fx", command], capture_output=True, text=True)
+    return int(found.stdout or 0)
+
+
+def parent_of(process: int) -> int:
+    """The number of a process's parent."""
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
+def test_a_restart_keeps_the_files(name: str, kata_image: Image) -> None:
+    """The last resort against commands that cannot be ended costs the state alone."""
+    box = SANDBOXES[name](kata_image.reference)
+    try:
+        box.run("echo kept >/testbed/kept; sleep 4321 &")
+        assert isinstance(box, DockerSandbox | BubblewrapSandbox)
+        box._shell._start_anew()
+        assert box.run("cat kept; pgrep -c sleep").output == "kept\n0\n"
+    finally:
+        box.close()
+
+
+@pytest.mark.parametrize("factory", [DockerSandbox, BubblewrapSandbox])
+def test_an_unknown_image_is_infrastructure(factory: SandboxFactory) -> None:
+    """The advice is to build it."""
+    with pytest.raises(SandboxError, match="forager image build"):
+        factory("forager/no-such-image:0")
+
+
+@pytest.mark.skipif(bool(LACKING), reason=f"bubblewrap: {LACKING}")
+def test_nothing_outlives_a_killed_run(kata_image: Image) -> None:
+    """The kernel ends a bubblewrap sandbox when the process that made it is killed."""
+    code = (
+        "import sys; from forager.environments.bubblewrap_sandbox import BubblewrapSandbox\n"
+        "box = BubblewrapSandbox(sys.argv[1])\n"
+        "box.run('sleep 4322 & :'); print('ready', flush=True); box.run('sleep 4322')"
+    )
+    command = [sys.executable, "-c", code, kata_image.reference]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.kill()
+    for _ in range(200):
+        if subprocess.run(["pgrep", "-fx", "sleep 4322"], capture_output=True).returncode:
+            break
+        time.sleep(0.01)
+    else:
+        pytest.fail("its processes live on")
+    sweep()
+    left = [one for parent in parents().values() for one in parent.glob(f"forager.{process.pid}.*")]
+    assert left == []
+
+
+@pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
+def test_grading_says_the_same(name: str, kata_task: Task) -> None:
+    """A task is opened and graded in any sandbox alike."""
+    factory = SANDBOXES[name]
+    limits = Limits(memory=512 << 20)
+    assert grade(kata_task, kata_task.patch, limits, sandbox=factory).resolved
+    wrong = kata_task.patch.replace("low)", "high)")
+    assert not grade(kata_task, wrong, limits, sandbox=factory).resolved

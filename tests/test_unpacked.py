@@ -1,0 +1,146 @@
+"""Images unpacked without an engine: archives of `docker save`, layers, what must not be done."""
+
+import io
+import json
+import os
+import stat
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from forager.environments.unpacked import layers_directory, unpack, unpacked
+from forager.errors import SandboxError, UsageError
+
+PASSWD = b"root:x:0:0::/root:/bin/bash\nagent:x:1234:77::/home/agent:/bin/bash\n"
+Entry = tuple[str, bytes | str | None]  # a path, and its content, what it links to, or a directory
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A data directory of the test's own, and no engine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FORAGER_HOME", str(tmp_path / "home"))
+        yield tmp_path / "home"
+
+
+def tar(entries: list[Entry], mode: int = 0o755) -> bytes:
+    """An archive of files, links and directories, owned by whoever runs the tests."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as file:
+        for name, content in entries:
+            entry = tarfile.TarInfo(name)
+            entry.mode, entry.uid, entry.gid = mode, os.getuid(), os.getgid()
+            if content is None:
+                entry.type = tarfile.DIRTYPE
+            elif isinstance(content, str):
+                entry.type = tarfile.LNKTYPE if name.endswith(".hard") else tarfile.SYMTYPE
+                entry.linkname = content
+            else:
+                entry.size = len(content)
+            file.addfile(entry, io.BytesIO(content) if isinstance(content, bytes) else None)
+    return buffer.getvalue()
+
+
+def save(path: Path, *layers: bytes, name: str = "kata:1") -> Path:
+    """What `docker save` writes of an image with these layers, the lowest first."""
+    names = [f"{number:024x}" for number in range(len(layers))]
+    config = {
+        "config": {"Env": ["PATH=/opt/bin", "A=b=c"]},
+        "rootfs": {"diff_ids": [f"sha256:{one}" for one in names]},
+    }
+    manifest = [{"Config": "c0ffee.json", "RepoTags": [name], "Layers": names}]
+    members = [*zip(names, layers, strict=True)]
+    members.append(("c0ffee.json", json.dumps(config).encode()))
+    members.append(("manifest.json", json.dumps(manifest).encode()))
+    path.write_bytes(tar([*members]))
+    return path
+
+
+BASE: list[Entry] = [("etc", None), ("etc/passwd", PASSWD), ("etc/old", b"old"), ("srv", None)]
+
+
+def test_an_image_is_found_by_name_and_id_without_an_engine(tmp_path: Path) -> None:
+    """The record keeps what a sandbox needs: variables, user, layers with the upmost first."""
+    [image] = unpack(save(tmp_path / "a.tar", tar(BASE), tar([("srv/new", b"new")])))
+    assert image.environment == {"PATH": "/opt/bin", "A": "b=c"}
+    assert (image.user, image.group) == (1234, 77)
+    assert [(layers_directory() / one / "srv/new").exists() for one in image.layers] == [
+        True,
+        False,
+    ]
+    assert unpacked("kata:1") == unpacked("sha256:c0ffee") == image
+
+
+def test_what_a_layer_deletes_is_marked_for_overlayfs(tmp_path: Path) -> None:
+    """A deleted file is a device 0:0, a replaced directory has the attribute."""
+    if os.geteuid():
+        pytest.skip("the attribute's name is another's where not root")
+    above = tar([("etc", None), ("etc/.wh.old", b""), ("srv", None), ("srv/.wh..wh..opq", b"")])
+    [image] = unpack(save(tmp_path / "a.tar", tar(BASE), above))
+    upper = layers_directory() / image.layers[0]
+    mark = (upper / "etc/old").lstat()
+    assert stat.S_ISCHR(mark.st_mode)
+    assert mark.st_rdev == 0
+    assert os.getxattr(upper / "srv", "trusted.overlay.opaque") == b"y"
+
+
+def test_modes_are_kept(tmp_path: Path) -> None:
+    """The sticky bit of /tmp and its write bits as well; set-user-id is of no use and goes."""
+    unpack(save(tmp_path / "a.tar", tar(BASE), tar([("tmp", None)], mode=0o7777)))
+    assert stat.S_IMODE((layers_directory() / f"{1:024x}" / "tmp").stat().st_mode) == 0o1777
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [("../out", b"x")],
+        [("a/../../out", b"x")],
+        [("link", ".."), ("link/out", b"x")],
+        [("../.wh.out", b"")],
+        [("one.hard", "../../../../out")],
+    ],
+)
+def test_an_archive_cannot_write_outside(tmp_path: Path, entries: list[Entry]) -> None:
+    """It comes from another machine, and nothing of it is unpacked where it tries."""
+    (tmp_path / "home").mkdir()
+    with pytest.raises(UsageError, match="not an archive"):
+        unpack(save(tmp_path / "a.tar", tar([*BASE, *entries])))
+    assert not list(tmp_path.rglob("out"))
+    assert not (layers_directory() / f"{0:024x}").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", tar([("a", b"x")])])
+def test_other_files_are_the_users_mistake(tmp_path: Path, content: bytes) -> None:
+    """Said in a line."""
+    path = tmp_path / "a.tar"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="not an archive of `docker save`"):
+        unpack(path)
+
+
+def test_an_image_without_our_user_is_refused(tmp_path: Path) -> None:
+    """Commands would have nobody to run as."""
+    nobody = tar([("etc", None), ("etc/passwd", b"root:x:0:0::/root:/bin/bash\n")])
+    with pytest.raises(UsageError, match="no user 'agent'"):
+        unpack(save(tmp_path / "a.tar", nobody))
+
+
+def test_a_torn_layer_is_made_anew(tmp_path: Path) -> None:
+    """What a killed process left half unpacked is not taken for a layer."""
+    half = layers_directory() / f".{0:024x}.part" / "etc"
+    half.mkdir(parents=True)
+    (half / "left").touch()
+    [image] = unpack(save(tmp_path / "a.tar", tar(BASE)))
+    assert sorted(one.name for one in (layers_directory() / image.layers[0] / "etc").iterdir()) == [
+        "old",
+        "passwd",
+    ]
+    assert not half.exists()
+
+
+def test_an_unknown_image_says_what_to_type() -> None:
+    """Build it here, or bring it as an archive."""
+    with pytest.raises(SandboxError, match="forager image import"):
+        unpacked("forager/none:1")
