@@ -107,7 +107,7 @@ class Reporter:
         self._durations[name] = self._durations.get(name, 0.0) + report.duration
         known = self._outcomes.get(name)
         if report.when == "call":
-            self._outcomes[name] = known or self._of_call(report)
+            self._outcomes[name] = worse(known, self._of_call(report))
         elif report.failed and known != "timeout":
             self._outcomes[name] = "error"
         elif report.skipped and known is None:
@@ -166,6 +166,12 @@ def _instance(kind: Any) -> Any:
         return object.__new__(kind)
 
 
+def worse(known: str | None, outcome: str) -> str:
+    """The outcome of a test of which more than one is reported: one a subtest, one for all."""
+    kinds = ("skipped", "passed", "xpassed", "xfailed", "failed", "error", "timeout")
+    return outcome if known is None else max(known, outcome, key=kinds.index)
+
+
 def described(report: Any) -> dict[str, Any]:
     """How a test failed: the error, the frames from the test inwards, the text of it."""
     crash = getattr(report.longrepr, "reprcrash", None)
@@ -180,16 +186,6 @@ def described(report: Any) -> dict[str, Any]:
     return {"error": error, "frames": frames[:_FRAMES], "text": str(report.longrepr)[-_TEXT:]}
 
 
-def arguments(request: dict[str, Any]) -> list[str]:
-    """Pytest's arguments; for chosen tests their files take the place of the paths."""
-    given: list[str] = request["arguments"]
-    if not request["tests"]:
-        return given
-    options = [word for word in given if word.startswith("-") or not Path(word).exists()]
-    files = {test.split("::")[0]: None for test in request["tests"]}
-    return [*options, *(name for name in files if Path(name).exists())]
-
-
 def main() -> None:
     """Read the request, run pytest, end without running what the project left behind."""
     request = json.loads(sys.stdin.readline())
@@ -201,7 +197,7 @@ def main() -> None:
     sys.path[0] = str(Path.cwd())  # as `python -m pytest` has it; pytest itself is imported already
     reporter = Reporter(request, descriptor)
     try:
-        code = int(pytest.main(arguments(request), plugins=[reporter]))
+        code = int(pytest.main(request["arguments"], plugins=[reporter]))
     except BaseException as error:
         print(type(error).__name__, error, file=sys.stderr)
         code = -1

@@ -39,6 +39,7 @@ class Coverage(Record):
     """What each test runs."""
 
     tests: list[str]
+    version: int = 2
     opaque: str = "0x0"
     """Tests that start processes: what they run is not seen."""
     files: dict[str, FileCoverage] = {}
@@ -105,7 +106,7 @@ def coverage_of(image: Image, start: Callable[[str, Limits], Sandbox]) -> Covera
     """Return what is kept with the image, or measure it in a sandbox. Raises SandboxError."""
     path = data_directory() / "images" / f"{image.key}.coverage.json.gz"
     known = _read(path)
-    if known and set(known.tests) == set(image.passing):
+    if known and known.version == 2 and set(known.tests) == set(image.passing):
         return known
     sandbox = start(image.reference, Limits(memory=max(image.recipe.memory, 4 << 30)))
     try:

@@ -11,6 +11,8 @@ is *opaque*: what it runs is not seen.
 
 from __future__ import annotations
 
+import functools
+import gc
 import json
 import os
 import sys
@@ -24,6 +26,8 @@ from typing import Any
 import pytest
 
 _PROCESSES = ("subprocess.Popen", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn")
+
+_CACHE = functools.lru_cache(lambda: None)
 
 Trace = Callable[[FrameType, str, Any], Any]
 
@@ -122,6 +126,12 @@ class Watcher:
         self.before = tracer.context
         self.tests: dict[int, list[Context]] = {}
         self._fixtures: dict[int, Context] = {}
+        self._caches: list[Any] | None = None
+
+    def _is_our_cache(self, each: Any) -> bool:
+        """Whether it is a `functools.lru_cache` around a function of the repository."""
+        code = getattr(getattr(each, "__wrapped__", None), "__code__", None)
+        return isinstance(each, type(_CACHE)) and code and self._tracer.is_ours(code) > 0
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
@@ -130,7 +140,11 @@ class Watcher:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
-        """What runs now, runs for this test."""
+        """What runs now, runs for this test, and nothing is remembered from those before."""
+        if self._caches is None:
+            self._caches = [each for each in gc.get_objects() if self._is_our_cache(each)]
+        for cache in self._caches:
+            cache.cache_clear()
         context = self._tracer.context = Context()
         yield
         used = getattr(item, "_fixtureinfo", None)

@@ -174,11 +174,11 @@ class Watch:
             self.seconds[item.nodeid] = time.monotonic() - started
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Whatever is no pass is a failure, as in the proof: a skip too."""
-        if report.when == "call" and report.passed and not hasattr(report, "wasxfail"):
-            self.passed.add(report.nodeid)
-        elif not report.passed:
+        """A test that is skipped has not passed; one of its subtests may be."""
+        if report.failed:
             self.failed.add(report.nodeid)
+        elif report.when == "call" and report.passed and not hasattr(report, "wasxfail"):
+            self.passed.add(report.nodeid)
 
     def answer(self, wanted: list[str]) -> Answer:
         """What is told of a run."""
@@ -431,6 +431,8 @@ class Sieve:
         self._arguments = [*arguments, "-s", "--tb=no"]
         self._root = root
         self._warm: tuple[int, Any, Any] | None = None
+        self._cold_known: set[str] = set()  # tests that were run cold without a mutant
+        self._cold_unstable: set[str] = set()
         self._learned = False
         self._start()
 
@@ -506,12 +508,22 @@ class Sieve:
 
     def _cold(self, mutant: Mutant) -> Answer:
         """Change the files on the disk, run in a child, change them back."""
+        tests = mutant["tests"]
+        new = [test for test in tests if test not in self._cold_known]
+        if new:
+            self._cold_known.update(new)
+            answer = in_child(lambda: self._run(new), _COLD_SECONDS + _BASELINE_SECONDS)
+            self._cold_unstable.update(new if answer["crashed"] else answer["failed"])
+        unstable = [test for test in tests if test in self._cold_unstable]
+        stable = [test for test in tests if test not in self._cold_unstable]
+        if not stable:
+            return {"failed": [], "unstable": unstable, "way": "cold"}
         before = {path: Path(self._root, path).read_bytes() for path in mutant["edits"]}
         try:
             for path, edits in mutant["edits"].items():
                 _write(f"{self._root}/{path}", Text(f"{self._root}/{path}").after(edits))
-            work = lambda: self._run(mutant["tests"])  # noqa: E731
-            return {**in_child(work, _COLD_SECONDS), "way": "cold"}
+            answer = in_child(lambda: self._run(stable), _COLD_SECONDS)
+            return {**answer, "unstable": unstable, "way": "cold"}
         finally:
             for path, data in before.items():
                 Path(self._root, path).write_bytes(data)
