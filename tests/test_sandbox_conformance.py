@@ -46,6 +46,12 @@ UNBOUNDED = pytest.param(
 )
 
 
+def expect_owners(box: Sandbox) -> None:
+    """What is not contained: without root, the files of an unpacked image are all the agent's."""
+    if isinstance(box, BubblewrapSandbox) and os.geteuid():
+        pytest.xfail("all files are the agent's where forager is not root")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def unpacked_layer(kata_image: Image) -> Iterator[None]:
     """What the module unpacks of its own image goes with it; layers of the base stay."""
@@ -233,14 +239,17 @@ def test_a_write_that_fails_runs_nothing_of_its_content(walled: Sandbox) -> None
     """What could not be written is not taken for commands, wherever the writing stops."""
     content = b"\ntouch /tmp/ran\n" * 20_000
     walled.run("kept=1; mkdir -p /tmp/d")
-    for path in ("/tmp/d", "/no/parent", "/etc/hostname", "/etc/new", "/dev/full"):
+    walled.run("touch /tmp/shut; chmod 000 /tmp/shut")
+    for path in ("/tmp/d", "/no/parent", "/tmp/shut", "/dev/full"):
         with pytest.raises(OSError):
             walled.write(path, content)
     walled.run("ulimit -S -f 64")  # KiB
     with pytest.raises(OSError):
         walled.write("/tmp/large", content)
     walled.run(f"ulimit -S -f {FILE_SIZE // 1024}")
-    assert walled.run("rm -rf /tmp/large /tmp/d; echo $kept; ls /tmp/ran").output.startswith("1\n")
+    assert walled.run(
+        "rm -rf /tmp/large /tmp/d /tmp/shut; echo $kept; ls /tmp/ran"
+    ).output.startswith("1\n")
     assert walled.run("test -e /tmp/ran").exit_code == 1
 
 
@@ -259,7 +268,6 @@ def test_file_errors_are_the_operating_systems(walled: Sandbox) -> None:
         ("no/a", FileNotFoundError),
         ("d", IsADirectoryError),
         ("shut", PermissionError),
-        ("/etc/new", PermissionError),
         ("/dev/full", OSError),
     ]:
         with pytest.raises(error):
@@ -305,6 +313,8 @@ def test_a_memory_hog_is_killed(walled: Sandbox) -> None:
 
 def test_many_small_hogs_are_held_together(walled: Sandbox) -> None:
     """The bound is on the sum: ten processes that each stay below it break it."""
+    if isinstance(walled, BubblewrapSandbox) and "memory" not in parents():
+        pytest.xfail("memory is bounded for each process where no control group may be made")
     hog = "import time; x = bytearray(60 << 20); time.sleep(1); print(1)"
     command = f"for i in 1 2 3 4 5 6 7 8 9 10; do python3 -c {shlex.quote(hog)} & done; wait"
     result = walled.run(f"( {command} ) 2>/dev/null", timeout=60)
@@ -352,9 +362,18 @@ def test_not_root_and_no_way_to_become_it(walled: Sandbox) -> None:
         "agent",
     ]
     assert walled.run("id -u").output != "0\n"
-    assert walled.run("stat -c %U / /etc /testbed").output.split() == ["root", "root", "agent"]
-    for command in ("touch /etc/x", "mount -t tmpfs none /mnt", "chroot / true", "unshare -U true"):
+    for command in ("mount -t tmpfs none /mnt", "chroot / true", "unshare -U true", "su -c true"):
         assert walled.run(command).exit_code not in (0, None), command
+
+
+def test_the_systems_files_are_roots(walled: Sandbox) -> None:
+    """The agent cannot change what is not its own."""
+    expect_owners(walled)
+    assert walled.run("stat -c %U / /etc /testbed").output.split() == ["root", "root", "agent"]
+    assert walled.run("touch /etc/x").exit_code == 1
+    assert walled.run("rm -f /bin/true").exit_code == 1
+    with pytest.raises(PermissionError):
+        walled.write("/etc/new", b"x")
 
 
 def test_the_kernels_files_cannot_be_written(walled: Sandbox) -> None:

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from forager.cli.main import main
 from forager.environments.unpacked import layers_directory, unpack, unpacked
 from forager.errors import SandboxError, UsageError
 
@@ -71,6 +73,15 @@ def test_an_image_is_found_by_name_and_id_without_an_engine(tmp_path: Path) -> N
         False,
     ]
     assert unpacked("kata:1") == unpacked("sha256:c0ffee") == image
+
+
+def test_archives_are_imported_by_a_verb(tmp_path: Path) -> None:
+    """It says which images there are now; a file that is no archive is told in a line."""
+    result = CliRunner().invoke(main, ["image", "import", str(save(tmp_path / "a.tar", tar(BASE)))])
+    assert (result.exit_code, result.stdout) == (0, "kata:1\tunpacked\n")
+    result = CliRunner().invoke(main, ["image", "import", str(tmp_path / "none.tar")])
+    assert result.exit_code == 2
+    assert "forager: " in result.stderr
 
 
 def test_what_a_layer_deletes_is_marked_for_overlayfs(tmp_path: Path) -> None:

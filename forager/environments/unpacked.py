@@ -127,35 +127,41 @@ def _unpack_layer(content: IO[bytes], target: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     with tarfile.open(fileobj=content, mode="r|*") as layer:
-        layer.extractall(part, _members(layer, part), numeric_owner=True, filter=_kept)
+        # What is extracted is chosen below: Python's own filters are not in every 3.11.
+        layer.extraction_filter = lambda member, _: member
+        layer.extractall(part, _members(layer, part), numeric_owner=True)
     part.chmod(0o755)
     part.rename(target)
 
 
 def _members(layer: tarfile.TarFile, part: Path) -> Iterator[tarfile.TarInfo]:
-    """The entries to extract; marks of deletion become overlayfs's."""
+    """The entries to extract: no devices, nothing outside; marks of deletion become overlayfs's."""
     for member in layer:
+        member.name = member.name.lstrip("/")
+        member.mode &= 0o1777
+        _must_be_inside(member.name, part)
         name = PurePosixPath(member.name).name
-        if not name.startswith(_WHITEOUT):
+        if name.startswith(_WHITEOUT):
+            _delete(name, (part / member.name).parent)
+        elif member.isreg() or member.isdir() or member.issym():
             yield member
-            continue
-        tarfile.tar_filter(member, str(part))  # raises for a path that leads out
-        place = part / PurePosixPath(member.name.lstrip("/")).parent
-        place.mkdir(parents=True, exist_ok=True)
-        if name == _OPAQUE:
-            os.setxattr(place, _OPAQUE_ATTRIBUTE, b"y")
-        else:
-            os.mknod(place / name.removeprefix(_WHITEOUT), stat.S_IFCHR, os.makedev(0, 0))
+        elif member.islnk():  # what it links to is looked up in the same directory
+            _must_be_inside(member.linkname, part)
+            yield member
 
 
-def _kept(member: tarfile.TarInfo, part: str) -> tarfile.TarInfo | None:
-    """An entry as it is extracted: nothing outside, no devices, modes as they are."""
-    safe = tarfile.tar_filter(member, part)
-    if not (safe.isreg() or safe.isdir() or safe.issym() or safe.islnk()):
-        return None
-    if safe.islnk():  # what it links to is looked up in the same directory
-        tarfile.tar_filter(member.replace(name=member.linkname, deep=False), part)
-    return safe.replace(mode=member.mode & 0o1777, deep=False)
+def _delete(name: str, place: Path) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    if name == _OPAQUE:
+        os.setxattr(place, _OPAQUE_ATTRIBUTE, b"y")
+    else:
+        os.mknod(place / name.removeprefix(_WHITEOUT), stat.S_IFCHR, os.makedev(0, 0))
+
+
+def _must_be_inside(name: str, part: Path) -> None:
+    """Links on the way included."""
+    if not Path(os.path.realpath(part / name)).is_relative_to(os.path.realpath(part)):
+        raise tarfile.TarError(f"{name} leads outside")
 
 
 def _user(layers: list[str]) -> tuple[int, int]:
