@@ -1,5 +1,8 @@
 import shutil
 import sqlite3
+import subprocess
+import sys
+import time
 from pathlib import Path
 from threading import Thread
 
@@ -136,6 +139,32 @@ def test_several_bring_it_up_to_date_at_once(run: Path) -> None:
     assert len(found) == 6
     assert all(len(set(one)) == len(one) >= 20 for one in found)
     assert len(ids(run)) == 70
+
+
+READER = """
+import sys
+from pathlib import Path
+from forager.trajectories import index
+from forager.trajectories.store import Run
+index._BATCH = 5  # many transactions
+print("begun", flush=True)
+Run(Path(sys.argv[1])).finished()
+"""
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.005, 0.01, 0.02, 0.04])
+def test_an_index_that_was_killed_in_the_making_is_carried_on(run: Path, delay: float) -> None:
+    """SIGKILL at any moment; every attempt is there once."""
+    with AttemptWriter(run) as writer:
+        for number in range(60):
+            writer.append(make_attempt("more", number))
+    command = [sys.executable, "-c", READER, str(run)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(delay)
+        process.kill()
+    assert len(ids(run)) == len(set(ids(run))) == 80
 
 
 def test_a_sample_is_the_seeds(run: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
 
@@ -120,6 +121,28 @@ def test_threads_append_side_by_side(tmp_path: Path) -> None:
             thread.join()
     assert len(shards(tmp_path)) > 3
     assert sorted(head for path in shards(tmp_path) for head in heads(path)) == list(range(400))
+
+
+def test_a_reader_beside_writers_passes_nothing_over(tmp_path: Path) -> None:
+    """A record that is being written when it is looked at is read a moment later."""
+    writer, data = ShardWriter(tmp_path), os.urandom(1_000_000)
+
+    def write(start: int) -> None:
+        for number in range(start, start + 12):
+            writer.append(str(number).encode(), data)
+
+    with ThreadPoolExecutor(8) as pool, writer:
+        writes = [pool.submit(write, start) for start in range(0, 96, 12)]
+        found: list[int] = []
+        end = 0
+        while len(found) < 96:
+            finished = all(one.done() for one in writes)
+            for path in shards(tmp_path):
+                for entry in scan(path, end):
+                    found.append(int(entry.head))
+                    end = entry.end
+            assert not finished or len(found) == 96
+    assert sorted(found) == list(range(96))
 
 
 WRITER = """

@@ -58,15 +58,17 @@ def scan(path: Path, start: int = 0) -> Iterator[Entry]:
     Each entry's checksum is verified.
     """
     with path.open("rb") as file:
-        descriptor = file.fileno()
-        position: int | None = start
-        while position is not None:
+        descriptor, position = file.fileno(), start
+        while True:
             entry = entry_at(descriptor, position)
-            if entry is not None:
-                yield entry
-                position = entry.end
-            else:
-                position = _find_magic(descriptor, position + 1)
+            if entry is None:
+                later = _entry_behind(descriptor, position)
+                if later is None:
+                    return
+                # The record may have been in the writing before, but is whole if a later one is.
+                entry = entry_at(descriptor, position) or later
+            yield entry
+            position = entry.end
 
 
 def entry_at(descriptor: int, offset: int) -> Entry | None:
@@ -108,7 +110,7 @@ class ShardWriter:
 
     def append(self, head: bytes, line: bytes) -> None:
         """Append a record (a line of JSON) under its head. Raises StoreError."""
-        data = _encode(head, line)
+        data = encode(head, line)
         with self._lock:
             shard = self._current()
             end = shard.write([data])
@@ -144,7 +146,8 @@ class ShardWriter:
         return shard
 
 
-def _encode(head: bytes, line: bytes) -> bytes:
+def encode(head: bytes, line: bytes) -> bytes:
+    """The bytes of a record in a shard."""
     frame = ZstdCompressor(level=_LEVEL, write_checksum=True).compress(line)
     checksum = crc32(frame, crc32(head))
     return _HEADER.pack(_MAGIC, _SKIPPED + len(head), len(frame), checksum) + head + frame
@@ -184,14 +187,16 @@ def _claim(path: Path, flags: int = 0) -> AppendFile | None:
     return shard
 
 
-def _find_magic(descriptor: int, start: int) -> int | None:
-    """The offset of the next bytes that an entry could begin with."""
+def _entry_behind(descriptor: int, position: int) -> Entry | None:
+    """The first whole entry that begins behind a position."""
     size = 1 << 20
-    while block := os.pread(descriptor, size, start):
+    start = position + 1
+    while len(block := os.pread(descriptor, size, start)) >= len(_MAGIC_BYTES):
         found = block.find(_MAGIC_BYTES)
-        if found >= 0:
-            return start + found
-        if len(block) < len(_MAGIC_BYTES):
-            return None
-        start += len(block) - len(_MAGIC_BYTES) + 1
+        if found < 0:
+            start += len(block) - len(_MAGIC_BYTES) + 1
+        elif entry := entry_at(descriptor, start + found):
+            return entry
+        else:
+            start += found + 1
     return None

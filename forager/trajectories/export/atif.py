@@ -19,7 +19,7 @@ def write(attempts: Iterable[Trajectory], target: Path, tools: list[dict[str, An
     count = 0
     with new_directory(target) as part:
         for one in attempts:
-            text = json.dumps(document(one, tools), ensure_ascii=False, indent=1)
+            text = json.dumps(document(one, tools), ensure_ascii=False)
             write_once(part / f"{file_name(one.id)}.json", text + "\n")
             count += 1
     return count

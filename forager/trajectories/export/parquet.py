@@ -18,7 +18,7 @@ from forager.trajectories.summary import Summary
 if TYPE_CHECKING:
     import pyarrow
 
-GROUP_SIZE = 16 << 20  # characters and ids of the rows that are held in memory at a time
+GROUP_SIZE = 8 << 20  # characters and ids of the rows that are held in memory at a time
 
 _KNOWN = {"role", "content", "reasoning_content", "tool_calls", "tool_call_id"}
 
