@@ -29,6 +29,8 @@ from forager.mutation.candidates import (
 )
 from forager.mutation.pick import pick
 from mutators import FAMILIES
+from mutators.branches import remove_branch
+from mutators.functions import delete_part
 from mutators.operators import swap_binary, swap_boolean, swap_comparison
 from mutators.statements import remove_import, remove_return
 
@@ -183,6 +185,20 @@ def test_diff_edge_cases(old: str, new: str, repository: Path) -> None:
     assert file.read_bytes() == old.encode()
 
 
+def test_diff_of_neighbours_that_end_alike(repository: Path) -> None:
+    """The change may be seen further down than it is; git is given the context all the same."""
+    one = "if a:\n    error(\n        A\n    )\n    return ()\n\n"
+    two = "if b:\n    error(\n        B(\n            b\n        )\n    )\n    return ()\n\n"
+    rest = "".join(f"{number}\n" for number in range(9))
+    old, new = (f"{rest}{first}{second}{rest}" for first, second in ((two, one), (one, two)))
+    file = repository / "a.py"
+    file.write_text(old)
+    git(repository, "apply", stdin=unified_diff("a.py", old, new))
+    assert file.read_text() == new
+    git(repository, "apply", "--reverse", stdin=unified_diff("a.py", old, new))
+    assert file.read_text() == old
+
+
 def test_diff_as_git_writes_it(repository: Path) -> None:
     """But for the line with the hashes, the diff is the one that `git diff` prints."""
     old = "".join(f"{number}\n" for number in range(40)) + "end"
@@ -260,6 +276,18 @@ def test_first_family_wins() -> None:
     ]
     assert [each.operator for each in variants(text, {n: FAMILIES[n] for n in names[::-1]})] == [
         "delete_body"
+    ]
+
+
+def test_same_bytecode_is_listed_once() -> None:
+    """Two texts that compile to the same are one change: `else: pass` is no `else` at all."""
+    text = "def f(a):\n    if a: b()\n    else: c()\n"
+    found = variants(text, {"first": (delete_part,), "second": (remove_branch,)})
+    assert [(each.operator, each.text.count("else")) for each in found] == [
+        ("delete_part", 0),  # the whole statement
+        ("remove_branch", 0),  # the `if`, so that c() stands alone
+        ("delete_part", 1),
+        ("delete_part", 1),
     ]
 
 

@@ -66,11 +66,21 @@ def unified_diff(path: str, old: str, new: str) -> str:
 
 
 def _hunks(old: str, new: str) -> Iterator[str]:
-    """Match only the lines around the change: difflib is slow on whole files."""
-    start, tail = _frame(old, new)
+    """Match only the lines around the change: difflib is slow on whole files.
+
+    Where lines are repeated, difflib may see the change at the very end of what it is given; it
+    is given more then, for git takes a change without context for one at the end of the file.
+    """
+    margin = _CONTEXT + 1
+    while True:
+        start, tail = _frame(old, new, margin)
+        before, after = _lines(old[start : len(old) - tail]), _lines(new[start : len(new) - tail])
+        matcher = SequenceMatcher(None, before, after, autojunk=False)
+        opcodes = matcher.get_opcodes()
+        if (not start or _is_context(opcodes[0])) and (not tail or _is_context(opcodes[-1])):
+            break
+        margin *= 2
     offset = old.count("\n", 0, start)
-    before, after = _lines(old[start : len(old) - tail]), _lines(new[start : len(new) - tail])
-    matcher = SequenceMatcher(None, before, after, autojunk=False)
     for group in matcher.get_grouped_opcodes(_CONTEXT):
         old_range = _range(offset, group[0][1], group[-1][2])
         new_range = _range(offset, group[0][3], group[-1][4])
@@ -83,11 +93,16 @@ def _hunks(old: str, new: str) -> Iterator[str]:
                 yield from (_line("+", line) for line in after[j1:j2])
 
 
-def _frame(old: str, new: str) -> tuple[int, int]:
-    """How much the texts share at the start and at the end, but for whole lines of context."""
+def _is_context(opcode: tuple[str, int, int, int, int]) -> bool:
+    tag, start, end, _, _ = opcode
+    return tag == "equal" and end - start >= _CONTEXT
+
+
+def _frame(old: str, new: str, margin: int) -> tuple[int, int]:
+    """How much the texts share at the start and at the end, but for some whole lines."""
     start = _shared(old, new, min(len(old), len(new)), 1)
     end = len(old) - _shared(old, new, min(len(old), len(new)) - start, -1)
-    for _ in range(_CONTEXT + 1):
+    for _ in range(margin):
         start = max(0, old.rfind("\n", 0, max(0, start - 1)) + 1)
         end = old.find("\n", end) + 1 or len(old)
     return start, len(old) - end
