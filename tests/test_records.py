@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from threading import Thread
 
@@ -89,6 +92,39 @@ def test_threads_write_whole_lines(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
     assert sorted(point.x for point in read_records(path, Point)) == list(range(400))
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from test_records import Point
+from forager.errors import StoreError
+from forager.records import RecordWriter, write_records
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+path = Path(sys.argv[1])
+with RecordWriter(path) as writer:
+    writer.append(Point(x=1), Point(x=2))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (70, resource.RLIM_INFINITY))
+    for refused in (lambda: writer.append(Point(x=3, label="y" * 100)),
+                    lambda: write_records(path, [Point(x=4, label="y" * 100)])):
+        try:
+            refused()
+        except StoreError as error:
+            print(error)
+    writer.append(Point(x=5))
+"""
+
+
+def test_a_full_disk_is_said_and_tears_nothing(tmp_path: Path) -> None:
+    """What did not fit leaves no trace, and what was there stays."""
+    path = tmp_path / "points.jsonl"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", FULL, path]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [f"cannot write {path}: File too large"] * 2
+    assert [point.x for point in read_records(path, Point)] == [1, 2, 5]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_swe_bench_row_loads_as_it_is() -> None:
