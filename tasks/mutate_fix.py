@@ -185,23 +185,23 @@ def draft(image: Image, candidate: Candidate, seed: int) -> Task:
 
 
 def _task(image: Image, candidate: Candidate, verdict: Verdict, seed: int) -> Task:
-    proposed = draft(image, candidate, seed)
-    return proposed.model_copy(
+    task = draft(image, candidate, seed)
+    facts = {"proof": verdict.proof, "difficulty": verdict.difficulty}
+    return task.model_copy(
         update={
             "problem_statement": statement(candidate, verdict.fail_to_pass),
             "FAIL_TO_PASS": verdict.fail_to_pass,
             "PASS_TO_PASS": verdict.pass_to_pass,
-            "difficulty": verdict.difficulty,
-            "mutation": proposed.mutation
-            and proposed.mutation.model_copy(update={"proof": verdict.proof}),
+            "mutation": task.mutation and task.mutation.model_copy(update=facts),
         }
     )
 
 
 def statement(candidate: Candidate, failing: list[str]) -> str:
     """CWM's form of the problem: look at the function, run its tests, fix the bug."""
+    kind = "class" if candidate.family == "classes" else "function"
     where = (
-        f"in the function `{candidate.function}` of `{candidate.file}`. Look at the function"
+        f"in the {kind} `{candidate.function}` of `{candidate.file}`. Look at the {kind}"
         if candidate.function != "<module>"
         else f"in `{candidate.file}`, outside its functions. Look at the file"
     )

@@ -25,7 +25,6 @@ from typing import Any
 
 import pytest
 
-
 _ERROR, _FRAMES, _TEXT = 2000, 50, 4000  # bounds of what is told of a failure
 
 

@@ -26,18 +26,6 @@ class TestSetup(Record):
     memory: int = Field(2 << 30, description="Bytes of memory that the tests need at most.")
 
 
-class Mutation(Record):
-    """Where a mutate-fix bug came from."""
-
-    family: str
-    operator: str
-    file: str
-    function: str = Field(description="Qualified name; '<module>' for code outside functions.")
-    line: int = Field(description="First changed line, 1-based, in the right code.")
-    seed: int
-    proof: str = Field("", description="What was run in a clean container: files, full or none.")
-
-
 class Difficulty(Record):
     """What can be said of how hard a bug is to find; filters choose by it."""
 
@@ -52,6 +40,21 @@ class Difficulty(Record):
         None, description="Whether a traceback of the failing tests names the changed function."
     )
     at_import: bool = Field(False, description="Whether tests cannot even be loaded.")
+
+
+class Mutation(Record):
+    """Where a mutate-fix bug came from."""
+
+    family: str
+    operator: str
+    file: str
+    function: str = Field(
+        description="Qualified name of the function or class; '<module>' for code outside them."
+    )
+    line: int = Field(description="First changed line, 1-based, in the right code.")
+    seed: int
+    proof: str = Field("", description="What was run in a clean container: files, full or none.")
+    difficulty: Difficulty | None = None
 
 
 class Task(Record):
@@ -83,7 +86,6 @@ class Task(Record):
     setup_patch: str = ""
     setup: TestSetup = TestSetup()
     mutation: Mutation | None = None
-    difficulty: Difficulty | None = None
     source: str = Field("", description="The SOURCE the image was built from.")
     licence: str = ""
 

@@ -18,7 +18,6 @@ from forager.mutation.coverage import Coverage, bits
 from forager.mutation.reach import Reach
 from forager.records import Record
 
-_DIRECTORY = "/tmp/forager-sieve"
 _JOB_SECONDS = 60.0
 _START_SECONDS = 240.0
 
@@ -50,7 +49,7 @@ class Sieve:
         breadth = coverage.breadth()
         # Tests that run little come first: they are about what they run, and they are quick.
         self._order = sorted(range(len(coverage.tests)), key=lambda number: breadth[number])
-        self._started = False
+        self._directory = ""
         self.ended = False
 
     def sift(self, mutants: Sequence[Reach]) -> list[Sifted]:
@@ -68,9 +67,9 @@ class Sieve:
             "mutants": asked,
             "seconds": _JOB_SECONDS,
         }
-        self._sandbox.write(f"{_DIRECTORY}/job", json.dumps(job).encode())
+        self._sandbox.write(f"{self._directory}/job", json.dumps(job).encode())
         result = self._sandbox.run(
-            f"cat {_DIRECTORY}/job >{_DIRECTORY}/in && cat {_DIRECTORY}/out",
+            f"cat {self._directory}/job >{self._directory}/in && cat {self._directory}/out",
             timeout=_JOB_SECONDS + _START_SECONDS,
             output_limit=1 << 28,
         )
@@ -99,24 +98,22 @@ class Sieve:
         )
 
     def _start(self) -> None:
-        if self._started:
+        if self._directory:
             return
-        self._started = True
         setup = self._image.setup
         variables = " ".join(
             f"{name}={shlex.quote(text)}" for name, text in setup.variables.items()
         )
         program = (files("forager.mutation") / "sieve_program.py").read_bytes()
-        made = self._sandbox.run(
-            f"mkdir -p {_DIRECTORY} && mkfifo {_DIRECTORY}/in {_DIRECTORY}/out"
-        )
+        made = self._sandbox.run('cd "$(mktemp -d)" && mkfifo in out && pwd')
         if made.exit_code:
             raise SandboxError(f"cannot start the sieve: {made.output.strip()}")
-        self._sandbox.write(f"{_DIRECTORY}/sieve.py", program)
+        self._directory = made.output.strip()
+        self._sandbox.write(f"{self._directory}/sieve.py", program)
         self._sandbox.run(
             f"cd {shlex.quote(setup.workdir)} && env {variables} {shlex.quote(setup.python)} "
-            f"{_DIRECTORY}/sieve.py {_DIRECTORY}/in {_DIRECTORY}/out "
-            f">{_DIRECTORY}/log 2>&1 </dev/null &"
+            f"{self._directory}/sieve.py {self._directory}/in {self._directory}/out "
+            f">{self._directory}/log 2>&1 </dev/null &"
         )
 
     def close(self) -> None:

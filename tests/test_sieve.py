@@ -1,0 +1,295 @@
+"""Coverage, reach and sieve, on a project of this machine."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from forager.environments.image import Image
+from forager.environments.local_sandbox import LocalSandbox
+from forager.environments.recipe import Recipe
+from forager.environments.source import Source
+from forager.environments.task import TestSetup
+from forager.mutation.candidates import unified_diff
+from forager.mutation.coverage import Coverage, measure
+from forager.mutation.reach import Reach, Reaches, edits_of
+from forager.mutation.sieve import Sieve, Sifted
+
+CODE = '''\
+"""A shop."""
+
+from functools import lru_cache
+
+from helper import loud
+
+
+def register(kind):
+    def deco(function):
+        TABLE[kind] = function
+        return function
+    return deco
+
+
+TABLE = {}
+RATE = loud(2)
+
+
+@register("net")
+def net(price):
+    return price * RATE
+
+
+class Basket:
+    """Holds prices."""
+
+    def __init__(self):
+        self.prices = []
+
+    def add(self, price, *, count=1):
+        for _ in range(count):
+            self.prices.append(price)
+        return self
+
+    @property
+    def total(self):
+        return sum(self.prices)
+
+    def empty(self):
+        while self.prices:
+            self.prices.pop()
+
+
+@lru_cache
+def rate(kind):
+    return TABLE[kind](1)
+
+
+def unused(value):
+    return value + 1
+'''
+HELPER = "def loud(number):\n    return number\n"
+TESTS = """\
+import subprocess, sys
+import pytest
+import shop
+from shop import Basket
+
+
+@pytest.fixture(scope="module")
+def full():
+    return Basket().add(3).add(4, count=2)
+
+
+def test_total(full):
+    assert full.total == 11
+
+
+def test_count(full):
+    assert len(full.prices) == 3
+
+
+def test_empty():
+    basket = Basket().add(1)
+    basket.empty()
+    assert basket.total == 0
+
+
+def test_rate():
+    assert shop.rate("net") == 2
+
+
+def test_rate_again():
+    assert shop.rate("net") == 2
+
+
+def test_child():
+    subprocess.run([sys.executable, "-c", "import shop"], check=True)
+
+
+class TestNested:
+    def test_net(self):
+        assert shop.net(4) == 8
+"""
+NAMES = ["test_total", "test_count", "test_empty", "test_rate", "test_rate_again", "test_child"]
+PASSING = [f"test_shop.py::{name}" for name in [*NAMES, "TestNested::test_net"]]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that uses what makes coverage hard."""
+    root = tmp_path_factory.mktemp("shop")
+    for name, text in {"shop.py": CODE, "helper.py": HELPER, "test_shop.py": TESTS}.items():
+        (root / name).write_text(text)
+    return root
+
+
+@pytest.fixture(scope="module")
+def image(project: Path) -> Image:
+    """As `image build` would record it."""
+    setup = TestSetup(workdir=str(project), python=sys.executable)
+    return Image(
+        reference="local", digest="", key="k", base="", commit="", created_at="", test_seconds=1,
+        source=Source(given="shop", kind="path", name="local/shop", digest=""),
+        recipe=Recipe(), setup=setup, passing=PASSING,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def coverage(project: Path, image: Image) -> Coverage:
+    """Measured once."""
+    with LocalSandbox(project) as sandbox:
+        return measure(sandbox, image)
+
+
+@pytest.fixture(scope="module")
+def sieve(project: Path, image: Image, coverage: Coverage) -> Iterator[Sieve]:
+    """One resident program for all tests."""
+    with LocalSandbox(project) as sandbox:
+        yield Sieve(sandbox, image, coverage)
+
+
+def reach_of(coverage: Coverage, old: str, new: str) -> Reach:
+    """The reach of one change of text."""
+    assert CODE.count(old) == 1, old
+    diff = unified_diff("shop.py", CODE, CODE.replace(old, new))
+    return Reaches(coverage, {"shop.py": CODE}).of(diff)
+
+
+def names(coverage: Coverage, reach: Reach) -> set[str]:
+    """Without their file."""
+    return {test.rpartition("::")[2] for test in coverage.names(reach.tests)}
+
+
+REACHES = [  # a change, the tests that run it, whether it shows at import
+    ("sum(self.prices)", "0", {"test_total", "test_empty"}, False),
+    ("self.prices.pop()", "break", {"test_empty"}, False),
+    # the fixture of the module runs it for all that use the fixture
+    ("self.prices.append(price)", "pass", {"test_total", "test_count", "test_empty"}, False),
+    # the second test runs nothing of it but for the cache
+    ("TABLE[kind](1)", "0", {"test_rate", "test_rate_again"}, False),
+    ("return value + 1", "return value", set(), False),
+    # a signature is no line of a call
+    ("def add(self, price, *, count=1)", "def add(self, price, *, count=2)",
+     {"test_total", "test_count", "test_empty"}, False),
+    # what runs at import is known as such
+    ("        TABLE[kind] = function\n", "", set(), True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "tests", "at_import"), REACHES)
+def test_reach_is_the_tests_that_run_the_change(
+    coverage: Coverage, old: str, new: str, tests: set[str], at_import: bool
+) -> None:
+    """No test that can notice a change is left out; fixtures and caches hide nothing."""
+    reach = reach_of(coverage, old, new)
+    assert names(coverage, reach) == tests
+    assert reach.at_import is at_import
+
+
+def test_code_outside_functions_concerns_all_that_use_the_file(coverage: Coverage) -> None:
+    """A module's own code runs before any test: whoever uses the file may notice."""
+    reach = reach_of(coverage, "RATE = loud(2)", "RATE = loud(3)")
+    assert reach.at_import
+    assert names(coverage, reach) >= {"test_net", "test_rate", "test_total"}
+
+
+def test_a_test_that_starts_processes_is_opaque(coverage: Coverage) -> None:
+    """What a child process runs is not seen, and that is said."""
+    assert coverage.names(int(coverage.opaque, 16)) == ["test_shop.py::test_child"]
+
+
+def test_distance_counts_calls_and_files(coverage: Coverage) -> None:
+    """From the nearest of the failing tests to the function: calls between, files crossed."""
+    lines = CODE.split("\n")
+    net, rate = lines.index('@register("net")') + 1, lines.index("@lru_cache") + 1
+    assert coverage.distance("shop.py", net, ["test_shop.py::TestNested::test_net"]) == (1, 1)
+    assert coverage.distance("shop.py", net, ["test_shop.py::test_rate"]) == (2, 1)
+    assert coverage.distance("shop.py", rate, ["test_shop.py::TestNested::test_net"]) is None
+
+
+SIFTED = [  # a change, the tests that fail, how it is run
+    ("sum(self.prices)", "0", {"test_total"}, "warm"),
+    ("range(count)", "range(1)", {"test_total", "test_count"}, "warm"),
+    ("return price * RATE", "return price", {"test_rate", "test_rate_again", "test_net"}, "warm"),
+    (
+        "(self, price, *, count=1)",
+        "(self, price)",
+        {"test_total", "test_count", "test_empty"},
+        "cold",
+    ),
+    ("def add(self, price,", "def add(self,", {"test_total", "test_count", "test_empty"}, "warm"),
+    ("    @property\n", "", {"test_total", "test_empty"}, "cold"),
+    ("RATE = loud(2)", "RATE = loud(3)", {"test_rate", "test_rate_again", "test_net"}, "cold"),
+    ("TABLE[kind](1)", "TABLE[kind](1) + 0", set(), "warm"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "failed", "way"), SIFTED)
+def test_the_sieve_says_which_tests_fail(
+    sieve: Sieve, coverage: Coverage, old: str, new: str, failed: set[str], way: str
+) -> None:
+    """As the plain test command would, warm where only function code changes, cold elsewhere."""
+    (answer,) = sieve.sift([reach_of(coverage, old, new)])
+    assert {test.rpartition("::")[2] for test in answer.failed} == failed
+    assert (answer.way, answer.hung, answer.crashed, answer.unstable) == (way, False, "", [])
+
+
+def test_one_mutant_leaves_nothing_behind_for_the_next(
+    sieve: Sieve, coverage: Coverage, project: Path
+) -> None:
+    """The same mutants in another order have the same answers; the files are as they were."""
+    reaches = [reach_of(coverage, old, new) for old, new, *_ in SIFTED]
+    first, second = sieve.sift(reaches), sieve.sift(reaches[::-1])[::-1]
+    assert [one.failed for one in first] == [one.failed for one in second]
+    assert (project / "shop.py").read_text() == CODE
+
+
+HOSTILE = [
+    ("self.prices.pop()", "pass", "hung"),  # a loop without end
+    ("            self.prices.pop()", "            import os; os._exit(3)", "crashed"),
+    ("            self.prices.pop()", "            import os; os.kill(os.getpid(), 9)", "crashed"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "field"), HOSTILE)
+def test_a_mutant_that_hangs_or_dies_costs_that_mutant(
+    sieve: Sieve, coverage: Coverage, old: str, new: str, field: str
+) -> None:
+    """It is named, and the next is judged as ever."""
+    good = reach_of(coverage, "sum(self.prices)", "0")
+    bad, after = sieve.sift([reach_of(coverage, old, new), good])
+    assert getattr(bad, field)
+    assert after.failed == ["test_shop.py::test_total"]
+
+
+def test_what_breaks_the_import_is_named(sieve: Sieve, coverage: Coverage) -> None:
+    """All tests of a file that cannot be loaded fail, and the file is told."""
+    (answer,) = sieve.sift([reach_of(coverage, "from helper import loud\n", "")])
+    assert answer.broken == ["test_shop.py"]
+    assert isinstance(answer, Sifted)
+    assert "test_shop.py::test_total" in answer.failed
+
+
+DIFF = """\
+--- a/x.py
++++ b/x.py
+@@ -1,4 +1,4 @@
+ one
+-two
++2
++2.5
+ three
+-four
+@@ -10,2 +9,3 @@
+ ten
++ten and a half
+ eleven
+"""
+
+
+def test_a_diff_is_read_as_edits_of_lines() -> None:
+    """Lines are those of the original; an insertion takes none away."""
+    assert edits_of(DIFF) == {
+        "x.py": [(2, 2, ["2", "2.5"]), (4, 4, []), (11, 10, ["ten and a half"])]
+    }
