@@ -131,7 +131,9 @@ class Watcher:
     def _is_our_cache(self, each: Any) -> bool:
         """Whether it is a `functools.lru_cache` around a function of the repository."""
         code = getattr(getattr(each, "__wrapped__", None), "__code__", None)
-        return isinstance(each, type(_CACHE)) and bool(code) and self._tracer.is_ours(code) > 0
+        if not isinstance(each, type(_CACHE)) or not isinstance(code, CodeType):
+            return False
+        return self._tracer.is_ours(code) > 0
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
