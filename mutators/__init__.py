@@ -114,11 +114,15 @@ FAMILIES: Families = {
 }
 
 REVERSIBLE: Families = {
-    "arguments": (remove_parameter, swap_arguments),
-    "variables": (swap_variables,),
-    "operators": (swap_binary, swap_augmented, swap_unary, swap_boolean, swap_comparison),
+    "statements": (swap_statements,),
+    "arguments": (remove_parameter, swap_arguments, swap_keywords),
+    "variables": FAMILIES["variables"],
+    "operators": FAMILIES["operators"],
+    "loops": (swap_jump, shift_limit),
+    "exceptions": (swap_caught, swap_raised),
+    "attributes": FAMILIES["attributes"],
 }
-"""Mutators few of whose changes are enough to undo their own: what the repair policy tries."""
+"""Mutators whose changes undo their own: what the repair policy tries."""
 
 
 def load_families() -> Families:

@@ -19,6 +19,22 @@ from forager.mutation.candidates import Change, Families, Region, Replacement, V
 
 # How likely a change of the family undoes the bug, relative to a change of an operator.
 _PRIORS = {"operators": 1.0, "arguments": 0.8, "variables": 0.5, "missing operators": 0.4}
+_OPERATOR_PRIORS = {  # those that have many places, or whose bugs are rarer
+    "swap_keywords": 0.5,
+    "swap_jump": 0.5,
+    "swap_raised": 0.5,
+    "swap_truth": 0.5,
+    "swap_function": 0.5,
+    "swap_method": 0.5,
+    "shift_number": 0.4,
+    "shift_limit": 0.4,
+    "shift_bound": 0.3,
+    "swap_attribute": 0.3,
+    "swap_statements": 0.3,
+    "swap_sibling": 0.25,
+    "replace_variable": 0.2,
+    "swap_caught": 0.2,
+}
 _REMOVAL = 0.1  # of what only takes away: what is missing is rarely the cure
 
 _NO_VALUE = ("NameError", "UnboundLocalError")
@@ -95,8 +111,8 @@ MISSING: Families = {"missing operators": (other_operators, insert_not, insert_s
 
 
 def swaps(passage: Passage, families: Families, clues: Clues) -> Iterator[Proposal]:
-    """Every change of the families with a known prior, scored by the lines it touches."""
-    chosen = {name: families[name] for name in _PRIORS if name in families} | MISSING
+    """Every change of the families, scored by the lines it touches."""
+    chosen = families | MISSING
     tree = passage.tree()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # `x is 1` and the like, of mutated code
@@ -105,7 +121,8 @@ def swaps(passage: Passage, families: Families, clues: Clues) -> Iterator[Propos
         lines = passage.without_header(variant.text)
         if len(lines) != len(passage.lines) or lines == passage.lines:
             continue
-        score = _PRIORS[variant.family] * clues.suspicion.of(lines_of_change(passage, lines, tree))
+        prior = _OPERATOR_PRIORS.get(variant.operator) or _PRIORS.get(variant.family, 0.2)
+        score = prior * clues.suspicion.of(lines_of_change(passage, lines, tree))
         if variant.operator == "insert_minus" and not _signs_number(passage, lines):
             score *= 0.3
         if _only_removes(passage.lines, lines):
