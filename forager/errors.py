@@ -7,7 +7,11 @@ ForagerError
 ├── EngineError             no Docker engine answers
 ├── BuildError              an image that does not build or whose tests do not pass
 ├── SandboxError            infrastructure: the container is gone or does not answer
-├── ModelError              the model endpoint refuses, or stays away after the retries
+│   └── ImageMissing        there is no such image here
+├── ModelError              the model endpoint stays away after the retries
+│   └── ModelRefusal        it refuses, and would refuse again
+├── BudgetSpent             the run may spend no more tokens, money or time
+├── Stopped                 the run is being ended
 ├── StoreError              the disk does not take or give what a run keeps: full, damaged
 └── AttemptEnd              not faults: what ends an attempt, raised inside the agent's loop
     ├── Submitted           the agent called `submit`
@@ -49,8 +53,24 @@ class SandboxError(ForagerError):
     """Infrastructure failed: the container is gone or does not answer. Never the model's fault."""
 
 
+class ImageMissing(SandboxError):
+    """There is no such image on this machine."""
+
+
 class ModelError(ForagerError):
-    """The model endpoint refuses the request, or stays away after all retries."""
+    """The model endpoint stays away after all retries."""
+
+
+class ModelRefusal(ModelError):
+    """The model endpoint refuses the request, and would refuse it again."""
+
+
+class BudgetSpent(ForagerError):
+    """The run may spend no more tokens, money or time."""
+
+
+class Stopped(ForagerError):
+    """The run is being ended: an attempt that was under way is not kept."""
 
 
 class StoreError(ForagerError):

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,9 +17,9 @@ from typing import Any
 import pytest
 
 from forager.agent.chat import ChatModel
-from forager.agent.endpoint import ChatEndpoint, normalised
+from forager.agent.endpoint import ChatEndpoint, Traffic, normalised
 from forager.agent.model import Reply
-from forager.errors import LimitReached, ModelError, UsageError
+from forager.errors import LimitReached, ModelError, ModelRefusal, UsageError
 from forager.trajectories.record import Message, Sampling, Usage
 
 QUESTION: list[Message] = [{"role": "user", "content": "hello"}]
@@ -29,7 +30,10 @@ JSON = "application/json"
 
 @dataclass
 class Answer:
-    """One scripted answer; `declared` is a Content-Length that is not the truth."""
+    """One scripted answer; `declared` is a Content-Length that is not the truth.
+
+    The first `drip` bytes come a tenth of a second apart.
+    """
 
     body: Any = b""
     status: int = 200
@@ -37,6 +41,7 @@ class Answer:
     content_type: str = JSON
     delay: float = 0.0
     declared: int | None = None
+    drip: int = 0
 
 
 @dataclass
@@ -97,7 +102,10 @@ class Scripted(BaseHTTPRequestHandler):
         for name, text in answer.headers.items():
             self.send_header(name, text)
         self.end_headers()
-        self.wfile.write(content)
+        for byte in content[: answer.drip]:
+            self.wfile.write(bytes([byte]))
+            time.sleep(0.1)
+        self.wfile.write(content[answer.drip :])
         self.close_connection = answer.declared is not None
 
     def log_message(self, *_: object) -> None:
@@ -114,8 +122,8 @@ class Server(ThreadingHTTPServer):
         """Say nothing."""
 
 
-@pytest.fixture
-def server() -> Iterator[Script]:
+@contextmanager
+def serving() -> Iterator[Script]:
     """A running server and its script."""
     handler = type("Handler", (Scripted,), {})
     running = Server(("127.0.0.1", 0), handler)
@@ -127,6 +135,13 @@ def server() -> Iterator[Script]:
     running.shutdown()
     running.server_close()
     thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[Script]:
+    """A running server and its script."""
+    with serving() as script:
+        yield script
 
 
 def completion(message: dict[str, Any] | None = None, **fields: Any) -> Answer:
@@ -275,6 +290,7 @@ def test_content_in_parts_and_half_characters(server: Script) -> None:
         pytest.param(Answer({"error": {"message": "no"}}), id="an error with the status 200"),
         pytest.param(Answer(b'{"choices": [', declared=1000), id="half a body"),
         pytest.param(replace(completion(), delay=1.0), id="silence"),
+        pytest.param(replace(completion(), drip=6), id="a byte now and then"),
     ],
 )
 def test_faults_that_pass_are_tried_again(server: Script, fault: Answer) -> None:
@@ -314,6 +330,61 @@ def test_nobody_there() -> None:
         ChatModel("m", endpoint).query(QUESTION, [])
     with pytest.raises(ModelError, match="is the server up"):
         endpoint.models()
+
+
+# Several endpoints
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Script, Script]]:
+    """Two servers of the same model."""
+    with serving() as one, serving() as other:
+        yield one, other
+
+
+@pytest.mark.parametrize("fault", [failure(500), failure(429), failure(401), failure(404)])
+def test_what_fails_at_one_endpoint_is_asked_at_another(
+    pair: tuple[Script, Script], fault: Answer
+) -> None:
+    """At once, and the one that failed is left alone while it rests."""
+    one, other = pair
+    one.answers, other.answers = [fault], [completion()]
+    endpoint = ChatEndpoint(one.url, others=(other.url,), backoff=30)
+    started = time.monotonic()
+    for _ in range(3):
+        assert ChatModel("m", endpoint).query(QUESTION, []).message["content"] == "hi"
+    assert time.monotonic() - started < 5
+    assert (len(one.seen), len(other.seen)) == (1, 3)
+
+
+def test_a_server_that_is_gone_is_replaced_by_one_that_is_there(server: Script) -> None:
+    """A refused connection is a fault like the others."""
+    server.answers = [completion()]
+    endpoint = ChatEndpoint("http://127.0.0.1:9", others=(server.url,))
+    assert ChatModel("m", endpoint).query(QUESTION, []).message["content"] == "hi"
+
+
+def test_where_all_fail_each_is_tried_so_often(pair: tuple[Script, Script]) -> None:
+    """And the last one's fault is told; a request that is wrong is not tried elsewhere."""
+    one, other = pair
+    one.answers = other.answers = [failure(500)]
+    endpoint = ChatEndpoint(one.url, others=(other.url,), tries=3, backoff=0.01)
+    with pytest.raises(ModelError, match="answers 500"):
+        ChatModel("m", endpoint).query(QUESTION, [])
+    assert len(one.seen) + len(other.seen) == 6
+    one.answers = other.answers = [failure(400)]
+    with pytest.raises(ModelRefusal, match="answers 400"):
+        ChatModel("m", endpoint).query(QUESTION, [])
+    assert len(one.seen) + len(other.seen) == 7
+
+
+def test_the_least_busy_endpoint_comes_first() -> None:
+    """By requests under way; one that rests comes last."""
+    traffic = Traffic()
+    with traffic.counted("a"), traffic.counted("a"), traffic.counted("b"):
+        assert traffic.least_busy_first(["a", "b", "c"]) == ["c", "b", "a"]
+        traffic.rest("c", 60)
+        assert traffic.least_busy_first(["a", "b", "c"]) == ["b", "a", "c"]
 
 
 # Faults that stay

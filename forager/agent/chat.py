@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from forager.agent.endpoint import ChatEndpoint, ContextOverflow
+from forager.agent.endpoint import ChatEndpoint, ContextOverflow, Gate
 from forager.agent.model import Reply
-from forager.errors import LimitReached, ModelError
+from forager.errors import LimitReached, ModelRefusal
 from forager.trajectories.record import Message, Sampling, Usage
 
 REASONING = ("reasoning_content", "reasoning", "reasoning_details")
@@ -18,6 +18,7 @@ REASONING = ("reasoning_content", "reasoning", "reasoning_details")
 class ChatModel:
     """Asks the model `name` at an endpoint; implements Model.
 
+    `gate`, where there is one, is passed before each request.
     `token_ids` asks vLLM for the exact ids and log-probabilities of prompt and answer.
 
     What the server gave as reasoning is kept in the message and sent back, as it was: models that
@@ -31,19 +32,21 @@ class ChatModel:
     sampling: Sampling = field(default_factory=Sampling)
     token_ids: bool = False
     send_reasoning: bool = True
+    gate: Gate | None = None
 
     def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
         """Answer the conversation.
 
         Raises LimitReached("token_limit") where it no longer fits the model's context, and
-        ModelError where no answer can be had, or where even the first prompt does not fit.
+        ModelError where no answer can be had, or where even the first prompt does not fit
+        (ModelRefusal).
         """
         try:
-            answer = self.endpoint.complete(self._body(messages, tools))
+            answer = self.endpoint.complete(self._body(messages, tools), self.gate)
         except ContextOverflow as error:
             if any(message.get("role") == "assistant" for message in messages):
                 raise LimitReached("token_limit") from error
-            raise ModelError(
+            raise ModelRefusal(
                 f"the first prompt does not fit the context of {self.name}: {error}; serve it with "
                 "a longer context, or lower max_tokens"
             ) from error

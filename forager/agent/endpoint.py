@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint: its address, its faults, and when to ask again.
+"""An OpenAI-compatible endpoint: its address, its faults, and when and where to ask again.
 
 Requests go through the `openai` package's client as plain dictionaries (`client.post`), not
 through its typed methods: those walk the whole conversation in each turn, at ten times the cost.
@@ -7,13 +7,14 @@ One client, and so one pool of connections, is shared by all threads of the proc
 
 import os
 import random
-import re
 import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from tenacity import (
@@ -24,29 +25,51 @@ from tenacity import (
     stop_before_delay,
 )
 
-from forager.errors import ModelError, UsageError
+from forager.agent.faults import (
+    Garbled,
+    advice,
+    is_overflow,
+    may_pass,
+    may_pass_elsewhere,
+    one_line,
+    retry_after,
+    said,
+)
+from forager.errors import ModelError, ModelRefusal, UsageError
 
-if TYPE_CHECKING:  # imported where it is used: it takes half a second
+if TYPE_CHECKING:  # imported where it is used: that takes half a second
     from openai import OpenAI
 
 OPENAI_URL = "https://api.openai.com/v1"
 
 _CONNECT_SECONDS = 10.0
 _LONGEST_WAIT = 60.0  # seconds between two tries, where the server names no time
-_AGAIN = {408, 409, 425, 429}  # and everything from 500
-_OVERFLOW = re.compile(
-    r"context.{0,10}(length|window|size)|maximum model length|(prompt|input) is too long"
-    r"|input token count .* exceeds|inputs?` tokens? \+|reduce the length of",
-    re.IGNORECASE,
-)
 
 
 class ContextOverflow(ModelError):
     """The conversation is longer than the model's context."""
 
 
-class _Garbled(Exception):
-    """An answer that is no chat completion."""
+class Gate(Protocol):
+    """Asked before each request to an endpoint, and told of its end; it may wait, or raise."""
+
+    def enter(self, url: str) -> None:
+        """Return when a request may be made."""
+        ...
+
+    def leave(self, url: str) -> None:
+        """The request has ended, however it did."""
+        ...
+
+
+class OpenGate:
+    """Lets everything through."""
+
+    def enter(self, url: str) -> None:
+        """Return at once."""
+
+    def leave(self, url: str) -> None:
+        """Return at once."""
 
 
 def normalised(url: str) -> str:
@@ -71,8 +94,13 @@ class ChatEndpoint:
     """Where models are asked. A value: equal endpoints share one client within a process.
 
     `url` and `key` default to OPENAI_BASE_URL and OPENAI_API_KEY. `timeout` is the seconds that
-    an endpoint may be silent; what fails in passing is tried `tries` times in all, with waits that
-    double from `backoff` seconds or that the server asks for, and not beyond `patience` seconds.
+    an endpoint may be silent or take for one answer; what fails in passing is tried `tries` times
+    in all, with waits that double from `backoff` seconds or that the server asks for, and not
+    beyond `patience` seconds.
+
+    `others` are further addresses that take the same key and offer the same models. Each may be
+    tried so often: what fails at one is asked at the next at once, and one that failed is asked
+    again only when its wait is over or no other is left.
     """
 
     url: str = ""
@@ -81,10 +109,12 @@ class ChatEndpoint:
     tries: int = 8
     backoff: float = 1.0
     patience: float = 1200.0
+    others: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         url = self.url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
         object.__setattr__(self, "url", normalised(url))
+        object.__setattr__(self, "others", tuple(map(normalised, self.others)))
         # The package wants some key; servers of one's own mostly take any.
         object.__setattr__(self, "key", self.key or os.environ.get("OPENAI_API_KEY") or "none")
 
@@ -93,66 +123,141 @@ class ChatEndpoint:
 
         Raises ModelError with what is wrong.
         """
-        from openai import OpenAIError
+        return self._models(self.url)
 
-        client = _client(self.url, self.key, min(self.timeout, 30.0))
-        try:
-            listed = client.get("/models", cast_to=object)
-            return [str(model["id"]) for model in _mapping(listed)["data"]]
-        except (OpenAIError, _Garbled, ValueError, KeyError, TypeError) as error:
-            raise self._refusal(error) from error
-
-    def complete(self, body: dict[str, Any]) -> dict[str, Any]:
+    def complete(self, body: dict[str, Any], gate: Gate | None = None) -> dict[str, Any]:
         """The answer to a chat completion request; it has at least one choice with a message.
 
-        Raises ContextOverflow, or ModelError when the endpoint refuses or stays away.
+        `gate` is passed before each try. Raises ContextOverflow, ModelRefusal where no later try
+        would help, or ModelError when the endpoint stays away.
         """
         from openai import OpenAIError
 
-        client = _client(self.url, self.key, self.timeout)
+        request = _Request(self, body, gate or OpenGate())
         retrying = Retrying(
-            retry=retry_if_exception(_may_pass),
-            wait=self._wait,
-            stop=stop_after_attempt(self.tries) | stop_before_delay(self.patience),
+            retry=retry_if_exception(may_pass_elsewhere if self.others else may_pass),
+            wait=request.wait,
+            stop=stop_after_attempt(self.tries * (1 + len(self.others)))
+            | stop_before_delay(self.patience),
             reraise=True,
         )
         try:
-            return retrying(_complete, client, body)
-        except (OpenAIError, _Garbled) as error:
-            if _is_overflow(error):
-                raise ContextOverflow(_said(error)) from error
+            return retrying(request.once)
+        except (OpenAIError, Garbled, TimeoutError) as error:
+            if is_overflow(error):
+                raise ContextOverflow(said(error)) from error
             if getattr(error, "status_code", None) == 404:
-                raise self._not_found(str(body.get("model")), error) from error
-            raise self._refusal(error) from error
+                raise self._not_found(request.url, str(body.get("model")), error) from error
+            raise _refusal(request.url, error) from error
 
-    def _wait(self, state: RetryCallState) -> float:
-        """The time that the server names, else one that doubles, with some jitter."""
-        error = state.outcome.exception() if state.outcome else None
-        named = _retry_after(getattr(error, "response", None))
-        if named is not None:
-            return named
-        doubled = min(self.backoff * 2.0 ** (state.attempt_number - 1), _LONGEST_WAIT)
-        return doubled * random.uniform(0.75, 1.25)  # so that workers do not come back together
+    def _models(self, url: str) -> list[str]:
+        from openai import OpenAIError
 
-    def _not_found(self, model: str, error: Exception) -> ModelError:
+        client = _client(url, self.key, min(self.timeout, 30.0))
+        try:
+            listed = client.get("/models", cast_to=object)
+            return [str(model["id"]) for model in _mapping(listed)["data"]]
+        except (OpenAIError, Garbled, TimeoutError, ValueError, KeyError, TypeError) as error:
+            raise _refusal(url, error) from error
+
+    def _not_found(self, url: str, model: str, error: Exception) -> ModelError:
         """Tell a model that is not there from an address that is wrong."""
         try:
-            offered = self.models()
+            offered = self._models(url)
         except ModelError:
-            return self._refusal(error)
-        return ModelError(f"{self.url} has no model {model!r}; it has: {', '.join(offered)}")
+            return _refusal(url, error)
+        return ModelRefusal(f"{url} has no model {model!r}; it has: {', '.join(offered)}")
 
-    def _refusal(self, error: Exception) -> ModelError:
-        """One line: who, what, and what to do."""
-        status = getattr(error, "status_code", None)
-        if status is not None:
-            what = f"answers {status}: {_said(error)}"
-        elif isinstance(error, (_Garbled, ValueError, KeyError, TypeError)):
-            what = f"answers what is not the OpenAI interface ({_one_line(str(error))})"
-        else:
-            cause = f" ({error.__cause__})" if error.__cause__ and str(error.__cause__) else ""
-            what = f"does not answer: {_one_line(f'{error}{cause}')}"
-        return ModelError(f"{self.url} {what}; {_advice(status)}")
+
+class _Request:
+    """The tries of one request."""
+
+    def __init__(self, endpoint: ChatEndpoint, body: dict[str, Any], gate: Gate) -> None:
+        self._endpoint, self._body, self._gate = endpoint, body, gate
+        self._urls = (endpoint.url, *endpoint.others)
+        self._rounds = 0
+        self.url = endpoint.url
+
+    def once(self) -> dict[str, Any]:
+        """Ask at the first of the addresses that did not fail of late."""
+        self.url = TRAFFIC.first_awake(self._urls)
+        client = _client(self.url, self._endpoint.key, self._endpoint.timeout)
+        self._gate.enter(self.url)
+        try:
+            with TRAFFIC.counted(self.url):
+                return _complete(client, self._body)
+        finally:
+            self._gate.leave(self.url)
+
+    def wait(self, state: RetryCallState) -> float:
+        """The time that the server names, else one that doubles, with some jitter.
+
+        None where another address is awake.
+        """
+        error = state.outcome.exception() if state.outcome else None
+        self._rounds += 1
+        doublings = (self._rounds - 1) // len(self._urls)
+        doubled = min(self._endpoint.backoff * 2.0**doublings, _LONGEST_WAIT)
+        wait = retry_after(getattr(error, "response", None))
+        if wait is None:  # jitter, so that workers do not come back together
+            wait = doubled * random.uniform(0.75, 1.25)
+        TRAFFIC.rest(self.url, wait)
+        return min(wait, *map(TRAFFIC.rests_for, self._urls)) if len(self._urls) > 1 else wait
+
+
+class Traffic:
+    """What this process knows of endpoints: requests under way, and until when one is to rest."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._under_way: Counter[str] = Counter()
+        self._resting: dict[str, float] = {}  # until when, by the monotonic clock
+
+    @contextmanager
+    def counted(self, url: str) -> Iterator[None]:
+        """A request is under way within it."""
+        with self._lock:
+            self._under_way[url] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way[url] -= 1
+
+    def rest(self, url: str, seconds: float) -> None:
+        """Ask others for so long, where there are any."""
+        with self._lock:
+            self._resting[url] = time.monotonic() + seconds
+
+    def rests_for(self, url: str) -> float:
+        """Seconds until the address is awake; 0 where it is."""
+        return max(0.0, self._resting.get(url, 0.0) - time.monotonic())
+
+    def first_awake(self, urls: Sequence[str]) -> str:
+        """The first address that is awake, else the one that will be so first."""
+        return min(urls, key=self.rests_for)
+
+    def least_busy_first(self, urls: Sequence[str]) -> list[str]:
+        """The addresses, those that are awake and have the fewest requests under way first."""
+        with self._lock:
+            return sorted(urls, key=lambda url: (self.rests_for(url) > 0, self._under_way[url]))
+
+
+TRAFFIC = Traffic()
+
+
+def _refusal(url: str, error: Exception) -> ModelError:
+    """One line: who, what, and what to do."""
+    status = getattr(error, "status_code", None)
+    if status is not None:
+        what = f"answers {status}: {said(error)}"
+    elif isinstance(error, (Garbled, ValueError, KeyError, TypeError)):
+        what = f"answers what is not the OpenAI interface ({one_line(str(error))})"
+    else:
+        cause = f" ({error.__cause__})" if error.__cause__ and str(error.__cause__) else ""
+        what = f"does not answer: {one_line(f'{error}{cause}')}"
+    kind = ModelError if may_pass(error) else ModelRefusal
+    return kind(f"{url} {what}; {advice(status)}")
 
 
 _CLIENTS = Lock()
@@ -164,16 +269,45 @@ def _client(url: str, key: str, timeout: float) -> "OpenAI":
         return _new_client(url, key, timeout)
 
 
-@lru_cache(maxsize=16)
+@cache  # a process asks few endpoints, and their connections must not be dropped unclosed
 def _new_client(url: str, key: str, timeout: float) -> "OpenAI":
-    from openai import OpenAI, Timeout
+    from openai import DefaultHttpxClient, OpenAI, Timeout
 
+    def bound(response: Any) -> None:
+        response.stream = _bounded(response.stream, time.monotonic() + timeout)
+
+    limits = Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS))
     return OpenAI(
         base_url=url,
         api_key=key,
-        timeout=Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
+        timeout=limits,
         max_retries=0,  # retrying is ours: it covers garbled answers too
+        http_client=DefaultHttpxClient(
+            base_url=url, timeout=limits, event_hooks={"response": [bound]}
+        ),
     )
+
+
+def _bounded(body: Any, deadline: float) -> Any:
+    """The body of an answer, which must have come by the deadline.
+
+    The package's own time-out is of silence: a server that sends a byte now and then (or a proxy
+    that keeps the connection alive with spaces) would hold an attempt for ever. The client below
+    the package differs by its version, so the class is made of what is there.
+    """
+
+    def chunks(_: Any) -> Iterator[bytes]:
+        for chunk in body:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the answer has not come whole in time")
+            yield chunk
+
+    methods = {
+        "__init__": lambda _: None,
+        "__iter__": chunks,
+        "close": lambda _: body.close(),
+    }
+    return type("Bounded", (type(body),), methods)()
 
 
 def _complete(client: "OpenAI", body: dict[str, Any]) -> dict[str, Any]:
@@ -181,85 +315,17 @@ def _complete(client: "OpenAI", body: dict[str, Any]) -> dict[str, Any]:
     try:
         answer = _mapping(client.post("/chat/completions", cast_to=object, body=body))
     except ValueError as error:  # JSON by its content type, but not by its content
-        raise _Garbled(str(error)) from error
+        raise Garbled(str(error)) from error
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         # Some servers report errors with the status 200.
-        raise _Garbled(f"no choices in {_one_line(str(answer))}")
+        raise Garbled(f"no choices in {one_line(str(answer))}")
     if not isinstance(choices[0].get("message"), dict):
-        raise _Garbled(f"no message in {_one_line(str(choices[0]))}")
+        raise Garbled(f"no message in {one_line(str(choices[0]))}")
     return answer
 
 
 def _mapping(answer: object) -> dict[str, Any]:
     if not isinstance(answer, dict):
-        raise _Garbled(_one_line(str(answer)) or "an empty answer")
+        raise Garbled(one_line(str(answer)) or "an empty answer")
     return answer
-
-
-def _may_pass(error: BaseException) -> bool:
-    """Whether the same request may succeed later."""
-    from openai import APIConnectionError, APIStatusError
-
-    if not isinstance(error, APIStatusError):
-        return isinstance(error, (APIConnectionError, _Garbled))  # time-outs are the former
-    if error.code == "insufficient_quota" or _is_overflow(error):
-        return False
-    return error.status_code in _AGAIN or error.status_code >= 500
-
-
-def _is_overflow(error: Exception) -> bool:
-    """Whether the request was too long; servers agree on neither the status nor the words."""
-    status = getattr(error, "status_code", 0)
-    if status not in (400, 413, 422, 500):
-        return False
-    code = f"{getattr(error, 'code', '')} {getattr(error, 'type', '')}"
-    return bool(
-        status == 413
-        or "context_length_exceeded" in code
-        or "exceed_context_size" in code
-        or _OVERFLOW.search(_said(error))
-    )
-
-
-def _said(error: Exception) -> str:
-    """What the server said, in a line."""
-    body = getattr(error, "body", None)
-    inner = body.get("error", body) if isinstance(body, dict) else body
-    if isinstance(inner, dict):
-        inner = inner.get("message") or inner.get("detail") or inner
-    return _one_line(str(inner or error))
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 300 else f"{line[:300]}…"
-
-
-def _advice(status: int | None) -> str:
-    if status in (401, 403):
-        return "set OPENAI_API_KEY to a key that it takes"
-    if status == 404:
-        return "is the address right? It mostly ends in /v1"
-    if status == 429:
-        return "use fewer workers, or raise the quota"
-    if status is None:
-        return "is the server up, and the address right?"
-    if status >= 500:
-        return "look at the server's log"
-    return "change the model's settings to what it takes"
-
-
-def _retry_after(response: Any) -> float | None:
-    """Seconds to wait as the server asks: a number, or a date."""
-    value = response.headers.get("retry-after") if response is not None else None
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except ValueError:
-            return None
-    return max(0.0, seconds)

@@ -1,0 +1,97 @@
+"""What goes wrong at an endpoint: whether it may pass, and how it is said in a line."""
+
+import re
+import time
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+_AGAIN = {408, 409, 425, 429}  # and everything from 500
+_HERE_ONLY = {401, 403, 404}  # this endpoint's; another one may know the key and the model
+_OVERFLOW = re.compile(
+    r"context.{0,10}(length|window|size)|maximum model length|(prompt|input) is too long"
+    r"|input token count .* exceeds|inputs?` tokens? \+|reduce the length of",
+    re.IGNORECASE,
+)
+
+
+class Garbled(Exception):
+    """An answer that is no chat completion."""
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same request may succeed later."""
+    from openai import APIConnectionError, APIStatusError
+
+    if not isinstance(error, APIStatusError):
+        return isinstance(error, (APIConnectionError, TimeoutError, Garbled))
+    if error.code == "insufficient_quota" or is_overflow(error):
+        return False
+    return error.status_code in _AGAIN or error.status_code >= 500
+
+
+def may_pass_elsewhere(error: BaseException) -> bool:
+    """Whether the same request may succeed at another endpoint that offers the model."""
+    return (
+        may_pass(error)
+        or getattr(error, "status_code", None) in _HERE_ONLY
+        or getattr(error, "code", None) == "insufficient_quota"
+    )
+
+
+def is_overflow(error: BaseException) -> bool:
+    """Whether the request was too long; servers agree on neither the status nor the words."""
+    status = getattr(error, "status_code", 0)
+    if status not in (400, 413, 422, 500):
+        return False
+    code = f"{getattr(error, 'code', '')} {getattr(error, 'type', '')}"
+    return bool(
+        status == 413
+        or "context_length_exceeded" in code
+        or "exceed_context_size" in code
+        or _OVERFLOW.search(said(error))
+    )
+
+
+def said(error: BaseException) -> str:
+    """What the server said, in a line."""
+    body = getattr(error, "body", None)
+    inner = body.get("error", body) if isinstance(body, dict) else body
+    if isinstance(inner, dict):
+        inner = inner.get("message") or inner.get("detail") or inner
+    return one_line(str(inner or error))
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks, cut to 300 characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= 300 else f"{line[:300]}…"
+
+
+def advice(status: int | None) -> str:
+    """What to do about a status; None where there was no answer."""
+    if status in (401, 403):
+        return "set OPENAI_API_KEY to a key that it takes"
+    if status == 404:
+        return "is the address right? It mostly ends in /v1"
+    if status == 429:
+        return "use fewer workers, or raise the quota"
+    if status is None:
+        return "is the server up, and the address right?"
+    if status >= 500:
+        return "look at the server's log"
+    return "change the model's settings to what it takes"
+
+
+def retry_after(response: Any) -> float | None:
+    """Seconds to wait as the server asks: a number, or a date."""
+    value = response.headers.get("retry-after") if response is not None else None
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except ValueError:
+            return None
+    return max(0.0, seconds)
