@@ -7,7 +7,8 @@ ForagerError
 ├── EngineError             no Docker engine answers
 ├── BuildError              an image that does not build or whose tests do not pass
 ├── SandboxError            infrastructure: the container is gone or does not answer
-│   └── ImageMissing        there is no such image here
+│   ├── ImageMissing        there is no such image here
+│   └── NodeLost            the node of the cluster that made the attempt is gone
 ├── ModelError              the model endpoint stays away after the retries
 │   └── ModelRefusal        it refuses, and would refuse again
 ├── BudgetSpent             the run may spend no more tokens, money or time
@@ -55,6 +56,10 @@ class SandboxError(ForagerError):
 
 class ImageMissing(SandboxError):
     """There is no such image on this machine."""
+
+
+class NodeLost(SandboxError):
+    """The node of the cluster that made the attempt is gone."""
 
 
 class ModelError(ForagerError):

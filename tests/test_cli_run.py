@@ -9,7 +9,18 @@ from click.testing import CliRunner, Result
 from forager.cli.main import main
 from forager.records import write_records
 from forager.rollout.settings import RunSettings
+from forager.trajectories.record import Usage
 from forager.trajectories.store import Run
+
+BUDGET = """\
+tokens = 5_000_000
+money = 20
+seconds = 3600
+requests_per_minute = 600
+concurrent_requests = 32
+prices.small = {prompt = 0.1, completion = 0.4}
+prices.large = {prompt = 1.25, completion = 10}
+"""
 
 
 @pytest.fixture
@@ -36,7 +47,7 @@ def plan(tasks: Path, *options: str) -> Any:
 def test_a_dry_run_prints_the_resolved_settings_and_counts(tasks: Path) -> None:
     """And makes nothing."""
     found = plan(tasks, "-m", "repair", "--attempts", "2", "-w", "3")
-    expected = RunSettings(model="repair", attempts=2, workers=3)
+    expected = RunSettings(models=["repair"], attempts=2, workers=3)
     assert found["settings"] == expected.model_dump(mode="json")
     assert (found["tasks"], found["attempts"], found["finished"]) == (3, 6, 0)
     assert not (tasks.parent / "run").exists()
@@ -52,7 +63,7 @@ def test_every_option_reaches_the_settings(tasks: Path) -> None:
     found = plan(tasks, *options.split())
     assert found["tasks"] == 1
     settings = RunSettings.model_validate(found["settings"])
-    assert (settings.url, settings.key_env) == ("http://127.0.0.1:8000/v1", "MINE")
+    assert (settings.urls, settings.key_env) == (["http://127.0.0.1:8000/v1"], "MINE")
     assert (settings.syntax, settings.token_ids) == ("text", True)
     limits, sampling = settings.limits, settings.sampling
     assert (limits.turns, limits.tokens, limits.seconds, limits.command_seconds) == (7, 900, 60, 5)
@@ -60,9 +71,46 @@ def test_every_option_reaches_the_settings(tasks: Path) -> None:
     assert (sampling.seed, sampling.stop, sampling.extra_body) == (3, ["A", "B"], {"top_k": 20})
 
 
+def test_several_models_endpoints_and_temperatures(tasks: Path, tmp_path: Path) -> None:
+    """Rounds in which each model makes an attempt; the last temperature holds on."""
+    (tmp_path / "budget.toml").write_text(BUDGET)
+    options = (
+        "-m small -m large --url http://a:1 --url http://b:1 --attempts 3 --temperature 0,0.8 "
+        f"--seed 5 --enough 2 --budget {tmp_path / 'budget.toml'}"
+    )
+    found = plan(tasks, *options.split())
+    assert found["attempts"] == 3 * 3 * 2
+    settings = RunSettings.model_validate(found["settings"])
+    assert (settings.urls, settings.enough) == (["http://a:1", "http://b:1"], 2)
+    assert [settings.model_of(number) for number in settings.numbers] == ["small", "large"] * 3
+    drawn = [settings.sampling_of(number) for number in settings.numbers]
+    assert [one.temperature for one in drawn] == [0, 0, 0.8, 0.8, 0.8, 0.8]
+    assert [one.seed for one in drawn] == [5, 5, 6, 6, 7, 7]
+    assert settings.budget.money == 20
+    assert settings.budget.prices["large"].of(Usage(prompt_tokens=2_000_000)) == 2.5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("money = 1", "has no price of 'gpt'; add [prices.gpt]"),
+        ("tokens = -1", "is not a budget: tokens: Input should be greater than 0"),
+        ("colour = 1", "is not a budget: colour"),
+        ("tokens =", "is not TOML"),
+    ],
+)
+def test_a_wrong_budget_is_one_line(tasks: Path, text: str, message: str) -> None:
+    """A model without a price could spend without end."""
+    budget = tasks.parent / "budget.toml"
+    budget.write_text(text)
+    result = run(tasks, *["-m", "gpt", "--url", "http://x", "--budget"], budget)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert message in result.stderr
+
+
 def test_finished_attempts_are_counted(tasks: Path) -> None:
     """Those that the run asks for."""
-    settings = RunSettings(model="repair")
+    settings = RunSettings(models=["repair"])
     with Run.write(tasks.parent / "run", settings, [make_task("a")]) as writer:
         writer.append(make_attempt("a"))
         writer.append(make_attempt("other"))
@@ -72,6 +120,8 @@ def test_finished_attempts_are_counted(tasks: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ("-m repair --temperature hot", "is not a number, nor some between commas"),
+        ("-m repair --budget nowhere.toml", "cannot read nowhere.toml"),
         ("-m gpt", "where is the model 'gpt'? Give --url"),
         ("-m gpt --url http://x --extra-body [1]", "--extra-body is not a JSON object"),
         ("-m gpt --url http://x --extra-body {", "--extra-body is not JSON"),

@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
+from forager.agent.endpoint import Gate
 from forager.agent.model import Reply, ScriptedModel
 from forager.agent.syntax import SYNTAXES, assistant
 from forager.agent.tool import Call
 from forager.environments.sandbox import Limits
 from forager.environments.task import Task
-from forager.errors import SandboxError
-from forager.rollout.batch import LOST_IN_A_ROW, run_batch
+from forager.errors import ForagerError, ImageMissing
+from forager.rollout.batch import run_batch
 from forager.rollout.settings import MAY_CHANGE, RunSettings
+from forager.rollout.trouble import LOST_IN_A_ROW
 from forager.trajectories.record import AttemptLimits, Message, Trajectory, Usage
 from forager.trajectories.store import Run
 from tools import TOOLBOX
@@ -46,11 +48,11 @@ def run(
 ) -> tuple[list[Trajectory], list[ScriptedModel], list[dict[str, int]]]:
     """Run a batch; return the attempts stored, the models made, and the progress told."""
     tasks = [task] if isinstance(task, Task) else list(task)
-    resolved = RunSettings(**{"model": "scripted", "sandbox_limits": SMALL, **settings})
+    resolved = RunSettings(**{"models": ["scripted"], "sandbox_limits": SMALL, **settings})
     models: list[ScriptedModel] = []
     told: list[dict[str, int]] = []
 
-    def make(number: int) -> ScriptedModel:
+    def make(number: int, gate: Gate) -> ScriptedModel:
         models.append(ScriptedModel(replies))
         return models[-1]
 
@@ -62,6 +64,7 @@ def run(
             model=make,
             toolbox=TOOLBOX,
             on_progress=lambda done, **counts: told.append({"done": done, **counts}),
+            hold=0.01,
         )
     return list(Run(path).trajectories()), models, told
 
@@ -139,22 +142,26 @@ def test_malformed_calls_are_answered_and_in_a_row_end_the_attempt(
     assert "/testbed" in model.seen[2][-1]["content"]
 
 
-def test_lost_attempts_are_noted_and_some_in_a_row_stop_the_run(
-    tmp_path: Path, kata_task: Task
-) -> None:
-    """Infrastructure is no outcome: it is noted, not stored, and made again on resume."""
+def test_a_missing_image_ends_the_run_at_once(tmp_path: Path, kata_task: Task) -> None:
+    """Infrastructure is no outcome: it is noted, not stored; what no waiting mends is said."""
     gone = [
         kata_task.model_copy(update={"instance_id": f"gone-{number}", "image": "no/such:0"})
         for number in range(LOST_IN_A_ROW + 1)
     ]
-    stored, _, told = run(tmp_path / "run", gone[:2], [])
-    assert stored == []
-    assert [one["failed"] for one in told] == [1, 2]
-    lost = list(Run(tmp_path / "run").lost())
-    assert [one.id for one in lost] == ["gone-0.0", "gone-1.0"]
-    assert all(one.error.startswith("SandboxError: there is no image") for one in lost)
-
-    with pytest.raises(SandboxError, match="no/such:0"):
+    with pytest.raises(ImageMissing, match="no/such:0"):
         run(tmp_path / "run", gone, [])
-    assert len(list(Run(tmp_path / "run").lost())) == 2 + LOST_IN_A_ROW
+    lost = list(Run(tmp_path / "run").lost())
+    assert [one.id for one in lost] == ["gone-0.0", "gone-1.0", "gone-2.0"]
+    assert all(one.error.startswith("ImageMissing: there is no image") for one in lost)
     assert Run(tmp_path / "run").finished() == set()
+
+
+def test_an_attempt_that_stays_lost_is_left_and_the_others_are_made(
+    tmp_path: Path, kata_task: Task
+) -> None:
+    """It is tried again some times, last of all; the run ends with a line and can be resumed."""
+    gone = kata_task.model_copy(update={"instance_id": "gone", "setup_patch": "no patch"})
+    tasks = [gone, kata_task]
+    with pytest.raises(ForagerError, match=r"2 attempts were lost .* run again"):
+        run(tmp_path / "run", tasks, script("functions", FIX, SUBMIT), attempts=2, enough=1)
+    assert Run(tmp_path / "run").finished() == {f"{kata_task.instance_id}.0"}

@@ -211,6 +211,7 @@ class Traffic:
     def __init__(self) -> None:
         self._lock = Lock()
         self._under_way: Counter[str] = Counter()
+        self._chosen: Counter[str] = Counter()
         self._resting: dict[str, float] = {}  # until when, by the monotonic clock
 
     @contextmanager
@@ -238,9 +239,17 @@ class Traffic:
         return min(urls, key=self.rests_for)
 
     def least_busy_first(self, urls: Sequence[str]) -> list[str]:
-        """The addresses, those that are awake and have the fewest requests under way first."""
+        """The addresses, those that are awake and have the fewest requests under way first.
+
+        Among equals the one that came first the fewest times: many attempts begin at once.
+        """
         with self._lock:
-            return sorted(urls, key=lambda url: (self.rests_for(url) > 0, self._under_way[url]))
+            first = sorted(urls, key=self._burden)
+            self._chosen[first[0]] += 1
+            return first
+
+    def _burden(self, url: str) -> tuple[bool, int, int]:
+        return self.rests_for(url) > 0, self._under_way[url], self._chosen[url]
 
 
 TRAFFIC = Traffic()

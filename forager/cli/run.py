@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +12,16 @@ import click
 from forager.cli import options
 from forager.cli.console import print_json, print_table
 from forager.cli.progress import Progress
-from forager.errors import UsageError
+from forager.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
+    from forager.agent.endpoint import Gate
     from forager.agent.model import Model
     from forager.agent.tool import Toolbox
     from forager.environments.task import Task
-    from forager.rollout.settings import RunSettings
+    from forager.rollout.settings import Budget, RunSettings
 
 REPAIR = "repair"
 
@@ -29,23 +32,50 @@ REPAIR = "repair"
 @click.option(
     "-m",
     "--model",
+    "models",
     required=True,
-    help="`repair` (needs no server), or a model of the endpoint at --url.",
+    multiple=True,
+    help="`repair` (needs no server), or a model of the endpoint at --url; can be repeated.",
 )
-@click.option("--url", help="OpenAI-compatible endpoint; $OPENAI_BASE_URL where not given.")
+@click.option(
+    "--url",
+    "urls",
+    multiple=True,
+    help="OpenAI-compatible endpoint; $OPENAI_BASE_URL where not given. Can be repeated: "
+    "attempts are spread over the endpoints, and what fails at one is asked at another.",
+)
 @click.option(
     "--key-env",
     default="OPENAI_API_KEY",
     show_default=True,
     help="Environment variable that holds the endpoint's key.",
 )
-@click.option("--attempts", type=click.IntRange(1), default=1, show_default=True, help="A task.")
+@click.option(
+    "--attempts",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="At each task by each model.",
+)
+@click.option("--enough", type=click.IntRange(1), help="Successes after which a task is left.")
 @options.workers
+@click.option(
+    "--budget",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="What the run may spend, and how fast: tokens, money by a table of prices, seconds, "
+    "requests_per_minute, concurrent_requests (TOML).",
+)
 @click.option("--max-turns", type=click.IntRange(1), help="Model calls of an attempt.")
 @click.option("--max-tokens", type=click.IntRange(1), help="Prompt and completion of a call.")
 @click.option("--time-limit", type=float, help="Seconds of an attempt, without its grading.")
 @click.option("--command-timeout", type=float, help="Seconds of one bash command.")
-@click.option("--temperature", type=float, help="Sampling temperature.")
+@click.option(
+    "--temperature",
+    metavar="T[,T…]",
+    help="Sampling temperature; of several the first attempt takes the first, and so on, and all "
+    "that are left take the last.",
+)
 @click.option("--top-p", type=click.FloatRange(0, 1), help="Nucleus sampling.")
 @click.option("--completion-tokens", type=click.IntRange(1), help="Tokens of one answer.")
 @click.option("--seed", type=int, help="Seed of the sampling; attempt i takes seed + i.")
@@ -90,36 +120,67 @@ def run(tasks: Path, output: Path, limit: int | None, dry_run: bool, **given: An
 
 def _settings(given: dict[str, Any]) -> "RunSettings":
     """The resolved settings; what was not given keeps the record's default."""
-    from forager.rollout.settings import RunSettings
+    from forager.rollout.settings import Budget, RunSettings
     from forager.trajectories.record import AttemptLimits, Sampling
 
-    url = given["url"] or os.environ.get("OPENAI_BASE_URL") or ""
-    if given["model"] != REPAIR and not url:
-        raise UsageError(
-            f"where is the model {given['model']!r}? Give --url http://HOST:PORT/v1 or set "
-            "OPENAI_BASE_URL; `-m repair` needs no server"
-        )
+    models = list(dict.fromkeys(given["models"]))
     limits = {
         "turns": given["max_turns"],
         "tokens": given["max_tokens"],
         "seconds": given["time_limit"],
         "command_seconds": given["command_timeout"],
     }
+    temperatures = _numbers(given["temperature"] or "")
     sampling = {
-        "temperature": given["temperature"],
+        "temperature": temperatures[0] if len(temperatures) == 1 else None,
         "top_p": given["top_p"],
         "max_tokens": given["completion_tokens"],
         "seed": given["seed"],
         "stop": list(given["stop"]) or None,
         "extra_body": _object(given["extra_body"] or "{}"),
     }
-    named = ("model", "attempts", "workers", "syntax", "sandbox", "token_ids", "key_env")
+    budget = Budget.read(given["budget"]) if given["budget"] else Budget()
+    _check_prices(budget, models, given["budget"])
+    named = ("attempts", "enough", "workers", "syntax", "sandbox", "token_ids", "key_env")
     return RunSettings(
         **{name: given[name] for name in named},
-        url="" if given["model"] == REPAIR else url,
+        models=models,
+        urls=_urls(models, given["urls"]),
+        budget=budget,
+        temperatures=temperatures if len(temperatures) > 1 else [],
         limits=AttemptLimits(**{name: one for name, one in limits.items() if one is not None}),
         sampling=Sampling(**sampling),
     )
+
+
+def _urls(models: list[str], given: tuple[str, ...]) -> list[str]:
+    """Where the models are asked; nowhere for `repair`."""
+    asked = [model for model in models if model != REPAIR]
+    urls = list(given) or [os.environ.get("OPENAI_BASE_URL") or ""]
+    if asked and not all(urls):
+        raise UsageError(
+            f"where is the model {asked[0]!r}? Give --url http://HOST:PORT/v1 or set "
+            "OPENAI_BASE_URL; `-m repair` needs no server"
+        )
+    return list(dict.fromkeys(urls)) if asked else []
+
+
+def _check_prices(budget: "Budget", models: list[str], path: Path) -> None:
+    lacking = [model for model in models if model != REPAIR and model not in budget.prices]
+    if budget.money is not None and lacking:
+        raise UsageError(
+            f"{path} bounds the money and has no price of {lacking[0]!r}; add [prices.{lacking[0]}]"
+            " with prompt and completion, of a million tokens"
+        )
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(one) for one in text.split(",")] if text else []
+    except ValueError as error:
+        raise UsageError(
+            f"--temperature {text!r} is not a number, nor some between commas"
+        ) from error
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -137,7 +198,7 @@ def _print_plan(settings: "RunSettings", tasks: "list[Task]", output: Path) -> N
 
     known = output / "settings.json"
     names = {task.instance_id for task in tasks}
-    wanted = {f"{name}.{number}" for name in names for number in range(settings.attempts)}
+    wanted = {f"{name}.{number}" for name in names for number in settings.numbers}
     finished = Run(output).finished() & wanted if known.exists() else set()
     print_json(
         {
@@ -157,41 +218,67 @@ def _run(settings: "RunSettings", tasks: "list[Task]", output: Path) -> None:
     from tools import load_toolbox
 
     toolbox = load_toolbox()
-    with Run.write(output, settings, tasks, may_change=MAY_CHANGE) as store:
+    model = MakeModel(settings, toolbox, os.environ.get(settings.key_env, ""))
+    with _terminable(), Run.write(output, settings, tasks, may_change=MAY_CHANGE) as store:
         finished = store.finished()
-        total = len(tasks) * settings.attempts
-        with Progress("attempts", total, start=len(finished)) as progress:
-            run_batch(
-                store,
-                tasks,
-                settings,
-                model=_models(settings, toolbox),
-                toolbox=toolbox,
-                on_progress=progress.update,
-            )
-        print_table(family_table(report(store.summaries())))
+        total = len(tasks) * len(settings.numbers)
+        try:
+            with Progress("attempts", total, start=len(finished)) as progress:
+                run_batch(
+                    store,
+                    tasks,
+                    settings,
+                    model=model,
+                    toolbox=toolbox,
+                    on_progress=progress.update,
+                )
+        finally:
+            with suppress(StoreError):  # of a full disk, which is what has ended the run
+                print_table(family_table(report(store.summaries())))
 
 
-def _models(settings: "RunSettings", toolbox: "Toolbox") -> "Callable[[int], Model]":
-    """What makes the model of an attempt, given the attempt's number."""
-    from forager.agent.syntax import SYNTAXES
+@contextmanager
+def _terminable() -> "Iterator[None]":
+    """SIGTERM, and SIGHUP where it is not ignored, end a run as Ctrl-C does."""
 
-    if settings.model == REPAIR:
-        from forager.agent.repair import RepairModel
-        from mutators import REVERSIBLE
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
 
-        return lambda _: RepairModel(SYNTAXES[settings.syntax], toolbox, REVERSIBLE)
+    before = {
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) == signal.SIG_DFL
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
-    from forager.agent.chat import ChatModel
-    from forager.agent.endpoint import ChatEndpoint
 
-    endpoint = ChatEndpoint(settings.url, os.environ.get(settings.key_env, ""))
+class MakeModel:
+    """Makes the model of an attempt, given the attempt's number; goes to the nodes of a cluster."""
 
-    def make(attempt: int) -> "Model":
-        seed = settings.sampling.seed
-        sampling = settings.sampling.model_copy(
-            update={"seed": None if seed is None else seed + attempt}
-        )
-        return ChatModel(settings.model, endpoint, sampling, settings.token_ids)
+    def __init__(self, settings: "RunSettings", toolbox: "Toolbox", key: str) -> None:
+        self._settings, self._toolbox, self._key = settings, toolbox, key
 
-    return make
+    def __call__(self, number: int, gate: "Gate") -> "Model":
+        """The model, whose requests pass the gate."""
+        from forager.agent.syntax import SYNTAXES
+
+        settings = self._settings
+        name = settings.model_of(number)
+        if name == REPAIR:
+            from forager.agent.repair import RepairModel
+            from mutators import REVERSIBLE
+
+            return RepairModel(SYNTAXES[settings.syntax], self._toolbox, REVERSIBLE)
+
+        from forager.agent.chat import ChatModel
+        from forager.agent.endpoint import TRAFFIC, ChatEndpoint, normalised
+
+        # An attempt stays with the endpoint that it began with: that holds its prompt in a cache.
+        url, *others = TRAFFIC.least_busy_first(list(map(normalised, settings.urls)))
+        endpoint = ChatEndpoint(url, self._key, others=tuple(others))
+        sampling = settings.sampling_of(number)
+        return ChatModel(name, endpoint, sampling, settings.token_ids, gate=gate)

@@ -21,7 +21,7 @@ from forager.environments.sandbox import CommandResult, Limits
 from forager.environments.shell import SUPERVISOR, Shell
 from forager.environments.shell_files import read_file, write_file
 from forager.environments.task import WORKDIR
-from forager.errors import SandboxError
+from forager.errors import ImageMissing, SandboxError
 
 _FAULTS = (DockerException, requests.RequestException, OSError)
 _TRANSFER_SECONDS = 120.0
@@ -74,7 +74,7 @@ class _AttachedContainer:
         try:
             self._id = self._create(image, limits, dict(environment))
         except ImageNotFound as error:
-            raise SandboxError(
+            raise ImageMissing(
                 f"there is no image {image} here; build it with `forager image build`"
             ) from error
         except _FAULTS as error:
@@ -196,6 +196,8 @@ class _AttachedContainer:
 
     def _disconnect(self) -> None:
         if self._socket is not None:
+            with contextlib.suppress(OSError):  # a thread that waits for it is not to wait on
+                self._socket.shutdown(socket.SHUT_RDWR)
             with contextlib.suppress(OSError, ValueError):
                 self._attached._response.close()
             with contextlib.suppress(OSError, ValueError):

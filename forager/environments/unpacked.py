@@ -22,7 +22,7 @@ from requests import RequestException
 
 from forager.environments.base import locked
 from forager.environments.engine import connect
-from forager.errors import EngineError, SandboxError, UsageError
+from forager.errors import EngineError, ImageMissing, SandboxError, UsageError
 from forager.paths import data_directory
 from forager.records import Record, write_records
 
@@ -61,7 +61,7 @@ def unpacked(reference: str) -> UnpackedImage:
     except (EngineError, ImageNotFound):
         found = next((one for one in _stored() if reference in (one.digest, *one.references)), None)
         if found is None:
-            raise SandboxError(
+            raise ImageMissing(
                 f"there is no image {reference} here; build it with `forager image build`, or "
                 f"`docker save {reference} -o FILE` elsewhere and `forager image import FILE` here"
             ) from None

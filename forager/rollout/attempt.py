@@ -9,30 +9,36 @@ from forager.agent.model import Model
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Toolbox
 from forager.environments.grading import grade
+from forager.environments.sandbox import SandboxFactory
 from forager.environments.task import Task
-from forager.environments.workspace import SANDBOXES, open_task, take_patch
+from forager.environments.workspace import open_task, take_patch
 from forager.rollout.settings import RunSettings
 from forager.trajectories.record import Outcome, Timings, Trajectory
 
 
 def make_attempt(
-    task: Task, number: int, settings: RunSettings, model: Model, toolbox: Toolbox
+    task: Task,
+    number: int,
+    settings: RunSettings,
+    model: Model,
+    toolbox: Toolbox,
+    sandboxes: SandboxFactory,
 ) -> Trajectory:
     """Make an attempt and grade it. Raises SandboxError, ModelError: the attempt is lost."""
     began, started_at = time.monotonic(), datetime.now(UTC).isoformat(timespec="milliseconds")
     limits = settings.sandbox_limits
     limits = limits.model_copy(update={"memory": max(limits.memory, task.setup.memory)})
-    chosen = SANDBOXES[settings.sandbox]
-    sandbox, commit = open_task(task, limits, sandbox=chosen)
+    syntax = SYNTAXES[settings.syntax]
+    sandbox, commit = open_task(task, limits, sandbox=sandboxes)
     try:
         ready = time.monotonic()
-        agent = Agent(model, sandbox, toolbox, SYNTAXES[settings.syntax], settings.limits)
+        agent = Agent(model, sandbox, toolbox, syntax, settings.limits)
         exit_reason = agent.run(task.problem_statement)
         patch = take_patch(sandbox, commit, task.setup.workdir)
     finally:
         sandbox.close()
     acted = time.monotonic()
-    graded = grade(task, patch, limits, sandbox=chosen)
+    graded = grade(task, patch, limits, sandbox=sandboxes)
     ended = time.monotonic()
     return Trajectory(
         id=f"{task.instance_id}.{number}",
@@ -41,14 +47,15 @@ def make_attempt(
         kind=task.kind,
         repo=task.repo,
         mutation=task.mutation,
-        model=settings.model,
+        model=settings.model_of(number),
         syntax=settings.syntax,
-        sampling=settings.sampling,
+        sampling=settings.sampling_of(number),
         limits=settings.limits,
         sandbox_limits=limits,
         image=task.image,
         image_digest=task.image_digest,
         started_at=started_at,
+        tools=syntax.definitions(toolbox),
         messages=agent.messages,
         model_calls=agent.model_calls,
         tool_calls=agent.tool_calls,

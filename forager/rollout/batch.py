@@ -1,20 +1,22 @@
 """Many attempts side by side; each is kept the moment it is graded."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import islice
-from typing import Protocol
+import time
+from collections.abc import Sequence
+from typing import Protocol, Self
 
-from forager.agent.model import Model
 from forager.agent.tool import Toolbox
 from forager.environments.task import Task
-from forager.errors import ForagerError
-from forager.rollout.attempt import make_attempt
+from forager.errors import BudgetSpent, ForagerError, NodeLost, StoreError, UsageError
+from forager.rollout.local import LocalExecutor
+from forager.rollout.meter import Meter
+from forager.rollout.plan import Plan
 from forager.rollout.settings import RunSettings
-from forager.trajectories.record import Trajectory
+from forager.rollout.trouble import HOLD_SECONDS, Trouble
+from forager.rollout.worker import Ended, Job, MakeModel, Worker
+from forager.trajectories.record import Usage
 from forager.trajectories.store import RunWriter
 
-LOST_IN_A_ROW = 3  # then something is broken that no further attempt will mend
+_LOOK_SECONDS = 1.0  # how often the batch looks round when nothing ends
 
 
 class OnProgress(Protocol):
@@ -25,76 +27,146 @@ class OnProgress(Protocol):
         ...
 
 
+class Executor(Protocol):
+    """Where attempts are made. A context manager: at its end what is under way is ended."""
+
+    def check(self) -> None:
+        """Raise BudgetSpent where no attempt may be begun."""
+        ...
+
+    def place(self, job: Job) -> bool:
+        """Begin with a job; False where there is no room for it now."""
+        ...
+
+    def ended(self, timeout: float) -> list[Ended]:
+        """What has ended; waits for it, `timeout` seconds at most."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
 def run_batch(
     store: RunWriter,
     tasks: Sequence[Task],
     settings: RunSettings,
     *,
-    model: Callable[[int], Model],
+    model: MakeModel,
     toolbox: Toolbox,
     on_progress: OnProgress,
+    hold: float = HOLD_SECONDS,
 ) -> None:
     """Make the attempts that the run lacks, `settings.workers` at a time.
 
-    `model` makes the model of an attempt, given its number. An attempt that infrastructure ended
-    is noted as lost and made again when the run is resumed; LOST_IN_A_ROW of them, and the error
-    is raised. What was graded is on disk whatever happens.
+    An attempt that infrastructure ended is noted as lost and made again, some times at once and
+    then when the run is resumed. Where nothing but losses comes, new attempts are held back, at
+    first for `hold` seconds, and at last the error is raised; BudgetSpent is, once no attempt
+    runs any more. What was graded is on disk whatever happens.
     """
-    wanted = [(task, number) for number in range(settings.attempts) for task in tasks]
-    names = {f"{task.instance_id}.{number}" for task, number in wanted}
-    done = [summary for summary in store.summaries() if summary.id in names]
-    finished = {summary.id for summary in done}
-    counts = _Counts(len(done), sum(one.resolved for one in done), sum(s.tokens for s in done))
-    left = iter([(t, n) for t, n in wanted if f"{t.instance_id}.{n}" not in finished])
-    with ThreadPoolExecutor(settings.workers) as pool:
-        running: dict[Future[Trajectory], str] = {}
+    plan = Plan(tasks, settings, store.summaries())
+    with _executor(store, settings, model, toolbox) as executor:
+        _Batch(store, settings, plan, executor, on_progress, Trouble(hold)).run()
 
-        def start(pairs: Iterator[tuple[Task, int]]) -> None:
-            for task, number in pairs:
-                future = pool.submit(make_attempt, task, number, settings, model(number), toolbox)
-                running[future] = f"{task.instance_id}.{number}"
 
-        start(islice(left, settings.workers))
+def _executor(
+    store: RunWriter, settings: RunSettings, model: MakeModel, toolbox: Toolbox
+) -> Executor:
+    meter = Meter(settings.budget, spent(store))
+    return LocalExecutor(Worker(settings, model, toolbox, store.append), meter)
+
+
+class _Batch:
+    """The loop of a batch: begin attempts, take what has ended."""
+
+    def __init__(
+        self,
+        store: RunWriter,
+        settings: RunSettings,
+        plan: Plan,
+        executor: Executor,
+        on_progress: OnProgress,
+        trouble: Trouble,
+    ) -> None:
+        self._store, self._settings, self._plan = store, settings, plan
+        self._executor, self._on_progress, self._trouble = executor, on_progress, trouble
+        self._running: dict[str, tuple[Job, float]] = {}  # with the time of their beginning
+        self._lost = 0
+        self._over: BudgetSpent | None = None
+
+    def run(self) -> None:
+        """Make all attempts. Raises ForagerError where some could not be made."""
+        while self._begin() or self._running:
+            for one in self._executor.ended(self._trouble.wait() or _LOOK_SECONDS):
+                self._take(one)
+                self._tell()
+        if self._over:
+            raise BudgetSpent(f"{self._over}; raise it in the budget and run again to go on")
+        if self._plan.given_up:
+            raise ForagerError(
+                f"{self._plan.given_up} attempts were lost to infrastructure, see "
+                f"{self._store.path / 'infrastructure.jsonl'}; run again to make them"
+            )
+
+    def _begin(self) -> bool:
+        """Begin as many attempts as may be; return whether some are still to be begun."""
+        while len(self._running) < self._settings.workers and not self._over:
+            if self._trouble.wait():
+                return True
+            job = self._plan.take()
+            if job is None:
+                return False
+            if not self._may_begin() or not self._executor.place(job):
+                self._plan.put_back(job)
+                return not self._over
+            self._running[job.id] = job, time.monotonic()
+            self._trouble.begun()
+        return False
+
+    def _may_begin(self) -> bool:
         try:
-            while running:
-                ended, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in ended:
-                    _keep(store, running.pop(future), future, counts)
-                    start(islice(left, 1))
-                    on_progress(
-                        counts.done,
-                        resolved=counts.resolved,
-                        running=len(running),
-                        failed=counts.lost,
-                        tokens=counts.tokens,
-                    )
-        except BaseException:
-            for future in running:
-                future.cancel()
-            raise
+            self._executor.check()
+        except BudgetSpent as error:
+            self._over = error
+        return not self._over
+
+    def _take(self, ended: Ended) -> None:
+        """Count an attempt that was kept, or note a lost one."""
+        job, begun = self._running.pop(ended.id)
+        error = ended.error
+        if ended.summary:
+            self._plan.finish(ended.summary)
+            self._trouble.passed()
+            return
+        assert error is not None
+        if isinstance(error, (StoreError, UsageError)) or not isinstance(error, ForagerError):
+            raise error
+        model = self._settings.model_of(job.number)
+        self._store.append_lost(job.id, error, model, ended.usage)
+        if isinstance(error, BudgetSpent):
+            self._over = error
+            return
+        self._lost += 1
+        self._plan.again(job)
+        if not isinstance(error, NodeLost):
+            self._trouble.lost(begun, error)
+
+    def _tell(self) -> None:
+        self._on_progress(
+            self._plan.done,
+            resolved=self._plan.resolved,
+            running=len(self._running),
+            failed=self._lost,
+            tokens=self._plan.tokens,
+        )
 
 
-class _Counts:
-    """How far the batch is."""
-
-    def __init__(self, done: int, resolved: int, tokens: int) -> None:
-        self.done, self.resolved, self.tokens = done, resolved, tokens
-        self.lost = self.lost_in_a_row = 0
-
-
-def _keep(store: RunWriter, name: str, future: Future[Trajectory], counts: _Counts) -> None:
-    """Store a graded attempt, or note a lost one."""
-    try:
-        trajectory = future.result()
-    except ForagerError as error:
-        store.append_lost(name, error)
-        counts.lost += 1
-        counts.lost_in_a_row += 1
-        if counts.lost_in_a_row >= LOST_IN_A_ROW:
-            raise
-        return
-    store.append(trajectory)
-    counts.done += 1
-    counts.resolved += trajectory.outcome.resolved
-    counts.tokens += trajectory.usage.prompt_tokens + trajectory.usage.completion_tokens
-    counts.lost_in_a_row = 0
+def spent(store: RunWriter) -> dict[str, Usage]:
+    """What the run has cost up to now, by model; lost attempts cost too."""
+    total: dict[str, Usage] = {}
+    for one in store.summaries():
+        usage = Usage(prompt_tokens=one.prompt_tokens, completion_tokens=one.completion_tokens)
+        total[one.model] = total.get(one.model, Usage()) + usage
+    for lost in store.lost():
+        total[lost.model] = total.get(lost.model, Usage()) + lost.usage
+    return total

@@ -126,6 +126,9 @@ class Trajectory(Record):
     image: str
     image_digest: str
     started_at: str = Field(description="ISO 8601, UTC.")
+    tools: list[dict[str, Any]] = Field(
+        [], description="Definitions of the tools that went with each request (OpenAI's form)."
+    )
     messages: list[Message]
     model_calls: list[ModelCall]
     tool_calls: list[ToolCall]

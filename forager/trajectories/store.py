@@ -3,7 +3,7 @@
     RUN/settings.json          the resolved settings
     RUN/tasks.jsonl            the tasks
     RUN/trajectories/          the graded attempts, in shards, appended as they end
-    RUN/infrastructure.jsonl   attempts lost to infrastructure; made again when the run is resumed
+    RUN/infrastructure.jsonl   attempts lost to infrastructure or cut by the budget; made again
     RUN/index.sqlite           a cache, made anew from the shards where it is missing
 
 All that a run knows is in these files. One process decides which attempts are made and holds the
@@ -24,17 +24,22 @@ from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.records import Record, RecordWriter, read_records
 from forager.trajectories.index import Index
-from forager.trajectories.record import Trajectory
+from forager.trajectories.record import Trajectory, Usage
 from forager.trajectories.shards import SHARD_BYTES, SUFFIX, ShardWriter
 from forager.trajectories.summary import Summary
 
 
 class LostAttempt(Record):
-    """An attempt that infrastructure ended. It says nothing about the model."""
+    """An attempt that infrastructure or the run's budget ended. It says nothing about the model.
+
+    `model` and `usage` say what it has cost all the same.
+    """
 
     id: str
     at: str
     error: str
+    model: str = ""
+    usage: Usage = Usage()
 
 
 class Run:
@@ -146,10 +151,14 @@ class RunWriter(Run):
         """Keep a graded attempt; it is on disk when this returns. Raises StoreError."""
         self._attempts.append(trajectory)
 
-    def append_lost(self, id: str, error: Exception) -> None:
-        """Note that infrastructure lost an attempt."""
+    def append_lost(
+        self, id: str, error: Exception, model: str = "", usage: Usage | None = None
+    ) -> None:
+        """Note that an attempt was lost, and what it has cost."""
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        self._lost.append(LostAttempt(id=id, at=at, error=f"{type(error).__name__}: {error}"))
+        text = f"{type(error).__name__}: {error}"
+        usage = usage or Usage()
+        self._lost.append(LostAttempt(id=id, at=at, error=text, model=model, usage=usage))
 
     def close(self) -> None:
         """Close the files and let other processes write."""

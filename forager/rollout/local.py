@@ -1,0 +1,55 @@
+"""Attempts made by threads of this process."""
+
+import time
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Self
+
+from forager.rollout.meter import Meter
+from forager.rollout.worker import Ended, Job, Worker
+
+_STOP_SECONDS = 10.0  # for attempts to end once their sandboxes are gone
+
+
+class LocalExecutor:
+    """Makes each attempt in a thread of its own; implements Executor."""
+
+    def __init__(self, worker: Worker, meter: Meter) -> None:
+        self._worker, self._meter = worker, meter
+        self._ended: SimpleQueue[Ended] = SimpleQueue()
+        self._threads: dict[str, Thread] = {}
+
+    def check(self) -> None:
+        """Raise BudgetSpent where no attempt may be begun."""
+        self._meter.check()
+
+    def place(self, job: Job) -> bool:
+        """Begin with a job; there is always room."""
+        # Daemon threads: one that hangs in a request must not hold up the end of the process.
+        thread = Thread(target=self._work, args=(job,), name=job.id, daemon=True)
+        self._threads[job.id] = thread
+        thread.start()
+        return True
+
+    def ended(self, timeout: float) -> list[Ended]:
+        """What has ended; waits for it, `timeout` seconds at most."""
+        try:
+            one = self._ended.get(timeout=timeout)
+        except Empty:
+            return []
+        self._threads.pop(one.id).join()
+        return [one]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """End what is under way: sandboxes go at once, and attempts that are graded are kept."""
+        self._meter.stop()
+        self._worker.close()
+        deadline = time.monotonic() + _STOP_SECONDS
+        for thread in self._threads.values():
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _work(self, job: Job) -> None:
+        self._ended.put(self._worker.work(job, self._meter))

@@ -1,0 +1,74 @@
+"""Which attempts a run lacks, and in which order they are made."""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+
+from forager.environments.task import Task
+from forager.rollout.settings import RunSettings
+from forager.rollout.worker import Job
+from forager.trajectories.summary import Summary
+
+TRIES = 3  # of an attempt that infrastructure loses, within one process
+
+
+class Plan:
+    """The attempts to be made: round by round over all tasks, those made again last.
+
+    A task with enough successes gets no further ones. What is kept of finished attempts is a bit
+    each, so that millions take little memory.
+    """
+
+    def __init__(
+        self, tasks: Sequence[Task], settings: RunSettings, before: Iterable[Summary]
+    ) -> None:
+        self._tasks, self._settings = tasks, settings
+        self._finished = {task.instance_id: 0 for task in tasks}  # bits by attempt number
+        self._successes: Counter[str] = Counter()
+        self._tries: Counter[str] = Counter()
+        self._again: deque[Job] = deque()
+        self.done = self.resolved = self.tokens = self.given_up = 0
+        for summary in before:
+            if summary.instance_id in self._finished and summary.attempt in settings.numbers:
+                self.finish(summary)
+        self._fresh = self._lacking()
+
+    def take(self) -> Job | None:
+        """The next attempt to be made; None where there is none for now."""
+        for job in self._fresh:
+            if not self._has_enough(job.task):
+                return job
+        while self._again:
+            job = self._again.popleft()
+            if not self._has_enough(job.task):
+                return job
+        return None
+
+    def put_back(self, job: Job) -> None:
+        """It could not be begun; its turn comes again."""
+        self._again.appendleft(job)
+
+    def again(self, job: Job) -> None:
+        """It was lost; it is made again, unless that has been tried often enough."""
+        self._tries[job.id] += 1
+        if self._tries[job.id] < TRIES:
+            self._again.append(job)
+        else:
+            self.given_up += 1
+
+    def finish(self, summary: Summary) -> None:
+        """It was made and kept."""
+        self._finished[summary.instance_id] |= 1 << summary.attempt
+        self._successes[summary.instance_id] += summary.resolved
+        self.done += 1
+        self.resolved += summary.resolved
+        self.tokens += summary.tokens
+
+    def _lacking(self) -> Iterator[Job]:
+        for number in self._settings.numbers:
+            for task in self._tasks:
+                if not self._finished[task.instance_id] >> number & 1:
+                    yield Job(task, number)
+
+    def _has_enough(self, task: Task) -> bool:
+        enough = self._settings.enough
+        return enough is not None and self._successes[task.instance_id] >= enough

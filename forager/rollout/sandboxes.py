@@ -1,0 +1,85 @@
+"""The sandboxes of a batch: started here, so that all of them can be ended at once."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from threading import Lock
+
+from forager.environments.sandbox import CommandResult, Limits, Sandbox, SandboxFactory
+from forager.errors import Stopped
+
+_LIMITS = Limits()
+
+
+class Sandboxes:
+    """Starts sandboxes; implements SandboxFactory.
+
+    After `close` what is done in those that are open fails with SandboxError, and no other is
+    started.
+    """
+
+    def __init__(self, factory: SandboxFactory) -> None:
+        self._factory = factory
+        self._lock = Lock()
+        self._open: set[_Open] = set()
+        self._closed = False
+
+    def __call__(
+        self, image: str, *, limits: Limits = _LIMITS, environment: Mapping[str, str] = {}
+    ) -> Sandbox:
+        """Start one. Raises SandboxError, EngineError, and Stopped after `close`."""
+        self._check()
+        opened = _Open(self._factory(image, limits=limits, environment=environment), self)
+        with self._lock:
+            self._open.add(opened)
+        try:
+            self._check()
+        except Stopped:
+            opened.close()
+            raise
+        return opened
+
+    def close(self) -> None:
+        """End all that are open."""
+        self._closed = True
+        with self._lock:
+            left = list(self._open)
+        for one in left:
+            one.close()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise Stopped("the run is being ended")
+
+    def forget(self, one: "_Open") -> None:
+        """One has been closed."""
+        with self._lock:
+            self._open.discard(one)
+
+
+class _Open:
+    """An open sandbox; implements Sandbox. Unlike others it may be closed by any thread."""
+
+    def __init__(self, sandbox: Sandbox, home: Sandboxes) -> None:
+        self._sandbox, self._home = sandbox, home
+        self._closing = Lock()
+        self._closed = False
+
+    def run(
+        self, command: str, *, timeout: float = 120.0, output_limit: int = 65536
+    ) -> CommandResult:
+        return self._sandbox.run(command, timeout=timeout, output_limit=output_limit)
+
+    def read(self, path: str) -> bytes:
+        return self._sandbox.read(path)
+
+    def write(self, path: str, content: bytes) -> None:
+        self._sandbox.write(path, content)
+
+    def close(self) -> None:
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            with suppress(OSError):  # its own thread may be using what is closed
+                self._sandbox.close()
+        self._home.forget(self)

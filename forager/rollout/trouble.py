@@ -1,0 +1,52 @@
+"""When attempts are lost one after the other: hold the others back, and at last give up."""
+
+import time
+from math import inf
+
+from forager.errors import ImageMissing, ModelRefusal
+
+LOST_IN_A_ROW = 3  # then something is broken, and new attempts are held back
+HOLDS = 7  # in a row, each twice as long as the last; then it is not going to mend
+HOLD_SECONDS = 1.0  # the first hold; all together two minutes
+_LASTING = (ImageMissing, ModelRefusal)  # what no waiting mends
+
+
+class Trouble:
+    """Counts losses. While there is trouble new attempts are begun one by one, with pauses.
+
+    Attempts that were under way when the trouble was seen share its cause, and do not count
+    again: an engine that is restarted takes all of them with it. `hold` is in seconds.
+    """
+
+    def __init__(self, hold: float = HOLD_SECONDS) -> None:
+        self._first = hold
+        self._pause = 0.0
+        self._next = self._seen = -inf
+        self._in_a_row = 0
+
+    def wait(self) -> float:
+        """Seconds until the next attempt may be begun."""
+        return max(0.0, self._next - time.monotonic())
+
+    def begun(self) -> None:
+        """An attempt was begun; those that follow come sooner if it is not lost at once."""
+        self._next = time.monotonic() + self._pause
+        self._pause = self._pause / 2 if self._pause > self._first else 0.0
+
+    def passed(self) -> None:
+        """An attempt was made: nothing is broken."""
+        self._in_a_row, self._pause, self._next = 0, 0.0, -inf
+
+    def lost(self, begun: float, error: Exception) -> None:
+        """One that began then (by the monotonic clock) was lost. Raises the error to give up."""
+        if begun < self._seen:
+            return
+        self._in_a_row += 1
+        holds = self._in_a_row - LOST_IN_A_ROW
+        if holds < 0:
+            return
+        if holds >= HOLDS or isinstance(error, _LASTING):
+            raise error
+        self._seen = time.monotonic()
+        self._pause = self._first * 2.0**holds
+        self._next = self._seen + self._pause

@@ -1,0 +1,84 @@
+"""What makes attempts: in this process, and on each node of a cluster."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from forager.agent.endpoint import Gate
+from forager.agent.model import Model
+from forager.agent.tool import Toolbox
+from forager.environments.task import Task
+from forager.environments.workspace import SANDBOXES
+from forager.rollout.attempt import make_attempt
+from forager.rollout.meter import MeteredModel, SharedMeter
+from forager.rollout.sandboxes import Sandboxes
+from forager.rollout.settings import RunSettings
+from forager.trajectories.record import Trajectory, Usage
+from forager.trajectories.summary import Summary
+
+
+class MakeModel(Protocol):
+    """Makes the model of an attempt; on a cluster it goes to the nodes, and so must pickle."""
+
+    def __call__(self, number: int, gate: Gate) -> Model:
+        """The model of the attempt of this number; its requests pass the gate."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An attempt to be made."""
+
+    task: Task
+    number: int
+
+    @property
+    def id(self) -> str:
+        """The attempt's id."""
+        return f"{self.task.instance_id}.{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of a job: the summary of the attempt that was kept, or the error.
+
+    `usage` is what it has cost, kept or not.
+    """
+
+    id: str
+    usage: Usage
+    summary: Summary | None = None
+    error: Exception | None = None
+
+
+class Worker:
+    """Makes attempts and keeps them, in as many threads as call `work`."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        make_model: MakeModel,
+        toolbox: Toolbox,
+        keep: Callable[[Trajectory], None],
+    ) -> None:
+        self._settings, self._make_model = settings, make_model
+        self._toolbox, self._keep = toolbox, keep
+        self._sandboxes = Sandboxes(SANDBOXES[settings.sandbox])
+
+    def work(self, job: Job, meter: SharedMeter) -> Ended:
+        """Make an attempt and keep it."""
+        name = self._settings.model_of(job.number)
+        metered: MeteredModel | None = None
+        try:
+            metered = MeteredModel(self._make_model(job.number, meter), name, meter)
+            trajectory = make_attempt(
+                job.task, job.number, self._settings, metered, self._toolbox, self._sandboxes
+            )
+            self._keep(trajectory)
+        except Exception as error:
+            return Ended(job.id, metered.usage if metered else Usage(), error=error)
+        return Ended(job.id, metered.usage, summary=Summary.of(trajectory))
+
+    def close(self) -> None:
+        """End the sandboxes; the attempts in them are lost."""
+        self._sandboxes.close()

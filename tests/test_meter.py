@@ -1,0 +1,168 @@
+"""What a run may spend, and how fast; which attempts it makes, and when it holds them back."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from attempts import make_attempt, make_task
+
+from forager.agent.model import Reply, ScriptedModel
+from forager.errors import BudgetSpent, ImageMissing, SandboxError, Stopped
+from forager.rollout.meter import Meter, MeteredModel
+from forager.rollout.plan import TRIES, Plan
+from forager.rollout.settings import Budget, Price, RunSettings
+from forager.rollout.trouble import HOLDS, LOST_IN_A_ROW, Trouble
+from forager.trajectories.record import Usage
+from forager.trajectories.summary import Summary
+
+URL = "http://a/v1"
+USED = Usage(prompt_tokens=900, completion_tokens=100)
+
+
+def test_tokens_and_money_are_counted_from_what_was_spent_before() -> None:
+    """Of the whole run, over resumes; a model without a price is free."""
+    meter = Meter(Budget(tokens=3000), {"m": USED})
+    meter.spend("n", USED)
+    meter.check()
+    meter.spend("m", USED)
+    with pytest.raises(BudgetSpent, match="3,000 tokens are spent"):
+        meter.check()
+    prices = {"m": Price(prompt=1000, completion=10_000)}  # 1.9 a request
+    dear = Meter(Budget(money=3.0, prices=prices), {"m": USED, "free": USED})
+    dear.check()
+    dear.spend("m", USED)
+    with pytest.raises(BudgetSpent, match=r"money, 3\.00, is spent"):
+        dear.enter(URL)
+
+
+def test_time_is_over_also_for_those_who_wait() -> None:
+    """Wall time since the start, by a clock that does not jump."""
+    meter = Meter(Budget(seconds=0.3, requests_per_minute=1))
+    meter.enter(URL)
+    with pytest.raises(BudgetSpent, match="seconds are over"):
+        meter.enter(URL)
+
+
+def test_requests_keep_the_pace_of_each_endpoint() -> None:
+    """One endpoint's pace is not another's."""
+    meter = Meter(Budget(requests_per_minute=600))
+    started = time.monotonic()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(meter.enter, [URL, "http://b/v1"] * 4))
+    assert 0.29 <= time.monotonic() - started < 1
+
+
+def test_no_more_requests_than_may_be_are_under_way() -> None:
+    """Those beyond wait until one ends."""
+    meter, lock = Meter(Budget(concurrent_requests=2)), threading.Lock()
+    now = most = 0
+
+    def ask(_: int) -> None:
+        nonlocal now, most
+        meter.enter(URL)
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.02)
+        with lock:
+            now -= 1
+        meter.leave(URL)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(16)))
+    assert most == 2
+
+
+def test_a_run_that_ends_wakes_those_who_wait() -> None:
+    """No attempt hangs at the gate."""
+    meter = Meter(Budget(concurrent_requests=1))
+    meter.enter(URL)
+    threading.Timer(0.1, meter.stop).start()
+    with pytest.raises(Stopped):
+        meter.enter(URL)
+
+
+def test_a_spent_budget_ends_an_attempt_at_its_next_request() -> None:
+    """Not only between attempts; what it has cost is known."""
+    meter = Meter(Budget(tokens=1500))
+    model = MeteredModel(ScriptedModel([Reply({}, USED)] * 3), "m", meter)
+    model.query([], [])
+    model.query([], [])
+    with pytest.raises(BudgetSpent):
+        model.query([], [])
+    assert model.usage == USED + USED
+
+
+def settings(**given: object) -> RunSettings:
+    """Settings of a run of two models."""
+    return RunSettings.model_validate({"models": ["m", "n"], **given})
+
+
+def test_attempts_are_made_in_rounds_and_not_again() -> None:
+    """Every task before the next round; what is finished is left out."""
+    tasks = [make_task("a"), make_task("b")]
+    before = [Summary.of(make_attempt("a", 1)), Summary.of(make_attempt("other", 0))]
+    plan = Plan(tasks, settings(), before)
+    jobs = [plan.take() for _ in range(4)]
+    assert [job.id if job else None for job in jobs] == ["a.0", "b.0", "b.1", None]
+    assert (plan.done, plan.resolved) == (1, 1)
+
+
+def test_a_task_with_enough_successes_is_left() -> None:
+    """Those of an earlier process count; failures do not."""
+    tasks = [make_task("a"), make_task("b")]
+    before = [Summary.of(make_attempt("a", 0)), Summary.of(make_attempt("b", 0, resolved=False))]
+    plan = Plan(tasks, settings(enough=1), before)
+    job = plan.take()
+    assert job and job.id == "b.1"
+    assert plan.take() is None
+
+
+def test_lost_attempts_come_last_and_not_for_ever() -> None:
+    """Each some times; then the next process makes them."""
+    plan = Plan([make_task("a"), make_task("b")], RunSettings(models=["m"]), [])
+    made = []
+    while job := plan.take():
+        made.append(job.id)
+        if job.id == "a.0":
+            plan.again(job)
+    assert made == ["a.0", "b.0", *["a.0"] * (TRIES - 1)]
+    assert plan.given_up == 1
+
+
+def test_losses_in_a_row_hold_the_others_back_and_then_end_the_batch() -> None:
+    """Each pause is twice the last; attempts of the same outage count once."""
+    trouble, error = Trouble(0.001), SandboxError("gone")
+    began = time.monotonic()
+    for _ in range(32):  # all that were under way
+        trouble.lost(began, error)
+    assert trouble.wait() > 0
+    with pytest.raises(SandboxError, match="gone"):
+        for _ in range(HOLDS):
+            time.sleep(trouble.wait())
+            trouble.begun()
+            trouble.lost(time.monotonic(), error)
+    trouble.passed()
+    assert trouble.wait() == 0
+
+
+def test_what_no_waiting_mends_ends_the_batch() -> None:
+    """After as many as may be chance."""
+    trouble = Trouble(60)
+    with pytest.raises(ImageMissing):
+        for _ in range(LOST_IN_A_ROW):
+            trouble.lost(time.monotonic(), ImageMissing("none"))
+
+
+def test_attempts_come_faster_again_when_none_is_lost() -> None:
+    """After an outage a long attempt need not end before the others begin."""
+    trouble = Trouble(0.01)
+    for _ in range(LOST_IN_A_ROW + 2):
+        trouble.lost(time.monotonic(), SandboxError("gone"))
+    waits = []
+    for _ in range(5):
+        time.sleep(trouble.wait())
+        trouble.begun()
+        waits.append(trouble.wait())
+    assert waits[0] > waits[1] > waits[2] > waits[3] == 0
