@@ -1,112 +1,284 @@
 """Mutate-fix: a bug put into a real project, proven by the project's own tests."""
 
 import hashlib
-import io
-import tarfile
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from forager.environments.docker_sandbox import DockerSandbox
 from forager.environments.image import Image
-from forager.environments.sandbox import Limits, Sandbox
-from forager.environments.task import Mutation, Task
-from forager.errors import SandboxError, UsageError
+from forager.environments.task import ModelCost, Mutation, Task
+from forager.errors import UsageError
 from forager.mutation.candidates import (
     Candidate,
     Families,
     candidates,
-    read_source,
-    source_files,
 )
-from forager.mutation.coverage import coverage_of
+from forager.mutation.combine import COMBINED, Killed, Shown, all_show, combined
+from forager.mutation.coverage import Coverage, coverage_of
+from forager.mutation.files import reverse
 from forager.mutation.judge import Judge, Rules, Verdict
 from forager.mutation.pick import pick
-from forager.records import Record, RecordWriter, read_records
+from forager.mutation.prove import in_order
+from forager.mutation.room import Room
+from forager.mutation.written import (
+    WRITTEN,
+    Function,
+    Unusable,
+    answered,
+    functions,
+    question,
+)
+from tasks.author import Author
+from tasks.ledger import Ledger
+from tasks.settings import Settings
+from tasks.sources import read_texts, start
+from tasks.statements import Form, by_model, cwm, issue
 
 KIND = "mutate-fix"
 _SMALL_BATCH, _BATCH = 16, 128  # candidates that go through a sieve together
-_TESTS_NAMED = 10  # failing tests that the problem statement lists
+_EXPLAINED = 6  # failing tests that are run again for the values that a bug report tells
 
 
 class OnProgress(Protocol):
     """Told after each candidate."""
 
     def __call__(self, done: int, **counts: int) -> None:
-        """`done` tasks are made; `counts` of the candidates tried and each reason."""
+        """`done` tasks are made; `counts` of the mutants judged now and of disagreements."""
         ...
 
 
-class Rejected(Record):
-    """A candidate that is no task, and why."""
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for."""
 
-    instance_id: str
-    family: str
-    operator: str
-    file: str
-    function: str
-    line: int
-    reason: str
+    families: Families
+    """Those of `combine` and `written` are named, and have no mutators."""
+    limit: int | None = None
+    seed: int = 0
+    settings: Settings = field(default_factory=Settings)
+    proof: str = "files"
+    statement: Form = "cwm"
+    author: Author | None = None
+    workers: int = 1
+
+    def rules(self) -> Rules:
+        """What makes a mutant a task."""
+        explain = 0 if self.statement == "cwm" else _EXPLAINED
+        return Rules(proof=self.proof, difficulty=self.settings.difficulty, explain=explain)
 
 
 def make_tasks(
     image: Image,
-    families: Families,
+    order: Order,
     *,
-    limit: int | None,
-    seed: int,
-    per_function: int | None = None,
-    weights: Mapping[str, float] | None = None,
-    rules: Rules,
-    workers: int = 1,
     output: Path,
     on_progress: OnProgress,
     report: Callable[[str], None] = print,
 ) -> int:
-    """Append tasks of one image to `output`, at most `limit`; return how many it holds of them.
+    """Append tasks of one image to `output`; return how many it holds of those asked for.
 
     Candidates are tried in an order that the seed decides, and the results are taken in that
     order, so the same seed gives the same tasks however many workers there are, and a run that
-    was interrupted goes on where it was. What was rejected lies beside the output.
+    was interrupted goes on where it was. What was rejected lies beside the output. Bugs of
+    several parts are made at the end, of the tasks that there are then.
     """
-    texts = read_texts(image)
-    found = [one for path in texts for one in candidates(path, texts[path], families)]
-    if not found:
-        raise UsageError(f"{image.source.name}: no code to mutate outside the tests")
-    known, rejected = _known(output, image)
-    made, disagreements, counts = 0, 0, Counter[str]()
-    report("measuring which test runs which line")
-    coverage = coverage_of(image, _start)
-    judge = Judge(image, coverage, texts, _start, rules=rules, workers=workers)
-    picked = pick(found, seed=seed, weights=weights, per_function=per_function)
+    sources, tests = read_texts(image)
+    listed = [one for path in sources for one in candidates(path, sources[path], order.families)]
+    with Ledger(output, image) as ledger:
+        report("measuring which test runs which line")
+        coverage = coverage_of(image, start)
+        making = _Making(image, order, ledger, coverage, sources, tests, on_progress, report)
+        return making.run(listed)
 
-    def is_known(candidate: Candidate) -> bool:
-        name = instance_id(image, candidate)
-        return name in known or name in rejected
 
-    with RecordWriter(output) as tasks, RecordWriter(rejected_path(output)) as rejections:
-        size = max(_SMALL_BATCH, min(_BATCH, limit // workers)) if limit else _BATCH
-        verdicts = judge.verdicts(picked, is_known, size)
-        for candidate, verdict in verdicts:
-            name = instance_id(image, candidate)
-            reason = rejected.get(name) if verdict is None else verdict.reason
-            if verdict is not None and reason:
-                rejections.append(_rejected(name, candidate, reason))
-            elif verdict is not None:
-                tasks.append(_task(image, candidate, verdict, seed))
-            made += reason is None
-            if verdict is not None and verdict.disagrees:
-                disagreements += 1
-                report(_disagreement(name, candidate, verdict))
-            counts[reason or "tasks"] += 1
-            on_progress(made, tried=counts.total(), disagreements=disagreements)
-            if limit is not None and made >= limit:
-                break
-        verdicts.close()
-    return made
+class _Making:
+    """The making of one image's tasks."""
+
+    def __init__(
+        self,
+        image: Image,
+        order: Order,
+        ledger: Ledger,
+        coverage: Coverage,
+        sources: Mapping[str, str],
+        tests: Mapping[str, str],
+        on_progress: OnProgress,
+        report: Callable[[str], None],
+    ) -> None:
+        self._image = image
+        self._order = order
+        self._ledger = ledger
+        self._coverage = coverage
+        self._sources = sources
+        self._tests = tests
+        self._on_progress = on_progress
+        self._report = report
+        settings = order.settings
+        self._room = Room(settings.targets, settings.per_function, settings.per_file)
+        self._singles = set(order.families) - {COMBINED}
+        self._functions: dict[tuple[str, str], Function] = {}
+        self._killed: list[Killed] = []
+        self._shown: dict[str, Shown] = {}
+        self._counts: Counter[str] = Counter()
+
+    def run(self, listed: list[Candidate]) -> int:
+        """Make the tasks; return their number."""
+        order = self._order
+        shares = order.settings.shares()
+        several = self._several(shares)
+        listed = [*listed, *self._placeholders()]
+        if not listed:
+            raise UsageError(f"{self._image.source.name}: no code to mutate outside the tests")
+        picked = pick(listed, seed=order.seed, weights=shares)
+        single = None if order.limit is None else order.limit - (several or 0)
+        with ThreadPoolExecutor(order.workers) as pool:
+            written = in_order(pool, self._write, self._wanted(picked), 2 * order.workers)
+            with closing(written):
+                self._take((candidate for _, candidate in written), single, self._singles)
+        if several != 0:
+            rounds = 1 if several is None else None
+            bound = None if several is None else self._counts["tasks"] + several
+            self._take(self._combined(rounds), bound, {COMBINED})
+        return self._counts["tasks"]
+
+    def _several(self, shares: Mapping[str, float] | None) -> int | None:
+        """How many tasks are to have bugs of several parts; None: as many as there are."""
+        order = self._order
+        if COMBINED not in order.families:
+            return 0
+        if order.settings.targets:
+            return order.settings.targets.get(COMBINED, 0)
+        weights = {
+            family: 1.0 if shares is None else shares.get(family, 0.0) for family in order.families
+        }
+        if order.limit is None or not weights[COMBINED]:
+            return None if weights[COMBINED] else 0
+        return round(order.limit * weights[COMBINED] / sum(weights.values()))
+
+    def _placeholders(self) -> Iterator[Candidate]:
+        """A candidate for each function that a model may write and that tests run."""
+        families = [family for family in WRITTEN if family in self._order.families]
+        for path, text in self._sources.items() if families else ():
+            for function in functions(path, text):
+                if self._coverage.running(path, range(function.body, function.last + 1), ()):
+                    self._functions[path, function.name] = function
+                    yield from (function.placeholder(family) for family in families)
+
+    def _wanted(self, source: Iterable[Candidate]) -> Iterator[Candidate]:
+        return (candidate for candidate in source if self._room.has(candidate))
+
+    def _write(self, candidate: Candidate) -> Candidate:
+        """Have the model write a candidate that is its; the others are as they are."""
+        family, author = candidate.family, self._order.author
+        if family not in WRITTEN or author is None:
+            return candidate
+        function = self._functions[candidate.file, candidate.function]
+        text = self._sources[candidate.file]
+        asked = question(family, function, text)
+        written = author.ask([{"role": "user", "content": asked}])
+        cost = {"costs": (written.cost(family),)}
+        try:
+            if written.cut:
+                raise Unusable("breaks off")
+            made = answered(family, function, text, written.text)
+        except Unusable as error:
+            return candidate.model_copy(update={"problem": f"unusable answer: {error}", **cost})
+        return made.model_copy(update=cost)
+
+    def _combined(self, rounds: int | None) -> Iterator[Candidate]:
+        for candidate, shown in combined(self._killed, self._sources, self._order.seed, rounds):
+            self._shown[candidate.diff] = shown
+            yield candidate
+
+    def _take(self, source: Iterable[Candidate], bound: int | None, families: set[str]) -> None:
+        """Judge candidates of these families in order, until there are `bound` tasks."""
+        if bound is not None and self._counts["tasks"] >= bound:
+            return
+        order = self._order
+        size = max(_SMALL_BATCH, min(_BATCH, bound // order.workers)) if bound else _BATCH
+        judge = Judge(
+            self._image, self._coverage, self._sources, start,
+            rules=order.rules(), workers=order.workers,
+        )  # fmt: skip
+        verdicts = judge.verdicts(self._wanted(source), self._is_known, size)
+        ahead = order.workers if order.statement == "model" else 1
+        with closing(verdicts), ThreadPoolExecutor(order.workers) as pool:
+            stated = in_order(pool, self._stated, verdicts, ahead)
+            with closing(stated):
+                for (candidate, verdict), task in stated:
+                    if self._room.has(candidate):
+                        self._decide(candidate, verdict, task)
+                    if self._counts["tasks"] == bound or self._room.is_full(families):
+                        break
+
+    def _is_known(self, candidate: Candidate) -> bool:
+        return bool(candidate.problem) or self._ledger.knows(instance_id(self._image, candidate))
+
+    def _decide(self, candidate: Candidate, verdict: Verdict | None, task: Task | None) -> None:
+        """Keep what came of a candidate."""
+        name = instance_id(self._image, candidate)
+        if task is not None:
+            self._ledger.add(task)
+        elif not self._ledger.knows(name):
+            reason = self._problem(candidate, verdict) if verdict else candidate.problem
+            self._ledger.reject(name, candidate, reason)
+        failing = self._ledger.failing(name)
+        if failing is not None:
+            self._counts["tasks"] += 1
+            self._room.take(candidate)
+            self._killed.append(Killed(candidate, frozenset(failing)))
+        if verdict is not None:
+            self._counts["mutants"] += 1
+            if verdict.disagrees:
+                self._counts["disagreements"] += 1
+                self._report(_disagreement(name, candidate, verdict))
+        counts = {each: self._counts[each] for each in ("mutants", "disagreements")}
+        self._on_progress(self._counts["tasks"], **counts)
+
+    def _problem(self, candidate: Candidate, verdict: Verdict) -> str:
+        """Why a judged candidate is no task, or nothing."""
+        if verdict.reason:
+            return f"{verdict.reason}: {verdict.band}" if verdict.band else verdict.reason
+        shown = self._shown.get(candidate.diff, ())
+        return "" if all_show(shown, verdict.fail_to_pass) else "a part does not show"
+
+    def _stated(self, pair: tuple[Candidate, Verdict | None]) -> Task | None:
+        """The task of a candidate; None where it is known, or is none."""
+        candidate, verdict = pair
+        if verdict is None or self._problem(candidate, verdict):
+            return None
+        text, form, costs = self._statement(candidate, verdict)
+        return _task(
+            self._image,
+            candidate,
+            verdict,
+            Mutation(
+                **candidate.model_dump(include={"family", "operator", "file", "function", "line"}),
+                seed=self._order.seed,
+                proof=verdict.proof,
+                difficulty=verdict.difficulty,
+                parts=list(candidate.parts),
+                statement=form,
+                costs=[*candidate.costs, *costs],
+            ),
+            text,
+        )
+
+    def _statement(
+        self, candidate: Candidate, verdict: Verdict
+    ) -> tuple[str, Form, Sequence[ModelCost]]:
+        order = self._order
+        if order.statement == "cwm":
+            return cwm(candidate, verdict.fail_to_pass), "cwm", ()
+        if order.statement == "issue" or order.author is None:
+            return issue(candidate, verdict, self._tests), "issue", ()
+        text, form, cost = by_model(order.author, candidate, verdict, self._tests)
+        return text, form, (cost,)
 
 
 def _disagreement(name: str, candidate: Candidate, verdict: Verdict) -> str:
@@ -119,51 +291,24 @@ def _disagreement(name: str, candidate: Candidate, verdict: Verdict) -> str:
     )
 
 
-def read_texts(image: Image) -> dict[str, str]:
-    """The image's own source files by path, tests left out."""
-    with tempfile.TemporaryDirectory(prefix="forager-mutate-") as name:
-        root = Path(name)
-        _copy_out(image, root)
-        found = {
-            path: read_source(root / path) for path in source_files(root, image.setup.protected)
-        }
-    return {path: text for path, text in found.items() if text is not None}
-
-
-def _start(reference: str, limits: Limits) -> Sandbox:
-    return DockerSandbox(reference, limits=limits)
-
-
-def _copy_out(image: Image, root: Path) -> None:
-    """Copy the repository out of the image; its files are data here and never run."""
-    sandbox = DockerSandbox(image.reference)
-    try:
-        archived = sandbox.run("git archive -o /tmp/forager.tar HEAD")
-        if archived.exit_code:
-            raise SandboxError(f"{image.reference}: {archived.output.strip()}")
-        content = sandbox.read("/tmp/forager.tar")
-    finally:
-        sandbox.close()
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        archive.extractall(root, filter="data")
-
-
 def instance_id(image: Image, candidate: Candidate) -> str:
     """A name that the same bug in the same source has in every run."""
-    digest = hashlib.sha256(f"{image.source.digest}\0{candidate.diff}".encode()).hexdigest()[:10]
+    what = candidate.diff or f"{candidate.file}\0{candidate.function}"
+    digest = hashlib.sha256(f"{image.source.digest}\0{what}".encode()).hexdigest()[:10]
     return f"{image.source.name.replace('/', '__')}.{candidate.family}.{digest}"
 
 
-def draft(image: Image, candidate: Candidate, seed: int) -> Task:
-    """The task of a candidate that is not yet proven."""
+def _task(
+    image: Image, candidate: Candidate, verdict: Verdict, mutation: Mutation, statement: str
+) -> Task:
     return Task(
         instance_id=instance_id(image, candidate),
         repo=image.source.name,
         base_commit=image.commit,
-        problem_statement="",
+        problem_statement=statement,
         patch=reverse(candidate.diff),
-        FAIL_TO_PASS=[],
-        PASS_TO_PASS=[],
+        FAIL_TO_PASS=verdict.fail_to_pass,
+        PASS_TO_PASS=verdict.pass_to_pass,
         version=image.source.version,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         kind=KIND,
@@ -171,129 +316,7 @@ def draft(image: Image, candidate: Candidate, seed: int) -> Task:
         image_digest=image.digest,
         setup_patch=candidate.diff,
         setup=image.setup,
-        mutation=Mutation(
-            family=candidate.family,
-            operator=candidate.operator,
-            file=candidate.file,
-            function=candidate.function,
-            line=candidate.line,
-            seed=seed,
-        ),
+        mutation=mutation,
         source=image.source.given,
         licence=image.source.licence,
-    )
-
-
-def _task(image: Image, candidate: Candidate, verdict: Verdict, seed: int) -> Task:
-    task = draft(image, candidate, seed)
-    facts = {"proof": verdict.proof, "difficulty": verdict.difficulty}
-    return task.model_copy(
-        update={
-            "problem_statement": statement(candidate, verdict.fail_to_pass),
-            "FAIL_TO_PASS": verdict.fail_to_pass,
-            "PASS_TO_PASS": verdict.pass_to_pass,
-            "mutation": task.mutation and task.mutation.model_copy(update=facts),
-        }
-    )
-
-
-def statement(candidate: Candidate, failing: list[str]) -> str:
-    """CWM's form of the problem: look at the function, run its tests, fix the bug."""
-    kind = "class" if candidate.family == "classes" else "function"
-    where = (
-        f"in the {kind} `{candidate.function}` of `{candidate.file}`. Look at the {kind}"
-        if candidate.function != "<module>"
-        else f"in `{candidate.file}`, outside its functions. Look at the file"
-    )
-    named = failing[:_TESTS_NAMED]
-    listed = [f"- {test}" for test in named]
-    if len(failing) > len(named):
-        listed.append(f"- and {len(failing) - len(named)} more")
-    command = " ".join(_word(test) for test in named)
-    return (
-        f"There is a bug {where}, run its tests, and fix the bug so that they pass. "
-        "Do not change the tests.\n\n"
-        "These tests fail:\n" + "\n".join(listed) + "\n\n"
-        f"Run them with:\npython -m pytest {command}"
-    )
-
-
-def _word(text: str) -> str:
-    plain = all(character.isalnum() or character in "_-./:" for character in text)
-    return text if plain else "'" + text.replace("'", "'\\''") + "'"
-
-
-def reverse(diff: str) -> str:
-    """The diff that undoes this one, of one hunk or several in one file."""
-    head, *body = diff.split("\n@@ ")
-    hunks = []
-    for hunk in body:
-        header, _, lines = hunk.partition("\n")
-        old, new, rest = header.split(" ", 2)
-        hunks.append(f"-{new[1:]} +{old[1:]} {rest}\n" + _swapped(lines))
-    return "\n@@ ".join([head, *hunks])
-
-
-def _swapped(lines: str) -> str:
-    """Turn additions into removals and back; removals come first again in each run of changes."""
-    result: list[str] = []
-    removed: list[str] = []
-    added: list[str] = []
-    current = result
-    for line in lines.split("\n"):
-        if line.startswith("+"):
-            current = removed
-            removed.append("-" + line[1:])
-        elif line.startswith("-"):
-            current = added
-            added.append("+" + line[1:])
-        elif line.startswith("\\"):
-            current.append(line)
-        else:
-            result += removed + added
-            removed, added, current = [], [], result
-            result.append(line)
-    return "\n".join(result + removed + added)
-
-
-def rejected_path(output: Path) -> Path:
-    """Where the rejected candidates of a tasks file are kept."""
-    return output.with_name(f"{output.stem}.rejected.jsonl")
-
-
-def yields(output: Path) -> dict[str, Counter[str]]:
-    """By family: the number of tasks, and of rejected candidates by reason."""
-    table: dict[str, Counter[str]] = {}
-    for task in read_records(output, Task):
-        if task.mutation:
-            table.setdefault(task.mutation.family, Counter())["tasks"] += 1
-    beside = rejected_path(output)
-    for one in read_records(beside, Rejected) if beside.exists() else ():
-        table.setdefault(one.family, Counter())[one.reason] += 1
-    return table
-
-
-def _known(output: Path, image: Image) -> tuple[set[str], dict[str, str]]:
-    """What an earlier run has decided already."""
-    beside = rejected_path(output)
-    tasks = list(read_records(output, Task)) if output.exists() else []
-    rejections = read_records(beside, Rejected) if beside.exists() else ()
-    for task in tasks:
-        if task.repo == image.source.name and task.image != image.reference:
-            raise UsageError(
-                f"{output} holds tasks of {task.image}, but the project's image is "
-                f"{image.reference} now; give another -o"
-            )
-    return {task.instance_id for task in tasks}, {one.instance_id: one.reason for one in rejections}
-
-
-def _rejected(name: str, candidate: Candidate, reason: str) -> Rejected:
-    return Rejected(
-        instance_id=name,
-        family=candidate.family,
-        operator=candidate.operator,
-        file=candidate.file,
-        function=candidate.function,
-        line=candidate.line,
-        reason=reason,
     )

@@ -430,11 +430,3 @@ def test_preset_cwm(listed: list[Candidate]) -> None:
     weights = {"functions": 7, "arguments": 9, "variables": 6, "statements": 11, "operators": 12}
     assert Counter(each.family for each in order[:45]) == weights
     assert {each.family for each in order} == set(weights)
-
-
-def test_pick_per_function(listed: list[Candidate]) -> None:
-    """No function gives more candidates than asked for, all families counted."""
-    order = list(pick(listed, seed=5, per_function=2))
-    counts = Counter((each.file, each.function) for each in order)
-    assert set(counts) == {(each.file, each.function) for each in listed}
-    assert max(counts.values()) == 2

@@ -12,12 +12,16 @@ class Progress:
     """How far a verb is. `update` may be called from several threads, as often as one likes.
 
     `total` may be unknown; `start` is what was done before, by an earlier process: the time left
-    is reckoned from what this one does.
+    is reckoned from what this one does. Where not all that is tried gets done, `tried` names the
+    count of it: its pace and the share that gets done are told too.
     """
 
-    def __init__(self, what: str, total: int | None = None, *, start: int = 0) -> None:
+    def __init__(
+        self, what: str, total: int | None = None, *, start: int = 0, tried: str = ""
+    ) -> None:
         self._what = what
         self._total = total
+        self._tried = tried
         self._start = start
         self._done = start
         self._counts: dict[str, int] = {}
@@ -32,6 +36,8 @@ class Progress:
             self._done = done
             self._counts = counts
             now = time.monotonic()
+            if self._tried and not counts.get(self._tried):
+                self._start, self._began = done, now  # known from before
             if self._bar:
                 self._bar.update(done, self._details())
             elif now - self._printed >= LINE_SECONDS:
@@ -53,7 +59,7 @@ class Progress:
         with self._lock:
             if self._bar:
                 self._bar.close()
-            self._print_line(self._counted())
+            self._print_line(self._counted() + self._pace())
 
     def _print_line(self, details: str) -> None:
         total = f"/{self._total}" if self._total is not None else ""
@@ -67,7 +73,20 @@ class Progress:
 
     def _details(self) -> str:
         left = self._seconds_left()
-        return self._counted() + (f" · {_duration(left)} left" if left is not None else "")
+        return (
+            self._counted()
+            + self._pace()
+            + (f" · {_duration(left)} left" if left is not None else "")
+        )
+
+    def _pace(self) -> str:
+        """Such as 12.5 mutants/s · yield 41 %."""
+        count = self._counts.get(self._tried, 0)
+        if not count:
+            return ""
+        seconds = max(time.monotonic() - self._began, 1e-3)
+        share = (self._done - self._start) / count
+        return f" · {count / seconds:.1f} {self._tried}/s · yield {share:.0%}".replace("%", " %")
 
     def _seconds_left(self) -> float | None:
         made = self._done - self._start

@@ -1,5 +1,8 @@
 """`forager tasks`: making tasks, and proving them again."""
 
+import os
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,18 +10,22 @@ import click
 
 from forager.cli import options
 from forager.cli.batch import make_all, raise_failures, succeeded
-from forager.cli.console import print_json, print_table
+from forager.cli.console import print_json, print_table, say
 from forager.cli.progress import Progress
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Iterator
 
     from rich.table import Table
 
     from forager.environments.image import Image
     from forager.mutation.candidates import Families
-    from forager.mutation.judge import Rules
+    from tasks.author import Author
+    from tasks.mutate_fix import Order
+    from tasks.settings import Settings
+    from tasks.statements import Form
 
 PRESETS = {  # weights of the families
     "cwm": {
@@ -39,12 +46,16 @@ def tasks() -> None:
 @tasks.command("mutate-fix")
 @click.argument("sources", metavar="SOURCE|images.jsonl…", nargs=-1, required=True)
 @options.output
-@click.option("--mutators", metavar="F,…", help="Families to use; all where not given.")
+@click.option(
+    "--mutators",
+    metavar="F,…",
+    help="Families to use; where not given, all but `combined` (several bugs at once) and those "
+    "that a model writes, `rewrite` and `modify`.",
+)
 @click.option(
     "--preset", type=click.Choice(list(PRESETS)), help="Mix of the families; even where not given."
 )
 @options.limit
-@click.option("--per-function", type=click.IntRange(1), help="At most so many of a function.")
 @options.seed
 @click.option(
     "--proof",
@@ -55,69 +66,69 @@ def tasks() -> None:
     "change, the whole suite, one mutant in N, nothing.",
 )
 @click.option(
-    "--max-share",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.5,
+    "--statement",
+    type=click.Choice(["cwm", "issue", "model"]),
+    default="cwm",
     show_default=True,
-    help="Share of all tests that a bug may fail.",
+    help="What the agent is told: where the bug is and which tests fail; a bug report made from "
+    "the failures; one that the model writes.",
 )
-@click.option("--at-import", is_flag=True, help="Keep bugs that break the import too.")
+@click.option(
+    "--settings",
+    "settings_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="TOML: weights, targets and caps, difficulty, the model's sampling (see README).",
+)
+@click.option("-m", "--model", help="The model that writes, of the endpoint at --url.")
+@click.option("--url", help="OpenAI-compatible endpoint; $OPENAI_BASE_URL where not given.")
+@click.option(
+    "--key-env",
+    default="OPENAI_API_KEY",
+    show_default=True,
+    help="Environment variable that holds the endpoint's key.",
+)
 @options.workers
 @options.dry_run
 def mutate_fix(
-    sources: tuple[str, ...],
-    output: Path,
-    mutators: str | None,
-    preset: str | None,
-    limit: int | None,
-    per_function: int | None,
-    seed: int,
-    proof: str,
-    max_share: float,
-    at_import: bool,
-    workers: int,
-    dry_run: bool,
+    sources: tuple[str, ...], output: Path, workers: int, dry_run: bool, **given: Any
 ) -> None:
     """Break each project in small ways that its tests notice; each bug is a task.
 
     A SOURCE is built first where it was not yet. --limit counts the tasks of each project.
     """
-    families = _families(mutators)
-    weights = PRESETS[preset] if preset else None
-    rules = _rules(proof=proof, max_share=max_share, at_import=at_import)
+    order = _order(given, workers)
     if dry_run:
         print_json(
             {
                 "sources": sources,
                 "output": str(output),
-                "mutators": list(families),
-                "weights": weights,
-                "limit": limit,
-                "per_function": per_function,
-                "seed": seed,
-                "rules": rules.model_dump(),
+                "mutators": list(order.families),
+                "limit": order.limit,
+                "seed": order.seed,
+                "proof": order.proof,
+                "statement": order.statement,
+                "model": given["model"],
                 "workers": workers,
+                **order.settings.model_dump(),
+                "weights": order.settings.shares(),
             }
         )
         return
-    from tasks.mutate_fix import make_tasks, yields
+    from tasks.ledger import yields
+    from tasks.mutate_fix import make_tasks
 
-    for image in _images(sources, workers):
-        with Progress(image.source.name, limit) as progress:
-            count = make_tasks(
-                image,
-                families,
-                limit=limit,
-                seed=seed,
-                per_function=per_function,
-                weights=weights,
-                rules=rules,
-                workers=workers,
-                output=output,
-                on_progress=progress.update,
-                report=progress.note,
-            )
-        click.echo(f"{image.source.name}\t{count} tasks")
+    with _author(order, given, output) as author:
+        order = replace(order, author=author)
+        for image in _images(sources, workers):
+            with Progress(image.source.name, order.limit, tried="mutants") as progress:
+                count = make_tasks(
+                    image, order, output=output, on_progress=progress.update, report=progress.note
+                )
+            click.echo(f"{image.source.name}\t{count} tasks")
+        if author and author.paid.completion_tokens:
+            paid = author.paid
+            say(f"{paid.prompt_tokens:,} tokens read and {paid.completion_tokens:,} written")
     print_table(_yield_table(yields(output)))
 
 
@@ -154,16 +165,72 @@ def check(file: Path, limit: int | None, workers: int) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _rules(**given: Any) -> "Rules":
-    """The rules asked for."""
-    from pydantic import ValidationError
-
+def _order(given: dict[str, Any], workers: int) -> "Order":
+    """What is asked for, the author aside; UsageError where it does not go together."""
+    from forager.mutation.combine import COMBINED
     from forager.mutation.judge import Rules
+    from forager.mutation.written import WRITTEN
+    from tasks.mutate_fix import Order
+    from tasks.settings import Settings, load
 
+    preset, file = given["preset"], given["settings_file"]
+    model, statement, proof = given["model"], given["statement"], given["proof"]
+    settings = load(file) if file else Settings()
+    if preset and settings.weights:
+        raise UsageError(f"--preset gives weights, and so does {file}; leave one out")
+    if preset:
+        settings = settings.model_copy(update={"weights": PRESETS[preset]})
+    families = _families(given["mutators"], settings)
     try:
-        return Rules(**given)
-    except ValidationError as error:
-        raise UsageError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+        Rules(proof=proof)
+    except ValueError as error:
+        raise UsageError("--proof is files, full, none or sample:N") from error
+    writes = statement == "model" or any(name in WRITTEN for name in families)
+    if writes and not model:
+        raise UsageError("which model is to write? Give -m MODEL and --url http://HOST:PORT/v1")
+    if model and not writes:
+        raise UsageError(
+            "there is nothing for the model to write; add --mutators rewrite,modify or "
+            "--statement model"
+        )
+    if statement != "cwm" and proof not in ("files", "full"):
+        raise UsageError(
+            "bug reports are made from the proof's failures: use --proof files or full"
+        )
+    if set(families) == {COMBINED}:
+        raise UsageError(f"{COMBINED} bugs are made of others; name more families in --mutators")
+    return Order(
+        families=families,
+        limit=given["limit"],
+        seed=given["seed"],
+        settings=settings,
+        proof=proof,
+        statement=statement,
+        workers=workers,
+    )
+
+
+@contextmanager
+def _author(order: "Order", given: dict[str, Any], output: Path) -> "Iterator[Author | None]":
+    """The model that writes, where there is one."""
+    if not given["model"]:
+        yield None
+        return
+    from forager.agent.chat import ChatModel
+    from forager.agent.endpoint import ChatEndpoint
+    from tasks.author import Author
+    from tasks.ledger import written_path
+
+    url = given["url"] or os.environ.get("OPENAI_BASE_URL") or ""
+    if not url:
+        raise UsageError(
+            f"where is the model {given['model']!r}? Give --url http://HOST:PORT/v1 or set "
+            "OPENAI_BASE_URL"
+        )
+    endpoint = ChatEndpoint(url, os.environ.get(given["key_env"], ""))
+    model = ChatModel(given["model"], endpoint, order.settings.sampling)
+    with Author(given["model"], model, written_path(output)) as author:
+        yield author
 
 
 def _yield_table(found: "dict[str, Counter[str]]") -> "Table":
@@ -179,17 +246,20 @@ def _yield_table(found: "dict[str, Counter[str]]") -> "Table":
     return table
 
 
-def _families(names: str | None) -> "Families":
-    """The families asked for."""
+def _families(names: str | None, settings: "Settings") -> "Families":
+    """The families asked for: by name, by weight or by target, or all that cost nothing."""
+    from forager.mutation.combine import COMBINED
+    from forager.mutation.written import WRITTEN
     from mutators import load_families
 
-    families = load_families()
-    if names is None:
-        return families
-    chosen = [name.strip() for name in names.split(",") if name.strip()]
-    unknown = [name for name in chosen if name not in families]
-    if unknown or not chosen:
+    plain = load_families()
+    families: Families = {**plain, **dict.fromkeys((COMBINED, *WRITTEN), ())}
+    asked = {**settings.weights, **settings.targets}
+    chosen = [name.strip() for name in (names or "").split(",") if name.strip()]
+    unknown = [name for name in (*chosen, *asked) if name not in families]
+    if unknown or (names is not None and not chosen):
         raise UsageError(f"no family {', '.join(unknown)!r}; there are {', '.join(families)}")
+    chosen = chosen or list(asked or plain)
     return {name: families[name] for name in chosen}
 
 

@@ -42,6 +42,27 @@ class Difficulty(Record):
     at_import: bool = Field(False, description="Whether tests cannot even be loaded.")
 
 
+class Part(Record):
+    """One of several bugs that make one task."""
+
+    family: str
+    operator: str
+    file: str
+    function: str
+    line: int
+
+
+class ModelCost(Record):
+    """What a model was paid for one thing that it wrote."""
+
+    what: str = Field(description="The family of the bug, or `statement`.")
+    model: str
+    requests: int = 1
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = Field(0.0, description="Wall time of the requests.")
+
+
 class Mutation(Record):
     """Where a mutate-fix bug came from."""
 
@@ -55,6 +76,9 @@ class Mutation(Record):
     seed: int
     proof: str = Field("", description="What was run in a clean container: files, full or none.")
     difficulty: Difficulty | None = None
+    parts: list[Part] = Field([], description="The bugs, where they are several.")
+    statement: str = Field("", description="How problem_statement was made: cwm, issue or model.")
+    costs: list[ModelCost] = []
 
 
 class Task(Record):

@@ -13,7 +13,9 @@ from threading import Lock
 from types import CodeType
 
 import libcst as cst
+from pydantic import Field
 
+from forager.environments.task import ModelCost, Part
 from forager.mutation.files import read_source, source_files, unified_diff
 from forager.mutation.regions import (
     Change,
@@ -36,6 +38,7 @@ __all__ = [
     "Region",
     "Replacement",
     "Variant",
+    "bytecode",
     "candidates",
     "read_source",
     "source_files",
@@ -48,7 +51,7 @@ _Compiled = tuple[bytes, CodeType]  # opcodes ahead: the hash of a code object l
 
 
 class Candidate(Record):
-    """A mutation not yet proven: a whole-file change as a unified diff."""
+    """A mutation not yet proven, as a unified diff of one file or several."""
 
     family: str
     operator: str
@@ -56,6 +59,9 @@ class Candidate(Record):
     function: str
     line: int
     diff: str
+    parts: tuple[Part, ...] = ()
+    costs: tuple[ModelCost, ...] = ()
+    problem: str = Field("", description="Why there is no diff: what the model wrote is unusable.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +148,7 @@ def _admitted(data: bytes, plans: Iterable[_Plan]) -> Iterator[_Plan]:
     known: dict[Span, set[_Compiled | None]] = {}
     for plan in plans:
         if plan.chunk not in known:
-            known[plan.chunk] = {_compiled(data[slice(*plan.chunk)].decode())}
+            known[plan.chunk] = {bytecode(data[slice(*plan.chunk)].decode())}
         seen = known[plan.chunk]
         code = plan.code.decode()
         if (
@@ -150,7 +156,7 @@ def _admitted(data: bytes, plans: Iterable[_Plan]) -> Iterator[_Plan]:
         ):  # code for a later Python than this one is judged by LibCST, which reads it
             if _parses(code):
                 yield plan
-        elif (compiled := _compiled(code)) and compiled not in seen:
+        elif (compiled := bytecode(code)) and compiled not in seen:
             seen.add(compiled)
             yield plan
 
@@ -163,8 +169,11 @@ def _parses(code: str) -> bool:
     return True
 
 
-def _compiled(code: str) -> _Compiled | None:
-    """The bytecode without line numbers, or None."""
+def bytecode(code: str) -> _Compiled | None:
+    """What a piece of code compiles to, without line numbers, to be compared; None: it does not.
+
+    A method may stand indented, without its class.
+    """
     try:
         # Swapping the process's warning filters is not safe between threads.
         with _warnings, warnings.catch_warnings():

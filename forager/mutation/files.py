@@ -134,3 +134,41 @@ def _range(offset: int, start: int, end: int) -> str:
 
 def _line(mark: str, line: str) -> str:
     return mark + line if line.endswith("\n") else f"{mark}{line}\n\\ No newline at end of file\n"
+
+
+def reverse(diff: str) -> str:
+    """The diff that undoes this one, of one file or several."""
+    files = re.split(r"^(?=diff --git )", diff, flags=re.MULTILINE)  # no line of a hunk begins so
+    return "".join(_reversed_file(file) for file in files if file)
+
+
+def _reversed_file(diff: str) -> str:
+    head, *body = diff.split("\n@@ ")
+    hunks = []
+    for hunk in body:
+        header, _, lines = hunk.partition("\n")
+        old, new, rest = header.split(" ", 2)
+        hunks.append(f"-{new[1:]} +{old[1:]} {rest}\n" + _swapped(lines))
+    return "\n@@ ".join([head, *hunks])
+
+
+def _swapped(lines: str) -> str:
+    """Turn additions into removals and back; removals come first again in each run of changes."""
+    result: list[str] = []
+    removed: list[str] = []
+    added: list[str] = []
+    current = result
+    for line in lines.split("\n"):
+        if line.startswith("+"):
+            current = removed
+            removed.append("-" + line[1:])
+        elif line.startswith("-"):
+            current = added
+            added.append("+" + line[1:])
+        elif line.startswith("\\"):
+            current.append(line)
+        else:
+            result += removed + added
+            removed, added, current = [], [], result
+            result.append(line)
+    return "\n".join(result + removed + added)

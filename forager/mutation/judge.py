@@ -17,6 +17,7 @@ from forager.environments.image import Image
 from forager.environments.sandbox import Limits
 from forager.environments.task import Difficulty
 from forager.environments.testing import Failure, TestReport
+from forager.mutation.bands import Bands
 from forager.mutation.candidates import Candidate
 from forager.mutation.coverage import Coverage
 from forager.mutation.prove import Prover, Start, in_order
@@ -29,7 +30,7 @@ Reason = Literal[
     "survived",
     "breaks everything",
     "breaks at import",
-    "fails too many tests",
+    "too easy or too hard",
     "flaky",
     "timeout",
     "does not apply",
@@ -58,8 +59,10 @@ class Rules(Record):
         "the changed lines), `full` (the whole suite), `sample:N` (files, for one mutant in N), "
         "`none`.",
     )
-    max_share: float = Field(0.5, gt=0, le=1, description="Share of all tests that may fail.")
-    at_import: bool = Field(False, description="Whether a bug may show when the tests are loaded.")
+    difficulty: Bands = Bands()
+    explain: int = Field(
+        0, description="Failing tests that run once more, so that pytest tells the values compared."
+    )
 
     @field_validator("proof")
     @classmethod
@@ -85,6 +88,7 @@ class Verdict(Record):
     fail_to_pass: list[str] = []
     pass_to_pass: list[str] = []
     reason: Reason | None = None
+    band: str = Field("", description="Of the difficulty, what is too easy or too hard.")
     difficulty: Difficulty = Difficulty()
     failures: dict[str, Failure] = {}
     proof: str = ""
@@ -171,7 +175,7 @@ class Judge:
             return None
         reach, sifted = found
         reason = _sieve_reason(reach, sifted)
-        if reason is None and sifted.broken and not self._rules.at_import:
+        if reason is None and sifted.broken and self._rules.difficulty.at_import is False:
             reason = "breaks at import"
         if reason:
             return Verdict(reason=reason, sifted=sifted)
@@ -196,7 +200,7 @@ class Judge:
         sifted: Sifted,
         tests: list[str] | None,
     ) -> Verdict:
-        report = prover.run(candidate.diff, tests)
+        report = prover.run(candidate.diff, tests, explain=self._rules.explain)
         if report is None:
             return Verdict(reason="does not apply", sifted=sifted)
         if not report.complete:
@@ -224,17 +228,19 @@ class Judge:
         passing = [test for test in self._image.passing if test not in chosen]
         failures = report.failures if report else {}
         difficulty = self._difficulty(candidate, reach, sifted, failed, failures)
+        band = self._rules.difficulty.missed(difficulty)
         reason: Reason | None = None
         if not failed:
             reason = "survived"
         elif not passing:
             reason = "breaks everything"
-        elif difficulty.share > self._rules.max_share:
-            reason = "fails too many tests"
+        elif band:
+            reason = "too easy or too hard"
         return Verdict(
             fail_to_pass=[test for test in self._image.passing if test in chosen],
             pass_to_pass=passing,
             reason=reason,
+            band=band,
             difficulty=difficulty,
             failures=failures,
             proof="none" if report is None else "",
@@ -252,7 +258,7 @@ class Judge:
     ) -> Difficulty:
         places = [self._coverage.distance(path, first, failed) for path, first in reach.functions]
         calls, files = min((place for place in places if place), default=(None, None))
-        name = candidate.function.rpartition(".")[2]
+        names = {each.function.rpartition(".")[2] for each in candidate.parts or (candidate,)}
         frames = [frame for failure in failures.values() for frame in failure.frames]
         edits = [edit for group in reach.edits.values() for edit in group]
         return Difficulty(
@@ -261,7 +267,7 @@ class Judge:
             calls=calls,
             files=files,
             patch_lines=sum(max(0, last - first + 1) + len(new) for first, last, new in edits),
-            in_traceback=any(at == name for _, _, at in frames) if failures else None,
+            in_traceback=any(at in names for _, _, at in frames) if failures else None,
             at_import=bool(sifted.broken),
         )
 

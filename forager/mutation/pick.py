@@ -17,14 +17,12 @@ def pick(
     *,
     seed: int,
     weights: Mapping[str, float] | None = None,
-    per_function: int | None = None,
 ) -> Iterator[Candidate]:
     """Yield the candidates in a seeded order; a limit is a prefix of it.
 
     Families take turns in proportion to their weights, or evenly where none are given; a family
     that the weights do not name is left out. Within a family, files take turns, and no function
-    of a file has its second candidate before all of that file had their first. `per_function`
-    limits the candidates of one function, of all families together.
+    of a file has its second candidate before all of that file had their first.
     """
     shares = {
         each.family: 1.0 if weights is None else weights.get(each.family, 0.0)
@@ -36,17 +34,11 @@ def pick(
         if shares[family] > 0
     }
     taken: Counter[str] = Counter()
-    picked: Counter[_Function] = Counter()
     while queues:
         family = min(queues, key=lambda name: (taken[name] + 1) / shares[name])
-        while queues[family]:
-            candidate = queues[family].popleft()
-            function = (candidate.file, candidate.function)
-            if per_function is None or picked[function] < per_function:
-                taken[family] += 1
-                picked[function] += 1
-                yield candidate
-                break
+        if queues[family]:
+            taken[family] += 1
+            yield queues[family].popleft()
         else:
             del queues[family]
 

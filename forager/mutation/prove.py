@@ -13,10 +13,11 @@ from typing import TypeVar
 
 from forager.environments.image import Image
 from forager.environments.sandbox import Limits, Sandbox
-from forager.environments.task import Task
+from forager.environments.task import Task, TestSetup
 from forager.environments.testing import TestReport, run_tests
 from forager.environments.workspace import apply_patch, open_task
 from forager.errors import SandboxError
+from forager.mutation.reach import edits_of
 
 Start = Callable[[str, Limits], Sandbox]
 """Starts a sandbox of an image within limits."""
@@ -43,28 +44,49 @@ class Prover:
         self._clean = ""
         self.ended = False
 
-    def run(self, diff: str, tests: Sequence[str] | None) -> TestReport | None:
+    def run(self, diff: str, tests: Sequence[str] | None, *, explain: int = 0) -> TestReport | None:
         """Run these tests on a mutant, all where None; return None where the diff does not apply.
 
+        `explain` of those that fail run once more, to tell the values that they compare.
         Raises SandboxError.
         """
-        image = self._image
         sandbox = self._clean_sandbox()
-        files = " ".join(shlex.quote(path) for path in _paths(diff))
+        files = " ".join(shlex.quote(path) for path in edits_of(diff))
         _must(sandbox, f"rm -rf {_KEPT} && mkdir {_KEPT} && cp -p --parents {files} {_KEPT}")
         try:
             if apply_patch(sandbox, diff).exit_code:
                 return None
-            return run_tests(
-                sandbox,
-                image.setup,
-                tests,
-                timeout=3 * image.test_seconds + 30,
-                test_seconds=MUTANT_TEST_SECONDS,
-                failures=_FAILURES,
-            )
+            report = self._report(sandbox, self._image.setup, tests)
+            if not explain or not report.complete:
+                return report
+            return self._explained(sandbox, report, explain)
         finally:
             self._reset(sandbox)
+
+    def _report(
+        self, sandbox: Sandbox, setup: TestSetup, tests: Sequence[str] | None
+    ) -> TestReport:
+        return run_tests(
+            sandbox,
+            setup,
+            tests,
+            timeout=3 * self._image.test_seconds + 30,
+            test_seconds=MUTANT_TEST_SECONDS,
+            failures=_FAILURES,
+        )
+
+    def _explained(self, sandbox: Sandbox, report: TestReport, count: int) -> TestReport:
+        """The report with fuller failures; what each test did stays as it was."""
+        passing = self._image.passing
+        failed = [test for test in passing if report.outcomes.get(test, "passed") != "passed"]
+        chosen = failed[:: max(1, len(failed) // count)][:count]  # spread over the files
+        if not chosen:
+            return report
+        setup = self._image.setup
+        talkative = [*setup.arguments, "--assert=rewrite", "-vvv"]
+        setup = setup.model_copy(update={"arguments": talkative})
+        again = self._report(sandbox, setup, chosen)
+        return report.model_copy(update={"failures": report.failures | again.failures})
 
     def _clean_sandbox(self) -> Sandbox:
         if self._sandbox is None:
@@ -94,11 +116,6 @@ class Prover:
         """Remove the sandbox."""
         if self._sandbox is not None:
             self._sandbox.close()
-
-
-def _paths(diff: str) -> list[str]:
-    lines = diff.split("\n")
-    return [line[6:].split("\t")[0] for line in lines if line.startswith("--- a/")]
 
 
 def check(task: Task) -> str:

@@ -1,0 +1,255 @@
+"""Bugs that a model writes: what it is asked, and how its answer becomes a candidate.
+
+The head of the function and its docstring stay as they are; of the answer only the body is taken.
+"""
+
+import ast
+import io
+import re
+import textwrap
+import tokenize
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from forager.mutation.candidates import Candidate, bytecode
+from forager.mutation.files import unified_diff
+from forager.mutation.reach import edits_of
+
+REWRITE, MODIFY = "rewrite", "modify"
+WRITTEN = (REWRITE, MODIFY)
+"""The families whose bugs a model writes."""
+
+_SHORTEST, _LONGEST = 2, 120  # lines of a body
+_AROUND = 120  # lines of the file's own names that are shown
+_FENCED = re.compile(r"^```[ \t]*(?:python|py)?[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+_Definition = ast.FunctionDef | ast.AsyncFunctionDef
+
+_REWRITE = """\
+The body of a Python function was lost. Write it again, as its signature and its docstring have it.
+
+The file `{path}` imports and defines:
+```
+{around}
+```
+The function{owner}:
+```
+{head}    ...
+```
+"""
+_MODIFY = """\
+Put one realistic bug into a Python function, such as a developer makes by mistake: a case that is
+forgotten, a wrong condition, an off-by-one, a value that is not updated, a misread interface. It
+must change what the function does on ordinary input, must not be obvious, and must not stop the
+module from being imported. Do not mark it by a comment or a name.
+
+The file `{path}` imports and defines:
+```
+{around}
+```
+The function{owner}:
+```
+{code}```
+"""
+_ANSWER = """
+Answer with the whole function in one fenced code block (```python), and no other block. Keep the
+name and the signature as they are."""
+
+
+class Unusable(Exception):
+    """An answer that gives no bug; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of a file that a model can write anew; lines are counted from 1."""
+
+    path: str
+    name: str
+    node: _Definition
+    first: int
+    body: int  # first line of the body, the docstring left out
+    last: int
+
+    def placeholder(self, family: str) -> Candidate:
+        """The candidate that takes its turn among the others, before it is written."""
+        return Candidate(
+            family=family,
+            operator=family,
+            file=self.path,
+            function=self.name,
+            line=self.body,
+            diff="",
+        )
+
+
+def functions(path: str, text: str) -> Iterator[Function]:
+    """The functions and methods of a file whose body is worth writing, nested ones left out."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    for name, node in _definitions(tree.body, ""):
+        statements = node.body[1:] if ast.get_docstring(node) is not None else node.body
+        first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+        if not statements:
+            continue
+        body, last = _first_line(statements[0]), node.end_lineno or 0
+        before = node.body[0].end_lineno or 0 if statements is not node.body else node.lineno
+        long_enough = _SHORTEST <= last - body + 1 <= _LONGEST
+        if long_enough and body > before and not _same_line(node):
+            yield Function(path, name, node, first, body, last)
+
+
+def question(family: str, function: Function, text: str) -> str:
+    """What the model is asked."""
+    lines = list(io.StringIO(text))
+    owner = function.name.rpartition(".")[0]
+    fields = {
+        "path": function.path,
+        "owner": f" of the class `{owner}`" if owner else "",
+        "around": "\n".join(_around(text, function)[:_AROUND]),
+        "head": textwrap.dedent("".join(lines[function.first - 1 : function.body - 1])),
+        "code": textwrap.dedent("".join(lines[function.first - 1 : function.last])),
+    }
+    return (_REWRITE if family == REWRITE else _MODIFY).format(**fields) + _ANSWER
+
+
+def answered(family: str, function: Function, text: str, answer: str) -> Candidate:
+    """The candidate that an answer gives. Raises Unusable."""
+    lines = list(io.StringIO(text))
+    ending = "\r\n" if "\r\n" in text else "\n"
+    body = _body(function, lines, answer)
+    at = lines[function.body - 1]
+    indent = at[: len(at) - len(at.lstrip())]
+    new = [f"{indent}{line}{ending}" if line.strip() else ending for line in body]
+    if not lines[function.last - 1].endswith("\n"):
+        new[-1] = new[-1].removesuffix(ending)
+    before = "".join(lines[function.first - 1 : function.last])
+    after = "".join([*lines[function.first - 1 : function.body - 1], *new])
+    compiled = bytecode(after)
+    if compiled is None:
+        raise Unusable("does not compile")
+    if compiled == bytecode(before):
+        raise Unusable("does the same")
+    if _dump(_only(after).body[-len(_wanted(answer).body) :]) != _dump(_wanted(answer).body):
+        raise Unusable("a text of several lines would move")
+    changed = "".join(lines[: function.first - 1]) + after + "".join(lines[function.last :])
+    diff = unified_diff(function.path, text, changed)
+    line = min(edit[0] for edit in edits_of(diff)[function.path])
+    return function.placeholder(family).model_copy(update={"diff": diff, "line": line})
+
+
+def _body(function: Function, lines: list[str], answer: str) -> list[str]:
+    """The lines of the answer's body, without indentation and without its own comments."""
+    code = textwrap.dedent(_block(answer))
+    node = _wanted(answer)
+    if node.name != function.node.name or type(node) is not type(function.node):
+        raise Unusable("another function")
+    if _signature(node) != _signature(function.node):
+        raise Unusable("another signature")
+    own = "".join(lines[function.first - 1 : function.last])
+    kept = _without_comments(code, known=_comments(textwrap.dedent(own)))
+    start = _first_line(node.body[0])
+    if start == node.lineno or _same_line(node):
+        raise Unusable("a body on the line of its head")
+    return textwrap.dedent("".join(kept[start - 1 : node.end_lineno])).rstrip("\n").split("\n")
+
+
+def _wanted(answer: str) -> _Definition:
+    """The one function of the answer, its docstring left out."""
+    node = _only(_block(answer))
+    if ast.get_docstring(node) is not None:
+        node.body = node.body[1:]
+    if not node.body:
+        raise Unusable("no body")
+    return node
+
+
+def _block(answer: str) -> str:
+    blocks: list[str] = _FENCED.findall(answer.replace("\r\n", "\n"))
+    if len(blocks) != 1:
+        raise Unusable(f"{len(blocks)} code blocks instead of one")
+    return blocks[0]
+
+
+def _only(code: str) -> _Definition:
+    try:
+        tree = ast.parse(textwrap.dedent(code))
+    except (SyntaxError, ValueError, RecursionError):
+        raise Unusable("does not compile") from None
+    node = tree.body[0] if len(tree.body) == 1 else None
+    if not isinstance(node, _Definition):
+        raise Unusable("not one function alone")
+    return node
+
+
+def _comments(code: str) -> set[str]:
+    return {token.string for token in _tokens(code) if token.type == tokenize.COMMENT}
+
+
+def _without_comments(code: str, known: set[str]) -> list[str]:
+    """The lines without comments that are not known: a model likes to point at its bug."""
+    lines = list(io.StringIO(code))
+    for token in _tokens(code):
+        if token.type == tokenize.COMMENT and token.string not in known:
+            row, column = token.start
+            rest = lines[row - 1][:column].rstrip()
+            lines[row - 1] = f"{rest}\n" if rest else ""
+    return lines
+
+
+def _tokens(code: str) -> Iterable[tokenize.TokenInfo]:
+    try:
+        return list(tokenize.generate_tokens(io.StringIO(code).readline))
+    except (tokenize.TokenError, SyntaxError):
+        raise Unusable("does not compile") from None
+
+
+def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, _Definition]]:
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            yield from _definitions(node.body, f"{prefix}{node.name}.")
+        elif isinstance(node, _Definition):
+            yield f"{prefix}{node.name}", node
+
+
+def _around(text: str, function: Function) -> list[str]:
+    """The imports of a file, and the heads of what else it defines."""
+    found = []
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found.append(ast.unparse(node))
+        elif isinstance(node, ast.ClassDef):
+            found.append(f"class {node.name}: ...")
+            if function.name.startswith(f"{node.name}."):
+                found += [
+                    f"    {_head(each)}" for each in node.body if isinstance(each, _Definition)
+                ]
+        elif isinstance(node, _Definition):
+            found.append(_head(node))
+    return found
+
+
+def _head(node: _Definition) -> str:
+    return f"def {node.name}({ast.unparse(node.args)}): ..."
+
+
+def _signature(node: _Definition) -> str:
+    return ast.dump(node.args) + (ast.dump(node.returns) if node.returns else "")
+
+
+def _dump(body: list[ast.stmt]) -> list[str]:
+    return [ast.dump(each) for each in body]
+
+
+def _first_line(node: ast.stmt) -> int:
+    decorators = getattr(node, "decorator_list", [])
+    lines: list[int] = [node.lineno, *(each.lineno for each in decorators)]
+    return min(lines)
+
+
+def _same_line(node: _Definition) -> bool:
+    """Whether the body stands on the line where the head ends: `def f(): return 1`."""
+    parts: list[ast.AST] = [node.args, *([node.returns] if node.returns else [])]
+    ends = (getattr(each, "end_lineno", 0) for part in parts for each in ast.walk(part))
+    return node.body[0].lineno <= max([node.lineno, *ends])

@@ -1,0 +1,99 @@
+"""The tasks of a file and the candidates that are none: what an earlier run has decided."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from forager.environments.image import Image
+from forager.environments.task import Task
+from forager.errors import UsageError
+from forager.mutation.candidates import Candidate
+from forager.records import Record, RecordWriter, read_records
+
+
+class Rejected(Record):
+    """A candidate that is no task, and why."""
+
+    instance_id: str
+    family: str
+    operator: str
+    file: str
+    function: str
+    line: int
+    reason: str
+
+
+class Ledger:
+    """Appends tasks of one image to a file, and rejected candidates to the one beside it."""
+
+    def __init__(self, output: Path, image: Image) -> None:
+        self._failing: dict[str, tuple[str, ...]] = {}
+        for task in read_records(output, Task) if output.exists() else ():
+            if task.repo == image.source.name and task.image != image.reference:
+                raise UsageError(
+                    f"{output} holds tasks of {task.image}, but the project's image is "
+                    f"{image.reference} now; give another -o"
+                )
+            self._failing[task.instance_id] = tuple(task.FAIL_TO_PASS)
+        beside = rejected_path(output)
+        rejections = read_records(beside, Rejected) if beside.exists() else ()
+        self._reasons = {one.instance_id: one.reason for one in rejections}
+        self._tasks = RecordWriter(output)
+        self._rejections = RecordWriter(beside)
+
+    def knows(self, name: str) -> bool:
+        """Whether a candidate is decided."""
+        return name in self._failing or name in self._reasons
+
+    def failing(self, name: str) -> Sequence[str] | None:
+        """The failing tests of a task; None: no task."""
+        return self._failing.get(name)
+
+    def reason(self, name: str) -> str:
+        """Why a known candidate is no task."""
+        return self._reasons.get(name, "")
+
+    def add(self, task: Task) -> None:
+        """Keep a task."""
+        self._tasks.append(task)
+        self._failing[task.instance_id] = tuple(task.FAIL_TO_PASS)
+
+    def reject(self, name: str, candidate: Candidate, reason: str) -> None:
+        """Keep why a candidate is no task."""
+        fields = candidate.model_dump(include={"family", "operator", "file", "function", "line"})
+        self._rejections.append(Rejected(instance_id=name, reason=reason, **fields))
+        self._reasons[name] = reason
+
+    def close(self) -> None:
+        """Close the files."""
+        self._tasks.close()
+        self._rejections.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def rejected_path(output: Path) -> Path:
+    """Where the rejected candidates of a tasks file are kept."""
+    return output.with_name(f"{output.stem}.rejected.jsonl")
+
+
+def written_path(output: Path) -> Path:
+    """Where what a model wrote for a tasks file is kept."""
+    return output.with_name(f"{output.stem}.written.jsonl")
+
+
+def yields(output: Path) -> dict[str, Counter[str]]:
+    """By family: the number of tasks, and of rejected candidates by reason."""
+    table: dict[str, Counter[str]] = {}
+    for task in read_records(output, Task):
+        if task.mutation:
+            table.setdefault(task.mutation.family, Counter())["tasks"] += 1
+    beside = rejected_path(output)
+    for one in read_records(beside, Rejected) if beside.exists() else ():
+        table.setdefault(one.family, Counter())[one.reason] += 1
+    return table

@@ -1,0 +1,47 @@
+"""The code of an image, and the sandboxes that its mutants run in."""
+
+import io
+import tarfile
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from forager.environments.docker_sandbox import DockerSandbox
+from forager.environments.image import Image
+from forager.environments.sandbox import Limits, Sandbox
+from forager.errors import SandboxError
+from forager.mutation.candidates import read_source, source_files
+
+
+def read_texts(image: Image) -> tuple[dict[str, str], dict[str, str]]:
+    """The image's own source files by path, and the files of its tests."""
+    files = {test.partition("::")[0] for test in image.passing}
+    with tempfile.TemporaryDirectory(prefix="forager-mutate-") as name:
+        root = Path(name)
+        _copy_out(image, root)
+        sources = _texts(root, source_files(root, image.setup.protected))
+        return sources, _texts(root, sorted(file for file in files if (root / file).is_file()))
+
+
+def _texts(root: Path, paths: Iterable[str]) -> dict[str, str]:
+    found = {path: read_source(root / path) for path in paths}
+    return {path: text for path, text in found.items() if text is not None}
+
+
+def start(reference: str, limits: Limits) -> Sandbox:
+    """Start a sandbox of an image. Raises SandboxError."""
+    return DockerSandbox(reference, limits=limits)
+
+
+def _copy_out(image: Image, root: Path) -> None:
+    """Copy the repository out of the image; its files are data here and never run."""
+    sandbox = DockerSandbox(image.reference)
+    try:
+        archived = sandbox.run("git archive -o /tmp/forager.tar HEAD")
+        if archived.exit_code:
+            raise SandboxError(f"{image.reference}: {archived.output.strip()}")
+        content = sandbox.read("/tmp/forager.tar")
+    finally:
+        sandbox.close()
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        archive.extractall(root, filter="data")

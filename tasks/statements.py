@@ -1,0 +1,141 @@
+"""What the agent is told of a bug: CWM's form, a bug report, or one that a model writes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
+
+from forager.environments.task import ModelCost, Part
+from forager.errors import LimitReached
+from forager.mutation.candidates import Candidate
+from forager.mutation.files import reverse
+from forager.mutation.judge import Verdict
+from forager.mutation.names import Names, told_lines
+from forager.mutation.report import bug_report
+from forager.trajectories.record import Message
+from tasks.author import Author
+
+Form = Literal["cwm", "issue", "model"]
+FORMS: tuple[Form, ...] = get_args(Form)
+
+_TESTS_NAMED = 10  # failing tests that CWM's form lists
+_TRIES = 3
+_SHORTEST, _LONGEST = 40, 4000  # characters of an issue
+_SHOWN = 6000  # characters of the diff and of the failures that a model is shown
+_QUESTION = """\
+A bug was put into a project by this change:
+
+```diff
+{diff}
+```
+
+Its tests now fail like this:
+
+{failures}
+
+Write the issue that a user of the project would file who has met the bug and does not know its
+code: a title line, what was done, what was expected, what happened instead. Do not say where the
+bug is or how it is fixed. Do not quote a line of the change. Do not use these words, nor words that
+contain them: {names}. Answer with the text of the issue alone."""
+
+
+def cwm(candidate: Candidate, failing: Sequence[str]) -> str:
+    """CWM's form of the problem: look at the function, run its tests, fix the bug."""
+    named = failing[:_TESTS_NAMED]
+    listed = [f"- {test}" for test in named]
+    if len(failing) > len(named):
+        listed.append(f"- and {len(failing) - len(named)} more")
+    command = " ".join(_word(test) for test in named)
+    return (
+        f"{_where(candidate)} so that they pass. Do not change the tests.\n\n"
+        "These tests fail:\n" + "\n".join(listed) + "\n\n"
+        f"Run them with:\npython -m pytest {command}"
+    )
+
+
+def _where(candidate: Candidate) -> str:
+    if candidate.parts:
+        places = dict.fromkeys(_place(each.family, each) for each in candidate.parts)
+        return (
+            f"There are {len(candidate.parts)} bugs {' and '.join(places)}. Look at each place, "
+            "run its tests, and fix all bugs"
+        )
+    kind = _kind(candidate.family)
+    look = f"the {kind}" if candidate.function != "<module>" else "the file"
+    place = _place(candidate.family, candidate)
+    return f"There is a bug {place}. Look at {look}, run its tests, and fix the bug"
+
+
+def _kind(family: str) -> str:
+    return "class" if family == "classes" else "function"
+
+
+def _place(family: str, at: Candidate | Part) -> str:
+    if at.function == "<module>":
+        return f"in `{at.file}`, outside its functions"
+    return f"in the {_kind(family)} `{at.function}` of `{at.file}`"
+
+
+def _word(text: str) -> str:
+    plain = all(character.isalnum() or character in "_-./:" for character in text)
+    return text if plain else "'" + text.replace("'", "'\\''") + "'"
+
+
+def issue(candidate: Candidate, verdict: Verdict, tests: Mapping[str, str]) -> str:
+    """A user's report of the failures that the proof saw; `tests` are texts by path."""
+    return bug_report(verdict.failures, tests, Names(candidate))
+
+
+def by_model(
+    author: Author, candidate: Candidate, verdict: Verdict, tests: Mapping[str, str]
+) -> tuple[str, Form, ModelCost]:
+    """An issue that a model writes, checked not to give the bug away, with what it cost.
+
+    Where each of its tries does, it is `issue` instead. Raises ModelError.
+    """
+    names = Names(candidate)
+    messages: list[Message] = [{"role": "user", "content": _question(candidate, verdict, names)}]
+    costs: list[ModelCost] = []
+    for _ in range(_TRIES):
+        try:
+            written = author.ask(messages)
+        except LimitReached:  # the conversation does not fit the model's context
+            break
+        costs.append(written.cost("statement"))
+        text = written.text.strip()
+        problem = "It breaks off." if written.cut else _problem(candidate, text, names)
+        if not problem:
+            return text, "model", _sum(costs)
+        messages = [
+            *messages,
+            {"role": "assistant", "content": written.text},
+            {"role": "user", "content": f"{problem} Write it again."},
+        ]
+    return issue(candidate, verdict, tests), "issue", _sum(costs)
+
+
+def _question(candidate: Candidate, verdict: Verdict, names: Names) -> str:
+    failures = "\n\n".join(one.text for one in verdict.failures.values())
+    return _QUESTION.format(
+        diff=candidate.diff[:_SHOWN], failures=failures[:_SHOWN], names=", ".join(names.all)
+    )
+
+
+def _problem(candidate: Candidate, text: str, names: Names) -> str:
+    """What is wrong with an issue, said to the model that wrote it; or nothing."""
+    if not _SHORTEST <= len(text) <= _LONGEST:
+        return f"It has {len(text)} characters; it must have {_SHORTEST} to {_LONGEST}."
+    if found := names.found_in(text):
+        return f"It gives the bug away by the words {', '.join(found)}."
+    if lines := told_lines(reverse(candidate.diff), text):
+        return f"It quotes the change: {lines[0]}"
+    return ""
+
+
+def _sum(costs: Sequence[ModelCost]) -> ModelCost:
+    return costs[0].model_copy(
+        update={
+            "requests": len(costs),
+            "prompt_tokens": sum(each.prompt_tokens for each in costs),
+            "completion_tokens": sum(each.completion_tokens for each in costs),
+            "seconds": round(sum(each.seconds for each in costs), 3),
+        }
+    )
