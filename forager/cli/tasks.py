@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tasks.author import Author
     from tasks.mutate_fix import Order
     from tasks.settings import Settings
-    from tasks.statements import Form
 
 PRESETS = {  # weights of the families
     "cwm": {

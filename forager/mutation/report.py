@@ -6,16 +6,15 @@ nor files of the bug.
 
 import ast
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import StringIO
 
 from forager.environments.testing import Failure
 from forager.mutation.names import Names
 
 _EXAMPLES = 3
 _LINES, _COLUMNS = 14, 400  # bounds of a piece of code, and of a value
+_SILENT = re.compile(r"DID NOT RAISE.*?<class '([^']+)'>")
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 _WORDINGS = (  # the first whose own words are no names of the bug
     ("What I ran", "Expected", "Got", "Wrong result", "Unexpected", "no error", "Also"),
@@ -30,7 +29,7 @@ class Observation:
 
     ran: str
     expected: str  # empty: no error
-    got: str
+    got: str  # empty: no error
     is_error: bool
 
 
@@ -39,7 +38,7 @@ def bug_report(failures: Mapping[str, Failure], tests: Mapping[str, str], names:
     seen: dict[str, Observation] = {}
     for name in sorted(failures):
         one = observed(failures[name], tests)
-        seen.setdefault(f"{one.is_error}{one.got}", one)
+        seen.setdefault(f"{one.got}\0{one.expected}", one)
     # Where the example does not call what is broken by its name, less has to be left out.
     found = sorted(seen.values(), key=lambda each: (not each.ran, len(names.found_in(each.ran))))
     texts = [_written(found[:_EXAMPLES], names, wording) for wording in _WORDINGS]
@@ -49,18 +48,18 @@ def bug_report(failures: Mapping[str, Failure], tests: Mapping[str, str], names:
 def observed(failure: Failure, tests: Mapping[str, str]) -> Observation:
     """What a failing test did up to its failure."""
     error = _ADDRESS.sub("0x…", failure.error.strip())
-    code, checked = _reproduction(failure, tests)
-    compared = _comparison(error)
+    before, at = _reproduction(failure, tests)
+    line = error.partition("\n")[0] or "a failure"
+    if silent := _SILENT.search(line):
+        return Observation(_joined(before, at), silent[1].rpartition(".")[2], "", False)
+    compared = _comparison(line)
     if compared is None:
-        ran = "\n".join(part for part in (code, ast.unparse(checked) if checked else "") if part)
-        is_assertion = error.startswith(("assert ", "AssertionError"))
-        return Observation(ran, "", _short(error.split("\n")[0] or "a failure"), not is_assertion)
-    got, expected = compared
-    if isinstance(checked, ast.Assert) and _is_equality(checked.test):
-        last = ast.unparse(checked.test.left)  # type: ignore[attr-defined]
-    else:
-        last = ast.unparse(checked) if checked else ""
-    return Observation("\n".join(part for part in (code, last) if part), expected, got, False)
+        is_check = line.startswith(("assert ", "AssertionError"))
+        got = _short(line.removeprefix("AssertionError: ").removeprefix("assert "))
+        return Observation(_joined(before, at), "", got, not is_check)
+    if isinstance(at, ast.Assert) and isinstance(at.test, ast.Compare) and len(at.test.ops) == 1:
+        at = ast.Expr(at.test.left)
+    return Observation(_joined(before, at), compared[1], compared[0], False)
 
 
 def _written(found: Sequence[Observation], names: Names, wording: tuple[str, ...]) -> str:
@@ -74,40 +73,75 @@ def _written(found: Sequence[Observation], names: Names, wording: tuple[str, ...
         if one.ran:
             parts.append(f"{ran}:\n\n```python\n{names.out_of(one.ran)}\n```")
         if one.expected or one.is_error:
-            value = f"`{names.out_of(one.expected)}`" if one.expected else fine
-            parts.append(f"{expected}: {value}")
-        parts.append(f"{got}: `{names.out_of(one.got)}`")
+            parts.append(f"{expected}: {_quoted(names.out_of(one.expected), fine)}")
+        parts.append(f"{got}: {_quoted(names.out_of(one.got), fine)}")
     return "\n\n".join(parts)
 
 
-def _reproduction(failure: Failure, tests: Mapping[str, str]) -> tuple[str, ast.stmt | None]:
-    """What the test did before the statement that failed, its checks left out; and that one."""
-    if not failure.frames or failure.frames[0][0] not in tests:
-        return "", None
-    path, line, _ = failure.frames[0]
-    text = tests[path]
+def _quoted(value: str, nothing: str) -> str:
+    return f"`{value}`" if value else nothing
+
+
+def _reproduction(
+    failure: Failure, tests: Mapping[str, str]
+) -> tuple[list[ast.stmt], ast.stmt | None]:
+    """The statements of a test that the one which failed needs, its checks left out; and that."""
+    path, line = failure.frames[0][:2] if failure.frames else ("", 0)
     try:
-        tree = ast.parse(text)
+        tree = ast.parse(tests.get(path, ""))
     except (SyntaxError, ValueError, RecursionError):
-        return "", None
-    around = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _holds(node, line)
-    ]
+        return [], None
+    holding = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and _holds(node, line)]
+    around = [node for node in holding if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     if not around:
-        return "", None
+        return [], None
     body = max(around, key=lambda node: node.lineno).body
-    lines = StringIO(text).readlines()
-    before = [each for each in body if (each.end_lineno or 0) < line and not _is_check(each)]
     at = next((each for each in body if _holds(each, line)), None)
-    kept: list[str] = []
-    for each in reversed(before):  # the nearest matter most
-        code = textwrap.dedent("".join(lines[each.lineno - 1 : each.end_lineno])).rstrip()
-        if sum(1 + one.count("\n") for one in [*kept, code]) > _LINES:
+    if at is None:
+        return [], None
+    if _height(at) > _LINES:  # a loop, say: of it the statement that failed
+        at = max(holding, key=lambda node: (node.lineno, -(node.end_lineno or 0)))
+    before = [each for each in body if each.lineno < at.lineno and not _is_check(each)]
+    return _needed(before, at), at
+
+
+def _needed(before: Sequence[ast.stmt], at: ast.stmt) -> list[ast.stmt]:
+    """Of the statements before one those that it needs, the nearest first where they are many."""
+    wanted, kept, height = _names(at, ast.Load), list[ast.stmt](), _height(at)
+    for each in reversed(before):
+        stored = _names(each, ast.Store)
+        if not (stored or _names(each, ast.Load)) & wanted:
+            continue
+        height += _height(each)
+        if height > _LINES:
             break
-        kept.insert(0, code)
-    return "\n".join(kept), at
+        kept.insert(0, each)
+        if isinstance(each, ast.Assign):
+            wanted = wanted - stored
+        wanted = wanted | _names(each, ast.Load)
+    return kept
+
+
+def _names(node: ast.stmt, context: type[ast.expr_context]) -> set[str]:
+    """The names that a statement reads or binds."""
+    found = {
+        each.id
+        for each in ast.walk(node)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, context)
+    }
+    if context is ast.Store and isinstance(node, ast.FunctionDef | ast.ClassDef):
+        found = {node.name}
+    if context is ast.Store and isinstance(node, ast.Import | ast.ImportFrom):
+        found = {(each.asname or each.name).partition(".")[0] for each in node.names}
+    return found
+
+
+def _joined(before: Sequence[ast.stmt], at: ast.stmt | None) -> str:
+    return "\n".join(map(ast.unparse, [*before, *([at] if at else [])]))
+
+
+def _height(node: ast.stmt) -> int:
+    return ast.unparse(node).count("\n") + 1
 
 
 def _holds(node: ast.stmt, line: int) -> bool:
@@ -123,17 +157,13 @@ def _is_check(node: ast.stmt) -> bool:
     return isinstance(node, ast.Assert)
 
 
-def _is_equality(node: ast.expr) -> bool:
-    return isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.Eq)
-
-
-def _comparison(error: str) -> tuple[str, str] | None:
-    """The two sides of `assert LEFT == RIGHT`, where pytest tells them."""
-    line = error.removeprefix("AssertionError: ").split("\n")[0]
-    if not line.startswith("assert ") or " == " not in line:
+def _comparison(line: str) -> tuple[str, str] | None:
+    """The two sides of `assert LEFT == RIGHT`, where pytest tells them and they look different."""
+    line = line.removeprefix("AssertionError: ")
+    sides = line.removeprefix("assert ").split(" == ")
+    if not line.startswith("assert ") or len(sides) != 2 or sides[0] == sides[1]:
         return None
-    left, _, right = line.removeprefix("assert ").partition(" == ")
-    return (_short(left), _short(right)) if " == " not in right else None
+    return _short(sides[0]), _short(sides[1])
 
 
 def _short(value: str) -> str:
