@@ -3,11 +3,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from forager.cli import checks
 from forager.cli.main import main
 
 FORAGER = Path(sys.executable).with_name("forager")
@@ -57,23 +57,29 @@ def test_a_machine_with_an_engine() -> None:
 
 @pytest.mark.engine
 def test_containers_of_dead_processes_are_removed_and_no_others() -> None:
-    """A container's label says which process made it."""
-    from forager.environments.engine import SANDBOX_LABEL, connect
+    """A container's label says which process made it; a number that is used again is not it."""
+    from forager.environments.engine import connect
+    from forager.environments.leftovers import SANDBOX_LABEL, leftovers, maker
 
     client = connect()
     if not client.images.list():
         pytest.skip("no image to make a container of")
     image = client.images.list()[0].id
-    with subprocess.Popen(["true"]) as process:
-        process.wait()
-    dead = client.containers.create(image, ["true"], labels={SANDBOX_LABEL: str(process.pid)})
-    alive = client.containers.create(image, ["true"], labels={SANDBOX_LABEL: str(os.getpid())})
+    with subprocess.Popen(["sleep", "60"]) as process:
+        gone = maker(process.pid)
+        process.kill()
+    number, _, realm = maker().split()
+
+    def made(label: str) -> Any:
+        return client.containers.create(image, ["true"], labels={SANDBOX_LABEL: label})
+
+    dead, again, alive = made(gone), made(f"{number} 1 {realm}"), made(maker())
     try:
-        assert dead.id in [one.id for one in checks.leftovers()]
+        assert {dead.id, again.id} <= set(leftovers())
         result = CliRunner().invoke(main, ["doctor", "--clean"])
         assert "forager: removed" in result.stderr
         left = [one.id for one in client.containers.list(all=True)]
-        assert dead.id not in left
+        assert not {dead.id, again.id} & set(left)
         assert alive.id in left
     finally:
         alive.remove(force=True)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -42,33 +42,6 @@ def all_checks(url: str | None) -> Iterator[Iterator[Check]]:
     yield _network()
     yield _packages()
     yield _endpoint(url)
-
-
-def leftovers() -> list[Any]:
-    """Containers of sandboxes whose maker is gone."""
-    from forager.environments.engine import SANDBOX_LABEL, connect
-
-    found = connect().containers.list(all=True, filters={"label": SANDBOX_LABEL})
-    return [one for one in found if not _is_alive(one.labels.get(SANDBOX_LABEL, ""))]
-
-
-def remove_leftovers() -> int:
-    """Remove them; return how many there were. Raises EngineError."""
-    found = leftovers()
-    for container in found:
-        container.remove(force=True, v=True)
-    return len(found)
-
-
-def _is_alive(process: str) -> bool:
-    """Whether the process runs; one of another user does."""
-    try:
-        os.kill(int(process), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _check(name: str, good: bool, found: str, advice: str, *, needed: bool = True) -> Check:
@@ -113,6 +86,7 @@ def _engine() -> Iterator[Check]:
 
     from forager.environments.base import base_reference
     from forager.environments.engine import connect
+    from forager.environments.leftovers import leftovers
 
     try:
         info = connect().info()

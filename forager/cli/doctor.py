@@ -24,10 +24,11 @@ def doctor(url: str | None, clean: bool, as_json: bool) -> None:
     """
     from forager.cli import checks
     from forager.environments.cgroups import sweep
+    from forager.environments.leftovers import remove_leftovers
 
     if clean:
         say(f"removed {sweep()} control groups")
-        say(f"removed {checks.remove_leftovers()} containers")
+        say(f"removed {remove_leftovers()} containers")
     found = [check for group in checks.all_checks(url) for check in group]
     if as_json:
         print_json([check.model_dump() for check in found])

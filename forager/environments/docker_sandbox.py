@@ -6,7 +6,7 @@ kernel, and the sum of many files on disk (the size of one file is bounded, thei
 """
 
 import contextlib
-import os
+import secrets
 import socket
 import struct
 from collections.abc import Mapping
@@ -16,7 +16,8 @@ import requests
 from docker.errors import APIError, DockerException, ImageNotFound
 from docker.types import LogConfig, Ulimit
 
-from forager.environments.engine import SANDBOX_LABEL, connect
+from forager.environments.engine import connect
+from forager.environments.leftovers import SANDBOX_LABEL, maker, remove, sweep
 from forager.environments.sandbox import CommandResult, Limits
 from forager.environments.shell import SUPERVISOR, Shell
 from forager.environments.shell_files import read_file, write_file
@@ -71,6 +72,9 @@ class _AttachedContainer:
         self._socket: socket.socket | None = None
         self._attached: Any = None
         self._buffer = bytearray()
+        # Known beforehand, so that a container whose making was cut off can be removed.
+        self._name = f"forager-{secrets.token_hex(8)}"
+        sweep()
         try:
             self._id = self._create(image, limits, dict(environment))
         except ImageNotFound as error:
@@ -78,6 +82,7 @@ class _AttachedContainer:
                 f"there is no image {image} here; build it with `forager image build`"
             ) from error
         except _FAULTS as error:
+            remove(self._name)
             raise SandboxError(f"cannot create a container of {image}: {error}") from error
         try:
             self._attach()
@@ -111,7 +116,8 @@ class _AttachedContainer:
             working_dir=WORKDIR,
             stdin_open=True,
             environment={"HOME": "/home/agent", "PAGER": "cat", "GIT_PAGER": "cat", **environment},
-            labels={SANDBOX_LABEL: str(os.getpid())},
+            labels={SANDBOX_LABEL: maker()},
+            name=self._name,
             host_config=host,
         )
         return str(made["Id"])
@@ -206,5 +212,4 @@ class _AttachedContainer:
     def close(self) -> None:
         """Disconnect and remove the container."""
         self._disconnect()
-        with contextlib.suppress(*_FAULTS):
-            self._api.remove_container(self._id, force=True, v=True)
+        remove(self._name)

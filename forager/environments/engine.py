@@ -7,8 +7,6 @@ from docker.errors import DockerException
 
 from forager.errors import EngineError
 
-SANDBOX_LABEL = "forager.sandbox"  # on every container made here; its value is the maker's pid
-
 
 @cache
 def connect() -> docker.DockerClient:

@@ -7,6 +7,7 @@ from typing import Protocol
 from forager.agent.endpoint import Gate
 from forager.agent.model import Model
 from forager.agent.tool import Toolbox
+from forager.environments.leftovers import sweep
 from forager.environments.task import Task
 from forager.environments.workspace import SANDBOXES
 from forager.rollout.attempt import make_attempt
@@ -82,3 +83,5 @@ class Worker:
     def close(self) -> None:
         """End the sandboxes; the attempts in them are lost."""
         self._sandboxes.close()
+        if self._settings.sandbox == "docker":
+            sweep()
