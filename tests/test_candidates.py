@@ -225,7 +225,7 @@ def test_candidate_holds_what_a_task_needs() -> None:
     """A candidate says what was done and where, in terms of the file that it changes."""
     text = "class A:\n    class B:\n        def f(self):\n            return 1 + x\n"
     found = list(candidates("p/a.py", text, {"operators": (swap_binary,)}))
-    assert [each.model_dump(exclude={"diff"}) for each in found] == [
+    assert [each.model_dump(exclude={"diff"}, exclude_defaults=True) for each in found] == [
         {
             "family": "operators",
             "operator": "swap_binary",

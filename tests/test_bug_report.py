@@ -1,0 +1,124 @@
+"""Bug reports from failures: what was run, expected and got, and no name of the bug."""
+
+import re
+from itertools import product
+
+import pytest
+
+from forager.environments.testing import Failure
+from forager.mutation.candidates import Candidate
+from forager.mutation.names import Names, told_lines
+from forager.mutation.report import bug_report
+
+TESTS = {
+    "tests/test_core.py": '''\
+import pytest
+from kata.core import Basket, clamp
+
+
+def test_clamp():
+    """A docstring."""
+    unrelated = 3
+    low, high = 0, 10
+    assert clamp(4, low, high) == 4
+    value = clamp(-1, low, high)
+    assert value == 0
+
+
+def test_raises():
+    with pytest.raises(ValueError):
+        Basket().add(None)
+
+
+class TestBasket:
+    def test_total(self):
+        basket = Basket()
+        self.assertEqual(basket.total(), 0)
+'''
+}
+
+
+def failure(line: int, error: str, path: str = "tests/test_core.py") -> Failure:
+    """A failure as the runner tells it."""
+    return Failure(error=error, frames=[(path, line, "test")], text=f"{path}:{line}: {error}")
+
+
+def bug(function: str = "other", file: str = "kata/far.py") -> Candidate:
+    """A bug somewhere."""
+    return Candidate(family="f", operator="o", file=file, function=function, line=1, diff="")
+
+
+REPORTS = [  # a failure, what the report holds, what it does not
+    (
+        failure(11, "assert -1 == 0\n +  where"),
+        ["Wrong result\n", "low, high = (0, 10)\nvalue = clamp(-1, low, high)\nvalue\n",
+         "Expected: `0`", "Got: `-1`"],
+        ["unrelated", "docstring", "clamp(4", "assert"],
+    ),
+    (
+        failure(10, "TypeError: no <object at 0x7fb08e0aa5c0>"),
+        ["Unexpected `TypeError: no <object at 0x…>`", "value = clamp(-1, low, high)",
+         "Expected: no error", "Got: `TypeError"],
+        ["7fb08e0aa5c0", "unrelated"],
+    ),
+    (
+        failure(16, "Failed: DID NOT RAISE <class 'ValueError'>"),
+        ["with pytest.raises(ValueError):", "Expected: `ValueError`", "Got: no error"],
+        ["DID NOT"],
+    ),
+    (
+        failure(22, "AssertionError: 3 != 0"),
+        ["basket = Basket()\nself.assertEqual(basket.total(), 0)", "Got: `3 != 0`"],
+        ["Expected"],
+    ),
+    (failure(3, "KeyError: 'a'", "elsewhere.py"), ["Unexpected `KeyError: 'a'`"], ["```"]),
+    (failure(11, "assert <A at 0x7fb08e0aa5c0> == <A at 0x7fb08e0aa5d0>"), ["Got: "], ["Expected"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("failed", "held", "missing"), REPORTS)
+def test_a_report_tells_what_was_seen(failed: Failure, held: list[str], missing: list[str]) -> None:
+    """What was run, as far as it is needed, what was expected, what came; no addresses."""
+    text = bug_report({"t": failed}, TESTS, Names(bug()))
+    assert [part for part in held if part not in text] == [], text
+    assert [part for part in missing if part in text] == [], text
+
+
+NAMES = ["clamp", "Basket.total", "core", "value", "low", "expected", "got", "run", "Wrong.error"]
+
+
+@pytest.mark.parametrize(("name", "row"), list(product(NAMES, range(len(REPORTS)))))
+def test_a_report_never_gives_the_bug_away(name: str, row: int) -> None:
+    """Whatever the function, its class and its file are called."""
+    for each in name.split("."):
+        for candidate in (bug(name), bug("f", f"kata/{each}.py"), bug("f", f"{each}/__init__.py")):
+            names = Names(candidate)
+            text = bug_report({"t": REPORTS[row][0]}, TESTS, names)
+            assert names.found_in(text) == []
+            assert not re.search(rf"\b{each}\b", text, re.IGNORECASE)
+
+
+def test_a_report_is_the_same_every_time() -> None:
+    """Whatever the order of the failures; the same failure of two tests is told once."""
+    failures = {f"t{number}": row[0] for number, row in enumerate(REPORTS)}
+    failures["again"] = REPORTS[0][0]
+    text = bug_report(failures, TESTS, Names(bug()))
+    assert text == bug_report(dict(reversed(failures.items())), TESTS, Names(bug()))
+    assert text.count("Expected: `0`") <= 1
+    assert text.count("Also:") == 2
+
+
+def test_names_that_contain_a_name_are_left_out() -> None:
+    """Tests are called after what they test; a short name is looked for as a word only."""
+    names = Names(bug("Basket.add", "kata/__init__.py"))
+    assert names.out_of("TestBasket.test_basket.add(kata.x, address)") == "…(….x, address)"
+    assert names.found_in("the baskets of an address") == ["baskets"]
+
+
+def test_lines_of_a_patch_in_a_text() -> None:
+    """White space aside; a line of one word tells nothing."""
+    patch = "--- a/x.py\n+++ b/x.py\n@@ -1 +1 @@\n-  return  low\n+  return max(low, value)\n+else:"
+    assert told_lines(patch, "it should\nreturn max(low,   value) else: x") == [
+        "return max(low, value)"
+    ]
+    assert told_lines(patch, "else: return the larger") == []
