@@ -7,7 +7,7 @@ import pytest
 
 from forager.environments.infer import infer
 from forager.environments.layout import guess_licence, modules, project_name, required_python
-from forager.environments.recipe import Recipe, dump, load
+from forager.environments.recipe import Recipe, dump, load, options
 from forager.errors import RecipeError, SourceError
 
 _TEST = "import widget\n\ndef test_value():\n    assert widget.VALUE == 1\n"
@@ -266,3 +266,17 @@ def test_names(tmp_path: Path) -> None:
     assert project_name(tmp_path) == "the-widget"
     assert required_python(tmp_path) == ">=3.9"
     assert guess_licence(tmp_path) == "Apache-2.0"
+
+
+OPTIONS = [
+    (["tests"], []),
+    (["-o", "addopts=--strict", "tests", "more/tests"], ["-o", "addopts=--strict"]),
+    (["--ignore", "tests/slow", "-x", "tests"], ["--ignore", "tests/slow", "-x"]),
+    (["--ignore=tests/slow", "-p", "no:cov"], ["--ignore=tests/slow", "-p", "no:cov"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "expected"), OPTIONS)
+def test_options_are_arguments_without_paths(arguments: list[str], expected: list[str]) -> None:
+    """What holds for every run of pytest is told from what the whole suite is."""
+    assert options(arguments) == expected

@@ -9,6 +9,7 @@ in the tests. No cache is shared between builds, so that no project can write in
 import hashlib
 import json
 import re
+import shlex
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from forager.environments.image import Image, store, stored
 from forager.environments.infer import infer
 from forager.environments.install import Installed, install
 from forager.environments.layout import required_python
-from forager.environments.recipe import Recipe
+from forager.environments.recipe import Recipe, options
 from forager.environments.sandbox import Limits
 from forager.environments.source import Source, fetch
 from forager.environments.task import TestSetup
@@ -135,6 +136,8 @@ class _Build:
                     *CHANGES,
                     f"LABEL forager.image={self._key}",
                     f"LABEL forager.source={json.dumps(self._source.given)}",
+                    # so that plain pytest works for whoever tries it in there
+                    f"ENV PYTEST_ADDOPTS={_quoted(shlex.join(options(self._recipe.tests)))}",
                 ]
             )
         self._recipe = self._installed.recipe
@@ -280,6 +283,11 @@ def _suited(
     except (InvalidSpecifier, IndexError, BuildError):
         report(f"the project wants Python {wanted}; trying the base's {version}")
         return recipe, base
+
+
+def _quoted(text: str) -> str:
+    """A value for the engine's ENV instruction, which expands variables."""
+    return json.dumps(text).replace("$", "\\$")
 
 
 def _key(source: Source, recipe: Recipe, base: str) -> str:

@@ -16,6 +16,7 @@ out with the image, and can be corrected by hand and given back with `--recipe F
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,6 +26,8 @@ from pydantic import Field, ValidationError, field_validator
 from forager.errors import RecipeError
 from forager.records import Record
 
+_WITH_VALUE = ("-c", "-k", "-m", "-o", "-p", "-W", "--ignore", "--ignore-glob", "--deselect",
+               "--import-mode", "--rootdir", "--confcutdir")  # fmt: skip
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -75,6 +78,15 @@ class Recipe(Record):
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                 raise ValueError(f"{name!r} is not inside the project")
         return value
+
+
+def options(arguments: Sequence[str]) -> list[str]:
+    """The arguments of pytest that are no paths: those that begin with a dash, and their values."""
+    found: list[str] = []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if argument.startswith("-") or before in _WITH_VALUE:
+            found.append(argument)
+    return found
 
 
 def load(path: Path) -> Recipe:
