@@ -139,7 +139,8 @@ class _Making:
         with ThreadPoolExecutor(order.workers) as pool:
             written = in_order(pool, self._write, self._wanted(picked), 2 * order.workers)
             with closing(written):
-                self._take((candidate for _, candidate in written), single, self._singles)
+                singles = self._fresh(candidate for _, candidate in written)
+                self._take(singles, single, self._singles)
         if several != 0:
             rounds = 1 if several is None else None
             bound = None if several is None else self._counts["tasks"] + several
@@ -171,6 +172,14 @@ class _Making:
 
     def _wanted(self, source: Iterable[Candidate]) -> Iterator[Candidate]:
         return (candidate for candidate in source if self._room.has(candidate))
+
+    def _fresh(self, source: Iterable[Candidate]) -> Iterator[Candidate]:
+        """Without what a model wrote that came before, by itself or by another mutator."""
+        seen: set[str] = set()
+        for candidate in source:
+            if candidate.problem or candidate.diff not in seen:
+                seen.add(candidate.diff)
+                yield candidate
 
     def _write(self, candidate: Candidate) -> Candidate:
         """Have the model write a candidate that is its; the others are as they are."""

@@ -118,10 +118,9 @@ def answered(family: str, function: Function, text: str, answer: str) -> Candida
     """The candidate that an answer gives. Raises Unusable."""
     lines = list(io.StringIO(text))
     ending = "\r\n" if "\r\n" in text else "\n"
-    body = _body(function, lines, answer)
     at = lines[function.body - 1]
-    indent = at[: len(at) - len(at.lstrip())]
-    new = [f"{indent}{line}{ending}" if line.strip() else ending for line in body]
+    body = _body(function, lines, answer, at[: len(at) - len(at.lstrip())])
+    new = [f"{line}{ending}" if line.strip() else ending for line in body]
     if not lines[function.last - 1].endswith("\n"):
         new[-1] = new[-1].removesuffix(ending)
     before = "".join(lines[function.first - 1 : function.last])
@@ -139,8 +138,8 @@ def answered(family: str, function: Function, text: str, answer: str) -> Candida
     return function.placeholder(family).model_copy(update={"diff": diff, "line": line})
 
 
-def _body(function: Function, lines: list[str], answer: str) -> list[str]:
-    """The lines of the answer's body, without indentation and without its own comments."""
+def _body(function: Function, lines: list[str], answer: str, indent: str) -> list[str]:
+    """The lines of the answer's body, indented so, without comments of its own."""
     code = textwrap.dedent(_block(answer))
     node = _wanted(answer)
     if node.name != function.node.name or type(node) is not type(function.node):
@@ -152,7 +151,9 @@ def _body(function: Function, lines: list[str], answer: str) -> list[str]:
     start = _first_line(node.body[0])
     if start == node.lineno or _same_line(node):
         raise Unusable("a body on the line of its head")
-    return textwrap.dedent("".join(kept[start - 1 : node.end_lineno])).rstrip("\n").split("\n")
+    body = [line.rstrip("\n") for line in kept[start - 1 : node.end_lineno] if line]
+    theirs = body[0][: len(body[0]) - len(body[0].lstrip())]
+    return body if theirs == indent else [indent + line.removeprefix(theirs) for line in body]
 
 
 def _wanted(answer: str) -> _Definition:

@@ -1,0 +1,224 @@
+"""Mutate-fix from an image to tasks, with real containers and a real kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import CORE
+
+from forager.environments.docker_sandbox import DockerSandbox
+from forager.environments.image import Image
+from forager.environments.sandbox import Limits, Sandbox
+from forager.environments.task import Task
+from forager.mutation.bands import Bands
+from forager.mutation.candidates import Families, unified_diff
+from forager.mutation.prove import Prover, check
+from forager.records import read_records, write_records
+from mutators import FAMILIES
+from tasks.ledger import Rejected, rejected_path
+from tasks.mutate_fix import Order, make_tasks
+from tasks.settings import Settings
+
+pytestmark = pytest.mark.engine
+FORAGER = Path(sys.executable).with_name("forager")
+NAMES = ("functions", "operators", "variables", "combined")
+CHOSEN: Families = {name: FAMILIES.get(name, ()) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where coverage is kept, once for all tests of this file."""
+    path = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FORAGER_HOME", str(path))
+        yield path
+
+
+def make(image: Image, output: Path, **asked: Any) -> list[Task]:
+    """The tasks that are made."""
+    order = Order(**{"families": CHOSEN, "limit": 9, "seed": 4, "workers": 2, **asked})
+    told: list[int] = []
+    made = make_tasks(
+        image, order, output=output, on_progress=lambda done, **_: told.append(done), report=len
+    )
+    tasks = list(read_records(output, Task))
+    assert told == sorted(told)
+    assert made == told[-1] == len(tasks)
+    return tasks
+
+
+def facts(tasks: list[Task]) -> list[dict[str, Any]]:
+    """All that must be the same in every run."""
+    return [task.model_dump(exclude={"created_at"}) for task in tasks]
+
+
+@pytest.fixture(scope="module")
+def tasks(
+    kata_image: Image, home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[Task], list[Rejected]]:
+    """Tasks of an uninterrupted run of one worker, and the rejected candidates."""
+    output = tmp_path_factory.mktemp("tasks") / "tasks.jsonl"
+    made = make(kata_image, output, workers=1)
+    return made, list(read_records(rejected_path(output), Rejected))
+
+
+def test_the_same_seed_gives_the_same_tasks(
+    kata_image: Image, home: Path, tmp_path: Path, tasks: tuple[list[Task], list[Rejected]]
+) -> None:
+    """With any number of workers, and not with another seed; nothing is made twice."""
+    again = make(kata_image, tmp_path / "again.jsonl", workers=2)
+    assert facts(again) == facts(tasks[0])
+    assert list(read_records(tmp_path / "again.rejected.jsonl", Rejected)) == tasks[1]
+    assert len({task.instance_id for task in again}) == 9
+    other = make(kata_image, tmp_path / "other.jsonl", seed=5)
+    assert [each["setup_patch"] for each in facts(other)] != [each.setup_patch for each in again]
+
+
+def test_tasks_hold(tasks: tuple[list[Task], list[Rejected]]) -> None:
+    """Proven again, one of each family, those of several bugs among them."""
+    by_family = {task.mutation.family: task for task in tasks[0] if task.mutation}
+    assert set(by_family) == set(NAMES)
+    for task in by_family.values():
+        assert check(task) == ""
+    several = by_family["combined"]
+    assert several.mutation is not None
+    assert 2 <= len(several.mutation.parts) <= 4
+    assert "bugs in the function" in several.problem_statement
+
+
+def test_check_finds_what_is_wrong(tasks: tuple[list[Task], list[Rejected]]) -> None:
+    """A FAIL_TO_PASS test that passes, and a patch that mends but one of two bugs."""
+    task = next(each for each in tasks[0] if each.PASS_TO_PASS)
+    wrong = {"FAIL_TO_PASS": [*task.FAIL_TO_PASS, task.PASS_TO_PASS[0]], "PASS_TO_PASS": []}
+    found = check(task.model_copy(update=wrong))
+    assert found.startswith("with the bug, 1 tests do otherwise")
+    assert task.PASS_TO_PASS[0] in found
+    assert check(task.model_copy(update={"FAIL_TO_PASS": []})) == "FAIL_TO_PASS is empty"
+
+
+def test_killed_and_started_again(
+    kata_image: Image, home: Path, tmp_path: Path, tasks: tuple[list[Task], list[Rejected]]
+) -> None:
+    """SIGKILL in the middle: the same tasks as without, nothing twice."""
+    write_records(tmp_path / "images.jsonl", [kata_image])
+    output = tmp_path / "tasks.jsonl"
+    command = [
+        *(FORAGER, "tasks", "mutate-fix", tmp_path / "images.jsonl", "-o", output, "-w", "2"),
+        *("--seed", "4", "--limit", "9", "--mutators", ",".join(NAMES)),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        ends = time.monotonic() + 120
+        while not output.exists() or output.read_bytes().count(b"\n") < 3:
+            assert first.poll() is None
+            assert time.monotonic() < ends
+            time.sleep(0.02)
+        first.send_signal(signal.SIGKILL)
+    before = output.read_bytes()
+    assert before.count(b"\n") < 9
+    subprocess.run(command, check=True, capture_output=True, env=os.environ)
+    subprocess.run([FORAGER, "doctor", "--clean"], capture_output=True, check=False)
+    assert output.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
+    assert facts(list(read_records(output, Task))) == facts(tasks[0])
+    assert list(read_records(rejected_path(output), Rejected)) == tasks[1]
+
+
+@pytest.mark.parametrize("proof", ["none", "sample:2", "full"])
+def test_proofs_agree(
+    kata_image: Image,
+    home: Path,
+    tmp_path: Path,
+    proof: str,
+    tasks: tuple[list[Task], list[Rejected]],
+) -> None:
+    """Each task says how it was proven; on sound tests all ways find the same failing tests."""
+    made = make(kata_image, tmp_path / "tasks.jsonl", proof=proof)
+    assert [each.FAIL_TO_PASS for each in made] == [each.FAIL_TO_PASS for each in tasks[0]]
+    ways = Counter(task.mutation.proof for task in made if task.mutation)
+    assert set(ways) == {"none": {"none"}, "full": {"full"}, "sample:2": {"none", "files"}}[proof]
+
+
+def test_caps_targets_and_bands(kata_image: Image, home: Path, tmp_path: Path) -> None:
+    """Tasks of a function, of a family, and of a difficulty; what lies outside is told so."""
+    settings = Settings(
+        targets={"operators": 2, "functions": 3}, per_function=1, difficulty=Bands(failing="2..")
+    )
+    made = make(kata_image, tmp_path / "tasks.jsonl", settings=settings, limit=None)
+    mutations = [task.mutation for task in made if task.mutation]
+    assert len({one.function for one in mutations}) == len(mutations) >= 2
+    assert all(len(task.FAIL_TO_PASS) > 1 for task in made)
+    reasons = Counter(
+        one.reason for one in read_records(tmp_path / "tasks.rejected.jsonl", Rejected)
+    )
+    assert reasons["too easy or too hard: failing"]
+    settings = Settings(targets={"operators": 2, "functions": 1}, difficulty=Bands(share=""))
+    counts = Counter(
+        task.mutation.family
+        for task in make(kata_image, tmp_path / "t.jsonl", settings=settings, limit=None)
+        if task.mutation
+    )
+    assert counts == {"operators": 2, "functions": 1}
+
+
+def test_a_bug_report_names_nothing(kata_image: Image, home: Path, tmp_path: Path) -> None:
+    """Neither the function nor the file of the bug; the same failures give the same words."""
+    made = make(kata_image, tmp_path / "tasks.jsonl", statement="issue", limit=8)
+    for task in made:
+        assert task.mutation is not None
+        assert task.mutation.statement == "issue"
+        assert "Expected: " in task.problem_statement or "Unexpected" in task.problem_statement
+        for part in task.mutation.parts or [task.mutation]:
+            assert part.function not in task.problem_statement
+        assert "core" not in task.problem_statement
+    again = make(kata_image, tmp_path / "again.jsonl", statement="issue", limit=8, workers=1)
+    assert facts(again) == facts(made)
+
+
+LEFT = [  # what a mutant does, and whether its sandbox is of use afterwards
+    ("pass", True),
+    ("open('kata/left.py', 'w').close()", True),
+    ("open(os.path.expanduser('~/left'), 'w').close()", True),
+    ("open('/tmp/left', 'w').close()", True),
+    ("open('kata/__init__.py', 'w').write('left = 1')", False),
+    ("subprocess.Popen(['sleep', '1000'])", False),
+]
+CLEAN = """
+    left = ["kata/left.py", os.path.expanduser("~/left"), "/tmp/left"]
+    assert not any(map(os.path.exists, left))
+    assert not open("kata/__init__.py").read()
+    processes = [each for each in os.listdir("/proc") if each.isdigit()]
+    assert not any("1000" in open(f"/proc/{each}/cmdline").read() for each in processes)
+"""
+
+
+@pytest.mark.parametrize(("does", "again"), LEFT)
+def test_a_sandbox_is_used_again_where_nothing_is_left(
+    kata_image: Image, does: str, again: bool
+) -> None:
+    """What a mutant leaves behind is put back, or its sandbox is thrown away."""
+    started = []
+
+    def start(reference: str, limits: Limits) -> Sandbox:
+        started.append(reference)
+        return DockerSandbox(reference, limits=limits)
+
+    def mutant(code: str) -> str:
+        old = '    """The value, moved into the range from low to high."""\n'
+        new = CORE.replace(old, f"{old}    import os, subprocess\n    {code}\n")
+        return unified_diff("kata/core.py", CORE, new)
+
+    prover = Prover(kata_image, start)
+    try:
+        for code in (does, CLEAN.strip()):
+            report = prover.run(mutant(code), None)
+            assert report is not None
+            assert set(report.outcomes.values()) == {"passed"}, report.failures
+    finally:
+        prover.close()
+    assert len(started) == (1 if again else 2)
