@@ -8,6 +8,7 @@ ForagerError
 ├── BuildError              an image that does not build or whose tests do not pass
 ├── SandboxError            infrastructure: the container is gone or does not answer
 │   ├── ImageMissing        there is no such image here
+│   ├── TaskError           the task does not fit its image
 │   └── NodeLost            the node of the cluster that made the attempt is gone
 ├── ModelError              the model endpoint stays away after the retries
 │   └── ModelRefusal        it refuses, and would refuse again
@@ -56,6 +57,10 @@ class SandboxError(ForagerError):
 
 class ImageMissing(SandboxError):
     """There is no such image on this machine."""
+
+
+class TaskError(SandboxError):
+    """The task does not fit its image: no attempt at it can be made."""
 
 
 class NodeLost(SandboxError):

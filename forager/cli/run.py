@@ -95,6 +95,17 @@ REPAIR = "repair"
     show_default=True,
     help="Where commands run; bubblewrap needs no daemon.",
 )
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where attempts are made: in this process, or on the nodes of a Ray cluster, which all "
+    "see RUN.",
+)
+@click.option(
+    "--address", default="", help="Of the Ray cluster; the one of this machine where not given."
+)
 @click.option("--token-ids", is_flag=True, help="Keep token ids and log-probabilities (vLLM).")
 @options.limit
 @options.dry_run
@@ -141,7 +152,8 @@ def _settings(given: dict[str, Any]) -> "RunSettings":
     }
     budget = Budget.read(given["budget"]) if given["budget"] else Budget()
     _check_prices(budget, models, given["budget"])
-    named = ("attempts", "enough", "workers", "syntax", "sandbox", "token_ids", "key_env")
+    named = ["attempts", "enough", "workers", "executor", "address"]
+    named += ["syntax", "sandbox", "token_ids", "key_env"]
     return RunSettings(
         **{name: given[name] for name in named},
         models=models,

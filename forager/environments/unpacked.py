@@ -70,6 +70,11 @@ def unpacked(reference: str) -> UnpackedImage:
     return known if known else _from_engine(reference, image)
 
 
+def stored_images() -> set[str]:
+    """The references of the images that are unpacked on this machine."""
+    return {reference for one in _stored() for reference in one.references}
+
+
 def _from_engine(reference: str, image: Any) -> UnpackedImage:
     record = _record_path(str(image.id))
     archive = record.with_suffix(".save")

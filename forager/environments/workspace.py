@@ -2,15 +2,30 @@
 
 from forager.environments.bubblewrap_sandbox import BubblewrapSandbox
 from forager.environments.docker_sandbox import DockerSandbox
+from forager.environments.engine import connect
 from forager.environments.sandbox import CommandResult, Limits, Sandbox, SandboxFactory
 from forager.environments.task import Task
-from forager.errors import SandboxError
+from forager.environments.unpacked import stored_images
+from forager.errors import EngineError, SandboxError, TaskError
 
 SANDBOXES: dict[str, SandboxFactory] = {
     "docker": DockerSandbox,
     "bubblewrap": BubblewrapSandbox,
 }
 """What a run can choose from."""
+
+
+def images(sandbox: str) -> set[str]:
+    """The images that this machine can start such a sandbox of. Raises EngineError."""
+    found = set(stored_images()) if sandbox == "bubblewrap" else set()
+    try:
+        listed = connect().api.images()
+    except EngineError:
+        if sandbox == "docker":
+            raise
+        return found
+    return found | {tag for one in listed for tag in one["RepoTags"] or []}
+
 
 _PATCH = "/tmp/forager.patch"
 _PATCH_LIMIT = 16 << 20  # bytes
@@ -40,7 +55,7 @@ def open_task(
         if task.setup_patch:
             applied = apply_patch(opened, task.setup_patch)
             if applied.exit_code:
-                raise SandboxError(f"{task.instance_id}: setup_patch fails: {applied.output}")
+                raise TaskError(f"{task.instance_id}: setup_patch fails: {applied.output}")
             _must(opened, f"( {_ONE_COMMIT} )")
         _must(opened, "find . -name __pycache__ -prune -exec rm -rf {} +")
         return opened, _must(opened, "git rev-parse HEAD").output.strip()

@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from forager.agent.tool import Toolbox
 from forager.environments.task import Task
-from forager.errors import BudgetSpent, ForagerError, NodeLost, StoreError, UsageError
+from forager.errors import BudgetSpent, ForagerError, NodeLost, StoreError, TaskError, UsageError
 from forager.rollout.local import LocalExecutor
 from forager.rollout.meter import Meter
 from forager.rollout.plan import Plan
@@ -72,6 +72,10 @@ def run_batch(
 def _executor(
     store: RunWriter, settings: RunSettings, model: MakeModel, toolbox: Toolbox
 ) -> Executor:
+    if settings.executor == "ray":
+        from forager.rollout.cluster import ClusterExecutor
+
+        return ClusterExecutor(store.path, settings, model, toolbox, spent(store))
     meter = Meter(settings.budget, spent(store))
     return LocalExecutor(Worker(settings, model, toolbox, store.append), meter)
 
@@ -147,7 +151,10 @@ class _Batch:
             self._over = error
             return
         self._lost += 1
-        self._plan.again(job)
+        if isinstance(error, TaskError):
+            self._plan.give_up()
+            return
+        self._plan.again(job, counts=not self._trouble.is_on)
         if not isinstance(error, NodeLost):
             self._trouble.lost(begun, error)
 

@@ -47,13 +47,17 @@ class Plan:
         """It could not be begun; its turn comes again."""
         self._again.appendleft(job)
 
-    def again(self, job: Job) -> None:
+    def again(self, job: Job, *, counts: bool = True) -> None:
         """It was lost; it is made again, unless that has been tried often enough."""
-        self._tries[job.id] += 1
+        self._tries[job.id] += counts
         if self._tries[job.id] < TRIES:
             self._again.append(job)
         else:
-            self.given_up += 1
+            self.give_up()
+
+    def give_up(self) -> None:
+        """It was lost, and is left to the next process."""
+        self.given_up += 1
 
     def finish(self, summary: Summary) -> None:
         """It was made and kept."""

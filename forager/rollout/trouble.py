@@ -24,6 +24,11 @@ class Trouble:
         self._next = self._seen = -inf
         self._in_a_row = 0
 
+    @property
+    def is_on(self) -> bool:
+        """Whether the loss of an attempt says nothing of that attempt."""
+        return self._in_a_row >= LOST_IN_A_ROW
+
     def wait(self) -> float:
         """Seconds until the next attempt may be begun."""
         return max(0.0, self._next - time.monotonic())

@@ -1,0 +1,293 @@
+"""Attempts made on the nodes of a Ray cluster.
+
+Each node has one actor, which holds what Ray says is free there, makes attempts in threads, and
+appends them to a shard of its own in the run directory, which all nodes see. This process chooses
+the node of each attempt. Ray is imported inside the functions: it is an extra.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from forager.agent.tool import Toolbox
+from forager.environments.task import Task
+from forager.errors import NodeLost, UsageError
+from forager.rollout.meter import Meter
+from forager.rollout.settings import Budget, RunSettings
+from forager.rollout.worker import Ended, Job, MakeModel, Worker
+from forager.trajectories.record import Usage
+from forager.trajectories.store import AttemptWriter, Run
+from forager.trajectories.summary import Summary
+
+_LOOK_SECONDS = 5.0  # how often nodes that have come are looked for
+_START_SECONDS = 120.0  # for the actor of a node to start
+_STOP_SECONDS = 10.0
+
+
+class NodeWorker:
+    """What runs on a node: a worker, and its shard."""
+
+    def __init__(
+        self, run: Path, settings: RunSettings, model: MakeModel, toolbox: Toolbox, meter: Any
+    ) -> None:
+        self._sandbox, self._meter = settings.sandbox, meter
+        self._writer = AttemptWriter(run)
+        self._worker = Worker(settings, model, toolbox, self._writer.append)
+
+    def images(self) -> set[str]:
+        """The images that this node has."""
+        from forager.environments.workspace import images
+
+        return images(self._sandbox)
+
+    def work(self, job: Job) -> Ended:
+        """Make an attempt and keep it."""
+        return self._worker.work(job, self._meter)
+
+    def close(self) -> None:
+        """End what is under way."""
+        self._worker.close()
+        self._writer.close()
+
+
+class MeterActor:
+    """The cluster's meter; knows which node's requests are under way, for nodes may be lost."""
+
+    def __init__(self, budget: Budget, spent: Mapping[str, Usage]) -> None:
+        self._meter = Meter(budget, spent)
+        self._under_way: Counter[tuple[str, str]] = Counter()
+
+    def check(self) -> None:
+        """Raise BudgetSpent or Stopped where no attempt may go on."""
+        self._meter.check()
+
+    def spend(self, model: str, usage: Usage) -> None:
+        """Count what a request has cost."""
+        self._meter.spend(model, usage)
+
+    def enter(self, url: str, node: str) -> None:
+        """Wait until a request may be made."""
+        self._meter.enter(url)
+        self._under_way[url, node] += 1
+
+    def leave(self, url: str, node: str) -> None:
+        """A request has ended."""
+        self._under_way[url, node] -= 1
+        self._meter.leave(url)
+
+    def forget(self, node: str) -> None:
+        """The requests of a node that is gone have ended."""
+        for url, other in list(self._under_way):
+            if other == node:
+                for _ in range(self._under_way.pop((url, other))):
+                    self._meter.leave(url)
+
+    def stop(self) -> None:
+        """End the attempts that are under way at their next request."""
+        self._meter.stop()
+
+
+class RemoteMeter:
+    """Stands for the cluster's meter on a node; implements SharedMeter."""
+
+    def __init__(self, actor: Any, node: str, budget: Budget) -> None:
+        self._actor, self._node = actor, node
+        self._paced = budget.requests_per_minute or budget.concurrent_requests
+
+    def check(self) -> None:
+        """Raise BudgetSpent or Stopped where no attempt may go on."""
+        self._ask("check")
+
+    def spend(self, model: str, usage: Usage) -> None:
+        """Count what a request has cost."""
+        self._ask("spend", model, usage)
+
+    def enter(self, url: str) -> None:
+        """Wait until a request may be made."""
+        self._ask(*("enter", url, self._node) if self._paced else ("check",))
+
+    def leave(self, url: str) -> None:
+        """A request has ended."""
+        if self._paced:
+            self._ask("leave", url, self._node)
+
+    def _ask(self, method: str, *arguments: object) -> None:
+        import ray
+
+        try:
+            ray.get(getattr(self._actor, method).remote(*arguments))
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+
+
+class _Node:
+    """A node: its actor, what it has, and what is under way on it."""
+
+    def __init__(self, name: str, actor: Any, cpus: float, memory: float) -> None:
+        self.name, self.actor = name, actor
+        self.cpus, self.memory = cpus, memory  # that are free
+        self.images: set[str] = set()
+        self.starting = actor.images.remote()
+
+
+class ClusterExecutor:
+    """Makes attempts on the nodes of a Ray cluster; implements Executor."""
+
+    def __init__(
+        self,
+        path: Path,
+        settings: RunSettings,
+        model: MakeModel,
+        toolbox: Toolbox,
+        spent: Mapping[str, Usage],
+    ) -> None:
+        self._ray = _connected(settings.address)
+        self._run = Run(path.absolute())
+        self._settings, self._model, self._toolbox = settings, model, toolbox
+        here = self._on(self._ray.get_runtime_context().get_node_id())
+        meter = self._ray.remote(MeterActor).options(
+            **here, num_cpus=0, max_concurrency=settings.workers + 16
+        )
+        self._meter = meter.remote(settings.budget, spent)
+        self._local = RemoteMeter(self._meter, "", settings.budget)
+        self._nodes: dict[str, _Node] = {}
+        self._under_way: dict[Any, tuple[Job, _Node]] = {}
+        self._looked = self._alone = -_LOOK_SECONDS
+
+    def check(self) -> None:
+        """Raise BudgetSpent where no attempt may be begun."""
+        self._local.check()
+
+    def place(self, job: Job) -> bool:
+        """Begin with a job on the node that has its image and the most room; False without room.
+
+        Where no node has the image it goes to any: that says what is missing.
+        """
+        if time.monotonic() - self._looked >= _LOOK_SECONDS:
+            self._look()
+        self._greet()
+        cpus, memory = self._needs(job.task)
+        ready = [one for one in self._nodes.values() if one.starting is None]
+        having = [one for one in ready if job.task.image in one.images] or ready
+        free = [one for one in having if one.cpus >= cpus and one.memory >= memory]
+        if not free:
+            self._despair(cpus, memory)
+            return False
+        node = max(free, key=lambda one: (one.cpus, one.memory))
+        node.cpus, node.memory = node.cpus - cpus, node.memory - memory
+        self._under_way[node.actor.work.remote(job)] = job, node
+        return True
+
+    def ended(self, timeout: float) -> list[Ended]:
+        """What has ended; waits for it, `timeout` seconds at most."""
+        if not self._under_way:
+            time.sleep(timeout)
+            return []
+        ready, _ = self._ray.wait(list(self._under_way), timeout=timeout)
+        return [self._result(one) for one in ready]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """End what is under way, and give back what the actors held."""
+        ray = self._ray
+        self._meter.stop.remote()
+        closing = [one.actor.close.remote() for one in self._nodes.values()]
+        if closing:
+            ray.wait(closing, num_returns=len(closing), timeout=_STOP_SECONDS)
+        for actor in (self._meter, *(one.actor for one in self._nodes.values())):
+            ray.kill(actor)
+        ray.shutdown()
+
+    def _result(self, reference: Any) -> Ended:
+        """What became of a job; one whose node is gone may have been kept all the same."""
+        job, node = self._under_way.pop(reference)
+        cpus, memory = self._needs(job.task)
+        node.cpus, node.memory = node.cpus + cpus, node.memory + memory
+        try:
+            ended: Ended = self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as error:
+            raise error.cause from error
+        except self._ray.exceptions.RayError:
+            if self._nodes.pop(node.name, None):
+                self._meter.forget.remote(node.name)
+            with self._run.index() as index:
+                if index.matching(job.id) == [job.id]:
+                    return Ended(job.id, Usage(), Summary.of(index.get(job.id)))
+            return Ended(job.id, Usage(), error=NodeLost(f"node {node.name[:8]} is gone"))
+        return ended
+
+    def _needs(self, task: Task) -> tuple[float, int]:
+        """Processors, and bytes of memory, of an attempt."""
+        limits = self._settings.sandbox_limits
+        return limits.cpus, max(limits.memory, task.setup.memory)
+
+    def _look(self) -> None:
+        """Start an actor on each node that has come, with what is free there."""
+        self._looked = time.monotonic()
+        free = self._ray._private.state.available_resources_per_node()
+        for node in self._ray.nodes():
+            name = node["NodeID"]
+            if not node["Alive"] or name in self._nodes or not free.get(name, {}).get("CPU"):
+                continue
+            cpus, memory = free[name]["CPU"], int(free[name].get("memory", 0))
+            actor = self._ray.remote(NodeWorker).options(
+                **self._on(name),
+                num_cpus=cpus,
+                memory=memory,
+                max_concurrency=self._settings.workers + 2,
+            )
+            meter = RemoteMeter(self._meter, name, self._settings.budget)
+            handle = actor.remote(self._run.path, self._settings, self._model, self._toolbox, meter)
+            self._nodes[name] = _Node(name, handle, cpus, memory)
+
+    def _greet(self) -> None:
+        """Learn the images of nodes whose actors have started."""
+        for node in list(self._nodes.values()):
+            if node.starting is None:
+                continue
+            ready, _ = self._ray.wait([node.starting], timeout=0)
+            try:
+                if ready:
+                    node.images, node.starting = self._ray.get(node.starting), None
+            except self._ray.exceptions.RayTaskError as error:
+                raise error.cause from error
+            except self._ray.exceptions.RayError:
+                del self._nodes[node.name]
+
+    def _despair(self, cpus: float, memory: int) -> None:
+        """Raise UsageError where there is nothing under way, and no room for long."""
+        if self._under_way:
+            self._alone = -_LOOK_SECONDS
+        elif self._alone < 0:
+            self._alone = time.monotonic()
+        elif time.monotonic() - self._alone > _START_SECONDS:
+            raise UsageError(
+                f"no node of the cluster has {cpus:g} processors and {memory >> 20} MiB free for "
+                "an attempt; `ray status` shows what there is"
+            )
+
+    def _on(self, node: str) -> dict[str, Any]:
+        """Options that put an actor on a node."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}
+
+
+def _connected(address: str) -> Any:
+    """Ray, connected to a cluster. Raises UsageError where there is none, or no Ray."""
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise UsageError("--executor ray needs ray: pip install 'forager-agent[ray]'") from error
+    try:
+        ray.init(address or None, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UsageError(
+            f"no Ray cluster answers at {address or 'this machine'}: {str(error).splitlines()[0]}"
+        ) from error
+    return ray

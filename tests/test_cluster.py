@@ -1,0 +1,139 @@
+"""Batches over a real Ray cluster of several nodes on this machine."""
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+from test_rollout import FIX, SMALL, SUBMIT, script
+
+from forager.agent.endpoint import Gate
+from forager.agent.model import Reply, ScriptedModel
+from forager.agent.tool import Call
+from forager.environments.engine import connect
+from forager.environments.leftovers import leftovers, remove_leftovers
+from forager.environments.task import Task
+from forager.errors import BudgetSpent
+from forager.rollout.batch import run_batch
+from forager.rollout.settings import MAY_CHANGE, Budget, RunSettings
+from forager.trajectories.record import Message
+from forager.trajectories.store import Run
+from tools import TOOLBOX
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning"),
+    # Ray's own processes and sockets, which it leaves to the end of this one.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+PAUSE = Call("bash", {"command": "sleep 1"})
+SYSTEM = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A head without processors, and three nodes of two."""
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # nodes do not see tests
+    made = Cluster()
+    made.add_node(num_cpus=0, _system_config=SYSTEM, object_store_memory=80 << 20)
+    for _ in range(3):
+        made.add_node(num_cpus=2, memory=4 << 30, object_store_memory=80 << 20)
+    made.wait_for_nodes()
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def scripted(replies: Sequence[Message | Reply], number: int, gate: Gate) -> ScriptedModel:
+    """A model on a node."""
+    return ScriptedModel(replies)
+
+
+def run(cluster: Cluster, path: Path, task: Task, replies: Any, **given: Any) -> list[int]:
+    """Run a batch on the cluster; return how many were done after each attempt."""
+    settings = RunSettings(
+        models=["m"],
+        executor="ray",
+        address=cluster.address,
+        workers=8,
+        sandbox_limits=SMALL,
+        **given,
+    )
+    told: list[int] = []
+    with Run.write(path, settings, [task], may_change=MAY_CHANGE) as store:
+        run_batch(
+            store,
+            [task],
+            settings,
+            model=partial(scripted, replies),
+            toolbox=TOOLBOX,
+            on_progress=lambda done, **_: told.append(done),
+        )
+    return told
+
+
+def test_attempts_of_a_node_that_is_killed_are_made_elsewhere(
+    tmp_path: Path, cluster: Cluster, kata_task: Task
+) -> None:
+    """Each is accounted for exactly once; each node wrote a shard; no container is left."""
+    path = tmp_path / "run"
+    victim = cluster.list_all_nodes()[-1]
+
+    def kill() -> None:
+        while not (path / "settings.json").exists() or len(Run(path).finished()) < 3:
+            time.sleep(0.1)
+        cluster.remove_node(victim, allow_graceful=False)
+
+    killer = Thread(target=kill)
+    killer.start()
+    told = run(cluster, path, kata_task, script("functions", FIX, PAUSE, SUBMIT), attempts=18)
+    killer.join()
+    assert max(told) == 18
+    made = list(Run(path).trajectories())
+    assert Counter(one.id for one in made) == Counter(
+        f"{kata_task.instance_id}.{number}" for number in range(18)
+    )
+    assert all(one.outcome.resolved for one in made)
+    lost = list(Run(path).lost())
+    assert lost
+    assert {one.error.split(":")[0] for one in lost} == {"NodeLost"}
+    assert len(list((path / "trajectories").iterdir())) >= 2
+    remove_leftovers()  # of the node that is gone; its machine would sweep them itself
+    assert leftovers() == []
+    image = {"ancestor": kata_task.image}
+    assert connect().containers.list(all=True, filters=image) == []
+
+
+def test_a_budget_holds_over_the_cluster(tmp_path: Path, cluster: Cluster, kata_task: Task) -> None:
+    """All nodes draw on the same one."""
+    replies = script("functions", FIX, SUBMIT)  # 220 tokens
+    budget = Budget(tokens=500, requests_per_minute=6000)
+    with pytest.raises(BudgetSpent, match="500 tokens are spent"):
+        run(cluster, tmp_path / "run", kata_task, replies, attempts=9, budget=budget)
+    kept = sum(one.tokens for one in Run(tmp_path / "run").summaries())
+    lost = sum(
+        one.usage.prompt_tokens + one.usage.completion_tokens
+        for one in Run(tmp_path / "run").lost()
+    )
+    assert 500 <= kept + lost <= 500 + 8 * 110
+
+
+def test_a_missing_ray_is_said_in_a_line(tmp_path: Path) -> None:
+    """With what to install."""
+    code = (
+        "import sys; sys.modules['ray'] = None\n"
+        "from forager.rollout.cluster import _connected\n"
+        "from forager.errors import UsageError\n"
+        "try: _connected('')\n"
+        "except UsageError as error: sys.exit(str(error))"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
+    assert done.stderr == "--executor ray needs ray: pip install 'forager-agent[ray]'\n"

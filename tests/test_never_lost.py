@@ -1,0 +1,304 @@
+"""What was finished stays, what was running runs again, and no fault counts against a model.
+
+Each row of the table in ARCHITECTURE.md ("Never lost") has its test here, in test_chat.py or in
+test_cluster.py.
+"""
+
+import ast
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from test_chat import Answer, Script, completion, failure, serving
+from test_rollout import FIX, SMALL, SUBMIT, run, script
+
+from forager.agent.chat import ChatModel
+from forager.agent.endpoint import ChatEndpoint, Gate
+from forager.agent.model import Model, Reply, ScriptedModel
+from forager.environments.engine import connect
+from forager.environments.leftovers import SANDBOX_LABEL, maker
+from forager.environments.task import Task
+from forager.errors import ModelError, StoreError
+from forager.records import write_records
+from forager.rollout.batch import run_batch
+from forager.rollout.settings import MAY_CHANGE, RunSettings
+from forager.trajectories.record import Message
+from forager.trajectories.store import Run
+from tools import TOOLBOX
+
+FORAGER = Path(sys.executable).with_name("forager")
+SOURCES = Path(__file__).parent.parent / "forager"
+
+
+def made(
+    path: Path, task: Task, model: Callable[[int, Gate], Model], **settings: Any
+) -> dict[str, bool]:
+    """Run a batch with these models; return what is stored: ids and whether resolved."""
+    resolved = RunSettings(models=["m"], sandbox_limits=SMALL, **settings)
+    with Run.write(path, resolved, [task], may_change=MAY_CHANGE) as store:
+        run_batch(
+            store,
+            [task],
+            resolved,
+            model=model,
+            toolbox=TOOLBOX,
+            on_progress=lambda *_, **__: None,
+            hold=0.05,
+        )
+    return {one.id: one.resolved for one in Run(path).summaries()}
+
+
+def ours(client: docker.DockerClient | None = None, process: int | None = None) -> list[Any]:
+    """The containers that a process has made; this one where none is given."""
+    label = f"{SANDBOX_LABEL}={maker(process)}"
+    found: list[Any] = (client or connect()).containers.list(all=True, filters={"label": label})
+    return found
+
+
+def started(tasks: Path, path: Path, **environment: str) -> subprocess.Popen[bytes]:
+    """`forager run` as a process of its own: five attempts, two at a time."""
+    command = [FORAGER, "run", tasks, "-o", path, "-m", "repair", "--attempts", "5", "-w", "2"]
+    return subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **environment}
+    )
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 90) -> None:
+    """Until it is true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def stored(path: Path) -> list[str]:
+    """The ids of the attempts that a run holds, in a run directory that may not be one yet."""
+    if not (path / "settings.json").exists():
+        return []
+    return [one.id for one in Run(path).summaries()]
+
+
+@pytest.mark.engine
+def test_a_run_that_is_killed_or_terminated_goes_on(tmp_path: Path, kata_task: Task) -> None:
+    """SIGKILL leaves containers that the next process sweeps; SIGTERM leaves none."""
+    tasks, path = tmp_path / "tasks.jsonl", tmp_path / "run"
+    write_records(tasks, [kata_task])
+    with started(tasks, path) as process:
+        wait_for(lambda: stored(path) and ours(process=process.pid))
+        label = maker(process.pid)
+        process.kill()
+        process.communicate()
+    filters = {"label": f"{SANDBOX_LABEL}={label}"}
+    assert connect().containers.list(all=True, filters=filters)
+    kept = set(stored(path))
+    with started(tasks, path) as process:
+        wait_for(lambda: set(stored(path)) > kept and ours(process=process.pid))
+        assert not connect().containers.list(all=True, filters=filters)
+        label = maker(process.pid)
+        process.terminate()
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"forager: interrupted" in said
+    filters = {"label": f"{SANDBOX_LABEL}={label}"}
+    assert not connect().containers.list(all=True, filters=filters)
+    kept |= set(stored(path))
+    with started(tasks, path) as process:
+        _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert Counter(stored(path)) == Counter(f"{kata_task.instance_id}.{n}" for n in range(5))
+    assert kept <= set(stored(path))
+    assert list(Run(path).lost()) == []
+
+
+class Killing:
+    """Kills the container of its attempt before the first answer; then follows a script."""
+
+    def __init__(self, replies: Sequence[Message | Reply]) -> None:
+        self._model = ScriptedModel(replies)
+
+    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+        if not self._model.seen:
+            for one in ours():
+                one.kill()
+        return self._model.query(messages, tools)
+
+
+@pytest.mark.engine
+def test_a_container_that_is_killed_costs_its_attempt_only(tmp_path: Path, kata_task: Task) -> None:
+    """It is lost to infrastructure, made again in the same run, and nothing is left."""
+    replies = script("functions", FIX, SUBMIT)
+    models = iter([Killing(replies), ScriptedModel(replies)])
+    assert made(tmp_path / "run", kata_task, lambda *_: next(models)) == {
+        f"{kata_task.instance_id}.0": True
+    }
+    (lost,) = Run(tmp_path / "run").lost()
+    assert lost.error.startswith("SandboxError: the container")
+    assert lost.usage.completion_tokens == 10
+    assert ours() == []
+
+
+@contextmanager
+def engine(home: Path) -> Iterator[None]:
+    """A Docker engine of our own, in namespaces: without a bridge it would remove the machine's."""
+    command = [
+        "unshare",
+        "--net",
+        "--mount",
+        "dockerd",
+        "--bridge=none",
+        "--iptables=false",
+        "-H",
+        f"unix://{home}/engine.sock",
+    ]
+    places = ["--data-root", home / "data", "--exec-root", home / "exec"]
+    with (home / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [*command, *places, "--pidfile", home / "pid"], stdout=log, stderr=log
+        )
+    info = ["docker", "-H", f"unix://{home}/engine.sock", "info"]
+    try:
+        wait_for(lambda: not subprocess.run(info, capture_output=True, check=False).returncode)
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A directory for sockets, whose paths have a bound."""
+    path = Path(tempfile.mkdtemp(prefix="forager-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.mark.engine
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start an engine")
+def test_an_engine_that_is_restarted_costs_what_ran_in_it(
+    tmp_path: Path, short_path: Path, kata_task: Task
+) -> None:
+    """The run waits for it and goes on; all attempts are made, and no container is left."""
+    tasks, path, home = tmp_path / "tasks.jsonl", tmp_path / "run", short_path
+    write_records(tasks, [kata_task])
+    host = f"unix://{home}/engine.sock"
+    with engine(home):
+        archive = tmp_path / "image.tar"
+        subprocess.run(["docker", "save", kata_task.image, "-o", archive], check=True)
+        load = ["docker", "-H", host, "load", "-i", archive]
+        subprocess.run(load, check=True, stdout=subprocess.DEVNULL)
+        process = started(tasks, path, DOCKER_HOST=host)
+        wait_for(lambda: stored(path))
+    time.sleep(2)  # no engine
+    with engine(home):
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+        client = docker.DockerClient(host, version="1.41")
+        assert client.containers.list(all=True, filters={"label": SANDBOX_LABEL}) == []
+        client.close()
+    assert Counter(stored(path)) == Counter(f"{kata_task.instance_id}.{n}" for n in range(5))
+    lost = list(Run(path).lost())
+    assert lost
+    assert all(one.error.startswith(("SandboxError", "EngineError")) for one in lost)
+
+
+@pytest.mark.engine
+def test_a_full_disk_ends_the_run_and_costs_nothing_that_was_kept(
+    tmp_path: Path, kata_task: Task
+) -> None:
+    """One line; with room again the run makes what it lacks."""
+    path = tmp_path / "run"
+    replies = script("functions", FIX, SUBMIT)
+    run(path, kata_task, replies)
+    (shard,) = (path / "trajectories").iterdir()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (shard.stat().st_size + 100, hard))
+    try:
+        with pytest.raises(StoreError, match="cannot write"):
+            run(path, kata_task, replies, attempts=3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert stored(path) == [f"{kata_task.instance_id}.0"]
+    assert ours() == []
+    attempts, _, _ = run(path, kata_task, replies, attempts=3)
+    assert [one.outcome.resolved for one in attempts] == [True] * 3
+
+
+FAULTS = [
+    failure(429, headers={"Retry-After": "0.01"}),
+    failure(500),
+    Answer(b"garbage"),
+    Answer(b'{"choices": [', declared=1000),
+    Answer(completion().body, delay=1.0),
+]
+
+
+def chat(server: Script, **settings: Any) -> Callable[[int, Gate], Model]:
+    """Makes models of the server that lose patience soon."""
+    endpoint = ChatEndpoint(server.url, timeout=0.5, backoff=0.01, **settings)
+    return lambda _, gate: ChatModel("m", endpoint, gate=gate)
+
+
+@pytest.mark.engine
+def test_faults_of_the_model_server_are_not_the_models(tmp_path: Path, kata_task: Task) -> None:
+    """Those that pass cost time; a server that stays away loses attempts, and none fails."""
+    good = [completion(one) for one in script_messages()]
+    with serving() as server:
+        server.answers = [*FAULTS, good[0], *FAULTS, good[1]]
+        assert made(tmp_path / "run", kata_task, chat(server)) == {
+            f"{kata_task.instance_id}.0": True
+        }
+        server.answers = [failure(500)]
+        with pytest.raises(ModelError, match="answers 500"):
+            made(tmp_path / "run", kata_task, chat(server, tries=1), attempts=9, workers=3)
+        lost = list(Run(tmp_path / "run").lost())
+        assert lost
+        assert all(one.error.startswith("ModelError: ") for one in lost)
+        server.seen.clear()
+        server.answers = good * 2
+        kept = made(tmp_path / "run", kata_task, chat(server), attempts=3)
+    assert kept == {f"{kata_task.instance_id}.{number}": True for number in range(3)}
+    assert ours() == []
+
+
+def script_messages() -> list[Message]:
+    """The messages of a model that mends the bug."""
+    replies = script("functions", FIX, SUBMIT)
+    return [one.message for one in replies if isinstance(one, Reply)]
+
+
+def test_no_duration_is_taken_from_a_clock_that_may_jump() -> None:
+    """`time.time` reads a server's date and nothing else; the calendar stamps and names.
+
+    Programs that run in the sandbox are not meant.
+    """
+    users = {
+        path.relative_to(SOURCES).as_posix()
+        for path in SOURCES.rglob("*.py")
+        if not path.name.endswith("_program.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "time.time"
+    }
+    assert users == {"agent/faults.py"}
+
+
+def test_the_signals_of_a_run_are_given_back() -> None:
+    """A program that uses forager as a library keeps its own handlers."""
+    from forager.cli.run import _terminable
+
+    before = signal.getsignal(signal.SIGTERM)
+    with _terminable(), pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+    assert signal.getsignal(signal.SIGTERM) is before
