@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from forager.agent.syntax import SYNTAXES
 from forager.environments.task import Mutation, Task
 from forager.records import Record
 from forager.trajectories.record import (
@@ -13,6 +14,7 @@ from forager.trajectories.record import (
     Trajectory,
     Usage,
 )
+from tools import TOOLBOX
 
 PATCH = """\
 diff --git a/pkg/core.py b/pkg/core.py
@@ -117,6 +119,7 @@ def make_attempt(
         image="forager/pkg:1",
         image_digest="sha256:0",
         started_at="2026-11-23T10:00:00Z",
+        tools=SYNTAXES[syntax].definitions(TOOLBOX),
         messages=messages,
         model_calls=model_calls,
         tool_calls=tool_calls,

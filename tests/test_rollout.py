@@ -94,6 +94,7 @@ def test_a_resolved_attempt_is_stored_whole_and_not_made_again(
     roles = [message["role"] for message in attempt.messages]
     answer = "tool" if syntax == "functions" else "user"
     assert roles == ["system", "user", *["assistant", answer] * 2, "assistant"]
+    assert attempt.tools == SYNTAXES[syntax].definitions(TOOLBOX)
     assert attempt.messages[1]["content"] == kata_task.problem_statement
     assert "8 passed" in attempt.messages[5]["content"]
     assert [call.message for call in attempt.model_calls] == [2, 4, 6]

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -58,7 +58,7 @@ def export(
             for one in index.trajectories(places)
         )
         with Progress("attempts", total) as progress:
-            count = write(_told(attempts, progress), output, _tools())
+            count = write(_told(attempts, progress), output)
     click.echo(f"{output}\t{count:,} attempts")
 
 
@@ -85,9 +85,3 @@ def _told(attempts: "Iterable[Trajectory]", progress: Progress) -> "Iterator[Tra
     for done, one in enumerate(attempts, 1):
         yield one
         progress.update(done)
-
-
-def _tools() -> list[dict[str, Any]]:
-    from tools import load_toolbox
-
-    return [tool.definition() for tool in load_toolbox().values()]

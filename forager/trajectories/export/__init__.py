@@ -1,7 +1,7 @@
 """Attempts in the formats of other software, one attempt in memory at a time.
 
-A format is a module with a function `write(attempts, target, tools)` that returns how many attempts
-it wrote. `tools` are the definitions (OpenAI's form) of the tools that the agent had.
+A format is a module with a function `write(attempts, target)` that returns how many attempts it
+wrote.
 """
 
 import shutil
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from forager.errors import UsageError
@@ -17,7 +17,7 @@ from forager.errors import UsageError
 if TYPE_CHECKING:
     from forager.trajectories.record import Trajectory
 
-Write = Callable[["Iterable[Trajectory]", Path, list[dict[str, Any]]], int]
+Write = Callable[["Iterable[Trajectory]", Path], int]
 
 FORMATS = {
     "parquet": "one file; a row an attempt, messages and calls as nested columns",

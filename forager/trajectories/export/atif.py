@@ -14,18 +14,18 @@ from forager.trajectories.record import Message, ModelCall, Trajectory
 from forager.trajectories.steps import Step, opening, reasoning, steps
 
 
-def write(attempts: Iterable[Trajectory], target: Path, tools: list[dict[str, Any]]) -> int:
+def write(attempts: Iterable[Trajectory], target: Path) -> int:
     """Write a directory with a file an attempt, named after its id."""
     count = 0
     with new_directory(target) as part:
         for one in attempts:
-            text = json.dumps(document(one, tools), ensure_ascii=False)
+            text = json.dumps(document(one), ensure_ascii=False)
             write_once(part / f"{file_name(one.id)}.json", text + "\n")
             count += 1
     return count
 
 
-def document(one: Trajectory, tools: list[dict[str, Any]]) -> dict[str, Any]:
+def document(one: Trajectory) -> dict[str, Any]:
     """An attempt as an ATIF document."""
     first = [
         {"source": "system" if message["role"] == "system" else "user", "message": _text(message)}
@@ -39,7 +39,7 @@ def document(one: Trajectory, tools: list[dict[str, Any]]) -> dict[str, Any]:
             "name": "forager",
             "version": one.version,
             "model_name": one.model,
-            **({"tool_definitions": tools} if one.syntax == "functions" else {}),
+            **({"tool_definitions": one.tools} if one.tools else {}),
             "extra": one.model_dump(include={"syntax", "sampling", "limits", "sandbox_limits"}),
         },
         "steps": [{"step_id": number, **step} for number, step in enumerate(first + acts, 1)],

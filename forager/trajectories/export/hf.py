@@ -6,7 +6,6 @@ publishes it.
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from forager.trajectories.export import needed, new_directory
 from forager.trajectories.export.parquet import batches, schema
@@ -32,9 +31,8 @@ in them.
 """
 
 
-def write(attempts: Iterable[Trajectory], target: Path, tools: list[dict[str, Any]]) -> int:
+def write(attempts: Iterable[Trajectory], target: Path) -> int:
     """Write a directory."""
-    del tools
     with needed("pyarrow"):
         from pyarrow.parquet import ParquetWriter
     count = files = 0

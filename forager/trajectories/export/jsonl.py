@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from forager.records import write_records
 from forager.trajectories.record import Trajectory
 
 
-def write(attempts: Iterable[Trajectory], target: Path, tools: list[dict[str, Any]]) -> int:
+def write(attempts: Iterable[Trajectory], target: Path) -> int:
     """Write one file."""
-    del tools
     return write_records(target, attempts)

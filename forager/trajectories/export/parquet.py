@@ -23,9 +23,8 @@ GROUP_SIZE = 8 << 20  # characters and ids of the rows that are held in memory a
 _KNOWN = {"role", "content", "reasoning_content", "tool_calls", "tool_call_id"}
 
 
-def write(attempts: Iterable[Trajectory], target: Path, tools: list[dict[str, Any]]) -> int:
+def write(attempts: Iterable[Trajectory], target: Path) -> int:
     """Write one file."""
-    del tools
     with needed("pyarrow"):
         from pyarrow.parquet import ParquetWriter
     count = 0
@@ -79,7 +78,7 @@ def schema() -> "pyarrow.Schema":
 
 _TEXTS = [
     *("syntax", "image", "image_digest", "started_at", "version", "patch", "note", "tests"),
-    *("ignored_files", "mutation", "sampling", "limits", "sandbox_limits", "timings"),
+    *("ignored_files", "mutation", "sampling", "limits", "sandbox_limits", "timings", "tools"),
 ]
 
 
@@ -118,6 +117,7 @@ def _row(one: Trajectory) -> dict[str, Any]:
         "limits": one.limits.model_dump_json(),
         "sandbox_limits": one.sandbox_limits.model_dump_json(),
         "timings": one.timings.model_dump_json(),
+        "tools": json.dumps(one.tools),
         "messages": [_message(message) for message in one.messages],
         "model_calls": [
             {**call.model_dump(exclude={"usage"}), **call.usage.model_dump()}

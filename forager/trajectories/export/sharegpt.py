@@ -27,19 +27,19 @@ _INFO = {
 _OURS = {"gpt", "function_call"}
 
 
-def write(attempts: Iterable[Trajectory], target: Path, tools: list[dict[str, Any]]) -> int:
+def write(attempts: Iterable[Trajectory], target: Path) -> int:
     """Write a directory with the conversations and LLaMA-Factory's dataset_info.json."""
     count = 0
     with new_directory(target) as part:
         with (part / f"{_NAME}.jsonl").open("w", encoding="utf-8") as file:
             for one in attempts:
-                print(json.dumps(_conversation(one, tools), ensure_ascii=False), file=file)
+                print(json.dumps(_conversation(one), ensure_ascii=False), file=file)
                 count += 1
         (part / "dataset_info.json").write_text(json.dumps(_INFO, indent=2) + "\n")
     return count
 
 
-def _conversation(one: Trajectory, tools: list[dict[str, Any]]) -> dict[str, Any]:
+def _conversation(one: Trajectory) -> dict[str, Any]:
     turns = [_turn(message) for message in one.messages]
     system = [value for role, value in turns if role == "system"]
     spoken = [turn for turn in turns if turn[0] != "system"]
@@ -53,7 +53,7 @@ def _conversation(one: Trajectory, tools: list[dict[str, Any]]) -> dict[str, Any
             for side in [list(group)]
         ],
         "system": "\n".join(system),
-        "tools": json.dumps(tools) if one.syntax == "functions" else "",
+        "tools": json.dumps(one.tools) if one.tools else "",
         "resolved": one.outcome.resolved,
         "reward": one.outcome.reward,
     }

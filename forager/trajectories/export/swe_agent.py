@@ -16,9 +16,8 @@ from forager.trajectories.record import Message, Trajectory
 from forager.trajectories.steps import Step, reasoning, steps
 
 
-def write(attempts: Iterable[Trajectory], target: Path, tools: list[dict[str, Any]]) -> int:
+def write(attempts: Iterable[Trajectory], target: Path) -> int:
     """Write a directory."""
-    del tools
     count = 0
     with new_directory(target) as part:
         for one in attempts:
