@@ -77,8 +77,10 @@ def test_the_same_seed_gives_the_same_tasks(
     assert facts(again) == facts(tasks[0])
     assert list(read_records(tmp_path / "again.rejected.jsonl", Rejected)) == tasks[1]
     assert len({task.instance_id for task in again}) == 9
-    other = make(kata_image, tmp_path / "other.jsonl", seed=5)
-    assert [each["setup_patch"] for each in facts(other)] != [each.setup_patch for each in again]
+    other = make(kata_image, tmp_path / "other.jsonl", seed=5, limit=4)
+    assert [each["setup_patch"] for each in facts(other)] != [
+        each.setup_patch for each in again[:4]
+    ]
 
 
 def test_tasks_hold(tasks: tuple[list[Task], list[Rejected]]) -> None:
@@ -123,7 +125,6 @@ def test_killed_and_started_again(
     before = output.read_bytes()
     assert before.count(b"\n") < 9
     subprocess.run(command, check=True, capture_output=True, env=os.environ)
-    subprocess.run([FORAGER, "doctor", "--clean"], capture_output=True, check=False)
     assert output.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
     assert facts(list(read_records(output, Task))) == facts(tasks[0])
     assert list(read_records(rejected_path(output), Rejected)) == tasks[1]
@@ -147,12 +148,12 @@ def test_proofs_agree(
 def test_caps_targets_and_bands(kata_image: Image, home: Path, tmp_path: Path) -> None:
     """Tasks of a function, of a family, and of a difficulty; what lies outside is told so."""
     settings = Settings(
-        targets={"operators": 2, "functions": 3}, per_function=1, difficulty=Bands(failing="2..")
+        targets={"operators": 2, "functions": 3}, per_function=1, difficulty=Bands(failing="..1")
     )
     made = make(kata_image, tmp_path / "tasks.jsonl", settings=settings, limit=None)
     mutations = [task.mutation for task in made if task.mutation]
     assert len({one.function for one in mutations}) == len(mutations) >= 2
-    assert all(len(task.FAIL_TO_PASS) > 1 for task in made)
+    assert all(len(task.FAIL_TO_PASS) == 1 for task in made)
     reasons = Counter(
         one.reason for one in read_records(tmp_path / "tasks.rejected.jsonl", Rejected)
     )
@@ -168,7 +169,7 @@ def test_caps_targets_and_bands(kata_image: Image, home: Path, tmp_path: Path) -
 
 def test_a_bug_report_names_nothing(kata_image: Image, home: Path, tmp_path: Path) -> None:
     """Neither the function nor the file of the bug; the same failures give the same words."""
-    made = make(kata_image, tmp_path / "tasks.jsonl", statement="issue", limit=8)
+    made = make(kata_image, tmp_path / "tasks.jsonl", statement="issue", limit=4)
     for task in made:
         assert task.mutation is not None
         assert task.mutation.statement == "issue"
@@ -176,7 +177,7 @@ def test_a_bug_report_names_nothing(kata_image: Image, home: Path, tmp_path: Pat
         for part in task.mutation.parts or [task.mutation]:
             assert part.function not in task.problem_statement
         assert "core" not in task.problem_statement
-    again = make(kata_image, tmp_path / "again.jsonl", statement="issue", limit=8, workers=1)
+    again = make(kata_image, tmp_path / "again.jsonl", statement="issue", limit=4, workers=1)
     assert facts(again) == facts(made)
 
 
