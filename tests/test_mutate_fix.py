@@ -217,9 +217,9 @@ def test_a_sandbox_is_used_again_where_nothing_is_left(
     prover = Prover(kata_image, start)
     try:
         for code in (does, CLEAN.strip()):
-            report = prover.run(mutant(code), None)
-            assert report is not None
-            assert set(report.outcomes.values()) == {"passed"}, report.failures
+            proof = prover.run(mutant(code), None)
+            assert proof is not None
+            assert set(proof.report.outcomes.values()) == {"passed"}, proof.failures
     finally:
         prover.close()
     assert len(started) == (1 if again else 2)

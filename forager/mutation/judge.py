@@ -200,9 +200,10 @@ class Judge:
         sifted: Sifted,
         tests: list[str] | None,
     ) -> Verdict:
-        report = prover.run(candidate.diff, tests, explain=self._rules.explain)
-        if report is None:
+        proof = prover.run(candidate.diff, tests, explain=self._rules.explain)
+        if proof is None:
             return Verdict(reason="does not apply", sifted=sifted)
+        report = proof.report
         if not report.complete:
             return Verdict(reason="crashed the test run", sifted=sifted)
         ran = self._image.passing if tests is None else tests
@@ -210,7 +211,8 @@ class Judge:
         if "timeout" in outcomes.values():
             return Verdict(reason="timeout", sifted=sifted)
         failed = [test for test, outcome in outcomes.items() if outcome != "passed"]
-        return self._verdict(candidate, reach, sifted, report, failed)
+        verdict = self._verdict(candidate, reach, sifted, report, failed)
+        return verdict.model_copy(update={"failures": proof.failures})
 
     def _verdict(
         self,
@@ -242,7 +244,6 @@ class Judge:
             reason=reason,
             band=band,
             difficulty=difficulty,
-            failures=failures,
             proof="none" if report is None else "",
             disagrees=disagrees,
             sifted=sifted,

@@ -8,13 +8,14 @@ taken before the first; where anything differs the sandbox is thrown away.
 import shlex
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
 from forager.environments.image import Image
 from forager.environments.sandbox import Limits, Sandbox
 from forager.environments.task import Task, TestSetup
-from forager.environments.testing import TestReport, run_tests
+from forager.environments.testing import Failure, TestReport, run_tests
 from forager.environments.workspace import apply_patch, open_task
 from forager.errors import SandboxError
 from forager.mutation.reach import edits_of
@@ -34,6 +35,14 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What each test did on a mutant, and how some of them failed."""
+
+    report: TestReport
+    failures: dict[str, Failure]
+
+
 class Prover:
     """Runs tests on mutants of one image; used by one thread at a time."""
 
@@ -44,7 +53,7 @@ class Prover:
         self._clean = ""
         self.ended = False
 
-    def run(self, diff: str, tests: Sequence[str] | None, *, explain: int = 0) -> TestReport | None:
+    def run(self, diff: str, tests: Sequence[str] | None, *, explain: int = 0) -> Proof | None:
         """Run these tests on a mutant, all where None; return None where the diff does not apply.
 
         `explain` of those that fail run once more, to tell the values that they compare.
@@ -57,9 +66,8 @@ class Prover:
             if apply_patch(sandbox, diff).exit_code:
                 return None
             report = self._report(sandbox, self._image.setup, tests)
-            if not explain or not report.complete:
-                return report
-            return self._explained(sandbox, report, explain)
+            told = self._explained(sandbox, report, explain) if explain else {}
+            return Proof(report, told or report.failures)
         finally:
             self._reset(sandbox)
 
@@ -75,18 +83,19 @@ class Prover:
             failures=_FAILURES,
         )
 
-    def _explained(self, sandbox: Sandbox, report: TestReport, count: int) -> TestReport:
-        """The report with fuller failures; what each test did stays as it was."""
+    def _explained(self, sandbox: Sandbox, report: TestReport, count: int) -> dict[str, Failure]:
+        """The failures of some tests that failed, told in full and in the same words each time."""
         passing = self._image.passing
         failed = [test for test in passing if report.outcomes.get(test, "passed") != "passed"]
         chosen = failed[:: max(1, len(failed) // count)][:count]  # spread over the files
-        if not chosen:
-            return report
+        if not chosen or not report.complete:
+            return {}
         setup = self._image.setup
-        talkative = [*setup.arguments, "--assert=rewrite", "-vvv"]
-        setup = setup.model_copy(update={"arguments": talkative})
-        again = self._report(sandbox, setup, chosen)
-        return report.model_copy(update={"failures": report.failures | again.failures})
+        changed = {
+            "arguments": [*setup.arguments, "--assert=rewrite", "-vvv"],
+            "variables": {**setup.variables, "PYTHONHASHSEED": "0"},  # the order of sets
+        }
+        return self._report(sandbox, setup.model_copy(update=changed), chosen).failures
 
     def _clean_sandbox(self) -> Sandbox:
         if self._sandbox is None:
