@@ -96,6 +96,17 @@ def test_comments_of_the_project_stay() -> None:
     assert "# each" not in [line[:1] for line in made.diff.split("\n") if line[:1] in "+-"]
 
 
+def test_texts_of_several_lines_stay_as_they_are() -> None:
+    """Where the answer stands as the function does in its file, nothing moves."""
+    text = 'def f(a):\n    b = """x\ny"""\n    return a + b\n'
+    made = answered("modify", function("f", text), text, fenced(text.replace("a + b", "b")))
+    assert made.diff.endswith("-    return a + b\n+    return b\n")
+    nested = "class A:\n" + text.replace("def", "    def").replace("    b =", "        b =")
+    nested = nested.replace("    return", "        return")
+    answer = fenced("def f(a):\n    b = 0\n    return b\n")
+    assert answered("modify", function("A.f", nested), nested, answer).line == 3
+
+
 UNUSABLE = [
     ("no code at all", "0 code blocks instead of one"),
     (GOOD + GOOD, "2 code blocks instead of one"),

@@ -114,6 +114,8 @@ MISTAKES = [  # a settings file, options, what is said
     ("", "--statement model", "which model is to write?"),
     ("", "-m name", "there is nothing for the model to write"),
     ("", "--mutators combined", "combined bugs are made of others"),
+    ("", "--mutators functions,loops --preset cwm", "loops would be left out: give it a weight"),
+    ("weights = {loops = 1}\ntargets = {operators = 1}", "", "operators would be left out"),
     ("", "--mutators ,", "there are statements"),
 ]
 

@@ -253,12 +253,17 @@ def _families(names: str | None, settings: "Settings") -> "Families":
 
     plain = load_families()
     families: Families = {**plain, **dict.fromkeys((COMBINED, *WRITTEN), ())}
-    asked = {**settings.weights, **settings.targets}
+    asked = settings.shares() or {}
     chosen = [name.strip() for name in (names or "").split(",") if name.strip()]
-    unknown = [name for name in (*chosen, *asked) if name not in families]
+    unknown = [name for name in (*chosen, *asked, *settings.targets) if name not in families]
     if unknown or (names is not None and not chosen):
         raise UsageError(f"no family {', '.join(unknown)!r}; there are {', '.join(families)}")
     chosen = chosen or list(asked or plain)
+    left_out = [name for name in (*chosen, *settings.targets) if asked and name not in asked]
+    if left_out:
+        raise UsageError(
+            f"{', '.join(left_out)} would be left out: give it a weight or a target too"
+        )
     return {name: families[name] for name in chosen}
 
 

@@ -130,7 +130,8 @@ def answered(family: str, function: Function, text: str, answer: str) -> Candida
         raise Unusable("does not compile")
     if compiled == bytecode(before):
         raise Unusable("does the same")
-    if _dump(_only(after).body[-len(_wanted(answer).body) :]) != _dump(_wanted(answer).body):
+    wanted = _dump(_wanted(answer).body)
+    if _dump(_placed(after).body)[-len(wanted) :] != wanted:
         raise Unusable("a text of several lines would move")
     changed = "".join(lines[: function.first - 1]) + after + "".join(lines[function.last :])
     diff = unified_diff(function.path, text, changed)
@@ -182,6 +183,14 @@ def _only(code: str) -> _Definition:
     if not isinstance(node, _Definition):
         raise Unusable("not one function alone")
     return node
+
+
+def _placed(code: str) -> _Definition:
+    """The function of a piece of a file, its texts as they stand there."""
+    tree = ast.parse(f"if True:\n{code}" if code[:1].isspace() else code)
+    body = tree.body[0].body if isinstance(tree.body[0], ast.If) else tree.body
+    assert isinstance(body[0], _Definition)
+    return body[0]
 
 
 def _comments(code: str) -> set[str]:
