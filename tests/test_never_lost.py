@@ -27,10 +27,10 @@ from test_rollout import FIX, SMALL, SUBMIT, run, script
 from forager.agent.chat import ChatModel
 from forager.agent.endpoint import ChatEndpoint, Gate
 from forager.agent.model import Model, Reply, ScriptedModel
-from forager.environments.engine import connect
+from forager.environments.engine import check_disk, connect
 from forager.environments.leftovers import SANDBOX_LABEL, maker
 from forager.environments.task import Task
-from forager.errors import ModelError, StoreError
+from forager.errors import ModelError, SandboxError, StoreError
 from forager.records import write_records
 from forager.rollout.batch import run_batch
 from forager.rollout.settings import MAY_CHANGE, RunSettings
@@ -233,6 +233,14 @@ def test_a_full_disk_ends_the_run_and_costs_nothing_that_was_kept(
     assert ours() == []
     attempts, _, _ = run(path, kata_task, replies, attempts=3)
     assert [one.outcome.resolved for one in attempts] == [True] * 3
+
+
+@pytest.mark.engine
+def test_a_full_disk_of_the_engine_is_nobodys_failure() -> None:
+    """An attempt that is not resolved is not kept while it is full."""
+    check_disk(1)
+    with pytest.raises(SandboxError, match="disk of the Docker engine is full"):
+        check_disk(1 << 60)
 
 
 FAULTS = [

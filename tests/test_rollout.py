@@ -10,6 +10,8 @@ from forager.agent.endpoint import Gate
 from forager.agent.model import Reply, ScriptedModel
 from forager.agent.syntax import SYNTAXES, assistant
 from forager.agent.tool import Call
+from forager.environments.delivery import deliver
+from forager.environments.engine import connect
 from forager.environments.sandbox import Limits
 from forager.environments.task import Task
 from forager.errors import ForagerError, ImageMissing
@@ -166,3 +168,27 @@ def test_an_attempt_that_stays_lost_is_left_and_the_others_are_made(
     with pytest.raises(ForagerError, match=r"2 attempts were lost .* run again"):
         run(tmp_path / "run", tasks, script("functions", FIX, SUBMIT), attempts=2, enough=1)
     assert Run(tmp_path / "run").finished() == {f"{kata_task.instance_id}.0"}
+
+
+def test_an_image_that_is_not_here_comes_from_an_archive(tmp_path: Path, kata_task: Task) -> None:
+    """Of the directory that was named; another image under its name is refused."""
+    engine, place = connect(), tmp_path / "images"
+    place.mkdir()
+    with (place / "kata.tar").open("wb") as file:
+        file.writelines(engine.images.get(kata_task.image).save(named=True))
+    away = kata_task.model_copy(update={"image": "forager/away:1"})
+    with pytest.raises(ImageMissing, match=r"no archive .* holds forager/away:1"):
+        deliver(away, str(place), "docker")
+    other = kata_task.model_copy(update={"image_digest": "sha256:0"})
+    engine.images.get(kata_task.image).tag("forager/kept")  # so that the layers stay
+    try:
+        engine.images.remove(kata_task.image)
+        with pytest.raises(ImageMissing, match="and the task is of sha256:0"):
+            deliver(other, str(place), "docker")
+        engine.images.remove(kata_task.image)
+        (attempt,), _, _ = run(
+            tmp_path / "run", kata_task, script("functions", FIX, SUBMIT), images=str(place)
+        )
+        assert attempt.outcome.resolved
+    finally:
+        engine.images.remove("forager/kept")

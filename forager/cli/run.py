@@ -106,6 +106,12 @@ REPAIR = "repair"
 @click.option(
     "--address", default="", help="Of the Ray cluster; the one of this machine where not given."
 )
+@click.option(
+    "--images",
+    metavar="PLACE",
+    default="",
+    help="Registry, or directory of archives (`docker save`), for images that a machine lacks.",
+)
 @click.option("--token-ids", is_flag=True, help="Keep token ids and log-probabilities (vLLM).")
 @options.limit
 @options.dry_run
@@ -152,7 +158,7 @@ def _settings(given: dict[str, Any]) -> "RunSettings":
     }
     budget = Budget.read(given["budget"]) if given["budget"] else Budget()
     _check_prices(budget, models, given["budget"])
-    named = ["attempts", "enough", "workers", "executor", "address"]
+    named = ["attempts", "enough", "workers", "executor", "address", "images"]
     named += ["syntax", "sandbox", "token_ids", "key_env"]
     return RunSettings(
         **{name: given[name] for name in named},

@@ -1,11 +1,13 @@
 """The connection to the Docker engine."""
 
+import shutil
 from functools import cache
+from pathlib import Path
 
 import docker
 from docker.errors import DockerException
 
-from forager.errors import EngineError
+from forager.errors import EngineError, SandboxError
 
 
 @cache
@@ -24,6 +26,21 @@ def connect() -> docker.DockerClient:
             f"then try `docker info` ({_reason(error)})"
         ) from error
     return client
+
+
+def check_disk(needed: int = 64 << 20) -> None:
+    """Raise SandboxError where the engine's disk has not so many bytes left.
+
+    A command that fails for want of room is not the agent's failure. Nothing is known of the disk
+    of an engine on another machine.
+    """
+    try:
+        root = Path(connect().info()["DockerRootDir"])
+        free = shutil.disk_usage(root).free
+    except (OSError, DockerException):
+        return
+    if free < needed:
+        raise SandboxError(f"the disk of the Docker engine is full: {free >> 20} MiB in {root}")
 
 
 def _reason(error: Exception) -> str:

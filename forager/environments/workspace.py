@@ -2,30 +2,15 @@
 
 from forager.environments.bubblewrap_sandbox import BubblewrapSandbox
 from forager.environments.docker_sandbox import DockerSandbox
-from forager.environments.engine import connect
 from forager.environments.sandbox import CommandResult, Limits, Sandbox, SandboxFactory
 from forager.environments.task import Task
-from forager.environments.unpacked import stored_images
-from forager.errors import EngineError, SandboxError, TaskError
+from forager.errors import SandboxError, TaskError
 
 SANDBOXES: dict[str, SandboxFactory] = {
     "docker": DockerSandbox,
     "bubblewrap": BubblewrapSandbox,
 }
 """What a run can choose from."""
-
-
-def images(sandbox: str) -> set[str]:
-    """The images that this machine can start such a sandbox of. Raises EngineError."""
-    found = set(stored_images()) if sandbox == "bubblewrap" else set()
-    try:
-        listed = connect().api.images()
-    except EngineError:
-        if sandbox == "docker":
-            raise
-        return found
-    return found | {tag for one in listed for tag in one["RepoTags"] or []}
-
 
 _PATCH = "/tmp/forager.patch"
 _PATCH_LIMIT = 16 << 20  # bytes

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from forager.agent.tool import Toolbox
+from forager.environments.delivery import available
 from forager.environments.task import Task
 from forager.errors import NodeLost, UsageError
 from forager.rollout.meter import Meter
@@ -39,9 +40,7 @@ class NodeWorker:
 
     def images(self) -> set[str]:
         """The images that this node has."""
-        from forager.environments.workspace import images
-
-        return images(self._sandbox)
+        return available(self._sandbox)
 
     def work(self, job: Job) -> Ended:
         """Make an attempt and keep it."""
@@ -164,19 +163,23 @@ class ClusterExecutor:
     def place(self, job: Job) -> bool:
         """Begin with a job on the node that has its image and the most room; False without room.
 
-        Where no node has the image it goes to any: that says what is missing.
+        Others are taken where they can fetch the image, or where no node has it: that says what
+        is missing.
         """
         if time.monotonic() - self._looked >= _LOOK_SECONDS:
             self._look()
         self._greet()
         cpus, memory = self._needs(job.task)
         ready = [one for one in self._nodes.values() if one.starting is None]
-        having = [one for one in ready if job.task.image in one.images] or ready
-        free = [one for one in having if one.cpus >= cpus and one.memory >= memory]
+        image = job.task.image
+        having = [one for one in ready if image in one.images]
+        able = having if having and not self._settings.images else ready
+        free = [one for one in able if one.cpus >= cpus and one.memory >= memory]
         if not free:
             self._despair(cpus, memory)
             return False
-        node = max(free, key=lambda one: (one.cpus, one.memory))
+        node = max(free, key=lambda one: (image in one.images, one.cpus, one.memory))
+        node.images.add(image)
         node.cpus, node.memory = node.cpus - cpus, node.memory - memory
         self._under_way[node.actor.work.remote(job)] = job, node
         return True

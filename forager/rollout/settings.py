@@ -12,6 +12,7 @@ from forager.trajectories.record import AttemptLimits, Sampling, Usage
 
 MAY_CHANGE = (
     *("attempts", "workers", "urls", "key_env", "enough", "budget", "executor", "address"),
+    "images",
 )
 """Settings that do not decide what an attempt is: a run may be resumed with others."""
 
@@ -68,6 +69,9 @@ class RunSettings(Record):
     budget: Budget = Budget()
     executor: str = Field("local", description="Where attempts are made: local or ray.")
     address: str = Field("", description="Of the Ray cluster; empty for the one that is here.")
+    images: str = Field(
+        "", description="Registry, or directory of archives, for images that a machine lacks."
+    )
     syntax: str = Field("functions", description="How calls are written: functions or text.")
     token_ids: bool = Field(False, description="Whether token ids and log-probabilities are kept.")
     sampling: Sampling = Sampling()

@@ -7,6 +7,8 @@ from typing import Protocol
 from forager.agent.endpoint import Gate
 from forager.agent.model import Model
 from forager.agent.tool import Toolbox
+from forager.environments.delivery import deliver
+from forager.environments.engine import check_disk
 from forager.environments.leftovers import sweep
 from forager.environments.task import Task
 from forager.environments.workspace import SANDBOXES
@@ -64,6 +66,7 @@ class Worker:
     ) -> None:
         self._settings, self._make_model = settings, make_model
         self._toolbox, self._keep = toolbox, keep
+        self._delivered: set[str] = set()
         self._sandboxes = Sandboxes(SANDBOXES[settings.sandbox])
 
     def work(self, job: Job, meter: SharedMeter) -> Ended:
@@ -71,14 +74,23 @@ class Worker:
         name = self._settings.model_of(job.number)
         metered: MeteredModel | None = None
         try:
+            if self._settings.images:
+                self._deliver(job.task)
             metered = MeteredModel(self._make_model(job.number, meter), name, meter)
             trajectory = make_attempt(
                 job.task, job.number, self._settings, metered, self._toolbox, self._sandboxes
             )
+            if self._settings.sandbox == "docker" and not trajectory.outcome.resolved:
+                check_disk()
             self._keep(trajectory)
         except Exception as error:
             return Ended(job.id, metered.usage if metered else Usage(), error=error)
         return Ended(job.id, metered.usage, summary=Summary.of(trajectory))
+
+    def _deliver(self, task: Task) -> None:
+        if task.image not in self._delivered:
+            deliver(task, self._settings.images, self._settings.sandbox)
+            self._delivered.add(task.image)
 
     def close(self) -> None:
         """End the sandboxes; the attempts in them are lost."""
