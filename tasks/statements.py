@@ -9,7 +9,7 @@ from forager.mutation.candidates import Candidate
 from forager.mutation.files import reverse
 from forager.mutation.judge import Verdict
 from forager.mutation.names import Names, told_lines
-from forager.mutation.report import bug_report
+from forager.mutation.report import bug_report, without_addresses
 from forager.trajectories.record import Message
 from tasks.author import Author
 
@@ -113,7 +113,8 @@ def by_model(
 
 
 def _question(candidate: Candidate, verdict: Verdict, names: Names) -> str:
-    failures = "\n\n".join(one.text for one in verdict.failures.values())
+    texts = (verdict.failures[test].text for test in sorted(verdict.failures))
+    failures = without_addresses("\n\n".join(texts))  # asked again, it is the same question
     return _QUESTION.format(
         diff=candidate.diff[:_SHOWN], failures=failures[:_SHOWN], names=", ".join(names.all)
     )

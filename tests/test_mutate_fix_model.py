@@ -188,6 +188,20 @@ def test_an_issue_that_gives_the_bug_away_is_written_again(tmp_path: Path, leak:
     assert model.seen[1][-1]["content"].endswith("Write it again.")
 
 
+def test_the_same_failure_is_the_same_question(tmp_path: Path) -> None:
+    """Addresses in memory aside, and in whatever order the failures come."""
+
+    def verdict(address: str, *tests: str) -> Verdict:
+        text = f"E   <Basket at {address}>"
+        return Verdict(
+            failures={test: Failure(error=text, frames=[], text=f"{test} {text}") for test in tests}
+        )
+
+    with Author("m", ScriptedModel([said(GOOD_ISSUE)]), tmp_path / "w") as author:
+        first = by_model(author, CANDIDATE, verdict("0x7fb08e0aa5c0", "a", "b"), {})
+        assert by_model(author, CANDIDATE, verdict("0x7fb08e0bb000", "b", "a"), {}) == first
+
+
 def test_an_issue_that_cannot_be_had_is_made_from_the_failures(tmp_path: Path) -> None:
     """After three tries, or where the conversation grows too long for the model."""
     expected = issue(CANDIDATE, VERDICT, {})

@@ -47,7 +47,7 @@ def bug_report(failures: Mapping[str, Failure], tests: Mapping[str, str], names:
 
 def observed(failure: Failure, tests: Mapping[str, str]) -> Observation:
     """What a failing test did up to its failure."""
-    error = _ADDRESS.sub("0x…", failure.error.strip())
+    error = without_addresses(failure.error.strip())
     before, at = _reproduction(failure, tests)
     line = error.partition("\n")[0] or "a failure"
     if silent := _SILENT.search(line):
@@ -60,6 +60,11 @@ def observed(failure: Failure, tests: Mapping[str, str]) -> Observation:
     if isinstance(at, ast.Assert) and isinstance(at.test, ast.Compare) and len(at.test.ops) == 1:
         at = ast.Expr(at.test.left)
     return Observation(_joined(before, at), compared[1], compared[0], False)
+
+
+def without_addresses(text: str) -> str:
+    """The text without places in memory, which differ from run to run."""
+    return _ADDRESS.sub("0x…", text)
 
 
 def _written(found: Sequence[Observation], names: Names, wording: tuple[str, ...]) -> str:
