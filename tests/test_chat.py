@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from forager.agent.chat import ChatModel
-from forager.agent.endpoint import ChatEndpoint, Traffic, normalised
+from forager.agent.endpoint import ChatEndpoint, normalised
 from forager.agent.model import Reply
+from forager.agent.traffic import Traffic
 from forager.errors import LimitReached, ModelError, ModelRefusal, UsageError
 from forager.trajectories.record import Message, Sampling, Usage
 

@@ -15,9 +15,9 @@ import ray
 from ray.cluster_utils import Cluster
 from test_rollout import FIX, SMALL, SUBMIT, script
 
-from forager.agent.endpoint import Gate
 from forager.agent.model import Reply, ScriptedModel
 from forager.agent.tool import Call
+from forager.agent.traffic import Gate
 from forager.environments.engine import connect
 from forager.environments.leftovers import leftovers, remove_leftovers
 from forager.environments.task import Task

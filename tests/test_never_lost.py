@@ -25,8 +25,9 @@ from test_chat import Answer, Script, completion, failure, serving
 from test_rollout import FIX, SMALL, SUBMIT, run, script
 
 from forager.agent.chat import ChatModel
-from forager.agent.endpoint import ChatEndpoint, Gate
+from forager.agent.endpoint import ChatEndpoint
 from forager.agent.model import Model, Reply, ScriptedModel
+from forager.agent.traffic import Gate
 from forager.environments.engine import check_disk, connect
 from forager.environments.leftovers import SANDBOX_LABEL, maker
 from forager.environments.task import Task

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from forager.agent.endpoint import Gate
 from forager.agent.model import Reply, ScriptedModel
 from forager.agent.syntax import SYNTAXES, assistant
 from forager.agent.tool import Call
+from forager.agent.traffic import Gate
 from forager.environments.delivery import deliver
 from forager.environments.engine import connect
 from forager.environments.sandbox import Limits

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from forager.agent.endpoint import ChatEndpoint, ContextOverflow, Gate
+from forager.agent.endpoint import ChatEndpoint, ContextOverflow
 from forager.agent.model import Reply
+from forager.agent.traffic import Gate
 from forager.errors import LimitReached, ModelRefusal
 from forager.trajectories.record import Message, Sampling, Usage
 

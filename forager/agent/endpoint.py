@@ -8,13 +8,11 @@ One client, and so one pool of connections, is shared by all threads of the proc
 import os
 import random
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tenacity import (
@@ -35,6 +33,7 @@ from forager.agent.faults import (
     retry_after,
     said,
 )
+from forager.agent.traffic import TRAFFIC, Gate, OpenGate
 from forager.errors import ModelError, ModelRefusal, UsageError
 
 if TYPE_CHECKING:  # imported where it is used: that takes half a second
@@ -48,28 +47,6 @@ _LONGEST_WAIT = 60.0  # seconds between two tries, where the server names no tim
 
 class ContextOverflow(ModelError):
     """The conversation is longer than the model's context."""
-
-
-class Gate(Protocol):
-    """Asked before each request to an endpoint, and told of its end; it may wait, or raise."""
-
-    def enter(self, url: str) -> None:
-        """Return when a request may be made."""
-        ...
-
-    def leave(self, url: str) -> None:
-        """The request has ended, however it did."""
-        ...
-
-
-class OpenGate:
-    """Lets everything through."""
-
-    def enter(self, url: str) -> None:
-        """Return at once."""
-
-    def leave(self, url: str) -> None:
-        """Return at once."""
 
 
 def normalised(url: str) -> str:
@@ -203,56 +180,6 @@ class _Request:
             wait = doubled * random.uniform(0.75, 1.25)
         TRAFFIC.rest(self.url, wait)
         return min(wait, *map(TRAFFIC.rests_for, self._urls)) if len(self._urls) > 1 else wait
-
-
-class Traffic:
-    """What this process knows of endpoints: requests under way, and until when one is to rest."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._under_way: Counter[str] = Counter()
-        self._chosen: Counter[str] = Counter()
-        self._resting: dict[str, float] = {}  # until when, by the monotonic clock
-
-    @contextmanager
-    def counted(self, url: str) -> Iterator[None]:
-        """A request is under way within it."""
-        with self._lock:
-            self._under_way[url] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._under_way[url] -= 1
-
-    def rest(self, url: str, seconds: float) -> None:
-        """Ask others for so long, where there are any."""
-        with self._lock:
-            self._resting[url] = time.monotonic() + seconds
-
-    def rests_for(self, url: str) -> float:
-        """Seconds until the address is awake; 0 where it is."""
-        return max(0.0, self._resting.get(url, 0.0) - time.monotonic())
-
-    def first_awake(self, urls: Sequence[str]) -> str:
-        """The first address that is awake, else the one that will be so first."""
-        return min(urls, key=self.rests_for)
-
-    def least_busy_first(self, urls: Sequence[str]) -> list[str]:
-        """The addresses, those that are awake and have the fewest requests under way first.
-
-        Among equals the one that came first the fewest times: many attempts begin at once.
-        """
-        with self._lock:
-            first = sorted(urls, key=self._burden)
-            self._chosen[first[0]] += 1
-            return first
-
-    def _burden(self, url: str) -> tuple[bool, int, int]:
-        return self.rests_for(url) > 0, self._under_way[url], self._chosen[url]
-
-
-TRAFFIC = Traffic()
 
 
 def _refusal(url: str, error: Exception) -> ModelError:

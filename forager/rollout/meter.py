@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from threading import Condition
 from typing import Any, Protocol
 
-from forager.agent.endpoint import Gate
 from forager.agent.model import Model, Reply
+from forager.agent.traffic import Gate
 from forager.errors import BudgetSpent, Stopped
 from forager.rollout.settings import Budget, Price
 from forager.trajectories.record import Message, Usage

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from forager.agent.endpoint import Gate
 from forager.agent.model import Model
 from forager.agent.tool import Toolbox
+from forager.agent.traffic import Gate
 from forager.environments.delivery import deliver
 from forager.environments.engine import check_disk
 from forager.environments.leftovers import sweep
