@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from forager.agent.endpoint import ChatEndpoint, ContextOverflow
@@ -43,7 +43,7 @@ class ChatModel:
         (ModelRefusal).
         """
         try:
-            answer = self.endpoint.complete(self._body(messages, tools), self.gate)
+            answer, waited = self.endpoint.complete(self._body(messages, tools), self.gate)
         except ContextOverflow as error:
             if any(message.get("role") == "assistant" for message in messages):
                 raise LimitReached("token_limit") from error
@@ -51,7 +51,7 @@ class ChatModel:
                 f"the first prompt does not fit the context of {self.name}: {error}; serve it with "
                 "a longer context, or lower max_tokens"
             ) from error
-        return _reply(answer)
+        return replace(_reply(answer), waited=waited)
 
     def _body(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> dict[str, Any]:
         settings = self.sampling.model_dump(exclude={"extra_body"}, exclude_none=True)

@@ -102,14 +102,19 @@ class ChatEndpoint:
         """
         return self._models(self.url)
 
-    def complete(self, body: dict[str, Any], gate: Gate | None = None) -> dict[str, Any]:
+    def complete(
+        self, body: dict[str, Any], gate: Gate | None = None
+    ) -> tuple[dict[str, Any], float]:
         """The answer to a chat completion request; it has at least one choice with a message.
 
+        With it the seconds that were lost before the try that succeeded: at the gate, in tries
+        that failed, and between them.
         `gate` is passed before each try. Raises ContextOverflow, ModelRefusal where no later try
         would help, or ModelError when the endpoint stays away.
         """
         from openai import OpenAIError
 
+        began = time.monotonic()
         request = _Request(self, body, gate or OpenGate())
         retrying = Retrying(
             retry=retry_if_exception(may_pass_elsewhere if self.others else may_pass),
@@ -119,7 +124,7 @@ class ChatEndpoint:
             reraise=True,
         )
         try:
-            return retrying(request.once)
+            return retrying(request.once), request.asked - began
         except (OpenAIError, Garbled, TimeoutError) as error:
             if is_overflow(error):
                 raise ContextOverflow(said(error)) from error
@@ -154,12 +159,14 @@ class _Request:
         self._urls = (endpoint.url, *endpoint.others)
         self._rounds = 0
         self.url = endpoint.url
+        self.asked = 0.0  # when the last try began, by the monotonic clock
 
     def once(self) -> dict[str, Any]:
         """Ask at the first of the addresses that did not fail of late."""
         self.url = TRAFFIC.first_awake(self._urls)
         client = _client(self.url, self._endpoint.key, self._endpoint.timeout)
         self._gate.enter(self.url)
+        self.asked = time.monotonic()
         try:
             with TRAFFIC.counted(self.url):
                 return _complete(client, self._body)

@@ -89,15 +89,17 @@ class Agent:
             raise LimitReached("time_limit")
 
     def query(self) -> Reply:
-        """Ask the model; keep its answer."""
+        """Ask the model; keep its answer. What was waited for is not the attempt's time."""
         started = time.monotonic()
         reply = self.model.query(self.messages, self.syntax.definitions(self.tools))
+        self._deadline += reply.waited
         self.messages.append(reply.message)
         self.model_calls.append(
             ModelCall(
                 message=len(self.messages) - 1,
                 usage=reply.usage,
-                seconds=round(time.monotonic() - started, 4),
+                seconds=round(time.monotonic() - started - reply.waited, 4),
+                waited=round(reply.waited, 4),
                 finish_reason=reply.finish_reason,
                 prompt_token_ids=reply.prompt_token_ids,
                 completion_token_ids=reply.completion_token_ids,

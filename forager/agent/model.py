@@ -9,7 +9,10 @@ from forager.trajectories.record import Message, Usage
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A model's answer: the assistant message and what the server said of it."""
+    """A model's answer: the assistant message and what the server said of it.
+
+    `waited` are the seconds that were not the model's: for its turn, and for faults to pass.
+    """
 
     message: Message
     usage: Usage = field(default_factory=Usage)
@@ -17,6 +20,7 @@ class Reply:
     prompt_token_ids: list[int] | None = None
     completion_token_ids: list[int] | None = None
     logprobs: list[float] | None = None
+    waited: float = 0.0
 
 
 class Model(Protocol):

@@ -6,6 +6,8 @@ the node of each attempt. Ray is imported inside the functions: it is an extra.
 """
 
 import logging
+import signal
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -191,10 +193,13 @@ def _connected(address: str) -> Any:
         import ray
     except ModuleNotFoundError as error:
         raise UsageError("--executor ray needs ray: pip install 'forager-agent[ray]'") from error
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address or None, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UsageError(
             f"no Ray cluster answers at {address or 'this machine'}: {str(error).splitlines()[0]}"
         ) from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)  # Ray has put one of its own there
     return ray

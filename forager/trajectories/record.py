@@ -43,7 +43,9 @@ class AttemptLimits(Record):
 
     turns: int = Field(128, description="Model calls.")
     tokens: int = Field(131_072, description="Prompt and completion tokens of the last call.")
-    seconds: float = Field(2400, description="Wall time of the attempt without its grading.")
+    seconds: float = Field(
+        2400, description="Wall time of the attempt without its grading and waits for a server."
+    )
     command_seconds: float = Field(120, description="Wall time of one bash command.")
     format_errors: int = Field(8, description="Unreadable calls in a row.")
 
@@ -60,6 +62,7 @@ class ModelCall(Record):
     message: int
     usage: Usage
     seconds: float
+    waited: float = Field(0.0, description="Seconds before: at its turn, and for faults to pass.")
     finish_reason: str = ""
     prompt_shared: int = Field(0, description="Ids taken from the call before.")
     prompt_token_ids: list[int] | None = None

@@ -69,7 +69,7 @@ def _act(step: Step, prompt: list[int] | None) -> dict[str, Any]:
         "metrics": _metrics(step.model_call, prompt),
         "llm_call_count": 1,
         "extra": {
-            **step.model_call.model_dump(include={"seconds", "finish_reason"}),
+            **step.model_call.model_dump(include={"seconds", "waited", "finish_reason"}),
             # A call that ended the attempt has no observation to hold these.
             **({} if step.observations or not step.call else {"call": _facts(step)}),
         },

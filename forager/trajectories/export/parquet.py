@@ -48,7 +48,7 @@ def schema() -> "pyarrow.Schema":
     }
     model_call = {
         **dict.fromkeys(("message", "prompt_tokens", "completion_tokens"), pa.int64()),
-        "seconds": pa.float64(),
+        **dict.fromkeys(("seconds", "waited"), pa.float64()),
         "finish_reason": pa.string(),
         "prompt_shared": pa.int64(),
         "prompt_token_ids": pa.list_(pa.int32()),
