@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from forager.environments.task import Task
 from forager.rollout.settings import RunSettings
@@ -26,6 +27,7 @@ class Plan:
         self._successes: Counter[str] = Counter()
         self._tries: Counter[str] = Counter()
         self._again: deque[Job] = deque()
+        self._held: list[Job] = []  # at most one
         self.done = self.resolved = self.tokens = self.given_up = 0
         for summary in before:
             if summary.instance_id in self._finished and summary.attempt in settings.numbers:
@@ -34,7 +36,8 @@ class Plan:
 
     def take(self) -> Job | None:
         """The next attempt to be made; None where there is none for now."""
-        for job in self._fresh:
+        held, self._held = self._held, []
+        for job in chain(held, self._fresh):
             if not self._has_enough(job.task):
                 return job
         while self._again:
@@ -45,7 +48,7 @@ class Plan:
 
     def put_back(self, job: Job) -> None:
         """It could not be begun; its turn comes again."""
-        self._again.appendleft(job)
+        self._held = [job]
 
     def again(self, job: Job, *, counts: bool = True) -> None:
         """It was lost; it is made again, unless that has been tried often enough."""
