@@ -110,9 +110,10 @@ class Sieve:
             raise SandboxError(f"cannot start the sieve: {made.output.strip()}")
         self._directory = made.output.strip()
         self._sandbox.write(f"{self._directory}/sieve.py", program)
-        self._sandbox.run(
-            f"cd {shlex.quote(setup.workdir)} && env {variables} {shlex.quote(setup.python)} "
-            f"{self._directory}/sieve.py {self._directory}/in {self._directory}/out "
+        python = f"env {variables} {shlex.quote(setup.python)}"
+        self._sandbox.run(  # cold mutants load the files that are as they were from byte code
+            f"cd {shlex.quote(setup.workdir)} && {{ {python} -m compileall -q .; {python} "
+            f"{self._directory}/sieve.py {self._directory}/in {self._directory}/out; }} "
             f">{self._directory}/log 2>&1 </dev/null &"
         )
 

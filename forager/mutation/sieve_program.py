@@ -40,6 +40,7 @@ from types import CodeType, FunctionType
 from typing import Any, NoReturn
 
 import pytest
+from _pytest.reports import TestReport  # pytest 6 does not export it
 
 Mutant = dict[str, Any]
 Answer = dict[str, Any]
@@ -63,8 +64,14 @@ class NotWarm(Exception):
 # Processes
 
 
-def in_child(work: Callable[[], Answer], seconds: float) -> Answer:
-    """Do the work in a forked process of its own group, and return what it says."""
+Tell = Callable[[Answer], NoReturn]
+
+
+def in_child(work: Callable[[Tell], Answer], seconds: float) -> Answer:
+    """Do the work in a forked process of its own group, and return what it says.
+
+    The work may tell its answer before its end, and ends with that.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -94,8 +101,13 @@ def in_child(work: Callable[[], Answer], seconds: float) -> Answer:
     return answer
 
 
-def _be_child(work: Callable[[], Answer], descriptor: int) -> NoReturn:
-    code = 1
+def _be_child(work: Callable[[Tell], Answer], descriptor: int) -> NoReturn:
+    def tell(answer: Answer) -> NoReturn:
+        line = json.dumps(answer).encode() + b"\n"
+        while line:
+            line = line[os.write(descriptor, line) :]
+        os._exit(0)
+
     try:
         os.setpgid(0, 0)
         with contextlib.suppress(OSError):
@@ -103,12 +115,9 @@ def _be_child(work: Callable[[], Answer], descriptor: int) -> NoReturn:
         null = os.open(os.devnull, os.O_RDWR)
         for each in (0, 1, 2):
             os.dup2(null, each)
-        line = json.dumps(work()).encode() + b"\n"
-        while line:
-            line = line[os.write(descriptor, line) :]
-        code = 0
+        tell(work(tell))
     finally:
-        os._exit(code)
+        os._exit(1)
 
 
 def _end_orphans() -> None:
@@ -141,6 +150,7 @@ class Watch:
         self.seconds: dict[str, float] = {}
         self.limits: dict[str, float] = {}
         self.wanted: set[str] | None = None
+        self.special: set[str] = set()  # tests that pass in pytest's own way only
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
@@ -153,25 +163,31 @@ class Watch:
         if report.failed and report.nodeid:
             self.broken.append(report.nodeid)
 
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
-        """Bound the test's time."""
+    @contextlib.contextmanager
+    def bounded(self, test: str) -> Iterator[None]:
+        """Bound a test's time."""
 
         def stop(*_: object) -> None:
-            self.timeout.append(item.nodeid)
+            self.timeout.append(test)
             signal.setitimer(signal.ITIMER_REAL, 1.0)  # again, should it have been swallowed
-            raise TestTimeout(item.nodeid)
+            raise TestTimeout(test)
 
         before = signal.signal(signal.SIGALRM, stop)
-        normal = self.limits.get(item.nodeid, _BASELINE_SECONDS)
-        signal.setitimer(signal.ITIMER_REAL, normal)
+        signal.setitimer(signal.ITIMER_REAL, self.limits.get(test, _BASELINE_SECONDS))
         started = time.monotonic()
         try:
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
-            self.seconds[item.nodeid] = time.monotonic() - started
+            self.seconds[test] = time.monotonic() - started
+
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> Any:
+        """How it ended and no more: nobody reads the traceback, which takes long to make."""
+        error = call.excinfo
+        skipped = error is not None and isinstance(error.value, pytest.skip.Exception)
+        outcome = "passed" if error is None else "skipped" if skipped else "failed"
+        return TestReport(item.nodeid, item.location, {}, outcome, None, call.when)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """A test that is skipped has not passed; one of its subtests may be."""
@@ -189,10 +205,74 @@ class Watch:
 
 def run_items(items: list[Any], watch: Watch) -> None:
     """Run collected tests; the first that hangs ends it: a mutant that hangs is no task."""
+    plain = bool(items) and only_known_hooks(items[0].config)
     for item, following in zip(items, [*items[1:], None]):  # noqa: B905 - Python 3.8
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        with watch.bounded(item.nodeid):
+            if plain and item.nodeid not in watch.special and is_plain(item):
+                run_plain(item, following, watch)
+            else:
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if watch.timeout:
             return
+
+
+# Tests that nothing but pytest itself has a hand in are run without its hooks: these take ten times
+# as long as many a test, and touch many pages that a forked process must then copy.
+
+_HOOKS = ("protocol", "logstart", "setup", "call", "teardown", "makereport", "logreport")
+_MARKS = frozenset({"skip", "skipif", "xfail", "filterwarnings"})
+_FIXTURES = frozenset({"caplog", "tmp_path", "tmpdir"})  # pytest's hooks serve these
+
+
+def only_known_hooks(config: Any) -> bool:
+    """Whether no plugin, conftest or setting changes how a test is run."""
+    hooks = [getattr(config.hook, "pytest_runtest_" + name) for name in _HOOKS]
+    known = all(
+        each.function.__module__.startswith("_pytest.") or isinstance(each.plugin, Watch)
+        for hook in [*hooks, config.hook.pytest_pyfunc_call]
+        for each in hook.get_hookimpls()
+    )
+    warnings = config.getini("filterwarnings") or config.getoption("pythonwarnings", None)
+    return known and not warnings and not config.getini("log_level")
+
+
+def is_plain(item: Any) -> bool:
+    """Whether a test is a function that no mark or fixture makes special."""
+    return (
+        type(item) is pytest.Function
+        and not any(name in _FIXTURES or name.startswith("cap") for name in item.fixturenames)
+        and _MARKS.isdisjoint(mark.name for mark in item.iter_markers())
+    )
+
+
+def run_plain(item: Any, following: Any, watch: Watch) -> None:
+    """Set a test up, call it, tear it down; as `_pytest.runner.runtestprotocol` does."""
+    state = item.session._setupstate
+    os.environ["PYTEST_CURRENT_TEST"] = f"{item.nodeid} (call)"
+    if not item._request:
+        item._initrequest()
+    outcome = _outcome_of(lambda: (state.setup(item), item.runtest()))
+    ended = _outcome_of(lambda: state.teardown_exact(following))
+    item._request = False
+    item.funcargs = None
+    if "failed" in (outcome, ended):
+        watch.failed.add(item.nodeid)
+    elif outcome == "passed":
+        watch.passed.add(item.nodeid)
+
+
+def _outcome_of(work: Callable[[], object]) -> str:
+    try:
+        work()
+    except (pytest.exit.Exception, KeyboardInterrupt):
+        raise
+    except pytest.skip.Exception:
+        return "skipped"
+    except pytest.xfail.Exception:
+        return "xfailed"
+    except BaseException:
+        return "failed"
+    return "passed"
 
 
 # Code
@@ -329,7 +409,7 @@ class Warm:
         self._know(tests)
         stable = [test for test in tests if test not in self._unstable]
 
-        def work() -> Answer:
+        def work(_: Tell) -> Answer:
             for function, code in changes:
                 function.__code__ = code
             return self._run(stable)
@@ -359,8 +439,13 @@ class Warm:
         new = [test for test in tests if test not in self._normal and test not in self._unstable]
         if not new:
             return
-        answer = in_child(lambda: self._run(new), _BASELINE_SECONDS + len(new))
-        self._unstable.update(answer["failed"] if not answer["crashed"] else new)
+        answer = in_child(lambda _: self._run(new), _BASELINE_SECONDS + len(new))
+        failed = answer["failed"] if not answer["crashed"] else new
+        if failed:
+            self._watch.special.update(failed)
+            again = in_child(lambda _: self._run(failed), _BASELINE_SECONDS + len(failed))
+            self._unstable.update(again["failed"] if not again["crashed"] else failed)
+            answer.setdefault("seconds", {}).update(again.get("seconds", {}))
         for test, seconds in answer.get("seconds", {}).items():
             self._normal[test] = seconds
             self._watch.limits[test] = _SLOWER * seconds + _GRACE
@@ -375,14 +460,15 @@ class Warm:
 @contextlib.contextmanager
 def own_directory(config: Any) -> Iterator[None]:
     """Temporary files of the tests lie in a directory that is removed with them."""
-    directory = tempfile.mkdtemp(prefix="forager-sieve-")
+    directory = f"{tempfile.gettempdir()}/forager-sieve-{os.getpid()}"
     factory = getattr(config, "_tmp_path_factory", None)
-    if factory is not None:
-        factory._basetemp = Path(directory)
+    if factory is not None:  # makes it when it is first asked for one
+        factory._basetemp, factory._given_basetemp = None, Path(directory)
     try:
         yield
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        if Path(directory).exists():
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def _identity(code: CodeType) -> tuple[str, str, int]:
@@ -433,6 +519,7 @@ class Sieve:
         self._warm: tuple[int, Any, Any] | None = None
         self._cold_known: set[str] = set()  # tests that were run cold without a mutant
         self._cold_unstable: set[str] = set()
+        self._temporary = f"{tempfile.gettempdir()}/forager-cold-{os.getpid()}"
         self._learned = False
         self._start()
 
@@ -512,39 +599,57 @@ class Sieve:
         new = [test for test in tests if test not in self._cold_known]
         if new:
             self._cold_known.update(new)
-            answer = in_child(lambda: self._run(new), _COLD_SECONDS + _BASELINE_SECONDS)
+            answer = in_child(lambda tell: self._run(new, tell), _COLD_SECONDS + _BASELINE_SECONDS)
             self._cold_unstable.update(new if answer["crashed"] else answer["failed"])
         unstable = [test for test in tests if test in self._cold_unstable]
         stable = [test for test in tests if test not in self._cold_unstable]
         if not stable:
             return {"failed": [], "unstable": unstable, "way": "cold"}
-        before = {path: Path(self._root, path).read_bytes() for path in mutant["edits"]}
+        before = {path: _read(f"{self._root}/{path}") for path in mutant["edits"]}
         try:
             for path, edits in mutant["edits"].items():
                 _write(f"{self._root}/{path}", Text(f"{self._root}/{path}").after(edits))
-            answer = in_child(lambda: self._run(stable), _COLD_SECONDS)
+            answer = in_child(lambda tell: self._run(stable, tell), _COLD_SECONDS)
             return {**answer, "unstable": unstable, "way": "cold"}
         finally:
-            for path, data in before.items():
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            for path, (data, times) in before.items():
                 Path(self._root, path).write_bytes(data)
+                os.utime(f"{self._root}/{path}", ns=times)  # its byte code is good again
 
-    def _run(self, tests: list[str]) -> Answer:
+    def _run(self, tests: list[str], tell: Tell) -> Answer:
         sys.dont_write_bytecode = True
-        watch = Watch()
+        watch = Cold(tests, tell)
         watch.wanted = set(tests)
         watch.limits = dict.fromkeys(tests, _COLD_SECONDS / 2)
-        directory = tempfile.mkdtemp(prefix="forager-sieve-")
         options = [each for each in self._arguments if each.startswith("-") or not _is_path(each)]
         files = sorted({test.partition("::")[0] for test in tests})
-        try:
-            pytest.main([*options, f"--basetemp={directory}/t", *files], plugins=[watch])
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
+        pytest.main([*options, f"--basetemp={self._temporary}", *files], plugins=[watch])
         return watch.answer(tests)
+
+
+class Cold(Watch):
+    """The pytest plugin of a cold process: nothing is done once the tests are over."""
+
+    def __init__(self, tests: list[str], tell: Tell) -> None:
+        super().__init__()
+        self._tests = tests
+        self._tell = tell
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        """Run the tests, tell what they did, and end."""
+        run_items(session.items, self)
+        self._tell(self.answer(self._tests))
 
 
 def _is_path(argument: str) -> bool:
     return Path(argument.partition("::")[0]).exists()
+
+
+def _read(path: str) -> tuple[bytes, tuple[int, int]]:
+    """A file and its times."""
+    found = Path(path).stat()
+    return Path(path).read_bytes(), (found.st_atime_ns, found.st_mtime_ns)
 
 
 def _write(path: str, data: bytes) -> None:
