@@ -17,6 +17,7 @@ from forager.environments.image import Image
 from forager.environments.sandbox import Limits
 from forager.environments.task import Difficulty
 from forager.environments.testing import Failure, TestReport
+from forager.errors import SandboxError
 from forager.mutation.bands import Bands
 from forager.mutation.candidates import Candidate
 from forager.mutation.coverage import Coverage
@@ -117,6 +118,8 @@ class Judge:
         self._workers = workers
         self._sieves: LifoQueue[Sieve] = LifoQueue()
         self._provers: LifoQueue[Prover] = LifoQueue()
+        self._live: list[_Reusable] = []
+        self._over = False
 
     def verdicts(
         self, candidates: Iterable[Candidate], known: Known, batch: int
@@ -135,10 +138,9 @@ class Judge:
                 for (candidate, _), verdict in in_order(pool, self._prove, flat, 2 * self._workers):
                     yield candidate, verdict
             finally:
-                sifted.close()
+                self._close()  # first: what still runs is of no use, and ends with its sandbox
                 sieves.shutdown(cancel_futures=True)
                 pool.shutdown(cancel_futures=True)
-                self._close()
 
     def _sift(
         self, group: Sequence[Candidate], known: Known
@@ -288,7 +290,10 @@ class Judge:
             each = queue.get_nowait()
         except Empty:
             each = make()
+            self._live.append(each)
         try:
+            if self._over:
+                raise SandboxError("all verdicts that were wanted are there")
             yield each
         except BaseException:
             each.close()
@@ -299,9 +304,9 @@ class Judge:
             queue.put(each)
 
     def _close(self) -> None:
-        for queue in (self._sieves, self._provers):
-            while not queue.empty():
-                queue.get().close()
+        self._over = True
+        for each in self._live:
+            each.close()
 
 
 def _sieve_reason(reach: Reach, sifted: Sifted) -> Reason | None:

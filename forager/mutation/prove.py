@@ -105,24 +105,26 @@ class Prover:
             self._sandbox.run(f"cd /testbed && {self._image.setup.python} -m compileall -q .")
             self._sandbox.run("rm -rf /tmp/* /tmp/.[!.]*")
             self._clean = self._sandbox.run(_LISTING).output
+        if self.ended:  # closed by another thread while it was made
+            self._sandbox.close()
+            raise SandboxError("the proof is no longer wanted")
         return self._sandbox
 
     def _reset(self, sandbox: Sandbox) -> None:
         """Put everything back; where that does not give what was, remove the sandbox."""
-        self._sandbox = None
         result = sandbox.run(
             f"cd /testbed && cp -p -r {_KEPT}/. . && git ls-files -z -o --exclude='*.pyc' "
             "--exclude-from=.git/info/exclude | xargs -0 -r rm -rf; "
             f"find /home/agent -mindepth 1 -cnewer {_KEPT} -delete; "
             f"find /tmp /var/tmp /dev/shm -mindepth 1 -delete; {_LISTING}"
         )
-        if result.output == self._clean and not result.state_lost:
-            self._sandbox = sandbox
-        else:
+        if result.output != self._clean or result.state_lost:
+            self._sandbox = None
             sandbox.close()
 
     def close(self) -> None:
-        """Remove the sandbox."""
+        """Remove the sandbox; another thread may be using it."""
+        self.ended = True
         if self._sandbox is not None:
             self._sandbox.close()
 
