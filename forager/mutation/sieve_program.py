@@ -186,7 +186,7 @@ class Watch:
         """How it ended and no more: nobody reads the traceback, which takes long to make."""
         error = call.excinfo
         skipped = error is not None and isinstance(error.value, pytest.skip.Exception)
-        outcome = "passed" if error is None else "skipped" if skipped else "failed"
+        outcome: Any = "passed" if error is None else "skipped" if skipped else "failed"
         return TestReport(item.nodeid, item.location, {}, outcome, None, call.when)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
