@@ -21,9 +21,10 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+from _pytest.reports import TestReport  # pytest 6 does not export it
 
 _ERROR, _FRAMES, _TEXT = 2000, 50, 4000  # bounds of what is told of a failure
 
@@ -100,6 +101,14 @@ class Reporter:
             signal.signal(signal.SIGALRM, before)
             self._finish(item)
 
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> Any:
+        """Leave out a traceback that nobody asked for: to make it takes longer than most tests."""
+        error = call.excinfo
+        if error is None or self._failures > 0 or isinstance(error.value, pytest.skip.Exception):
+            return None
+        name, at = item.nodeid, item.location
+        return TestReport(name, at, {}, "failed", None, call.when, duration=call.duration)
+
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Join the reports of set-up, call and tear-down."""
         name = report.nodeid
@@ -135,6 +144,17 @@ class Reporter:
         if self._changed:
             self._look("start", {})
             self._send(always_equal=sorted(self._equal_to_all))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_unconfigure(self) -> None:
+        """End here: what pytest still does is to collect garbage, several times."""
+        self._end()
+
+    def _end(self, code: int = 0) -> NoReturn:
+        self._send(end=code)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
     def _look(self, phase: str, _: dict[str, int]) -> None:
         """Look at all classes before the collector may take one away (`gc.callbacks`)."""
@@ -200,10 +220,7 @@ def main() -> None:
     except BaseException as error:
         print(type(error).__name__, error, file=sys.stderr)
         code = -1
-    reporter._send(end=code)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    reporter._end(code)
 
 
 if __name__ == "__main__":
