@@ -55,6 +55,7 @@ def tasks() -> None:
     "--preset", type=click.Choice(list(PRESETS)), help="Mix of the families; even where not given."
 )
 @options.limit
+@click.option("--per-function", type=click.IntRange(1), help="At most so many tasks of one.")
 @options.seed
 @click.option(
     "--proof",
@@ -179,6 +180,8 @@ def _order(given: dict[str, Any], workers: int) -> "Order":
         raise UsageError(f"--preset gives weights, and so does {file}; leave one out")
     if preset:
         settings = settings.model_copy(update={"weights": PRESETS[preset]})
+    if given["per_function"]:
+        settings = settings.model_copy(update={"per_function": given["per_function"]})
     families = _families(given["mutators"], settings)
     try:
         Rules(proof=proof)
