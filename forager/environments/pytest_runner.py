@@ -19,6 +19,7 @@ import os
 import random
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,6 +28,7 @@ import pytest
 from _pytest.reports import TestReport  # pytest 6 does not export it
 
 _ERROR, _FRAMES, _TEXT = 2000, 50, 4000  # bounds of what is told of a failure
+_TOGETHER, _DELAY = 16384, 0.2  # bytes and seconds that a report may wait
 
 
 class TestTimeout(BaseException):
@@ -39,6 +41,8 @@ class Reporter:
     def __init__(self, request: dict[str, Any], descriptor: int) -> None:
         self._nonce = request["nonce"]
         self._descriptor = descriptor
+        self._unsent = bytearray()
+        self._due = 0.0
         self._chosen: set[str] | None = set(request["tests"]) if request["tests"] else None
         self._shuffle: int | None = request["shuffle"]
         self._seconds: float = request["test_seconds"]
@@ -53,8 +57,13 @@ class Reporter:
         self._failures: int = request["failures"]  # that may still be described
 
     def _send(self, **record: Any) -> None:
+        """Report; several lines at a time, for each write wakes all who pass it on."""
         line = f"{self._nonce} {json.dumps(record)}\n"
-        os.write(self._descriptor, line.encode("utf-8", "backslashreplace"))
+        self._unsent += line.encode("utf-8", "backslashreplace")
+        if "end" in record or len(self._unsent) > _TOGETHER or time.monotonic() > self._due:
+            while self._unsent:
+                del self._unsent[: os.write(self._descriptor, self._unsent)]
+            self._due = time.monotonic() + _DELAY
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
