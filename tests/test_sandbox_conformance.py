@@ -442,12 +442,15 @@ def test_the_machine_is_not_seen(walled: Sandbox, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
 def test_closing_leaves_nothing(name: str, kata_image: Image) -> None:
     """No process, descriptor, group or mount; closing twice is allowed; then nothing is run."""
-    before = traces()
-    box = SANDBOXES[name](kata_image.reference)
-    box.run("setsid sleep 4321 & sleep 4321 & echo a >/tmp/a")
-    box.close()
-    box.close()
-    assert traces() == before
+    found = []
+    for _ in range(2):  # the first may open a connection to the engine, which stays for the next
+        box = SANDBOXES[name](kata_image.reference)
+        box.run("setsid sleep 4321 & sleep 4321 & echo a >/tmp/a")
+        box.close()
+        box.close()
+        found.append(traces())
+    assert found[0] == found[1]
+    assert found[1][0] == []
     with pytest.raises(SandboxError):
         box.run("true")
 
