@@ -65,6 +65,12 @@ def rate(kind):
     return TABLE[kind](1)
 
 
+def first(values):
+    for value in values:
+        if value > 1:
+            return value
+
+
 def unused(value):
     return value + 1
 '''
@@ -107,11 +113,20 @@ def test_child():
     subprocess.run([sys.executable, "-c", "import shop"], check=True)
 
 
+def test_first():
+    assert shop.first([3]) == 3
+
+
+def test_first_of_none():
+    assert shop.first([1, 1]) is None
+
+
 class TestNested:
     def test_net(self):
         assert shop.net(4) == 8
 """
 NAMES = ["test_total", "test_count", "test_empty", "test_rate", "test_rate_again", "test_child"]
+NAMES += ["test_first", "test_first_of_none"]
 PASSING = [f"test_shop.py::{name}" for name in [*NAMES, "TestNested::test_net"]]
 
 
@@ -172,6 +187,9 @@ REACHES = [  # a change, the tests that run it, whether it shows at import
     # a signature is no line of a call
     ("def add(self, price, *, count=1)", "def add(self, price, *, count=2)",
      {"test_total", "test_count", "test_empty"}, False),
+    # what is inserted after a block runs for those who skip the block
+    ("            return value\n", "            return value\n        break\n",
+     {"test_first", "test_first_of_none"}, False),
     # what runs at import is known as such
     ("        TABLE[kind] = function\n", "", set(), True),
 ]  # fmt: skip
@@ -192,6 +210,22 @@ def test_code_outside_functions_concerns_all_that_use_the_file(coverage: Coverag
     reach = reach_of(coverage, "RATE = loud(2)", "RATE = loud(3)")
     assert reach.at_import
     assert names(coverage, reach) >= {"test_net", "test_rate", "test_total"}
+
+
+REMOVED = [
+    "    @property\n",
+    "\n    def empty(self):\n        while self.prices:\n            self.prices.pop()\n",
+]
+
+
+@pytest.mark.parametrize("text", REMOVED)
+def test_a_method_that_goes_or_changes_its_kind_shows_at_import(
+    coverage: Coverage, text: str
+) -> None:
+    """Tests may look for it without ever running a line of it."""
+    reach = reach_of(coverage, text, "")
+    assert reach.at_import
+    assert names(coverage, reach) >= {"test_total", "test_count", "test_empty"}
 
 
 def test_a_test_that_starts_processes_is_opaque(coverage: Coverage) -> None:

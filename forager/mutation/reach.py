@@ -68,7 +68,7 @@ class Reaches:
             for edit in group:
                 lines = file.touched(edit)
                 around = file.functions_around(lines)
-                if not around:  # code of a module or a class: whoever uses the file
+                if not around or around[0].is_defined_by(edit):  # whoever uses the file may notice
                     tests |= self._coverage.running_file(path)
                     at_import = True
                     continue
@@ -91,6 +91,12 @@ class _Function:
     first: int
     last: int
     head: frozenset[int]  # decorators and signature: they run when the function is defined
+    name: int  # the line of its name: those before it are decorators
+
+    def is_defined_by(self, edit: Edit) -> bool:
+        """Whether an edit takes the function away, or touches what decorates it."""
+        first, last, _ = edit
+        return (first <= self.first and self.last <= last) or self.first <= first < self.name
 
 
 class _File:
@@ -99,6 +105,7 @@ class _File:
     def __init__(self, text: str) -> None:
         self._functions: list[_Function] = []
         self._statements: list[range] = []
+        self._blocks: list[tuple[range, range]] = []  # statements: all lines, and their own
         self.with_code: set[int] = set()
         try:
             tree = ast.parse(text)
@@ -110,14 +117,22 @@ class _File:
                 first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
                 last = node.end_lineno or first
                 head = frozenset(range(first, max(node.body[0].lineno, node.lineno + 1)))
-                self._functions.append(_Function(first, last, head))
+                self._functions.append(_Function(first, last, head, node.lineno))
+            elif isinstance(node, ast.stmt):
+                own, last = _own_lines(node), node.end_lineno or node.lineno
+                self._blocks.append((range(node.lineno, last + 1), own))
             if isinstance(node, ast.stmt):
                 self._statements.append(_own_lines(node))
 
     def touched(self, edit: Edit) -> set[int]:
-        """The lines of all statements that an edit touches."""
+        """The lines of all statements that an edit touches, or that decide whether it runs."""
         first, last, _ = edit
         lines = set(range(first, last + 1)) or {first - 1, first}
+        if last < first:  # what comes after a block runs though the block's last line may not
+            inside = max((each.first for each in self.functions_around({first - 1})), default=0)
+            for whole, own in self._blocks:
+                if first - 1 in whole and whole.start > inside:
+                    lines.update(own)
         for statement in self._statements:
             if any(line in statement for line in lines):
                 lines.update(statement)
