@@ -78,7 +78,7 @@ def test_containers_of_dead_processes_are_removed_and_no_others() -> None:
         assert {dead.id, again.id} <= set(leftovers())
         result = CliRunner().invoke(main, ["doctor", "--clean"])
         assert "forager: removed" in result.stderr
-        left = [one.id for one in client.containers.list(all=True)]
+        left = [one.id for one in client.containers.list(all=True, ignore_removed=True)]
         assert not {dead.id, again.id} & set(left)
         assert alive.id in left
     finally:

@@ -61,10 +61,16 @@ def made(
     return {one.id: one.resolved for one in Run(path).summaries()}
 
 
-def ours(client: docker.DockerClient | None = None, process: int | None = None) -> list[Any]:
+def ours(process: int | None = None) -> list[Any]:
     """The containers that a process has made; this one where none is given."""
-    label = f"{SANDBOX_LABEL}={maker(process)}"
-    found: list[Any] = (client or connect()).containers.list(all=True, filters={"label": label})
+    return labelled(f"{SANDBOX_LABEL}={maker(process)}")
+
+
+def labelled(label: str, client: docker.DockerClient | None = None) -> list[Any]:
+    """The containers that bear a label."""
+    found: list[Any] = (client or connect()).containers.list(
+        all=True, filters={"label": label}, ignore_removed=True
+    )
     return found
 
 
@@ -98,22 +104,20 @@ def test_a_run_that_is_killed_or_terminated_goes_on(tmp_path: Path, kata_task: T
     write_records(tasks, [kata_task])
     with started(tasks, path) as process:
         wait_for(lambda: stored(path) and ours(process=process.pid))
-        label = maker(process.pid)
+        label = f"{SANDBOX_LABEL}={maker(process.pid)}"
         process.kill()
         process.communicate()
-    filters = {"label": f"{SANDBOX_LABEL}={label}"}
-    assert connect().containers.list(all=True, filters=filters)
+    assert labelled(label)
     kept = set(stored(path))
     with started(tasks, path) as process:
         wait_for(lambda: set(stored(path)) > kept and ours(process=process.pid))
-        assert not connect().containers.list(all=True, filters=filters)
-        label = maker(process.pid)
+        assert not labelled(label)
+        ended = f"{SANDBOX_LABEL}={maker(process.pid)}"
         process.terminate()
         _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert b"forager: interrupted" in said
-    filters = {"label": f"{SANDBOX_LABEL}={label}"}
-    assert not connect().containers.list(all=True, filters=filters)
+    assert not labelled(ended)
     kept |= set(stored(path))
     with started(tasks, path) as process:
         _, said = process.communicate(timeout=300)
@@ -206,7 +210,7 @@ def test_an_engine_that_is_restarted_costs_what_ran_in_it(
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
         client = docker.DockerClient(host, version="1.41")
-        assert client.containers.list(all=True, filters={"label": SANDBOX_LABEL}) == []
+        assert labelled(SANDBOX_LABEL, client) == []
         client.close()
     assert Counter(stored(path)) == Counter(f"{kata_task.instance_id}.{n}" for n in range(5))
     lost = list(Run(path).lost())
