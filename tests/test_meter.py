@@ -145,7 +145,9 @@ def test_losses_in_a_row_hold_the_others_back_and_then_end_the_batch() -> None:
             time.sleep(trouble.wait())
             trouble.begun()
             trouble.lost(time.monotonic(), error)
-    trouble.passed()
+    trouble.passed(began)  # it was under way when the trouble came: it shows nothing
+    assert trouble.is_on
+    trouble.passed(time.monotonic())
     assert trouble.wait() == 0
 
 

@@ -140,7 +140,7 @@ class _Batch:
         error = ended.error
         if ended.summary:
             self._plan.finish(ended.summary)
-            self._trouble.passed()
+            self._trouble.passed(begun)
             return
         assert error is not None
         if isinstance(error, (StoreError, UsageError)) or not isinstance(error, ForagerError):

@@ -38,8 +38,10 @@ class Trouble:
         self._next = time.monotonic() + self._pause
         self._pause = self._pause / 2 if self._pause > self._first else 0.0
 
-    def passed(self) -> None:
-        """An attempt was made: nothing is broken."""
+    def passed(self, begun: float) -> None:
+        """One that began then was made: nothing is broken, unless it is older than the trouble."""
+        if self.is_on and begun < self._seen:
+            return
         self._in_a_row, self._pause, self._next = 0, 0.0, -inf
 
     def lost(self, begun: float, error: Exception) -> None:
