@@ -11,6 +11,7 @@ from attempts import Settings, make_attempt, make_task
 
 from forager.errors import UsageError
 from forager.records import write_records
+from forager.trajectories.choice import Choice
 from forager.trajectories.index import Index, sample
 from forager.trajectories.store import AttemptWriter, Run
 
@@ -36,9 +37,9 @@ def test_attempts_are_chosen_and_sorted(run: Path) -> None:
     """And fetched in the order asked for, in one line each or whole."""
     with Run(run).index() as index:
         assert len(index.places()) == 20
-        places = index.places(resolved=True)
+        places = index.places(Choice(resolved=True))
         assert [one.id for one in index.summaries(places)][:3] == ["t0.0", "t1.1", "t3.0"]
-        places = index.places(resolved=False, sort="-seconds", limit=2)
+        places = index.places(Choice(resolved=False), sort="-seconds", limit=2)
         assert [one.seconds for one in index.summaries(places)] == [19.0, 18.0]
         assert [one.timings.total for one in index.trajectories(places)] == [19.0, 18.0]
         assert [one.attempt for one in index.summaries(index.places(sort="attempt"))][9:11] == [
@@ -175,7 +176,7 @@ def test_a_sample_is_the_seeds(run: Path, tmp_path: Path) -> None:
     def drawn(path: Path, count: int, seed: int, resolved: bool | None = None) -> set[str]:
         opened = Run(path).index() if path.is_dir() else Index(lambda: [path])
         with opened as index:
-            (places,) = sample([index], count, seed, resolved)
+            (places,) = sample([index], count, seed, Choice(resolved=resolved))
             return {one.id for one in index.summaries(places)}
 
     assert len(drawn(run, 5, 0)) == 5

@@ -15,6 +15,7 @@ from forager.trajectories.export import FORMATS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from forager.trajectories.choice import Choice
     from forager.trajectories.index import Index, Places
     from forager.trajectories.record import Trajectory
 
@@ -41,6 +42,7 @@ def export(
     seed: int,
 ) -> None:
     """Write the attempts of each RUN for other software."""
+    from forager.trajectories.choice import Choice
     from forager.trajectories.export import writer
 
     write = writer(format)
@@ -48,7 +50,7 @@ def export(
         raise UsageError("--limit takes the first attempts and --sample any; give one of them")
     with ExitStack() as stack:
         indexes = [stack.enter_context(open_attempts(run)) for run in runs]
-        chosen = _chosen(indexes, resolved, limit, sample, seed)
+        chosen = _chosen(indexes, Choice(resolved=resolved), limit, sample, seed)
         total = sum(map(len, chosen))
         if not total:
             raise UsageError("there are no such attempts to export")
@@ -64,7 +66,7 @@ def export(
 
 def _chosen(
     indexes: "list[Index]",
-    resolved: bool | None,
+    choice: "Choice",
     limit: int | None,
     sample: int | None,
     seed: int,
@@ -73,10 +75,10 @@ def _chosen(
     from forager.trajectories.index import sample as draw
 
     if sample is not None:
-        return draw(indexes, sample, seed, resolved)
+        return draw(indexes, sample, seed, choice)
     chosen = []
     for index in indexes:
-        chosen.append(index.places(resolved, limit=limit))
+        chosen.append(index.places(choice, limit=limit))
         limit = None if limit is None else limit - len(chosen[-1])
     return chosen
 

@@ -30,15 +30,28 @@ runs_argument = click.argument(
 @click.command("list")
 @run_argument
 @options.resolved
+@click.option("--tag", "tags", metavar="TAG", multiple=True, help="Those with it; repeatable.")
+@click.option("--marked", is_flag=True, help="Only those that were marked in `forager replay`.")
 @click.option("--sort", metavar="FIELD", help="A field of --json; -FIELD for the largest first.")
 @options.limit
 @options.as_json
 def list_attempts(
-    run: Path, resolved: bool | None, sort: str | None, limit: int | None, as_json: bool
+    run: Path,
+    resolved: bool | None,
+    tags: tuple[str, ...],
+    marked: bool,
+    sort: str | None,
+    limit: int | None,
+    as_json: bool,
 ) -> None:
     """List the attempts of RUN."""
+    from forager.trajectories.choice import Choice
+    from forager.trajectories.marks import Marks
+
     with open_attempts(run) as index:
-        summaries = index.summaries(index.places(resolved, sort or "", limit))
+        ids = Marks(run).ids(tags, marked=marked) if tags or marked else None
+        choice = Choice(resolved=resolved, ids=ids)
+        summaries = index.summaries(index.places(choice, sort or "", limit))
         if as_json:
             _print_pages(_array(one.model_dump_json() for one in summaries))
         else:

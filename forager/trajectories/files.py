@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from forager.errors import StoreError, UsageError
 from forager.records import locate_records
-from forager.trajectories.record import Trajectory
 from forager.trajectories.shards import SUFFIX, entry_at, read_line, scan
 from forager.trajectories.summary import Summary, TrajectoryHead
 
@@ -48,8 +47,8 @@ def located(path: Path, start: int) -> Iterator[Located]:
         yield Located(entry.offset, entry.end, summary)
 
 
-def read(path: Path, descriptor: int, offset: int) -> Trajectory:
-    """The attempt at an offset of an open file. Raises StoreError where none can be read."""
+def read_bytes(path: Path, descriptor: int, offset: int) -> bytes:
+    """The JSON of the attempt at an offset of an open file. Raises StoreError where there is none."""
     line = None
     if path.name.endswith(SUFFIX):
         line = read_line(descriptor, offset)
@@ -59,4 +58,4 @@ def read(path: Path, descriptor: int, offset: int) -> Trajectory:
             line = file.readline()
     if line is None:
         raise StoreError(f"{path} was changed or is damaged at {offset}")
-    return Trajectory.model_validate_json(line)
+    return line

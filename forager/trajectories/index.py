@@ -19,13 +19,16 @@ from typing import Any, Self
 from zlib import crc32
 
 from forager.errors import StoreError, UsageError
-from forager.trajectories.files import fits, located, read
+from forager.trajectories.choice import Choice
+from forager.trajectories.files import fits, located, read_bytes
 from forager.trajectories.record import Trajectory
 from forager.trajectories.shards import SUFFIX
 from forager.trajectories.summary import Summary
 
 FIELDS = (*Summary.model_fields, *Summary.model_computed_fields)
 """What attempts can be sorted by."""
+
+ALL = Choice()
 
 Places = array  # of attempts, 8 bytes each: the number of a file, and below it the offset there
 _OFFSET_BITS = 40
@@ -50,7 +53,6 @@ ON CONFLICT (id) DO UPDATE SET {", ".join(f"{one} = excluded.{one}" for one in (
 WHERE (SELECT name FROM files WHERE number = excluded.place >> {_OFFSET_BITS})
   < (SELECT name FROM files WHERE number = attempts.place >> {_OFFSET_BITS})
 """
-_CHOSEN = "FROM attempts WHERE (?1 IS NULL OR resolved = ?1)"
 
 
 class Index:
@@ -77,7 +79,7 @@ class Index:
             self._open(database)
 
     def places(
-        self, resolved: bool | None = None, sort: str = "", limit: int | None = None
+        self, choice: Choice = ALL, sort: str = "", limit: int | None = None
     ) -> "Places[int]":
         """The places of the attempts chosen, in the order asked for, else in the stored one.
 
@@ -89,8 +91,9 @@ class Index:
                 f"there is no field {name!r} to sort by; there are {', '.join(FIELDS)}"
             )
         order = f"{name} {'DESC' if sort.startswith('-') else 'ASC'}, place" if name else "place"
-        query = f"SELECT place {_CHOSEN} ORDER BY {order} LIMIT ?2"
-        rows = self._query(query, (resolved, -1 if limit is None else limit))
+        condition, values = choice.condition()
+        query = f"SELECT place FROM attempts WHERE {condition} ORDER BY {order} LIMIT ?"
+        rows = self._query(query, [*values, -1 if limit is None else limit])
         return array("q", (place for (place,) in rows))
 
     def summaries(self, places: "Places[int] | None" = None) -> Iterator[Summary]:
@@ -105,8 +108,19 @@ class Index:
                 if place in rows:
                     yield Summary(**dict(zip(Summary.model_fields, rows[place], strict=False)))
 
+    def values(self, field: str) -> list[str]:
+        """The values that a field has, each once, sorted."""
+        rows = self._query(
+            f"SELECT DISTINCT {FIELDS[FIELDS.index(field)]} FROM attempts ORDER BY 1"
+        )
+        return [str(value) for (value,) in rows]
+
     def trajectories(self, places: "Places[int] | None" = None) -> Iterator[Trajectory]:
         """The attempts at these places, or all, one at a time."""
+        return map(Trajectory.model_validate_json, self.lines(places))
+
+    def lines(self, places: "Places[int] | None" = None) -> Iterator[bytes]:
+        """The same as they are stored, as JSON."""
         number, descriptor = -1, -1
         try:
             for place in self.places() if places is None else places:
@@ -115,7 +129,7 @@ class Index:
                         os.close(descriptor)
                     number = place >> _OFFSET_BITS
                     descriptor = os.open(self._paths[number], os.O_RDONLY)
-                yield read(self._paths[number], descriptor, place & ((1 << _OFFSET_BITS) - 1))
+                yield read_bytes(self._paths[number], descriptor, place & ((1 << _OFFSET_BITS) - 1))
         finally:
             if descriptor >= 0:
                 os.close(descriptor)
@@ -140,17 +154,18 @@ class Index:
         rows = self._query("SELECT number, damaged FROM files WHERE damaged > 0")
         return [(self._paths[number], count) for number, count in rows]
 
-    def draws(
-        self, seed: int, count: int, resolved: bool | None = None
-    ) -> Iterator[tuple[int, int]]:
+    def draws(self, seed: int, count: int, choice: Choice = ALL) -> Iterator[tuple[int, int]]:
         """The `count` smallest numbers drawn for attempts, ascending, each with the place.
 
         What is drawn for an attempt depends on the seed and its id, and on nothing else.
         """
         key = seed.to_bytes(16, "big", signed=True)
         self._connection.create_function("draw", 1, lambda id: _draw(id, key), deterministic=True)
+        condition, values = choice.condition()
         return self._query(
-            f"SELECT draw(id) AS drawn, place {_CHOSEN} ORDER BY drawn LIMIT ?2", (resolved, count)
+            f"SELECT draw(id) AS drawn, place FROM attempts WHERE {condition} "
+            "ORDER BY drawn LIMIT ?",
+            [*values, count],
         )
 
     def close(self) -> None:
@@ -174,13 +189,13 @@ class Index:
         try:
             if self._connection.execute("PRAGMA user_version").fetchone() != (_VERSION,):
                 self._connection.executescript(_TABLES)
-            self._update()
+            self.update()
         except BaseException:
             self._connection.close()
             raise
 
-    def _update(self) -> None:
-        """Bring the index up to date with its files."""
+    def update(self) -> None:
+        """Bring the index up to date with its files, as opening it has done."""
         paths = {path.name: path for path in self._files()}
         for name, end, last in list(self._connection.execute("SELECT name, end, last FROM files")):
             if name not in paths or not fits(paths[name], end, last):
@@ -244,14 +259,14 @@ class Index:
 
 
 def sample(
-    indexes: Sequence[Index], count: int, seed: int, resolved: bool | None = None
+    indexes: Sequence[Index], count: int, seed: int, choice: Choice = ALL
 ) -> list["Places[int]"]:
     """The places in each index of `count` attempts drawn from all, in their stored order.
 
     The same seed draws the same attempts, and a larger sample holds a smaller one.
     """
     streams = [
-        zip(index.draws(seed, count, resolved), repeat(number))
+        zip(index.draws(seed, count, choice), repeat(number))
         for number, index in enumerate(indexes)
     ]
     chosen = [array("q") for _ in indexes]

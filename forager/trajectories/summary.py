@@ -1,5 +1,6 @@
 """An attempt in one line: what lists and reports are made of."""
 
+from datetime import datetime, timedelta
 from typing import Self
 
 from pydantic import BaseModel, computed_field
@@ -32,6 +33,7 @@ class Summary(Record):
     seconds: float
     prompt_tokens: int
     completion_tokens: int
+    ended_at: str = ""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -60,7 +62,17 @@ class Summary(Record):
             seconds=attempt.timings.total,
             prompt_tokens=attempt.usage.prompt_tokens,
             completion_tokens=attempt.usage.completion_tokens,
+            ended_at=_after(attempt.started_at, attempt.timings.total),
         )
+
+
+def _after(started_at: str, seconds: float) -> str:
+    """The time so long after another (ISO 8601); empty where that is no time."""
+    try:
+        ended = datetime.fromisoformat(started_at) + timedelta(seconds=seconds)
+    except ValueError:
+        return ""
+    return ended.isoformat(timespec="seconds")
 
 
 class _Ignored(BaseModel):
@@ -87,6 +99,7 @@ class TrajectoryHead(BaseModel):
     model: str
     kind: str
     repo: str
+    started_at: str
     mutation: Mutation | None = None
     model_calls: list[_Ignored]
     outcome: _Outcome

@@ -107,7 +107,7 @@ def _size(one: Trajectory) -> int:
 def _row(one: Trajectory) -> dict[str, Any]:
     outcome = one.outcome
     return {
-        **Summary.of(one).model_dump(exclude={"tokens"}),
+        **Summary.of(one).model_dump(exclude={"tokens", "ended_at"}),
         **one.model_dump(include={"syntax", "image", "image_digest", "started_at", "version"}),
         **outcome.model_dump(include={"patch", "note"}),
         "tests": json.dumps(outcome.tests),
