@@ -1,12 +1,21 @@
-"""The models of a run, by their names."""
+"""The models of a run, by their names, and the one that writes texts for tasks."""
 
-from typing import TYPE_CHECKING
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from forager.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from forager.agent.model import Model
     from forager.agent.tool import Toolbox
     from forager.agent.traffic import Gate
     from forager.rollout.settings import RunSettings
+    from forager.trajectories.record import Sampling
+    from tasks.author import Author
 
 REPAIR = "repair"
 
@@ -38,3 +47,28 @@ class MakeModel:
         endpoint = ChatEndpoint(url, self._key, others=tuple(others))
         sampling = settings.sampling_of(number)
         return ChatModel(name, endpoint, sampling, settings.token_ids, gate=gate)
+
+
+@contextmanager
+def open_author(
+    given: dict[str, Any], output: "Path", sampling: "Sampling"
+) -> "Iterator[Author | None]":
+    """The model that writes, of `model`, `url` and `key_env`; what it wrote lies beside output."""
+    if not given["model"]:
+        yield None
+        return
+    from forager.agent.chat import ChatModel
+    from forager.agent.endpoint import ChatEndpoint
+    from tasks.author import Author
+    from tasks.ledger import written_path
+
+    url = given["url"] or os.environ.get("OPENAI_BASE_URL") or ""
+    if not url:
+        raise UsageError(
+            f"where is the model {given['model']!r}? Give --url http://HOST:PORT/v1 or set "
+            "OPENAI_BASE_URL"
+        )
+    endpoint = ChatEndpoint(url, os.environ.get(given["key_env"], ""))
+    model = ChatModel(given["model"], endpoint, sampling)
+    with Author(given["model"], model, written_path(output)) as author:
+        yield author

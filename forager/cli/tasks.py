@@ -1,7 +1,5 @@
 """`forager tasks`: making tasks, and proving them again."""
 
-import os
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,18 +9,18 @@ import click
 from forager.cli import options
 from forager.cli.batch import make_all, raise_failures, succeeded
 from forager.cli.console import print_json, print_table, say
+from forager.cli.issue_fix import issue_fix
+from forager.cli.models import open_author
 from forager.cli.progress import Progress
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator
 
     from rich.table import Table
 
     from forager.environments.image import Image
     from forager.mutation.candidates import Families
-    from tasks.author import Author
     from tasks.mutate_fix import Order
     from tasks.settings import Settings
 
@@ -118,7 +116,7 @@ def mutate_fix(
     from tasks.ledger import yields
     from tasks.mutate_fix import make_tasks
 
-    with _author(order, given, output) as author:
+    with open_author(given, output, order.settings.sampling) as author:
         order = replace(order, author=author)
         for image in _images(sources, workers):
             with Progress(image.source.name, order.limit, tried="mutants") as progress:
@@ -130,6 +128,9 @@ def mutate_fix(
             paid = author.paid
             say(f"{paid.prompt_tokens:,} tokens read and {paid.completion_tokens:,} written")
     print_table(_yield_table(yields(output)))
+
+
+tasks.add_command(issue_fix)
 
 
 @tasks.command()
@@ -210,29 +211,6 @@ def _order(given: dict[str, Any], workers: int) -> "Order":
         statement=statement,
         workers=workers,
     )
-
-
-@contextmanager
-def _author(order: "Order", given: dict[str, Any], output: Path) -> "Iterator[Author | None]":
-    """The model that writes, where there is one."""
-    if not given["model"]:
-        yield None
-        return
-    from forager.agent.chat import ChatModel
-    from forager.agent.endpoint import ChatEndpoint
-    from tasks.author import Author
-    from tasks.ledger import written_path
-
-    url = given["url"] or os.environ.get("OPENAI_BASE_URL") or ""
-    if not url:
-        raise UsageError(
-            f"where is the model {given['model']!r}? Give --url http://HOST:PORT/v1 or set "
-            "OPENAI_BASE_URL"
-        )
-    endpoint = ChatEndpoint(url, os.environ.get(given["key_env"], ""))
-    model = ChatModel(given["model"], endpoint, order.settings.sampling)
-    with Author(given["model"], model, written_path(output)) as author:
-        yield author
 
 
 def _yield_table(found: "dict[str, Counter[str]]") -> "Table":

@@ -81,6 +81,20 @@ class Mutation(Record):
     costs: list[ModelCost] = []
 
 
+class Fix(Record):
+    """Where an issue-fix task came from."""
+
+    commit: str = Field(description="The commit of the fix; of a release, its version.")
+    pull: int = Field(0, description="The pull request that it merges, or 0.")
+    issues: list[int] = Field([], description="The issues that it closes.")
+    statement: str = Field(
+        "",
+        description="Where problem_statement is from: issue, commit, changelog, failures, model.",
+    )
+    proof: str = Field("", description="The tests that were run: files (that it changes) or full.")
+    costs: list[ModelCost] = []
+
+
 class Task(Record):
     """One problem to solve: an image, the state it is put in, and the tests that decide.
 
@@ -110,6 +124,7 @@ class Task(Record):
     setup_patch: str = ""
     setup: TestSetup = TestSetup()
     mutation: Mutation | None = None
+    fix: Fix | None = None
     source: str = Field("", description="The SOURCE the image was built from.")
     licence: str = ""
 

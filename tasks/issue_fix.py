@@ -1,0 +1,301 @@
+"""Issue-fix: real bugs out of a repository's history, proven by the tests that came with the fix.
+
+history ─▶ candidates ─▶ eras ─▶ image ─▶ runs without and with the fix ─▶ issue text ─▶ Task
+
+Candidates that lie near each other share an image, built at the base of the oldest of them: so it
+holds no later code, whatever lies about in it. A task whose base has other files says in its
+`setup_patch` how they come to be. Where that image does not suit a change, one is built for its
+own base.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from forager.environments.build import build
+from forager.environments.image import Image
+from forager.environments.task import Fix, Task
+from forager.errors import BuildError, SourceError
+from forager.mutation.prove import in_order
+from tasks.author import Author
+from tasks.funnel import Funnel
+from tasks.history import Change, History, closed_by, is_prose, is_test
+from tasks.issues import Issues, linked
+from tasks.validate import Refused, Shown, Unsuited, shown, test_files
+from tasks.wording import Text, by_model, entries, from_author, from_failures
+
+KIND = "issue-fix"
+_ERA = 16  # candidates that share an image, where it suits them
+_FAILED_BUILDS = 3  # in a row within an era; then its other candidates are not tried
+_LARGEST = 8 << 20  # bytes of a setup_patch
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for."""
+
+    limit: int | None = None
+    workers: int = 1
+    most_files: int = 20
+    suite_seconds: float = 120.0
+    issues: Issues | None = None
+    author: Author | None = None
+    build_timeout: float = 900.0
+
+
+Progress = Callable[..., None]
+"""Told after each candidate: the number of tasks, and counts."""
+
+
+def candidates(history: History, most_files: int) -> tuple[list[Change], Counter[str]]:
+    """The changes that may be fixes, newest first; and how many of all are none, by reason.
+
+    A commit that an accepted merge brought in counts as part of it; of changes that are the same
+    the newest counts.
+    """
+    found: list[Change] = []
+    counts: Counter[str] = Counter()
+    inside: set[str] = set()
+    seen: set[str] = set()
+    for change in history.changes():
+        counts["commits"] += 1
+        if change.commit in inside:
+            counts["part of a merge"] += 1
+            continue
+        if change.others and change.code():
+            change = change.model_copy(update={"message": history.told(change)})
+        reason = change.why_not(most_files)
+        if not reason:
+            code = history.diff(change.base, change.commit, change.code())
+            reason = "the same as a newer one" if code in seen else ""
+            seen.add(code)
+        counts[reason or "candidates"] += 1
+        if not reason:
+            found.append(change)
+            inside.update(history.merged(change))
+    return found, counts
+
+
+def make_tasks(
+    history: History,
+    order: Order,
+    *,
+    output: Path,
+    on_progress: Progress,
+    report: Callable[[str], None] = print,
+) -> Counter[str]:
+    """Append the tasks of a history to `output`; return the funnel.
+
+    Candidates are tried from the newest to the oldest, and what became of each is kept, so that a
+    run that was interrupted goes on where it was.
+    """
+    listed, counts = candidates(history, order.most_files)
+    report(f"{counts['commits']} commits, {len(listed)} candidates")
+    with Funnel(output, history.name) as funnel:
+        _Making(history, order, funnel, on_progress, report).run(listed)
+        counts["tasks"] = funnel.made
+        return counts + funnel.stages()
+
+
+class _Making:
+    """The making of one history's tasks."""
+
+    def __init__(
+        self,
+        history: History,
+        order: Order,
+        funnel: Funnel,
+        on_progress: Progress,
+        report: Callable[[str], None],
+    ) -> None:
+        self._history, self._order, self._funnel = history, order, funnel
+        self._on_progress, self._report = on_progress, report
+        self._tried = 0
+
+    def run(self, listed: Sequence[Change]) -> None:
+        """Try the candidates, era by era."""
+        for start in range(0, len(listed), _ERA):
+            era = listed[start : start + _ERA]
+            unknown = [one for one in era if not self._funnel.knows(one.commit)]
+            if unknown and not self._is_enough():
+                self._take(unknown, _Images(self._history, self._order, era, self._report))
+
+    def _take(self, era: Sequence[Change], images: "_Images") -> None:
+        workers = self._order.workers
+
+        def tried(change: Change) -> Task | tuple[str, str]:
+            return self._try(change, images)
+
+        with ThreadPoolExecutor(workers) as pool:
+            results = in_order(pool, tried, era, workers)
+            with closing(results):
+                for change, result in results:
+                    self._tried += 1
+                    if isinstance(result, Task):
+                        self._funnel.add(result)
+                    else:
+                        self._funnel.drop(change.commit, *result)
+                    self._on_progress(self._funnel.made, candidates=self._tried)
+                    if self._is_enough():
+                        break
+
+    def _is_enough(self) -> bool:
+        limit = self._order.limit
+        return limit is not None and self._funnel.made >= limit
+
+    def _try(self, change: Change, images: "_Images") -> Task | tuple[str, str]:
+        """The task of a change, or the stage at which it was dropped and why."""
+        problem = ("image", "none could be built")
+        for image in images.of(change):
+            try:
+                task = self._task(change, image)
+                found = shown(task, image, suite_seconds=self._order.suite_seconds)
+            except Unsuited as error:
+                problem = ("image", f"unsuited: {error}")
+            except Refused as error:
+                return "tests", str(error)
+            else:
+                return self._stated(task, change, found)
+        return problem
+
+    def _task(self, change: Change, image: Image) -> Task:
+        """The task without what only the test runs can tell."""
+        history = self._history
+        tests = change.tests()
+        fixed = [path for path in change.files if not is_test(path) and not is_prose(path)]
+        test_patch = history.diff(change.base, change.commit, tests)
+        setup_patch = ""
+        if image.source.commit != change.base:
+            setup_patch = history.diff(image.source.commit, change.base)
+        if len(setup_patch) > _LARGEST:
+            raise Unsuited(f"setup_patch: {len(setup_patch) >> 20} MiB lie between them")
+        protected = sorted({*image.setup.protected, *test_files(test_patch)})
+        return Task(
+            instance_id=f"{history.name.replace('/', '__')}-{change.pull or change.commit[:10]}",
+            repo=history.name,
+            base_commit=change.base,
+            problem_statement="",
+            patch=history.diff(change.base, change.commit, fixed),
+            test_patch=test_patch,
+            FAIL_TO_PASS=[],
+            PASS_TO_PASS=[],
+            version=image.source.version,
+            created_at=change.date,
+            environment_setup_commit=image.source.commit,
+            kind=KIND,
+            image=image.reference,
+            image_digest=image.digest,
+            setup_patch=setup_patch,
+            setup=image.setup.model_copy(update={"protected": protected}),
+            source=history.source_at(change.base),
+            licence=image.source.licence,
+        )
+
+    def _stated(self, task: Task, change: Change, found: Shown) -> Task | tuple[str, str]:
+        message = self._history.told(change)
+        numbers = closed_by(message, self._history.name)
+        issue, hints = linked(numbers, self._order.issues, change.written)
+        text = self._text(issue, message, task, change, found)
+        if text is None:
+            return "task", "nothing is known of the issue"
+        fix = Fix(
+            commit=change.commit,
+            pull=change.pull,
+            issues=numbers,
+            statement=text.origin,
+            proof="full" if found.whole else "files",
+            costs=text.costs,
+        )
+        return task.model_copy(
+            update={
+                "problem_statement": text.text,
+                "hints_text": hints,
+                "FAIL_TO_PASS": found.fail_to_pass,
+                "PASS_TO_PASS": found.pass_to_pass,
+                "fix": fix,
+            }
+        )
+
+    def _text(
+        self, issue: str, message: str, task: Task, change: Change, found: Shown
+    ) -> Text | None:
+        """The issue; else what a model writes; else what the author wrote and the tests saw."""
+        if issue:
+            return Text(issue, "issue", [])
+        if self._order.author and (
+            made := by_model(self._order.author, task.patch, found.failures)
+        ):
+            return made
+        written = from_author(message, self._changelog(change), task.patch)
+        tests = {
+            path: self._history.text(change.commit, path) for path in test_files(task.test_patch)
+        }
+        seen = from_failures(found.failures, tests, found.fail_to_pass)
+        if not written and not seen:
+            return None
+        return Text(
+            "\n\n".join(filter(None, (written, seen))), "commit" if written else "failures", []
+        )
+
+    def _changelog(self, change: Change) -> list[str]:
+        """The entries that the change adds to the changelog."""
+        paths = [path for path in change.files if is_prose(path)]
+        if not paths:
+            return []
+        diff = self._history.diff(change.base, change.commit, paths)
+        added = [line[1:] for line in diff.split("\n") if line[:1] == "+" and line[:4] != "+++ "]
+        return entries("\n".join(added))
+
+
+class _Images:
+    """The images that the candidates of an era may be tried in; used by several threads."""
+
+    def __init__(
+        self,
+        history: History,
+        order: Order,
+        era: Sequence[Change],
+        report: Callable[[str], None],
+    ) -> None:
+        self._history, self._order, self._report = history, order, report
+        self._shared = era[-1].base
+        self._built: dict[str, Image | None] = {}
+        self._failed = 0
+        self._lock = Lock()
+
+    def of(self, change: Change) -> Iterator[Image]:
+        """The image of the era, where it holds nothing of the fix; then the change's own."""
+        bases = [self._shared, change.base]
+        if self._history.is_ancestor(change.commit, self._shared):
+            bases = [change.base]
+        for base in dict.fromkeys(bases):
+            image = self._image(base)
+            if image is not None:
+                yield image
+
+    def _image(self, commit: str) -> Image | None:
+        with self._lock:
+            if commit not in self._built:
+                self._built[commit] = self._build(commit)
+            return self._built[commit]
+
+    def _build(self, commit: str) -> Image | None:
+        if self._failed >= _FAILED_BUILDS:
+            return None
+        source = self._history.source_at(commit)
+        try:
+            image = build(
+                source,
+                timeout=self._order.build_timeout,
+                report=lambda step: self._report(f"{commit[:10]}: {step}"),
+            )
+        except (BuildError, SourceError) as error:
+            self._report(f"{commit[:10]}: {error}")
+            self._failed += 1
+            return None
+        self._failed = 0
+        return image

@@ -1,0 +1,122 @@
+"""Which tests a fix makes pass, seen twice: runs before and after it, each in a fresh container."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from unidiff.patch import PatchSet
+
+from forager.environments.image import Image
+from forager.environments.recipe import options
+from forager.environments.sandbox import Limits
+from forager.environments.task import Task, TestSetup
+from forager.environments.testing import Failure, TestReport, run_tests
+from forager.environments.workspace import apply_patch, open_task
+from forager.errors import ForagerError, TaskError
+from tasks.history import is_test
+
+TEST_SECONDS = 60.0  # for one test
+_FAILURES = 20  # tests whose failure is described
+_BAD = ("failed", "error", "timeout")
+
+
+class Unsuited(ForagerError):
+    """The image does not fit the commit: its files cannot be made, or its tests not be loaded."""
+
+
+class Refused(ForagerError):
+    """The change is no task; the message is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the runs showed."""
+
+    fail_to_pass: list[str]
+    pass_to_pass: list[str]
+    whole: bool
+    """Whether the whole suite was run, or only the test files that the fix changed."""
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+
+
+def shown(task: Task, image: Image, *, suite_seconds: float) -> Shown:
+    """Prove that a fix is one: tests fail without it and pass with it, both times.
+
+    First the test files that it changes are run, then the whole suite, where one run of it takes
+    no longer than `suite_seconds`. Raises Refused, Unsuited, SandboxError.
+    """
+    files = test_files(task.test_patch)
+    narrow = task.setup.model_copy(update={"arguments": [*options(task.setup.arguments), *files]})
+    first = _run(task, narrow, fixed=True)
+    if not {"passed"} & set(first.outcomes.values()):
+        raise Unsuited(f"no changed test passes with the fix: {_told(first)}")
+    before = _run(task, narrow, fixed=False)
+    if not _mended(before, first):
+        raise Refused("no test fails before and passes after")
+    whole = image.test_seconds <= suite_seconds
+    setup = task.setup if whole else narrow
+    again, fixed = _run(task, setup, fixed=False), _run(task, setup, fixed=True)
+    mended = _mended(before, first) & _mended(again, fixed)
+    if not mended:
+        raise Refused("the second run differs from the first")
+    kept = {
+        test
+        for test in _passed(again) & _passed(fixed)
+        if all(one.outcomes.get(test, "passed") == "passed" for one in (before, first))
+    }
+    stable = kept - set(image.flaky)
+    if not whole and not stable | mended:
+        raise Refused("no test is stable")
+    return Shown(sorted(mended), sorted(stable), whole, before.failures)
+
+
+def test_files(test_patch: str) -> list[str]:
+    """The test files that a patch leaves changed or new."""
+    return [
+        one.path
+        for one in PatchSet(test_patch)
+        if not one.is_removed_file
+        and is_test(one.path)
+        and one.path.endswith(".py")
+        and PurePosixPath(one.path).name not in ("conftest.py", "__init__.py")
+    ]
+
+
+def _run(task: Task, setup: TestSetup, *, fixed: bool) -> TestReport:
+    """The tests of the fixed state, on the code with or without the fix."""
+    try:
+        opened, _ = open_task(task, Limits(memory=task.setup.memory))
+    except TaskError as error:
+        raise Unsuited(str(error)) from error
+    try:
+        for patch in [task.test_patch, task.patch if fixed else ""]:
+            applied = apply_patch(opened, patch) if patch else None
+            if applied and applied.exit_code:
+                raise Unsuited(f"a patch does not apply: {applied.output.strip()[:200]}")
+        report = run_tests(
+            opened, setup, test_seconds=TEST_SECONDS, failures=0 if fixed else _FAILURES
+        )
+    finally:
+        opened.close()
+    if not report.complete and fixed:
+        raise Unsuited(f"the test run did not come to its end: {_told(report)}")
+    return report
+
+
+def _passed(report: TestReport) -> set[str]:
+    return {test for test, outcome in report.outcomes.items() if outcome == "passed"}
+
+
+def _mended(before: TestReport, after: TestReport) -> set[str]:
+    """Tests that pass after and were run before, or could not be, and did not pass."""
+    return {
+        test
+        for test in _passed(after)
+        if before.outcomes.get(test, "error") in _BAD and "::" in test
+    }
+
+
+def _told(report: TestReport) -> str:
+    lines: Sequence[str] = [line for line in report.log.splitlines() if line.startswith("E ")]
+    lines = lines or report.log.strip().splitlines()
+    return lines[-1].strip()[:200] if lines else "it said nothing"

@@ -1,0 +1,132 @@
+"""What the agent is told of a real bug: the issue, what the fix's author wrote, what was seen."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from forager.environments.task import ModelCost
+from forager.environments.testing import Failure
+from forager.errors import LimitReached
+from forager.mutation.names import told_lines
+from forager.mutation.report import bug_report, without_addresses
+from forager.trajectories.record import Message
+from tasks.author import Author
+
+Origin = Literal["issue", "commit", "changelog", "failures", "model"]
+
+_SHORTEST, _LONGEST = 40, 8000  # characters
+_SHOWN = 6000  # characters of the diff and of the failures that a model is shown
+_TRIES = 3
+_TRAILER = re.compile(
+    r"^(?:(?:signed-off|co-authored|reviewed|acked|tested|reported|helped|suggested)-by|cc|refs?"
+    r"|change-id|git-svn-id|\(cherry picked from)\b.*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_MERGE = re.compile(r"^Merge (?:pull request #\d+ from \S+|(?:remote-tracking )?branch .*)$", re.M)
+_BULLET = re.compile(r"^\s*(?:[-*+•]|\d+[.)]|#\.)\s+")
+_QUESTION = """\
+This change fixed a bug in a project:
+
+```diff
+{diff}
+```
+
+Before it, these tests failed like this:
+
+{failures}
+
+Write the issue that a user of the project would have filed who met the bug and does not know its
+code: a title line, what was done, what was expected, what happened instead, with all that is needed
+to know what is right. Do not say where the bug is or how it is fixed, and do not quote a line of
+the change. Answer with the text of the issue alone."""
+
+
+class Text(NamedTuple):
+    """A problem statement, where it comes from, and what it cost."""
+
+    text: str
+    origin: Origin
+    costs: list[ModelCost]
+
+
+class _Nothing:
+    """No names have to be kept from a user who reads the project's own documentation."""
+
+    def found_in(self, _: str) -> list[str]:
+        return []
+
+    def out_of(self, text: str) -> str:
+        return text
+
+
+def from_author(message: str, entries: Sequence[str], patch: str) -> str:
+    """What was written of a fix in its commits and in the changelog, its own lines left out.
+
+    Empty where too little remains.
+    """
+    text = _MERGE.sub("", _TRAILER.sub("", message))
+    told = "\n".join([*(line.rstrip() for line in text.splitlines()), "", *entries])
+    return tidy(without_fix(told, patch))
+
+
+def without_fix(text: str, patch: str) -> str:
+    """The lines of a text that quote none that the patch adds."""
+    added = "\n".join(line for line in patch.split("\n") if line.startswith("+"))
+    return "\n".join(line for line in text.split("\n") if not told_lines(added, line))
+
+
+def tidy(text: str) -> str:
+    """Without surplus empty lines; empty where too little remains."""
+    text = re.sub(r"\n{3,}", "\n\n", text).strip()
+    return text[:_LONGEST] if len(text) >= _SHORTEST else ""
+
+
+def from_failures(
+    failures: Mapping[str, Failure], tests: Mapping[str, str], chosen: Sequence[str]
+) -> str:
+    """A report of what the tests saw before the fix; `tests` are texts by path."""
+    seen = {test: failures[test] for test in chosen if test in failures}
+    return bug_report(seen, tests, _Nothing()) if seen else ""  # type: ignore[arg-type]
+
+
+def by_model(author: Author, patch: str, failures: Mapping[str, Failure]) -> Text | None:
+    """An issue that a model writes, checked not to quote the fix; None where each try does."""
+    told = "\n\n".join(failures[test].text for test in sorted(failures))
+    asked = _QUESTION.format(diff=patch[:_SHOWN], failures=without_addresses(told)[:_SHOWN])
+    messages: list[Message] = [{"role": "user", "content": asked}]
+    costs: list[ModelCost] = []
+    for _ in range(_TRIES):
+        try:
+            written = author.ask(messages)
+        except LimitReached:
+            break
+        costs.append(written.cost("statement"))
+        text = written.text.strip()
+        problem = "It breaks off." if written.cut else _problem(text, patch)
+        if not problem:
+            return Text(text, "model", costs)
+        messages = [
+            *messages,
+            {"role": "assistant", "content": written.text},
+            {"role": "user", "content": f"{problem} Write it again."},
+        ]
+    return None
+
+
+def _problem(text: str, patch: str) -> str:
+    if not _SHORTEST <= len(text) <= _LONGEST:
+        return f"It has {len(text)} characters; it must have {_SHORTEST} to {_LONGEST}."
+    if text != without_fix(text, patch):
+        return "It quotes the change."
+    return ""
+
+
+def entries(added: str) -> list[str]:
+    """The entries of a changelog out of the lines that were added to it."""
+    found: list[str] = []
+    for line in added.split("\n"):
+        if _BULLET.match(line):
+            found.append(line.strip())
+        elif line.strip() and found and line.startswith((" ", "\t")):
+            found[-1] += " " + line.strip()
+    return found
