@@ -30,7 +30,7 @@ from tasks.wording import Text, by_model, entries, from_author, from_failures
 
 KIND = "issue-fix"
 _ERA = 16  # candidates that share an image, where it suits them
-_FAILED_BUILDS = 3  # in a row within an era; then its other candidates are not tried
+_FAILED_BUILDS = 5  # in a row within an era; then no more are tried in it
 _LARGEST = 8 << 20  # bytes of a setup_patch
 
 
@@ -252,7 +252,11 @@ class _Making:
 
 
 class _Images:
-    """The images that the candidates of an era may be tried in; used by several threads."""
+    """The images that the candidates of an era may be tried in; used by several threads.
+
+    One is built at the base of the oldest candidate; where that fails, half way to the candidate
+    that is asked for, and so on.
+    """
 
     def __init__(
         self,
@@ -262,26 +266,36 @@ class _Images:
         report: Callable[[str], None],
     ) -> None:
         self._history, self._order, self._report = history, order, report
-        self._shared = era[-1].base
-        self._built: dict[str, Image | None] = {}
+        self._era = era
+        self._built: dict[int, Image | None] = {}
         self._failed = 0
         self._lock = Lock()
 
     def of(self, change: Change) -> Iterator[Image]:
-        """The image of the era, where it holds nothing of the fix; then the change's own."""
-        bases = [self._shared, change.base]
-        if self._history.is_ancestor(change.commit, self._shared):
-            bases = [change.base]
-        for base in dict.fromkeys(bases):
-            image = self._image(base)
-            if image is not None:
+        """The image that is shared, where it holds nothing of the fix; then the change's own."""
+        with self._lock:
+            place = self._shared(self._era.index(change))
+        for at in dict.fromkeys((place, self._era.index(change))):
+            with self._lock:
+                image = self._image(at)
+            base = self._era[at].base
+            if image and not self._history.is_ancestor(change.commit, base):
                 yield image
 
-    def _image(self, commit: str) -> Image | None:
-        with self._lock:
-            if commit not in self._built:
-                self._built[commit] = self._build(commit)
-            return self._built[commit]
+    def _shared(self, place: int) -> int:
+        """The place of the nearest candidate, this one or an older, whose base has an image."""
+        end = len(self._era) - 1
+        good = [at for at in range(place, end + 1) if self._built.get(at)]
+        while not good and end > place:
+            if self._image(end):
+                return end
+            end = (place + end) // 2
+        return good[0] if good else place
+
+    def _image(self, place: int) -> Image | None:
+        if place not in self._built:
+            self._built[place] = self._build(self._era[place].base)
+        return self._built[place]
 
     def _build(self, commit: str) -> Image | None:
         if self._failed >= _FAILED_BUILDS:

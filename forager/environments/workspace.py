@@ -38,7 +38,8 @@ def open_task(
     opened = sandbox(task.image, limits=limits)
     try:
         if task.setup_patch:
-            applied = apply_patch(opened, task.setup_patch)
+            _must(opened, "git update-index -q --refresh || true")
+            applied = apply_patch(opened, task.setup_patch, "--index")
             if applied.exit_code:
                 raise TaskError(f"{task.instance_id}: setup_patch fails: {applied.output}")
             _must(opened, f"( {_ONE_COMMIT} )")
