@@ -163,6 +163,19 @@ def test_a_change_that_breaks_other_tests_is_not_kept(tmp_path: Path) -> None:
     assert namespace["is_low"](1, 2) and not namespace["is_low"](2, 2)
 
 
+@pytest.mark.parametrize("count", [1, 40])
+def test_what_failed_before_is_not_ours(tmp_path: Path, count: int) -> None:
+    """Few or many tests that fail whatever is done do not keep it from mending the bug."""
+    strange = (
+        "\n\n@pytest.mark.parametrize('number', range({}))\n"
+        "def test_strange(number):\n    import nowhere_to_be_found\n"
+    ).format(count)
+    right, wrong, function = BUGS["operators"]
+    project(tmp_path, RIGHT.replace(right, wrong), f"import pytest\n{TESTS}{strange}")
+    attempt(tmp_path, FORM.format(function=function))
+    assert (tmp_path / "sums.py").read_text() == RIGHT
+
+
 def test_tests_that_hang_are_stopped(tmp_path: Path) -> None:
     """A loop without an end costs seconds, not the attempt."""
     code = "def steps(number):\n    count = 0\n    while number > 0:\n        number {} 2\n"

@@ -208,19 +208,23 @@ class Repair:
 
     def _harmless(self, proposal: Proposal, failing: set[str]) -> Acting[bool]:
         """Whether tests that fail now failed before as well, for a reason that is not ours."""
-        if len(failing) > _STRANGERS or failing in self._blamed:
+        if failing in self._blamed:
             return False
         self._blamed.append(failing)
         yield from self._hands.restore("Other tests fail. I undo the change.")
         thought = "Did they fail before?"
-        tests = sorted(failing)
-        seen = yield from self._hands.pytest(thought, "--tb=no -rfE", tests, self._seconds)
-        if not failing <= set(seen.failed):
-            return False
+        if len(failing) > _STRANGERS:  # too many to name, so all of them
+            seen = yield from self._suite(thought)
+        else:
+            tests = sorted(failing)
+            seen = yield from self._hands.pytest(thought, "--tb=no -rfE", tests, self._seconds)
+        harmless = failing <= set(seen.failed)
         if not self._statement.all_named:
-            self._fallback = proposal
+            self._fallback = proposal if harmless else self._fallback
             return False
-        self._known |= failing
+        self._known |= set(seen.failed) - set(self._statement.tests)
+        if not harmless:
+            return False
         thought = "They failed before as well, so that is another matter. I make the change again."
         return (yield from self._hands.edit(thought, proposal.passage, proposal.lines))
 
