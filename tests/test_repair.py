@@ -167,9 +167,9 @@ def test_a_change_that_breaks_other_tests_is_not_kept(tmp_path: Path) -> None:
 def test_what_failed_before_is_not_ours(tmp_path: Path, count: int) -> None:
     """Few or many tests that fail whatever is done do not keep it from mending the bug."""
     strange = (
-        "\n\n@pytest.mark.parametrize('number', range({}))\n"
+        f"\n\n@pytest.mark.parametrize('number', range({count}))\n"
         "def test_strange(number):\n    import nowhere_to_be_found\n"
-    ).format(count)
+    )
     right, wrong, function = BUGS["operators"]
     project(tmp_path, RIGHT.replace(right, wrong), f"import pytest\n{TESTS}{strange}")
     attempt(tmp_path, FORM.format(function=function))
