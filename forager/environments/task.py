@@ -24,6 +24,12 @@ class TestSetup(Record):
     )
     timeout: float = Field(300, description="Seconds that the whole suite may take.")
     memory: int = Field(2 << 30, description="Bytes of memory that the tests need at most.")
+    command: str = Field(
+        "",
+        description="Shell text that runs the tests instead (python and arguments are not used); "
+        "for tasks of data sets that say how they are evaluated.",
+    )
+    parser: str = Field("pytest", description="Reader of the command's log; see logs.PARSERS.")
 
 
 class Difficulty(Record):
@@ -127,6 +133,9 @@ class Task(Record):
     fix: Fix | None = None
     source: str = Field("", description="The SOURCE the image was built from.")
     licence: str = ""
+    contaminated: str = Field(
+        "", description="Why it is kept out of training sets, where it was made all the same."
+    )
 
     @field_validator("FAIL_TO_PASS", "PASS_TO_PASS", mode="before")
     @classmethod

@@ -1,4 +1,11 @@
-"""Runs a project's tests in a sandbox and reads what each of them did."""
+"""Runs a project's tests in a sandbox and reads what each of them did.
+
+By forager's own runner, whose reports the code under test cannot easily forge. Or, where
+`TestSetup.command` is set, by that command, whose log is read as the data set reads it. Then there is
+no private descriptor, no nonce, no canary and no audit: code that prints the lines of passing tests
+and ends the process is believed. Only a log without a failure beside an exit code that tells of one
+is refused.
+"""
 
 import json
 import secrets
@@ -8,11 +15,13 @@ from importlib.resources import files
 
 from pydantic import Field
 
+from forager.environments.logs import PARSERS
 from forager.environments.sandbox import Sandbox
 from forager.environments.task import TestSetup
 from forager.records import Record
 
 _RUNNER = "/tmp/forager-runner.py"
+_COMMAND = "/tmp/forager-command.sh"
 _LOG = "/tmp/forager-tests.log"
 _REPORT_LIMIT = 64 << 20  # bytes of all reports together
 _LOG_BYTES = 16384
@@ -72,9 +81,12 @@ def run_tests(
 
     `shuffle` is the seed of another order, `timeout` bounds the run and `test_seconds` one test
     (both in seconds), `changed` are the files whose classes are examined for always-true equality,
-    `failures` is how many failing tests are described.
+    `failures` is how many failing tests are described. A command of the setup's own runs what it
+    runs: of these only `timeout` has a meaning then.
     Raises SandboxError when the machine is gone.
     """
+    if setup.command:
+        return _run_command(sandbox, setup, timeout or setup.timeout)
     nonce = secrets.token_hex(16)
     source = (files("forager.environments") / "pytest_runner.py").read_bytes()
     sandbox.write(_RUNNER, source)
@@ -87,15 +99,38 @@ def run_tests(
         "changed": [f"{setup.workdir}/{path}" for path in changed],
         "failures": failures,
     }
-    variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in setup.variables.items())
     result = sandbox.run(
-        f"cd {shlex.quote(setup.workdir)} && env {variables} {shlex.quote(setup.python)} {_RUNNER} "
+        f"{_within(setup)} {shlex.quote(setup.python)} {_RUNNER} "
         f"3>&1 >{_LOG} 2>&1 <<'{nonce}'\n{json.dumps(request)}\n{nonce}",
         timeout=timeout or setup.timeout,
         output_limit=_REPORT_LIMIT,
     )
     log = sandbox.run(f"tail -c {_LOG_BYTES} {_LOG}", output_limit=2 * _LOG_BYTES).output
     return _read(result.output, nonce, result.seconds, log)
+
+
+def _within(setup: TestSetup) -> str:
+    """The beginning of a command that runs tests: the directory and the variables."""
+    variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in setup.variables.items())
+    return f"cd {shlex.quote(setup.workdir)} && env {variables}"
+
+
+def _run_command(sandbox: Sandbox, setup: TestSetup, timeout: float) -> TestReport:
+    """Run the setup's own command and read its log."""
+    sandbox.write(_COMMAND, setup.command.encode())
+    result = sandbox.run(f"{_within(setup)} bash {_COMMAND} >{_LOG} 2>&1", timeout=timeout)
+    log = sandbox.run(f"cat {_LOG}", output_limit=_REPORT_LIMIT).output
+    outcomes = PARSERS[setup.parser](log)
+    failed = {"failed", "error"} & set(outcomes.values())
+    hidden = result.exit_code and not failed
+    return TestReport(
+        outcomes=outcomes,
+        durations={},
+        seconds=result.seconds,
+        complete=bool(outcomes) and not result.timed_out,
+        distrusted=f"no test failed, and the exit code was {result.exit_code}" if hidden else "",
+        log=log[-_LOG_BYTES:],
+    )
 
 
 def _read(output: str, nonce: str, seconds: float, log: str) -> TestReport:

@@ -1,0 +1,214 @@
+"""Logs of test commands: what each named parser reads in them."""
+
+import pytest
+from conftest import BUGGY, CORE, FAILING, PASSING
+
+from forager.environments.grading import grade
+from forager.environments.logs import PARSERS
+from forager.environments.sandbox import Limits
+from forager.environments.task import Task
+from forager.mutation.candidates import unified_diff
+from forager.mutation.prove import check
+
+RESULTS = """\
+============================= test session starts ==============================
+collected 6 items
+
+tests/test_a.py .FsxX                                                    [100%]
+
+----------------------------- Captured stdout call -----------------------------
+it is PASSED by
+=========================== short test summary info ============================
+PASSED tests/test_a.py::test_one
+PASSED tests/test_a.py::TestB::test_two[a b - c]
+SKIPPED [1] tests/test_a.py:9: no network
+XFAIL tests/test_a.py::test_known - later
+XPASS tests/test_a.py::test_mended
+ERROR tests/test_c.py - ImportError: no module
+FAILED tests/test_a.py::test_three - AssertionError: assert 1 == 2 - or so
+1 failed, 2 passed
+"""
+VERBOSE = """\
+tests/test_a.py::test_one PASSED                                         [ 16%]
+tests/test_a.py::TestB::test_two[a b] PASSED                             [ 33%]
+tests/test_a.py::test_three FAILED                                       [ 50%]
+tests/test_a.py::test_four SKIPPED (no network)                          [ 66%]
+tests/test_a.py::test_five \x1b[32mPASSED\x1b[0m\x1b[32m                 [100%]\x1b[0m
+[gw1] [ 20%] PASSED tests/test_a.py::test_six
+tests/test_a.py::test_old XFAIL
+"""
+DJANGO = """\
+Testing against Django installed in '/testbed/django'
+test_one (app.tests.OneTests) ... ok
+test_two (app.tests.OneTests)
+It has a docstring. ... ok
+test_three (app.tests.OneTests) ... FAIL
+test_four (app.tests.OneTests) ... skipped 'no database'
+test_five (app.tests.OneTests) ... System check identified no issues (0 silenced).
+ok
+test_six (app.tests.OneTests) ... expected failure
+======================================================================
+FAIL: test_three (app.tests.OneTests)
+ERROR: test_seven (unittest.loader._FailedTest)
+"""
+SYMPY = """\
+sympy/core/tests/test_basic.py[3]
+test_structure ok
+test_equality F
+test_matches E                                                        [FAIL]
+________________________________________________________________________________
+_________ sympy/core/tests/test_basic.py:test_equality _________
+"""
+PRO = """\
+Writing results
+{"tests": [{"name": "tests/test_a.py::test_one", "status": "PASSED"},\
+ {"name": "tests/test_a.py::test_two", "status": "FAILED"},\
+ {"name": "tests/test_a.py::test_three", "status": "BROKEN"}]}
+"""
+CASES = {
+    "pytest -rA": (
+        "pytest",
+        RESULTS,
+        {
+            "tests/test_a.py::test_one": "passed",
+            "tests/test_a.py::TestB::test_two[a b - c]": "passed",
+            "tests/test_a.py::TestB::test_two[a": "passed",  # as SWE-bench's own parser cuts it
+            "tests/test_a.py::test_known": "passed",
+            "tests/test_a.py::test_mended": "xpassed",
+            "tests/test_c.py": "error",
+            "tests/test_a.py::test_three": "failed",
+        },
+    ),
+    "pytest -v": (
+        "pytest",
+        VERBOSE,
+        {
+            "tests/test_a.py::test_one": "passed",
+            "tests/test_a.py::TestB::test_two[a b]": "passed",
+            "tests/test_a.py::TestB::test_two[a": "passed",
+            "tests/test_a.py::test_three": "failed",
+            "tests/test_a.py::test_four": "skipped",
+            "tests/test_a.py::test_five": "passed",
+            "tests/test_a.py::test_six": "passed",
+            "tests/test_a.py::test_old": "passed",
+        },
+    ),
+    "paths among the parameters": (
+        "pytest-options",
+        "PASSED test_a.py::test_one[/home/x/file.cfg]\nPASSED test_a.py::test_one[//x/y]\n"
+        "PASSED test_a.py::test_one[/a/*/b]\nFAILED test_a.py::test_one[b] - no\n",
+        {
+            "test_a.py::test_one[/file.cfg]": "passed",
+            "test_a.py::test_one[//x/y]": "passed",
+            "test_a.py::test_one[/a/*/b]": "passed",
+            "test_a.py::test_one[b]": "failed",
+        },
+    ),
+    "mouse buttons": (
+        "matplotlib",
+        "PASSED test_a.py::test_click[MouseButton.LEFT]\n",
+        {"test_a.py::test_click[1]": "passed"},
+    ),
+    "django": (
+        "unittest",
+        DJANGO,
+        {
+            "test_one (app.tests.OneTests)": "passed",
+            "It has a docstring.": "passed",
+            "test_three (app.tests.OneTests)": "failed",
+            "test_four (app.tests.OneTests)": "skipped",
+            "test_five (app.tests.OneTests)": "passed",
+            "test_six (app.tests.OneTests)": "passed",
+            "test_three": "failed",
+            "test_seven": "error",
+        },
+    ),
+    "sympy": (
+        "sympy",
+        SYMPY,
+        {
+            "sympy/core/tests/test_basic.py:test_equality": "failed",
+            "test_structure": "passed",
+            "test_equality": "failed",
+        },
+    ),
+    "r2e": (
+        "dotted",
+        RESULTS,
+        {
+            "test_one": "passed",
+            "TestB.test_two[a b - c]": "passed",
+            "test_known": "passed",
+            "test_mended": "xpassed",
+            "": "error",
+            "test_three": "failed",
+        },
+    ),
+    "a parsing script": (
+        "json",
+        PRO,
+        {
+            "tests/test_a.py::test_one": "passed",
+            "tests/test_a.py::test_two": "failed",
+            "tests/test_a.py::test_three": "failed",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_log_is_read(name: str) -> None:
+    """Each form, and what stands around the results."""
+    parser, log, expected = CASES[name]
+    assert PARSERS[parser](log) == expected
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@pytest.mark.parametrize("log", ["", "Segmentation fault\n", '{"tests": 3}\n{"a": 1}\n{'])
+def test_a_log_without_results_is_none(name: str, log: str) -> None:
+    """And no error."""
+    assert PARSERS[name](log) == {}
+
+
+def by_command(task: Task, command: str) -> Task:
+    """The task with a test command of its own."""
+    setup = task.setup.model_copy(update={"command": command})
+    return task.model_copy(update={"setup": setup})
+
+
+@pytest.mark.engine
+def test_a_task_is_graded_by_its_own_command(kata_task: Task) -> None:
+    """Checked, resolved by the reference, and not by another change; the variables hold."""
+    task = by_command(kata_task, 'cd tests\ncd ..\npytest -rA "$TESTS"')
+    setup = task.setup.model_copy(update={"variables": {"TESTS": "tests/test_core.py"}})
+    task = task.model_copy(update={"setup": setup})
+    assert check(task) == ""
+    good = grade(task, task.patch, Limits())
+    assert (good.resolved, good.note) == (True, "")
+    assert set(good.tests) == {*FAILING, *PASSING}
+    other = unified_diff("kata/core.py", BUGGY, BUGGY.replace("result = 0", "result = 1"))
+    bad = grade(task, other, Limits())
+    assert not bad.resolved
+    assert bad.tests["tests/test_core.py::test_total"] == "failed"
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("command", "note"),
+    [
+        (f"printf 'PASSED %s\\n' {' '.join([*FAILING, *PASSING])}; exit 3", "the exit code was 3"),
+        ("echo nothing; exit 4", "the exit code was 4"),
+        ("true", "did not come to its end"),
+        ("echo PASSED a; sleep 60", "did not come to its end"),
+    ],
+)
+def test_a_log_that_cannot_be_is_refused(kata_task: Task, command: str, note: str) -> None:
+    """No failure beside a failing exit code, no result at all, or no end."""
+    task = by_command(kata_task, command)
+    setup = task.setup.model_copy(update={"timeout": 3})
+    result = grade(task.model_copy(update={"setup": setup}), CORE_PATCH, Limits())
+    assert not result.resolved
+    assert note in result.note
+
+
+CORE_PATCH = unified_diff("kata/core.py", BUGGY, CORE)
