@@ -3,6 +3,7 @@
 ForagerError
 ├── UsageError              the user's input is wrong; the message says what to do (exit 2)
 │   ├── SourceError         a SOURCE that cannot be fetched or holds nothing to work on
+│   │   └── Unreachable     the network does not answer: nothing is said of the source
 │   └── RecipeError         a recipe file that cannot be read
 ├── EngineError             no Docker engine answers
 ├── BuildError              an image that does not build or whose tests do not pass
@@ -33,6 +34,10 @@ class UsageError(ForagerError):
 
 class SourceError(UsageError):
     """A SOURCE that cannot be fetched or holds nothing to work on."""
+
+
+class Unreachable(SourceError):
+    """The network does not answer: nothing is said of the source."""
 
 
 class RecipeError(UsageError):

@@ -30,20 +30,20 @@ class Funnel:
             if one.repo == repo
         }
         made = read_records(output, Task) if output.exists() else ()
-        self._made = Counter(
-            one.fix.commit for one in made if one.repo == repo and one.fix is not None
-        )
+        self._made = {
+            one.instance_id: one.fix.commit for one in made if one.repo == repo and one.fix
+        }
         self._tasks, self._drops = RecordWriter(output), RecordWriter(beside)
 
     def knows(self, commit: str) -> bool:
         """Whether a candidate is decided."""
-        return commit in self._dropped or commit in self._made
+        return commit in self._dropped or commit in self._made.values()
 
     def add(self, task: Task) -> None:
-        """Keep a task."""
-        self._tasks.append(task)
-        if task.fix:
-            self._made[task.fix.commit] += 1
+        """Keep a task, unless it is kept already."""
+        if task.instance_id not in self._made:
+            self._tasks.append(task)
+            self._made[task.instance_id] = task.fix.commit if task.fix else ""
 
     def drop(self, commit: str, stage: str, reason: str) -> None:
         """Keep why a candidate is no task."""
@@ -54,7 +54,7 @@ class Funnel:
     @property
     def made(self) -> int:
         """How many tasks of the repository there are."""
-        return self._made.total()
+        return len(self._made)
 
     def stages(self) -> Counter[str]:
         """How many candidates were dropped, by stage and reason without its particulars."""

@@ -99,6 +99,11 @@ def is_prose(path: str) -> bool:
     return name.endswith(_PROSE) or bool(directories and directories[0] in ("doc", "docs"))
 
 
+def may_fix(path: str) -> bool:
+    """Whether a file can belong to a fix: not to the tests, to words about it, or to services."""
+    return not is_test(path) and not is_prose(path) and not path.startswith(".")
+
+
 def closed_by(text: str, repo: str) -> list[int]:
     """The issues of a repository that a text closes, by GitHub's keywords.
 

@@ -9,7 +9,7 @@ own base.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from threading import Lock
 from forager.environments.build import build
 from forager.environments.image import Image
 from forager.environments.task import Fix, Task
-from forager.errors import BuildError, SourceError
+from forager.errors import BuildError, SourceError, Unreachable
 from forager.mutation.prove import in_order
 from tasks.author import Author
 from tasks.funnel import Funnel
-from tasks.history import Change, History, closed_by, is_prose, is_test
+from tasks.history import Change, History, closed_by, is_prose, may_fix
 from tasks.issues import Issues, linked
 from tasks.validate import Refused, Shown, Unsuited, shown, test_files
 from tasks.wording import Text, by_model, entries, from_author, from_failures
@@ -78,6 +78,59 @@ def candidates(history: History, most_files: int) -> tuple[list[Change], Counter
             found.append(change)
             inside.update(history.merged(change))
     return found, counts
+
+
+def unproven(image: Image, **fields: str) -> Task:
+    """A task of an image without what only the test runs can tell."""
+    protected = sorted({*image.setup.protected, *test_files(fields["test_patch"])})
+    return Task(
+        problem_statement="",
+        FAIL_TO_PASS=[],
+        PASS_TO_PASS=[],
+        version=image.source.version,
+        environment_setup_commit=image.source.commit,
+        kind=KIND,
+        image=image.reference,
+        image_digest=image.digest,
+        setup=image.setup.model_copy(update={"protected": protected}),
+        licence=image.source.licence,
+        **fields,
+    )
+
+
+def chosen(
+    issue: str,
+    written: Text,
+    task: Task,
+    found: Shown,
+    tests: Mapping[str, str],
+    author: Author | None,
+) -> Text | None:
+    """The issue; else what a model writes; else what the fix's author wrote and the tests saw."""
+    if issue:
+        return Text(issue, "issue", [])
+    if author and (made := by_model(author, task.patch, found.failures)):
+        return made
+    seen = from_failures(found.failures, tests, found.fail_to_pass)
+    if not written.text and not seen:
+        return None
+    text = "\n\n".join(filter(None, (written.text, seen)))
+    return Text(text, written.origin if written.text else "failures", [])
+
+
+def proven(task: Task, found: Shown, text: Text, fix: Fix, hints: str = "") -> Task:
+    """The whole task."""
+    proof = "full" if found.whole else "files"
+    about = {"statement": text.origin, "proof": proof, "costs": text.costs}
+    return task.model_copy(
+        update={
+            "problem_statement": text.text,
+            "hints_text": hints,
+            "FAIL_TO_PASS": found.fail_to_pass,
+            "PASS_TO_PASS": found.pass_to_pass,
+            "fix": fix.model_copy(update=about),
+        }
+    )
 
 
 def make_tasks(
@@ -165,81 +218,35 @@ class _Making:
     def _task(self, change: Change, image: Image) -> Task:
         """The task without what only the test runs can tell."""
         history = self._history
-        tests = change.tests()
-        fixed = [path for path in change.files if not is_test(path) and not is_prose(path)]
-        test_patch = history.diff(change.base, change.commit, tests)
+        fixed = [path for path in change.files if may_fix(path)]
         setup_patch = ""
         if image.source.commit != change.base:
             setup_patch = history.diff(image.source.commit, change.base)
         if len(setup_patch) > _LARGEST:
             raise Unsuited(f"setup_patch: {len(setup_patch) >> 20} MiB lie between them")
-        protected = sorted({*image.setup.protected, *test_files(test_patch)})
-        return Task(
+        return unproven(
+            image,
             instance_id=f"{history.name.replace('/', '__')}-{change.pull or change.commit[:10]}",
             repo=history.name,
             base_commit=change.base,
-            problem_statement="",
             patch=history.diff(change.base, change.commit, fixed),
-            test_patch=test_patch,
-            FAIL_TO_PASS=[],
-            PASS_TO_PASS=[],
-            version=image.source.version,
-            created_at=change.date,
-            environment_setup_commit=image.source.commit,
-            kind=KIND,
-            image=image.reference,
-            image_digest=image.digest,
+            test_patch=history.diff(change.base, change.commit, change.tests()),
             setup_patch=setup_patch,
-            setup=image.setup.model_copy(update={"protected": protected}),
+            created_at=change.date,
             source=history.source_at(change.base),
-            licence=image.source.licence,
         )
 
     def _stated(self, task: Task, change: Change, found: Shown) -> Task | tuple[str, str]:
-        message = self._history.told(change)
-        numbers = closed_by(message, self._history.name)
+        history = self._history
+        numbers = closed_by(change.message, history.name)
         issue, hints = linked(numbers, self._order.issues, change.written)
-        text = self._text(issue, message, task, change, found)
+        written = from_author(change.message, self._changelog(change), task.patch)
+        tests = {path: history.text(change.commit, path) for path in test_files(task.test_patch)}
+        text = chosen(issue, Text(written, "commit", []), task, found, tests, self._order.author)
         if text is None:
             return "task", "nothing is known of the issue"
-        fix = Fix(
-            commit=change.commit,
-            pull=change.pull,
-            issues=numbers,
-            statement=text.origin,
-            proof="full" if found.whole else "files",
-            costs=text.costs,
-        )
-        return task.model_copy(
-            update={
-                "problem_statement": text.text,
-                "hints_text": hints,
-                "FAIL_TO_PASS": found.fail_to_pass,
-                "PASS_TO_PASS": found.pass_to_pass,
-                "fix": fix,
-            }
-        )
-
-    def _text(
-        self, issue: str, message: str, task: Task, change: Change, found: Shown
-    ) -> Text | None:
-        """The issue; else what a model writes; else what the author wrote and the tests saw."""
-        if issue:
-            return Text(issue, "issue", [])
-        if self._order.author and (
-            made := by_model(self._order.author, task.patch, found.failures)
-        ):
-            return made
-        written = from_author(message, self._changelog(change), task.patch)
-        tests = {
-            path: self._history.text(change.commit, path) for path in test_files(task.test_patch)
-        }
-        seen = from_failures(found.failures, tests, found.fail_to_pass)
-        if not written and not seen:
-            return None
-        return Text(
-            "\n\n".join(filter(None, (written, seen))), "commit" if written else "failures", []
-        )
+        fix = Fix(commit=change.commit, pull=change.pull, issues=numbers)
+        return proven(task, found, text, fix, hints)
 
     def _changelog(self, change: Change) -> list[str]:
         """The entries that the change adds to the changelog."""
@@ -307,6 +314,8 @@ class _Images:
                 timeout=self._order.build_timeout,
                 report=lambda step: self._report(f"{commit[:10]}: {step}"),
             )
+        except Unreachable:
+            raise
         except (BuildError, SourceError) as error:
             self._report(f"{commit[:10]}: {error}")
             self._failed += 1

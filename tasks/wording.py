@@ -65,7 +65,9 @@ def from_author(message: str, entries: Sequence[str], patch: str) -> str:
     Empty where too little remains.
     """
     text = _MERGE.sub("", _TRAILER.sub("", message))
-    told = "\n".join([*(line.rstrip() for line in text.splitlines()), "", *entries])
+    said = "\n".join(line.rstrip() for line in text.splitlines())
+    paragraphs = dict.fromkeys(re.split(r"\n{2,}", said))  # a squash says what its commits said
+    told = "\n\n".join([*paragraphs, "\n".join(entries)])
     return tidy(without_fix(told, patch))
 
 

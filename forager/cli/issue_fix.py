@@ -72,13 +72,13 @@ if TYPE_CHECKING:
 def issue_fix(
     sources: tuple[str, ...], output: Path, workers: int, dry_run: bool, **given: Any
 ) -> None:
-    """Find the fixes in the history of each SOURCE (a path, a git URL[@ref]); each is a task.
+    """Find the fixes in the history of each SOURCE; each is a task.
 
-    A fix changes code and tests together; it counts when tests fail before it and pass after,
-    twice. --limit counts the tasks of each SOURCE.
+    A SOURCE is a path, a git URL[@ref], or pypi:NAME, whose releases are its history then. A fix
+    changes code and tests together; it counts when tests fail before it and pass after, twice.
+    --limit counts the tasks of each SOURCE.
     """
-    from tasks.history import open_history
-    from tasks.issue_fix import Order, candidates, make_tasks
+    from tasks.issue_fix import Order
 
     if given["repo"] and len(sources) > 1:
         raise UsageError("--repo names one repository: give one SOURCE with it")
@@ -89,22 +89,51 @@ def issue_fix(
         suite_seconds=given["suite_seconds"],
     )
     for source in sources:
-        history = open_history(source, name=given["repo"] or "")
-        if dry_run:
-            _, counts = candidates(history, order.most_files)
-            print_json({"repo": history.name, **counts})
-            continue
-        with ExitStack() as stack:
-            asking = _asking(order, given, output, history.name, stack)
-            with Progress(history.name, order.limit, tried="candidates") as progress:
-                counts = make_tasks(
-                    history,
-                    asking,
-                    output=output,
-                    on_progress=progress.update,
-                    report=progress.note,
-                )
-        print_table(_funnel_table(history.name, counts))
+        if source.startswith("pypi:"):
+            _from_releases(source.removeprefix("pypi:"), order, given, output, dry_run)
+        else:
+            _from_history(source, order, given, output, dry_run)
+
+
+def _from_history(
+    source: str, order: "Order", given: dict[str, Any], output: Path, dry_run: bool
+) -> None:
+    from tasks.history import open_history
+    from tasks.issue_fix import candidates, make_tasks
+
+    history = open_history(source, name=given["repo"] or "")
+    if dry_run:
+        _, counts = candidates(history, order.most_files)
+        print_json({"repo": history.name, **counts})
+        return
+    with ExitStack() as stack:
+        asking = _asking(order, given, output, history.name, stack)
+        with Progress(history.name, order.limit, tried="candidates") as progress:
+            counts = make_tasks(
+                history, asking, output=output, on_progress=progress.update, report=progress.note
+            )
+    print_table(_funnel_table(history.name, counts))
+
+
+def _from_releases(
+    project: str, order: "Order", given: dict[str, Any], output: Path, dry_run: bool
+) -> None:
+    from tasks.release_fix import make_release_tasks
+    from tasks.releases import Releases
+
+    if "==" in project:
+        raise UsageError(f"all releases are looked through: write pypi:{project.split('==')[0]}")
+    releases = Releases(project)
+    if dry_run:
+        print_json({"repo": releases.history.name, "releases": len(releases.releases)})
+        return
+    with ExitStack() as stack:
+        asking = _writing(order, given, output, stack)
+        with Progress(releases.history.name, order.limit, tried="candidates") as progress:
+            counts = make_release_tasks(
+                releases, asking, output=output, on_progress=progress.update, report=progress.note
+            )
+    print_table(_funnel_table(releases.history.name, counts))
 
 
 def _asking(
@@ -122,12 +151,15 @@ def _asking(
         order = replace(order, issues=stack.enter_context(closing(asked)))
     elif given["dumps"]:
         order = replace(order, issues=Dump(given["dumps"], repo))
-    if given["model"]:
-        from forager.trajectories.record import Sampling
+    return _writing(order, given, output, stack)
 
-        author = stack.enter_context(open_author(given, output, Sampling()))
-        order = replace(order, author=author)
-    return order
+
+def _writing(order: "Order", given: dict[str, Any], output: Path, stack: ExitStack) -> "Order":
+    """The order with the model that writes, where there is one."""
+    from forager.trajectories.record import Sampling
+
+    author = stack.enter_context(open_author(given, output, Sampling()))
+    return replace(order, author=author)
 
 
 def _funnel_table(repo: str, counts: "Counter[str]") -> "Table":
@@ -136,7 +168,7 @@ def _funnel_table(repo: str, counts: "Counter[str]") -> "Table":
 
     table = Table(repo, "", box=None, pad_edge=False)
     table.columns[1].justify = "right"
-    first = ("commits", "candidates", "tasks")
+    first = tuple(name for name in ("commits", "releases", "candidates", "tasks") if name in counts)
     rest = sorted(set(counts) - set(first), key=lambda name: (":" in name, -counts[name]))
     for name in (*first, *rest):
         table.add_row(name if name in first else f"  {name}", str(counts[name]))

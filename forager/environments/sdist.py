@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from forager.environments.host import ca_bundle, index_url
-from forager.errors import SourceError
+from forager.errors import SourceError, Unreachable
 
 _LARGEST = 1 << 30  # bytes, unpacked; an sdist beyond that is an accident or an attack
 _SPECIFICATION = re.compile(r"pypi:([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:==([^\s=@/]+))?$")
@@ -43,7 +43,13 @@ def download_sdist(specification: str) -> Sdist:
         _check_version(version)
     base = index_url().rstrip("/").removesuffix("/simple")
     address = f"{base}/pypi/{name}/{version}/json" if version else f"{base}/pypi/{name}/json"
-    release = _get(address, f"{name} {version}".strip()).json()
+    try:
+        release = _get(address, f"{name} {version}".strip()).json()
+    except SourceError as error:
+        if not version or isinstance(error, Unreachable):
+            raise
+        address = f"{base}/pypi/{name}/json"  # not every index answers for a version
+        release = _of_version(_get(address, name).json(), version, error)
     entry = _choose(release, name)
     url = urljoin(address, entry["url"])
     content = _get(url, entry["filename"]).content
@@ -53,6 +59,32 @@ def download_sdist(specification: str) -> Sdist:
     return Sdist(
         name, information["version"], entry["filename"], url, _licence(information), content
     )
+
+
+class Release(NamedTuple):
+    """A release that has an sdist."""
+
+    version: str
+    uploaded: str  # ISO 8601
+
+
+def list_releases(name: str) -> list[Release]:
+    """The final releases of a project, oldest first; yanked ones and those without sdist left out.
+
+    Raises SourceError.
+    """
+    base = index_url().rstrip("/").removesuffix("/simple")
+    told = _get(f"{base}/pypi/{canonicalize_name(name)}/json", name).json()
+    found: dict[Version, Release] = {}
+    for text, entries in told.get("releases", {}).items():
+        sdists = [one for one in entries if one["packagetype"] == "sdist" and not one["yanked"]]
+        try:
+            version = Version(text)
+        except InvalidVersion:
+            continue
+        if sdists and not version.is_prerelease:
+            found[version] = Release(text, sdists[0]["upload_time_iso_8601"])
+    return [found[version] for version in sorted(found)]
 
 
 def unpack(content: bytes, filename: str, into: Path) -> None:
@@ -98,6 +130,14 @@ def _choose(release: dict[str, Any], name: str) -> dict[str, Any]:
     return min(found, key=lambda entry: not entry["filename"].endswith(".tar.gz"))
 
 
+def _of_version(project: dict[str, Any], version: str, missing: SourceError) -> dict[str, Any]:
+    """What a project's answer says of one version; raises `missing` where that is nothing."""
+    for text, entries in project.get("releases", {}).items():
+        if text == version and entries:
+            return {"info": {**project["info"], "version": version}, "urls": entries}
+    raise missing
+
+
 def _get(url: str, what: str) -> requests.Response:
     try:
         answer = requests.get(url, timeout=60, verify=ca_bundle() or True)
@@ -105,9 +145,9 @@ def _get(url: str, what: str) -> requests.Response:
     except requests.HTTPError as error:
         if error.response.status_code == 404:
             raise SourceError(f"the package index has no {what}: check name and version") from None
-        raise SourceError(f"the package index answers {error.response.status_code}") from None
+        raise Unreachable(f"the package index answers {error.response.status_code}") from None
     except requests.RequestException as error:
-        raise SourceError(
+        raise Unreachable(
             f"the package index cannot be reached ({type(error).__name__}): "
             "check the network, PIP_INDEX_URL and proxies"
         ) from None

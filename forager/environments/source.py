@@ -108,7 +108,7 @@ def tracked_files(tree: Path) -> list[str]:
 def _fetch_pypi(source: str, into: Path) -> Source:
     sdist = download_sdist(source)
     unpack(sdist.content, sdist.filename, into)
-    _commit(into)
+    commit_all(into)
     return Source(
         given=source,
         kind="pypi",
@@ -133,7 +133,7 @@ def _fetch_path(source: str, path: Path, into: Path) -> Source:
             shutil.copy2(path / name, into / name, follow_symlinks=False)
     if not any(into.iterdir()):
         raise SourceError(f"{path} holds no files")
-    _commit(into)
+    commit_all(into)
     origin = _quiet(path, "remote", "get-url", "origin") if in_git else ""
     return Source(
         given=source,
@@ -200,7 +200,7 @@ def _resolve(repository: Path, reference: str) -> str:
     return git(repository, "rev-parse", "FETCH_HEAD").strip()
 
 
-def _commit(tree: Path) -> None:
+def commit_all(tree: Path) -> None:
     """Make the files the one commit of a new repository; ignored files count too."""
     git(tree, "init", "--quiet", "--initial-branch=main", ".")
     git(tree, "add", "--all", "--force", ".")

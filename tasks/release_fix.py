@@ -1,0 +1,152 @@
+"""Issue-fix tasks out of the releases of a project on PyPI; no git host is needed."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from forager.environments.build import build
+from forager.environments.image import Image
+from forager.environments.sdist import Release
+from forager.environments.task import Fix, Task
+from forager.errors import BuildError, SourceError, Unreachable
+from tasks.funnel import Funnel
+from tasks.history import is_code, is_prose, is_test
+from tasks.issue_fix import Order, Progress, chosen, proven, unproven
+from tasks.releases import (
+    Piece,
+    Releases,
+    changed,
+    entries_about,
+    fixed_paths,
+    patches,
+    pieces,
+    separated,
+)
+from tasks.validate import Refused, Unsuited, shown, test_files
+from tasks.wording import Text, entries, from_author
+
+
+def make_release_tasks(
+    releases: Releases,
+    order: Order,
+    *,
+    output: Path,
+    on_progress: Progress,
+    report: Callable[[str], None] = print,
+) -> Counter[str]:
+    """Append the tasks of consecutive releases to `output`, newest first; return the funnel.
+
+    As `make_tasks` does, an interrupted run goes on where it was.
+    """
+    counts: Counter[str] = Counter()
+    tried = 0
+    with Funnel(output, releases.history.name) as funnel:
+        for before, after in releases.pairs():
+            counts["releases"] += 1
+            if order.limit is not None and funnel.made >= order.limit:
+                continue
+            key = f"{before.version}..{after.version}"
+            if funnel.knows(key):
+                continue
+            tried += 1
+            stage, reason = "releases", "taken apart"
+            try:
+                for task in _Pair(releases, order, before, after, report).tasks():
+                    funnel.add(task)
+                    on_progress(funnel.made, candidates=tried)
+            except (Refused, Unsuited) as error:
+                stage, reason = "tests", str(error)
+            except Unreachable:
+                raise
+            except (BuildError, SourceError) as error:
+                stage, reason = "image", str(error)
+            funnel.drop(key, stage, reason)
+            on_progress(funnel.made, candidates=tried)
+        counts["tasks"] = funnel.made
+        return counts + funnel.stages()
+
+
+class _Pair:
+    """Two releases, one after the other."""
+
+    def __init__(
+        self,
+        releases: Releases,
+        order: Order,
+        before: Release,
+        after: Release,
+        report: Callable[[str], None],
+    ) -> None:
+        self._releases, self._order, self._report = releases, order, report
+        self._before, self._after = before, after
+        self._history = releases.history
+
+    def tasks(self) -> Iterator[Task]:
+        """The tasks that the newer release gives. Raises Refused, BuildError, SourceError."""
+        old, new = (self._releases.commit(one) for one in (self._before, self._after))
+        paths = changed(self._history, old, new)
+        if not any(map(is_code, paths)) or not any(map(is_test, paths)):
+            raise Refused("no change of code and tests together")
+        self._report(f"{self._before.version}..{self._after.version}: building")
+        image = build(
+            f"pypi:{self._releases.project}=={self._before.version}",
+            timeout=self._order.build_timeout,
+        )
+        tests = self._history.diff(old, new, [path for path in paths if is_test(path)])
+        whole = self._task(image, 0, self._history.diff(old, new, fixed_paths(paths)), tests, "")
+        found = shown(whole, image, suite_seconds=self._order.suite_seconds)
+        whole = whole.model_copy(
+            update={"FAIL_TO_PASS": found.fail_to_pass, "PASS_TO_PASS": found.pass_to_pass}
+        )
+        parts = pieces(self._history, old, new, paths)
+        self._report(
+            f"{self._before.version}..{self._after.version}: {len(found.fail_to_pass)} tests, "
+            f"{len(parts)} pieces"
+        )
+        sets = separated(whole, parts, self._order.workers)
+        told = self._changelog(old, new, paths)
+
+        def made(numbered: tuple[int, Sequence[Piece]]) -> Task | None:
+            number, chosen_parts = numbered
+            setup, fix = patches(self._history, old, new, fixed_paths(paths), chosen_parts)
+            task = self._task(image, number, fix, tests, setup)
+            return self._proven(task, image, chosen_parts, told, new)
+
+        with ThreadPoolExecutor(self._order.workers) as pool:
+            yield from filter(None, pool.map(made, enumerate(sets, 1)))
+
+    def _task(self, image: Image, number: int, patch: str, tests: str, setup: str) -> Task:
+        project, after = self._releases.project, self._after
+        return unproven(
+            image,
+            instance_id=f"pypi__{project}-{after.version}-{number}",
+            repo=self._history.name,
+            base_commit=f"{self._before.version}..{after.version}",
+            patch=patch,
+            test_patch=tests,
+            setup_patch=setup,
+            created_at=after.uploaded,
+            source=f"pypi:{project}=={after.version}",
+        )
+
+    def _proven(
+        self, task: Task, image: Image, parts: Sequence[Piece], told: Sequence[str], new: str
+    ) -> Task | None:
+        try:
+            found = shown(task, image, suite_seconds=self._order.suite_seconds)
+        except (Refused, Unsuited) as error:
+            self._report(f"{task.instance_id}: {error}")
+            return None
+        about = entries_about(told, parts, found.fail_to_pass)
+        written = Text(from_author("", about, task.patch), "changelog", [])
+        tests = {path: self._history.text(new, path) for path in test_files(task.test_patch)}
+        text = chosen("", written, task, found, tests, self._order.author)
+        return text and proven(task, found, text, Fix(commit=self._after.version))
+
+    def _changelog(self, old: str, new: str, paths: Sequence[str]) -> list[str]:
+        """The entries that the newer release adds to the changelog."""
+        prose = [path for path in paths if is_prose(path)]
+        diff = self._history.diff(old, new, prose) if prose else ""
+        added = [line[1:] for line in diff.split("\n") if line[:1] == "+" and line[:4] != "+++ "]
+        return entries("\n".join(added))

@@ -1,0 +1,236 @@
+"""Issue-fix from PyPI alone: consecutive releases as a history, taken apart by what tests tell.
+
+release n ─▶ image ─▶ all of release n+1 but some hunks ─▶ which tests need them ─▶ tasks
+
+Hunks belong together when a test needs both. A task is the new release without the hunks of one
+such set; its fix puts them back. Hunks without which tests fail that passed in release n are no
+fix, and stay in.
+"""
+
+import ast
+import re
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from unidiff.patch import PatchSet
+
+from forager.environments.recipe import options
+from forager.environments.sandbox import Limits
+from forager.environments.sdist import Release, download_sdist, list_releases, unpack
+from forager.environments.source import commit_all, git
+from forager.environments.task import Task
+from forager.environments.testing import run_tests
+from forager.environments.workspace import apply_patch, open_task
+from forager.errors import SandboxError, SourceError
+from forager.paths import data_directory
+from tasks.history import History, is_code, may_fix
+from tasks.validate import TEST_SECONDS, Refused, test_files
+
+_MOST_PIECES = 80  # that a pair of releases is taken apart into
+_METADATA = {"PKG-INFO", "setup.cfg", "MANIFEST.in", "METADATA"}  # tell of the new release in words
+_VERSION = re.compile(r"^[+-]\s*_*version_*\b.*=", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Hunks of one function or class, or one hunk outside them."""
+
+    path: str
+    name: str
+    text: str
+    """A patch from the one release to the other."""
+
+
+class Releases:
+    """The releases of a project on PyPI, their files in a git repository, one tag each."""
+
+    def __init__(self, name: str) -> None:
+        self.project = name
+        self.releases = list_releases(name)
+        path = data_directory() / "histories" / f"pypi-{name}"
+        if not path.exists():
+            part = path.with_name(f"{path.name}.part")
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(parents=True)
+            git(part, "init", "--quiet", "--bare", ".")
+            part.rename(path)
+        self.history = History(path, f"pypi:{name}=", "HEAD", f"pypi/{name}")
+
+    def pairs(self) -> Iterator[tuple[Release, Release]]:
+        """Each release with the one before it, newest first."""
+        yield from zip(self.releases[-2::-1], self.releases[:0:-1], strict=True)
+
+    def commit(self, release: Release) -> str:
+        """The commit with the files of a release; they are fetched the first time.
+
+        Raises SourceError.
+        """
+        tag = f"refs/tags/{release.version}"
+        try:
+            return git(self.history.path, "rev-parse", "--verify", "--quiet", tag).strip()
+        except SourceError:
+            pass
+        with tempfile.TemporaryDirectory(prefix="forager-release-") as name:
+            tree = Path(name) / "tree"
+            tree.mkdir()
+            sdist = download_sdist(f"pypi:{self.project}=={release.version}")
+            unpack(sdist.content, sdist.filename, tree)
+            commit_all(tree)
+            git(self.history.path, "fetch", "--quiet", str(tree), f"+HEAD:{tag}")
+        return git(self.history.path, "rev-parse", tag).strip()
+
+
+def changed(history: History, before: str, after: str) -> list[str]:
+    """The paths that differ between two releases."""
+    names = git(history.path, "diff", "--name-only", "--no-renames", "-z", before, after)
+    return [name for name in names.split("\0") if name]
+
+
+def fixed_paths(paths: Sequence[str]) -> list[str]:
+    """The paths that may hold a fix, what tells of the new release in words left out."""
+    return [path for path in paths if may_fix(path) and Path(path).name not in _METADATA]
+
+
+def pieces(history: History, before: str, after: str, paths: Sequence[str]) -> list[Piece]:
+    """The hunks of files that both releases have, by the function or class that holds them."""
+    code = [path for path in paths if is_code(path) and path.endswith(".py")]
+    options = ["-U1", "--no-renames", "--no-color", "--no-ext-diff", "--diff-filter=M"]
+    if not code:
+        return []
+    diff = git(history.path, "diff", *options, before, after, "--", *code)
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for file in PatchSet(diff):
+        places = _places(history.text(after, file.path))
+        for hunk in file:
+            lines = [line.target_line_no or 0 for line in hunk if line.is_added] or [
+                hunk.target_start
+            ]
+            name = places.get(lines[0], f"line {hunk.target_start}")
+            if not _VERSION.search(str(hunk)):
+                grouped.setdefault((file.path, name), []).append(str(hunk))
+    return [
+        Piece(path, name, f"--- a/{path}\n+++ b/{path}\n{''.join(hunks)}")
+        for (path, name), hunks in grouped.items()
+    ]
+
+
+def separated(task: Task, parts: Sequence[Piece], workers: int) -> list[list[Piece]]:
+    """The pieces that belong together, each set with tests of its own.
+
+    `task` is the whole change between the releases. Raises Refused, SandboxError.
+    """
+    if len(parts) > _MOST_PIECES:
+        raise Refused(f"too many changes: {len(parts)}")
+
+    def needing(piece: Piece) -> set[str] | None:
+        return _needing(task, piece)
+
+    with ThreadPoolExecutor(workers) as pool:
+        needed = list(pool.map(needing, parts))
+    sets: list[tuple[list[Piece], set[str]]] = []
+    for piece, tests in zip(parts, needed, strict=True):
+        if not tests:
+            continue
+        joined, rest = ([piece], set(tests)), []
+        for each in sets:
+            if each[1] & joined[1]:
+                joined = (each[0] + joined[0], each[1] | joined[1])
+            else:
+                rest.append(each)
+        sets = [*rest, joined]
+    return [found for found, _ in sets]
+
+
+def _needing(task: Task, piece: Piece) -> set[str] | None:
+    """The tests that fail without a piece; None where others than the new ones do."""
+    opened, _ = open_task(task, Limits(memory=task.setup.memory))
+    try:
+        for patch in (task.test_patch, task.patch):
+            if patch and apply_patch(opened, patch).exit_code:
+                raise SandboxError(f"{task.instance_id}: a patch does not apply a second time")
+        if apply_patch(opened, piece.text, "-R", "--unidiff-zero", "--recount").exit_code:
+            return None
+        files = test_files(task.test_patch)
+        arguments = [*options(task.setup.arguments), *files]
+        setup = task.setup.model_copy(update={"arguments": arguments})
+        report = run_tests(opened, setup, test_seconds=TEST_SECONDS)
+    finally:
+        opened.close()
+    passed = {test for test, outcome in report.outcomes.items() if outcome == "passed"}
+    before = {test for test in task.PASS_TO_PASS if test.partition("::")[0] in files}
+    return None if before - passed else set(task.FAIL_TO_PASS) - passed
+
+
+def patches(
+    history: History, before: str, after: str, paths: Sequence[str], parts: Sequence[Piece]
+) -> tuple[str, str]:
+    """From the old release to the new one without the pieces, and from there to the new one.
+
+    Raises Refused where the pieces cannot be taken out.
+    """
+    with tempfile.TemporaryDirectory(prefix="forager-release-") as name:
+        tree = Path(name) / "tree"
+        git(Path(name), "clone", "--quiet", "--shared", "--no-checkout", str(history.path), "tree")
+        git(tree, "checkout", "--quiet", "--detach", before)
+        whole = history.diff(before, after, paths)
+        without = "".join(piece.text for piece in parts)
+        try:
+            _apply(tree, whole)
+            git(tree, "add", "--all", "--force", ".")
+            full = git(tree, "write-tree").strip()
+            _apply(tree, without, "-R", "--unidiff-zero", "--recount")
+        except SourceError as error:
+            raise Refused(f"the changes cannot be taken apart: {error}") from error
+        git(tree, "add", "--all", "--force", ".")
+        base = git(tree, "write-tree").strip()
+        shared = ["--binary", "--full-index", "--no-renames", "--no-color", "--no-ext-diff"]
+        setup = git(tree, "diff", *shared, before, base)
+        return setup, git(tree, "diff", *shared, base, full)
+
+
+def entries_about(
+    entries: Sequence[str], parts: Sequence[Piece], tests: Sequence[str]
+) -> list[str]:
+    """The entries of a changelog that name what a set of pieces changes, or its tests."""
+    names = {word for piece in parts for word in piece.name.split(".") if len(word) > 3}
+    words: Counter[str] = Counter()
+    for test in tests:
+        words.update(set(re.findall(r"[a-z]{4,}", test.partition("::")[2].lower())) - {"test"})
+    telling = {word for word, count in words.items() if count}
+    found = []
+    for entry in entries:
+        said = set(re.findall(r"\w+", entry))
+        shared = telling & {word.lower() for word in said}
+        if names & said or len(shared) > 1:
+            found.append(entry)
+    return found
+
+
+def _apply(tree: Path, patch: str, *how: str) -> None:
+    file = tree.parent / "patch"
+    file.write_bytes(patch.encode("utf-8", "surrogateescape"))
+    git(tree, "apply", "--whitespace=nowarn", *how, str(file))
+
+
+def _places(text: str) -> dict[int, str]:
+    """The qualified name of the outermost function, or method, by each of its lines."""
+    try:
+        body = ast.parse(text).body
+    except (SyntaxError, ValueError):
+        return {}
+    found: dict[int, str] = {}
+    waiting: list[tuple[str, ast.stmt]] = [("", each) for each in body]
+    while waiting:
+        above, node = waiting.pop()
+        if isinstance(node, ast.ClassDef):
+            waiting += [(f"{above}{node.name}.", each) for each in node.body]
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+            lines = range(first, (node.end_lineno or first) + 1)
+            found.update(dict.fromkeys(lines, f"{above}{node.name}"))
+    return found
