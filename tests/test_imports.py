@@ -14,6 +14,7 @@ ALLOWED = {  # package of the engine → the other packages of it that it may im
     "environments": set(),
     "mutation": {"environments"},
     "trajectories": {"environments"},
+    "replay": {"trajectories", "environments"},
     "agent": {"trajectories", "mutation", "environments"},
     "rollout": {"agent", "trajectories", "mutation", "environments"},
     "learning": {"rollout", "agent", "trajectories", "mutation", "environments"},
@@ -66,9 +67,9 @@ def test_imports_keep_their_direction(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=_id)
 def test_heavy_packages_are_imported_where_they_are_used(path: Path) -> None:
-    """Inside functions; only forager/environments is about Docker as a whole."""
+    """Inside functions; forager/environments is about Docker as a whole, replay about Textual."""
     here = path.relative_to(ROOT).parts
-    heavy = HEAVY - {"docker"} if here[:2] == ("forager", "environments") else HEAVY
+    heavy = HEAVY - {"environments": {"docker"}, "replay": {"textual"}}.get(here[1], set())
     eager = {name.split(".")[0] for name in imports(ast.parse(path.read_text()), lazy=False)}
     assert not eager & heavy
 

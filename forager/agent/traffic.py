@@ -1,7 +1,7 @@
 """Requests on their way to endpoints: who lets them through, and where they go first."""
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
@@ -37,6 +37,9 @@ class Traffic:
         self._lock = Lock()
         self._under_way: Counter[str] = Counter()
         self._chosen: Counter[str] = Counter()
+        self._answered: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
+        self._seconds: defaultdict[str, float] = defaultdict(float)  # of those answered
         self._resting: dict[str, float] = {}  # until when, by the monotonic clock
 
     @contextmanager
@@ -44,11 +47,32 @@ class Traffic:
         """A request is under way within it."""
         with self._lock:
             self._under_way[url] += 1
+        began = time.monotonic()
+        counts = self._failed
         try:
             yield
+            counts = self._answered
         finally:
             with self._lock:
                 self._under_way[url] -= 1
+                counts[url] += 1
+                if counts is self._answered:
+                    self._seconds[url] += time.monotonic() - began
+
+    def told(self) -> list[dict[str, str | int | float]]:
+        """What there is to tell of each address: requests by how they ended, and their time."""
+        with self._lock:
+            return [
+                {
+                    "url": url,
+                    "under_way": count,
+                    "answered": self._answered[url],
+                    "failed": self._failed[url],
+                    "seconds": round(self._seconds[url], 3),
+                    "rests_for": round(self.rests_for(url), 1),
+                }
+                for url, count in self._under_way.items()
+            ]
 
     def rest(self, url: str, seconds: float) -> None:
         """Ask others for so long, where there are any."""

@@ -9,6 +9,7 @@ import click
 
 from forager.cli import options
 from forager.cli.console import console, print_json, print_table, say
+from forager.cli.screens import interactive, show_replay
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,18 +61,23 @@ def list_attempts(
 
 @click.command()
 @click.argument("target", metavar="RUN|RUN/ID|FILE", type=click.Path(path_type=Path))
-@click.option("--print", "print_all", is_flag=True, help="Print all of it; no list, no pager.")
+@click.option("--print", "print_all", is_flag=True, help="Print all of it; no screens, no pager.")
 @click.option("--full", is_flag=True, help="Fold nothing.")
 def replay(target: Path, print_all: bool, full: bool) -> None:
     """Show an attempt turn by turn: thoughts, calls, observations, patch, outcome.
 
-    Of a RUN or FILE with several attempts it lists them; with --print it shows them all. ID may be
-    the beginning of an id.
+    In a terminal it opens the attempts of a RUN or FILE to be browsed, filtered, stepped through,
+    compared and marked (`?` shows the keys). In a pipe it lists them, or prints the one; with
+    --print it prints them all. ID may be the beginning of an id.
     """
     from forager.trajectories.store import find_trajectory
 
     source, id = _locate(target)
     with _open(source) as index:
+        if interactive() and not print_all:
+            chosen = find_trajectory(index, id, source).id if id else ""
+            show_replay(source, chosen, full=full)
+            return
         if id:
             _show([find_trajectory(index, id, source)], source, full, pager=not print_all)
             return

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from forager.cli import doctor, export, image, look, run, tasks
+from forager.cli import doctor, export, image, look, run, screens, tasks
 from forager.cli.console import say
 from forager.errors import BuildError, ForagerError, UsageError
 
@@ -53,6 +53,7 @@ main.add_command(tasks.tasks)
 main.add_command(run.run)
 main.add_command(look.list_attempts)
 main.add_command(look.replay)
+main.add_command(screens.watch)
 main.add_command(look.report)
 main.add_command(look.tokens)
 main.add_command(export.export)

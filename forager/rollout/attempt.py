@@ -9,11 +9,13 @@ from forager.agent.model import Model
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Toolbox
 from forager.environments.grading import grade
-from forager.environments.sandbox import SandboxFactory
+from forager.environments.sandbox import Limits, SandboxFactory
 from forager.environments.task import Task
 from forager.environments.workspace import open_task, take_patch
+from forager.rollout.live import Live
 from forager.rollout.settings import RunSettings
-from forager.trajectories.record import Outcome, Timings, Trajectory
+from forager.trajectories.live import RUNNING
+from forager.trajectories.record import Outcome, Timings, Trajectory, Usage
 
 
 def make_attempt(
@@ -23,23 +25,57 @@ def make_attempt(
     model: Model,
     toolbox: Toolbox,
     sandboxes: SandboxFactory,
+    live: Live,
 ) -> Trajectory:
     """Make an attempt and grade it. Raises SandboxError, ModelError: the attempt is lost."""
-    began, started_at = time.monotonic(), datetime.now(UTC).isoformat(timespec="milliseconds")
+    began = time.monotonic()
     limits = settings.sandbox_limits
     limits = limits.model_copy(update={"memory": max(limits.memory, task.setup.memory)})
-    syntax = SYNTAXES[settings.syntax]
-    sandbox, commit = open_task(task, limits, sandbox=sandboxes)
-    try:
-        ready = time.monotonic()
-        agent = Agent(model, sandbox, toolbox, syntax, settings.limits)
-        exit_reason = agent.run(task.problem_statement)
-        patch = take_patch(sandbox, commit, task.setup.workdir)
-    finally:
-        sandbox.close()
-    acted = time.monotonic()
-    graded = grade(task, patch, limits, sandbox=sandboxes)
+    base = _beginning(task, number, settings, toolbox, limits)
+    with live.attempt(base) as shown:
+        sandbox, commit = open_task(task, limits, sandbox=sandboxes)
+        try:
+            ready = time.monotonic()
+            agent = Agent(model, sandbox, toolbox, SYNTAXES[settings.syntax], settings.limits)
+            shown.agent = agent
+            exit_reason = agent.run(task.problem_statement)
+            patch = take_patch(sandbox, commit, task.setup.workdir)
+        finally:
+            sandbox.close()
+        acted = time.monotonic()
+        shown.grading = True
+        graded = grade(task, patch, limits, sandbox=sandboxes)
     ended = time.monotonic()
+    made = {
+        "messages": agent.messages,
+        "model_calls": agent.model_calls,
+        "tool_calls": agent.tool_calls,
+        "outcome": Outcome(
+            exit_reason=exit_reason,
+            patch=patch,
+            resolved=graded.resolved,
+            reward=graded.reward,
+            similarity=graded.similarity,
+            tests=graded.tests,
+            ignored_files=graded.ignored_files,
+            note=graded.note,
+        ),
+        "usage": agent.usage(),
+        "timings": Timings(
+            total=round(ended - began, 3),
+            start=round(ready - began, 3),
+            model=round(sum(call.seconds for call in agent.model_calls), 3),
+            tools=round(sum(call.seconds for call in agent.tool_calls), 3),
+            grading=round(ended - acted, 3),
+        ),
+    }
+    return Trajectory(**{**dict(base), **made})
+
+
+def _beginning(
+    task: Task, number: int, settings: RunSettings, toolbox: Toolbox, limits: Limits
+) -> Trajectory:
+    """What is known of an attempt before it is made."""
     return Trajectory(
         id=f"{task.instance_id}.{number}",
         instance_id=task.instance_id,
@@ -54,28 +90,13 @@ def make_attempt(
         sandbox_limits=limits,
         image=task.image,
         image_digest=task.image_digest,
-        started_at=started_at,
-        tools=syntax.definitions(toolbox),
-        messages=agent.messages,
-        model_calls=agent.model_calls,
-        tool_calls=agent.tool_calls,
-        outcome=Outcome(
-            exit_reason=exit_reason,
-            patch=patch,
-            resolved=graded.resolved,
-            reward=graded.reward,
-            similarity=graded.similarity,
-            tests=graded.tests,
-            ignored_files=graded.ignored_files,
-            note=graded.note,
-        ),
-        usage=agent.usage(),
-        timings=Timings(
-            total=round(ended - began, 3),
-            start=round(ready - began, 3),
-            model=round(sum(call.seconds for call in agent.model_calls), 3),
-            tools=round(sum(call.seconds for call in agent.tool_calls), 3),
-            grading=round(ended - acted, 3),
-        ),
+        started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        tools=SYNTAXES[settings.syntax].definitions(toolbox),
+        messages=[],
+        model_calls=[],
+        tool_calls=[],
+        outcome=Outcome(exit_reason=RUNNING),
+        usage=Usage(),
+        timings=Timings(),
         version=__version__,
     )

@@ -7,6 +7,7 @@ from typing import Protocol, Self
 from forager.agent.tool import Toolbox
 from forager.environments.task import Task
 from forager.errors import BudgetSpent, ForagerError, NodeLost, StoreError, TaskError, UsageError
+from forager.rollout.live import Live, clear
 from forager.rollout.local import LocalExecutor
 from forager.rollout.meter import Meter
 from forager.rollout.plan import Plan
@@ -65,6 +66,7 @@ def run_batch(
     runs any more. What was graded is on disk whatever happens.
     """
     plan = Plan(tasks, settings, store.summaries())
+    clear(store.path)
     with _executor(store, settings, model, toolbox) as executor:
         _Batch(store, settings, plan, executor, on_progress, Trouble(hold)).run()
 
@@ -77,7 +79,8 @@ def _executor(
 
         return ClusterExecutor(store.path, settings, model, toolbox, spent(store))
     meter = Meter(settings.budget, spent(store))
-    return LocalExecutor(Worker(settings, model, toolbox, store.append), meter)
+    worker = Worker(settings, model, toolbox, store.append, Live(store.path))
+    return LocalExecutor(worker, meter)
 
 
 class _Batch:

@@ -7,6 +7,7 @@ from typing import Any
 
 from forager.agent.tool import Toolbox
 from forager.environments.delivery import available
+from forager.rollout.live import Live
 from forager.rollout.meter import Meter
 from forager.rollout.settings import Budget, RunSettings
 from forager.rollout.worker import Ended, Job, MakeModel, Worker
@@ -22,7 +23,7 @@ class NodeWorker:
     ) -> None:
         self._sandbox, self._meter = settings.sandbox, meter
         self._writer = AttemptWriter(run)
-        self._worker = Worker(settings, model, toolbox, self._writer.append)
+        self._worker = Worker(settings, model, toolbox, self._writer.append, Live(run))
 
     def images(self) -> set[str]:
         """The images that this node has."""

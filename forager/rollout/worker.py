@@ -13,6 +13,7 @@ from forager.environments.leftovers import sweep
 from forager.environments.task import Task
 from forager.environments.workspace import SANDBOXES
 from forager.rollout.attempt import make_attempt
+from forager.rollout.live import Live
 from forager.rollout.meter import MeteredModel, SharedMeter
 from forager.rollout.sandboxes import Sandboxes
 from forager.rollout.settings import RunSettings
@@ -63,7 +64,9 @@ class Worker:
         make_model: MakeModel,
         toolbox: Toolbox,
         keep: Callable[[Trajectory], None],
+        live: Live,
     ) -> None:
+        self._live = live
         self._settings, self._make_model = settings, make_model
         self._toolbox, self._keep = toolbox, keep
         self._delivered: set[str] = set()
@@ -78,7 +81,13 @@ class Worker:
                 self._deliver(job.task)
             metered = MeteredModel(self._make_model(job.number, meter), name, meter)
             trajectory = make_attempt(
-                job.task, job.number, self._settings, metered, self._toolbox, self._sandboxes
+                job.task,
+                job.number,
+                self._settings,
+                metered,
+                self._toolbox,
+                self._sandboxes,
+                self._live,
             )
             if self._settings.sandbox == "docker" and not trajectory.outcome.resolved:
                 check_disk()
@@ -95,5 +104,6 @@ class Worker:
     def close(self) -> None:
         """End the sandboxes; the attempts in them are lost."""
         self._sandboxes.close()
+        self._live.close()
         if self._settings.sandbox == "docker":
             sweep()

@@ -24,8 +24,8 @@ _CONTROL = dict.fromkeys(_UNSEEN, "\N{REPLACEMENT CHARACTER}")
 _LINE_STYLES = [  # the first pattern that a line begins with decides
     (r"E  |Traceback \(most recent call last\)|\w*(Error|Exception)\b|FAILED|ERROR", "red"),
     (r'  File "|>  |[\w./-]+\.py:\d+', "cyan"),
-    (r"=+ .*\b(failed|error)", "red"),
-    (r"=+ .*\bpassed|PASSED", "green"),
+    (r"(=+ .*\b|(\d+ \w+, )*\d+ )(failed|errors?)\b", "red"),
+    (r"(=+ .*\b|\d+ )passed\b|PASSED", "green"),
 ]
 _DIFF_STYLES = [
     (r"diff |index |\+\+\+ |--- |new file|deleted file", "bold"),
@@ -63,8 +63,11 @@ def safe(text: str) -> str:
     return plain.translate(_CONTROL)
 
 
-def fold(text: Text, *, full: bool = False) -> Text:
-    """The text without its middle where it is long; what is left out is counted."""
+def fold(text: Text, *, full: bool = False, way: str = "--full shows them") -> Text:
+    """The text without its middle where it is long; what is left out is counted.
+
+    `way` says how to see it.
+    """
     lines = list(text.split("\n", allow_blank=True))
     if full:
         return text
@@ -76,15 +79,13 @@ def fold(text: Text, *, full: bool = False) -> Text:
     if len(lines) > FOLD_LINES:
         half = FOLD_LINES // 2
         count = len(lines) - 2 * half
-        lines[half:-half] = [Text(f"… {count:,} lines folded, --full shows them …", "dim italic")]
+        lines[half:-half] = [Text(f"… {count:,} lines folded, {way} …", "dim italic")]
     return Text("\n").join(lines)
 
 
 def code(text: str, language: str) -> Text:
     """Source code in its colours."""
-    highlighted = Syntax("", language, theme="ansi_dark", background_color="default").highlight(
-        safe(text)
-    )
+    highlighted = Syntax("", language, theme="ansi_dark").highlight(safe(text))
     highlighted.rstrip()
     return highlighted
 

@@ -48,7 +48,7 @@ def located(path: Path, start: int) -> Iterator[Located]:
 
 
 def read_bytes(path: Path, descriptor: int, offset: int) -> bytes:
-    """The JSON of the attempt at an offset of an open file. Raises StoreError where there is none."""
+    """The JSON of the attempt at an offset of an open file. Raises StoreError without one."""
     line = None
     if path.name.endswith(SUFFIX):
         line = read_line(descriptor, offset)

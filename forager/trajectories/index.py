@@ -134,6 +134,10 @@ class Index:
             if descriptor >= 0:
                 os.close(descriptor)
 
+    def __len__(self) -> int:
+        ((count,),) = self._query("SELECT count(*) FROM attempts")
+        return int(count)
+
     def ids(self) -> Iterator[str]:
         """The ids of all attempts."""
         return (id for (id,) in self._query("SELECT id FROM attempts"))

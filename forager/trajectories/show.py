@@ -37,7 +37,7 @@ def turns(trajectory: Trajectory) -> list[Turn]:
             _thought(step.message, step.call, trajectory.syntax),
             step.model_call,
             step.call,
-            "\n".join(map(_content, step.observations)),
+            "\n".join(map(text_of, step.observations)),
         )
         for number, step in enumerate(steps(trajectory), 1)
     ]
@@ -64,17 +64,16 @@ def show_turn(turn: Turn, *, full: bool = False) -> RenderableType:
     if turn.thought.strip():
         parts.append(draw.Block(draw.fold(Text(draw.safe(turn.thought.strip())), full=full), ""))
     if turn.call is not None and turn.call.arguments:
-        call = _CALLS.get(turn.call.tool, _any_call)(turn.call.arguments)
-        parts.append(draw.Block(draw.fold(call, full=full), "▌ ", "yellow"))
+        parts.append(draw.Block(draw.fold(show_call(turn.call), full=full), "▌ ", "yellow"))
     if turn.observation.strip():
-        text = draw.fold(_observation(turn), full=full)
+        text = draw.fold(show_observation(turn), full=full)
         failed = turn.call is not None and (turn.call.error or turn.call.timed_out)
         parts.append(draw.Block(text, style="red" if failed else "dim"))
-    parts += [Text(note, "yellow") for note in _notes(turn)]
+    parts += [Text(note, "yellow") for note in notes(turn)]
     return Group(*parts)
 
 
-def _content(message: Message) -> str:
+def text_of(message: Message) -> str:
     """The text of a message; parts that are no text are shown as JSON."""
     content = message.get("content") or ""
     if isinstance(content, str):
@@ -85,7 +84,7 @@ def _content(message: Message) -> str:
 
 def _thought(message: Message, call: ToolCall | None, syntax: str) -> str:
     """What the model wrote beside its call; all that it wrote where the call was not executed."""
-    text = _content(message)
+    text = text_of(message)
     thought = reasoning(message)
     if call is None or not call.tool:
         raw = [json.dumps(one.get("function", one)) for one in message.get("tool_calls") or []]
@@ -139,7 +138,12 @@ _CALLS: dict[str, Callable[[dict[str, str]], Text]] = {
 }
 
 
-def _observation(turn: Turn) -> Text:
+def show_call(made: ToolCall) -> Text:
+    """What was called: a command, an edit as a diff, a new file."""
+    return _CALLS.get(made.tool, _any_call)(made.arguments)
+
+
+def show_observation(turn: Turn) -> Text:
     """The answer; a file that was printed whole appears in the colours of its language."""
     call = turn.call
     if call is not None and call.tool == "bash" and call.exit_code == 0:
@@ -149,7 +153,8 @@ def _observation(turn: Turn) -> Text:
     return draw.output(turn.observation)
 
 
-def _notes(turn: Turn) -> Iterator[str]:
+def notes(turn: Turn) -> Iterator[str]:
+    """What is said of a call besides its output, such as how it ended."""
     call = turn.call
     if call is None:
         yield "(nothing was executed)"
@@ -187,7 +192,7 @@ def _opening(message: Message, full: bool) -> Iterator[RenderableType]:
     role = str(message.get("role", ""))
     yield Text()
     yield _rule(Text(draw.safe(role), "bold"))
-    lines = draw.safe(_content(message)).strip().split("\n")
+    lines = draw.safe(text_of(message)).strip().split("\n")
     text = Text("\n".join(lines))
     if role == "system" and len(lines) > 3 and not full:
         text = Text("\n".join(lines[:2]))
@@ -203,20 +208,21 @@ def _ending(trajectory: Trajectory, task: Task | None, full: bool) -> Iterator[R
     yield draw.Block(draw.fold(patch, full=full))
     yield Text()
     yield _rule(Text("outcome", "bold"))
-    yield draw.Block(Text("\n").join(_outcome(trajectory, task)), "")
+    yield draw.Block(Text("\n").join(show_outcome(trajectory, task)), "")
 
 
-def _outcome(trajectory: Trajectory, task: Task | None) -> Iterator[Text]:
-    outcome = trajectory.outcome
-    verdict = ("resolved", "bold green") if outcome.resolved else ("not resolved", "bold red")
-    yield Text.assemble(verdict, f", ended by: {draw.safe(outcome.exit_reason)}")
+def show_outcome(trajectory: Trajectory, task: Task | None) -> Iterator[Text]:
+    """What came of an attempt, line by line."""
+    came = trajectory.outcome
+    verdict = ("resolved", "bold green") if came.resolved else ("not resolved", "bold red")
+    yield Text.assemble(verdict, f", ended by: {draw.safe(came.exit_reason)}")
     rows = [
-        ("reward", f"{outcome.reward:+d}"),
-        ("similarity", f"{outcome.similarity:.2f} to the reference patch"),
-        ("tests", _test_counts(outcome.tests, task)),
-        ("not passed", _not_passed(outcome.tests)),
-        ("ignored", ", ".join(outcome.ignored_files)),
-        ("note", outcome.note),
+        ("reward", f"{came.reward:+d}"),
+        ("similarity", f"{came.similarity:.2f} to the reference patch"),
+        ("tests", _test_counts(came.tests, task)),
+        ("not passed", _not_passed(came.tests)),
+        ("ignored", ", ".join(came.ignored_files)),
+        ("note", came.note),
         ("turns", f"{trajectory.turns} of at most {trajectory.limits.turns}"),
         ("tokens", f"{trajectory.usage.prompt_tokens:,} in all prompts, "
                    f"{trajectory.usage.completion_tokens:,} in all completions"),

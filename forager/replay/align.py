@@ -1,0 +1,56 @@
+"""Two attempts at one task, turn beside turn."""
+
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+from forager.trajectories.show import Turn
+
+_Key = tuple[str, tuple[tuple[str, str], ...]]
+
+
+class Pair(NamedTuple):
+    """Turns that stand beside each other. `same` says that they made the same call."""
+
+    left: Turn | None
+    right: Turn | None
+    same: bool
+
+
+def align(left: list[Turn], right: list[Turn]) -> list[Pair]:
+    """Turns that made the same call stand beside each other, others between them by their order.
+
+    As far as both begin with the same calls they are paired one by one; the matching of the rest
+    never goes back before that.
+    """
+    keys, others = [*map(_key, left)], [*map(_key, right)]
+    start = next(
+        (n for n, (one, other) in enumerate(zip(keys, others, strict=False)) if one != other),
+        min(len(keys), len(others)),
+    )
+    pairs = [Pair(*both, True) for both in zip(left[:start], right[:start], strict=True)]
+    matcher = SequenceMatcher(None, keys[start:], others[start:], autojunk=False)
+    for name, a, b, c, d in matcher.get_opcodes():
+        pairs += _beside(left[start + a : start + b], right[start + c : start + d], name == "equal")
+    return pairs
+
+
+def divergence(pairs: list[Pair]) -> int:
+    """The first pair whose calls differ; their number where none do."""
+    return next((number for number, one in enumerate(pairs) if not one.same), len(pairs))
+
+
+def _beside(left: list[Turn], right: list[Turn], same: bool) -> Iterator[Pair]:
+    for number in range(max(len(left), len(right))):
+        yield Pair(
+            left[number] if number < len(left) else None,
+            right[number] if number < len(right) else None,
+            same,
+        )
+
+
+def _key(turn: Turn) -> _Key:
+    """The call; of one that could not be read what was written."""
+    if turn.call is None or not turn.call.tool:
+        return "", (("", turn.thought),)
+    return turn.call.tool, tuple(sorted(turn.call.arguments.items()))

@@ -1,0 +1,84 @@
+"""Small screens upon others: a line to type, and the help."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen, Screen
+from textual.suggester import SuggestFromList
+from textual.widgets import Input, Static
+
+
+class Ask(ModalScreen[str | None]):
+    """Asks for a line; the answer is None where it was left by Escape."""
+
+    AUTO_FOCUS = "Input"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Leave")]
+    CSS = """
+    Ask { align: center bottom; background: $background 40%; }
+    Ask Input { width: 100%; }
+    """
+
+    def __init__(self, title: str, value: str = "", known: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._title, self._value, self._known = title, value, known
+
+    def compose(self) -> ComposeResult:
+        """One line to type."""
+        suggester = SuggestFromList(self._known) if self._known else None
+        line = Input(self._value, suggester=suggester)
+        line.border_title = self._title
+        yield line
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Give the line back."""
+        self.dismiss(event.value)
+
+
+class Help(ModalScreen[None]):
+    """The keys of a screen, and what else it says of itself."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q,enter", "dismiss", "Close", show=False)
+    ]
+    CSS = """
+    Help { align: center middle; background: $background 40%; }
+    Help VerticalScroll {
+        width: 76; max-width: 100%; height: auto; max-height: 100%;
+        border: round $primary; padding: 0 1;
+    }
+    Help Static { height: auto; margin-bottom: 1; }
+    Help Static:last-child { margin: 0; }
+    """
+
+    def __init__(self, *lists: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self._lists = lists
+
+    def compose(self) -> ComposeResult:
+        """A list of keys."""
+        with VerticalScroll() as box:
+            box.border_title, box.border_subtitle = "help", "esc closes"
+            for one in self._lists:
+                width = max(len(key) for key, _ in one) + 2
+                lines = [Text.assemble((f"{key:<{width}}", "bold"), what) for key, what in one]
+                yield Static(Text("\n").join(lines))
+
+
+def keys_of(screen: Screen[object]) -> list[tuple[str, str]]:
+    """The keys that a screen binds, as help names them."""
+    found = []
+    for one in screen.BINDINGS:
+        if isinstance(one, Binding):
+            names = one.key_display or " ".join(map(_display, one.key.split(",")))
+            found.append((names, one.tooltip or one.description.lower()))
+    return found
+
+
+def _display(key: str) -> str:
+    names = {"question_mark": "?", "slash": "/", "full_stop": ".", "escape": "esc", "plus": "+"}
+    names |= {"left": "←", "right": "→", "up": "↑", "down": "↓", "minus": "-", "space": "space"}
+    return names.get(key, key)

@@ -1,0 +1,263 @@
+"""How a batch stands, read from its run directory: while it runs, and afterwards.
+
+Throughput and families are of the attempts that were kept, by the time at which they ended; workers
+and endpoints are what the batch's processes tell (`trajectories/live.py`). On a cluster each node
+tells of its own.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from forager.records import Record, read_records
+from forager.trajectories import live
+from forager.trajectories.index import Index
+from forager.trajectories.live import EndpointState, UnderWay
+from forager.trajectories.store import LostAttempt, Run
+from forager.trajectories.summary import Summary
+
+BUCKETS = 30  # into which the time is divided
+_BIN = 10  # seconds; times are kept no finer
+_GAP = 3600  # after a pause of so many seconds a batch was begun anew
+_PACE = 300  # seconds over which the present pace is taken
+
+
+class Family(Record):
+    """Attempts of a family. `shares` are what was resolved of each bucket's; None where none."""
+
+    name: str
+    attempts: int
+    resolved: int
+    shares: list[float | None]
+
+
+class ImageTrouble(Record):
+    """An image in which attempts were lost."""
+
+    image: str
+    lost: int
+    error: str = Field(description="Of the last one.")
+
+
+class Batch(Record):
+    """How a batch stands."""
+
+    run: str
+    running: bool
+    total: int
+    done: int
+    resolved: int
+    lost: int
+    tokens: int
+    since: float = Field(description="Beginning of the buckets, in seconds since 1970.")
+    bucket_seconds: float
+    ended: list[int] = Field(description="Attempts that ended in each bucket.")
+    per_minute: float
+    families: list[Family]
+    workers: list[UnderWay]
+    endpoints: list[EndpointState]
+    images: list[ImageTrouble]
+
+
+class _TaskHead(BaseModel):
+    instance_id: str
+    image: str = ""
+
+
+class Watched:
+    """A run that is looked at again and again; what was counted is not read again."""
+
+    def __init__(self, path: Path) -> None:
+        self._run = Run(path)
+        self._index = self._run.index()
+        self._known: set[int] = set()
+        self._bins: defaultdict[str, Counter[tuple[int, bool]]] = defaultdict(Counter)
+        self._resolved = self._tokens = 0
+        self._images: dict[str, str] = {}
+        self._tasks = _Sized(path / "tasks.jsonl")
+        self._infrastructure = _Sized(path / "infrastructure.jsonl")
+        self._lost: list[LostAttempt] = []
+        self._total = 0
+
+    def read(self) -> Batch:
+        """How it stands now."""
+        self._index.update()
+        self._count(self._index)
+        if self._tasks.changed():
+            self._total = self._planned()
+        if self._infrastructure.changed():
+            self._lost = list(self._run.lost())
+        told = live.statuses(self._run.path)
+        now = max([one.at for one in told], default=self._last())
+        since = self._since()
+        size = max((now - since) / BUCKETS, 1.0)
+        ended = self._ended_in_buckets(since, size)
+        return Batch(
+            run=str(self._run.path),
+            running=bool(told),
+            total=self._total,
+            done=len(self._known),
+            resolved=self._resolved,
+            lost=len(self._lost),
+            tokens=self._tokens,
+            since=since,
+            bucket_seconds=size,
+            ended=ended,
+            per_minute=self._pace(now, since),
+            families=self._families(since, size),
+            workers=[one for status in told for one in status.attempts],
+            endpoints=_together(one for status in told for one in status.endpoints),
+            images=self._troubles(),
+        )
+
+    def close(self) -> None:
+        """Close the index."""
+        self._index.close()
+
+    def _count(self, index: Index) -> None:
+        places = index.places()
+        new = type(places)("q", (place for place in places if place not in self._known))
+        for summary in index.summaries(new):
+            self._add(summary)
+        self._known.update(new)
+
+    def _add(self, summary: Summary) -> None:
+        self._resolved += summary.resolved
+        self._tokens += summary.tokens
+        ended = datetime.fromisoformat(summary.ended_at).timestamp() if summary.ended_at else 0
+        family = summary.family or summary.kind
+        self._bins[family][int(ended // _BIN), summary.resolved] += 1
+
+    def _planned(self) -> int:
+        settings = self._run.settings()
+        with (self._run.path / "tasks.jsonl").open("rb") as file:
+            tasks = sum(1 for _ in file)
+        return tasks * int(settings.get("attempts", 1)) * len(settings.get("models", [""]))
+
+    def _times(self) -> list[int]:
+        return sorted({bin for bins in self._bins.values() for bin, _ in bins if bin})
+
+    def _last(self) -> float:
+        return float((self._times() or [0])[-1] + 1) * _BIN
+
+    def _since(self) -> float:
+        """When the batch was begun: the first attempt after the last long pause."""
+        times = self._times()
+        begun = times[0] if times else 0
+        for before, after in pairwise(times):
+            if (after - before) * _BIN > _GAP:
+                begun = after
+        return float(begun * _BIN)
+
+    def _pace(self, now: float, since: float) -> float:
+        """Attempts a minute of late."""
+        begun = max(now - _PACE, since)
+        count = sum(
+            number
+            for bins in self._bins.values()
+            for (bin, _), number in bins.items()
+            if bin * _BIN >= begun
+        )
+        return count * 60 / max(now - begun, _BIN)
+
+    def _ended_in_buckets(self, since: float, size: float) -> list[int]:
+        ended = [0] * BUCKETS
+        for bins in self._bins.values():
+            for (bin, _), number in bins.items():
+                if bin * _BIN >= since > 0:
+                    ended[_bucket(bin, since, size)] += number
+        return ended
+
+    def _families(self, since: float, size: float) -> list[Family]:
+        return [_family(name, self._bins[name], since, size) for name in sorted(self._bins)]
+
+    def _troubles(self) -> list[ImageTrouble]:
+        if not self._lost:
+            return []
+        if not self._images:
+            tasks = read_records(self._run.path / "tasks.jsonl", _TaskHead)
+            self._images = {one.instance_id: one.image for one in tasks}
+        by_image: defaultdict[str, list[LostAttempt]] = defaultdict(list)
+        for one in self._lost:
+            by_image[self._images.get(one.id.rpartition(".")[0], "?")].append(one)
+        found = [
+            ImageTrouble(image=image, lost=len(lost), error=lost[-1].error)
+            for image, lost in by_image.items()
+        ]
+        return sorted(found, key=lambda one: -one.lost)
+
+
+class _Sized:
+    """A file that only grows, and whether it has."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = 0
+
+    def changed(self) -> bool:
+        size = self._path.stat().st_size if self._path.exists() else 0
+        before, self._size = self._size, size
+        return size != before
+
+
+def read_batch(path: Path) -> Batch:
+    """How a batch stands. Raises UsageError for what is no run."""
+    watched = Watched(path)
+    try:
+        return watched.read()
+    finally:
+        watched.close()
+
+
+def seconds_left(batch: Batch) -> float | None:
+    """How long the rest takes at the present pace."""
+    left = batch.total - batch.done
+    if not batch.running or left <= 0 or not batch.per_minute:
+        return None
+    return left / batch.per_minute * 60
+
+
+def slow(batch: Batch) -> set[str]:
+    """Endpoints whose requests take more than twice as long as those of the quickest."""
+    means = {one.url: one.seconds / one.answered for one in batch.endpoints if one.answered}
+    quickest = min(means.values(), default=0.0)
+    return {url for url, mean in means.items() if mean > 2 * quickest}
+
+
+def _family(name: str, bins: Counter[tuple[int, bool]], since: float, size: float) -> Family:
+    totals, good = [0] * BUCKETS, [0] * BUCKETS
+    for (bin, resolved), number in bins.items():
+        if bin * _BIN >= since > 0:
+            bucket = _bucket(bin, since, size)
+            totals[bucket] += number
+            good[bucket] += number * resolved
+    return Family(
+        name=name,
+        attempts=bins.total(),
+        resolved=sum(number for (_, resolved), number in bins.items() if resolved),
+        shares=[one / all if all else None for one, all in zip(good, totals, strict=True)],
+    )
+
+
+def _bucket(bin: int, since: float, size: float) -> int:
+    return min(int((bin * _BIN - since) / size), BUCKETS - 1)
+
+
+def _together(endpoints: Iterable[EndpointState]) -> list[EndpointState]:
+    """Of each endpoint what all processes tell of it."""
+    merged: dict[str, EndpointState] = {}
+    for one in endpoints:
+        other = merged.get(one.url)
+        merged[one.url] = one if other is None else EndpointState(
+            url=one.url,
+            under_way=one.under_way + other.under_way,
+            answered=one.answered + other.answered,
+            failed=one.failed + other.failed,
+            seconds=one.seconds + other.seconds,
+            rests_for=max(one.rests_for, other.rests_for),
+        )  # fmt: skip
+    return sorted(merged.values(), key=lambda one: one.url)

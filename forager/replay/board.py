@@ -1,0 +1,136 @@
+"""A batch as text: for the screen of `forager watch`, and for a pipe."""
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from rich.text import Text
+
+from forager.replay.batch import Batch, Family, ImageTrouble, seconds_left, slow
+from forager.trajectories import draw
+from forager.trajectories.live import EndpointState, UnderWay
+from forager.trajectories.report import short
+
+_BARS = " ▁▂▃▄▅▆▇█"
+
+
+def headline(batch: Batch) -> Text:
+    """Where the batch is."""
+    share = f" ({batch.resolved / batch.done:.0%})".replace("%", " %") if batch.done else ""
+    parts = [f"{batch.done:,} of {batch.total:,} attempts", f"{batch.resolved:,} resolved{share}"]
+    parts += [f"{batch.lost:,} lost"] if batch.lost else []
+    left = seconds_left(batch)
+    parts += [f"{_duration(left)} left"] if left is not None else []
+    parts += [f"{short(batch.tokens)} tokens"] if batch.tokens else []
+    parts += [] if batch.running else ["no batch is running"]
+    return Text(" · ".join(parts))
+
+
+def throughput(batch: Batch) -> Text:
+    """Attempts that ended, over time."""
+    if not any(batch.ended):
+        return Text("throughput  nothing has ended yet", "dim")
+    span = _duration(batch.bucket_seconds * len(batch.ended))
+    begun = datetime.fromtimestamp(batch.since).strftime("%H:%M")
+    most = max(batch.ended)
+    return Text.assemble(
+        ("throughput ", "bold"),
+        (_bars([count / most for count in batch.ended]), "cyan"),
+        f" {batch.per_minute:.1f} a minute of late",
+        (f" · {span} from {begun}", "dim"),
+    )
+
+
+def families(batch: Batch) -> Text:
+    """Each family, and what was resolved of it over time."""
+    width = max((len(one.name) for one in batch.families), default=0)
+    lines = [_family(one, width) for one in batch.families]
+    return Text("\n").join(lines or [Text("no attempt has ended yet", "dim")])
+
+
+def worker(one: UnderWay, at: float, width: int) -> Text:
+    """What a worker does."""
+    what = {"model": "asks the model", "tool": "runs a call", "grading": "is graded"}
+    doing = what.get(one.doing, one.doing)
+    text = Text.assemble(
+        (f"{_seconds(at - one.began):>6} ", "dim"),
+        f"turn {one.turn:<3} ",
+        (f"{doing} {_seconds(at - one.since)}".ljust(21), "yellow" if one.doing == "tool" else ""),
+        draw.safe(one.id),
+    )
+    if one.call:
+        text.append(f"  {' '.join(draw.safe(one.call).split())}", "dim")
+    text.truncate(width, overflow="ellipsis")
+    return text
+
+
+def endpoints(batch: Batch) -> Iterator[Text]:
+    """Each endpoint; those that are slow or rest stand out."""
+    late = slow(batch)
+    for one in batch.endpoints:
+        style = "red" if one.rests_for or one.url in late else ""
+        yield Text(f"{draw.safe(one.url)}  {_answers(one)}", style)
+
+
+def images(batch: Batch) -> Iterator[Text]:
+    """Each image in which attempts were lost."""
+    for one in batch.images:
+        yield _image(one)
+
+
+def whole(batch: Batch, width: int) -> Text:
+    """All of it, for a pipe."""
+    at = time.time()
+    parts = [Text(draw.safe(batch.run), "bold"), headline(batch), throughput(batch), Text()]
+    parts += [families(batch)]
+    sections = [
+        ("workers", [worker(one, at, width) for one in batch.workers]),
+        ("endpoints", list(endpoints(batch))),
+        ("images with lost attempts", list(images(batch))),
+    ]
+    for title, lines in sections:
+        if lines:
+            parts += [Text(), Text(title, "bold"), *lines]
+    return Text("\n").join(parts)
+
+
+def _family(one: Family, width: int) -> Text:
+    share = f"{one.resolved / one.attempts:.0%}".replace("%", " %") if one.attempts else ""
+    return Text.assemble(
+        f"{draw.safe(one.name):<{width}} ",
+        (_bars(one.shares), "green"),
+        f" {one.resolved:,} of {one.attempts:,} resolved, {share}",
+    )
+
+
+def _answers(one: EndpointState) -> str:
+    mean = f"{one.seconds / one.answered:.1f} s each" if one.answered else "no answer yet"
+    parts = [f"{one.under_way} under way", f"{one.answered:,} answered", mean]
+    parts += [f"{one.failed:,} failed"] if one.failed else []
+    parts += [f"rests for {one.rests_for:.0f} s"] if one.rests_for else []
+    return " · ".join(parts)
+
+
+def _image(one: ImageTrouble) -> Text:
+    error = " ".join(draw.safe(one.error).split())
+    return Text.assemble((draw.safe(one.image), "red"), f"  {one.lost:,} lost, the last: {error}")
+
+
+def _bars(shares: Sequence[float | None]) -> str:
+    """A bar for each; a dot for nothing resolved, a space for nothing known."""
+    return "".join(
+        " " if share is None else "·" if share == 0 else _BARS[max(1, round(share * 8))]
+        for share in shares
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 90 else f"{minutes} min"
+
+
+def _seconds(seconds: float) -> str:
+    seconds = max(0.0, seconds)
+    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"

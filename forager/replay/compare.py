@@ -1,0 +1,151 @@
+"""Two attempts at one task side by side, aligned where they diverge."""
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from forager.replay import panes
+from forager.replay.align import Pair, align, divergence
+from forager.replay.panes import Pane
+from forager.replay.recording import Recording, failed, passed
+from forager.replay.rows import Rows
+from forager.replay.source import Source
+from forager.trajectories import draw
+from forager.trajectories.show import Turn
+from forager.trajectories.summary import Summary
+
+if TYPE_CHECKING:
+    from forager.replay.app import ReplayApp
+
+
+class CompareScreen(Screen[None]):
+    """The turns of both in a list, and below it the chosen ones."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("g", "divergence", "Divergence", tooltip="where the calls first differ"),
+        Binding("c", "other(1)", "Other", tooltip="another attempt on the right"),
+        Binding("right,space", "step(1)", "Next", key_display="→"),
+        Binding("left,backspace", "step(-1)", "Back", key_display="←"),
+        Binding("o", "open('left')", "Open left"),
+        Binding("O", "open('right')", "Open right"),
+        Binding("escape", "dismiss", "Leave", key_display="esc"),
+    ]
+    CSS = """
+    CompareScreen .title { height: 1; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
+    CompareScreen .title { background: $primary; color: $text; text-style: bold; }
+    CompareScreen #titles { height: 1; }
+    CompareScreen #pairs { height: 2fr; }
+    CompareScreen #both { height: 3fr; }
+    CompareScreen #both Pane { width: 1fr; height: 100%; }
+    CompareScreen #right { border-left: solid $primary; }
+    """
+
+    def __init__(self, source: Source, summary: Summary, others: list[Summary]) -> None:
+        super().__init__()
+        self._source, self._others = source, others
+        self._left = source.recording(summary.id)
+        self._number = 0
+        self._right = self._left
+        self._pairs: list[Pair] = []
+
+    def compose(self) -> ComposeResult:
+        """Both titles, the list, both turns."""
+        with Horizontal(id="titles"):
+            yield Static(id="left-title", classes="title", markup=False)
+            yield Static(id="right-title", classes="title", markup=False)
+        yield Rows(self._fetch, id="pairs")
+        with Horizontal(id="both"):
+            yield Pane(id="left")
+            yield Pane(id="right")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin where they diverge."""
+        rows = self.query_one(Rows)
+        rows.focus()
+        self.watch(rows, "cursor", self._show, init=False)
+        self._take()
+
+    def on_resize(self) -> None:
+        """The columns are of the width."""
+        self.query_one(Rows).renew()
+
+    def action_divergence(self) -> None:
+        """Go to where they diverge."""
+        self.query_one(Rows).cursor = divergence(self._pairs)
+
+    def action_other(self, by: int) -> None:
+        """Take another attempt for the right side."""
+        self._number = (self._number + by) % len(self._others)
+        self._take()
+
+    def action_step(self, by: int) -> None:
+        """Go on, or back."""
+        self.query_one(Rows).cursor += by
+
+    def action_open(self, side: str) -> None:
+        """Open one of the two."""
+        recording = self._left if side == "left" else self._right
+        cast("ReplayApp", self.app).open(recording.trajectory.id)
+
+    def _take(self) -> None:
+        self._right = self._source.recording(self._others[self._number].id)
+        self._pairs = align(self._left.turns, self._right.turns)
+        for side, recording in (("left", self._left), ("right", self._right)):
+            self.query_one(f"#{side}-title", Static).update(_title(recording))
+        self.query_one(Rows).show(len(self._pairs), divergence(self._pairs))
+        self._show()
+
+    def _show(self) -> None:
+        number = self.query_one(Rows).cursor
+        pair = self._pairs[number] if self._pairs else Pair(None, None, True)
+        for side, recording, turn in (
+            ("left", self._left, pair.left),
+            ("right", self._right, pair.right),
+        ):
+            title = f"turn {turn.number}" if turn else "no turn"
+            self.query_one(f"#{side}", Pane).show(title, _turn(recording, turn))
+
+    def _fetch(self, start: int, end: int) -> list[Text]:
+        width = max(10, (self.size.width - 5) // 2)
+        return [_row(pair, width) for pair in self._pairs[start:end]]
+
+
+def _title(recording: Recording) -> Text:
+    trajectory = recording.trajectory
+    outcome = "resolved" if trajectory.outcome.resolved else "not resolved"
+    parts = (f"attempt {trajectory.attempt}", outcome, trajectory.model)
+    return Text(f" {draw.safe(' · '.join(parts))}", no_wrap=True, overflow="ellipsis")
+
+
+def _row(pair: Pair, width: int) -> Text:
+    middle = Text(" = ", "dim") if pair.same else Text(" ≠ ", "bold yellow")
+    return Text.assemble(_line(pair.left, width), middle, _line(pair.right, width))
+
+
+def _line(turn: Turn | None, width: int) -> Text:
+    """A turn in a line: its number, how it went, the call."""
+    if turn is None:
+        return Text(" " * width)
+    style = "red" if failed(turn) else "green" if passed(turn) else ""
+    arguments = turn.call.arguments.values() if turn.call else ()
+    first = next(iter(" ".join(arguments).splitlines()), "")
+    name = turn.call.tool if turn.call else ""
+    text = Text.assemble((f"{turn.number:>3} ", "dim"), (draw.safe(name or "?"), style or "bold"))
+    text.append(" ").append(draw.safe(first))
+    text.truncate(width, overflow="ellipsis", pad=True)
+    return text
+
+
+def _turn(recording: Recording, turn: Turn | None) -> Text:
+    if turn is None:
+        return Text("it has made no call beside the other's", "dim")
+    step = turn.number
+    parts = [panes.said(recording, step), panes.called(recording, step)]
+    parts.append(panes.observed(recording, step))
+    return Text("\n\n").join(draw.fold(part, way="o opens it") for part in parts if part.plain)

@@ -1,0 +1,109 @@
+"""An attempt to be stepped through: the task, each turn, the outcome, and where to jump to."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import NamedTuple
+
+from forager.environments.task import Task
+from forager.replay.repository import State, is_edit, results_of, states
+from forager.trajectories.record import Trajectory
+from forager.trajectories.show import Turn, turns
+
+
+class Left(NamedTuple):
+    """What was spent up to a turn, and what of the budget is left behind it.
+
+    `seconds` is the time of the model and the tools; starting and grading are not of the budget.
+    """
+
+    turns: int
+    tokens: int
+    seconds: float
+    spent_tokens: int
+    spent_seconds: float
+
+
+class Recording:
+    """The steps of an attempt: 0 is the task, 1 to `last` - 1 the turns, `last` the outcome."""
+
+    def __init__(self, trajectory: Trajectory, task: Task | None = None) -> None:
+        self.trajectory, self.task = trajectory, task
+        self.turns = turns(trajectory)
+        self.last = len(self.turns) + 1
+
+    @cached_property
+    def _states(self) -> list[State]:
+        return list(states(self.trajectory, self.turns, self.task))
+
+    def turn(self, step: int) -> Turn | None:
+        """The turn of a step; None of the task and of the outcome."""
+        return self.turns[step - 1] if 0 < step < self.last else None
+
+    def state(self, step: int) -> State:
+        """The repository after a step, as far as the record tells."""
+        return self._states[step]
+
+    def left(self, step: int) -> Left:
+        """What is left of the budget after a step."""
+        limits, done = self.trajectory.limits, self.turns[: min(step, self.last - 1)]
+        usages = [turn.model_call.usage for turn in done]
+        used = [one.prompt_tokens + one.completion_tokens for one in usages]
+        seconds = sum(turn.model_call.seconds + (turn.call.seconds if turn.call else 0.0)
+                      for turn in done)  # fmt: skip
+        return Left(
+            limits.turns - len(done),
+            max(0, limits.tokens - (used[-1] if used else 0)),
+            max(0.0, limits.seconds - seconds),
+            sum(used),
+            seconds,
+        )
+
+    def next(self, wanted: Callable[[Turn], bool], step: int, by: int = 1) -> int | None:
+        """The next step, or the one before with `by` -1, whose turn is wanted."""
+        end = self.last if by > 0 else 0
+        return next((one for one in range(step + by, end, by) if self._is(wanted, one)), None)
+
+    def matching(self, word: str, step: int, by: int = 1) -> int | None:
+        """The next step (the other way with `by` -1) in which a text occurs, around the end."""
+        count = self.last + 1
+        around = ((step + by * one) % count for one in range(1, count + 1))
+        return next((one for one in around if word.lower() in self.text(one).lower()), None)
+
+    def text(self, step: int) -> str:
+        """All that a step says."""
+        turn = self.turn(step)
+        if turn is not None:
+            arguments = turn.call.arguments.values() if turn.call else ()
+            return "\n".join([turn.thought, *arguments, turn.observation])
+        if step == 0:
+            return str(self.trajectory.messages[: self._first_answer])
+        return self.trajectory.outcome.model_dump_json()
+
+    @property
+    def _first_answer(self) -> int:
+        return self.turns[0].model_call.message if self.turns else len(self.trajectory.messages)
+
+    def _is(self, wanted: Callable[[Turn], bool], step: int) -> bool:
+        turn = self.turn(step)
+        return turn is not None and wanted(turn)
+
+
+def failed(turn: Turn) -> bool:
+    """Whether something went wrong: a call that cannot be read, an error, tests that fail."""
+    call = turn.call
+    if call is None:
+        return True
+    tests = results_of(turn)
+    wrong = call.error or call.timed_out or bool(call.exit_code) or not call.tool
+    return wrong or bool(tests and tests.failed)
+
+
+def edited(turn: Turn) -> bool:
+    """Whether a tool has changed a file."""
+    return is_edit(turn.call)
+
+
+def passed(turn: Turn) -> bool:
+    """Whether tests were run, and all of them passed."""
+    tests = results_of(turn)
+    return bool(tests and tests.passed and not tests.failed)

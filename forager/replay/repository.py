@@ -1,0 +1,151 @@
+"""The repository turn by turn, as far as the record tells.
+
+No file is at hand, so nothing here is read from a repository:
+
+- *Files and diff.* What `edit` and `create` did is known exactly, and is put together: an edit of
+  an edited place becomes one change, one that is undone is gone. Lines have no numbers. What a
+  command did to files (`sed -i`, a script) is not known; a file of the final patch that a command
+  names and seems to write is listed as *perhaps* changed. The final patch is git's.
+- *Tests.* A test is known by what pytest printed: by name where it is named; as passed where a run
+  without a failure surely ran it (it was asked for by its name, file or directory, and no option
+  takes tests out). What was seen may be older than the last change: the turn is told.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from forager.environments.task import Task
+from forager.replay.testing import TestResults, results, selection
+from forager.trajectories.record import ToolCall, Trajectory
+from forager.trajectories.show import Turn
+
+_WRITES = re.compile(r">|\bsed -i|\b(?:mv|cp|rm|patch|tee|truncate)\b|git (?:checkout|stash|apply)")
+_IN_PATCH = re.compile(r"^diff --git a/(.*) b/(?:.*)$", re.MULTILINE)
+
+
+class Seen(NamedTuple):
+    """What a test came to, and in which turn; 0 is the grading."""
+
+    status: str
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The repository after a turn.
+
+    `changes` are of each file the old and the new lines of each place, `last` is what the last run
+    of tests printed, and `patch` is empty until the end.
+    """
+
+    changes: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    perhaps: tuple[str, ...] = ()
+    tests: dict[str, Seen] = field(default_factory=dict)
+    last: TestResults | None = None
+    last_turn: int = 0
+    patch: str = ""
+
+    def files(self) -> list[tuple[str, str]]:
+        """The files changed so far, each with how that is known."""
+        if self.patch:
+            return [(path, "in the patch") for path in _IN_PATCH.findall(self.patch)]
+        made = {
+            path: "new" if pieces[0][0] == "" else "edited" for path, pieces in self.changes.items()
+        }
+        return sorted((dict.fromkeys(self.perhaps, "perhaps") | made).items())
+
+    def diff(self) -> str:
+        """What `edit` and `create` have changed so far; at the end the patch."""
+        return self.patch or "\n".join(
+            _diff(path, pieces) for path, pieces in sorted(self.changes.items())
+        )
+
+
+def states(trajectory: Trajectory, turns: Iterable[Turn], task: Task | None) -> Iterator[State]:
+    """Yield the state before the first turn, after each turn, and as it was graded."""
+    patched = _IN_PATCH.findall(trajectory.outcome.patch)
+    wanted = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS] if task else []
+    state = State()
+    yield state
+    for turn in turns:
+        state = _after(state, turn, patched, wanted)
+        yield state
+    outcome = trajectory.outcome
+    graded = {test: Seen(status, 0) for test, status in outcome.tests.items()}
+    yield replace(state, patch=outcome.patch, tests=state.tests | graded)
+
+
+def results_of(turn: Turn) -> TestResults | None:
+    """The results of tests that a turn's command printed."""
+    call = turn.call
+    return results(turn.observation) if call and call.tool == "bash" else None
+
+
+def is_edit(call: ToolCall | None) -> bool:
+    """Whether a call has changed a file through a tool."""
+    return call is not None and call.tool in ("edit", "create") and not call.error
+
+
+def _after(state: State, turn: Turn, patched: list[str], wanted: list[str]) -> State:
+    call = turn.call
+    if call is None or call.error:
+        return state
+    if is_edit(call):
+        return replace(state, changes=_changed(state.changes, call))
+    if call.tool != "bash":
+        return state
+    command = call.arguments.get("command", "")
+    written = [path for path in patched if path in command and _WRITES.search(command)]
+    state = replace(state, perhaps=tuple(dict.fromkeys([*state.perhaps, *written])))
+    found = results_of(turn)
+    if found is None:
+        return state
+    tests = state.tests | _seen(found, command, [*wanted, *state.tests], turn.number)
+    return replace(state, tests=tests, last=found, last_turn=turn.number)
+
+
+def _seen(found: TestResults, command: str, known: Iterable[str], number: int) -> dict[str, Seen]:
+    seen = {test: Seen(status, number) for test, status in found.named.items()}
+    chosen = selection(command)
+    if chosen is None or found.failed:
+        return seen
+    asked = [name for name in chosen.names if "::" in name and chosen.whole]
+    passed = [*asked, *(test for test in known if chosen.covers(test))]
+    return {test: Seen("passed", number) for test in passed} | seen
+
+
+def _changed(
+    changes: dict[str, tuple[tuple[str, str], ...]], call: ToolCall
+) -> dict[str, tuple[tuple[str, str], ...]]:
+    path = call.arguments.get("path", "").removeprefix("/testbed/").removeprefix("./")
+    old, new = call.arguments.get("search", ""), call.arguments.get("replace", "")
+    if call.tool == "create":
+        old, new = "", call.arguments.get("content", "")
+    pieces = tuple(_joined(list(changes.get(path, ())), old, new))
+    rest = {name: others for name, others in changes.items() if name != path}
+    return rest | ({path: pieces} if pieces else {})
+
+
+def _joined(pieces: list[tuple[str, str]], old: str, new: str) -> list[tuple[str, str]]:
+    """The changes with one more; where it touches what an earlier one wrote, they become one."""
+    for number, (before, after) in enumerate(pieces):
+        if old and old in after:
+            new = after.replace(old, new, 1)
+        elif after and after in old:
+            before = old.replace(after, before, 1)
+        else:
+            continue
+        rest = [*pieces[:number], *pieces[number + 1 :]]
+        return rest if before == new else [*pieces[:number], (before, new), *pieces[number + 1 :]]
+    return [*pieces, (old, new)]
+
+
+def _diff(path: str, pieces: Iterable[tuple[str, str]]) -> str:
+    lines = [f"--- a/{path}", f"+++ b/{path}"]
+    for old, new in pieces:
+        body = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="")
+        lines += [line if not line.startswith("@@") else "@@ … @@" for line in list(body)[2:]]
+    return "\n".join(lines)

@@ -1,0 +1,99 @@
+"""Where attempts come from: a run, or a file of attempts; with its tasks and marks."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from forager.environments.task import Task
+from forager.replay.query import Query
+from forager.replay.recording import Recording
+from forager.trajectories.choice import Choice
+from forager.trajectories.index import Index, Places
+from forager.trajectories.marks import Marks
+from forager.trajectories.store import Run
+from forager.trajectories.summary import Summary
+
+
+class Source:
+    """The attempts of a run or a file. For one thread, `said` aside."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.index = self._open()
+        self.marks = Marks(path)
+        self._signature = self._look()
+
+    def chosen(self, choice: Choice, sort: str = "") -> "Places[int]":
+        """The places of attempts."""
+        return self.index.places(choice, sort)
+
+    def summaries(self, places: "Places[int]") -> list[Summary]:
+        """Attempts in one line each."""
+        return list(self.index.summaries(places))
+
+    def recording(self, id: str) -> Recording:
+        """An attempt, to be stepped through."""
+        trajectory = self.index.get(id)
+        return Recording(trajectory, self.task(trajectory.instance_id))
+
+    def others(self, summary: Summary) -> list[Summary]:
+        """The other attempts at the same task, by their numbers from this one on."""
+        choice = Choice(instance_id=summary.instance_id)
+        all = sorted(self.index.summaries(self.chosen(choice)), key=lambda one: one.attempt)
+        place = next((n for n, one in enumerate(all) if one.id == summary.id), 0)
+        return all[place + 1 :] + all[:place]
+
+    def summary(self, id: str) -> Summary | None:
+        """One attempt in a line."""
+        found = self.index.summaries(self.chosen(Choice(ids=frozenset([id]))))
+        return next(found, None)
+
+    def task(self, instance_id: str) -> Task | None:
+        """A task; the file is read up to it, and only its own line is taken for a task."""
+        path = (self.path if self.path.is_dir() else self.path.parent) / "tasks.jsonl"
+        if not path.is_file():
+            return None
+        wanted = json.dumps(instance_id, ensure_ascii=False).encode()
+        with path.open("rb") as file:
+            for line in file:
+                if wanted in line and line.endswith(b"\n"):
+                    task = Task.model_validate_json(line)
+                    if task.instance_id == instance_id:
+                        return task
+        return None
+
+    def said(self, query: Query, choice: Choice, wanted: Callable[[], bool]) -> Iterator[str]:
+        """Yield the ids of attempts in which the query's texts occur, while they are wanted.
+
+        May be called in a thread: it opens an index of its own.
+        """
+        texts = [json.dumps(text, ensure_ascii=False)[1:-1].lower().encode() for text in query.says]
+        with self._open() as index:
+            places = index.places(choice)
+            for summary, line in zip(index.summaries(places), index.lines(places), strict=False):
+                if not wanted():
+                    return
+                low = line.lower()
+                if all(text in low for text in texts):
+                    yield summary.id
+
+    def refresh(self) -> bool:
+        """Take in what was added to the run or its marks; return whether there was anything."""
+        changed = self.marks.refresh()
+        signature = self._look()
+        if signature != self._signature:
+            self._signature, changed = signature, True
+            self.index.update()
+        return changed
+
+    def close(self) -> None:
+        """Close the index."""
+        self.index.close()
+
+    def _open(self) -> Index:
+        return Run(self.path).index() if self.path.is_dir() else Index(lambda: [self.path])
+
+    def _look(self) -> list[tuple[str, int]]:
+        """The files of attempts and their sizes."""
+        files = (self.path / "trajectories").glob("*") if self.path.is_dir() else [self.path]
+        return sorted((one.name, one.stat().st_size) for one in files)

@@ -1,0 +1,95 @@
+"""What a command's output says of tests: how many passed, and which ones by name."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_COUNTS = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in \d[\d.]*s\b", re.MULTILINE)
+_COUNT = re.compile(r"(\d+) (passed|failed|errors?)")
+_NAMED = re.compile(r"^(PASSED|FAILED|ERROR) (\S+\.py\b.*?)(?: - .*)?$", re.MULTILINE)
+_VERBOSE = re.compile(r"^(\S+\.py::.+?) (PASSED|FAILED|ERROR)\b", re.MULTILINE)
+_UNITTEST = re.compile(r"^Ran (\d+) tests? in [\d.]+s\s+(OK|FAILED(?: \((.*)\))?)", re.MULTILINE)
+_WITH_VALUE = {"-p", "-k", "-m", "-n", "-o", "-c", "-W", "--ignore", "--deselect", "--rootdir"}
+_WITH_VALUE |= {"--maxfail", "--tb", "--timeout", "--durations", "-r"}
+_PARTIAL = ("-k", "-m", "--deselect", "--ignore", "--lf", "--last-failed", "--sw", "--stepwise")
+_ENDS = {"|", "||", "&&", ";", "&", ">", ">>", "<<", "<"}
+
+
+class TestResults(NamedTuple):
+    """What a run of tests printed. `named` are the tests that it names, with what they came to."""
+
+    passed: int
+    failed: int
+    named: dict[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.failed:,} failed, {self.passed:,} passed"
+
+
+def results(output: str) -> TestResults | None:
+    """The results of tests in a command's output (pytest's or unittest's); None without any.
+
+    Where tests were run several times, the last count is taken, and of a test its last result.
+    """
+    named = {name.strip(): status.lower() for status, name in _NAMED.findall(output)}
+    named |= {name: status.lower() for name, status in _VERBOSE.findall(output)}
+    counts = _COUNTS.findall(output)
+    if counts:
+        passed = failed = 0
+        for number, what in _COUNT.findall(counts[-1]):
+            passed += int(number) * (what == "passed")
+            failed += int(number) * (what != "passed")
+        return TestResults(passed, failed, named) if passed + failed else None
+    ran = _UNITTEST.findall(output)
+    if not ran:
+        return None
+    number, verdict, details = ran[-1]
+    failed = sum(map(int, re.findall(r"(?:failures|errors)=(\d+)", details)))
+    return TestResults(int(number) - failed, failed, named) if verdict else None
+
+
+class Selection(NamedTuple):
+    """The tests that a pytest command runs: under which names, and whether all of them."""
+
+    names: list[str]
+    whole: bool
+
+    def covers(self, test: str) -> bool:
+        """Whether a test is surely among them."""
+        if not self.whole:
+            return False
+        return not self.names or any(_under(test, name) for name in self.names)
+
+
+def selection(command: str) -> Selection | None:
+    """What a command runs with pytest; None where it does not."""
+    words = iter(_words(command))
+    if not any(word.rsplit("/", 1)[-1] in ("pytest", "py.test") for word in words):
+        return None
+    names: list[str] = []
+    whole = True
+    for word in words:
+        if word in _ENDS or word.startswith((">", "2>")):
+            break
+        whole = whole and not word.startswith(_PARTIAL)
+        if word in _WITH_VALUE:
+            next(words, None)
+        elif not word.startswith("-"):
+            names.append(word)
+    return Selection(names, whole)
+
+
+def _words(command: str) -> Iterator[str]:
+    try:
+        lexer = shlex.shlex(command.split("<<", 1)[0], posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        lexer.commenters = ""
+        yield from list(lexer)
+    except ValueError:  # a quote that is not closed
+        yield from command.split()
+
+
+def _under(test: str, name: str) -> bool:
+    name = name.removeprefix("./").rstrip("/")
+    return name == "." or test == name or test.startswith((f"{name}/", f"{name}::", f"{name}["))
