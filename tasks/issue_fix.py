@@ -171,6 +171,7 @@ class _Making:
 
     def run(self, listed: Sequence[Change]) -> None:
         """Try the candidates, era by era."""
+        self._tried = sum(self._funnel.knows(one.commit) for one in listed)
         for start in range(0, len(listed), _ERA):
             era = listed[start : start + _ERA]
             unknown = [one for one in era if not self._funnel.knows(one.commit)]

@@ -98,8 +98,9 @@ def _run(task: Task, setup: TestSetup, *, fixed: bool) -> TestReport:
         )
     finally:
         opened.close()
-    if not report.complete and fixed:
-        raise Unsuited(f"the test run did not come to its end: {_told(report)}")
+    if not report.complete:
+        kind = Unsuited if fixed else Refused
+        raise kind(f"the test run did not come to its end: {_told(report)}")
     return report
 
 

@@ -1,10 +1,10 @@
 """Runs a project's tests in a sandbox and reads what each of them did.
 
 By forager's own runner, whose reports the code under test cannot easily forge. Or, where
-`TestSetup.command` is set, by that command, whose log is read as the data set reads it. Then there is
-no private descriptor, no nonce, no canary and no audit: code that prints the lines of passing tests
-and ends the process is believed. Only a log without a failure beside an exit code that tells of one
-is refused.
+`TestSetup.command` is set, by that command, whose log is read as the data set reads it. Then there
+is no private descriptor, no nonce, no canary and no audit: code that prints the lines of passing
+tests and ends the process is believed. Only a log without a failure beside an exit code that tells
+of one is refused.
 """
 
 import json
@@ -141,7 +141,7 @@ def _read(output: str, nonce: str, seconds: float, log: str) -> TestReport:
     always_equal: list[str] = []
     failures: dict[str, Failure] = {}
     for line in output.split("\n"):
-        if not line.startswith(nonce):
+        if not line.startswith(f"{nonce} {{"):  # bash names it when it tells that a run was killed
             continue
         record = json.loads(line[len(nonce) :])
         if "id" in record:
