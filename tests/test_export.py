@@ -1,6 +1,9 @@
 """Each export is loaded by the library that it is for, where PyPI has one that installs."""
 
 import json
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +192,38 @@ def test_swe_agent_files_are_as_its_own(run: Path) -> None:
     assert (prediction["instance_id"], prediction["model_patch"]) == ("a/b", PATCH)
 
 
+def test_swe_bench_itself_reads_the_predictions(run: Path) -> None:
+    """All attempts of a number in one file, in the words of its evaluation."""
+    target = exported(run, "swe-bench")
+    assert sorted(path.name for path in target.iterdir()) == ["0.jsonl", "1.jsonl"]
+    if find_spec("swebench") is None:
+        pytest.skip("swebench is not installed")
+    code = (
+        "import json, sys; from swebench.harness.utils import get_predictions_from_file;"
+        "print(json.dumps(get_predictions_from_file(sys.argv[1], 'none', 'test')))"
+    )
+    for number, names in enumerate((["a/b", "c"], ["a/b"])):
+        read = subprocess.run(
+            [sys.executable, "-c", code, target / f"{number}.jsonl"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        predictions = json.loads(read.stdout)
+        assert [one["instance_id"] for one in predictions] == names
+        stored = [one for one in ATTEMPTS if one.attempt == number]
+        told = [(one["model_name_or_path"], one["model_patch"]) for one in predictions]
+        assert told == [(one.model, one.outcome.patch) for one in stored]
+
+
+def test_a_prediction_is_written_once(run: Path, tmp_path: Path) -> None:
+    """SWE-bench would take the last of several without a word."""
+    result = export(run, run, "-o", tmp_path / "twice", "--format", "swe-bench")
+    assert result.exit_code == 2
+    assert "a/b has two attempts 0; export the runs one by one" in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "twice").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "ids"),
     [
@@ -252,9 +287,6 @@ def test_a_directory_is_not_written_into(run: Path, tmp_path: Path, format: str)
 
 def test_a_missing_package_is_said(run: Path, tmp_path: Path) -> None:
     """With what to install; here Python is told that there is no pyarrow."""
-    import subprocess
-    import sys
-
     code = (
         "import sys; sys.modules['pyarrow.parquet'] = None; import forager.cli.main as m; m.main()"
     )

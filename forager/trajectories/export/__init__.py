@@ -26,6 +26,7 @@ FORMATS = {
     "sharegpt": "a directory that is a `dataset_dir` of LLaMA-Factory",
     "atif": "a directory; a file an attempt, in Harbor's ATIF 1.8",
     "swe-agent": "a directory an attempt number, of SWE-agent's .traj and .pred files",
+    "swe-bench": "a directory; a file of predictions an attempt number, for SWE-bench's evaluation",
 }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from forager.trajectories.export import file_name, new_directory, write_once
+from forager.trajectories.export.swe_bench import prediction
 from forager.trajectories.record import Message, Trajectory
 from forager.trajectories.steps import Step, reasoning, steps
 
@@ -24,18 +25,9 @@ def write(attempts: Iterable[Trajectory], target: Path) -> int:
             name = file_name(one.instance_id)
             path = part / str(one.attempt) / name / name
             write_once(Path(f"{path}.traj"), json.dumps(_document(one), indent=2))
-            write_once(Path(f"{path}.pred"), json.dumps(_prediction(one)))
+            write_once(Path(f"{path}.pred"), json.dumps(prediction(one)))
             count += 1
     return count
-
-
-def _prediction(one: Trajectory) -> dict[str, str]:
-    """What SWE-bench's evaluation reads."""
-    return {
-        "model_name_or_path": one.model,
-        "instance_id": one.instance_id,
-        "model_patch": one.outcome.patch,
-    }
 
 
 def _document(one: Trajectory) -> dict[str, Any]:
