@@ -9,10 +9,10 @@ issues.
 import gzip
 import io
 import json
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol, TextIO
 
 import requests
 import zstandard
@@ -106,7 +106,7 @@ class Dump:
             self._comment(int(payload["issue"]["number"]), payload["comment"])
 
     def _issue(self, told: Mapping[str, Any], at: str) -> None:
-        if told.get("pull_request"):
+        if told.get("pull_request") is not None:
             return
         number, body = int(told["number"]), str(told.get("body") or "").replace("\r\n", "\n")
         known = self._issues.get(number)
@@ -232,32 +232,34 @@ def linked(numbers: Collection[int], issues: Issues | None, moment: str) -> tupl
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
     """The objects of a file; lists are taken apart. Raises UsageError."""
     try:
-        with path.open("rb") as file:
-            for line in _lines(path, file):
-                told = json.loads(line)
-                for row in told if isinstance(told, list) else [told]:
-                    if isinstance(row, Mapping):
-                        yield row
+        with path.open("rb") as packed, _unpacked(path, packed) as text:
+            for told in _values(text):
+                yield from (row for row in told if isinstance(row, Mapping))
     except (OSError, EOFError, zstandard.ZstdError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
     except ValueError as error:
         raise UsageError(f"{path} is neither JSON nor JSON Lines: {error}") from error
 
 
-def _lines(path: Path, file: Any) -> Iterator[str]:
-    """The lines of a file that is JSON Lines; else all of it."""
-    opened: Any = file
+def _unpacked(path: Path, packed: BinaryIO) -> TextIO:
+    plain: Any = packed
     if path.suffix == ".gz":
-        opened = gzip.GzipFile(fileobj=file)
+        plain = gzip.GzipFile(fileobj=packed)
     elif path.suffix == ".zst":
-        opened = zstandard.ZstdDecompressor().stream_reader(file)
-    text = io.TextIOWrapper(opened, encoding="utf-8")
+        plain = zstandard.ZstdDecompressor().stream_reader(packed)
+    return io.TextIOWrapper(plain, encoding="utf-8")
+
+
+def _values(text: TextIO) -> Iterator[list[Any]]:
+    """Lists of what stands on each line; or of what stands in the whole file, where it is one."""
     first = text.readline()
-    if re.match(r"\s*[\[{]\s*$|\s*\[", first):  # one value over several lines, or a list
-        yield first + text.read()
+    if first.strip() in ("[", "{") or first.lstrip().startswith("["):
+        told = json.loads(first + text.read())
+        yield told if isinstance(told, list) else [told]
         return
-    yield from [first] if first.strip() else []
-    yield from (line for line in text if line.strip())
+    for line in chain([first], text):
+        if line.strip():
+            yield [json.loads(line)]
 
 
 def _address(row: Mapping[str, Any]) -> str:

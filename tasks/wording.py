@@ -14,7 +14,8 @@ from tasks.author import Author
 
 Origin = Literal["issue", "commit", "changelog", "failures", "model"]
 
-_SHORTEST, _LONGEST = 40, 8000  # characters
+_SHORTEST, _LONGEST = 40, 8000  # characters of an issue
+_TITLE = 20  # characters; what says less in a commit says nothing
 _SHOWN = 6000  # characters of the diff and of the failures that a model is shown
 _TRIES = 3
 _TRAILER = re.compile(
@@ -80,7 +81,7 @@ def without_fix(text: str, patch: str) -> str:
 def tidy(text: str) -> str:
     """Without surplus empty lines; empty where too little remains."""
     text = re.sub(r"\n{3,}", "\n\n", text).strip()
-    return text[:_LONGEST] if len(text) >= _SHORTEST else ""
+    return text[:_LONGEST] if len(text) >= _TITLE else ""
 
 
 def from_failures(

@@ -17,6 +17,21 @@ from forager.rollout.settings import RunSettings
 from forager.trajectories.live import RUNNING
 from forager.trajectories.record import Outcome, Timings, Trajectory, Usage
 
+_ISSUE = """This issue was filed for the repository in /testbed:
+
+<issue>
+{issue}
+</issue>
+
+Make it happen first, then change the code so that it is resolved. It is judged by hidden tests; \
+the tests that are there must pass as before."""
+
+
+def prompt(task: Task) -> str:
+    """What the agent is told: the problem statement; of an issue, what is to be done about it."""
+    statement = task.problem_statement
+    return _ISSUE.format(issue=statement) if task.kind == "issue-fix" else statement
+
 
 def make_attempt(
     task: Task,
@@ -38,7 +53,7 @@ def make_attempt(
             ready = time.monotonic()
             agent = Agent(model, sandbox, toolbox, SYNTAXES[settings.syntax], settings.limits)
             shown.agent = agent
-            exit_reason = agent.run(task.problem_statement)
+            exit_reason = agent.run(prompt(task))
             patch = take_patch(sandbox, commit, task.setup.workdir)
         finally:
             sandbox.close()

@@ -1,0 +1,300 @@
+"""Issue-fix from a history and from releases to tasks, in real containers."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import CORE, PYPROJECT, TESTS
+from test_history import commit
+
+from forager.agent.model import Reply, ScriptedModel
+from forager.environments.engine import connect
+from forager.environments.grading import grade
+from forager.environments.sandbox import Limits
+from forager.environments.source import git
+from forager.environments.task import Task
+from forager.environments.testing import Failure
+from forager.environments.workspace import open_task
+from forager.mutation.prove import check
+from forager.records import read_records
+from tasks.author import Author
+from tasks.history import History, open_history
+from tasks.issue_fix import Order, make_tasks
+from tasks.issues import Dump
+from tasks.releases import Piece, entries_about, patches, pieces
+from tasks.wording import by_model, entries, from_author, without_fix
+
+FORAGER = Path(sys.executable).with_name("forager")
+BAD_CORE = CORE.replace("min(max(value, low), high)", "min(value, high)").replace(
+    "if len(word) > len(best)", "if len(word) >= len(best)"
+)
+CLAMP = CORE.replace("if len(word) > len(best)", "if len(word) >= len(best)")
+OLD_TESTS = "from kata.core import total\n\n\ndef test_total():\n    assert total([1, 2]) == 3\n"
+CLAMP_TESTS = (
+    "from kata.core import clamp, total\n\n\ndef test_total():\n    assert total([1, 2]) == 3\n\n\n"
+    "def test_clamp_below():\n    assert clamp(-1, 0, 10) == 0\n"
+)
+ISSUE = {
+    "url": "https://api.github.com/repos/kata/kata/issues/3",
+    "number": 3,
+    "title": "A clamp does not hold",
+    "body": "clamp(-1, 0, 10) is -1.",
+    "created_at": "1999-01-01T00:00:00Z",
+}
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A project with two fixes, and with what is no task: words, a refactoring, a broken state."""
+    root = tmp_path_factory.mktemp("history")
+    tree = root / "kata"
+    tree.mkdir()
+    git(tree, "init", "--quiet", "--initial-branch=main", ".")
+    (tree / "pyproject.toml").write_text(PYPROJECT)
+    commit(
+        tree, "Begin", kata____init___py="", kata__core_py=BAD_CORE, tests__test_core_py=OLD_TESTS
+    )
+    commit(tree, "Tell", README_md="Small exercises\n")
+    commit(tree, "Hold the lower bound, too\n\nFixes #3", kata__core_py=CLAMP,
+           tests__test_core_py=CLAMP_TESTS, CHANGES_md="- Hold the lower bound\n")  # fmt: skip
+    commit(tree, "Fix a name", kata__core_py=CLAMP.replace("best", "found"),
+           tests__test_core_py=f"{CLAMP_TESTS}\n")  # fmt: skip
+    commit(tree, "Fix longest for words of one length\n\nSigned-off-by: A <a@b>",
+           kata__core_py=CORE, tests__test_core_py=TESTS)  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FORAGER_HOME", str(root / "home"))
+        yield open_history(str(tree), name="kata/kata")
+    client = connect()
+    for image in client.images.list():
+        if any("/kata:" in tag for tag in image.tags) and str(root) in str(image.labels):
+            client.images.remove(str(image.id), force=True)
+
+
+def made(history: History, output: Path, **order: Any) -> tuple[list[Task], Counter[str]]:
+    """The tasks of a history, and the funnel."""
+    asked = Order(workers=2, **order)
+    counts = make_tasks(
+        history, asked, output=output, on_progress=lambda *_, **__: None, report=lambda _: None
+    )
+    return list(read_records(output, Task)), counts
+
+
+@pytest.fixture(scope="module")
+def found(history: History, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The tasks of the project, with the file and the funnel."""
+    path = tmp_path_factory.mktemp("tasks")
+    dump = path / "issues.json"
+    dump.write_text(json.dumps([ISSUE]))
+    output = path / "tasks.jsonl"
+    return (*made(history, output, issues=Dump([dump], "kata/kata")), output)
+
+
+@pytest.mark.engine
+def test_fixes_become_tasks_and_the_funnel_tells_of_the_others(found: Any) -> None:
+    """Both share one image, built at the older one's base; each is proven, and holds."""
+    (longest, clamp), counts, _ = found
+    assert counts == {
+        "commits": 4, "candidates": 3, "no code": 1, "tasks": 2,
+        "tests: no test fails before and passes after": 1,
+    }  # fmt: skip
+    assert longest.image == clamp.image
+    assert (longest.setup_patch != "", clamp.setup_patch) == (True, "")
+    assert clamp.FAIL_TO_PASS == ["tests/test_core.py::test_clamp_below"]
+    assert clamp.PASS_TO_PASS == ["tests/test_core.py::test_total"]
+    assert "tests/test_core.py::test_longest_first" in longest.FAIL_TO_PASS
+    assert all(one.fix and one.fix.proof == "full" for one in (longest, clamp))
+    assert "tests/" not in clamp.patch + longest.patch + longest.setup_patch[:0]
+    assert [check(one) for one in (longest, clamp)] == ["", ""]
+
+
+@pytest.mark.engine
+def test_the_issue_is_told_or_what_was_written_and_seen(found: Any) -> None:
+    """The issue's words; else the author's, without trailers, and the failures."""
+    (longest, clamp), *_ = found
+    assert clamp.problem_statement == "A clamp does not hold\n\nclamp(-1, 0, 10) is -1."
+    assert (clamp.fix.statement, clamp.fix.issues, longest.fix.statement) == (
+        "issue",
+        [3],
+        "commit",
+    )
+    assert longest.problem_statement.startswith("Fix longest for words of one length\n\n")
+    assert "Signed-off-by" not in longest.problem_statement
+
+
+@pytest.mark.engine
+def test_a_run_that_goes_on_tries_nothing_twice(found: Any, history: History) -> None:
+    """What was decided is kept, tasks and others."""
+    tasks, counts, output = found
+    before = output.read_bytes()
+    again, told = made(history, output)
+    assert (again, told, output.read_bytes()) == (tasks, counts, before)
+
+
+@pytest.mark.engine
+def test_the_repository_holds_nothing_of_the_fix(found: Any) -> None:
+    """Not in its history, its objects, the installed packages, or any file of the container."""
+    longest, clamp = found[0]
+    for task, telling in ((longest, "len(word) > len(best)"), (clamp, "max(value, low)")):
+        sandbox, _ = open_task(task, Limits())
+        try:
+            assert sandbox.run("git log --all --oneline | wc -l").output.strip() == "1"
+            for command in (
+                "git fsck --lost-found --no-progress 2>&1",
+                "git reflog -n 9 | tail -n +2; git tag; git remote; git stash list",
+                "git for-each-ref --format='%(refname)' | grep -v heads/main; ls .git/packed-refs",
+            ):
+                told = sandbox.run(f"({command}) 2>/dev/null").output.strip()
+                assert told in ("", "notice: HEAD points to an unborn branch (main)"), command
+            objects = (
+                "git cat-file --batch-all-objects --batch-check='%(objectname)' | "
+                "while read one; do git cat-file -p $one; done"
+            )
+            everywhere = (
+                f"grep -rlF '{telling}' / --include='*' -s --exclude-dir=proc --exclude-dir=sys"
+            )
+            for command in (f"{objects} | grep -cF '{telling}'", f"{everywhere} | head"):
+                assert sandbox.run(command, timeout=300).output.strip() in ("", "0"), command
+            hidden = "grep -rl test_clamp_below /testbed" if task is clamp else "true"
+            assert sandbox.run(hidden).output.strip() == ""
+        finally:
+            sandbox.close()
+
+
+@pytest.mark.engine
+def test_grading_puts_the_hidden_tests_in(found: Any) -> None:
+    """The fix resolves, half of it is told by its likeness; the agent's own tests are ignored."""
+    _, clamp = found[0]
+    good = grade(clamp, clamp.patch, Limits())
+    assert (good.resolved, good.similarity, good.reward) == (True, 1.0, 1)
+    wrong = clamp.patch.replace("max(value, low)", "max(value, 1)")
+    bad = grade(clamp, wrong, Limits())
+    assert (bad.resolved, bad.reward) == (False, 0)
+    fake = (
+        "diff --git a/tests/test_core.py b/tests/test_core.py\n--- a/tests/test_core.py\n"
+        "+++ b/tests/test_core.py\n@@ -1,1 +1,2 @@\n+import sys\n from kata.core import total\n"
+    )
+    graded = grade(clamp, clamp.patch + fake, Limits())
+    assert (graded.resolved, graded.ignored_files) == (True, ["tests/test_core.py"])
+    assert grade(clamp, fake, Limits()).reward == -1
+
+
+@pytest.mark.engine
+def test_a_run_over_issue_fix_tasks(found: Any, tmp_path: Path) -> None:
+    """The agent is told of the issue; `repair` may fail, and is graded."""
+    command = [
+        FORAGER,
+        "run",
+        found[2],
+        "-o",
+        tmp_path / "run",
+        "-m",
+        "repair",
+        "--max-turns",
+        "12",
+    ]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    shown = subprocess.run([FORAGER, "replay", tmp_path / "run", "--print"], capture_output=True,
+                           check=True)  # fmt: skip
+    assert b"A clamp does not hold" in shown.stdout
+    assert b"hidden tests" in shown.stdout
+
+
+@pytest.mark.engine
+def test_consecutive_releases_become_tasks(tmp_path: Path) -> None:
+    """From PyPI alone; what is made holds."""
+    output = tmp_path / "tasks.jsonl"
+    command = [FORAGER, "tasks", "issue-fix", "pypi:toolz", "-o", output, "--limit", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    task, *_ = read_records(output, Task)
+    assert task.fix and task.setup_patch and check(task) == ""
+
+
+NEW = CORE.replace('best = ""', "best = str()").replace("result = 0", "result = int()")
+
+
+@pytest.fixture
+def releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[History, str, str]:
+    """Two releases: three functions are changed, a version and a name outside them too."""
+    monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    git(tree, "init", "--quiet", "--initial-branch=main", ".")
+    old = commit(tree, "1", kata__core_py=f"import a\n__version__ = '1'\n{BAD_CORE}")
+    new = commit(tree, "2", kata__core_py=f"import b\n\n\n__version__ = '2'\n{NEW}")
+    return open_history(str(tree)), old, new
+
+
+def test_a_release_is_taken_apart_by_functions(releases: tuple[History, str, str]) -> None:
+    """Hunks of one function belong together; the version is nobody's."""
+    history, old, new = releases
+    parts = pieces(history, old, new, ["kata/core.py", "tests/test_core.py"])
+    assert [one.name for one in parts if not one.name.startswith("line")] == [
+        "total",
+        "longest",
+        "clamp",
+    ]
+    assert not any("__version__ = '2'" in one.text for one in parts if one.name != "line 1")
+
+
+def test_pieces_are_taken_out_and_put_back(releases: tuple[History, str, str]) -> None:
+    """The base is the new release without them; the fix is they alone."""
+    history, old, new = releases
+    parts = [one for one in pieces(history, old, new, ["kata/core.py"]) if one.name == "clamp"]
+    setup, fix = patches(history, old, new, ["kata/core.py"], parts)
+    assert "+    result = int()" in setup and "max(value, low)" not in setup
+    assert [line for line in fix.split("\n") if line[:1] in "+-" and line[:3] not in ("+++", "---")
+            and line] == ["-    return min(value, high)",
+                          "+    return min(max(value, low), high)"]  # fmt: skip
+
+
+def test_entries_of_a_changelog_go_to_what_they_tell_of() -> None:
+    """By the names of what is changed, or the words of the tests."""
+    told = entries(
+        "## 2.0\n\n- `clamp` holds\n  the lower bound\n* Empty words are longest\n1. Other"
+    )
+    assert told == ["- `clamp` holds the lower bound", "* Empty words are longest", "1. Other"]
+    clamp = [Piece("a.py", "clamp", "")]
+    assert entries_about(told, clamp, []) == told[:1]
+    tests = ["t.py::test_longest_of_empty_words"]
+    assert entries_about(told, [Piece("a.py", "other", "")], tests) == told[1:2]
+
+
+PATCH = "--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-    return low\n+    return max(low, value)\n"
+
+
+def test_what_an_author_wrote_does_not_quote_the_fix() -> None:
+    """Lines that the patch adds, trailers, merges' first lines and repetitions are left out."""
+    said = "The lower bound is not held by clamp, it seems"
+    text = (
+        f"Merge pull request #4 from a/b\n\n{said}\n\n    return max(low, value)\n\n"
+        f"Co-authored-by: A <a@b>\n\n{said}"
+    )
+    assert from_author(text, [], PATCH) == said
+    assert from_author("wip", [], PATCH) == ""
+    told = "I get low: `return low`"
+    assert without_fix(f"{told}\nuse return max(low, value)", PATCH) == told
+
+
+def reply(text: str) -> Reply:
+    """An answer of a model."""
+    return Reply(message={"role": "assistant", "content": text})
+
+
+def test_an_issue_by_a_model_does_not_quote_the_fix(tmp_path: Path) -> None:
+    """One that does is written again; one that always does is not taken."""
+    failures = {"t": Failure(error="E", frames=[], text="assert -1 == 0")}
+    good = "Clamp lets low values through\n\nclamp(-1, 0, 10) gives -1, and should give 0."
+    bad = f"{good} Write return max(low, value) instead."
+    model = ScriptedModel([reply(bad), reply(good)])
+    with Author("m", model, tmp_path / "one.jsonl") as author:
+        made = by_model(author, PATCH, failures)
+    assert made and (made.text, made.origin, len(made.costs)) == (good, "model", 2)
+    assert "quotes the change" in str(model.seen[-1])
+    with Author("m", ScriptedModel([reply(bad)] * 3), tmp_path / "two.jsonl") as author:
+        assert by_model(author, PATCH, failures) is None
