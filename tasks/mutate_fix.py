@@ -34,6 +34,7 @@ from forager.mutation.written import (
     question,
 )
 from tasks.author import Author
+from tasks.contamination import admitted
 from tasks.ledger import Ledger
 from tasks.settings import Settings
 from tasks.sources import read_texts, start
@@ -65,6 +66,8 @@ class Order:
     statement: Form = "cwm"
     author: Author | None = None
     workers: int = 1
+    keep_contaminated: bool = False
+    also_exclude: Path | None = None
 
     def rules(self) -> Rules:
         """What makes a mutant a task."""
@@ -85,14 +88,23 @@ def make_tasks(
     Candidates are tried in an order that the seed decides, and the results are taken in that
     order, so the same seed gives the same tasks however many workers there are, and a run that
     was interrupted goes on where it was. What was rejected lies beside the output. Bugs of
-    several parts are made at the end, of the tasks that there are then.
+    several parts are made at the end, of the tasks that there are then. Raises KeptOut for a
+    project that SWE-bench evaluates on.
     """
     sources, tests = read_texts(image)
+    reason = admitted(
+        image.source.name,
+        keep=order.keep_contaminated,
+        texts=sources,
+        also=order.also_exclude,
+    )
     listed = [one for path in sources for one in candidates(path, sources[path], order.families)]
     with Ledger(output, image) as ledger:
         report("measuring which test runs which line")
         coverage = coverage_of(image, start)
-        making = _Making(image, order, ledger, coverage, sources, tests, on_progress, report)
+        making = _Making(
+            image, order, ledger, coverage, sources, tests, on_progress, report, reason
+        )
         return making.run(listed)
 
 
@@ -109,6 +121,7 @@ class _Making:
         tests: Mapping[str, str],
         on_progress: OnProgress,
         report: Callable[[str], None],
+        contaminated: str,
     ) -> None:
         self._image = image
         self._order = order
@@ -118,6 +131,7 @@ class _Making:
         self._tests = tests
         self._on_progress = on_progress
         self._report = report
+        self._contaminated = contaminated
         settings = order.settings
         self._room = Room(settings.targets, settings.per_function, settings.per_file)
         self._singles = set(order.families) - {COMBINED}
@@ -262,7 +276,7 @@ class _Making:
         if verdict is None or self._problem(candidate, verdict):
             return None
         text, form, costs = self._statement(candidate, verdict)
-        return _task(
+        task = _task(
             self._image,
             candidate,
             verdict,
@@ -277,6 +291,7 @@ class _Making:
             ),
             text,
         )
+        return task.model_copy(update={"contaminated": self._contaminated})
 
     def _statement(
         self, candidate: Candidate, verdict: Verdict

@@ -27,3 +27,14 @@ output = click.option(
 dry_run = click.option(
     "--dry-run", is_flag=True, help="Print the resolved settings and counts; do nothing."
 )
+keep_contaminated = click.option(
+    "--keep-contaminated",
+    is_flag=True,
+    help="Take what SWE-bench evaluates on, too; each such task says so in `contaminated`.",
+)
+also_exclude = click.option(
+    "--also-exclude",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="TOML: more projects that are kept out of training sets (see README).",
+)

@@ -9,6 +9,7 @@ import click
 from forager.cli import options
 from forager.cli.batch import make_all, raise_failures, succeeded
 from forager.cli.console import print_json, print_table, say
+from forager.cli.imports import import_tasks
 from forager.cli.issue_fix import issue_fix
 from forager.cli.models import open_author
 from forager.cli.progress import Progress
@@ -86,6 +87,8 @@ def tasks() -> None:
     show_default=True,
     help="Environment variable that holds the endpoint's key.",
 )
+@options.keep_contaminated
+@options.also_exclude
 @options.workers
 @options.dry_run
 def mutate_fix(
@@ -93,7 +96,8 @@ def mutate_fix(
 ) -> None:
     """Break each project in small ways that its tests notice; each bug is a task.
 
-    A SOURCE is built first where it was not yet. --limit counts the tasks of each project.
+    A SOURCE is built first where it was not yet. --limit counts the tasks of each project. Projects
+    that SWE-bench evaluates on, and their forks, are left out.
     """
     order = _order(given, workers)
     if dry_run:
@@ -108,29 +112,45 @@ def mutate_fix(
                 "statement": order.statement,
                 "model": given["model"],
                 "workers": workers,
+                "keep_contaminated": order.keep_contaminated,
+                "also_exclude": order.also_exclude and str(order.also_exclude),
                 **order.settings.model_dump(),
                 "weights": order.settings.shares(),
             }
         )
         return
+    from tasks.contamination import KeptOut
     from tasks.ledger import yields
     from tasks.mutate_fix import make_tasks
 
     with open_author(given, output, order.settings.sampling) as author:
         order = replace(order, author=author)
-        for image in _images(sources, workers):
-            with Progress(image.source.name, order.limit, tried="mutants") as progress:
-                count = make_tasks(
-                    image, order, output=output, on_progress=progress.update, report=progress.note
-                )
+        images, refused = _images(sources, workers), 0
+        for image in images:
+            try:
+                with Progress(image.source.name, order.limit, tried="mutants") as progress:
+                    count = make_tasks(
+                        image,
+                        order,
+                        output=output,
+                        on_progress=progress.update,
+                        report=progress.note,
+                    )
+            except KeptOut as error:
+                say(str(error))
+                refused += 1
+                continue
             click.echo(f"{image.source.name}\t{count} tasks")
         if author and author.paid.completion_tokens:
             paid = author.paid
             say(f"{paid.prompt_tokens:,} tokens read and {paid.completion_tokens:,} written")
+    if refused == len(images):
+        raise click.exceptions.Exit(2)
     print_table(_yield_table(yields(output)))
 
 
 tasks.add_command(issue_fix)
+tasks.add_command(import_tasks)
 
 
 @tasks.command()
@@ -210,6 +230,8 @@ def _order(given: dict[str, Any], workers: int) -> "Order":
         proof=proof,
         statement=statement,
         workers=workers,
+        keep_contaminated=given["keep_contaminated"],
+        also_exclude=given["also_exclude"],
     )
 
 

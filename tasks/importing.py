@@ -1,0 +1,147 @@
+"""Tasks from the rows of a published data set."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from forager.environments.image import Image
+from forager.environments.task import Task
+from forager.records import Record, read_records, write_records
+from tasks.contamination import contaminated
+from tasks.formats import Draft, Format, swe_bench, swe_gym, swe_rebench, swe_smith
+from tasks.nemotron import nemotron
+from tasks.r2e import r2e_gym
+from tasks.rows import Row, Unfit
+
+FORMATS: dict[str, Format] = {
+    "swe-bench": swe_bench,
+    "swe-smith": swe_smith,
+    "swe-gym": swe_gym,
+    "swe-rebench": swe_rebench,
+    "r2e-gym": r2e_gym,
+    "nemotron": nemotron,
+}
+
+
+class RefusedRow(Record):
+    """A row that is no task, and why."""
+
+    instance_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for."""
+
+    form: Format
+    images: Sequence[Image] = ()
+    limit: int | None = None
+    keep_contaminated: bool = False
+    also_exclude: Path | None = None
+
+
+def import_rows(
+    rows: Iterable[Row],
+    wanted: Wanted,
+    output: Path,
+    *,
+    report: Callable[[str], None] = lambda _: None,
+) -> Counter[str]:
+    """Add the rows' tasks to a file, and what is refused to NAME.refused.jsonl beside it.
+
+    The files appear whole or not at all. A row whose task is there already is passed over. Return
+    the number of `tasks` that were added, and of rows refused by reason.
+    """
+    known = {task.instance_id for task in read_records(output, Task)} if output.exists() else set()
+    counts: Counter[str] = Counter()
+    refused: list[RefusedRow] = []
+
+    def made() -> Iterator[Task]:
+        if output.exists():
+            yield from read_records(output, Task)
+        for row in rows:
+            if wanted.limit is not None and counts["tasks"] >= wanted.limit:
+                return
+            try:
+                task = to_task(row, wanted)
+            except Unfit as error:
+                name = str(row.get("instance_id") or row.get("commit_hash") or "a row")
+                refused.append(RefusedRow(instance_id=name, reason=str(error)))
+                counts[str(error)] += 1
+                report(f"{name}: {error}")
+                continue
+            if task.instance_id not in known:
+                known.add(task.instance_id)
+                counts["tasks"] += 1
+                yield task
+
+    write_records(output, made())
+    write_records(refused_path(output), refused)
+    return counts
+
+
+def to_task(row: Row, wanted: Wanted) -> Task:
+    """The task of a row. Raises Unfit."""
+    try:
+        draft = wanted.form(row)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Unfit(f"it is not of this format: {type(error).__name__} {error}") from error
+    task = _placed(draft, wanted.images)
+    reason = contaminated(task.repo, also=wanted.also_exclude)
+    if reason and not wanted.keep_contaminated:
+        raise Unfit(f"kept out of training sets: {reason}")
+    return task.model_copy(update={"contaminated": reason})
+
+
+def refused_path(output: Path) -> Path:
+    """Where the refused rows of a tasks file are kept."""
+    return output.with_name(f"{output.stem}.refused.jsonl")
+
+
+def _placed(draft: Draft, images: Sequence[Image]) -> Task:
+    """The task in an image built here, or in the one that the row names."""
+    task = draft.task
+    image = _image_of(task, images)
+    if image is None:
+        if draft.elsewhere or not task.image:
+            place = f"has the repository at {draft.elsewhere}" if task.image else "is not named"
+            raise Unfit(f"its image {place}; build one here and give it as --images")
+        command = "\n".join(filter(None, (draft.activate, task.setup.command)))
+        setup = task.setup.model_copy(update={"command": command})
+        return task.model_copy(update={"setup": setup})
+    update = {
+        "command": task.setup.command,
+        "parser": task.setup.parser,
+        "variables": {**image.setup.variables, **task.setup.variables},
+        "protected": [*image.setup.protected, *task.setup.protected],
+        "timeout": task.setup.timeout,
+    }
+    return task.model_copy(
+        update={
+            "setup": image.setup.model_copy(update=update),
+            "image": image.reference,
+            "image_digest": image.digest,
+            "source": image.source.given,
+            "licence": task.licence or image.source.licence,
+        }
+    )
+
+
+def _image_of(task: Task, images: Sequence[Image]) -> Image | None:
+    """The image of the task's commit; else the only one of its repository, by name."""
+    if not images:
+        return None
+    for image in images:
+        if task.base_commit and image.source.commit == task.base_commit:
+            return image
+    named = [one for one in images if _last(one.source.name) == _last(task.repo)]
+    if len(named) != 1:
+        many = f"{len(named)} images are" if named else "no image is"
+        raise Unfit(f"{many} of its repository, and none of its commit")
+    return named[0]
+
+
+def _last(name: str) -> str:
+    return name.lower().rpartition("/")[2]

@@ -1,0 +1,129 @@
+"""Rows of R2E-Gym: a commit taken apart, tests of its own, and the results that are expected."""
+
+import re
+
+from forager.environments.logs import PARSERS
+from forager.environments.task import Task, TestSetup
+from tasks.formats import Draft
+from tasks.rows import Row, Unfit, nested, text
+
+_TESTS = "r2e_tests"
+_MARKS = {"context": " ", "added": "+", "deleted": "-", "note": "\\ "}
+
+
+def r2e_gym(row: Row) -> Draft:
+    """A row of R2E-Gym (V1, Subset, Lite).
+
+    The tests are put beside the code by the test patch, as new files. A test is in FAIL_TO_PASS or
+    PASS_TO_PASS where it is expected to pass; R2E-Gym itself wants the others to fail as well.
+    """
+    commit, results = nested(row, "parsed_commit_content"), nested(row, "execution_result_content")
+    if not isinstance(commit, dict) or not isinstance(results, dict):
+        raise Unfit("parsed_commit_content or execution_result_content is missing")
+    repo = text(row, "repo_name")
+    failing, passing = _tests(row, results)
+    tests = _new_files(results)
+    task = Task(
+        instance_id=f"{repo}-{text(row, 'commit_hash')[:12]}",
+        repo=repo,
+        base_commit=str(commit.get("old_commit_hash") or ""),
+        problem_statement=_statement(text(row, "problem_statement")),
+        patch=_patch(commit),
+        test_patch="".join(tests.values()),
+        FAIL_TO_PASS=failing,
+        PASS_TO_PASS=passing,
+        created_at=str(commit.get("commit_date") or ""),
+        image=text(row, "docker_image"),
+        setup=TestSetup(
+            command=f"python -W ignore -m pytest -rA {_TESTS}",
+            parser="dotted",
+            protected=list(tests),
+            timeout=300,  # as R2E-Gym has it
+        ),
+    )
+    return Draft(task, activate="export PATH=/testbed/.venv/bin:$PATH")
+
+
+def _tests(row: Row, results: Row) -> tuple[list[str], list[str]]:
+    """The tests that pass with the commit: those that did not pass before, and the others."""
+    expected = nested(row, "expected_output_json")
+    before = results.get("old_commit_res_stdout")
+    if not isinstance(expected, dict) or not isinstance(before, str):
+        raise Unfit("it does not say what its tests did before the commit and after it")
+    passed = {name for name, what in PARSERS["dotted"](before).items() if what == "passed"}
+    wanted = [_name(name) for name, what in expected.items() if what == "PASSED"]
+    failing = [name for name in wanted if name not in passed]
+    if not failing:
+        raise Unfit("FAIL_TO_PASS is empty")
+    return failing, [name for name in wanted if name in passed]
+
+
+def _name(name: str) -> str:
+    """A test as the log names it, without colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", name).split(" - ")[0]
+
+
+def _statement(given: str) -> str:
+    """What stands between the marks, where there are any."""
+    found = re.search(r"\[ISSUE\](.*)\[/ISSUE\]", given, re.DOTALL)
+    return (found[1] if found else given).strip()
+
+
+def _patch(commit: Row) -> str:
+    """The diff of what is no test, of Python files, as R2E-Gym's own reference has it."""
+    made = "".join(
+        _file(one)
+        for one in commit.get("file_diffs") or []
+        if one["header"]["file"]["path"].endswith(".py") and not _is_test(one)
+    )
+    if not made:
+        raise Unfit("its commit changes no code of Python's")
+    return made
+
+
+def _is_test(diff: Row) -> bool:
+    """R2E-Gym's own rule."""
+    *folders, name = diff["header"]["file"]["path"].split("/")
+    return bool({"test", "tests", "Test", "Tests"} & {*folders, name}) or (
+        name.endswith("_test.py") or name.startswith("test_")
+    )
+
+
+def _file(diff: Row) -> str:
+    """The diff of a file, put together from its parts."""
+    path, head = diff["header"]["file"]["path"], diff["header"].get("misc_line")
+    lines = [f"diff --git a/{path} b/{path}", *([head] if head else [])]
+    if diff.get("minus_file") and diff.get("plus_file"):
+        lines += [f"--- {diff['minus_file']['path']}", f"+++ {diff['plus_file']['path']}"]
+    for hunk in diff.get("hunks") or []:
+        place = hunk["descriptor"]
+        old, new = _range(place["old_range"]), _range(place["new_range"])
+        lines.append(f"@@ -{old} +{new} @@ {place.get('section') or ''}".rstrip())
+        lines += [_MARKS[one["type"]] + one["content"] for one in hunk["line_group"]["all_lines"]]
+    return "\n".join(lines) + "\n"
+
+
+def _range(place: Row) -> str:
+    length = place.get("length")
+    return str(place["start"]) if length is None else f"{place['start']},{length}"
+
+
+def _new_files(results: Row) -> dict[str, str]:
+    """The diffs that add the row's tests, by their paths."""
+    codes, named = results.get("test_file_codes") or [], results.get("test_file_names") or []
+    if not codes or len(codes) != len(named):
+        raise Unfit("execution_result_content holds no tests")
+    return {
+        path: _new_file(path, code)
+        for path, code in zip((f"{_TESTS}/{name}" for name in named), codes, strict=True)
+    }
+
+
+def _new_file(path: str, content: str) -> str:
+    lines = content.split("\n")
+    ended = lines[-1] == ""
+    lines = lines[:-1] if ended else lines
+    added = "".join(f"+{line}\n" for line in lines)
+    head = f"diff --git a/{path} b/{path}\nnew file mode 100644\n--- /dev/null\n+++ b/{path}\n"
+    hunk = f"@@ -0,0 +1,{len(lines)} @@\n{added}" if lines else ""
+    return head + hunk + ("" if ended else "\\ No newline at end of file\n")
