@@ -4,6 +4,7 @@ The screens are of their modules; here is what they have in common. Textual hono
 TEXTUAL_THEME names the theme to begin with; `d` changes between dark and light.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -42,7 +43,7 @@ class ReplayApp(App[None]):
     def __init__(
         self, path: Path, id: str = "", *, watch: bool = False, full: bool = False
     ) -> None:
-        super().__init__()
+        super().__init__(ansi_color="NO_COLOR" in os.environ)  # then Textual sends no colour at all
         self.source = Source(path)
         self.animation_level = "none"
         self.full = full

@@ -33,10 +33,13 @@ def throughput(batch: Batch) -> Text:
     span = _duration(batch.bucket_seconds * len(batch.ended))
     begun = datetime.fromtimestamp(batch.since).strftime("%H:%M")
     most = max(batch.ended)
+    pace = f" {batch.per_minute:.1f} a minute of late"
+    if not batch.running:
+        pace = f" {sum(batch.ended) * 60 / (batch.bucket_seconds * len(batch.ended)):.1f} a minute"
     return Text.assemble(
         ("throughput ", "bold"),
         (_bars([count / most for count in batch.ended]), "cyan"),
-        f" {batch.per_minute:.1f} a minute of late",
+        pace,
         (f" · {span} from {begun}", "dim"),
     )
 

@@ -223,7 +223,7 @@ class Browser(Screen[None]):
         count = (
             f"{len(self._places):,} of {total:,}" if len(self._places) != total else f"{total:,}"
         )
-        text = f" {self._source.path} · {self._note or f'{count} attempts'}"
+        text = f" {self._note or f'{count} attempts'} · {self._source.path}"
         self.query_one("#title", Static).update(Text(text, no_wrap=True, overflow="ellipsis"))
         rows.renew()
 

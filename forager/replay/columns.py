@@ -38,19 +38,19 @@ _MARK = Column("", "", 1, _marked)
 _ID = Column("id", "attempt", 20, lambda one, _: draw.safe(one.id))
 _ALWAYS = [
     Column("resolved", "resolved", 9, _resolved),
-    Column("exit_reason", "exit reason", 11, lambda one, _: draw.safe(one.exit_reason)),
-    Column("turns", "turns", 5, lambda one, _: f"{one.turns:,}", True),
+    Column("exit_reason", "exit reason", 12, lambda one, _: draw.safe(one.exit_reason)),
+    Column("turns", "turns", 6, lambda one, _: f"{one.turns:,}", True),
 ]
 _WHERE_ROOM = [  # the first that still fits is taken first
-    Column("seconds", "seconds", 7, lambda one, _: f"{one.seconds:,.1f}", True),
-    Column("tokens", "tokens", 6, lambda one, _: short(one.tokens), True),
+    Column("seconds", "seconds", 8, lambda one, _: f"{one.seconds:,.1f}", True),
+    Column("tokens", "tokens", 7, lambda one, _: short(one.tokens), True),
     Column("", "tags, note", 16, _said),
     Column("family", "family", 10, lambda one, _: draw.safe(one.family or one.kind)),
     Column("operator", "operator", 16, lambda one, _: draw.safe(one.operator)),
     Column("model", "model", 16, lambda one, _: draw.safe(one.model)),
     Column("repo", "repository", 16, lambda one, _: draw.safe(one.repo)),
-    Column("reward", "reward", 6, lambda one, _: f"{one.reward:+d}", True),
-    Column("similarity", "alike", 5, lambda one, _: f"{one.similarity:.2f}", True),
+    Column("reward", "reward", 7, lambda one, _: f"{one.reward:+d}", True),
+    Column("similarity", "alike", 6, lambda one, _: f"{one.similarity:.2f}", True),
 ]
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from forager.environments.task import Task
-from forager.replay.testing import TestResults, results, selection
+from forager.replay.testing import Results, results, selection
 from forager.trajectories.record import ToolCall, Trajectory
 from forager.trajectories.show import Turn
 
@@ -44,7 +44,7 @@ class State:
     changes: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     perhaps: tuple[str, ...] = ()
     tests: dict[str, Seen] = field(default_factory=dict)
-    last: TestResults | None = None
+    last: Results | None = None
     last_turn: int = 0
     patch: str = ""
 
@@ -78,7 +78,7 @@ def states(trajectory: Trajectory, turns: Iterable[Turn], task: Task | None) -> 
     yield replace(state, patch=outcome.patch, tests=state.tests | graded)
 
 
-def results_of(turn: Turn) -> TestResults | None:
+def results_of(turn: Turn) -> Results | None:
     """The results of tests that a turn's command printed."""
     call = turn.call
     return results(turn.observation) if call and call.tool == "bash" else None
@@ -107,7 +107,7 @@ def _after(state: State, turn: Turn, patched: list[str], wanted: list[str]) -> S
     return replace(state, tests=tests, last=found, last_turn=turn.number)
 
 
-def _seen(found: TestResults, command: str, known: Iterable[str], number: int) -> dict[str, Seen]:
+def _seen(found: Results, command: str, known: Iterable[str], number: int) -> dict[str, Seen]:
     seen = {test: Seen(status, number) for test, status in found.named.items()}
     chosen = selection(command)
     if chosen is None or found.failed:

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 _COUNTS = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in \d[\d.]*s\b", re.MULTILINE)
 _COUNT = re.compile(r"(\d+) (passed|failed|errors?)")
-_NAMED = re.compile(r"^(PASSED|FAILED|ERROR) (\S+\.py\b.*?)(?: - .*)?$", re.MULTILINE)
+_NAMED = re.compile(
+    r"^(PASSED|FAILED|ERROR) (\S+?\.py(?:::\w+)*(?:\[.*?\])?)(?= - |$)", re.MULTILINE
+)
 _VERBOSE = re.compile(r"^(\S+\.py::.+?) (PASSED|FAILED|ERROR)\b", re.MULTILINE)
 _UNITTEST = re.compile(r"^Ran (\d+) tests? in [\d.]+s\s+(OK|FAILED(?: \((.*)\))?)", re.MULTILINE)
 _WITH_VALUE = {"-p", "-k", "-m", "-n", "-o", "-c", "-W", "--ignore", "--deselect", "--rootdir"}
@@ -16,7 +18,7 @@ _PARTIAL = ("-k", "-m", "--deselect", "--ignore", "--lf", "--last-failed", "--sw
 _ENDS = {"|", "||", "&&", ";", "&", ">", ">>", "<<", "<"}
 
 
-class TestResults(NamedTuple):
+class Results(NamedTuple):
     """What a run of tests printed. `named` are the tests that it names, with what they came to."""
 
     passed: int
@@ -27,12 +29,12 @@ class TestResults(NamedTuple):
         return f"{self.failed:,} failed, {self.passed:,} passed"
 
 
-def results(output: str) -> TestResults | None:
+def results(output: str) -> Results | None:
     """The results of tests in a command's output (pytest's or unittest's); None without any.
 
     Where tests were run several times, the last count is taken, and of a test its last result.
     """
-    named = {name.strip(): status.lower() for status, name in _NAMED.findall(output)}
+    named = {name: status.lower() for status, name in _NAMED.findall(output)}
     named |= {name: status.lower() for name, status in _VERBOSE.findall(output)}
     counts = _COUNTS.findall(output)
     if counts:
@@ -40,13 +42,13 @@ def results(output: str) -> TestResults | None:
         for number, what in _COUNT.findall(counts[-1]):
             passed += int(number) * (what == "passed")
             failed += int(number) * (what != "passed")
-        return TestResults(passed, failed, named) if passed + failed else None
+        return Results(passed, failed, named) if passed + failed else None
     ran = _UNITTEST.findall(output)
     if not ran:
         return None
     number, verdict, details = ran[-1]
     failed = sum(map(int, re.findall(r"(?:failures|errors)=(\d+)", details)))
-    return TestResults(int(number) - failed, failed, named) if verdict else None
+    return Results(int(number) - failed, failed, named) if verdict else None
 
 
 class Selection(NamedTuple):

@@ -93,7 +93,7 @@ class WatchScreen(Screen[None]):
 
     def _show(self) -> None:
         batch: Batch = self._batch
-        title = Text(f" {draw.safe(batch.run)} · {board.headline(batch)}")
+        title = Text(f" {board.headline(batch)} · {draw.safe(batch.run)}")
         self.query_one("#title", Static).update(title)
         self.query_one("#head", Static).update(
             Text("\n").join([board.throughput(batch), Text("resolved, over the same time", "dim")])

@@ -102,7 +102,7 @@ class Live:
             self._thread.join()
         for shown in list(self._shown):
             self._remove(shown)
-        self._status.unlink(missing_ok=True)
+        _unlink(self._status)
         with suppress(OSError):  # others still tell something
             live.directory(self._run).rmdir()
 
@@ -133,13 +133,18 @@ class Live:
         _replace(self._status, status.model_dump_json())
 
     def _remove(self, shown: Shown) -> None:
-        live.attempt_path(self._run, shown.base.id).unlink(missing_ok=True)
+        _unlink(live.attempt_path(self._run, shown.base.id))
 
 
 def clear(run: Path) -> None:
     """Remove what a killed batch has left."""
     for path in live.directory(run).glob("*.json*"):
-        path.unlink(missing_ok=True)
+        _unlink(path)
+
+
+def _unlink(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
 
 
 def _replace(path: Path, text: str) -> None:

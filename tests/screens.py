@@ -1,0 +1,81 @@
+"""Drives the screens of `forager replay` on the recorded run; compares their text with files."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from forager.replay.app import ReplayApp
+
+DATA = Path(__file__).parent / "data" / "replay"
+SIZES = [(80, 24), (120, 40)]
+IDS = {
+    "resolved": "pypi__anytree.variables.302fe28681.1",
+    "not resolved": "pypi__anytree.functions.b589461ca3.0",
+}
+Play = Callable[["Pilot[None]"], Awaitable[None]]
+
+
+def recorded(directory: Path) -> Path:
+    """A copy of the recorded run, which a test may write to."""
+    return shutil.copytree(DATA / "run", directory / "run")
+
+
+def played(
+    path: Path,
+    play: Play,
+    *,
+    id: str = "",
+    size: tuple[int, int] = (80, 24),
+    watch: bool = False,
+    full: bool = False,
+) -> str:
+    """The text of the screen after all that `play` did."""
+
+    async def run() -> str:
+        app = ReplayApp(path, id, watch=watch, full=full)
+        async with app.run_test(size=size, notifications=True) as pilot:
+            await pilot.pause()
+            await play(pilot)
+            await settle(pilot)
+            return text(app)
+
+    return asyncio.run(run())
+
+
+def keys(*names: str) -> Play:
+    """Presses keys; what is longer than a key's name is typed."""
+
+    async def play(pilot: "Pilot[None]") -> None:
+        for name in names:
+            if name.startswith("type:"):
+                await pilot.press(*("space" if one == " " else one for one in name[5:]))
+            else:
+                await pilot.press(name)
+            await settle(pilot)
+
+    return play
+
+
+async def settle(pilot: "Pilot[None]") -> None:
+    """Wait until nothing is under way."""
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+def text(app: ReplayApp) -> str:
+    """What is on the screen, without its colours."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join(strip.text.rstrip() for strip in strips).rstrip() + "\n"
+
+
+def check(name: str, size: tuple[int, int], found: str) -> None:
+    """Compare a screen with the one that is kept; REPLAY_SNAPSHOTS=write keeps it anew."""
+    path = DATA / "screens" / f"{name}-{size[0]}x{size[1]}.txt"
+    if os.environ.get("REPLAY_SNAPSHOTS") == "write":
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(found)
+    assert found == path.read_text(), f"the screen is not that of {path}"

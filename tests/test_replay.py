@@ -1,0 +1,282 @@
+"""The screens of `forager replay`, by Textual's own pilot on a recorded run."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+from rich.segment import Segment
+from rich.text import Text
+from screens import IDS, SIZES, Play, check, keys, played, recorded, settle, text
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+
+from forager.replay.app import ReplayApp
+from forager.replay.attempt import AttemptScreen
+from forager.replay.browser import Browser
+from forager.replay.panes import Timeline
+from forager.replay.rows import Rows
+from forager.trajectories.marks import Marks
+
+GOOD = IDS["resolved"]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The recorded run, as `run` in the working directory."""
+    monkeypatch.chdir(recorded(tmp_path).parent)
+    return Path("run")
+
+
+SCREENS: list[tuple[str, str, Play]] = [
+    ("browser", "", keys()),
+    ("browser-filtered", "", keys("slash", "type:unresolved turns:13", "enter")),
+    ("browser-searched", "", keys("slash", "type:says:levelorderiter", "enter")),
+    ("browser-sorted", "", keys("s", "s", "s", "s", "S", "down")),
+    ("browser-marked", "", keys("down", "m", "t", "type:odd", "enter", "w", "type:why", "enter")),
+    ("browser-help", "", keys("question_mark")),
+    ("attempt-task", GOOD, keys()),
+    ("attempt-turn", GOOD, keys("right", "space", "right")),
+    ("attempt-failure", GOOD, keys("f")),
+    ("attempt-edit", GOOD, keys("e", "e")),
+    ("attempt-passing", GOOD, keys("v")),
+    ("attempt-state", GOOD, keys("v", "s")),
+    ("attempt-outcome", GOOD, keys("end")),
+    ("attempt-search", GOOD, keys("slash", "type:AttributeError", "enter", "n")),
+    ("attempt-help", GOOD, keys("question_mark")),
+    ("compare", "", keys("down", "down", "down", "c")),
+    ("compare-next", "", keys("c", "right", "right")),
+    ("watch-ended", "watch", keys()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x40"])
+@pytest.mark.parametrize(("name", "id", "play"), SCREENS, ids=[one[0] for one in SCREENS])
+def test_screens(
+    run: Path,
+    name: str,
+    id: str,
+    play: Play,
+    size: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They are as they were when somebody last looked at them (tests/data/replay/screens)."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    watch = id == "watch"
+    check(name, size, played(run, play, id="" if watch else id, size=size, watch=watch))
+
+
+def drawn(app: App[None]) -> Iterator[Segment]:
+    """What is written to the terminal, piece by piece."""
+    for strip in app.screen._compositor.render_strips():
+        yield from strip
+
+
+def step(pilot: "Pilot[None]") -> int:
+    """The step that is shown."""
+    return cast(AttemptScreen, pilot.app.screen)._step
+
+
+def test_an_attempt_is_stepped_through(run: Path) -> None:
+    """By arrows and space, to turns of a kind, to a number; and never beyond its ends."""
+    seen: list[int] = []
+
+    async def play(pilot: "Pilot[None]") -> None:
+        for name in ("left", "right", "space", "backspace", "e", "e", "E", "f", "F", "v", "end"):
+            await pilot.press(name)
+            seen.append(step(pilot))
+        await keys("right", "g", "type:4", "enter")(pilot)
+        seen.append(step(pilot))
+        await keys("g", "type:no", "enter", "g", "escape", "home")(pilot)
+        seen.append(step(pilot))
+
+    played(run, play, id=GOOD)
+    assert seen == [0, 1, 2, 1, 5, 7, 5, 6, 1, 12, 15, 4, 0]
+
+
+def test_an_attempt_plays(run: Path) -> None:
+    """At a speed that can be changed, and stops at its end."""
+
+    async def play(pilot: "Pilot[None]") -> None:
+        await pilot.press("plus", "plus", "plus", "p")
+        await pilot.pause(0.7)
+        assert 1 <= step(pilot) <= 5
+        await pilot.press("p")
+        stopped = step(pilot)
+        await pilot.pause(0.5)
+        assert step(pilot) == stopped
+        await pilot.press("end", "p")
+        await pilot.pause(0.5)
+        assert "playing" not in text(cast(ReplayApp, pilot.app))
+
+    played(run, play, id=GOOD)
+
+
+def test_long_answers_are_folded(run: Path) -> None:
+    """And unfolded by a key, or from the start."""
+    assert "lines folded, o shows them" in played(run, keys("f"), id=GOOD, size=(80, 80))
+    assert "folded" not in played(run, keys("f", "o"), id=GOOD, size=(80, 80))
+    assert "folded" not in played(run, keys("f"), id=GOOD, size=(80, 80), full=True)
+
+
+def test_the_mouse_chooses_opens_sorts_and_jumps(run: Path) -> None:
+    """A click on a row, again on it, on a title, on a turn's mark."""
+
+    async def play(pilot: "Pilot[None]") -> None:
+        rows = pilot.app.screen.query_one(Rows)
+        await pilot.click(Rows, offset=(10, 3))
+        assert rows.cursor == 3
+        await pilot.click("#heading", offset=(66, 0))
+        assert "turns↑" in text(cast(ReplayApp, pilot.app))
+        await pilot.click("#heading", offset=(66, 0))
+        assert "turns↓" in text(cast(ReplayApp, pilot.app))
+        await pilot.click(Rows, offset=(10, 0))
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, AttemptScreen)
+        await pilot.click(Timeline, offset=(6, 0))
+        assert step(pilot) == 5
+
+    played(run, play)
+
+
+def test_marks_are_kept_and_filter(run: Path) -> None:
+    """From the table and from the attempt; the filter finds them again."""
+    played(run, keys("m", "down", "t", "type:odd, long", "enter"))
+    played(run, keys("w", "type:a guess", "enter", "m"), id=GOOD)
+    marks = Marks(run)
+    assert marks.ids(marked=True) == {"pypi__anytree.arguments.06f501655a.0", GOOD}
+    assert marks.ids(["odd", "long"]) == {"pypi__anytree.operators.2e12470116.0"}
+    assert marks.of(GOOD).note == "a guess"
+    for filter, count in (("marked", 2), ("tag:odd", 1), ("note:GUESS", 1), ("tag:none", 0)):
+        shown = played(run, keys("slash", f"type:{filter}", "enter"))
+        assert f"{count} of 14 attempts" in shown
+
+
+def test_a_wrong_filter_or_tag_is_said(run: Path) -> None:
+    """In a line, and what was shown stays."""
+    shown = played(run, keys("slash", "type:turns:many", "enter"), size=(120, 40))
+    assert "turns are given as 5, 5.., ..5 or 2..5" in shown
+    assert "14 attempts" in shown
+    assert "is not a tag" in played(run, keys("t", "type:a:b", "enter"), size=(120, 40))
+
+
+def test_the_filter_is_completed(run: Path) -> None:
+    """Keys, and the values that there are."""
+    shown = played(run, keys("slash", "type:fam", "right", "type:op", "right", "enter"))
+    assert "family:operators" in shown
+    assert "6 of 14 attempts" in shown
+
+
+def test_r_goes_round(run: Path) -> None:
+    """Resolved, unresolved, all; the rest of the filter stays."""
+    first = keys("slash", "type:family:operators", "enter", "r")
+    assert "3 of 14" in played(run, first)
+    for more, count in ((["r"], "3 of 14"), (["r", "r"], "6 of 14")):
+
+        async def play(pilot: "Pilot[None]", more: list[str] = more) -> None:
+            await first(pilot)
+            await keys(*more)(pilot)
+
+        assert count in played(run, play)
+
+
+def test_escape_leads_back(run: Path) -> None:
+    """From the attempt to the table, where the cursor stayed; there it clears the filter."""
+
+    async def play(pilot: "Pilot[None]") -> None:
+        await keys("slash", "type:resolved", "enter", "down", "enter", "c", "escape", "escape")(
+            pilot
+        )
+        assert isinstance(pilot.app.screen, Browser)
+        assert pilot.app.screen.query_one(Rows).cursor == 1
+        await keys("escape", "escape")(pilot)
+        assert isinstance(pilot.app.screen, Browser)
+
+    assert " 14 attempts" in played(run, play)
+
+
+def test_what_cannot_be_compared_is_said(run: Path) -> None:
+    """Where there is no other attempt at the task."""
+    assert "there is no other attempt at" in played(run, keys("end", "c"))
+
+
+def test_attempts_that_are_added_appear(run: Path) -> None:
+    """While the table is open; the cursor stays on its attempt."""
+    shard = next((run / "trajectories").iterdir())
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[: len(whole) // 2])
+
+    async def play(pilot: "Pilot[None]") -> None:
+        rows = pilot.app.screen.query_one(Rows)
+        before = rows.count
+        await pilot.press("down", "down")
+        shard.write_bytes(whole)
+        await pilot.pause(1.5)
+        assert before < rows.count == 14
+        assert rows.cursor == 2
+
+    played(run, play)
+
+
+def test_a_file_of_attempts_is_browsed_too(run: Path) -> None:
+    """Its marks lie beside it."""
+    from forager.records import write_records
+    from forager.trajectories.store import Run
+
+    write_records(Path("some.jsonl"), list(Run(run).trajectories())[:3])
+    assert "3 attempts · some.jsonl" in played(Path("some.jsonl"), keys("m"))
+    assert Marks(Path("some.jsonl")).path == Path("some.marks.jsonl")
+    assert len(Marks(Path("some.jsonl")).ids(marked=True)) == 1
+
+
+def test_light_dark_and_no_colour(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`d` changes the colours; with NO_COLOR there are none."""
+
+    def colours(*names: str) -> set[tuple[int, int, int]]:
+        found: set[tuple[int, int, int]] = set()
+
+        async def play(pilot: "Pilot[None]") -> None:
+            await keys(*names)(pilot)
+            for segment in drawn(pilot.app):
+                style = segment.style
+                for colour in (style.color, style.bgcolor) if style else ():
+                    if colour and colour.triplet:
+                        found.add(tuple(colour.triplet))
+
+        played(run, play, id=GOOD)
+        return found
+
+    dark, light = colours("f"), colours("f", "d")
+    assert dark != light
+    assert any(len(set(one)) > 1 for one in dark)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not colours("f")
+
+
+def test_only_the_rows_on_the_screen_are_fetched() -> None:
+    """Of a million: a few pages."""
+    fetched: list[int] = []
+
+    def fetch(start: int, end: int) -> list[Text]:
+        fetched.append(start)
+        return [Text(f"row {number}") for number in range(start, end)]
+
+    class Table(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Rows(fetch, id="rows")
+
+        def on_mount(self) -> None:
+            self.query_one(Rows).show(1_000_000)
+
+    async def play() -> str:
+        async with Table().run_test(size=(20, 10)) as pilot:
+            pilot.app.query_one(Rows).focus()
+            await pilot.press("end")
+            await pilot.pause()
+            return "\n".join(strip.text for strip in pilot.app.screen._compositor.render_strips())
+
+    assert "row 999999" in asyncio.run(play())
+    assert len(fetched) <= 6

@@ -1,0 +1,326 @@
+"""A batch while it runs: what its processes tell, how it is counted, what is shown."""
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from attempts import Settings, make_attempt, make_task
+from screens import SIZES, keys, played, recorded, settle
+from test_cli import FORAGER, forager
+from textual.pilot import Pilot
+
+from forager.agent.loop import Agent
+from forager.agent.model import ScriptedModel
+from forager.agent.syntax import SYNTAXES
+from forager.agent.traffic import Traffic
+from forager.environments.local_sandbox import LocalSandbox
+from forager.errors import SandboxError
+from forager.replay.attempt import AttemptScreen
+from forager.replay.batch import BUCKETS, Watched, read_batch, seconds_left, slow
+from forager.rollout.live import Live, clear
+from forager.trajectories import live
+from forager.trajectories.live import EndpointState, Status, UnderWay
+from forager.trajectories.record import AttemptLimits, Outcome, Trajectory
+from forager.trajectories.store import Run
+from tools import TOOLBOX
+
+ID = "pkg-1.0"
+
+
+def call(name: str, **arguments: str) -> dict[str, object]:
+    """An assistant's message with a call."""
+    function = {"name": name, "arguments": json.dumps(arguments)}
+    entry = {"id": "call_0", "type": "function", "function": function}
+    return {"role": "assistant", "content": f"I {name}.", "tool_calls": [entry]}
+
+
+def base() -> Trajectory:
+    """An attempt that has not begun."""
+    empty = {"messages": [], "model_calls": [], "tool_calls": []}
+    made = make_attempt().model_copy(update=empty)
+    return made.model_copy(update={"outcome": Outcome(exit_reason=live.RUNNING)})
+
+
+@contextmanager
+def under_way(run: Path, sandbox: Path, wait: Path) -> Iterator[threading.Thread]:
+    """An agent that acts, and waits in its second turn until a file is there."""
+    script = [call("bash", command="echo one"), call("bash", command=f"until [ -e {wait} ]; do "
+              "sleep 0.05; done"), call("submit")]  # fmt: skip
+    telling = Live(run)
+
+    def work() -> None:
+        with telling.attempt(base()) as shown, LocalSandbox(sandbox) as opened:
+            syntax = SYNTAXES["functions"]
+            shown.agent = Agent(ScriptedModel(script), opened, TOOLBOX, syntax, AttemptLimits())
+            shown.agent.run("Some tests fail.")
+            trajectory = make_attempt(steps=[("", "bash", {"command": "echo kept"}, "kept")])
+            with Run.write(run, Settings(), []) as writer:
+                writer.append(trajectory)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        wait.touch()
+        thread.join()
+        telling.close()
+
+
+def until(done: Callable[[], object], seconds: float = 20.0) -> None:
+    """Wait for something."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "it does not come"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run with a task and no attempt."""
+    Run.write(tmp_path / "run", Settings(), [make_task()]).close()
+    return tmp_path / "run"
+
+
+def test_what_an_attempt_does_is_told(run: Path, tmp_path: Path) -> None:
+    """While it runs, and not afterwards; no file is left."""
+    with under_way(run, tmp_path, tmp_path / "go"):
+        until(lambda: any(one.turn == 2 for s in live.statuses(run) for one in s.attempts))
+        (told,) = live.statuses(run)[0].attempts
+        assert (told.id, told.doing, told.call) == (ID, "tool", "bash echo one")
+        until(lambda: live.attempt(run, ID))
+        trajectory = live.attempt(run, ID)
+        assert trajectory is not None
+        assert trajectory.outcome.exit_reason == live.RUNNING
+        assert [one.arguments for one in trajectory.tool_calls] == [{"command": "echo one"}]
+    assert live.statuses(run) == []
+    assert not live.directory(run).exists()
+
+
+def test_an_attempt_that_fails_is_told_no_more(run: Path) -> None:
+    """Whatever ended it."""
+    telling = Live(run)
+    with pytest.raises(SandboxError), telling.attempt(base()):
+        until(lambda: live.statuses(run))
+        assert live.statuses(run)[0].attempts[0].doing == "starting"
+        raise SandboxError("gone")
+    until(lambda: not live.statuses(run)[0].attempts)
+    telling.close()
+    assert not live.directory(run).exists()
+
+
+def test_where_nothing_can_be_written_nothing_is_told(run: Path) -> None:
+    """And the attempt does not notice."""
+    live.directory(run).write_text("in the way")
+    telling = Live(run)
+    with telling.attempt(base()):
+        time.sleep(1.2)
+    telling.close()
+    assert live.statuses(run) == []
+
+
+def test_what_a_killed_batch_left_is_not_believed(run: Path) -> None:
+    """And removed by the next one."""
+    live.directory(run).mkdir()
+    path = live.directory(run) / "gone-1.status.json"
+    path.write_text(Status(process="gone-1", at=time.time() - 60).model_dump_json())
+    (live.directory(run) / "gone-2.status.json").write_text("{")
+    live.attempt_path(run, "a/b").write_text(base().model_dump_json())
+    assert live.statuses(run) == []
+    assert live.attempt(run, "a/b") is not None
+    clear(run)
+    assert list(live.directory(run).iterdir()) == []
+
+
+def test_traffic_tells_of_its_addresses() -> None:
+    """Requests by how they ended, and the time of those that were answered."""
+    traffic = Traffic()
+    with traffic.counted("a"):
+        time.sleep(0.01)
+    with pytest.raises(OSError), traffic.counted("b"):
+        raise OSError
+    traffic.rest("b", 60)
+    with traffic.counted("a"):
+        one, other = (EndpointState.model_validate(told) for told in traffic.told())
+    assert (one.url, one.under_way, one.answered, one.failed) == ("a", 1, 1, 0)
+    assert 0.01 <= one.seconds < 1
+    assert (other.failed, other.seconds) == (1, 0.0)
+    assert 50 < other.rests_for <= 60
+
+
+def test_a_batch_is_counted(tmp_path: Path) -> None:
+    """As the report counts it; over time by when attempts ended."""
+    run = recorded(tmp_path)
+    batch = read_batch(run)
+    assert (batch.total, batch.done, batch.resolved, batch.running) == (16, 14, 7, False)
+    assert (sum(batch.ended), len(batch.ended)) == (14, BUCKETS)
+    assert {one.name: (one.attempts, one.resolved) for one in batch.families} == {
+        "arguments": (2, 1),
+        "functions": (2, 0),
+        "operators": (6, 3),
+        "statements": (2, 2),
+        "variables": (2, 1),
+    }
+    assert all(len(one.shares) == BUCKETS for one in batch.families)
+    assert seconds_left(batch) is None
+
+
+def test_what_is_added_is_counted_once(tmp_path: Path, run: Path) -> None:
+    """However often it is looked at."""
+    watched = Watched(run)
+    assert watched.read().done == 0
+    with Run.write(run, Settings(), []) as writer:
+        for number in range(3):
+            writer.append(make_attempt(attempt=number, resolved=number > 0))
+            batch = watched.read()
+            assert (batch.done, batch.resolved) == (number + 1, number)
+    watched.close()
+
+
+def test_images_with_lost_attempts_are_named(run: Path) -> None:
+    """With the last error."""
+    with Run.write(run, Settings(), [make_task("other", image="bad:1")]) as writer:
+        for number in range(2):
+            writer.append_lost(f"other.{number}", SandboxError(f"no {number}"))
+    (image,) = read_batch(run).images
+    assert (image.image, image.lost, image.error) == ("bad:1", 2, "SandboxError: no 1")
+    assert "bad:1  2 lost, the last: SandboxError: no 1" in forager("watch", run).stdout
+
+
+def tell(run: Path) -> None:
+    """A status as two processes of a batch leave it."""
+    live.directory(run).mkdir()
+    at = time.time()
+    quick = EndpointState(url="http://quick", under_way=2, answered=10, seconds=15.0)
+    late = EndpointState(url="http://late", answered=10, failed=2, seconds=150.0, rests_for=9.0)
+    attempts = [
+        UnderWay(id="a.0", began=at - 40, turn=5, doing="tool", since=at - 3, call="bash pytest"),
+        UnderWay(id="b.0", began=at - 4, turn=0, doing="starting", since=at - 4),
+    ]
+    for name, endpoints, some in (("h-1", [quick], attempts), ("h-2", [quick, late], [])):
+        status = Status(process=name, at=at, attempts=some, endpoints=endpoints)
+        path = live.directory(run) / f"{name}.status.json"
+        path.write_text(status.model_dump_json())
+
+
+def test_endpoints_of_all_processes_are_taken_together(tmp_path: Path) -> None:
+    """And those that are slow are told apart."""
+    run = recorded(tmp_path)
+    tell(run)
+    batch = read_batch(run)
+    assert batch.running
+    assert [(one.url, one.answered) for one in batch.endpoints] == [
+        ("http://late", 10),
+        ("http://quick", 20),
+    ]
+    assert slow(batch) == {"http://late"}
+    listed = json.loads(forager("watch", run, "--json").stdout)
+    assert [one["id"] for one in listed["workers"]] == ["a.0", "b.0"]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x40"])
+def test_the_screen_of_a_batch(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Numbers, families, workers, endpoints; as in a pipe."""
+    run = recorded(tmp_path)
+    tell(run)
+    for shown in (played(run, keys(), size=size, watch=True), forager("watch", run).stdout):
+        lines = [re.sub(r"\s+", " ", line).strip() for line in shown.splitlines()]
+        for wanted in (
+            r"14 of 16 attempts · 7 resolved \(50 %\)",
+            r"throughput .* a minute of late",
+            r"^operators .* 3 of 6 resolved, 50 %",
+            r"^\d+ s turn 5 runs a call \d+ s a.0",
+            r"^\d+ s turn 0 starting \d+ s b.0",
+            r"http://late 0 under way · 10 answered · 15.0 s each · 2 failed",
+        ):
+            assert any(re.search(wanted, line) for line in lines), (wanted, shown)
+
+
+def test_the_attempt_of_a_worker_is_followed(run: Path, tmp_path: Path) -> None:
+    """Turn by turn while it runs; then it is the one that was kept."""
+    go = tmp_path / "go"
+
+    async def play(pilot: "Pilot[None]") -> None:
+        await pilot.pause(1.5)
+        await pilot.press("enter")
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, AttemptScreen)
+        assert screen._recording.trajectory.outcome.exit_reason == live.RUNNING
+        go.touch()
+        for _ in range(100):
+            await pilot.pause(0.1)
+            if screen._recording.trajectory.outcome.exit_reason != live.RUNNING:
+                break
+
+    with under_way(run, tmp_path, go):
+        until(lambda: live.attempt(run, ID))
+        shown = played(run, play, watch=True)
+    assert "the outcome of 2 turns" in shown
+    assert "resolved, ended by: submitted" in shown
+
+
+def test_the_table_is_behind_the_batch(tmp_path: Path) -> None:
+    """`b` opens it, `escape` leads back."""
+    run = recorded(tmp_path)
+    assert "14 attempts" in played(run, keys("b"), watch=True)
+    assert "14 of 16 attempts" in played(run, keys("b", "escape"), watch=True)
+    assert "no attempt" not in played(run, keys("enter"), watch=True)
+
+
+def test_what_is_no_run_is_said(tmp_path: Path) -> None:
+    """In one line."""
+    result = forager("watch", tmp_path)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert "is not a run directory" in result.stderr
+
+
+@pytest.mark.parametrize("verb", ["replay", "watch"])
+def test_in_a_terminal_screens_open(tmp_path: Path, verb: str) -> None:
+    """And `q` closes them, with exit code 0 and the terminal as it was."""
+    run = recorded(tmp_path)
+    master, slave = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+    with subprocess.Popen(
+        [FORAGER, verb, run], stdin=slave, stdout=slave, stderr=slave, env=environment
+    ) as process:
+        os.close(slave)
+        seen = read(master, b"attempts")
+        os.write(master, b"q")
+        seen += read(master, b"\x1b[?1049l")
+        assert process.wait(20) == 0
+    os.close(master)
+    assert b"\x1b[?1049h" in seen
+    assert b"Traceback" not in seen
+
+
+def test_in_a_dumb_terminal_it_prints(tmp_path: Path) -> None:
+    """As in a pipe."""
+    run = recorded(tmp_path)
+    master, slave = pty.openpty()
+    environment = {**os.environ, "TERM": "dumb", "LINES": "24", "COLUMNS": "80"}
+    with subprocess.Popen([FORAGER, "replay", run], stdin=slave, stdout=slave, env=environment):
+        os.close(slave)
+        seen = read(master, b"Show one with")
+    os.close(master)
+    assert b"\x1b[?1049h" not in seen
+
+
+def read(master: int, wanted: bytes) -> bytes:
+    """What a terminal is sent, up to something."""
+    seen = b""
+    end = time.monotonic() + 30
+    while wanted not in seen:
+        assert time.monotonic() < end, seen[-2000:]
+        if select.select([master], [], [], 0.2)[0]:
+            seen += os.read(master, 65536)
+    return seen
