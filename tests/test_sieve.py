@@ -279,8 +279,28 @@ def test_one_mutant_leaves_nothing_behind_for_the_next(
     assert (project / "shop.py").read_text() == CODE
 
 
+TOGETHER = [  # changes of much the same tests; the second spoils what the third needs
+    ("return price * RATE", "return price", {"test_rate", "test_rate_again", "test_net"}),
+    ("return price * RATE", "TABLE.clear(); return price * RATE", set()),
+    ("TABLE[kind](1)", "TABLE[kind](1) + 0", set()),
+    ("TABLE[kind](1)", "TABLE[kind](1) + 1", {"test_rate", "test_rate_again"}),
+]
+
+
+def test_mutants_that_share_a_process_are_judged_as_if_alone(
+    sieve: Sieve, coverage: Coverage
+) -> None:
+    """What one of them does to the others' state is seen, and each is run again alone."""
+    reaches = [reach_of(coverage, old, new) for old, new, _ in TOGETHER]
+    together = [one.failed for one in sieve.sift(reaches)]
+    assert together == [sieve.sift([one])[0].failed for one in reaches]
+    found = [{test.rpartition("::")[2] for test in failed} for failed in together]
+    assert found[0] == TOGETHER[0][2] and found[2:] == [TOGETHER[2][2], TOGETHER[3][2]]
+
+
 HOSTILE = [
     ("self.prices.pop()", "pass", "hung"),  # a loop without end
+    ("self.prices.pop()", "sum(iter(int, 1))", "hung"),  # one that no signal interrupts
     ("            self.prices.pop()", "            import os; os._exit(3)", "crashed"),
     ("            self.prices.pop()", "            import os; os.kill(os.getpid(), 9)", "crashed"),
 ]

@@ -147,10 +147,12 @@ class Judge:
         self, group: Sequence[Candidate], known: Known
     ) -> list[tuple[Candidate, tuple[Reach, Sifted] | None]]:
         reaches = {each: self._reaches.of(each.diff) for each in group if not known(each)}
-        waiting = [reach for reach in reaches.values() if reach.tests]
-        answers = iter(self._through_sieve(waiting))
+        waiting = {each: reach for each, reach in reaches.items() if reach.tests}
+        alike = sorted(waiting, key=lambda each: (waiting[each].tests, each.file, each.line))
+        found = self._through_sieve([waiting[each] for each in alike])
+        answers = dict(zip(alike, found, strict=True))
         return [
-            (each, (reach, next(answers) if reach.tests else Sifted()))
+            (each, (reach, answers.get(each, Sifted())))
             if (reach := reaches.get(each))
             else (each, None)
             for each in group

@@ -6,8 +6,11 @@ and answered on OUT by a line a mutant. Nothing here is proof: what the sieve le
 again by the plain test command in a clean container.
 
 A *warm* mutant changes nothing but the code of functions that did not run at import. A process
-that has collected the tests is forked for it; the child gives the functions their new code and
-runs the tests that were chosen. All others are *cold*: the files are changed on the disk and a
+that has collected the tests is forked; the child gives the functions their new code and runs the
+tests that were chosen. Most of what that costs is pages that a new process must copy, so a child
+serves several mutants of much the same tests, and at its end runs these without any: where one
+fails, or the child does not come to its end, each of the mutants is run again in a child of its
+own. All others are *cold*: the files are changed on the disk and a
 process that has imported pytest and third-party packages, but nothing of the repository, is
 forked and collects the test files anew.
 
@@ -27,6 +30,7 @@ import contextlib
 import ctypes
 import gc
 import json
+import mmap
 import os
 import select
 import shutil
@@ -37,7 +41,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import pytest
 from _pytest.reports import TestReport  # pytest 6 does not export it
@@ -46,11 +50,15 @@ Mutant = dict[str, Any]
 Answer = dict[str, Any]
 Unit = tuple[int, int, list[str]]  # first and last line of a function, the class headers over it
 
-_SLOWER = 10  # times its normal time that a test may take, and
-_CPU_GRACE = 0.2  # seconds of the processor more, which no load of the machine shortens
+_SLOWER = 4  # times its normal time that a test may take, and
+_CPU_GRACE = 0.1  # seconds of the processor more, which no load of the machine shortens
+_DEAF = 0.2  # seconds of the processor after which one that no signal reaches is killed
 _GRACE = 2.0  # seconds of the clock more
 _BASELINE_SECONDS = 60.0
 _COLD_SECONDS = 30.0
+_TOGETHER = 8  # warm mutants in one process, if
+_ASKED = 32  # mutants between two looks at the clock
+_WIDER = 1.5  # all their tests together are no more times as many as the most of one of them
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER, <linux/prctl.h>
 
 
@@ -91,12 +99,12 @@ def in_child(work: Callable[[Tell], Answer], seconds: float) -> Answer:
         os.killpg(child, signal.SIGKILL)
     with contextlib.suppress(OSError):
         os.kill(child, signal.SIGKILL)
-    _, _, usage = os.wait4(child, 0)
+    _, status, usage = os.wait4(child, 0)
     _end_orphans()
     answer: Answer = {"failed": [], "crashed": "the process died", "broken": [], "timeout": []}
     if told.endswith(b"\n"):
         answer = json.loads(bytes(told))
-    elif time.monotonic() >= deadline:
+    elif time.monotonic() >= deadline or status == signal.SIGVTALRM:
         answer["crashed"], answer["timeout"] = "", ["all tests together"]
     answer["cpu"] = usage.ru_utime + usage.ru_stime
     return answer
@@ -153,6 +161,10 @@ class Watch:
         self.wanted: set[str] | None = None
         self.special: set[str] = set()  # tests that pass in pytest's own way only
 
+    def forget(self) -> None:
+        """What was seen of the tests up to now."""
+        self.failed, self.passed, self.timeout, self.seconds = set(), set(), [], {}
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         """Keep the tests that are wanted."""
@@ -176,13 +188,14 @@ class Watch:
         before = [signal.signal(number, stop) for number in (signal.SIGALRM, signal.SIGPROF)]
         limit = self.limits.get(test, _BASELINE_SECONDS)
         signal.setitimer(signal.ITIMER_PROF, limit)
+        signal.setitimer(signal.ITIMER_VIRTUAL, limit + _DEAF)  # nobody handles it: the kernel does
         signal.setitimer(signal.ITIMER_REAL, limit + _GRACE)
         started = time.monotonic()
         try:
             yield
         finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            for timer in (signal.ITIMER_PROF, signal.ITIMER_VIRTUAL, signal.ITIMER_REAL):
+                signal.setitimer(timer, 0)
             signal.signal(signal.SIGALRM, before[0])
             signal.signal(signal.SIGPROF, before[1])
             self.seconds[test] = time.monotonic() - started
@@ -383,6 +396,21 @@ def _without_code(code: CodeType) -> Any:
 # The warm process
 
 
+class Prepared(NamedTuple):
+    """What a mutant changes, and its tests: those that can be run, and those that cannot."""
+
+    changes: list[tuple[FunctionType, CodeType]]
+    tests: list[str]
+    unstable: list[str]
+
+
+def _alike(group: list[Prepared]) -> bool:
+    """Whether mutants may share a process."""
+    most = max(len(each.tests) for each in group)
+    union = len({test for each in group for test in each.tests})
+    return len(group) == 1 or (len(group) <= _TOGETHER and 0 < union <= _WIDER * most)
+
+
 class Warm:
     """Collected tests, and the functions that are alive; forks a child for each mutant."""
 
@@ -403,8 +431,24 @@ class Warm:
         gc.collect()
         gc.freeze()
 
-    def judge(self, mutant: Mutant) -> Answer:
-        """Run a mutant's tests; raises NotWarm."""
+    def judge(self, mutants: list[Mutant]) -> list[Answer]:
+        """Run the tests of each mutant; one that is not warm is told to be cold."""
+        answers: list[Answer] = []
+        group: list[Prepared] = []
+        for mutant in mutants:
+            try:
+                prepared = self._prepared(mutant)
+            except NotWarm:
+                answers += [*self._all_of(group), {"way": "cold"}]
+                group = []
+                continue
+            if not _alike([*group, prepared]):
+                answers += self._all_of(group)
+                group = []
+            group.append(prepared)
+        return [*answers, *self._all_of(group)]
+
+    def _prepared(self, mutant: Mutant) -> Prepared:
         changes = [
             change
             for path, edits in mutant["edits"].items()
@@ -413,14 +457,59 @@ class Warm:
         tests = [test for test in mutant["tests"] if test in self._items]
         self._know(tests)
         stable = [test for test in tests if test not in self._unstable]
+        return Prepared(changes, stable, [test for test in tests if test in self._unstable])
+
+    def _all_of(self, group: list[Prepared]) -> list[Answer]:
+        """The answers for a group: from one child as far as that goes, then from one each."""
+        answers, hung = self._together(group) if len(group) > 1 else ([], -1)
+        rest = group[len(answers) :]
+        if answers and rest:
+            return [*answers, *self._all_of(rest)]
+        return [*answers, *(self._alone(each, place == hung) for place, each in enumerate(rest))]
+
+    def _together(self, group: list[Prepared]) -> tuple[list[Answer], int]:
+        """One child for all; it stops at a mutant that hangs. Nothing where it is not believed.
+
+        The number is the place of the mutant that hung so that the child had to be killed.
+        """
+        at = mmap.mmap(-1, 1)
+        everything = list(dict.fromkeys(test for each in group for test in each.tests))
 
         def work(_: Tell) -> Answer:
-            for function, code in changes:
-                function.__code__ = code
-            return self._run(stable)
+            told = []
+            for at[0], each in enumerate(group):
+                before = [(function, function.__code__) for function, _ in each.changes]
+                began = time.process_time()
+                told.append(self._changed(each))
+                told[-1]["cpu"] = time.process_time() - began
+                for function, code in before:
+                    function.__code__ = code
+                if told[-1]["timeout"]:
+                    break
+            at[0] = len(group)
+            return {"all": told, "clean": not self._run(everything)["failed"], "timeout": []}
 
-        answer = in_child(work, self._seconds(stable)) if stable else {"failed": [], "cpu": 0.0}
-        return {**answer, "unstable": [test for test in tests if test in self._unstable]}
+        seconds = sum(self._seconds(each.tests) for each in group) + self._seconds(everything)
+        told = in_child(work, seconds)
+        if not told.get("clean"):
+            return [], at[0] if told["timeout"] else -1
+        answers = told["all"]
+        shared = (told["cpu"] - sum(each["cpu"] for each in answers)) / len(answers)
+        return [
+            {**each, "cpu": each["cpu"] + shared, "unstable": asked.unstable, "way": "warm"}
+            for each, asked in zip(answers, group)  # noqa: B905 - Python 3.8
+        ], -1
+
+    def _alone(self, asked: Prepared, hung: bool) -> Answer:
+        answer: Answer = {"failed": [], "cpu": 0.0, "timeout": asked.tests[:1] if hung else []}
+        if asked.tests and not hung:
+            answer = in_child(lambda _: self._changed(asked), self._seconds(asked.tests))
+        return {**answer, "unstable": asked.unstable, "way": "warm"}
+
+    def _changed(self, asked: Prepared) -> Answer:
+        for function, code in asked.changes:
+            function.__code__ = code
+        return self._run(asked.tests)
 
     def _seconds(self, tests: list[str]) -> float:
         return 3 * (_GRACE + sum(self._normal[test] + 0.001 for test in tests))
@@ -456,6 +545,7 @@ class Warm:
             self._watch.limits[test] = _SLOWER * seconds + _CPU_GRACE
 
     def _run(self, tests: list[str]) -> Answer:
+        self._watch.forget()
         with own_directory(self._session.config):
             run_items([self._items[test] for test in tests], self._watch)
             answer = self._watch.answer(tests)
@@ -500,14 +590,10 @@ class Server:
         self._tell({"modules": names})
         warm = Warm(self._root, session, self._watch)
         for line in self._reading:
-            try:
-                answer = {**warm.judge(json.loads(line)), "way": "warm"}
-            except NotWarm:
-                answer = {"way": "cold"}
-            self._tell(answer)
+            self._tell(warm.judge(json.loads(line)))
         os._exit(0)
 
-    def _tell(self, answer: Answer) -> None:
+    def _tell(self, answer: Any) -> None:
         self._writing.write(json.dumps(answer) + "\n")
         self._writing.flush()
 
@@ -574,29 +660,31 @@ class Sieve:
             _KEPT.discard(self._warm[0])
         self._warm = None
 
-    def judge(self, mutant: Mutant) -> Answer:
-        """Say which tests fail."""
-        if not mutant["cold"]:
-            answer = self._ask(mutant)
-            if answer["way"] == "warm":
-                return answer
-        return self._cold(mutant)
+    def judge(self, mutants: list[Mutant]) -> Iterator[Answer]:
+        """Say which tests fail, of each in turn."""
+        told = iter(self._ask([mutant for mutant in mutants if not mutant["cold"]]))
+        for mutant in mutants:
+            answer = None if mutant["cold"] else next(told)
+            yield answer if answer and answer["way"] == "warm" else self._cold(mutant)
 
-    def _ask(self, mutant: Mutant) -> Answer:
-        if self._warm is None:
-            return {"way": "cold"}
+    def _ask(self, mutants: list[Mutant]) -> list[Answer]:
+        """What the warm process says; it is started anew where it dies of a mutant."""
+        if self._warm is None or not mutants:
+            return [{"way": "cold"}] * len(mutants)
         _, answers, questions = self._warm
         line = ""
         with contextlib.suppress(OSError):
-            questions.write(json.dumps(mutant) + "\n")
+            questions.write(json.dumps(mutants) + "\n")
             questions.flush()
             line = answers.readline()
         if line:
-            told: Answer = json.loads(line)
+            told: list[Answer] = json.loads(line)
             return told
         self._lose()
         self._start()
-        return {"way": "cold"}
+        if len(mutants) == 1:
+            return [{"way": "cold"}]
+        return [answer for mutant in mutants for answer in self._ask([mutant])]
 
     def _cold(self, mutant: Mutant) -> Answer:
         """Change the files on the disk, run in a child, change them back."""
@@ -692,11 +780,13 @@ def main() -> None:
             sieve = Sieve(job["arguments"], sys.path[0])
         end = time.monotonic() + job["seconds"]
         with Path(target).open("w") as pipe:
-            for mutant in job["mutants"]:
-                if time.monotonic() > end:
-                    break
+            mutants = job["mutants"]
+            for mutant in mutants:
                 mutant["tests"] = chosen(int(mutant["tests"], 16), job["order"])
-                print(json.dumps(sieve.judge(mutant)), file=pipe, flush=True)
+            while mutants and time.monotonic() < end:
+                for answer in sieve.judge(mutants[:_ASKED]):
+                    print(json.dumps(answer), file=pipe, flush=True)
+                mutants = mutants[_ASKED:]
             print("end", file=pipe)
 
 
