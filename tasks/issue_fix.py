@@ -128,6 +128,7 @@ def proven(task: Task, found: Shown, text: Text, fix: Fix, hints: str = "") -> T
             "hints_text": hints,
             "FAIL_TO_PASS": found.fail_to_pass,
             "PASS_TO_PASS": found.pass_to_pass,
+            "setup": found.setup,
             "fix": fix.model_copy(update=about),
         }
     )
