@@ -3,6 +3,8 @@
 import hashlib
 import os
 import re
+import tarfile
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -175,6 +177,23 @@ class History:
             return git(self.path, "show", f"{commit}:{path}")
         except SourceError:
             return ""
+
+    def texts(self, commit: str) -> dict[str, str]:
+        """The code of a commit by its paths."""
+        with tempfile.TemporaryDirectory(prefix="forager-history-") as name:
+            archive = Path(name) / "archive.tar"
+            git(self.path, "archive", "-o", str(archive), commit)
+            with tarfile.open(archive) as opened:
+                return {
+                    member.name: file.read().decode(errors="replace")
+                    for member in opened
+                    if is_code(member.name) and (file := opened.extractfile(member))
+                }
+
+    @property
+    def tip(self) -> str:
+        """The commit whose history it is."""
+        return self._reference
 
     def roots(self) -> set[str]:
         """The commits without parents, which forks of a repository share."""

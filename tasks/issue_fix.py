@@ -22,6 +22,7 @@ from forager.environments.task import Fix, Task
 from forager.errors import BuildError, SourceError, Unreachable
 from forager.mutation.prove import in_order
 from tasks.author import Author
+from tasks.contamination import admitted
 from tasks.funnel import Funnel
 from tasks.history import Change, History, closed_by, is_prose, may_fix
 from tasks.issues import Issues, linked
@@ -45,6 +46,8 @@ class Order:
     issues: Issues | None = None
     author: Author | None = None
     build_timeout: float = 900.0
+    keep_contaminated: bool = False
+    also_exclude: Path | None = None
 
 
 Progress = Callable[..., None]
@@ -145,12 +148,19 @@ def make_tasks(
     """Append the tasks of a history to `output`; return the funnel.
 
     Candidates are tried from the newest to the oldest, and what became of each is kept, so that a
-    run that was interrupted goes on where it was.
+    run that was interrupted goes on where it was. Raises KeptOut for what SWE-bench evaluates on.
     """
+    reason = admitted(
+        history.name,
+        keep=order.keep_contaminated,
+        roots=history.roots(),
+        texts=history.texts(history.tip),
+        also=order.also_exclude,
+    )
     listed, counts = candidates(history, order.most_files)
     report(f"{counts['commits']} commits, {len(listed)} candidates")
     with Funnel(output, history.name) as funnel:
-        _Making(history, order, funnel, on_progress, report).run(listed)
+        _Making(history, order, funnel, reason, on_progress, report).run(listed)
         counts["tasks"] = funnel.made
         return counts + funnel.stages()
 
@@ -163,10 +173,12 @@ class _Making:
         history: History,
         order: Order,
         funnel: Funnel,
+        contaminated: str,
         on_progress: Progress,
         report: Callable[[str], None],
     ) -> None:
         self._history, self._order, self._funnel = history, order, funnel
+        self._contaminated = contaminated
         self._on_progress, self._report = on_progress, report
         self._tried = 0
 
@@ -236,6 +248,7 @@ class _Making:
             setup_patch=setup_patch,
             created_at=change.date,
             source=history.source_at(change.base),
+            contaminated=self._contaminated,
         )
 
     def _stated(self, task: Task, change: Change, found: Shown) -> Task | tuple[str, str]:

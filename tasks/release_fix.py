@@ -10,6 +10,7 @@ from forager.environments.image import Image
 from forager.environments.sdist import Release
 from forager.environments.task import Fix, Task
 from forager.errors import BuildError, SourceError, Unreachable
+from tasks.contamination import admitted
 from tasks.funnel import Funnel
 from tasks.history import is_code, is_prose, is_test
 from tasks.issue_fix import Order, Progress, chosen, proven, unproven
@@ -41,6 +42,12 @@ def make_release_tasks(
     """
     counts: Counter[str] = Counter()
     tried = 0
+    reason = admitted(
+        releases.history.name,
+        keep=order.keep_contaminated,
+        texts=releases.history.texts(releases.commit(releases.releases[-1])),
+        also=order.also_exclude,
+    )
     with Funnel(output, releases.history.name) as funnel:
         for before, after in releases.pairs():
             counts["releases"] += 1
@@ -52,7 +59,7 @@ def make_release_tasks(
             tried += 1
             stage, reason = "releases", "taken apart"
             try:
-                for task in _Pair(releases, order, before, after, report).tasks():
+                for task in _Pair(releases, order, before, after, reason, report).tasks():
                     funnel.add(task)
                     on_progress(funnel.made, candidates=tried)
             except (Refused, Unsuited) as error:
@@ -76,8 +83,10 @@ class _Pair:
         order: Order,
         before: Release,
         after: Release,
+        contaminated: str,
         report: Callable[[str], None],
     ) -> None:
+        self._contaminated = contaminated
         self._releases, self._order, self._report = releases, order, report
         self._before, self._after = before, after
         self._history = releases.history
@@ -128,6 +137,7 @@ class _Pair:
             setup_patch=setup,
             created_at=after.uploaded,
             source=f"pypi:{project}=={after.version}",
+            contaminated=self._contaminated,
         )
 
     def _proven(

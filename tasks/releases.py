@@ -52,6 +52,10 @@ class Releases:
     def __init__(self, name: str) -> None:
         self.project = name
         self.releases = list_releases(name)
+        if len(self.releases) < 2:
+            raise SourceError(
+                f"pypi:{name} has {len(self.releases)} releases with an sdist: too few"
+            )
         path = data_directory() / "histories" / f"pypi-{name}"
         if not path.exists():
             part = path.with_name(f"{path.name}.part")

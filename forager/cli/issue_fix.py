@@ -67,6 +67,8 @@ if TYPE_CHECKING:
     type=click.FloatRange(0),
     help="Where one run of the whole suite takes longer, only the changed test files are run.",
 )
+@options.keep_contaminated
+@options.also_exclude
 @options.workers
 @options.dry_run
 def issue_fix(
@@ -76,7 +78,7 @@ def issue_fix(
 
     A SOURCE is a path, a git URL[@ref], or pypi:NAME, whose releases are its history then. A fix
     changes code and tests together; it counts when tests fail before it and pass after, twice.
-    --limit counts the tasks of each SOURCE.
+    --limit counts the tasks of each SOURCE. Projects that SWE-bench evaluates on are refused.
     """
     from tasks.issue_fix import Order
 
@@ -87,6 +89,8 @@ def issue_fix(
         workers=workers,
         most_files=given["most_files"],
         suite_seconds=given["suite_seconds"],
+        keep_contaminated=given["keep_contaminated"],
+        also_exclude=given["also_exclude"],
     )
     for source in sources:
         if source.startswith("pypi:"):
