@@ -269,6 +269,25 @@ def test_the_attempt_of_a_worker_is_followed(run: Path, tmp_path: Path) -> None:
     assert "resolved, ended by: submitted" in shown
 
 
+def test_an_attempt_that_was_lost_is_said(run: Path) -> None:
+    """What was seen of it stays."""
+    live.directory(run).mkdir()
+    path = live.attempt_path(run, ID)
+    path.write_text(base().model_dump_json())
+    told = UnderWay(id=ID, began=time.time(), turn=0, doing="model", since=time.time())
+    status = Status(process="h-1", at=time.time(), attempts=[told])
+    (live.directory(run) / "h-1.status.json").write_text(status.model_dump_json())
+
+    async def play(pilot: "Pilot[None]") -> None:
+        await pilot.press("enter")
+        path.unlink()
+        await pilot.pause(6.5)
+
+    shown = played(run, play, watch=True, size=(120, 40))
+    assert "pkg-1.0 · running" in shown
+    assert "pkg-1.0 was not kept" in shown
+
+
 def test_the_table_is_behind_the_batch(tmp_path: Path) -> None:
     """`b` opens it, `escape` leads back."""
     run = recorded(tmp_path)

@@ -11,9 +11,11 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, Static
 
+from forager.errors import UsageError
 from forager.replay import panes
 from forager.replay.ask import Ask
 from forager.replay.panes import Pane, Timeline
+from forager.replay.player import Player
 from forager.replay.recording import Recording, edited, failed, passed
 from forager.replay.source import Source
 from forager.trajectories import draw
@@ -21,8 +23,8 @@ from forager.trajectories import draw
 if TYPE_CHECKING:
     from forager.replay.app import ReplayApp
 
-_SPEEDS = (4.0, 2.0, 1.0, 0.5, 0.2)  # seconds a turn
 _LOOK_SECONDS = 1.0  # how often an attempt that is being made is read again
+_MISSES = 5  # looks in which it is nowhere, until that is said
 _WANTED = {"failure": failed, "edit": edited, "test": passed}
 
 
@@ -95,11 +97,12 @@ class AttemptScreen(Screen[None]):
         super().__init__()
         self._source, self._load, self._live = source, load, live
         self._recording = load()
-        self._step = self._recording.last if live else 0
+        self._step = self._recording.end if live else 0
+        self._misses = 0
         self._word = ""
         self._full = False
-        self._speed = 2
-        self._playing: Timer | None = None
+        self._player = Player(self, self._play_on)
+        self._following: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """The panes."""
@@ -119,7 +122,7 @@ class AttemptScreen(Screen[None]):
         self._full = self._app.full
         self._show()
         if self._live:
-            self.set_interval(_LOOK_SECONDS, self._follow)
+            self._following = self.set_interval(_LOOK_SECONDS, self._follow)
 
     def on_screen_resume(self) -> None:
         """Marks may have changed."""
@@ -184,18 +187,12 @@ class AttemptScreen(Screen[None]):
 
     def action_play(self) -> None:
         """Go on by itself, or stop that."""
-        if self._playing:
-            self._stop()
-        else:
-            self._playing = self.set_interval(_SPEEDS[self._speed], self._play_on)
+        self._player.toggle()
         self._show_timeline()
 
     def action_speed(self, by: int) -> None:
         """Play faster or slower."""
-        self._speed = max(0, min(self._speed + by, len(_SPEEDS) - 1))
-        if self._playing:
-            self._stop()
-            self.action_play()
+        self._player.faster(by)
         self._show_timeline()
 
     def action_scroll(self, by: int) -> None:
@@ -236,24 +233,25 @@ class AttemptScreen(Screen[None]):
             self._go(step)
 
     def _play_on(self) -> None:
-        if self._step >= self._recording.last:
-            self._stop()
-            self._show_timeline()
-        else:
-            self._go(self._step + 1)
-
-    def _stop(self) -> None:
-        if self._playing:
-            self._playing.stop()
-            self._playing = None
+        if self._step + 1 >= self._recording.last:
+            self._player.stop()
+        self._go(self._step + 1)
 
     def _follow(self) -> None:
         """Read the attempt again, and stay at its end where that was shown."""
-        new = self._load()
-        old, self._recording = self._recording, new
-        at_end = self._step >= old.last
-        if len(new.turns) != len(old.turns) or new.trajectory.outcome != old.trajectory.outcome:
-            self._go(new.last if at_end else self._step)
+        try:
+            new = self._load()
+        except UsageError as error:  # it has ended, and is kept in a moment unless it was lost
+            self._misses += 1
+            if self._misses == _MISSES:
+                self.notify(str(error), severity="warning", markup=False)
+            return
+        old, self._recording, self._misses = self._recording, new, 0
+        at_end = self._step >= old.end
+        if new.trajectory != old.trajectory:
+            self._go(new.end if at_end else self._step)
+        if self._following and not new.running:
+            self._following.stop()
 
     def _show(self) -> None:
         recording, step = self._recording, self._step
@@ -278,14 +276,13 @@ class AttemptScreen(Screen[None]):
         self.query_one(id, Pane).show(title, text)
 
     def _show_timeline(self) -> None:
-        note = f" · playing, {_SPEEDS[self._speed]:g} s a turn" if self._playing else ""
-        self.query_one(Timeline).show(self._recording, self._step, note)
+        self.query_one(Timeline).show(self._recording, self._step, self._player.note())
 
     def _show_title(self) -> None:
         trajectory = self._recording.trajectory
         mark = self._source.marks.of(trajectory.id)
         outcome = "resolved" if trajectory.outcome.resolved else "not resolved"
-        if trajectory.outcome.exit_reason == "running":
+        if self._recording.running:
             outcome = "running"
         parts = [f"{'★ ' if mark.marked else ''}{trajectory.id}", outcome, trajectory.model]
         parts += [" ".join(f"#{tag}" for tag in mark.tags), mark.note]

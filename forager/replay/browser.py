@@ -7,13 +7,13 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.suggester import Suggester
 from textual.widgets import Footer, Input, Static
 from textual.worker import get_current_worker
 
 from forager.errors import UsageError
 from forager.replay import columns
-from forager.replay.query import FLAGS, HELP, KEYS, Query, parse, with_resolved
+from forager.replay.completion import Completion
+from forager.replay.query import HELP, Query, parse, with_resolved
 from forager.replay.rows import Rows
 from forager.replay.source import Source
 from forager.trajectories.choice import Choice
@@ -64,7 +64,7 @@ class Browser(Screen[None]):
         yield Input(
             placeholder="filter: resolved family:F exit:X turns:5.. tag:T says:TEXT or words",
             id="filter",
-            suggester=_Keys(self._source),
+            suggester=Completion(self._source),
         )
         yield Static(id="heading", markup=False)
         yield Rows(self._fetch, id="rows")
@@ -249,30 +249,3 @@ class Browser(Screen[None]):
             columns.row(self._columns, one, marks.of(one.id))
             for one in self._source.summaries(self._places[start:end])
         ]
-
-
-class _Keys(Suggester):
-    """Completes the last word of a filter: the keys, and the values that there are."""
-
-    def __init__(self, source: Source) -> None:
-        super().__init__(use_cache=False, case_sensitive=True)
-        self._source = source
-
-    async def get_suggestion(self, value: str) -> str | None:
-        """The filter with its last word completed."""
-        before, space, word = value.rpartition(" ")
-        if not word:
-            return None
-        found = next((one for one in self._known(word) if one.startswith(word) and one != word), "")
-        return before + space + found if found else None
-
-    def _known(self, word: str) -> list[str]:
-        key, colon, _ = word.partition(":")
-        if not colon:
-            return [*FLAGS, *KEYS]
-        values: list[str] = []
-        if key == "tag":
-            values = self._source.marks.tags()
-        elif key in ("family", "exit"):
-            values = self._source.index.values("family" if key == "family" else "exit_reason")
-        return [f"{key}:{value}" for value in values]

@@ -39,6 +39,8 @@ def said(recording: Recording, step: int) -> Text:
     if step == 0:
         last = opening(recording.trajectory)[-1:]
         return Text(draw.safe(text_of(last[0]).strip()) if last else "")
+    if recording.running:
+        return Text("it is still running", "yellow")
     return Text("\n").join(show_outcome(recording.trajectory, recording.task))
 
 
@@ -56,6 +58,8 @@ def called(recording: Recording, step: int) -> Text:
 def observed(recording: Recording, step: int) -> Text:
     """What the model was answered; the system prompt at first, the patch at last."""
     turn = recording.turn(step)
+    if recording.under_way(step):
+        return Text("(under way)", "yellow")
     if turn is not None:
         more = [Text(note, "yellow") for note in notes(turn)]
         return Text("\n").join([show_observation(turn), *more])
@@ -178,6 +182,8 @@ class Timeline(Widget):
     def show(self, recording: Recording, step: int, note: str = "") -> None:
         """Show the turns of an attempt, and at which step it is."""
         self._marks = [("T", "bold"), *map(_mark, recording.turns), ("■", "bold")]
+        if recording.under_way(recording.end):
+            self._marks[recording.end] = "…", "yellow"
         self._step, self._note = step, note
         self.refresh()
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from forager.environments.task import Task
 from forager.replay.repository import State, is_edit, results_of, states
+from forager.trajectories.live import RUNNING
 from forager.trajectories.record import Trajectory
 from forager.trajectories.show import Turn, turns
 
@@ -24,16 +25,26 @@ class Left(NamedTuple):
 
 
 class Recording:
-    """The steps of an attempt: 0 is the task, 1 to `last` - 1 the turns, `last` the outcome."""
+    """The steps of an attempt: 0 is the task, 1 to `last` - 1 the turns, `last` the outcome.
+
+    An attempt that is still being made has no outcome yet, and its last call may be under way.
+    """
 
     def __init__(self, trajectory: Trajectory, task: Task | None = None) -> None:
         self.trajectory, self.task = trajectory, task
         self.turns = turns(trajectory)
         self.last = len(self.turns) + 1
+        self.running = trajectory.outcome.exit_reason == RUNNING
+        self.end = self.last - self.running  # what there is to see last
 
     @cached_property
     def _states(self) -> list[State]:
         return list(states(self.trajectory, self.turns, self.task))
+
+    def under_way(self, step: int) -> bool:
+        """Whether the call of a step has not ended yet."""
+        turn = self.turn(step)
+        return self.running and step == self.end and turn is not None and turn.call is None
 
     def turn(self, step: int) -> Turn | None:
         """The turn of a step; None of the task and of the outcome."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from forager.environments.task import Task
+from forager.errors import UsageError
 from forager.replay.query import Query
 from forager.replay.recording import Recording
 from forager.trajectories.choice import Choice
@@ -32,7 +33,9 @@ class Source:
         return list(self.index.summaries(places))
 
     def recording(self, id: str) -> Recording:
-        """An attempt, to be stepped through."""
+        """An attempt, to be stepped through. Raises UsageError where it is not kept."""
+        if self.index.matching(id) != [id]:
+            raise UsageError(f"{id} was not kept; infrastructure.jsonl says what was lost")
         trajectory = self.index.get(id)
         return Recording(trajectory, self.task(trajectory.instance_id))
 
