@@ -65,6 +65,8 @@ def swe_gym(row: Row) -> Draft:
     else:
         options = _GYM.get(repo, "")
         command = f"{' '.join(['pytest -rA', *options.split()])} {_files(row)}"
+    if repo == "conan-io/conan":
+        command = f"export PYTHONPATH=${{PYTHONPATH:-}}:$(pwd)\n{command}"
     return Draft(drafted(row, command, "pytest", f"xingyaoww/sweb.eval.x86_64.{name}:latest"))
 
 

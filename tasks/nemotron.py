@@ -45,8 +45,9 @@ def _unwrapped(row: Row) -> tuple[Row, str]:
     if not isinstance(inner, dict) or not inner.get("instance_id"):
         raise Unfit("it holds no instance (instance_dict, instance)")
     name = around.get("dataset_name") or row.get("dataset_name") or inner.get("dataset_name")
+    name = name or f"swe-{row.get('subset', 'bench')}"  # of NeMo Gym's `mini_swe_agent`
     # what the wrapping says holds where the row within does not say it
-    return {**around, **row, **inner}, str(name or "")
+    return {**around, **row, **inner}, str(name)
 
 
 def _scripted(row: Row) -> Draft:

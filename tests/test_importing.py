@@ -12,14 +12,14 @@ import dataset_rows as rows
 import pytest
 from click.testing import CliRunner, Result
 from conftest import BUGGY, FAILING, PASSING, PYPROJECT
+from test_rollout import FIX, SUBMIT, script
+from test_rollout import run as batch
 
 from forager.cli.imports import FORMATS as NAMED
 from forager.cli.main import main
 from forager.environments.build import build
 from forager.environments.engine import connect
-from forager.environments.grading import grade
 from forager.environments.image import Image
-from forager.environments.sandbox import Limits
 from forager.environments.task import Task
 from forager.records import read_records, write_records
 from forager.trajectories.record import Trajectory
@@ -102,6 +102,12 @@ EVALUATED = {
         CONDA + "pytest -rA -n0 tests/test_core.py",
         "pytest",
     ),
+    "another one": (
+        "swe-gym",
+        {**rows.GYM, "repo": "conan-io/conan"},
+        CONDA + "export PYTHONPATH=${PYTHONPATH:-}:$(pwd)\npytest -rA -n0 tests/test_core.py",
+        "pytest",
+    ),
     "cases of mypy": (
         "swe-gym",
         {**rows.GYM, "repo": "python/mypy", "test_patch": "+[case testOne]\n+[case testTwo]\n"},
@@ -156,6 +162,10 @@ IMAGES = {
     "swebench/swesmith.x86_64.sensei_1776_kata.5d1f0c9f": ("swe-smith", rows.SMITH),
     f"namanjain12/dojo_final:{rows.COMMIT}": ("r2e-gym", rows.R2E),
     "xingyaoww/sweb.eval.x86_64.sensei_s_dojo-25:latest": ("nemotron", rows.NEMOTRON_GENERATION),
+    "xingyaoww/sweb.eval.x86_64.sensei_s_dojo-26:latest": (
+        "nemotron",  # NeMo Gym's `mini_swe_agent`
+        {**rows.GYM, "instance_id": "sensei__dojo-26", "subset": "gym", "split": "train"},
+    ),
 }
 
 
@@ -387,7 +397,7 @@ def dojo_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 def test_rows_of_every_format_run_from_end_to_end(
     dojo_image: Image, kata_image: Image, tmp_path: Path
 ) -> None:
-    """Imported onto images built here, proven again, attempted, graded: the reference resolves."""
+    """Imported onto images built here, proven again, solved by an agent, tried by `repair`."""
     images, out, run = tmp_path / "images.jsonl", tmp_path / "tasks.jsonl", tmp_path / "run"
     write_records(images, [dojo_image, kata_image])
     for format, listed in rows.ROWS.items():
@@ -399,9 +409,9 @@ def test_rows_of_every_format_run_from_end_to_end(
     assert {task.image for task in tasks} == {dojo_image.reference, kata_image.reference}
     checked = forager("tasks", "check", out, "-w", "2")
     assert checked.stdout == "10 of 10 tasks hold\n", checked.output
-    for task in tasks:
-        result = grade(task, task.patch, Limits())
-        assert (result.resolved, result.note) == (True, ""), (task.instance_id, result)
+    solved, _, _ = batch(tmp_path / "solved", tasks, script("functions", FIX, SUBMIT), workers=2)
+    assert {one.instance_id for one in solved} == {task.instance_id for task in tasks}
+    assert [(one.outcome.resolved, one.outcome.note) for one in solved] == [(True, "")] * 10
     ran = forager("run", out, "-o", run, "-m", "repair", "-w", "2", "--max-turns", "6")
     assert ran.exit_code == 0, ran.output
     exported = tmp_path / "attempts.jsonl"

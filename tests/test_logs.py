@@ -6,7 +6,7 @@ from conftest import BUGGY, CORE, FAILING, PASSING
 from forager.environments.grading import grade
 from forager.environments.logs import PARSERS
 from forager.environments.sandbox import Limits
-from forager.environments.task import Task
+from forager.environments.task import Task, TestSetup
 from forager.mutation.candidates import unified_diff
 from forager.mutation.prove import check
 
@@ -168,6 +168,12 @@ def test_a_log_is_read(name: str) -> None:
 def test_a_log_without_results_is_none(name: str, log: str) -> None:
     """And no error."""
     assert PARSERS[name](log) == {}
+
+
+def test_a_parser_that_there_is_not_is_said() -> None:
+    """Where the task is read, with those that there are."""
+    with pytest.raises(ValueError, match="there is no parser 'nose'; there are pytest, "):
+        TestSetup(command="nosetests", parser="nose")
 
 
 def by_command(task: Task, command: str) -> Task:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator
 
+from forager.environments.logs import PARSERS
 from forager.records import Record
 
 WORKDIR = "/testbed"  # where the repository lies in every image, as in SWE-bench's own
@@ -30,6 +31,13 @@ class TestSetup(Record):
         "for tasks of data sets that say how they are evaluated.",
     )
     parser: str = Field("pytest", description="Reader of the command's log; see logs.PARSERS.")
+
+    @field_validator("parser")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in PARSERS:
+            raise ValueError(f"there is no parser {value!r}; there are {', '.join(PARSERS)}")
+        return value
 
 
 class Difficulty(Record):
