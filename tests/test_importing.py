@@ -21,6 +21,7 @@ from forager.environments.build import build
 from forager.environments.engine import connect
 from forager.environments.image import Image
 from forager.environments.task import Task
+from forager.mutation.prove import check
 from forager.records import read_records, write_records
 from forager.trajectories.record import Trajectory
 from tasks.importing import FORMATS, RefusedRow, Wanted, import_rows, to_task
@@ -419,6 +420,18 @@ def test_rows_of_every_format_run_from_end_to_end(
     attempts = list(read_records(exported, Trajectory))
     assert {one.instance_id for one in attempts} == {task.instance_id for task in tasks}
     assert all(one.outcome.exit_reason for one in attempts)
+
+
+@pytest.mark.engine
+def test_a_row_runs_in_the_image_that_it_names(dojo_image: Image) -> None:
+    """Where that is here; what enters its environment comes before the tests."""
+    engine = connect()
+    task = imported("swe-bench", rows.BENCH_5)
+    engine.images.get(dojo_image.reference).tag(*task.image.split(":"))
+    try:
+        assert check(task) == ""
+    finally:
+        engine.images.remove(task.image)
 
 
 @pytest.mark.engine

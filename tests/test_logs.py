@@ -199,6 +199,13 @@ def test_a_task_is_graded_by_its_own_command(kata_task: Task) -> None:
 
 
 @pytest.mark.engine
+def test_a_task_that_grading_would_always_refuse_does_not_hold(kata_task: Task) -> None:
+    """All tests pass with the reference, and the exit code denies it."""
+    task = by_command(kata_task, "pytest -rA tests; exit 3")
+    assert check(task) == "with the reference patch: no test failed, and the exit code was 3"
+
+
+@pytest.mark.engine
 @pytest.mark.parametrize(
     ("command", "note"),
     [

@@ -163,6 +163,8 @@ def _problem(task: Task, sandbox: Sandbox, fixed: bool) -> str:
     wanted = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS]
     seconds = 60.0 if fixed else MUTANT_TEST_SECONDS
     report = run_tests(sandbox, task.setup, wanted, test_seconds=seconds)
+    if fixed and (report.distrusted or not report.complete):  # grading would refuse it
+        return f"with the reference patch: {report.distrusted or 'the test run broke off'}"
     passed = {test for test, outcome in report.outcomes.items() if outcome == "passed"}
     should = set(wanted if fixed else task.PASS_TO_PASS)
     wrong = sorted(should - passed) + sorted(set() if fixed else passed & {*task.FAIL_TO_PASS})
