@@ -50,6 +50,31 @@ def test_attempts_are_chosen_and_sorted(run: Path) -> None:
             index.places(sort="size")
 
 
+@pytest.mark.parametrize(
+    ("choice", "count"),
+    [
+        (Choice(), 20),
+        (Choice(instance_id="t3"), 2),
+        (Choice(family="oper"), 20),
+        (Choice(family="%"), 0),
+        (Choice(exit_reason="sub"), 20),
+        (Choice(turns=(6, 6)), 20),
+        (Choice(turns=(7, None)), 0),
+        (Choice(turns=(None, 5)), 0),
+        (Choice(words=("T3", "REPAIR")), 2),
+        (Choice(words=("t_",)), 0),
+        (Choice(ids=frozenset({"t0.0", "t1.0", "no"})), 2),
+        (Choice(ids=frozenset({"t0.0", "t1.0"}), words=("t1",)), 1),
+        (Choice(ids=frozenset()), 0),
+    ],
+)
+def test_conditions_are_joined(run: Path, choice: Choice, count: int) -> None:
+    """What is typed is text, and no pattern."""
+    with Run(run).index() as index:
+        assert len(index.places(choice)) == count
+        assert len(index) == 20
+
+
 def test_what_was_appended_is_found(run: Path) -> None:
     """An index that is there is brought up to date, not made anew."""
     assert len(ids(run)) == 20

@@ -7,27 +7,34 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from attempts import Settings, make_attempt
 from rich.segment import Segment
 from rich.text import Text
 from screens import IDS, SIZES, Play, check, keys, played, recorded, settle, text
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
+from forager.records import write_records
 from forager.replay.app import ReplayApp
 from forager.replay.attempt import AttemptScreen
 from forager.replay.browser import Browser
 from forager.replay.panes import Timeline
 from forager.replay.rows import Rows
 from forager.trajectories.marks import Marks
+from forager.trajectories.store import Run
 
 GOOD = IDS["resolved"]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The recorded run, as `run` in the working directory."""
-    monkeypatch.chdir(recorded(tmp_path).parent)
-    return Path("run")
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The recorded run, as `run` in the working directory; the times are those of Greenwich."""
+    with monkeypatch.context() as patch:
+        patch.chdir(recorded(tmp_path).parent)
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield Path("run")
+    time.tzset()
 
 
 SCREENS: list[tuple[str, str, Play]] = [
@@ -60,11 +67,8 @@ def test_screens(
     id: str,
     play: Play,
     size: tuple[int, int],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """They are as they were when somebody last looked at them (tests/data/replay/screens)."""
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
     watch = id == "watch"
     check(name, size, played(run, play, id="" if watch else id, size=size, watch=watch))
 
@@ -221,11 +225,34 @@ def test_attempts_that_are_added_appear(run: Path) -> None:
     played(run, play)
 
 
+def test_an_empty_run_waits_for_attempts(tmp_path: Path) -> None:
+    """Nothing can be opened in it, and nothing breaks."""
+    Run.write(tmp_path / "new", Settings(), []).close()
+    names = ("enter", "m", "t", "w", "c", "end", "s", "r", "escape")
+    assert " 0 attempts" in played(tmp_path / "new", keys(*names))
+
+    async def play(pilot: "Pilot[None]") -> None:
+        with Run.write(tmp_path / "new", Settings(), []) as writer:
+            writer.append(make_attempt())
+        await pilot.pause(1.5)
+
+    assert " 1 attempts" in played(tmp_path / "new", play)
+
+
+def test_a_run_that_cannot_be_written_is_browsed(run: Path) -> None:
+    """A mark that cannot be kept is said in a line."""
+
+    async def play(pilot: "Pilot[None]") -> None:
+        (run / "marks.jsonl").mkdir()
+        await pilot.press("m")
+
+    shown = played(run, play, size=(120, 40))
+    assert "cannot write run/marks.jsonl" in shown
+    assert "14 attempts" in shown
+
+
 def test_a_file_of_attempts_is_browsed_too(run: Path) -> None:
     """Its marks lie beside it."""
-    from forager.records import write_records
-    from forager.trajectories.store import Run
-
     write_records(Path("some.jsonl"), list(Run(run).trajectories())[:3])
     assert "3 attempts · some.jsonl" in played(Path("some.jsonl"), keys("m"))
     assert Marks(Path("some.jsonl")).path == Path("some.marks.jsonl")

@@ -168,3 +168,26 @@ def test_a_line_of_a_megabyte_is_cut() -> None:
 def test_text_is_made_safe(raw: str, shown: str) -> None:
     """Escape sequences go; what else could act on a terminal becomes visible."""
     assert draw.safe(raw) == shown
+
+
+@pytest.mark.parametrize(
+    ("line", "style"),
+    [
+        ("4 passed in 0.09s", "green"),
+        ("==== 4 passed, 1 warning in 0.09s ====", "green"),
+        ("1 failed, 3 passed in 1.20s", "red"),
+        ("3 passed, 1 error in 1.20s", "red"),
+        ("==== 1 failed in 0.1s ====", "red"),
+        ("FAILED tests/test_a.py::test_b - assert 1 == 2", "red"),
+        ("E       assert 1 == 2", "red"),
+        ("IndexError: list index out of range", "red"),
+        ('  File "/testbed/a.py", line 1, in b', "cyan"),
+        ("tests/test_a.py:12: in test_b", "cyan"),
+        ("12 files", ""),
+        ("passed", ""),
+    ],
+)
+def test_lines_of_output_have_their_colours(line: str, style: str) -> None:
+    """By what they are: the result of tests, a traceback, or neither."""
+    text = draw.output(line)
+    assert [span.style for span in text.spans] == ([style] if style else [])

@@ -211,7 +211,11 @@ class Browser(Screen[None]):
 
     def _look(self) -> None:
         """Take in what a batch has added."""
-        if self.is_current and not self._query.says and self._source.refresh():
+        if self.is_current and not self._query.says:
+            self._app.attempt_to(self._take_in)
+
+    def _take_in(self) -> None:
+        if self._source.refresh():
             current = self._current()
             self._choose(current.id if current else "")
 
@@ -228,7 +232,7 @@ class Browser(Screen[None]):
         rows.renew()
 
     def _renew(self) -> None:
-        self._source.marks.refresh()
+        self._app.attempt_to(self._source.marks.refresh)
         self.query_one(Rows).renew()
 
     def _marked(self) -> None:
