@@ -37,7 +37,7 @@ from forager.environments.workbench import Workbench, telling_lines
 from forager.errors import BuildError, SourceError
 
 _PYTHONS = ("3.12", "3.13", "3.11", "3.14", "3.10", "3.9", "3.8")  # the likeliest to work first
-_PYTEST_TOO_NEW = r"_pytest\b|PytestRemovedIn|PytestDeprecation|pluggy\b"
+_PYTEST_TOO_NEW = r"_pytest\b|PluginValidationError|PytestRemovedIn|PytestDeprecation|pluggy\b"
 _SHUFFLE = 1  # seed of the second run's order
 _NOT_RUN = ("skipped", "xfailed", "xpassed", "deselected")
 
@@ -75,7 +75,7 @@ def build(
             if recipe is not None or not re.search(_PYTEST_TOO_NEW, error.log):
                 raise
         report("the tests are older than this pytest: trying one before")
-        older = [*chosen.install, "uv pip install 'pytest<9'"]
+        older = [*chosen.install, "uv pip install --upgrade 'pytest<9' py"]
         return builder.build(chosen.model_copy(update={"install": older}), reduce=True)
 
 
