@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from forager.environments.local_sandbox import LocalSandbox
 from forager.errors import SandboxError
 from forager.replay.attempt import AttemptScreen
 from forager.replay.batch import BUCKETS, Watched, read_batch, seconds_left, slow
+from forager.replay.rows import Rows
 from forager.rollout.live import Live, clear
 from forager.trajectories import live
 from forager.trajectories.live import EndpointState, Status, UnderWay
@@ -55,10 +57,10 @@ def under_way(run: Path, sandbox: Path, wait: Path) -> Iterator[threading.Thread
     """An agent that acts, and waits in its second turn until a file is there."""
     script = [call("bash", command="echo one"), call("bash", command=f"until [ -e {wait} ]; do "
               "sleep 0.05; done"), call("submit")]  # fmt: skip
-    telling = Live(run)
+    showing = Live(run)
 
     def work() -> None:
-        with telling.attempt(base()) as shown, LocalSandbox(sandbox) as opened:
+        with showing.attempt(base()) as shown, LocalSandbox(sandbox) as opened:
             syntax = SYNTAXES["functions"]
             shown.agent = Agent(ScriptedModel(script), opened, TOOLBOX, syntax, AttemptLimits())
             shown.agent.run("Some tests fail.")
@@ -73,7 +75,7 @@ def under_way(run: Path, sandbox: Path, wait: Path) -> Iterator[threading.Thread
     finally:
         wait.touch()
         thread.join()
-        telling.close()
+        showing.close()
 
 
 def until(done: Callable[[], object], seconds: float = 20.0) -> None:
@@ -94,48 +96,51 @@ def run(tmp_path: Path) -> Path:
 def test_what_an_attempt_does_is_told(run: Path, tmp_path: Path) -> None:
     """While it runs, and not afterwards; no file is left."""
     with under_way(run, tmp_path, tmp_path / "go"):
-        until(lambda: any(one.turn == 2 for s in live.statuses(run) for one in s.attempts))
-        (told,) = live.statuses(run)[0].attempts
+        listener = live.Listener(run)
+        until(lambda: any(one.turn == 2 for s in listener.statuses() for one in s.attempts))
+        (told,) = listener.statuses()[0].attempts
         assert (told.id, told.doing, told.call) == (ID, "tool", "bash echo one")
         until(lambda: live.attempt(run, ID))
         trajectory = live.attempt(run, ID)
         assert trajectory is not None
         assert trajectory.outcome.exit_reason == live.RUNNING
         assert [one.arguments for one in trajectory.tool_calls] == [{"command": "echo one"}]
-    assert live.statuses(run) == []
+    assert listener.statuses() == []
     assert not live.directory(run).exists()
 
 
 def test_an_attempt_that_fails_is_told_no_more(run: Path) -> None:
     """Whatever ended it."""
-    telling = Live(run)
-    with pytest.raises(SandboxError), telling.attempt(base()):
-        until(lambda: live.statuses(run))
-        assert live.statuses(run)[0].attempts[0].doing == "starting"
+    showing, listener = Live(run), live.Listener(run)
+    with pytest.raises(SandboxError), showing.attempt(base()):
+        until(listener.statuses)
+        assert listener.statuses()[0].attempts[0].doing == "starting"
         raise SandboxError("gone")
-    until(lambda: not live.statuses(run)[0].attempts)
-    telling.close()
+    until(lambda: not listener.statuses()[0].attempts)
+    showing.close()
     assert not live.directory(run).exists()
 
 
 def test_where_nothing_can_be_written_nothing_is_told(run: Path) -> None:
     """And the attempt does not notice."""
     live.directory(run).write_text("in the way")
-    telling = Live(run)
-    with telling.attempt(base()):
+    showing = Live(run)
+    with showing.attempt(base()):
         time.sleep(1.2)
-    telling.close()
-    assert live.statuses(run) == []
+    showing.close()
+    assert live.Listener(run).statuses() == []
 
 
 def test_what_a_killed_batch_left_is_not_believed(run: Path) -> None:
     """And removed by the next one."""
     live.directory(run).mkdir()
     path = live.directory(run) / "gone-1.status.json"
-    path.write_text(Status(process="gone-1", at=time.time() - 60).model_dump_json())
+    path.write_text(Status(process="gone-1", beat=7).model_dump_json())
     (live.directory(run) / "gone-2.status.json").write_text("{")
     live.attempt_path(run, "a/b").write_text(base().model_dump_json())
-    assert live.statuses(run) == []
+    listener = live.Listener(run)
+    assert [listener.statuses(), listener.statuses()] == [[], []]
+    assert not read_batch(run).running
     assert live.attempt(run, "a/b") is not None
     clear(run)
     assert list(live.directory(run).iterdir()) == []
@@ -196,34 +201,67 @@ def test_images_with_lost_attempts_are_named(run: Path) -> None:
     assert "bad:1  2 lost, the last: SandboxError: no 1" in forager("watch", run).stdout
 
 
-def tell(run: Path) -> None:
-    """A status as two processes of a batch leave it."""
-    live.directory(run).mkdir()
-    at = time.time()
+@contextmanager
+def telling(run: Path, *statuses: Status) -> Iterator[None]:
+    """Processes of a batch that tell this, again and again."""
+    live.directory(run).mkdir(exist_ok=True)
+    stop = threading.Event()
+
+    def tell() -> None:
+        for beat in count():
+            for one in statuses:
+                path = live.directory(run) / f"{one.process}.status.json"
+                part = path.with_suffix(".part")
+                part.write_text(one.model_copy(update={"beat": beat}).model_dump_json())
+                part.replace(path)
+            if stop.wait(0.1):
+                return
+
+    thread = threading.Thread(target=tell)
+    thread.start()
+    until(lambda: len(list(live.directory(run).glob("*.status.json"))) == len(statuses))
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def two_processes() -> tuple[Status, Status]:
+    """Two workers and two endpoints, one of them slow."""
     quick = EndpointState(url="http://quick", under_way=2, answered=10, seconds=15.0)
     late = EndpointState(url="http://late", answered=10, failed=2, seconds=150.0, rests_for=9.0)
-    attempts = [
-        UnderWay(id="a.0", began=at - 40, turn=5, doing="tool", since=at - 3, call="bash pytest"),
-        UnderWay(id="b.0", began=at - 4, turn=0, doing="starting", since=at - 4),
+    workers = [
+        UnderWay(id="a.0", seconds=40, turn=5, doing="tool", doing_seconds=3, call="bash pytest"),
+        UnderWay(id="b.0", seconds=4, turn=0, doing="starting", doing_seconds=4),
     ]
-    for name, endpoints, some in (("h-1", [quick], attempts), ("h-2", [quick, late], [])):
-        status = Status(process=name, at=at, attempts=some, endpoints=endpoints)
-        path = live.directory(run) / f"{name}.status.json"
-        path.write_text(status.model_dump_json())
+    return (
+        Status(process="h-1", beat=0, attempts=workers, endpoints=[quick]),
+        Status(process="h-2", beat=0, endpoints=[quick, late]),
+    )
+
+
+async def look_again(pilot: "Pilot[None]") -> None:
+    """Wait until what the processes tell is believed."""
+    rows = pilot.app.screen.query_one(Rows)
+    end = time.monotonic() + 20
+    while not rows.count:
+        assert time.monotonic() < end, "no worker is shown"
+        await pilot.pause(0.1)
 
 
 def test_endpoints_of_all_processes_are_taken_together(tmp_path: Path) -> None:
     """And those that are slow are told apart."""
     run = recorded(tmp_path)
-    tell(run)
-    batch = read_batch(run)
+    with telling(run, *two_processes()):
+        batch = read_batch(run)
+        listed = json.loads(forager("watch", run, "--json").stdout)
     assert batch.running
     assert [(one.url, one.answered) for one in batch.endpoints] == [
         ("http://late", 10),
         ("http://quick", 20),
     ]
     assert slow(batch) == {"http://late"}
-    listed = json.loads(forager("watch", run, "--json").stdout)
     assert [one["id"] for one in listed["workers"]] == ["a.0", "b.0"]
 
 
@@ -231,15 +269,17 @@ def test_endpoints_of_all_processes_are_taken_together(tmp_path: Path) -> None:
 def test_the_screen_of_a_batch(tmp_path: Path, size: tuple[int, int]) -> None:
     """Numbers, families, workers, endpoints; as in a pipe."""
     run = recorded(tmp_path)
-    tell(run)
-    for shown in (played(run, keys(), size=size, watch=True), forager("watch", run).stdout):
+    with telling(run, *two_processes()):
+        screen = played(run, look_again, size=size, watch=True)
+        printed = forager("watch", run).stdout
+    for shown in (screen, printed):
         lines = [re.sub(r"\s+", " ", line).strip() for line in shown.splitlines()]
         for wanted in (
             r"14 of 16 attempts · 7 resolved \(50 %\)",
             r"throughput .* a minute of late",
             r"^operators .* 3 of 6 resolved, 50 %",
-            r"^\d+ s turn 5 runs a call \d+ s a.0",
-            r"^\d+ s turn 0 starting \d+ s b.0",
+            r"^40 s turn 5 runs a call 3 s a.0 bash pytest",
+            r"^4 s turn 0 starting 4 s b.0",
             r"http://late 0 under way · 10 answered · 15.0 s each · 2 failed",
         ):
             assert any(re.search(wanted, line) for line in lines), (wanted, shown)
@@ -250,7 +290,7 @@ def test_the_attempt_of_a_worker_is_followed(run: Path, tmp_path: Path) -> None:
     go = tmp_path / "go"
 
     async def play(pilot: "Pilot[None]") -> None:
-        await pilot.pause(1.5)
+        await look_again(pilot)
         await pilot.press("enter")
         await settle(pilot)
         screen = pilot.app.screen
@@ -274,16 +314,16 @@ def test_an_attempt_that_was_lost_is_said(run: Path) -> None:
     live.directory(run).mkdir()
     path = live.attempt_path(run, ID)
     path.write_text(base().model_dump_json())
-    told = UnderWay(id=ID, began=time.time(), turn=0, doing="model", since=time.time())
-    status = Status(process="h-1", at=time.time(), attempts=[told])
-    (live.directory(run) / "h-1.status.json").write_text(status.model_dump_json())
+    told = UnderWay(id=ID, seconds=1, turn=0, doing="model", doing_seconds=1)
 
     async def play(pilot: "Pilot[None]") -> None:
+        await look_again(pilot)
         await pilot.press("enter")
         path.unlink()
         await pilot.pause(6.5)
 
-    shown = played(run, play, watch=True, size=(120, 40))
+    with telling(run, Status(process="h-1", beat=0, attempts=[told])):
+        shown = played(run, play, watch=True, size=(120, 40))
     assert "pkg-1.0 · running" in shown
     assert "pkg-1.0 was not kept" in shown
 

@@ -5,6 +5,7 @@ and endpoints are what the batch's processes tell (`trajectories/live.py`). On a
 tells of its own.
 """
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime
@@ -82,6 +83,7 @@ class Watched:
         self._infrastructure = _Sized(path / "infrastructure.jsonl")
         self._lost: list[LostAttempt] = []
         self._total = 0
+        self._listener = live.Listener(path)
 
     def read(self) -> Batch:
         """How it stands now."""
@@ -91,8 +93,8 @@ class Watched:
             self._total = self._planned()
         if self._infrastructure.changed():
             self._lost = list(self._run.lost())
-        told = live.statuses(self._run.path)
-        now = max([one.at for one in told], default=self._last())
+        told = self._listener.statuses()
+        now = datetime.now().timestamp() if told else self._last()
         since = self._since()
         size = max((now - since) / BUCKETS, 1.0)
         ended = self._ended_in_buckets(since, size)
@@ -205,10 +207,14 @@ class _Sized:
 
 
 def read_batch(path: Path) -> Batch:
-    """How a batch stands. Raises UsageError for what is no run."""
+    """How a batch stands; takes a second while one runs. Raises UsageError for what is no run."""
     watched = Watched(path)
     try:
-        return watched.read()
+        batch = watched.read()
+        if live.directory(path).exists():  # whether a process tells anew is seen by a second look
+            time.sleep(1.5 * live.SECONDS)
+            batch = watched.read()
+        return batch
     finally:
         watched.close()
 

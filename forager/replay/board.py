@@ -1,6 +1,5 @@
 """A batch as text: for the screen of `forager watch`, and for a pipe."""
 
-import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -51,14 +50,17 @@ def families(batch: Batch) -> Text:
     return Text("\n").join(lines or [Text("no attempt has ended yet", "dim")])
 
 
-def worker(one: UnderWay, at: float, width: int) -> Text:
+def worker(one: UnderWay, width: int) -> Text:
     """What a worker does."""
     what = {"model": "asks the model", "tool": "runs a call", "grading": "is graded"}
     doing = what.get(one.doing, one.doing)
     text = Text.assemble(
-        (f"{_seconds(at - one.began):>6} ", "dim"),
+        (f"{_seconds(one.seconds):>6} ", "dim"),
         f"turn {one.turn:<3} ",
-        (f"{doing} {_seconds(at - one.since)}".ljust(21), "yellow" if one.doing == "tool" else ""),
+        (
+            f"{doing} {_seconds(one.doing_seconds)}".ljust(21),
+            "yellow" if one.doing == "tool" else "",
+        ),
         draw.safe(one.id),
     )
     if one.call:
@@ -83,11 +85,10 @@ def images(batch: Batch) -> Iterator[Text]:
 
 def whole(batch: Batch, width: int) -> Text:
     """All of it, for a pipe."""
-    at = time.time()
     parts = [Text(draw.safe(batch.run), "bold"), headline(batch), throughput(batch), Text()]
     parts += [families(batch)]
     sections = [
-        ("workers", [worker(one, at, width) for one in batch.workers]),
+        ("workers", [worker(one, width) for one in batch.workers]),
         ("endpoints", list(endpoints(batch))),
         ("images with lost attempts", list(images(batch))),
     ]
@@ -135,5 +136,4 @@ def _duration(seconds: float) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    seconds = max(0.0, seconds)
     return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"

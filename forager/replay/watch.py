@@ -1,6 +1,5 @@
 """A batch while it runs: throughput, families, what each worker does, endpoints, images."""
 
-import time
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
@@ -108,5 +107,5 @@ class WatchScreen(Screen[None]):
         pane.show("endpoints, images with lost attempts", Text("\n").join(lines))
 
     def _fetch(self, start: int, end: int) -> list[Text]:
-        at, width = time.time(), self.size.width - 4
-        return [board.worker(one, at, width) for one in self._batch.workers[start:end]]
+        width = self.size.width - 4
+        return [board.worker(one, width) for one in self._batch.workers[start:end]]

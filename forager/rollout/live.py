@@ -27,7 +27,7 @@ class Shown:
         self.base = base
         self.agent: Agent | None = None
         self.grading = self.ended = False
-        self._began = self._since = time.time()
+        self._began = self._since = time.monotonic()
         self._doing = ""
         self._written = -1
 
@@ -38,15 +38,15 @@ class Shown:
         doing = "model" if len(turns) == len(calls) else "tool"
         doing = "grading" if self.grading else doing if agent else "starting"
         if (now := f"{doing}{len(turns)}") != self._doing:
-            self._doing, self._since = now, time.time()
+            self._doing, self._since = now, time.monotonic()
         call = " ".join([calls[-1].tool, *calls[-1].arguments.values()]) if calls else ""
         usages = [turn.usage for turn in turns]
         return live.UnderWay(
             id=self.base.id,
-            began=self._began,
+            seconds=round(time.monotonic() - self._began, 1),
             turn=len(turns),
             doing=doing,
-            since=self._since,
+            doing_seconds=round(time.monotonic() - self._since, 1),
             call=call[:_CALL],
             tokens=sum(one.prompt_tokens + one.completion_tokens for one in usages),
         )
@@ -75,6 +75,7 @@ class Live:
     def __init__(self, run: Path) -> None:
         self._run = run
         self._process = f"{socket.gethostname()}-{os.getpid()}"
+        self._beat = 0
         self._shown: list[Shown] = []
         self._lock, self._stop = Lock(), Event()
         self._thread: Thread | None = None
@@ -124,9 +125,10 @@ class Live:
                 _replace(live.attempt_path(self._run, trajectory.id), trajectory.model_dump_json())
             if shown.ended:  # after its file was removed, perhaps
                 self._remove(shown)
+        self._beat += 1
         status = live.Status(
             process=self._process,
-            at=time.time(),
+            beat=self._beat,
             attempts=[shown.told() for shown in under_way],
             endpoints=[live.EndpointState.model_validate(one) for one in TRAFFIC.told()],
         )

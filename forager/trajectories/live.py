@@ -4,10 +4,11 @@
     RUN/live/ID.attempt.json        an attempt that is being made, as far as it is
 
 Nothing depends on these files: they are replaced about once a second, never synced, and removed
-when the batch ends. Those that a kill left are old, and not believed.
+when the batch ends. A process is believed while it is seen to tell anew; what a kill left is not.
 """
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,17 +21,20 @@ RUNNING = "running"
 """The exit reason of an attempt that is being made."""
 
 SECONDS = 1.0  # how often the files are written
-_OLD = 15.0  # a status of so many seconds is of a process that is gone
+_SILENCE = 15.0  # seconds after which a process is taken for gone
 
 
 class UnderWay(Record):
-    """An attempt that is being made. `doing` is starting, model, tool or grading."""
+    """An attempt that is being made.
+
+    `doing` is starting, model, tool or grading, and `doing_seconds` for how long it is that.
+    """
 
     id: str
-    began: float
+    seconds: float
     turn: int
     doing: str
-    since: float
+    doing_seconds: float
     call: str = ""
     tokens: int = 0
 
@@ -47,10 +51,10 @@ class EndpointState(Record):
 
 
 class Status(Record):
-    """What a process of a batch does. Times are in seconds since 1970."""
+    """What a process of a batch does. `beat` is another one each time that it is told."""
 
     process: str
-    at: float
+    beat: int
     attempts: list[UnderWay] = []
     endpoints: list[EndpointState] = []
 
@@ -65,17 +69,32 @@ def attempt_path(run: Path, id: str) -> Path:
     return directory(run) / f"{quote(id, safe='')[-200:]}.attempt.json"
 
 
-def statuses(run: Path) -> list[Status]:
-    """What the processes of a batch do now; none where no batch runs."""
-    found = []
+class Listener:
+    """Listens to the processes of a batch; has to be asked more than once."""
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._heard: dict[str, tuple[int, float | None]] = {}  # a beat, and when it was new
+
+    def statuses(self) -> list[Status]:
+        """What the processes do that have told something new since they were first asked."""
+        found = []
+        for status in _told(self._run):
+            beat, at = self._heard.get(status.process, (status.beat, None))
+            if status.beat != beat:
+                beat, at = status.beat, time.monotonic()
+            self._heard[status.process] = beat, at
+            if at is not None and time.monotonic() - at < _SILENCE:
+                found.append(status)
+        return found
+
+
+def _told(run: Path) -> Iterator[Status]:
     for path in sorted(directory(run).glob("*.status.json")):
         try:
-            status = Status.model_validate_json(path.read_bytes())
+            yield Status.model_validate_json(path.read_bytes())
         except (OSError, ValidationError):  # just removed, or of another version
             continue
-        if time.time() - status.at < _OLD:
-            found.append(status)
-    return found
 
 
 def attempt(run: Path, id: str) -> Trajectory | None:
