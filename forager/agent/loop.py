@@ -120,9 +120,9 @@ class Agent:
             self.tool_calls.append(ToolCall(message=len(self.messages), tool=call.tool))
             raise
 
-    def usage(self) -> Usage:
-        """Tokens of all calls together."""
-        return sum((call.usage for call in self.model_calls), Usage())
+    def usage(self, since: int = 0) -> Usage:
+        """Tokens of all calls together, or of those after the first ones."""
+        return sum((call.usage for call in self.model_calls[since:]), Usage())
 
     def _tell(self, answered: Message, text: str, call: ToolCall) -> None:
         """Bring an observation to the model, with what is left of its budget."""

@@ -3,7 +3,7 @@
 import os
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -63,17 +63,65 @@ def list_attempts(
 @click.argument("target", metavar="RUN|RUN/ID|FILE", type=click.Path(path_type=Path))
 @click.option("--print", "print_all", is_flag=True, help="Print all of it; no screens, no pager.")
 @click.option("--full", is_flag=True, help="Fold nothing.")
-def replay(target: Path, print_all: bool, full: bool) -> None:
+@click.option(
+    "--execute", is_flag=True, help="Run what is recorded again in fresh containers, and compare."
+)
+@click.option(
+    "--take-over",
+    metavar="TURN",
+    type=click.IntRange(1),
+    help="Run the turns before TURN again, and go on from there in a new attempt.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The run that gets the new attempt."
+)
+@click.option(
+    "-m",
+    "--model",
+    help="Who takes over: `repair`, or a model of the endpoint; you at the keyboard without it.",
+)
+@options.url
+@options.key_env
+@options.workers
+@options.limit
+@options.as_json
+def replay(
+    target: Path,
+    print_all: bool,
+    full: bool,
+    execute: bool,
+    take_over: int | None,
+    output: Path | None,
+    workers: int,
+    limit: int | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
     """Show an attempt turn by turn: thoughts, calls, observations, patch, outcome.
 
     In a terminal it opens the attempts of a RUN or FILE to be browsed, filtered, stepped through,
     compared and marked (`?` shows the keys). In a pipe it lists them, or prints the one; with
     --print it prints them all. ID may be the beginning of an id.
+
+    --execute makes the recorded calls again (-w at a time, of --limit attempts) and compares what
+    is answered; `forager list --tag reproduces` lists those in which nothing differs. --take-over
+    needs RUN/ID and -o.
     """
     from forager.trajectories.store import find_trajectory
 
     source, id = _locate(target)
     with _open(source) as index:
+        if execute:
+            ids = [find_trajectory(index, id, source).id] if id else _ids(index, limit)
+            _execute(source, ids, workers, as_json=as_json)
+            return
+        if take_over is not None:
+            if not id or output is None:
+                raise UsageError("--take-over needs RUN/ID, and -o RUN2 for the new attempt")
+            _take_over(source, find_trajectory(index, id, source), take_over, output, given)
+            return
+        if output or given["model"]:
+            raise UsageError("-o and -m go with --take-over TURN")
         if interactive() and not print_all:
             chosen = find_trajectory(index, id, source).id if id else ""
             show_replay(source, chosen, full=full)
@@ -90,6 +138,24 @@ def replay(target: Path, print_all: bool, full: bool) -> None:
         _print_pages(_lines(index.summaries(places)))
         (first,) = index.summaries(places[:1])
     click.echo(f"\nShow one with: forager replay {target}/{first.id}")
+
+
+def _ids(index: "Index", limit: int | None) -> list[str]:
+    return [one.id for one in index.summaries(index.places(limit=limit))]
+
+
+def _execute(source: Path, ids: list[str], workers: int, *, as_json: bool) -> None:
+    from forager.cli.again import execute_attempts
+
+    execute_attempts(source, ids, _tasks(source), lambda: _open(source), workers, as_json=as_json)
+
+
+def _take_over(
+    source: Path, recorded: "Trajectory", turn: int, output: Path, given: dict[str, Any]
+) -> None:
+    from forager.cli.again import take_over
+
+    take_over(source, recorded, _tasks(source), turn, output, given)
 
 
 @click.command()

@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 REPAIR = "repair"
 
 
+def endpoints(models: list[str], given: tuple[str, ...]) -> list[str]:
+    """Where the models are asked; nowhere for `repair`. Raises UsageError."""
+    asked = [model for model in models if model != REPAIR]
+    urls = list(given) or [os.environ.get("OPENAI_BASE_URL") or ""]
+    if asked and not all(urls):
+        raise UsageError(
+            f"where is the model {asked[0]!r}? Give --url http://HOST:PORT/v1 or set "
+            "OPENAI_BASE_URL; `-m repair` needs no server"
+        )
+    return list(dict.fromkeys(urls)) if asked else []
+
+
 class MakeModel:
     """Makes the model of an attempt, given the attempt's number; goes to the nodes of a cluster."""
 

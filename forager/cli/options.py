@@ -32,6 +32,19 @@ keep_contaminated = click.option(
     is_flag=True,
     help="Take what SWE-bench evaluates on, too; each such task says so in `contaminated`.",
 )
+url = click.option(
+    "--url",
+    "urls",
+    multiple=True,
+    help="OpenAI-compatible endpoint; $OPENAI_BASE_URL where not given. Can be repeated: "
+    "attempts are spread over the endpoints, and what fails at one is asked at another.",
+)
+key_env = click.option(
+    "--key-env",
+    default="OPENAI_API_KEY",
+    show_default=True,
+    help="Environment variable that holds the endpoint's key.",
+)
 also_exclude = click.option(
     "--also-exclude",
     metavar="FILE",

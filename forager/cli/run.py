@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forager.cli import options
-from forager.cli.console import print_json, print_table
-from forager.cli.models import REPAIR, MakeModel
+from forager.cli.console import print_json, print_table, say
+from forager.cli.models import REPAIR, MakeModel, endpoints
 from forager.cli.progress import Progress
 from forager.errors import StoreError, UsageError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from forager.environments.task import Task
-    from forager.rollout.settings import Budget, RunSettings
+    from forager.rollout.settings import Branch, Budget, RunSettings
 
 
 @click.command()
@@ -33,19 +33,8 @@ if TYPE_CHECKING:
     multiple=True,
     help="`repair` (needs no server), or a model of the endpoint at --url; can be repeated.",
 )
-@click.option(
-    "--url",
-    "urls",
-    multiple=True,
-    help="OpenAI-compatible endpoint; $OPENAI_BASE_URL where not given. Can be repeated: "
-    "attempts are spread over the endpoints, and what fails at one is asked at another.",
-)
-@click.option(
-    "--key-env",
-    default="OPENAI_API_KEY",
-    show_default=True,
-    help="Environment variable that holds the endpoint's key.",
-)
+@options.url
+@options.key_env
 @click.option(
     "--attempts",
     type=click.IntRange(1),
@@ -109,12 +98,33 @@ if TYPE_CHECKING:
     help="Registry, or directory of archives (`docker save`), for images that a machine lacks.",
 )
 @click.option("--token-ids", is_flag=True, help="Keep token ids and log-probabilities (vLLM).")
+@click.option(
+    "--branch-from",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="Go on from attempts of this run at the same tasks, one after the other.",
+)
+@click.option(
+    "--branch-turn",
+    metavar="N|middle|failure",
+    default="middle",
+    show_default=True,
+    help="The first turn that is made anew; `failure` is the last call that failed.",
+)
+@click.option(
+    "--resolved/--unresolved", default=None, help="Only from attempts that are, or are not."
+)
+@click.option(
+    "--tag", "tags", metavar="TAG", multiple=True, help="Only from attempts with it; repeatable."
+)
 @options.limit
 @options.dry_run
 def run(tasks: Path, output: Path, limit: int | None, dry_run: bool, **given: Any) -> None:
     """Attempt each task, grade each attempt in a fresh container, keep all of it in RUN.
 
-    Run again, it makes the attempts that are missing.
+    Run again, it makes the attempts that are missing. With --branch-from each attempt makes the
+    first turns of one of another run again, and then the model takes over; tasks without such an
+    attempt are left out.
     """
     from itertools import islice
 
@@ -125,6 +135,8 @@ def run(tasks: Path, output: Path, limit: int | None, dry_run: bool, **given: An
     chosen = list(islice(read_records(tasks, Task), limit))
     if not chosen:
         raise UsageError(f"{tasks} holds no tasks")
+    if settings.branch:
+        chosen = _with_parents(chosen, settings.branch)
     if dry_run:
         _print_plan(settings, chosen, output)
     else:
@@ -159,7 +171,8 @@ def _settings(given: dict[str, Any]) -> "RunSettings":
     return RunSettings(
         **{name: given[name] for name in named},
         models=models,
-        urls=_urls(models, given["urls"]),
+        urls=endpoints(models, given["urls"]),
+        branch=_branch(given),
         budget=budget,
         temperatures=temperatures if len(temperatures) > 1 else [],
         limits=AttemptLimits(**{name: one for name, one in limits.items() if one is not None}),
@@ -167,16 +180,36 @@ def _settings(given: dict[str, Any]) -> "RunSettings":
     )
 
 
-def _urls(models: list[str], given: tuple[str, ...]) -> list[str]:
-    """Where the models are asked; nowhere for `repair`."""
-    asked = [model for model in models if model != REPAIR]
-    urls = list(given) or [os.environ.get("OPENAI_BASE_URL") or ""]
-    if asked and not all(urls):
-        raise UsageError(
-            f"where is the model {asked[0]!r}? Give --url http://HOST:PORT/v1 or set "
-            "OPENAI_BASE_URL; `-m repair` needs no server"
-        )
-    return list(dict.fromkeys(urls)) if asked else []
+def _branch(given: dict[str, Any]) -> "Branch | None":
+    """What is gone on from; the other run has to be of the same syntax."""
+    from forager.rollout.settings import FAILURE, MIDDLE, Branch
+    from forager.trajectories.store import Run
+
+    turn, path = given["branch_turn"], given["branch_from"]
+    if path is None:
+        if given["tags"] or given["resolved"] is not None:
+            raise UsageError("--tag, --resolved and --unresolved choose attempts of --branch-from")
+        return None
+    if turn not in (MIDDLE, FAILURE) and not (turn.isdecimal() and int(turn)):
+        raise UsageError(f"--branch-turn is a number from 1, middle or failure, not {turn!r}")
+    syntax = Run(path).settings().get("syntax", given["syntax"])
+    if syntax != given["syntax"]:
+        raise UsageError(f"{path} writes calls as {syntax}: give --syntax {syntax}")
+    chosen = {"resolved": given["resolved"], "tags": given["tags"]}
+    return Branch(run=str(path.resolve()), turn=turn, **chosen)
+
+
+def _with_parents(tasks: "list[Task]", branch: "Branch") -> "list[Task]":
+    """The tasks at which there is an attempt to go on from."""
+    from forager.rollout.again import Parents
+
+    there = Parents(branch).tasks()
+    chosen = [task for task in tasks if task.instance_id in there]
+    if len(chosen) < len(tasks):
+        say(f"{len(tasks) - len(chosen)} tasks have no such attempt in {branch.run}: left out")
+    if not chosen:
+        raise UsageError(f"{branch.run} holds no such attempt at any of the tasks")
+    return chosen
 
 
 def _check_prices(budget: "Budget", models: list[str], path: Path) -> None:

@@ -1,6 +1,7 @@
 """One attempt at one task: start, act, take the patch, grade, record."""
 
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 from forager import __version__
@@ -12,7 +13,8 @@ from forager.environments.grading import grade
 from forager.environments.sandbox import Limits, SandboxFactory
 from forager.environments.task import Task
 from forager.environments.workspace import open_task, take_patch
-from forager.rollout.live import Live
+from forager.rollout.again import Parent, Recorded
+from forager.rollout.live import Live, Shown
 from forager.rollout.settings import RunSettings
 from forager.trajectories.live import RUNNING
 from forager.trajectories.record import Outcome, Timings, Trajectory, Usage
@@ -40,14 +42,21 @@ def make_attempt(
     model: Model,
     toolbox: Toolbox,
     sandboxes: SandboxFactory,
-    live: Live,
+    live: Live | None = None,
+    parent: Parent | None = None,
 ) -> Trajectory:
-    """Make an attempt and grade it. Raises SandboxError, ModelError: the attempt is lost."""
+    """Make an attempt and grade it. Raises SandboxError, ModelError: the attempt is lost.
+
+    With a parent its first turns are made again, and then the model goes on.
+    """
     began = time.monotonic()
     limits = settings.sandbox_limits
     limits = limits.model_copy(update={"memory": max(limits.memory, task.setup.memory)})
     base = _beginning(task, number, settings, toolbox, limits)
-    with live.attempt(base) as shown:
+    if parent:
+        base = base.model_copy(update={"parent": parent.name, "parent_turn": parent.turn})
+        model = Recorded(parent.trajectory, parent.turn, model)
+    with live.attempt(base) if live else nullcontext(Shown(base)) as shown:
         sandbox, commit = open_task(task, limits, sandbox=sandboxes)
         try:
             ready = time.monotonic()
@@ -75,7 +84,7 @@ def make_attempt(
             ignored_files=graded.ignored_files,
             note=graded.note,
         ),
-        "usage": agent.usage(),
+        "usage": agent.usage(since=parent.turn - 1 if parent else 0),
         "timings": Timings(
             total=round(ended - began, 3),
             start=round(ready - began, 3),

@@ -5,6 +5,7 @@ from contextlib import suppress
 from threading import Lock
 
 from forager.environments.sandbox import CommandResult, Limits, Sandbox, SandboxFactory
+from forager.environments.task import WORKDIR
 from forager.errors import Stopped
 
 _LIMITS = Limits()
@@ -54,6 +55,30 @@ class Sandboxes:
         """One has been closed."""
         with self._lock:
             self._open.discard(one)
+
+
+class Watched:
+    """Starts sandboxes and keeps hold of the first, the agent's; implements SandboxFactory."""
+
+    def __init__(self, factory: SandboxFactory) -> None:
+        self._factory = factory
+        self._first: Sandbox | None = None
+        self._paths: list[str] = []
+
+    def __call__(
+        self, image: str, *, limits: Limits = _LIMITS, environment: Mapping[str, str] = {}
+    ) -> Sandbox:
+        """Start one. Raises SandboxError and EngineError."""
+        opened = self._factory(image, limits=limits, environment=environment)
+        self._first = self._first or opened
+        return opened
+
+    def paths(self) -> list[str]:
+        """The files of the repository, as they were when this was first asked."""
+        if self._first and not self._paths:
+            command = f"( cd {WORKDIR} && git ls-files -co --exclude-standard )"
+            self._paths = self._first.run(command).output.splitlines()
+        return self._paths
 
 
 class _Open:

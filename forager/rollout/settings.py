@@ -54,6 +54,22 @@ class Budget(Record):
             raise UsageError(f"{path} is not TOML: {error}") from error
 
 
+FAILURE, MIDDLE = "failure", "middle"
+
+
+class Branch(Record):
+    """The attempts of another run that those of a run go on from."""
+
+    run: str = Field(description="Directory of the other run.")
+    turn: str = Field(
+        "",
+        description="The first turn that is made anew: a number, `middle`, or `failure` (the last "
+        "failing call); empty where each attempt was taken over by itself.",
+    )
+    resolved: bool | None = Field(None, description="Only attempts that are resolved, or are not.")
+    tags: tuple[str, ...] = Field((), description="Only attempts that have all of them.")
+
+
 class RunSettings(Record):
     """The settings of a run; saved in its directory as settings.json.
 
@@ -81,6 +97,7 @@ class RunSettings(Record):
     limits: AttemptLimits = AttemptLimits()
     sandbox: str = Field("docker", description="Where commands run: docker or bubblewrap.")
     sandbox_limits: Limits = Limits()
+    branch: Branch | None = Field(None, description="What its attempts go on from; nothing: None.")
 
     @property
     def numbers(self) -> range:

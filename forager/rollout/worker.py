@@ -12,6 +12,7 @@ from forager.environments.engine import check_disk
 from forager.environments.leftovers import sweep
 from forager.environments.task import Task
 from forager.environments.workspace import SANDBOXES
+from forager.rollout.again import Parent, Parents
 from forager.rollout.attempt import make_attempt
 from forager.rollout.live import Live
 from forager.rollout.meter import MeteredModel, SharedMeter
@@ -70,6 +71,7 @@ class Worker:
         self._settings, self._make_model = settings, make_model
         self._toolbox, self._keep = toolbox, keep
         self._delivered: set[str] = set()
+        self._parents = Parents(settings.branch) if settings.branch else None
         self._sandboxes = Sandboxes(SANDBOXES[settings.sandbox])
 
     def work(self, job: Job, meter: SharedMeter) -> Ended:
@@ -80,6 +82,7 @@ class Worker:
             if self._settings.images:
                 self._deliver(job.task)
             metered = MeteredModel(self._make_model(job.number, meter), name, meter)
+            parent = self._parent(job)
             trajectory = make_attempt(
                 job.task,
                 job.number,
@@ -88,6 +91,7 @@ class Worker:
                 self._toolbox,
                 self._sandboxes,
                 self._live,
+                parent,
             )
             if self._settings.sandbox == "docker" and not trajectory.outcome.resolved:
                 check_disk()
@@ -95,6 +99,12 @@ class Worker:
         except Exception as error:
             return Ended(job.id, metered.usage if metered else Usage(), error=error)
         return Ended(job.id, metered.usage, summary=Summary.of(trajectory))
+
+    def _parent(self, job: Job) -> Parent | None:
+        """What a job goes on from; the attempts of a round go on from the same."""
+        if not self._parents:
+            return None
+        return self._parents.of(job.task.instance_id, job.number // len(self._settings.models))
 
     def _deliver(self, task: Task) -> None:
         if task.image not in self._delivered:

@@ -136,9 +136,15 @@ class Trajectory(Record):
     model_calls: list[ModelCall]
     tool_calls: list[ToolCall]
     outcome: Outcome
-    usage: Usage
+    usage: Usage = Field(description="Of the calls that it made itself, not those of its parent.")
     timings: Timings
     version: str = Field(description="Version of forager that made it.")
+    parent: str = Field(
+        "", description="'RUN/ID' of the attempt that it goes on from; RUN names a directory."
+    )
+    parent_turn: int | None = Field(
+        None, description="The first turn of its own, from 1; those before are the parent's."
+    )
 
     @field_validator("model_calls")
     @classmethod

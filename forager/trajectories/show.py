@@ -183,6 +183,8 @@ def _heading(trajectory: Trajectory) -> RenderableType:
         ("image", trajectory.image),
         ("started", trajectory.started_at),
     ]
+    if trajectory.parent:
+        rows.append(("parent", f"{trajectory.parent} up to turn {trajectory.parent_turn}"))
     lines = [Text.assemble((f"{name:<8} ", "dim"), draw.safe(value)) for name, value in rows]
     return draw.Block(Text("\n").join(lines), "")
 

@@ -34,6 +34,7 @@ class Summary(Record):
     prompt_tokens: int
     completion_tokens: int
     ended_at: str = ""
+    parent: str = ""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -63,6 +64,7 @@ class Summary(Record):
             prompt_tokens=attempt.usage.prompt_tokens,
             completion_tokens=attempt.usage.completion_tokens,
             ended_at=_after(attempt.started_at, attempt.timings.total),
+            parent=attempt.parent,
         )
 
 
@@ -105,3 +107,4 @@ class TrajectoryHead(BaseModel):
     outcome: _Outcome
     timings: _Timings
     usage: Usage
+    parent: str = ""

@@ -9,7 +9,7 @@ from typing import Any
 
 from forager.agent.model import Reply
 from forager.agent.repair.hands import Acting
-from forager.agent.repair.observation import newest
+from forager.agent.repair.observation import first, newest
 from forager.agent.repair.policy import Repair
 from forager.agent.syntax import Syntax
 from forager.agent.tool import Toolbox
@@ -34,12 +34,14 @@ class RepairModel:
         self._steps: Acting[None] | None = None
 
     def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
-        """Answer with the next step of the policy."""
+        """Answer with the next step of the policy.
+
+        Where it takes over an attempt it begins with the problem, and what it finds there.
+        """
         del tools  # they are the toolbox
-        observation = newest(messages)
         if self._steps is None:
-            self._steps = self._repair.steps(observation)
+            self._steps = self._repair.steps(first(messages))
             thought, call = next(self._steps)
         else:
-            thought, call = self._steps.send(observation)
+            thought, call = self._steps.send(newest(messages))
         return Reply(self._syntax.write(thought, call, self._tools))

@@ -1,7 +1,7 @@
 """What the tools answered, read: exit code, failing tests, exceptions, and the turns left."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -86,9 +86,18 @@ class Observation:
         return [(file, int(line), name) for file, line, name in _FRAME.findall(self.output)]
 
 
+def first(messages: Sequence[Message]) -> Observation:
+    """What was said first to the agent: the problem."""
+    return _said(messages)
+
+
 def newest(messages: Sequence[Message]) -> Observation:
     """What was said last to the agent."""
-    for message in reversed(messages):
+    return _said(reversed(messages))
+
+
+def _said(messages: Iterable[Message]) -> Observation:
+    for message in messages:
         if message.get("role") in ("tool", "user"):
             content = message.get("content")
             return Observation(content if isinstance(content, str) else "")

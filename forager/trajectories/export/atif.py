@@ -53,7 +53,7 @@ def document(one: Trajectory) -> dict[str, Any]:
 
 
 _EXTRA = {"instance_id", "attempt", "kind", "repo", "mutation", "image", "image_digest"}
-_EXTRA |= {"started_at", "outcome", "timings"}
+_EXTRA |= {"started_at", "outcome", "timings", "parent", "parent_turn"}
 
 
 def _act(step: Step, prompt: list[int] | None) -> dict[str, Any]:

@@ -1,0 +1,203 @@
+"""Whether an attempt that was run again came out as it is recorded.
+
+What may differ without meaning anything is replaced in both before they are compared: see RULES.
+What was found is a line of `RUN/reproduced.jsonl` (`NAME.reproduced.jsonl` beside a file).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from itertools import zip_longest
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from rich.table import Table
+from rich.text import Text
+
+from forager.records import Record
+from forager.trajectories.record import Trajectory
+from forager.trajectories.show import Turn, turns
+
+REPRODUCES, DIFFERS = "reproduces", "differs"
+"""The tags that an attempt gets."""
+
+_SHOWN = 400  # characters of a differing line that are kept
+_MONTH = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?"
+    r"|Sep(?:tember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)"
+)
+
+
+class Rule(NamedTuple):
+    """What is replaced before observations are compared, and why it may differ."""
+
+    name: str
+    pattern: str
+    by: str
+    reason: str
+
+
+RULES = [
+    Rule("stopped", r"\[timed out after [\d.]+ seconds", "[timed out after <time> seconds",
+         "a command may take no longer than the attempt has left"),
+    Rule("temporary file", r"/tmp/(?:tmp[.\w]{6,}|pytest-of-\w+/pytest-\d+)", "/tmp/<name>",
+         "mkdtemp, mktemp and pytest draw or count names"),
+    Rule("address", r"\bat 0x[0-9a-fA-F]+|\b0x[0-9a-fA-F]{9,16}\b", "0x<address>",
+         "where an object lies is drawn anew for each process"),
+    Rule("clock", r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?",
+         "<time>", "the time at which it is run"),
+    Rule("date", rf"\b\d{{4}}-\d\d-\d\d\b|\b{_MONTH} +\d{{1,2}}\b(?:,? +\d{{4}}\b)?"
+         rf"|\b\d{{1,2}} {_MONTH}(?: \d{{4}})?\b|\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b,?", "<date>",
+         "the day on which it is run, as programs and `ls -l` write it"),
+    Rule("hour", r"\b\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?\b(?: (?:AM|PM|UTC)\b)?", "<hour>",
+         "the time of the day, and durations as h:mm:ss"),
+    Rule("duration", r"\b\d+(?:\.\d+)?(?:e-?\d+)? ?(?:ns|us|µs|ms|msec|usec)\b"
+         r"|\b\d+\.\d+ ?(?:s|sec|secs|seconds)\b|\b\d+m ?\d+(?:\.\d+)?s\b", "<duration>",
+         "how long something took; whole seconds stay, since programs speak of them too"),
+    Rule("size", r"\b\d+(?:\.\d+)?(?: ?[kKMGT]i?B|[KMGT])\b", "<size>",
+         "memory and disk in use, as ps, du, df and free round them"),
+    Rule("process", r"\b(?:[Pp][Ii][Dd]|[Pp]rocess)[ =:#]+\d+|^\[\d+\] \d+$"
+         r"|(?<=line )\d+: +\d+ (?=Killed|Terminated|Aborted|Segmentation)", "<process>",
+         "the number of a process, and bash's line number before it"),
+    Rule("host", r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{12}\b", "<host>",
+         "a container's name on its network is the beginning of its id"),
+    Rule("commit", r"\b(?:commit [0-9a-f]{40}|(?<=\[main )[0-9a-f]{7,12}(?=\])"
+         r"|(?<=HEAD is now at )[0-9a-f]{7,12})\b", "<commit>",
+         "a commit made by the agent holds the time; the first one is always the same"),
+    Rule("seed", r"\b(?:randomly-seed|hypothesis-seed|random seed)[ =:]+\d+", "<seed>",
+         "test plugins draw a seed and tell it"),
+]  # fmt: skip
+"""What is replaced, in this order."""
+
+_COMPILED = [(re.compile(rule.pattern, re.MULTILINE), rule.by) for rule in RULES]
+
+Kind = Literal["", "observation", "patch", "exit", "outcome"]
+
+
+class Reproduction(Record):
+    """What came of running an attempt again: where it first differs, or that it does not.
+
+    `kind` says what differs: an observation (in `turn`), else the patch, else the exit reason,
+    else the outcome (resolved, or the result of a test).
+    """
+
+    id: str
+    reproduces: bool
+    kind: Kind = ""
+    reason: str = ""
+    turn: int | None = None
+    expected: str = ""
+    got: str = ""
+    seconds: float = 0.0
+    version: str = ""
+
+
+def normalised(text: str) -> str:
+    """The text without what may differ each time."""
+    for pattern, by in _COMPILED:
+        text = pattern.sub(by, text)
+    return text
+
+
+def compare(recorded: Trajectory, again: Trajectory) -> Reproduction:
+    """Compare an attempt with the record of it."""
+    found = _observations(recorded, again) or _endings(recorded, again) or {"reproduces": True}
+    return Reproduction.model_validate(
+        {
+            "reproduces": False,
+            **found,
+            "id": recorded.id,
+            "seconds": again.timings.total,
+            "version": again.version,
+        }
+    )
+
+
+def results_path(source: Path) -> Path:
+    """Where the results of a run, or of a file of attempts, are kept."""
+    name = "reproduced.jsonl"
+    return source / name if source.is_dir() else source.with_suffix(f".{name}")
+
+
+def result_tables(results: Iterable[Reproduction]) -> list[Table]:
+    """The tables of `--execute`: the share that reproduces, the reasons, the first differences."""
+    all = list(results)
+    share = Table(box=None, pad_edge=False)
+    share.add_column("")
+    share.add_column("attempts", justify="right")
+    share.add_column("share", justify="right")
+    counts = Counter(f"{one.kind}: {one.reason}" for one in all if not one.reproduces)
+    rows = [(REPRODUCES, sum(one.reproduces for one in all)), *counts.most_common()]
+    for name, count in rows:
+        share.add_row(Text(name), f"{count:,}", f"{count / max(1, len(all)):.1%}")
+    differing = [one for one in all if not one.reproduces]
+    return [share, *([_differences(differing)] if differing else [])]
+
+
+def _differences(results: list[Reproduction], most: int = 20) -> Table:
+    table = Table(box=None, pad_edge=False, title_justify="left", show_lines=False)
+    table.title = "\nfirst differences" + (f" ({most} of {len(results)})" * (len(results) > most))
+    for name in ("id", "turn", "expected", "got"):
+        table.add_column(name, overflow="fold")
+    for one in results[:most]:
+        turn = str(one.turn) if one.turn else one.kind
+        table.add_row(Text(one.id), turn, Text(one.expected[:100]), Text(one.got[:100]))
+    return table
+
+
+def _observations(recorded: Trajectory, again: Trajectory) -> dict[str, object] | None:
+    """The first turn in which the answers differ; a last call ends an attempt without one."""
+    for old, new in zip_longest(turns(recorded), turns(again)):
+        if old is None or new is None:
+            return None  # one has ended: said by the exit reason
+        expected, got = normalised(old.observation), normalised(new.observation)
+        if expected != got:
+            first = _first_difference(expected, got)
+            reason = _reason(old, new, expected, got)
+            return {"kind": "observation", "turn": old.number, "reason": reason, **first}
+    return None
+
+
+def _reason(old: Turn, new: Turn, expected: str, got: str) -> str:
+    """What kind of difference it is, as far as can be told."""
+    if old.call is None or new.call is None:
+        return "the attempt ended in this turn"
+    if old.call.timed_out != new.call.timed_out:
+        return "a command was stopped at its time limit once"
+    if old.call.exit_code != new.call.exit_code:
+        return "another exit code"
+    if sorted(expected.split("\n")) == sorted(got.split("\n")):
+        return "the same lines in another order"
+    if sorted(re.findall(r"\w+", expected)) == sorted(re.findall(r"\w+", got)):
+        return "the same words in another order"
+    if old.call.omitted != new.call.omitted:
+        return "output of another length, its middle left out"
+    return "other output"
+
+
+def _endings(recorded: Trajectory, again: Trajectory) -> dict[str, object] | None:
+    old, new = recorded.outcome, again.outcome
+    if old.patch != new.patch:
+        return {"kind": "patch", "reason": "another patch",
+                **_first_difference(old.patch, new.patch)}  # fmt: skip
+    if old.exit_reason != new.exit_reason:
+        return {"kind": "exit", "reason": "ended otherwise",
+                "expected": old.exit_reason, "got": new.exit_reason}  # fmt: skip
+    if (old.resolved, old.tests) != (new.resolved, new.tests):
+        return {"kind": "outcome", "reason": "graded otherwise",
+                **_first_difference(_graded(recorded), _graded(again))}  # fmt: skip
+    return None
+
+
+def _graded(attempt: Trajectory) -> str:
+    outcome = attempt.outcome
+    tests = [f"{name}: {status}" for name, status in sorted(outcome.tests.items())]
+    return "\n".join([f"resolved: {outcome.resolved}", *tests])
+
+
+def _first_difference(expected: str, got: str) -> dict[str, str]:
+    pairs = zip_longest(expected.split("\n"), got.split("\n"), fillvalue="(nothing)")
+    old, new = next((old, new) for old, new in pairs if old != new)
+    same = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
+    start = max(0, same - 40)
+    return {"expected": old[start : start + _SHOWN], "got": new[start : start + _SHOWN]}
