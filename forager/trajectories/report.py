@@ -40,9 +40,9 @@ class Report(Record):
 
 def report(summaries: Iterable[Summary]) -> Report:
     """Count the attempts; a task without a mutation stands under its kind."""
-    families: defaultdict[str, _Tally] = defaultdict(_Tally)
-    reasons: defaultdict[str, _Tally] = defaultdict(_Tally)
-    total = _Tally()
+    families: defaultdict[str, Tally] = defaultdict(Tally)
+    reasons: defaultdict[str, Tally] = defaultdict(Tally)
+    total = Tally()
     for summary in summaries:
         for tally in (
             families[summary.family or summary.kind],
@@ -140,7 +140,7 @@ def short(number: int) -> str:
     return str(number)
 
 
-class _Tally:
+class Tally:
     """Attempts as they are counted; a few numbers for each are kept, for the medians."""
 
     def __init__(self) -> None:
@@ -150,6 +150,7 @@ class _Tally:
         self._tokens = 0
 
     def add(self, summary: Summary) -> None:
+        """Count an attempt."""
         self.attempts += 1
         self._resolved[summary.instance_id] += summary.resolved
         self._turns.append(summary.turns)
@@ -157,6 +158,7 @@ class _Tally:
         self._tokens += summary.tokens
 
     def row(self, name: str) -> Row:
+        """What was counted."""
         resolved = sum(self._resolved.values())
         low, high = wilson(resolved, self.attempts)
         return Row(
