@@ -23,6 +23,8 @@ from forager.trajectories.show import show_call, text_of
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
+    from prompt_toolkit.completion import CompleteEvent, Completer
+    from prompt_toolkit.document import Document
 
 Paths = Callable[[], list[str]]
 Editor = Callable[[str], str | None]
@@ -83,7 +85,7 @@ class Person:
 
         if self._session is None:
             self._session = PromptSession(
-                completer=_completer(self), enable_open_in_editor=True, complete_while_typing=False
+                completer=completer(self), enable_open_in_editor=True, complete_while_typing=False
             )
         try:
             return self._session.prompt(f"turn {turn}, tool> ")
@@ -140,14 +142,16 @@ class Person:
         yield from (one for one in known if one.startswith(word) and one != word)
 
 
-def _completer(person: Person) -> Any:
-    from prompt_toolkit.completion import CompleteEvent, Completer, Completion
-    from prompt_toolkit.document import Document
+def completer(person: Person) -> "Completer":
+    """Completes what the person types."""
+    from prompt_toolkit.completion import Completer, Completion
 
     class Known(Completer):
-        """Completes what the person types."""
+        """What is known to the person."""
 
-        def get_completions(self, document: Document, event: CompleteEvent) -> Iterator[Completion]:
+        def get_completions(
+            self, document: "Document", event: "CompleteEvent"
+        ) -> Iterator[Completion]:
             del event
             line = document.text_before_cursor
             word = line.rpartition(" ")[2]
