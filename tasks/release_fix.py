@@ -118,7 +118,11 @@ class _Pair:
 
         def made(numbered: tuple[int, Sequence[Piece]]) -> Task | None:
             number, chosen_parts = numbered
-            setup, fix = patches(self._history, old, new, fixed_paths(paths), chosen_parts)
+            try:
+                setup, fix = patches(self._history, old, new, fixed_paths(paths), chosen_parts)
+            except Refused as error:
+                self._report(f"{self._after.version}, set {number}: {error}")
+                return None
             task = self._task(image, number, fix, tests, setup)
             return self._proven(task, image, chosen_parts, told, new)
 

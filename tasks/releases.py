@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +42,19 @@ class Piece:
 
     path: str
     name: str
-    text: str
-    """A patch from the one release to the other."""
+    hunks: Sequence[tuple[int, str]]
+    """Where each begins in the newer release, and its text."""
+
+
+def patch_of(parts: Iterable[Piece]) -> str:
+    """The patch from the one release to the other that the pieces make."""
+    files: dict[str, list[tuple[int, str]]] = {}
+    for piece in parts:
+        files.setdefault(piece.path, []).extend(piece.hunks)
+    return "".join(
+        f"--- a/{path}\n+++ b/{path}\n{''.join(text for _, text in sorted(hunks))}"
+        for path, hunks in files.items()
+    )
 
 
 class Releases:
@@ -107,7 +118,7 @@ def pieces(history: History, before: str, after: str, paths: Sequence[str]) -> l
     if not code:
         return []
     diff = git(history.path, "diff", *options, before, after, "--", *code)
-    grouped: dict[tuple[str, str], list[str]] = {}
+    grouped: dict[tuple[str, str], list[tuple[int, str]]] = {}
     for file in PatchSet(diff):
         places = _places(history.text(after, file.path))
         for hunk in file:
@@ -116,11 +127,9 @@ def pieces(history: History, before: str, after: str, paths: Sequence[str]) -> l
             ]
             name = places.get(lines[0], f"line {hunk.target_start}")
             if not _VERSION.search(str(hunk)):
-                grouped.setdefault((file.path, name), []).append(str(hunk))
-    return [
-        Piece(path, name, f"--- a/{path}\n+++ b/{path}\n{''.join(hunks)}")
-        for (path, name), hunks in grouped.items()
-    ]
+                found = grouped.setdefault((file.path, name), [])
+                found.append((hunk.target_start, str(hunk)))
+    return [Piece(path, name, hunks) for (path, name), hunks in grouped.items()]
 
 
 def separated(task: Task, parts: Sequence[Piece], workers: int) -> list[list[Piece]]:
@@ -157,7 +166,7 @@ def _needing(task: Task, piece: Piece) -> set[str] | None:
         for patch in (task.test_patch, task.patch):
             if patch and apply_patch(opened, patch).exit_code:
                 raise SandboxError(f"{task.instance_id}: a patch does not apply a second time")
-        if apply_patch(opened, piece.text, "-R", "--unidiff-zero", "--recount").exit_code:
+        if apply_patch(opened, patch_of([piece]), "-R", "--recount").exit_code:
             return None
         files = test_files(task.test_patch)
         arguments = [*options(task.setup.arguments), *files]
@@ -182,12 +191,11 @@ def patches(
         git(Path(name), "clone", "--quiet", "--shared", "--no-checkout", str(history.path), "tree")
         git(tree, "checkout", "--quiet", "--detach", before)
         whole = history.diff(before, after, paths)
-        without = "".join(piece.text for piece in parts)
         try:
             _apply(tree, whole)
             git(tree, "add", "--all", "--force", ".")
             full = git(tree, "write-tree").strip()
-            _apply(tree, without, "-R", "--unidiff-zero", "--recount")
+            _apply(tree, patch_of(parts), "-R", "--recount")
         except SourceError as error:
             raise Refused(f"the changes cannot be taken apart: {error}") from error
         git(tree, "add", "--all", "--force", ".")
