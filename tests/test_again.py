@@ -220,11 +220,12 @@ def test_the_first_difference_is_told() -> None:
     other = compare(attempt, attempt.model_copy(update={"messages": messages}))
     assert (other.kind, other.turn, other.reason) == ("observation", 2, "other output")
     assert (other.expected, other.got) == ("    return items[0]", "    return items[0:1]")
+    assert (other.turns_differing, other.same_end) == (1, True)
     assert compare(attempt, changed(attempt, patch="", exit_reason="x")).kind == "patch"
     ended = compare(attempt, changed(attempt, exit_reason="turn_limit", resolved=False))
     assert (ended.kind, ended.expected, ended.got) == ("exit", "submitted", "turn_limit")
     graded = compare(attempt, changed(attempt, tests={"tests/test_core.py::test_last": "failed"}))
-    assert graded.kind == "outcome"
+    assert (graded.kind, graded.same_end) == ("outcome", False)
 
 
 @pytest.mark.parametrize(

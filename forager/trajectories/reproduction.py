@@ -6,7 +6,7 @@ What was found is a line of `RUN/reproduced.jsonl` (`NAME.reproduced.jsonl` besi
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -78,7 +78,8 @@ class Reproduction(Record):
     """What came of running an attempt again: where it first differs, or that it does not.
 
     `kind` says what differs: an observation (in `turn`), else the patch, else the exit reason,
-    else the outcome (resolved, or the result of a test).
+    else the outcome (resolved, or the result of a test). `same_end` says that patch, exit reason
+    and outcome are the same, whatever was observed on the way.
     """
 
     id: str
@@ -86,6 +87,8 @@ class Reproduction(Record):
     kind: Kind = ""
     reason: str = ""
     turn: int | None = None
+    turns_differing: int = 0
+    same_end: bool = True
     expected: str = ""
     got: str = ""
     seconds: float = 0.0
@@ -101,11 +104,15 @@ def normalised(text: str) -> str:
 
 def compare(recorded: Trajectory, again: Trajectory) -> Reproduction:
     """Compare an attempt with the record of it."""
-    found = _observations(recorded, again) or _endings(recorded, again) or {"reproduces": True}
+    differing = list(_observations(recorded, again))
+    ending = _endings(recorded, again)
+    found = (differing and differing[0]) or ending or {"reproduces": True}
     return Reproduction.model_validate(
         {
             "reproduces": False,
             **found,
+            "turns_differing": len(differing),
+            "same_end": ending is None,
             "id": recorded.id,
             "seconds": again.timings.total,
             "version": again.version,
@@ -127,7 +134,9 @@ def result_tables(results: Iterable[Reproduction]) -> list[Table]:
     share.add_column("attempts", justify="right")
     share.add_column("share", justify="right")
     counts = Counter(f"{one.kind}: {one.reason}" for one in all if not one.reproduces)
+    ended = sum(one.same_end and not one.reproduces for one in all)
     rows = [(REPRODUCES, sum(one.reproduces for one in all)), *counts.most_common()]
+    rows.append(("(differs on the way, ends the same)", ended))
     for name, count in rows:
         share.add_row(Text(name), f"{count:,}", f"{count / max(1, len(all)):.1%}")
     differing = [one for one in all if not one.reproduces]
@@ -145,17 +154,14 @@ def _differences(results: list[Reproduction], most: int = 20) -> Table:
     return table
 
 
-def _observations(recorded: Trajectory, again: Trajectory) -> dict[str, object] | None:
-    """The first turn in which the answers differ; a last call ends an attempt without one."""
-    for old, new in zip_longest(turns(recorded), turns(again)):
-        if old is None or new is None:
-            return None  # one has ended: said by the exit reason
+def _observations(recorded: Trajectory, again: Trajectory) -> Iterator[dict[str, object]]:
+    """The turns in which the answers differ; what one has beyond the other is no turn."""
+    for old, new in zip(turns(recorded), turns(again), strict=False):
         expected, got = normalised(old.observation), normalised(new.observation)
         if expected != got:
-            first = _first_difference(expected, got)
             reason = _reason(old, new, expected, got)
-            return {"kind": "observation", "turn": old.number, "reason": reason, **first}
-    return None
+            first = _first_difference(expected, got)
+            yield {"kind": "observation", "turn": old.number, "reason": reason, **first}
 
 
 def _reason(old: Turn, new: Turn, expected: str, got: str) -> str:
