@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from forager.cli.batch import make_all, raise_failures
+from forager.cli.batch import make_all, raise_failures, terminable
 from forager.cli.console import console, print_json, print_table, say
 from forager.cli.screens import interactive
 from forager.errors import UsageError
@@ -54,7 +54,8 @@ def execute_attempts(
     known = results.read()
     todo = [id for id in ids if id not in known]
     try:
-        made = make_all("executions", todo, one, workers)
+        with terminable():
+            made = make_all("executions", todo, one, workers)
     finally:
         sandboxes.close()
         known = results.read()

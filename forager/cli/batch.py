@@ -1,7 +1,9 @@
 """Doing one thing to each of several sources, some at a time."""
 
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Lock
 from typing import TypeVar
 
@@ -67,3 +69,22 @@ def tell(error: ForagerError, source: str, note: Callable[[str], None]) -> None:
     note(f"forager: {source}: {error}")
     if isinstance(error, BuildError) and error.log:
         note(error.log.rstrip())
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM, and SIGHUP where it is not ignored, end a verb as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) == signal.SIG_DFL
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

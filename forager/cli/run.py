@@ -2,22 +2,20 @@
 
 import json
 import os
-import signal
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from forager.cli import options
+from forager.cli.batch import terminable
 from forager.cli.console import print_json, print_table, say
 from forager.cli.models import REPAIR, MakeModel, endpoints
 from forager.cli.progress import Progress
 from forager.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from forager.environments.task import Task
     from forager.rollout.settings import Branch, Budget, RunSettings
 
@@ -266,7 +264,7 @@ def _run(settings: "RunSettings", tasks: "list[Task]", output: Path) -> None:
 
     toolbox = load_toolbox()
     model = MakeModel(settings, toolbox, os.environ.get(settings.key_env, ""))
-    with _terminable(), Run.write(output, settings, tasks, may_change=MAY_CHANGE) as store:
+    with terminable(), Run.write(output, settings, tasks, may_change=MAY_CHANGE) as store:
         finished = store.finished()
         total = len(tasks) * len(settings.numbers)
         try:
@@ -282,22 +280,3 @@ def _run(settings: "RunSettings", tasks: "list[Task]", output: Path) -> None:
         finally:
             with suppress(StoreError):  # of a full disk, which is what has ended the run
                 print_table(family_table(report(store.summaries())))
-
-
-@contextmanager
-def _terminable() -> "Iterator[None]":
-    """SIGTERM, and SIGHUP where it is not ignored, end a run as Ctrl-C does."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {
-        number: signal.signal(number, interrupt)
-        for number in (signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) == signal.SIG_DFL
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

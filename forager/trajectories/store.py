@@ -4,6 +4,8 @@
     RUN/tasks.jsonl            the tasks
     RUN/trajectories/          the graded attempts, in shards, appended as they end
     RUN/infrastructure.jsonl   attempts lost to infrastructure or cut by the budget; made again
+    RUN/marks.jsonl            what a person says of attempts (see `marks.py`)
+    RUN/reproduced.jsonl       what came of running attempts again (see `reproduction.py`)
     RUN/index.sqlite           a cache, made anew from the shards where it is missing
 
 All that a run knows is in these files. One process decides which attempts are made and holds the
