@@ -20,7 +20,8 @@ ALLOWED = {  # package of the engine → the other packages of it that it may im
     "learning": {"rollout", "agent", "trajectories", "mutation", "environments"},
 }
 HEAVY = {"torch", "deepspeed", "vllm", "ray", "transformers", "textual", "openai", "docker"}
-HEAVY |= {"matplotlib", "jinja2", "prompt_toolkit", "pyarrow", "datasets", "datasketch", "numpy", "swebench"}
+HEAVY |= {"matplotlib", "jinja2", "prompt_toolkit", "pyarrow", "datasets", "datasketch"}
+HEAVY |= {"numpy", "swebench"}
 SOURCES = sorted(path for top in ("forager", *CATALOGUES) for path in (ROOT / top).rglob("*.py"))
 
 
