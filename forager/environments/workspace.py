@@ -26,6 +26,7 @@ git -c user.name=forager -c user.email=forager@localhost \
   commit -q --allow-empty -m 'Initial commit' &&
 rm -f /tmp/forager.files /tmp/forager.exclude
 """
+_COMMITS = "git rev-list --all --reflog --count; git remote; git stash list"
 
 
 def open_task(
@@ -42,6 +43,8 @@ def open_task(
             applied = apply_patch(opened, task.setup_patch, "--index")
             if applied.exit_code:
                 raise TaskError(f"{task.instance_id}: setup_patch fails: {applied.output}")
+        # Images of others may hold what came after the base, which is the fix.
+        if task.setup_patch or _must(opened, _COMMITS).output.split() != ["1"]:
             _must(opened, f"( {_ONE_COMMIT} )")
         _must(opened, "find . -name __pycache__ -prune -exec rm -rf {} +")
         return opened, _must(opened, "git rev-parse HEAD").output.strip()
