@@ -208,7 +208,7 @@ def test_a_run_over_issue_fix_tasks(found: Any, tmp_path: Path) -> None:
 def test_consecutive_releases_become_tasks(tmp_path: Path) -> None:
     """From PyPI alone; what is made holds."""
     output = tmp_path / "tasks.jsonl"
-    command = [FORAGER, "tasks", "issue-fix", "pypi:toolz", "-o", output, "--limit", "1"]
+    command: list[Any] = [FORAGER, "tasks", "issue-fix", "pypi:toolz", "-o", output, "--limit", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     task, *_ = read_records(output, Task)
@@ -298,3 +298,34 @@ def test_an_issue_by_a_model_does_not_quote_the_fix(tmp_path: Path) -> None:
     assert "quotes the change" in str(model.seen[-1])
     with Author("m", ScriptedModel([reply(bad)] * 3), tmp_path / "two.jsonl") as author:
         assert by_model(author, PATCH, failures) is None
+
+
+@pytest.mark.engine
+def test_an_image_with_a_history_of_its_own_gives_one_commit(kata_task: Task) -> None:
+    """Images of data sets hold what came after the base; the agent's repository does not."""
+    later = (
+        "cd /testbed && echo '# the fix' >>kata/core.py && git config user.name a && "
+        "git config user.email a@b && git commit -qam Later && git tag v9 && "
+        "git reset -q --hard HEAD~"
+    )
+    client = connect()
+    container = client.containers.create(kata_task.image, ["bash", "-c", later])
+    try:
+        container.start()
+        assert container.wait()["StatusCode"] == 0
+        image = container.commit("forager/test", "history")
+    finally:
+        container.remove(force=True)
+    task = kata_task.model_copy(update={"image": "forager/test:history", "setup_patch": ""})
+    try:
+        sandbox, _ = open_task(task, Limits())
+        try:
+            counted = sandbox.run("git rev-list --all --reflog --count; git tag").output
+            objects = (
+                "git cat-file --batch-all-objects --batch-check='%(objecttype)' | grep -c commit"
+            )
+            assert (counted.strip(), sandbox.run(objects).output.strip()) == ("1", "1")
+        finally:
+            sandbox.close()
+    finally:
+        client.images.remove(str(image.id), force=True)
