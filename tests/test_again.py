@@ -371,14 +371,14 @@ def test_tools_paths_and_words_are_completed() -> None:
     """Those that occurred in the conversation too, such as the names of tests."""
     person = Person(SYNTAXES["text"], TOOLBOX, lambda: ["pkg/core.py", "pkg/__init__.py"],
                     unsaved, Console(quiet=True))  # fmt: skip
-    assert list(person.completions("s")) == ["submit"]
+    assert person.completions("s") == ["submit"]
     typed = Document("bash cat pkg/c")
     (completed,) = completer(person).get_completions(typed, CompleteEvent())
     assert (completed.text, completed.start_position) == ("pkg/core.py", -len("pkg/c"))
     with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
         pipe.send_text("submit\n")
         person.query([{"role": "user", "content": "FAILED tests/test_core.py::test_last - E"}], [])
-    assert list(person.completions("bash pytest tests/")) == ["tests/test_core.py::test_last"]
+    assert person.completions("bash pytest tests/") == ["tests/test_core.py::test_last"]
 
 
 @pytest.mark.engine

@@ -7,7 +7,7 @@ are completed with Tab. What a person thinks takes none of the attempt's time.
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -132,14 +132,14 @@ class Person:
         shown = show_call(ToolCall(message=0, tool=call.tool, arguments=call.arguments))
         self._console.print(draw.Block(draw.fold(shown), "▌ ", "yellow"), soft_wrap=True)
 
-    def completions(self, line: str) -> Iterator[str]:
-        """What the last word of a line could become: the line begins with a tool."""
-        space = " " in line
-        known: Iterable[str] = self._tools
-        if space:
-            known = dict.fromkeys([*self._paths(), *sorted(self._words)])
+    def completions(self, line: str) -> list[str]:
+        """What the last word of a line could become: tools first, then paths, else words."""
         word = line.rpartition(" ")[2]
-        yield from (one for one in known if one.startswith(word) and one != word)
+        kinds = [self._paths(), sorted(self._words)] if " " in line else [list(self._tools)]
+        for known in kinds:
+            if found := [one for one in known if one.startswith(word) and one != word]:
+                return found
+        return []
 
 
 def completer(person: Person) -> "Completer":
