@@ -400,7 +400,7 @@ def test_repair_takes_over_from_the_command_line(tmp_path: Path, kata_task: Task
     listed = json.loads(forager("list", output, "--json").stdout)
     assert {one["parent"] for one in listed} == {f"one/{parent.id}"}
     shown = forager("replay", output / attempts[1].id, "--print").stdout
-    assert f"parent   one/{parent.id} up to turn 2" in shown
+    assert f"goes on    from one/{parent.id}, at turn 2" in shown
 
 
 @pytest.mark.parametrize(

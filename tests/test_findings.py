@@ -213,7 +213,7 @@ def test_the_page_needs_nothing_but_itself(runs: list[Path], tmp_path: Path) -> 
     assert len(set(page.ids)) == len(page.ids)
     assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
     assert "#attempt-one-a.0" in page.links  # of the table of tasks with both outcomes
-    assert "one/a.0 up to turn 2" in html
+    assert "one/a.0, at turn 2" in html
     assert "characters left out" in html
     assert "url(http" not in html and "@import" not in html
 

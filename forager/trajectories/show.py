@@ -183,8 +183,6 @@ def _heading(trajectory: Trajectory) -> RenderableType:
         ("image", trajectory.image),
         ("started", trajectory.started_at),
     ]
-    if trajectory.parent:
-        rows.append(("parent", f"{trajectory.parent} up to turn {trajectory.parent_turn}"))
     lines = [Text.assemble((f"{name:<8} ", "dim"), draw.safe(value)) for name, value in rows]
     return draw.Block(Text("\n").join(lines), "")
 
@@ -229,6 +227,8 @@ def show_outcome(trajectory: Trajectory, task: Task | None) -> Iterator[Text]:
         ("tokens", f"{trajectory.usage.prompt_tokens:,} in all prompts, "
                    f"{trajectory.usage.completion_tokens:,} in all completions"),
         ("seconds", _seconds(trajectory)),
+        ("goes on", f"from {trajectory.parent}, at turn {trajectory.parent_turn}"
+                    if trajectory.parent else ""),
     ]  # fmt: skip
     for name, value in rows:
         if value:

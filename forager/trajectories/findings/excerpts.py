@@ -84,7 +84,7 @@ def _excerpt(run: str, attempt: Trajectory) -> Excerpt:
         resolved=outcome.resolved,
         exit_reason=outcome.exit_reason,
         seconds=attempt.timings.total,
-        parent=f"{attempt.parent} up to turn {attempt.parent_turn}" if attempt.parent else "",
+        parent=f"{attempt.parent}, at turn {attempt.parent_turn}" if attempt.parent else "",
         problem=cut(problem if isinstance(problem, str) else "", _PROBLEM),
         patch=cut(outcome.patch, _PATCH),
         not_passed=failed[:5],
