@@ -1,4 +1,4 @@
-"""`forager replay --execute` and `--take-over`: attempts made again, whole or up to a turn."""
+"""Attempts made again: `forager replay --execute`, `--take-over`; `forager run --branch-from`."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from forager.cli.progress import Progress
     from forager.environments.task import Task
     from forager.rollout.sandboxes import Watched
-    from forager.rollout.settings import RunSettings
+    from forager.rollout.settings import Branch, RunSettings
     from forager.trajectories.index import Index
     from forager.trajectories.record import Trajectory
 
@@ -100,6 +100,38 @@ def take_over(
         store.append(made)
     word = "resolved" if made.outcome.resolved else "not resolved"
     click.echo(f"{word}, ended by {made.outcome.exit_reason}: {output / made.id}")
+
+
+def read_branch(given: dict[str, Any]) -> "Branch | None":
+    """What a run goes on from; the other run has to be of the same syntax. Raises UsageError."""
+    from forager.rollout.settings import FAILURE, MIDDLE, Branch
+    from forager.trajectories.store import Run
+
+    turn, path = given["branch_turn"], given["branch_from"]
+    if path is None:
+        if given["tags"] or given["resolved"] is not None:
+            raise UsageError("--tag, --resolved and --unresolved choose attempts of --branch-from")
+        return None
+    if turn not in (MIDDLE, FAILURE) and not (turn.isdecimal() and int(turn)):
+        raise UsageError(f"--branch-turn is a number from 1, middle or failure, not {turn!r}")
+    syntax = Run(path).settings().get("syntax", given["syntax"])
+    if syntax != given["syntax"]:
+        raise UsageError(f"{path} writes calls as {syntax}: give --syntax {syntax}")
+    chosen = {"resolved": given["resolved"], "tags": given["tags"]}
+    return Branch(run=str(path.resolve()), turn=turn, **chosen)
+
+
+def with_parents(tasks: "list[Task]", branch: "Branch") -> "list[Task]":
+    """The tasks at which there is an attempt to go on from. Raises UsageError."""
+    from forager.rollout.again import Parents
+
+    there = Parents(branch).tasks()
+    chosen = [task for task in tasks if task.instance_id in there]
+    if len(chosen) < len(tasks):
+        say(f"{len(tasks) - len(chosen)} tasks have no such attempt in {branch.run}: left out")
+    if not chosen:
+        raise UsageError(f"{branch.run} holds no such attempt at any of the tasks")
+    return chosen
 
 
 def _settings(source: Path, recorded: "Trajectory", given: dict[str, Any]) -> "RunSettings":

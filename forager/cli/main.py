@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from forager.cli import doctor, export, image, look, run, screens, tasks
+from forager.cli import doctor, export, image, look, report, run, screens, tasks
 from forager.cli.console import say
 from forager.errors import BuildError, ForagerError, UsageError
 
@@ -54,6 +54,6 @@ main.add_command(run.run)
 main.add_command(look.list_attempts)
 main.add_command(look.replay)
 main.add_command(screens.watch)
-main.add_command(look.report)
+main.add_command(report.report)
 main.add_command(look.tokens)
 main.add_command(export.export)

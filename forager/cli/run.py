@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forager.cli import options
+from forager.cli.again import read_branch, with_parents
 from forager.cli.batch import terminable
-from forager.cli.console import print_json, print_table, say
+from forager.cli.console import print_json, print_table
 from forager.cli.models import REPAIR, MakeModel, endpoints
 from forager.cli.progress import Progress
 from forager.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from forager.environments.task import Task
-    from forager.rollout.settings import Branch, Budget, RunSettings
+    from forager.rollout.settings import Budget, RunSettings
 
 
 @click.command()
@@ -134,7 +135,7 @@ def run(tasks: Path, output: Path, limit: int | None, dry_run: bool, **given: An
     if not chosen:
         raise UsageError(f"{tasks} holds no tasks")
     if settings.branch:
-        chosen = _with_parents(chosen, settings.branch)
+        chosen = with_parents(chosen, settings.branch)
     if dry_run:
         _print_plan(settings, chosen, output)
     else:
@@ -170,44 +171,12 @@ def _settings(given: dict[str, Any]) -> "RunSettings":
         **{name: given[name] for name in named},
         models=models,
         urls=endpoints(models, given["urls"]),
-        branch=_branch(given),
+        branch=read_branch(given),
         budget=budget,
         temperatures=temperatures if len(temperatures) > 1 else [],
         limits=AttemptLimits(**{name: one for name, one in limits.items() if one is not None}),
         sampling=Sampling(**sampling),
     )
-
-
-def _branch(given: dict[str, Any]) -> "Branch | None":
-    """What is gone on from; the other run has to be of the same syntax."""
-    from forager.rollout.settings import FAILURE, MIDDLE, Branch
-    from forager.trajectories.store import Run
-
-    turn, path = given["branch_turn"], given["branch_from"]
-    if path is None:
-        if given["tags"] or given["resolved"] is not None:
-            raise UsageError("--tag, --resolved and --unresolved choose attempts of --branch-from")
-        return None
-    if turn not in (MIDDLE, FAILURE) and not (turn.isdecimal() and int(turn)):
-        raise UsageError(f"--branch-turn is a number from 1, middle or failure, not {turn!r}")
-    syntax = Run(path).settings().get("syntax", given["syntax"])
-    if syntax != given["syntax"]:
-        raise UsageError(f"{path} writes calls as {syntax}: give --syntax {syntax}")
-    chosen = {"resolved": given["resolved"], "tags": given["tags"]}
-    return Branch(run=str(path.resolve()), turn=turn, **chosen)
-
-
-def _with_parents(tasks: "list[Task]", branch: "Branch") -> "list[Task]":
-    """The tasks at which there is an attempt to go on from."""
-    from forager.rollout.again import Parents
-
-    there = Parents(branch).tasks()
-    chosen = [task for task in tasks if task.instance_id in there]
-    if len(chosen) < len(tasks):
-        say(f"{len(tasks) - len(chosen)} tasks have no such attempt in {branch.run}: left out")
-    if not chosen:
-        raise UsageError(f"{branch.run} holds no such attempt at any of the tasks")
-    return chosen
 
 
 def _check_prices(budget: "Budget", models: list[str], path: Path) -> None:
