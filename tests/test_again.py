@@ -267,6 +267,9 @@ def test_attempts_are_run_again_and_compared(tmp_path: Path, kata_task: Task) ->
     again = forager("replay", path, "--execute", "--json")
     assert json.loads(again.stdout) == kept
     assert len((path / "reproduced.jsonl").read_text().splitlines()) == 2
+    one = forager("replay", path / kept[0]["id"], "--execute", "--json")  # one that is named: anew
+    assert [found["reproduces"] for found in json.loads(one.stdout)] == [True]
+    assert len((path / "reproduced.jsonl").read_text().splitlines()) == 3
 
 
 def test_execution_needs_the_task(tmp_path: Path) -> None:

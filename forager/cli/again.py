@@ -33,9 +33,10 @@ def execute_attempts(
     opened: "Callable[[], Index]",
     workers: int,
     *,
+    anew: bool,
     as_json: bool,
 ) -> None:
-    """Run the attempts again that were not yet, and print what came of all of them."""
+    """Run the attempts again that were not yet (`anew`: all), and print what came of them."""
     from forager.environments.workspace import SANDBOXES
     from forager.rollout.execution import Results, execute
     from forager.rollout.sandboxes import Sandboxes
@@ -52,7 +53,7 @@ def execute_attempts(
         results.keep(compare(recorded, execute(recorded, task, toolbox, sandboxes)))
 
     known = results.read()
-    todo = [id for id in ids if id not in known]
+    todo = [id for id in ids if anew or id not in known]
     try:
         with terminable():
             made = make_all("executions", todo, one, workers)

@@ -113,7 +113,7 @@ def replay(
     with _open(source) as index:
         if execute:
             ids = [find_trajectory(index, id, source).id] if id else _ids(index, limit)
-            _execute(source, ids, workers, as_json=as_json)
+            _execute(source, ids, workers, anew=bool(id), as_json=as_json)
             return
         if take_over is not None:
             if not id or output is None:
@@ -144,10 +144,13 @@ def _ids(index: "Index", limit: int | None) -> list[str]:
     return [one.id for one in index.summaries(index.places(limit=limit))]
 
 
-def _execute(source: Path, ids: list[str], workers: int, *, as_json: bool) -> None:
+def _execute(source: Path, ids: list[str], workers: int, *, anew: bool, as_json: bool) -> None:
     from forager.cli.again import execute_attempts
 
-    execute_attempts(source, ids, _tasks(source), lambda: _open(source), workers, as_json=as_json)
+    def index() -> "Index":
+        return _open(source)
+
+    execute_attempts(source, ids, _tasks(source), index, workers, anew=anew, as_json=as_json)
 
 
 def _take_over(
