@@ -294,7 +294,7 @@ def keyboard(task: Task, parent: Trajectory, typed: str, turn: int = 2, **given:
         pipe.send_text(typed)
         edit = given.get("edit", unsaved)
         person = Person(SYNTAXES[parent.syntax], TOOLBOX, opened.paths, edit, Console(quiet=True))
-        settings = settings_of(parent).model_copy(update={"models": ["person"]})
+        settings = settings_of(parent, "docker").model_copy(update={"models": ["person"]})
         took = parent_of(Path("/runs/one"), parent, turn)
         return really_attempt(task, 1, settings, person, TOOLBOX, opened, parent=took)
 

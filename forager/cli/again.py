@@ -44,13 +44,14 @@ def execute_attempts(
     from tools import load_toolbox
 
     results, toolbox = Results(source), load_toolbox()
-    sandboxes = Sandboxes(SANDBOXES[_sandbox_of(source)])
+    kind = _sandbox_of(source)
+    sandboxes = Sandboxes(SANDBOXES[kind])
 
     def one(id: str, _: "Progress") -> None:
         with opened() as index:
             recorded = index.get(id)
         task = _task_of(recorded, tasks, source)
-        results.keep(compare(recorded, execute(recorded, task, toolbox, sandboxes)))
+        results.keep(compare(recorded, execute(recorded, task, kind, toolbox, sandboxes)))
 
     known = results.read()
     todo = [id for id in ids if anew or id not in known]
@@ -91,7 +92,7 @@ def take_over(
     task, toolbox = _task_of(recorded, tasks, source), load_toolbox()
     settings = _settings(source, recorded, given)
     opened = Watched(SANDBOXES[settings.sandbox])
-    with Run.write(output, settings, [task], may_change=MAY_CHANGE) as store:
+    with terminable(), Run.write(output, settings, [task], may_change=MAY_CHANGE) as store:
         with store.index() as index:
             places = index.places(Choice(instance_id=task.instance_id))
             number = max((one.attempt for one in index.summaries(places)), default=-1) + 1
@@ -145,13 +146,12 @@ def _settings(source: Path, recorded: "Trajectory", given: dict[str, Any]) -> "R
     name = given["model"] or PERSON
     if name == PERSON and not interactive():
         raise UsageError("there is no terminal to type calls in; -m MODEL lets a model take over")
-    return settings_of(recorded).model_copy(
+    return settings_of(recorded, _sandbox_of(source)).model_copy(
         update={
             "models": [name],
             "urls": [] if name == PERSON else endpoints([name], given["urls"]),
             "key_env": given["key_env"],
             "sampling": Sampling(),
-            "sandbox": _sandbox_of(source),
             "branch": Branch(run=str(source.resolve())),
         }
     )

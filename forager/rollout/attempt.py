@@ -9,6 +9,7 @@ from forager.agent.loop import Agent
 from forager.agent.model import Model
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Toolbox
+from forager.environments.engine import check_disk
 from forager.environments.grading import grade
 from forager.environments.sandbox import Limits, SandboxFactory
 from forager.environments.task import Task
@@ -69,6 +70,8 @@ def make_attempt(
         acted = time.monotonic()
         shown.grading = True
         graded = grade(task, patch, limits, sandbox=sandboxes)
+        if settings.sandbox == "docker" and not graded.resolved:
+            check_disk()
     ended = time.monotonic()
     made = {
         "messages": agent.messages,

@@ -16,24 +16,26 @@ from forager.trajectories.reproduction import DIFFERS, REPRODUCES, Reproduction,
 
 
 def execute(
-    recorded: Trajectory, task: Task, toolbox: Toolbox, sandboxes: SandboxFactory
+    recorded: Trajectory, task: Task, sandbox: str, toolbox: Toolbox, sandboxes: SandboxFactory
 ) -> Trajectory:
     """Make the recorded calls in a fresh container and grade what comes of them.
 
-    Raises SandboxError: nothing is said of the attempt.
+    `sandbox` names the kind of what `sandboxes` starts. Raises SandboxError: nothing is said of
+    the attempt.
     """
-    settings = settings_of(recorded)
+    settings = settings_of(recorded, sandbox)
     model = Recorded(recorded)
     return make_attempt(task, recorded.attempt, settings, model, toolbox, sandboxes)
 
 
-def settings_of(recorded: Trajectory) -> RunSettings:
+def settings_of(recorded: Trajectory, sandbox: str) -> RunSettings:
     """Settings under which the attempt is made as it was."""
     return RunSettings(
         models=[recorded.model],
         syntax=recorded.syntax,
         sampling=recorded.sampling,
         limits=recorded.limits,
+        sandbox=sandbox,
         sandbox_limits=recorded.sandbox_limits,
     )
 

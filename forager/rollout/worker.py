@@ -8,7 +8,6 @@ from forager.agent.model import Model
 from forager.agent.tool import Toolbox
 from forager.agent.traffic import Gate
 from forager.environments.delivery import deliver
-from forager.environments.engine import check_disk
 from forager.environments.leftovers import sweep
 from forager.environments.task import Task
 from forager.environments.workspace import SANDBOXES
@@ -93,8 +92,6 @@ class Worker:
                 self._live,
                 parent,
             )
-            if self._settings.sandbox == "docker" and not trajectory.outcome.resolved:
-                check_disk()
             self._keep(trajectory)
         except Exception as error:
             return Ended(job.id, metered.usage if metered else Usage(), error=error)
