@@ -57,6 +57,7 @@ _GRACE = 2.0  # seconds of the clock more
 _BASELINE_SECONDS = 60.0
 _COLD_SECONDS = 30.0
 _TOGETHER = 8  # warm mutants in one process, if
+_QUICK = 0.02  # seconds; what takes longer gains nothing by it
 _ASKED = 32  # mutants between two looks at the clock
 _WIDER = 1.5  # all their tests together are no more times as many as the most of one of them
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER, <linux/prctl.h>
@@ -404,13 +405,6 @@ class Prepared(NamedTuple):
     unstable: list[str]
 
 
-def _alike(group: list[Prepared]) -> bool:
-    """Whether mutants may share a process."""
-    most = max(len(each.tests) for each in group)
-    union = len({test for each in group for test in each.tests})
-    return len(group) == 1 or (len(group) <= _TOGETHER and 0 < union <= _WIDER * most)
-
-
 class Warm:
     """Collected tests, and the functions that are alive; forks a child for each mutant."""
 
@@ -422,6 +416,7 @@ class Warm:
         self._texts: dict[str, Text] = {}
         self._normal: dict[str, float] = {}
         self._unstable: set[str] = set()
+        self._once: set[str] = set()  # tests that pass in a process the first time only
         self._alive: dict[tuple[str, str, int], list[FunctionType]] = {}
         for each in gc.get_objects():
             if isinstance(each, FunctionType):
@@ -442,11 +437,19 @@ class Warm:
                 answers += [*self._all_of(group), {"way": "cold"}]
                 group = []
                 continue
-            if not _alike([*group, prepared]):
+            if not self._may_share([*group, prepared]):
                 answers += self._all_of(group)
                 group = []
             group.append(prepared)
         return [*answers, *self._all_of(group)]
+
+    def _may_share(self, group: list[Prepared]) -> bool:
+        """Whether mutants may share a process: their tests are much the same, quick, repeatable."""
+        union = {test for each in group for test in each.tests}
+        most = max(len(each.tests) for each in group)
+        quick = sum(self._normal[test] for test in union) <= _QUICK
+        alike = quick and len(union) <= _WIDER * most and union.isdisjoint(self._once)
+        return len(group) == 1 or (len(group) <= _TOGETHER and alike and bool(union))
 
     def _prepared(self, mutant: Mutant) -> Prepared:
         changes = [
@@ -533,8 +536,9 @@ class Warm:
         new = [test for test in tests if test not in self._normal and test not in self._unstable]
         if not new:
             return
-        answer = in_child(lambda _: self._run(new), _BASELINE_SECONDS + len(new))
+        answer = in_child(lambda _: self._twice(new), 2 * _BASELINE_SECONDS + len(new))
         failed = answer["failed"] if not answer["crashed"] else new
+        self._once.update(answer.get("again", ()))
         if failed:
             self._watch.special.update(failed)
             again = in_child(lambda _: self._run(failed), _BASELINE_SECONDS + len(failed))
@@ -543,6 +547,9 @@ class Warm:
         for test, seconds in answer.get("seconds", {}).items():
             self._normal[test] = seconds
             self._watch.limits[test] = _SLOWER * seconds + _CPU_GRACE
+
+    def _twice(self, tests: list[str]) -> Answer:
+        return {**self._run(tests), "again": self._run(tests)["failed"]}
 
     def _run(self, tests: list[str]) -> Answer:
         self._watch.forget()
