@@ -310,10 +310,10 @@ def test_no_duration_is_taken_from_a_clock_that_may_jump() -> None:
 
 def test_the_signals_of_a_run_are_given_back() -> None:
     """A program that uses forager as a library keeps its own handlers."""
-    from forager.cli.run import _terminable
+    from forager.cli.batch import terminable
 
     before = signal.getsignal(signal.SIGTERM)
-    with _terminable(), pytest.raises(KeyboardInterrupt):
+    with terminable(), pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(1)
     assert signal.getsignal(signal.SIGTERM) is before

@@ -49,7 +49,7 @@ def download_sdist(specification: str) -> Sdist:
         if not version or isinstance(error, Unreachable):
             raise
         address = f"{base}/pypi/{name}/json"  # not every index answers for a version
-        release = _of_version(_get(address, name).json(), version, error)
+        release = _of_version(address, version, error)
     entry = _choose(release, name)
     url = urljoin(address, entry["url"])
     content = _get(url, entry["filename"]).content
@@ -130,12 +130,16 @@ def _choose(release: dict[str, Any], name: str) -> dict[str, Any]:
     return min(found, key=lambda entry: not entry["filename"].endswith(".tar.gz"))
 
 
-def _of_version(project: dict[str, Any], version: str, missing: SourceError) -> dict[str, Any]:
-    """What a project's answer says of one version; raises `missing` where that is nothing."""
-    for text, entries in project.get("releases", {}).items():
-        if text == version and entries:
-            return {"info": {**project["info"], "version": version}, "urls": entries}
-    raise missing
+def _of_version(address: str, version: str, missing: SourceError) -> dict[str, Any]:
+    """What the answer for a project says of one version; raises `missing` where that is nothing."""
+    try:
+        project = _get(address, "").json()
+    except SourceError:
+        raise missing from None
+    entries = project.get("releases", {}).get(version)
+    if not entries:
+        raise missing
+    return {"info": {**project["info"], "version": version}, "urls": entries}
 
 
 def _get(url: str, what: str) -> requests.Response:
