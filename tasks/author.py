@@ -3,12 +3,14 @@
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import Self
 
 from forager.agent.model import Model
 from forager.environments.task import ModelCost
+from forager.errors import LimitReached
 from forager.records import Record, RecordWriter, read_records
 from forager.trajectories.record import Message, Usage
 
@@ -62,6 +64,32 @@ class Author:
         with self._lock:
             known = self._known.get(question)
         return known or self._new(question, messages)
+
+    def text(
+        self, question: str, problem: Callable[[str], str], tries: int = 3
+    ) -> tuple[str, list[ModelCost]]:
+        """A text for a question, and what was paid; empty where `problem` refuses every try.
+
+        `problem` says what is wrong with a text, or nothing; the model is told, and writes again.
+        """
+        messages: list[Message] = [{"role": "user", "content": question}]
+        costs: list[ModelCost] = []
+        for _ in range(tries):
+            try:
+                written = self.ask(messages)
+            except LimitReached:  # the conversation does not fit the model's context
+                break
+            costs.append(written.cost("statement"))
+            text = written.text.strip()
+            wrong = "It breaks off." if written.cut else problem(text)
+            if not wrong:
+                return text, costs
+            messages = [
+                *messages,
+                {"role": "assistant", "content": written.text},
+                {"role": "user", "content": f"{wrong} Write it again."},
+            ]
+        return "", costs
 
     def _new(self, question: str, messages: list[Message]) -> Written:
         started = time.monotonic()

@@ -1,11 +1,12 @@
 """The tasks of a file, and what became of every other candidate: kept beside it."""
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 from forager.environments.task import Task
-from forager.records import Record, RecordWriter, read_records
+from forager.records import R, Record, RecordWriter, read_records, write_records
 
 
 class Dropped(Record):
@@ -18,21 +19,25 @@ class Dropped(Record):
     reason: str
 
 
+class Counts(Record):
+    """How many commits of a history came how far."""
+
+    repo: str
+    counts: dict[str, int]
+
+
 class Funnel:
     """Appends tasks to a file, and dropped candidates to the one beside it."""
 
     def __init__(self, output: Path, repo: str) -> None:
         beside = funnel_path(output)
-        self._repo = repo
-        self._dropped = {
-            one.commit: one
-            for one in (read_records(beside, Dropped) if beside.exists() else ())
-            if one.repo == repo
-        }
-        made = read_records(output, Task) if output.exists() else ()
-        self._made = {
-            one.instance_id: one.fix.commit for one in made if one.repo == repo and one.fix
-        }
+        self._repo, self._output = repo, output
+        self._images: set[str] = set()
+        self._dropped = {one.commit: one for one in _read(beside, Dropped) if one.repo == repo}
+        self._made: dict[str, str] = {}
+        for task in _read(output, Task):
+            if task.repo == repo and task.fix:
+                self._note(task)
         self._tasks, self._drops = RecordWriter(output), RecordWriter(beside)
 
     def knows(self, commit: str) -> bool:
@@ -43,7 +48,11 @@ class Funnel:
         """Keep a task, unless it is kept already."""
         if task.instance_id not in self._made:
             self._tasks.append(task)
-            self._made[task.instance_id] = task.fix.commit if task.fix else ""
+            self._note(task)
+
+    def _note(self, task: Task) -> None:
+        self._made[task.instance_id] = task.fix.commit if task.fix else ""
+        self._images.add(task.image)
 
     def drop(self, commit: str, stage: str, reason: str) -> None:
         """Keep why a candidate is no task."""
@@ -56,11 +65,16 @@ class Funnel:
         """How many tasks of the repository there are."""
         return len(self._made)
 
-    def stages(self) -> Counter[str]:
-        """How many candidates were dropped, by stage and reason without its particulars."""
-        return Counter(
+    def whole(self, counts: Counter[str]) -> Counter[str]:
+        """The counts with tasks, their images and what was dropped, which is kept, too."""
+        counts = counts + Counter(
             f"{one.stage}: {one.reason.partition(':')[0]}" for one in self._dropped.values()
         )
+        counts["tasks"], counts["images"] = len(self._made), len(self._images)
+        known = {one.repo: one for one in _read(counts_path(self._output), Counts)}
+        known[self._repo] = Counts(repo=self._repo, counts=dict(counts))
+        write_records(counts_path(self._output), known.values())
+        return counts
 
     def close(self) -> None:
         """Close the files."""
@@ -77,3 +91,12 @@ class Funnel:
 def funnel_path(output: Path) -> Path:
     """Where the dropped candidates of a tasks file are kept."""
     return output.with_name(f"{output.stem}.funnel.jsonl")
+
+
+def counts_path(output: Path) -> Path:
+    """Where the counts of each history are kept, as the table at the end shows them."""
+    return output.with_name(f"{output.stem}.counts.jsonl")
+
+
+def _read(path: Path, kind: type[R]) -> Iterator[R]:
+    return read_records(path, kind) if path.exists() else iter(())

@@ -7,10 +7,12 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from pydantic import Field
 
-from forager.environments.source import git, split_reference
+from forager.environments.layout import TEST_DIRECTORIES
+from forager.environments.source import address, git, repository_name, split_reference
 from forager.errors import SourceError, UsageError
 from forager.paths import data_directory
 from forager.records import Record
@@ -30,7 +32,6 @@ _FIX = re.compile(
     re.IGNORECASE,
 )
 _PULL = re.compile(r"^Merge pull request #(\d+)|\(#(\d+)\)\s*$", re.MULTILINE)
-_TEST_DIRECTORIES = {"tests", "test", "testing", "unit_tests", "t"}
 _NOT_CODE = {"doc", "docs", "example", "examples", "benchmarks", "bench", "scripts", "ci", "tools"}
 _NOT_CODE_FILES = {"setup.py", "conftest.py", "noxfile.py", "fabfile.py", "versioneer.py"}
 _CODE = (".py", ".pyx", ".pxd", ".pyi", ".c", ".h", ".cpp", ".rs")
@@ -80,7 +81,7 @@ def is_test(path: str) -> bool:
     return (
         name == "conftest.py"
         or bool(_SUITE.match(name))
-        or not _TEST_DIRECTORIES.isdisjoint(directories)
+        or not set(TEST_DIRECTORIES).isdisjoint(directories)
     )
 
 
@@ -206,10 +207,7 @@ def open_history(source: str, *, name: str = "") -> History:
     `name` overrides what the address says. Raises SourceError.
     """
     url, reference = split_reference(source)
-    local = Path(url).expanduser()
-    if not re.match(r"(https?|ssh|git|file)://|[\w.-]+@[\w.-]+:", url) and not local.is_dir():
-        raise SourceError(f"{source} is no directory and no git URL (https://…, git@host:path)")
-    url = str(local.resolve()) if local.is_dir() else url
+    url = address(url)
     directory = _directory() / hashlib.sha256(url.encode()).hexdigest()[:16]
     if directory.exists():
         git(directory, "fetch", "--quiet", "--prune", "origin")
@@ -238,13 +236,14 @@ def _resolved(directory: Path, reference: str) -> str:
 
 
 def _name(url: str) -> str:
-    parts = [part for part in re.split(r"[/:]", url.rstrip("/").removesuffix(".git")) if part]
-    if Path(url).is_dir():
-        try:
-            return _name(git(Path(url), "remote", "get-url", "origin").strip())
-        except SourceError:
-            return f"local/{parts[-1]}"
-    return "/".join(parts[-2:])
+    """Of a local repository that of its origin, where it has one."""
+    if not url.startswith("file://"):
+        return repository_name(url)
+    path = Path(unquote(url.removeprefix("file://")))
+    try:
+        return repository_name(git(path, "remote", "get-url", "origin").strip())
+    except SourceError:
+        return f"local/{path.name}"
 
 
 def _directory() -> Path:

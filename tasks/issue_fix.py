@@ -24,10 +24,11 @@ from forager.mutation.prove import in_order
 from tasks.author import Author
 from tasks.contamination import admitted
 from tasks.funnel import Funnel
-from tasks.history import Change, History, closed_by, is_prose, may_fix
+from tasks.history import Change, History, closed_by, may_fix
 from tasks.issues import Issues, linked
+from tasks.ledger import OnProgress
 from tasks.validate import Refused, Shown, Unsuited, shown, test_files
-from tasks.wording import Text, by_model, entries, from_author, from_failures
+from tasks.wording import Text, by_model, changelog, from_author, from_failures
 
 KIND = "issue-fix"
 _ERA = 16  # candidates that share an image, where it suits them
@@ -48,10 +49,6 @@ class Order:
     build_timeout: float = 900.0
     keep_contaminated: bool = False
     also_exclude: Path | None = None
-
-
-Progress = Callable[..., None]
-"""Told after each candidate: the number of tasks, and counts."""
 
 
 def candidates(history: History, most_files: int) -> tuple[list[Change], Counter[str]]:
@@ -101,7 +98,7 @@ def unproven(image: Image, **fields: str) -> Task:
     )
 
 
-def chosen(
+def best_text(
     issue: str,
     written: Text,
     task: Task,
@@ -142,7 +139,7 @@ def make_tasks(
     order: Order,
     *,
     output: Path,
-    on_progress: Progress,
+    on_progress: OnProgress,
     report: Callable[[str], None] = print,
 ) -> Counter[str]:
     """Append the tasks of a history to `output`; return the funnel.
@@ -161,8 +158,7 @@ def make_tasks(
     report(f"{counts['commits']} commits, {len(listed)} candidates")
     with Funnel(output, history.name) as funnel:
         _Making(history, order, funnel, reason, on_progress, report).run(listed)
-        counts["tasks"] = funnel.made
-        return counts + funnel.stages()
+        return funnel.whole(counts)
 
 
 class _Making:
@@ -174,7 +170,7 @@ class _Making:
         order: Order,
         funnel: Funnel,
         contaminated: str,
-        on_progress: Progress,
+        on_progress: OnProgress,
         report: Callable[[str], None],
     ) -> None:
         self._history, self._order, self._funnel = history, order, funnel
@@ -255,22 +251,14 @@ class _Making:
         history = self._history
         numbers = closed_by(change.message, history.name)
         issue, hints = linked(numbers, self._order.issues, change.written)
-        written = from_author(change.message, self._changelog(change), task.patch)
+        told = changelog(history, change.base, change.commit, change.files)
+        written = from_author(change.message, told, task.patch)
         tests = {path: history.text(change.commit, path) for path in test_files(task.test_patch)}
-        text = chosen(issue, Text(written, "commit", []), task, found, tests, self._order.author)
+        text = best_text(issue, Text(written, "commit", []), task, found, tests, self._order.author)
         if text is None:
             return "task", "nothing is known of the issue"
         fix = Fix(commit=change.commit, pull=change.pull, issues=numbers)
         return proven(task, found, text, fix, hints)
-
-    def _changelog(self, change: Change) -> list[str]:
-        """The entries that the change adds to the changelog."""
-        paths = [path for path in change.files if is_prose(path)]
-        if not paths:
-            return []
-        diff = self._history.diff(change.base, change.commit, paths)
-        added = [line[1:] for line in diff.split("\n") if line[:1] == "+" and line[:4] != "+++ "]
-        return entries("\n".join(added))
 
 
 class _Images:

@@ -3,13 +3,21 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from forager.environments.image import Image
 from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.mutation.candidates import Candidate
 from forager.records import Record, RecordWriter, read_records
+
+
+class OnProgress(Protocol):
+    """Told after each candidate."""
+
+    def __call__(self, done: int, **counts: int) -> None:
+        """`done` tasks are made; `counts` are of what was tried."""
+        ...
 
 
 class Rejected(Record):

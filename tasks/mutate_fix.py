@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from forager.environments.image import Image
 from forager.environments.task import ModelCost, Mutation, Task
@@ -35,7 +34,7 @@ from forager.mutation.written import (
 )
 from tasks.author import Author
 from tasks.contamination import admitted
-from tasks.ledger import Ledger
+from tasks.ledger import Ledger, OnProgress
 from tasks.settings import Settings
 from tasks.sources import read_texts, start
 from tasks.statements import Form, by_model, cwm, issue
@@ -43,14 +42,6 @@ from tasks.statements import Form, by_model, cwm, issue
 KIND = "mutate-fix"
 _SMALL_BATCH, _BATCH = 16, 128  # candidates that go through a sieve together
 _EXPLAINED = 6  # failing tests that are run again for the values that a bug report tells
-
-
-class OnProgress(Protocol):
-    """Told after each candidate."""
-
-    def __call__(self, done: int, **counts: int) -> None:
-        """`done` tasks are made; `counts` of the mutants judged now and of disagreements."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from forager.environments.task import Fix, Task
 from forager.errors import BuildError, SourceError, Unreachable
 from tasks.contamination import admitted
 from tasks.funnel import Funnel
-from tasks.history import is_code, is_prose, is_test
-from tasks.issue_fix import Order, Progress, chosen, proven, unproven
+from tasks.history import is_code, is_test
+from tasks.issue_fix import Order, best_text, proven, unproven
+from tasks.ledger import OnProgress
 from tasks.releases import (
     Piece,
     Releases,
@@ -25,7 +26,7 @@ from tasks.releases import (
     separated,
 )
 from tasks.validate import Refused, Unsuited, shown, test_files
-from tasks.wording import Text, entries, from_author
+from tasks.wording import Text, changelog, from_author
 
 
 def make_release_tasks(
@@ -33,7 +34,7 @@ def make_release_tasks(
     order: Order,
     *,
     output: Path,
-    on_progress: Progress,
+    on_progress: OnProgress,
     report: Callable[[str], None] = print,
 ) -> Counter[str]:
     """Append the tasks of consecutive releases to `output`, newest first; return the funnel.
@@ -70,8 +71,7 @@ def make_release_tasks(
                 stage, reason = "image", str(error)
             funnel.drop(key, stage, reason)
             on_progress(funnel.made, candidates=tried)
-        counts["tasks"] = funnel.made
-        return counts + funnel.stages()
+        return funnel.whole(counts)
 
 
 class _Pair:
@@ -114,17 +114,17 @@ class _Pair:
             f"{len(parts)} pieces"
         )
         sets = separated(whole, parts, self._order.workers)
-        told = self._changelog(old, new, paths)
+        told = changelog(self._history, old, new, paths)
 
         def made(numbered: tuple[int, Sequence[Piece]]) -> Task | None:
-            number, chosen_parts = numbered
+            number, parts = numbered
             try:
-                setup, fix = patches(self._history, old, new, fixed_paths(paths), chosen_parts)
+                setup, fix = patches(self._history, old, new, fixed_paths(paths), parts)
             except Refused as error:
                 self._report(f"{self._after.version}, set {number}: {error}")
                 return None
             task = self._task(image, number, fix, tests, setup)
-            return self._proven(task, image, chosen_parts, told, new)
+            return self._proven(task, image, parts, told, new)
 
         with ThreadPoolExecutor(self._order.workers) as pool:
             yield from filter(None, pool.map(made, enumerate(sets, 1)))
@@ -155,12 +155,5 @@ class _Pair:
         about = entries_about(told, parts, found.fail_to_pass)
         written = Text(from_author("", about, task.patch), "changelog", [])
         tests = {path: self._history.text(new, path) for path in test_files(task.test_patch)}
-        text = chosen("", written, task, found, tests, self._order.author)
+        text = best_text("", written, task, found, tests, self._order.author)
         return text and proven(task, found, text, Fix(commit=self._after.version))
-
-    def _changelog(self, old: str, new: str, paths: Sequence[str]) -> list[str]:
-        """The entries that the newer release adds to the changelog."""
-        prose = [path for path in paths if is_prose(path)]
-        diff = self._history.diff(old, new, prose) if prose else ""
-        added = [line[1:] for line in diff.split("\n") if line[:1] == "+" and line[:4] != "+++ "]
-        return entries("\n".join(added))

@@ -4,20 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 from forager.environments.task import ModelCost, Part
-from forager.errors import LimitReached
 from forager.mutation.candidates import Candidate
 from forager.mutation.files import reverse
 from forager.mutation.judge import Verdict
 from forager.mutation.names import Names, told_lines
 from forager.mutation.report import bug_report, without_addresses
-from forager.trajectories.record import Message
 from tasks.author import Author
 
 Form = Literal["cwm", "issue", "model"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
 _TESTS_NAMED = 10  # failing tests that CWM's form lists
-_TRIES = 3
 _SHORTEST, _LONGEST = 40, 4000  # characters of an issue
 _SHOWN = 6000  # characters of the diff and of the failures that a model is shown
 _QUESTION = """\
@@ -92,24 +89,11 @@ def by_model(
     Where each of its tries does, it is `issue` instead. Raises ModelError.
     """
     names = Names(candidate)
-    messages: list[Message] = [{"role": "user", "content": _question(candidate, verdict, names)}]
-    costs: list[ModelCost] = []
-    for _ in range(_TRIES):
-        try:
-            written = author.ask(messages)
-        except LimitReached:  # the conversation does not fit the model's context
-            break
-        costs.append(written.cost("statement"))
-        text = written.text.strip()
-        problem = "It breaks off." if written.cut else _problem(candidate, text, names)
-        if not problem:
-            return text, "model", _sum(costs)
-        messages = [
-            *messages,
-            {"role": "assistant", "content": written.text},
-            {"role": "user", "content": f"{problem} Write it again."},
-        ]
-    return issue(candidate, verdict, tests), "issue", _sum(costs)
+    text, costs = author.text(
+        _question(candidate, verdict, names), lambda text: _problem(candidate, text, names)
+    )
+    form: Form = "model" if text else "issue"
+    return text or issue(candidate, verdict, tests), form, _sum(costs)
 
 
 def _question(candidate: Candidate, verdict: Verdict, names: Names) -> str:

@@ -6,18 +6,16 @@ from typing import Literal, NamedTuple
 
 from forager.environments.task import ModelCost
 from forager.environments.testing import Failure
-from forager.errors import LimitReached
-from forager.mutation.names import told_lines
+from forager.mutation.names import Names, told_lines
 from forager.mutation.report import bug_report, without_addresses
-from forager.trajectories.record import Message
 from tasks.author import Author
+from tasks.history import History, is_prose
 
 Origin = Literal["issue", "commit", "changelog", "failures", "model"]
 
 _SHORTEST, _LONGEST = 40, 8000  # characters of an issue
 _TITLE = 20  # characters; what says less in a commit says nothing
 _SHOWN = 6000  # characters of the diff and of the failures that a model is shown
-_TRIES = 3
 _TRAILER = re.compile(
     r"^(?:(?:signed-off|co-authored|reviewed|acked|tested|reported|helped|suggested)-by|cc|refs?"
     r"|change-id|git-svn-id|\(cherry picked from)\b.*$",
@@ -50,16 +48,6 @@ class Text(NamedTuple):
     costs: list[ModelCost]
 
 
-class _Nothing:
-    """No names have to be kept from a user who reads the project's own documentation."""
-
-    def found_in(self, _: str) -> list[str]:
-        return []
-
-    def out_of(self, text: str) -> str:
-        return text
-
-
 def from_author(message: str, entries: Sequence[str], patch: str) -> str:
     """What was written of a fix in its commits and in the changelog, its own lines left out.
 
@@ -89,31 +77,15 @@ def from_failures(
 ) -> str:
     """A report of what the tests saw before the fix; `tests` are texts by path."""
     seen = {test: failures[test] for test in chosen if test in failures}
-    return bug_report(seen, tests, _Nothing()) if seen else ""  # type: ignore[arg-type]
+    return bug_report(seen, tests, Names(None)) if seen else ""
 
 
 def by_model(author: Author, patch: str, failures: Mapping[str, Failure]) -> Text | None:
     """An issue that a model writes, checked not to quote the fix; None where each try does."""
-    told = "\n\n".join(failures[test].text for test in sorted(failures))
-    asked = _QUESTION.format(diff=patch[:_SHOWN], failures=without_addresses(told)[:_SHOWN])
-    messages: list[Message] = [{"role": "user", "content": asked}]
-    costs: list[ModelCost] = []
-    for _ in range(_TRIES):
-        try:
-            written = author.ask(messages)
-        except LimitReached:
-            break
-        costs.append(written.cost("statement"))
-        text = written.text.strip()
-        problem = "It breaks off." if written.cut else _problem(text, patch)
-        if not problem:
-            return Text(text, "model", costs)
-        messages = [
-            *messages,
-            {"role": "assistant", "content": written.text},
-            {"role": "user", "content": f"{problem} Write it again."},
-        ]
-    return None
+    told = without_addresses("\n\n".join(failures[test].text for test in sorted(failures)))
+    asked = _QUESTION.format(diff=patch[:_SHOWN], failures=told[:_SHOWN])
+    text, costs = author.text(asked, lambda text: _problem(text, patch))
+    return Text(text, "model", costs) if text else None
 
 
 def _problem(text: str, patch: str) -> str:
@@ -122,6 +94,14 @@ def _problem(text: str, patch: str) -> str:
     if text != without_fix(text, patch):
         return "It quotes the change."
     return ""
+
+
+def changelog(history: History, before: str, after: str, paths: Sequence[str]) -> list[str]:
+    """The entries that were added to the changelogs among the paths."""
+    prose = [path for path in paths if is_prose(path)]
+    diff = history.diff(before, after, prose) if prose else ""
+    added = [line[1:] for line in diff.split("\n") if line[:1] == "+" and line[:4] != "+++ "]
+    return entries("\n".join(added))
 
 
 def entries(added: str) -> list[str]:

@@ -98,7 +98,7 @@ def test_fixes_become_tasks_and_the_funnel_tells_of_the_others(found: Any) -> No
     """Both share one image, built at the older one's base; each is proven, and holds."""
     (longest, clamp), counts, _ = found
     assert counts == {
-        "commits": 4, "candidates": 3, "no code": 1, "tasks": 2,
+        "commits": 4, "candidates": 3, "no code": 1, "tasks": 2, "images": 1,
         "tests: no test fails before and passes after": 1,
     }  # fmt: skip
     assert longest.image == clamp.image
@@ -184,7 +184,7 @@ def test_grading_puts_the_hidden_tests_in(found: Any) -> None:
 
 @pytest.mark.engine
 def test_a_run_over_issue_fix_tasks(found: Any, tmp_path: Path) -> None:
-    """The agent is told of the issue; `repair` may fail, and is graded."""
+    """The agent is told of the issue; `repair` may fail, is graded, and its patches are told."""
     command = [
         FORAGER,
         "run",
@@ -195,6 +195,8 @@ def test_a_run_over_issue_fix_tasks(found: Any, tmp_path: Path) -> None:
         "repair",
         "--max-turns",
         "12",
+        "--predictions",
+        tmp_path / "predictions",
     ]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -202,6 +204,12 @@ def test_a_run_over_issue_fix_tasks(found: Any, tmp_path: Path) -> None:
                            check=True)  # fmt: skip
     assert b"A clamp does not hold" in shown.stdout
     assert b"hidden tests" in shown.stdout
+    told = [
+        json.loads(line) for line in (tmp_path / "predictions/0.jsonl").read_text().splitlines()
+    ]
+    assert {one["instance_id"] for one in told} == {task.instance_id for task in found[0]}
+    again = subprocess.run(command, capture_output=True, check=False)
+    assert (again.returncode, b"exists; name a new directory" in again.stderr) == (2, True)
 
 
 @pytest.mark.engine

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forager.cli import options
-from forager.cli.console import print_json, print_table
+from forager.cli.console import print_json, print_table, say
 from forager.cli.models import open_author
 from forager.cli.progress import Progress
 from forager.errors import UsageError
@@ -46,13 +46,8 @@ if TYPE_CHECKING:
     help="GitHub's API.",
 )
 @click.option("-m", "--model", help="The model that writes issues where there is none, at --url.")
-@click.option("--url", help="OpenAI-compatible endpoint; $OPENAI_BASE_URL where not given.")
-@click.option(
-    "--key-env",
-    default="OPENAI_API_KEY",
-    show_default=True,
-    help="Environment variable that holds the endpoint's key.",
-)
+@options.one_url
+@options.key_env
 @click.option(
     "--most-files",
     default=20,
@@ -92,11 +87,18 @@ def issue_fix(
         keep_contaminated=given["keep_contaminated"],
         also_exclude=given["also_exclude"],
     )
+    refused = 0
     for source in sources:
-        if source.startswith("pypi:"):
-            _from_releases(source.removeprefix("pypi:"), order, given, output, dry_run)
-        else:
-            _from_history(source, order, given, output, dry_run)
+        try:
+            if source.startswith("pypi:"):
+                _from_releases(source.removeprefix("pypi:"), order, given, output, dry_run)
+            else:
+                _from_history(source, order, given, output, dry_run)
+        except UsageError as error:
+            say(str(error))
+            refused += 1
+    if refused:
+        raise click.exceptions.Exit(2 if refused == len(sources) else 1)
 
 
 def _from_history(
@@ -172,7 +174,9 @@ def _funnel_table(repo: str, counts: "Counter[str]") -> "Table":
 
     table = Table(repo, "", box=None, pad_edge=False)
     table.columns[1].justify = "right"
-    first = tuple(name for name in ("commits", "releases", "candidates", "tasks") if name in counts)
+    first = tuple(
+        name for name in ("commits", "releases", "candidates", "images", "tasks") if name in counts
+    )
     rest = sorted(set(counts) - set(first), key=lambda name: (":" in name, -counts[name]))
     for name in (*first, *rest):
         table.add_row(name if name in first else f"  {name}", str(counts[name]))

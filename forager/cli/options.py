@@ -45,6 +45,9 @@ key_env = click.option(
     show_default=True,
     help="Environment variable that holds the endpoint's key.",
 )
+one_url = click.option(
+    "--url", help="OpenAI-compatible endpoint; $OPENAI_BASE_URL where not given."
+)
 also_exclude = click.option(
     "--also-exclude",
     metavar="FILE",

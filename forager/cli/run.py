@@ -116,9 +116,22 @@ if TYPE_CHECKING:
 @click.option(
     "--tag", "tags", metavar="TAG", multiple=True, help="Only from attempts with it; repeatable."
 )
+@click.option(
+    "--predictions",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="At the end the attempts as SWE-bench's predictions, as `forager export` writes them.",
+)
 @options.limit
 @options.dry_run
-def run(tasks: Path, output: Path, limit: int | None, dry_run: bool, **given: Any) -> None:
+def run(
+    tasks: Path,
+    output: Path,
+    predictions: Path | None,
+    limit: int | None,
+    dry_run: bool,
+    **given: Any,
+) -> None:
     """Attempt each task, grade each attempt in a fresh container, keep all of it in RUN.
 
     Run again, it makes the attempts that are missing. With --branch-from each attempt makes the
@@ -138,8 +151,15 @@ def run(tasks: Path, output: Path, limit: int | None, dry_run: bool, **given: An
         chosen = with_parents(chosen, settings.branch)
     if dry_run:
         _print_plan(settings, chosen, output)
-    else:
-        _run(settings, chosen, output)
+        return
+    if predictions and predictions.exists():
+        raise UsageError(f"{predictions} exists; name a new directory for the predictions")
+    _run(settings, chosen, output)
+    if predictions:
+        from forager.trajectories.export import writer
+        from forager.trajectories.store import Run
+
+        writer("swe-bench")(Run(output).trajectories(), predictions)
 
 
 def _settings(given: dict[str, Any]) -> "RunSettings":

@@ -80,13 +80,8 @@ def tasks() -> None:
     help="TOML: weights, targets and caps, difficulty, the model's sampling (see README).",
 )
 @click.option("-m", "--model", help="The model that writes, of the endpoint at --url.")
-@click.option("--url", help="OpenAI-compatible endpoint; $OPENAI_BASE_URL where not given.")
-@click.option(
-    "--key-env",
-    default="OPENAI_API_KEY",
-    show_default=True,
-    help="Environment variable that holds the endpoint's key.",
-)
+@options.one_url
+@options.key_env
 @options.keep_contaminated
 @options.also_exclude
 @options.workers

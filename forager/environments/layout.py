@@ -10,8 +10,8 @@ from typing import Any
 
 _TEST_FILE = re.compile(r"(test_.*|.*_test)\.py$")
 _UNITTEST_FILE = re.compile(r"tests?[^/]*\.py$", re.IGNORECASE)
-_TEST_DIRECTORIES = ("tests", "test", "testing", "unit_tests", "t")
-_NOT_PACKAGES = {*_TEST_DIRECTORIES, "doc", "docs", "example", "examples", "benchmarks", "bench"}
+TEST_DIRECTORIES = ("tests", "test", "testing", "unit_tests", "t")
+_NOT_PACKAGES = {*TEST_DIRECTORIES, "doc", "docs", "example", "examples", "benchmarks", "bench"}
 _NOT_PACKAGES |= {"tools", "scripts", "ci", "build", "dist", "node_modules", "venv", "demo"}
 _NOT_MODULES = {"setup", "conftest", "noxfile", "tasks", "fabfile", "dodo", "versioneer", "conf"}
 _LICENCES = (  # telling words of the text, and the licence's SPDX name
@@ -140,7 +140,7 @@ def protected_paths(directory: Path, paths: list[str]) -> list[str]:
 
 def _only_tests(directory: Path, name: str) -> Iterator[str]:
     path = directory / name
-    if path.is_file() or path.name in _TEST_DIRECTORIES:
+    if path.is_file() or path.name in TEST_DIRECTORIES:
         yield name
         return
     for child in _subdirectories(path):
@@ -221,7 +221,7 @@ def _test_name(name: str) -> bool:
 
 def _directories_of_tests(parent: Path) -> Iterator[Path]:
     for path in _subdirectories(parent):
-        if path.name in _TEST_DIRECTORIES and any(True for _ in _files_of_tests(path)):
+        if path.name in TEST_DIRECTORIES and any(True for _ in _files_of_tests(path)):
             yield path
 
 

@@ -138,7 +138,7 @@ def _fetch_path(source: str, path: Path, into: Path) -> Source:
     return Source(
         given=source,
         kind="path",
-        name=_repository_name(origin) if origin else f"local/{_plain(path.name)}",
+        name=repository_name(origin) if origin else f"local/{_plain(path.name)}",
         version=_version(path) if in_git else "",
         commit=_quiet(path, "rev-parse", "--verify", "HEAD") if in_git else "",
         licence=guess_licence(into),
@@ -149,13 +149,7 @@ def _fetch_path(source: str, path: Path, into: Path) -> Source:
 
 def _fetch_git(source: str, into: Path) -> Source:
     url, reference = split_reference(source)
-    if not re.match(r"(https?|ssh|git|file)://|[\w.-]+@[\w.-]+:", url):
-        local = Path(url).expanduser()
-        if not local.is_dir():
-            raise SourceError(
-                f"{source} is no directory and no git URL (https://…, ssh://…, git@host:path)"
-            )
-        url = local.resolve().as_uri()
+    url = address(url)
     git(into, "clone", "--quiet", "--no-checkout", "--filter=blob:none", "--", url, ".")
     commit = _resolve(into, reference) if reference else "HEAD"
     if not _quiet(into, "rev-parse", "--verify", "--quiet", commit):
@@ -164,13 +158,25 @@ def _fetch_git(source: str, into: Path) -> Source:
     return Source(
         given=without_credentials(source),
         kind="git",
-        name=_repository_name(url),
+        name=repository_name(url),
         version=_version(into),
         commit=git(into, "rev-parse", "HEAD").strip(),
         licence=guess_licence(into),
         digest="tree:" + git(into, "rev-parse", "HEAD^{tree}").strip(),
         url=without_credentials(url),
     )
+
+
+def address(url: str) -> str:
+    """The URL to clone from: as it is, or that of a directory. Raises SourceError."""
+    if re.match(r"(https?|ssh|git|file)://|[\w.-]+@[\w.-]+:", url):
+        return url
+    local = Path(url).expanduser()
+    if not local.is_dir():
+        raise SourceError(
+            f"{url} is no directory and no git URL (https://…, ssh://…, git@host:path)"
+        )
+    return local.resolve().as_uri()
 
 
 def split_reference(source: str) -> tuple[str, str]:
@@ -249,7 +255,8 @@ def _version(repository: Path) -> str:
     return found.group() if found else ""
 
 
-def _repository_name(url: str) -> str:
+def repository_name(url: str) -> str:
+    """The 'owner/name' that an address ends in."""
     parts = [part for part in re.split(r"[/:]", url.rstrip("/").removesuffix(".git")) if part]
     return "/".join(_plain(part) for part in parts[-2:])
 

@@ -12,17 +12,17 @@ _CHAIN = re.compile(rf"{GONE}(?:[./]{GONE})+")
 
 
 class Names:
-    """The functions, classes and files of a bug."""
+    """The functions, classes and files of a bug; none where it may be named."""
 
-    def __init__(self, candidate: Candidate) -> None:
+    def __init__(self, candidate: Candidate | None) -> None:
         found: set[str] = set()
-        for each in candidate.parts or (candidate,):
+        for each in (candidate.parts or (candidate,)) if candidate else ():
             if each.function != "<module>":
                 found.update(each.function.split("."))
             path = PurePosixPath(each.file)
             found.add(path.parent.name if path.stem == "__init__" else path.stem)
         self.all = sorted(found - {""}, key=lambda name: (-len(name), name))
-        self._pattern = re.compile("|".join(map(_form, self.all)), re.IGNORECASE)
+        self._pattern = re.compile("|".join(map(_form, self.all)) or "(?!)", re.IGNORECASE)
 
     def found_in(self, text: str) -> list[str]:
         """The words of a text that give something away."""
