@@ -1,8 +1,5 @@
 """`forager run`: attempts at tasks."""
 
-import json
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,93 +7,18 @@ import click
 
 from forager.cli import options
 from forager.cli.again import read_branch, with_parents
-from forager.cli.batch import terminable
-from forager.cli.console import print_json, print_table
-from forager.cli.models import REPAIR, MakeModel, endpoints
-from forager.cli.progress import Progress
-from forager.errors import StoreError, UsageError
+from forager.cli.attempts import attempt_options, make_attempts, print_families, run_settings
+from forager.cli.console import print_json
+from forager.errors import UsageError
 
 if TYPE_CHECKING:
     from forager.environments.task import Task
-    from forager.rollout.settings import Budget, RunSettings
+    from forager.rollout.settings import RunSettings
 
 
 @click.command()
 @click.argument("tasks", metavar="tasks.jsonl", type=click.Path(path_type=Path))
-@options.output
-@click.option(
-    "-m",
-    "--model",
-    "models",
-    required=True,
-    multiple=True,
-    help="`repair` (needs no server), or a model of the endpoint at --url; can be repeated.",
-)
-@options.url
-@options.key_env
-@click.option(
-    "--attempts",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="At each task by each model.",
-)
-@click.option("--enough", type=click.IntRange(1), help="Successes after which a task is left.")
-@options.workers
-@click.option(
-    "--budget",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="What the run may spend, and how fast: tokens, money by a table of prices, seconds, "
-    "requests_per_minute, concurrent_requests (TOML).",
-)
-@click.option("--max-turns", type=click.IntRange(1), help="Model calls of an attempt.")
-@click.option("--max-tokens", type=click.IntRange(1), help="Prompt and completion of a call.")
-@click.option("--time-limit", type=float, help="Seconds of an attempt, without its grading.")
-@click.option("--command-timeout", type=float, help="Seconds of one bash command.")
-@click.option(
-    "--temperature",
-    metavar="T[,T…]",
-    help="Sampling temperature; of several the first attempt takes the first, and so on, and all "
-    "that are left take the last.",
-)
-@click.option("--top-p", type=click.FloatRange(0, 1), help="Nucleus sampling.")
-@click.option("--completion-tokens", type=click.IntRange(1), help="Tokens of one answer.")
-@click.option("--seed", type=int, help="Seed of the sampling; attempt i takes seed + i.")
-@click.option("--stop", multiple=True, help="Text that ends an answer; can be repeated.")
-@click.option("--extra-body", metavar="JSON", help="Object added to each request.")
-@click.option(
-    "--syntax",
-    type=click.Choice(["functions", "text"]),
-    default="functions",
-    show_default=True,
-    help="How the model writes calls.",
-)
-@click.option(
-    "--sandbox",
-    type=click.Choice(["docker", "bubblewrap"]),
-    default="docker",
-    show_default=True,
-    help="Where commands run; bubblewrap needs no daemon.",
-)
-@click.option(
-    "--executor",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    help="Where attempts are made: in this process, or on the nodes of a Ray cluster, which all "
-    "see RUN.",
-)
-@click.option(
-    "--address", default="", help="Of the Ray cluster; the one of this machine where not given."
-)
-@click.option(
-    "--images",
-    metavar="PLACE",
-    default="",
-    help="Registry, or directory of archives (`docker save`), for images that a machine lacks.",
-)
-@click.option("--token-ids", is_flag=True, help="Keep token ids and log-probabilities (vLLM).")
+@attempt_options
 @click.option(
     "--branch-from",
     metavar="RUN",
@@ -143,7 +65,7 @@ def run(
     from forager.environments.task import Task
     from forager.records import read_records
 
-    settings = _settings(given)
+    settings = run_settings(given, read_branch(given))
     chosen = list(islice(read_records(tasks, Task), limit))
     if not chosen:
         raise UsageError(f"{tasks} holds no tasks")
@@ -154,77 +76,12 @@ def run(
         return
     if predictions and predictions.exists():
         raise UsageError(f"{predictions} exists; name a new directory for the predictions")
-    _run(settings, chosen, output)
+    make_attempts(settings, chosen, output, at_end=print_families)
     if predictions:
         from forager.trajectories.export import writer
         from forager.trajectories.store import Run
 
         writer("swe-bench")(Run(output).trajectories(), predictions)
-
-
-def _settings(given: dict[str, Any]) -> "RunSettings":
-    """The resolved settings; what was not given keeps the record's default."""
-    from forager.rollout.settings import Budget, RunSettings
-    from forager.trajectories.record import AttemptLimits, Sampling
-
-    models = list(dict.fromkeys(given["models"]))
-    limits = {
-        "turns": given["max_turns"],
-        "tokens": given["max_tokens"],
-        "seconds": given["time_limit"],
-        "command_seconds": given["command_timeout"],
-    }
-    temperatures = _numbers(given["temperature"] or "")
-    sampling = {
-        "temperature": temperatures[0] if len(temperatures) == 1 else None,
-        "top_p": given["top_p"],
-        "max_tokens": given["completion_tokens"],
-        "seed": given["seed"],
-        "stop": list(given["stop"]) or None,
-        "extra_body": _object(given["extra_body"] or "{}"),
-    }
-    budget = Budget.read(given["budget"]) if given["budget"] else Budget()
-    _check_prices(budget, models, given["budget"])
-    named = ["attempts", "enough", "workers", "executor", "address", "images"]
-    named += ["syntax", "sandbox", "token_ids", "key_env"]
-    return RunSettings(
-        **{name: given[name] for name in named},
-        models=models,
-        urls=endpoints(models, given["urls"]),
-        branch=read_branch(given),
-        budget=budget,
-        temperatures=temperatures if len(temperatures) > 1 else [],
-        limits=AttemptLimits(**{name: one for name, one in limits.items() if one is not None}),
-        sampling=Sampling(**sampling),
-    )
-
-
-def _check_prices(budget: "Budget", models: list[str], path: Path) -> None:
-    lacking = [model for model in models if model != REPAIR and model not in budget.prices]
-    if budget.money is not None and lacking:
-        raise UsageError(
-            f"{path} bounds the money and has no price of {lacking[0]!r}; add [prices.{lacking[0]}]"
-            " with prompt and completion, of a million tokens"
-        )
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(one) for one in text.split(",")] if text else []
-    except ValueError as error:
-        raise UsageError(
-            f"--temperature {text!r} is not a number, nor some between commas"
-        ) from error
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise UsageError(f"--extra-body is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise UsageError('--extra-body is not a JSON object, such as {"top_k": 20}')
-    return value
 
 
 def _print_plan(settings: "RunSettings", tasks: "list[Task]", output: Path) -> None:
@@ -242,30 +99,3 @@ def _print_plan(settings: "RunSettings", tasks: "list[Task]", output: Path) -> N
             "finished": len(finished),
         }
     )
-
-
-def _run(settings: "RunSettings", tasks: "list[Task]", output: Path) -> None:
-    from forager.rollout.batch import run_batch
-    from forager.rollout.settings import MAY_CHANGE
-    from forager.trajectories.report import family_table, report
-    from forager.trajectories.store import Run
-    from tools import load_toolbox
-
-    toolbox = load_toolbox()
-    model = MakeModel(settings, toolbox, os.environ.get(settings.key_env, ""))
-    with terminable(), Run.write(output, settings, tasks, may_change=MAY_CHANGE) as store:
-        finished = store.finished()
-        total = len(tasks) * len(settings.numbers)
-        try:
-            with Progress("attempts", total, start=len(finished)) as progress:
-                run_batch(
-                    store,
-                    tasks,
-                    settings,
-                    model=model,
-                    toolbox=toolbox,
-                    on_progress=progress.update,
-                )
-        finally:
-            with suppress(StoreError):  # of a full disk, which is what has ended the run
-                print_table(family_table(report(store.summaries())))
