@@ -1,6 +1,8 @@
 """A tiny project with its image and a task, shared by all tests that need an engine."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -96,17 +98,10 @@ PASSING = [
 ]
 
 
-@pytest.fixture(scope="session")
-def kata_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    """The image of a project with three functions and eight passing tests."""
-    root = tmp_path_factory.mktemp("kata")
-    files = {
-        "pyproject.toml": PYPROJECT,
-        "kata/__init__.py": "",
-        "kata/core.py": CORE,
-        "tests/test_core.py": TESTS,
-        "session": uuid4().hex,  # two sessions at a time must not remove each other's image
-    }
+@contextmanager
+def built(root: Path, files: dict[str, str]) -> Iterator[Image]:
+    """The image of a small project, for as long as it is used."""
+    files["session"] = uuid4().hex  # two sessions at a time must not remove each other's image
     for name, text in files.items():
         path = root / "kata" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,9 +109,22 @@ def kata_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FORAGER_HOME", str(root / "home"))  # the records stay apart
         image = build(str(root / "kata"))
-    assert len(image.passing) == 8
     yield image
     connect().images.remove(image.reference, force=True)
+
+
+@pytest.fixture(scope="session")
+def kata_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    """The image of a project with three functions and eight passing tests."""
+    files = {
+        "pyproject.toml": PYPROJECT,
+        "kata/__init__.py": "",
+        "kata/core.py": CORE,
+        "tests/test_core.py": TESTS,
+    }
+    with built(tmp_path_factory.mktemp("kata"), files) as image:
+        assert len(image.passing) == 8
+        yield image
 
 
 @pytest.fixture(scope="session")

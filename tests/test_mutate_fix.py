@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CORE
+from conftest import CORE, PYPROJECT, built
 
 from forager.environments.docker_sandbox import DockerSandbox
 from forager.environments.image import Image
@@ -223,3 +223,42 @@ def test_a_sandbox_is_used_again_where_nothing_is_left(
     finally:
         prover.close()
     assert len(started) == (1 if again else 2)
+
+
+SPOILING = {
+    "pyproject.toml": PYPROJECT,
+    "kata/__init__.py": "",
+    "kata/core.py": "NAMES = []\n\n\ndef double(number):\n    return number + number\n",
+    "tests/test_a.py": """\
+import pytest
+from kata.core import NAMES, double
+
+
+def test_double():
+    NAMES.append("here")
+    assert double(2) == 4
+    NAMES.clear()
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_number(number):
+    assert number >= 0
+""",
+    "tests/test_b.py": """\
+from kata.core import NAMES
+
+
+def test_names():
+    assert not NAMES
+""",
+}
+
+
+def test_a_bug_whose_failing_test_spoils_those_of_other_files_is_no_task(
+    home: Path, tmp_path: Path
+) -> None:
+    """What is proven by some test files holds when all tests run."""
+    output = tmp_path / "tasks.jsonl"
+    with built(tmp_path, SPOILING) as image:
+        assert not make(image, output, families={"operators": FAMILIES["operators"]})
+    assert {one.reason for one in read_records(rejected_path(output), Rejected)} == {"flaky"}
