@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from forager.cli import doctor, export, image, look, report, run, screens, tasks
+from forager.cli import doctor, export, filter, image, look, report, run, screens, tasks
 from forager.cli.console import say
 from forager.errors import BuildError, ForagerError, UsageError
 
@@ -57,3 +57,4 @@ main.add_command(screens.watch)
 main.add_command(report.report)
 main.add_command(look.tokens)
 main.add_command(export.export)
+main.add_command(filter.filter_attempts)

@@ -145,6 +145,11 @@ class Trajectory(Record):
     parent_turn: int | None = Field(
         None, description="The first turn of its own, from 1; those before are the parent's."
     )
+    transforms: list[str] = Field(
+        [],
+        description="Filters that changed it afterwards, in order: turns were left out or joined, "
+        "and its token ids with them, so this is not all that happened. Its timings are.",
+    )
 
     @field_validator("model_calls")
     @classmethod

@@ -1,0 +1,1 @@
+"""From attempts to a better model: filters, data sets, training, serving, rounds."""

@@ -1,0 +1,197 @@
+"""An attempt as token ids with spans: which of them the model wrote, which it was told.
+
+From the ids that the server gave, or from the messages by the chat template. Ids and spans are
+made together. What the model writes begins where the server asks it to (behind the generation
+prompt) and ends with the token that ends its turn.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import NamedTuple
+
+from forager.errors import UsageError
+from forager.learning.dataset.tokenizer import Tokenizer
+from forager.trajectories.record import Message, Trajectory
+from forager.trajectories.show import text_of
+from forager.trajectories.steps import reasoning
+from forager.trajectories.tokens import sequences
+
+
+class Unusable(Exception):
+    """An attempt of which no sample can be made that is surely right; says why."""
+
+
+class Span(NamedTuple):
+    """Ids from `start` to `end`: the answer of a step, or what it was told then."""
+
+    start: int
+    end: int
+    step: int  # from 0
+    answer: bool
+
+
+class Piece(NamedTuple):
+    """Ids, the spans of them that may be trained on, and where they are from."""
+
+    ids: list[int]
+    spans: list[Span]
+    origin: str  # tokens or messages
+
+
+class _Turn(NamedTuple):
+    """An answer in the text that ends with it: characters `start` to `end`, `start` the prompt."""
+
+    step: int
+    text: str
+    start: int
+
+
+def stored(attempt: Trajectory, tokenizer: Tokenizer) -> list[Piece]:
+    """The sequences of the server's ids; none where not all are there or fit the tokenizer."""
+    if not all(
+        _fits(tokenizer, attempt.messages[call.message], call.completion_token_ids)
+        for call in attempt.model_calls
+    ):
+        return []
+    prompts = list(attempt.prompts())
+    pieces = []
+    for sequence in sequences(attempt):
+        spans: list[Span] = []
+        for number in sequence.calls:
+            start = len(prompts[number] or ())
+            if spans:
+                spans.append(Span(spans[-1].end, start, number - 1, False))
+            completion = attempt.model_calls[number].completion_token_ids or ()
+            spans.append(Span(start, start + len(completion), number, True))
+        pieces.append(Piece(sequence.ids, spans, "tokens"))
+    return pieces
+
+
+def _fits(tokenizer: Tokenizer, message: Message, ids: Sequence[int] | None) -> bool:
+    """Whether an answer's ids are this tokenizer's: they read as the message does."""
+    if not ids or max(ids) >= tokenizer.size:
+        return False
+    text = tokenizer.decode(ids)
+    return all(one.strip() in text for one in _said(message))
+
+
+def _said(message: Message) -> list[str]:
+    """What an answer must show: its text, what was thought, the names of what is called."""
+    return [text_of(message), reasoning(message), *_called(message)]
+
+
+def _called(message: Message) -> list[str]:
+    calls = message.get("tool_calls") or ()
+    return [str((call.get("function") or {}).get("name") or "") for call in calls]
+
+
+def rendered(attempt: Trajectory, tokenizer: Tokenizer) -> Iterator[Piece]:
+    """Yield the conversation as the template renders it, each piece ending with an answer.
+
+    Where the template renders an earlier turn otherwise than when it was the last one (thoughts
+    left out, say) a new piece begins, of which the earlier answers are context only. Raises
+    Unusable, and UsageError where the template refuses the conversation.
+    """
+    group: list[_Turn] = []
+    for turn in _turns(attempt, tokenizer):
+        if group and not turn.text[: turn.start].startswith(group[-1].text):
+            yield _piece(group, "", tokenizer)
+            group = []
+        group.append(turn)
+    if not group:
+        raise Unusable("no answer in it")
+    yield _piece(group, _tail(attempt, tokenizer, group[-1].text), tokenizer)
+
+
+def _turns(attempt: Trajectory, tokenizer: Tokenizer) -> Iterator[_Turn]:
+    """Yield each answer with the text before it as the server had it."""
+    tools, date = attempt.tools, _date(attempt)
+    for step, call in enumerate(attempt.model_calls):
+        messages = attempt.messages[: call.message + 1]
+        prompt = tokenizer.render(messages[:-1], tools, date, prompt=True)
+        text = tokenizer.render(messages, tools, date)
+        if not text.startswith(prompt):
+            raise Unusable("the template asks for an answer otherwise than it renders one")
+        answer = text[len(prompt) :]
+        end = tokenizer.answer_end(answer)
+        if end is None:
+            raise Unusable("the template ends an answer with no special token")
+        if not all(name in answer for name in _called(messages[-1])):
+            raise Unusable("the template renders no calls (use --syntax text for it)")
+        yield _Turn(step, text[: len(prompt) + end], len(prompt))
+
+
+def _tail(attempt: Trajectory, tokenizer: Tokenizer, text: str) -> str:
+    """What the model was told after its last answer."""
+    last = attempt.model_calls[-1].message
+    if len(attempt.messages) == last + 1:
+        return ""
+    whole = tokenizer.render(attempt.messages, attempt.tools, _date(attempt))
+    return whole.removeprefix(text) if whole.startswith(text) else ""
+
+
+def _piece(group: list[_Turn], tail: str, tokenizer: Tokenizer) -> Piece:
+    text = group[-1].text + tail
+    ends = [position for turn in group for position in (turn.start, len(turn.text))]
+    ids, places = encoded(tokenizer, text, ends)
+    spans: list[Span] = []
+    for number, turn in enumerate(group):
+        start, end = places[2 * number], places[2 * number + 1]
+        if spans:
+            spans.append(Span(spans[-1].end, start, turn.step - 1, False))
+        spans.append(Span(start, end, turn.step, True))
+    if tail:
+        spans.append(Span(spans[-1].end, len(ids), group[-1].step, False))
+    return Piece(ids, spans, "messages")
+
+
+def encoded(tokenizer: Tokenizer, text: str, ends: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The ids of a text, and the places in them that positions of the text are.
+
+    No id reaches over a position. Parts are encoded by themselves, as a server does with a prompt;
+    where that reads otherwise than the whole (a tokenizer that puts a blank before a text), the
+    whole is, if no token of it reaches over a position. Raises Unusable.
+    """
+    whole = tokenizer.encode(text)
+    parts = [tokenizer.encode(text[a:b]) for a, b in pairwise([0, *ends, len(text)])]
+    joined = [id for part in parts for id in part]
+    if joined == whole or tokenizer.decode(joined) == tokenizer.decode(whole):
+        places, place = [], 0
+        for part in parts[:-1]:
+            place += len(part)
+            places.append(place)
+        return joined, places
+    places = []
+    for end in ends:
+        before = tokenizer.encode(text[:end])
+        if whole[: len(before)] != before:
+            raise Unusable("a token reaches from what the model is told into what it writes")
+        places.append(len(before))
+    return whole, places
+
+
+def _date(attempt: Trajectory) -> str:
+    """The day of an attempt as Llama's templates tell it."""
+    try:
+        return datetime.fromisoformat(attempt.started_at).strftime("%d %b %Y")
+    except ValueError:
+        return "01 Jan 2025"
+
+
+def prove(piece: Piece, attempt: Trajectory, tokenizer: Tokenizer) -> int:
+    """Check that spans of answers hold the answers; return how many texts are not in them.
+
+    A template may leave out the text beside a call. Raises UsageError for spans that are shifted.
+    """
+    missing = 0
+    for span in piece.spans:
+        if not span.answer:
+            continue
+        text = tokenizer.decode(piece.ids[span.start : span.end])
+        message = attempt.messages[attempt.model_calls[span.step].message]
+        ends = piece.origin == "tokens" or tokenizer.answer_end(text) == len(text)
+        if not ends or not all(name in text for name in _called(message)):
+            raise UsageError(f"{attempt.id}: the mask of step {span.step + 1} is shifted")
+        missing += text_of(message).strip() not in text
+    return missing

@@ -1,0 +1,53 @@
+"""Filters: which attempts are kept for training, and what is cut out of them.
+
+A filter is a function from an attempt to the attempt, to a changed one, or to None, which drops it.
+It is made by a function of a `Survey` (what is left where the filter stands, for those that must
+see all attempts before they judge one) and of its settings, which have defaults:
+
+    def mine(survey: Survey, most: int = 10) -> Filter:
+        return lambda attempt: attempt if attempt.turns <= most else None
+
+A third party adds such functions through the entry point group `forager.filters`, each under its
+filter's name:
+
+    [project.entry-points."forager.filters"]
+    mine = "my_package.filters:mine"
+"""
+
+from importlib.metadata import entry_points
+
+from forager.errors import UsageError
+from forager.learning.filters.near import near_duplicates
+from forager.learning.filters.origin import contamination, reproduces
+from forager.learning.filters.outcome import errors, length, resolved, tests
+from forager.learning.filters.pipeline import Maker
+from forager.learning.filters.spread import pass_rate, per_task, prompts
+
+FILTERS: dict[str, Maker] = {
+    "resolved": resolved,
+    "tests": tests,
+    "contamination": contamination,
+    "errors": errors,
+    "length": length,
+    "reproduces": reproduces,
+    "pass-rate": pass_rate,
+    "per-task": per_task,
+    "prompts": prompts,
+    "near-duplicates": near_duplicates,
+}
+
+DEFAULT = (
+    *("resolved", "tests", "contamination", "errors", "pass-rate", "per-task"),
+    "near-duplicates",
+)
+"""What is done where nothing else is asked for: successes for training a policy."""
+
+
+def load_filters() -> dict[str, Maker]:
+    """All filters by name, with those of installed packages. Raises UsageError."""
+    filters = dict(FILTERS)
+    for entry in entry_points(group="forager.filters"):
+        if entry.name in filters:
+            raise UsageError(f"entry point forager.filters:{entry.name} takes a name that is taken")
+        filters[entry.name] = entry.load()
+    return filters

@@ -1,0 +1,167 @@
+"""Runs through filters into a run directory: `forager filter`."""
+
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from forager.errors import StoreError, UsageError
+from forager.learning.filters.pipeline import (
+    FilterChoice,
+    FilterCount,
+    Maker,
+    Pipeline,
+    Setting,
+    Surroundings,
+    Told,
+)
+from forager.learning.saved import load, save
+from forager.learning.sources import Source, Sources
+from forager.records import Record, sync_directory, write_records
+from forager.trajectories.export import new_directory
+from forager.trajectories.record import Trajectory
+from forager.trajectories.shards import SHARD_BYTES, SUFFIX, encode
+from forager.trajectories.summary import Summary
+
+
+class Filtering(Record):
+    """What was filtered, how, and what came of it: settings.json of a KEPT."""
+
+    sources: list[Source]
+    filters: list[FilterChoice]
+    counts: list[FilterCount] = []
+    attempts: int = 0
+
+
+def filter_runs(
+    runs: Sequence[Path],
+    kept: Path,
+    choices: Sequence[FilterChoice],
+    filters: Mapping[str, Maker],
+    surroundings: Surroundings,
+    told: Told = lambda *_: None,
+) -> Filtering:
+    """Write the attempts of runs that filters leave into a run directory of its own.
+
+    The directory appears whole or not at all. One that was made by the same filters of the same
+    attempts is left as it is. Raises UsageError, StoreError.
+    """
+    wanted = [_resolved(choice, filters) for choice in choices]
+    with Sources(runs) as sources:
+        request = Filtering(sources=sources.records(), filters=wanted)
+        if done := _done(kept, request):
+            return done
+        with new_directory(kept) as part:
+            return _filtered(part, sources, request, filters, surroundings, told)
+
+
+def _filtered(
+    part: Path,
+    sources: Sources,
+    request: Filtering,
+    filters: Mapping[str, Maker],
+    surroundings: Surroundings,
+    told: Told,
+) -> Filtering:
+    pipeline = Pipeline(sources, surroundings, told)
+    for choice in request.filters:
+        pipeline.add(choice.name, filters[choice.name], choice.settings)
+    tasks: set[str] = set()
+    with _Shards(part / "trajectories") as shards:
+
+        def keep(attempt: Trajectory) -> None:
+            tasks.add(attempt.instance_id)
+            shards.append(attempt)
+
+        pipeline.finish(keep)
+    write_records(
+        part / "tasks.jsonl", (one for one in sources.tasks() if one.instance_id in tasks)
+    )
+    done = request.model_copy(update={"counts": pipeline.counts, "attempts": shards.count})
+    save(part / "settings.json", done)
+    return done
+
+
+def _done(kept: Path, request: Filtering) -> Filtering | None:
+    """What a directory holds already, where it is what is wanted. Raises UsageError."""
+    if not (kept / "settings.json").exists():
+        return None
+    done = load(kept / "settings.json", Filtering)
+    if done is None or (done.sources, done.filters) != (request.sources, request.filters):
+        raise UsageError(
+            f"{kept} holds what other filters left, or what was left of other attempts; "
+            "name a new directory, or delete it"
+        )
+    return done
+
+
+def _resolved(choice: FilterChoice, filters: Mapping[str, Maker]) -> FilterChoice:
+    """The choice with all settings of the filter, as the types that they are of."""
+    if choice.name not in filters:
+        raise UsageError(f"there is no filter {choice.name!r}; there are {', '.join(filters)}")
+    _, *parameters = inspect.signature(filters[choice.name], eval_str=True).parameters.values()
+    names = [one.name for one in parameters]
+    given = {names[0] if not name and names else name: v for name, v in choice.settings.items()}
+    if unknown := [name for name in given if name not in names]:
+        known = f"it has {', '.join(names)}" if names else "it has none"
+        raise UsageError(f"the filter {choice.name} has no setting {unknown[0]!r}; {known}")
+    settings: dict[str, Setting] = {}
+    for one in parameters:
+        try:
+            settings[one.name] = TypeAdapter(one.annotation).validate_python(
+                given.get(one.name, one.default)
+            )
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"]
+            raise UsageError(f"the filter {choice.name}, {one.name}: {problem}") from error
+    return FilterChoice(name=choice.name, settings=settings)
+
+
+class _Shards:
+    """Writes attempts into shards, all brought to the disk at the end. Raises StoreError."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._file: BinaryIO | None = None
+        self._files = 0
+        self.count = 0
+
+    def append(self, attempt: Trajectory) -> None:
+        """Write an attempt."""
+        head = Summary.of(attempt).model_dump_json(exclude={"tokens"}).encode()
+        data = encode(head, attempt.model_dump_json().encode() + b"\n")
+        try:
+            if self._file is None or self._file.tell() >= SHARD_BYTES:
+                self._next()
+            assert self._file
+            self._file.write(data)
+        except OSError as error:
+            raise StoreError(f"cannot write {self._directory}: {error.strerror}") from error
+        self.count += 1
+
+    def _next(self) -> None:
+        self._close()
+        path = self._directory / f"kept-{self._files:05}{SUFFIX}"
+        self._file = path.open("wb")
+        self._files += 1
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file)
+            self._file.close()
+            self._file = None
+
+    def __enter__(self) -> Self:
+        self._directory.mkdir(parents=True)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        try:
+            self._close()
+            sync_directory(self._directory)
+        except OSError as error:
+            raise StoreError(f"cannot write {self._directory}: {error.strerror}") from error

@@ -1,0 +1,117 @@
+"""Near-duplicates: of attempts in a repository whose actions are alike, the first is kept.
+
+Actions are all calls of an attempt, one after the other, as shingles of words. MinHash signatures
+(datasketch) find the attempts that may be alike, and the shingles themselves decide: of those kept
+no two have a Jaccard similarity of the threshold or more. A signature is compared with all that
+are kept of its repository, in numpy: an LSH index that misses no pair at 0.5 holds some 20 KB an
+attempt, the signatures half of one. Shingles lie in a temporary file.
+"""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
+from zlib import crc32
+
+from forager.learning.filters.drawn import Keys, number
+from forager.learning.filters.pipeline import BySummary, Filter, Survey
+from forager.trajectories.record import Trajectory
+
+if TYPE_CHECKING:
+    import numpy
+
+_PERMUTATIONS = 128
+_DOUBT = 0.2  # how far an estimate may be off: 4.5 standard deviations and more
+_GROWTH = 1024  # signatures that room is made for at a time
+
+
+def near_duplicates(survey: Survey, threshold: float = 0.5, words: int = 5) -> Filter:
+    """Drop attempts whose actions are nearly those of another one in the same repository.
+
+    `threshold` is a Jaccard similarity of sets of shingles of so many words; what is kept lies
+    below it, pair by pair.
+    """
+    dropped = Keys(id for mine in survey.by_repository() for id in _alike(mine, threshold, words))
+    return BySummary(lambda one: one.id not in dropped)
+
+
+def _alike(attempts: Iterator[Trajectory], threshold: float, words: int) -> Iterator[str]:
+    """The ids of attempts that are like one before that is kept."""
+    with tempfile.TemporaryFile() as file:
+        kept = _Kept(file, threshold)
+        for attempt in attempts:
+            if not kept.add(shingles(actions(attempt), words)):
+                yield attempt.id
+
+
+class _Kept:
+    """The attempts of a repository that are kept."""
+
+    def __init__(self, file: BinaryIO, threshold: float) -> None:
+        import numpy
+
+        self._file, self._threshold = file, threshold
+        self._places: list[tuple[int, int]] = []  # in the file: offset and number of shingles
+        self._signatures = numpy.empty((0, _PERMUTATIONS), dtype=numpy.uint32)
+
+    def add(self, shingles: "numpy.ndarray") -> bool:
+        """Keep an attempt, unless one that is kept is like it."""
+        signature = _signature(shingles)
+        near = self._signatures[: len(self._places)] == signature
+        estimates = near.mean(axis=1)
+        for place in (estimates >= self._threshold - _DOUBT).nonzero()[0]:
+            if jaccard(shingles, self._read(int(place))) >= self._threshold:
+                return False
+        self._keep(shingles, signature)
+        return True
+
+    def _keep(self, shingles: "numpy.ndarray", signature: "numpy.ndarray") -> None:
+        import numpy
+
+        count = len(self._places)
+        if count == len(self._signatures):
+            room = numpy.empty((_GROWTH + count // 2, _PERMUTATIONS), dtype=numpy.uint32)
+            self._signatures = numpy.concatenate([self._signatures, room])
+        self._signatures[count] = signature
+        self._places.append((self._file.seek(0, 2), len(shingles)))
+        self._file.write(shingles.tobytes())
+
+    def _read(self, place: int) -> "numpy.ndarray":
+        import numpy
+
+        offset, count = self._places[place]
+        self._file.seek(offset)
+        return numpy.frombuffer(self._file.read(count * 8), dtype=numpy.uint64)
+
+
+def actions(attempt: Trajectory) -> str:
+    """All calls of an attempt, one after the other."""
+    return "\n".join(" ".join([call.tool, *call.arguments.values()]) for call in attempt.tool_calls)
+
+
+def shingles(text: str, words: int) -> "numpy.ndarray":
+    """The runs of so many words in a text, as sorted numbers; a shorter text is one run."""
+    import numpy
+
+    found = re.findall(r"\w+|[^\w\s]", text)
+    runs = {" ".join(found[at : at + words]) for at in range(max(1, len(found) - words + 1))}
+    made = numpy.fromiter(map(number, runs), dtype=numpy.uint64, count=len(runs))
+    made.sort()
+    return made
+
+
+def jaccard(one: "numpy.ndarray", other: "numpy.ndarray") -> float:
+    """What two sets have in common, of what either holds; sets as sorted numbers."""
+    import numpy
+
+    common = len(numpy.intersect1d(one, other, assume_unique=True))
+    return common / (len(one) + len(other) - common)
+
+
+def _signature(shingles: "numpy.ndarray") -> Any:
+    """The MinHash of a set."""
+    from datasketch import MinHash
+
+    made = MinHash(num_perm=_PERMUTATIONS, seed=1, hashfunc=crc32, scheme="affine32")
+    made.update_batch([one.tobytes() for one in shingles])
+    return made.hashvalues

@@ -1,0 +1,37 @@
+"""Filters by where an attempt comes from, and by whether it came out the same again."""
+
+from forager.errors import UsageError
+from forager.learning.filters.drawn import Keys
+from forager.learning.filters.pipeline import BySummary, Filter, Survey
+from forager.trajectories.summary import Summary
+
+
+def contamination(survey: Survey) -> Filter:
+    """Drop attempts at projects that benchmarks evaluate on, and at their forks."""
+    tainted = Keys(task.instance_id for task in survey.tasks() if task.contaminated)
+    known: dict[str, bool] = {}
+
+    def keeps(one: Summary) -> bool:
+        if one.repo not in known:
+            known[one.repo] = bool(survey.contaminated(one.repo))
+        return not known[one.repo] and one.instance_id not in tainted
+
+    return BySummary(keeps)
+
+
+def reproduces(survey: Survey, same_end: bool = False) -> Filter:
+    """Keep attempts that came out the same when they were run again.
+
+    With `same_end` it is enough that patch and outcome were the same. Raises UsageError where none
+    was run again.
+    """
+    verdicts = {
+        one.id: one.reproduces or (same_end and one.same_end) for one in survey.reproductions()
+    }
+    if not verdicts:
+        raise UsageError(
+            "the filter `reproduces` knows of no attempt that was run again; "
+            "`forager replay RUN --execute` runs them"
+        )
+    good = Keys(id for id, verdict in verdicts.items() if verdict)
+    return BySummary(lambda one: one.id in good)

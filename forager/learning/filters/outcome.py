@@ -1,0 +1,79 @@
+"""Filters that look at one attempt: what came of it, how long it is, how often it erred."""
+
+from forager.environments.grading import is_protected
+from forager.learning.filters.pipeline import BySummary, Filter, Survey
+from forager.learning.steps import failed
+from forager.trajectories.record import Trajectory
+from forager.trajectories.show import text_of
+from forager.trajectories.steps import steps
+
+_CHARACTERS = 4  # a token, roughly, where no server has counted
+
+
+def resolved(survey: Survey, wanted: bool = True) -> Filter:
+    """Keep the attempts that are resolved (or those that are not)."""
+    del survey
+    return BySummary(lambda one: one.resolved is wanted)
+
+
+def length(
+    survey: Survey,
+    turns: int | None = None,
+    tokens: int | None = None,
+    least_turns: int = 0,
+) -> Filter:
+    """Keep attempts of at most so many turns and tokens.
+
+    Tokens are the last call's prompt and answer as the server counted them, else a fourth of the
+    characters.
+    """
+    del survey
+
+    def judge(attempt: Trajectory) -> Trajectory | None:
+        if attempt.turns < least_turns or (turns is not None and attempt.turns > turns):
+            return None
+        return attempt if tokens is None or _tokens(attempt) <= tokens else None
+
+    return judge
+
+
+def errors(survey: Survey, share: float = 0.5, most: int | None = None) -> Filter:
+    """Drop attempts in which more than a share of the steps failed, or more than so many."""
+    del survey
+
+    def judge(attempt: Trajectory) -> Trajectory | None:
+        count = sum(map(failed, steps(attempt)))
+        allowed = share * attempt.turns if most is None else min(most, share * attempt.turns)
+        return attempt if count <= allowed else None
+
+    return judge
+
+
+def tests(survey: Survey) -> Filter:
+    """Drop attempts whose patch touches tests or what grading protects beside them."""
+    protected = {
+        task.instance_id: tuple(task.setup.protected)
+        for task in survey.tasks()
+        if task.setup.protected
+    }
+
+    def judge(attempt: Trajectory) -> Trajectory | None:
+        guarded = protected.get(attempt.instance_id, ())
+        paths = patched(attempt.outcome.patch)
+        touched = attempt.outcome.ignored_files or any(is_protected(one, guarded) for one in paths)
+        return None if touched else attempt
+
+    return judge
+
+
+def patched(patch: str) -> list[str]:
+    """The paths of the files that a patch changes."""
+    starts = ("diff --git a/", "--- a/", "+++ b/")
+    lines = [line for line in patch.split("\n") if line.startswith(starts[1:])]
+    return list(dict.fromkeys(line[6:].rstrip("\t") for line in lines))
+
+
+def _tokens(attempt: Trajectory) -> int:
+    usage = attempt.model_calls[-1].usage if attempt.model_calls else attempt.usage
+    counted = usage.prompt_tokens + usage.completion_tokens
+    return counted or sum(map(len, map(text_of, attempt.messages))) // _CHARACTERS

@@ -1,0 +1,74 @@
+"""Filters that spread attempts over tasks: caps, and the band of the pass rate."""
+
+import json
+from collections.abc import Callable, Iterable
+
+from forager.errors import UsageError
+from forager.learning.filters.drawn import draw, holds, number, sorted_numbers
+from forager.learning.filters.pipeline import BySummary, Filter, Survey
+from forager.trajectories.record import Trajectory
+from forager.trajectories.steps import opening
+
+Keeps = Callable[[str], bool]  # an attempt's id → whether it is kept
+
+
+def per_task(survey: Survey, most: int = 3, seed: int = 0) -> Filter:
+    """Keep at most so many attempts at a task, drawn by the seed."""
+    keeps = _capped(((one.instance_id, one.id) for one in survey.summaries()), most, seed)
+    return BySummary(lambda one: keeps(one.id))
+
+
+def prompts(survey: Survey, most: int = 1, seed: int = 0) -> Filter:
+    """Keep at most so many attempts that begin with the very same messages, drawn by the seed."""
+    keeps = _capped(((_prompt(one), one.id) for one in survey.trajectories()), most, seed)
+    return BySummary(lambda one: keeps(one.id))
+
+
+def pass_rate(survey: Survey, low: float = 0.0, high: float = 0.95, attempts: int = 8) -> Filter:
+    """Keep attempts at tasks of which a share of all attempts, from `low` to `high`, is resolved.
+
+    All attempts of the runs count, also those that other filters drop. Of a task that was
+    attempted fewer than `attempts` times nothing is known, and it is kept.
+    """
+    if not low <= high:
+        raise UsageError(f"no pass rate lies between {low} and {high}")
+    outside = _outside(survey, low, high, attempts)
+    return BySummary(lambda one: not outside(one.instance_id))
+
+
+def _capped(attempts: Iterable[tuple[str, str]], most: int, seed: int) -> Keeps:
+    """Which ids are among the `most` first drawn of their group, of (group, id).
+
+    16 bytes an attempt are held.
+    """
+    import numpy
+
+    pairs = (value for group, id in attempts for value in (number(group), draw(seed, id)))
+    table = numpy.fromiter(pairs, dtype=numpy.uint64).reshape(-1, 2)
+    table = table[numpy.lexsort((table[:, 1], table[:, 0]))]
+    _, starts, counts = numpy.unique(table[:, 0], return_index=True, return_counts=True)
+    places = numpy.arange(len(table)) - numpy.repeat(starts, counts)
+    chosen = table[places < most, 1]
+    chosen.sort()
+    return lambda id: holds(chosen, draw(seed, id))
+
+
+def _outside(survey: Survey, low: float, high: float, attempts: int) -> Keeps:
+    """Which tasks have a pass rate outside of a band, by 9 bytes an attempt."""
+    import numpy
+
+    tasks, passed = [], []
+    for one in survey.everything():
+        tasks.append(number(one.instance_id))
+        passed.append(one.resolved)
+    names, groups, counts = numpy.unique(
+        numpy.array(tasks, dtype=numpy.uint64), return_inverse=True, return_counts=True
+    )
+    rates = numpy.bincount(groups, weights=passed, minlength=len(names)) / numpy.maximum(counts, 1)
+    wrong = names[(counts >= attempts) & ((rates < low) | (rates > high))]
+    numbers = sorted_numbers(map(int, wrong))
+    return lambda name: holds(numbers, number(name))
+
+
+def _prompt(attempt: Trajectory) -> str:
+    return json.dumps([opening(attempt), attempt.tools], sort_keys=True)
