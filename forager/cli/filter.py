@@ -54,14 +54,14 @@ def filter_attempts(
     from forager.learning.filters import load_filters
     from forager.learning.filters.kept import filter_runs
 
-    choices = _choices(filters, without, config)
+    choices = choices_of(filters, without, config)
     with Progress("attempts read") as progress:
         done = filter_runs(
             runs,
             output,
             choices,
             load_filters(),
-            _surroundings(also_exclude),
+            surroundings(also_exclude),
             lambda read, total: progress.update(read, to_read=total),
         )
     if as_json:
@@ -71,8 +71,8 @@ def filter_attempts(
         click.echo(f"{output}\t{done.attempts:,} attempts")
 
 
-def _choices(
-    filters: tuple[str, ...], without: tuple[str, ...], config: Path | None
+def choices_of(
+    filters: tuple[str, ...], without: tuple[str, ...] = (), config: Path | None = None
 ) -> "list[FilterChoice]":
     """The filters that are wanted. Raises UsageError."""
     from forager.learning.filters import DEFAULT
@@ -117,7 +117,7 @@ def _read(path: Path) -> "list[FilterChoice]":
         ) from error
 
 
-def _surroundings(also_exclude: Path | None) -> "Surroundings":
+def surroundings(also_exclude: Path | None = None) -> "Surroundings":
     from forager.learning.filters.pipeline import Surroundings
     from tasks.contamination import contaminated
     from tools import load_toolbox

@@ -24,13 +24,13 @@ class Progress:
         self._tried = tried
         self._start = start
         self._done = start
-        self._counts: dict[str, int] = {}
+        self._counts: dict[str, float] = {}
         self._began = self._printed = time.monotonic()
         self._shown = ""
         self._lock = Lock()
         self._bar = _Bar(what, total, start) if sys.stderr.isatty() else None
 
-    def update(self, done: int, **counts: int) -> None:
+    def update(self, done: int, **counts: float) -> None:
         """Say how many are done in all, and other counts such as `resolved=3, running=2`."""
         with self._lock:
             self._done = done

@@ -65,14 +65,19 @@ def _escaped(text: str) -> str:
     return text
 
 
-def _json(found: Findings, sources: Sequence[Source], seen: Sequence[Seen], count: int) -> str:
-    del sources, seen, count
+def as_json(found: Findings) -> str:
+    """The tables as JSON, by their names."""
     value = found.model_dump(exclude={"grids"})
     value["tables"] = {
         grid.name: {"title": grid.title, "note": grid.note, "rows": grid.values()}
         for grid in found.grids
     }
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _json(found: Findings, sources: Sequence[Source], seen: Sequence[Seen], count: int) -> str:
+    del sources, seen, count
+    return as_json(found)
 
 
 def _markdown(found: Findings, sources: Sequence[Source], seen: Sequence[Seen], count: int) -> str:
@@ -123,4 +128,4 @@ def _links(anchors: dict[tuple[str, str], str]) -> Callable[[str, str], list[tup
 Writer = Callable[[Findings, Sequence[Source], Sequence[Seen], int], str]
 _WRITERS: dict[str, Writer] = {".html": _page, ".md": _markdown, ".json": _json}
 
-__all__ = ["Excerpt", "markdown", "write_report"]
+__all__ = ["Excerpt", "as_json", "markdown", "write_report"]

@@ -1,0 +1,115 @@
+"""`forager bootstrap`: attempts in, a better model out, round after round."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from forager.cli import options
+from forager.cli.attempts import make_attempts
+from forager.cli.batch import terminable
+from forager.cli.console import print_json, say
+from forager.cli.progress import Progress
+from forager.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from forager.environments.task import Task
+    from forager.learning.filters.kept import Filtering
+    from forager.learning.rounds.lineage import Evaluated, Round
+    from forager.learning.rounds.settings import BootstrapSettings
+    from forager.learning.train.settings import TrainingResult
+    from forager.rollout.settings import RunSettings
+
+
+@click.command()
+@click.argument("config", metavar="CONFIG.toml", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The directory; without it `output` in CONFIG.",
+)
+@click.option("--rounds", type=click.IntRange(1), help="So many rounds, whatever CONFIG says.")
+@options.dry_run
+def bootstrap(config: Path, output: Path | None, rounds: int | None, dry_run: bool) -> None:
+    """Roll out, filter, train, serve, evaluate, accept or roll back, and again.
+
+    CONFIG is a TOML file of settings (see README). Everything lies in the output directory; killed
+    anywhere, the same command goes on. At the end the rounds are told side by side.
+    """
+    from forager.learning.rounds.settings import BootstrapSettings
+
+    settings = BootstrapSettings.read(config)
+    if rounds:
+        settings = settings.model_copy(update={"rounds": rounds})
+    output = output or (Path(settings.output) if settings.output else None)
+    if output is None:
+        raise UsageError(f"where to? Give -o OUT, or `output` in {config}")
+    if dry_run:
+        print_json(settings.model_dump(mode="json"))
+        return
+    with terminable():
+        base, made = _run(settings, output)
+    _report(output, base, made)
+
+
+def _run(settings: "BootstrapSettings", output: Path) -> "tuple[Evaluated, list[Round]]":
+    from forager.environments.task import Task
+    from forager.learning.rounds.loop import Bootstrap
+    from forager.learning.rounds.place import save_settings
+    from forager.learning.saved import claimed
+    from forager.records import read_records
+
+    tasks = [task for path in settings.tasks for task in read_records(Path(path), Task)]
+    with claimed(output):
+        save_settings(output / "settings.json", settings)
+        return Bootstrap(settings, tasks, output, _Steps(settings), say).run()
+
+
+class _Steps:
+    """The steps that need the catalogues."""
+
+    def __init__(self, settings: "BootstrapSettings") -> None:
+        self._settings = settings
+
+    def attempt(self, settings: "RunSettings", tasks: "Sequence[Task]", run: Path) -> None:
+        """Make the attempts that a run lacks."""
+        make_attempts(settings, tasks, run)
+
+    def filter(self, runs: "Sequence[Path]", kept: Path) -> "Filtering":
+        """Keep the attempts that are worth training on."""
+        from forager.cli.filter import choices_of, surroundings
+        from forager.learning.filters import load_filters
+        from forager.learning.filters.kept import filter_runs
+
+        choices = choices_of(tuple(self._settings.filters))
+        return filter_runs(runs, kept, choices, load_filters(), surroundings())
+
+    def train(self, datasets: "Sequence[Path]", init: Path, training: Path) -> "TrainingResult":
+        """Train a model on data sets."""
+        from forager.learning.train.run import count_steps, train
+
+        settings = self._settings.train
+        with Progress("steps", count_steps(settings, datasets)) as progress:
+            return train(settings, datasets, init, training, progress.update)
+
+
+def _report(output: Path, base: "Evaluated", rounds: "list[Round]") -> None:
+    """Print the rounds side by side, and write them down."""
+    from forager.learning.rounds.report import draw_curve, rounds_report
+    from forager.learning.rounds.stages import read_stages
+    from forager.trajectories.findings.written import as_json, markdown
+
+    found = rounds_report(output, base, rounds, read_stages(output / "stages.jsonl"))
+    text = markdown(found)
+    try:
+        (output / "report.md").write_text(text, encoding="utf-8")
+        (output / "report.json").write_text(as_json(found), encoding="utf-8")
+        draw_curve(output / "curve.svg", base, rounds)
+    except OSError as error:
+        raise StoreError(f"cannot write the report in {output}: {error.strerror}") from error
+    except ImportError:
+        say("no curve is drawn without matplotlib: pip install 'forager-agent[report]'")
+    click.echo(text)

@@ -1,0 +1,1 @@
+"""The self-bootstrapping loop: roll out, filter, train, serve, evaluate, accept or roll back."""

@@ -1,0 +1,169 @@
+"""`forager bootstrap`: each round makes a model of the attempts of the one before.
+
+    draw ─▶ attempts ─▶ kept ─▶ dataset ─▶ training ─▶ candidate ─▶ evaluation ─▶ gate ─▶ current
+
+Every stage leaves its output in its own directory and finds it there: killed at any moment, the
+same command goes on where it was.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+from pathlib import Path
+
+from forager import __version__
+from forager.environments.task import Task
+from forager.errors import UsageError
+from forager.learning.dataset.write import export_dataset
+from forager.learning.rounds.draw import draw
+from forager.learning.rounds.estimate import difference, estimate
+from forager.learning.rounds.lineage import Evaluated, Gate, ModelId, Round, RunId
+from forager.learning.rounds.serving import Serving
+from forager.learning.rounds.settings import REPAIR, BootstrapSettings
+from forager.learning.rounds.split import Split, places_of, split
+from forager.learning.rounds.stages import Stages
+from forager.learning.rounds.steps import Steps
+from forager.learning.saved import load, save
+from forager.trajectories.store import Run
+
+BASE = "base"
+
+
+class Bootstrap:
+    """A bootstrap in its directory. `tell` is given a line when a stage begins."""
+
+    def __init__(
+        self,
+        settings: BootstrapSettings,
+        tasks: Sequence[Task],
+        output: Path,
+        steps: Steps,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._settings, self._output, self._steps = settings, output, steps
+        self._stages = Stages(output / "stages.jsonl", tell)
+        self._serving = Serving(settings, output / "logs")
+        chosen = self._split(tasks)
+        named = {task.instance_id: task for task in tasks}
+        self._training = [named[name] for name in chosen.training]
+        self._held_out = [named[name] for name in chosen.held_out]
+        by = settings.split.by
+        self._clusters = {
+            task.instance_id: " ".join(places_of(task, by)) for task in self._held_out
+        }
+
+    def run(self) -> tuple[Evaluated, list[Round]]:
+        """Make what is missing; return the base model and all rounds. Raises ForagerError."""
+        with self._serving:
+            base = self._base()
+            rounds: list[Round] = []
+            for number in range(self._settings.rounds):
+                manifest = self._path(number) / "manifest.json"
+                done = load(manifest, Round)
+                if done is None:
+                    done = self._round(number, base, rounds[-1].current if rounds else base)
+                    save(manifest, done)
+                rounds.append(done)
+            return base, rounds
+
+    def _split(self, tasks: Sequence[Task]) -> Split:
+        """What was split once stays so."""
+        path, wanted = self._output / "split.json", self._settings.split
+        made = split(tasks, by=wanted.by, held_out=wanted.held_out, seed=self._settings.seed)
+        known = load(path, Split)
+        if known and known != made:
+            raise UsageError(f"the tasks are not those that {path} was made of; give the same ones")
+        save(path, made)
+        return made
+
+    def _base(self) -> Evaluated:
+        path = self._output / BASE / "evaluated.json"
+        if known := load(path, Evaluated):
+            return known
+        model = ModelId.of(BASE, Path(self._settings.base))
+        found = self._evaluate(-1, model, path.with_name("evaluation"))
+        save(path, found)
+        return found
+
+    def _round(self, number: int, base: Evaluated, current: Evaluated) -> Round:
+        path, settings = self._path(number), self._settings
+        policy = self._attempt(number, current.model)
+        earlier = range(number) if settings.data == "all" else ()
+        runs = [self._path(each) / "attempts" for each in (*earlier, number)]
+        with self._stages.of(number, "filter"):
+            filtering = self._steps.filter(runs, path / "kept")
+        with self._stages.of(number, "dataset"):
+            tokenizer = Path(base.model.path)
+            dataset = export_dataset([path / "kept"], path / "dataset", tokenizer, settings.dataset)
+        init = current.model if settings.init == "last" else base.model
+        self._serving.stop()  # the memory is the trainer's
+        with self._stages.of(number, "train") as stage:
+            training = self._steps.train([path / "dataset"], Path(init.path), path / "training")
+            stage.tokens = training.tokens
+        model = ModelId.of(f"round-{number}", path / "training" / "model")
+        candidate = self._evaluate(number, model, path / "evaluation")
+        gate = self._gate(candidate, current)
+        return Round(
+            number=number,
+            policy=policy,
+            attempts=RunId.of(path / "attempts"),
+            filtering=filtering,
+            kept=RunId.of(path / "kept"),
+            dataset=dataset,
+            init=init,
+            training=training,
+            candidate=candidate,
+            gate=gate,
+            current=candidate if gate.accepted else current,
+            version=__version__,
+        )
+
+    def _attempt(self, number: int, current: ModelId) -> ModelId:
+        """Make the attempts of a round; return what made them."""
+        path, wanted = self._path(number) / "attempts", self._settings.draw
+        own = chain.from_iterable(
+            Run(self._path(each) / "attempts").summaries() for each in range(1, number)
+        )
+        seed = self._settings.seed + number
+        tasks = draw(self._training, wanted.tasks, own, band=wanted.band, seed=seed)
+        if number:
+            return self._run(number, "rollout", "attempts", current, tasks, path)
+        teacher = self._settings.run_settings("teach", REPAIR, [])
+        policy = ModelId(name=" ".join(teacher.models))
+        return self._run(number, "teach", "attempts", policy, tasks, path)
+
+    def _evaluate(self, number: int, model: ModelId, path: Path) -> Evaluated:
+        """What a model makes of the held-out tasks."""
+        self._run(number, "evaluate", "evaluate", model, self._held_out, path)
+        run = RunId.of(path)
+        confidence = self._settings.gate.confidence
+        success = estimate(run.success(), self._clusters, confidence)
+        return Evaluated(model=model, run=run, success=success)
+
+    def _run(
+        self,
+        number: int,
+        part: str,
+        stage: str,
+        model: ModelId,
+        tasks: Sequence[Task],
+        path: Path,
+    ) -> ModelId:
+        with self._stages.of(number, stage) as spent:
+            begun = path.exists()
+            urls = self._serving.urls(model.name, Path(model.path)) if model.path else []
+            settings = self._settings.run_settings(part, model.name, urls)
+            self._steps.attempt(settings, tasks, path)
+            spent.ran(path, None if begun else settings.workers)
+        return model
+
+    def _gate(self, candidate: Evaluated, current: Evaluated) -> Gate:
+        """Whether the candidate takes the current model's place."""
+        wanted = self._settings.gate
+        gain = difference(
+            candidate.run.success(), current.run.success(), self._clusters, wanted.confidence
+        )
+        worst = gain.mean if wanted.need == "estimate" else gain.high
+        return Gate(against=current.model.name, gain=gain, accepted=worst >= 0)
+
+    def _path(self, number: int) -> Path:
+        return self._output / f"round-{number}"

@@ -1,0 +1,43 @@
+"""The directory of a bootstrap.
+
+OUT/settings.json                the resolved settings
+OUT/split.json                   which tasks are held out
+OUT/stages.jsonl                 each stage that came to its end, with its seconds
+OUT/base/evaluation/             a run: the base model at the held-out tasks
+OUT/base/beginning.json          what came of it
+OUT/round-N/attempts/            a run: the current model (the teacher, in round 0)
+OUT/round-N/kept/                what the filters left of the runs that are learnt from
+OUT/round-N/dataset/             token ids and masks
+OUT/round-N/training/            the training; `model/` in it is the candidate
+OUT/round-N/evaluation/          a run: the candidate at the held-out tasks
+OUT/round-N/manifest.json        the lineage, written last: with it the round is over
+OUT/report.md, report.json       the rounds side by side
+OUT/logs/                        of the servers
+"""
+
+import json
+from pathlib import Path
+
+from forager.errors import UsageError
+from forager.learning.rounds.settings import BootstrapSettings
+from forager.learning.saved import save
+
+_MAY_CHANGE = ("output", "rounds", "serve", "urls")
+"""Settings that decide nothing of what a round is: one may go on with others."""
+
+
+def save_settings(path: Path, settings: BootstrapSettings) -> None:
+    """Save the settings, or refuse to go on with what was begun otherwise. Raises UsageError."""
+    if path.is_file():
+        old, new = json.loads(path.read_text()), settings.model_dump(mode="json")
+        differing = sorted(
+            name
+            for name in old.keys() | new.keys()
+            if name not in _MAY_CHANGE and old.get(name) != new.get(name)
+        )
+        if differing:
+            raise UsageError(
+                f"{path.parent} was begun with other settings of {', '.join(differing)}; give the "
+                "same ones to go on with it, or another directory"
+            )
+    save(path, settings)

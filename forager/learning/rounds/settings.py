@@ -1,0 +1,125 @@
+"""What a bootstrap is asked to do: a TOML file."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from forager.errors import UsageError
+from forager.learning.dataset import DatasetSettings
+from forager.learning.rounds.split import By
+from forager.learning.serve import ServeSettings
+from forager.learning.train.settings import TrainSettings
+from forager.records import Record
+from forager.rollout.settings import RunSettings
+
+REPAIR = "repair"
+
+
+class SplitSettings(Record):
+    """What is held out, once and for all rounds."""
+
+    by: By = Field("function", description="Whole functions, or whole repositories.")
+    held_out: int = Field(100, ge=1, description="Tasks that are held out, at least.")
+
+
+class DrawSettings(Record):
+    """Which tasks a round attempts."""
+
+    tasks: int = Field(200, ge=1, description="Tasks of a round.")
+    band: tuple[float, float] = Field(
+        (0.1, 0.9), description="Pass rates that are wanted: the others are drawn less often."
+    )
+
+
+class GateSettings(Record):
+    """When a candidate takes the place of the current model."""
+
+    need: Literal["estimate", "interval"] = Field(
+        "estimate",
+        description="What must not be below zero of its gain on the held-out tasks: the estimate, "
+        "or the upper end of the interval (only what is surely worse is rolled back).",
+    )
+    confidence: float = Field(0.95, gt=0, lt=1)
+
+
+class BootstrapSettings(Record):
+    """The settings of a bootstrap; saved in its directory as settings.json.
+
+    `rollout` are the settings of `forager run` (see RunSettings) for all attempts; `teach` those
+    that differ in round 0, `evaluate` those that differ on the held-out tasks. Paths are taken from
+    the current directory.
+    """
+
+    output: str = Field("", description="The directory; `-o` on the command line.")
+    tasks: list[str] = Field(description="Files of tasks.")
+    base: str = Field(description="Hugging Face directory of the base model.")
+    rounds: int = Field(3, ge=1)
+    init: Literal["base", "last"] = Field(
+        "base", description="What each round trains: the base model, as CWM did, or the current."
+    )
+    data: Literal["round", "all"] = Field(
+        "round", description="Whose attempts it learns from: this round's, as CWM did, or all."
+    )
+    seed: int = 0
+    split: SplitSettings = SplitSettings()
+    draw: DrawSettings = DrawSettings()
+    rollout: dict[str, Any] = {}
+    teach: dict[str, Any] = Field({"models": [REPAIR]}, description="Round 0 (models, urls, …).")
+    evaluate: dict[str, Any] = Field({"attempts": 1, "sampling": {"temperature": 0.0}})
+    filters: list[str] = Field(
+        [], description="As `forager filter --filter` takes them; without any the usual ones."
+    )
+    dataset: DatasetSettings = DatasetSettings(kind="policy")
+    train: TrainSettings = TrainSettings()
+    serve: ServeSettings = ServeSettings()
+    urls: list[str] = Field(
+        [], description="Endpoints of one's own, which serve each round's model by its name."
+    )
+    gate: GateSettings = GateSettings()
+
+    @field_validator("rollout", "teach", "evaluate")
+    @classmethod
+    def _known(cls, value: dict[str, Any]) -> dict[str, Any]:
+        RunSettings.model_validate({"models": ["any"], **value})
+        return value
+
+    @model_validator(mode="after")
+    def _teacher_is_somewhere(self) -> "BootstrapSettings":
+        teacher = self.run_settings("teach", REPAIR, [])
+        if teacher.models != [REPAIR] and not teacher.urls:
+            raise ValueError(f"teach.urls: where is the teacher {', '.join(teacher.models)}?")
+        return self
+
+    def run_settings(self, part: str, model: str, urls: list[str]) -> RunSettings:
+        """The settings of a run: `rollout`, `teach` or `evaluate`, by this model."""
+        given = {"models": [model], "urls": urls, "token_ids": bool(urls)}
+        given = _merged(given, self.rollout)
+        return RunSettings.model_validate(
+            given if part == "rollout" else _merged(given, getattr(self, part))
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> "BootstrapSettings":
+        """Read them from a TOML file. Raises UsageError."""
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text()))
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "it"
+            raise UsageError(f"{path} is no bootstrap: {where}: {first['msg']}") from error
+        except ValueError as error:
+            raise UsageError(f"{path} is not TOML: {error}") from error
+
+
+def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """The tables taken together; where both say something, the other is right."""
+    merged = dict(one)
+    for name, value in other.items():
+        below = merged.get(name)
+        both = isinstance(below, dict) and isinstance(value, dict)
+        merged[name] = _merged(below, value) if both else value  # type: ignore[arg-type]
+    return merged
