@@ -1,0 +1,181 @@
+"""The parts of a bootstrap: what is held out, what is drawn, what is better."""
+
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from forager.environments.task import Mutation, Part, Task
+from forager.errors import UsageError
+from forager.learning.rounds.draw import draw
+from forager.learning.rounds.estimate import difference, estimate
+from forager.learning.rounds.settings import BootstrapSettings
+from forager.learning.rounds.split import places_of, split
+from forager.trajectories.summary import Summary
+
+
+def task(number: int, *functions: str, repo: str = "kata", operator: str = "swap") -> Task:
+    """A task with bugs in these functions."""
+    parts = [
+        Part(family="operators", operator=operator, file="a.py", function=each, line=1)
+        for each in functions
+    ]
+    mutation = Mutation(
+        family="operators",
+        operator=operator,
+        file="a.py",
+        function=functions[0],
+        line=1,
+        seed=0,
+        parts=parts if len(parts) > 1 else [],
+    )
+    return Task(
+        instance_id=f"{repo}.{number}",
+        repo=repo,
+        base_commit="",
+        problem_statement="",
+        patch="",
+        FAIL_TO_PASS=[],
+        PASS_TO_PASS=[],
+        mutation=mutation,
+    )
+
+
+def summary(instance_id: str, resolved: bool) -> Summary:
+    """An attempt at a task."""
+    return Summary(
+        id=f"{instance_id}.0",
+        instance_id=instance_id,
+        attempt=0,
+        model="m",
+        family="operators",
+        operator="swap",
+        kind="mutate-fix",
+        repo="kata",
+        resolved=resolved,
+        exit_reason="submitted",
+        turns=3,
+        reward=1 if resolved else -1,
+        similarity=0.0,
+        seconds=1.0,
+        prompt_tokens=1,
+        completion_tokens=1,
+    )
+
+
+TASKS = [task(number, f"f{number % 20}") for number in range(100)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_function_is_on_both_sides(seed: int) -> None:
+    """Nothing of a held-out function is trained on, not even beside another bug."""
+    tasks = [*TASKS, *(task(100 + n, f"f{n}", f"f{n + 7}") for n in range(10))]
+    made = split(tasks, by="function", held_out=20, seed=seed)
+    named = {each.instance_id: set(places_of(each)) for each in tasks}
+    assert len(made.held_out) >= 20
+    assert sorted(made.held_out + made.training + made.straddling) == sorted(named)
+    apart = set().union(*(named[each] for each in made.held_out))
+    assert not apart & set().union(*(named[each] for each in made.training))
+
+
+def test_repositories_are_held_out_whole() -> None:
+    """`by = repository` splits between repositories only."""
+    tasks = [task(n, "f", repo=f"repo{n % 4}") for n in range(40)]
+    made = split(tasks, by="repository", held_out=15, seed=1)
+    assert len(made.held_out) == 20
+    assert not {n.split(".")[0] for n in made.held_out} & {n.split(".")[0] for n in made.training}
+
+
+def test_too_few_tasks_are_refused() -> None:
+    """Holding out everything leaves nothing to learn from."""
+    with pytest.raises(UsageError, match="hold out fewer"):
+        split(TASKS, by="function", held_out=100, seed=0)
+
+
+def test_tasks_of_the_wanted_pass_rate_are_drawn_more_often() -> None:
+    """Too easy and impossible kinds give way to those in the band; the draw is by seed."""
+    kinds = {"easy": 1.0, "fair": 0.5, "never": 0.0}
+    tasks = [task(n, f"f{n}", operator=list(kinds)[n % 3]) for n in range(300)]
+    coin = Random(0)
+    attempts = [
+        summary(each.instance_id, coin.random() < kinds[each.mutation.operator])
+        for each in tasks[:120]
+        if each.mutation
+    ]
+    drawn = draw(tasks, 90, attempts, band=(0.2, 0.8), seed=3)
+    found = Counter(each.mutation.operator for each in drawn if each.mutation)
+    assert found["fair"] > 2 * max(found["easy"], found["never"])
+    assert found["easy"] and found["never"]
+    assert drawn == draw(tasks, 90, attempts, band=(0.2, 0.8), seed=3)
+    assert drawn != draw(tasks, 90, attempts, band=(0.2, 0.8), seed=4)
+
+
+def test_before_any_attempt_all_tasks_are_drawn_alike() -> None:
+    """Without attempts nothing is known of any task."""
+    drawn = Counter(
+        each.instance_id
+        for seed in range(200)
+        for each in draw(TASKS, 10, [], band=(0.4, 0.6), seed=seed)
+    )
+    assert len(drawn) == 100
+    assert max(drawn.values()) < 45
+
+
+def test_intervals_hold_what_they_should() -> None:
+    """Of many draws about 95 % of the intervals hold the true share, functions of a kind or not."""
+    coin, held = Random(1), 0
+    for _ in range(400):
+        rates = [coin.choice([0.1, 0.9]) for _ in range(40)]
+        values = {
+            f"{f}.{n}": float(coin.random() < rate)
+            for f, rate in enumerate(rates)
+            for n in range(5)
+        }
+        found = estimate(values, {each: each.split(".")[0] for each in values})
+        held += found.low <= 0.5 <= found.high
+    assert 0.90 <= held / 400 <= 0.98
+
+
+def test_models_are_compared_task_by_task() -> None:
+    """A gain on each task is sure although the tasks differ much; others do not count."""
+    current = {str(n): float(n % 2) for n in range(50)} | {"other": 1.0}
+    candidate = {str(n): min(1.0, n % 2 + (n % 10 == 0)) for n in range(50)}
+    found = difference(candidate, current, {str(n): str(n) for n in range(50)})
+    assert found.tasks == 50
+    assert found.mean == pytest.approx(0.1)
+    assert found.low > 0
+    assert difference({}, current, {}).mean == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("base = 'b'", "tasks"),
+        ("tasks = ['t']\nbase = 'b'\nround = 3", "round"),
+        ("tasks = ['t']\nbase = 'b'\n[rollout]\nsandbux = 'docker'", "sandbux"),
+        ("tasks = ['t']\nbase = 'b'\n[teach]\nmodels = ['m']", "teach.urls"),
+        ("tasks = [", "TOML"),
+    ],
+)
+def test_a_mistake_in_the_settings_is_named(tmp_path: Path, text: str, named: str) -> None:
+    """One line that says which setting is wrong."""
+    path = tmp_path / "bootstrap.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=named):
+        BootstrapSettings.read(path)
+
+
+def test_what_is_evaluated_differs_in_what_is_said(tmp_path: Path) -> None:
+    """Tables of settings are taken together, down to single values."""
+    path = tmp_path / "bootstrap.toml"
+    path.write_text(
+        "tasks = ['t']\nbase = 'b'\n"
+        "[rollout]\nattempts = 4\nsampling = {temperature = 0.8, max_tokens = 99}\n"
+        "[evaluate]\nattempts = 1\nsampling = {temperature = 0.0}\n"
+    )
+    settings = BootstrapSettings.read(path)
+    found = settings.run_settings("evaluate", "m", ["u"])
+    assert (found.attempts, found.sampling.temperature, found.sampling.max_tokens) == (1, 0.0, 99)
+    assert settings.run_settings("rollout", "m", ["u"]).sampling.temperature == 0.8
+    assert settings.run_settings("teach", "repair", []).models == ["repair"]
