@@ -6,7 +6,10 @@ ForagerError
 │   │   └── Unreachable     the network does not answer: nothing is said of the source
 │   └── RecipeError         a recipe file that cannot be read
 ├── EngineError             no Docker engine answers
-├── BuildError              an image that does not build or whose tests do not pass
+├── LoggedError             a program failed; its log has the telling lines
+│   ├── BuildError          an image that does not build or whose tests do not pass
+│   ├── TrainingError       a training that came to no model
+│   └── ServeError          a model server that does not start, or died
 ├── SandboxError            infrastructure: the container is gone or does not answer
 │   ├── ImageMissing        there is no such image here
 │   ├── TaskError           the task does not fit its image
@@ -48,12 +51,24 @@ class EngineError(ForagerError):
     """No Docker engine answers."""
 
 
-class BuildError(ForagerError):
-    """An image that does not build, or whose tests do not pass; `log` holds the telling lines."""
+class LoggedError(ForagerError):
+    """A program failed; `log` holds the telling lines."""
 
     def __init__(self, message: str, log: str = "") -> None:
         super().__init__(message)
         self.log = log
+
+
+class BuildError(LoggedError):
+    """An image that does not build, or whose tests do not pass."""
+
+
+class TrainingError(LoggedError):
+    """A training that came to no model."""
+
+
+class ServeError(LoggedError):
+    """A model server that does not start, or died."""
 
 
 class SandboxError(ForagerError):

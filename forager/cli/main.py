@@ -8,9 +8,21 @@ from typing import Any
 
 import click
 
-from forager.cli import doctor, export, filter, image, look, report, run, screens, tasks
+from forager.cli import (
+    bootstrap,
+    doctor,
+    evaluate,
+    export,
+    filter,
+    image,
+    look,
+    report,
+    run,
+    screens,
+    tasks,
+)
 from forager.cli.console import say
-from forager.errors import BuildError, ForagerError, UsageError
+from forager.errors import ForagerError, LoggedError, UsageError
 
 
 class Forager(click.Group):
@@ -28,7 +40,7 @@ class Forager(click.Group):
             ctx.exit(2)
         except ForagerError as error:
             say(str(error))
-            if isinstance(error, BuildError) and error.log:
+            if isinstance(error, LoggedError) and error.log:
                 click.echo(error.log.rstrip(), err=True)
             ctx.exit(2 if isinstance(error, UsageError) else 1)
         except KeyboardInterrupt:
@@ -58,3 +70,5 @@ main.add_command(report.report)
 main.add_command(look.tokens)
 main.add_command(export.export)
 main.add_command(filter.filter_attempts)
+main.add_command(evaluate.evaluate)
+main.add_command(bootstrap.bootstrap)
