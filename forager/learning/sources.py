@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Self
 
 from forager.environments.task import Task
 from forager.errors import StoreError, UsageError
-from forager.records import Record, read_records
+from forager.records import Record, locate_records, read_records
 from forager.trajectories.choice import Choice
 from forager.trajectories.index import ALL, Index, Places, sample
 from forager.trajectories.record import Trajectory
@@ -85,13 +86,23 @@ class Sources:
 
     def tasks(self) -> Iterator[Task]:
         """The tasks, as far as they are at hand; of those of one name the first."""
-        seen: set[str] = set()
+        for path, offset in self._tasks.values():
+            yield _task(path, offset)
+
+    def task(self, id: str) -> Task | None:
+        """The task of this name, where it is at hand."""
+        place = self._tasks.get(id)
+        return _task(*place) if place else None
+
+    @cached_property
+    def _tasks(self) -> dict[str, tuple[Path, int]]:
+        """Where the tasks lie: file and offset, by name."""
+        places: dict[str, tuple[Path, int]] = {}
         for path in self.paths:
             file = (path if path.is_dir() else path.parent) / "tasks.jsonl"
-            for task in read_records(file, Task) if file.is_file() else ():
-                if task.instance_id not in seen:
-                    seen.add(task.instance_id)
-                    yield task
+            for offset, _, task in locate_records(file, Task) if file.is_file() else ():
+                places.setdefault(task.instance_id, (file, offset))
+        return places
 
     def reproductions(self) -> Iterator[Reproduction]:
         """What came of running attempts again; of an attempt the last one holds."""
@@ -128,6 +139,12 @@ def digest(path: Path) -> str:
                 while block := opened.read(_BLOCK):
                     hashed.update(block)
     return hashed.hexdigest()
+
+
+def _task(path: Path, offset: int) -> Task:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return Task.model_validate_json(file.readline())
 
 
 def _index(path: Path) -> Index:

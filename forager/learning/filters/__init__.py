@@ -17,10 +17,12 @@ filter's name:
 from importlib.metadata import entry_points
 
 from forager.errors import UsageError
+from forager.learning.filters.hindsight import hindsight
 from forager.learning.filters.near import near_duplicates
 from forager.learning.filters.origin import contamination, reproduces
 from forager.learning.filters.outcome import errors, length, resolved, tests
 from forager.learning.filters.pipeline import Maker
+from forager.learning.filters.shorten import shorten
 from forager.learning.filters.spread import pass_rate, per_task, prompts
 
 FILTERS: dict[str, Maker] = {
@@ -34,6 +36,8 @@ FILTERS: dict[str, Maker] = {
     "per-task": per_task,
     "prompts": prompts,
     "near-duplicates": near_duplicates,
+    "hindsight": hindsight,
+    "shorten": shorten,
 }
 
 DEFAULT = (

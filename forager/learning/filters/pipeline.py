@@ -98,6 +98,10 @@ class Survey:
         """The tasks, as far as they are at hand."""
         return self._sources.tasks()
 
+    def task(self, id: str) -> Task | None:
+        """The task of this name, where it is at hand."""
+        return self._sources.task(id)
+
     def reproductions(self) -> Iterator[Reproduction]:
         """What came of running attempts again."""
         return self._sources.reproductions()

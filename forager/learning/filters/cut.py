@@ -1,0 +1,96 @@
+"""Attempts with steps cut out, so that what is left is true of itself."""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from forager.trajectories.record import (
+    AttemptLimits,
+    Message,
+    ModelCall,
+    ToolCall,
+    Trajectory,
+    Usage,
+)
+from forager.trajectories.steps import Step, opening, steps
+
+_LEFT = re.compile(r"\[\d+ turns and \d+ tokens left\](?=\s*\Z)")
+
+
+class Kept(NamedTuple):
+    """A step that stays: its number from 0, the step, perhaps as it was written anew."""
+
+    number: int
+    step: Step
+
+
+def cut(attempt: Trajectory, kept: Iterable[Kept], name: str) -> Trajectory:
+    """The attempt with these steps only; `name` is the filter's.
+
+    Turns and tokens left are told anew. A prompt is shorter by what the steps cut out before it
+    had made it longer. Token ids are not true of it any more and are dropped.
+    """
+    prompts = [step.model_call.usage.prompt_tokens for step in steps(attempt)]
+    messages, calls = list(opening(attempt)), []
+    model_calls: list[ModelCall] = []
+    own = Usage()
+    remaining = list(kept)
+    numbers = {one.number for one in remaining}
+    saved, at = 0, 0
+    for number, step in remaining:
+        saved += sum(_growth(prompts, gone) for gone in range(at, number) if gone not in numbers)
+        at = number
+        usage = step.model_call.usage
+        usage = usage.model_copy(update={"prompt_tokens": max(0, usage.prompt_tokens - saved)})
+        own = own + usage if number + 1 >= (attempt.parent_turn or 1) else own
+        model_calls.append(_bare(step.model_call, len(messages), usage))
+        messages.append(step.message)
+        if step.call is not None:
+            calls.append(step.call.model_copy(update={"message": len(messages)}))
+        left = _left(attempt.limits, len(model_calls), usage)
+        messages += [_told(one, left) for one in step.observations]
+    return attempt.model_copy(
+        update={
+            "messages": messages,
+            "model_calls": model_calls,
+            "tool_calls": calls,
+            "usage": own,
+            "parent_turn": _parent_turn(attempt, remaining),
+            "transforms": [*attempt.transforms, name],
+        }
+    )
+
+
+def _growth(prompts: list[int], number: int) -> int:
+    """The tokens by which a step has made the prompt longer."""
+    if number + 1 >= len(prompts) or not prompts[number] or not prompts[number + 1]:
+        return 0
+    return max(0, prompts[number + 1] - prompts[number])
+
+
+def _bare(call: ModelCall, message: int, usage: Usage) -> ModelCall:
+    """The model call without its ids."""
+    gone = {"prompt_token_ids": None, "completion_token_ids": None, "logprobs": None}
+    update = {"message": message, "usage": usage, "prompt_shared": 0, **gone}
+    return call.model_copy(update=update)
+
+
+def _left(limits: AttemptLimits, turns: int, usage: Usage) -> str:
+    tokens = max(0, limits.tokens - usage.prompt_tokens - usage.completion_tokens)
+    return f"[{limits.turns - turns} turns and {tokens} tokens left]"
+
+
+def _told(message: Message, left: str) -> Message:
+    content = message.get("content")
+    return {**message, "content": _LEFT.sub(left, content)} if isinstance(content, str) else message
+
+
+def _parent_turn(attempt: Trajectory, kept: list[Kept]) -> int | None:
+    if attempt.parent_turn is None:
+        return None
+    return 1 + sum(one.number + 1 < attempt.parent_turn for one in kept)
+
+
+def call_of(step: Step) -> ToolCall:
+    """The call of a step; one that failed where there is none."""
+    return step.call or ToolCall(message=0, tool="", error=True)

@@ -1,0 +1,229 @@
+"""Shorten: an attempt as the short demonstration that it could have been.
+
+What is left are the edits that make the final patch, the last run of tests that passed after them,
+and `submit`. Edits that undo each other are left out; several at one place become one, written and
+answered as the tool itself does on what is known of the file. That the edits come to the patch that
+was graded, or to the task's own, is proven from the record: whatever else was done has then changed
+nothing that matters (tests may leave files about). An attempt of which this cannot be proven is
+left as it is.
+"""
+
+from typing import NamedTuple
+
+from forager.agent.syntax import SYNTAXES
+from forager.agent.tool import Call, Toolbox
+from forager.environments.sandbox import CommandResult
+from forager.environments.task import Task
+from forager.errors import ForagerError, SandboxError
+from forager.learning.filters.changes import (
+    Change,
+    Piece,
+    Pieces,
+    Unproven,
+    change_of,
+    composed,
+    identity,
+    makes,
+    report_of,
+)
+from forager.learning.filters.cut import Kept, call_of, cut
+from forager.learning.filters.hindsight import runs_tests
+from forager.learning.filters.pipeline import Filter, Survey
+from forager.trajectories.record import Message, Trajectory
+from forager.trajectories.show import text_of
+from forager.trajectories.steps import Step, steps
+
+_UNKNOWN = "\ue000unknown"  # begins a line of a file of which nothing is known
+
+
+class _Edit(NamedTuple):
+    """A step that changed a file, and how."""
+
+    number: int
+    step: Step
+    change: Change
+
+
+def shorten(survey: Survey, only: bool = False) -> Filter:
+    """Leave the edits that make the patch, the last run of tests that passed, and `submit`.
+
+    With `only` attempts that cannot be shortened so are dropped.
+    """
+    toolbox = survey.toolbox
+
+    def change(attempt: Trajectory) -> Trajectory | None:
+        try:
+            return _shortened(attempt, survey.task(attempt.instance_id), toolbox)
+        except Unproven:
+            return None if only else attempt
+
+    return change
+
+
+def _shortened(attempt: Trajectory, task: Task | None, toolbox: Toolbox) -> Trajectory:
+    all = list(steps(attempt))
+    if not all or call_of(all[-1]).tool != "submit":
+        raise Unproven("it does not end with submit")
+    edits = [
+        _Edit(number, step, change)
+        for number, step in enumerate(all)
+        if (change := change_of(call_of(step), _observation(step)))
+    ]
+    patches = [attempt.outcome.patch, task.patch if task and attempt.outcome.resolved else ""]
+    if not edits or not any(makes(patch, (one.change for one in edits)) for patch in patches):
+        raise Unproven("the patch is not of the edits alone")
+    kept = [Kept(one.number, one.step) for one in _needed(attempt, edits, toolbox)]
+    kept += [Kept(number, all[number]) for number in _passing(all, edits[-1].number)]
+    kept.append(Kept(len(all) - 1, all[-1]))
+    return attempt if len(kept) == len(all) else cut(attempt, kept, "shorten")
+
+
+def _passing(all: list[Step], after: int) -> list[int]:
+    """The last run of tests behind a step that passed, where there is one."""
+    for number in range(len(all) - 1, after, -1):
+        call = call_of(all[number])
+        command = call.arguments.get("command", "")
+        if call.exit_code == 0 and runs_tests(command) and " passed" in _observation(all[number]):
+            return [number]
+    return []
+
+
+def _needed(attempt: Trajectory, edits: list[_Edit], toolbox: Toolbox) -> list[_Edit]:
+    """The edits that are left, in their order."""
+    needed: list[_Edit] = []
+    for path in dict.fromkeys(one.change.path for one in edits):
+        mine = _without_detours([one for one in edits if one.change.path == path])
+        pieces: Pieces = ()
+        for one in mine:
+            pieces = composed(pieces, one.change)
+        if len(mine) > len(pieces) == 1 and not any(one.change.new_file for one in mine):
+            mine = [_as_one(attempt, mine, toolbox)]
+        needed += mine
+    return sorted(needed)
+
+
+def _without_detours(edits: list[_Edit]) -> list[_Edit]:
+    """The edits of a file without those that come to nothing, one after the other."""
+    kept, at = [], 0
+    while at < len(edits):
+        ends = range(len(edits), at + 1, -1)
+        end = next((e for e in ends if identity(one.change for one in edits[at:e])), None)
+        if end is None:
+            kept.append(edits[at])
+            end = at + 1
+        at = end
+    return kept
+
+
+def _as_one(attempt: Trajectory, edits: list[_Edit], toolbox: Toolbox) -> _Edit:
+    """Several edits of one place as one, with the thought of the last."""
+    pieces: Pieces = ()
+    known: dict[int, str] = {}  # lines of the original file
+    total = 0
+    for one in edits:
+        pieces = composed(pieces, one.change, trim=False)
+    if len(pieces) != 1:
+        raise Unproven("the edits are at several places")
+    (piece,), pieces = pieces, ()
+    for one in edits:
+        pieces = composed(pieces, one.change, trim=False)
+        grown = sum(len(each.after) - len(each.before) for each in pieces)
+        report = report_of(_observation(one.step))
+        total = report.size - grown
+        end = piece.start + len(piece.before)
+        for place, line in report.lines.items():
+            if line is not None and place < piece.start:
+                known[place] = line
+            elif line is not None and place >= end + grown:
+                known[place - grown] = line
+    file = _sketch(piece, known, total)
+    return _made(attempt, edits[-1], _narrowed(piece, edits[0].change), file, toolbox)
+
+
+def _narrowed(piece: Piece, first: Change) -> Piece:
+    """A piece without lines that stay the same, but with all that the first edit looked for.
+
+    That stood in the file once, so the whole does.
+    """
+    start, before, after = piece
+    while start < first.first and before[0] == after[0]:
+        start, before, after = start + 1, before[1:], after[1:]
+    while start + len(before) > first.end and before[-1] == after[-1]:
+        before, after = before[:-1], after[:-1]
+    return Piece(start, before, after)
+
+
+def _sketch(piece: Piece, known: dict[int, str], total: int) -> list[str]:
+    """The original file, each line that is not known as a line that no other is like."""
+    lines = [known.get(place, f"{_UNKNOWN} {place}") for place in range(total)]
+    lines[piece.start : piece.start + len(piece.before)] = piece.before
+    return lines
+
+
+def _made(
+    attempt: Trajectory, last: _Edit, piece: Piece, file: list[str], toolbox: Toolbox
+) -> _Edit:
+    """The edit, made by the tool on what is known of the file."""
+    arguments = {
+        "path": call_of(last.step).arguments["path"],
+        "search": "".join(f"{line}\n" for line in piece.before),
+        "replace": "".join(f"{line}\n" for line in piece.after),
+    }
+    sandbox = _OneFile("".join(f"{line}\n" for line in file).encode())
+    try:
+        seen = toolbox["edit"].execute(sandbox, arguments, 1.0)
+    except (ForagerError, KeyError) as error:
+        raise Unproven("the tool refuses the edit") from error
+    if seen.error or _UNKNOWN in seen.text:
+        raise Unproven("the record does not hold what the tool would answer")
+    call = call_of(last.step).model_copy(update={"arguments": arguments, "seconds": 0.0})
+    message = _rewritten(attempt.syntax, last.step.message, arguments, toolbox)
+    left = text_of(last.step.observations[-1]).rpartition("\n")[2]
+    told = [{**one, "content": f"{seen.text.rstrip()}\n{left}"} for one in last.step.observations]
+    step = last.step._replace(message=message, call=call, observations=told)
+    change = Change(last.change.path, piece.start, piece.before, piece.after)
+    return _Edit(last.number, step, change)
+
+
+def _rewritten(
+    syntax: str, message: Message, arguments: dict[str, str], toolbox: Toolbox
+) -> Message:
+    """The message with other arguments of its call."""
+    text = text_of(message)
+    thought = text if syntax == "functions" else text.partition("<tool:")[0].strip()
+    written = SYNTAXES[syntax].write(thought, Call("edit", arguments), toolbox)
+    for old, new in zip(
+        message.get("tool_calls") or (), written.get("tool_calls") or (), strict=True
+    ):
+        new["id"] = old.get("id")
+    return {**message, **written}
+
+
+def _observation(step: Step) -> str:
+    return "\n".join(map(text_of, step.observations))
+
+
+class _OneFile:
+    """A sandbox of one file, for the tool `edit`; there is nothing else in it."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def run(
+        self, command: str, *, timeout: float = 120.0, output_limit: int = 65536
+    ) -> CommandResult:
+        """Nothing runs here."""
+        raise SandboxError(f"nothing runs {command!r}, in {timeout} s or {output_limit} bytes")
+
+    def read(self, path: str) -> bytes:
+        """The file."""
+        del path
+        return self._content
+
+    def write(self, path: str, content: bytes) -> None:
+        """Put another content in its place."""
+        del path
+        self._content = content
+
+    def close(self) -> None:
+        """There is nothing to remove."""
