@@ -11,15 +11,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from forager.errors import UsageError
-from forager.learning.dataset.tokenizer import Tokenizer
+from forager.learning.dataset.tokenizer import Tokenizer, Unusable
 from forager.trajectories.record import Message, Trajectory
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import reasoning
 from forager.trajectories.tokens import sequences
-
-
-class Unusable(Exception):
-    """An attempt of which no sample can be made that is surely right; says why."""
 
 
 class Span(NamedTuple):
@@ -40,7 +36,7 @@ class Piece(NamedTuple):
 
 
 class _Turn(NamedTuple):
-    """An answer in the text that ends with it: characters `start` to `end`, `start` the prompt."""
+    """A text that ends with an answer; before `start` is the prompt, as the server had it."""
 
     step: int
     text: str
@@ -89,9 +85,8 @@ def _called(message: Message) -> list[str]:
 def rendered(attempt: Trajectory, tokenizer: Tokenizer) -> Iterator[Piece]:
     """Yield the conversation as the template renders it, each piece ending with an answer.
 
-    Where the template renders an earlier turn otherwise than when it was the last one (thoughts
-    left out, say) a new piece begins, of which the earlier answers are context only. Raises
-    Unusable, and UsageError where the template refuses the conversation.
+    Where a later prompt does not begin with what came before (thoughts of earlier turns left out,
+    say) a new piece begins, of which the earlier answers are context only. Raises Unusable.
     """
     group: list[_Turn] = []
     for turn in _turns(attempt, tokenizer):
@@ -100,26 +95,47 @@ def rendered(attempt: Trajectory, tokenizer: Tokenizer) -> Iterator[Piece]:
             group = []
         group.append(turn)
     if not group:
-        raise Unusable("no answer in it")
+        raise Unusable("there is no answer in it")
     yield _piece(group, _tail(attempt, tokenizer, group[-1].text), tokenizer)
 
 
 def _turns(attempt: Trajectory, tokenizer: Tokenizer) -> Iterator[_Turn]:
-    """Yield each answer with the text before it as the server had it."""
+    """Yield each answer behind the prompt that asks for it."""
     tools, date = attempt.tools, _date(attempt)
     for step, call in enumerate(attempt.model_calls):
         messages = attempt.messages[: call.message + 1]
         prompt = tokenizer.render(messages[:-1], tools, date, prompt=True)
         text = tokenizer.render(messages, tools, date)
-        if not text.startswith(prompt):
-            raise Unusable("the template asks for an answer otherwise than it renders one")
-        answer = text[len(prompt) :]
+        answer = _behind(prompt, text, messages)
         end = tokenizer.answer_end(answer)
+        if end is None:  # some templates end a turn only where another follows
+            longer = tokenizer.render([*messages, _NEXT], tools, date)
+            if longer.startswith(text):
+                answer += tokenizer.next_special(longer[len(text) :])
+            end = tokenizer.answer_end(answer)
         if end is None:
             raise Unusable("the template ends an answer with no special token")
         if not all(name in answer for name in _called(messages[-1])):
             raise Unusable("the template renders no calls (use --syntax text for it)")
-        yield _Turn(step, text[: len(prompt) + end], len(prompt))
+        yield _Turn(step, prompt + answer[:end], len(prompt))
+
+
+_NEXT: Message = {"role": "user", "content": "Go on."}
+
+
+def _behind(prompt: str, text: str, messages: Sequence[Message]) -> str:
+    """The answer in a text: what stands behind the prompt.
+
+    Where the template renders the beginning otherwise once there is an answer (Mistral's leaves the
+    system prompt out), behind the end of the prompt, from the last message on. Raises Unusable.
+    """
+    if text.startswith(prompt):
+        return text[len(prompt) :]
+    last = text_of(messages[-2]).strip()
+    ending = prompt[prompt.rfind(last) :] if last and last in prompt else ""
+    if not ending or text.count(ending) != 1:
+        raise Unusable("the template asks for an answer otherwise than it renders one")
+    return text[text.index(ending) + len(ending) :]
 
 
 def _tail(attempt: Trajectory, tokenizer: Tokenizer, text: str) -> str:

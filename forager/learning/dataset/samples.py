@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from forager.errors import UsageError
 from forager.learning.dataset import DatasetSettings, Sample
-from forager.learning.dataset.pieces import Piece, Span, Unusable, prove, rendered, stored
-from forager.learning.dataset.tokenizer import Tokenizer
+from forager.learning.dataset.pieces import Piece, Span, prove, rendered, stored
+from forager.learning.dataset.tokenizer import Tokenizer, Unusable
 from forager.learning.filters.drawn import draw
 from forager.learning.steps import failed
 from forager.trajectories.record import Trajectory

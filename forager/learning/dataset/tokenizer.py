@@ -13,6 +13,10 @@ from forager.trajectories.show import text_of
 from forager.trajectories.steps import reasoning
 
 
+class Unusable(Exception):
+    """An attempt of which no sample can be made that is surely right; says why."""
+
+
 class _Form(NamedTuple):
     """How templates want calls: arguments as an object or as JSON text, ids of nine characters."""
 
@@ -76,6 +80,10 @@ class Tokenizer:
                   default=0)  # fmt: skip
         return end if end and not answer[end:].strip() else None
 
+    def next_special(self, text: str) -> str:
+        """The special token that a text begins with, or nothing."""
+        return next((one for one in self._specials if text.startswith(one)), "")
+
     def render(
         self,
         messages: Sequence[Message],
@@ -86,7 +94,7 @@ class Tokenizer:
     ) -> str:
         """The conversation by the template; with `prompt` as the model is asked to go on.
 
-        `date` is the day that a template tells where it tells one. Raises UsageError where the
+        `date` is the day that a template tells where it tells one. Raises Unusable where the
         template refuses the conversation.
         """
         first: Exception | None = None
@@ -99,7 +107,7 @@ class Tokenizer:
             if any(one.get("tool_calls") for one in messages):
                 self._form = form
             return text
-        raise UsageError(f"the chat template refuses a conversation: {first}") from first
+        raise Unusable(f"the chat template refuses it: {first}") from first
 
     def _rendered(
         self, messages: list[Message], tools: Sequence[dict[str, Any]], date: str, prompt: bool
