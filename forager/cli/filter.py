@@ -62,7 +62,7 @@ def filter_attempts(
             choices,
             load_filters(),
             surroundings(also_exclude),
-            lambda read, total: progress.update(read, to_read=total),
+            lambda read, _: progress.update(read),
         )
     if as_json:
         print_json(done.model_dump(mode="json"))
@@ -118,6 +118,7 @@ def _read(path: Path) -> "list[FilterChoice]":
 
 
 def surroundings(also_exclude: Path | None = None) -> "Surroundings":
+    """What the filters do not know by themselves."""
     from forager.learning.filters.pipeline import Surroundings
     from tasks.contamination import contaminated
     from tools import load_toolbox
