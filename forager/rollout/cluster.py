@@ -49,7 +49,7 @@ class ClusterExecutor:
         toolbox: Toolbox,
         spent: Mapping[str, Usage],
     ) -> None:
-        self._ray = _connected(settings.address)
+        self._ray = connected(settings.address)
         self._run = Run(path.absolute())
         self._settings, self._model, self._toolbox = settings, model, toolbox
         here = self._on(self._ray.get_runtime_context().get_node_id())
@@ -187,7 +187,7 @@ class ClusterExecutor:
         return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}
 
 
-def _connected(address: str) -> Any:
+def connected(address: str) -> Any:
     """Ray, connected to a cluster. Raises UsageError where there is none, or no Ray."""
     try:
         import ray

@@ -1,0 +1,125 @@
+"""Runs beside forager: starts a command and ends it, with all its descendants, when forager ends.
+
+usage: python -P guardian_program.py COMMAND…, with standard input a pipe that forager holds open
+
+The pipe closes when forager ends, whatever way it does. What the command started and left behind
+becomes this process's child (it is a subreaper), so that nothing is out of reach. SIGTERM and the
+closed pipe ask the command to end, and kill what is left after some seconds.
+"""
+
+import ctypes
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+GRACE_SECONDS = 5.0
+
+
+def main() -> int:
+    """Run the command; its exit code, negative for a signal, as a shell would say it."""
+    system = ctypes.CDLL(None)
+    system.prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+    def die_with_guardian() -> None:
+        system.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    command = subprocess.Popen(
+        sys.argv[1:],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=die_with_guardian,
+    )
+    while command.poll() is None and not _told_to_end(reading):
+        reap(command.pid)
+    end(command)
+    code = command.returncode
+    return 128 - code if code < 0 else code
+
+
+def _told_to_end(reading: int) -> bool:
+    """Wait for a signal or for forager's end; whether the command is to end."""
+    ready, _, _ = select.select([0, reading], [], [])
+    told = os.read(reading, 4096) if reading in ready else b""
+    return 0 in ready or bool(set(told) - {signal.SIGCHLD})
+
+
+def end(command: "subprocess.Popen[bytes]") -> None:
+    """Ask the command to end, then kill it and all that it has started."""
+    if command.poll() is None:
+        command.terminate()
+        wait(command, GRACE_SECONDS)
+    while left := list(descendants()):
+        for process in left:
+            kill(process)
+        wait(command, 0.05)
+        reap(command.pid)
+    command.wait()
+
+
+def wait(command: "subprocess.Popen[bytes]", seconds: float) -> None:
+    """Wait so long for the command."""
+    until = time.monotonic() + seconds
+    while command.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+
+
+def reap(but: int) -> None:
+    """Take leave of orphans that have ended; the command itself is waited for elsewhere."""
+    for process in children(os.getpid()):
+        if process != but:
+            try:
+                os.waitpid(process, os.WNOHANG)
+            except ChildProcessError:
+                continue
+
+
+def descendants() -> Iterator[int]:
+    """All processes below this one that have not ended, the nearest first."""
+    waiting = children(os.getpid())
+    while waiting:
+        process = waiting.pop(0)
+        if alive(process):
+            yield process
+        waiting += children(process)
+
+
+def children(process: int) -> list[int]:
+    """The children of a process, of all its threads."""
+    found: list[int] = []
+    for listed in Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            found += map(int, listed.read_text().split())
+        except OSError:
+            continue
+    return found
+
+
+def alive(process: int) -> bool:
+    """Whether a process runs still (one that has ended and is not yet waited for does not)."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def kill(process: int) -> None:
+    """Kill it, if it is there."""
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main())

