@@ -148,9 +148,12 @@ class Bootstrap:
         tasks: Sequence[Task],
         path: Path,
     ) -> ModelId:
+        urls: list[str] = []
+        if model.path:
+            with self._stages.of(number, "serve"):
+                urls = self._serving.urls(model.name, Path(model.path))
         with self._stages.of(number, stage) as spent:
             begun = path.exists()
-            urls = self._serving.urls(model.name, Path(model.path)) if model.path else []
             settings = self._settings.run_settings(part, model.name, urls)
             self._steps.attempt(settings, tasks, path)
             spent.ran(path, None if begun else settings.workers)

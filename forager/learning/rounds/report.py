@@ -13,7 +13,7 @@ from forager.trajectories.findings.grid import Cell, Column, Findings, Grid, num
 from forager.trajectories.report import wilson
 from forager.trajectories.store import Run
 
-_STAGES = ("attempts", "filter", "dataset", "train", "evaluate")
+_STAGES = ("attempts", "filter", "dataset", "train", "serve", "evaluate")
 
 
 def rounds_report(
