@@ -30,7 +30,9 @@ Kind = Literal["policy", "world"]
 class DatasetSettings(Record):
     """How attempts become samples."""
 
-    kind: Kind = Field(description="policy: what the agent writes; world: and what it is told.")
+    kind: Kind = Field(
+        "policy", description="policy: what the agent writes; world: and what it is told."
+    )
     context: int = Field(32_768, gt=0, description="Tokens of a sample at most.")
     seed: int = Field(0, description="Decides which observations are masked, and what is drawn.")
     cut: bool = Field(False, description="Cut what is longer than the context, not leave it out.")

@@ -71,7 +71,7 @@ class BootstrapSettings(Record):
     filters: list[str] = Field(
         [], description="As `forager filter --filter` takes them; without any the usual ones."
     )
-    dataset: DatasetSettings = DatasetSettings(kind="policy")
+    dataset: DatasetSettings = DatasetSettings()
     train: TrainSettings = TrainSettings()
     serve: ServeSettings = ServeSettings()
     urls: list[str] = Field(
