@@ -37,7 +37,7 @@ from tasks.contamination import admitted
 from tasks.ledger import Ledger, OnProgress
 from tasks.settings import Settings
 from tasks.sources import read_texts, start
-from tasks.statements import Form, by_model, cwm, issue
+from tasks.statements import Form, by_model, cwm, issue, with_code
 
 KIND = "mutate-fix"
 _SMALL_BATCH, _BATCH = 16, 128  # candidates that go through a sieve together
@@ -290,6 +290,8 @@ class _Making:
         order = self._order
         if order.statement == "cwm":
             return cwm(candidate, verdict.fail_to_pass), "cwm", ()
+        if order.statement == "shown":
+            return with_code(candidate, verdict, self._sources, self._tests), "shown", ()
         if order.statement == "issue" or order.author is None:
             return issue(candidate, verdict, self._tests), "issue", ()
         text, form, cost = by_model(order.author, candidate, verdict, self._tests)

@@ -1,6 +1,9 @@
-"""What the agent is told of a bug: CWM's form, a bug report, or one that a model writes."""
+"""What the agent is told of a bug: CWM's form, the code and what its tests say, a bug report, or
+one that a model writes."""
 
+import ast
 from collections.abc import Mapping, Sequence
+from textwrap import dedent
 from typing import Literal, get_args
 
 from forager.environments.task import ModelCost, Part
@@ -8,13 +11,16 @@ from forager.mutation.candidates import Candidate
 from forager.mutation.files import reverse
 from forager.mutation.judge import Verdict
 from forager.mutation.names import Names, told_lines
-from forager.mutation.report import bug_report, without_addresses
+from forager.mutation.reach import edits_of
+from forager.mutation.report import Observation, bug_report, observed, without_addresses
 from tasks.author import Author
 
-Form = Literal["cwm", "issue", "model"]
+Form = Literal["cwm", "shown", "issue", "model"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
 _TESTS_NAMED = 10  # failing tests that CWM's form lists
+_SEEN = 2  # failures that are told beside the code
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _SHORTEST, _LONGEST = 40, 4000  # characters of an issue
 _SHOWN = 6000  # characters of the diff and of the failures that a model is shown
 _QUESTION = """\
@@ -74,6 +80,63 @@ def _place(family: str, at: Candidate | Part) -> str:
 def _word(text: str) -> str:
     plain = all(character.isalnum() or character in "_-./:" for character in text)
     return text if plain else "'" + text.replace("'", "'\\''") + "'"
+
+
+def with_code(
+    candidate: Candidate,
+    verdict: Verdict,
+    sources: Mapping[str, str],
+    tests: Mapping[str, str],
+) -> str:
+    """The broken code as it stands, what its tests saw in the proof, and how to run them.
+
+    As short as it can be, so that a small model can learn from it. `sources` and `tests` are the
+    right texts by path.
+    """
+    failing = verdict.fail_to_pass[:_SEEN]
+    failures = [verdict.failures[test] for test in failing if test in verdict.failures]
+    seen = dict.fromkeys(_told(observed(failure, tests)) for failure in failures)
+    more = len(verdict.fail_to_pass) - len(failing)
+    rest = [f"- and {more} more tests fail"] if more else []
+    command = f"python -m pytest {' '.join(map(_word, failing))}"
+    code = [_shown(each, candidate.diff, sources) for each in candidate.parts or [candidate]]
+    return "\n\n".join([*dict.fromkeys(code), *seen, *rest, command])
+
+
+def _shown(at: Candidate | Part, diff: str, sources: Mapping[str, str]) -> str:
+    """Where a bug is, and the code there."""
+    code = _code(_broken(sources[at.file], diff, at.file), at.function)
+    return f"There is a bug {_place(at.family, at)}" + (f":\n\n{code}" if code else ".")
+
+
+def _told(seen: Observation) -> str:
+    lines = (seen.ran, seen.expected and f"Expected: {seen.expected}")
+    return "\n".join([*filter(None, lines), f"Got: {seen.got or 'no error'}"])
+
+
+def _broken(text: str, diff: str, path: str) -> str:
+    """The text after the change that a diff makes to it."""
+    lines = text.split("\n")
+    for first, last, new in reversed(edits_of(diff)[path]):
+        lines[first - 1 : last] = new
+    return "\n".join(lines)
+
+
+def _code(text: str, function: str) -> str:
+    """A function or class without its indentation; empty where none of that name can be read."""
+    try:
+        nodes: Sequence[ast.stmt] = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError):  # of a later Python, say
+        return ""
+    code = ""
+    for name in function.split("."):
+        named = [each for each in nodes if isinstance(each, _DEFINITIONS) and each.name == name]
+        if not named:
+            return ""
+        first = min(each.lineno for each in (named[-1], *named[-1].decorator_list))
+        code = "\n".join(text.split("\n")[first - 1 : named[-1].end_lineno])
+        nodes = named[-1].body
+    return dedent(code)
 
 
 def issue(candidate: Candidate, verdict: Verdict, tests: Mapping[str, str]) -> str:

@@ -26,6 +26,7 @@ class Agent:
     tools: Toolbox
     syntax: Syntax
     limits: AttemptLimits
+    system: str = SYSTEM
     messages: list[Message] = field(default_factory=list)
     model_calls: list[ModelCall] = field(default_factory=list)
     tool_calls: list[ToolCall] = field(default_factory=list)
@@ -40,7 +41,7 @@ class Agent:
         self._deadline = time.monotonic() + self.limits.seconds
         instructions = self.syntax.instructions(self.tools)
         self.messages += [
-            {"role": "system", "content": SYSTEM.format(instructions=instructions)},
+            {"role": "system", "content": self.system.replace("{instructions}", instructions)},
             {"role": "user", "content": problem_statement},
         ]
         try:

@@ -76,6 +76,13 @@ OPTIONS = [
         help="How the model writes calls.",
     ),
     click.option(
+        "--system",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="System prompt; {instructions} in it becomes how calls are written. forager's own "
+        "where not given.",
+    ),
+    click.option(
         "--sandbox",
         type=click.Choice(["docker", "bubblewrap"]),
         default="docker",
@@ -112,6 +119,7 @@ def attempt_options(verb: F) -> F:
 
 def run_settings(given: dict[str, Any], branch: "Branch | None" = None) -> "RunSettings":
     """The resolved settings; what was not given keeps the record's default."""
+    from forager.agent.loop import SYSTEM
     from forager.rollout.settings import Budget, RunSettings
     from forager.trajectories.record import AttemptLimits, Sampling
 
@@ -138,6 +146,7 @@ def run_settings(given: dict[str, Any], branch: "Branch | None" = None) -> "RunS
     return RunSettings(
         **{name: given[name] for name in named},
         models=models,
+        system=_text(given["system"]) if given["system"] else SYSTEM,
         urls=endpoints(models, given["urls"]),
         branch=branch,
         budget=budget,
@@ -154,6 +163,13 @@ def _check_prices(budget: "Budget", models: list[str], path: Path) -> None:
             f"{path} bounds the money and has no price of {lacking[0]!r}; add [prices.{lacking[0]}]"
             " with prompt and completion, of a million tokens"
         )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
 
 
 def _numbers(text: str) -> list[float]:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from forager.cli import (
+    base,
     bootstrap,
     doctor,
     evaluate,
@@ -19,7 +20,9 @@ from forager.cli import (
     report,
     run,
     screens,
+    serve,
     tasks,
+    train,
 )
 from forager.cli.console import say
 from forager.errors import ForagerError, LoggedError, UsageError
@@ -71,4 +74,7 @@ main.add_command(look.tokens)
 main.add_command(export.export)
 main.add_command(filter.filter_attempts)
 main.add_command(evaluate.evaluate)
+main.add_command(base.base)
+main.add_command(train.train)
+main.add_command(serve.serve)
 main.add_command(bootstrap.bootstrap)

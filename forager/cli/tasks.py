@@ -66,11 +66,11 @@ def tasks() -> None:
 )
 @click.option(
     "--statement",
-    type=click.Choice(["cwm", "issue", "model"]),
+    type=click.Choice(["cwm", "shown", "issue", "model"]),
     default="cwm",
     show_default=True,
-    help="What the agent is told: where the bug is and which tests fail; a bug report made from "
-    "the failures; one that the model writes.",
+    help="What the agent is told: where the bug is and which tests fail; the broken code and what "
+    "its tests say; a bug report made from the failures; one that the model writes.",
 )
 @click.option(
     "--settings",
@@ -213,7 +213,8 @@ def _order(given: dict[str, Any], workers: int) -> "Order":
         )
     if statement != "cwm" and proof not in ("files", "full"):
         raise UsageError(
-            "bug reports are made from the proof's failures: use --proof files or full"
+            "--statement shown, issue and model are made from the proof's failures: "
+            "use --proof files or full"
         )
     if set(families) == {COMBINED}:
         raise UsageError(f"{COMBINED} bugs are made of others; name more families in --mutators")

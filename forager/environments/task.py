@@ -91,7 +91,9 @@ class Mutation(Record):
     proof: str = Field("", description="What was run in a clean container: files, full or none.")
     difficulty: Difficulty | None = None
     parts: list[Part] = Field([], description="The bugs, where they are several.")
-    statement: str = Field("", description="How problem_statement was made: cwm, issue or model.")
+    statement: str = Field(
+        "", description="How problem_statement was made: cwm, shown, issue, model."
+    )
     costs: list[ModelCost] = []
 
 

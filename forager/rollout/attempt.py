@@ -61,7 +61,8 @@ def make_attempt(
         sandbox, commit = open_task(task, limits, sandbox=sandboxes)
         try:
             ready = time.monotonic()
-            agent = Agent(model, sandbox, toolbox, SYNTAXES[settings.syntax], settings.limits)
+            syntax = SYNTAXES[settings.syntax]
+            agent = Agent(model, sandbox, toolbox, syntax, settings.limits, settings.system)
             shown.agent = agent
             exit_reason = agent.run(prompt(task))
             patch = take_patch(sandbox, commit, task.setup.workdir)

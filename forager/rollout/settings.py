@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from forager.agent.loop import SYSTEM
 from forager.environments.sandbox import Limits
 from forager.errors import UsageError
 from forager.records import Record
@@ -89,6 +90,9 @@ class RunSettings(Record):
         "", description="Registry, or directory of archives, for images that a machine lacks."
     )
     syntax: str = Field("functions", description="How calls are written: functions or text.")
+    system: str = Field(
+        SYSTEM, description="The system prompt; {instructions} becomes how calls are written."
+    )
     token_ids: bool = Field(False, description="Whether token ids and log-probabilities are kept.")
     sampling: Sampling = Sampling()
     temperatures: list[float] = Field(

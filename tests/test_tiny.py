@@ -1,0 +1,177 @@
+"""A model from nothing, a system prompt of one's own, and the statement that shows the code."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from forager.agent.loop import SYSTEM, Agent
+from forager.agent.model import ScriptedModel
+from forager.agent.syntax import TextCalls
+from forager.cli.main import main
+from forager.environments.local_sandbox import LocalSandbox
+from forager.environments.testing import Failure
+from forager.errors import UsageError
+from forager.learning.tiny import BaseSettings, make_base
+from forager.mutation.candidates import Candidate, candidates
+from forager.mutation.judge import Verdict
+from forager.trajectories.record import AttemptLimits
+from mutators import FAMILIES
+from tasks.statements import with_code
+from tools import TOOLBOX
+
+KATA = Path(__file__).parent.parent / "examples" / "kata"
+SMALL = BaseSettings(vocabulary=400, layers=2, width=64, context=128)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base of the katas' numbers."""
+    pytest.importorskip("transformers")
+    base = tmp_path_factory.mktemp("base") / "base"
+    make_base([KATA / "kata" / "numbers.py"], base, SMALL)
+    return base
+
+
+def test_a_base_reads_and_writes_any_text(made: Path) -> None:
+    """What is encoded is decoded to the same, whatever it is; a word is the same token anywhere."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(made)
+    for text in (
+        "def f(x):\n\treturn x  # é\r\n",
+        "<tool: edit>\n   \n",
+        "\x00 ß 漢\n\n",
+        "a_b 127",
+    ):
+        ids = tokenizer.encode(text, add_special_tokens=False)
+        assert tokenizer.decode(ids, skip_special_tokens=False) == text
+    assert tokenizer.encode("number", add_special_tokens=False)[0] in tokenizer.encode("(number")
+
+
+def test_a_base_takes_conversations_of_text_calls_alone(made: Path) -> None:
+    """Each message ends with the token that ends a text; calls as functions are refused."""
+    from jinja2 import TemplateError
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(made)
+    told = [{"role": "system", "content": "Fix."}, {"role": "user", "content": "It is 1, not 2."}]
+    text = tokenizer.apply_chat_template(told, tokenize=False, add_generation_prompt=True)
+    assert text == "<|system|>Fix.<|end|><|user|>It is 1, not 2.<|end|><|assistant|>"
+    assert tokenizer.eos_token == "<|end|>"
+    with pytest.raises(TemplateError, match="--syntax text"):
+        tokenizer.apply_chat_template([{"role": "tool", "content": "1"}], tokenize=False)
+
+
+def test_a_base_is_a_model_of_the_size_asked_for(made: Path) -> None:
+    """Heads 64 wide, tied embeddings, as many tokens as the tokenizer has."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(made)
+    config = model.config
+    assert (config.num_hidden_layers, config.hidden_size, config.num_attention_heads) == (2, 64, 1)
+    assert config.vocab_size == len(AutoTokenizer.from_pretrained(made)) <= 400
+    assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
+
+
+def test_a_base_is_made_once(made: Path, tmp_path: Path) -> None:
+    """The same request gives the same base, in another place too; another request is refused."""
+    text = KATA / "kata" / "numbers.py"
+    before = (made / "model.safetensors").stat().st_mtime_ns
+    known = make_base([text], made, SMALL)
+    assert (made / "model.safetensors").stat().st_mtime_ns == before
+    assert make_base([text], tmp_path / "again", SMALL) == known
+    seeded = SMALL.model_copy(update={"seed": 1})
+    assert make_base([text], tmp_path / "seeded", seeded).digest != known.digest
+    with pytest.raises(UsageError, match="other texts or settings"):
+        make_base([text], made, seeded)
+
+
+def test_sizes_that_do_not_fit_are_said(tmp_path: Path) -> None:
+    """In one line that says what would."""
+    text = tmp_path / "a.txt"
+    text.write_text("a")
+    for options, said in (
+        (["--width", "90", "--heads", "4"], "take one such as 96"),
+        (["--vocabulary", "20"], "--vocabulary"),
+    ):
+        result = CliRunner().invoke(main, ["base", str(text), "-o", str(tmp_path / "b"), *options])
+        assert result.exit_code == 2
+        assert said in result.output
+
+
+def test_a_system_prompt_of_ones_own(tmp_path: Path) -> None:
+    """Its {instructions} are how calls are written; without them nothing is added."""
+    calls = TextCalls()
+    submit = {"role": "assistant", "content": "<tool: submit>\n\n</tool>"}
+    with closing(LocalSandbox(tmp_path)) as sandbox:
+        for system in (SYSTEM, "Fix {it}. {instructions}", "Fix the bug."):
+            model = ScriptedModel([submit])
+            agent = Agent(model, sandbox, TOOLBOX, calls, AttemptLimits(), system)
+            agent.run("It is broken.")
+            said = agent.messages[0]["content"]
+            assert said == system.replace("{instructions}", calls.instructions(TOOLBOX))
+
+
+SOURCE = '''\
+"""Numbers."""
+
+
+class Basket:
+    @property
+    def total(self):
+        return sum(self.prices)
+
+
+def clamp(number, low, high):
+    return max(low, min(number, high))
+'''
+TESTS = {"tests/test_numbers.py": "def test_clamp():\n    assert clamp(5, 1, 3) == 3\n"}
+
+
+def verdict(*tests: str) -> Verdict:
+    """What the proof saw."""
+    frames = [("tests/test_numbers.py", 2, "test_clamp")]
+    failure = Failure(error="AssertionError: assert 1 == 3\n +  where", frames=frames, text="")
+    return Verdict(fail_to_pass=list(tests), failures={tests[0]: failure})
+
+
+def bug(function: str, operator: str) -> Candidate:
+    """A bug of the source above."""
+    found = candidates("kata/numbers.py", SOURCE, FAMILIES)
+    return next(each for each in found if (each.function, each.operator) == (function, operator))
+
+
+def test_the_code_is_shown_as_it_stands() -> None:
+    """With what its test says, and how to run it; the right code is not told."""
+    seen = verdict("tests/test_numbers.py::test_clamp")
+    text = with_code(bug("clamp", "swap_function"), seen, {"kata/numbers.py": SOURCE}, TESTS)
+    assert text == (
+        "There is a bug in the function `clamp` of `kata/numbers.py`:\n\n"
+        "def clamp(number, low, high):\n"
+        "    return min(low, min(number, high))\n\n"
+        "clamp(5, 1, 3)\n"
+        "Expected: 3\n"
+        "Got: 1\n\n"
+        "python -m pytest tests/test_numbers.py::test_clamp"
+    )
+
+
+def test_a_method_is_shown_with_its_decorators() -> None:
+    """Without the indentation; of many failing tests two are named, and the others counted."""
+    seen = verdict("a.py::a", "a.py::b", "a.py::c")
+    text = with_code(bug("Basket.total", "remove_return"), seen, {"kata/numbers.py": SOURCE}, {})
+    assert "\n\n@property\ndef total(self):\n    pass\n\n" in text
+    assert text.endswith("- and 1 more tests fail\n\npython -m pytest a.py::a a.py::b")
+
+
+def test_the_repair_policy_reads_it() -> None:
+    """The file, the function, and the tests."""
+    from forager.agent.repair.statement import read_statement
+
+    seen = verdict("tests/test_numbers.py::test_clamp")
+    text = with_code(bug("clamp", "swap_function"), seen, {"kata/numbers.py": SOURCE}, TESTS)
+    read = read_statement(text)
+    assert (read.file, read.function) == ("kata/numbers.py", "clamp")
+    assert (read.tests, read.all_named) == (("tests/test_numbers.py::test_clamp",), True)
