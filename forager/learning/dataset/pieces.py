@@ -28,11 +28,12 @@ class Span(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Ids, the spans of them that may be trained on, and where they are from."""
+    """Ids, the spans of them that may be trained on, where they are from, and what answers read."""
 
     ids: list[int]
     spans: list[Span]
     origin: str  # tokens or messages
+    answers: list[str]
 
 
 class _Turn(NamedTuple):
@@ -60,7 +61,9 @@ def stored(attempt: Trajectory, tokenizer: Tokenizer) -> list[Piece]:
                 spans.append(Span(spans[-1].end, start, number - 1, False))
             completion = attempt.model_calls[number].completion_token_ids or ()
             spans.append(Span(start, start + len(completion), number, True))
-        pieces.append(Piece(sequence.ids, spans, "tokens"))
+        calls = [attempt.model_calls[number] for number in sequence.calls]
+        answers = [tokenizer.decode(call.completion_token_ids or ()) for call in calls]
+        pieces.append(Piece(sequence.ids, spans, "tokens", answers))
     return pieces
 
 
@@ -159,7 +162,7 @@ def _piece(group: list[_Turn], tail: str, tokenizer: Tokenizer) -> Piece:
         spans.append(Span(start, end, turn.step, True))
     if tail:
         spans.append(Span(spans[-1].end, len(ids), group[-1].step, False))
-    return Piece(ids, spans, "messages")
+    return Piece(ids, spans, "messages", [turn.text[turn.start :] for turn in group])
 
 
 def encoded(tokenizer: Tokenizer, text: str, ends: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -196,18 +199,17 @@ def _date(attempt: Trajectory) -> str:
 
 
 def prove(piece: Piece, attempt: Trajectory, tokenizer: Tokenizer) -> int:
-    """Check that spans of answers hold the answers; return how many texts are not in them.
+    """Check that each span of an answer reads as the answer; return how many texts are not in it.
 
     A template may leave out the text beside a call. Raises UsageError for spans that are shifted.
     """
     missing = 0
-    for span in piece.spans:
-        if not span.answer:
-            continue
+    spans = [span for span in piece.spans if span.answer]
+    for span, answer in zip(spans, piece.answers, strict=True):
         text = tokenizer.decode(piece.ids[span.start : span.end])
-        message = attempt.messages[attempt.model_calls[span.step].message]
-        ends = piece.origin == "tokens" or tokenizer.answer_end(text) == len(text)
-        if not ends or not all(name in text for name in _called(message)):
+        wanted = answer if piece.origin == "tokens" else tokenizer.decode(tokenizer.encode(answer))
+        if text.strip() != wanted.strip():
             raise UsageError(f"{attempt.id}: the mask of step {span.step + 1} is shifted")
+        message = attempt.messages[attempt.model_calls[span.step].message]
         missing += text_of(message).strip() not in text
     return missing

@@ -1,11 +1,11 @@
 """Shorten: an attempt as the short demonstration that it could have been.
 
-What is left are the edits that make the final patch, the last run of tests that passed after them,
-and `submit`. Edits that undo each other are left out; several at one place become one, written and
-answered as the tool itself does on what is known of the file. That the edits come to the patch that
-was graded, or to the task's own, is proven from the record: whatever else was done has then changed
-nothing that matters (tests may leave files about). An attempt of which this cannot be proven is
-left as it is.
+What is left, of an attempt that is resolved, are the edits that make the final patch, the last run
+of tests that passed after them, and `submit`. Edits that undo each other are left out; several at
+one place become one, written and answered as the tool itself does on what is known of the file.
+That the edits come to the patch that was graded, or to the task's own, is proven from the record:
+whatever else was done has then changed nothing that matters (tests may leave files about). An
+attempt of which this cannot be proven is left as it is.
 """
 
 from typing import NamedTuple
@@ -62,14 +62,14 @@ def shorten(survey: Survey, only: bool = False) -> Filter:
 
 def _shortened(attempt: Trajectory, task: Task | None, toolbox: Toolbox) -> Trajectory:
     all = list(steps(attempt))
-    if not all or call_of(all[-1]).tool != "submit":
-        raise Unproven("it does not end with submit")
+    if not attempt.outcome.resolved or call_of(all[-1]).tool != "submit":
+        raise Unproven("it is no success that ends with submit")
     edits = [
         _Edit(number, step, change)
         for number, step in enumerate(all)
         if (change := change_of(call_of(step), _observation(step)))
     ]
-    patches = [attempt.outcome.patch, task.patch if task and attempt.outcome.resolved else ""]
+    patches = [attempt.outcome.patch, task.patch if task else ""]
     if not edits or not any(makes(patch, (one.change for one in edits)) for patch in patches):
         raise Unproven("the patch is not of the edits alone")
     kept = [Kept(one.number, one.step) for one in _needed(attempt, edits, toolbox)]

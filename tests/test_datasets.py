@@ -1,0 +1,453 @@
+"""Samples: ids and masks that are what a server asks of a model, for templates of many kinds."""
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import chat_templates as templates
+import pytest
+from attempts import STEPS, Settings, make_attempt
+from chat_templates import make_tokenizer
+from click.testing import CliRunner, Result
+
+from forager.cli.main import main
+from forager.errors import UsageError
+from forager.learning.dataset import Dataset, DatasetManifest, DatasetSettings, Sample
+from forager.learning.dataset.pieces import Span, prove, rendered
+from forager.learning.dataset.samples import LONG, NOTHING, Made, Maker
+from forager.learning.dataset.tokenizer import Tokenizer
+from forager.learning.dataset.write import export_dataset
+from forager.trajectories.record import ModelCall, ToolCall, Trajectory
+from forager.trajectories.show import text_of
+from forager.trajectories.steps import steps
+from forager.trajectories.store import Run
+
+ENDS = templates.SPECIALS
+POLICY, WORLD = DatasetSettings(kind="policy"), DatasetSettings(kind="world")
+
+
+def as_tools_answer(attempt: Trajectory) -> Trajectory:
+    """The attempt with observations as tools give them: by role, each with what is left."""
+    messages = [dict(message) for message in attempt.messages]
+    for number, step in enumerate(steps(attempt)):
+        place = step.model_call.message + 1
+        if place < len(messages):
+            text = f"{messages[place]['content']}\n[{127 - number} turns and 9 tokens left]"
+            role = {"role": "tool", "tool_call_id": "call_0"}
+            messages[place] = {**role, "content": text} if attempt.tools else {
+                "role": "user", "content": text
+            }  # fmt: skip
+    return attempt.model_copy(update={"messages": messages})
+
+
+FUNCTIONS = as_tools_answer(make_attempt("functions"))
+TEXT = as_tools_answer(make_attempt("text", syntax="text"))
+
+
+def with_thoughts(attempt: Trajectory) -> Trajectory:
+    """The attempt with a thought beside each answer."""
+    messages = [dict(message) for message in attempt.messages]
+    for call in attempt.model_calls:
+        messages[call.message]["reasoning_content"] = f"Hm, {call.message}."
+    return attempt.model_copy(update={"messages": messages})
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory for tokenizers."""
+    return tmp_path_factory.mktemp("tokenizers")
+
+
+def tokenizer(place: Path, template: str, end: str, **options: bool) -> Tokenizer:
+    """A tokenizer with a template, made at most once."""
+    path = place / f"{abs(hash((template, end, *options)))}"
+    return Tokenizer(path if path.exists() else make_tokenizer(path, template, end, **options))
+
+
+def made(
+    tokenizer: Tokenizer, attempt: Trajectory, settings: DatasetSettings = POLICY
+) -> list[Made]:
+    """The samples of an attempt."""
+    return list(Maker(tokenizer, settings).samples(attempt))
+
+
+def runs(sample: Sample) -> Iterator[tuple[int, int]]:
+    """Yield where ids that are trained on begin and end."""
+    place = 0
+    for trained, group in groupby(sample.trained):
+        end = place + len(list(group))
+        if trained:
+            yield place, end
+        place = end
+
+
+KNOWN = {
+    "qwen 2.5": (templates.QWEN_2_5, ENDS["qwen"]),
+    "qwen 3": (templates.QWEN_3, ENDS["qwen"]),
+    "llama 3": (templates.LLAMA_3, ENDS["llama"]),
+    "mistral": (templates.MISTRAL, ENDS["</s>"]),
+    "deepseek": (templates.DEEPSEEK, ENDS["deepseek"]),
+    "ends late": (templates.ENDS_LATE, ENDS["qwen"]),
+    "ours": (templates.OURS, ENDS["ours"]),
+}
+CASES = [
+    (name, attempt)
+    for name in KNOWN
+    for attempt in (FUNCTIONS, TEXT, with_thoughts(FUNCTIONS), with_thoughts(TEXT))
+    if attempt.syntax == "text" or name not in ("ours", "ends late")
+]
+
+
+@pytest.mark.parametrize(("name", "attempt"), CASES)
+def test_each_answer_is_trained_on_once_behind_what_the_server_asks(
+    place: Path, name: str, attempt: Trajectory
+) -> None:
+    """Before each run of trained ids stand the ids of the prompt, as the server has it; the run
+    is the answer, calls and all, and ends with the token that ends a turn.
+    """
+    template, end = KNOWN[name]
+    loaded = tokenizer(place, template, end)
+    answers = []
+    for one in made(loaded, attempt):
+        assert one.origin == "messages"
+        for start, stop in runs(one.sample):
+            answers.append(loaded.decode(one.sample.ids[start:stop]))
+            call = attempt.model_calls[len(answers) - 1]
+            prompt = loaded.render(
+                attempt.messages[: call.message], attempt.tools, "23 Nov 2026", prompt=True
+            )
+            assert loaded.decode(one.sample.ids[:start]) == prompt
+    assert len(answers) == attempt.turns
+    for step, answer in zip(steps(attempt), answers, strict=True):
+        assert answer.endswith(end)
+        assert answer.count(end) == 1
+        assert step.call is not None
+        assert step.call.tool in answer
+        for value in step.call.arguments.values():
+            assert json.dumps(value)[1:-1] in answer or value.strip() in answer
+        if name != "llama 3" and (name, attempt.syntax) != ("mistral", "functions"):
+            assert text_of(step.message).strip() in answer
+
+
+@pytest.mark.parametrize(
+    ("name", "attempt", "count"),
+    [
+        ("qwen 2.5", TEXT, 1),
+        ("qwen 3", FUNCTIONS, 1),  # no user's message behind the first
+        ("qwen 3", with_thoughts(FUNCTIONS), 1),
+        ("qwen 3", TEXT, TEXT.turns),
+        ("mistral", FUNCTIONS, 2),  # the system prompt is gone from the second on
+        ("mistral", TEXT, TEXT.turns),
+    ],
+)
+def test_a_history_that_is_rewritten_begins_a_new_sample(
+    place: Path, name: str, attempt: Trajectory, count: int
+) -> None:
+    """And no more samples than that."""
+    samples = made(tokenizer(place, *KNOWN[name]), attempt)
+    assert len(samples) == count
+    ids = [one.sample.id for one in samples]
+    assert ids == [attempt.id, *(f"{attempt.id}#{number}" for number in range(2, count + 1))]
+
+
+def test_thoughts_of_earlier_turns_are_context_of_no_later_answer(place: Path) -> None:
+    """Qwen 3 shows a thought where it was the last, and drops it later."""
+    loaded = tokenizer(place, *KNOWN["qwen 3"])
+    second = made(loaded, with_thoughts(TEXT))[1].sample
+    ((start, stop),) = runs(second)
+    assert "Hm, 2." not in loaded.decode(second.ids)
+    assert "<think>\nHm, 4.\n</think>" in loaded.decode(second.ids[start:stop])
+
+
+def test_texts_that_a_template_leaves_out_are_counted(place: Path) -> None:
+    """Llama's shows a call and not what was said beside it."""
+    maker = Maker(tokenizer(place, *KNOWN["llama 3"]), POLICY)
+    assert list(maker.samples(FUNCTIONS))
+    said = sum(bool(text_of(step.message)) for step in steps(FUNCTIONS))
+    assert maker.notes["answers whose text the template leaves out"] == said
+
+
+@pytest.mark.parametrize(
+    ("template", "end", "attempt", "reason"),
+    [
+        (templates.OURS, ENDS["ours"], FUNCTIONS, "the template renders no calls"),
+        (templates.THINKING, ENDS["deepseek"], TEXT, "asks for an answer otherwise"),
+        (templates.ENDLESS, ENDS["qwen"], TEXT, "ends an answer with no special token"),
+        ("{{ raise_exception('no system') }}", ENDS["qwen"], TEXT, "refuses it: no system"),
+    ],
+)
+def test_what_cannot_be_proven_is_left_out_and_said(
+    place: Path, template: str, end: str, attempt: Trajectory, reason: str
+) -> None:
+    """No sample is better than a wrong mask."""
+    maker = Maker(tokenizer(place, template, end), POLICY)
+    assert not list(maker.samples(attempt))
+    ((said, count),) = maker.left_out.items()
+    assert reason in said
+    assert count == 1
+
+
+def test_a_token_over_the_edge_of_an_answer_is_taken_apart(place: Path) -> None:
+    """An answer that begins with a newline, behind a header that ends with two."""
+    template = templates.LLAMA_3.replace(" | trim", "")
+    loaded = tokenizer(place, template, ENDS["llama"])
+    messages = [dict(message) for message in TEXT.messages]
+    messages[2]["content"] = "\n\n" + messages[2]["content"]
+    attempt = TEXT.model_copy(update={"messages": messages})
+    (one,) = made(loaded, attempt)
+    start, _ = next(runs(one.sample))
+    assert loaded.decode(one.sample.ids[:start]).endswith("assistant<|end_header_id|>\n\n")
+    assert loaded.decode(one.sample.ids[start : start + 9]).startswith("\n\nLet me")
+
+
+def test_a_tokenizer_that_puts_blanks_before_texts_reads_the_whole(place: Path) -> None:
+    """As SentencePiece's do; parts by themselves would get a blank each."""
+    attempt = make_attempt("plain", syntax="text", steps=[STEPS[1]])
+    loaded = tokenizer(place, *KNOWN["qwen 2.5"], blank=True)
+    (one,) = made(loaded, attempt)
+    whole = loaded.render(attempt.messages, [], "")
+    assert one.sample.ids == loaded.encode(whole)[: len(one.sample.ids)]
+    texts = [loaded.decode(one.sample.ids[a:b]).strip() for a, b in runs(one.sample)]
+    assert [text.endswith(ENDS["qwen"]) for text in texts] == [True, True]
+    assert texts[0].startswith("Look.")
+
+
+def with_ids(attempt: Trajectory, loaded: Tokenizer, before: dict[int, str] = {}) -> Trajectory:  # noqa: B006
+    """The attempt with ids as a server gives them; `before` stands before the prompts of calls."""
+    calls, history = [], []
+    for number, call in enumerate(attempt.model_calls):
+        prompt = loaded.render(attempt.messages[: call.message], attempt.tools, "", prompt=True)
+        text = loaded.render(attempt.messages[: call.message + 1], attempt.tools, "")
+        ids = history + loaded.encode(prompt[len(loaded.decode(history)) :])
+        ids = loaded.encode(before.get(number, "")) + ids
+        answer = text[len(prompt) :]
+        completion = loaded.encode(answer[: loaded.answer_end(answer)])
+        given: dict[str, Any] = {"prompt_token_ids": ids, "completion_token_ids": completion}
+        calls.append(ModelCall(**{**dict(call), **given}))
+        history = ids + completion
+    return Trajectory(**{**dict(attempt), "model_calls": calls})
+
+
+def test_stored_ids_are_taken_as_they_are(place: Path) -> None:
+    """The model's own ids are trained on, to the last, and nothing else is."""
+    loaded = tokenizer(place, *KNOWN["ours"])
+    attempt = with_ids(TEXT, loaded)
+    (one,) = made(loaded, attempt)
+    assert one.origin == "tokens"
+    last = attempt.model_calls[-1].completion_token_ids or []
+    assert one.sample.ids == [*list(attempt.prompts())[-1], *last]  # type: ignore[misc]
+    completions = [call.completion_token_ids for call in attempt.model_calls]
+    assert [one.sample.ids[start:stop] for start, stop in runs(one.sample)] == completions
+
+
+def test_ids_of_another_tokenizer_are_not_taken(place: Path) -> None:
+    """They read as something else; the messages are rendered then."""
+    attempt = with_ids(TEXT, tokenizer(place, *KNOWN["ours"]))
+    other = tokenizer(place, *KNOWN["ours"], blank=True)
+    assert {one.origin for one in made(other, attempt)} == {"messages"}
+
+
+def test_a_policy_learns_what_the_agent_writes_and_a_world_more(place: Path) -> None:
+    """Half of the observations, drawn by the seed; never the problem itself."""
+    loaded = tokenizer(place, *KNOWN["qwen 2.5"])
+    ((policy, _),) = made(loaded, TEXT)
+    ((all_of_it, _),) = made(loaded, TEXT, WORLD.model_copy(update={"observations": 1.0}))
+    ((none_of_it, _),) = made(loaded, TEXT, WORLD.model_copy(update={"observations": 0.0}))
+    assert none_of_it.trained == policy.trained
+    first = policy.trained.index(True)
+    assert all(all_of_it.trained[first:])
+    assert not any(all_of_it.trained[:first])
+    halves = []
+    for seed in range(40):
+        ((half, _),) = made(loaded, TEXT, WORLD.model_copy(update={"seed": seed}))
+        assert all(a or not b for a, b in zip(half.trained, policy.trained, strict=True))
+        halves.append(sum(half.trained) - sum(policy.trained))
+    observed = sum(all_of_it.trained) - sum(policy.trained)
+    assert 0.35 < sum(halves) / len(halves) / observed < 0.65
+    assert len(set(halves)) > 5
+
+
+def test_of_a_rewritten_history_a_world_is_made_of_messages(place: Path) -> None:
+    """Its ids do not tell where observations begin; a policy is made of the ids."""
+    loaded = tokenizer(place, *KNOWN["ours"])
+    attempt = with_ids(
+        make_attempt("x", syntax="text", steps=STEPS[:1]), loaded, {1: "Otherwise. "}
+    )
+    assert [one.origin for one in made(loaded, attempt)] == ["tokens", "tokens"]
+    assert [one.origin for one in made(loaded, attempt, WORLD)] == ["messages"]
+
+
+def test_the_last_observation_of_a_cut_off_attempt_is_world_too(place: Path) -> None:
+    """A policy's sample holds it as well, and does not train on it."""
+    loaded = tokenizer(place, *KNOWN["ours"])
+    last = TEXT.model_calls[-1].message
+    attempt = TEXT.model_copy(
+        update={"messages": TEXT.messages[:last], "model_calls": TEXT.model_calls[:-1]}
+    )
+    settings = WORLD.model_copy(update={"observations": 1.0})
+    ((sample, _),) = made(loaded, attempt, settings)
+    assert sample.trained[-1]
+    ((policy, _),) = made(loaded, attempt)
+    assert not policy.trained[-1]
+
+
+def test_steps_that_failed_can_be_masked(place: Path) -> None:
+    """Refused, malformed and stopped calls; a test run that fails is none of them."""
+    failed: list[dict[str, Any]] = [{"error": True}, {"timed_out": True}, {"exit_code": 127}]
+    calls = [
+        ToolCall(**{**dict(call), **change})
+        for call, change in zip(
+            TEXT.tool_calls, [failed[0], failed[1], {}, {}, failed[2], {}], strict=True
+        )
+    ]
+    calls[2] = calls[2].model_copy(update={"exit_code": 0})
+    attempt = TEXT.model_copy(update={"tool_calls": calls})
+    loaded = tokenizer(place, *KNOWN["ours"])
+    masked = POLICY.model_copy(update={"mask_failed": True})
+    ((sample, _),) = made(loaded, attempt, masked)
+    ((all_of_them, _),) = made(loaded, attempt)
+    assert len(list(runs(all_of_them))) == 6
+    assert list(runs(sample)) == [list(runs(all_of_them))[n] for n in (2, 3, 5)]
+
+
+def test_an_attempt_whose_every_step_failed_is_left_out(place: Path) -> None:
+    """A mask of zeros is never written."""
+    calls = [call.model_copy(update={"error": True}) for call in TEXT.tool_calls]
+    maker = Maker(tokenizer(place, *KNOWN["ours"]), POLICY.model_copy(update={"mask_failed": True}))
+    assert not list(maker.samples(TEXT.model_copy(update={"tool_calls": calls})))
+    assert maker.left_out == {NOTHING: 1}
+
+
+def test_what_is_too_long_is_left_out_or_cut(place: Path) -> None:
+    """Left out where nothing is asked; a cut that leaves nothing to train on is left out too."""
+    loaded = tokenizer(place, *KNOWN["ours"])
+    ((whole, _),) = made(loaded, TEXT)
+    size = len(whole.ids)
+    exact = Maker(loaded, POLICY.model_copy(update={"context": size}))
+    assert [one.sample for one in exact.samples(TEXT)] == [whole]
+    short = Maker(loaded, POLICY.model_copy(update={"context": size - 1}))
+    assert not list(short.samples(TEXT))
+    assert short.left_out == {LONG: 1}
+    cut = Maker(loaded, POLICY.model_copy(update={"context": size - 1, "cut": True}))
+    ((sample, _),) = cut.samples(TEXT)
+    assert sample.ids == whole.ids[:-1]
+    assert sample.trained == whole.trained[:-1]
+    tiny = Maker(loaded, POLICY.model_copy(update={"context": 5, "cut": True}))
+    assert not list(tiny.samples(TEXT))
+    assert tiny.left_out == {NOTHING: 1}
+
+
+@pytest.mark.parametrize("shift", [-2, -1, 1, 2])
+def test_shifted_masks_are_errors(place: Path, shift: int) -> None:
+    """A span that is one id off does not read as an answer."""
+    loaded = tokenizer(place, *KNOWN["qwen 2.5"])
+    (piece,) = rendered(FUNCTIONS, loaded)
+    assert prove(piece, FUNCTIONS, loaded) == 0
+    spans = [Span(a + shift, b + shift, step, answer) for a, b, step, answer in piece.spans]
+    with pytest.raises(UsageError, match="shifted"):
+        prove(piece._replace(spans=spans), FUNCTIONS, loaded)
+
+
+def test_masks_of_ones_are_errors(place: Path) -> None:
+    """A prompt without ids, as a broken server may give it."""
+    loaded = tokenizer(place, *KNOWN["ours"])
+    attempt = with_ids(make_attempt("x", syntax="text", steps=[]), loaded)
+    call = attempt.model_calls[0].model_copy(update={"prompt_token_ids": []})
+    with pytest.raises(UsageError, match="all ids would be trained on"):
+        made(loaded, attempt.model_copy(update={"model_calls": [call]}))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run of six attempts."""
+    with Run.write(tmp_path / "run", Settings(), []) as writer:
+        for number in range(3):
+            writer.append(make_attempt("a", number, syntax="text"))
+            writer.append(make_attempt("b", number, syntax="text", resolved=False))
+    return tmp_path / "run"
+
+
+def export(*arguments: object) -> Result:
+    """`forager export` in this process."""
+    return CliRunner().invoke(main, ["export", *map(str, arguments)])
+
+
+def test_datasets_of_others_load_it(run: Path, place: Path, tmp_path: Path) -> None:
+    """`datasets.load_dataset("parquet")`, with all columns; ours reads the same."""
+    from datasets import load_dataset
+
+    path = place / "ours"
+    make_tokenizer(path, *KNOWN["ours"])
+    out = tmp_path / "out"
+    done = export(run, "-o", out, "--format", "policy", "--tokenizer", path, "--resolved")
+    assert done.exit_code == 0, done.output
+    loaded = load_dataset(
+        "parquet", data_files=str(out / "*.parquet"), split="train", cache_dir=str(tmp_path / "c")
+    )
+    ours = Dataset(out)
+    assert loaded.column_names == ["id", "ids", "trained", "origin"]
+    assert [(row["id"], row["ids"], row["trained"]) for row in loaded] == list(ours)
+    assert len(ours) == ours.manifest.samples == 3
+    assert ours[-1] == ours[2]
+    assert ours.manifest.tokens == sum(len(one.ids) for one in ours)
+    assert ours.manifest.trained == sum(sum(one.trained) for one in ours)
+    assert (ours.manifest.kind, ours.manifest.context) == ("policy", 32_768)
+    assert "3 samples" in done.output
+    with pytest.raises(IndexError):
+        ours[3]
+
+
+def test_the_same_is_the_same(run: Path, place: Path, tmp_path: Path) -> None:
+    """Byte by byte; another seed draws other observations; what is there is not made again."""
+    path = make_tokenizer(place / "same", *KNOWN["ours"])
+
+    def manifest(name: str, **settings: Any) -> DatasetManifest:
+        wanted = WORLD.model_copy(update=settings)
+        return export_dataset([run], tmp_path / name, path, wanted)
+
+    assert manifest("one") == manifest("two")
+    files = [(tmp_path / name / "samples-00000.parquet").read_bytes() for name in ("one", "two")]
+    assert files[0] == files[1]
+    assert manifest("three", seed=1).digest != manifest("one").digest
+    before = (tmp_path / "one" / "dataset.json").stat().st_mtime_ns
+    manifest("one")
+    assert (tmp_path / "one" / "dataset.json").stat().st_mtime_ns == before
+    with pytest.raises(UsageError, match="name a new directory"):
+        manifest("one", context=99)
+
+
+def test_samples_are_shown(run: Path, place: Path, tmp_path: Path) -> None:
+    """What is trained on stands in brackets where there are no colours."""
+    path = make_tokenizer(place / "shown", *KNOWN["ours"])
+    options = ("--format", "policy", "--tokenizer", path, "--show", 1)
+    shown = export(run, "-o", tmp_path / "out", *options).output
+    assert "⟦Look.\n\n<tool: bash>\ncat pkg/core.py\n</tool><|end|>⟧<|user|>" in shown
+    assert shown.count("⟦") == TEXT.turns
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--format", "policy"], "need --tokenizer DIR"),
+        (["--format", "jsonl", "--show", "1"], "go with --format policy and world"),
+        (["--format", "world", "--tokenizer", "/nowhere"], "holds no tokenizer"),
+        (["--format", "policy", "--limit", "1", "--sample", "1"], "give one of them"),
+    ],
+)
+def test_a_mistake_is_one_line(run: Path, tmp_path: Path, options: list[str], message: str) -> None:
+    """And nothing is written."""
+    done = export(run, "-o", tmp_path / "out", *options)
+    assert done.exit_code == 2
+    assert message in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_gives_no_sample_says_why(run: Path, place: Path, tmp_path: Path) -> None:
+    """With the reasons, and leaves nothing behind."""
+    path = make_tokenizer(place / "endless", templates.ENDLESS, ENDS["qwen"])
+    done = export(run, "-o", tmp_path / "out", "--format", "policy", "--tokenizer", path)
+    assert done.exit_code == 2
+    assert "ends an answer with no special token: 6" in done.output
+    assert [one.name for one in tmp_path.iterdir()] == ["run"]
