@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from forager.errors import TrainingError
+from forager.errors import TrainingError, UsageError
+from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.train import engine as engines
 from forager.learning.train.batch import log_probabilities, make_batch
 from forager.learning.train.model import open_model, write_model
 from forager.learning.train.order import Row, learning_rate, packed, steps
-from forager.learning.train.samples import Samples
+from forager.learning.train.samples import Samples, manifest
 from forager.learning.train.settings import Request, StepMetrics
 
 
@@ -27,7 +28,9 @@ class Training:
         self._base = Path(request.base.path)
         self._rank = comm.get_rank()
         self._group, self._share = divmod(self._rank, self._settings.sequence_parallel)
-        self._samples = Samples([Path(one.path) for one in request.datasets])
+        datasets = [Path(one.path) for one in request.datasets]
+        check_tokenizer(self._base, datasets)
+        self._samples = Samples(datasets)
         self._steps = steps(self._samples.lengths, self._settings)
         self._evaluation = request.evaluation and Samples([Path(request.evaluation.path)])
         self._engine = engines.start(open_model(self._base, self._settings), self._settings)
@@ -63,24 +66,25 @@ class Training:
             group["lr"] = rate
         rows = self._steps[step]
         trained = sum(self._samples.trained[one] for row in rows for one in row)
-        loss = self._learn(rows, trained)
+        loss, norm = self._learn(rows, trained)
         if not math.isfinite(loss):
             raise TrainingError(
                 f"the loss of step {step + 1} is {loss}; a lower learning rate may help"
             )
-        norm = self._engine.get_global_grad_norm()
         return StepMetrics(
             step=step + 1,
             loss=loss,
             learning_rate=rate,
-            gradient=None if norm is None else float(norm),
+            gradient=norm,
             tokens=sum(self._samples.lengths[one] for row in rows for one in row),
             trained=trained,
             seconds=time.perf_counter() - began,
         )
 
-    def _learn(self, rows: Sequence[Row], trained: int) -> float:
+    def _learn(self, rows: Sequence[Row], trained: int) -> tuple[float, float | None]:
         """Accumulate the gradient of the mean over all trained tokens, and update.
+
+        Returns that mean, and the length of the gradient.
 
         DeepSpeed divides the sum over processes by the number of those that have rows of their
         own, so each multiplies by it.
@@ -91,9 +95,9 @@ class Training:
         for row in self._mine(rows):
             loss = self._loss(self._samples, row)
             self._engine.backward(loss * scale, scale_wrt_gas=False)
-            self._engine.step()
+            norm = engines.update(self._engine, self._settings)
             total += loss.detach()
-        return self._summed(total) / max(trained, 1)
+        return self._summed(total) / max(trained, 1), norm
 
     def _mine(self, rows: Sequence[Row], at_least: int = 0) -> list[Row]:
         """The rows of this process, as many as others have; empty ones where there are too few."""
@@ -138,6 +142,14 @@ class Training:
             write_model(state, self._base, self._settings, part)
             part.rename(model)
         comm.barrier()
+
+
+def check_tokenizer(base: Path, datasets: Sequence[Path]) -> None:
+    """Raise UsageError where data are token ids of another tokenizer than the base model's."""
+    found = Tokenizer(base).digest
+    for one in datasets:
+        if manifest(one).tokenizer != found:
+            raise UsageError(f"{one} was made with another tokenizer than that of {base}")
 
 
 @contextmanager

@@ -7,12 +7,12 @@ from typing import Protocol
 
 from forager.errors import UsageError
 from forager.learning.saved import claimed, digest, load, save
+from forager.learning.sources import Source
 from forager.learning.train.order import steps
-from forager.learning.train.samples import Samples, source
+from forager.learning.train.samples import Samples, manifest, source
 from forager.learning.train.settings import (
     MAY_CHANGE,
     Request,
-    Source,
     StepMetrics,
     TrainingResult,
     TrainSettings,
@@ -46,8 +46,7 @@ def train(
     request = request_for(settings, datasets, base, evaluation)
     with claimed(output):
         check_same(output, request)
-        result = load(output / "training.json", TrainingResult)
-        if result:
+        if result := finished(output):
             return result
         save(output / "settings.json", request)
         if not (output / "model").exists():
@@ -57,6 +56,11 @@ def train(
         save(output / "training.json", result)
         shutil.rmtree(output / "checkpoints", ignore_errors=True)
     return result
+
+
+def finished(output: Path) -> TrainingResult | None:
+    """What came of a training that is over."""
+    return load(output / "training.json", TrainingResult)
 
 
 def request_for(
@@ -77,6 +81,8 @@ def request_for(
 
 def count_steps(settings: TrainSettings, datasets: Sequence[Path]) -> int:
     """How many steps a training will make. Raises UsageError where there is nothing to learn."""
+    for one in datasets:
+        manifest(one)
     samples = Samples(datasets)
     if not sum(samples.trained):
         raise UsageError("nothing in the data is trained on: every token is masked")

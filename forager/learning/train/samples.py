@@ -1,13 +1,14 @@
 """Samples of data sets as arrays: token ids, which of them are trained, and how long each is."""
 
-import json
 from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forager.errors import UsageError
-from forager.learning.train.settings import Source
+from forager.learning.dataset import MANIFEST, DatasetManifest
+from forager.learning.saved import load
+from forager.learning.sources import Source
 
 if TYPE_CHECKING:
     import numpy
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
     Offsets = numpy.ndarray[tuple[int], numpy.dtype[numpy.int64]]
 
 
+def manifest(dataset: Path) -> DatasetManifest:
+    """What a data set says of itself. Raises UsageError where it is none."""
+    found = load(dataset / MANIFEST, DatasetManifest)
+    if found is None:
+        raise UsageError(f"{dataset} is no data set; `forager export … -o {dataset}` makes one")
+    return found
+
+
 def source(dataset: Path) -> Source:
     """A data set by its digest. Raises UsageError where it is none."""
-    try:
-        manifest = json.loads((dataset / "dataset.json").read_text())
-        return Source(path=str(dataset.absolute()), digest=manifest["digest"])
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{dataset} is no data set; `forager export` makes one") from error
+    return Source(path=str(dataset.absolute()), digest=manifest(dataset).digest)
 
 
 class Samples:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from forager.errors import UsageError
+from forager.learning.sources import Source
 from forager.records import Record
 
 
@@ -106,13 +107,6 @@ class TrainSettings(Record):
 MAY_CHANGE = {"checkpoint_every", "keep_checkpoints", "executor", "hostfile", "address"}
 MAY_CHANGE |= {"seconds_to_meet"}
 """Settings that do not decide what the model becomes: a training may go on with others."""
-
-
-class Source(Record):
-    """A directory that a training reads, and the digest of what is in it."""
-
-    path: str
-    digest: str
 
 
 class Request(Record):

@@ -1,0 +1,12 @@
+"""Serves a model until it is killed; run by test_serve.py. usage: serving_program.py MODEL LOG"""
+
+import sys
+import time
+from pathlib import Path
+
+from forager.learning.serve import Server, ServeSettings
+
+if __name__ == "__main__":
+    with Server(Path(sys.argv[1]), ServeSettings(), Path(sys.argv[2])) as server:
+        print(server.urls[0], server.name, flush=True)
+        time.sleep(600)

@@ -1,0 +1,149 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from tiny_models import make_base
+
+from forager.errors import ServeError, UsageError
+from forager.learning.child import Child
+from forager.learning.guardian_program import alive, children
+from forager.learning.serve import Server, ServeSettings
+from forager.learning.serve.agreement import compare, expected
+from forager.learning.serve.command import command, environment
+
+HERE = Path(__file__).parent
+SAMPLES = [[3, 50, 7, 7, 90, 201, 12], list(range(20, 60))]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two models of one shape, and one with its output layer tied, as training writes it."""
+    from transformers import AutoModelForCausalLM
+
+    from forager.learning.train import TrainSettings
+    from forager.learning.train.model import write_model
+
+    root = tmp_path_factory.mktemp("models")
+    base = make_base(root / "base", tied=True, seed=1)
+    state = AutoModelForCausalLM.from_pretrained(base).state_dict()
+    write_model(state, base, TrainSettings(), root / "tied")
+    return {
+        "old": make_base(root / "old", tied=False, seed=2),
+        "new": make_base(root / "new", tied=False, seed=3),
+        "tied": root / "tied",
+    }
+
+
+@pytest.fixture(scope="module")
+def server(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose weights can be replaced, with a parser of tool calls."""
+    settings = ServeSettings(name="tiny", reload="in_place", context=256, tool_parser="hermes")
+    with Server(models["old"], settings, tmp_path_factory.mktemp("log")) as server:
+        yield server
+
+
+def below(process: int) -> list[int]:
+    """All processes below one."""
+    found = children(process)
+    return found + [one for child in found for one in below(child)]
+
+
+def gone(processes: list[int], seconds: float = 15.0) -> bool:
+    """Whether all end within some seconds."""
+    until = time.monotonic() + seconds
+    while any(map(alive, processes)) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not any(map(alive, processes))
+
+
+def test_trainer_and_server_agree_after_new_weights_too(
+    server: Server, models: dict[str, Path]
+) -> None:
+    """In the log-probabilities of the same tokens; the weights before are told from those after."""
+    (url,) = server.urls
+    old, new = expected(models["old"], SAMPLES), expected(models["new"], SAMPLES)
+    assert compare(url, "tiny", SAMPLES, old).largest < 1e-4
+    assert not compare(url, "tiny", SAMPLES, new).holds
+    server.reload(models["new"])
+    assert server.urls == [url]
+    assert compare(url, "tiny", SAMPLES, new).largest < 1e-4
+
+
+def test_the_template_is_the_models(server: Server) -> None:
+    """A chat is answered, with the token ids of the prompt as the template makes them."""
+    asked = {
+        "model": "tiny",
+        "messages": [{"role": "user", "content": "hi"}],
+        "max_tokens": 2,
+        "return_token_ids": True,
+    }
+    answer = requests.post(f"{server.urls[0]}/chat/completions", json=asked, timeout=60).json()
+    assert len(answer["prompt_token_ids"]) == len("user: hi") + 1 + len("assistant: ")
+
+
+def test_a_server_that_dies_is_said(server: Server) -> None:
+    """With the log's tail; and at the end nothing of it is left."""
+    processes = [server._children[0].pid, *below(server._children[0].pid)]
+    assert len(processes) > 2
+    os.kill(processes[1], signal.SIGKILL)
+    assert gone(processes)
+    with pytest.raises(ServeError, match="ended with 137") as caught:
+        server.check()
+    assert caught.value.log
+
+
+def test_nothing_outlives_forager(models: dict[str, Path], tmp_path: Path) -> None:
+    """SIGKILL of forager ends the server with all its processes; a tied model was served."""
+    program = [sys.executable, "-P", str(HERE / "serving_program.py")]
+    with subprocess.Popen(
+        [*program, str(models["tied"]), str(tmp_path / "log")], stdout=subprocess.PIPE, text=True
+    ) as forager:
+        assert forager.stdout
+        url, name = forager.stdout.readline().split()
+        found = compare(url, name, SAMPLES, expected(models["tied"], SAMPLES))
+        processes = below(forager.pid)
+        forager.kill()
+    assert found.largest < 1e-4
+    assert len(processes) > 2
+    assert gone(processes)
+
+
+def test_a_server_that_cannot_start_fails_at_once(models: dict[str, Path], tmp_path: Path) -> None:
+    """With what it said."""
+    settings = ServeSettings(arguments=["--no-such-option"])
+    with pytest.raises(ServeError, match="no-such-option") as caught:
+        Server(models["old"], settings, tmp_path).__enter__()
+    assert "--no-such-option" in caught.value.log
+
+
+def test_what_orphans_is_ended_too(tmp_path: Path) -> None:
+    """A grandchild in a session of its own, whose parent is gone, that ignores SIGTERM."""
+    script = "trap '' TERM; (setsid sh -c \"trap '' TERM; sleep 60; :\" &) ; echo up; sleep 60"
+    with Child(["sh", "-c", script], tmp_path / "log", dict(os.environ), tmp_path) as child:
+        until = time.monotonic() + 10
+        while (len(below(child.pid)) < 4 or not child.tail()) and time.monotonic() < until:
+            time.sleep(0.02)
+        processes = [child.pid, *below(child.pid)]
+        assert len(processes) >= 5
+    assert not any(map(alive, processes))
+
+
+def test_options_reach_vllm(models: dict[str, Path], tmp_path: Path) -> None:
+    """And no seed, which would make attempts copies; a Python without vLLM is said."""
+    settings = ServeSettings(replicas=2, cpu_cores="0|1", context=99, chat_template="a.jinja")
+    words = command(models["old"], settings, 8000)
+    assert words[words.index("--max-model-len") + 1] == "99"
+    assert words[words.index("--chat-template") + 1] == "a.jinja"
+    assert words[words.index("--dtype") + 1] == "float32"
+    assert "--seed" not in words
+    assert [environment(settings, one)["VLLM_CPU_OMP_THREADS_BIND"] for one in (0, 1)] == ["0", "1"]
+    with pytest.raises(UsageError, match="--python"):
+        command(models["old"], ServeSettings(python="/usr/bin/python3"), 8000)
+    with pytest.raises(UsageError, match=r"config\.json"):
+        Server(tmp_path, ServeSettings(), tmp_path)

@@ -1,0 +1,359 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_models import make_base, make_dataset
+
+from forager.errors import TrainingError, UsageError
+from forager.learning.child import Child
+from forager.learning.guardian_program import alive, children
+from forager.learning.saved import save
+from forager.learning.train import TrainSettings, count_steps, train
+from forager.learning.train.order import learning_rate, packed, steps
+from forager.learning.train.run import request_for
+from forager.learning.train.settings import StepMetrics
+from forager.learning.train.start import free_port, rank_environment
+from forager.records import read_records
+
+HERE = Path(__file__).parent
+SMALL: dict[str, Any] = {"row_tokens": 128, "rows": 4, "learning_rate": 1e-3, "steps": 4}
+pytestmark = pytest.mark.filterwarnings("ignore")  # of torch's and DeepSpeed's
+
+LENGTHS = [7, 3, 9, 40, 12, 5, 5, 1, 30, 2] * 20
+
+
+def settings(**given: Any) -> TrainSettings:
+    """Settings of a small training."""
+    return TrainSettings.build(SMALL | given)
+
+
+def test_a_pass_has_every_sample_once_in_rows_that_are_full() -> None:
+    """Longer ones are rows of their own."""
+    rows = packed(range(len(LENGTHS)), LENGTHS, 32)
+    assert sorted(one for row in rows for one in row) == list(range(len(LENGTHS)))
+    sizes = [sum(LENGTHS[one] for one in row) for row in rows]
+    assert all(size <= 32 or len(row) == 1 for size, row in zip(sizes, rows, strict=True))
+    short = [size for size in sizes if size <= 32]
+    assert sum(short) / len(short) > 0.9 * 32
+
+
+def test_the_order_is_a_function_of_the_seed_and_not_of_the_processes() -> None:
+    """And each pass has another."""
+    one = steps(LENGTHS, settings(steps=None, epochs=2))
+    assert one == steps(LENGTHS, settings(steps=None, epochs=2, processes=2))
+    assert one != steps(LENGTHS, settings(steps=None, epochs=2, seed=1))
+    seen = [sample for step in one for row in step for sample in row]
+    assert sorted(seen) == sorted([*range(len(LENGTHS))] * 2)
+    assert len(steps(LENGTHS, settings(steps=50))) == 50
+
+
+@pytest.mark.parametrize(("schedule", "end"), [("cosine", 0.1), ("linear", 0.1), ("constant", 1)])
+def test_the_rate_rises_and_falls(schedule: str, end: float) -> None:
+    """To the floor; never to nothing within the steps."""
+    given = settings(schedule=schedule, warmup=0.1, floor=0.1, learning_rate=1.0)
+    rates = [learning_rate(step, 1000, given) for step in range(1000)]
+    assert rates[0] == 0.01
+    assert rates[99] == 1.0 == max(rates)
+    assert rates[-1] == pytest.approx(end, abs=0.01)
+    assert rates[:100] == sorted(rates[:100])
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"processes": 3, "sequence_parallel": 2}, "no multiple"),
+        ({"rows": 3, "processes": 2}, "3 rows cannot be shared"),
+        ({"executor": "hosts"}, "hostfile"),
+        ({"rate": 1}, "rate: Extra inputs"),
+    ],
+)
+def test_settings_that_cannot_be_are_said(given: dict[str, Any], says: str) -> None:
+    """Before anything starts."""
+    with pytest.raises(UsageError, match=says):
+        settings(**given)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model."""
+    return make_base(tmp_path_factory.mktemp("base") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
+    """A data set for it."""
+    return make_dataset(tmp_path_factory.mktemp("data") / "data", base)
+
+
+@pytest.fixture(scope="module")
+def alone(
+    tmp_path_factory: pytest.TempPathFactory, base: Path, data: Path
+) -> Iterator[Callable[..., Path]]:
+    """Trains in this process; gives the directory."""
+    import torch.distributed as distributed
+
+    from forager.learning.train.engine import join
+    from forager.learning.train.loop import Training
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in rank_environment(0, 0, 1, "127.0.0.1", free_port()).items():
+            patch.setenv(name, value)
+        join(settings())
+
+        def run(**given: Any) -> Path:
+            directory = tmp_path_factory.mktemp("alone")
+            Training(directory, request_for(settings(**given), [data], base, data)).run()
+            return directory
+
+        yield run
+        distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def plain(alone: Callable[..., Path]) -> Path:
+    """The training that others are compared with: one process, fp32, nothing special."""
+    return alone()
+
+
+def metrics(directory: Path) -> list[StepMetrics]:
+    """All lines of the metrics."""
+    return list(read_records(directory / "metrics.jsonl", StepMetrics))
+
+
+def losses(directory: Path) -> list[float]:
+    """The loss of each step."""
+    return [one.loss for one in metrics(directory)]
+
+
+def weights(directory: Path) -> "dict[str, Any]":
+    """Of the written model, as Transformers opens it."""
+    return weights_of(directory / "model")
+
+
+def same_weights(one: Path, other: Path, tolerance: float) -> bool:
+    """Whether two trainings came to the same model."""
+    import torch
+
+    pairs = [weights(directory) for directory in (one, other)]
+    assert pairs[0].keys() == pairs[1].keys()
+    return all(
+        torch.allclose(pairs[0][name].float(), pairs[1][name].float(), atol=tolerance)
+        for name in pairs[0]
+    )
+
+
+def test_packing_does_not_leak(base: Path, data: Path) -> None:
+    """Losses and gradients of a row are those of its samples one by one, as Transformers has them.
+
+    In each of the ways of attention, a row cut in two for two processes included.
+    """
+    import torch
+
+    from forager.learning.train.batch import log_probabilities, make_batch
+    from forager.learning.train.model import open_model
+    from forager.learning.train.samples import Samples
+
+    samples, row = Samples([data]), [3, 11, 5, 20]
+    found = []
+    for way, rows in (("eager", [[one] for one in row]), ("packed", [row]), ("sdpa", [row])):
+        model = open_model(base, settings(attention=way))
+        each = [log_probabilities(model, make_batch(samples, one)) for one in rows]
+        whole = torch.cat(each)
+        whole.sum().backward()
+        found.append((whole, {name: one.grad for name, one in model.named_parameters()}))
+    (single, gradients), *others = found
+    assert len(single) == sum(samples.trained[one] for one in row)
+    for whole, of_row in others:
+        assert torch.allclose(whole, single, atol=1e-5)
+        assert all(torch.allclose(of_row[name], gradients[name], atol=1e-4) for name in gradients)
+
+    whole_row = make_batch(samples, row)
+    halves = [make_batch(samples, row, share, 2) for share in (0, 1)]
+    tokens = torch.cat([one.ids for one in halves], dim=1)
+    assert torch.equal(tokens[:, : whole_row.ids.shape[1]], whole_row.ids)
+    targets = torch.cat([one.targets for one in halves])
+    assert torch.equal(targets, whole_row.targets)
+
+
+def test_the_loss_is_over_all_trained_tokens(plain: Path, base: Path, data: Path) -> None:
+    """The sum of token losses by the number of trained tokens of the step, however it is packed."""
+    import torch
+
+    from forager.learning.train.batch import log_probabilities, make_batch
+    from forager.learning.train.model import open_model
+    from forager.learning.train.samples import Samples
+
+    samples, model = Samples([data]), open_model(base, settings())
+    (first, *_) = steps(samples.lengths, settings())
+    with torch.no_grad():
+        each = [
+            log_probabilities(model, make_batch(samples, [one])) for row in first for one in row
+        ]
+    told = metrics(plain)
+    assert told[0].loss == pytest.approx(float(-torch.cat(each).mean()), rel=1e-5)
+    assert told[0].trained == len(torch.cat(each))
+    assert told[0].tokens == sum(samples.lengths[one] for row in first for one in row)
+    assert told[-1].loss < told[0].loss
+    assert told[-1].evaluation_loss
+    assert all(one.gradient for one in told)
+
+
+@pytest.mark.parametrize(
+    ("given", "tolerance"),
+    [
+        ({"rows": 4, "zero": 1}, 1e-4),
+        ({"zero": 2, "gradient_checkpointing": True}, 1e-4),
+        ({"zero": 3}, 1e-4),
+        ({"precision": "bf16"}, 0.02),
+        ({"precision": "bf16", "zero": 3}, 0.02),
+        ({"attention": "sdpa"}, 1e-4),
+    ],
+    ids=str,
+)
+def test_memory_is_saved_and_the_losses_are_the_same(
+    alone: Callable[..., Path], plain: Path, given: dict[str, Any], tolerance: float
+) -> None:
+    """ZeRO, checkpointing, and bf16 as far as it is exact; the model that is written too."""
+    other = alone(**given)
+    assert losses(other) == pytest.approx(losses(plain), abs=tolerance)
+    assert same_weights(other, plain, 10 * tolerance)
+    assert (other / "model" / "chat_template.jinja").read_text()
+
+
+@pytest.mark.parametrize("zero", [0, 3])
+def test_adapters_are_merged(alone: Callable[..., Path], base: Path, zero: int) -> None:
+    """LoRA leaves an ordinary model, whose loss is what training says, and other weights."""
+    import torch
+
+    directory = alone(lora={"rank": 4}, zero=zero, learning_rate=1e-2)
+    assert losses(directory)[-1] < losses(directory)[0]
+    assert not list((directory / "model").glob("adapter*"))
+    found, before = weights(directory), weights_of(base)
+    assert found.keys() == before.keys()
+    changed = {name for name in found if not torch.equal(found[name], before[name])}
+    assert "model.layers.0.self_attn.q_proj.weight" in changed
+    assert "model.embed_tokens.weight" not in changed
+
+
+def weights_of(base: Path) -> "dict[str, Any]":
+    """Of a model, as Transformers opens it."""
+    from transformers import AutoModelForCausalLM
+
+    return dict(AutoModelForCausalLM.from_pretrained(base).named_parameters())
+
+
+def run_together(processes: int, directories: Sequence[Path]) -> None:
+    """Several processes make these trainings."""
+    port = free_port()
+    program = [sys.executable, "-P", str(HERE / "trainings_program.py")]
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(
+                Child(
+                    [*program, *map(str, directories)],
+                    directories[0] / f"rank-{rank}.log",
+                    rank_environment(rank, rank, processes, "127.0.0.1", port),
+                    Path.cwd(),
+                )
+            )
+            for rank in range(processes)
+        ]
+        for one in started:
+            assert one.wait(300) == 0, one.tail(40)
+
+
+def test_two_processes_agree_with_one(tmp_path: Path, plain: Path, base: Path, data: Path) -> None:
+    """With whole rows each, ZeRO 0 to 3, and with half of each row (Ulysses)."""
+    cases: list[dict[str, Any]] = [{}, {"zero": 1}, {"zero": 2}, {"zero": 3}]
+    cases += [{"sequence_parallel": 2, "zero": 1}]
+    directories = [tmp_path / str(number) for number in range(len(cases))]
+    for directory, given in zip(directories, cases, strict=True):
+        asked = request_for(settings(processes=2, **given), [data], base, data)
+        save(directory / "settings.json", asked)
+    run_together(2, directories)
+    for directory, given in zip(directories, cases, strict=True):
+        assert losses(directory) == pytest.approx(losses(plain), abs=1e-4), given
+        assert metrics(directory)[-1].evaluation_loss == pytest.approx(
+            metrics(plain)[-1].evaluation_loss, abs=1e-4
+        )
+        assert same_weights(directory, plain, 1e-3), given
+
+
+def quiet(done: int, **counts: float) -> None:
+    """Take no notice."""
+
+
+START = """
+import json, sys
+from pathlib import Path
+from forager.learning.train import TrainSettings, train
+given, data, base, output = json.loads(sys.argv[1])
+train(TrainSettings.build(given), [Path(data)], Path(base), Path(output), lambda *_, **__: None,
+      evaluation=Path(data))
+"""
+
+
+def test_a_killed_training_goes_on_to_the_same_losses(
+    tmp_path: Path, alone: Callable[..., Path], base: Path, data: Path
+) -> None:
+    """SIGKILL of forager ends all; the same call ends with what was never killed ends with.
+
+    What is finished is not made again, and another training is not mixed with it.
+    """
+    given = {**SMALL, "steps": 10, "checkpoint_every": 2}
+    whole = alone(**given)
+    output = tmp_path / "training"
+    arguments = json.dumps([given, str(data), str(base), str(output)])
+    forager = subprocess.Popen([sys.executable, "-P", "-c", START, arguments])
+    told = output / "metrics.jsonl"
+    until = time.monotonic() + 120
+    while time.monotonic() < until and not (told.exists() and told.read_text().count("\n") >= 5):
+        time.sleep(0.01)
+    below = [one for child in children(forager.pid) for one in (child, *children(child))]
+    os.kill(forager.pid, signal.SIGKILL)
+    forager.wait()
+    assert len(below) == 2
+    while any(map(alive, below)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(alive, below))
+    assert 5 <= len(metrics(output)) < 10
+
+    begun: list[int] = []
+    result = train(
+        TrainSettings.build(given), [data], base, output, lambda done, **_: begun.append(done),
+        evaluation=data,
+    )  # fmt: skip
+    assert losses(output) == losses(whole)
+    assert result.steps == 10
+    assert result.last_loss == losses(whole)[-1]
+    assert same_weights(output, whole, 0)
+    assert result == train(TrainSettings.build(given), [data], base, output, quiet, evaluation=data)
+    with pytest.raises(UsageError, match="other learning_rate"):
+        train(TrainSettings.build({**given, "learning_rate": 1.0}), [data], base, output, quiet)
+    assert not (output / "checkpoints").exists()
+    assert list((output / "tensorboard").iterdir())
+
+
+def test_a_loss_that_is_no_number_is_said(tmp_path: Path, base: Path, data: Path) -> None:
+    """One line, and the log's tail with it."""
+    wild = settings(learning_rate=1e30, warmup=0.0, clip=0.0)
+    with pytest.raises(TrainingError, match=r"the loss of step \d is (nan|inf)") as caught:
+        train(wild, [data], base, tmp_path / "training", quiet)
+    assert "forager: the loss" in caught.value.log
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_data_set_or_no_model_is_said(tmp_path: Path, base: Path, data: Path) -> None:
+    """Before anything starts."""
+    with pytest.raises(UsageError, match="is no data set"):
+        count_steps(settings(), [tmp_path])
+    with pytest.raises(UsageError, match=r"config\.json"):
+        train(settings(), [data], tmp_path, tmp_path / "training", quiet)
