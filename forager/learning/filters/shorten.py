@@ -72,7 +72,10 @@ def _shortened(attempt: Trajectory, task: Task | None, toolbox: Toolbox) -> Traj
     patches = [attempt.outcome.patch, task.patch if task else ""]
     if not edits or not any(makes(patch, (one.change for one in edits)) for patch in patches):
         raise Unproven("the patch is not of the edits alone")
-    kept = [Kept(one.number, one.step) for one in _needed(attempt, edits, toolbox)]
+    needed = _needed(attempt, edits, toolbox)
+    if not needed:
+        raise Unproven("no edit is left")
+    kept = [Kept(one.number, one.step) for one in needed]
     kept += [Kept(number, all[number]) for number in _passing(all, edits[-1].number)]
     kept.append(Kept(len(all) - 1, all[-1]))
     return attempt if len(kept) == len(all) else cut(attempt, kept, "shorten")
