@@ -112,4 +112,4 @@ def _report(output: Path, base: "Evaluated", rounds: "list[Round]") -> None:
         raise StoreError(f"cannot write the report in {output}: {error.strerror}") from error
     except ImportError:
         say("no curve is drawn without matplotlib: pip install 'forager-agent[report]'")
-    click.echo(text)
+    click.echo(text, nl=False)

@@ -1,0 +1,176 @@
+"""A whole bootstrap: real containers, real training, killed and gone on with.
+
+The models are served by an endpoint of the test's own, which knows the answers: what the tiny
+models have learnt is not the point here. `scripts/bootstrap` runs the same with vLLM.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forager.environments.image import Image
+from forager.environments.task import Task
+from forager.learning.dataset import Dataset
+from forager.learning.rounds.lineage import Round
+from forager.learning.saved import digest, load
+from forager.learning.sources import digest as digest_of_attempts
+from forager.learning.tiny import BaseSettings, make_base
+from forager.records import read_records, write_records
+from forager.trajectories.store import Run
+
+pytestmark = pytest.mark.engine
+FORAGER = Path(sys.executable).with_name("forager")
+SKILLED = "round-0"  # the one model that knows the answers
+CONFIG = """
+tasks = ["{here}/tasks.jsonl"]
+base = "{here}/base"
+rounds = 2
+data = "all"
+filters = ["resolved", "shorten"]
+urls = ["{url}"]
+[split]
+held_out = 4
+[draw]
+tasks = 5
+[rollout]
+syntax = "text"
+workers = 2
+limits = {{format_errors = 1}}
+[dataset]
+context = 8000
+[train]
+steps = 12
+row_tokens = 2000
+rows = 2
+checkpoint_every = 2
+"""
+
+
+class Oracle(BaseHTTPRequestHandler):
+    """Answers as the skilled model: the patch, and submit. Any other model talks."""
+
+    patches: dict[str, list[str]] = {}
+    """Of each problem: tasks that differ may be told in the same words; one of these applies."""
+
+    def do_POST(self) -> None:
+        """A chat completion."""
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        messages = asked["messages"]
+        text = "I do not know."
+        if asked["model"] == SKILLED:
+            known = self.patches[messages[1]["content"]]
+            apply = "\n".join(f"git apply <<'END'\n{patch}END" for patch in known)
+            call = f"<tool: bash>\n{apply}\n</tool>"
+            text = call if len(messages) == 2 else "<tool: submit>\n\n</tool>"
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}}
+        answer = json.dumps({"choices": [choice | {"finish_reason": "stop"}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def config(kata_image: Image, tmp_path: Path) -> Iterator[Path]:
+    """Tasks, an untrained base, an endpoint, and the settings that name them."""
+    write_records(tmp_path / "images.jsonl", [kata_image])
+    make = ["tasks", "mutate-fix", tmp_path / "images.jsonl", "-o", tmp_path / "tasks.jsonl"]
+    how = ["--limit", "12", "--proof", "none", "--mutators", "operators,functions"]
+    subprocess.run([FORAGER, *make, *how], check=True, capture_output=True)
+    make_base([tmp_path / "tasks.jsonl"], tmp_path / "base", BaseSettings(layers=1, width=64))
+    patches: defaultdict[str, list[str]] = defaultdict(list)
+    for each in read_records(tmp_path / "tasks.jsonl", Task):
+        patches[each.problem_statement].append(each.patch)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Knowing", (Oracle,), {"patches": patches}))
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    path = tmp_path / "bootstrap.toml"
+    path.write_text(CONFIG.format(here=tmp_path, url=f"http://127.0.0.1:{server.server_port}/v1"))
+    yield path
+    server.shutdown()
+    server.server_close()
+
+
+def killed_when(command: list[str], seen: Callable[[], bool]) -> None:
+    """Begin with a command, and kill it with SIGKILL as soon as something is seen."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
+        ends = time.monotonic() + 240
+        while not seen():
+            assert running.poll() is None, running.stderr and running.stderr.read().decode()
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+        running.send_signal(signal.SIGKILL)
+
+
+def test_a_bootstrap_is_killed_twice_and_goes_on(config: Path, tmp_path: Path) -> None:
+    """Every attempt once, a worse model rolled back, and a lineage that holds by digest."""
+    out = tmp_path / "out"
+    command = [str(FORAGER), "bootstrap", str(config), "-o", str(out)]
+    killed_when(command, lambda: _lines(out / "round-0/training/metrics.jsonl") >= 3)
+    before = (out / "round-0/training/metrics.jsonl").read_bytes().split(b"\n")[:2]
+    killed_when(command, lambda: (out / "round-1/attempts/trajectories").is_dir())
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+    rounds = [load(out / f"round-{number}/manifest.json", Round) for number in range(2)]
+    first, second = (one for one in rounds if one)
+
+    losses = [json.loads(line)["loss"] for line in before]
+    after = _metrics(out / "round-0/training/metrics.jsonl")
+    assert [one["loss"] for one in after[:2]] == losses
+    assert [one["step"] for one in after] == list(range(1, 13))
+    assert (first.policy.name, first.gate.against, first.gate.accepted) == ("repair", "base", True)
+    assert first.candidate.success.mean == 1
+    assert (second.policy.name, second.gate.accepted) == (SKILLED, False)
+    assert second.current == first.candidate
+    assert second.attempts.resolved == second.attempts.attempts == 5
+    for each in (first, second):
+        _check(out / f"round-{each.number}", each)
+    assert "rolled back" in ended.stdout == (out / "report.md").read_text()
+
+    times = {path: path.stat().st_mtime_ns for path in out.glob("round-*/**/*.json")}
+    subprocess.run(command, check=True, capture_output=True)
+    assert times == {path: path.stat().st_mtime_ns for path in out.glob("round-*/**/*.json")}
+
+
+def test_settings_that_changed_are_refused(config: Path, tmp_path: Path) -> None:
+    """What was begun one way does not go on another way."""
+    out = tmp_path / "out"
+    command = [str(FORAGER), "bootstrap", str(config), "-o", str(out)]
+    killed_when(command, lambda: (out / "split.json").is_file())
+    config.write_text(config.read_text().replace("held_out = 4", "held_out = 3"))
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "other settings of split" in ended.stderr
+
+
+def _check(path: Path, manifest: Round) -> None:
+    """What the manifest says is what lies there."""
+    ids = [one.id for one in Run(path / "attempts").summaries()]
+    assert len(ids) == len(set(ids)) == 5
+    held_out = json.loads((path.parent / "split.json").read_text())["held_out"]
+    assert not {id.rpartition(".")[0] for id in ids} & set(held_out)
+    assert manifest.attempts.digest == digest_of_attempts(path / "attempts")
+    assert manifest.dataset.digest == Dataset(path / "dataset").manifest.digest
+    assert manifest.training.base.digest == manifest.init.digest == digest(path.parents[1] / "base")
+    assert manifest.candidate.model.digest == digest(path / "training/model")
+    assert manifest.candidate.run.attempts == len(held_out)
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def _metrics(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
