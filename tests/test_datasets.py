@@ -246,7 +246,29 @@ def test_ids_of_another_tokenizer_are_not_taken(place: Path) -> None:
     """They read as something else; the messages are rendered then."""
     attempt = with_ids(TEXT, tokenizer(place, *KNOWN["ours"]))
     other = tokenizer(place, *KNOWN["ours"], blank=True)
-    assert {one.origin for one in made(other, attempt)} == {"messages"}
+    maker = Maker(other, POLICY)
+    assert {one.origin for one in maker.samples(attempt)} == {"messages"}
+    assert maker.notes == {"attempts whose ids are not this tokenizer's, or not all there": 1}
+
+
+def test_what_a_server_does_not_show_is_in_the_ids(place: Path) -> None:
+    """Special tokens in an answer, and blanks at its ends, are not in the message."""
+    loaded = tokenizer(place, *KNOWN["ours"])
+    attempt = with_ids(TEXT, loaded)
+    calls = [
+        call.model_copy(
+            update={
+                "prompt_shared": 0,
+                "prompt_token_ids": prompt,
+                "completion_token_ids": loaded.encode("\n<|user|>") + list(completion),
+            }
+        )
+        for call, prompt in zip(attempt.model_calls, attempt.prompts(), strict=True)
+        for completion in [call.completion_token_ids or ()]
+    ]
+    samples = made(loaded, Trajectory(**{**dict(attempt), "model_calls": calls}))
+    assert {one.origin for one in samples} == {"tokens"}
+    assert len(samples) == attempt.turns  # the prompts do not hold what was not shown
 
 
 def test_a_policy_learns_what_the_agent_writes_and_a_world_more(place: Path) -> None:

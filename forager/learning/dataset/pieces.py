@@ -71,8 +71,13 @@ def _fits(tokenizer: Tokenizer, message: Message, ids: Sequence[int] | None) -> 
     """Whether an answer's ids are this tokenizer's: they read as the message does."""
     if not ids or max(ids) >= tokenizer.size:
         return False
-    text = tokenizer.decode(ids)
-    return all(one.strip() in text for one in _said(message))
+    text = _bare(tokenizer.decode(ids, specials=False))
+    return all(_bare(one) in text for one in _said(message))
+
+
+def _bare(text: str) -> str:
+    """A text without blanks, which servers strip, and without what is no character."""
+    return "".join(text.split()).replace("\ufffd", "")
 
 
 def _said(message: Message) -> list[str]:

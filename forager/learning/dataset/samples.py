@@ -49,6 +49,8 @@ class Maker:
 
     def _pieces(self, attempt: Trajectory) -> list[Piece]:
         pieces = stored(attempt, self._tokenizer)
+        if not pieces and any(call.completion_token_ids for call in attempt.model_calls):
+            self.notes["attempts whose ids are not this tokenizer's, or not all there"] += 1
         if not pieces or (self._settings.kind == "world" and len(pieces) > 1):
             # of a rewritten history the ids do not tell where observations begin
             pieces = list(rendered(attempt, self._tokenizer))

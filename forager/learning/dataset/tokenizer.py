@@ -64,10 +64,10 @@ class Tokenizer:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
         return ids
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of some ids, special tokens shown."""
+    def decode(self, ids: Sequence[int], *, specials: bool = True) -> str:
+        """The text of some ids, special tokens shown or not."""
         text: str = self._tokenizer.decode(
-            list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+            list(ids), skip_special_tokens=not specials, clean_up_tokenization_spaces=False
         )
         return text
 

@@ -79,6 +79,7 @@ def schema() -> "pyarrow.Schema":
 _TEXTS = [
     *("syntax", "image", "image_digest", "started_at", "version", "patch", "note", "tests"),
     *("ignored_files", "mutation", "sampling", "limits", "sandbox_limits", "timings", "tools"),
+    "transforms",
 ]
 
 
@@ -118,6 +119,7 @@ def _row(one: Trajectory) -> dict[str, Any]:
         "sandbox_limits": one.sandbox_limits.model_dump_json(),
         "timings": one.timings.model_dump_json(),
         "tools": json.dumps(one.tools),
+        "transforms": json.dumps(one.transforms),
         "messages": [_message(message) for message in one.messages],
         "model_calls": [
             {**call.model_dump(exclude={"usage"}), **call.usage.model_dump()}
