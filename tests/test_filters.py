@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import combinations
@@ -39,6 +40,11 @@ from forager.trajectories.store import Run
 from tools import TOOLBOX
 
 RECORDED = Path(__file__).parent / "data" / "replay" / "run"  # real attempts of `repair`
+
+
+def recorded(tmp_path: Path) -> Path:
+    """A copy of the real attempts: an index is made beside them."""
+    return Path(shutil.copytree(RECORDED, tmp_path / "recorded", dirs_exist_ok=True))
 
 
 def write_run(path: Path, attempts: list[Trajectory], **task: Any) -> Path:
@@ -323,7 +329,12 @@ def test_filters_stand_in_their_order(tmp_path: Path) -> None:
     assert after.attempts == 4
     assert min(one.attempts for one in before) < 4
     short = filtered(
-        RECORDED, tmp_path / "short", "resolved", "shorten", choice("length", turns=3), "per-task"
+        recorded(tmp_path),
+        tmp_path / "short",
+        "resolved",
+        "shorten",
+        choice("length", turns=3),
+        "per-task",
     )
     assert short.attempts == short.counts[1].changed == short.counts[3].given
 
@@ -562,8 +573,9 @@ def transformed(
     tmp_path: Path, *filters: str | FilterChoice
 ) -> Iterator[tuple[Trajectory, Trajectory]]:
     """The recorded attempts and what filters made of them, those that are changed."""
-    filtered(RECORDED, tmp_path / "kept", *filters)
-    before = {one.id: one for one in Run(RECORDED).trajectories()}
+    source = recorded(tmp_path)
+    filtered(source, tmp_path / "kept", *filters)
+    before = {one.id: one for one in Run(source).trajectories()}
     for after in Run(tmp_path / "kept").trajectories():
         if after != before[after.id]:
             yield before[after.id], after
@@ -622,7 +634,7 @@ def test_a_short_demonstration_is_an_edit_a_test_and_submit(tmp_path: Path) -> N
         assert files_after(after) == files_after(before)
         assert " passed" in text_of(after.messages[-2])
     both = filtered(
-        RECORDED, tmp_path / "both", "resolved", "hindsight", choice("shorten", only=True)
+        recorded(tmp_path), tmp_path / "both", "resolved", "hindsight", choice("shorten", only=True)
     )
     assert both.attempts == both.counts[2].changed
     assert next(Run(tmp_path / "both").trajectories()).transforms in (
