@@ -100,6 +100,7 @@ def _of_hosts(directory: Path, settings: TrainSettings) -> Iterator[Child]:
     """DeepSpeed's launcher, which starts the processes over ssh (pdsh) on the file's hosts."""
     launcher = [sys.executable, "-P", "-m", "deepspeed.launcher.runner"]
     options = ["--hostfile", settings.hostfile, "--master_port", str(free_port())]
+    options += ["--no_ssh_check"]  # which asks this machine to reach itself too
     program = ["--no_local_rank", "--module", PROGRAM[-1], str(directory)]
     log = directory / "logs" / "launcher.log"
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", **accelerator()}
