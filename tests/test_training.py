@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from tiny_models import make_base, make_dataset
 
+from forager.cli.main import main
 from forager.errors import TrainingError, UsageError
 from forager.learning.child import Child
 from forager.learning.guardian_program import alive, children
@@ -357,3 +359,19 @@ def test_what_is_no_data_set_or_no_model_is_said(tmp_path: Path, base: Path, dat
         count_steps(settings(), [tmp_path])
     with pytest.raises(UsageError, match=r"config\.json"):
         train(settings(), [data], tmp_path, tmp_path / "training", quiet)
+
+
+def test_options_and_the_file_of_settings(tmp_path: Path, base: Path, data: Path) -> None:
+    """Options win; --dry-run prints what would be, and how many steps."""
+    config = tmp_path / "train.toml"
+    config.write_text("rows = 2\nrow_tokens = 128\nweight_decay = 0.1\n[lora]\nrank = 8\n")
+    words = ["train", data, "-o", tmp_path / "out", "--base", base, "--config", config]
+    words += ["--rows", 4, "--zero", 2, "--hostfile", "hosts", "--processes", 2, "--dry-run"]
+    result = CliRunner().invoke(main, [str(one) for one in words])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    chosen = TrainSettings.model_validate(told["settings"])
+    assert (chosen.rows, chosen.zero, chosen.weight_decay) == (4, 2, 0.1)
+    assert (chosen.executor, chosen.lora and chosen.lora.rank) == ("hosts", 8)
+    assert told["steps"] == count_steps(chosen, [data])
+    assert not (tmp_path / "out").exists()

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from forager.errors import TrainingError
+from forager.errors import TrainingError, UsageError
 from forager.learning.child import Child
 from forager.learning.train.settings import TrainSettings
 
@@ -99,12 +99,25 @@ def _of_this_machine(directory: Path, settings: TrainSettings) -> Iterator[Child
 def _of_hosts(directory: Path, settings: TrainSettings) -> Iterator[Child]:
     """DeepSpeed's launcher, which starts the processes over ssh (pdsh) on the file's hosts."""
     launcher = [sys.executable, "-P", "-m", "deepspeed.launcher.runner"]
-    options = ["--hostfile", settings.hostfile, "--master_port", str(free_port())]
+    options = ["--hostfile", settings.hostfile, "--master_addr", _first_host(settings.hostfile)]
+    options += ["--master_port", str(free_port())]
     options += ["--no_ssh_check"]  # which asks this machine to reach itself too
     program = ["--no_local_rank", "--module", PROGRAM[-1], str(directory)]
     log = directory / "logs" / "launcher.log"
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", **accelerator()}
     yield Child([*launcher, *options, *program], log, environment, Path.cwd())
+
+
+def _first_host(hostfile: str) -> str:
+    """Where rank 0 runs and all meet; DeepSpeed would ask it by ssh. Raises UsageError."""
+    try:
+        lines = Path(hostfile).read_text().splitlines()
+    except OSError as error:
+        raise UsageError(f"cannot read {hostfile}: {error.strerror}") from error
+    hosts = [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
+    if not hosts:
+        raise UsageError(f"{hostfile} names no host; a line is such as `worker-1 slots=8`")
+    return hosts[0]
 
 
 def rank_environment(
