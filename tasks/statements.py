@@ -3,7 +3,6 @@ one that a model writes."""
 
 import ast
 from collections.abc import Mapping, Sequence
-from textwrap import dedent
 from typing import Literal, get_args
 
 from forager.environments.task import ModelCost, Part
@@ -104,7 +103,7 @@ def with_code(
 
 
 def _shown(at: Candidate | Part, diff: str, sources: Mapping[str, str]) -> str:
-    """Where a bug is, and the code there."""
+    """Where a bug is, and the code there with the numbers of its lines."""
     code = _code(_broken(sources[at.file], diff, at.file), at.function)
     return f"There is a bug {_place(at.family, at)}" + (f":\n\n{code}" if code else ".")
 
@@ -123,20 +122,21 @@ def _broken(text: str, diff: str, path: str) -> str:
 
 
 def _code(text: str, function: str) -> str:
-    """A function or class without its indentation; empty where none of that name can be read."""
+    """A function or class, its lines numbered; empty where none of that name can be read."""
     try:
         nodes: Sequence[ast.stmt] = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError):  # of a later Python, say
         return ""
-    code = ""
+    first = last = 0
     for name in function.split("."):
         named = [each for each in nodes if isinstance(each, _DEFINITIONS) and each.name == name]
         if not named:
             return ""
         first = min(each.lineno for each in (named[-1], *named[-1].decorator_list))
-        code = "\n".join(text.split("\n")[first - 1 : named[-1].end_lineno])
+        last = named[-1].end_lineno or first
         nodes = named[-1].body
-    return dedent(code)
+    lines = text.split("\n")[first - 1 : last]
+    return "\n".join(f"{number} {line}".rstrip() for number, line in enumerate(lines, first))
 
 
 def issue(candidate: Candidate, verdict: Verdict, tests: Mapping[str, str]) -> str:

@@ -22,7 +22,7 @@ from tasks.statements import with_code
 from tools import TOOLBOX
 
 KATA = Path(__file__).parent.parent / "examples" / "kata"
-SMALL = BaseSettings(vocabulary=400, layers=2, width=64, context=128)
+SMALL = BaseSettings(vocabulary=400, layers=2, width=64, context=128, copying=False)
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +88,31 @@ def test_a_base_is_made_once(made: Path, tmp_path: Path) -> None:
         make_base([text], made, seeded)
 
 
+def test_a_base_begins_by_copying(tmp_path: Path) -> None:
+    """Untrained it goes on with what stood before, and without those heads it does not."""
+    torch = pytest.importorskip("torch")
+    from transformers import AutoModelForCausalLM
+
+    ids = torch.randint(0, 400, (4, 50), generator=torch.Generator().manual_seed(0)).repeat(1, 3)
+    right = {}
+    for copying in (True, False):
+        settings = BaseSettings(vocabulary=400, layers=2, copying=copying)
+        base = tmp_path / str(copying)
+        make_base([KATA / "kata" / "numbers.py"], base, settings)
+        with torch.no_grad():
+            guessed = AutoModelForCausalLM.from_pretrained(base)(ids).logits.argmax(-1)
+        right[copying] = (guessed[:, 50:-1] == ids[:, 51:]).float().mean().item()
+    assert right[True] > 0.9
+    assert right[False] < 0.1
+
+
 def test_sizes_that_do_not_fit_are_said(tmp_path: Path) -> None:
     """In one line that says what would."""
     text = tmp_path / "a.txt"
     text.write_text("a")
     for options, said in (
-        (["--width", "90", "--heads", "4"], "take one such as 96"),
+        (["--width", "90", "--heads", "4", "--no-copying"], "take one such as 96"),
+        (["--width", "128"], "copying takes 2 layers"),
         (["--vocabulary", "20"], "--vocabulary"),
     ):
         result = CliRunner().invoke(main, ["base", str(text), "-o", str(tmp_path / "b"), *options])
@@ -149,8 +168,8 @@ def test_the_code_is_shown_as_it_stands() -> None:
     text = with_code(bug("clamp", "swap_function"), seen, {"kata/numbers.py": SOURCE}, TESTS)
     assert text == (
         "There is a bug in the function `clamp` of `kata/numbers.py`:\n\n"
-        "def clamp(number, low, high):\n"
-        "    return min(low, min(number, high))\n\n"
+        "10 def clamp(number, low, high):\n"
+        "11     return min(low, min(number, high))\n\n"
         "clamp(5, 1, 3)\n"
         "Expected: 3\n"
         "Got: 1\n\n"
@@ -159,10 +178,10 @@ def test_the_code_is_shown_as_it_stands() -> None:
 
 
 def test_a_method_is_shown_with_its_decorators() -> None:
-    """Without the indentation; of many failing tests two are named, and the others counted."""
+    """Each line with its number; of many failing tests two are named, and the others counted."""
     seen = verdict("a.py::a", "a.py::b", "a.py::c")
     text = with_code(bug("Basket.total", "remove_return"), seen, {"kata/numbers.py": SOURCE}, {})
-    assert "\n\n@property\ndef total(self):\n    pass\n\n" in text
+    assert "\n\n5     @property\n6     def total(self):\n7         pass\n\n" in text
     assert text.endswith("- and 1 more tests fail\n\npython -m pytest a.py::a a.py::b")
 
 

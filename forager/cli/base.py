@@ -19,6 +19,12 @@ from forager.cli.console import print_json
 @click.option("--width", type=int, help="Of the hidden states; 256 where not given.")
 @click.option("--heads", type=int, help="Of the attention; each 64 wide where not given.")
 @click.option("--context", type=int, help="Tokens of the longest sequence; 2048 where not given.")
+@click.option(
+    "--copying/--no-copying",
+    default=None,
+    help="Whether heads are set so that the model begins with the ability to copy; they are where "
+    "not said otherwise.",
+)
 @click.option("--seed", type=int, help="Seed of the weights; 0 where not given.")
 def base(texts: tuple[Path, ...], output: Path, **given: Any) -> None:
     """Make a tokenizer of texts, and an untrained transformer that fits it.
@@ -36,6 +42,7 @@ def base(texts: tuple[Path, ...], output: Path, **given: Any) -> None:
         settings = BaseSettings(**chosen)
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"--{first['loc'][0]}: {first['msg']}") from error
+        where = f"--{first['loc'][0]}: " if first["loc"] else ""
+        raise UsageError(f"{where}{first['msg'].removeprefix('Value error, ')}") from error
     made = make_base(texts, output, settings)
     print_json(made.model_dump(mode="json", include={"vocabulary", "parameters", "digest"}))

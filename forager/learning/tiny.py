@@ -1,20 +1,22 @@
 """A model from nothing: a tokenizer of given texts, and an untrained transformer that fits it.
 
 The architecture is Llama's with tied embeddings, in Hugging Face's layout, so that every trainer
-and server takes it. Heads are 64 wide where `heads` does not say otherwise: attention on a CPU is
-quickest then. The tokenizer keeps the words of identifiers, digits, and line breaks with the
-indentation behind them apart, so that a word is the same token wherever it stands.
+and server takes it. It begins with heads that copy (`copying.py`) where not told otherwise. Heads
+are 64 wide where `heads` does not say otherwise: attention on a CPU is quickest then. The
+tokenizer keeps the words of identifiers, digits, and line breaks with the indentation behind them
+apart, so that a word is the same token wherever it stands.
 """
 
 import os
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from forager.errors import UsageError
+from forager.learning.copying import THETA, set_heads
 from forager.learning.saved import claimed, digest, load, save
 from forager.learning.sources import Source, Sources
 from forager.learning.sources import digest as digest_of_run
@@ -45,7 +47,17 @@ class BaseSettings(Record):
     width: int = Field(256, ge=16, description="Of the hidden states.")
     heads: int | None = Field(None, ge=1, description="Of the attention; None: each 64 wide.")
     context: int = Field(2048, ge=16, description="Tokens of the longest sequence.")
+    copying: bool = Field(True, description="Whether heads are set so that it begins by copying.")
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _has_room_to_copy(self) -> Self:
+        if self.copying and (self.layers < 2 or self.width < 4 * _HEAD or self.heads):
+            raise ValueError(
+                "copying takes 2 layers or more, a width of 256 or more and heads 64 wide; "
+                "or leave it out (--no-copying)"
+            )
+        return self
 
     @property
     def attention_heads(self) -> int:
@@ -144,6 +156,8 @@ def _model(vocabulary: int, end: int, pad: int, settings: BaseSettings) -> Any:
         num_hidden_layers=settings.layers,
         num_attention_heads=heads,
         num_key_value_heads=heads,
+        attention_bias=settings.copying,
+        rope_parameters={"rope_type": "default", "rope_theta": THETA},
         max_position_embeddings=settings.context,
         tie_word_embeddings=True,
         bos_token_id=None,
@@ -152,7 +166,10 @@ def _model(vocabulary: int, end: int, pad: int, settings: BaseSettings) -> Any:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        return LlamaForCausalLM(config)
+        model = LlamaForCausalLM(config)
+    if settings.copying:
+        set_heads(model, settings.seed)
+    return model
 
 
 def _texts(paths: Sequence[Path]) -> Iterator[str]:
