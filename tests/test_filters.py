@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import combinations
@@ -32,6 +33,7 @@ from forager.learning.filters.hindsight import runs_tests
 from forager.learning.filters.kept import Filtering, filter_runs
 from forager.learning.filters.near import actions, jaccard, shingles
 from forager.learning.filters.pipeline import FilterChoice, Surroundings
+from forager.learning.filters.sed import command
 from forager.trajectories.record import ModelCall, Outcome, ToolCall, Trajectory, Usage
 from forager.trajectories.reproduction import Reproduction
 from forager.trajectories.show import text_of
@@ -795,3 +797,61 @@ def test_a_cut_attempt_remembers_whose_turns_its_first_are(tmp_path: Path) -> No
     assert after.parent_turn == 3  # LOOK and RIGHT are the parent's
     own = after.model_calls[2:]
     assert after.usage == sum((one.usage for one in own), Usage())
+
+
+_PIECES = [
+    *"abc",
+    "x1",
+    " ",
+    "  ",
+    "/",
+    "\\",
+    "&",
+    "*",
+    "[",
+    "]",
+    ".",
+    "^",
+    "$",
+    "+",
+    "é",
+    '"',
+    ";",
+    "|",
+]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_sed_does_what_the_edit_did(seed: int, tmp_path: Path) -> None:
+    """The command is run for real: whatever is in a line, it makes the new one of the old."""
+    coin = random.Random(seed)
+    lines = ["".join(coin.choices(_PIECES, k=coin.randrange(1, 9))) for _ in range(6)]
+    new = list(lines)
+    for at in coin.sample(range(2, 5), 2):
+        words = list(lines[at])
+        words[coin.randrange(len(words))] = coin.choice(_PIECES)
+        new[at] = "".join(words)
+    (tmp_path / "file").write_text("\n".join(lines) + "\n")
+    change = Change("file", 2, tuple(lines[2:5]), tuple(new[2:5]))
+    try:
+        script = command(change, "file")
+    except Unproven:
+        assert new == lines or any(not line for line in lines)
+        return
+    subprocess.run(["bash", "-c", script], check=True, cwd=tmp_path)
+    assert (tmp_path / "file").read_text() == "\n".join(new) + "\n"
+
+
+def test_edits_become_commands(tmp_path: Path) -> None:
+    """Of real attempts, shortened: a command, submit; no thought, no id, and it is told so."""
+    kept = tmp_path / "kept"
+    filtered(recorded(tmp_path), kept, "resolved", choice("shorten", only=True, tests=False), "sed")
+    found = list(Run(kept).trajectories())
+    assert found
+    for one in found:
+        assert one.transforms == ["shorten", "sed"]
+        *edits, last = [step.call for step in steps(one) if step.call]
+        assert last.tool == "submit"
+        assert all(call.arguments["command"].startswith("sed -i '") for call in edits)
+        told = [text_of(step.observations[0]) for step in steps(one) if step.observations]
+        assert all(text.startswith("[exit code 0]\n[") for text in told)

@@ -22,6 +22,7 @@ from forager.learning.filters.near import near_duplicates
 from forager.learning.filters.origin import contamination, reproduces
 from forager.learning.filters.outcome import errors, length, resolved, tests
 from forager.learning.filters.pipeline import Maker
+from forager.learning.filters.sed import sed
 from forager.learning.filters.shorten import shorten
 from forager.learning.filters.spread import pass_rate, per_task, prompts
 
@@ -38,6 +39,7 @@ FILTERS: dict[str, Maker] = {
     "near-duplicates": near_duplicates,
     "hindsight": hindsight,
     "shorten": shorten,
+    "sed": sed,
 }
 
 DEFAULT = (

@@ -44,23 +44,24 @@ class _Edit(NamedTuple):
     change: Change
 
 
-def shorten(survey: Survey, only: bool = False) -> Filter:
+def shorten(survey: Survey, only: bool = False, tests: bool = True) -> Filter:
     """Leave the edits that make the patch, the last run of tests that passed, and `submit`.
 
-    With `only` attempts that cannot be shortened so are dropped.
+    With `only` attempts that cannot be shortened so are dropped. Without `tests` the run of tests
+    is left out too.
     """
     toolbox = survey.toolbox
 
     def change(attempt: Trajectory) -> Trajectory | None:
         try:
-            return _shortened(attempt, survey.task(attempt.instance_id), toolbox)
+            return _shortened(attempt, survey.task(attempt.instance_id), toolbox, tests)
         except Unproven:
             return None if only else attempt
 
     return change
 
 
-def _shortened(attempt: Trajectory, task: Task | None, toolbox: Toolbox) -> Trajectory:
+def _shortened(attempt: Trajectory, task: Task | None, toolbox: Toolbox, tests: bool) -> Trajectory:
     all = list(steps(attempt))
     if not attempt.outcome.resolved or call_of(all[-1]).tool != "submit":
         raise Unproven("it is no success that ends with submit")
@@ -76,7 +77,8 @@ def _shortened(attempt: Trajectory, task: Task | None, toolbox: Toolbox) -> Traj
     if not needed:
         raise Unproven("no edit is left")
     kept = [Kept(one.number, one.step) for one in needed]
-    kept += [Kept(number, all[number]) for number in _passing(all, edits[-1].number)]
+    passing = _passing(all, edits[-1].number) if tests else []
+    kept += [Kept(number, all[number]) for number in passing]
     kept.append(Kept(len(all) - 1, all[-1]))
     return attempt if len(kept) == len(all) else cut(attempt, kept, "shorten")
 

@@ -1,0 +1,116 @@
+"""Sed: edits of single lines as commands, which are many times shorter to write.
+
+`edit` has its writer repeat the lines that it replaces; `sed -i '12s/<=/</' FILE` says where and
+what alone. A small model that has to learn to write learns that first. The record proves what each
+edit did, so the commands do the same: nothing is run.
+"""
+
+import re
+from collections.abc import Iterator
+
+from forager.agent.syntax import SYNTAXES
+from forager.agent.tool import Call, Toolbox
+from forager.learning.filters.changes import Change, Unproven, change_of
+from forager.learning.filters.cut import Kept, call_of, cut
+from forager.learning.filters.pipeline import Filter, Survey
+from forager.trajectories.record import Message, Trajectory
+from forager.trajectories.show import text_of
+from forager.trajectories.steps import Step, steps
+
+_TOKENS = re.compile(r"\w+|[^\w\s]+|\s+")
+_SPECIAL = re.compile(r"[\\/*\[\].^$]")
+_SPECIAL_IN_NEW = re.compile(r"[\\/&]")
+
+
+def sed(survey: Survey, thoughts: bool = False) -> Filter:
+    """Write edits as commands; what cannot be written so is dropped.
+
+    Without `thoughts` every message holds its call alone.
+    """
+    toolbox = survey.toolbox
+
+    def change(attempt: Trajectory) -> Trajectory | None:
+        try:
+            kept = [
+                Kept(number, _written(attempt.syntax, step, thoughts, toolbox))
+                for number, step in enumerate(steps(attempt))
+            ]
+        except Unproven:
+            return None
+        return cut(attempt, kept, "sed")
+
+    return change
+
+
+def command(change: Change, path: str) -> str:
+    """The command that makes a change of lines. Raises Unproven for any other change."""
+    pairs = list(zip(change.old, change.new, strict=False))
+    if (
+        change.new_file
+        or len(change.old) != len(change.new)
+        or any("'" in "".join(p) for p in pairs)
+    ):
+        raise Unproven("it is no change of single lines")
+    scripts = [
+        _script(number, old, new)
+        for number, (old, new) in enumerate(pairs, change.first + 1)
+        if old != new
+    ]
+    return f"sed -i '{';'.join(scripts)}' {path}"
+
+
+def _script(number: int, old: str, new: str) -> str:
+    """What replaces as few words of a line as tell the place."""
+    before, after = _TOKENS.findall(old), _TOKENS.findall(new)
+    shortest = min(len(before), len(after))
+    head = next((n for n in range(shortest) if before[n] != after[n]), shortest)
+    shortest -= head
+    tail = next((n for n in range(shortest) if before[-1 - n] != after[-1 - n]), shortest)
+    for start in range(head, -1, -1):
+        found = "".join(before[start : len(before) - tail])
+        if found and old.find(found) == len("".join(before[:start])):
+            put = "".join(after[start : len(after) - tail])
+            return f"{number}s/{_SPECIAL.sub(_quoted, found)}/{_SPECIAL_IN_NEW.sub(_quoted, put)}/"
+    raise Unproven("nothing in the line is replaced")
+
+
+def _quoted(found: re.Match[str]) -> str:
+    return f"\\{found[0]}"
+
+
+def _written(syntax: str, step: Step, thoughts: bool, toolbox: Toolbox) -> Step:
+    """The step with its edit as a command."""
+    call, text = call_of(step), "\n".join(map(text_of, step.observations))
+    change = change_of(call, text)
+    if change:
+        arguments = {"command": command(change, call.arguments["path"])}
+        call = call.model_copy(update={"tool": "bash", "arguments": arguments, "exit_code": 0})
+        left = text.rpartition("\n")[2]
+        told = [{**one, "content": f"[exit code 0]\n{left}"} for one in step.observations]
+        step = step._replace(call=call, observations=told)
+    elif thoughts:
+        return step
+    if call.tool not in toolbox:
+        raise Unproven("it is no call")
+    message = _message(syntax, step.message, call.tool, call.arguments, thoughts, toolbox)
+    return step._replace(message=message)
+
+
+def _message(
+    syntax: str,
+    message: Message,
+    tool: str,
+    arguments: dict[str, str],
+    thoughts: bool,
+    toolbox: Toolbox,
+) -> Message:
+    text = text_of(message)
+    thought = text if syntax == "functions" else text.partition("<tool:")[0].strip()
+    written = SYNTAXES[syntax].write(thought if thoughts else "", Call(tool, arguments), toolbox)
+    for new, old in zip(_calls(written), _calls(message), strict=False):
+        new["id"] = old.get("id")
+    return {**message, **written}
+
+
+def _calls(message: Message) -> Iterator[dict[str, object]]:
+    yield from message.get("tool_calls") or ()
