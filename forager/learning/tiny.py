@@ -99,7 +99,8 @@ def make_base(texts: Sequence[Path], output: Path, settings: BaseSettings) -> Ba
 
 
 def _made(texts: Sequence[Path], output: Path, request: Base) -> Base:
-    tokenizer = _tokenizer(_texts(texts), request.settings)
+    # A list: the trainer reads in a thread of its own, and an index of attempts is for one thread.
+    tokenizer = _tokenizer(list(_texts(texts)), request.settings)
     tokenizer.save_pretrained(output)
     model = _model(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, request.settings)
     model.save_pretrained(output)
@@ -114,7 +115,7 @@ def _made(texts: Sequence[Path], output: Path, request: Base) -> Base:
     return made
 
 
-def _tokenizer(texts: Iterator[str], settings: BaseSettings) -> Any:
+def _tokenizer(texts: Sequence[str], settings: BaseSettings) -> Any:
     """A byte-level BPE; whatever is written can be read back."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
