@@ -7,6 +7,7 @@ edit did, so the commands do the same: nothing is run.
 
 import re
 from collections.abc import Iterator
+from itertools import count
 
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Call, Toolbox
@@ -25,19 +26,17 @@ _SPECIAL_IN_NEW = re.compile(r"[\\/&]")
 def sed(survey: Survey, thoughts: bool = False) -> Filter:
     """Write edits as commands; what cannot be written so is dropped.
 
-    Without `thoughts` every message holds its call alone.
+    Without `thoughts` every message holds its call alone. What is so already is left as it is.
     """
     toolbox = survey.toolbox
 
     def change(attempt: Trajectory) -> Trajectory | None:
+        all = list(steps(attempt))
         try:
-            kept = [
-                Kept(number, _written(attempt.syntax, step, thoughts, toolbox))
-                for number, step in enumerate(steps(attempt))
-            ]
+            written = [_written(attempt.syntax, step, thoughts, toolbox) for step in all]
         except Unproven:
             return None
-        return cut(attempt, kept, "sed")
+        return attempt if written == all else cut(attempt, map(Kept, count(), written), "sed")
 
     return change
 
