@@ -1,5 +1,6 @@
 """`forager base`: a model from nothing."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,9 @@ def base(texts: tuple[Path, ...], output: Path, **given: Any) -> None:
 
     from forager.errors import UsageError
     from forager.learning.tiny import BaseSettings, make_base
+    from forager.learning.train.start import accelerator
+
+    os.environ.update(accelerator())  # transformers imports DeepSpeed, which else warns on stdout
 
     chosen = {name: value for name, value in given.items() if value is not None}
     try:

@@ -99,6 +99,9 @@ def make_base(texts: Sequence[Path], output: Path, settings: BaseSettings) -> Ba
 
 
 def _made(texts: Sequence[Path], output: Path, request: Base) -> Base:
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     # A list: the trainer reads in a thread of its own, and an index of attempts is for one thread.
     tokenizer = _tokenizer(list(_texts(texts)), request.settings)
     tokenizer.save_pretrained(output)
