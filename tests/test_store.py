@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -181,3 +182,16 @@ def test_reading_holds_one_attempt_at_a_time(tmp_path: Path) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10_000_000
+
+
+def test_a_setting_that_is_new_had_its_default(tmp_path: Path) -> None:
+    """A run of an earlier version goes on, unless the new setting is given another value."""
+    with Run.write(tmp_path / "run", Settings(), []):
+        pass
+    path = tmp_path / "run/settings.json"
+    path.write_text(json.dumps({"model": "repair", "workers": 2}))
+    with Run.write(tmp_path / "run", Settings(), []):
+        pass
+    path.write_text(json.dumps({"model": "repair", "workers": 2}))
+    with pytest.raises(UsageError, match="attempts is 1 there and 3 now"):
+        Run.write(tmp_path / "run", Settings(attempts=3), [])

@@ -69,7 +69,7 @@ class Run:
         """
         lock = _lock(path)
         try:
-            _save_settings(path, settings.model_dump(mode="json"), may_change)
+            _save_settings(path, settings, may_change)
             _add_tasks(path / "tasks.jsonl", tasks)
             return RunWriter(path, lock)
         except BaseException:
@@ -219,11 +219,14 @@ def _read_settings(path: Path) -> dict[str, Any]:
     return settings
 
 
-def _save_settings(path: Path, new: dict[str, Any], may_change: Collection[str]) -> None:
-    """Write the settings, or refuse where those that are there say something else."""
-    target = path / "settings.json"
+def _save_settings(path: Path, settings: Record, may_change: Collection[str]) -> None:
+    """Write the settings, or refuse where those that are there say something else.
+
+    A setting that there was not yet when they were written had its default.
+    """
+    target, new = path / "settings.json", settings.model_dump(mode="json")
     if target.exists():
-        old = _read_settings(path)
+        old = _defaults(settings) | _read_settings(path)
         differences = [
             f"{name} is {json.dumps(old.get(name))} there and {json.dumps(new.get(name))} now"
             for name in sorted(old.keys() | new.keys())
@@ -237,6 +240,16 @@ def _save_settings(path: Path, new: dict[str, Any], may_change: Collection[str])
     temporary = path / ".settings.json.part"
     temporary.write_text(json.dumps(new, indent=2) + "\n")
     temporary.replace(target)
+
+
+def _defaults(settings: Record) -> dict[str, Any]:
+    fields = type(settings).model_fields.items()
+    values = {
+        name: field.get_default(call_default_factory=True)
+        for name, field in fields
+        if not field.is_required()
+    }
+    return settings.model_copy(update=values).model_dump(mode="json", include=set(values))
 
 
 def _add_tasks(path: Path, tasks: Sequence[Task]) -> None:
