@@ -1,5 +1,8 @@
 """What is Docker's own about its sandbox; the rest is in test_sandbox_conformance.py."""
 
+import subprocess
+import sys
+
 import pytest
 from docker.errors import NotFound
 
@@ -27,3 +30,19 @@ def test_a_removed_container_is_infrastructure(kata_image: Image) -> None:
     with pytest.raises(SandboxError):
         sandbox.run("true")
     sandbox.close()
+
+
+def test_a_container_ends_when_its_maker_was_killed(kata_image: Image) -> None:
+    """Nobody reads it any more: it does not run on, busy, until it is swept."""
+    code = (
+        "import os, signal\n"
+        "from forager.environments.docker_sandbox import DockerSandbox\n"
+        f"print(DockerSandbox({kata_image.reference!r})._stream._id, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    made = subprocess.run([sys.executable, "-P", "-c", code], stdout=subprocess.PIPE, text=True)
+    container = connect().containers.get(made.stdout.strip())
+    try:
+        assert container.wait(timeout=60)["StatusCode"] == 0
+    finally:
+        container.remove(force=True)

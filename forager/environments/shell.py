@@ -19,13 +19,18 @@ from forager.environments.sandbox import CommandResult
 from forager.errors import SandboxError
 
 # The first line of input is the keeper's own token. It traps signals rather than ignoring them,
-# because its children would inherit that. It ends when nobody reads its reports any more.
+# because its children would inherit that. It ends when nobody reads its reports any more, or when
+# workers end at once again and again: forager is gone, and there is no input any more.
 SUPERVISOR = r"""
 trap : INT TERM HUP
 IFS= read -r forager_token || exit
-while :; do
+forager_short=0
+while ((forager_short < 1000)); do
+  forager_begun=$SECONDS
   FORAGER_TOKEN= bash --noprofile --norc
   printf '\n%s %d keeper%s\n' "$forager_token" "$?" "$forager_token" || exit
+  ((SECONDS - forager_begun > 1)) && forager_short=0
+  ((++forager_short))
 done
 """
 _PRIVATE = 19  # a descriptor that no command is likely to use
