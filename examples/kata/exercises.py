@@ -101,13 +101,17 @@ def name_of(code: str) -> str:
 def exercise(name: str, bug: list[str], fix: list[str], source: random.Random) -> Trajectory | None:
     """The attempt that mends a bug; None where one command cannot."""
     first = source.randrange(300)
-    path = f"kata/{source.choice(name.strip('_').split('_')) or 'code'}.py"
+    module = source.choice(name.strip("_").split("_")) or "code"
+    path = f"kata/{module}.py"
     try:
         call = Call("bash", {"command": command(Change(path, first, tuple(bug), tuple(fix)), path)})
     except Unproven:
         return None
     code = "\n".join(f"{number} {line}" for number, line in enumerate(bug, first + 1))
-    statement = f"There is a bug in the function `{name}` of `{path}`:\n\n{code}"
+    statement = (
+        f"There is a bug in the function `{name}` of `{path}`:\n\n{code}\n\n"
+        f"python -m pytest tests/test_{module}.py::test_{name.lstrip('_')}"
+    )
     answer, done = (SYNTAXES["text"].write("", one, TOOLBOX) for one in (call, Call("submit", {})))
     told = f"[exit code 0]\n[5 turns and {1024 - source.randrange(60, 300)} tokens left]"
     identity = f"exercise.{source.getrandbits(48):012x}"
