@@ -86,6 +86,14 @@ def test_wilson(successes: int, trials: int, low: float, high: float) -> None:
     assert wilson(successes, trials) == pytest.approx((low, high), abs=1e-4)
 
 
+def test_the_share_lies_within_its_interval() -> None:
+    """Rounding does not put it outside, which no plot would take."""
+    for trials in range(1, 60):
+        for successes in range(trials + 1):
+            low, high = wilson(successes, trials)
+            assert low <= successes / trials <= high
+
+
 def test_counts_are_short() -> None:
     """Few characters at any size."""
     assert [short(n) for n in (0, 999, 1000, 12_345, 4_000_000, 7_200_000_000)] == [

@@ -68,7 +68,9 @@ def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
     middle = share + z * z / (2 * trials)
     margin = z * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
-    return max(0.0, (middle - margin) / scale), min(1.0, (middle + margin) / scale)
+    # The share lies within, also where rounding says that it does not.
+    low, high = (middle - margin) / scale, (middle + margin) / scale
+    return min(share, max(0.0, low)), max(share, min(1.0, high))
 
 
 def family_table(counted: Report) -> Table:
