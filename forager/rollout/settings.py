@@ -1,14 +1,12 @@
 """What a run was asked to do, as `forager run` resolved it."""
 
-import tomllib
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from forager.agent.loop import SYSTEM
 from forager.environments.sandbox import Limits
-from forager.errors import UsageError
-from forager.records import Record
+from forager.records import Record, read_toml
 from forager.trajectories.record import AttemptLimits, Sampling, Usage
 
 MAY_CHANGE = (
@@ -43,16 +41,7 @@ class Budget(Record):
     @classmethod
     def read(cls, path: Path) -> "Budget":
         """Read it from a TOML file. Raises UsageError."""
-        try:
-            return cls.model_validate(tomllib.loads(path.read_text()))
-        except OSError as error:
-            raise UsageError(f"cannot read {path}: {error.strerror}") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise UsageError(f"{path} is not a budget: {where}: {first['msg']}") from error
-        except ValueError as error:
-            raise UsageError(f"{path} is not TOML: {error}") from error
+        return read_toml(path, cls, "a budget")
 
 
 FAILURE, MIDDLE = "failure", "middle"

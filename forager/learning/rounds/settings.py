@@ -1,17 +1,15 @@
 """What a bootstrap is asked to do: a TOML file."""
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from forager.errors import UsageError
 from forager.learning.dataset import DatasetSettings
 from forager.learning.rounds.split import By
 from forager.learning.serve import ServeSettings
 from forager.learning.train.settings import TrainSettings
-from forager.records import Record
+from forager.records import Record, read_toml
 from forager.rollout.settings import RunSettings
 
 REPAIR = "repair"
@@ -103,16 +101,7 @@ class BootstrapSettings(Record):
     @classmethod
     def read(cls, path: Path) -> "BootstrapSettings":
         """Read them from a TOML file. Raises UsageError."""
-        try:
-            return cls.model_validate(tomllib.loads(path.read_text()))
-        except OSError as error:
-            raise UsageError(f"cannot read {path}: {error.strerror}") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "it"
-            raise UsageError(f"{path} is no bootstrap: {where}: {first['msg']}") from error
-        except ValueError as error:
-            raise UsageError(f"{path} is not TOML: {error}") from error
+        return read_toml(path, cls, "a bootstrap")
 
 
 def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
