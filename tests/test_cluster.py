@@ -133,9 +133,9 @@ def test_a_missing_ray_is_said_in_a_line(tmp_path: Path) -> None:
     """With what to install."""
     code = (
         "import sys; sys.modules['ray'] = None\n"
-        "from forager.rollout.cluster import _connected\n"
+        "from forager.rollout.cluster import connected\n"
         "from forager.errors import UsageError\n"
-        "try: _connected('')\n"
+        "try: connected('')\n"
         "except UsageError as error: sys.exit(str(error))"
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)

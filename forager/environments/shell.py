@@ -25,7 +25,7 @@ SUPERVISOR = r"""
 trap : INT TERM HUP
 IFS= read -r forager_token || exit
 forager_short=0
-while ((forager_short < 1000)); do
+while ((forager_short < 500)); do
   forager_begun=$SECONDS
   FORAGER_TOKEN= bash --noprofile --norc
   printf '\n%s %d keeper%s\n' "$forager_token" "$?" "$forager_token" || exit
