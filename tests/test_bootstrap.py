@@ -91,7 +91,8 @@ def config(kata_image: Image, tmp_path: Path) -> Iterator[Path]:
     make = ["tasks", "mutate-fix", tmp_path / "images.jsonl", "-o", tmp_path / "tasks.jsonl"]
     how = ["--limit", "12", "--proof", "none", "--mutators", "operators,functions"]
     subprocess.run([FORAGER, *make, *how], check=True, capture_output=True)
-    make_base([tmp_path / "tasks.jsonl"], tmp_path / "base", BaseSettings(layers=1, width=64, copying=False))
+    small = BaseSettings(layers=1, width=64, copying=False)
+    make_base([tmp_path / "tasks.jsonl"], tmp_path / "base", small)
     patches: defaultdict[str, list[str]] = defaultdict(list)
     for each in read_records(tmp_path / "tasks.jsonl", Task):
         patches[each.problem_statement].append(each.patch)
