@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from forager.agent.syntax import SYNTAXES
+from forager.agent.tool import Call, Toolbox
 from forager.trajectories.record import (
     AttemptLimits,
     Message,
@@ -12,6 +14,7 @@ from forager.trajectories.record import (
     Trajectory,
     Usage,
 )
+from forager.trajectories.show import text_of
 from forager.trajectories.steps import Step, opening, steps
 
 _LEFT = re.compile(r"\[\d+ turns and \d+ tokens left\](?=\s*\Z)")
@@ -89,6 +92,20 @@ def _parent_turn(attempt: Trajectory, kept: list[Kept]) -> int | None:
     if attempt.parent_turn is None:
         return None
     return 1 + sum(one.number + 1 < attempt.parent_turn for one in kept)
+
+
+def rewritten(
+    syntax: str, message: Message, call: Call, toolbox: Toolbox, *, thoughts: bool = True
+) -> Message:
+    """The message with another call, and with its thought where that stays."""
+    text = text_of(message)
+    thought = text if syntax == "functions" else text.partition("<tool:")[0].strip()
+    written = SYNTAXES[syntax].write(thought if thoughts else "", call, toolbox)
+    for old, new in zip(
+        message.get("tool_calls") or (), written.get("tool_calls") or (), strict=True
+    ):
+        new["id"] = old.get("id")
+    return {**message, **written}
 
 
 def call_of(step: Step) -> ToolCall:

@@ -6,15 +6,13 @@ edit did, so the commands do the same: nothing is run.
 """
 
 import re
-from collections.abc import Iterator
 from itertools import count
 
-from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Call, Toolbox
 from forager.learning.filters.changes import Change, Unproven, change_of
-from forager.learning.filters.cut import Kept, call_of, cut
+from forager.learning.filters.cut import Kept, call_of, cut, rewritten
 from forager.learning.filters.pipeline import Filter, Survey
-from forager.trajectories.record import Message, Trajectory
+from forager.trajectories.record import Trajectory
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import Step, steps
 
@@ -91,25 +89,6 @@ def _written(syntax: str, step: Step, thoughts: bool, toolbox: Toolbox) -> Step:
         return step
     if call.tool not in toolbox:
         raise Unproven("it is no call")
-    message = _message(syntax, step.message, call.tool, call.arguments, thoughts, toolbox)
+    made = Call(call.tool, call.arguments)
+    message = rewritten(syntax, step.message, made, toolbox, thoughts=thoughts)
     return step._replace(message=message)
-
-
-def _message(
-    syntax: str,
-    message: Message,
-    tool: str,
-    arguments: dict[str, str],
-    thoughts: bool,
-    toolbox: Toolbox,
-) -> Message:
-    text = text_of(message)
-    thought = text if syntax == "functions" else text.partition("<tool:")[0].strip()
-    written = SYNTAXES[syntax].write(thought if thoughts else "", Call(tool, arguments), toolbox)
-    for new, old in zip(_calls(written), _calls(message), strict=False):
-        new["id"] = old.get("id")
-    return {**message, **written}
-
-
-def _calls(message: Message) -> Iterator[dict[str, object]]:
-    yield from message.get("tool_calls") or ()

@@ -10,7 +10,6 @@ attempt of which this cannot be proven is left as it is.
 
 from typing import NamedTuple
 
-from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Call, Toolbox
 from forager.environments.sandbox import CommandResult
 from forager.environments.task import Task
@@ -26,10 +25,10 @@ from forager.learning.filters.changes import (
     makes,
     report_of,
 )
-from forager.learning.filters.cut import Kept, call_of, cut
+from forager.learning.filters.cut import Kept, call_of, cut, rewritten
 from forager.learning.filters.hindsight import runs_tests
 from forager.learning.filters.pipeline import Filter, Survey
-from forager.trajectories.record import Message, Trajectory
+from forager.trajectories.record import Trajectory
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import Step, steps
 
@@ -182,26 +181,12 @@ def _made(
     if seen.error or _UNKNOWN in seen.text:
         raise Unproven("the record does not hold what the tool would answer")
     call = call_of(last.step).model_copy(update={"arguments": arguments, "seconds": 0.0})
-    message = _rewritten(attempt.syntax, last.step.message, arguments, toolbox)
+    message = rewritten(attempt.syntax, last.step.message, Call("edit", arguments), toolbox)
     left = text_of(last.step.observations[-1]).rpartition("\n")[2]
     told = [{**one, "content": f"{seen.text.rstrip()}\n{left}"} for one in last.step.observations]
     step = last.step._replace(message=message, call=call, observations=told)
     change = Change(last.change.path, piece.start, piece.before, piece.after)
     return _Edit(last.number, step, change)
-
-
-def _rewritten(
-    syntax: str, message: Message, arguments: dict[str, str], toolbox: Toolbox
-) -> Message:
-    """The message with other arguments of its call."""
-    text = text_of(message)
-    thought = text if syntax == "functions" else text.partition("<tool:")[0].strip()
-    written = SYNTAXES[syntax].write(thought, Call("edit", arguments), toolbox)
-    for old, new in zip(
-        message.get("tool_calls") or (), written.get("tool_calls") or (), strict=True
-    ):
-        new["id"] = old.get("id")
-    return {**message, **written}
 
 
 def _observation(step: Step) -> str:
