@@ -125,11 +125,10 @@ class Bootstrap:
         )
         seed = self._settings.seed + number
         tasks = draw(self._training, wanted.tasks, own, band=wanted.band, seed=seed)
-        if number:
-            return self._run(number, "rollout", "attempts", current, tasks, path)
-        teacher = self._settings.run_settings("teach", REPAIR, [])
-        policy = ModelId(name=" ".join(teacher.models))
-        return self._run(number, "teach", "attempts", policy, tasks, path)
+        teachers = self._settings.run_settings("teach", REPAIR, []).models
+        policy = current if number else ModelId(name=" ".join(teachers))
+        self._run(number, "rollout" if number else "teach", "attempts", policy, tasks, path)
+        return policy
 
     def _evaluate(self, number: int, model: ModelId, path: Path) -> Evaluated:
         """What a model makes of the held-out tasks."""
@@ -147,7 +146,7 @@ class Bootstrap:
         model: ModelId,
         tasks: Sequence[Task],
         path: Path,
-    ) -> ModelId:
+    ) -> None:
         urls: list[str] = []
         if model.path:
             with self._stages.of(number, "serve"):
@@ -157,7 +156,6 @@ class Bootstrap:
             settings = self._settings.run_settings(part, model.name, urls)
             self._steps.attempt(settings, tasks, path)
             spent.ran(path, None if begun else settings.workers)
-        return model
 
     def _gate(self, candidate: Evaluated, current: Evaluated) -> Gate:
         """Whether the candidate takes the current model's place."""

@@ -1,12 +1,10 @@
 """The server of a bootstrap: one model at a time, and none while there is training."""
 
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from forager.learning.rounds.settings import BootstrapSettings
-
-if TYPE_CHECKING:
-    from forager.learning.serve import Server
 
 
 class Serving:
@@ -18,28 +16,24 @@ class Serving:
 
     def __init__(self, settings: BootstrapSettings, logs: Path) -> None:
         self._settings, self._logs = settings, logs
-        self._server: Server | None = None
-        self._name = ""
+        self._running = ExitStack()
+        self._name, self._urls = "", list(settings.urls)
 
     def urls(self, name: str, model: Path) -> list[str]:
         """Where the model of this name is served. Raises ForagerError where it does not start."""
-        if self._settings.urls:
-            return self._settings.urls
-        if self._server is None or self._name != name:
-            self.stop()
+        if not self._settings.urls and self._name != name:
             from forager.learning.serve import Server
 
+            self.stop()
             settings = self._settings.serve.model_copy(update={"name": name})
-            self._server = Server(model, settings, self._logs / name)
-            self._server.__enter__()
-            self._name = name
-        return list(self._server.urls)
+            server = self._running.enter_context(Server(model, settings, self._logs / name))
+            self._name, self._urls = name, list(server.urls)
+        return self._urls
 
     def stop(self) -> None:
         """End the server; its memory is free then."""
-        if self._server is not None:
-            server, self._server = self._server, None
-            server.__exit__(None, None, None)
+        self._name = ""
+        self._running.close()
 
     def __enter__(self) -> Self:
         return self
