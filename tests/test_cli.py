@@ -142,7 +142,8 @@ def test_interrupted(run: Path) -> None:
     """Ctrl-C ends a verb with one line and exit code 130."""
     fifo = run / "pipe.jsonl"
     os.mkfifo(fifo)
-    with subprocess.Popen([FORAGER, "report", fifo], stderr=subprocess.PIPE, text=True) as process:
+    command = ["env", "--default-signal=INT", FORAGER, "report", fifo]  # where tests run under `&`
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         with fifo.open("w"):  # opens when the other end does
             time.sleep(0.2)
             process.send_signal(signal.SIGINT)

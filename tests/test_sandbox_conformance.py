@@ -77,8 +77,12 @@ def walled(request: pytest.FixtureRequest, kata_image: Image) -> Iterator[Sandbo
 def shared(
     request: pytest.FixtureRequest, kata_image: Image, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Sandbox, str]]:
-    """The same, and the sandbox without walls; each with the directory that it starts in."""
+    """The same, and the sandbox without walls; each with the directory that it starts in.
+
+    They are started as by a run in the background of a script, where interrupts are ignored.
+    """
     box: Sandbox
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     if request.param == "local":
         place = tmp_path_factory.mktemp("testbed").resolve()
         (place / "kata").mkdir()
@@ -87,6 +91,7 @@ def shared(
         factory = SANDBOXES[request.param]
         box = factory(kata_image.reference, limits=LIMITS, environment={"COLOUR": "green"})
         place = Path("/testbed")
+    signal.signal(signal.SIGINT, before)
     yield box, str(place)
     box.close()
 

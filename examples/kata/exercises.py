@@ -4,8 +4,9 @@ usage: exercises.py OUT.jsonl [COUNT] [--seed S]
 
 They teach a model made from nothing to read a statement and to write a call, before it sees a kata.
 The functions are those of the standard library and of the packages installed here; forager's own
-mutators put the bugs in. Nothing is run, so nothing is proven and no test says what was expected.
-An exercise has the form that an attempt at a kata has when it is trained on; no kata is among them.
+mutators put the bugs in. Nothing is run, so nothing is proven: no test says what was expected, and
+what the tests answer is made up. An exercise has the form that an attempt at a kata has when it is
+trained on, with wrong guesses before the right one, which are not; no kata is among them.
 """
 
 import argparse
@@ -13,7 +14,6 @@ import ast
 import random
 import re
 import sysconfig
-import textwrap
 import warnings
 from collections.abc import Iterator
 from itertools import islice
@@ -22,55 +22,72 @@ from pathlib import Path
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Call
 from forager.learning.filters.changes import Change, Unproven
-from forager.learning.filters.sed import command
+from forager.learning.filters.sed import command, trial
 from forager.mutation.candidates import variants
 from forager.records import write_records
-from forager.trajectories.record import ModelCall, Outcome, Timings, ToolCall, Trajectory, Usage
+from forager.trajectories.record import (
+    Message,
+    ModelCall,
+    Outcome,
+    Timings,
+    ToolCall,
+    Trajectory,
+    Usage,
+)
 from mutators import FAMILIES
 from tools import TOOLBOX
 
-CHOSEN = ("operators", "variables", "attributes", "arguments", "branches", "loops")
+CHOSEN = ("operators", "attributes", "arguments")  # as in scripts/bootstrap
 SYSTEM = "Fix the bug and submit."  # as in bootstrap.toml
 LINES = 8  # of a function, at most
 WIDTH = 90
 TOGETHER = 40  # functions that are mutated as one file
 EACH = 3  # bugs of a function
+WRONG = (0, 0, 0, 0, 1, 1, 2, 3)  # guesses before the right one
+LIKE = [  # what a wrong guess puts in place of what
+    ("<", "<=", ">", ">=", "==", "!="),
+    ("+", "-", "*", "/", "//", "%", "**"),
+    ("and", "or"),
+    ("in", "not in"),
+    ("is", "is not"),
+    ("True", "False", "None"),
+    ("0", "1", "2", "-1"),
+    ("min", "max", "sum", "len", "sorted", "any", "all"),
+    ("lower", "upper", "strip", "lstrip", "rstrip", "find", "rfind", "split", "rsplit"),
+    ("append", "extend", "add", "update", "pop", "get", "keys", "values", "items"),
+]
 
 
 def functions(files: list[Path]) -> Iterator[str]:
-    """Short functions without docstrings and decorators, each once."""
+    """Short functions, no methods, no tests, without docstrings and decorators, each once."""
     seen: set[str] = set()
     for path in files:
         try:
-            text = path.read_text()
-            tree = ast.parse(text)
+            tree = ast.parse(path.read_text())
         except (OSError, SyntaxError, ValueError, RecursionError):
             continue
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and not node.decorator_list:
-                code = short(text.split("\n"), node)
+                code = short(node)
                 if code and code not in seen:
                     seen.add(code)
                     yield code
 
 
-def short(lines: list[str], node: ast.FunctionDef) -> str:
-    """The function without its docstring and comments, or nothing where it is too long."""
-    body = node.body[1:] if ast.get_docstring(node, clean=False) else node.body
-    if not body or node.name.startswith("__"):
+def short(node: ast.FunctionDef) -> str:
+    """The function as a kata is written, or nothing where it is no function of a few lines."""
+    arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    if node.name.startswith(("__", "test")) or {"self", "cls"} & {one.arg for one in arguments}:
         return ""
-    kept = lines[node.lineno - 1 : node.body[0].lineno - 1]
-    kept += lines[body[0].lineno - 1 : node.end_lineno]
-    plain = textwrap.dedent("\n".join(kept)).split("\n")
-    plain = [line for line in plain if line.strip() and not line.strip().startswith("#")]
-    if not 2 <= len(plain) <= LINES or max(map(len, plain)) > WIDTH:
+    for each in arguments:
+        each.annotation = None
+    node.returns = None
+    node.body = node.body[ast.get_docstring(node, clean=False) is not None :] or [ast.Pass()]
+    code = ast.unparse(node)
+    lines = code.split("\n")
+    if '"' in code or not 2 <= len(lines) <= LINES or max(map(len, lines)) > WIDTH:
         return ""
-    code = "\n".join(plain)
-    try:
-        ast.parse(code)
-    except SyntaxError:
-        return ""
-    return code
+    return code.replace("'", '"')
 
 
 def exercises(files: list[Path], source: random.Random) -> Iterator[Trajectory]:
@@ -88,8 +105,8 @@ def exercises(files: list[Path], source: random.Random) -> Iterator[Trajectory]:
             if bug and variant.function in found:
                 found[variant.function].append(bug[0].rstrip("\n"))
         for name, bugs in found.items():
-            for bug in source.sample(bugs, min(EACH, len(bugs))):
-                if made := exercise(name, bug.split("\n"), named[name].split("\n"), source):
+            for code in source.sample(bugs, min(EACH, len(bugs))):
+                if made := exercise(name, code.split("\n"), named[name].split("\n"), source):
                     yield made
 
 
@@ -98,22 +115,64 @@ def name_of(code: str) -> str:
     return code.partition("def ")[2].partition("(")[0].strip()
 
 
+def guess(bug: list[str], source: random.Random) -> tuple[str, ...]:
+    """The function with one more thing changed, mostly wrong as well."""
+    places = [
+        (number, found.span(), other)
+        for number, line in enumerate(bug)
+        for found in re.finditer(r"\w+|[-+*/%<>=!]+", line)
+        for like in LIKE
+        if found[0] in like
+        for other in like
+        if other != found[0]
+    ]
+    if not places:
+        return ()
+    number, (start, end), other = source.choice(places)
+    return (*bug[:number], bug[number][:start] + other + bug[number][end:], *bug[number + 1 :])
+
+
 def exercise(name: str, bug: list[str], fix: list[str], source: random.Random) -> Trajectory | None:
     """The attempt that mends a bug; None where one command cannot."""
     first = source.randrange(300)
     module = source.choice(name.strip("_").split("_")) or "code"
     path = f"kata/{module}.py"
-    try:
-        call = Call("bash", {"command": command(Change(path, first, tuple(bug), tuple(fix)), path)})
-    except Unproven:
-        return None
+    test = f"tests/test_{module}.py::test_{name.lstrip('_')}"
     code = "\n".join(f"{number} {line}" for number, line in enumerate(bug, first + 1))
     statement = (
-        f"There is a bug in the function `{name}` of `{path}`:\n\n{code}\n\n"
-        f"python -m pytest tests/test_{module}.py::test_{name.lstrip('_')}"
+        f"There is a bug in the function `{name}` of `{path}`:\n\n{code}\n\npython -m pytest {test}"
     )
-    answer, done = (SYNTAXES["text"].write("", one, TOOLBOX) for one in (call, Call("submit", {})))
-    told = f"[exit code 0]\n[5 turns and {1024 - source.randrange(60, 300)} tokens left]"
+    guesses = {guess(bug, source) for _ in range(source.choice(WRONG))} - {(), tuple(fix)}
+    messages: list[Message] = [
+        {"role": "system", "content": SYSTEM},
+        {"role": "user", "content": statement},
+    ]
+    calls: list[ToolCall] = []
+    left = 1024 - source.randrange(100, 300)
+    for turn, lines in enumerate((*sorted(guesses), tuple(fix))):
+        try:
+            edit = command(Change(path, first, tuple(bug), lines), path)
+        except Unproven:
+            return None
+        right = lines == tuple(fix)
+        call = Call("bash", {"command": trial(edit, path, test)})
+        passed = f"1 {'passed' if right else 'failed'} in 0.0{source.randrange(2, 10)}s"
+        told = f"{'.' if right else 'F':<73}[100%]\n{passed}\n[exit code {int(not right)}]\n"
+        told += f"[{7 - turn} turns and {left - 110 * turn} tokens left]"
+        messages += [
+            SYNTAXES["text"].write("", call, TOOLBOX),
+            {"role": "user", "content": told},
+        ]
+        calls.append(
+            ToolCall(
+                message=len(messages) - 1,
+                tool="bash",
+                arguments=call.arguments,
+                exit_code=int(not right),
+            )
+        )
+    messages.append(SYNTAXES["text"].write("", Call("submit", {}), TOOLBOX))
+    calls.append(ToolCall(message=len(messages), tool="submit"))
     identity = f"exercise.{source.getrandbits(48):012x}"
     return Trajectory(
         id=f"{identity}.0",
@@ -126,18 +185,9 @@ def exercise(name: str, bug: list[str], fix: list[str], source: random.Random) -
         image="",
         image_digest="",
         started_at="",
-        messages=[
-            {"role": "system", "content": SYSTEM},
-            {"role": "user", "content": statement},
-            answer,
-            {"role": "user", "content": told},
-            done,
-        ],
-        model_calls=[ModelCall(message=at, usage=Usage(), seconds=0) for at in (2, 4)],
-        tool_calls=[
-            ToolCall(message=3, tool="bash", arguments=call.arguments, exit_code=0),
-            ToolCall(message=5, tool="submit"),
-        ],
+        messages=messages,
+        model_calls=[ModelCall(message=one.message - 1, usage=Usage(), seconds=0) for one in calls],
+        tool_calls=calls,
         outcome=Outcome(exit_reason="not run"),
         usage=Usage(),
         timings=Timings(),

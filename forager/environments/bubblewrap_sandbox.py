@@ -28,7 +28,7 @@ from pathlib import Path
 from forager.environments import seccomp
 from forager.environments.bubblewrap import Pipes, Plan, watcher
 from forager.environments.cgroups import Group, sweep
-from forager.environments.pipes import PipedShell
+from forager.environments.pipes import HEEDING, PipedShell
 from forager.environments.sandbox import CommandResult, Limits
 from forager.environments.shell import Shell
 from forager.environments.shell_files import read_file, write_file
@@ -216,7 +216,7 @@ class _Running:
 def _begun(command: list[str], pipes: Pipes) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
-            command,
+            [*HEEDING, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -8,7 +8,7 @@ from pathlib import Path
 from signal import Signals
 from typing import Self
 
-from forager.environments.pipes import PipedShell
+from forager.environments.pipes import HEEDING, PipedShell
 from forager.environments.sandbox import CommandResult
 from forager.environments.shell import SUPERVISOR, Shell
 from forager.errors import SandboxError
@@ -90,7 +90,7 @@ class _LocalProcesses:
     def _begin(self) -> None:
         try:
             self._keeper = subprocess.Popen(
-                ["/bin/bash", "-c", SUPERVISOR],
+                [*HEEDING, "/bin/bash", "-c", SUPERVISOR],
                 cwd=self._directory,
                 env=self._environment,
                 stdin=subprocess.PIPE,

@@ -7,6 +7,9 @@ import time
 
 from forager.errors import SandboxError
 
+HEEDING = ["/usr/bin/env", "--default-signal"]
+"""Before a command: it does not ignore what this process does, as SIGINT when started with `&`."""
+
 _CHUNK = 262_144  # bytes of one read
 _SEND_SECONDS = 120.0
 

@@ -43,25 +43,28 @@ class _Edit(NamedTuple):
     change: Change
 
 
-def shorten(survey: Survey, only: bool = False, tests: bool = True) -> Filter:
+def shorten(survey: Survey, only: bool = False, tests: bool = True, first: bool = False) -> Filter:
     """Leave the edits that make the patch, the last run of tests that passed, and `submit`.
 
-    With `only` attempts that cannot be shortened so are dropped. Without `tests` the run of tests
-    is left out too.
+    With `only` attempts that cannot be shortened so are dropped. With `first` it is the first run
+    that passed, which is often one of the failing tests alone; without `tests` it is left out too.
     """
     toolbox = survey.toolbox
 
     def change(attempt: Trajectory) -> Trajectory | None:
         try:
-            return _shortened(attempt, survey.task(attempt.instance_id), toolbox, tests)
+            all = list(steps(attempt))
+            edits = _edits(attempt, all, survey.task(attempt.instance_id))
+            runs = _passing(all, edits[-1].number) if tests else []
+            return _shortened(attempt, all, edits, runs[:1] if first else runs[-1:], toolbox)
         except Unproven:
             return None if only else attempt
 
     return change
 
 
-def _shortened(attempt: Trajectory, task: Task | None, toolbox: Toolbox, tests: bool) -> Trajectory:
-    all = list(steps(attempt))
+def _edits(attempt: Trajectory, all: list[Step], task: Task | None) -> list[_Edit]:
+    """The edits of a success, where they make its patch or the task's."""
     if not attempt.outcome.resolved or call_of(all[-1]).tool != "submit":
         raise Unproven("it is no success that ends with submit")
     edits = [
@@ -72,24 +75,29 @@ def _shortened(attempt: Trajectory, task: Task | None, toolbox: Toolbox, tests: 
     patches = [attempt.outcome.patch, task.patch if task else ""]
     if not edits or not any(makes(patch, (one.change for one in edits)) for patch in patches):
         raise Unproven("the patch is not of the edits alone")
+    return edits
+
+
+def _shortened(
+    attempt: Trajectory, all: list[Step], edits: list[_Edit], runs: list[int], toolbox: Toolbox
+) -> Trajectory:
     needed = _needed(attempt, edits, toolbox)
     if not needed:
         raise Unproven("no edit is left")
     kept = [Kept(one.number, one.step) for one in needed]
-    passing = _passing(all, edits[-1].number) if tests else []
-    kept += [Kept(number, all[number]) for number in passing]
-    kept.append(Kept(len(all) - 1, all[-1]))
+    kept += [Kept(number, all[number]) for number in (*runs, len(all) - 1)]
     return attempt if len(kept) == len(all) else cut(attempt, kept, "shorten")
 
 
 def _passing(all: list[Step], after: int) -> list[int]:
-    """The last run of tests behind a step that passed, where there is one."""
-    for number in range(len(all) - 1, after, -1):
-        call = call_of(all[number])
-        command = call.arguments.get("command", "")
-        if call.exit_code == 0 and runs_tests(command) and " passed" in _observation(all[number]):
-            return [number]
-    return []
+    """The runs of tests behind a step that passed."""
+    return [
+        number
+        for number in range(after + 1, len(all))
+        if (call := call_of(all[number])).exit_code == 0
+        and runs_tests(call.arguments.get("command", ""))
+        and " passed" in _observation(all[number])
+    ]
 
 
 def _needed(attempt: Trajectory, edits: list[_Edit], toolbox: Toolbox) -> list[_Edit]:
