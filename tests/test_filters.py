@@ -1,6 +1,7 @@
 """Filters: what is dropped, what is changed, and that what is left is true."""
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -33,7 +34,7 @@ from forager.learning.filters.hindsight import runs_tests
 from forager.learning.filters.kept import Filtering, filter_runs
 from forager.learning.filters.near import actions, jaccard, shingles
 from forager.learning.filters.pipeline import FilterChoice, Surroundings
-from forager.learning.filters.sed import command
+from forager.learning.filters.sed import command, trial
 from forager.trajectories.record import ModelCall, Outcome, ToolCall, Trajectory, Usage
 from forager.trajectories.reproduction import Reproduction
 from forager.trajectories.show import text_of
@@ -840,6 +841,53 @@ def test_sed_does_what_the_edit_did(seed: int, tmp_path: Path) -> None:
         return
     subprocess.run(["bash", "-c", script], check=True, cwd=tmp_path)
     assert (tmp_path / "file").read_text() == "\n".join(new) + "\n"
+
+
+def test_an_edit_and_its_tests_become_one_command(tmp_path: Path) -> None:
+    """The first edit and the first run that passed: the answer is the run's as it was recorded."""
+    kept = tmp_path / "kept"
+    short = choice("shorten", only=True, first=True)
+    filtered(recorded(tmp_path), tmp_path / "short", "resolved", short)
+    filtered(recorded(tmp_path), kept, "resolved", short, choice("sed", tests=True))
+    runs = {
+        one.id: [each for each in steps(one) if each.call and each.call.tool == "bash"]
+        for one in Run(tmp_path / "short").trajectories()
+    }
+    joined = 0
+    for one in Run(kept).trajectories():
+        *trials, last = steps(one)
+        assert last.call and last.call.tool == "submit"
+        for each in trials:
+            made = each.call.arguments["command"] if each.call else ""
+            if made.startswith("git checkout -q "):
+                (run,) = runs[one.id]
+                told = text_of(each.observations[0])
+                assert told.rpartition("\n")[0] == text_of(run.observations[0]).rpartition("\n")[0]
+                assert run.call and run.call.arguments["command"].endswith(made.split("--tb=no")[1])
+                joined += 1
+    assert joined
+
+
+def test_a_trial_begins_with_the_file_as_it_was(tmp_path: Path) -> None:
+    """One that failed is followed by the next: nothing of it is left; it exits as pytest."""
+    for name, text in {
+        "a.py": "x = 1\n",
+        "test_a.py": "def test():\n    from a import x\n    assert x == 3\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    done = "git init -q; git add -A; git -c user.name=a -c user.email=a@b commit -qm a"
+    subprocess.run(["bash", "-c", done], check=True, cwd=tmp_path)
+    codes = [
+        subprocess.run(
+            ["bash", "-c", trial(f"sed -i '1s/1/{new}/' a.py", "a.py", "test_a.py")],
+            cwd=tmp_path,
+            capture_output=True,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},  # as in a sandbox
+        ).returncode
+        for new in (2, 3)
+    ]
+    assert codes == [1, 0]
+    assert (tmp_path / "a.py").read_text() == "x = 3\n"
 
 
 def test_edits_become_commands(tmp_path: Path) -> None:

@@ -111,6 +111,14 @@ def test_tasks_of_the_wanted_pass_rate_are_drawn_more_often() -> None:
     assert drawn != draw(tasks, 90, attempts, band=(0.2, 0.8), seed=4)
 
 
+def test_what_the_data_shows_is_drawn_less_often() -> None:
+    """A task with a success in the data gives way to one without."""
+    taught = {each.instance_id for each in TASKS[:50]}
+    drawn = draw(TASKS, 40, [], taught=taught, band=(0.2, 0.8), seed=1)
+    assert len(drawn) == 40
+    assert sum(each.instance_id in taught for each in drawn) < 10
+
+
 def test_before_any_attempt_all_tasks_are_drawn_alike() -> None:
     """Without attempts nothing is known of any task."""
     drawn = Counter(

@@ -1,17 +1,18 @@
 """Which tasks a round attempts: those that the model solves sometimes teach the most.
 
 Harder ones are drawn where it succeeds too often, easier ones where it never does: what it makes
-of a task is reckoned from its own attempts at the task and from those at tasks like it.
+of a task is reckoned from its own attempts at the task and from those at tasks like it. What the
+data shows already is drawn less often too.
 """
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from forager.environments.task import Task
 from forager.trajectories.summary import Summary
 
-_OUTSIDE = 0.1  # weight of a task outside the band: the reckoning may be wrong
+_OUTSIDE = 0.1  # weight of a task that is not wanted: the reckoning may be wrong
 _PRIOR = 2.0  # attempts that the rate of tasks alike counts as
 
 
@@ -20,12 +21,14 @@ def draw(
     count: int,
     attempts: Iterable[Summary],
     *,
+    taught: Container[str] = (),
     band: tuple[float, float],
     seed: int,
 ) -> list[Task]:
     """Draw tasks by seed and without repetition, in the order of the list.
 
-    `attempts` are the model's own; `band` the pass rates that are wanted.
+    `attempts` are the model's own; `taught` the ids of tasks of which the data holds a success;
+    `band` the pass rates that are wanted.
     """
     rates = _Rates(tasks, attempts)
     source = random.Random(seed)
@@ -33,6 +36,7 @@ def draw(
     for task in tasks:  # A-ES: Efraimidis and Spirakis, Information Processing Letters 97 (2006)
         rate = rates.of(task)
         wanted = rate is None or band[0] <= rate <= band[1]
+        wanted &= task.instance_id not in taught
         keys[task.instance_id] = source.random() ** (1.0 if wanted else 1 / _OUTSIDE)
     chosen = set(sorted(keys, key=lambda task: -keys[task])[:count])
     return [task for task in tasks if task.instance_id in chosen]

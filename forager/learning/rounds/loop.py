@@ -123,8 +123,12 @@ class Bootstrap:
         own = chain.from_iterable(
             Run(self._path(each) / "attempts").summaries() for each in range(1, number)
         )
+        taught: set[str] = set()
+        if number and self._settings.data == "all":
+            kept = Run(self._path(number - 1) / "kept").summaries()
+            taught = {each.instance_id for each in kept if each.resolved}
         seed = self._settings.seed + number
-        tasks = draw(self._training, wanted.tasks, own, band=wanted.band, seed=seed)
+        tasks = draw(self._training, wanted.tasks, own, taught=taught, band=wanted.band, seed=seed)
         teachers = self._settings.run_settings("teach", REPAIR, []).models
         policy = current if number else ModelId(name=" ".join(teachers))
         self._run(number, "rollout" if number else "teach", "attempts", policy, tasks, path)
