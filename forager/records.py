@@ -7,7 +7,9 @@ record or, after a crash in mid-write, a torn tail that readers skip and the nex
 import os
 import tomllib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from threading import Lock
 from typing import Self, TypeVar
 
@@ -81,27 +83,34 @@ def locate_records(path: Path, kind: type[R]) -> Iterator[tuple[int, int, R]]:
 
 
 def write_records(path: Path, records: Iterable[BaseModel]) -> int:
-    """Write a whole file in one step (temporary file, then rename); return the number written.
-
-    Raises StoreError where the disk does not take it; then the file is as it was.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Write a whole file in one step; return the number written. Raises as `replacing` does."""
     count = 0
+    with replacing(path) as part, part.open("wb") as file:
+        for record in records:
+            file.write(_line(record))
+            count += 1
+    return count
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new file to write; at the end it takes the place of `path`, in one step and on the disk.
+
+    Raises StoreError where the disk does not take it; then `path` is as it was, as it is after any
+    other error.
+    """
+    part = path.with_name(f".{path.name}.{token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            for record in records:
-                file.write(_line(record))
-                count += 1
-            file.flush()
+        yield part
+        with part.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        part.replace(path)
         sync_directory(path.parent)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
     finally:
-        temporary.unlink(missing_ok=True)
-    return count
+        part.unlink(missing_ok=True)
 
 
 def sync_directory(path: Path) -> None:

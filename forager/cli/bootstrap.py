@@ -10,7 +10,7 @@ from forager.cli.attempts import make_attempts
 from forager.cli.batch import terminable
 from forager.cli.console import print_json, say
 from forager.cli.progress import Progress
-from forager.errors import StoreError, UsageError
+from forager.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,21 +51,23 @@ def bootstrap(config: Path, output: Path | None, rounds: int | None, dry_run: bo
         print_json(settings.model_dump(mode="json"))
         return
     with terminable():
-        base, made = _run(settings, output)
-    _report(output, base, made)
+        _run(settings, output)
+    click.echo((output / "report.md").read_text(), nl=False)
 
 
-def _run(settings: "BootstrapSettings", output: Path) -> "tuple[Evaluated, list[Round]]":
+def _run(settings: "BootstrapSettings", output: Path) -> None:
     from forager.environments.task import Task
     from forager.learning.rounds.loop import Bootstrap
-    from forager.learning.rounds.place import save_settings
+    from forager.learning.rounds.place import MAY_CHANGE
     from forager.learning.saved import claimed
     from forager.records import read_records
+    from forager.resolved import save_settings
 
     tasks = [task for path in settings.tasks for task in read_records(Path(path), Task)]
     with claimed(output):
-        save_settings(output / "settings.json", settings)
-        return Bootstrap(settings, tasks, output, _Steps(settings), say).run()
+        save_settings(output, settings, MAY_CHANGE)
+        for base, rounds in Bootstrap(settings, tasks, output, _Steps(settings), say).run():
+            _report(output, base, rounds)
 
 
 class _Steps:
@@ -97,19 +99,18 @@ class _Steps:
 
 
 def _report(output: Path, base: "Evaluated", rounds: "list[Round]") -> None:
-    """Print the rounds side by side, and write them down."""
+    """Write the rounds so far side by side."""
     from forager.learning.rounds.report import draw_curve, rounds_report
     from forager.learning.rounds.stages import read_stages
+    from forager.records import replacing
     from forager.trajectories.findings.written import as_json, markdown
 
     found = rounds_report(output, base, rounds, read_stages(output / "stages.jsonl"))
-    text = markdown(found)
+    for name, text in (("report.md", markdown(found)), ("report.json", as_json(found))):
+        with replacing(output / name) as part:
+            part.write_text(text, encoding="utf-8")
     try:
-        (output / "report.md").write_text(text, encoding="utf-8")
-        (output / "report.json").write_text(as_json(found), encoding="utf-8")
-        draw_curve(output / "curve.svg", base, rounds)
-    except OSError as error:
-        raise StoreError(f"cannot write the report in {output}: {error.strerror}") from error
+        with replacing(output / "curve.svg") as part:
+            draw_curve(part, base, rounds)
     except ImportError:
         say("no curve is drawn without matplotlib: pip install 'forager-agent[report]'")
-    click.echo(text, nl=False)

@@ -11,7 +11,7 @@ from forager.environments.source import Source
 from forager.environments.task import TestSetup
 from forager.errors import UsageError
 from forager.paths import data_directory
-from forager.records import Record
+from forager.records import Record, replacing
 
 
 class Image(Record):
@@ -80,10 +80,8 @@ def stored(key: str) -> Image | None:
 
 def store(image: Image) -> None:
     """Write the record of an image in one step."""
-    path = record_path(image.key)
-    temporary = path.with_suffix(".part")
-    temporary.write_text(image.model_dump_json(indent=1), encoding="utf-8")
-    temporary.replace(path)
+    with replacing(record_path(image.key)) as part:
+        part.write_text(image.model_dump_json(indent=1), encoding="utf-8")
 
 
 def _read(path: Path) -> Image | None:

@@ -1,7 +1,6 @@
 """One record a file, digests of directories, and directories that belong to one process."""
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -10,25 +9,16 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from forager.errors import StoreError, UsageError
-from forager.records import sync_directory
+from forager.errors import UsageError
+from forager.records import replacing
 
 R = TypeVar("R", bound=BaseModel)
 
 
 def save(path: Path, record: BaseModel) -> None:
     """Write a record in one step, as JSON that a person can read. Raises StoreError."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(record.model_dump_json(indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_directory(path.parent)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+    with replacing(path) as part:
+        part.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def load(path: Path, kind: type[R]) -> R | None:

@@ -18,7 +18,7 @@ from forager.environments.sandbox import Limits, Sandbox
 from forager.environments.testing import ALWAYS
 from forager.errors import SandboxError
 from forager.paths import data_directory
-from forager.records import Record
+from forager.records import Record, replacing
 
 _PROGRAM = "/tmp/forager-coverage.py"
 _SLOWER = 40  # times that tracing may slow the suite down
@@ -113,10 +113,8 @@ def coverage_of(image: Image, start: Callable[[str, Limits], Sandbox]) -> Covera
         measured = measure(sandbox, image)
     finally:
         sandbox.close()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{secrets.token_hex(4)}.part")
-    temporary.write_bytes(gzip.compress(measured.model_dump_json().encode(), 6))
-    temporary.replace(path)
+    with replacing(path) as part:
+        part.write_bytes(gzip.compress(measured.model_dump_json().encode(), 6))
     return measured
 
 

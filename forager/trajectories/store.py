@@ -13,7 +13,6 @@ lock; the nodes of a cluster each write a shard; any number may read meanwhile.
 """
 
 import fcntl
-import json
 import os
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from typing import Any, Self, TextIO
 from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.records import Record, RecordWriter, read_records
+from forager.resolved import read_settings, save_settings
 from forager.trajectories.index import Index
 from forager.trajectories.record import Trajectory, Usage
 from forager.trajectories.shards import SHARD_BYTES, SUFFIX, ShardWriter
@@ -69,7 +69,7 @@ class Run:
         """
         lock = _lock(path)
         try:
-            _save_settings(path, settings, may_change)
+            save_settings(path, settings, may_change)
             _add_tasks(path / "tasks.jsonl", tasks)
             return RunWriter(path, lock)
         except BaseException:
@@ -78,7 +78,7 @@ class Run:
 
     def settings(self) -> dict[str, Any]:
         """The resolved settings."""
-        return _read_settings(self.path)
+        return read_settings(self.path)
 
     def tasks(self) -> Iterator[Task]:
         """The tasks, in their order."""
@@ -209,47 +209,6 @@ def _lock(path: Path) -> TextIO:
     file.truncate(0)
     print(os.getpid(), file=file, flush=True)
     return file
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        settings: dict[str, Any] = json.loads((path / "settings.json").read_text())
-    except ValueError as error:
-        raise UsageError(f"{path / 'settings.json'} is not JSON: {error}") from error
-    return settings
-
-
-def _save_settings(path: Path, settings: Record, may_change: Collection[str]) -> None:
-    """Write the settings, or refuse where those that are there say something else.
-
-    A setting that there was not yet when they were written had its default.
-    """
-    target, new = path / "settings.json", settings.model_dump(mode="json")
-    if target.exists():
-        old = _defaults(settings) | _read_settings(path)
-        differences = [
-            f"{name} is {json.dumps(old.get(name))} there and {json.dumps(new.get(name))} now"
-            for name in sorted(old.keys() | new.keys())
-            if name not in may_change and old.get(name) != new.get(name)
-        ]
-        if differences:
-            raise UsageError(
-                f"{path} was made with other settings: {'; '.join(differences)}. "
-                "Give the same ones to resume it, or another directory"
-            )
-    temporary = path / ".settings.json.part"
-    temporary.write_text(json.dumps(new, indent=2) + "\n")
-    temporary.replace(target)
-
-
-def _defaults(settings: Record) -> dict[str, Any]:
-    fields = type(settings).model_fields.items()
-    values = {
-        name: field.get_default(call_default_factory=True)
-        for name, field in fields
-        if not field.is_required()
-    }
-    return settings.model_copy(update=values).model_dump(mode="json", include=set(values))
 
 
 def _add_tasks(path: Path, tasks: Sequence[Task]) -> None:

@@ -6,7 +6,7 @@ Every stage leaves its output in its own directory and finds it there: killed at
 same command goes on where it was.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -51,8 +51,11 @@ class Bootstrap:
             task.instance_id: " ".join(places_of(task, by)) for task in self._held_out
         }
 
-    def run(self) -> tuple[Evaluated, list[Round]]:
-        """Make what is missing; return the base model and all rounds. Raises ForagerError."""
+    def run(self) -> Iterator[tuple[Evaluated, list[Round]]]:
+        """Make what is missing; after each round yield the base model and the rounds so far.
+
+        Raises ForagerError.
+        """
         with self._serving:
             base = self._base()
             rounds: list[Round] = []
@@ -63,7 +66,7 @@ class Bootstrap:
                     done = self._round(number, base, rounds[-1].current if rounds else base)
                     save(manifest, done)
                 rounds.append(done)
-            return base, rounds
+                yield base, rounds
 
     def _split(self, tasks: Sequence[Task]) -> Split:
         """What was split once stays so."""

@@ -15,29 +15,5 @@ OUT/report.md, report.json       the rounds side by side
 OUT/logs/                        of the servers
 """
 
-import json
-from pathlib import Path
-
-from forager.errors import UsageError
-from forager.learning.rounds.settings import BootstrapSettings
-from forager.learning.saved import save
-
-_MAY_CHANGE = ("output", "rounds", "serve", "urls")
+MAY_CHANGE = ("output", "rounds", "serve", "urls")
 """Settings that decide nothing of what a round is: one may go on with others."""
-
-
-def save_settings(path: Path, settings: BootstrapSettings) -> None:
-    """Save the settings, or refuse to go on with what was begun otherwise. Raises UsageError."""
-    if path.is_file():
-        old, new = json.loads(path.read_text()), settings.model_dump(mode="json")
-        differing = sorted(
-            name
-            for name in old.keys() | new.keys()
-            if name not in _MAY_CHANGE and old.get(name) != new.get(name)
-        )
-        if differing:
-            raise UsageError(
-                f"{path.parent} was begun with other settings of {', '.join(differing)}; give the "
-                "same ones to go on with it, or another directory"
-            )
-    save(path, settings)

@@ -202,4 +202,4 @@ def draw_curve(path: Path, base: Evaluated, rounds: Sequence[Round]) -> None:
     axes.set(xlabel="round (x: rolled back)", ylabel=f"resolved of {found[0].tasks} held-out tasks")
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, metadata={"Date": None})
+    figure.savefig(path, format="svg", metadata={"Date": None})

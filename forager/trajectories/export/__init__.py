@@ -41,13 +41,10 @@ def new_file(path: Path) -> Iterator[Path]:
     """A path to write to; at the end it becomes the file."""
     if path.is_dir():
         raise UsageError(f"{path} is a directory; this format is one file")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
+    from forager.records import replacing  # pydantic, which a list of the formats does not need
+
+    with replacing(path) as part:
         yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from forager.errors import StoreError, UsageError
+from forager.errors import UsageError
+from forager.records import replacing
 from forager.trajectories.findings.calls import CallCount
 from forager.trajectories.findings.compute import findings
 from forager.trajectories.findings.excerpts import Excerpt, excerpts
@@ -28,13 +29,8 @@ def write_report(sources: Sequence[Source], path: Path, count: int) -> None:
         raise UsageError("there are no attempts to report on")
     found = findings([one.name for one in sources], seen, calls)
     text = write(found, sources, seen, count)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.part")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def markdown(found: Findings) -> str:
