@@ -334,6 +334,20 @@ def test_steps_that_failed_can_be_masked(place: Path) -> None:
     assert list(runs(sample)) == [list(runs(all_of_them))[n] for n in (2, 3, 5)]
 
 
+def test_commands_that_exit_otherwise_can_be_masked(place: Path) -> None:
+    """By the exit code alone; without the setting tests that fail are trained on."""
+    codes = [0, 1, None, 2, 0, None]
+    calls = [
+        call.model_copy(update={"exit_code": code})
+        for call, code in zip(TEXT.tool_calls, codes, strict=True)
+    ]
+    attempt = TEXT.model_copy(update={"tool_calls": calls})
+    loaded = tokenizer(place, *KNOWN["ours"])
+    ((sample, _),) = made(loaded, attempt, POLICY.model_copy(update={"mask_exits": True}))
+    ((all_of_them, _),) = made(loaded, attempt)
+    assert list(runs(sample)) == [list(runs(all_of_them))[n] for n in (0, 2, 4, 5)]
+
+
 def test_an_attempt_whose_every_step_failed_is_left_out(place: Path) -> None:
     """A mask of zeros is never written."""
     calls = [call.model_copy(update={"error": True}) for call in TEXT.tool_calls]

@@ -60,6 +60,11 @@ _HELP = "; ".join(f"{name}: {what}" for name, what in _ALL.items())
     help="policy, world: do not train on steps whose call was malformed, refused or stopped.",
 )
 @click.option(
+    "--mask-exits",
+    is_flag=True,
+    help="policy, world: do not train on commands that ended with another exit code than 0.",
+)
+@click.option(
     "--observations",
     type=click.FloatRange(0, 1),
     default=0.5,

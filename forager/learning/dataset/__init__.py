@@ -37,6 +37,7 @@ class DatasetSettings(Record):
     seed: int = Field(0, description="Decides which observations are masked, and what is drawn.")
     cut: bool = Field(False, description="Cut what is longer than the context, not leave it out.")
     mask_failed: bool = Field(False, description="Do not train on steps that failed.")
+    mask_exits: bool = Field(False, description="Nor on commands whose exit code is not 0.")
     observations: float = Field(
         0.5, ge=0, le=1, description="Share of the observations that `world` trains on."
     )

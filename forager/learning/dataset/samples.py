@@ -61,9 +61,13 @@ class Maker:
         return pieces
 
     def _trains(self, attempt: Trajectory) -> "_Trains":
-        bad = set()
-        if self._settings.mask_failed:
-            bad = {number for number, step in enumerate(steps(attempt)) if failed(step)}
+        settings = self._settings
+        bad = {
+            number
+            for number, step in enumerate(steps(attempt))
+            if (settings.mask_failed and failed(step))
+            or (settings.mask_exits and step.call and step.call.exit_code)
+        }
         return _Trains(attempt.id, self._settings, bad)
 
     def _sample(self, id: str, piece: Piece, spans: list[Span]) -> Sample | None:
