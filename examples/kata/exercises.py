@@ -4,9 +4,9 @@ usage: exercises.py OUT.jsonl [COUNT] [--seed S]
 
 They teach a model made from nothing to read a statement and to write a call, before it sees a kata.
 The functions are those of the standard library and of the packages installed here; forager's own
-mutators put the bugs in. Nothing is run, so nothing is proven: no test says what was expected, and
-what the tests answer is made up. An exercise has the form that an attempt at a kata has when it is
-trained on, with wrong guesses before the right one, which are not; no kata is among them.
+mutators put the bugs in. Nothing is run, so nothing is proven, and what tests saw and answer is
+made up. An exercise has the form that an attempt at a kata has when it is trained on, with wrong
+guesses before the right one, which are not; no kata is among them.
 """
 
 import argparse
@@ -37,25 +37,41 @@ from forager.trajectories.record import (
 from mutators import FAMILIES
 from tools import TOOLBOX
 
-CHOSEN = ("operators", "attributes", "arguments")  # as in scripts/bootstrap
+CHOSEN = ("operators",)  # as in scripts/bootstrap
 SYSTEM = "Fix the bug and submit."  # as in bootstrap.toml
-LINES = 8  # of a function, at most
+LINES = 6  # of a function, at most
 WIDTH = 90
 TOGETHER = 40  # functions that are mutated as one file
-EACH = 3  # bugs of a function
-WRONG = (0, 0, 0, 0, 1, 1, 2, 3)  # guesses before the right one
+EACH = 4  # bugs of a function
+WRONG = (0, 0, 0, 1, 1, 2)  # guesses before the right one
 LIKE = [  # what a wrong guess puts in place of what
     ("<", "<=", ">", ">=", "==", "!="),
     ("+", "-", "*", "/", "//", "%", "**"),
+    ("+=", "-=", "*=", "//="),
     ("and", "or"),
     ("in", "not in"),
-    ("is", "is not"),
-    ("True", "False", "None"),
-    ("0", "1", "2", "-1"),
-    ("min", "max", "sum", "len", "sorted", "any", "all"),
-    ("lower", "upper", "strip", "lstrip", "rstrip", "find", "rfind", "split", "rsplit"),
-    ("append", "extend", "add", "update", "pop", "get", "keys", "values", "items"),
+    ("True", "False"),
 ]
+VALUES: tuple[object, ...] = (
+    0,
+    1,
+    2,
+    3,
+    5,
+    7,
+    10,
+    12,
+    2.5,
+    "",
+    "a",
+    "abc",
+    "b c",
+    [],
+    [1, 2, 3],
+    [4, 2],
+    True,
+    False,
+)
 
 
 def functions(files: list[Path]) -> Iterator[str]:
@@ -120,16 +136,28 @@ def guess(bug: list[str], source: random.Random) -> tuple[str, ...]:
     places = [
         (number, found.span(), other)
         for number, line in enumerate(bug)
-        for found in re.finditer(r"\w+|[-+*/%<>=!]+", line)
-        for like in LIKE
-        if found[0] in like
-        for other in like
-        if other != found[0]
+        for found in re.finditer(r"\b(not in|\w+)\b|[-+*/%<>=!]+", line)
+        for other in others(found[0])
     ]
     if not places:
         return ()
     number, (start, end), other = source.choice(places)
     return (*bug[:number], bug[number][:start] + other + bug[number][end:], *bug[number + 1 :])
+
+
+def others(word: str) -> list[str]:
+    """What might stand in a word's place."""
+    if word.isdecimal():
+        return [str(int(word) + 1), str(int(word) - 1)]
+    return [other for like in LIKE if word in like for other in like if other != word]
+
+
+def seen(name: str, line: str, source: random.Random) -> str:
+    """What a test might have seen, made up."""
+    given = line.partition("(")[2].rpartition(")")[0]
+    values = ", ".join(repr(source.choice(VALUES)) for _ in given.split(",") if given)
+    expected, got = source.sample(VALUES, 2)
+    return f"{name}({values})\nExpected: {expected!r}\nGot: {got!r}"
 
 
 def exercise(name: str, bug: list[str], fix: list[str], source: random.Random) -> Trajectory | None:
@@ -140,7 +168,8 @@ def exercise(name: str, bug: list[str], fix: list[str], source: random.Random) -
     test = f"tests/test_{module}.py::test_{name.lstrip('_')}"
     code = "\n".join(f"{number} {line}" for number, line in enumerate(bug, first + 1))
     statement = (
-        f"There is a bug in the function `{name}` of `{path}`:\n\n{code}\n\npython -m pytest {test}"
+        f"There is a bug in the function `{name}` of `{path}`:\n\n{code}\n\n"
+        f"{seen(name, bug[0], source)}\n\npython -m pytest {test}"
     )
     guesses = {guess(bug, source) for _ in range(source.choice(WRONG))} - {(), tuple(fix)}
     messages: list[Message] = [
