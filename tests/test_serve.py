@@ -37,6 +37,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "old": make_base(root / "old", tied=False, seed=2),
         "new": make_base(root / "new", tied=False, seed=3),
         "tied": root / "tied",
+        "tied after": make_base(root / "tied-after", tied=True, seed=4),
     }
 
 
@@ -73,6 +74,20 @@ def test_trainer_and_server_agree_after_new_weights_too(
     server.reload(models["new"])
     assert server.urls == [url]
     assert compare(url, "tiny", SAMPLES, new).largest < 1e-4
+
+
+def test_tied_weights_are_replaced_on_every_replica(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    """Where in place is not enough, as for a tied layer on a CPU, by a restart; addresses stay."""
+    settings = ServeSettings(name="tiny", reload="in_place", context=256, replicas=2)
+    wanted = expected(models["tied after"], SAMPLES)
+    with Server(models["tied"], settings, tmp_path / "log") as server:
+        urls = server.urls
+        assert len(set(urls)) == 2
+        server.reload(models["tied after"])
+        assert server.urls == urls
+        assert all(compare(url, "tiny", SAMPLES, wanted).largest < 1e-4 for url in urls)
 
 
 def test_the_template_is_the_models(server: Server) -> None:
