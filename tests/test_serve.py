@@ -157,6 +157,7 @@ def test_options_reach_vllm(models: dict[str, Path], tmp_path: Path) -> None:
     assert words[words.index("--chat-template") + 1] == "a.jinja"
     assert words[words.index("--dtype") + 1] == "float32"
     assert "--seed" not in words
+    assert words[:3] == ["nice", "-n", "10"]
     assert [environment(settings, one)["VLLM_CPU_OMP_THREADS_BIND"] for one in (0, 1)] == ["0", "1"]
     with pytest.raises(UsageError, match="--python"):
         command(models["old"], ServeSettings(python="/usr/bin/python3"), 8000)

@@ -59,7 +59,8 @@ def command(model: Path, settings: ServeSettings, port: int) -> list[str]:
     }
     # The module and not `vllm serve`, which the CPU build does not know. No --seed either: with one
     # the same request gets the same answer, and attempts would be copies.
-    words = [python, "-P", "-m", "vllm.entrypoints.openai.api_server"]
+    words = ["nice", "-n", str(settings.cpu_nice)] if build == "cpu" else []
+    words += [python, "-P", "-m", "vllm.entrypoints.openai.api_server"]
     for option, value in given.items():
         words += [option, value] if value else []
     words += ["--enforce-eager"] if eager else []

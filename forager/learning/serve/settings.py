@@ -23,6 +23,12 @@ class ServeSettings(Record):
     cpu_cores: str = Field(
         "", description="On a CPU: cores of each replica, as 0-1|2-3; nobind; else vLLM's choice."
     )
+    cpu_nice: int = Field(
+        10,
+        ge=0,
+        le=19,
+        description="On a CPU: niceness. Its worker spins between requests beside the sandboxes.",
+    )
     eager: bool | None = Field(None, description="No compilation; None: only on a CPU.")
     chat_template: str = Field("", description="A file; else the model's own.")
     tool_parser: str = Field("", description="vLLM's parser of tool calls, such as hermes.")
