@@ -153,7 +153,7 @@ def test_settings_that_changed_are_refused(config: Path, tmp_path: Path) -> None
     config.write_text(config.read_text().replace("held_out = 4", "held_out = 3"))
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 2
-    assert "other settings of split" in ended.stderr
+    assert "made with other settings: split is" in ended.stderr
 
 
 def _check(path: Path, manifest: Round) -> None:
