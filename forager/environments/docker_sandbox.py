@@ -9,6 +9,7 @@ import contextlib
 import secrets
 import socket
 import struct
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,6 +73,8 @@ class _AttachedContainer:
         self._socket: socket.socket | None = None
         self._attached: Any = None
         self._buffer = bytearray()
+        # A descriptor that is closed while a thread waits for it may by then be another socket's.
+        self._in_use = threading.Lock()
         # Known beforehand, so that a container whose making was cut off can be removed.
         self._name = f"forager-{secrets.token_hex(8)}"
         sweep()
@@ -135,8 +138,9 @@ class _AttachedContainer:
         """Send all of it to PID 1's standard input."""
         assert self._socket is not None
         try:
-            self._socket.settimeout(_TRANSFER_SECONDS)
-            self._socket.sendall(data)
+            with self._in_use:
+                self._socket.settimeout(_TRANSFER_SECONDS)
+                self._socket.sendall(data)
         except OSError as error:
             raise SandboxError(f"the container does not answer: {error}") from error
 
@@ -147,9 +151,10 @@ class _AttachedContainer:
         bytes of length, and the content (Docker Engine API, "Attach to a container").
         """
         assert self._socket is not None
-        self._socket.settimeout(max(timeout, 0.001))
         try:
-            data = self._socket.recv(262144)
+            with self._in_use:
+                self._socket.settimeout(max(timeout, 0.001))
+                data = self._socket.recv(262144)
         except TimeoutError:
             return None
         except OSError as error:
@@ -204,10 +209,11 @@ class _AttachedContainer:
         if self._socket is not None:
             with contextlib.suppress(OSError):  # a thread that waits for it is not to wait on
                 self._socket.shutdown(socket.SHUT_RDWR)
-            with contextlib.suppress(OSError, ValueError):
-                self._attached._response.close()
-            with contextlib.suppress(OSError, ValueError):
-                self._socket.close()
+            with self._in_use:
+                with contextlib.suppress(OSError, ValueError):
+                    self._attached._response.close()
+                with contextlib.suppress(OSError, ValueError):
+                    self._socket.close()
 
     def close(self) -> None:
         """Disconnect and remove the container."""

@@ -3,6 +3,7 @@
 import os
 import select
 import subprocess
+import threading
 import time
 
 from forager.errors import SandboxError
@@ -20,6 +21,8 @@ class PipedShell:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None and process.stdout is not None
         self._in, self._out = process.stdin, process.stdout
+        # A descriptor that is closed while a thread waits for it may by then be another file's.
+        self._in_use = threading.Lock()
         os.set_blocking(self._in.fileno(), False)
 
     def send(self, data: bytes) -> None:
@@ -27,23 +30,25 @@ class PipedShell:
         rest = memoryview(data)
         deadline = time.monotonic() + _SEND_SECONDS
         try:
-            poll = select.poll()
-            poll.register(self._in, select.POLLOUT)
-            while rest:
-                if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                    raise SandboxError("the shell does not read what it is sent")
-                rest = rest[os.write(self._in.fileno(), rest[:_CHUNK]) :]
+            with self._in_use:
+                poll = select.poll()
+                poll.register(self._in, select.POLLOUT)
+                while rest:
+                    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                        raise SandboxError("the shell does not read what it is sent")
+                    rest = rest[os.write(self._in.fileno(), rest[:_CHUNK]) :]
         except (OSError, ValueError) as error:
             raise SandboxError(f"the shell does not answer: {error}") from error
 
     def receive(self, timeout: float) -> bytes | None:
         """Return what has come, None when nothing came in time; SandboxError at the end."""
         try:
-            poll = select.poll()
-            poll.register(self._out, select.POLLIN)
-            if not poll.poll(timeout * 1000):
-                return None
-            data = os.read(self._out.fileno(), _CHUNK)
+            with self._in_use:
+                poll = select.poll()
+                poll.register(self._out, select.POLLIN)
+                if not poll.poll(timeout * 1000):
+                    return None
+                data = os.read(self._out.fileno(), _CHUNK)
         except (OSError, ValueError) as error:
             raise SandboxError(f"the shell does not answer: {error}") from error
         if not data:
@@ -51,6 +56,7 @@ class PipedShell:
         return data
 
     def close(self) -> None:
-        """Close both."""
-        self._in.close()
-        self._out.close()
+        """Close both, once nobody waits for them: the process has ended, so nobody waits long."""
+        with self._in_use:
+            self._in.close()
+            self._out.close()
