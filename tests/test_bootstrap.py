@@ -30,6 +30,7 @@ from forager.trajectories.store import Run
 
 pytestmark = pytest.mark.engine
 FORAGER = Path(sys.executable).with_name("forager")
+EXERCISES = Path(__file__).parents[1] / "examples/kata/exercises.py"
 SKILLED = "round-0"  # the one model that knows the answers
 CONFIG = """
 tasks = ["{here}/tasks.jsonl"]
@@ -37,6 +38,7 @@ base = "{here}/base"
 rounds = 2
 data = "all"
 filters = ["resolved", "shorten"]
+rehearse = ["{here}/rehearsal"]
 urls = ["{url}"]
 [split]
 held_out = 4
@@ -93,6 +95,11 @@ def config(kata_image: Image, tmp_path: Path) -> Iterator[Path]:
     subprocess.run([FORAGER, *make, *how], check=True, capture_output=True)
     small = BaseSettings(layers=1, width=64, copying=False)
     make_base([tmp_path / "tasks.jsonl"], tmp_path / "base", small)
+    exercises = tmp_path / "exercises.jsonl"
+    subprocess.run([sys.executable, EXERCISES, exercises, "20"], check=True, capture_output=True)
+    export = ["export", exercises, "-o", tmp_path / "rehearsal", "--format", "policy"]
+    known = ["--tokenizer", tmp_path / "base", "--context", "4000"]
+    subprocess.run([FORAGER, *export, *known], check=True, capture_output=True)
     patches: defaultdict[str, list[str]] = defaultdict(list)
     for each in read_records(tmp_path / "tasks.jsonl", Task):
         patches[each.problem_statement].append(each.patch)
@@ -146,9 +153,16 @@ def test_a_bootstrap_is_killed_twice_and_goes_on(config: Path, tmp_path: Path) -
 
 
 def test_settings_that_changed_are_refused(config: Path, tmp_path: Path) -> None:
-    """What was begun one way does not go on another way."""
+    """What was begun one way does not go on another way; nothing begins without its data."""
     out = tmp_path / "out"
     command = [str(FORAGER), "bootstrap", str(config), "-o", str(out)]
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(config.read_text().replace("/rehearsal", "/nowhere"))
+    ended = subprocess.run(
+        [*command[:2], str(wrong), "-o", f"{out}.wrong"], capture_output=True, text=True
+    )
+    assert ended.returncode == 2
+    assert "nowhere is no data set" in ended.stderr
     killed_when(command, lambda: (out / "split.json").is_file())
     config.write_text(config.read_text().replace("held_out = 4", "held_out = 3"))
     ended = subprocess.run(command, capture_output=True, text=True)
@@ -163,7 +177,10 @@ def _check(path: Path, manifest: Round) -> None:
     held_out = json.loads((path.parent / "split.json").read_text())["held_out"]
     assert not {id.rpartition(".")[0] for id in ids} & set(held_out)
     assert manifest.attempts.digest == digest_of_attempts(path / "attempts")
-    assert manifest.dataset.digest == Dataset(path / "dataset").manifest.digest
+    made = Dataset(path / "dataset").manifest.digest
+    rehearsed = Dataset(path.parents[1] / "rehearsal").manifest.digest
+    assert manifest.dataset.digest == made
+    assert [one.digest for one in manifest.training.datasets] == [made, rehearsed]
     assert manifest.training.base.digest == manifest.init.digest == digest(path.parents[1] / "base")
     assert manifest.candidate.model.digest == digest(path / "training/model")
     assert manifest.candidate.run.attempts == len(held_out)

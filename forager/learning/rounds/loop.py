@@ -23,6 +23,7 @@ from forager.learning.rounds.split import Split, places_of, split
 from forager.learning.rounds.stages import Stages
 from forager.learning.rounds.steps import Steps
 from forager.learning.saved import load, save
+from forager.learning.train.samples import check_tokenizer
 from forager.trajectories.store import Run
 
 BASE = "base"
@@ -42,6 +43,8 @@ class Bootstrap:
         self._settings, self._output, self._steps = settings, output, steps
         self._stages = Stages(output / "stages.jsonl", tell)
         self._serving = Serving(settings, output / "logs")
+        self._rehearsed = [Path(each) for each in settings.rehearse]
+        check_tokenizer(Path(settings.base), self._rehearsed)
         chosen = self._split(tasks)
         named = {task.instance_id: task for task in tasks}
         self._training = [named[name] for name in chosen.training]
@@ -100,7 +103,8 @@ class Bootstrap:
         init = current.model if settings.init == "last" else base.model
         self._serving.stop()  # the memory is the trainer's
         with self._stages.of(number, "train") as stage:
-            training = self._steps.train([path / "dataset"], Path(init.path), path / "training")
+            datasets = [path / "dataset", *self._rehearsed]
+            training = self._steps.train(datasets, Path(init.path), path / "training")
             stage.tokens = training.tokens
         model = ModelId.of(f"round-{number}", path / "training" / "model")
         candidate = self._evaluate(number, model, path / "evaluation")

@@ -4,7 +4,7 @@ OUT/settings.json                the resolved settings
 OUT/split.json                   which tasks are held out
 OUT/stages.jsonl                 each stage that came to its end, with its seconds
 OUT/base/evaluation/             a run: the base model at the held-out tasks
-OUT/base/beginning.json          what came of it
+OUT/base/evaluated.json          what came of it
 OUT/round-N/attempts/            a run: the current model (the teacher, in round 0)
 OUT/round-N/kept/                what the filters left of the runs that are learnt from
 OUT/round-N/dataset/             token ids and masks

@@ -60,6 +60,11 @@ class BootstrapSettings(Record):
     data: Literal["round", "all"] = Field(
         "round", description="Whose attempts it learns from: this round's, as CWM did, or all."
     )
+    rehearse: list[str] = Field(
+        [],
+        description="Data sets that each round trains on beside its own, so that what the base "
+        "knows is not forgotten (rehearsal: Robins, Connection Science 7, 1995).",
+    )
     seed: int = 0
     split: SplitSettings = SplitSettings()
     draw: DrawSettings = DrawSettings()

@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from forager.errors import TrainingError, UsageError
-from forager.learning.dataset.tokenizer import Tokenizer
+from forager.errors import TrainingError
 from forager.learning.train import engine as engines
 from forager.learning.train.batch import log_probabilities, make_batch
 from forager.learning.train.model import open_model, write_model
 from forager.learning.train.order import Row, learning_rate, packed, steps
-from forager.learning.train.samples import Samples, manifest
+from forager.learning.train.samples import Samples, check_tokenizer
 from forager.learning.train.settings import Request, StepMetrics
 
 
@@ -142,14 +141,6 @@ class Training:
             write_model(state, self._base, self._settings, part)
             part.rename(model)
         comm.barrier()
-
-
-def check_tokenizer(base: Path, datasets: Sequence[Path]) -> None:
-    """Raise UsageError where data are token ids of another tokenizer than the base model's."""
-    found = Tokenizer(base).digest
-    for one in datasets:
-        if manifest(one).tokenizer != found:
-            raise UsageError(f"{one} was made with another tokenizer than that of {base}")
 
 
 @contextmanager

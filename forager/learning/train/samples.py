@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from forager.errors import UsageError
 from forager.learning.dataset import MANIFEST, DatasetManifest
+from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.saved import load
 from forager.learning.sources import Source
 
@@ -73,3 +74,11 @@ def _read(shard: Path) -> "tuple[Ids, Marks, Offsets]":
     marks = trained.flatten().to_numpy(zero_copy_only=False).copy()
     marks[offsets[:-1][lengths > 0]] = False  # nothing precedes it that could predict it
     return ids.flatten().to_numpy(zero_copy_only=False), marks, offsets
+
+
+def check_tokenizer(base: Path, datasets: Sequence[Path]) -> None:
+    """Raise UsageError where data are token ids of another tokenizer than the base model's."""
+    found = Tokenizer(base).digest
+    for one in datasets:
+        if manifest(one).tokenizer != found:
+            raise UsageError(f"{one} was made with another tokenizer than that of {base}")
