@@ -4,7 +4,6 @@ ForagerError
 ├── UsageError              the user's input is wrong; the message says what to do (exit 2)
 │   ├── SourceError         a SOURCE that cannot be fetched or holds nothing to work on
 │   │   └── Unreachable     the network does not answer: nothing is said of the source
-│   └── RecipeError         a recipe file that cannot be read
 ├── EngineError             no Docker engine answers
 ├── LoggedError             a program failed; its log has the telling lines
 │   ├── BuildError          an image that does not build or whose tests do not pass
@@ -41,10 +40,6 @@ class SourceError(UsageError):
 
 class Unreachable(SourceError):
     """The network does not answer: nothing is said of the source."""
-
-
-class RecipeError(UsageError):
-    """A recipe file that cannot be read."""
 
 
 class EngineError(ForagerError):

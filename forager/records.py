@@ -5,7 +5,6 @@ record or, after a crash in mid-write, a torn tail that readers skip and the nex
 """
 
 import os
-import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,24 +24,6 @@ class Record(BaseModel):
 
 
 R = TypeVar("R", bound=BaseModel)
-
-
-def read_toml(path: Path, kind: type[R], what: str) -> R:
-    """Read a record from a TOML file; `what` says what it should be, such as "a budget".
-
-    Raises UsageError that names the file and the key.
-    """
-    try:
-        return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "it"
-        message = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{path} is not {what}: {where}: {message}") from error
-    except ValueError as error:
-        raise UsageError(f"{path} is not TOML: {error}") from error
 
 
 def read_records(path: Path, kind: type[R]) -> Iterator[R]:

@@ -1,18 +1,16 @@
 """What decides which bugs become tasks, beyond the command line's options: a TOML file."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from forager.errors import UsageError
+from forager.config import read_settings
 from forager.mutation.bands import Bands
 from forager.records import Record
 from forager.trajectories.record import Sampling
 
 _Count = Annotated[int, Field(ge=1)]
-_TABLES: dict[str, type[Record]] = {"difficulty": Bands, "sampling": Sampling}
 
 
 class Settings(Record):
@@ -37,17 +35,4 @@ class Settings(Record):
 
 def load(path: Path) -> Settings:
     """Read a settings file; UsageError names the key that is wrong."""
-    try:
-        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            known = _TABLES.get(str(first["loc"][0]), Settings)
-            message = f"no such key; there are {', '.join(known.model_fields)}"
-        raise UsageError(f"{path}: {key}: {message}") from None
+    return read_settings(path, Settings)

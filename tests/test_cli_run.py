@@ -94,8 +94,8 @@ def test_several_models_endpoints_and_temperatures(tasks: Path, tmp_path: Path) 
     ("text", "message"),
     [
         ("money = 1", "has no price of 'gpt'; add [prices.gpt]"),
-        ("tokens = -1", "is not a budget: tokens: Input should be greater than 0"),
-        ("colour = 1", "is not a budget: colour"),
+        ("tokens = -1", "budget.toml: tokens: Input should be greater than 0"),
+        ("colour = 1", "budget.toml: colour: no such key; there are tokens"),
         ("tokens =", "is not TOML"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CATALOGUES = {"mutators", "tools", "tasks"}
-COMMON = {"errors", "records", "resolved", "paths"}
+COMMON = {"config", "errors", "records", "resolved", "paths"}
 ALLOWED = {  # package of the engine → the other packages of it that it may import
     "environments": set(),
     "mutation": {"environments"},

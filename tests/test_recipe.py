@@ -8,7 +8,7 @@ import pytest
 from forager.environments.infer import infer
 from forager.environments.layout import guess_licence, modules, project_name, required_python
 from forager.environments.recipe import Recipe, dump, load, options
-from forager.errors import RecipeError, SourceError
+from forager.errors import SourceError, UsageError
 
 _TEST = "import widget\n\ndef test_value():\n    assert widget.VALUE == 1\n"
 _PYPROJECT = '[project]\nname = "widget"\nversion = "1.0"\n'
@@ -52,7 +52,7 @@ def test_memory_may_have_a_unit(tmp_path: Path) -> None:
 def test_mistakes_name_the_key(tmp_path: Path, text: str, words: str) -> None:
     """One line, with the file and the key."""
     (tmp_path / "recipe.toml").write_text(text)
-    with pytest.raises(RecipeError) as caught:
+    with pytest.raises(UsageError) as caught:
         load(tmp_path / "recipe.toml")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -60,7 +60,7 @@ def test_mistakes_name_the_key(tmp_path: Path, text: str, words: str) -> None:
 
 def test_missing_file(tmp_path: Path) -> None:
     """A recipe that is not there is told so."""
-    with pytest.raises(RecipeError, match="cannot read"):
+    with pytest.raises(UsageError, match="cannot read"):
         load(tmp_path / "recipe.toml")
 
 

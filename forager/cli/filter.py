@@ -9,6 +9,7 @@ from forager.cli import options
 from forager.cli.console import print_json, print_table
 from forager.cli.look import runs_argument
 from forager.cli.progress import Progress
+from forager.config import read_toml
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
@@ -98,18 +99,14 @@ def _choice(text: str) -> "FilterChoice":
 
 def _read(path: Path) -> "list[FilterChoice]":
     """The filters of a TOML file. Raises UsageError."""
-    import tomllib
-
     from pydantic import TypeAdapter, ValidationError
 
     from forager.learning.filters.pipeline import FilterChoice
 
     try:
-        tables: list[dict[str, Any]] = tomllib.loads(path.read_text())["filters"]
+        tables: list[dict[str, Any]] = read_toml(path)["filters"]
         choices = [{"name": one.pop("name"), "settings": one} for one in tables]
         return TypeAdapter(list[FilterChoice]).validate_python(choices)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
     except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f'{path} is no list of filters ([[filters]] with name = "NAME" and settings): '

@@ -15,15 +15,14 @@ out with the image, and can be corrected by hand and given back with `--recipe F
 """
 
 import re
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import tomli_w
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from forager.errors import RecipeError
+from forager.config import read_settings
 from forager.records import Record
 
 _WITH_VALUE = ("-c", "-k", "-m", "-o", "-p", "-W", "--ignore", "--ignore-glob", "--deselect",
@@ -90,21 +89,8 @@ def options(arguments: Sequence[str]) -> list[str]:
 
 
 def load(path: Path) -> Recipe:
-    """Read a recipe file; RecipeError names the key that is wrong."""
-    try:
-        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise RecipeError(f"cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not TOML: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        if first["type"] == "extra_forbidden":
-            message = f"no such key; there are {', '.join(Recipe.model_fields)}"
-        else:
-            message = first["msg"].removeprefix("Value error, ")
-        raise RecipeError(f"{path}: {key}: {message}") from None
+    """Read a recipe file; UsageError names the key that is wrong."""
+    return read_settings(path, Recipe)
 
 
 def dump(recipe: Recipe) -> str:

@@ -5,8 +5,9 @@ from pathlib import Path
 from pydantic import Field
 
 from forager.agent.loop import SYSTEM
+from forager.config import read_settings
 from forager.environments.sandbox import Limits
-from forager.records import Record, read_toml
+from forager.records import Record
 from forager.trajectories.record import AttemptLimits, Sampling, Usage
 
 MAY_CHANGE = (
@@ -41,7 +42,7 @@ class Budget(Record):
     @classmethod
     def read(cls, path: Path) -> "Budget":
         """Read it from a TOML file. Raises UsageError."""
-        return read_toml(path, cls, "a budget")
+        return read_settings(path, cls)
 
 
 FAILURE, MIDDLE = "failure", "middle"

@@ -5,11 +5,12 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from forager.config import read_settings
 from forager.learning.dataset import DatasetSettings
 from forager.learning.rounds.split import By
 from forager.learning.serve import ServeSettings
 from forager.learning.train.settings import TrainSettings
-from forager.records import Record, read_toml
+from forager.records import Record
 from forager.rollout.settings import RunSettings
 
 REPAIR = "repair"
@@ -106,7 +107,7 @@ class BootstrapSettings(Record):
     @classmethod
     def read(cls, path: Path) -> "BootstrapSettings":
         """Read them from a TOML file. Raises UsageError."""
-        return read_toml(path, cls, "a bootstrap")
+        return read_settings(path, cls)
 
 
 def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """What a training is asked to do, and what came of it."""
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from forager.errors import UsageError
+from forager.config import read_toml, settled
 from forager.learning.sources import Source
 from forager.records import Record
 
@@ -85,23 +84,12 @@ class TrainSettings(Record):
     @classmethod
     def read(cls, path: Path, given: dict[str, Any] | None = None) -> "TrainSettings":
         """Read them from a TOML file; what is `given` beside it wins. Raises UsageError."""
-        try:
-            return cls.build(tomllib.loads(path.read_text()) | (given or {}))
-        except OSError as error:
-            raise UsageError(f"cannot read {path}: {error.strerror}") from error
-        except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"{path} is not TOML: {error}") from error
+        return settled(cls, read_toml(path) | (given or {}), f"{path}: ")
 
     @classmethod
     def build(cls, given: dict[str, Any]) -> "TrainSettings":
         """Make them; raises UsageError that names the setting."""
-        try:
-            return cls.model_validate(given)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            message = first["msg"].removeprefix("Value error, ")
-            raise UsageError(f"{where}: {message}" if where else message) from error
+        return settled(cls, given)
 
 
 MAY_CHANGE = {"checkpoint_every", "keep_checkpoints", "executor", "hostfile", "address"}

@@ -1,0 +1,62 @@
+"""Filters on runs that are made for it."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from attempts import Settings, make_task
+
+from forager.learning.filters import FILTERS
+from forager.learning.filters.kept import Filtering, filter_runs
+from forager.learning.filters.pipeline import FilterChoice, Surroundings
+from forager.trajectories.record import Outcome, Trajectory
+from forager.trajectories.store import Run
+from tools import TOOLBOX
+
+RECORDED = Path(__file__).parent / "data" / "replay" / "run"  # real attempts of `repair`
+
+
+def recorded(tmp_path: Path) -> Path:
+    """A copy of the real attempts: an index is made beside them."""
+    return Path(shutil.copytree(RECORDED, tmp_path / "recorded", dirs_exist_ok=True))
+
+
+def write_run(path: Path, attempts: list[Trajectory], **task: Any) -> Path:
+    """A run of these attempts."""
+    names = dict.fromkeys(one.instance_id for one in attempts)
+    with Run.write(path, Settings(), [make_task(name, **task) for name in names]) as writer:
+        for one in attempts:
+            writer.append(one)
+    return path
+
+
+def filtered(
+    runs: Path | list[Path], kept: Path, *filters: str | FilterChoice, contaminated: str = "-"
+) -> Filtering:
+    """What filters leave of runs."""
+    chosen = [FilterChoice(name=one) if isinstance(one, str) else one for one in filters]
+    surroundings = Surroundings(
+        toolbox=TOOLBOX, contaminated=lambda name: "listed" * (name == contaminated)
+    )
+    sources = runs if isinstance(runs, list) else [runs]
+    return filter_runs(sources, kept, chosen, FILTERS, surroundings)
+
+
+def choice(name: str, **settings: Any) -> FilterChoice:
+    """A filter with settings."""
+    return FilterChoice(name=name, settings=settings)
+
+
+def ids(run: Path) -> list[str]:
+    """The ids of the attempts in a run."""
+    return [one.id for one in Run(run).trajectories()]
+
+
+def changed(attempt: Trajectory, **update: Any) -> Trajectory:
+    """An attempt with other fields."""
+    return attempt.model_copy(update=update)
+
+
+def with_outcome(attempt: Trajectory, **update: Any) -> Trajectory:
+    """An attempt with another outcome."""
+    return changed(attempt, outcome=Outcome(**{**dict(attempt.outcome), **update}))

@@ -1,0 +1,516 @@
+"""Filters that change attempts: what edits come to, `hindsight`, `shorten`, `sed`."""
+
+import os
+import random
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from attempts import make_attempt
+from filtering import changed, choice, filtered, recorded, with_outcome, write_run
+
+from forager.agent.syntax import SYNTAXES
+from forager.agent.tool import Call
+from forager.environments.sandbox import CommandResult
+from forager.learning.filters.changes import (
+    Change,
+    Pieces,
+    Unproven,
+    change_of,
+    composed,
+    identity,
+    makes,
+)
+from forager.learning.filters.hindsight import runs_tests
+from forager.learning.filters.pipeline import FilterChoice
+from forager.learning.filters.sed import command, trial
+from forager.trajectories.record import ModelCall, Outcome, ToolCall, Trajectory, Usage
+from forager.trajectories.show import text_of
+from forager.trajectories.steps import steps
+from forager.trajectories.store import Run
+from tools import TOOLBOX
+
+A = make_attempt("a")
+
+# What edits come to
+
+
+class OneFile:
+    """A sandbox of one file, for the real tools."""
+
+    def __init__(self, text: str) -> None:
+        self.content = text.encode()
+
+    def run(self, command: str, *, timeout: float = 1, output_limit: int = 1) -> CommandResult:
+        raise AssertionError(command, timeout, output_limit)
+
+    def read(self, path: str) -> bytes:
+        del path
+        return self.content
+
+    def write(self, path: str, content: bytes) -> None:
+        del path
+        self.content = content
+
+    def close(self) -> None:
+        pass
+
+
+def drawn_edits(drawn: random.Random, lines: int) -> Iterator[tuple[str, ToolCall, str, str]]:
+    """Yield edits that the tool made in a file: the file before, call, answer, file after."""
+    file = OneFile("".join(f"{drawn.choice('abcdef')}{drawn.randrange(4)}\n" for _ in range(lines)))
+    done: list[dict[str, str]] = []
+    while True:
+        before = file.content.decode()
+        if done and drawn.random() < 0.4:  # taken back, perhaps
+            last = done.pop()
+            arguments = {**last, "search": last["replace"], "replace": last["search"]}
+        else:
+            now = before.splitlines(keepends=True)
+            first = drawn.randrange(len(now) + 1)
+            old = "".join(now[first : first + drawn.randint(1, 5)])
+            new = "".join(f"{drawn.choice('abcxyz')}\n" for _ in range(drawn.randrange(4)))
+            arguments = {"path": "f", "search": old, "replace": new}
+        if not arguments["search"] or arguments["search"] == arguments["replace"]:
+            continue
+        seen = TOOLBOX["edit"].execute(file, arguments, 1.0)
+        if not seen.error:
+            done.append(arguments)
+            call = ToolCall(message=0, tool="edit", arguments=arguments)
+            yield before, call, f"{seen.text.rstrip()}\n[9 turns left]", file.content.decode()
+
+
+def applied(pieces: Pieces, text: str) -> str:
+    """The file after what has become of it."""
+    lines = text.splitlines()
+    for piece in reversed(pieces):
+        assert tuple(lines[piece.start : piece.start + len(piece.before)]) == piece.before
+        lines[piece.start : piece.start + len(piece.before)] = piece.after
+    return "".join(f"{line}\n" for line in lines)
+
+
+@pytest.mark.parametrize("lines", [6, 15, 30, 200])
+def test_edits_are_put_together_as_the_tool_makes_them(lines: int) -> None:
+    """Drawn edits by the real tool: what they come to is the file that there is then; nothing
+    comes to nothing but what gives the same file.
+    """
+    proven = nothing = 0
+    for seed in range(60):
+        changes: list[Change] = []
+        pieces: Pieces = ()
+        original = None
+        for number, (before, call, answer, after) in enumerate(
+            drawn_edits(random.Random(seed), lines)
+        ):
+            original = original if original is not None else before
+            try:
+                change = change_of(call, answer)
+            except Unproven:
+                break
+            assert change
+            changes.append(change)
+            pieces = composed(pieces, change)
+            assert applied(pieces, original) == after
+            assert identity(changes) == (not pieces)
+            if not pieces:
+                nothing += 1
+                assert after == original
+            proven += 1
+            if number == 8:
+                break
+    assert proven > 60
+    assert nothing > 5
+
+
+def test_an_edit_of_what_is_not_there_is_not_proven() -> None:
+    """Something else has changed the file between."""
+    pieces = composed((), Change("f", 3, ("a", "b"), ("c",)))
+    with pytest.raises(Unproven):
+        composed(pieces, Change("f", 3, ("x",), ("y",)))
+
+
+@pytest.mark.parametrize(
+    ("patch", "verdict"),
+    [
+        (A.outcome.patch, True),
+        (A.outcome.patch.replace("+    return items[-1]", "+    return items[-2]"), False),
+        (A.outcome.patch + "\\ No newline at end of file\n", False),
+        (A.outcome.patch.replace("@@ -1,3 +1,3 @@", "@@ -2,3 +2,3 @@"), False),
+        ("", False),
+    ],
+)
+def test_edits_make_a_patch_or_not(patch: str, verdict: bool) -> None:
+    """The same lines at the same place."""
+    edit = A.tool_calls[2]
+    change = change_of(
+        edit,
+        "Edited pkg/core.py: 2 lines now.\n"
+        "     1\tdef last(items):\n     2\t    return items[-1]\n",
+    )
+    assert change
+    assert (
+        makes(patch.replace("-1,3 +1,3", "-1,2 +1,2").replace("-2,3 +2,3", "-2,2 +2,2"), [change])
+        is verdict
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "verdict"),
+    [
+        ("python -m pytest -q tests/test_x.py", True),
+        (
+            "timeout 20 /opt/venv/bin/python -m pytest -x --tb=short -p no:cacheprovider t 2>&1",
+            True,
+        ),
+        ("cd /testbed && pytest -q 2>&1 | tail -5", True),
+        ("pytest -k 'a and b'", True),
+        ("pytest > out.txt", False),
+        ("pytest; rm -rf src", False),
+        ("pytest --junitxml=x.xml", False),
+        ("pytest `touch x`", False),
+        ("pytest\nsed -i s/a/b/ x.py", False),
+        ("python fix.py", False),
+        ("cat x.py", False),
+        ("pytest 'unclosed", False),
+    ],
+)
+def test_runs_of_tests_are_known(command: str, verdict: bool) -> None:
+    """And nothing else is taken for one."""
+    assert runs_tests(command) is verdict
+
+
+# Hindsight and shorten, of real attempts
+
+
+def transformed(
+    tmp_path: Path, *filters: str | FilterChoice
+) -> Iterator[tuple[Trajectory, Trajectory]]:
+    """The recorded attempts and what filters made of them, those that are changed."""
+    source = recorded(tmp_path)
+    filtered(source, tmp_path / "kept", *filters)
+    before = {one.id: one for one in Run(source).trajectories()}
+    for after in Run(tmp_path / "kept").trajectories():
+        if after != before[after.id]:
+            yield before[after.id], after
+
+
+def files_after(attempt: Trajectory) -> Pieces:
+    """What the edits of an attempt in one file come to."""
+    pieces: Pieces = ()
+    for step in steps(attempt):
+        if step.call and (
+            change := change_of(
+                step.call, text_of(step.observations[0]) if step.observations else ""
+            )
+        ):
+            pieces = composed(pieces, change)
+    return pieces
+
+
+def check_consistency(before: Trajectory, after: Trajectory, name: str) -> None:
+    """What every changed attempt must be."""
+    assert after.transforms == [*before.transforms, name]
+    assert Trajectory.model_validate_json(after.model_dump_json()) == after
+    assert all(call.prompt_token_ids is None for call in after.model_calls)
+    left = [
+        text_of(message).rpartition("\n")[2]
+        for step in steps(after)
+        for message in step.observations
+    ]
+    turns = before.limits.turns
+    assert left == [f"[{turns - n} turns and 131072 tokens left]" for n in range(1, len(left) + 1)]
+    assert [step.call is not None for step in steps(after)] == [True] * after.turns
+    assert after.outcome == before.outcome
+
+
+def test_hindsight_leaves_out_what_was_undone(tmp_path: Path) -> None:
+    """All else stays as it was, and the files come to the same."""
+    pairs = list(transformed(tmp_path, "hindsight"))
+    assert len(pairs) >= 5
+    for before, after in pairs:
+        check_consistency(before, after, "hindsight")
+        assert files_after(after) == files_after(before)
+        kept = iter(step.message for step in steps(before))
+        assert all(
+            any(message == one for one in kept) for message in (s.message for s in steps(after))
+        )
+
+
+def test_a_short_demonstration_is_an_edit_a_test_and_submit(tmp_path: Path) -> None:
+    """Of successes of `repair`, whatever they tried on the way; others are as they were."""
+    pairs = list(transformed(tmp_path, "shorten"))
+    assert len(pairs) >= 5
+    for before, after in pairs:
+        check_consistency(before, after, "shorten")
+        assert before.outcome.resolved
+        assert [call.tool for call in after.tool_calls] == ["edit", "bash", "submit"]
+        assert files_after(after) == files_after(before)
+        assert " passed" in text_of(after.messages[-2])
+    both = filtered(
+        recorded(tmp_path), tmp_path / "both", "resolved", "hindsight", choice("shorten", only=True)
+    )
+    assert both.attempts == both.counts[2].changed
+    assert next(Run(tmp_path / "both").trajectories()).transforms in (
+        ["hindsight", "shorten"], ["shorten"],
+    )  # fmt: skip
+
+
+FILE = "".join(f"line {number}\n" for number in range(1, 41))
+
+
+def played(script: list[tuple[str, dict[str, str]]], syntax: str = "functions") -> Trajectory:
+    """An attempt of these calls, answered by the real tools; tests pass when line 20 is right.
+
+    Every call costs 100 tokens of the prompt and 10 of the answer.
+    """
+    import difflib
+
+    file, taken = OneFile(FILE), make_attempt(syntax=syntax, steps=[])
+    messages, calls, model_calls = list(taken.messages[:2]), [], []
+    for number, (tool, arguments) in enumerate(script):
+        usage = Usage(prompt_tokens=100 * (number + 1), completion_tokens=10)
+        ids = {"prompt_token_ids": [1] * usage.prompt_tokens, "completion_token_ids": [2] * 10}
+        model_calls.append(ModelCall(message=len(messages), usage=usage, seconds=0.1, **ids))
+        answer = SYNTAXES[syntax].write(f"Thought {number}.", Call(tool, arguments), TOOLBOX)
+        messages.append(answer)
+        call = ToolCall(message=len(messages), tool=tool, arguments=arguments, exit_code=0)
+        text = "no output"
+        if tool == "edit":
+            seen = TOOLBOX["edit"].execute(file, arguments, 1.0)
+            call, text = call.model_copy(update={"error": seen.error}), seen.text
+        elif tool == "bash":
+            right = b"right\n" in file.content
+            call = call.model_copy(update={"exit_code": 0 if right else 1})
+            text = "3 passed in 0.1s" if right else "1 failed in 0.1s"
+        calls.append(call)
+        if tool != "submit":
+            left = f"{128 - number - 1} turns and {131072 - 100 * (number + 1) - 10} tokens left"
+            messages += SYNTAXES[syntax].answers(answer, f"{text.rstrip()}\n[{left}]")
+    diff = difflib.unified_diff(
+        FILE.splitlines(True), file.content.decode().splitlines(True), "a/f.py", "b/f.py"
+    )
+    outcome = {**dict(taken.outcome), "patch": "diff --git a/f.py b/f.py\n" + "".join(diff)}
+    made = {"messages": messages, "tool_calls": calls, "model_calls": model_calls}
+    return Trajectory(**{**dict(taken), **made, "outcome": Outcome(**outcome)})
+
+
+def edit(old: str, new: str) -> tuple[str, dict[str, str]]:
+    """A call of `edit`."""
+    return "edit", {"path": "/testbed/f.py", "search": old, "replace": new}
+
+
+TEST = ("bash", {"command": "python -m pytest -q"})
+LOOK = ("bash", {"command": "cat f.py"})
+SUBMIT: tuple[str, dict[str, str]] = ("submit", {})
+WRONG, RIGHT = edit("line 20\n", "wrong\n"), edit("line 20\n", "right\n")
+BACK = edit("line 19\nwrong\n", "line 19\nline 20\n")  # undone by other lines than were searched
+
+
+def tools_of(attempt: Trajectory) -> list[str]:
+    """The calls of an attempt."""
+    return [call.tool for call in attempt.tool_calls]
+
+
+@pytest.mark.parametrize("syntax", ["functions", "text"])
+@pytest.mark.parametrize(
+    ("script", "name", "left"),
+    [
+        ([LOOK, WRONG, TEST, BACK, RIGHT, TEST, SUBMIT], "hindsight", "bash edit bash submit"),
+        ([WRONG, LOOK, BACK, RIGHT, TEST, SUBMIT], "hindsight", None),  # something was read between
+        ([WRONG, TEST, RIGHT, BACK, SUBMIT], "hindsight", "edit submit"),  # RIGHT was refused
+        ([RIGHT, TEST, SUBMIT], "hindsight", None),
+        ([LOOK, WRONG, TEST, BACK, RIGHT, LOOK, TEST, SUBMIT], "shorten", "edit bash submit"),
+        ([WRONG, TEST, edit("wrong\n", "right\n"), TEST, SUBMIT], "shorten", "edit bash submit"),
+        ([edit("line 3\n", ""), RIGHT, TEST, SUBMIT], "shorten", None),
+        ([LOOK, edit("line 3\n", ""), RIGHT, TEST, SUBMIT], "shorten", "edit edit bash submit"),
+        ([RIGHT, SUBMIT], "shorten", None),
+        ([LOOK, WRONG, TEST, BACK, SUBMIT], "shorten", None),  # nothing is left that helps
+    ],
+)
+def test_what_is_cut_out(
+    tmp_path: Path,
+    script: list[tuple[str, dict[str, str]]],
+    name: str,
+    left: str | None,
+    syntax: str,
+) -> None:
+    """And what is left is told as it would have been: played again it is the same."""
+    attempt = played(script, syntax)
+    run = write_run(tmp_path / "run", [attempt], patch="")
+    done = filtered(run, tmp_path / "kept", name)
+    (after,) = Run(tmp_path / "kept").trajectories()
+    if left is None:
+        assert after == attempt
+        assert done.counts[0].changed == 0
+        return
+    if left == "edit submit":  # BACK makes RIGHT's refusal and all else undone
+        assert tools_of(after) == ["submit"]
+        return
+    assert tools_of(after) == left.split()
+    again = played([(call.tool, call.arguments) for call in after.tool_calls], syntax)
+    thoughts = [
+        text_of(one).partition("\n")[0] for one in after.messages if one["role"] == "assistant"
+    ]
+    assert all(one.startswith("Thought ") for one in thoughts)
+    told = [
+        text_of(one).rpartition("\n")[0] for one in after.messages[2:] if one["role"] != "assistant"
+    ]
+    assert told == [
+        text_of(one).rpartition("\n")[0] for one in again.messages[2:] if one["role"] != "assistant"
+    ]
+    assert after.outcome.patch == again.outcome.patch
+    for number, (call, step) in enumerate(zip(after.model_calls, steps(after), strict=True), 1):
+        assert call.completion_token_ids is None
+        if step.observations:
+            rest = 131072 - call.usage.prompt_tokens - 10
+            assert text_of(step.observations[0]).endswith(
+                f"[{128 - number} turns and {rest} tokens left]"
+            )
+    assert [call.usage.prompt_tokens for call in after.model_calls] == [
+        100 * number for number in range(1, after.turns + 1)
+    ]
+
+
+def test_an_edit_by_other_means_is_not_shortened_away(tmp_path: Path) -> None:
+    """Where the patch is not of the edits alone nothing is proven; `only` drops it then."""
+    attempt = played([LOOK, RIGHT, TEST, SUBMIT])
+    patch = attempt.outcome.patch.replace("+right", "+right\n+and more").replace("23,7", "23,8")
+    other = with_outcome(attempt, patch=patch.replace("+17,7", "+17,8"))
+    run = write_run(tmp_path / "run", [other], patch="")
+    assert filtered(run, tmp_path / "kept", "shorten").counts[0].changed == 0
+    assert filtered(run, tmp_path / "only", choice("shorten", only=True)).attempts == 0
+
+
+def test_what_tests_leave_about_does_not_count_where_the_edits_are_the_tasks_own(
+    tmp_path: Path,
+) -> None:
+    """The reference patch is known to pass."""
+    attempt = played([LOOK, RIGHT, TEST, SUBMIT])
+    about = (
+        "diff --git a/x.log b/x.log\nnew file mode 100644\n"
+        "--- /dev/null\n+++ b/x.log\n@@ -0,0 +1 @@\n+x\n"
+    )
+    left = with_outcome(attempt, patch=attempt.outcome.patch + about)
+    run = write_run(tmp_path / "run", [left], patch=attempt.outcome.patch)
+    filtered(run, tmp_path / "kept", "shorten")
+    (after,) = Run(tmp_path / "kept").trajectories()
+    assert tools_of(after) == ["edit", "bash", "submit"]
+
+
+def test_a_cut_attempt_remembers_whose_turns_its_first_are(tmp_path: Path) -> None:
+    """The parent's turns that are left, and the tokens of its own calls."""
+    attempt = changed(
+        played([LOOK, WRONG, TEST, BACK, RIGHT, TEST, SUBMIT]), parent="x/y", parent_turn=6
+    )
+    run = write_run(tmp_path / "run", [attempt])
+    filtered(run, tmp_path / "kept", "hindsight")
+    (after,) = Run(tmp_path / "kept").trajectories()
+    assert after.parent_turn == 3  # LOOK and RIGHT are the parent's
+    own = after.model_calls[2:]
+    assert after.usage == sum((one.usage for one in own), Usage())
+
+
+_PIECES = [
+    *"abc",
+    "x1",
+    " ",
+    "  ",
+    "/",
+    "\\",
+    "&",
+    "*",
+    "[",
+    "]",
+    ".",
+    "^",
+    "$",
+    "+",
+    "é",
+    '"',
+    ";",
+    "|",
+]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_sed_does_what_the_edit_did(seed: int, tmp_path: Path) -> None:
+    """The command is run for real: whatever is in a line, it makes the new one of the old."""
+    coin = random.Random(seed)
+    lines = ["".join(coin.choices(_PIECES, k=coin.randrange(1, 9))) for _ in range(6)]
+    new = list(lines)
+    for at in coin.sample(range(2, 5), 2):
+        words = list(lines[at])
+        words[coin.randrange(len(words))] = coin.choice(_PIECES)
+        new[at] = "".join(words)
+    (tmp_path / "file").write_text("\n".join(lines) + "\n")
+    change = Change("file", 2, tuple(lines[2:5]), tuple(new[2:5]))
+    try:
+        script = command(change, "file")
+    except Unproven:
+        assert new == lines or any(not line for line in lines)
+        return
+    subprocess.run(["bash", "-c", script], check=True, cwd=tmp_path)
+    assert (tmp_path / "file").read_text() == "\n".join(new) + "\n"
+
+
+def test_an_edit_and_its_tests_become_one_command(tmp_path: Path) -> None:
+    """The first edit and the first run that passed: the answer is the run's as it was recorded."""
+    kept = tmp_path / "kept"
+    short = choice("shorten", only=True, first=True)
+    filtered(recorded(tmp_path), tmp_path / "short", "resolved", short)
+    filtered(recorded(tmp_path), kept, "resolved", short, choice("sed", tests=True))
+    runs = {
+        one.id: [each for each in steps(one) if each.call and each.call.tool == "bash"]
+        for one in Run(tmp_path / "short").trajectories()
+    }
+    joined = 0
+    for one in Run(kept).trajectories():
+        *trials, last = steps(one)
+        assert last.call and last.call.tool == "submit"
+        for each in trials:
+            made = each.call.arguments["command"] if each.call else ""
+            if made.startswith("git checkout -q "):
+                (run,) = runs[one.id]
+                told = text_of(each.observations[0])
+                assert told.rpartition("\n")[0] == text_of(run.observations[0]).rpartition("\n")[0]
+                assert run.call and run.call.arguments["command"].endswith(made.split("--tb=no")[1])
+                joined += 1
+    assert joined
+
+
+def test_a_trial_begins_with_the_file_as_it_was(tmp_path: Path) -> None:
+    """One that failed is followed by the next: nothing of it is left; it exits as pytest."""
+    for name, text in {
+        "a.py": "x = 1\n",
+        "test_a.py": "def test():\n    from a import x\n    assert x == 3\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    done = "git init -q; git add -A; git -c user.name=a -c user.email=a@b commit -qm a"
+    subprocess.run(["bash", "-c", done], check=True, cwd=tmp_path)
+    codes = [
+        subprocess.run(
+            ["bash", "-c", trial(f"sed -i '1s/1/{new}/' a.py", "a.py", "test_a.py")],
+            cwd=tmp_path,
+            capture_output=True,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},  # as in a sandbox
+        ).returncode
+        for new in (2, 3)
+    ]
+    assert codes == [1, 0]
+    assert (tmp_path / "a.py").read_text() == "x = 3\n"
+
+
+def test_edits_become_commands(tmp_path: Path) -> None:
+    """Of real attempts, shortened: a command, submit; no thought, no id, and it is told so."""
+    kept = tmp_path / "kept"
+    filtered(recorded(tmp_path), kept, "resolved", choice("shorten", only=True, tests=False), "sed")
+    found = list(Run(kept).trajectories())
+    assert found
+    for one in found:
+        assert one.transforms == ["shorten", "sed"]
+        *edits, last = [step.call for step in steps(one) if step.call]
+        assert last.tool == "submit"
+        assert all(call.arguments["command"].startswith("sed -i '") for call in edits)
+        told = [text_of(step.observations[0]) for step in steps(one) if step.observations]
+        assert all(text.startswith("[exit code 0]\n[") for text in told)
