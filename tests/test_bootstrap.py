@@ -170,6 +170,21 @@ def test_settings_that_changed_are_refused(config: Path, tmp_path: Path) -> None
     assert "made with other settings: split is" in ended.stderr
 
 
+def test_the_teacher_goes_to_what_failed(config: Path, tmp_path: Path) -> None:
+    """The model makes the attempts of every round, the teacher those at what is left."""
+    out = tmp_path / "out"
+    config.write_text('taught = "failures"\n' + config.read_text())
+    command = [str(FORAGER), "bootstrap", str(config), "-o", str(out), "--rounds", "1"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    made = load(out / "round-0/manifest.json", Round)
+    assert made and made.taught
+    assert (made.policy.name, made.attempts.resolved) == ("base", 0)
+    assert made.taught.attempts == made.attempts.attempts == 5
+    assert len(made.filtering.sources) == 2
+    assert made.kept.attempts == made.taught.resolved > 0
+
+
 def _check(path: Path, manifest: Round) -> None:
     """What the manifest says is what lies there."""
     ids = [one.id for one in Run(path / "attempts").summaries()]

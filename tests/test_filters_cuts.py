@@ -280,7 +280,7 @@ def played(script: list[tuple[str, dict[str, str]]], syntax: str = "functions") 
             seen = TOOLBOX["edit"].execute(file, arguments, 1.0)
             call, text = call.model_copy(update={"error": seen.error}), seen.text
         elif tool == "bash":
-            right = b"right\n" in file.content
+            right = b"right\n" in file.content or "/right/" in arguments["command"]
             call = call.model_copy(update={"exit_code": 0 if right else 1})
             text = "3 passed in 0.1s" if right else "1 failed in 0.1s"
         calls.append(call)
@@ -499,6 +499,51 @@ def test_a_trial_begins_with_the_file_as_it_was(tmp_path: Path) -> None:
     ]
     assert codes == [1, 0]
     assert (tmp_path / "a.py").read_text() == "x = 3\n"
+
+
+def guess(new: str) -> tuple[str, dict[str, str]]:
+    """A trial of another line 20."""
+    return "bash", {"command": trial(f"sed -i '20s/line 20/{new}/' f.py", "f.py", "tests")}
+
+
+def test_a_success_is_put_behind_what_failed(tmp_path: Path) -> None:
+    """The failed trials, each once, and then what was right; told as if it had been so."""
+    success = played([guess("right"), SUBMIT])
+    failed = [guess("a"), guess("a"), guess("b"), guess("c"), SUBMIT]
+    runs = [write_run(tmp_path / "teacher", [success]), tmp_path / "own"]
+    write_run(runs[1], [with_outcome(played(failed), resolved=False, patch="")])
+    filtered(runs, tmp_path / "kept", "correct", "resolved")
+    before, after = sorted(Run(tmp_path / "kept").trajectories(), key=lambda one: one.turns)
+    assert list(steps(before)) == list(steps(success))
+    assert [one.arguments for one in after.tool_calls] == [
+        arguments for _, arguments in (guess("a"), guess("b"), guess("right"), SUBMIT)
+    ]
+    assert [one.exit_code for one in after.tool_calls] == [1, 1, 0, 0]
+    assert (after.outcome, after.transforms) == (success.outcome, ["correct"])
+    told = [text_of(one).rpartition("\n")[2] for step in steps(after) for one in step.observations]
+    assert [one.split()[0] for one in told] == ["[127", "[126", "[125"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [guess("a"), LOOK, guess("b"), SUBMIT],
+        [guess("a"), WRONG, guess("b"), SUBMIT],
+        [guess("a"), guess("b';touch x;'"), guess("c"), SUBMIT],
+        [guess("a"), guess("b/w other"), guess("c"), SUBMIT],
+        [guess("a"), guess("right"), guess("c"), SUBMIT],
+        [guess("a"), SUBMIT],
+    ],
+)
+def test_nothing_is_put_behind_what_may_have_done_more(
+    script: list[tuple[str, dict[str, str]]], tmp_path: Path
+) -> None:
+    """All steps have to be trials that failed, and some have to be left."""
+    failed = with_outcome(played(script), resolved=False, patch="")
+    success = played([guess("right"), SUBMIT]).model_copy(update={"id": "b.1", "attempt": 1})
+    run = write_run(tmp_path / "run", [failed, success])
+    filtered(run, tmp_path / "kept", "correct")
+    assert failed in Run(tmp_path / "kept").trajectories()
 
 
 def test_edits_become_commands(tmp_path: Path) -> None:

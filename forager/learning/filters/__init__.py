@@ -17,6 +17,7 @@ filter's name:
 from importlib.metadata import entry_points
 
 from forager.errors import UsageError
+from forager.learning.filters.correct import correct
 from forager.learning.filters.hindsight import hindsight
 from forager.learning.filters.near import near_duplicates
 from forager.learning.filters.origin import contamination, reproduces
@@ -40,6 +41,7 @@ FILTERS: dict[str, Maker] = {
     "hindsight": hindsight,
     "shorten": shorten,
     "sed": sed,
+    "correct": correct,
 }
 
 DEFAULT = (

@@ -23,6 +23,12 @@ _PYTEST = re.compile(  # with options that change nothing in what is said when t
     r"(?P<options>( (-q|-x|-p no:cacheprovider|--tb=\w+|--maxfail=\d+))*)"
     r"(?P<tests>( (?!-)[^\s;|&<>()$`]+)+)"
 )
+_REPLACED = r"\d+s/(?:[^/\\'\n]|\\[^'\n])+/(?:[^/\\'\n]|\\[^'\n])*/"
+_TRIAL = re.compile(  # what it edits is one file, whoever wrote it: `s` without flags is harmless
+    r"git checkout -q (?P<path>[\w./-]+); "
+    rf"sed -i '{_REPLACED}(?:;{_REPLACED})*' (?P=path); "
+    r"python -m pytest -q -rN --tb=no( (?!-)[^\s;|&<>()$`]+)+"
+)
 _SPECIAL_IN_NEW = re.compile(r"[\\/&]")
 
 
@@ -56,6 +62,12 @@ def trial(edit: str, path: str, tests: str) -> str:
     One that fails can be followed by another of the same form. It exits as the tests do.
     """
     return f"git checkout -q {path}; {edit}; python -m pytest -q -rN --tb=no {tests}"
+
+
+def tried(call: ToolCall) -> str:
+    """The path of the file that a call tried an edit of, as `trial` does; empty of any other."""
+    found = _TRIAL.fullmatch(call.arguments.get("command", "")) if call.tool == "bash" else None
+    return found["path"] if found else ""
 
 
 def command(change: Change, path: str) -> str:

@@ -90,6 +90,7 @@ class Round(Record):
     number: int
     policy: ModelId = Field(description="What made the attempts.")
     attempts: RunId
+    taught: RunId | None = Field(None, description="The teacher's, at what those did not resolve.")
     filtering: Filtering = Field(description="Of which runs, by which filters, with their drops.")
     kept: RunId
     dataset: DatasetManifest

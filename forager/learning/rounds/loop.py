@@ -16,7 +16,14 @@ from forager.errors import UsageError
 from forager.learning.dataset.write import export_dataset
 from forager.learning.rounds.draw import draw
 from forager.learning.rounds.estimate import difference, estimate
-from forager.learning.rounds.lineage import Evaluated, Gate, ModelId, Round, RunId
+from forager.learning.rounds.lineage import (
+    Evaluated,
+    Gate,
+    ModelId,
+    Round,
+    RunId,
+    success_by_task,
+)
 from forager.learning.rounds.serving import Serving
 from forager.learning.rounds.settings import REPAIR, BootstrapSettings
 from forager.learning.rounds.split import Split, places_of, split
@@ -27,6 +34,7 @@ from forager.learning.train.samples import check_tokenizer
 from forager.trajectories.store import Run
 
 BASE = "base"
+_RUNS = ("attempts", "taught")  # of a round
 
 
 class Bootstrap:
@@ -93,8 +101,10 @@ class Bootstrap:
     def _round(self, number: int, base: Evaluated, current: Evaluated) -> Round:
         path, settings = self._path(number), self._settings
         policy = self._attempt(number, current.model)
+        taught = self._teach(number)
         earlier = range(number) if settings.data == "all" else ()
-        runs = [self._path(each) / "attempts" for each in (*earlier, number)]
+        made = [self._path(each) / name for each in (*earlier, number) for name in _RUNS]
+        runs = [run for run in made if run.is_dir()]
         with self._stages.of(number, "filter"):
             filtering = self._steps.filter(runs, path / "kept")
         with self._stages.of(number, "dataset"):
@@ -113,6 +123,7 @@ class Bootstrap:
             number=number,
             policy=policy,
             attempts=RunId.of(path / "attempts"),
+            taught=taught,
             filtering=filtering,
             kept=RunId.of(path / "kept"),
             dataset=dataset,
@@ -128,7 +139,9 @@ class Bootstrap:
         """Make the attempts of a round; return what made them."""
         path, wanted = self._path(number) / "attempts", self._settings.draw
         own = chain.from_iterable(
-            Run(self._path(each) / "attempts").summaries() for each in range(1, number)
+            Run(self._path(each) / "attempts").summaries()
+            for each in range(number)
+            if self._is_own(each)
         )
         taught: set[str] = set()
         if number and self._settings.data == "all":
@@ -136,10 +149,29 @@ class Bootstrap:
             taught = {each.instance_id for each in kept if each.resolved}
         seed = self._settings.seed + number
         tasks = draw(self._training, wanted.tasks, own, taught=taught, band=wanted.band, seed=seed)
-        teachers = self._settings.run_settings("teach", REPAIR, []).models
-        policy = current if number else ModelId(name=" ".join(teachers))
-        self._run(number, "rollout" if number else "teach", "attempts", policy, tasks, path)
+        is_own = self._is_own(number)
+        policy = current if is_own else self._teacher()
+        self._run(number, "rollout" if is_own else "teach", "attempts", policy, tasks, path)
         return policy
+
+    def _is_own(self, number: int) -> bool:
+        """Whether the attempts of a round are the model's, not the teacher's."""
+        return number > 0 or self._settings.taught == "failures"
+
+    def _teacher(self) -> ModelId:
+        return ModelId(name=" ".join(self._settings.run_settings("teach", REPAIR, []).models))
+
+    def _teach(self, number: int) -> RunId | None:
+        """Have the teacher attempt what the model's attempts of a round did not resolve."""
+        if self._settings.taught == "first":
+            return None
+        rates = success_by_task(Run(self._path(number) / "attempts"))
+        failed = [task for task in self._training if rates.get(task.instance_id) == 0]
+        path = self._path(number) / "taught"
+        if not failed:
+            return None
+        self._run(number, "teach", "teach", self._teacher(), failed, path)
+        return RunId.of(path)
 
     def _evaluate(self, number: int, model: ModelId, path: Path) -> Evaluated:
         """What a model makes of the held-out tasks."""

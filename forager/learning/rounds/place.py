@@ -6,6 +6,7 @@ OUT/stages.jsonl                 each stage that came to its end, with its secon
 OUT/base/evaluation/             a run: the base model at the held-out tasks
 OUT/base/evaluated.json          what came of it
 OUT/round-N/attempts/            a run: the current model (the teacher, in round 0)
+OUT/round-N/taught/              a run: the teacher at what those did not resolve
 OUT/round-N/kept/                what the filters left of the runs that are learnt from
 OUT/round-N/dataset/             token ids and masks
 OUT/round-N/training/            the training; `model/` in it is the candidate

@@ -13,7 +13,7 @@ from forager.trajectories.findings.grid import Cell, Column, Findings, Grid, num
 from forager.trajectories.report import wilson
 from forager.trajectories.store import Run
 
-_STAGES = ("attempts", "filter", "dataset", "train", "serve", "evaluate")
+_STAGES = ("attempts", "teach", "filter", "dataset", "train", "serve", "evaluate")
 
 
 def rounds_report(
@@ -107,6 +107,8 @@ def _learnt(rounds: Sequence[Round]) -> Grid:
                 made.attempts,
                 made.resolved,
                 made.resolved / made.attempts if made.attempts else None,
+                each.taught.attempts if each.taught else None,
+                each.taught.resolved if each.taught else None,
                 each.kept.attempts,
                 data.samples,
                 data.trained,
@@ -124,6 +126,8 @@ def _learnt(rounds: Sequence[Round]) -> Grid:
             Column(title="attempts"),
             Column(title="resolved"),
             share("share"),
+            Column(title="taught"),
+            Column(title="of these resolved"),
             Column(title="kept"),
             Column(title="samples"),
             Column(title="trained tokens", kind="tokens"),

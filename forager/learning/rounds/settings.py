@@ -47,8 +47,8 @@ class BootstrapSettings(Record):
     """The settings of a bootstrap; saved in its directory as settings.json.
 
     `rollout` are the settings of `forager run` (see RunSettings) for all attempts; `teach` those
-    that differ in round 0, `evaluate` those that differ on the held-out tasks. Paths are taken from
-    the current directory.
+    that differ for the teacher, `evaluate` those that differ on the held-out tasks. Paths are taken
+    from the current directory.
     """
 
     output: str = Field("", description="The directory; `-o` on the command line.")
@@ -70,7 +70,14 @@ class BootstrapSettings(Record):
     split: SplitSettings = SplitSettings()
     draw: DrawSettings = DrawSettings()
     rollout: dict[str, Any] = {}
-    teach: dict[str, Any] = Field({"models": [REPAIR]}, description="Round 0 (models, urls, …).")
+    teach: dict[str, Any] = Field(
+        {"models": [REPAIR]}, description="The teacher (models, urls, …)."
+    )
+    taught: Literal["first", "failures"] = Field(
+        "first",
+        description="What the teacher does: the attempts of round 0, or in each round attempts at "
+        "what the model's own did not resolve (DAgger, arXiv 1011.0686; see the filter `correct`).",
+    )
     evaluate: dict[str, Any] = Field({"attempts": 1, "sampling": {"temperature": 0.0}})
     filters: list[str] = Field(
         [], description="As `forager filter --filter` takes them; without any the usual ones."

@@ -1,0 +1,65 @@
+"""Correct: behind the tries of an attempt that failed, what mended the same bug in another one.
+
+A model that learns from a teacher's attempts alone never sees what follows its own mistakes. Put
+behind them, the teacher's answer shows it (DAgger: Ross, Gordon and Bagnell, arXiv 1011.0686). The
+record proves that the two fit together: of trials (see `sed.trial`) each begins with the file as it
+was committed and edits nothing else, so what an answer came to does not depend on those before it.
+"""
+
+from forager.learning.filters.cut import Kept, call_of, cut
+from forager.learning.filters.pipeline import Filter, Survey
+from forager.learning.filters.sed import tried
+from forager.trajectories.record import Trajectory
+from forager.trajectories.steps import Step, steps
+
+
+def correct(survey: Survey) -> Filter:
+    """Put a success behind the trials of a failure at the same task.
+
+    The success is another attempt that is one trial and `submit` (as `shorten` and `sed=tests:true`
+    leave those of `repair`). It takes the place of the failure's last two steps; trials that were
+    made before are left out. All other attempts stay as they are. A success is held for each task.
+    """
+    answers: dict[str, Trajectory] = {}
+    for one in survey.trajectories():
+        if one.outcome.resolved and _answer(one):
+            answers.setdefault(one.instance_id, one)
+
+    def change(attempt: Trajectory) -> Trajectory:
+        success = answers.get(attempt.instance_id)
+        if attempt.outcome.resolved or success is None or success.syntax != attempt.syntax:
+            return attempt
+        all, answer = list(steps(attempt)), _answer(success)
+        kept = _trials(all, tried(call_of(answer[0])) if answer else "")
+        if not kept:
+            return attempt
+        places = range(len(all) - 2, len(all))
+        taken = [
+            step._replace(model_call=all[place].model_call)
+            for place, step in zip(places, answer, strict=True)
+        ]
+        made = cut(attempt, [*kept, *map(Kept, places, taken)], "correct")
+        return made.model_copy(update={"outcome": success.outcome})
+
+    return change
+
+
+def _answer(attempt: Trajectory) -> list[Step]:
+    """A trial and `submit`, or nothing."""
+    all = list(steps(attempt))
+    fits = len(all) == 2 and tried(call_of(all[0])) and call_of(all[1]).tool == "submit"
+    return all if fits else []
+
+
+def _trials(all: list[Step], path: str) -> list[Kept]:
+    """The different trials before the last two steps, where all steps are failed trials of a file.
+
+    The last may be `submit`.
+    """
+    calls = [call_of(step) for step in all]
+    if calls[-1].tool == "submit":
+        calls = calls[:-1]
+    if not path or any(tried(call) != path or not call.exit_code for call in calls):
+        return []
+    first = {call.arguments["command"]: number for number, call in reversed(list(enumerate(calls)))}
+    return [Kept(number, all[number]) for number in sorted(first.values()) if number < len(all) - 2]
