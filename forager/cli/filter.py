@@ -9,7 +9,6 @@ from forager.cli import options
 from forager.cli.console import print_json, print_table
 from forager.cli.look import runs_argument
 from forager.cli.progress import Progress
-from forager.config import read_toml
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
@@ -101,6 +100,7 @@ def _read(path: Path) -> "list[FilterChoice]":
     """The filters of a TOML file. Raises UsageError."""
     from pydantic import TypeAdapter, ValidationError
 
+    from forager.config import read_toml
     from forager.learning.filters.pipeline import FilterChoice
 
     try:
