@@ -74,7 +74,7 @@ def test_the_rate_rises_and_falls(schedule: str, end: float) -> None:
         ({"processes": 3, "sequence_parallel": 2}, "no multiple"),
         ({"rows": 3, "processes": 2}, "3 rows cannot be shared"),
         ({"executor": "hosts"}, "hostfile"),
-        ({"rate": 1}, "rate: Extra inputs"),
+        ({"rate": 1}, "rate: no such key"),
     ],
 )
 def test_settings_that_cannot_be_are_said(given: dict[str, Any], says: str) -> None:
