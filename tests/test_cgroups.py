@@ -1,11 +1,14 @@
 """Where control groups are made, in trees of both versions."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from forager.environments.cgroups import find_parents
+from forager.environments.cgroups import find_parents, parents, sweep
 
 ROOT = os.geteuid() == 0
 
@@ -50,3 +53,16 @@ def test_a_controller_that_cannot_be_handed_down_is_left_out(tmp_path: Path) -> 
     (tmp_path / "cgroup.subtree_control").unlink()
     (tmp_path / "cgroup.subtree_control").mkdir()  # cannot be written, whoever tries
     assert find_parents("0::/\n", f"cgroup2 {tmp_path} cgroup2 rw 0 0\n") == {}
+
+
+@pytest.mark.skipif(not parents(), reason="no group can be made here")
+def test_what_runs_in_a_group_that_was_left_is_ended() -> None:
+    """A process in it would keep the group from being removed, and itself for ever."""
+    with subprocess.Popen(["sleep", "4323"]) as process:
+        code = (
+            "from forager.environments.cgroups import Group; from forager.environments.sandbox "
+            f"import Limits; Group(Limits()).add({process.pid})"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
+        assert sweep() >= 1
+        assert process.wait(10) == -signal.SIGKILL

@@ -549,6 +549,37 @@ def test_nothing_outlives_a_killed_run(kata_image: Image) -> None:
     assert left == []
 
 
+@pytest.mark.skipif(bool(LACKING), reason=f"bubblewrap: {LACKING}")
+@pytest.mark.parametrize("order", ["dies(); set_up(*given)", "set_up(*given); dies()"])
+def test_nothing_outlives_a_run_that_is_killed_while_it_starts(
+    order: str, kata_image: Image
+) -> None:
+    """Also in between, where bwrap has made a process that does not yet die with it."""
+    code = (
+        "import os, sys; from forager.environments import bubblewrap_sandbox as it\n"
+        "set_up, dies = it._Namespaces._set_up, lambda: os.kill(os.getpid(), 9)\n"
+        f"def patched(*given): {order}\n"
+        "it._Namespaces._set_up = patched; it.BubblewrapSandbox(sys.argv[1])"
+    )
+    marked = {**os.environ, "FORAGER_TEST_MARK": order}
+    done = subprocess.run([sys.executable, "-c", code, kata_image.reference], env=marked)
+    assert done.returncode == -signal.SIGKILL
+    for _ in range(200):
+        left = [path for path in Path("/proc").glob("[0-9]*/environ") if order in text_of(path)]
+        if not left:
+            break
+        time.sleep(0.01)
+    assert left == []
+
+
+def text_of(path: Path) -> str:
+    """What a file of /proc says; nothing where its process is gone."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
 @pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
 def test_grading_says_the_same(name: str, kata_task: Task) -> None:
     """A task is opened and graded in any sandbox alike."""

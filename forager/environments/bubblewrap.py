@@ -64,14 +64,15 @@ def watcher(plan: Plan, pipes: Pipes, before: int | None) -> list[str]:
     """Return the command of the watcher; on the mounts of the watcher numbered `before`.
 
     It runs bwrap as a job, because without job control what runs in the background would ignore
-    interrupts, and waits until the pipe of its life is closed.
+    interrupts, and waits until the pipe of its life is closed. Then it kills the whole job: a
+    keeper that is just being made does not yet die with bwrap.
     """
     becoming = _becoming(plan.image.user, plan.image.group)
     bwrap = shlex.join([*becoming, *_bwrap(plan, pipes)])
     closed = " ".join(f"{number}<&-" for number in pipes[1:])
     script = (
         f"{'' if before else _mounts(plan)} set -m; {bwrap} {pipes.life}<&- & "
-        f"exec 0<&- 1>&- 2>&- {closed}; read -r -u {pipes.life} _; kill -9 $!; wait"
+        f"exec 0<&- 1>&- 2>&- {closed}; read -r -u {pipes.life} _; kill -9 -- -$!; wait"
     )
     return [*_entry(before), "/bin/bash", "-c", script]
 

@@ -8,6 +8,7 @@ gave one away. Its name holds the pid of its maker, so that `sweep` finds what a
 import contextlib
 import os
 import secrets
+import signal
 import time
 from functools import cache
 from pathlib import Path
@@ -55,7 +56,7 @@ class Group:
 
 
 def sweep() -> int:
-    """Remove the groups whose makers are gone; return how many there were."""
+    """Remove the groups whose makers are gone, and what runs in them; return their number."""
     found = {
         place.name: place
         for parent in set(parents().values())
@@ -64,7 +65,8 @@ def sweep() -> int:
     }
     for name in found:
         for parent in set(parents().values()):
-            _remove(parent / name, 0)
+            _end(parent / name)
+            _remove(parent / name, _REMOVE_SECONDS)
     return len(found)
 
 
@@ -122,6 +124,14 @@ def _values(controller: str, limits: Limits) -> list[tuple[str, str]]:
         "pids": [("pids.max", str(limits.processes))],
         "cpu": [("cpu.cfs_quota_us", str(quota)), ("cpu.max", f"{quota} {_PERIOD}")],
     }[controller]
+
+
+def _end(place: Path) -> None:
+    """Kill what runs in a group."""
+    with contextlib.suppress(OSError):
+        for process in (place / "cgroup.procs").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process), signal.SIGKILL)
 
 
 def _remove(place: Path, seconds: float) -> None:
