@@ -424,6 +424,7 @@ OVERFLOWS = [
     failure(400, "You passed 9 input tokens. However, the model's context length is only 8"),
     failure(400, "The decoder prompt (length 9) is longer than the maximum model length of 8."),
     failure(400, "no", code="context_length_exceeded"),
+    failure(400, "max_tokens must be at least 1, got 0. (parameter=max_tokens, value=0)"),
     failure(400, "The input (9 tokens) is longer than the model's context length (8 tokens)."),
     failure(400, "the request exceeds", type="exceed_context_size_error"),
     failure(500, "the request exceeds the available context size"),

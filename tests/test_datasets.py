@@ -466,7 +466,7 @@ def test_samples_are_shown(run: Path, place: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--format", "policy"], "need --tokenizer DIR"),
+        (["--format", "policy"], "need --tokenizer MODEL"),
         (["--format", "jsonl", "--show", "1"], "go with --format policy and world"),
         (["--format", "world", "--tokenizer", "/nowhere"], "holds no tokenizer"),
         (["--format", "policy", "--limit", "1", "--sample", "1"], "give one of them"),

@@ -9,7 +9,8 @@ _AGAIN = {408, 409, 425, 429}  # and everything from 500
 _HERE_ONLY = {401, 403, 404}  # this endpoint's; another one may know the key and the model
 _OVERFLOW = re.compile(
     r"context.{0,10}(length|window|size)|maximum model length|(prompt|input) is too long"
-    r"|input token count .* exceeds|inputs?` tokens? \+|reduce the length of",
+    r"|input token count .* exceeds|inputs?` tokens? \+|reduce the length of"
+    r"|max_tokens must be at least 1, got 0",  # vLLM: so much is left behind the prompt
     re.IGNORECASE,
 )
 

@@ -42,9 +42,10 @@ _HELP = "; ".join(f"{name}: {what}" for name, what in _ALL.items())
 @options.seed
 @click.option(
     "--tokenizer",
-    metavar="DIR",
+    metavar="MODEL",
     type=click.Path(path_type=Path),
-    help="policy, world: the model's directory, with its tokenizer and chat template.",
+    help="policy, world: the model whose tokenizer and chat template it is: a directory, or "
+    "owner/name of the Hugging Face Hub.",
 )
 @click.option(
     "--context",
@@ -123,9 +124,11 @@ def _export_dataset(
 ) -> None:
     from forager.learning.dataset import DatasetSettings
     from forager.learning.dataset.write import export_dataset
+    from forager.learning.hub import model_directory
 
     if tokenizer is None:
-        raise UsageError("--format policy and world need --tokenizer DIR, the model's directory")
+        raise UsageError("--format policy and world need --tokenizer MODEL")
+    tokenizer = model_directory(tokenizer)
     settings = DatasetSettings(**given)
     with Progress("attempts") as progress:
         done = export_dataset(

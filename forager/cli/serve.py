@@ -22,7 +22,7 @@ _LOOK_SECONDS = 1.0
 @click.command()
 @click.argument("model", metavar="MODEL", type=_PATH)
 @click.argument("arguments", metavar="[-- VLLM…]", nargs=-1)
-@click.option("--name", default="", help="What it is asked for by; else the directory's name.")
+@click.option("--name", default="", help="What it is asked for by; else its own name.")
 @click.option("--replicas", type=_COUNT, default=1, show_default=True, help="Servers of it.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where they listen.")
 @click.option("--port", type=int, help="Of the first, the others follow; else free ones.")
@@ -52,14 +52,19 @@ def serve(
     samples: int,
     **given: Any,
 ) -> None:
-    """Serve MODEL until Ctrl-C. What stands behind -- is given to vLLM as it is.
+    """Serve MODEL, a directory or owner/name of the Hugging Face Hub, until Ctrl-C.
 
-    The addresses are printed once all answer. Nothing of the servers outlives this command.
+    The addresses are printed once all answer. Nothing of the servers outlives this command. What
+    stands behind -- is given to vLLM as it is.
     """
+    from forager.learning.hub import hub_name, model_directory
     from forager.learning.serve import Server, ServeSettings
 
     settings = ServeSettings(**given, arguments=list(arguments))
-    directory = log or model.absolute().parent / "serve-logs"
+    if name := hub_name(model):
+        settings = settings.model_copy(update={"name": settings.name or name})
+    directory = log or (Path() if name else model.parent).absolute() / "serve-logs"
+    model = model_directory(model)
     say(f"starting {settings.replicas} of vLLM; logs in {directory}")
     with terminable(), Server(model, settings, directory) as server:
         if check:

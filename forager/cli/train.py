@@ -47,7 +47,13 @@ def _setting_options(command: C) -> C:
 @click.command()
 @click.argument("datasets", metavar="DATASET…", nargs=-1, required=True, type=_DIRECTORY)
 @options.output
-@click.option("--base", required=True, type=_DIRECTORY, help="Hugging Face directory to train.")
+@click.option(
+    "--base",
+    metavar="MODEL",
+    required=True,
+    type=_DIRECTORY,
+    help="A Hugging Face directory to train, or owner/name of the Hub.",
+)
 @click.option("--config", type=_DIRECTORY, help="TOML of settings; options win over it.")
 @_setting_options
 @click.option("--lora", metavar="RANK", type=_COUNT, help="Train adapters, merged at the end.")
@@ -65,11 +71,12 @@ def train(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Train the model in --base on each DATASET; TRAINING/model is the result.
+    """Train the model --base on each DATASET; TRAINING/model is the result.
 
     Run again, it goes on from the last checkpoint. The result is a Hugging Face directory that
     `forager serve` takes.
     """
+    from forager.learning.hub import model_directory
     from forager.learning.train import count_steps, finished
     from forager.learning.train import train as run_training
 
@@ -81,8 +88,9 @@ def train(
     if finished(output):
         say(f"{output} is finished already")
     with terminable(), Progress("steps", steps) as progress:
+        init = model_directory(base)
         result = run_training(
-            settings, datasets, base, output, progress.update, evaluation=evaluation
+            settings, datasets, init, output, progress.update, evaluation=evaluation
         )
     print_json(result.model_dump(mode="json")) if as_json else _print(result)
 

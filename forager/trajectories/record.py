@@ -32,7 +32,7 @@ class Sampling(Record):
 
     temperature: float | None = None
     top_p: float | None = None
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     seed: int | None = None
     stop: list[str] | None = None
     extra_body: dict[str, Any] = {}

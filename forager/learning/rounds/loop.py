@@ -14,6 +14,7 @@ from forager import __version__
 from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.learning.dataset.write import export_dataset
+from forager.learning.hub import model_directory
 from forager.learning.rounds.draw import draw
 from forager.learning.rounds.estimate import difference, estimate
 from forager.learning.rounds.lineage import (
@@ -52,7 +53,8 @@ class Bootstrap:
         self._stages = Stages(output / "stages.jsonl", tell)
         self._serving = Serving(settings, output / "logs")
         self._rehearsed = [Path(each) for each in settings.rehearse]
-        check_tokenizer(Path(settings.base), self._rehearsed)
+        self._base_model = model_directory(Path(settings.base))
+        check_tokenizer(self._base_model, self._rehearsed)
         chosen = self._split(tasks)
         named = {task.instance_id: task for task in tasks}
         self._training = [named[name] for name in chosen.training]
@@ -93,7 +95,7 @@ class Bootstrap:
         path = self._output / BASE / "evaluated.json"
         if known := load(path, Evaluated):
             return known
-        model = ModelId.of(BASE, Path(self._settings.base))
+        model = ModelId.of(BASE, self._base_model)
         found = self._evaluate(-1, model, path.with_name("evaluation"))
         save(path, found)
         return found

@@ -53,7 +53,7 @@ class BootstrapSettings(Record):
 
     output: str = Field("", description="The directory; `-o` on the command line.")
     tasks: list[str] = Field(description="Files of tasks.")
-    base: str = Field(description="Hugging Face directory of the base model.")
+    base: str = Field(description="A Hugging Face directory, or owner/name[@revision] of the Hub.")
     rounds: int = Field(3, ge=1)
     init: Literal["base", "last"] = Field(
         "base", description="What each round trains: the base model, as CWM did, or the current."
