@@ -74,6 +74,14 @@ class RayRanks:
         return self._tail
 
     def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._ray.shutdown()
+            raise
+        return self
+
+    def _start(self) -> None:
         ray, processes = self._ray, self._settings.processes
         gpus = 1 if ray.cluster_resources().get("GPU") else 0
         needed = {"CPU": processes, "GPU": gpus * processes}
@@ -94,10 +102,10 @@ class RayRanks:
                 for rank, one in enumerate(self._actors)
             ]
         )
-        return self
 
     def __exit__(self, *exception: object) -> None:
         stopping = [one.stop.remote() for one in self._actors]
         self._ray.wait(stopping, num_returns=len(stopping), timeout=_STOP_SECONDS)
         for one in self._actors:
             self._ray.kill(one)
+        self._ray.shutdown()
