@@ -7,6 +7,12 @@ from pathlib import Path
 from forager.learning.serve import Server, ServeSettings
 
 if __name__ == "__main__":
-    with Server(Path(sys.argv[1]), ServeSettings(), Path(sys.argv[2])) as server:
+    with Server(
+        Path(sys.argv[1]),
+        ServeSettings(
+            dtype="float32",
+        ),
+        Path(sys.argv[2]),
+    ) as server:
         print(server.urls[0], server.name, flush=True)
         time.sleep(600)

@@ -32,7 +32,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("models")
     base = make_base(root / "base", tied=True, seed=1)
     state = AutoModelForCausalLM.from_pretrained(base).state_dict()
-    write_model(state, base, TrainSettings(), root / "tied")
+    write_model(state, base, TrainSettings(precision="bf16"), root / "tied")
     return {
         "old": make_base(root / "old", tied=False, seed=2),
         "new": make_base(root / "new", tied=False, seed=3),
@@ -80,7 +80,9 @@ def test_tied_weights_are_replaced_on_every_replica(
     models: dict[str, Path], tmp_path: Path
 ) -> None:
     """Where in place is not enough, as for a tied layer on a CPU, by a restart; addresses stay."""
-    settings = ServeSettings(name="tiny", reload="in_place", context=256, replicas=2)
+    settings = ServeSettings(
+        name="tiny", reload="in_place", context=256, replicas=2, dtype="float32"
+    )
     wanted = expected(models["tied after"], SAMPLES)
     with Server(models["tied"], settings, tmp_path / "log") as server:
         urls = server.urls
@@ -114,14 +116,17 @@ def test_a_server_that_dies_is_said(server: Server) -> None:
 
 
 def test_nothing_outlives_forager(models: dict[str, Path], tmp_path: Path) -> None:
-    """SIGKILL of forager ends the server with all its processes; a tied model was served."""
+    """SIGKILL of forager ends the server with all its processes.
+
+    A tied model was served, and in another precision than it is kept in.
+    """
     program = [sys.executable, "-P", str(HERE / "serving_program.py")]
     with subprocess.Popen(
         [*program, str(models["tied"]), str(tmp_path / "log")], stdout=subprocess.PIPE, text=True
     ) as forager:
         assert forager.stdout
         url, name = forager.stdout.readline().split()
-        found = compare(url, name, SAMPLES, expected(models["tied"], SAMPLES))
+        found = compare(url, name, SAMPLES, expected(models["tied"], SAMPLES, "float32"))
         processes = below(forager.pid)
         forager.kill()
     assert found.largest < 1e-4

@@ -57,10 +57,13 @@ def served(url: str, name: str, ids: list[int]) -> list[float]:
     return [place[str(token)]["logprob"] for place, token in zip(listed[1:], ids[1:], strict=True)]
 
 
-def expected(model: Path, samples: Sequence[list[int]]) -> list[list[float]]:
-    """The trainer's log-probability of each token but the first, in a process of its own."""
+def expected(model: Path, samples: Sequence[list[int]], dtype: str = "") -> list[list[float]]:
+    """The trainer's log-probability of each token but the first, in a process of its own.
+
+    In `dtype`, which is to be the server's; without one in what the weights are kept in.
+    """
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "forager.learning.train.probe", str(model)],
+        [sys.executable, "-P", "-m", "forager.learning.train.probe", str(model), dtype],
         input=json.dumps(list(samples)),
         capture_output=True,
         text=True,

@@ -70,7 +70,7 @@ class Server:
         """Whether each replica has this model's weights."""
         from forager.learning.serve.agreement import PROBE, compare, expected
 
-        wanted = expected(model, [PROBE])
+        wanted = expected(model, [PROBE], self.settings.dtype)
         return all(compare(url, self.name, [PROBE], wanted).holds for url in self.urls)
 
     def __enter__(self) -> Self:

@@ -1,6 +1,6 @@
 """The trainer's log-probabilities of samples, as it computes them in training.
 
-usage: python -P -m forager.learning.train.probe MODEL < samples
+usage: python -P -m forager.learning.train.probe MODEL [DTYPE] < samples
 
 Samples are a JSON list of lists of token ids; a list of lists of log-probabilities is printed, one
 for each token but the first.
@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 
-def main(model: Path, samples: list[list[int]]) -> list[list[float]]:
-    """All samples, packed into one row; in the precision that the model is kept in."""
+def main(model: Path, samples: list[list[int]], dtype: str = "") -> list[list[float]]:
+    """All samples, packed into one row; in the precision named, or that the model is kept in."""
     import torch
 
     from forager.learning.train.batch import log_probabilities, row_of
@@ -20,7 +20,8 @@ def main(model: Path, samples: list[list[int]]) -> list[list[float]]:
     from forager.learning.train.settings import TrainSettings
 
     kept = json.loads((model / "config.json").read_text())
-    precise = "bf16" if "bfloat16" in (kept.get("dtype"), kept.get("torch_dtype")) else "fp32"
+    dtype = dtype or kept.get("dtype") or kept.get("torch_dtype") or ""
+    precise = "bf16" if dtype == "bfloat16" else "fp32"
     opened = open_model(model, TrainSettings(precision=precise)).eval()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     row = row_of([(ids, [True] * len(ids)) for ids in samples])
@@ -31,4 +32,4 @@ def main(model: Path, samples: list[list[int]]) -> list[list[float]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), json.load(sys.stdin))))
+    print(json.dumps(main(Path(sys.argv[1]), json.load(sys.stdin), *sys.argv[2:])))
