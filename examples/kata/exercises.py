@@ -43,7 +43,7 @@ LINES = 6  # of a function, at most
 WIDTH = 90
 TOGETHER = 40  # functions that are mutated as one file
 EACH = 4  # bugs of a function
-WRONG = (0, 0, 0, 1, 1, 2)  # guesses before the right one
+WRONG = (0, 0, 1, 1, 2, 3)  # guesses before the right one
 LIKE = [  # what a wrong guess puts in place of what
     ("<", "<=", ">", ">=", "==", "!="),
     ("+", "-", "*", "/", "//", "%", "**"),

@@ -47,6 +47,13 @@ OPTIONS = [
     click.option("--enough", type=click.IntRange(1), help="Successes after which a task is left."),
     options.workers,
     click.option(
+        "--warm",
+        type=click.IntRange(0),
+        default=2,
+        show_default=True,
+        help="Sandboxes of an image that are started before they are wanted, at most.",
+    ),
+    click.option(
         "--budget",
         metavar="FILE",
         type=click.Path(path_type=Path),
@@ -141,7 +148,7 @@ def run_settings(given: dict[str, Any], branch: "Branch | None" = None) -> "RunS
     }
     budget = Budget.read(given["budget"]) if given["budget"] else Budget()
     _check_prices(budget, models, given["budget"])
-    named = ["attempts", "enough", "workers", "executor", "address", "images"]
+    named = ["attempts", "enough", "workers", "warm", "executor", "address", "images"]
     named += ["syntax", "sandbox", "token_ids", "key_env"]
     return RunSettings(
         **{name: given[name] for name in named},

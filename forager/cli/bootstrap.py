@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def bootstrap(config: Path, output: Path | None, rounds: int | None, dry_run: bool) -> None:
     """Roll out, filter, train, serve, evaluate, accept or roll back, and again.
 
-    CONFIG is a TOML file of settings (see README). Everything lies in the output directory; killed
+    CONFIG is a TOML file of settings (see docs/learning.md). Everything lies in the output directory; killed
     anywhere, the same command goes on. At the end the rounds are told side by side.
     """
     from forager.learning.rounds.settings import BootstrapSettings

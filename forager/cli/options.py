@@ -52,5 +52,5 @@ also_exclude = click.option(
     "--also-exclude",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="TOML: more projects that are kept out of training sets (see README).",
+    help="TOML: more projects that are kept out of training sets (see docs/tasks.md).",
 )

@@ -77,7 +77,7 @@ def tasks() -> None:
     "settings_file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="TOML: weights, targets and caps, difficulty, the model's sampling (see README).",
+    help="TOML: weights, targets and caps, difficulty, the model's sampling (see docs/tasks.md).",
 )
 @click.option("-m", "--model", help="The model that writes, of the endpoint at --url.")
 @options.one_url

@@ -1,7 +1,7 @@
 """One attempt at one task: start, act, take the patch, grade, record."""
 
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 
 from forager import __version__
@@ -17,6 +17,7 @@ from forager.environments.workspace import open_task, take_patch
 from forager.rollout.again import Parent, Recorded
 from forager.rollout.live import Live, Shown
 from forager.rollout.settings import RunSettings
+from forager.rollout.warm import WarmSandboxes
 from forager.trajectories.live import RUNNING
 from forager.trajectories.record import Outcome, Timings, Trajectory, Usage
 
@@ -45,20 +46,23 @@ def make_attempt(
     sandboxes: SandboxFactory,
     live: Live | None = None,
     parent: Parent | None = None,
+    warm: WarmSandboxes | None = None,
 ) -> Trajectory:
     """Make an attempt and grade it. Raises SandboxError, ModelError: the attempt is lost.
 
-    With a parent its first turns are made again, and then the model goes on.
+    With a parent its first turns are made again, and then the model goes on. From `warm` comes the
+    sandbox in which it is graded, which may be started while the model thinks.
     """
     began = time.monotonic()
-    limits = settings.sandbox_limits
-    limits = limits.model_copy(update={"memory": max(limits.memory, task.setup.memory)})
+    limits = limits_of(task, settings)
     base = _beginning(task, number, settings, toolbox, limits)
     if parent:
         base = base.model_copy(update={"parent": parent.name, "parent_turn": parent.turn})
         model = Recorded(parent.trajectory, parent.turn, model)
-    with live.attempt(base) if live else nullcontext(Shown(base)) as shown:
+    with ExitStack() as stack:
+        shown = stack.enter_context(live.attempt(base) if live else nullcontext(Shown(base)))
         sandbox, commit = open_task(task, limits, sandbox=sandboxes)
+        graders = stack.enter_context(warm.expected(task.image, limits)) if warm else sandboxes
         try:
             ready = time.monotonic()
             syntax = SYNTAXES[settings.syntax]
@@ -70,7 +74,7 @@ def make_attempt(
             sandbox.close()
         acted = time.monotonic()
         shown.grading = True
-        graded = grade(task, patch, limits, sandbox=sandboxes)
+        graded = grade(task, patch, limits, sandbox=graders)
         if settings.sandbox == "docker" and not graded.resolved:
             check_disk()
     ended = time.monotonic()
@@ -98,6 +102,12 @@ def make_attempt(
         ),
     }
     return Trajectory(**{**dict(base), **made})
+
+
+def limits_of(task: Task, settings: RunSettings) -> Limits:
+    """What the sandboxes of an attempt may use: at least the memory that the task's tests need."""
+    limits = settings.sandbox_limits
+    return limits.model_copy(update={"memory": max(limits.memory, task.setup.memory)})
 
 
 def _beginning(

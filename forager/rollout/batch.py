@@ -39,6 +39,10 @@ class Executor(Protocol):
         """Begin with a job; False where there is no room for it now."""
         ...
 
+    def expect(self, job: Job | None) -> None:
+        """Told which job is the next to begin, once there is room."""
+        ...
+
     def ended(self, timeout: float) -> list[Ended]:
         """What has ended; waits for it, `timeout` seconds at most."""
         ...
@@ -128,6 +132,8 @@ class _Batch:
                 return not self._over
             self._running[job.id] = job, time.monotonic()
             self._trouble.begun()
+        if not self._over and not self._trouble.wait():
+            self._executor.expect(self._plan.peek())
         return False
 
     def _may_begin(self) -> bool:

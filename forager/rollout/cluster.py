@@ -90,6 +90,9 @@ class ClusterExecutor:
         self._under_way[node.actor.work.remote(job)] = job, node
         return True
 
+    def expect(self, job: Job | None) -> None:
+        """Nothing is started beforehand: which node will have room is not known."""
+
     def ended(self, timeout: float) -> list[Ended]:
         """What has ended; waits for it, `timeout` seconds at most."""
         if not self._under_way:

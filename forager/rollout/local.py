@@ -6,6 +6,7 @@ from threading import Thread
 from typing import Self
 
 from forager.rollout.meter import Meter
+from forager.rollout.warm import Expected
 from forager.rollout.worker import Ended, Job, Worker
 
 _STOP_SECONDS = 10.0  # for attempts to end once their sandboxes are gone
@@ -18,6 +19,7 @@ class LocalExecutor:
         self._worker, self._meter = worker, meter
         self._ended: SimpleQueue[Ended] = SimpleQueue()
         self._threads: dict[str, Thread] = {}
+        self._next: tuple[str, Expected] | None = None  # by the id of the job
 
     def check(self) -> None:
         """Raise BudgetSpent where no attempt may be begun."""
@@ -25,11 +27,27 @@ class LocalExecutor:
 
     def place(self, job: Job) -> bool:
         """Begin with a job; there is always room."""
+        expected, self._next = self._expected(job), None
         # Daemon threads: one that hangs in a request must not hold up the end of the process.
-        thread = Thread(target=self._work, args=(job,), name=job.id, daemon=True)
+        thread = Thread(target=self._work, args=(job, expected), name=job.id, daemon=True)
         self._threads[job.id] = thread
         thread.start()
         return True
+
+    def expect(self, job: Job | None) -> None:
+        """Start the sandbox of the job that is the next to begin."""
+        expected = self._expected(job)
+        self._next = (job.id, expected or self._worker.expected(job)) if job else None
+
+    def _expected(self, job: Job | None) -> Expected | None:
+        """What was expected for this job; where it was for another one, that is not wanted."""
+        if self._next is None:
+            return None
+        id, expected = self._next
+        if job and id == job.id:
+            return expected
+        with expected:
+            return None
 
     def ended(self, timeout: float) -> list[Ended]:
         """What has ended; waits for it, `timeout` seconds at most."""
@@ -51,5 +69,5 @@ class LocalExecutor:
         for thread in self._threads.values():
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _work(self, job: Job) -> None:
-        self._ended.put(self._worker.work(job, self._meter))
+    def _work(self, job: Job, expected: Expected | None) -> None:
+        self._ended.put(self._worker.work(job, self._meter, expected))

@@ -46,6 +46,13 @@ class Plan:
                 return job
         return None
 
+    def peek(self) -> Job | None:
+        """The next attempt to be made; it stays the next."""
+        job = self.take()
+        if job:
+            self.put_back(job)
+        return job
+
     def put_back(self, job: Job) -> None:
         """It could not be begun; its turn comes again."""
         self._held = [job]

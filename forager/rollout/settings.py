@@ -12,7 +12,7 @@ from forager.trajectories.record import AttemptLimits, Sampling, Usage
 
 MAY_CHANGE = (
     *("attempts", "workers", "urls", "key_env", "enough", "budget", "executor", "address"),
-    "images",
+    *("images", "warm"),
 )
 """Settings that do not decide what an attempt is: a run may be resumed with others."""
 
@@ -72,6 +72,7 @@ class RunSettings(Record):
     key_env: str = Field("OPENAI_API_KEY", description="Variable that holds the endpoints' key.")
     attempts: int = Field(1, description="Attempts at each task by each model.")
     workers: int = Field(1, description="Attempts at a time.")
+    warm: int = Field(2, ge=0, description="Sandboxes of an image that wait to be wanted, at most.")
     enough: int | None = Field(None, description="Successes after which a task is left.")
     budget: Budget = Budget()
     executor: str = Field("local", description="Where attempts are made: local or ray.")

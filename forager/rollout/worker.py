@@ -1,6 +1,7 @@
 """What makes attempts: in this process, and on each node of a cluster."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,11 +13,11 @@ from forager.environments.leftovers import sweep
 from forager.environments.task import Task
 from forager.environments.workspace import SANDBOXES
 from forager.rollout.again import Parent, Parents
-from forager.rollout.attempt import make_attempt
+from forager.rollout.attempt import limits_of, make_attempt
 from forager.rollout.live import Live
 from forager.rollout.meter import MeteredModel, SharedMeter
-from forager.rollout.sandboxes import Sandboxes
 from forager.rollout.settings import RunSettings
+from forager.rollout.warm import Expected, WarmSandboxes
 from forager.trajectories.record import Trajectory, Usage
 from forager.trajectories.summary import Summary
 
@@ -71,10 +72,14 @@ class Worker:
         self._toolbox, self._keep = toolbox, keep
         self._delivered: set[str] = set()
         self._parents = Parents(settings.branch) if settings.branch else None
-        self._sandboxes = Sandboxes(SANDBOXES[settings.sandbox])
+        self._sandboxes = WarmSandboxes(SANDBOXES[settings.sandbox], settings.warm)
 
-    def work(self, job: Job, meter: SharedMeter) -> Ended:
-        """Make an attempt and keep it."""
+    def expected(self, job: Job) -> Expected:
+        """The sandbox of a job that is to begin soon: it may be started now."""
+        return self._sandboxes.expected(job.task.image, limits_of(job.task, self._settings))
+
+    def work(self, job: Job, meter: SharedMeter, expected: Expected | None = None) -> Ended:
+        """Make an attempt, in the sandbox that was expected for it, and keep it."""
         name = self._settings.model_of(job.number)
         metered: MeteredModel | None = None
         try:
@@ -82,16 +87,18 @@ class Worker:
                 self._deliver(job.task)
             metered = MeteredModel(self._make_model(job.number, meter), name, meter)
             parent = self._parent(job)
-            trajectory = make_attempt(
-                job.task,
-                job.number,
-                self._settings,
-                metered,
-                self._toolbox,
-                self._sandboxes,
-                self._live,
-                parent,
-            )
+            with expected or nullcontext(self._sandboxes) as sandboxes:
+                trajectory = make_attempt(
+                    job.task,
+                    job.number,
+                    self._settings,
+                    metered,
+                    self._toolbox,
+                    sandboxes,
+                    self._live,
+                    parent,
+                    self._sandboxes,
+                )
             self._keep(trajectory)
         except Exception as error:
             return Ended(job.id, metered.usage if metered else Usage(), error=error)
