@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from tiny_models import make_base, make_dataset
 
 from forager.cli.main import main
+from forager.cli.train import warn_of_bf16
 from forager.errors import TrainingError, UsageError
 from forager.learning.child import Child
 from forager.learning.guardian_program import alive, children
@@ -55,6 +56,25 @@ def test_the_order_is_a_function_of_the_seed_and_not_of_the_processes() -> None:
     seen = [sample for step in one for row in step for sample in row]
     assert sorted(seen) == sorted([*range(len(LENGTHS))] * 2)
     assert len(steps(LENGTHS, settings(steps=50))) == 50
+
+
+@pytest.mark.parametrize(
+    ("flags", "given", "told"),
+    [
+        ("fma avx2", {"precision": "bf16"}, True),
+        ("avx2 avx512_bf16 amx_bf16", {"precision": "bf16"}, False),
+        ("fma avx2", {}, False),
+        ("fma avx2", {"precision": "bf16", "executor": "ray"}, False),
+    ],
+)
+def test_a_processor_without_bf16_is_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: str, given: Any, told: bool
+) -> None:
+    """There bf16 was measured to be sixty times slower than fp32."""
+    processor = tmp_path / "cpuinfo"
+    processor.write_text(f"processor : 0\nflags : {flags}\n")
+    warn_of_bf16(settings(**given), processor, tmp_path / "no-gpu")
+    assert ("fp32" in capsys.readouterr().err) is told
 
 
 @pytest.mark.parametrize(("schedule", "end"), [("cosine", 0.1), ("linear", 0.1), ("constant", 1)])

@@ -10,6 +10,7 @@ from forager.cli.attempts import make_attempts
 from forager.cli.batch import terminable
 from forager.cli.console import print_json, say
 from forager.cli.progress import Progress
+from forager.cli.train import warn_of_bf16
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
 def bootstrap(config: Path, output: Path | None, rounds: int | None, dry_run: bool) -> None:
     """Roll out, filter, train, serve, evaluate, accept or roll back, and again.
 
-    CONFIG is a TOML file of settings (see docs/learning.md). Everything lies in the output directory; killed
-    anywhere, the same command goes on. At the end the rounds are told side by side.
+    CONFIG is a TOML file of settings (see docs/learning.md). Everything lies in the output
+    directory; killed anywhere, the same command goes on. At the end the rounds are told side by
+    side.
     """
     from forager.learning.rounds.settings import BootstrapSettings
 
@@ -94,6 +96,7 @@ class _Steps:
         from forager.learning.train.run import count_steps, train
 
         settings = self._settings.train
+        warn_of_bf16(settings)
         with Progress("steps", count_steps(settings, datasets)) as progress:
             return train(settings, datasets, init, training, progress.update)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=Callable[..., Any])
 _COUNT = click.IntRange(min=1)
 _DIRECTORY = click.Path(path_type=Path)
+_BF16 = {"amx_bf16", "avx512_bf16", "bf16"}  # what /proc/cpuinfo says of processors with units
 _SETTINGS: dict[str, tuple[Any, str]] = {  # name: (type, help); defaults are TrainSettings'
     "epochs": (_COUNT, "Passes over the data. [1]"),
     "steps": (_COUNT, "So many steps instead, however many passes."),
@@ -87,12 +88,24 @@ def train(
         return
     if finished(output):
         say(f"{output} is finished already")
+    warn_of_bf16(settings)
     with terminable(), Progress("steps", steps) as progress:
         init = model_directory(base)
         result = run_training(
             settings, datasets, init, output, progress.update, evaluation=evaluation
         )
     print_json(result.model_dump(mode="json")) if as_json else _print(result)
+
+
+def warn_of_bf16(
+    settings: "TrainSettings",
+    processor: Path = Path("/proc/cpuinfo"),
+    gpu: Path = Path("/proc/driver/nvidia/version"),
+) -> None:
+    """Say where this machine computes in bfloat16 many times more slowly than in float32."""
+    asked = settings.precision == "bf16" and settings.executor == "local"
+    if asked and not gpu.exists() and not _BF16 & set(processor.read_text().split()):
+        say("this processor has no units for bf16; fp32 is many times faster (--precision)")
 
 
 def _settings(config: Path | None, given: dict[str, Any]) -> "TrainSettings":
