@@ -273,7 +273,7 @@ def test_faults_of_the_model_server_are_not_the_models(tmp_path: Path, kata_task
             f"{kata_task.instance_id}.0": True
         }
         (attempt,) = Run(tmp_path / "run").trajectories()
-        assert all(call.waited > call.seconds for call in attempt.model_calls)
+        assert all(call.waited >= 0.5 for call in attempt.model_calls)  # the silent ones
         server.answers = [failure(500)]
         with pytest.raises(ModelError, match="answers 500"):
             made(tmp_path / "run", kata_task, chat(server, tries=1), attempts=9, workers=3)

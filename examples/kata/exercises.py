@@ -17,6 +17,7 @@ import sysconfig
 import warnings
 from collections.abc import Iterator
 from itertools import islice
+from multiprocessing import Pool
 from pathlib import Path
 
 from forager.agent.syntax import SYNTAXES
@@ -109,21 +110,26 @@ def short(node: ast.FunctionDef) -> str:
 def exercises(files: list[Path], source: random.Random) -> Iterator[Trajectory]:
     """Bugs in the functions, those of many files mixed."""
     some = functions(files)
-    families = {name: FAMILIES[name] for name in CHOSEN}
-    while together := list(islice(some, TOGETHER)):
-        named = {name_of(code): code for code in together}
-        text = "\n\n\n".join(named.values()) + "\n"
-        found: dict[str, list[str]] = {name: [] for name in named}
-        for variant in variants(text, families):
-            bug = re.search(
-                rf"^def {variant.function}\b.*?(?=\n\n\n|\Z)", variant.text, re.M | re.S
-            )
-            if bug and variant.function in found:
-                found[variant.function].append(bug[0].rstrip("\n"))
-        for name, bugs in found.items():
-            for code in source.sample(bugs, min(EACH, len(bugs))):
-                if made := exercise(name, code.split("\n"), named[name].split("\n"), source):
-                    yield made
+    batches = iter(lambda: list(islice(some, TOGETHER)), [])
+    with Pool() as pool:  # all that takes long; what is drawn does not depend on it
+        for fixes, found in pool.imap(bugs_of, batches):
+            for name, bugs in found.items():
+                for code in source.sample(bugs, min(EACH, len(bugs))):
+                    if made := exercise(name, code.split("\n"), fixes[name].split("\n"), source):
+                        yield made
+
+
+def bugs_of(together: list[str]) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """The functions by their names, and each with bugs in it."""
+    warnings.simplefilter("ignore")
+    named = {name_of(code): code for code in together}
+    text = "\n\n\n".join(named.values()) + "\n"
+    found: dict[str, list[str]] = {name: [] for name in named}
+    for variant in variants(text, {name: FAMILIES[name] for name in CHOSEN}):
+        bug = re.search(rf"^def {variant.function}\b.*?(?=\n\n\n|\Z)", variant.text, re.M | re.S)
+        if bug and variant.function in found:
+            found[variant.function].append(bug[0].rstrip("\n"))
+    return named, found
 
 
 def name_of(code: str) -> str:

@@ -103,6 +103,7 @@ class Bootstrap:
     def _round(self, number: int, base: Evaluated, current: Evaluated) -> Round:
         path, settings = self._path(number), self._settings
         policy = self._attempt(number, current.model)
+        self._serving.stop()  # on a CPU it spins beside the teacher; its memory is the trainer's
         taught = self._teach(number)
         earlier = range(number) if settings.data == "all" else ()
         made = [self._path(each) / name for each in (*earlier, number) for name in _RUNS]
@@ -113,7 +114,6 @@ class Bootstrap:
             tokenizer = Path(base.model.path)
             dataset = export_dataset([path / "kept"], path / "dataset", tokenizer, settings.dataset)
         init = current.model if settings.init == "last" else base.model
-        self._serving.stop()  # the memory is the trainer's
         with self._stages.of(number, "train") as stage:
             datasets = [path / "dataset", *self._rehearsed]
             training = self._steps.train(datasets, Path(init.path), path / "training")
@@ -192,6 +192,10 @@ class Bootstrap:
         tasks: Sequence[Task],
         path: Path,
     ) -> None:
+        numbers = self._settings.run_settings(part, model.name, []).numbers
+        wanted = {f"{task.instance_id}.{one}" for task in tasks for one in numbers}
+        if path.exists() and wanted <= Run(path).finished():
+            return  # no server is started for what is done
         urls: list[str] = []
         if model.path:
             with self._stages.of(number, "serve"):
