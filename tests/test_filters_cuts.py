@@ -525,20 +525,39 @@ def test_a_success_is_put_behind_what_failed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "script",
+    ("other", "last"),
     [
-        [guess("a"), LOOK, guess("b"), SUBMIT],
-        [guess("a"), WRONG, guess("b"), SUBMIT],
-        [guess("a"), guess("b';touch x;'"), guess("c"), SUBMIT],
-        [guess("a"), guess("b/w other"), guess("c"), SUBMIT],
-        [guess("a"), guess("right"), guess("c"), SUBMIT],
-        [guess("a"), SUBMIT],
+        (LOOK, "b"),
+        (WRONG, "b"),
+        (guess("b';touch x;'"), "b"),
+        (guess("b/w other"), "b"),
+        (guess("right"), "b"),
+        (guess("b"), "right"),
     ],
 )
-def test_nothing_is_put_behind_what_may_have_done_more(
+def test_nothing_stays_behind_what_may_have_done_more(
+    other: tuple[str, dict[str, str]], last: str, tmp_path: Path
+) -> None:
+    """The trials that failed before it do, where there are any."""
+    success = played([guess("right"), SUBMIT]).model_copy(update={"id": "b.1", "attempt": 1})
+    begun = played([guess("a"), other, guess(last), guess("c"), SUBMIT])
+    nothing = played([other, guess("a"), SUBMIT]).model_copy(update={"id": "b.2", "attempt": 2})
+    failed = [with_outcome(one, resolved=False, patch="") for one in (begun, nothing)]
+    run = write_run(tmp_path / "run", [*failed, success])
+    filtered(run, tmp_path / "kept", "correct")
+    kept = {one.attempt: one for one in Run(tmp_path / "kept").trajectories()}
+    trials = [guess("a")] + [guess("b")] * (other == guess("b"))
+    assert [one.arguments for one in kept[0].tool_calls] == [
+        arguments for _, arguments in (*trials, guess("right"), SUBMIT)
+    ]
+    assert (kept[2] == failed[1]) is (other != guess("b"))
+
+
+@pytest.mark.parametrize("script", [[guess("a"), SUBMIT], [guess("a"), guess("b")], [SUBMIT]])
+def test_an_attempt_without_trials_to_keep_stays(
     script: list[tuple[str, dict[str, str]]], tmp_path: Path
 ) -> None:
-    """All steps have to be trials that failed, and some have to be left."""
+    """The last two steps are where the success stands."""
     failed = with_outcome(played(script), resolved=False, patch="")
     success = played([guess("right"), SUBMIT]).model_copy(update={"id": "b.1", "attempt": 1})
     run = write_run(tmp_path / "run", [failed, success])

@@ -6,6 +6,8 @@ record proves that the two fit together: of trials (see `sed.trial`) each begins
 was committed and edits nothing else, so what an answer came to does not depend on those before it.
 """
 
+from itertools import takewhile
+
 from forager.learning.filters.cut import Kept, call_of, cut
 from forager.learning.filters.pipeline import Filter, Survey
 from forager.learning.filters.sed import tried
@@ -17,8 +19,9 @@ def correct(survey: Survey) -> Filter:
     """Put a success behind the trials of a failure at the same task.
 
     The success is another attempt that is one trial and `submit` (as `shorten` and `sed=tests:true`
-    leave those of `repair`). It takes the place of the failure's last two steps; trials that were
-    made before are left out. All other attempts stay as they are. A success is held for each task.
+    leave those of `repair`). It takes the place of the failure's last two steps and, where one of
+    its commands is no trial, of all from there on; trials that were made before are left out. All
+    other attempts stay as they are. A success is held for each task.
     """
     answers: dict[str, Trajectory] = {}
     for one in survey.trajectories():
@@ -52,14 +55,13 @@ def _answer(attempt: Trajectory) -> list[Step]:
 
 
 def _trials(all: list[Step], path: str) -> list[Kept]:
-    """The different trials before the last two steps, where all steps are failed trials of a file.
+    """The different failed trials of a file that an attempt began with, its last two steps aside.
 
-    The last may be `submit`.
+    What another command did is not known, nor what the trials behind it came to.
     """
-    calls = [call_of(step) for step in all]
-    if calls[-1].tool == "submit":
-        calls = calls[:-1]
-    if not path or any(tried(call) != path or not call.exit_code for call in calls):
-        return []
-    first = {call.arguments["command"]: number for number, call in reversed(list(enumerate(calls)))}
-    return [Kept(number, all[number]) for number in sorted(first.values()) if number < len(all) - 2]
+    calls = [call_of(step) for step in all[:-2]]
+    begun = takewhile(lambda call: path and tried(call) == path and call.exit_code, calls)
+    first: dict[str, int] = {}
+    for number, call in enumerate(begun):
+        first.setdefault(call.arguments["command"], number)
+    return [Kept(number, all[number]) for number in first.values()]
