@@ -83,11 +83,10 @@ class Worker:
         name = self._settings.model_of(job.number)
         metered: MeteredModel | None = None
         try:
-            if self._settings.images:
-                self._deliver(job.task)
-            metered = MeteredModel(self._make_model(job.number, meter), name, meter)
-            parent = self._parent(job)
             with expected or nullcontext(self._sandboxes) as sandboxes:
+                if self._settings.images:
+                    self._deliver(job.task)
+                metered = MeteredModel(self._make_model(job.number, meter), name, meter)
                 trajectory = make_attempt(
                     job.task,
                     job.number,
@@ -96,7 +95,7 @@ class Worker:
                     self._toolbox,
                     sandboxes,
                     self._live,
-                    parent,
+                    self._parent(job),
                     self._sandboxes,
                 )
             self._keep(trajectory)
