@@ -24,7 +24,7 @@ from forager.learning.filters.changes import (
 )
 from forager.learning.filters.hindsight import runs_tests
 from forager.learning.filters.pipeline import FilterChoice
-from forager.learning.filters.sed import command, trial
+from forager.learning.filters.sed import Trials, script
 from forager.trajectories.record import ModelCall, Outcome, ToolCall, Trajectory, Usage
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import steps
@@ -446,11 +446,11 @@ def test_sed_does_what_the_edit_did(seed: int, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("\n".join(lines) + "\n")
     change = Change("file", 2, tuple(lines[2:5]), tuple(new[2:5]))
     try:
-        script = command(change, "file")
+        done = f"sed -i '{script(change)}' file"
     except Unproven:
         assert new == lines or any(not line for line in lines)
         return
-    subprocess.run(["bash", "-c", script], check=True, cwd=tmp_path)
+    subprocess.run(["bash", "-c", done], check=True, cwd=tmp_path)
     assert (tmp_path / "file").read_text() == "\n".join(new) + "\n"
 
 
@@ -490,7 +490,7 @@ def test_a_trial_begins_with_the_file_as_it_was(tmp_path: Path) -> None:
     subprocess.run(["bash", "-c", done], check=True, cwd=tmp_path)
     codes = [
         subprocess.run(
-            ["bash", "-c", trial(f"sed -i '1s/1/{new}/' a.py", "a.py", "test_a.py")],
+            ["bash", "-c", Trials().command(f"1s/1/{new}/", "a.py", "test_a.py")],
             cwd=tmp_path,
             capture_output=True,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},  # as in a sandbox
@@ -503,7 +503,7 @@ def test_a_trial_begins_with_the_file_as_it_was(tmp_path: Path) -> None:
 
 def guess(new: str) -> tuple[str, dict[str, str]]:
     """A trial of another line 20."""
-    return "bash", {"command": trial(f"sed -i '20s/line 20/{new}/' f.py", "f.py", "tests")}
+    return "bash", {"command": Trials().command(f"20s/line 20/{new}/", "f.py", "tests")}
 
 
 def test_a_success_is_put_behind_what_failed(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Call
 from forager.learning.filters.changes import Change, Unproven
-from forager.learning.filters.sed import command, trial
+from forager.learning.filters.sed import Trials, script
 from forager.mutation.candidates import variants
 from forager.records import write_records
 from forager.trajectories.record import (
@@ -40,6 +40,7 @@ from tools import TOOLBOX
 
 CHOSEN = ("operators",)  # as in scripts/bootstrap
 SYSTEM = "Fix the bug and submit."  # as in bootstrap.toml
+TRIALS = Trials("./try {stem} '{script}'")  # likewise
 LINES = 6  # of a function, at most
 WIDTH = 90
 TOGETHER = 40  # functions that are mutated as one file
@@ -186,14 +187,13 @@ def exercise(name: str, bug: list[str], fix: list[str], source: random.Random) -
     left = 1024 - source.randrange(100, 300)
     for turn, lines in enumerate((*sorted(guesses), tuple(fix))):
         try:
-            edit = command(Change(path, first, tuple(bug), lines), path)
+            edit = script(Change(path, first, tuple(bug), lines))
         except Unproven:
             return None
         right = lines == tuple(fix)
-        call = Call("bash", {"command": trial(edit, path, test)})
-        passed = f"1 {'passed' if right else 'failed'} in 0.0{source.randrange(2, 10)}s"
-        told = f"{'.' if right else 'F':<73}[100%]\n{passed}\n[exit code {int(not right)}]\n"
-        told += f"[{7 - turn} turns and {left - 110 * turn} tokens left]"
+        call = Call("bash", {"command": TRIALS.command(edit, path, test)})
+        told = f"{'passed' if right else 'failed'}\n[exit code {int(not right)}]\n"
+        told += f"[{7 - turn} turns and {left - 60 * turn} tokens left]"
         messages += [
             SYNTAXES["text"].write("", call, TOOLBOX),
             {"role": "user", "content": told},

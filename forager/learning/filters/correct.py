@@ -2,7 +2,7 @@
 
 A model that learns from a teacher's attempts alone never sees what follows its own mistakes. Put
 behind them, the teacher's answer shows it (DAgger: Ross, Gordon and Bagnell, arXiv 1011.0686). The
-record proves that the two fit together: of trials (see `sed.trial`) each begins with the file as it
+record proves that the two fit together: of trials (see `sed.Trials`) each begins with the file as it
 was committed and edits nothing else, so what an answer came to does not depend on those before it.
 """
 
@@ -10,30 +10,31 @@ from itertools import takewhile
 
 from forager.learning.filters.cut import Kept, call_of, cut
 from forager.learning.filters.pipeline import Filter, Survey
-from forager.learning.filters.sed import tried
+from forager.learning.filters.sed import TRIAL, Trials
 from forager.trajectories.record import Trajectory
 from forager.trajectories.steps import Step, steps
 
 
-def correct(survey: Survey) -> Filter:
+def correct(survey: Survey, trial: str = TRIAL) -> Filter:
     """Put a success behind the trials of a failure at the same task.
 
     The success is another attempt that is one trial and `submit` (as `shorten` and `sed=tests:true`
-    leave those of `repair`). It takes the place of the failure's last two steps and, where one of
-    its commands is no trial, of all from there on; trials that were made before are left out. All
-    other attempts stay as they are. A success is held for each task.
+    with the same `trial` leave those of `repair`). It takes the place of the failure's last two
+    steps and, where one of its commands is no trial, of all from there on; trials that were made
+    before are left out. All other attempts stay as they are. A success is held for each task.
     """
+    trials = Trials(trial)
     answers: dict[str, Trajectory] = {}
     for one in survey.trajectories():
-        if one.outcome.resolved and _answer(one):
+        if one.outcome.resolved and _answer(one, trials):
             answers.setdefault(one.instance_id, one)
 
     def change(attempt: Trajectory) -> Trajectory:
         success = answers.get(attempt.instance_id)
         if attempt.outcome.resolved or success is None or success.syntax != attempt.syntax:
             return attempt
-        all, answer = list(steps(attempt)), _answer(success)
-        kept = _trials(all, tried(call_of(answer[0])) if answer else "")
+        all, answer = list(steps(attempt)), _answer(success, trials)
+        kept = _trials(all, trials, trials.file(call_of(answer[0])) if answer else "")
         if not kept:
             return attempt
         places = range(len(all) - 2, len(all))
@@ -47,20 +48,20 @@ def correct(survey: Survey) -> Filter:
     return change
 
 
-def _answer(attempt: Trajectory) -> list[Step]:
+def _answer(attempt: Trajectory, trials: Trials) -> list[Step]:
     """A trial and `submit`, or nothing."""
     all = list(steps(attempt))
-    fits = len(all) == 2 and tried(call_of(all[0])) and call_of(all[1]).tool == "submit"
+    fits = len(all) == 2 and trials.file(call_of(all[0])) and call_of(all[1]).tool == "submit"
     return all if fits else []
 
 
-def _trials(all: list[Step], path: str) -> list[Kept]:
+def _trials(all: list[Step], trials: Trials, file: str) -> list[Kept]:
     """The different failed trials of a file that an attempt began with, its last two steps aside.
 
     What another command did is not known, nor what the trials behind it came to.
     """
     calls = [call_of(step) for step in all[:-2]]
-    begun = takewhile(lambda call: path and tried(call) == path and call.exit_code, calls)
+    begun = takewhile(lambda call: file and trials.file(call) == file and call.exit_code, calls)
     first: dict[str, int] = {}
     for number, call in enumerate(begun):
         first.setdefault(call.arguments["command"], number)

@@ -7,8 +7,10 @@ edit did, so the commands do the same: nothing is run.
 
 import re
 from itertools import count
+from pathlib import PurePosixPath
 
 from forager.agent.tool import Call, Toolbox
+from forager.errors import UsageError
 from forager.learning.filters.changes import Change, Unproven, change_of
 from forager.learning.filters.cut import Kept, call_of, cut, rewritten
 from forager.learning.filters.pipeline import Filter, Survey
@@ -24,27 +26,73 @@ _PYTEST = re.compile(  # with options that change nothing in what is said when t
     r"(?P<tests>( (?!-)[^\s;|&<>()$`]+)+)"
 )
 _REPLACED = r"\d+s/(?:[^/\\'\n]|\\[^'\n])+/(?:[^/\\'\n]|\\[^'\n])*/"
-_TRIAL = re.compile(  # what it edits is one file, whoever wrote it: `s` without flags is harmless
-    r"git checkout -q (?P<path>[\w./-]+); "
-    rf"sed -i '{_REPLACED}(?:;{_REPLACED})*' (?P=path); "
-    r"python -m pytest -q -rN --tb=no( (?!-)[^\s;|&<>()$`]+)+"
-)
+_PARTS = {  # of a trial; what it edits is one file, whoever wrote it: `s` without flags is harmless
+    "{script}": rf"{_REPLACED}(?:;{_REPLACED})*",
+    "{path}": r"[\w./-]+",
+    "{stem}": r"[\w-]+",
+    "{tests}": r"(?!-)[^\s;|&<>()$`]+(?: (?!-)[^\s;|&<>()$`]+)*",
+}
+_PART = re.compile("(" + "|".join(map(re.escape, _PARTS)) + ")")
+TRIAL = "git checkout -q {path}; sed -i '{script}' {path}; python -m pytest -q -rN --tb=no {tests}"
 _SPECIAL_IN_NEW = re.compile(r"[\\/&]")
 
 
-def sed(survey: Survey, thoughts: bool = False, tests: bool = False) -> Filter:
+class Trials:
+    """Commands that put a file back as it was committed, edit it by a script of sed, and run tests.
+
+    One that fails can be followed by another. Each exits as the tests do. A repository may have a
+    shorter way of its own than the usual template: parts are {script}, {path} or {stem} (the name
+    of the file without directory and suffix), and {tests}. Raises UsageError where script or file
+    are not in it.
+    """
+
+    def __init__(self, template: str = TRIAL) -> None:
+        if "{script}" not in template or not ("{path}" in template or "{stem}" in template):
+            raise UsageError(f"a trial has {{script}}, and {{path}} or {{stem}}; not {template!r}")
+        self._template = template
+        self._form = re.compile(self._pattern())
+
+    def _pattern(self) -> str:
+        named: set[str] = set()
+        made = ""
+        for text in _PART.split(self._template):
+            name = text.strip("{}")
+            if text not in _PARTS:
+                made += re.escape(text)
+            else:
+                made += f"(?P={name})" if name in named else f"(?P<{name}>{_PARTS[text]})"
+                named.add(name)
+        return made
+
+    def command(self, script: str, path: str, tests: str) -> str:
+        """The trial of a script at a file."""
+        stem = PurePosixPath(path).stem
+        parts = {"{script}": script, "{path}": path, "{stem}": stem, "{tests}": tests}
+        return _PART.sub(lambda found: parts[found[0]], self._template)
+
+    def file(self, call: ToolCall) -> str:
+        """The path or stem of the file that a call tried an edit of; empty of any other call."""
+        done = call.arguments.get("command", "") if call.tool == "bash" else ""
+        named = found.groupdict() if (found := self._form.fullmatch(done)) else {}
+        return named.get("path") or named.get("stem") or ""
+
+
+def sed(
+    survey: Survey, thoughts: bool = False, tests: bool = False, trial: str = TRIAL, said: str = ""
+) -> Filter:
     """Write edits as commands; what cannot be written so is dropped.
 
     Without `thoughts` every message holds its call alone. With `tests` a file's first edit and the
-    run of tests right behind it, which passed, become one command (see `trial`). What is so already
-    is left as it is.
+    run of tests right behind it, which passed, become one command: a `trial` (see `Trials`). It
+    answers what the run of tests did, or `said`, where the repository has a command of its own that
+    says so of tests that pass. What is so already is left as it is.
     """
-    toolbox = survey.toolbox
+    toolbox, trials = survey.toolbox, Trials(trial)
 
     def change(attempt: Trajectory) -> Trajectory | None:
         all = list(map(Kept, count(), steps(attempt)))
         try:
-            joined = _joined(attempt.syntax, all, toolbox) if tests else all
+            joined = _joined(attempt.syntax, all, toolbox, trials, said) if tests else all
             written = [
                 Kept(number, _written(attempt.syntax, step, thoughts, toolbox))
                 for number, step in joined
@@ -56,22 +104,8 @@ def sed(survey: Survey, thoughts: bool = False, tests: bool = False) -> Filter:
     return change
 
 
-def trial(edit: str, path: str, tests: str) -> str:
-    """The command that puts a file back as it was committed, edits it, and runs tests.
-
-    One that fails can be followed by another of the same form. It exits as the tests do.
-    """
-    return f"git checkout -q {path}; {edit}; python -m pytest -q -rN --tb=no {tests}"
-
-
-def tried(call: ToolCall) -> str:
-    """The path of the file that a call tried an edit of, as `trial` does; empty of any other."""
-    found = _TRIAL.fullmatch(call.arguments.get("command", "")) if call.tool == "bash" else None
-    return found["path"] if found else ""
-
-
-def command(change: Change, path: str) -> str:
-    """The command that makes a change of lines. Raises Unproven for any other change."""
+def script(change: Change) -> str:
+    """The script of sed that makes a change of lines. Raises Unproven for any other change."""
     pairs = list(zip(change.old, change.new, strict=False))
     if (
         change.new_file
@@ -79,12 +113,11 @@ def command(change: Change, path: str) -> str:
         or any("'" in "".join(p) for p in pairs)
     ):
         raise Unproven("it is no change of single lines")
-    scripts = [
+    return ";".join(
         _script(number, old, new)
         for number, (old, new) in enumerate(pairs, change.first + 1)
         if old != new
-    ]
-    return f"sed -i '{';'.join(scripts)}' {path}"
+    )
 
 
 def _script(number: int, old: str, new: str) -> str:
@@ -106,7 +139,9 @@ def _quoted(found: re.Match[str]) -> str:
     return f"\\{found[0]}"
 
 
-def _joined(syntax: str, all: list[Kept], toolbox: Toolbox) -> list[Kept]:
+def _joined(
+    syntax: str, all: list[Kept], toolbox: Toolbox, trials: Trials, said: str
+) -> list[Kept]:
     """The steps, each first edit of a file and the run of tests right behind it as one."""
     made: list[Kept] = []
     edited: set[str] = set()
@@ -114,7 +149,9 @@ def _joined(syntax: str, all: list[Kept], toolbox: Toolbox) -> list[Kept]:
     for number, step in all:
         if edit and path not in edited and (tests := _tests(call_of(step))):
             made.pop()
-            step = _with_call(syntax, step, trial(edit, path, tests), toolbox, thoughts=True)
+            done = trials.command(edit, path, tests)
+            step = _with_call(syntax, step, done, toolbox, thoughts=True)
+            step = _answered(step, f"{said}\n") if said else step
         made.append(Kept(number, step))
         edited.add(path)
         edit, path = _edit(step)
@@ -122,12 +159,19 @@ def _joined(syntax: str, all: list[Kept], toolbox: Toolbox) -> list[Kept]:
 
 
 def _edit(step: Step) -> tuple[str, str]:
-    """The command that does what an edit did, and the path; both empty of any other step."""
+    """The script that does what an edit did, and the path; both empty of any other step."""
     call = call_of(step)
     change = change_of(call, "\n".join(map(text_of, step.observations)))
-    return (
-        (command(change, path), path) if change and (path := call.arguments["path"]) else ("", "")
-    )
+    return (script(change), call.arguments["path"]) if change else ("", "")
+
+
+def _answered(step: Step, said: str) -> Step:
+    """The step with another answer, of a command that succeeded; what is left is told as it was."""
+    told = [
+        {**one, "content": f"{said}[exit code 0]\n{text_of(one).rpartition(chr(10))[2]}"}
+        for one in step.observations
+    ]
+    return step._replace(observations=told)
 
 
 def _tests(call: ToolCall) -> str:
@@ -150,16 +194,10 @@ def _with_call(syntax: str, step: Step, done: str, toolbox: Toolbox, *, thoughts
 
 def _written(syntax: str, step: Step, thoughts: bool, toolbox: Toolbox) -> Step:
     """The step with its edit as a command."""
-    call, (edit, _) = call_of(step), _edit(step)
+    call, (edit, path) = call_of(step), _edit(step)
     if edit:
-        left = [text_of(one).rpartition("\n")[2] for one in step.observations]
-        told = [
-            {**one, "content": f"[exit code 0]\n{line}"}
-            for one, line in zip(step.observations, left, strict=True)
-        ]
-        return _with_call(syntax, step, edit, toolbox, thoughts=thoughts)._replace(
-            observations=told
-        )
+        done = f"sed -i '{edit}' {path}"
+        return _answered(_with_call(syntax, step, done, toolbox, thoughts=thoughts), "")
     if thoughts:
         return step
     if call.tool not in toolbox:
