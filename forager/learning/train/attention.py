@@ -43,10 +43,10 @@ def packed_attention(
 
     starts = (position_ids[0] == 0).nonzero()[:, 0]
     groups = query.shape[1] // key.shape[1]
-    if query.is_cuda and query.element_size() == 2 and not dropout:
-        return _one_kernel(query, key, value, starts, scaling), None
     if groups > 1:
         key, value = (one.repeat_interleave(groups, dim=1) for one in (key, value))
+    if query.is_cuda and query.element_size() == 2 and not dropout:
+        return _one_kernel(query, key, value, starts, scaling), None
     lengths = _lengths(starts, query.shape[2]).tolist()
     parts = zip(*(one.split(lengths, dim=2) for one in (query, key, value)), strict=True)
     attended = [
@@ -64,18 +64,21 @@ def _one_kernel(
     query: "Tensor", key: "Tensor", value: "Tensor", starts: "Tensor", scaling: float | None
 ) -> "Tensor":
     """Flash attention of variable lengths, as torch has it on NVIDIA GPUs."""
+    from inspect import signature
+
     from torch.nn.attention.varlen import varlen_attn
     from torch.nn.functional import pad
 
     tokens = query.shape[2]
     ends = pad(starts, (0, 1), value=tokens).int()
     longest = int(_lengths(starts, tokens).max())
+    windows = "window_size" in signature(varlen_attn).parameters  # since torch 2.11
+    causal: dict[str, Any] = {"window_size": (-1, 0)} if windows else {"is_causal": True}
     attended = varlen_attn(
         *(one[0].transpose(0, 1) for one in (query, key, value)),
         *(ends, ends, longest, longest),
         scale=scaling,
-        window_size=(-1, 0),
-        enable_gqa=query.shape[1] != key.shape[1],
+        **causal,
     )
     assert not isinstance(attended, tuple)
     return attended[None]
