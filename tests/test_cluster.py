@@ -25,6 +25,7 @@ from forager.environments.task import Task
 from forager.errors import BudgetSpent
 from forager.rollout.batch import run_batch
 from forager.rollout.settings import MAY_CHANGE, Budget, RunSettings
+from forager.rollout.worker import Job
 from forager.trajectories.record import Message
 from forager.trajectories.store import Run
 from tools import TOOLBOX
@@ -55,7 +56,7 @@ def cluster() -> Iterator[Cluster]:
     signal.signal(signal.SIGTERM, handler)  # a node has put one of its own there
 
 
-def scripted(replies: Sequence[Message | Reply], number: int, gate: Gate) -> ScriptedModel:
+def scripted(replies: Sequence[Message | Reply], job: Job, gate: Gate) -> ScriptedModel:
     """A model on a node."""
     return ScriptedModel(replies)
 

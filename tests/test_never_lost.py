@@ -35,6 +35,7 @@ from forager.errors import ModelError, SandboxError, StoreError
 from forager.records import write_records
 from forager.rollout.batch import run_batch
 from forager.rollout.settings import MAY_CHANGE, RunSettings
+from forager.rollout.worker import Job
 from forager.trajectories.record import Message
 from forager.trajectories.store import Run
 from tools import TOOLBOX
@@ -44,7 +45,7 @@ SOURCES = Path(__file__).parent.parent / "forager"
 
 
 def made(
-    path: Path, task: Task, model: Callable[[int, Gate], Model], **settings: Any
+    path: Path, task: Task, model: Callable[[Job, Gate], Model], **settings: Any
 ) -> dict[str, bool]:
     """Run a batch with these models; return what is stored: ids and whether resolved."""
     resolved = RunSettings(models=["m"], sandbox_limits=SMALL, **settings)
@@ -257,7 +258,7 @@ FAULTS = [
 ]
 
 
-def chat(server: Script, **settings: Any) -> Callable[[int, Gate], Model]:
+def chat(server: Script, **settings: Any) -> Callable[[Job, Gate], Model]:
     """Makes models of the server that lose patience soon."""
     endpoint = ChatEndpoint(server.url, timeout=0.5, backoff=0.01, **settings)
     return lambda _, gate: ChatModel("m", endpoint, gate=gate)

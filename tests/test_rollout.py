@@ -18,6 +18,7 @@ from forager.errors import ForagerError, ImageMissing
 from forager.rollout.batch import run_batch
 from forager.rollout.settings import MAY_CHANGE, RunSettings
 from forager.rollout.trouble import LOST_IN_A_ROW
+from forager.rollout.worker import Job
 from forager.trajectories.record import AttemptLimits, Message, Trajectory, Usage
 from forager.trajectories.store import Run
 from tools import TOOLBOX
@@ -54,7 +55,7 @@ def run(
     models: list[ScriptedModel] = []
     told: list[dict[str, int]] = []
 
-    def make(number: int, gate: Gate) -> ScriptedModel:
+    def make(job: Job, gate: Gate) -> ScriptedModel:
         models.append(ScriptedModel(replies))
         return models[-1]
 

@@ -12,7 +12,7 @@ import click
 from forager.cli import options
 from forager.cli.batch import terminable
 from forager.cli.console import print_table
-from forager.cli.models import REPAIR, MakeModel, endpoints
+from forager.cli.models import OWN, MakeModel, endpoints
 from forager.cli.progress import Progress
 from forager.errors import StoreError, UsageError
 
@@ -33,7 +33,8 @@ OPTIONS = [
         "models",
         required=True,
         multiple=True,
-        help="`repair` (needs no server), or a model of the endpoint at --url; can be repeated.",
+        help="`repair` or `oracle` (which is given the reference patch), which need no server, or a "
+        "model of the endpoint at --url; can be repeated.",
     ),
     options.url,
     options.key_env,
@@ -164,7 +165,7 @@ def run_settings(given: dict[str, Any], branch: "Branch | None" = None) -> "RunS
 
 
 def _check_prices(budget: "Budget", models: list[str], path: Path) -> None:
-    lacking = [model for model in models if model != REPAIR and model not in budget.prices]
+    lacking = [model for model in models if model not in OWN and model not in budget.prices]
     if budget.money is not None and lacking:
         raise UsageError(
             f"{path} bounds the money and has no price of {lacking[0]!r}; add [prices.{lacking[0]}]"

@@ -14,15 +14,19 @@ if TYPE_CHECKING:
     from forager.agent.tool import Toolbox
     from forager.agent.traffic import Gate
     from forager.rollout.settings import RunSettings
+    from forager.rollout.worker import Job
     from forager.trajectories.record import Sampling
     from tasks.author import Author
 
 REPAIR = "repair"
+ORACLE = "oracle"
+OWN = (REPAIR, ORACLE)
+"""Models that need no server."""
 
 
 def endpoints(models: list[str], given: tuple[str, ...]) -> list[str]:
-    """Where the models are asked; nowhere for `repair`. Raises UsageError."""
-    asked = [model for model in models if model != REPAIR]
+    """Where the models are asked; nowhere for our own. Raises UsageError."""
+    asked = [model for model in models if model not in OWN]
     urls = list(given) or [os.environ.get("OPENAI_BASE_URL") or ""]
     if asked and not all(urls):
         raise UsageError(
@@ -33,22 +37,27 @@ def endpoints(models: list[str], given: tuple[str, ...]) -> list[str]:
 
 
 class MakeModel:
-    """Makes the model of an attempt, given the attempt's number; goes to the nodes of a cluster."""
+    """Makes the model of an attempt; goes to the nodes of a cluster."""
 
     def __init__(self, settings: "RunSettings", toolbox: "Toolbox", key: str) -> None:
         self._settings, self._toolbox, self._key = settings, toolbox, key
 
-    def __call__(self, number: int, gate: "Gate") -> "Model":
+    def __call__(self, job: "Job", gate: "Gate") -> "Model":
         """The model, whose requests pass the gate."""
         from forager.agent.syntax import SYNTAXES
 
         settings = self._settings
-        name = settings.model_of(number)
+        name = settings.model_of(job.number)
         if name == REPAIR:
             from forager.agent.repair import RepairModel
             from mutators import REVERSIBLE
 
             return RepairModel(SYNTAXES[settings.syntax], self._toolbox, REVERSIBLE)
+
+        if name == ORACLE:
+            from forager.agent.oracle import OracleModel
+
+            return OracleModel(job.task, SYNTAXES[settings.syntax], self._toolbox)
 
         from forager.agent.chat import ChatModel
         from forager.agent.endpoint import ChatEndpoint, normalised
@@ -57,7 +66,7 @@ class MakeModel:
         # An attempt stays with the endpoint that it began with: that holds its prompt in a cache.
         url, *others = TRAFFIC.least_busy_first(list(map(normalised, settings.urls)))
         endpoint = ChatEndpoint(url, self._key, others=tuple(others))
-        sampling = settings.sampling_of(number)
+        sampling = settings.sampling_of(job.number)
         return ChatModel(name, endpoint, sampling, settings.token_ids, gate=gate)
 
 

@@ -67,8 +67,10 @@ class RunSettings(Record):
     The attempts at a task are numbered through rounds: in each round every model makes one.
     """
 
-    models: list[str] = Field(description="`repair`, or models of the endpoints.")
-    urls: list[str] = Field([], description="OpenAI-compatible endpoints; none for `repair`.")
+    models: list[str] = Field(description="`repair`, `oracle`, or models of the endpoints.")
+    urls: list[str] = Field(
+        [], description="OpenAI-compatible endpoints; none for `repair` and `oracle`."
+    )
     key_env: str = Field("OPENAI_API_KEY", description="Variable that holds the endpoints' key.")
     attempts: int = Field(1, description="Attempts at each task by each model.")
     workers: int = Field(1, description="Attempts at a time.")

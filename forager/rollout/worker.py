@@ -25,8 +25,8 @@ from forager.trajectories.summary import Summary
 class MakeModel(Protocol):
     """Makes the model of an attempt; on a cluster it goes to the nodes, and so must pickle."""
 
-    def __call__(self, number: int, gate: Gate) -> Model:
-        """The model of the attempt of this number; its requests pass the gate."""
+    def __call__(self, job: "Job", gate: Gate) -> Model:
+        """The model of an attempt; its requests pass the gate."""
         ...
 
 
@@ -86,7 +86,7 @@ class Worker:
             with expected or nullcontext(self._sandboxes) as sandboxes:
                 if self._settings.images:
                     self._deliver(job.task)
-                metered = MeteredModel(self._make_model(job.number, meter), name, meter)
+                metered = MeteredModel(self._make_model(job, meter), name, meter)
                 trajectory = make_attempt(
                     job.task,
                     job.number,

@@ -14,6 +14,7 @@ from forager.records import Record
 from forager.rollout.settings import RunSettings
 
 REPAIR = "repair"
+TEACHERS = {REPAIR, "oracle"}  # that are nowhere
 
 
 class SplitSettings(Record):
@@ -99,7 +100,7 @@ class BootstrapSettings(Record):
     @model_validator(mode="after")
     def _teacher_is_somewhere(self) -> "BootstrapSettings":
         teacher = self.run_settings("teach", REPAIR, [])
-        if teacher.models != [REPAIR] and not teacher.urls:
+        if not TEACHERS.issuperset(teacher.models) and not teacher.urls:
             raise ValueError(f"teach.urls: where is the teacher {', '.join(teacher.models)}?")
         return self
 

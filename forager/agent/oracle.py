@@ -1,0 +1,79 @@
+"""The oracle: an agent that knows the reference patch, and makes it step by step.
+
+It shows what a right attempt looks like, for a model to learn from (an expert that is asked, as in
+DAgger, arXiv 1011.0686), and that a task can be solved with the tools as they are.
+"""
+
+import io
+import shlex
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from unidiff.patch import Hunk, PatchedFile, PatchSet
+
+from forager.agent.model import Reply
+from forager.agent.syntax import Syntax
+from forager.agent.tool import Call, Toolbox
+from forager.environments.task import Task
+from forager.trajectories.record import Message
+
+_TESTS = 10  # failing tests that are run, at most
+
+
+class OracleModel:
+    """Implements Model. One instance drives one attempt, at the task that it is given.
+
+    Changed lines become calls of `edit`; what these cannot do is applied by git.
+    """
+
+    def __init__(self, task: Task, syntax: Syntax, tools: Toolbox) -> None:
+        self._syntax, self._tools = syntax, tools
+        self._steps = _steps(task)
+        self._begun = False
+
+    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+        """Answer with the next step."""
+        del tools  # they are the toolbox
+        said = str(messages[-1].get("content")) if self._begun else None
+        self._begun = True
+        return Reply(self._syntax.write(*self._steps.send(said), self._tools))
+
+
+_Steps = Generator[tuple[str, Call], str | None, None]  # thoughts and calls; what is answered
+
+
+def _steps(task: Task) -> _Steps:
+    """The whole attempt; at the end it submits, again and again if need be."""
+    for file in PatchSet(io.StringIO(task.patch, newline="\n")):
+        if _is_edit(file):
+            for hunk in reversed(file):  # so that the numbers of those before stay right
+                yield from _edit(file, hunk)
+        else:
+            yield "I apply the change of this file.", _applied(str(file))
+    if task.FAIL_TO_PASS and not task.test_patch and not task.setup.command:
+        names = " ".join(map(shlex.quote, task.FAIL_TO_PASS[:_TESTS]))
+        yield "I run the failing tests.", Call("bash", {"command": f"python -m pytest -q {names}"})
+    while True:
+        yield "That is all.", Call("submit", {})
+
+
+def _is_edit(file: PatchedFile) -> bool:
+    """Whether a file stays what it is and whole lines of it change."""
+    plain = file.is_modified_file and not file.is_rename and not file.is_binary_file
+    text = str(file)
+    return plain and "\\ No newline" not in text and "\r" not in text and "old mode" not in text
+
+
+def _edit(file: PatchedFile, hunk: Hunk) -> _Steps:
+    """An edit; where its lines are not in one place alone, git finds it by their number."""
+    search = "".join(str(line.value) for line in hunk if not line.is_added)
+    replace = "".join(str(line.value) for line in hunk if not line.is_removed)
+    arguments = {"path": file.path, "search": search, "replace": replace}
+    said = yield "I change what is wrong.", Call("edit", arguments)
+    if not (said or "").startswith("Edited"):
+        head = f"--- {file.source_file}\n+++ {file.target_file}\n"
+        yield "I apply this change by its place.", _applied(f"{head}{hunk}")
+
+
+def _applied(patch: str) -> Call:
+    return Call("bash", {"command": f"git apply - <<'EOF'\n{patch}EOF"})

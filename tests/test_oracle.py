@@ -1,0 +1,99 @@
+"""The oracle, through the real loop, tools and a real shell."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from forager.agent.loop import Agent
+from forager.agent.oracle import OracleModel
+from forager.agent.syntax import SYNTAXES
+from forager.cli.models import MakeModel
+from forager.environments.local_sandbox import LocalSandbox
+from forager.environments.sandbox import Limits
+from forager.environments.task import Task
+from forager.rollout.batch import run_batch
+from forager.rollout.settings import RunSettings
+from forager.trajectories.record import AttemptLimits, Trajectory
+from forager.trajectories.store import Run
+from tools import TOOLBOX
+
+BLOCK = "def {0}():\n    x = 1\n    y = 2\n    z = 3\n    return x\n\n\n"
+BEFORE = {
+    "a.py": "# a\n" * 9 + "def one():\n    return 2\n" + "# b\n" * 9 + "def two():\n    return 3\n",
+    "same.py": "".join(BLOCK.format("f") for _ in range(4)),
+    "gone.py": "print('old')\n",
+    "bare": "no newline",
+    "test_a.py": "from a import one, two\n\n\ndef test():\n    assert (one(), two()) == (1, 2)\n",
+}
+AFTER = {
+    "a.py": BEFORE["a.py"].replace("return 2", "return 1").replace("return 3", "return 2"),
+    "same.py": BLOCK.format("f") * 2
+    + BLOCK.format("f").replace("y = 2", "y = 3")
+    + BLOCK.format("f"),
+    "new.py": "print('new')\n",
+    "bare": "no newline either",
+    "test_a.py": BEFORE["test_a.py"],
+}
+
+
+def git(root: Path, *words: str) -> str:
+    """Run git there."""
+    given = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words]
+    return subprocess.run(given, cwd=root, check=True, capture_output=True, text=True).stdout
+
+
+def write(root: Path, files: dict[str, str]) -> None:
+    """Leave these files alone there."""
+    for path in root.iterdir():
+        if path.is_file():
+            path.unlink()
+    for name, text in files.items():
+        (root / name).write_text(text)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_it_makes_the_patch_whatever_the_patch_does(tmp_path: Path, syntax: str) -> None:
+    """Lines by `edit`; lines that stand at several places, new and deleted files by git."""
+    write(tmp_path, BEFORE)
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "a")
+    write(tmp_path, AFTER)
+    git(tmp_path, "add", "-A")
+    patch = git(tmp_path, "diff", "--cached")
+    git(tmp_path, "reset", "-q", "--hard")
+    task = Task(
+        instance_id="a", repo="a", problem_statement="p", patch=patch,
+        FAIL_TO_PASS=["test_a.py::test"], PASS_TO_PASS=[],
+    )  # fmt: skip
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with LocalSandbox(tmp_path, environment={"PATH": path}) as sandbox:
+        model = OracleModel(task, SYNTAXES[syntax], TOOLBOX)
+        agent = Agent(model, sandbox, TOOLBOX, SYNTAXES[syntax], AttemptLimits(turns=20))
+        assert agent.run("p") == "submitted"
+    git(tmp_path, "add", "-A")
+    assert git(tmp_path, "diff", "--cached", "--", *AFTER, "gone.py") == patch
+    assert [call.tool for call in agent.tool_calls].count("edit") == 3  # one of them refused
+    assert agent.tool_calls[-2].exit_code == 0  # the tests
+
+
+@pytest.mark.engine
+def test_a_task_is_resolved_by_its_name(kata_task: Task, tmp_path: Path) -> None:
+    """`-m oracle`, as a run makes its models: graded, it resolves the task in three turns."""
+    settings = RunSettings(models=["oracle"], sandbox_limits=Limits(memory=512 << 20))
+    with Run.write(tmp_path / "run", settings, [kata_task]) as store:
+        made = MakeModel(settings, TOOLBOX, "")
+        run_batch(
+            store,
+            [kata_task],
+            settings,
+            model=made,
+            toolbox=TOOLBOX,
+            on_progress=lambda *_, **__: None,
+        )
+    (attempt,) = Run(tmp_path / "run").trajectories()
+    assert isinstance(attempt, Trajectory) and attempt.outcome.resolved
+    assert [call.tool for call in attempt.tool_calls] == ["edit", "bash", "submit"]
