@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from forager.environments.task import Task
     from forager.rollout.sandboxes import Watched
     from forager.rollout.settings import Branch, RunSettings
+    from forager.rollout.worker import Job
     from forager.trajectories.index import Index
     from forager.trajectories.record import Trajectory
 
@@ -84,6 +85,7 @@ def take_over(
     from forager.rollout.attempt import make_attempt
     from forager.rollout.sandboxes import Watched
     from forager.rollout.settings import MAY_CHANGE
+    from forager.rollout.worker import Job
     from forager.trajectories.choice import Choice
     from forager.trajectories.store import Run
     from tools import load_toolbox
@@ -96,7 +98,7 @@ def take_over(
         with store.index() as index:
             places = index.places(Choice(instance_id=task.instance_id))
             number = max((one.attempt for one in index.summaries(places)), default=-1) + 1
-        model = _model(settings, toolbox, number, opened)
+        model = _model(settings, toolbox, Job(task, number), opened)
         say(f"making {turn - 1} turns of {recorded.id} again")
         made = make_attempt(task, number, settings, model, toolbox, opened, parent=parent)
         store.append(made)
@@ -157,7 +159,7 @@ def _settings(source: Path, recorded: "Trajectory", given: dict[str, Any]) -> "R
     )
 
 
-def _model(settings: "RunSettings", toolbox: "Toolbox", number: int, opened: "Watched") -> "Model":
+def _model(settings: "RunSettings", toolbox: "Toolbox", job: "Job", opened: "Watched") -> "Model":
     if settings.models == [PERSON]:
         from forager.agent.person import Person
         from forager.agent.syntax import SYNTAXES
@@ -168,7 +170,7 @@ def _model(settings: "RunSettings", toolbox: "Toolbox", number: int, opened: "Wa
     from forager.rollout.meter import Meter
 
     make = MakeModel(settings, toolbox, os.environ.get(settings.key_env, ""))
-    return make(number, Meter(settings.budget))
+    return make(job, Meter(settings.budget))
 
 
 def _sandbox_of(source: Path) -> str:

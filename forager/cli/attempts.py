@@ -33,7 +33,7 @@ OPTIONS = [
         "models",
         required=True,
         multiple=True,
-        help="`repair` or `oracle` (which is given the reference patch), which need no server, or a "
+        help="`repair` or `oracle` (it is given the reference patch), which need no server, or a "
         "model of the endpoint at --url; can be repeated.",
     ),
     options.url,

@@ -2,8 +2,8 @@
 
 A model that learns from a teacher's attempts alone never sees what follows its own mistakes. Put
 behind them, the teacher's answer shows it (DAgger: Ross, Gordon and Bagnell, arXiv 1011.0686). The
-record proves that the two fit together: each trial (see `sed.Trials`) begins with the file as it was
-committed and edits nothing else, so what an answer came to does not depend on those before it.
+record proves that the two fit together: each trial (see `sed.Trials`) begins with the file as it
+was committed and edits nothing else, so what an answer came to does not depend on those before it.
 """
 
 from itertools import takewhile
