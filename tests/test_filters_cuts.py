@@ -3,6 +3,7 @@
 import os
 import random
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from filtering import changed, choice, filtered, recorded, with_outcome, write_r
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Call
 from forager.environments.sandbox import CommandResult
+from forager.errors import UsageError
 from forager.learning.filters.changes import (
     Change,
     Pieces,
@@ -24,7 +26,7 @@ from forager.learning.filters.changes import (
 )
 from forager.learning.filters.hindsight import runs_tests
 from forager.learning.filters.pipeline import FilterChoice
-from forager.learning.filters.sed import Trials, script
+from forager.learning.filters.sed import TRIAL, Trials, script
 from forager.trajectories.record import ModelCall, Outcome, ToolCall, Trajectory, Usage
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import steps
@@ -479,26 +481,74 @@ def test_an_edit_and_its_tests_become_one_command(tmp_path: Path) -> None:
     assert joined
 
 
-def test_a_trial_begins_with_the_file_as_it_was(tmp_path: Path) -> None:
-    """One that failed is followed by the next: nothing of it is left; it exits as pytest."""
+KATA_TRIAL = "./try {stem} '{script}'"
+
+
+@pytest.mark.parametrize("template", [TRIAL, KATA_TRIAL])
+def test_a_trial_begins_with_the_file_as_it_was(tmp_path: Path, template: str) -> None:
+    """One that failed is followed by the next: nothing of it is left; it exits as pytest.
+
+    Also in the short form that the katas have; there one that changes nothing fails as well.
+    """
     for name, text in {
-        "a.py": "x = 1\n",
-        "test_a.py": "def test():\n    from a import x\n    assert x == 3\n",
+        "kata/a.py": "x = 1\n",
+        "tests/test_a.py": "def test():\n    from kata.a import x\n    assert x == 3\n",
+        "try": (Path(__file__).parents[1] / "examples/kata/try").read_text(),
     }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
+    (tmp_path / "try").chmod(0o755)
     done = "git init -q; git add -A; git -c user.name=a -c user.email=a@b commit -qm a"
     subprocess.run(["bash", "-c", done], check=True, cwd=tmp_path)
-    codes = [
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    trials = Trials(template)
+    runs = [
         subprocess.run(
-            ["bash", "-c", Trials().command(f"1s/1/{new}/", "a.py", "test_a.py")],
+            ["bash", "-c", trials.command(script, "kata/a.py", "tests/test_a.py")],
             cwd=tmp_path,
             capture_output=True,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},  # as in a sandbox
-        ).returncode
-        for new in (2, 3)
+            env={**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"},  # as in a sandbox
+        )
+        for script in ("1s/1/2/", "1s/7/3/", "1s/1/3", "1s/1/3/")
     ]
-    assert codes == [1, 0]
-    assert (tmp_path / "a.py").read_text() == "x = 3\n"
+    assert [one.returncode for one in runs] == [1, 1, 1, 0]
+    assert (tmp_path / "kata/a.py").read_text() == "x = 3\n"
+    if template == KATA_TRIAL:
+        assert [one.stdout for one in runs] == [b"failed\n"] * 3 + [b"passed\n"]
+
+
+def test_a_trial_has_the_form_that_it_is_given() -> None:
+    """It is written and known by it; nothing that does more is taken for one."""
+    trials = Trials(KATA_TRIAL)
+    done = trials.command("3s/a/b/", "kata/words.py", "tests/test_words.py::test_a")
+    assert done == "./try words '3s/a/b/'"
+    for other, file in {
+        done: "words",
+        "./try words '3s/a/b/;4s/c/d/'": "words",
+        "./try words '3s/a/b/'; rm x": "",
+        "./try words '3s/a/b/e'": "",
+        "./try ../words '3s/a/b/'": "",
+        TRIAL: "",
+    }.items():
+        assert trials.file(ToolCall(message=0, tool="bash", arguments={"command": other})) == file
+    for template in ("./try '{script}'", "./try {path}"):
+        with pytest.raises(UsageError, match=r"a trial has \{script\}"):
+            Trials(template)
+
+
+def test_the_repository_says_what_it_says(tmp_path: Path) -> None:
+    """A trial in the repository's own form is answered in its words, behind them what is left."""
+    kept, short = tmp_path / "kept", choice("shorten", only=True, first=True)
+    own = choice("sed", tests=True, trial=KATA_TRIAL, said="passed")
+    filtered(recorded(tmp_path), kept, "resolved", short, own)
+    told = [
+        text_of(step.observations[0]).splitlines()
+        for one in Run(kept).trajectories()
+        for step in steps(one)
+        if step.call and step.call.arguments.get("command", "").startswith("./try ")
+    ]
+    assert told
+    assert all(one[:2] == ["passed", "[exit code 0]"] and len(one) == 3 for one in told)
 
 
 def guess(new: str) -> tuple[str, dict[str, str]]:
