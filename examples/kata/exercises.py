@@ -114,9 +114,11 @@ def exercises(files: list[Path], source: random.Random) -> Iterator[Trajectory]:
     batches = iter(lambda: list(islice(some, TOGETHER)), [])
     with Pool() as pool:  # all that takes long; what is drawn does not depend on it
         for fixes, found in pool.imap(bugs_of, batches):
+            words = sorted({word for name in fixes for word in name.split("_") if len(word) > 2})
             for name, bugs in found.items():
                 for code in source.sample(bugs, min(EACH, len(bugs))):
-                    if made := exercise(name, code.split("\n"), fixes[name].split("\n"), source):
+                    bug, fix = code.split("\n"), fixes[name].split("\n")
+                    if made := exercise(name, bug, fix, words or ["code"], source):
                         yield made
 
 
@@ -167,10 +169,12 @@ def seen(name: str, line: str, source: random.Random) -> str:
     return f"{name}({values})\nExpected: {expected!r}\nGot: {got!r}"
 
 
-def exercise(name: str, bug: list[str], fix: list[str], source: random.Random) -> Trajectory | None:
-    """The attempt that mends a bug; None where one command cannot."""
+def exercise(
+    name: str, bug: list[str], fix: list[str], words: list[str], source: random.Random
+) -> Trajectory | None:
+    """The attempt that mends a bug; None where one command cannot. `words` name modules."""
     first = source.randrange(300)
-    module = source.choice(name.strip("_").split("_")) or "code"
+    module = source.choice(words)  # not of the function's name: it is to be read
     path = f"kata/{module}.py"
     test = f"tests/test_{module}.py::test_{name.lstrip('_')}"
     code = "\n".join(f"{number} {line}" for number, line in enumerate(bug, first + 1))
