@@ -6,17 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from forager.agent.loop import Agent
 from forager.agent.oracle import OracleModel
 from forager.agent.syntax import SYNTAXES
-from forager.cli.models import MakeModel
+from forager.cli.main import main
 from forager.environments.local_sandbox import LocalSandbox
-from forager.environments.sandbox import Limits
 from forager.environments.task import Task
-from forager.rollout.batch import run_batch
-from forager.rollout.settings import RunSettings
-from forager.trajectories.record import AttemptLimits, Trajectory
+from forager.records import write_records
+from forager.trajectories.record import AttemptLimits
 from forager.trajectories.store import Run
 from tools import TOOLBOX
 
@@ -82,18 +81,11 @@ def test_it_makes_the_patch_whatever_the_patch_does(tmp_path: Path, syntax: str)
 
 @pytest.mark.engine
 def test_a_task_is_resolved_by_its_name(kata_task: Task, tmp_path: Path) -> None:
-    """`-m oracle`, as a run makes its models: graded, it resolves the task in three turns."""
-    settings = RunSettings(models=["oracle"], sandbox_limits=Limits(memory=512 << 20))
-    with Run.write(tmp_path / "run", settings, [kata_task]) as store:
-        made = MakeModel(settings, TOOLBOX, "")
-        run_batch(
-            store,
-            [kata_task],
-            settings,
-            model=made,
-            toolbox=TOOLBOX,
-            on_progress=lambda *_, **__: None,
-        )
-    (attempt,) = Run(tmp_path / "run").trajectories()
-    assert isinstance(attempt, Trajectory) and attempt.outcome.resolved
+    """`-m oracle`, as a user says it: graded, it resolves the task in three turns."""
+    tasks, run = tmp_path / "tasks.jsonl", tmp_path / "run"
+    write_records(tasks, [kata_task])
+    said = CliRunner().invoke(main, ["run", str(tasks), "-o", str(run), "-m", "oracle"])
+    assert said.exit_code == 0, said.output
+    (attempt,) = Run(run).trajectories()
+    assert attempt.outcome.resolved
     assert [call.tool for call in attempt.tool_calls] == ["edit", "bash", "submit"]

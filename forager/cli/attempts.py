@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from forager.agent import SERVERLESS
 from forager.cli import options
 from forager.cli.batch import terminable
 from forager.cli.console import print_table
-from forager.cli.models import OWN, MakeModel, endpoints
+from forager.cli.models import MakeModel, endpoints
 from forager.cli.progress import Progress
 from forager.errors import StoreError, UsageError
 
@@ -165,7 +166,7 @@ def run_settings(given: dict[str, Any], branch: "Branch | None" = None) -> "RunS
 
 
 def _check_prices(budget: "Budget", models: list[str], path: Path) -> None:
-    lacking = [model for model in models if model not in OWN and model not in budget.prices]
+    lacking = [model for model in models if model not in SERVERLESS and model not in budget.prices]
     if budget.money is not None and lacking:
         raise UsageError(
             f"{path} bounds the money and has no price of {lacking[0]!r}; add [prices.{lacking[0]}]"

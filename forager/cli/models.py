@@ -4,6 +4,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from forager.agent import ORACLE, REPAIR, SERVERLESS
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,15 +19,10 @@ if TYPE_CHECKING:
     from forager.trajectories.record import Sampling
     from tasks.author import Author
 
-REPAIR = "repair"
-ORACLE = "oracle"
-OWN = (REPAIR, ORACLE)
-"""Models that need no server."""
-
 
 def endpoints(models: list[str], given: tuple[str, ...]) -> list[str]:
-    """Where the models are asked; nowhere for our own. Raises UsageError."""
-    asked = [model for model in models if model not in OWN]
+    """Where the models are asked; nowhere for those without a server. Raises UsageError."""
+    asked = [model for model in models if model not in SERVERLESS]
     urls = list(given) or [os.environ.get("OPENAI_BASE_URL") or ""]
     if asked and not all(urls):
         raise UsageError(

@@ -151,7 +151,7 @@ def _joined(
             made.pop()
             done = trials.command(edit, path, tests)
             step = _with_call(syntax, step, done, toolbox, thoughts=True)
-            step = _answered(step, f"{said}\n") if said else step
+            step = _answered(step, said) if said else step
         made.append(Kept(number, step))
         edited.add(path)
         edit, path = _edit(step)
@@ -165,11 +165,12 @@ def _edit(step: Step) -> tuple[str, str]:
     return (script(change), call.arguments["path"]) if change else ("", "")
 
 
-def _answered(step: Step, said: str) -> Step:
+def _answered(step: Step, *said: str) -> Step:
     """The step with another answer, of a command that succeeded; what is left is told as it was."""
+    left = [text_of(one).rpartition("\n")[2] for one in step.observations]
     told = [
-        {**one, "content": f"{said}[exit code 0]\n{text_of(one).rpartition(chr(10))[2]}"}
-        for one in step.observations
+        {**one, "content": "\n".join((*said, "[exit code 0]", line))}
+        for one, line in zip(step.observations, left, strict=True)
     ]
     return step._replace(observations=told)
 
@@ -197,7 +198,7 @@ def _written(syntax: str, step: Step, thoughts: bool, toolbox: Toolbox) -> Step:
     call, (edit, path) = call_of(step), _edit(step)
     if edit:
         done = f"sed -i '{edit}' {path}"
-        return _answered(_with_call(syntax, step, done, toolbox, thoughts=thoughts), "")
+        return _answered(_with_call(syntax, step, done, toolbox, thoughts=thoughts))
     if thoughts:
         return step
     if call.tool not in toolbox:

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from forager import __version__
+from forager.agent import REPAIR
 from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.learning.dataset.write import export_dataset
@@ -26,7 +27,7 @@ from forager.learning.rounds.lineage import (
     success_by_task,
 )
 from forager.learning.rounds.serving import Serving
-from forager.learning.rounds.settings import REPAIR, BootstrapSettings
+from forager.learning.rounds.settings import BootstrapSettings
 from forager.learning.rounds.split import Split, places_of, split
 from forager.learning.rounds.stages import Stages
 from forager.learning.rounds.steps import Steps

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from forager.agent import REPAIR, SERVERLESS
 from forager.config import read_settings
 from forager.learning.dataset import DatasetSettings
 from forager.learning.rounds.split import By
@@ -12,9 +13,6 @@ from forager.learning.serve import ServeSettings
 from forager.learning.train.settings import TrainSettings
 from forager.records import Record
 from forager.rollout.settings import RunSettings
-
-REPAIR = "repair"
-TEACHERS = {REPAIR, "oracle"}  # that are nowhere
 
 
 class SplitSettings(Record):
@@ -100,7 +98,7 @@ class BootstrapSettings(Record):
     @model_validator(mode="after")
     def _teacher_is_somewhere(self) -> "BootstrapSettings":
         teacher = self.run_settings("teach", REPAIR, [])
-        if not TEACHERS.issuperset(teacher.models) and not teacher.urls:
+        if not SERVERLESS.issuperset(teacher.models) and not teacher.urls:
             raise ValueError(f"teach.urls: where is the teacher {', '.join(teacher.models)}?")
         return self
 
