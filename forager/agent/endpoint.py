@@ -235,22 +235,26 @@ def _bounded(body: Any, deadline: float) -> Any:
     """The body of an answer, which must have come by the deadline.
 
     The package's own time-out is of silence: a server that sends a byte now and then (or a proxy
-    that keeps the connection alive with spaces) would hold an attempt for ever. The client below
-    the package differs by its version, so the class is made of what is there.
+    that keeps the connection alive with spaces) would hold an attempt for ever.
     """
+    return _bounded_kind(type(body))(body, deadline)
 
-    def chunks(_: Any) -> Iterator[bytes]:
-        for chunk in body:
-            if time.monotonic() > deadline:
+
+@cache  # a class is freed by the garbage collector alone, and would keep its answer till then
+def _bounded_kind(kind: type) -> Any:
+    """The package below the client differs by its version, so the class is made of what is there."""
+
+    def begin(self: Any, body: Any, deadline: float) -> None:
+        self.body, self.deadline = body, deadline
+
+    def chunks(self: Any) -> Iterator[bytes]:
+        for chunk in self.body:
+            if time.monotonic() > self.deadline:
                 raise TimeoutError("the answer has not come whole in time")
             yield chunk
 
-    methods = {
-        "__init__": lambda _: None,
-        "__iter__": chunks,
-        "close": lambda _: body.close(),
-    }
-    return type("Bounded", (type(body),), methods)()
+    methods = {"__init__": begin, "__iter__": chunks, "close": lambda self: self.body.close()}
+    return type("Bounded", (kind,), methods)
 
 
 def _complete(client: "OpenAI", body: dict[str, Any]) -> dict[str, Any]:
