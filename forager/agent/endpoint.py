@@ -242,7 +242,7 @@ def _bounded(body: Any, deadline: float) -> Any:
 
 @cache  # a class is freed by the garbage collector alone, and would keep its answer till then
 def _bounded_kind(kind: type) -> Any:
-    """The package below the client differs by its version, so the class is made of what is there."""
+    """The package below the client differs by its version: the class is made of what is there."""
 
     def begin(self: Any, body: Any, deadline: float) -> None:
         self.body, self.deadline = body, deadline

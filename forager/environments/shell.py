@@ -247,30 +247,32 @@ class _End:
         self.token, self.code, self.directory = token, code, directory
 
 
+_REPORT = re.compile(rb"\n(\w{32}) (-?\d+) (.*?)\1\n", re.DOTALL)
+
+
 class _Scanner:
     """Passes output on until a report with one of the tokens has come in whole."""
 
     def __init__(self, tokens: tuple[str, ...], output: BoundedOutput) -> None:
-        names = b"|".join(token.encode() for token in tokens if token)
-        self._report = re.compile(rb"\n(" + names + rb") (-?\d+) (.*?)\1\n", re.DOTALL)
-        self._start = re.compile(rb"\n(?:" + names + rb")")
+        self._starts = [b"\n" + token.encode() for token in tokens if token]
         self._pending = bytearray()
         self._output = output
         self.found: _End | None = None
 
     def write(self, data: bytes) -> None:
         self._pending += data
-        match = self._report.search(self._pending)
-        if match:
-            self._output.write(bytes(self._pending[: match.start()]))
-            self.found = _End(
-                match[1].decode(), int(match[2]), match[3].decode("utf-8", "surrogateescape")
-            )
-            self._pending.clear()
-            return
-        begun = self._start.search(self._pending)
+        begun = sorted(at for start in self._starts if (at := self._pending.find(start)) >= 0)
+        for at in begun:
+            if match := _REPORT.match(self._pending, at):
+                self._output.write(bytes(self._pending[:at]))
+                token, code, directory = match.groups()
+                self.found = _End(
+                    token.decode(), int(code), directory.decode("utf-8", "surrogateescape")
+                )
+                self._pending.clear()
+                return
         # Hold back what may be the beginning of a report: a newline and 32 hex digits at most.
-        safe = begun.start() if begun else max(0, len(self._pending) - 33)
+        safe = begun[0] if begun else max(0, len(self._pending) - 33)
         self._output.write(bytes(self._pending[:safe]))
         del self._pending[:safe]
 
