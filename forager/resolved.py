@@ -21,16 +21,17 @@ def read_settings(path: Path) -> dict[str, Any]:
 def save_settings(path: Path, settings: Record, may_change: Collection[str]) -> None:
     """Write the settings, or refuse where those that are there say something else.
 
-    A setting that there was not yet when they were written had its default. Raises UsageError and
-    StoreError.
+    One that may change is a name, or TABLE.NAME. A setting that there was not yet when they were
+    written had its default. Raises UsageError and StoreError.
     """
     target, new = path / "settings.json", settings.model_dump(mode="json")
     if target.exists():
-        old = _defaults(settings) | read_settings(path)
+        old = _without(_defaults(settings) | read_settings(path), may_change)
+        now = _without(new, may_change)
         differences = [
-            f"{name} is {json.dumps(old.get(name))} there and {json.dumps(new.get(name))} now"
-            for name in sorted(old.keys() | new.keys())
-            if name not in may_change and old.get(name) != new.get(name)
+            f"{name} is {json.dumps(old.get(name))} there and {json.dumps(now.get(name))} now"
+            for name in sorted(old.keys() | now.keys())
+            if old.get(name) != now.get(name)
         ]
         if differences:
             raise UsageError(
@@ -39,6 +40,17 @@ def save_settings(path: Path, settings: Record, may_change: Collection[str]) -> 
             )
     with replacing(target) as part:
         part.write_text(json.dumps(new, indent=2) + "\n")
+
+
+def _without(settings: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """The settings but those of these names."""
+    return {
+        name: {below: each for below, each in value.items() if f"{name}.{below}" not in names}
+        if isinstance(value, dict)
+        else value
+        for name, value in settings.items()
+        if name not in names
+    }
 
 
 def _defaults(settings: Record) -> dict[str, Any]:

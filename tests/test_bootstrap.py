@@ -138,6 +138,7 @@ def test_a_bootstrap_is_killed_twice_and_goes_on(config: Path, tmp_path: Path) -
     after = _metrics(out / "round-0/training/metrics.jsonl")
     assert [one["loss"] for one in after[:2]] == losses
     assert [one["step"] for one in after] == list(range(1, 13))
+    assert first.gate and second.gate and first.candidate
     assert (first.policy.name, first.gate.against, first.gate.accepted) == ("repair", "base", True)
     assert first.candidate.success.mean == 1
     assert (second.policy.name, second.gate.accepted) == (SKILLED, False)
@@ -168,6 +169,20 @@ def test_settings_that_changed_are_refused(config: Path, tmp_path: Path) -> None
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 2
     assert "made with other settings: split is" in ended.stderr
+    changed = {
+        "held_out = 3": "held_out = 4",
+        '"shorten"]': '"shortn"]',
+        "workers = 2": "workers = 1",
+    }
+    text = config.read_text()
+    for old, new in changed.items():
+        text = text.replace(old, new)
+    config.write_text(text)
+    ended = subprocess.run([*command, "--dry-run"], capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "there is no filter 'shortn'" in ended.stderr
+    config.write_text(text.replace('"shortn"', '"tests"'))  # as a user mends it, and goes on
+    killed_when(command, lambda: (out / "base/evaluated.json").is_file())
 
 
 def test_the_teacher_goes_to_what_failed(config: Path, tmp_path: Path) -> None:
@@ -185,6 +200,39 @@ def test_the_teacher_goes_to_what_failed(config: Path, tmp_path: Path) -> None:
     assert made.kept.attempts == made.taught.resolved > 0
 
 
+def test_an_evaluation_of_fewer_tasks(config: Path, tmp_path: Path) -> None:
+    """In the directory of more: it is of these alone; nothing in common is no gain of nothing."""
+    tasks, out = tmp_path / "tasks.jsonl", tmp_path / "evaluation"
+    command = [FORAGER, "evaluate", tasks, "-o", out, "-m", "oracle", "--json"]
+
+    def told(*words: Any) -> Any:
+        ended = subprocess.run([*command, *words], capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(ended.stdout)
+
+    assert told("--limit", "3")["success"]["tasks"] == 3
+    fewer = told("--limit", "2", "--against", out)
+    assert (fewer["success"]["tasks"], fewer["gain"]["tasks"]) == (2, 2)
+    write_records(tmp_path / "others.jsonl", list(read_records(tasks, Task))[3:4])
+    command[2:5] = [tmp_path / "others.jsonl", "-o", tmp_path / "other"]
+    ended = subprocess.run([*command, "--against", out], capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "no attempts at any of these tasks" in ended.stderr
+
+
+def test_a_round_without_anything_to_learn_keeps_the_model(config: Path, tmp_path: Path) -> None:
+    """The next one has other tasks; the report says so."""
+    out = tmp_path / "out"
+    config.write_text(config.read_text().replace('"shorten"]', '"length=turns:0"]'))
+    command = [str(FORAGER), "bootstrap", str(config), "-o", str(out)]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("base (no attempt was kept)") == 2
+    made = load(out / "round-1/manifest.json", Round)
+    assert made and (made.kept.attempts, made.candidate) == (0, None)
+    assert made.current.model.name == "base"
+
+
 def _check(path: Path, manifest: Round) -> None:
     """What the manifest says is what lies there."""
     ids = [one.id for one in Run(path / "attempts").summaries()]
@@ -194,6 +242,7 @@ def _check(path: Path, manifest: Round) -> None:
     assert manifest.attempts.digest == digest_of_attempts(path / "attempts")
     made = Dataset(path / "dataset").manifest.digest
     rehearsed = Dataset(path.parents[1] / "rehearsal").manifest.digest
+    assert manifest.dataset and manifest.training and manifest.candidate
     assert manifest.dataset.digest == made
     assert [one.digest for one in manifest.training.datasets] == [made, rehearsed]
     assert manifest.training.base.digest == manifest.init.digest == digest(path.parents[1] / "base")

@@ -132,6 +132,14 @@ def test_the_pass_rate_is_of_all_attempts(
     assert left == tasks - {"t0"}  # which has no success
 
 
+def test_what_a_teacher_resolves_is_not_too_easy_for_a_model(tmp_path: Path) -> None:
+    """`repair` at a task again and again does not drop it."""
+    made = [one.model_copy(update={"model": "repair"}) for one in several(5, 4)]
+    run = write_run(tmp_path / "run", made)
+    filtered(run, tmp_path / "kept", choice("pass-rate", attempts=4, high=0.1))
+    assert len(ids(tmp_path / "kept")) == 20
+
+
 def test_the_same_prompt_counts_as_one(tmp_path: Path) -> None:
     """Whatever tasks it is of."""
     other = [dict(message) for message in A.messages]

@@ -11,7 +11,7 @@ from forager.errors import UsageError
 from forager.learning.rounds.draw import draw
 from forager.learning.rounds.estimate import difference, estimate
 from forager.learning.rounds.settings import BootstrapSettings
-from forager.learning.rounds.split import places_of, split
+from forager.learning.rounds.split import clusters, places_of, split
 from forager.trajectories.summary import Summary
 
 
@@ -130,11 +130,19 @@ def test_before_any_attempt_all_tasks_are_drawn_alike() -> None:
     assert max(drawn.values()) < 45
 
 
-def test_intervals_hold_what_they_should() -> None:
-    """Of many draws about 95 % of the intervals hold the true share, functions of a kind or not."""
+def test_one_repository_alone_is_told_apart_by_its_functions() -> None:
+    """Clusters are what was held out, unless that is one: then nothing could be told."""
+    here = [task(1, "f"), task(2, "f"), task(3, "g")]
+    assert len(set(clusters(here, "repository").values())) == 2
+    assert len(set(clusters([*here, task(4, "f", repo="other")], "repository").values())) == 2
+
+
+@pytest.mark.parametrize("functions", [3, 6, 40])
+def test_intervals_hold_what_they_should(functions: int) -> None:
+    """Of many draws about 95 % of the intervals hold the true share, also of few functions."""
     coin, held = Random(1), 0
     for _ in range(400):
-        rates = [coin.choice([0.1, 0.9]) for _ in range(40)]
+        rates = [coin.random() for _ in range(functions)]
         values = {
             f"{f}.{n}": float(coin.random() < rate)
             for f, rate in enumerate(rates)
@@ -142,7 +150,16 @@ def test_intervals_hold_what_they_should() -> None:
         }
         found = estimate(values, {each: each.split(".")[0] for each in values})
         held += found.low <= 0.5 <= found.high
-    assert 0.90 <= held / 400 <= 0.98
+    assert 0.92 <= held / 400 <= 0.98
+
+
+def test_what_tells_nothing_of_others_has_no_narrow_interval() -> None:
+    """One repository, or none resolved of a few, are not taken for sure."""
+    values = {str(n): float(n < 40) for n in range(100)}
+    found = estimate(values, dict.fromkeys(values, "one"))
+    assert found.low < 0 and found.high > 1
+    none = estimate(dict.fromkeys("abcde", 0.0), {each: each for each in "abcde"})
+    assert none.mean == 0 and none.high > 0.4
 
 
 def test_models_are_compared_task_by_task() -> None:
@@ -163,6 +180,9 @@ def test_models_are_compared_task_by_task() -> None:
         ("tasks = ['t']\nbase = 'b'\nround = 3", "round"),
         ("tasks = ['t']\nbase = 'b'\n[rollout]\nsandbux = 'docker'", "sandbux"),
         ("tasks = ['t']\nbase = 'b'\n[teach]\nmodels = ['m']", "teach.urls"),
+        ("tasks = ['t']\nbase = 'b'\n[evaluate]\nurls = ['u']", "evaluate.urls: each round's own"),
+        ("tasks = ['t']\nbase = 'b'\n[rollout]\nmodels = ['m']", "rollout.models"),
+        ("tasks = ['t']\nbase = 'b'\n[serve]\nreload = 'in_place'", "serve.reload"),
         ("tasks = [", "TOML"),
     ],
 )
@@ -180,7 +200,7 @@ def test_what_is_evaluated_differs_in_what_is_said(tmp_path: Path) -> None:
     path.write_text(
         "tasks = ['t']\nbase = 'b'\n"
         "[rollout]\nattempts = 4\nsampling = {temperature = 0.8, max_tokens = 99}\n"
-        "[evaluate]\nattempts = 1\nsampling = {temperature = 0.0}\n"
+        "[evaluate]\nlimits = {turns = 6}\n"
     )
     settings = BootstrapSettings.read(path)
     found = settings.run_settings("evaluate", "m", ["u"])

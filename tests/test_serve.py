@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -168,3 +169,14 @@ def test_options_reach_vllm(models: dict[str, Path], tmp_path: Path) -> None:
         command(models["old"], ServeSettings(python="/usr/bin/python3"), 8000)
     with pytest.raises(UsageError, match=r"config\.json"):
         Server(tmp_path, ServeSettings(), tmp_path)
+
+
+def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
+    """Before a start: another's server there would answer for the one that cannot listen."""
+    (tmp_path / "config.json").write_text("{}")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        settings = ServeSettings(port=taken.getsockname()[1])
+        with pytest.raises(UsageError, match="in use; give another port"):
+            Server(tmp_path, settings, tmp_path / "log").__enter__()

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -205,6 +206,33 @@ def test_packing_does_not_leak(base: Path, data: Path) -> None:
     assert torch.equal(targets, whole_row.targets)
 
 
+def test_layers_with_a_state_are_not_packed(tmp_path: Path, base: Path, data: Path) -> None:
+    """A convolution hands on from one sample to the next; with rows of their own none does."""
+    import torch
+    from transformers import Lfm2Config, Lfm2ForCausalLM
+
+    from forager.learning.train.batch import log_probabilities, make_batch
+    from forager.learning.train.model import open_model
+    from forager.learning.train.samples import Samples
+
+    config = Lfm2Config(
+        vocab_size=300, hidden_size=64, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=2, layer_types=["conv", "full_attention"],
+        initializer_range=0.5,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    Lfm2ForCausalLM(config).save_pretrained(tmp_path)
+    with pytest.raises(UsageError, match="--no-pack"):
+        open_model(tmp_path, settings())
+    samples = Samples([data])
+    rows = [row for step in steps(samples.lengths, settings(pack=False)) for row in step]
+    assert rows and all(len(row) == 1 for row in rows)
+    model = open_model(tmp_path, settings(pack=False))
+    shared = log_probabilities(model, make_batch(samples, [3, 11]))
+    single = [log_probabilities(model, make_batch(samples, [one])) for one in (3, 11)]
+    assert not torch.allclose(shared, torch.cat(single), atol=1e-2)  # why it is refused
+
+
 def test_the_loss_is_over_all_trained_tokens(plain: Path, base: Path, data: Path) -> None:
     """The sum of token losses by the number of trained tokens of the step, however it is packed."""
     import torch
@@ -379,6 +407,11 @@ def test_what_is_no_data_set_or_no_model_is_said(tmp_path: Path, base: Path, dat
         count_steps(settings(), [tmp_path])
     with pytest.raises(UsageError, match=r"config\.json"):
         train(settings(), [data], tmp_path, tmp_path / "training", quiet)
+    part = tmp_path / "part"  # as a copy that was broken off leaves it
+    part.mkdir()
+    shutil.copy(data / "dataset.json", part)
+    with pytest.raises(UsageError, match=r"40 samples .* are said and 0 of 0 are there"):
+        count_steps(settings(), [part])
 
 
 def test_options_and_the_file_of_settings(tmp_path: Path, base: Path, data: Path) -> None:

@@ -74,6 +74,9 @@ def test_launcher_and_cluster_agree_with_this_machine(
         train(TrainSettings.build(given | where), [data], base, training, quiet)
         found.append(losses(training))
     assert len(found[0]) == 6
+    fewer = TrainSettings.build(given | elsewhere[1] | {"processes": 4})
+    with pytest.raises(TrainingError, match="2 processes were started and the settings say 4"):
+        train(fewer, [data], base, tmp_path / "fewer", quiet)
     assert found[0] == found[1] == found[2]
 
     def lose(done: int, **_: float) -> None:

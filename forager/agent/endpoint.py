@@ -8,11 +8,11 @@ One client, and so one pool of connections, is shared by all threads of the proc
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from tenacity import (
@@ -38,6 +38,8 @@ from forager.errors import ModelError, ModelRefusal, UsageError
 
 if TYPE_CHECKING:  # imported where it is used: that takes half a second
     from openai import OpenAI
+
+T = TypeVar("T")
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -103,19 +105,20 @@ class ChatEndpoint:
         return self._models(self.url)
 
     def complete(
-        self, body: dict[str, Any], gate: Gate | None = None
-    ) -> tuple[dict[str, Any], float]:
-        """The answer to a chat completion request; it has at least one choice with a message.
+        self, body: dict[str, Any], read: Callable[[dict[str, Any]], T], gate: Gate | None = None
+    ) -> tuple[T, float]:
+        """What `read` makes of the answer to a chat completion request.
 
-        With it the seconds that were lost before the try that succeeded: at the gate, in tries
-        that failed, and between them.
+        The answer has at least one choice with a message; where `read` raises Garbled it is asked
+        for again. With it the seconds that were lost before the try that succeeded: at the gate,
+        in tries that failed, and between them.
         `gate` is passed before each try. Raises ContextOverflow, ModelRefusal where no later try
         would help, or ModelError when the endpoint stays away.
         """
         from openai import OpenAIError
 
         began = time.monotonic()
-        request = _Request(self, body, gate or OpenGate())
+        request = _Request(self, body, read, gate or OpenGate())
         retrying = Retrying(
             retry=retry_if_exception(may_pass_elsewhere if self.others else may_pass),
             wait=request.wait,
@@ -151,17 +154,23 @@ class ChatEndpoint:
         return ModelRefusal(f"{url} has no model {model!r}; it has: {', '.join(offered)}")
 
 
-class _Request:
+class _Request(Generic[T]):
     """The tries of one request."""
 
-    def __init__(self, endpoint: ChatEndpoint, body: dict[str, Any], gate: Gate) -> None:
-        self._endpoint, self._body, self._gate = endpoint, body, gate
+    def __init__(
+        self,
+        endpoint: ChatEndpoint,
+        body: dict[str, Any],
+        read: Callable[[dict[str, Any]], T],
+        gate: Gate,
+    ) -> None:
+        self._endpoint, self._body, self._read, self._gate = endpoint, body, read, gate
         self._urls = (endpoint.url, *endpoint.others)
         self._rounds = 0
         self.url = endpoint.url
         self.asked = 0.0  # when the last try began, by the monotonic clock
 
-    def once(self) -> dict[str, Any]:
+    def once(self) -> T:
         """Ask at the first of the addresses that did not fail of late."""
         self.url = TRAFFIC.first_awake(self._urls)
         client = _client(self.url, self._endpoint.key, self._endpoint.timeout)
@@ -169,7 +178,7 @@ class _Request:
         self.asked = time.monotonic()
         try:
             with TRAFFIC.counted(self.url):
-                return _complete(client, self._body)
+                return self._read(_complete(client, self._body))
         finally:
             self._gate.leave(self.url)
 
@@ -237,7 +246,7 @@ def _bounded(body: Any, deadline: float) -> Any:
     The package's own time-out is of silence: a server that sends a byte now and then (or a proxy
     that keeps the connection alive with spaces) would hold an attempt for ever.
     """
-    return _bounded_kind(type(body))(body, deadline)
+    return _bounded_kind(body.__class__)(body, deadline)
 
 
 @cache  # a class is freed by the garbage collector alone, and would keep its answer till then
@@ -261,7 +270,7 @@ def _complete(client: "OpenAI", body: dict[str, Any]) -> dict[str, Any]:
     """Ask once."""
     try:
         answer = _mapping(client.post("/chat/completions", cast_to=object, body=body))
-    except ValueError as error:  # JSON by its content type, but not by its content
+    except (ValueError, RecursionError) as error:  # JSON by its content type, not by its content
         raise Garbled(str(error)) from error
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from forager.environments.task import Task
     from forager.learning.filters.kept import Filtering
+    from forager.learning.filters.pipeline import FilterChoice
     from forager.learning.rounds.lineage import Evaluated, Round
     from forager.learning.rounds.settings import BootstrapSettings
     from forager.learning.train.settings import TrainingResult
@@ -49,6 +50,7 @@ def bootstrap(config: Path, output: Path | None, rounds: int | None, dry_run: bo
     output = output or (Path(settings.output) if settings.output else None)
     if output is None:
         raise UsageError(f"where to? Give -o OUT, or `output` in {config}")
+    _choices(settings)  # a mistake there is not to be found when the attempts are made
     if dry_run:
         print_json(settings.model_dump(mode="json"))
         return
@@ -72,6 +74,15 @@ def _run(settings: "BootstrapSettings", output: Path) -> None:
             _report(output, base, rounds)
 
 
+def _choices(settings: "BootstrapSettings") -> "list[FilterChoice]":
+    """The filters with their settings. Raises UsageError."""
+    from forager.cli.filter import choices_of
+    from forager.learning.filters import load_filters
+    from forager.learning.filters.kept import settled
+
+    return settled(choices_of(tuple(settings.filters)), load_filters())
+
+
 class _Steps:
     """The steps that need the catalogues."""
 
@@ -84,12 +95,11 @@ class _Steps:
 
     def filter(self, runs: "Sequence[Path]", kept: Path) -> "Filtering":
         """Keep the attempts that are worth training on."""
-        from forager.cli.filter import choices_of, surroundings
+        from forager.cli.filter import surroundings
         from forager.learning.filters import load_filters
         from forager.learning.filters.kept import filter_runs
 
-        choices = choices_of(tuple(self._settings.filters))
-        return filter_runs(runs, kept, choices, load_filters(), surroundings())
+        return filter_runs(runs, kept, _choices(self._settings), load_filters(), surroundings())
 
     def train(self, datasets: "Sequence[Path]", init: Path, training: Path) -> "TrainingResult":
         """Train a model on data sets."""

@@ -51,7 +51,7 @@ def evaluate(
     from forager.environments.task import Task
     from forager.learning.rounds.estimate import difference, estimate
     from forager.learning.rounds.lineage import success_by_task
-    from forager.learning.rounds.split import places_of
+    from forager.learning.rounds.split import clusters
     from forager.records import read_records
     from forager.trajectories.store import Run
 
@@ -62,13 +62,15 @@ def evaluate(
     chosen = list(islice(read_records(tasks, Task), limit))
     if not chosen:
         raise UsageError(f"{tasks} holds no tasks")
+    if against and not any(task.instance_id in other for task in chosen):
+        raise UsageError(f"{against} has no attempts at any of these tasks")
     show = (lambda _: None) if as_json else print_families
     make_attempts(settings, chosen, output, at_end=show)
-    values = success_by_task(Run(output))
-    clusters = {task.instance_id: " ".join(places_of(task, by)) for task in chosen}
-    found = {"success": estimate(values, clusters)}
+    alike = clusters(chosen, by)
+    values = {task: each for task, each in success_by_task(Run(output)).items() if task in alike}
+    found = {"success": estimate(values, alike)}
     if against:
-        found["gain"] = difference(values, other, clusters)
+        found["gain"] = difference(values, other, alike)
     if as_json:
         print_json({name: each.model_dump() for name, each in found.items()})
     else:

@@ -57,6 +57,7 @@ def _setting_options(command: C) -> C:
 )
 @click.option("--config", type=_DIRECTORY, help="TOML of settings; options win over it.")
 @_setting_options
+@click.option("--no-pack", is_flag=True, help="Each sample in a row of its own.")
 @click.option("--lora", metavar="RANK", type=_COUNT, help="Train adapters, merged at the end.")
 @click.option("--gradient-checkpointing", is_flag=True, help="Less memory for a third more time.")
 @click.option("--evaluation", type=_DIRECTORY, help="A data set whose loss is told now and then.")
@@ -114,6 +115,8 @@ def _settings(config: Path | None, given: dict[str, Any]) -> "TrainSettings":
     chosen = {name: given[name] for name in _SETTINGS if given[name] is not None}
     if given["lora"]:
         chosen["lora"] = {"rank": given["lora"], "alpha": 2.0 * given["lora"]}
+    if given["no_pack"]:
+        chosen["pack"] = False
     if given["gradient_checkpointing"]:
         chosen["gradient_checkpointing"] = True
     if given["hostfile"]:

@@ -49,7 +49,7 @@ def filter_runs(
     The directory appears whole or not at all. One that was made by the same filters of the same
     attempts is left as it is. Raises UsageError, StoreError.
     """
-    wanted = [_resolved(choice, filters) for choice in choices]
+    wanted = settled(choices, filters)
     with Sources(runs) as sources:
         request = Filtering(sources=sources.records(), filters=wanted)
         if done := _done(kept, request):
@@ -98,7 +98,12 @@ def _done(kept: Path, request: Filtering) -> Filtering | None:
     return done
 
 
-def _resolved(choice: FilterChoice, filters: Mapping[str, Maker]) -> FilterChoice:
+def settled(choices: Sequence[FilterChoice], filters: Mapping[str, Maker]) -> list[FilterChoice]:
+    """The choices with all their settings, as the types that they are of. Raises UsageError."""
+    return [_settled(choice, filters) for choice in choices]
+
+
+def _settled(choice: FilterChoice, filters: Mapping[str, Maker]) -> FilterChoice:
     """The choice with all settings of the filter, as the types that they are of."""
     if choice.name not in filters:
         raise UsageError(f"there is no filter {choice.name!r}; there are {', '.join(filters)}")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 
+from forager.agent import SERVERLESS
 from forager.errors import UsageError
 from forager.learning.filters.drawn import draw, holds, number, sorted_numbers
 from forager.learning.filters.pipeline import BySummary, Filter, Survey
@@ -27,7 +28,8 @@ def prompts(survey: Survey, most: int = 1, seed: int = 0) -> Filter:
 def pass_rate(survey: Survey, low: float = 0.0, high: float = 0.95, attempts: int = 8) -> Filter:
     """Keep attempts at tasks of which a share of all attempts, from `low` to `high`, is resolved.
 
-    All attempts of the runs count, also those that other filters drop. Of a task that was
+    All attempts of the runs count, also those that other filters drop, but not those of `repair`
+    and the oracle: they tell nothing of how hard a task is for a model. Of a task that was
     attempted fewer than `attempts` times nothing is known, and it is kept.
     """
     if not low <= high:
@@ -59,6 +61,8 @@ def _outside(survey: Survey, low: float, high: float, attempts: int) -> Keeps:
 
     tasks, passed = [], []
     for one in survey.everything():
+        if one.model in SERVERLESS:
+            continue
         tasks.append(number(one.instance_id))
         passed.append(one.resolved)
     names, groups, counts = numpy.unique(

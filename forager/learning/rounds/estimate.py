@@ -2,13 +2,15 @@
 
 Tasks are a sample of the bugs that could have been drawn, and those in one function are alike: so
 standard errors are clustered, and two models are compared task by task (E. Miller, *Adding Error
-Bars to Evals*, arXiv 2411.00640, sections 2.2 and 4).
+Bars to Evals*, arXiv 2411.00640, sections 2.2 and 4). Of few clusters they are too short, so they
+are taken by Student's t and with the usual correction (Cameron and Miller, *A Practitioner's Guide
+to Cluster-Robust Inference*, Journal of Human Resources 50, 2015, section VI).
 """
 
 from collections import defaultdict
 from collections.abc import Mapping
 from math import sqrt
-from statistics import NormalDist, fmean
+from statistics import fmean
 
 from forager.records import Record
 
@@ -27,16 +29,24 @@ def estimate(
 ) -> Estimate:
     """The mean of a value of each task, with its interval by standard errors over clusters.
 
-    `clusters` names what a task belongs to, a function say. No tasks: (0, 0, 0).
+    `clusters` names what a task belongs to, a function say. No tasks: (0, 0, 0). A single cluster
+    tells nothing of others: one way and the other all is possible.
     """
+    from scipy.special import stdtrit
+
     if not values:
         return Estimate(mean=0.0, low=0.0, high=0.0, tasks=0)
     mean = fmean(values.values())
     sums: defaultdict[str, float] = defaultdict(float)
     for task, value in values.items():
         sums[clusters[task]] += value - mean
-    half = sqrt(sum(each * each for each in sums.values())) / len(values)
-    half *= NormalDist().inv_cdf((1 + confidence) / 2)
+    count, half = len(sums), 1.0
+    if count > 1:
+        reach = float(stdtrit(count - 1, (1 + confidence) / 2))
+        spread = sum(each * each for each in sums.values()) * count / (count - 1)
+        half = reach * sqrt(spread) / len(values)
+        if len(set(values.values())) == 1:  # none of a few is not none at all: Wilson's other end
+            half = reach**2 / (count + reach**2)
     return Estimate(mean=mean, low=mean - half, high=mean + half, tasks=len(values))
 
 

@@ -12,7 +12,7 @@ from forager.learning.filters.kept import Filtering
 from forager.learning.rounds.estimate import Estimate
 from forager.learning.saved import digest
 from forager.learning.sources import digest as digest_of_attempts
-from forager.learning.train.settings import TrainingResult
+from forager.learning.train.settings import TrainingResult, TrainSettings
 from forager.records import Record
 from forager.trajectories.store import Run
 
@@ -85,7 +85,10 @@ class Evaluated(Record):
 
 
 class Round(Record):
-    """The manifest of a round: model → attempts → filters → dataset → training → evaluation."""
+    """The manifest of a round: model → attempts → filters → dataset → training → evaluation.
+
+    Where the filters left nothing there was nothing to learn: what comes after them is None.
+    """
 
     number: int
     policy: ModelId = Field(description="What made the attempts.")
@@ -93,11 +96,12 @@ class Round(Record):
     taught: RunId | None = Field(None, description="The teacher's, at what those did not resolve.")
     filtering: Filtering = Field(description="Of which runs, by which filters, with their drops.")
     kept: RunId
-    dataset: DatasetManifest
+    dataset: DatasetManifest | None = None
     init: ModelId = Field(description="What the training began with.")
-    training: TrainingResult
-    candidate: Evaluated
-    gate: Gate
+    trained_by: TrainSettings | None = None
+    training: TrainingResult | None = None
+    candidate: Evaluated | None = None
+    gate: Gate | None = None
     current: Evaluated = Field(description="The model after this round.")
     version: str
 

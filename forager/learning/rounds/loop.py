@@ -28,11 +28,13 @@ from forager.learning.rounds.lineage import (
 )
 from forager.learning.rounds.serving import Serving
 from forager.learning.rounds.settings import BootstrapSettings
-from forager.learning.rounds.split import Split, places_of, split
+from forager.learning.rounds.split import Split, clusters, split
 from forager.learning.rounds.stages import Stages
 from forager.learning.rounds.steps import Steps
 from forager.learning.saved import load, save
+from forager.learning.train.run import finished
 from forager.learning.train.samples import check_tokenizer
+from forager.rollout.plan import Plan
 from forager.trajectories.store import Run
 
 BASE = "base"
@@ -60,10 +62,7 @@ class Bootstrap:
         named = {task.instance_id: task for task in tasks}
         self._training = [named[name] for name in chosen.training]
         self._held_out = [named[name] for name in chosen.held_out]
-        by = settings.split.by
-        self._clusters = {
-            task.instance_id: " ".join(places_of(task, by)) for task in self._held_out
-        }
+        self._clusters = clusters(self._held_out, settings.split.by)
 
     def run(self) -> Iterator[tuple[Evaluated, list[Round]]]:
         """Make what is missing; after each round yield the base model and the rounds so far.
@@ -107,36 +106,45 @@ class Bootstrap:
         self._serving.stop()  # on a CPU it spins beside the teacher; its memory is the trainer's
         taught = self._teach(number)
         earlier = range(number) if settings.data == "all" else ()
-        made = [self._path(each) / name for each in (*earlier, number) for name in _RUNS]
-        runs = [run for run in made if run.is_dir()]
+        paths = [self._path(each) / name for each in (*earlier, number) for name in _RUNS]
+        runs = [run for run in paths if run.is_dir()]
         with self._stages.of(number, "filter"):
             filtering = self._steps.filter(runs, path / "kept")
-        with self._stages.of(number, "dataset"):
-            tokenizer = Path(base.model.path)
-            dataset = export_dataset([path / "kept"], path / "dataset", tokenizer, settings.dataset)
-        init = current.model if settings.init == "last" else base.model
-        with self._stages.of(number, "train") as stage:
-            datasets = [path / "dataset", *self._rehearsed]
-            training = self._steps.train(datasets, Path(init.path), path / "training")
-            stage.tokens = training.tokens
-        model = ModelId.of(f"round-{number}", path / "training" / "model")
-        candidate = self._evaluate(number, model, path / "evaluation")
-        gate = self._gate(candidate, current)
-        return Round(
+        made = Round(
             number=number,
             policy=policy,
             attempts=RunId.of(path / "attempts"),
             taught=taught,
             filtering=filtering,
             kept=RunId.of(path / "kept"),
-            dataset=dataset,
-            init=init,
-            training=training,
-            candidate=candidate,
-            gate=gate,
-            current=candidate if gate.accepted else current,
+            init=current.model if settings.init == "last" else base.model,
+            current=current,
             version=__version__,
         )
+        return self._learnt(made, Path(base.model.path)) if filtering.attempts else made
+
+    def _learnt(self, made: Round, tokenizer: Path) -> Round:
+        """The round with what is learnt from the attempts that were kept."""
+        number, path, settings = made.number, self._path(made.number), self._settings
+        with self._stages.of(number, "dataset"):
+            dataset = export_dataset([path / "kept"], path / "dataset", tokenizer, settings.dataset)
+        with self._stages.of(number, "train") as stage:
+            datasets = [path / "dataset", *self._rehearsed]
+            known = finished(path / "training")  # before a kill: its tokens are told already
+            training = self._steps.train(datasets, Path(made.init.path), path / "training")
+            stage.tokens = 0 if known else training.tokens
+        model = ModelId.of(f"round-{number}", path / "training" / "model")
+        candidate = self._evaluate(number, model, path / "evaluation")
+        gate = self._gate(candidate, made.current)
+        learnt = {
+            "dataset": dataset,
+            "trained_by": settings.train,
+            "training": training,
+            "candidate": candidate,
+            "gate": gate,
+            "current": candidate if gate.accepted else made.current,
+        }
+        return made.model_copy(update=learnt)
 
     def _attempt(self, number: int, current: ModelId) -> ModelId:
         """Make the attempts of a round; return what made them."""
@@ -193,9 +201,8 @@ class Bootstrap:
         tasks: Sequence[Task],
         path: Path,
     ) -> None:
-        numbers = self._settings.run_settings(part, model.name, []).numbers
-        wanted = {f"{task.instance_id}.{one}" for task in tasks for one in numbers}
-        if path.exists() and wanted <= Run(path).finished():
+        wanted = self._settings.run_settings(part, model.name, [])
+        if path.exists() and Plan(tasks, wanted, Run(path).summaries()).peek() is None:
             return  # no server is started for what is done
         urls: list[str] = []
         if model.path:

@@ -16,5 +16,17 @@ OUT/report.md, report.json       the rounds side by side
 OUT/logs/                        of the servers
 """
 
-MAY_CHANGE = ("output", "rounds", "serve", "urls")
-"""Settings that decide nothing of what a round is: one may go on with others."""
+from forager.rollout.settings import MAY_CHANGE as _OF_RUNS
+
+_ANYWHERE = [name for name in _OF_RUNS if name not in ("attempts", "enough")]
+MAY_CHANGE = (
+    *("output", "rounds", "serve", "urls"),
+    *("filters", "dataset", "train"),
+    *(f"{part}.{name}" for part in ("rollout", "teach", "evaluate") for name in _ANYWHERE),
+)
+"""Settings with which one may go on when they are others.
+
+The first decide nothing of what a round is. With `filters`, `dataset` and `train` the rounds to
+come are made otherwise: each manifest has its own, and what a round has begun with others stays
+(its `kept`, `dataset` or `training` is to be deleted first).
+"""

@@ -22,7 +22,7 @@ def rounds_report(
     """All tables of a bootstrap."""
     grids = [
         _success(base, rounds),
-        _families([base, *(each.candidate for each in rounds)]),
+        _families([base, *_candidates(rounds)]),
         _learnt(rounds),
         _drops(rounds),
         _spent(stages),
@@ -39,6 +39,10 @@ def _success(base: Evaluated, rounds: Sequence[Round]) -> Grid:
     first: list[Cell] = [base.model.name, *_ends(base.success), None, None, None, base.model.name]
     rows = [first]
     for each in rounds:
+        name, nothing = each.current.model.name, [None] * 7
+        if each.candidate is None or each.gate is None:
+            rows.append([f"round-{each.number}", *nothing, f"{name} (no attempt was kept)"])
+            continue
         gain = each.gate.gain
         rows.append(
             [
@@ -47,7 +51,7 @@ def _success(base: Evaluated, rounds: Sequence[Round]) -> Grid:
                 gain.mean,
                 gain.low,
                 gain.high,
-                each.current.model.name + ("" if each.gate.accepted else " (rolled back)"),
+                name + ("" if each.gate.accepted else " (rolled back)"),
             ]
         )
     return Grid(
@@ -63,6 +67,10 @@ def _success(base: Evaluated, rounds: Sequence[Round]) -> Grid:
         ],
         rows=rows,
     )
+
+
+def _candidates(rounds: Sequence[Round]) -> list[Evaluated]:
+    return [each.candidate for each in rounds if each.candidate]
 
 
 def _ends(success: Estimate) -> list[Cell]:
@@ -110,11 +118,11 @@ def _learnt(rounds: Sequence[Round]) -> Grid:
                 each.taught.attempts if each.taught else None,
                 each.taught.resolved if each.taught else None,
                 each.kept.attempts,
-                data.samples,
-                data.trained,
+                data.samples if data else 0,
+                data.trained if data else 0,
                 each.init.name,
-                training.steps,
-                training.tokens,
+                training.steps if training else 0,
+                training.tokens if training else 0,
             ]
         )
     return Grid(
@@ -187,9 +195,10 @@ def draw_curve(path: Path, base: Evaluated, rounds: Sequence[Round]) -> None:
     """Draw the held-out success over the rounds, with its intervals, as SVG."""
     from matplotlib.figure import Figure
 
-    names = ["base", *(str(each.number) for each in rounds)]
-    found = [base.success, *(each.candidate.success for each in rounds)]
-    kept = [True, *(each.gate.accepted for each in rounds)]
+    tried = [(each, each.candidate) for each in rounds if each.candidate]
+    names = ["base", *(str(each.number) for each, _ in tried)]
+    found = [base.success, *(candidate.success for _, candidate in tried)]
+    kept = [True, *(each.current == candidate for each, candidate in tried)]
     figure = Figure(figsize=(6, 3.2), layout="constrained")
     axes = figure.subplots()
     axes.plot(names, [each.mean for each in found], color="#3b6fb6", zorder=1)

@@ -2,9 +2,12 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from forager.learning.rounds.settings import BootstrapSettings
+
+if TYPE_CHECKING:
+    from forager.learning.serve import Server
 
 
 class Serving:
@@ -17,22 +20,24 @@ class Serving:
     def __init__(self, settings: BootstrapSettings, logs: Path) -> None:
         self._settings, self._logs = settings, logs
         self._running = ExitStack()
-        self._name, self._urls = "", list(settings.urls)
+        self._server: Server | None = None
 
     def urls(self, name: str, model: Path) -> list[str]:
         """Where the model of this name is served. Raises ForagerError where it does not start."""
-        if not self._settings.urls and self._name != name:
+        if self._settings.urls:
+            return list(self._settings.urls)
+        if self._server is None or self._server.name != name:
             from forager.learning.serve import Server
 
             self.stop()
             settings = self._settings.serve.model_copy(update={"name": name})
-            server = self._running.enter_context(Server(model, settings, self._logs / name))
-            self._name, self._urls = name, list(server.urls)
-        return self._urls
+            self._server = self._running.enter_context(Server(model, settings, self._logs / name))
+        self._server.check()
+        return self._server.urls
 
     def stop(self) -> None:
         """End the server; its memory is free then."""
-        self._name = ""
+        self._server = None
         self._running.close()
 
     def __enter__(self) -> Self:

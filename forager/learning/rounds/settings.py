@@ -14,6 +14,8 @@ from forager.learning.train.settings import TrainSettings
 from forager.records import Record
 from forager.rollout.settings import RunSettings
 
+_EVALUATED: dict[str, Any] = {"attempts": 1, "sampling": {"temperature": 0.0}}
+
 
 class SplitSettings(Record):
     """What is held out, once and for all rounds."""
@@ -77,7 +79,7 @@ class BootstrapSettings(Record):
         description="What the teacher does: the attempts of round 0, or in each round attempts at "
         "what the model's own did not resolve (DAgger, arXiv 1011.0686; see the filter `correct`).",
     )
-    evaluate: dict[str, Any] = Field({"attempts": 1, "sampling": {"temperature": 0.0}})
+    evaluate: dict[str, Any] = _EVALUATED
     filters: list[str] = Field(
         [], description="As `forager filter --filter` takes them; without any the usual ones."
     )
@@ -94,6 +96,24 @@ class BootstrapSettings(Record):
     def _known(cls, value: dict[str, Any]) -> dict[str, Any]:
         RunSettings.model_validate({"models": ["any"], **value})
         return value
+
+    @field_validator("evaluate")
+    @classmethod
+    def _beside_defaults(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _merged(_EVALUATED, value)
+
+    @model_validator(mode="after")
+    def _rounds_decide(self) -> "BootstrapSettings":
+        for part in ("rollout", "evaluate"):
+            if taken := {"models", "urls"} & getattr(self, part).keys():
+                raise ValueError(
+                    f"{part}.{min(taken)}: each round's own model makes these attempts; endpoints "
+                    "of one's own stand in `urls`, a teacher in `teach`"
+                )
+        for name in ("name", "reload"):  # the trainer needs the memory: a server is ended before
+            if name in self.serve.model_fields_set:
+                raise ValueError(f"serve.{name}: a bootstrap decides this; leave it out")
+        return self
 
     @model_validator(mode="after")
     def _teacher_is_somewhere(self) -> "BootstrapSettings":

@@ -51,6 +51,14 @@ def split(tasks: Sequence[Task], *, by: By, held_out: int, seed: int) -> Split:
 _PLURAL = {"function": "functions", "repository": "repositories"}
 
 
+def clusters(tasks: Sequence[Task], by: By) -> dict[str, str]:
+    """What each task belongs to, for intervals: where all are of one repository, its functions."""
+    one = len({task.repo for task in tasks}) == 1
+    return {
+        task.instance_id: " ".join(places_of(task, "function" if one else by)) for task in tasks
+    }
+
+
 def places_of(task: Task, by: By = "function") -> list[str]:
     """What a task is about: its repository, or the functions with its bugs.
 

@@ -55,23 +55,30 @@ class Server:
         where a replica has other weights even then.
         """
         self.check()
-        self.model = model
+        old, self.model = self.model, model
         if self.settings.reload == "in_place":
             for base in self._bases:
                 self._replace(base, model)
-            if self._has(model):
+            if self._has(model, rather_than=old):
                 return
         self._stop()
         self._start()
         if self.settings.reload == "in_place" and not self._has(model):
             raise ServeError(f"{', '.join(self.urls)} serves other weights than those of {model}")
 
-    def _has(self, model: Path) -> bool:
-        """Whether each replica has this model's weights."""
+    def _has(self, model: Path, rather_than: Path | None = None) -> bool:
+        """Whether each replica has this model's weights, and not rather another one's."""
         from forager.learning.serve.agreement import PROBE, compare, expected
 
-        wanted = expected(model, [PROBE], self.settings.dtype)
-        return all(compare(url, self.name, [PROBE], wanted).holds for url in self.urls)
+        wanted, *others = (
+            expected(one, [PROBE], self.settings.dtype) for one in (model, rather_than) if one
+        )
+        for url in self.urls:
+            found = compare(url, self.name, [PROBE], wanted)
+            nearer = [compare(url, self.name, [PROBE], other).mean for other in others]
+            if not found.holds or any(mean < found.mean for mean in nearer):
+                return False
+        return True
 
     def __enter__(self) -> Self:
         try:
@@ -135,7 +142,16 @@ class Server:
 
 def _ports(settings: ServeSettings) -> list[int]:
     if settings.port is not None:
-        return [settings.port + number for number in range(settings.replicas)]
+        ports = [settings.port + number for number in range(settings.replicas)]
+        for port in ports:  # else another's server there would be taken for ours
+            with socket.socket() as tried:
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    tried.bind((settings.host, port))
+                except OSError as error:
+                    reason = f"cannot serve at {settings.host}:{port}: {error.strerror}"
+                    raise UsageError(f"{reason}; give another port") from error
+        return ports
     with ExitStack() as stack:  # all are held till the last is found, so that they differ
         held = [stack.enter_context(socket.socket()) for _ in range(settings.replicas)]
         for one in held:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from forager.errors import TrainingError
 from forager.learning.train.model import parameter_groups, precision
 from forager.learning.train.settings import TrainSettings
 
@@ -15,7 +16,10 @@ _STATE = "state"  # the tag within a checkpoint's directory
 
 
 def join(settings: TrainSettings) -> None:
-    """Meet the other processes (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT)."""
+    """Meet the other processes (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT).
+
+    Raises TrainingError where there are not as many as the rows are shared by.
+    """
     from datetime import timedelta
 
     import deepspeed
@@ -32,6 +36,11 @@ def join(settings: TrainSettings) -> None:
         verbose=False,
         timeout=timedelta(seconds=settings.seconds_to_meet),
     )
+    if (found := deepspeed.comm.get_world_size()) != settings.processes:
+        raise TrainingError(
+            f"{found} processes were started and the settings say {settings.processes}: give "
+            f"--processes {found}, or a hostfile whose slots come to {settings.processes}"
+        )
 
 
 def start(model: Any, settings: TrainSettings) -> Any:

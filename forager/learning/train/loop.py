@@ -12,7 +12,7 @@ from forager.errors import TrainingError
 from forager.learning.train import engine as engines
 from forager.learning.train.batch import log_probabilities, make_batch
 from forager.learning.train.model import open_model, write_model
-from forager.learning.train.order import Row, learning_rate, packed, steps
+from forager.learning.train.order import Row, learning_rate, rows_of, steps
 from forager.learning.train.samples import Samples, check_tokenizer
 from forager.learning.train.settings import Request, StepMetrics
 
@@ -28,10 +28,11 @@ class Training:
         self._rank = comm.get_rank()
         self._group, self._share = divmod(self._rank, self._settings.sequence_parallel)
         datasets = [Path(one.path) for one in request.datasets]
-        check_tokenizer(self._base, datasets)
+        evaluation = [Path(request.evaluation.path)] if request.evaluation else []
+        check_tokenizer(self._base, [*datasets, *evaluation])
         self._samples = Samples(datasets)
         self._steps = steps(self._samples.lengths, self._settings)
-        self._evaluation = request.evaluation and Samples([Path(request.evaluation.path)])
+        self._evaluation = Samples(evaluation) if evaluation else None
         self._engine = engines.start(open_model(self._base, self._settings), self._settings)
 
     def run(self) -> None:
@@ -124,7 +125,7 @@ class Training:
         """The mean loss over the trained tokens of other samples."""
         import torch
 
-        rows = packed(range(len(samples)), samples.lengths, self._settings.row_tokens)
+        rows = rows_of(range(len(samples)), samples.lengths, self._settings)
         most = -(-len(rows) // self._settings.ranks_of_data)
         self._engine.eval()
         with torch.no_grad():

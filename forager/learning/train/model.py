@@ -34,7 +34,21 @@ def open_model(base: Path, settings: TrainSettings) -> Any:
         base, dtype=dtype, attn_implementation=_attention(config, settings)
     )
     model.config.use_cache = False
+    if settings.pack and _carries_state(model):
+        raise UsageError(
+            f"{base} has recurrent layers or convolutions, through which samples that share a row "
+            "would see one another; give each a row of its own (--no-pack)"
+        )
     return with_adapters(model, settings) if settings.lora else model
+
+
+def _carries_state(model: Any) -> bool:
+    """Whether a layer hands on more than attention does, which no mask bounds."""
+    from torch.nn import Conv1d
+
+    kinds = getattr(model.config.get_text_config(), "layer_types", None) or ()
+    recurrent = {"linear_attention", "conv", "mamba", "hybrid"} & set(kinds)
+    return bool(recurrent) or any(isinstance(one, Conv1d) for one in model.modules())
 
 
 def with_adapters(model: Any, settings: TrainSettings) -> Any:

@@ -35,7 +35,7 @@ def _pass(lengths: Sequence[int], settings: TrainSettings, epoch: int) -> Iterat
     order = list(range(len(lengths)))
     random.shuffle(order)
     for window in _windows(order, lengths, _WINDOW_ROWS * settings.row_tokens):
-        rows = packed(window, lengths, settings.row_tokens)
+        rows = rows_of(window, lengths, settings)
         random.shuffle(rows)
         yield from rows
 
@@ -51,6 +51,13 @@ def _windows(order: Sequence[int], lengths: Sequence[int], tokens: int) -> Itera
             window, held = [], 0
     if window:
         yield window
+
+
+def rows_of(samples: Sequence[int], lengths: Sequence[int], settings: TrainSettings) -> list[Row]:
+    """Put samples into rows as the settings say."""
+    if settings.pack:
+        return packed(samples, lengths, settings.row_tokens)
+    return [[one] for one in samples]
 
 
 def packed(samples: Sequence[int], lengths: Sequence[int], tokens: int) -> list[Row]:

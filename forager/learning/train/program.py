@@ -21,8 +21,8 @@ def main(directory: Path) -> int:
 
     request = load(directory / "settings.json", Request)
     assert request
-    join(request.settings)
     try:
+        join(request.settings)
         Training(directory, request).run()
     except ForagerError as error:
         print(f"forager: {error}", file=sys.stderr)

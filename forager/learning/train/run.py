@@ -9,7 +9,7 @@ from forager.errors import UsageError
 from forager.learning.saved import claimed, digest, load, save
 from forager.learning.sources import Source
 from forager.learning.train.order import steps
-from forager.learning.train.samples import Samples, manifest, source
+from forager.learning.train.samples import Samples, source
 from forager.learning.train.settings import (
     MAY_CHANGE,
     Request,
@@ -81,8 +81,6 @@ def request_for(
 
 def count_steps(settings: TrainSettings, datasets: Sequence[Path]) -> int:
     """How many steps a training will make. Raises UsageError where there is nothing to learn."""
-    for one in datasets:
-        manifest(one)
     samples = Samples(datasets)
     if not sum(samples.trained):
         raise UsageError("nothing in the data is trained on: every token is masked")

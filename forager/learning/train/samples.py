@@ -33,7 +33,7 @@ def source(dataset: Path) -> Source:
 
 
 class Samples:
-    """All samples of several data sets, in their order."""
+    """All samples of several data sets, in order. Raises UsageError where some are missing."""
 
     def __init__(self, datasets: Sequence[Path]) -> None:
         import numpy
@@ -49,6 +49,13 @@ class Samples:
             self.lengths += numpy.diff(offsets).tolist()
             sums = numpy.concatenate([[0], numpy.cumsum(marks, dtype=numpy.int64)])
             self.trained += (sums[offsets[1:]] - sums[offsets[:-1]]).tolist()
+        said = [manifest(one) for one in datasets]
+        wanted = sum(one.samples for one in said), sum(one.tokens for one in said)
+        if wanted != (found := (len(self.lengths), sum(self.lengths))):
+            raise UsageError(
+                f"{', '.join(map(str, datasets))}: {wanted[0]:,} samples of {wanted[1]:,} tokens "
+                f"are said and {found[0]:,} of {found[1]:,} are there; copy or export them again"
+            )
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -32,6 +32,7 @@ class TrainSettings(Record):
     row_tokens: int = Field(
         4096, ge=2, description="Tokens of a row; a longer sample is a row of its own."
     )
+    pack: bool = Field(True, description="Several samples in a row; else each has one of its own.")
     rows: int = Field(8, ge=1, description="Rows of a step, over all processes.")
     learning_rate: float = Field(2e-5, gt=0)
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
