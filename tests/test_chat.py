@@ -15,13 +15,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from attempts import make_attempt
 
 from forager.agent.chat import ChatModel
 from forager.agent.endpoint import ChatEndpoint, normalised
 from forager.agent.model import Reply
 from forager.agent.traffic import Traffic
 from forager.errors import LimitReached, ModelError, ModelRefusal, UsageError
-from forager.trajectories.record import Message, Sampling, Usage
+from forager.trajectories.record import Message, ModelCall, Sampling, Trajectory, Usage
 
 QUESTION: list[Message] = [{"role": "user", "content": "hello"}]
 LATER: list[Message] = [*QUESTION, {"role": "assistant", "content": "hi"}, *QUESTION]
@@ -272,6 +273,41 @@ def test_content_in_parts_and_half_characters(server: Script) -> None:
     assert server.ask(completion({"content": parts})).message["content"] == "ab?"
 
 
+def test_what_is_kept_of_an_answer_can_be_written_and_read(server: Script) -> None:
+    """At any depth: half characters are replaced, and what is no number is null."""
+    details = [{"type": "text", "te\ud800xt": ["a\udc00", float("nan"), 10**30, None, 0.5]}]
+    call = function("bash", "{}", id="\ud800")
+    given = {"reasoning_details": details, "tool_calls": [call]}
+    reply = server.ask(completion(given, choice={"finish_reason": "st\ud800op"}))
+    sound = [{"type": "text", "te?xt": ["a?", None, 10**30, None, 0.5]}]
+    assert reply.message["reasoning_details"] == sound
+    assert reply.message["tool_calls"] == [function("bash", "{}", id="?")]
+    call_kept = ModelCall(
+        message=0, usage=reply.usage, seconds=0, finish_reason=reply.finish_reason
+    )
+    kept = make_attempt().model_copy(
+        update={"messages": [reply.message], "model_calls": [call_kept]}
+    )
+    assert Trajectory.model_validate_json(kept.model_dump_json()) == kept
+
+
+def test_the_deepest_message_that_is_kept_can_be_read(server: Script) -> None:
+    """Writing goes deeper than reading does."""
+    deep = nested(98)
+    reply = server.ask(completion({"reasoning_details": deep}))
+    assert reply.message["reasoning_details"] == deep
+    kept = make_attempt().model_copy(update={"messages": [reply.message]})
+    assert Trajectory.model_validate_json(kept.model_dump_json()) == kept
+
+
+def nested(levels: int) -> Any:
+    """Lists in lists."""
+    value: Any = "x"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 # Faults that pass
 
 
@@ -290,6 +326,22 @@ def test_content_in_parts_and_half_characters(server: Script) -> None:
         pytest.param(Answer({"choices": []}), id="no choices"),
         pytest.param(Answer({"choices": [{}]}), id="no message"),
         pytest.param(Answer({"error": {"message": "no"}}), id="an error with the status 200"),
+        *(
+            pytest.param(completion(usage={"completion_tokens": count}), id=f"{count} tokens")
+            for count in (1.5, "many", -1, 10**20, [2], float("inf"))
+        ),
+        *(
+            pytest.param(completion(choice={"logprobs": {"content": [one]}}), id=f"logprobs {one}")
+            for one in (
+                *({"logprob": None}, {"token": "h"}, None, {"logprob": "low"}),
+                *({"logprob": -float("inf")}, {"logprob": float("nan")}),
+            )
+        ),
+        pytest.param(completion(prompt_token_ids=[1, None]), id="an id that is null"),
+        pytest.param(completion(choice={"token_ids": "1 2"}), id="ids that are text"),
+        pytest.param(completion(choice={"token_ids": [10**20]}), id="an id beyond all"),
+        pytest.param(completion({"reasoning_details": nested(300)}), id="a deep message"),
+        pytest.param(Answer(b"[" * 100_000), id="a message without a bottom"),
         pytest.param(Answer(b'{"choices": [', declared=1000), id="half a body"),
         pytest.param(replace(completion(), delay=1.0), id="silence"),
         pytest.param(replace(completion(), drip=6), id="a byte now and then"),

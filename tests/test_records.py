@@ -7,11 +7,12 @@ from threading import Thread
 
 import pytest
 from attempts import make_attempt, make_task
+from pydantic import ValidationError
 
 from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.records import Record, RecordWriter, read_records, write_records
-from forager.trajectories.record import Trajectory, Usage
+from forager.trajectories.record import ModelCall, Trajectory, Usage
 
 
 class Point(Record):
@@ -156,6 +157,12 @@ def test_a_task_and_an_attempt_survive_the_file(tmp_path: Path) -> None:
     write_records(path, [make_attempt(), make_attempt("b", syntax="text", family=None)])
     assert next(read_records(path, Trajectory)) == make_attempt()
     assert Task.model_validate_json(make_task().model_dump_json()) == make_task()
+
+
+def test_a_log_probability_is_finite_or_no_record_is_made() -> None:
+    """JSON has no infinity: one would be stored as null, and the record could not be read again."""
+    with pytest.raises(ValidationError, match="finite number"):
+        ModelCall(message=0, usage=Usage(), seconds=0, logprobs=[-0.5, float("-inf")])
 
 
 def test_usage_adds_up() -> None:

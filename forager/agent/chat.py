@@ -3,9 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from math import isfinite
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
 from forager.agent.endpoint import ChatEndpoint, ContextOverflow
+from forager.agent.faults import Garbled
 from forager.agent.model import Reply
 from forager.agent.traffic import Gate
 from forager.errors import LimitReached, ModelRefusal
@@ -13,6 +17,14 @@ from forager.trajectories.record import Message, Sampling, Usage
 
 REASONING = ("reasoning_content", "reasoning", "reasoning_details")
 """The fields in which servers put what the model thought before it answered."""
+
+T = TypeVar("T")
+_COUNT = TypeAdapter(Annotated[int, Field(ge=0, lt=1 << 53)])
+_IDS = TypeAdapter(list[Annotated[int, Field(ge=0, lt=1 << 31)]])
+# A drawn token has a finite one. Servers whose JSON has no infinity give null instead; put in a
+# number for it, and training would take that for the chance with which the token was drawn.
+_LOGPROBS = TypeAdapter(list[FiniteFloat])
+_DEEPEST = 100  # levels of a message; records are read to 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +55,7 @@ class ChatModel:
         (ModelRefusal).
         """
         try:
-            answer, waited = self.endpoint.complete(self._body(messages, tools), self.gate)
+            reply, waited = self.endpoint.complete(self._body(messages, tools), _reply, self.gate)
         except ContextOverflow as error:
             if any(message.get("role") == "assistant" for message in messages):
                 raise LimitReached("token_limit") from error
@@ -51,7 +63,7 @@ class ChatModel:
                 f"the first prompt does not fit the context of {self.name}: {error}; serve it with "
                 "a longer context, or lower max_tokens"
             ) from error
-        return replace(_reply(answer), waited=waited)
+        return replace(reply, waited=waited)
 
     def _body(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> dict[str, Any]:
         settings = self.sampling.model_dump(exclude={"extra_body"}, exclude_none=True)
@@ -100,13 +112,15 @@ def _mended(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reply(answer: dict[str, Any]) -> Reply:
+    """What an answer says. Raises Garbled where a record could not hold it."""
     choice = answer["choices"][0]
+    prompt = answer.get("prompt_token_ids") or choice.get("prompt_token_ids")
     return Reply(
         message=_message(choice["message"]),
         usage=_usage(answer.get("usage")),
-        finish_reason=str(choice.get("finish_reason") or "stop"),
-        prompt_token_ids=answer.get("prompt_token_ids") or choice.get("prompt_token_ids"),
-        completion_token_ids=choice.get("token_ids"),
+        finish_reason=_sound(str(choice.get("finish_reason") or "stop")),
+        prompt_token_ids=_maybe(_IDS, prompt, "prompt_token_ids"),
+        completion_token_ids=_maybe(_IDS, choice.get("token_ids"), "token_ids"),
         logprobs=_logprobs(choice.get("logprobs")),
     )
 
@@ -114,11 +128,12 @@ def _reply(answer: dict[str, Any]) -> Reply:
 def _message(given: dict[str, Any]) -> Message:
     """The server's message with the fields that mean something, fit to be sent back."""
     message: Message = {"role": "assistant", "content": _text(given.get("content"))}
-    message |= {name: _sound(given[name]) for name in REASONING if given.get(name)}
+    message |= {name: given[name] for name in REASONING if given.get(name)}
     calls = given.get("tool_calls")
     if isinstance(calls, list) and calls:
         message["tool_calls"] = [_call(call, number) for number, call in enumerate(calls)]
-    return message
+    sound: Message = _sound(message)
+    return sound
 
 
 def _text(content: object) -> str:
@@ -126,7 +141,7 @@ def _text(content: object) -> str:
     if isinstance(content, list):
         parts = [part.get("text") for part in content if isinstance(part, dict)]
         content = "".join(part for part in parts if isinstance(part, str))
-    return str(_sound(content)) if content else ""
+    return str(content) if content else ""
 
 
 def _call(given: object, number: int) -> dict[str, Any]:
@@ -140,27 +155,45 @@ def _call(given: object, number: int) -> dict[str, Any]:
     return {
         "id": str(call.get("id") or f"call_{number}"),
         "type": "function",
-        "function": {
-            "name": str(_sound(function.get("name") or "")),
-            "arguments": _sound(arguments) or "{}",
-        },
+        "function": {"name": str(function.get("name") or ""), "arguments": arguments or "{}"},
     }
 
 
-def _sound(value: Any) -> Any:
-    """Text without lone surrogates, which JSON can hold but UTF-8 cannot."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+def _sound(value: Any, depth: int = 0) -> Any:
+    """The value as a record can hold it: of what servers call JSON not all can be written.
+
+    Half characters (lone surrogates) are replaced, and what is no number is null. Raises Garbled
+    for more levels than can be read again.
+    """
+    if depth > _DEEPEST:
+        raise Garbled(f"a message of more than {_DEEPEST} levels")
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_sound(name): _sound(one, depth + 1) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_sound(one, depth + 1) for one in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _usage(given: object) -> Usage:
     counts = given if isinstance(given, dict) else {}
-    return Usage(
-        prompt_tokens=counts.get("prompt_tokens") or 0,
-        completion_tokens=counts.get("completion_tokens") or 0,
-    )
+    names = ("prompt_tokens", "completion_tokens")
+    return Usage(**{name: _maybe(_COUNT, counts.get(name), name) or 0 for name in names})
 
 
 def _logprobs(given: object) -> list[float] | None:
     """The log-probability of each token of the answer."""
     content = given.get("content") if isinstance(given, dict) else None
-    return [token["logprob"] for token in content] if content else None
+    if not content or not isinstance(content, list):
+        return None
+    found = [token.get("logprob") if isinstance(token, dict) else None for token in content]
+    return _maybe(_LOGPROBS, found, "logprobs")
+
+
+def _maybe(kind: TypeAdapter[T], given: object, name: str) -> T | None:
+    """What the server gave under this name, or None. Raises Garbled for another kind of thing."""
+    try:
+        return None if given is None else kind.validate_python(given)
+    except ValidationError as error:
+        raise Garbled(f"{name}: {error.errors()[0]['msg']}") from error

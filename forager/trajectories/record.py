@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, FiniteFloat, field_validator
 
 from forager.environments.sandbox import Limits
 from forager.environments.task import Mutation
@@ -67,7 +67,7 @@ class ModelCall(Record):
     prompt_shared: int = Field(0, description="Ids taken from the call before.")
     prompt_token_ids: list[int] | None = None
     completion_token_ids: list[int] | None = None
-    logprobs: list[float] | None = None
+    logprobs: list[FiniteFloat] | None = None
 
 
 class ToolCall(Record):
