@@ -6,7 +6,7 @@ record or, after a crash in mid-write, a torn tail that readers skip and the nex
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from threading import Lock
@@ -91,7 +91,8 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # such as where its directory could not be made
+            part.unlink()
 
 
 def sync_directory(path: Path) -> None:

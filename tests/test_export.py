@@ -12,8 +12,9 @@ from attempts import PATCH, STEPS, Settings, make_attempt
 from click.testing import CliRunner, Result
 
 from forager.cli.main import main
+from forager.errors import StoreError
 from forager.records import read_records
-from forager.trajectories.export import FORMATS, file_name
+from forager.trajectories.export import FORMATS, file_name, new_directory
 from forager.trajectories.record import ModelCall, Trajectory
 from forager.trajectories.store import Run
 
@@ -283,6 +284,28 @@ def test_a_directory_is_not_written_into(run: Path, tmp_path: Path, format: str)
     result = export(run, "-o", target, "--format", format)
     assert (result.exit_code, list(target.iterdir())) == (2, [target / "main.tex"])
     assert "thesis exists" in result.stderr
+
+
+@pytest.mark.parametrize("format", sorted(FORMATS))
+def test_a_disk_that_takes_nothing_is_one_line(run: Path, tmp_path: Path, format: str) -> None:
+    """Files and directories alike: a place that cannot be made."""
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / "out"
+    done = export(run, "-o", target, "--format", format)
+    assert done.exit_code == 1
+    assert isinstance(done.exception, SystemExit)
+    assert done.stderr.splitlines()[-1].startswith(f"forager: cannot write {target}: ")
+
+
+def test_a_disk_that_is_full_leaves_nothing(tmp_path: Path) -> None:
+    """The directory appears whole or not at all."""
+    with (
+        pytest.raises(StoreError, match="out: No space left on device"),
+        new_directory(tmp_path / "out") as part,
+    ):
+        (part / "one").write_text("1")
+        Path("/dev/full").write_text("2")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_package_is_said(run: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from forager.errors import UsageError
+from forager.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from forager.trajectories.record import Trajectory
@@ -49,15 +49,22 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
-    """A directory to write into; at the end it becomes the one wanted, which may not exist."""
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise UsageError(f"{path} exists; this format is a directory of its own, name a new one")
+    """A directory to write into; at the end it becomes the one wanted, which may not exist.
+
+    Raises StoreError where the disk does not take it; then there is none, as after any other error.
+    """
     part = path.with_name(f".{path.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
     try:
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise UsageError(
+                f"{path} exists; this format is a directory of its own, name a new one"
+            )
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
         yield part
         part.replace(path)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
