@@ -8,6 +8,7 @@ ForagerError
 ├── LoggedError             a program failed; its log has the telling lines
 │   ├── BuildError          an image that does not build or whose tests do not pass
 │   ├── TrainingError       a training that came to no model
+│   ├── Unforeseen          an attempt ended by an error that is none of these: a bug
 │   └── ServeError          a model server that does not start, or died
 ├── SandboxError            infrastructure: the container is gone or does not answer
 │   ├── ImageMissing        there is no such image here
@@ -60,6 +61,10 @@ class BuildError(LoggedError):
 
 class TrainingError(LoggedError):
     """A training that came to no model."""
+
+
+class Unforeseen(LoggedError):
+    """An attempt was ended by an error that is none of forager's: a bug; `log` is its traceback."""
 
 
 class ServeError(LoggedError):

@@ -1,18 +1,20 @@
 """What a run may spend, and how fast; which attempts it makes, and when it holds them back."""
 
+import pickle
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from attempts import make_attempt, make_task
+from pydantic import ValidationError
 
 from forager.agent.model import Reply, ScriptedModel
-from forager.errors import BudgetSpent, ImageMissing, SandboxError, Stopped
+from forager.errors import BudgetSpent, ImageMissing, SandboxError, Stopped, Unforeseen
 from forager.rollout.meter import Meter, MeteredModel
 from forager.rollout.plan import TRIES, Plan
 from forager.rollout.settings import Budget, Price, RunSettings
-from forager.rollout.trouble import HOLDS, LOST_IN_A_ROW, Trouble
+from forager.rollout.trouble import HOLDS, LOST_IN_A_ROW, Trouble, foreseen
 from forager.trajectories.record import Usage
 from forager.trajectories.summary import Summary
 
@@ -157,6 +159,20 @@ def test_what_no_waiting_mends_ends_the_batch() -> None:
     with pytest.raises(ImageMissing):
         for _ in range(LOST_IN_A_ROW):
             trouble.lost(time.monotonic(), ImageMissing("none"))
+
+
+def test_an_error_of_no_kind_is_told_in_a_line_with_its_traceback() -> None:
+    """It can be sent from a node, as many errors of packages cannot; forager's own stay."""
+    own = SandboxError("gone")
+    assert foreseen(own) is own
+    try:
+        Usage.model_validate({"prompt_tokens": 1.5})
+    except ValidationError as error:
+        found = pickle.loads(pickle.dumps(foreseen(error)))
+    assert isinstance(found, Unforeseen)
+    assert str(found).startswith("ValidationError: 1 validation error for Usage prompt_tokens ")
+    assert "\n" not in str(found)
+    assert "in test_an_error_of_no_kind" in found.log
 
 
 def test_attempts_come_faster_again_when_none_is_lost() -> None:

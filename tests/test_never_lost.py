@@ -31,12 +31,13 @@ from forager.agent.traffic import Gate
 from forager.environments.engine import check_disk, connect
 from forager.environments.leftovers import SANDBOX_LABEL, maker
 from forager.environments.task import Task
-from forager.errors import ModelError, SandboxError, StoreError
+from forager.errors import LoggedError, ModelError, SandboxError, StoreError, Unforeseen
 from forager.records import write_records
 from forager.rollout.batch import run_batch
+from forager.rollout.plan import TRIES
 from forager.rollout.settings import MAY_CHANGE, RunSettings
 from forager.rollout.worker import Job
-from forager.trajectories.record import Message
+from forager.trajectories.record import Message, Usage
 from forager.trajectories.store import Run
 from tools import TOOLBOX
 
@@ -286,6 +287,39 @@ def test_faults_of_the_model_server_are_not_the_models(tmp_path: Path, kata_task
         kept = made(tmp_path / "run", kata_task, chat(server), attempts=3)
     assert kept == {f"{kata_task.instance_id}.{number}": True for number in range(3)}
     assert ours() == []
+
+
+class Broken:
+    """Breaks at its first question, as a bug would."""
+
+    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+        del messages, tools
+        Usage.model_validate({"prompt_tokens": 1.5})
+        raise AssertionError
+
+
+@pytest.mark.engine
+def test_a_bug_costs_its_attempt_and_is_told(tmp_path: Path, kata_task: Task) -> None:
+    """The others are made; it is tried some times, and the run ends with a line and a traceback."""
+    path, replies = tmp_path / "run", script("functions", FIX, SUBMIT)
+
+    def model(job: Job, _: Gate) -> Model:
+        return Broken() if job.number == 1 else ScriptedModel(replies)
+
+    with pytest.raises(LoggedError, match=r"1 attempts were lost .* run again") as caught:
+        made(path, kata_task, model, attempts=4, workers=2)
+    assert "in query" in caught.value.log
+    assert "ValidationError: 1 validation error for Usage" in caught.value.log
+    assert set(stored(path)) == {f"{kata_task.instance_id}.{number}" for number in (0, 2, 3)}
+    lost = list(Run(path).lost())
+    assert {one.id for one in lost} == {f"{kata_task.instance_id}.1"}
+    assert len(lost) == TRIES
+    for one in lost:
+        assert one.error.startswith("Unforeseen: ValidationError: 1 validation error for Usage ")
+        assert "\n" not in one.error
+        assert "in query" in one.log
+    with pytest.raises(Unforeseen, match="ValidationError: 1 validation"):
+        made(tmp_path / "other", kata_task, lambda *_: Broken(), attempts=9, workers=3)
 
 
 def script_messages() -> list[Message]:

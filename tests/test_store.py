@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from attempts import Settings, make_attempt, make_task
 
-from forager.errors import SandboxError, UsageError
+from forager.errors import ModelError, SandboxError, Unforeseen, UsageError
 from forager.trajectories.store import AttemptWriter, Run
 
 
@@ -29,6 +29,16 @@ def test_a_run_explains_itself(tmp_path: Path) -> None:
     assert [(one.id, one.error) for one in run.lost()] == [
         ("b.1", "SandboxError: the container is gone")
     ]
+
+
+def test_what_is_said_of_a_lost_attempt_can_be_written(tmp_path: Path) -> None:
+    """Also where a server has said half a character; of a bug its traceback is kept."""
+    with Run.write(tmp_path / "run", Settings(), []) as run:
+        run.append_lost("a.0", ModelError("answers 500: \ud800"))
+        run.append_lost("a.0", Unforeseen("ValueError: x", "Traceback …\n"))
+    first, second = run.lost()
+    assert (first.error, first.log) == ("ModelError: answers 500: ?", "")
+    assert (second.error, second.log) == ("Unforeseen: ValueError: x", "Traceback …\n")
 
 
 def test_a_summary_is_the_attempt_in_one_line(tmp_path: Path) -> None:

@@ -6,13 +6,21 @@ from typing import Protocol, Self
 
 from forager.agent.tool import Toolbox
 from forager.environments.task import Task
-from forager.errors import BudgetSpent, ForagerError, NodeLost, StoreError, TaskError, UsageError
+from forager.errors import (
+    BudgetSpent,
+    LoggedError,
+    NodeLost,
+    StoreError,
+    TaskError,
+    Unforeseen,
+    UsageError,
+)
 from forager.rollout.live import Live, clear
 from forager.rollout.local import LocalExecutor
 from forager.rollout.meter import Meter
 from forager.rollout.plan import Plan
 from forager.rollout.settings import RunSettings
-from forager.rollout.trouble import HOLD_SECONDS, Trouble
+from forager.rollout.trouble import HOLD_SECONDS, Trouble, foreseen
 from forager.rollout.worker import Ended, Job, MakeModel, Worker
 from forager.trajectories.record import Usage
 from forager.trajectories.store import RunWriter
@@ -64,10 +72,10 @@ def run_batch(
 ) -> None:
     """Make the attempts that the run lacks, `settings.workers` at a time.
 
-    An attempt that infrastructure ended is noted as lost and made again, some times at once and
-    then when the run is resumed. Where nothing but losses comes, new attempts are held back, at
-    first for `hold` seconds, and at last the error is raised; BudgetSpent is, once no attempt
-    runs any more. What was graded is on disk whatever happens.
+    An attempt that infrastructure or a bug ended is noted as lost and made again, some times at
+    once and then when the run is resumed. Where nothing but losses comes, new attempts are held
+    back, at first for `hold` seconds, and at last the error is raised; BudgetSpent is, once no
+    attempt runs any more. What was graded is on disk whatever happens.
     """
     plan = Plan(tasks, settings, store.summaries())
     clear(store.path)
@@ -103,6 +111,7 @@ class _Batch:
         self._executor, self._on_progress, self._trouble = executor, on_progress, trouble
         self._running: dict[str, tuple[Job, float]] = {}  # with the time of their beginning
         self._lost = 0
+        self._bug = ""  # traceback of the last one
         self._over: BudgetSpent | None = None
 
     def run(self) -> None:
@@ -114,9 +123,10 @@ class _Batch:
         if self._over:
             raise BudgetSpent(f"{self._over}; raise it in the budget and run again to go on")
         if self._plan.given_up:
-            raise ForagerError(
+            raise LoggedError(
                 f"{self._plan.given_up} attempts were lost to infrastructure, see "
-                f"{self._store.path / 'infrastructure.jsonl'}; run again to make them"
+                f"{self._store.path / 'infrastructure.jsonl'}; run again to make them",
+                self._bug,
             )
 
     def _begin(self) -> bool:
@@ -146,13 +156,13 @@ class _Batch:
     def _take(self, ended: Ended) -> None:
         """Count an attempt that was kept, or note a lost one."""
         job, begun = self._running.pop(ended.id)
-        error = ended.error
         if ended.summary:
             self._plan.finish(ended.summary)
             self._trouble.passed(begun)
             return
-        assert error is not None
-        if isinstance(error, (StoreError, UsageError)) or not isinstance(error, ForagerError):
+        assert ended.error is not None
+        error = foreseen(ended.error)
+        if isinstance(error, (StoreError, UsageError)):
             raise error
         model = self._settings.model_of(job.number)
         self._store.append_lost(job.id, error, model, ended.usage)
@@ -160,6 +170,8 @@ class _Batch:
             self._over = error
             return
         self._lost += 1
+        if isinstance(error, Unforeseen):
+            self._bug = error.log
         if isinstance(error, TaskError):
             self._plan.give_up()
             return

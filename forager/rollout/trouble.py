@@ -2,13 +2,26 @@
 
 import time
 from math import inf
+from traceback import format_exception
 
-from forager.errors import ImageMissing, ModelRefusal
+from forager.agent.faults import one_line
+from forager.errors import ForagerError, ImageMissing, ModelRefusal, Unforeseen
 
 LOST_IN_A_ROW = 3  # then something is broken, and new attempts are held back
 HOLDS = 7  # in a row, each twice as long as the last; then it is not going to mend
 HOLD_SECONDS = 1.0  # the first hold; all together two minutes
 _LASTING = (ImageMissing, ModelRefusal)  # what no waiting mends
+
+
+def foreseen(error: Exception) -> ForagerError:
+    """The error where it is forager's, else one of forager's that tells it and its traceback.
+
+    Unlike many errors of packages that goes from a node to others.
+    """
+    if isinstance(error, ForagerError):
+        return error
+    cause = one_line(f"{type(error).__name__}: {error}")
+    return Unforeseen(cause, "".join(format_exception(error)))
 
 
 class Trouble:

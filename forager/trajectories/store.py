@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Self, TextIO
 
 from forager.environments.task import Task
-from forager.errors import UsageError
+from forager.errors import LoggedError, UsageError
 from forager.records import Record, RecordWriter, read_records
 from forager.resolved import read_settings, save_settings
 from forager.trajectories.index import Index
@@ -34,7 +34,7 @@ from forager.trajectories.summary import Summary
 class LostAttempt(Record):
     """An attempt that infrastructure or the run's budget ended. It says nothing about the model.
 
-    `model` and `usage` say what it has cost all the same.
+    `model` and `usage` say what it has cost all the same, `log` has the traceback of a bug.
     """
 
     id: str
@@ -42,6 +42,7 @@ class LostAttempt(Record):
     error: str
     model: str = ""
     usage: Usage = Usage()
+    log: str = ""
 
 
 class Run:
@@ -157,10 +158,16 @@ class RunWriter(Run):
         self, id: str, error: Exception, model: str = "", usage: Usage | None = None
     ) -> None:
         """Note that an attempt was lost, and what it has cost."""
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        text = f"{type(error).__name__}: {error}"
-        usage = usage or Usage()
-        self._lost.append(LostAttempt(id=id, at=at, error=text, model=model, usage=usage))
+        self._lost.append(
+            LostAttempt(
+                id=id,
+                at=datetime.now(UTC).isoformat(timespec="seconds"),
+                error=_writable(f"{type(error).__name__}: {error}"),
+                model=model,
+                usage=usage or Usage(),
+                log=_writable(error.log if isinstance(error, LoggedError) else ""),
+            )
+        )
 
     def close(self) -> None:
         """Close the files and let other processes write."""
@@ -184,6 +191,11 @@ def find_trajectory(index: Index, id: str, where: Path) -> Trajectory:
         advice = f"; there are {few}, …" if few else ", nor any other"
         raise UsageError(f"{problem} {id!r} in {where}{advice}")
     return index.get(matches[0])
+
+
+def _writable(text: str) -> str:
+    """The text without half characters, which what a server says may hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _lock(path: Path) -> TextIO:
