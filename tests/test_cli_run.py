@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -6,11 +7,14 @@ import pytest
 from attempts import make_attempt, make_task
 from click.testing import CliRunner, Result
 
+from forager.cli.attempts import make_attempts
 from forager.cli.main import main
 from forager.records import write_records
 from forager.rollout.settings import RunSettings
 from forager.trajectories.record import Usage
+from forager.trajectories.shards import SUFFIX, encode
 from forager.trajectories.store import Run
+from forager.trajectories.summary import Summary
 
 BUDGET = """\
 tokens = 5_000_000
@@ -115,6 +119,45 @@ def test_finished_attempts_are_counted(tasks: Path) -> None:
         writer.append(make_attempt("a"))
         writer.append(make_attempt("other"))
     assert plan(tasks, "-m", "repair")["finished"] == 1
+
+
+def test_a_batch_holds_nothing_of_each_attempt_that_is_finished(tmp_path: Path) -> None:
+    """Of 20,000 no more than a bit each: a set of their ids would be three megabytes."""
+    count, held = 20_000, list[int]()
+    settings = RunSettings(models=["repair"], attempts=count, sandbox="bubblewrap")
+    Run.write(tmp_path / "run", settings, []).close()
+    base = make_attempt("a", steps=[])
+    head = Summary.of(base).model_dump_json(exclude={"tokens"})
+    (tmp_path / "run" / "trajectories").mkdir()
+    with (tmp_path / "run" / "trajectories" / f"1-host-1{SUFFIX}").open("wb") as file:
+        for number in range(count):
+            line = head.replace('"a.0"', f'"a.{number}"')
+            line = line.replace('"attempt":0', f'"attempt":{number}')
+            file.write(encode(line.encode(), b"{}\n"))
+    Run(tmp_path / "run").index().close()
+    tracemalloc.start()
+    try:
+        make_attempts(
+            settings,
+            [make_task("a")],
+            tmp_path / "run",
+            at_end=lambda _: held.append(tracemalloc.get_traced_memory()[0]),
+        )
+    finally:
+        tracemalloc.stop()
+    assert held[0] < 2_000_000  # the modules that are imported, mostly
+
+
+def test_a_task_that_is_there_twice_counts_once(tasks: Path) -> None:
+    """Of --limit too; two that differ under one name are a mistake, which names it."""
+    write_records(tasks, [make_task(name) for name in "aabca"])
+    assert plan(tasks, *["-m", "repair", "--attempts", "2"])["attempts"] == 6
+    assert plan(tasks, *["-m", "repair", "--limit", "2"])["tasks"] == 2
+    write_records(tasks, [make_task("a"), make_task("a", problem_statement="Another.")])
+    result = run(tasks, "-m", "repair")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "two tasks are called a and differ" in result.stderr
+    assert not (tasks.parent / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from attempts import make_attempt, make_task
 from pydantic import ValidationError
 
 from forager.agent.model import Reply, ScriptedModel
-from forager.errors import BudgetSpent, ImageMissing, SandboxError, Stopped, Unforeseen
+from forager.errors import BudgetSpent, ImageMissing, SandboxError, Stopped, Unforeseen, UsageError
 from forager.rollout.meter import Meter, MeteredModel
-from forager.rollout.plan import TRIES, Plan
+from forager.rollout.plan import TRIES, Plan, distinct
 from forager.rollout.settings import Budget, Price, RunSettings
 from forager.rollout.trouble import HOLDS, LOST_IN_A_ROW, Trouble, foreseen
 from forager.trajectories.record import Usage
@@ -111,6 +111,17 @@ def test_attempts_are_made_in_rounds_and_not_again() -> None:
     jobs = [plan.take() for _ in range(4)]
     assert [job.id if job else None for job in jobs] == ["a.0", "b.0", "b.1", None]
     assert (plan.done, plan.resolved) == (1, 1)
+
+
+def test_a_task_that_is_given_twice_is_one() -> None:
+    """Two that differ under one name are refused in a line."""
+    plan = Plan([make_task("a"), make_task("b"), make_task("a")], RunSettings(models=["m"]), [])
+    jobs = [plan.take() for _ in range(3)]
+    assert [job.id if job else None for job in jobs] == ["a.0", "b.0", None]
+    tasks = distinct([make_task("a"), make_task("a", problem_statement="Another.")])
+    assert next(tasks).instance_id == "a"
+    with pytest.raises(UsageError, match="two tasks are called a and differ; give each an inst"):
+        next(tasks)
 
 
 def test_a_task_with_enough_successes_is_left() -> None:

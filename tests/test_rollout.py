@@ -171,6 +171,14 @@ def test_an_attempt_that_stays_lost_is_left_and_the_others_are_made(
     assert Run(tmp_path / "run").finished() == {f"{kata_task.instance_id}.0"}
 
 
+def test_a_task_that_is_given_twice_is_attempted_once(tmp_path: Path, kata_task: Task) -> None:
+    """With workers to spare as well."""
+    tasks, replies = [kata_task, kata_task], script("functions", FIX, SUBMIT)
+    stored, models, told = run(tmp_path / "run", tasks, replies, workers=2, attempts=2)
+    assert (len(stored), len(models), told[-1]["done"]) == (2, 2, 2)
+    assert list(Run(tmp_path / "run").lost()) == []
+
+
 def test_an_image_that_is_not_here_comes_from_an_archive(tmp_path: Path, kata_task: Task) -> None:
     """Of the directory that was named; another image under its name is refused."""
     engine, place = connect(), tmp_path / "images"

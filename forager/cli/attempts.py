@@ -210,17 +210,19 @@ def make_attempts(
 ) -> None:
     """Make the attempts that a run lacks, with progress on stderr; `at_end` sees what there is."""
     from forager.rollout.batch import run_batch
+    from forager.rollout.plan import distinct
     from forager.rollout.settings import MAY_CHANGE
     from forager.trajectories.store import Run
     from tools import load_toolbox
 
-    toolbox = load_toolbox()
+    tasks, toolbox = list(distinct(tasks)), load_toolbox()
     model = MakeModel(settings, toolbox, os.environ.get(settings.key_env, ""))
     with terminable(), Run.write(output, settings, tasks, may_change=MAY_CHANGE) as store:
-        finished = store.finished()
+        with store.index() as index:
+            finished = len(index)
         total = len(tasks) * len(settings.numbers)
         try:
-            with Progress(what, total, start=len(finished)) as progress:
+            with Progress(what, total, start=finished) as progress:
                 run_batch(
                     store,
                     tasks,

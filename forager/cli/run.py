@@ -64,9 +64,10 @@ def run(
 
     from forager.environments.task import Task
     from forager.records import read_records
+    from forager.rollout.plan import distinct
 
     settings = run_settings(given, read_branch(given))
-    chosen = list(islice(read_records(tasks, Task), limit))
+    chosen = list(islice(distinct(read_records(tasks, Task)), limit))
     if not chosen:
         raise UsageError(f"{tasks} holds no tasks")
     if settings.branch:
@@ -85,17 +86,16 @@ def run(
 
 
 def _print_plan(settings: "RunSettings", tasks: "list[Task]", output: Path) -> None:
+    from forager.rollout.plan import Plan
     from forager.trajectories.store import Run
 
-    known = output / "settings.json"
-    names = {task.instance_id for task in tasks}
-    wanted = {f"{name}.{number}" for name in names for number in settings.numbers}
-    finished = Run(output).finished() & wanted if known.exists() else set()
+    known = (output / "settings.json").exists()
+    finished = Plan(tasks, settings, Run(output).summaries() if known else []).done
     print_json(
         {
             "settings": settings.model_dump(mode="json"),
             "tasks": len(tasks),
-            "attempts": len(wanted),
-            "finished": len(finished),
+            "attempts": len(tasks) * len(settings.numbers),
+            "finished": finished,
         }
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from forager.environments.task import Task
+from forager.errors import UsageError
 from forager.rollout.settings import RunSettings
 from forager.rollout.worker import Job
 from forager.trajectories.summary import Summary
@@ -12,18 +13,31 @@ from forager.trajectories.summary import Summary
 TRIES = 3  # of an attempt that infrastructure loses, within one process
 
 
+def distinct(tasks: Iterable[Task]) -> Iterator[Task]:
+    """Each task once, by its instance_id. Raises UsageError where two of one id differ."""
+    seen: dict[str, Task] = {}
+    for task in tasks:
+        if task.instance_id not in seen:
+            yield task
+        if seen.setdefault(task.instance_id, task) != task:
+            raise UsageError(
+                f"two tasks are called {task.instance_id} and differ; give each an instance_id of "
+                "its own"
+            )
+
+
 class Plan:
     """The attempts to be made: round by round over all tasks, those made again last.
 
-    A task with enough successes gets no further ones. What is kept of finished attempts is a bit
-    each, so that millions take little memory.
+    A task that is given twice is one; one with enough successes gets no further attempts. What is
+    kept of finished attempts is a bit each, so that millions take little memory.
     """
 
     def __init__(
         self, tasks: Sequence[Task], settings: RunSettings, before: Iterable[Summary]
     ) -> None:
-        self._tasks, self._settings = tasks, settings
-        self._finished = {task.instance_id: 0 for task in tasks}  # bits by attempt number
+        self._tasks, self._settings = list(distinct(tasks)), settings
+        self._finished = {task.instance_id: 0 for task in self._tasks}  # bits by attempt number
         self._successes: Counter[str] = Counter()
         self._tries: Counter[str] = Counter()
         self._again: deque[Job] = deque()

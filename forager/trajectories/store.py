@@ -106,7 +106,7 @@ class Run:
         return read_records(path, LostAttempt) if path.exists() else iter(())
 
     def finished(self) -> set[str]:
-        """Ids of the graded attempts."""
+        """Ids of the graded attempts, all of them: `len` of the index counts without a set."""
         with self.index() as index:
             return set(index.ids())
 
