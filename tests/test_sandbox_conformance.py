@@ -229,6 +229,71 @@ def test_files_come_back_as_they_went(box: Sandbox, name: str) -> None:
     box.run("cd ..; rm -r odd")
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "(sleep 0.2; echo 127.0.0.1 GET / 200; echo 127.0.0.1 GET / 200 >&2) &",
+        "set -x",
+        "set -eC",
+        "set -u; IFS=b; noclobber=1",
+        "trap 'echo failed' ERR; trap 'echo $BASH_COMMAND' DEBUG; set -ET",
+        "PATH=/none; printf() { echo mine; }; exit() { :; }; trap() { :; }; set() { :; }",
+    ],
+)
+def test_files_are_apart_from_what_else_is_said_and_set(walled: Sandbox, before: str) -> None:
+    """Output of jobs, traces, traps and options get neither into files nor in their way."""
+    walled.run(f"mkdir -p /tmp/deep; cd /tmp/deep; echo one >file; kept=1; {before}")
+    time.sleep(0.4)
+    assert walled.read("file") == b"one\n"
+    with pytest.raises(FileNotFoundError):
+        walled.read("missing")
+    with pytest.raises(FileNotFoundError):
+        walled.write("no/parent", b"x")
+    walled.write("file", b"two\n")
+    assert walled.read("/tmp/deep/file") == b"two\n"
+    assert "1 /tmp/deep\n" in walled.run('echo "$kept $PWD"').output
+    walled.run("exec /bin/rm -r /tmp/deep")
+
+
+def test_what_a_job_says_within_a_file_is_seen(walled: Sandbox) -> None:
+    """The file is read again, and where that does not help, not at all."""
+    content = bytes(range(256)) * 20_000
+    walled.write("/tmp/large", content)
+    walled.run("for i in {1..150}; do echo noise; sleep 0.01; done & for i in 1; do :; done")
+    right = 0
+    for _ in range(10):
+        try:
+            assert walled.read("/tmp/large") == content
+            right += 1
+        except OSError as error:
+            assert "print too much" in str(error)
+    walled.run("wait; yes noise &")
+    with pytest.raises(OSError, match="print too much"):
+        walled.read("/tmp/large")
+    walled.run("kill %1; rm /tmp/large")
+
+
+def test_a_shell_that_was_lost_meanwhile_is_told(walled: Sandbox) -> None:
+    """A relative path means another file then, and no content is taken for commands."""
+    content = b"touch /tmp/ran\n" * 100
+    for act in (lambda: walled.read("a"), lambda: walled.write("a", content)):
+        walled.run("cd /tmp; (sleep 0.2; kill -9 $$) & echo a >a")
+        time.sleep(0.5)
+        with pytest.raises(OSError, match="started anew in /testbed"):
+            act()
+        assert walled.run("pwd; ls /testbed/a /tmp/ran 2>&-; cat /tmp/a").output == "/testbed\na\n"
+    walled.run("rm /tmp/a")
+
+
+def test_a_trap_cannot_break_the_report(box: Sandbox) -> None:
+    """It sees the token, and may print what no exit code is."""
+    number = "[[ $BASH_COMMAND =~ [0-9a-f]{32} ]] && printf '\\n%s %05000d /%s\\n'"
+    report = f"{number} $BASH_REMATCH 7 $BASH_REMATCH"
+    assert box.run(f"trap {shlex.quote(report)} DEBUG; echo a", timeout=5).exit_code == 0
+    box.run("trap - DEBUG; exit")
+    assert box.run("echo next").output.endswith("next\n")
+
+
 def test_large_files_and_modes(box: Sandbox) -> None:
     """Megabytes go both ways, quickly, and an executable stays one."""
     box.run("touch run; chmod 755 run")

@@ -13,6 +13,7 @@ import re
 import secrets
 import shlex
 import time
+from collections.abc import Iterator
 from typing import Protocol
 
 from forager.environments.sandbox import CommandResult
@@ -115,7 +116,7 @@ class Shell:
         """Run a command; `timeout` in seconds, `limit` in bytes. Raises SandboxError."""
         started = time.monotonic()
         output = BoundedOutput(limit)
-        code, directory, lost = self.call(command, timeout, output)
+        code, directory, lost = self._call(command, timeout, output)
         head, tail, dropped = output.content()
         return CommandResult(
             output=_text(head, tail, dropped),
@@ -126,39 +127,59 @@ class Shell:
             state_lost=lost,
         )
 
-    def call(
-        self, command: str, timeout: float, output: BoundedOutput, payload: bytes | None = None
+    def _call(
+        self, command: str, timeout: float, output: BoundedOutput
     ) -> tuple[int | None, str, bool]:
-        """Run a command, its bytes into `output`; return exit code, directory, and state lost.
-
-        With a `payload` the command has the stream itself as its standard input, and finds the
-        payload there; what it leaves unread is taken for commands.
-        """
+        """Run a command, its bytes into `output`; return exit code, directory, and state lost."""
         if "\0" in command:
             output.write(b"bash: the command holds a NUL byte\n")
             return 126, "", False
-        end = self._send(command, timeout, output, payload)
+        end = self._send(command, timeout, output)
         if end is not None and end.code == _SYNTAX_ERROR and end.token != self._keeper:
             # After an unbalanced quote in `eval` bash takes its input for ended, and exits.
             after = self._send(":", KILL_GRACE, BoundedOutput(1))
             if after is None or after.token == self._keeper:
                 end = _End(self._keeper, _SYNTAX_ERROR, "")
         if end is None:
-            return None, *(self._stop() if payload is None else self._start_anew())
+            return None, *self._stop()
         if end.token == self._keeper:
             self._start_worker()
             return end.code, self._directory, True
         return end.code, end.directory, False
 
-    def _send(
-        self, command: str, timeout: float, output: BoundedOutput, payload: bytes | None = None
-    ) -> "_End | None":
+    def transfer(
+        self, script: str, timeout: float, limit: int, payload: bytes = b"", ready: str = ""
+    ) -> tuple[int, bytes]:
+        """Run a script of forager's own in a subshell; return its exit code and what it said.
+
+        What the agent has set (errexit, traces, traps) does not count in it, and what was said
+        before it is left out; what other processes say meanwhile is not. The `payload` is sent when
+        the script has announced the token `ready`, and must then be read to its end from the
+        standard input. Raises OSError where the shell was lost, SandboxError after `timeout`.
+        """
+        token, start = secrets.token_hex(16), secrets.token_hex(16)
+        output = BoundedOutput(limit)
+        self._scanner = _Scanner((token, ready, self._keeper), output)
+        self._stream.send(_own_line(script, token, start, "" if ready else "</dev/null"))
+        end = self._wait(timeout)
+        if sent := end is not None and end.token == ready:
+            self._scanner = _Scanner((token, self._keeper), output)
+            self._stream.send(payload)
+            end = self._wait(timeout)
+        if end is None or end.token == self._keeper:
+            # What is left of a payload would be taken for commands by a new worker.
+            self._start_anew() if sent or end is None else self._start_worker()
+            if end is None:
+                raise SandboxError(f"a file was not read or written within {timeout:.0f} s")
+            raise OSError(f"the shell had ended; it was started anew in {self._directory}")
+        head, tail, _ = output.content()
+        return end.code, (head + tail).rpartition(f"\n{start}\n".encode())[2]
+
+    def _send(self, command: str, timeout: float, output: BoundedOutput) -> "_End | None":
         """Send a command and read to its end; None when the time is over first."""
         token = secrets.token_hex(16)
         self._scanner = _Scanner((token, self._keeper), output)
-        self._stream.send(_line(command, token, "</dev/null" if payload is None else ""))
-        if payload:
-            self._stream.send(payload)
+        self._stream.send(_line(command, token))
         return self._wait(timeout)
 
     def _wait(self, timeout: float) -> "_End | None":
@@ -231,12 +252,29 @@ class Shell:
         raise SandboxError("the sandbox's shell does not start")
 
 
-def _line(command: str, token: str, source: str) -> bytes:
+def _line(command: str, token: str) -> bytes:
     """The input line that runs a command and reports its end."""
     quoted = shlex.quote(command)
     return (
-        f"{{ builtin eval {quoted}; }} {source} >&{_PRIVATE} 2>&1 {_PRIVATE}>&-; "
+        f"{{ builtin eval {quoted}; }} </dev/null >&{_PRIVATE} 2>&1 {_PRIVATE}>&-; "
         f"builtin printf '\\n%s %d %s%s\\n' {token} $? \"$PWD\" {token} >&{_PRIVATE}\n"
+    ).encode("utf-8", "surrogateescape")
+
+
+def announced(token: str) -> str:
+    """The command by which a script asks for its payload."""
+    return f"builtin printf '\\n%s 0 %s\\n' {token} {token}"
+
+
+def _own_line(script: str, token: str, start: str, source: str) -> bytes:
+    """The same for a script of forager's own. What it says follows a line with `start`.
+
+    The `!` keeps its exit code from errexit and the ERR trap; PIPESTATUS has it all the same.
+    """
+    return (
+        f"! ( builtin trap - DEBUG; builtin set +eCx; builtin printf '\\n%s\\n' {start}; "
+        f"{script} ) {source} >&{_PRIVATE} 2>/dev/null {_PRIVATE}>&-; "
+        f"builtin printf '\\n%s %d %s\\n' {token} ${{PIPESTATUS[0]}} {token} >&{_PRIVATE}\n"
     ).encode("utf-8", "surrogateescape")
 
 
@@ -247,7 +285,19 @@ class _End:
         self.token, self.code, self.directory = token, code, directory
 
 
-_REPORT = re.compile(rb"\n(\w{32}) (-?\d+) (.*?)\1\n", re.DOTALL)
+# The exit code is bounded: a DEBUG trap sees the token, and could print one that `int` refuses.
+_REPORT = re.compile(rb"\n(\w{32}) (-?\d{1,10}) (.*?)\1\n", re.DOTALL)
+
+
+_REPORT_BYTES = 65536  # more than any: what is not whole by then is none
+
+
+def _places(text: bytearray, part: bytes) -> Iterator[int]:
+    """Where a part of a text begins, each time."""
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + 1)
 
 
 class _Scanner:
@@ -261,7 +311,7 @@ class _Scanner:
 
     def write(self, data: bytes) -> None:
         self._pending += data
-        begun = sorted(at for start in self._starts if (at := self._pending.find(start)) >= 0)
+        begun = sorted(at for start in self._starts for at in _places(self._pending, start))
         for at in begun:
             if match := _REPORT.match(self._pending, at):
                 self._output.write(bytes(self._pending[:at]))
@@ -272,7 +322,8 @@ class _Scanner:
                 self._pending.clear()
                 return
         # Hold back what may be the beginning of a report: a newline and 32 hex digits at most.
-        safe = begun[0] if begun else max(0, len(self._pending) - 33)
+        oldest = len(self._pending) - _REPORT_BYTES
+        safe = next((at for at in begun if at > oldest), max(0, len(self._pending) - 33))
         self._output.write(bytes(self._pending[:safe]))
         del self._pending[:safe]
 
