@@ -1,7 +1,9 @@
 """Grading: the right patch resolves, and no way around the tests does."""
 
+from collections.abc import Iterator
+
 import pytest
-from conftest import BUGGY, CORE, FAILING, PYPROJECT, TESTS
+from conftest import BUGGY, CORE, FAILING, PYPROJECT, TESTS, built
 
 from forager.environments.grading import Grade, grade, is_protected, similarity
 from forager.environments.sandbox import Limits
@@ -207,6 +209,17 @@ CHEATS = {
     ),
     "ANY": ("    from unittest.mock import ANY\n    return ANY\n", "", "the test machinery"),
     "mock.ANY": ("    from unittest import mock\n    return mock.ANY\n", "", "the test machinery"),
+    "the package mock": (
+        BUGGY_LINE,
+        "\n\ntry:\n    from mock import ANY\nexcept ImportError:\n    pass\n",
+        "the test machinery",
+    ),
+    "a unary plus": (
+        BUGGY_LINE,
+        '\n\ntry:\n    (\n0\n++ __import__("unittest.mock").mock.call\n)\n'
+        "except TypeError:\n    pass\n",
+        "the test machinery",
+    ),
     "ANY, hidden": (
         '    import importlib\n    return importlib.import_module("unit" + "test.mock").ANY\n',
         "",
@@ -223,6 +236,148 @@ def test_cheats_do_not_resolve(kata_task: Task, name: str) -> None:
     result = graded(kata_task, in_core(line, before))
     assert not result.resolved, result
     assert note in result.note
+
+
+ANY = "    from unittest.mock import ANY\n    return ANY\n"
+ATTRIBUTES = new_file(".gitattributes", "*.py binary\n")
+
+
+def without_head(diff: str) -> str:
+    """A diff in the form that `diff -u` has."""
+    return diff[diff.index("--- a/") :]
+
+
+def moved(old: str, new: str) -> str:
+    """The diff that gives a file another name."""
+    return (
+        f"diff --git a/{old} b/{new}\nsimilarity index 100%\nrename from {old}\nrename to {new}\n"
+    )
+
+
+def link(path: str, target: str) -> str:
+    """The diff that adds a symbolic link."""
+    return (
+        f"diff --git a/{path} b/{path}\nnew file mode 120000\n--- /dev/null\n+++ b/{path}\n"
+        f"@@ -0,0 +1 @@\n+{target}\n\\ No newline at end of file\n"
+    )
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    "patch",
+    [
+        without_head(in_core(ANY)),
+        in_core(ANY).replace("a/kata/core.py b/kata/core.py", "a/README b/README", 1),
+        ATTRIBUTES + in_core(ANY),
+        in_core("    from any import ANY\n    return ANY\n")
+        + new_file("x b/any.py", ANY.replace("    return ANY\n", "").strip() + "\n"),
+    ],
+)
+def test_a_patch_is_read_as_git_reads_it(kata_task: Task, patch: str) -> None:
+    """Whatever its headers say, and whatever attributes it gives to files."""
+    result = graded(kata_task, patch)
+    assert not result.resolved, result
+    assert "the patch brings the test machinery into" in result.note or "malformed" in result.note
+
+
+@pytest.mark.engine
+def test_a_right_patch_of_any_form_resolves(kata_task: Task) -> None:
+    """As like the reference as it is, and beside a name that git would take as a pattern."""
+    odd = new_file("kata/[a]*.py", "SPARE = 1\n")
+    result = graded(kata_task, without_head(kata_task.patch) + odd)
+    assert (result.resolved, result.similarity, result.ignored_files) == (True, 1.0, [])
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("patch", "ignored"),
+    [
+        (moved("tests/test_core.py", "kata/z.py"), ["tests/test_core.py"]),
+        (moved("kata/__init__.py", "json.py"), ["json.py"]),
+        (
+            moved("kata/__init__.py", "conftest.py").replace("rename", "copy"),
+            ["conftest.py"],
+        ),
+        (
+            "diff --git a/tests/test_core.py b/tests/test_core.py\n"
+            "old mode 100644\nnew mode 100755\n",
+            ["tests/test_core.py"],
+        ),
+        (link("kata/other.py", "../notes.txt"), ["kata/other.py"]),
+        (
+            "diff --git a/sub b/sub\nnew file mode 160000\n--- /dev/null\n+++ b/sub\n"
+            f"@@ -0,0 +1 @@\n+Subproject commit {'1' * 40}\n",
+            ["sub"],
+        ),
+    ],
+)
+def test_what_a_patch_really_changes_is_left_out(
+    kata_task: Task, patch: str, ignored: list[str]
+) -> None:
+    """Both ends of a move, copies, modes, links and submodules."""
+    result = graded(kata_task, kata_task.patch + patch)
+    assert result.ignored_files == ignored
+    assert result.resolved, result
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("path", ["../evil.py", "/etc/evil.py", ".git/hooks/evil"])
+def test_a_patch_that_leads_outside_is_refused(kata_task: Task, path: str) -> None:
+    """By git, the whole of it."""
+    result = graded(kata_task, kata_task.patch + new_file(path, "1\n"))
+    assert not result.resolved
+    assert "the patch" in result.note
+
+
+PASSES = """
+def pytest_pyfunc_call(pyfuncitem):
+    import re
+    return not re.fullmatch("test_[0-9a-f]{16}", pyfuncitem.name) or None
+"""
+
+
+@pytest.fixture(scope="module")
+def plugin_task(kata_task: Task, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Task]:
+    """The task in an image with a plugin of pytest, and a project with several import roots."""
+    project = PYPROJECT.replace(
+        "[tool.", '[project.optional-dependencies]\ntest = ["pytest-timeout"]\n\n[tool.'
+    )
+    files = {
+        "pyproject.toml": project,
+        "kata/__init__.py": "",
+        "kata/core.py": CORE,
+        "tests/test_core.py": TESTS,
+        "conftest.py": 'import sys\n\nsys.path.insert(0, "extra")\n',
+        "extra/iniconfig.py": "",
+        "iniconfig/data.txt": "",
+    }
+    with built(tmp_path_factory.mktemp("plugin"), files) as image:
+        update = {"image": image.reference, "image_digest": image.digest, "setup": image.setup}
+        yield kata_task.model_copy(update=update)
+
+
+@pytest.mark.engine
+def test_a_module_of_the_image_is_not_replaced(plugin_task: Task) -> None:
+    """A plugin that pytest loads by itself, at each place that modules are imported from."""
+    places = [
+        "pytest_timeout.py",
+        "extra/pytest_timeout/__init__.py",
+        "iniconfig/__init__.py",
+    ]
+    planted = "".join(new_file(path, PASSES) for path in places)
+    result = graded(plugin_task, in_core(BUGGY_LINE, "\n\nSPARE = 1\n") + planted)
+    assert not result.resolved, result
+    assert result.ignored_files == sorted(places)
+    assert result.tests[FAILING[0]] == "failed"
+
+
+@pytest.mark.engine
+def test_new_modules_of_the_project_are_kept(plugin_task: Task) -> None:
+    """Below its packages they may have any name, and the project's own names are its own."""
+    places = ["helper.py", "kata/json.py", "kata/pytest_timeout.py", "extra/iniconfig/__init__.py"]
+    added = "".join(new_file(path, "SPARE = 1\n") for path in [*places, "kata/sub/__init__.py"])
+    result = graded(plugin_task, plugin_task.patch + added)
+    assert (result.resolved, result.ignored_files) == (True, [])
 
 
 @pytest.mark.parametrize(
@@ -243,6 +398,7 @@ def test_cheats_do_not_resolve(kata_task: Task, name: str) -> None:
         ("tox.ini", True),
         ("evil.pth", True),
         ("kata/__pycache__/core.cpython-312.pyc", True),
+        ("kata/core.cpython-312-x86_64-linux-gnu.so", True),
         ("kata.egg-info/entry_points.txt", True),
         ("kata-1.0.dist-info/entry_points.txt", True),
         ("checks/a.py", True),

@@ -1,7 +1,8 @@
 """Grades a patch in a fresh container, trusting nothing that the agent could have touched.
 
-Only the patch crosses from the agent's container. Files of the tests, of their configuration, and
-files that Python or pytest would load by themselves are left out of it; the original tests decide.
+Only the patch crosses from the agent's container, and what git makes of it is judged. Files of the
+tests, of their configuration, files that Python or pytest would load by themselves, and new modules
+that would stand in for the image's are left out of it; the original tests decide.
 Refused as well: code that brings the test machinery in (pytest, unittest.mock), reports that a
 canary shows to be forged, and classes that equal everything.
 
@@ -9,17 +10,21 @@ Not covered: the code under test shares a process with the test runner, so code 
 against this very runner could forge its reports.
 """
 
+import json
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
+from importlib.resources import files
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from forager.environments.docker_sandbox import DockerSandbox
 from forager.environments.sandbox import Limits, Sandbox, SandboxFactory
 from forager.environments.task import Task
-from forager.environments.testing import TestReport, run_tests
+from forager.environments.testing import ALWAYS, TestReport, run_tests, within
 from forager.environments.workspace import apply_patch, open_task
 from forager.records import Record
 
@@ -36,6 +41,7 @@ _LOADED_BY_THEMSELVES = (
     "pyproject.toml",
     "*.pth",
     "*.pyc",
+    "*.so",
     "test_*.py",
     "*_test.py",
 )
@@ -49,16 +55,24 @@ _DIRECTORIES = (
     "*.dist-info",
 )
 _MACHINERY = re.compile(
-    r"^\+(?!\+\+ ).*(\b_?pytest\b|\bpluggy\b|\bunittest\.mock\b|\bunittest import\b.*\bmock\b"
-    r"|^\+\s*(?:import|from) mock\b)",
+    r"^\+(?:.*(?:\b_?pytest\b|\bpluggy\b|\bunittest\.mock\b|\bunittest import\b.*\bmock\b)"
+    r"|\s*(?:import|from) mock\b)",
     re.MULTILINE,
 )
 # An import by a computed name can bring in what the rule above cannot see.
 _COMPUTED_IMPORT = re.compile(
-    r"""^\+(?!\+\+ ).*\b(?:__import__|import_module)\((?!\s*(?:"[\w.]+"|'[\w.]+')\s*[,)])""",
+    r"""^\+.*\b(?:__import__|import_module)\((?!\s*(?:"[\w.]+"|'[\w.]+')\s*[,)])""",
     re.MULTILINE,
 )
 _TEST_SECONDS = 60.0
+_LINKS = ("120000", "160000")  # modes of what leads elsewhere: links, and submodules
+_SAME = re.compile(r'"?a/(.*?)"? "?b/\1"?$', re.MULTILINE)  # the heads of a file's diff
+_RENAMED = re.compile(r'"?a/.*?"? "?b/(.*?)"?$', re.MULTILINE)
+_PATCH, _PATHS, _INDEX = "/tmp/forager.patch", "/tmp/forager.paths", "/tmp/forager.index"
+_ASKED, _QUESTION = "/tmp/forager-shadows.py", "/tmp/forager-shadows.json"
+_GIT = f"GIT_INDEX_FILE={_INDEX} git"
+_DIFF = f"{_GIT} diff --cached --no-renames --no-color --no-ext-diff --no-textconv"
+_LIST_LIMIT, _TEXT_LIMIT = 8 << 20, 64 << 20  # bytes
 
 
 class Grade(Record):
@@ -80,25 +94,31 @@ def grade(
     task: Task, patch: str, limits: Limits, *, sandbox: SandboxFactory = DockerSandbox
 ) -> Grade:
     """Run the task's tests on the patch in a fresh container. Raises SandboxError."""
-    alike = similarity(task.patch, patch)
     if not patch.strip():
         missing = dict.fromkeys(task.FAIL_TO_PASS, "missing")
+        alike = similarity(task.patch, patch)
         return Grade(resolved=False, tests=missing, similarity=alike, note="nothing was changed")
     opened, _ = open_task(task, limits, sandbox=sandbox)
     try:
-        kept, ignored, problem = _apply(opened, task, patch)
-        if problem:
+        applied = _apply(opened, task, patch)
+        # What git makes of the patch is judged: its text may say other things to a reader.
+        alike = similarity(task.patch, applied.text if applied.kept else patch)
+        if applied.problem:
             return Grade(
-                resolved=False, tests={}, similarity=alike, ignored_files=ignored, note=problem
+                resolved=False,
+                tests={},
+                similarity=alike,
+                ignored_files=applied.ignored,
+                note=applied.problem,
             )
-        report = _run(opened, task, kept)
+        report = _run(opened, task, applied.kept)
     finally:
         opened.close()
     wanted = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS]
     tests = {test: report.outcomes.get(test, "missing") for test in wanted}
     note = (
         report.distrusted
-        or _brought_in(task, patch, kept)
+        or _brought_in(task, applied.text)
         or _equal_to_all(task, report, limits, sandbox)
     )
     if not note and not report.complete:
@@ -107,38 +127,106 @@ def grade(
         resolved=not note and all(outcome == "passed" for outcome in tests.values()),
         tests=tests,
         similarity=alike,
-        ignored_files=ignored,
+        ignored_files=applied.ignored,
         note=note,
     )
 
 
-def _apply(sandbox: Sandbox, task: Task, patch: str) -> tuple[list[str], list[str], str]:
-    """Apply what may be applied; return the files kept and ignored, and what went wrong."""
-    sandbox.write("/tmp/forager.numstat", patch.encode("utf-8", "surrogateescape"))
-    listed = sandbox.run("git apply --numstat -z /tmp/forager.numstat", output_limit=1 << 20)
+class _Applied(NamedTuple):
+    """The files kept and ignored, the diff of those kept, and what went wrong."""
+
+    kept: list[str] = []
+    ignored: list[str] = []
+    text: str = ""
+    problem: str = ""
+
+
+def _apply(sandbox: Sandbox, task: Task, patch: str) -> _Applied:
+    """Apply what may be applied.
+
+    The whole goes into an index of its own first, and git says what it changes there: a patch can
+    be written so that it changes other files than it seems to.
+    """
+    sandbox.write(_PATCH, patch.encode("utf-8", "surrogateescape"))
+    listed = sandbox.run(
+        f"{_GIT} read-tree HEAD && {_GIT} apply --cached --whitespace=nowarn {_PATCH} && "
+        f"{_GIT} diff --cached --raw --no-renames -z HEAD",
+        output_limit=_LIST_LIMIT,
+    )
     if listed.exit_code:
-        return [], [], f"the patch is malformed: {listed.output.strip()[:200]}"
-    paths = [entry.split("\t", 2)[-1] for entry in listed.output.split("\0") if entry]
-    tracked = set(sandbox.run("git ls-files -z", output_limit=8 << 20).output.split("\0"))
-    allowed = set(_paths(task.patch))
-    ignored = [
+        how = "does not apply" if listed.exit_code == 1 else "is malformed"
+        return _Applied(problem=f"the patch {how}: {listed.output.strip()[:200]}")
+    if listed.omitted:
+        return _Applied(problem="the patch changes too many files")
+    entries = iter(listed.output.split("\0")[:-1])
+    changed = {path: meta[1:].split(" ") for meta, path in zip(entries, entries, strict=True)}
+    allowed = set(_files(task.patch))
+    ignored = {
         path
-        for path in paths
+        for path, (_, mode, *_, status) in changed.items()
         if path not in allowed
-        and (is_protected(path, task.setup.protected) or _shadows(path, path not in tracked))
-    ]
-    kept = [path for path in paths if path not in ignored]
-    if not kept:
-        return [], ignored, "nothing was changed outside the tests and their configuration"
-    chosen = [f"--include={_glob(path)}" for path in kept]
-    applied = apply_patch(sandbox, patch, *(_quote(option) for option in chosen))
+        and (
+            is_protected(path, task.setup.protected)
+            or _shadows(path, status == "A")
+            or mode in _LINKS
+        )
+    }
+    new = [path for path, meta in changed.items() if meta[-1] == "A" and path.endswith(".py")]
+    ignored |= _taking(sandbox, task, [path for path in new if path not in ignored | allowed])
+    done = _Applied([path for path in changed if path not in ignored], sorted(ignored))
+    if not done.kept:
+        return done._replace(
+            problem="nothing was changed outside the tests and their configuration"
+        )
+    return _keep(sandbox, task, done)
+
+
+def _keep(sandbox: Sandbox, task: Task, done: _Applied) -> _Applied:
+    """Bring what is kept from the index into the working tree, and the hidden tests beside it."""
+    sandbox.write(_PATHS, "\0".join(done.ignored).encode("utf-8", "surrogateescape"))
+    compared = ["*.py", *(f":(literal){path}" for path in _files(task.patch))]
+    told = sandbox.run(
+        f"test ! -s {_PATHS} || GIT_LITERAL_PATHSPECS=1 {_GIT} reset -q "
+        f"--pathspec-from-file={_PATHS} --pathspec-file-nul HEAD && {_DIFF} --text HEAD -- "
+        + shlex.join(compared),
+        output_limit=_TEXT_LIMIT,
+    )
+    if told.exit_code or told.omitted:
+        return done._replace(problem="the patch is too large to be judged")
+    done = done._replace(text=told.output)
+    applied = sandbox.run(
+        f"{_DIFF} --binary HEAD >{_PATCH} && git apply --whitespace=nowarn {_PATCH}; code=$?; "
+        f"rm -f {_PATCH} {_PATHS} {_INDEX}; (exit $code)"
+    )
     if applied.exit_code:
-        return kept, ignored, f"the patch does not apply: {applied.output.strip()[:200]}"
+        return done._replace(problem=f"the patch does not apply: {applied.output.strip()[:200]}")
     if task.test_patch:
         tested = apply_patch(sandbox, task.test_patch)
         if tested.exit_code:
-            return kept, ignored, f"the test patch does not apply: {tested.output.strip()[:200]}"
-    return kept, ignored, ""
+            said = tested.output.strip()[:200]
+            return done._replace(problem=f"the test patch does not apply: {said}")
+    return done
+
+
+def _taking(sandbox: Sandbox, task: Task, new: Sequence[str]) -> set[str]:
+    """Those of the new modules that take a name that the image's Python finds elsewhere.
+
+    Python is asked before anything is applied. Where the image has no such Python none is named.
+    """
+    if not new:
+        return set()
+    tests = {test.partition("::")[0] for test in (*task.FAIL_TO_PASS, *task.PASS_TO_PASS)}
+    arguments = [*ALWAYS, *task.setup.arguments]
+    request = {"new": new, "arguments": arguments, "tests": sorted(tests)}
+    sandbox.write(_ASKED, (files("forager.environments") / "shadows.py").read_bytes())
+    sandbox.write(_QUESTION, json.dumps(request).encode())
+    # No byte code: what is compiled now could stand for what the patch changes within the second.
+    answer = sandbox.run(
+        f"( {within(task.setup)} {shlex.quote(task.setup.python)} -B {_ASKED} "
+        f"<{_QUESTION} 3>&1 >/dev/null 2>&1 ); rm -f {_ASKED} {_QUESTION}",
+        output_limit=_LIST_LIMIT,
+    )
+    return set(json.loads(answer.output)) if answer.output else set()
 
 
 def _run(sandbox: Sandbox, task: Task, changed: Sequence[str]) -> TestReport:
@@ -169,16 +257,16 @@ def _shadows(path: str, new: bool) -> bool:
     return new and (name in sys.stdlib_module_names or name in machinery)
 
 
-def _brought_in(task: Task, patch: str, kept: Sequence[str]) -> str:
-    """What the patch takes from the test machinery into the code, unless the reference does so."""
+def _brought_in(task: Task, text: str) -> str:
+    """What a patch takes from the test machinery into the code, unless the reference does so."""
     rules = {
         "brings the test machinery into": _MACHINERY,
         "imports by a computed name in": _COMPUTED_IMPORT,
     }
-    for path, text in _files(patch).items():
+    ours = "".join(_files(task.patch).values())
+    for path, changes in _files(text).items():
         for what, rule in rules.items():
-            ours = rule.search(task.patch)
-            if path in kept and path.endswith(".py") and rule.search(text) and not ours:
+            if path.endswith(".py") and rule.search(changes) and not rule.search(ours):
                 return f"the patch {what} {path}"
     return ""
 
@@ -216,33 +304,16 @@ def similarity(reference: str, patch: str) -> float:
     return round(sum(ratios) / len(ratios), 4)
 
 
-def _lines(diff: str) -> list[str]:
-    """The changed lines of a diff; headers and context would make all patches alike."""
-    return [
-        line
-        for line in diff.split("\n")
-        if line.startswith(("+", "-")) and not line.startswith(("+++ ", "--- "))
-    ]
+def _lines(changes: str) -> list[str]:
+    """The changed lines; context would make all patches alike."""
+    return [line for line in changes.split("\n") if line.startswith(("+", "-"))]
 
 
 def _files(patch: str) -> dict[str, str]:
-    """The diff of each file of a patch, by its path."""
-    parts = re.split(r"^diff --git ", patch, flags=re.MULTILINE)[1:]
-    return {
-        match[1]: part
-        for part in parts
-        if (match := re.match(r'"?a/.*?"? "?b/(.*?)"?$', part, re.M))
-    }
-
-
-def _paths(patch: str) -> list[str]:
-    return list(_files(patch))
-
-
-def _glob(path: str) -> str:
-    """A path as a pattern that matches it alone."""
-    return re.sub(r"([\\*?\[\]])", r"\\\1", path)
-
-
-def _quote(word: str) -> str:
-    return "'" + word.replace("'", "'\\''") + "'"
+    """The changes of each file of a patch, by its path; without the headers."""
+    found: dict[str, str] = {}
+    for part in re.split(r"^diff --git ", patch, flags=re.MULTILINE)[1:]:
+        if match := _SAME.match(part) or _RENAMED.match(part):
+            _, hunk, changes = part.partition("\n@@")
+            found[match[1]] = found.get(match[1], "") + hunk + changes
+    return found

@@ -100,7 +100,7 @@ def run_tests(
         "failures": failures,
     }
     result = sandbox.run(
-        f"{_within(setup)} {shlex.quote(setup.python)} {_RUNNER} "
+        f"{within(setup)} {shlex.quote(setup.python)} {_RUNNER} "
         f"3>&1 >{_LOG} 2>&1 <<'{nonce}'\n{json.dumps(request)}\n{nonce}",
         timeout=timeout or setup.timeout,
         output_limit=_REPORT_LIMIT,
@@ -109,7 +109,7 @@ def run_tests(
     return _read(result.output, nonce, result.seconds, log)
 
 
-def _within(setup: TestSetup) -> str:
+def within(setup: TestSetup) -> str:
     """The beginning of a command that runs tests: the directory and the variables."""
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in setup.variables.items())
     return f"cd {shlex.quote(setup.workdir)} && env {variables}"
@@ -118,7 +118,7 @@ def _within(setup: TestSetup) -> str:
 def _run_command(sandbox: Sandbox, setup: TestSetup, timeout: float) -> TestReport:
     """Run the setup's own command and read its log."""
     sandbox.write(_COMMAND, setup.command.encode())
-    result = sandbox.run(f"{_within(setup)} bash {_COMMAND} >{_LOG} 2>&1", timeout=timeout)
+    result = sandbox.run(f"{within(setup)} bash {_COMMAND} >{_LOG} 2>&1", timeout=timeout)
     log = sandbox.run(f"cat {_LOG}", output_limit=_REPORT_LIMIT).output
     outcomes = PARSERS[setup.parser](log)
     failed = {"failed", "error"} & set(outcomes.values())

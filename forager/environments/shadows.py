@@ -1,0 +1,93 @@
+"""Says which new files would take the name of a module that the image has elsewhere.
+
+This file is copied into the container as it is, and run there before a patch is applied; it needs
+Python 3.8, nothing else. Its standard input is one JSON object; its answer goes to descriptor 3 as
+one JSON list. Nothing is imported by the names that are asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+
+def within(place: str) -> bool:
+    """Whether a path is in the working tree, which is the current directory."""
+    return (os.path.realpath(place) + "/").startswith(os.path.realpath(".") + "/")
+
+
+def elsewhere(name: str) -> bool:
+    """Whether a module of this name is found outside the working tree, or built in."""
+    for finder in sys.meta_path:
+        found: Any = finder.find_spec(name, None) if hasattr(finder, "find_spec") else None
+        if found:
+            places = [found.origin or "", *(found.submodule_search_locations or ())]
+            return not any(within(place) for place in places if "/" in place)
+    return False
+
+
+def roots(arguments: list[str], tests: list[str]) -> set[str]:
+    """The directories of the working tree that modules are imported from in a test run.
+
+    Those that are on the path once pytest has read its configuration and the first conftest.py,
+    and those that it puts there for a test file: the nearest above it that is no package.
+    """
+    sys.path[0] = str(Path.cwd())
+    try:
+        from _pytest.config import _prepareconfig
+
+        _prepareconfig(arguments)
+    except BaseException as error:  # what is on the path is as far as it came
+        print(type(error).__name__, error, file=sys.stderr)
+    places = {place or "." for place in sys.path if within(place or ".")}
+    for test in tests:
+        for directory in Path(test).parents:
+            if directory == Path(test).parent or (directory / "conftest.py").exists():
+                packages = (directory, *directory.parents)
+                places.add(str(next(one for one in packages if not is_package(one))))
+    places.update(one for one in ("src", "lib") if Path(one).is_dir() and not is_package(Path(one)))
+    return {os.path.relpath(os.path.realpath(place)) for place in places}
+
+
+def is_package(directory: Path) -> bool:
+    """Whether a directory belongs to the module of its name; the uppermost does not."""
+    return directory.name != "" and (directory / "__init__.py").exists()
+
+
+def taken(root: str, name: str, below: str) -> bool:
+    """Whether a name at a root is the project's own already; `below` is the rest of the path."""
+    place = Path(root, name)
+    if below in ("", "__init__.py"):
+        return place.with_name(f"{name}.py").exists() or (place / "__init__.py").exists()
+    return place.exists()
+
+
+def main() -> None:
+    """Read the request, answer, end without running what pytest's plugins left behind."""
+    request = json.loads(sys.stdin.readline())
+    answer = os.dup(3)
+    before = sys.path[:]
+    sys.path[:] = [place for place in sys.path[1:] if not within(place or ".")]
+    new = {path: PurePosixPath(path).with_suffix("").parts for path in request["new"]}
+    names = {part for parts in new.values() for part in parts if part.isidentifier()}
+    known = {name for name in names if elsewhere(name)}
+    sys.path[:] = before
+    found = []
+    if known:
+        for root in roots(request["arguments"], request["tests"]):
+            depth = len(PurePosixPath(root).parts)
+            for path, parts in new.items():
+                inside = root == "." or path.startswith(f"{root}/")
+                if inside and parts[depth] in known:
+                    below = "/".join(PurePosixPath(path).parts[depth + 1 :])
+                    if not taken(root, parts[depth], below):
+                        found.append(path)
+    os.write(answer, json.dumps(found).encode())
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
