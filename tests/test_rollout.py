@@ -1,5 +1,7 @@
 """Batches of attempts with scripted models in real containers."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -177,6 +179,50 @@ def test_a_task_that_is_given_twice_is_attempted_once(tmp_path: Path, kata_task:
     stored, models, told = run(tmp_path / "run", tasks, replies, workers=2, attempts=2)
     assert (len(stored), len(models), told[-1]["done"]) == (2, 2, 2)
     assert list(Run(tmp_path / "run").lost()) == []
+
+
+@pytest.mark.parametrize("sandbox", ["docker", "bubblewrap"])
+def test_another_image_under_the_name_is_refused(
+    tmp_path: Path, kata_task: Task, sandbox: str
+) -> None:
+    """Where it is here already; a task that does not tell its image's id takes what there is."""
+    other = kata_task.model_copy(update={"image_digest": "sha256:0"})
+    with pytest.raises(ImageMissing, match="and the task is of sha256:0: remove it and"):
+        run(tmp_path / "run", other, [], sandbox=sandbox)
+    with pytest.raises(ImageMissing, match="and the task is of sha256:0: remove it and"):
+        deliver(other, str(tmp_path), sandbox)
+    silent = kata_task.model_copy(update={"image_digest": ""})
+    (attempt,), _, _ = run(
+        tmp_path / "silent", silent, script("functions", FIX, SUBMIT), sandbox=sandbox
+    )
+    assert attempt.outcome.resolved
+
+
+def test_an_unpacked_image_is_compared_without_an_engine(
+    tmp_path: Path, kata_task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archive holds another image than the task's."""
+    engine, place = connect(), tmp_path / "images"
+    place.mkdir()
+    with (place / "kata.tar").open("wb") as file:
+        file.writelines(engine.images.get(kata_task.image).save(named=True))
+    code = (
+        "import sys; from forager.environments.delivery import deliver; "
+        "from forager.environments.task import Task; "
+        "deliver(Task.model_validate_json(sys.argv[1]), sys.argv[2], 'bubblewrap')"
+    )
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
+    for digest, told in (
+        (kata_task.image_digest, ""),
+        ("", ""),
+        ("sha256:0", f"is {kata_task.image_digest} here, and the task is of sha256:0"),
+    ):
+        task = kata_task.model_copy(update={"image_digest": digest}).model_dump_json()
+        command = [sys.executable, "-c", code, task, str(place)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert bool(told) == bool(done.returncode), done.stderr
+        assert told in done.stderr
 
 
 def test_an_image_that_is_not_here_comes_from_an_archive(tmp_path: Path, kata_task: Task) -> None:

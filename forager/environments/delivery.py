@@ -14,8 +14,8 @@ from docker.errors import DockerException, ImageNotFound
 from forager.environments.base import locked
 from forager.environments.engine import connect
 from forager.environments.task import Task
-from forager.environments.unpacked import stored_images, unpack
-from forager.errors import EngineError, ImageMissing
+from forager.environments.unpacked import stored_images, unpack, unpacked
+from forager.errors import EngineError, ImageMissing, SandboxError
 
 _FAULTS = (DockerException, requests.RequestException, OSError, tarfile.TarError)
 
@@ -38,15 +38,14 @@ def deliver(task: Task, place: str, sandbox: str) -> None:
     `place` is a directory of archives of `docker save`, or a registry (HOST:PORT, or
     HOST/PREFIX). Raises ImageMissing where it has no such image, or another one of that name.
     """
-    if task.image in available(sandbox):
-        return
-    with locked(f"deliver-{task.image_digest.removeprefix('sha256:')[:24]}"):
-        if task.image in available(sandbox):
-            return  # another process was quicker
-        try:
-            _bring(task, place, sandbox)
-        except _FAULTS as error:
-            raise ImageMissing(f"cannot get {task.image} from {place}: {error}") from error
+    if task.image not in available(sandbox):
+        with locked(f"deliver-{task.image_digest.removeprefix('sha256:')[:24]}"):
+            if task.image not in available(sandbox):  # no other process was quicker
+                try:
+                    _bring(task, place, sandbox)
+                except _FAULTS as error:
+                    raise ImageMissing(f"cannot get {task.image} from {place}: {error}") from error
+    check_image(task, sandbox)
 
 
 def _bring(task: Task, place: str, sandbox: str) -> None:
@@ -61,17 +60,31 @@ def _bring(task: Task, place: str, sandbox: str) -> None:
         repository, _, tag = task.image.rpartition(":")
         pulled = connect().images.pull(f"{place}/{repository}", tag=tag)
         pulled.tag(repository, tag)
-    _check(task)
 
 
-def _check(task: Task) -> None:
-    """The tests were proven in this image and no other."""
+def check_image(task: Task, sandbox: str) -> None:
+    """Raise ImageMissing where a sandbox would be of another image than the task was proven in.
+
+    Nothing is said of a task that does not tell its image's id, nor of an image that is not here.
+    """
+    if not task.image_digest:
+        return
     try:
-        found = connect().images.get(task.image).id
-    except ImageNotFound:
-        found = "nothing"
-    if task.image_digest and found != task.image_digest:
-        raise ImageMissing(f"{task.image} came as {found}, and the task is of {task.image_digest}")
+        found = str(connect().images.get(task.image).id)
+    except (EngineError, ImageNotFound):
+        if sandbox == "docker":
+            return
+        try:
+            found = unpacked(task.image).digest
+        except ImageMissing:
+            return
+    except _FAULTS as error:
+        raise SandboxError(f"cannot look at {task.image}: {error}") from error
+    if found != task.image_digest:
+        raise ImageMissing(
+            f"{task.image} is {found} here, and the task is of {task.image_digest}: remove it and "
+            "bring the task's own (--images, `forager image import`), or make the tasks again"
+        )
 
 
 def _archive(directory: Path, image: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Protocol
 from forager.agent.model import Model
 from forager.agent.tool import Toolbox
 from forager.agent.traffic import Gate
-from forager.environments.delivery import deliver
+from forager.environments.delivery import check_image, deliver
 from forager.environments.leftovers import sweep
 from forager.environments.task import Task
 from forager.environments.workspace import SANDBOXES
@@ -70,7 +70,7 @@ class Worker:
         self._live = live
         self._settings, self._make_model = settings, make_model
         self._toolbox, self._keep = toolbox, keep
-        self._delivered: set[str] = set()
+        self._proven: set[tuple[str, str]] = set()  # images here that are those of the tasks
         self._parents = Parents(settings.branch) if settings.branch else None
         self._sandboxes = WarmSandboxes(SANDBOXES[settings.sandbox], settings.warm)
 
@@ -84,8 +84,7 @@ class Worker:
         metered: MeteredModel | None = None
         try:
             with expected or nullcontext(self._sandboxes) as sandboxes:
-                if self._settings.images:
-                    self._deliver(job.task)
+                self._deliver(job.task)
                 metered = MeteredModel(self._make_model(job, meter), name, meter)
                 trajectory = make_attempt(
                     job.task,
@@ -110,9 +109,14 @@ class Worker:
         return self._parents.of(job.task.instance_id, job.number // len(self._settings.models))
 
     def _deliver(self, task: Task) -> None:
-        if task.image not in self._delivered:
-            deliver(task, self._settings.images, self._settings.sandbox)
-            self._delivered.add(task.image)
+        """See that the task's image is here, and no other one under its name."""
+        wanted = task.image, task.image_digest
+        if wanted not in self._proven:
+            if self._settings.images:
+                deliver(task, self._settings.images, self._settings.sandbox)
+            else:
+                check_image(task, self._settings.sandbox)
+            self._proven.add(wanted)
 
     def close(self) -> None:
         """End the sandboxes; the attempts in them are lost."""
