@@ -71,7 +71,7 @@ def watcher(plan: Plan, pipes: Pipes, before: int | None) -> list[str]:
     bwrap = shlex.join([*becoming, *_bwrap(plan, pipes)])
     closed = " ".join(f"{number}<&-" for number in pipes[1:])
     script = (
-        f"{'' if before else _mounts(plan)} set -m; {bwrap} {pipes.life}<&- & "
+        f"umask 022; {'' if before else _mounts(plan)} set -m; {bwrap} {pipes.life}<&- & "
         f"exec 0<&- 1>&- 2>&- {closed}; read -r -u {pipes.life} _; kill -9 -- -$!; wait"
     )
     return [*_entry(before), "/bin/bash", "-c", script]
@@ -93,13 +93,18 @@ def _becoming(user: int, group: int) -> list[str]:
 
 
 def _mounts(plan: Plan) -> str:
-    """Commands that put the files together, at /tmp of the mount namespace."""
+    """Commands that put the files together, at /tmp of the mount namespace.
+
+    What is our own is a layer above the image's. Nothing is written or mounted by way of its names:
+    they may be links, which here lead into the machine's own files.
+    """
     size = min(plan.limits.disk, plan.limits.memory // 2)
     options = f"size={size},nr_inodes={max(size // _INODE, 1024)},mode=755"
     return (
         f"cd {shlex.quote(str(layers_directory()))} && mount -t tmpfs -o {options} tmpfs /tmp && "
-        f"{_overlay(plan.image.layers)} && printf %s {shlex.quote(_HOSTS)} >/tmp/root/etc/hosts && "
-        "cd / || exit;"
+        "mkdir -p /tmp/own/etc /tmp/own/proc /tmp/own/dev /tmp/own/sys && "
+        f"printf %s {shlex.quote(_HOSTS)} >/tmp/own/etc/hosts && "
+        f"{_overlay(['/tmp/own', *plan.image.layers])} && cd / || exit;"
     )
 
 

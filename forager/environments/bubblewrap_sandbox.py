@@ -160,11 +160,10 @@ class _Namespaces:
                 self._set_up(process, keeper)
                 write["owners"].write(b"\n")
                 write["go"].write(b"\n")
-                return _Running(process, keeper, os.dup(write["life"].fileno()))
+                return _Running(process, keeper, write["life"].fileno())
             except (OSError, ValueError) as error:
                 write["life"].close()
-                _, said = process.communicate()
-                text = said.decode("utf-8", "replace").strip() or error
+                text = _last_words(process) or error
                 raise SandboxError(
                     f"bubblewrap does not start (`forager doctor`): {text}"
                 ) from error
@@ -181,13 +180,21 @@ class _Namespaces:
 
 
 class _Running:
-    """A watcher, its keeper, and the pipe that keeps them alive."""
+    """A watcher, its keeper, and the pipe that keeps them alive.
+
+    Raises OSError where the keeper has ended already; then nothing is held.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], keeper: int, life: int) -> None:
-        self.watcher, self._life = process, life
-        self.pipes = PipedShell(process)
+        self.watcher = process
         self._space = Path(f"/proc/{keeper}/ns/pid").stat().st_ino
         self._keeper = os.pidfd_open(keeper)
+        try:
+            self.pipes = PipedShell(process)
+            self._life = os.dup(life)
+        except OSError:
+            os.close(self._keeper)
+            raise
 
     def processes(self) -> Iterator[tuple[int, int]]:
         """The numbers of each process, outside and inside; what has ended already is left out."""
@@ -226,6 +233,20 @@ def _begun(command: list[str], pipes: Pipes) -> subprocess.Popen[bytes]:
         )
     except OSError as error:
         raise SandboxError(f"the sandbox does not start: {error}") from error
+
+
+def _last_words(process: subprocess.Popen[bytes]) -> str:
+    """What a watcher that ends has said; one that does not end is killed."""
+    try:
+        _, said = process.communicate(timeout=_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()  # and bwrap dies with it
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            assert pipe is not None
+            pipe.close()
+        return "it does not end"
+    return said.decode("utf-8", "replace").strip()
 
 
 def _keeper(info: int) -> int:
