@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,16 +19,17 @@ from pathlib import Path
 import pytest
 
 from forager.environments.bubblewrap import why_not
-from forager.environments.bubblewrap_sandbox import BubblewrapSandbox
+from forager.environments.bubblewrap_sandbox import BubblewrapSandbox, _Namespaces
 from forager.environments.cgroups import parents, sweep
 from forager.environments.docker_sandbox import DockerSandbox
 from forager.environments.grading import grade
 from forager.environments.image import Image
 from forager.environments.local_sandbox import LocalSandbox
 from forager.environments.sandbox import Limits, Sandbox, SandboxFactory
+from forager.environments.shell import Shell
 from forager.environments.task import Task
 from forager.environments.unpacked import layers_directory, unpacked
-from forager.environments.workspace import SANDBOXES
+from forager.environments.workspace import SANDBOXES, open_task, take_patch
 from forager.errors import SandboxError
 
 pytestmark = pytest.mark.engine
@@ -643,6 +645,102 @@ def text_of(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:
         return ""
+
+
+@pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
+@pytest.mark.parametrize(
+    "before",
+    [
+        "export PATH=/opt/venv/bin",
+        "git() { echo forged; }; env() { git; }; export -f git env",
+        "shopt -s expand_aliases; alias git='echo forged' env='echo forged'",
+        "export GIT_DIR=/none GIT_INDEX_FILE=/tmp/none GIT_EXTERNAL_DIFF=/bin/false",
+        "git config diff.noprefix true; git config --global diff.external false; git config "
+        "core.worktree /tmp; git config diff.orderFile /none; git config core.excludesFile /none",
+        "echo '*.py -diff' >.git/info/attributes; git update-index --assume-unchanged kata/*.py",
+        "git update-index --skip-worktree kata/core.py; touch .git/index.lock",
+        "set -eu; trap 'echo said' DEBUG EXIT; (while :; do echo noise; sleep 0.01; done) &",
+        "exec >/dev/null 2>&1; cd /; umask 777",
+    ],
+)
+def test_the_patch_is_what_is_in_the_files(name: str, before: str, kata_task: Task) -> None:
+    """What the agent has set in its shell and for git neither hides a fix nor puts one there."""
+    box, commit = open_task(kata_task, LIMITS, sandbox=SANDBOXES[name])
+    try:
+        core = "/testbed/kata/core.py"
+        fixed = box.read(core).replace(b"min(value, high)", b"min(max(value, low), high)")
+        box.run(before)
+        box.write(core, fixed)
+        patch = take_patch(box, commit, "/testbed")
+    finally:
+        box.close()
+    assert patch.startswith("diff --git a/kata/core.py b/kata/core.py\n")
+    assert patch.count("diff --git") == 1
+    assert "\n+    return min(max(value, low), high)\n" in patch
+
+
+@pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
+def test_a_patch_of_other_encodings_applies(name: str, kata_task: Task) -> None:
+    """It is valid text, shows the lines, and is graded as what the agent wrote."""
+    box, commit = open_task(kata_task, LIMITS, sandbox=SANDBOXES[name])
+    try:
+        core = "/testbed/kata/core.py"
+        fixed = box.read(core).replace(b"min(value, high)", b"min(max(value, low), high)")
+        box.write(core, b"# -*- coding: latin-1 -*-\n# caf\xe9\n" + fixed)
+        box.write("/testbed/kata/more.py", "größe = 1\n".encode())
+        box.run("(sleep 600; :) &")
+        patch = take_patch(box, commit, "/testbed")
+        assert box.run("ls /proc | grep -c '^[1-9]'").output == "4\n"  # nothing else runs
+    finally:
+        box.close()
+    assert "GIT binary patch" in patch
+    assert "+# caf\ufffd\n" in patch
+    assert "+größe = 1\n" in patch
+    assert grade(kata_task, patch, LIMITS, sandbox=SANDBOXES[name]).resolved
+
+
+@pytest.mark.skipif(bool(LACKING), reason=f"bubblewrap: {LACKING}")
+@pytest.mark.parametrize("link", ["etc/hosts", "etc", "proc", "sys"])
+def test_links_of_an_image_lead_nowhere_outside(link: str, kata_image: Image) -> None:
+    """What a sandbox puts among the image's files is not put into the machine's."""
+    outside = Path(tempfile.mkdtemp(dir="/var/tmp"))  # /tmp is another one where files are mounted
+    (outside / "hosts").write_text("here")
+    layer = layers_directory() / f"test-{outside.name}"
+    try:
+        (layer / link).parent.mkdir(parents=True)
+        (layer / link).symlink_to(outside / "hosts" if link == "etc/hosts" else outside)
+        image = unpacked(kata_image.reference)
+        image = image.model_copy(update={"layers": [layer.name, *image.layers]})
+        stream = _Namespaces(image, LIMITS, {})
+        try:
+            shell = Shell(stream, "/testbed")
+            said = shell.run("grep -c localhost /etc/hosts; cat /proc/1/comm; ls /sys", 20, 1000)
+            assert said.output == "2\nbash\ndevices\n"
+        finally:
+            stream.close()
+        assert [(one.name, one.read_text()) for one in outside.iterdir()] == [("hosts", "here")]
+    finally:
+        shutil.rmtree(layer)
+        shutil.rmtree(outside)
+
+
+@pytest.mark.skipif(bool(LACKING), reason=f"bubblewrap: {LACKING}")
+def test_a_keeper_that_ends_while_it_starts_is_infrastructure(kata_image: Image) -> None:
+    """Nobody waits for it, and nothing of it is left."""
+    code = (
+        "import os, sys; from forager.environments import bubblewrap_sandbox as it\n"
+        "from forager.errors import SandboxError\n"
+        "def gone(process): raise ProcessLookupError(process)\n"
+        "it.BubblewrapSandbox(sys.argv[1]).close(); before = os.listdir('/proc/self/fd')\n"
+        "os.pidfd_open = gone\n"
+        "try: it.BubblewrapSandbox(sys.argv[1])\n"
+        "except SandboxError as error: print(error)\n"
+        "assert os.listdir('/proc/self/fd') == before\n"
+    )
+    command = [sys.executable, "-c", code, kata_image.reference]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("bubblewrap does not start"), done.stderr
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])

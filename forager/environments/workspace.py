@@ -1,5 +1,9 @@
 """Puts a sandbox into the state that a task describes, and reads what was changed in it."""
 
+import re
+import secrets
+import shlex
+
 from forager.environments.bubblewrap_sandbox import BubblewrapSandbox
 from forager.environments.docker_sandbox import DockerSandbox
 from forager.environments.sandbox import CommandResult, Limits, Sandbox, SandboxFactory
@@ -14,6 +18,8 @@ SANDBOXES: dict[str, SandboxFactory] = {
 
 _PATCH = "/tmp/forager.patch"
 _PATCH_LIMIT = 16 << 20  # bytes
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # before the image's own
+_FILES = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 
 # The bug becomes the only commit: a new repository of the same files, so that no object of the
 # right code is left. Dates are fixed, so that the commit is the same in every container.
@@ -25,6 +31,25 @@ git add -f --pathspec-from-file=/tmp/forager.files --pathspec-file-nul &&
 git -c user.name=forager -c user.email=forager@localhost \
   commit -q --allow-empty -m 'Initial commit' &&
 rm -f /tmp/forager.files /tmp/forager.exclude
+"""
+
+# A repository beside the agent's: of that only the objects and what the image ignores. Its index,
+# settings, hooks and attributes do not count; of those in the files whatever hides lines does not.
+_STAGE = r"""
+export GIT_DIR=$1/git GIT_WORK_TREE=$2 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null LC_ALL=C
+git init -q --template= "$1/git" && cd "$2" && mkdir "$1/git/info" || exit
+echo "$2/.git/objects" >"$1/git/objects/info/alternates"
+[ ! -f .git/info/exclude ] || cp .git/info/exclude "$1/git/info/exclude"
+echo '* !diff' >"$1/git/info/attributes"
+git read-tree "$3" && git -c core.safecrlf=false add -A . || exit
+"""
+_BINARY = r"""
+export GIT_DIR=$1/git GIT_WORK_TREE=$2 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null LC_ALL=C
+cd "$2" && echo '* -diff' >"$1/git/info/attributes" || exit
+"""
+_DIFF = rf"""
+git diff --cached --binary --no-color --no-ext-diff --no-textconv --no-renames "$3" >"$1/patch" &&
+test "$(wc -c <"$1/patch")" -le {_PATCH_LIMIT}
 """
 _COMMITS = "git rev-list --all --reflog --count; git remote; git stash list"
 
@@ -65,16 +90,56 @@ def apply_patch(sandbox: Sandbox, patch: str, *options: str) -> CommandResult:
 def take_patch(sandbox: Sandbox, commit: str, workdir: str) -> str:
     """Return what changed in the working tree since `commit`, new files included.
 
-    The agent owns the repository and may have broken it; then the patch is empty.
+    The agent owns the repository and may have broken it; then the patch is empty. What it has set,
+    in its shell or for git, does not count. Files whose lines are not UTF-8 are told in binary.
     """
-    git = "git -c core.fsmonitor= -c core.hooksPath=/dev/null -c core.safecrlf=false"
-    result = sandbox.run(
-        f"cd {workdir} && rm -f .git/index.lock && {git} add -A . >/dev/null 2>&1 && "
-        f"{git} diff --cached --binary --no-color --no-ext-diff --no-textconv --no-renames "
-        f"{commit} 2>/dev/null",
-        output_limit=_PATCH_LIMIT,
-    )
-    return result.output if result.exit_code == 0 and not result.omitted else ""
+    if not _left_alone(sandbox):
+        return ""
+    place = f"/tmp/forager.{secrets.token_hex(8)}"
+    patch = _diff(sandbox, _STAGE + _DIFF, place, workdir, commit)
+    try:
+        return patch.decode()
+    except UnicodeDecodeError:
+        return _readable(patch, _diff(sandbox, _BINARY + _DIFF, place, workdir, commit))
+
+
+def _left_alone(sandbox: Sandbox) -> bool:
+    """Leave the agent's shell for a new one and end all other processes; False if it prevents it.
+
+    Only the keeper's word makes the state lost, which nothing in the sandbox can forge.
+    """
+    if not sandbox.run("builtin exec /bin/true", timeout=10).state_lost:
+        return False
+    if sandbox.run("set -- /proc/[0-9]*; (($# == 2))").exit_code:  # the keeper and this shell
+        sandbox.run("/bin/sleep 60", timeout=0.1)  # running out of time ends all others
+    return True
+
+
+def _diff(sandbox: Sandbox, script: str, place: str, workdir: str, commit: str) -> bytes:
+    """The bytes of a diff; none where it fails or is too large."""
+    words = ["/bin/bash", "--noprofile", "--norc", "-c", script, "-", place, workdir, commit]
+    result = sandbox.run(f'/usr/bin/env -i PATH="{_PATH}:$PATH" {shlex.join(words)}')
+    try:
+        return sandbox.read(f"{place}/patch") if result.exit_code == 0 else b""
+    except OSError as error:
+        raise SandboxError(f"cannot read the patch: {error}") from error
+
+
+def _readable(patch: bytes, binary: bytes) -> str:
+    """The patch, each file of it that is not UTF-8 as its binary diff.
+
+    The lines changed follow as text that `git apply` skips: for those who read and for grading.
+    """
+    parts = []
+    for text, exact in zip(_FILES.split(patch), _FILES.split(binary), strict=True):
+        try:
+            parts.append(text.decode())
+        except UnicodeDecodeError:
+            lines = text.decode("utf-8", "replace").split("\n")
+            changed = [one for one in lines if one.startswith(("+", "-"))]
+            told = [f"{one}\n" for one in changed if not one.startswith(("+++", "---"))]
+            parts += [exact.decode(), *told]
+    return "".join(parts)
 
 
 def _must(sandbox: Sandbox, command: str) -> CommandResult:
