@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from forager.environments.cgroups import find_parents, parents, sweep
+from forager.environments.leftovers import maker
 
 ROOT = os.geteuid() == 0
 
@@ -66,3 +67,35 @@ def test_what_runs_in_a_group_that_was_left_is_ended() -> None:
         subprocess.run([sys.executable, "-c", code], check=True)
         assert sweep() >= 1
         assert process.wait(10) == -signal.SIGKILL
+
+
+@pytest.mark.skipif(not parents(), reason="no group can be made here")
+def test_groups_of_other_namespaces_are_left_alone() -> None:
+    """A process number means another process there; one of ours that was taken again is swept."""
+    parent = next(iter(parents().values()))
+    number, started, realm = maker().split(" ")
+    kept = [
+        parent / f"forager.{name}.c0ffee"
+        for name in (f"999999999.5.other-{realm}", f"{number}.{started}.{realm}", "999999999")
+    ]
+    left = parent / f"forager.{number}.5.{realm}.c0ffee"
+    for group in (*kept, left):
+        group.mkdir()
+    try:
+        sweep()
+        assert [group.exists() for group in (*kept, left)] == [True, True, True, False]
+    finally:
+        for group in (*kept, left):
+            if group.exists():
+                group.rmdir()
+
+
+def test_a_process_of_another_namespace_is_not_taken_for_ours(tmp_path: Path) -> None:
+    """The kernel shows it as 0, and a signal to 0 reaches the sender's own group."""
+    (tmp_path / "cgroup.procs").write_text("0\n")
+    code = (
+        "import sys; from pathlib import Path; from forager.environments.cgroups import _end; "
+        "_end(Path(sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    assert subprocess.run(command, start_new_session=True).returncode == 0

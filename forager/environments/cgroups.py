@@ -2,7 +2,8 @@
 
 Version 2 has one tree for all controllers, version 1 one for each. A group is made as high in the
 tree as is allowed: at the root as root, in the user's own part where systemd or a batch system
-gave one away. Its name holds the pid of its maker, so that `sweep` finds what a killed one left.
+gave one away. Its name says who made it, as a container's label does (`leftovers.py`), so that
+`sweep` finds what a killed one left; of makers in other process namespaces it cannot know.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import time
 from functools import cache
 from pathlib import Path
 
+from forager.environments.leftovers import maker
 from forager.environments.sandbox import Limits
 
 CONTROLLERS = ("memory", "pids", "cpu")
@@ -26,7 +28,7 @@ class Group:
 
     def __init__(self, limits: Limits) -> None:
         self._places: dict[str, Path] = {}
-        name = f"{_PREFIX}{os.getpid()}.{secrets.token_hex(6)}"
+        name = _name()
         try:
             for controller, parent in parents().items():
                 self._places[controller] = parent / name
@@ -61,7 +63,7 @@ def sweep() -> int:
         place.name: place
         for parent in set(parents().values())
         for place in parent.glob(f"{_PREFIX}*")
-        if not Path("/proc", place.name.split(".")[1]).exists()
+        if _is_left(place.name)
     }
     for name in found:
         for parent in set(parents().values()):
@@ -95,11 +97,30 @@ def find_parents(own: str, mounts: str) -> dict[str, Path]:
     return found
 
 
+def _name() -> str:
+    """A new one: the maker's number, its start, boot and namespace, and something of its own."""
+    return f"{_PREFIX}{_dotted(os.getpid())}.{secrets.token_hex(6)}"
+
+
+def _dotted(process: int) -> str:
+    return maker(process).replace(" ", ".")
+
+
+def _is_left(name: str) -> bool:
+    """Whether the maker's number has a meaning here, and is nobody's or another's by now."""
+    label = name.removeprefix(_PREFIX).rpartition(".")[0]
+    number, _, rest = label.partition(".")
+    if not number.isdecimal() or "." not in rest:  # as groups were named before
+        return False
+    now = _dotted(int(number))
+    return label != now and rest.partition(".")[2] == now.split(".", 2)[2]
+
+
 def _highest(root: Path, path: str, controller: str, *, new: bool) -> Path | None:
     """The highest directory on the way to our own group in which groups can be made."""
     own = root / path.lstrip("/")
     for parent in [*reversed([one for one in own.parents if one.is_relative_to(root)]), own]:
-        probe = parent / f"{_PREFIX}{os.getpid()}.{secrets.token_hex(6)}"
+        probe = parent / _name()
         if not os.access(parent / "cgroup.procs", os.W_OK):
             continue
         with contextlib.suppress(OSError):
@@ -130,8 +151,9 @@ def _end(place: Path) -> None:
     """Kill what runs in a group."""
     with contextlib.suppress(OSError):
         for process in (place / "cgroup.procs").read_text().split():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(process), signal.SIGKILL)
+            if process != "0":  # of another namespace; as a number it means our own processes
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(process), signal.SIGKILL)
 
 
 def _remove(place: Path, seconds: float) -> None:
