@@ -83,6 +83,7 @@ def test_bash_says_that_a_command_timed_out(box: LocalSandbox) -> None:
     assert answer.timed_out
     assert answer.exit_code is None
     assert answer.text.startswith("before\n[timed out after 0.3 seconds")
+    assert "all jobs in the background" in answer.text
 
 
 def test_bash_says_that_the_shell_is_new(box: LocalSandbox) -> None:

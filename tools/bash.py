@@ -35,7 +35,10 @@ def _output(result: CommandResult) -> list[str]:
 def _notes(result: CommandResult, seconds: float) -> list[str]:
     """The closing lines: how the command ended, and what became of the shell."""
     if result.timed_out:
-        notes = [f"[timed out after {seconds:g} seconds: the command was stopped]"]
+        notes = [
+            f"[timed out after {seconds:g} seconds: the command was stopped, and all jobs in the "
+            "background with it]"
+        ]
     else:
         notes = [f"[exit code {result.exit_code}]"]
     if result.state_lost:
