@@ -1,6 +1,8 @@
 """Grading: the right patch resolves, and no way around the tests does."""
 
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from conftest import BUGGY, CORE, FAILING, PYPROJECT, TESTS, built
@@ -268,7 +270,6 @@ def link(path: str, target: str) -> str:
     [
         without_head(in_core(ANY)),
         in_core(ANY).replace("a/kata/core.py b/kata/core.py", "a/README b/README", 1),
-        ATTRIBUTES + in_core(ANY),
         in_core("    from any import ANY\n    return ANY\n")
         + new_file("x b/any.py", ANY.replace("    return ANY\n", "").strip() + "\n"),
     ],
@@ -278,6 +279,22 @@ def test_a_patch_is_read_as_git_reads_it(kata_task: Task, patch: str) -> None:
     result = graded(kata_task, patch)
     assert not result.resolved, result
     assert "the patch brings the test machinery into" in result.note or "malformed" in result.note
+
+
+@pytest.mark.engine
+def test_a_binary_patch_is_read(kata_task: Task, tmp_path: Path) -> None:
+    """It is what git makes of a file that an attribute calls binary."""
+    (tmp_path / "kata").mkdir()
+    (tmp_path / "kata" / "core.py").write_text(BUGGY)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)
+    (tmp_path / "kata" / "core.py").write_text(BUGGY.replace(BUGGY_LINE, ANY))
+    (tmp_path / ".gitattributes").write_text("*.py binary\n")
+    told = subprocess.run(["git", "diff", "--binary"], cwd=tmp_path, capture_output=True, text=True)
+    assert "GIT binary patch" in told.stdout
+    result = graded(kata_task, ATTRIBUTES + told.stdout)
+    assert (result.resolved, result.similarity) == (False, 0.4)
+    assert "the patch brings the test machinery into kata/core.py" in result.note
 
 
 @pytest.mark.engine
