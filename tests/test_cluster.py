@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -22,11 +23,12 @@ from forager.agent.traffic import Gate
 from forager.environments.engine import connect
 from forager.environments.leftovers import leftovers, remove_leftovers
 from forager.environments.task import Task
-from forager.errors import BudgetSpent
+from forager.errors import BudgetSpent, LoggedError, NodeLost
 from forager.rollout.batch import run_batch
+from forager.rollout.node import RemoteMeter, start_meter
 from forager.rollout.settings import MAY_CHANGE, Budget, RunSettings
 from forager.rollout.worker import Job
-from forager.trajectories.record import Message
+from forager.trajectories.record import Message, Usage
 from forager.trajectories.store import Run
 from tools import TOOLBOX
 
@@ -61,7 +63,37 @@ def scripted(replies: Sequence[Message | Reply], job: Job, gate: Gate) -> Script
     return ScriptedModel(replies)
 
 
-def run(cluster: Cluster, path: Path, task: Task, replies: Any, **given: Any) -> list[int]:
+class Paced:
+    """Follows a script; each answer takes its time behind the gate."""
+
+    def __init__(self, replies: Sequence[Message | Reply], job: Job, gate: Gate) -> None:
+        del job
+        self._model, self._gate = ScriptedModel(replies), gate
+
+    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+        self._gate.enter("http://a/v1")
+        try:
+            time.sleep(0.2)
+            return self._model.query(messages, tools)
+        finally:
+            self._gate.leave("http://a/v1")
+
+
+class Broken:
+    """Breaks at its first question, by an error that does not pickle."""
+
+    def __init__(self, replies: Sequence[Message | Reply], job: Job, gate: Gate) -> None:
+        del replies, job, gate
+
+    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+        del messages, tools
+        Usage.model_validate({"prompt_tokens": 1.5})
+        raise AssertionError
+
+
+def run(
+    cluster: Cluster, path: Path, task: Task, replies: Any, model: Any = scripted, **given: Any
+) -> list[int]:
     """Run a batch on the cluster; return how many were done after each attempt."""
     settings = RunSettings(
         models=["m"],
@@ -77,7 +109,7 @@ def run(cluster: Cluster, path: Path, task: Task, replies: Any, **given: Any) ->
             store,
             [task],
             settings,
-            model=partial(scripted, replies),
+            model=partial(model, replies),
             toolbox=TOOLBOX,
             on_progress=lambda done, **_: told.append(done),
         )
@@ -114,6 +146,64 @@ def test_attempts_of_a_node_that_is_killed_are_made_elsewhere(
     assert leftovers() == []
     image = {"ancestor": kata_task.image}
     assert connect().containers.list(all=True, filters=image, ignore_removed=True) == []
+
+
+def test_requests_of_a_node_that_is_killed_hold_up_no_others(
+    tmp_path: Path, cluster: Cluster, kata_task: Task
+) -> None:
+    """Neither the one that was under way nor those that waited for their turn."""
+    path = tmp_path / "run"
+    victim = cluster.list_all_nodes()[-1]
+
+    def kill() -> None:
+        while not (path / "settings.json").exists() or len(Run(path).finished()) < 2:
+            time.sleep(0.1)
+        cluster.remove_node(victim, allow_graceful=False)
+
+    killer = Thread(target=kill)
+    killer.start()
+    replies = script("functions", *[FIX] * 4, SUBMIT)
+    budget = Budget(concurrent_requests=1)
+    told = run(cluster, path, kata_task, replies, Paced, attempts=12, budget=budget)
+    killer.join()
+    assert max(told) == 12
+    assert {one.error.split(":")[0] for one in Run(path).lost()} == {"NodeLost"}
+    remove_leftovers()
+
+
+def test_a_request_that_ends_waits_behind_none_that_waits(cluster: Cluster) -> None:
+    """However many wait: the meter has other threads for those that end."""
+    ray.init(cluster.address, log_to_driver=False)
+    budget = Budget(concurrent_requests=1)
+    actor = start_meter(ray, budget, {}, waiting=2)
+    one, other = RemoteMeter(actor, "one", budget), RemoteMeter(actor, "other", budget)
+    one.enter("http://a/v1")
+
+    def ask(meter: RemoteMeter) -> None:
+        meter.enter("http://a/v1")
+        meter.leave("http://a/v1")
+
+    with ThreadPoolExecutor(40) as pool:
+        waiting = [pool.submit(ask, meter) for meter in [one, other] * 20]
+        time.sleep(1)
+        ray.get(actor.check.remote(), timeout=10)
+        ray.get(actor.forget.remote("one"), timeout=10)
+        ended = [future.exception(30) for future in waiting]
+    assert [type(error) for error in ended[::2]] == [NodeLost] * 20
+    assert ended[1::2] == [None] * 20
+
+
+def test_a_bug_on_a_node_is_told_with_its_traceback(
+    tmp_path: Path, cluster: Cluster, kata_task: Task
+) -> None:
+    """It costs its attempt."""
+    with pytest.raises(LoggedError, match=r"1 attempts were lost .* run again") as caught:
+        run(cluster, tmp_path / "run", kata_task, [], Broken)
+    assert "in query" in caught.value.log
+    lost = list(Run(tmp_path / "run").lost())
+    assert [one.error.split(" for")[0] for one in lost] == [
+        "Unforeseen: ValidationError: 1 validation error"
+    ] * len(lost)
 
 
 def test_a_budget_holds_over_the_cluster(tmp_path: Path, cluster: Cluster, kata_task: Task) -> None:

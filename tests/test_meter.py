@@ -10,7 +10,15 @@ from attempts import make_attempt, make_task
 from pydantic import ValidationError
 
 from forager.agent.model import Reply, ScriptedModel
-from forager.errors import BudgetSpent, ImageMissing, SandboxError, Stopped, Unforeseen, UsageError
+from forager.errors import (
+    BudgetSpent,
+    ImageMissing,
+    NodeLost,
+    SandboxError,
+    Stopped,
+    Unforeseen,
+    UsageError,
+)
 from forager.rollout.meter import Meter, MeteredModel
 from forager.rollout.plan import TRIES, Plan, distinct
 from forager.rollout.settings import Budget, Price, RunSettings
@@ -83,6 +91,29 @@ def test_a_run_that_ends_wakes_those_who_wait() -> None:
     threading.Timer(0.1, meter.stop).start()
     with pytest.raises(Stopped):
         meter.enter(URL)
+
+
+def test_who_is_gone_holds_up_nobody() -> None:
+    """Neither with what was under way, nor with what waited: it would take the slots for ever."""
+    meter = Meter(Budget(concurrent_requests=1))
+    meter.enter(URL, "a")
+    with ThreadPoolExecutor(2) as pool:
+        waits, other = pool.submit(meter.enter, URL, "a"), pool.submit(meter.enter, URL, "b")
+        time.sleep(0.1)
+        assert not waits.done()
+        assert not other.done()
+        meter.forget("a")
+        with pytest.raises(NodeLost):
+            waits.result(5)
+        other.result(5)
+        meter.leave(URL, "a")  # it was only cut off
+        with pytest.raises(NodeLost):
+            meter.enter(URL, "a")
+        last = pool.submit(meter.enter, URL, "c")
+        time.sleep(0.1)
+        assert not last.done()
+        meter.leave(URL, "b")
+        last.result(5)
 
 
 def test_a_spent_budget_ends_an_attempt_at_its_next_request() -> None:

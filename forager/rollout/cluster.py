@@ -11,13 +11,15 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Self
 
 from forager.agent.tool import Toolbox
 from forager.environments.task import Task
 from forager.errors import NodeLost, UsageError
-from forager.rollout.node import MeterActor, NodeWorker, RemoteMeter
+from forager.rollout.node import NodeWorker, RemoteMeter, start_meter
 from forager.rollout.settings import RunSettings
+from forager.rollout.trouble import foreseen
 from forager.rollout.worker import Ended, Job, MakeModel
 from forager.trajectories.record import Usage
 from forager.trajectories.store import Run
@@ -29,10 +31,10 @@ _STOP_SECONDS = 10.0
 
 
 class _Node:
-    """A node: its actor, what it has, and what is under way on it."""
+    """A node: its actor (`life` is the name of this one), what it has, and what is under way."""
 
-    def __init__(self, name: str, actor: Any, cpus: float, memory: float) -> None:
-        self.name, self.actor = name, actor
+    def __init__(self, name: str, life: str, actor: Any, cpus: float, memory: float) -> None:
+        self.name, self.life, self.actor = name, life, actor
         self.cpus, self.memory = cpus, memory  # that are free
         self.images: set[str] = set()
         self.starting = actor.images.remote()
@@ -53,10 +55,7 @@ class ClusterExecutor:
         self._run = Run(path.absolute())
         self._settings, self._model, self._toolbox = settings, model, toolbox
         here = self._on(self._ray.get_runtime_context().get_node_id())
-        meter = self._ray.remote(MeterActor).options(
-            **here, num_cpus=0, max_concurrency=settings.workers + 16
-        )
-        self._meter = meter.remote(settings.budget, spent)
+        self._meter = start_meter(self._ray, settings.budget, spent, settings.workers + 16, **here)
         self._local = RemoteMeter(self._meter, "", settings.budget)
         self._nodes: dict[str, _Node] = {}
         self._under_way: dict[Any, tuple[Job, _Node]] = {}
@@ -123,10 +122,11 @@ class ClusterExecutor:
         try:
             ended: Ended = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
-            raise error.cause from error
+            return Ended(job.id, Usage(), error=foreseen(error.cause))
         except self._ray.exceptions.RayError:
-            if self._nodes.pop(node.name, None):
-                self._meter.forget.remote(node.name)
+            if self._nodes.get(node.name) is node:
+                del self._nodes[node.name]
+                self._meter.forget.remote(node.life)
             with self._run.index() as index:
                 if index.matching(job.id) == [job.id]:
                     return Ended(job.id, Usage(), Summary.of(index.get(job.id)))
@@ -153,9 +153,10 @@ class ClusterExecutor:
                 memory=memory,
                 max_concurrency=self._settings.workers + 2,
             )
-            meter = RemoteMeter(self._meter, name, self._settings.budget)
+            life = f"{name} {token_hex(4)}"
+            meter = RemoteMeter(self._meter, life, self._settings.budget)
             handle = actor.remote(self._run.path, self._settings, self._model, self._toolbox, meter)
-            self._nodes[name] = _Node(name, handle, cpus, memory)
+            self._nodes[name] = _Node(name, life, handle, cpus, memory)
 
     def _greet(self) -> None:
         """Learn the images of nodes whose actors have started."""

@@ -5,14 +5,14 @@ thread of their own, and this is an addition.
 """
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from threading import Condition
 from typing import Any, Protocol
 
 from forager.agent.model import Model, Reply
 from forager.agent.traffic import Gate
-from forager.errors import BudgetSpent, Stopped
+from forager.errors import BudgetSpent, NodeLost, Stopped
 from forager.rollout.settings import Budget, Price
 from forager.trajectories.record import Message, Usage
 
@@ -32,15 +32,16 @@ class SharedMeter(Gate, Protocol):
 class Meter:
     """Counts tokens and money, and lets requests through as fast as the budget allows.
 
-    `spent` is what the run has cost before, by model. Used by many threads; `clock` is in seconds
-    and never goes back.
+    `spent` is what the run has cost before, by model. Used by many threads. On a cluster it is an
+    actor, and requests are also counted by who makes them, for nodes may be lost.
     """
 
     def __init__(self, budget: Budget, spent: Mapping[str, Usage] = {}) -> None:
         self._budget = budget
         self._spent = dict(spent)
         self._changed = Condition()
-        self._under_way: Counter[str] = Counter()
+        self._under_way: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by endpoint
+        self._gone: set[str] = set()
         self._next: dict[str, float] = {}  # when the next request may be made
         self._end = time.monotonic() + (budget.seconds or float("inf"))
         self._stopped = False
@@ -55,27 +56,41 @@ class Meter:
         with self._changed:
             self._spent[model] = self._spent.get(model, Usage()) + usage
 
-    def enter(self, url: str) -> None:
-        """Wait until a request may be made to the endpoint. Raises BudgetSpent and Stopped."""
+    def enter(self, url: str, who: str = "") -> None:
+        """Wait until a request may be made to the endpoint.
+
+        Raises BudgetSpent, Stopped, and NodeLost for one who was forgotten, also while it waits.
+        """
         limit = self._budget.concurrent_requests or float("inf")
         with self._changed:
             while True:
                 self._check()
+                if who in self._gone:
+                    raise NodeLost("this node was taken for lost")
                 wait = self._next.get(url, 0.0) - time.monotonic()
-                free = self._under_way[url] < limit
+                free = self._under_way[url].total() < limit
                 if free and wait <= 0:
                     break
                 left = self._end - time.monotonic()
                 longest = min(left, wait) if free else left
                 self._changed.wait(None if longest == float("inf") else max(0.0, longest))
-            self._under_way[url] += 1
+            self._under_way[url][who] += 1
             if self._budget.requests_per_minute:
                 self._next[url] = time.monotonic() + 60 / self._budget.requests_per_minute
 
-    def leave(self, url: str) -> None:
+    def leave(self, url: str, who: str = "") -> None:
         """A request has ended."""
         with self._changed:
-            self._under_way[url] -= 1
+            if who not in self._gone:
+                self._under_way[url][who] -= 1
+            self._changed.notify_all()
+
+    def forget(self, who: str) -> None:
+        """One who makes requests is gone: those under way have ended, and none is let through."""
+        with self._changed:
+            self._gone.add(who)
+            for counts in self._under_way.values():
+                counts.pop(who, None)
             self._changed.notify_all()
 
     def stop(self) -> None:

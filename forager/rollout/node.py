@@ -1,7 +1,7 @@
 """What runs on the nodes of a cluster, and how it reaches the meter that they share."""
 
-from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,12 @@ from forager.environments.delivery import available
 from forager.rollout.live import Live
 from forager.rollout.meter import Meter
 from forager.rollout.settings import Budget, RunSettings
+from forager.rollout.trouble import foreseen
 from forager.rollout.worker import Ended, Job, MakeModel, Worker
 from forager.trajectories.record import Usage
 from forager.trajectories.store import AttemptWriter
+
+_WAITING = "waiting"  # the threads of the meter in which requests wait
 
 
 class NodeWorker:
@@ -31,7 +34,8 @@ class NodeWorker:
 
     def work(self, job: Job) -> Ended:
         """Make an attempt and keep it."""
-        return self._worker.work(job, self._meter)
+        ended = self._worker.work(job, self._meter)
+        return replace(ended, error=foreseen(ended.error)) if ended.error else ended
 
     def close(self) -> None:
         """End what is under way."""
@@ -39,48 +43,26 @@ class NodeWorker:
         self._writer.close()
 
 
-class MeterActor:
-    """The cluster's meter; knows which node's requests are under way, for nodes may be lost."""
+def start_meter(
+    ray: Any, budget: Budget, spent: Mapping[str, Usage], waiting: int, **options: Any
+) -> Any:
+    """The cluster's meter, an actor. So many requests wait in it, in threads of their own.
 
-    def __init__(self, budget: Budget, spent: Mapping[str, Usage]) -> None:
-        self._meter = Meter(budget, spent)
-        self._under_way: Counter[tuple[str, str]] = Counter()
-
-    def check(self) -> None:
-        """Raise BudgetSpent or Stopped where no attempt may go on."""
-        self._meter.check()
-
-    def spend(self, model: str, usage: Usage) -> None:
-        """Count what a request has cost."""
-        self._meter.spend(model, usage)
-
-    def enter(self, url: str, node: str) -> None:
-        """Wait until a request may be made."""
-        self._meter.enter(url)
-        self._under_way[url, node] += 1
-
-    def leave(self, url: str, node: str) -> None:
-        """A request has ended."""
-        self._under_way[url, node] -= 1
-        self._meter.leave(url)
-
-    def forget(self, node: str) -> None:
-        """The requests of a node that is gone have ended."""
-        for url, other in list(self._under_way):
-            if other == node:
-                for _ in range(self._under_way.pop((url, other))):
-                    self._meter.leave(url)
-
-    def stop(self) -> None:
-        """End the attempts that are under way at their next request."""
-        self._meter.stop()
+    Whoever tells of the end of one, or of a node that is gone, waits behind none of them.
+    """
+    groups = {_WAITING: waiting}
+    actor = ray.remote(num_cpus=0, max_concurrency=16, concurrency_groups=groups, **options)(Meter)
+    return actor.remote(budget, spent)
 
 
 class RemoteMeter:
-    """Stands for the cluster's meter on a node; implements SharedMeter."""
+    """Stands for the cluster's meter on a node; implements SharedMeter.
 
-    def __init__(self, actor: Any, node: str, budget: Budget) -> None:
-        self._actor, self._node = actor, node
+    `who` names the node's worker, and not the node, which may get another one.
+    """
+
+    def __init__(self, actor: Any, who: str, budget: Budget) -> None:
+        self._actor, self._who = actor, who
         self._paced = budget.requests_per_minute or budget.concurrent_requests
 
     def check(self) -> None:
@@ -93,17 +75,20 @@ class RemoteMeter:
 
     def enter(self, url: str) -> None:
         """Wait until a request may be made."""
-        self._ask(*("enter", url, self._node) if self._paced else ("check",))
+        if self._paced:
+            self._ask("enter", url, self._who, concurrency_group=_WAITING)
+        else:
+            self._ask("check")
 
     def leave(self, url: str) -> None:
         """A request has ended."""
         if self._paced:
-            self._ask("leave", url, self._node)
+            self._ask("leave", url, self._who)
 
-    def _ask(self, method: str, *arguments: object) -> None:
+    def _ask(self, method: str, *arguments: object, **options: str) -> None:
         import ray
 
         try:
-            ray.get(getattr(self._actor, method).remote(*arguments))
+            ray.get(getattr(self._actor, method).options(**options).remote(*arguments))
         except ray.exceptions.RayTaskError as error:
             raise error.cause from None
