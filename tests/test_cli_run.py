@@ -164,6 +164,9 @@ def test_a_task_that_is_there_twice_counts_once(tasks: Path) -> None:
     ("options", "message"),
     [
         ("-m repair --temperature hot", "is not a number, nor some between commas"),
+        ("-m repair --temperature 0,nan", "is not a number, nor some between commas"),
+        ("-m repair --time-limit inf", "'--time-limit': inf is not a finite number"),
+        ("-m repair --top-p nan", "'--top-p': nan is not a finite number"),
         ("-m repair --budget nowhere.toml", "cannot read nowhere.toml"),
         ("-m gpt", "where is the model 'gpt'? Give --url"),
         ("-m gpt --url http://x --extra-body [1]", "--extra-body is not a JSON object"),

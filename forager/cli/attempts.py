@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
     from forager.trajectories.store import Run
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    """JSON has no infinity: the settings, and each attempt, could not be read again."""
+    if value is not None and not isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number.")
+    return value
+
 
 OPTIONS = [
     options.output,
@@ -64,15 +73,24 @@ OPTIONS = [
     ),
     click.option("--max-turns", type=click.IntRange(1), help="Model calls of an attempt."),
     click.option("--max-tokens", type=click.IntRange(1), help="Prompt and completion of a call."),
-    click.option("--time-limit", type=float, help="Seconds of an attempt, without its grading."),
-    click.option("--command-timeout", type=float, help="Seconds of one bash command."),
+    click.option(
+        "--time-limit",
+        type=float,
+        callback=_finite,
+        help="Seconds of an attempt, without its grading.",
+    ),
+    click.option(
+        "--command-timeout", type=float, callback=_finite, help="Seconds of one bash command."
+    ),
     click.option(
         "--temperature",
         metavar="T[,T…]",
         help="Sampling temperature; of several the first attempt takes the first, and so on, and "
         "all that are left take the last.",
     ),
-    click.option("--top-p", type=click.FloatRange(0, 1), help="Nucleus sampling."),
+    click.option(
+        "--top-p", type=click.FloatRange(0, 1), callback=_finite, help="Nucleus sampling."
+    ),
     click.option("--completion-tokens", type=click.IntRange(1), help="Tokens of one answer."),
     click.option("--seed", type=int, help="Seed of the sampling; attempt i takes seed + i."),
     click.option("--stop", multiple=True, help="Text that ends an answer; can be repeated."),
@@ -183,11 +201,12 @@ def _text(path: Path) -> str:
 
 def _numbers(text: str) -> list[float]:
     try:
-        return [float(one) for one in text.split(",")] if text else []
-    except ValueError as error:
-        raise UsageError(
-            f"--temperature {text!r} is not a number, nor some between commas"
-        ) from error
+        numbers = [float(one) for one in text.split(",")] if text else []
+    except ValueError:
+        numbers = [nan]
+    if not all(map(isfinite, numbers)):
+        raise UsageError(f"--temperature {text!r} is not a number, nor some between commas")
+    return numbers
 
 
 def _object(text: str) -> dict[str, Any]:
