@@ -198,7 +198,9 @@ def _record_path(digest: str) -> Path:
 
 
 def _stored() -> Iterator[UnpackedImage]:
-    for path in layers_directory().parent.glob("*.json"):
+    """All images; of a name that several have had, the one that came last is the first."""
+    records = layers_directory().parent.glob("*.json")
+    for path in sorted(records, key=lambda one: one.stat().st_mtime, reverse=True):
         if image := _read(path):
             yield image
 
