@@ -19,6 +19,7 @@ SANDBOXES: dict[str, SandboxFactory] = {
 _PATCH = "/tmp/forager.patch"
 _PATCH_LIMIT = 16 << 20  # bytes
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # before the image's own
+_INDEX = "forager.index"  # in .git, as it was at the start
 _FILES = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 
 # The bug becomes the only commit: a new repository of the same files, so that no object of the
@@ -35,13 +36,17 @@ rm -f /tmp/forager.files /tmp/forager.exclude
 
 # A repository beside the agent's: of that only the objects and what the image ignores. Its index,
 # settings, hooks and attributes do not count; of those in the files whatever hides lines does not.
-_STAGE = r"""
+# What was known of the files at the start spares reading those that did not change since.
+_STAGE = rf"""
 export GIT_DIR=$1/git GIT_WORK_TREE=$2 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null LC_ALL=C
 git init -q --template= "$1/git" && cd "$2" && mkdir "$1/git/info" || exit
 echo "$2/.git/objects" >"$1/git/objects/info/alternates"
 [ ! -f .git/info/exclude ] || cp .git/info/exclude "$1/git/info/exclude"
 echo '* !diff' >"$1/git/info/attributes"
-git read-tree "$3" && git -c core.safecrlf=false add -A . || exit
+if ! cp .git/{_INDEX} "$1/git/index" || ! git read-tree -m "$3"; then
+  rm -f "$1/git/index" && git read-tree "$3" || exit
+fi
+git -c core.safecrlf=false add -A . || exit
 """
 _BINARY = r"""
 export GIT_DIR=$1/git GIT_WORK_TREE=$2 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null LC_ALL=C
@@ -72,6 +77,7 @@ def open_task(
         if task.setup_patch or _must(opened, _COMMITS).output.split() != ["1"]:
             _must(opened, f"( {_ONE_COMMIT} )")
         _must(opened, "find . -name __pycache__ -prune -exec rm -rf {} +")
+        _must(opened, f"cp .git/index .git/{_INDEX}")
         return opened, _must(opened, "git rev-parse HEAD").output.strip()
     except BaseException:
         opened.close()
