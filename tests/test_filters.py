@@ -124,7 +124,8 @@ def test_the_pass_rate_is_of_all_attempts(
     tmp_path: Path, settings: dict[str, Any], tasks: set[str]
 ) -> None:
     """Also of those that filters before it dropped; of few attempts none is believed."""
-    run = write_run(tmp_path / "run", several(5, 4))
+    made = [one.model_copy(update={"model": "m"}) for one in several(5, 4)]
+    run = write_run(tmp_path / "run", made)
     filtered(
         run, tmp_path / "kept", choice("resolved", wanted=True), choice("pass-rate", **settings)
     )
@@ -134,8 +135,7 @@ def test_the_pass_rate_is_of_all_attempts(
 
 def test_what_a_teacher_resolves_is_not_too_easy_for_a_model(tmp_path: Path) -> None:
     """`repair` at a task again and again does not drop it."""
-    made = [one.model_copy(update={"model": "repair"}) for one in several(5, 4)]
-    run = write_run(tmp_path / "run", made)
+    run = write_run(tmp_path / "run", several(5, 4))
     filtered(run, tmp_path / "kept", choice("pass-rate", attempts=4, high=0.1))
     assert len(ids(tmp_path / "kept")) == 20
 
