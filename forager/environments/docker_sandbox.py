@@ -196,11 +196,11 @@ class _AttachedContainer:
 
     def restart(self) -> None:
         """Kill the container and start it again on the same files."""
+        self._disconnect()  # first: the engine waits until all that was printed has been read
         try:
             with contextlib.suppress(APIError):
                 self._api.kill(self._id)
             self._api.wait(self._id, timeout=60)
-            self._disconnect()
             self._attach()
         except _FAULTS as error:
             raise SandboxError(f"the container does not start again: {error}") from error

@@ -29,7 +29,7 @@ forager_short=0
 while ((forager_short < 500)); do
   forager_begun=$SECONDS
   FORAGER_TOKEN= bash --noprofile --norc
-  printf '\n%s %d keeper%s\n' "$forager_token" "$?" "$forager_token" || exit
+  printf '%s %d keeper%s\n' "$forager_token" "$?" "$forager_token" || exit
   ((SECONDS - forager_begun > 1)) && forager_short=0
   ((++forager_short))
 done
@@ -173,7 +173,7 @@ class Shell:
                 raise SandboxError(f"a file was not read or written within {timeout:.0f} s")
             raise OSError(f"the shell had ended; it was started anew in {self._directory}")
         head, tail, _ = output.content()
-        return end.code, (head + tail).rpartition(f"\n{start}\n".encode())[2]
+        return end.code, (head + tail).rpartition(f"{start}\n".encode())[2]
 
     def _send(self, command: str, timeout: float, output: BoundedOutput) -> "_End | None":
         """Send a command and read to its end; None when the time is over first."""
@@ -238,9 +238,7 @@ class Shell:
         for _ in range(5):  # what still runs may kill it again
             token = secrets.token_hex(16)
             place = shlex.quote(self._directory)
-            setup = (
-                f"exec {_PRIVATE}>&1; cd {place}; printf '\\n%s %d %s%s\\n' {token} $$ x {token}\n"
-            )
+            setup = f"exec {_PRIVATE}>&1; cd {place}; printf '%s %d %s%s\\n' {token} $$ x {token}\n"
             self._scanner = _Scanner((token, self._keeper), BoundedOutput(1024))
             self._stream.send(setup.encode())
             end = self._wait(START_SECONDS)
@@ -257,13 +255,13 @@ def _line(command: str, token: str) -> bytes:
     quoted = shlex.quote(command)
     return (
         f"{{ builtin eval {quoted}; }} </dev/null >&{_PRIVATE} 2>&1 {_PRIVATE}>&-; "
-        f"builtin printf '\\n%s %d %s%s\\n' {token} $? \"$PWD\" {token} >&{_PRIVATE}\n"
+        f"builtin printf '%s %d %s%s\\n' {token} $? \"$PWD\" {token} >&{_PRIVATE}\n"
     ).encode("utf-8", "surrogateescape")
 
 
 def announced(token: str) -> str:
     """The command by which a script asks for its payload."""
-    return f"builtin printf '\\n%s 0 %s\\n' {token} {token}"
+    return f"builtin printf '%s 0 %s\\n' {token} {token}"
 
 
 def _own_line(script: str, token: str, start: str, source: str) -> bytes:
@@ -272,9 +270,9 @@ def _own_line(script: str, token: str, start: str, source: str) -> bytes:
     The `!` keeps its exit code from errexit and the ERR trap; PIPESTATUS has it all the same.
     """
     return (
-        f"! ( builtin trap - DEBUG; builtin set +eCx; builtin printf '\\n%s\\n' {start}; "
+        f"! ( builtin trap - DEBUG; builtin set +eCx; builtin printf '%s\\n' {start}; "
         f"{script} ) {source} >&{_PRIVATE} 2>/dev/null {_PRIVATE}>&-; "
-        f"builtin printf '\\n%s %d %s\\n' {token} ${{PIPESTATUS[0]}} {token} >&{_PRIVATE}\n"
+        f"builtin printf '%s %d %s\\n' {token} ${{PIPESTATUS[0]}} {token} >&{_PRIVATE}\n"
     ).encode("utf-8", "surrogateescape")
 
 
@@ -285,8 +283,9 @@ class _End:
         self.token, self.code, self.directory = token, code, directory
 
 
-# The exit code is bounded: a DEBUG trap sees the token, and could print one that `int` refuses.
-_REPORT = re.compile(rb"\n(\w{32}) (-?\d{1,10}) (.*?)\1\n", re.DOTALL)
+# A report is one line: bash writes each by itself, and what jobs print comes between them. The exit
+# code is bounded: a DEBUG trap sees the token, and could print one that `int` refuses.
+_REPORT = re.compile(rb"(\w{32}) (-?\d{1,10}) (.*?)\1\n", re.DOTALL)
 
 
 _REPORT_BYTES = 65536  # more than any: what is not whole by then is none
@@ -304,7 +303,7 @@ class _Scanner:
     """Passes output on until a report with one of the tokens has come in whole."""
 
     def __init__(self, tokens: tuple[str, ...], output: BoundedOutput) -> None:
-        self._starts = [b"\n" + token.encode() for token in tokens if token]
+        self._starts = [token.encode() for token in tokens if token]
         self._pending = bytearray()
         self._output = output
         self.found: _End | None = None
@@ -321,9 +320,9 @@ class _Scanner:
                 )
                 self._pending.clear()
                 return
-        # Hold back what may be the beginning of a report: a newline and 32 hex digits at most.
+        # Hold back what may be the beginning of a report: a token, as far as it has come.
         oldest = len(self._pending) - _REPORT_BYTES
-        safe = next((at for at in begun if at > oldest), max(0, len(self._pending) - 33))
+        safe = next((at for at in begun if at > oldest), max(0, len(self._pending) - 31))
         self._output.write(bytes(self._pending[:safe]))
         del self._pending[:safe]
 
