@@ -73,6 +73,11 @@ def write_records(path: Path, records: Iterable[BaseModel]) -> int:
     return count
 
 
+def writable(text: str) -> str:
+    """The text without half characters (lone surrogates), which JSON can hold but UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A new file to write; at the end it takes the place of `path`, in one step and on the disk.

@@ -124,7 +124,7 @@ def test_attempts_of_a_node_that_is_killed_are_made_elsewhere(
     victim = cluster.list_all_nodes()[-1]
 
     def kill() -> None:
-        while not (path / "settings.json").exists() or len(Run(path).finished()) < 3:
+        while not (path / "settings.json").exists() or len(list(Run(path).summaries())) < 3:
             time.sleep(0.1)
         cluster.remove_node(victim, allow_graceful=False)
 
@@ -156,7 +156,7 @@ def test_requests_of_a_node_that_is_killed_hold_up_no_others(
     victim = cluster.list_all_nodes()[-1]
 
     def kill() -> None:
-        while not (path / "settings.json").exists() or len(Run(path).finished()) < 2:
+        while not (path / "settings.json").exists() or len(list(Run(path).summaries())) < 2:
             time.sleep(0.1)
         cluster.remove_node(victim, allow_graceful=False)
 

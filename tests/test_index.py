@@ -174,7 +174,7 @@ from forager.trajectories import index
 from forager.trajectories.store import Run
 index._BATCH = 5  # many transactions
 print("begun", flush=True)
-Run(Path(sys.argv[1])).finished()
+list(Run(Path(sys.argv[1])).summaries())
 """
 
 

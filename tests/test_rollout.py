@@ -159,7 +159,7 @@ def test_a_missing_image_ends_the_run_at_once(tmp_path: Path, kata_task: Task) -
     lost = list(Run(tmp_path / "run").lost())
     assert [one.id for one in lost] == ["gone-0.0", "gone-1.0", "gone-2.0"]
     assert all(one.error.startswith("ImageMissing: there is no image") for one in lost)
-    assert Run(tmp_path / "run").finished() == set()
+    assert {one.id for one in Run(tmp_path / "run").summaries()} == set()
 
 
 def test_an_attempt_that_stays_lost_is_left_and_the_others_are_made(
@@ -170,7 +170,7 @@ def test_an_attempt_that_stays_lost_is_left_and_the_others_are_made(
     tasks = [gone, kata_task]
     with pytest.raises(ForagerError, match=r"2 attempts were lost .* run again"):
         run(tmp_path / "run", tasks, script("functions", FIX, SUBMIT), attempts=2, enough=1)
-    assert Run(tmp_path / "run").finished() == {f"{kata_task.instance_id}.0"}
+    assert {one.id for one in Run(tmp_path / "run").summaries()} == {f"{kata_task.instance_id}.0"}
 
 
 def test_a_task_that_is_given_twice_is_attempted_once(tmp_path: Path, kata_task: Task) -> None:

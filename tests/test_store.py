@@ -25,7 +25,7 @@ def test_a_run_explains_itself(tmp_path: Path) -> None:
     assert run.settings() == {"model": "repair", "attempts": 1, "workers": 2}
     assert [task.instance_id for task in run.tasks()] == ["a", "b"]
     assert list(run.trajectories()) == attempts
-    assert run.finished() == {"a.0", "b.0"}
+    assert {one.id for one in run.summaries()} == {"a.0", "b.0"}
     assert [(one.id, one.error) for one in run.lost()] == [
         ("b.1", "SandboxError: the container is gone")
     ]
@@ -55,7 +55,7 @@ def test_a_summary_is_the_attempt_in_one_line(tmp_path: Path) -> None:
 def test_a_new_run_is_empty(tmp_path: Path) -> None:
     """Nothing is finished before the first attempt."""
     with Run.write(tmp_path / "run", Settings(), []) as run:
-        assert run.finished() == set()
+        assert {one.id for one in run.summaries()} == set()
         assert list(run.summaries()) == list(run.tasks()) == list(run.lost()) == []
 
 
@@ -104,7 +104,7 @@ def test_nodes_of_a_cluster_write_beside_the_one_that_decides(tmp_path: Path) ->
         node.append(make_attempt("a"))
         other.append(make_attempt("b"))
         run.append(make_attempt("c"))
-        assert run.finished() == {"a.0", "b.0", "c.0"}
+        assert {one.id for one in run.summaries()} == {"a.0", "b.0", "c.0"}
     assert len(list((path / "trajectories").iterdir())) == 3
 
 
@@ -114,7 +114,7 @@ def test_one_process_writes(tmp_path: Path) -> None:
     with Run.write(path, Settings(), []):
         with pytest.raises(UsageError, match=f"process {os.getpid()} is writing"):
             Run.write(path, Settings(), [])
-        Run(path).finished()
+        list(Run(path).summaries())
     Run.write(path, Settings(), []).close()
 
 
@@ -143,11 +143,11 @@ def test_a_killed_writer_loses_nothing_and_locks_nothing(tmp_path: Path) -> None
         process.stdout.read()
     (shard,) = (path / "trajectories").iterdir()
     os.truncate(shard, shard.stat().st_size + 9)
-    finished = Run(path).finished()
+    finished = {one.id for one in Run(path).summaries()}
     assert {f"pkg-1.{number}" for number in range(4)} <= finished
     with Run.write(path, Settings(), [make_task()]) as run:
         run.append(make_attempt("new"))
-        assert run.finished() == finished | {"new.0"}
+        assert {one.id for one in run.summaries()} == finished | {"new.0"}
         assert list((path / "trajectories").iterdir()) == [shard]
         assert sum(1 for _ in run.trajectories()) == len(finished) + 1
 

@@ -13,6 +13,7 @@ from forager.agent.faults import Garbled
 from forager.agent.model import Reply
 from forager.agent.traffic import Gate
 from forager.errors import LimitReached, ModelRefusal
+from forager.records import writable
 from forager.trajectories.record import Message, Sampling, Usage
 
 REASONING = ("reasoning_content", "reasoning", "reasoning_details")
@@ -168,7 +169,7 @@ def _sound(value: Any, depth: int = 0) -> Any:
     if depth > _DEEPEST:
         raise Garbled(f"a message of more than {_DEEPEST} levels")
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return writable(value)
     if isinstance(value, dict):
         return {_sound(name): _sound(one, depth + 1) for name, one in value.items()}
     if isinstance(value, list):

@@ -219,6 +219,20 @@ def _object(text: str) -> dict[str, Any]:
     return value
 
 
+def read_tasks(path: Path, limit: int | None) -> "list[Task]":
+    """The tasks of a file, each once. Raises UsageError where there are none."""
+    from itertools import islice
+
+    from forager.environments.task import Task
+    from forager.records import read_records
+    from forager.rollout.plan import distinct
+
+    chosen = list(islice(distinct(read_records(path, Task)), limit))
+    if not chosen:
+        raise UsageError(f"{path} holds no tasks")
+    return chosen
+
+
 def make_attempts(
     settings: "RunSettings",
     tasks: "Sequence[Task]",

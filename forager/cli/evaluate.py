@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forager.cli import options
-from forager.cli.attempts import attempt_options, make_attempts, print_families, run_settings
+from forager.cli.attempts import (
+    attempt_options,
+    make_attempts,
+    print_families,
+    read_tasks,
+    run_settings,
+)
 from forager.cli.console import print_json, print_table
 from forager.errors import UsageError
 
@@ -46,22 +52,16 @@ def evaluate(
 
     Run again, it makes the attempts that are missing.
     """
-    from itertools import islice
-
-    from forager.environments.task import Task
     from forager.learning.rounds.estimate import difference, estimate
     from forager.learning.rounds.lineage import success_by_task
     from forager.learning.rounds.split import clusters
-    from forager.records import read_records
     from forager.trajectories.store import Run
 
     settings = run_settings(given)
     if len(settings.models) > 1:
         raise UsageError("evaluate one model at a time, each with an -o of its own")
     other = success_by_task(Run(against)) if against else {}
-    chosen = list(islice(read_records(tasks, Task), limit))
-    if not chosen:
-        raise UsageError(f"{tasks} holds no tasks")
+    chosen = read_tasks(tasks, limit)
     if against and not any(task.instance_id in other for task in chosen):
         raise UsageError(f"{against} has no attempts at any of these tasks")
     show = (lambda _: None) if as_json else print_families

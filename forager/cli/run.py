@@ -7,7 +7,13 @@ import click
 
 from forager.cli import options
 from forager.cli.again import read_branch, with_parents
-from forager.cli.attempts import attempt_options, make_attempts, print_families, run_settings
+from forager.cli.attempts import (
+    attempt_options,
+    make_attempts,
+    print_families,
+    read_tasks,
+    run_settings,
+)
 from forager.cli.console import print_json
 from forager.errors import UsageError
 
@@ -60,16 +66,8 @@ def run(
     first turns of one of another run again, and then the model takes over; tasks without such an
     attempt are left out.
     """
-    from itertools import islice
-
-    from forager.environments.task import Task
-    from forager.records import read_records
-    from forager.rollout.plan import distinct
-
     settings = run_settings(given, read_branch(given))
-    chosen = list(islice(distinct(read_records(tasks, Task)), limit))
-    if not chosen:
-        raise UsageError(f"{tasks} holds no tasks")
+    chosen = read_tasks(tasks, limit)
     if settings.branch:
         chosen = with_parents(chosen, settings.branch)
     if dry_run:

@@ -286,8 +286,6 @@ class _End:
 # A report is one line: bash writes each by itself, and what jobs print comes between them. The exit
 # code is bounded: a DEBUG trap sees the token, and could print one that `int` refuses.
 _REPORT = re.compile(rb"(\w{32}) (-?\d{1,10}) (.*?)\1\n", re.DOTALL)
-
-
 _REPORT_BYTES = 65536  # more than any: what is not whole by then is none
 
 

@@ -43,7 +43,7 @@ git init -q --template= "$1/git" && cd "$2" && mkdir "$1/git/info" || exit
 echo "$2/.git/objects" >"$1/git/objects/info/alternates"
 [ ! -f .git/info/exclude ] || cp .git/info/exclude "$1/git/info/exclude"
 echo '* !diff' >"$1/git/info/attributes"
-if ! cp .git/{_INDEX} "$1/git/index" || ! git read-tree -m "$3"; then
+if ! [ -f .git/{_INDEX} ] || ! cp .git/{_INDEX} "$1/git/index" || ! git read-tree -m "$3"; then
   rm -f "$1/git/index" && git read-tree "$3" || exit
 fi
 git -c core.safecrlf=false add -A . || exit

@@ -23,7 +23,7 @@ from typing import Any, Self, TextIO
 
 from forager.environments.task import Task
 from forager.errors import LoggedError, UsageError
-from forager.records import Record, RecordWriter, read_records
+from forager.records import Record, RecordWriter, read_records, writable
 from forager.resolved import read_settings, save_settings
 from forager.trajectories.index import Index
 from forager.trajectories.record import Trajectory, Usage
@@ -105,11 +105,6 @@ class Run:
         path = self.path / "infrastructure.jsonl"
         return read_records(path, LostAttempt) if path.exists() else iter(())
 
-    def finished(self) -> set[str]:
-        """Ids of the graded attempts, all of them: `len` of the index counts without a set."""
-        with self.index() as index:
-            return set(index.ids())
-
     def find(self, id: str) -> Trajectory:
         """The attempt with this id, or with the one id that begins so. Raises UsageError."""
         with self.index() as index:
@@ -162,10 +157,10 @@ class RunWriter(Run):
             LostAttempt(
                 id=id,
                 at=datetime.now(UTC).isoformat(timespec="seconds"),
-                error=_writable(f"{type(error).__name__}: {error}"),
+                error=writable(f"{type(error).__name__}: {error}"),
                 model=model,
                 usage=usage or Usage(),
-                log=_writable(error.log if isinstance(error, LoggedError) else ""),
+                log=writable(error.log if isinstance(error, LoggedError) else ""),
             )
         )
 
@@ -191,11 +186,6 @@ def find_trajectory(index: Index, id: str, where: Path) -> Trajectory:
         advice = f"; there are {few}, …" if few else ", nor any other"
         raise UsageError(f"{problem} {id!r} in {where}{advice}")
     return index.get(matches[0])
-
-
-def _writable(text: str) -> str:
-    """The text without half characters, which what a server says may hold."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def _lock(path: Path) -> TextIO:

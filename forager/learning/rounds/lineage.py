@@ -98,7 +98,7 @@ class Round(Record):
     kept: RunId
     dataset: DatasetManifest | None = None
     init: ModelId = Field(description="What the training began with.")
-    trained_by: TrainSettings | None = None
+    train_settings: TrainSettings | None = None
     training: TrainingResult | None = None
     candidate: Evaluated | None = None
     gate: Gate | None = None

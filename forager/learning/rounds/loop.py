@@ -138,7 +138,7 @@ class Bootstrap:
         gate = self._gate(candidate, made.current)
         learnt = {
             "dataset": dataset,
-            "trained_by": settings.train,
+            "train_settings": settings.train,
             "training": training,
             "candidate": candidate,
             "gate": gate,
