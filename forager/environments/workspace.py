@@ -36,25 +36,27 @@ rm -f /tmp/forager.files /tmp/forager.exclude
 
 # A repository beside the agent's: of that only the objects and what the image ignores. Its index,
 # settings, hooks and attributes do not count; of those in the files whatever hides lines does not.
-# What was known of the files at the start spares reading those that did not change since.
+# What was known of the files at the start spares reading those that did not change since. It comes
+# to every attempt, and a process of its own costs more than what it does: no `git init`, no `wc`.
 _STAGE = rf"""
 export GIT_DIR=$1/git GIT_WORK_TREE=$2 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null LC_ALL=C
-git init -q --template= "$1/git" && cd "$2" && mkdir "$1/git/info" || exit
+mkdir -p "$1/git/objects/info" "$1/git/refs" "$1/git/info" && cd "$2" || exit
+echo 'ref: refs/heads/main' >"$1/git/HEAD"
 echo "$2/.git/objects" >"$1/git/objects/info/alternates"
-[ ! -f .git/info/exclude ] || cp .git/info/exclude "$1/git/info/exclude"
+[ ! -f .git/info/exclude ] || echo "$(<.git/info/exclude)" >"$1/git/info/exclude"
 echo '* !diff' >"$1/git/info/attributes"
-if ! [ -f .git/{_INDEX} ] || ! cp .git/{_INDEX} "$1/git/index" || ! git read-tree -m "$3"; then
-  rm -f "$1/git/index" && git read-tree "$3" || exit
+stage() {{ git -c core.safecrlf=false add -A .; }}
+if ! [ -f .git/{_INDEX} ] || ! cp .git/{_INDEX} "$1/git/index" || ! stage; then
+  rm -f "$1/git/index" && git read-tree "$3" && stage || exit
 fi
-git -c core.safecrlf=false add -A . || exit
 """
 _BINARY = r"""
 export GIT_DIR=$1/git GIT_WORK_TREE=$2 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null LC_ALL=C
 cd "$2" && echo '* -diff' >"$1/git/info/attributes" || exit
 """
 _DIFF = rf"""
-git diff --cached --binary --no-color --no-ext-diff --no-textconv --no-renames "$3" >"$1/patch" &&
-test "$(wc -c <"$1/patch")" -le {_PATCH_LIMIT}
+ulimit -f {_PATCH_LIMIT >> 10}
+git diff --cached --binary --no-color --no-ext-diff --no-textconv --no-renames "$3" >"$1/patch"
 """
 _COMMITS = "git rev-list --all --reflog --count; git remote; git stash list"
 
