@@ -6,9 +6,11 @@ import sys
 import pytest
 from docker.errors import NotFound
 
+from forager.environments import docker_sandbox
 from forager.environments.docker_sandbox import DockerSandbox
 from forager.environments.engine import connect
 from forager.environments.image import Image
+from forager.environments.sandbox import LOCALHOST_LABEL
 from forager.errors import SandboxError
 
 pytestmark = pytest.mark.engine
@@ -21,6 +23,31 @@ def test_closing_removes_the_container(kata_image: Image) -> None:
     sandbox.close()
     with pytest.raises(NotFound):
         connect().containers.get(name)
+
+
+def test_a_container_that_prints_without_end_is_removed(kata_image: Image) -> None:
+    """The engine waits for no one who reads it."""
+    sandbox = DockerSandbox(kata_image.reference)
+    name = sandbox._stream._id
+    sandbox.run("(yes) &")
+    sandbox.close()
+    with pytest.raises(NotFound):
+        connect().containers.get(name)
+
+
+def test_an_image_of_others_has_no_network_either(
+    kata_image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where `localhost` needs /etc/hosts the engine writes it, and there is loopback only."""
+    labels = connect().images.get(kata_image.reference).labels
+    assert labels.pop(LOCALHOST_LABEL) == "yes"
+    monkeypatch.setattr(docker_sandbox, "_names_localhost", lambda _: LOCALHOST_LABEL in labels)
+    sandbox = DockerSandbox(kata_image.reference)
+    try:
+        assert sandbox.run("grep -q localhost /etc/hosts").exit_code == 0
+        assert sandbox.run("ls /sys/class/net").output == "lo\n"
+    finally:
+        sandbox.close()
 
 
 def test_a_removed_container_is_infrastructure(kata_image: Image) -> None:

@@ -2,6 +2,8 @@
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 from forager.agent.model import Model, Reply
 from forager.agent.syntax import Syntax
@@ -92,7 +94,7 @@ class Agent:
     def query(self) -> Reply:
         """Ask the model; keep its answer. What was waited for is not the attempt's time."""
         started = time.monotonic()
-        reply = self.model.query(self.messages, self.syntax.definitions(self.tools))
+        reply = self.model.query(self.messages, self._definitions)
         self._deadline += reply.waited
         self.messages.append(reply.message)
         self.model_calls.append(
@@ -131,6 +133,10 @@ class Agent:
         left = f"[{turns} turns and {max(0, self._tokens_left())} tokens left]"
         self.tool_calls.append(call.model_copy(update={"message": len(self.messages)}))
         self.messages += self.syntax.answers(answered, f"{text.rstrip()}\n{left}")
+
+    @cached_property
+    def _definitions(self) -> list[dict[str, Any]]:
+        return self.syntax.definitions(self.tools)
 
     def _tokens_left(self) -> int:
         """Tokens that the context still holds, by the server's count of the last call."""

@@ -19,13 +19,16 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException, ImageNotFound
 
+from forager.environments.sandbox import LOCALHOST_LABEL
 from forager.environments.task import WORKDIR
 from forager.environments.workbench import SYSTEM_PATH, VENV, Workbench
 from forager.errors import BuildError
 from forager.paths import data_directory
 
 PYTHON_LABEL = "forager.python"  # on a base: the version of its environment
-_PACKAGES = "ca-certificates gcc g++ libc6-dev make git less patch pkg-config procps"
+_PACKAGES = (
+    "ca-certificates gcc g++ libc6-dev libnss-myhostname make git less patch pkg-config procps"
+)
 _DEBIAN_PACKAGES = f"{_PACKAGES} python3 python3-dev"
 _DEFAULT_PYTHON = "3.12"  # of a registry's image
 _PULL_SECONDS = 20.0  # until a registry must have begun to answer
@@ -92,6 +95,7 @@ def base_reference(python: str = "") -> str:
         _TOOLING,
         _DEBIAN_PACKAGES,
         PYTHON_LABEL,
+        LOCALHOST_LABEL,
         *CHANGES,
         os.environ.get("FORAGER_BASE_IMAGE", ""),
     ]
@@ -239,7 +243,10 @@ def _add_tooling(client: docker.DockerClient, root: str, python: str, reference:
         bench.check(f"chown -R agent:agent {VENV}", user="root")
         bench.check("uv pip install pytest", failure="pytest cannot be installed in the base")
         version = bench.check(f"{VENV}/bin/python --version").split()[-1]
-        image = bench.commit([*CHANGES, f"LABEL {PYTHON_LABEL}={version}"])
+        labels = [f"LABEL {PYTHON_LABEL}={version}"]
+        if bench.run("getent -s myhostname ahosts localhost", user="root").code == 0:
+            labels.append(f"LABEL {LOCALHOST_LABEL}=yes")
+        image = bench.commit([*CHANGES, *labels])
     repository, tag = reference.rsplit(":", 1)
     client.api.tag(image, repository, tag)
 

@@ -11,6 +11,7 @@ import socket
 import struct
 import threading
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import requests
@@ -19,7 +20,7 @@ from docker.types import LogConfig, Ulimit
 
 from forager.environments.engine import connect
 from forager.environments.leftovers import SANDBOX_LABEL, maker, remove, sweep
-from forager.environments.sandbox import CommandResult, Limits
+from forager.environments.sandbox import LOCALHOST_LABEL, CommandResult, Limits
 from forager.environments.shell import SUPERVISOR, Shell
 from forager.environments.shell_files import read_file, write_file
 from forager.environments.task import WORKDIR
@@ -118,6 +119,7 @@ class _AttachedContainer:
             user="agent",
             working_dir=WORKDIR,
             stdin_open=True,
+            network_disabled=not limits.network and _names_localhost(image),  # else `none`
             environment={"HOME": "/home/agent", "PAGER": "cat", "GIT_PAGER": "cat", **environment},
             labels={SANDBOX_LABEL: maker()},
             name=self._name,
@@ -216,6 +218,26 @@ class _AttachedContainer:
                     self._socket.close()
 
     def close(self) -> None:
-        """Disconnect and remove the container."""
-        self._disconnect()
+        """Remove the container and disconnect.
+
+        In this order where the engine can be told to wait for no reader: at the end of its input
+        the keeper would start one worker after another until it is killed.
+        """
+        if self._socket is not None and self._socket.family == socket.AF_UNIX:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RD)
+        else:
+            self._disconnect()
         remove(self._name)
+        self._disconnect()
+
+
+@cache
+def _names_localhost(image: str) -> bool:
+    """Whether `localhost` needs no /etc/hosts in an image, which only the engine's network writes.
+
+    Without that network there is loopback and no other device, as with `none`; but setting it up
+    is half of a container's start: a program of 100 MB that hands over the namespace.
+    Raises ImageNotFound.
+    """
+    return LOCALHOST_LABEL in (connect().api.inspect_image(image)["Config"]["Labels"] or {})

@@ -7,6 +7,9 @@ from pydantic import Field
 
 from forager.records import Record
 
+LOCALHOST_LABEL = "forager.localhost"
+"""On an image in which `localhost` has its addresses without /etc/hosts."""
+
 
 class Limits(Record):
     """What one container may use."""

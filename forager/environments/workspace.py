@@ -22,16 +22,34 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # before
 _INDEX = "forager.index"  # in .git, as it was at the start
 _FILES = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 
-# The bug becomes the only commit: a new repository of the same files, so that no object of the
-# right code is left. Dates are fixed, so that the commit is the same in every container.
-_ONE_COMMIT = r"""
-export GIT_AUTHOR_DATE='2000-01-01T00:00:00Z' GIT_COMMITTER_DATE='2000-01-01T00:00:00Z' &&
+# All of these print the id of the repository's only commit, where it has only one.
+# The bug becomes the only commit, so that no object of the right code is left. Dates are fixed, so
+# that the commit is the same in every container.
+_DATES = "export GIT_AUTHOR_DATE='2000-01-01T00:00:00Z' GIT_COMMITTER_DATE='2000-01-01T00:00:00Z'"
+_COMMIT = (
+    "git -c user.name=forager -c user.email=forager@localhost -c core.hooksPath=/dev/null "
+    "-c maintenance.auto=false commit -q --allow-empty -m 'Initial commit'"
+)
+_COUNT = r"""
+[[ $(<.git/config) != *'[remote'* ]] && git rev-list --all --reflog -n 2 HEAD
+"""
+# In place: what is left must be what the commit holds, object by object.
+_REPLACE = rf"""
+{_DATES}
+[ ! -e .git/modules ] && [ ! -e .git/worktrees ] && [[ $(<.git/config) != *'[remote'* ]] &&
+rm -rf .git/logs .git/refs/* .git/packed-refs .git/*_HEAD .git/rebase-* &&
+echo 'ref: refs/heads/main' >.git/HEAD && {_COMMIT} && git prune --expire=now &&
+mapfile -t held < <(git rev-list --objects HEAD) && there=$(git count-objects -v) || exit
+[[ $there == "count: ${{#held[@]}}"$'\n'*$'\nin-pack: 0\n'* && $there != *alternate* ]] &&
+echo "$held"
+"""
+# By a new repository of the same files, whatever the old one was.
+_ANEW = rf"""
+{_DATES}
 git ls-files -z > /tmp/forager.files && cp .git/info/exclude /tmp/forager.exclude &&
 rm -rf .git && git init -q -b main && cp /tmp/forager.exclude .git/info/exclude &&
 git add -f --pathspec-from-file=/tmp/forager.files --pathspec-file-nul &&
-git -c user.name=forager -c user.email=forager@localhost \
-  commit -q --allow-empty -m 'Initial commit' &&
-rm -f /tmp/forager.files /tmp/forager.exclude
+{_COMMIT} && rm -f /tmp/forager.files /tmp/forager.exclude && git rev-parse HEAD
 """
 
 # A repository beside the agent's: of that only the objects and what the image ignores. Its index,
@@ -58,7 +76,6 @@ _DIFF = rf"""
 ulimit -f {_PATCH_LIMIT >> 10}
 git diff --cached --binary --no-color --no-ext-diff --no-textconv --no-renames "$3" >"$1/patch"
 """
-_COMMITS = "git rev-list --all --reflog --count; git remote; git stash list"
 
 
 def open_task(
@@ -76,11 +93,14 @@ def open_task(
             if applied.exit_code:
                 raise TaskError(f"{task.instance_id}: setup_patch fails: {applied.output}")
         # Images of others may hold what came after the base, which is the fix.
-        if task.setup_patch or _must(opened, _COMMITS).output.split() != ["1"]:
-            _must(opened, f"( {_ONE_COMMIT} )")
-        _must(opened, "find . -name __pycache__ -prune -exec rm -rf {} +")
-        _must(opened, f"cp .git/index .git/{_INDEX}")
-        return opened, _must(opened, "git rev-parse HEAD").output.strip()
+        commits = opened.run(f"( {_REPLACE if task.setup_patch else _COUNT} )").output.split()
+        if len(commits) != 1:
+            commits = _must(opened, f"( {_ANEW} )").output.split()
+        _must(
+            opened,
+            f"find . -name __pycache__ -prune -exec rm -rf {{}} + && cp .git/index .git/{_INDEX}",
+        )
+        return opened, commits[0]
     except BaseException:
         opened.close()
         raise

@@ -1,0 +1,76 @@
+"""What an agent finds: the files with the bug in them, and nothing of the code before."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from forager.environments import workspace
+from forager.environments.docker_sandbox import DockerSandbox
+from forager.environments.sandbox import Limits, Sandbox, SandboxFactory
+from forager.environments.task import Task
+from forager.environments.workspace import open_task
+
+LIMITS = Limits()
+STATE = "cat .git/HEAD; git status --porcelain; git reflog; git branch -a; git ls-files -s"
+
+
+def after(command: str) -> SandboxFactory:
+    """Starts sandboxes whose image was made otherwise: by this command too."""
+
+    def start(
+        image: str, *, limits: Limits = LIMITS, environment: Mapping[str, str] = {}
+    ) -> Sandbox:
+        opened = DockerSandbox(image, limits=limits, environment=environment)
+        done = opened.run(f"( {command} )")
+        assert done.exit_code == 0, done.output
+        return opened
+
+    return start
+
+
+def found(task: Task, command: str) -> tuple[str, list[str]]:
+    """The commit and the state that an agent finds, and which ids of the code before are left."""
+    opened, commit = open_task(task, LIMITS, sandbox=after(f"{command}; {KEEP}"))
+    try:
+        assert opened.run("git rev-list --all --reflog").output.split() == [commit]
+        left = opened.run("git cat-file --batch-check </tmp/before | grep -v missing").output
+        return commit + opened.run(STATE).output, left.splitlines()
+    finally:
+        opened.close()
+
+
+# What the bug replaces: the commit, its tree, and the file before.
+KEEP = "git rev-parse HEAD HEAD^{tree} HEAD:kata HEAD:kata/core.py >/tmp/before"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "true",
+        "git gc -q",
+        "git tag right",
+        "git update-ref refs/notes/right HEAD:kata/core.py",
+        "git remote add origin https://localhost/kata",
+        "git checkout -q --detach",
+        "echo change >>kata/core.py; git stash -q",
+        "git worktree add -q -b other /tmp/other",
+        "git pack-refs --all; git branch -m other",
+        "git commit -q --allow-empty -m second",
+        "cp -r .git/objects /tmp/o; echo /tmp/o >.git/objects/info/alternates",
+        "printf '#!/bin/sh\\nexit 1\\n' >.git/hooks/pre-commit; chmod +x .git/hooks/pre-commit",
+    ],
+)
+def test_nothing_of_the_code_before_is_left(
+    kata_task: Task, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the image's repository holds, the agent finds one commit, always the same."""
+    state, left = found(kata_task, f"mkdir -p .git/hooks .git/objects/info; {command}")
+    assert left == []
+    monkeypatch.setattr(workspace, "_REPLACE", "false")
+    assert found(kata_task, "true") == (state, [])
+
+
+def test_a_commit_is_replaced_in_place(kata_task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it is with images made here: to make it anew each file would be read."""
+    monkeypatch.setattr(workspace, "_ANEW", "false")
+    assert found(kata_task, "true")[1] == []
