@@ -11,7 +11,10 @@ from forager.environments.task import Task
 from forager.environments.workspace import open_task
 
 LIMITS = Limits()
-STATE = "cat .git/HEAD; git status --porcelain; git reflog; git branch -a; git ls-files -s"
+STATE = (
+    "ls .git/lfs 2>&1; cat .git/HEAD; git status --porcelain; git reflog; "
+    "git branch -a; git ls-files -s"
+)
 
 
 def after(command: str) -> SandboxFactory:
@@ -54,6 +57,7 @@ KEEP = "git rev-parse HEAD HEAD^{tree} HEAD:kata HEAD:kata/core.py >/tmp/before"
         "git checkout -q --detach",
         "echo change >>kata/core.py; git stash -q",
         "git worktree add -q -b other /tmp/other",
+        "mkdir -p .git/lfs/objects; git cat-file blob HEAD:kata/core.py >.git/lfs/objects/right",
         "git pack-refs --all; git branch -m other",
         "git commit -q --allow-empty -m second",
         "cp -r .git/objects /tmp/o; echo /tmp/o >.git/objects/info/alternates",

@@ -33,11 +33,17 @@ _COMMIT = (
 _COUNT = r"""
 [[ $(<.git/config) != *'[remote'* ]] && git rev-list --all --reflog -n 2 HEAD
 """
-# In place: what is left must be what the commit holds, object by object.
+# In place: what is left must be what the commit holds, object by object, and nothing unknown.
+_PLAIN = ("HEAD", "config", "description", "index", "COMMIT_EDITMSG", "*_HEAD", "packed-refs")
+_PLAIN_DIRECTORIES = ("branches", "hooks", "info", "logs", "objects", "refs")
 _REPLACE = rf"""
 {_DATES}
-[ ! -e .git/modules ] && [ ! -e .git/worktrees ] && [[ $(<.git/config) != *'[remote'* ]] &&
-rm -rf .git/logs .git/refs/* .git/packed-refs .git/*_HEAD .git/rebase-* &&
+shopt -s nullglob
+GLOBIGNORE={":".join(f".git/{name}" for name in (*_PLAIN, *_PLAIN_DIRECTORIES))}
+unknown=(.git/*)
+unset GLOBIGNORE
+[ ${{#unknown[@]}} = 0 ] && [[ $(<.git/config) != *'[remote'* ]] &&
+rm -rf .git/logs .git/refs/* .git/packed-refs .git/*_HEAD &&
 echo 'ref: refs/heads/main' >.git/HEAD && {_COMMIT} && git prune --expire=now &&
 mapfile -t held < <(git rev-list --objects HEAD) && there=$(git count-objects -v) || exit
 [[ $there == "count: ${{#held[@]}}"$'\n'*$'\nin-pack: 0\n'* && $there != *alternate* ]] &&
