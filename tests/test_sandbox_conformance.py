@@ -661,6 +661,7 @@ def text_of(path: Path) -> str:
         "git update-index --skip-worktree kata/core.py; touch .git/index.lock",
         "set -eu; trap 'echo said' DEBUG EXIT; (while :; do echo noise; sleep 0.01; done) &",
         "exec >/dev/null 2>&1; cd /; umask 777",
+        "mkdir within; git init -q within; touch within/file; touch closed; chmod 0 closed",
     ],
 )
 def test_the_patch_is_what_is_in_the_files(name: str, before: str, kata_task: Task) -> None:

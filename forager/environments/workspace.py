@@ -69,7 +69,8 @@ echo 'ref: refs/heads/main' >"$1/git/HEAD"
 echo "$2/.git/objects" >"$1/git/objects/info/alternates"
 [ ! -f .git/info/exclude ] || echo "$(<.git/info/exclude)" >"$1/git/info/exclude"
 echo '* !diff' >"$1/git/info/attributes"
-stage() {{ git -c core.safecrlf=false add -A .; }}
+# What cannot be read, and a repository within without a commit, are left out: that is exit code 1.
+stage() {{ git -c core.safecrlf=false add -A --ignore-errors .; [ $? -le 1 ]; }}
 if ! [ -f .git/{_INDEX} ] || ! cp .git/{_INDEX} "$1/git/index" || ! stage; then
   rm -f "$1/git/index" && git read-tree "$3" && stage || exit
 fi
