@@ -681,6 +681,20 @@ def test_the_patch_is_what_is_in_the_files(name: str, before: str, kata_task: Ta
 
 
 @pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
+def test_a_change_within_the_second_is_in_the_patch(name: str, kata_task: Task) -> None:
+    """Also where the file stays as long as it was: git sees neither by time nor by size."""
+    for _ in range(3):  # some are opened and changed within one second
+        box, commit = open_task(kata_task, LIMITS, sandbox=SANDBOXES[name])
+        try:
+            core = "/testbed/kata/core.py"
+            box.write(core, box.read(core).replace(b"min(value, high)", b"max(value, high)"))
+            box.run("sleep 1")
+            assert "+    return max(value, high)" in take_patch(box, commit, "/testbed")
+        finally:
+            box.close()
+
+
+@pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
 def test_a_patch_of_other_encodings_applies(name: str, kata_task: Task) -> None:
     """It is valid text, shows the lines, and is graded as what the agent wrote."""
     box, commit = open_task(kata_task, LIMITS, sandbox=SANDBOXES[name])

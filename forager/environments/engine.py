@@ -35,12 +35,18 @@ def check_disk(needed: int = 64 << 20) -> None:
     of an engine on another machine.
     """
     try:
-        root = Path(connect().info()["DockerRootDir"])
+        root = _root()
         free = shutil.disk_usage(root).free
     except (OSError, DockerException):
         return
     if free < needed:
         raise SandboxError(f"the disk of the Docker engine is full: {free >> 20} MiB in {root}")
+
+
+@cache
+def _root() -> Path:
+    """Where the engine keeps its files; asked once, for it starts two programs to answer."""
+    return Path(connect().info()["DockerRootDir"])
 
 
 def _reason(error: Exception) -> str:

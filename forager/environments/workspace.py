@@ -60,7 +60,8 @@ git add -f --pathspec-from-file=/tmp/forager.files --pathspec-file-nul &&
 
 # A repository beside the agent's: of that only the objects and what the image ignores. Its index,
 # settings, hooks and attributes do not count; of those in the files whatever hides lines does not.
-# What was known of the files at the start spares reading those that did not change since. It comes
+# What was known of the files at the start spares reading those that did not change since; the time
+# of that index is kept, for git reads what changed within the same second. It comes
 # to every attempt, and a process of its own costs more than what it does: no `git init`, no `wc`.
 _STAGE = rf"""
 export GIT_DIR=$1/git GIT_WORK_TREE=$2 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null LC_ALL=C
@@ -71,7 +72,7 @@ echo "$2/.git/objects" >"$1/git/objects/info/alternates"
 echo '* !diff' >"$1/git/info/attributes"
 # What cannot be read, and a repository within without a commit, are left out: that is exit code 1.
 stage() {{ git -c core.safecrlf=false add -A --ignore-errors .; [ $? -le 1 ]; }}
-if ! [ -f .git/{_INDEX} ] || ! cp .git/{_INDEX} "$1/git/index" || ! stage; then
+if ! [ -f .git/{_INDEX} ] || ! cp -p .git/{_INDEX} "$1/git/index" || ! stage; then
   rm -f "$1/git/index" && git read-tree "$3" && stage || exit
 fi
 """
@@ -105,7 +106,7 @@ def open_task(
             commits = _must(opened, f"( {_ANEW} )").output.split()
         _must(
             opened,
-            f"find . -name __pycache__ -prune -exec rm -rf {{}} + && cp .git/index .git/{_INDEX}",
+            f"find . -name __pycache__ -prune -exec rm -rf {{}} + && cp -p .git/index .git/{_INDEX}",
         )
         return opened, commits[0]
     except BaseException:
