@@ -16,6 +16,7 @@ from forager.environments.unpacked import UnpackedImage, layers_directory
 
 _PROGRAMS = ("bwrap", "unshare", "nsenter", "setpriv", "mount")
 _NAMESPACES = [f"--unshare-{name}" for name in ("user", "pid", "ipc", "uts", "net", "cgroup-try")]
+_OVERLAID = "/tmp/upper /tmp/work /tmp/root"
 _INODE = 4096  # bytes of the upper layer for each file in it
 _HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 _MASKED = ("keys", "timer_list", "kcore", "sched_debug")  # of /proc: they tell of the machine
@@ -50,8 +51,8 @@ def why_not() -> str:
     bwrap = ["bwrap", *_NAMESPACES, "--ro-bind", "/", "/", "--proc", "/proc", "true"]
     inside = shlex.join([*_becoming(65534, 65534), *bwrap])
     script = (
-        f"mount -t tmpfs tmpfs /tmp && mkdir /tmp/lower && cd /tmp && {_overlay(['lower'])} && "
-        f"mkdir /tmp/root/a && rmdir /tmp/root/a && {inside}"
+        f"mount -t tmpfs tmpfs /tmp && cd /tmp && mkdir lower {_OVERLAID} && "
+        f"{_overlay(['lower'])} && mkdir /tmp/root/a && rmdir /tmp/root/a && {inside}"
     )
     done = subprocess.run(
         [*_entry(None), "/bin/bash", "-c", script], capture_output=True, check=False
@@ -102,19 +103,18 @@ def _mounts(plan: Plan) -> str:
     options = f"size={size},nr_inodes={max(size // _INODE, 1024)},mode=755"
     return (
         f"cd {shlex.quote(str(layers_directory()))} && mount -t tmpfs -o {options} tmpfs /tmp && "
-        "mkdir -p /tmp/own/etc /tmp/own/proc /tmp/own/dev /tmp/own/sys && "
+        f"mkdir -p /tmp/own/etc /tmp/own/proc /tmp/own/dev /tmp/own/sys {_OVERLAID} && "
         f"printf %s {shlex.quote(_HOSTS)} >/tmp/own/etc/hosts && "
         f"{_overlay(['/tmp/own', *plan.image.layers])} && cd / || exit;"
     )
 
 
 def _overlay(layers: list[str]) -> str:
-    """Commands that mount layers of this directory, and what is written, together."""
+    """The command that mounts layers of this directory, and what is written, together."""
     attributes = "" if _ROOT else ",userxattr"
     return (
-        "mkdir /tmp/upper /tmp/work /tmp/root && mount -t overlay -o "
-        f"lowerdir={':'.join(layers)},upperdir=/tmp/upper,workdir=/tmp/work{attributes} "
-        "overlay /tmp/root"
+        f"mount -t overlay -o lowerdir={':'.join(layers)},upperdir=/tmp/upper,"
+        f"workdir=/tmp/work{attributes} overlay /tmp/root"
     )
 
 

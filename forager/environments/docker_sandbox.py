@@ -240,4 +240,4 @@ def _names_localhost(image: str) -> bool:
     is half of a container's start: a program of 100 MB that hands over the namespace.
     Raises ImageNotFound.
     """
-    return LOCALHOST_LABEL in (connect().api.inspect_image(image)["Config"]["Labels"] or {})
+    return LOCALHOST_LABEL in connect().images.get(image).labels

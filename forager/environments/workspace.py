@@ -106,7 +106,8 @@ def open_task(
             commits = _must(opened, f"( {_ANEW} )").output.split()
         _must(
             opened,
-            f"find . -name __pycache__ -prune -exec rm -rf {{}} + && cp -p .git/index .git/{_INDEX}",
+            "find . -name __pycache__ -prune -exec rm -rf {} + && "
+            f"cp -p .git/index .git/{_INDEX}",
         )
         return opened, commits[0]
     except BaseException:
