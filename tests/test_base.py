@@ -90,7 +90,8 @@ def test_base_has_what_tests_need_and_nothing_of_the_host() -> None:
     )
     output = client.containers.run(base, ["bash", "-c", script], remove=True).decode()
     assert output.startswith("agent\n/testbed\n/opt/venv/bin/python\npytest ")
-    assert client.images.get(base).labels.keys() == {"forager.base", "forager.python"}
+    wanted = {"forager.base", "forager.localhost", "forager.python"}
+    assert client.images.get(base).labels.keys() == wanted
 
 
 @pytest.mark.engine
