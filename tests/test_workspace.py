@@ -16,6 +16,9 @@ STATE = (
     "git branch -a; git ls-files -s"
 )
 
+# What the bug replaces: the commit, its tree, and the file before.
+KEEP = "git rev-parse HEAD HEAD^{tree} HEAD:kata HEAD:kata/core.py >/tmp/before"
+
 
 def after(command: str) -> SandboxFactory:
     """Starts sandboxes whose image was made otherwise: by this command too."""
@@ -40,10 +43,6 @@ def found(task: Task, command: str) -> tuple[str, list[str]]:
         return commit + opened.run(STATE).output, left.splitlines()
     finally:
         opened.close()
-
-
-# What the bug replaces: the commit, its tree, and the file before.
-KEEP = "git rev-parse HEAD HEAD^{tree} HEAD:kata HEAD:kata/core.py >/tmp/before"
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def check_disk(needed: int = 64 << 20) -> None:
     of an engine on another machine.
     """
     try:
-        root = _root()
+        root = _data_root()
         free = shutil.disk_usage(root).free
     except (OSError, DockerException):
         return
@@ -44,7 +44,7 @@ def check_disk(needed: int = 64 << 20) -> None:
 
 
 @cache
-def _root() -> Path:
+def _data_root() -> Path:
     """Where the engine keeps its files; asked once, for it starts two programs to answer."""
     return Path(connect().info()["DockerRootDir"])
 

@@ -22,24 +22,24 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # before
 _INDEX = "forager.index"  # in .git, as it was at the start
 _FILES = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 
-# All of these print the id of the repository's only commit, where it has only one.
 # The bug becomes the only commit, so that no object of the right code is left. Dates are fixed, so
-# that the commit is the same in every container.
+# that the commit is the same in every container. Each of the scripts prints the commit's id, and
+# nothing else where it is the only one.
 _DATES = "export GIT_AUTHOR_DATE='2000-01-01T00:00:00Z' GIT_COMMITTER_DATE='2000-01-01T00:00:00Z'"
 _COMMIT = (
     "git -c user.name=forager -c user.email=forager@localhost -c core.hooksPath=/dev/null "
     "-c maintenance.auto=false commit -q --allow-empty -m 'Initial commit'"
 )
-_COUNT = r"""
+_COMMITS = r"""
 [[ $(<.git/config) != *'[remote'* ]] && git rev-list --all --reflog -n 2 HEAD
 """
 # In place: what is left must be what the commit holds, object by object, and nothing unknown.
-_PLAIN = ("HEAD", "config", "description", "index", "COMMIT_EDITMSG", "*_HEAD", "packed-refs")
-_PLAIN_DIRECTORIES = ("branches", "hooks", "info", "logs", "objects", "refs")
+_KNOWN_FILES = ("HEAD", "config", "description", "index", "COMMIT_EDITMSG", "*_HEAD", "packed-refs")
+_KNOWN_DIRECTORIES = ("branches", "hooks", "info", "logs", "objects", "refs")
 _REPLACE = rf"""
 {_DATES}
 shopt -s nullglob
-GLOBIGNORE={":".join(f".git/{name}" for name in (*_PLAIN, *_PLAIN_DIRECTORIES))}
+GLOBIGNORE={":".join(f".git/{name}" for name in (*_KNOWN_FILES, *_KNOWN_DIRECTORIES))}
 unknown=(.git/*)
 unset GLOBIGNORE
 [ ${{#unknown[@]}} = 0 ] && [[ $(<.git/config) != *'[remote'* ]] &&
@@ -101,7 +101,7 @@ def open_task(
             if applied.exit_code:
                 raise TaskError(f"{task.instance_id}: setup_patch fails: {applied.output}")
         # Images of others may hold what came after the base, which is the fix.
-        commits = opened.run(f"( {_REPLACE if task.setup_patch else _COUNT} )").output.split()
+        commits = opened.run(f"( {_REPLACE if task.setup_patch else _COMMITS} )").output.split()
         if len(commits) != 1:
             commits = _must(opened, f"( {_ANEW} )").output.split()
         _must(
