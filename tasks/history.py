@@ -11,9 +11,9 @@ from urllib.parse import unquote
 
 from pydantic import Field
 
-from forager.environments.layout import TEST_DIRECTORIES
-from forager.environments.source import address, git, repository_name, split_reference
 from forager.errors import SourceError, UsageError
+from forager.images.layout import TEST_DIRECTORIES
+from forager.images.source import address, git, repository_name, split_reference
 from forager.paths import data_directory
 from forager.records import Record
 

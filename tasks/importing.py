@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from forager.environments.image import Image
 from forager.environments.task import Task
+from forager.images.image import Image
 from forager.records import Record, read_records, write_records
 from tasks.contamination import contaminated
 from tasks.formats import Draft, Format, swe_bench, swe_gym, swe_rebench, swe_smith

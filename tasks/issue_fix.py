@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from forager.environments.build import build
-from forager.environments.image import Image
 from forager.environments.task import Fix, Task
 from forager.errors import BuildError, SourceError, Unreachable
+from forager.images.build import build
+from forager.images.image import Image
 from forager.mutation.prove import in_order
 from tasks.author import Author
 from tasks.contamination import admitted

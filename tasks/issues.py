@@ -19,8 +19,8 @@ import zstandard
 from pydantic import Field
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
-from forager.environments.host import ca_bundle
 from forager.errors import ForagerError, UsageError
+from forager.images.host import ca_bundle
 from forager.records import Record, RecordWriter, read_records
 
 _QUERY = """

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
-from forager.environments.image import Image
 from forager.environments.task import Task
 from forager.errors import UsageError
+from forager.images.image import Image
 from forager.mutation.candidates import Candidate
 from forager.records import Record, RecordWriter, read_records
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from forager.environments.image import Image
 from forager.environments.task import ModelCost, Mutation, Task
 from forager.errors import UsageError
+from forager.images.image import Image
 from forager.mutation.candidates import (
     Candidate,
     Families,

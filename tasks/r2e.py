@@ -2,7 +2,7 @@
 
 import re
 
-from forager.environments.logs import PARSERS
+from forager.environments.repository.logs import PARSERS
 from forager.environments.task import Task, TestSetup
 from tasks.formats import Draft
 from tasks.rows import Row, Unfit, nested, text

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from forager.environments.build import build
-from forager.environments.image import Image
-from forager.environments.sdist import Release
 from forager.environments.task import Fix, Task
 from forager.errors import BuildError, SourceError, Unreachable
+from forager.images.build import build
+from forager.images.image import Image
+from forager.images.sdist import Release
 from tasks.contamination import admitted
 from tasks.funnel import Funnel
 from tasks.history import is_code, is_test

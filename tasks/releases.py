@@ -19,15 +19,15 @@ from pathlib import Path
 
 from unidiff.patch import PatchSet
 
-from forager.environments.recipe import options
-from forager.environments.sandbox import Limits
-from forager.environments.sdist import Release, download_sdist, list_releases, unpack
-from forager.environments.source import commit_all, git
+from forager.environments.repository.testing import run_tests
+from forager.environments.repository.workspace import apply_patch, open_task
 from forager.environments.task import Task
-from forager.environments.testing import run_tests
-from forager.environments.workspace import apply_patch, open_task
 from forager.errors import SandboxError, SourceError
+from forager.images.recipe import options
+from forager.images.sdist import Release, download_sdist, list_releases, unpack
+from forager.images.source import commit_all, git
 from forager.paths import data_directory
+from forager.sandboxes.sandbox import Limits
 from tasks.history import History, is_code, may_fix
 from tasks.validate import TEST_SECONDS, Refused, test_files
 

@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from forager.environments.docker_sandbox import DockerSandbox
-from forager.environments.image import Image
-from forager.environments.sandbox import Limits, Sandbox
 from forager.errors import SandboxError
+from forager.images.image import Image
 from forager.mutation.candidates import read_source, source_files
+from forager.sandboxes.docker_sandbox import DockerSandbox
+from forager.sandboxes.sandbox import Limits, Sandbox
 
 
 def read_texts(image: Image) -> tuple[dict[str, str], dict[str, str]]:

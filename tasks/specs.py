@@ -7,7 +7,7 @@ only `swebench` 4 knows; it is asked where it is installed.
 import re
 from typing import Any
 
-from forager.environments.logs import PARSERS
+from forager.environments.repository.logs import PARSERS
 from tasks.rows import Row, Unfit
 
 _START, _END = ">>>>> Start Test Output", ">>>>> End Test Output"

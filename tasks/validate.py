@@ -6,13 +6,13 @@ from pathlib import PurePosixPath
 
 from unidiff.patch import PatchSet
 
-from forager.environments.image import Image
-from forager.environments.recipe import options
-from forager.environments.sandbox import Limits
+from forager.environments.repository.testing import Failure, TestReport, run_tests
+from forager.environments.repository.workspace import apply_patch, open_task
 from forager.environments.task import Task, TestSetup
-from forager.environments.testing import Failure, TestReport, run_tests
-from forager.environments.workspace import apply_patch, open_task
 from forager.errors import ForagerError, TaskError
+from forager.images.image import Image
+from forager.images.recipe import options
+from forager.sandboxes.sandbox import Limits
 from tasks.history import is_test
 
 TEST_SECONDS = 60.0  # for one test

@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from forager.environments.build import build
-from forager.environments.engine import connect
-from forager.environments.image import Image
 from forager.environments.task import Mutation, Task
+from forager.images.build import build
+from forager.images.image import Image
 from forager.mutation.candidates import unified_diff
+from forager.sandboxes.engine import connect
 
 CORE = '''\
 """Small exercises."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from conftest import BUGGY, CORE, FAILING, PASSING, TESTS
 
-from forager.environments.logs import PARSERS
+from forager.environments.repository.logs import PARSERS
 from forager.mutation.candidates import unified_diff
 
 SHOWS = "\n\ndef test_clamp_below():\n    assert clamp(-1, 0, 10) == 0\n"

@@ -19,19 +19,19 @@ from test_rollout import FIX, SUBMIT, TEST, run, script
 
 from forager.agent.model import Reply, ScriptedModel
 from forager.agent.person import Person, completer
-from forager.agent.repair import RepairModel
-from forager.agent.repair.observation import first, newest
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Call
 from forager.cli.main import main
-from forager.environments.docker_sandbox import DockerSandbox
 from forager.environments.task import Task
 from forager.errors import LimitReached, Stopped, UsageError
+from forager.repair import RepairModel
+from forager.repair.observation import first, newest
 from forager.rollout.again import Recorded, branching_turn, parent_of
 from forager.rollout.attempt import make_attempt as really_attempt
 from forager.rollout.execution import settings_of
 from forager.rollout.sandboxes import Watched
 from forager.rollout.settings import RunSettings
+from forager.sandboxes.docker_sandbox import DockerSandbox
 from forager.trajectories.record import Message, ModelCall, Trajectory, Usage
 from forager.trajectories.reproduction import RULES, compare, normalised
 from forager.trajectories.store import Run

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from forager.environments.base import base_reference, ensure_base, locked
-from forager.environments.engine import connect
-from forager.environments.host import PYPI, build_variables, index_url
-from forager.environments.workbench import TOOLS, Workbench, telling_lines
 from forager.errors import BuildError
+from forager.images.base import base_reference, ensure_base
+from forager.images.host import PYPI, build_variables, index_url
+from forager.images.workbench import TOOLS, Workbench, telling_lines
+from forager.locks import locked
+from forager.sandboxes.engine import connect
 
 
 def test_index_settings_go_along_without_files_of_the_host(tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from forager.environments.image import Image
 from forager.environments.task import Task
+from forager.images.image import Image
+from forager.learning.bootstrap.lineage import Round
 from forager.learning.dataset import Dataset
-from forager.learning.rounds.lineage import Round
 from forager.learning.saved import digest, load
 from forager.learning.sources import digest as digest_of_attempts
 from forager.learning.tiny import BaseSettings, make_base

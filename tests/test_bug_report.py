@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from forager.environments.testing import Failure
+from forager.environments.repository.testing import Failure
 from forager.mutation.candidates import Candidate
 from forager.mutation.names import Names, told_lines
 from forager.mutation.report import bug_report

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from forager.environments.cgroups import find_parents, parents, sweep
-from forager.environments.leftovers import maker
+from forager.sandboxes.cgroups import find_parents, parents, sweep
+from forager.sandboxes.leftovers import maker
 
 ROOT = os.geteuid() == 0
 
@@ -61,7 +61,7 @@ def test_what_runs_in_a_group_that_was_left_is_ended() -> None:
     """A process in it would keep the group from being removed, and itself for ever."""
     with subprocess.Popen(["sleep", "4323"]) as process:
         code = (
-            "from forager.environments.cgroups import Group; from forager.environments.sandbox "
+            "from forager.sandboxes.cgroups import Group; from forager.sandboxes.sandbox "
             f"import Limits; Group(Limits()).add({process.pid})"
         )
         subprocess.run([sys.executable, "-c", code], check=True)
@@ -94,7 +94,7 @@ def test_a_process_of_another_namespace_is_not_taken_for_ours(tmp_path: Path) ->
     """The kernel shows it as 0, and a signal to 0 reaches the sender's own group."""
     (tmp_path / "cgroup.procs").write_text("0\n")
     code = (
-        "import sys; from pathlib import Path; from forager.environments.cgroups import _end; "
+        "import sys; from pathlib import Path; from forager.sandboxes.cgroups import _end; "
         "_end(Path(sys.argv[1]))"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]

@@ -20,14 +20,14 @@ from test_rollout import FIX, SMALL, SUBMIT, script
 from forager.agent.model import Reply, ScriptedModel
 from forager.agent.tool import Call
 from forager.agent.traffic import Gate
-from forager.environments.engine import connect
-from forager.environments.leftovers import leftovers, remove_leftovers
 from forager.environments.task import Task
 from forager.errors import BudgetSpent, LoggedError, NodeLost
 from forager.rollout.batch import run_batch
 from forager.rollout.node import RemoteMeter, start_meter
 from forager.rollout.settings import MAY_CHANGE, Budget, RunSettings
 from forager.rollout.worker import Job
+from forager.sandboxes.engine import connect
+from forager.sandboxes.leftovers import leftovers, remove_leftovers
 from forager.trajectories.record import Message, Usage
 from forager.trajectories.store import Run
 from tools import TOOLBOX

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from forager.cli.main import main
-from forager.environments.image import Image
 from forager.environments.task import Task
 from forager.errors import UsageError
+from forager.images.image import Image
 from forager.records import read_records, write_records
 from tasks.contamination import KeptOut, admitted, alike, contaminated, read_projects, signature
 

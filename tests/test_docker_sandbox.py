@@ -6,12 +6,12 @@ import sys
 import pytest
 from docker.errors import NotFound
 
-from forager.environments import docker_sandbox
-from forager.environments.docker_sandbox import DockerSandbox
-from forager.environments.engine import connect
-from forager.environments.image import Image
-from forager.environments.sandbox import LOCALHOST_LABEL
 from forager.errors import SandboxError
+from forager.images.image import Image
+from forager.sandboxes import docker_sandbox
+from forager.sandboxes.docker_sandbox import DockerSandbox
+from forager.sandboxes.engine import connect
+from forager.sandboxes.sandbox import LOCALHOST_LABEL
 
 pytestmark = pytest.mark.engine
 
@@ -63,7 +63,7 @@ def test_a_container_ends_when_its_maker_was_killed(kata_image: Image) -> None:
     """Nobody reads it any more: it does not run on, busy, until it is swept."""
     code = (
         "import os, signal\n"
-        "from forager.environments.docker_sandbox import DockerSandbox\n"
+        "from forager.sandboxes.docker_sandbox import DockerSandbox\n"
         f"print(DockerSandbox({kata_image.reference!r})._stream._id, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

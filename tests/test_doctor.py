@@ -58,8 +58,8 @@ def test_a_machine_with_an_engine() -> None:
 @pytest.mark.engine
 def test_containers_of_dead_processes_are_removed_and_no_others() -> None:
     """A container's label says which process made it; a number that is used again is not it."""
-    from forager.environments.engine import connect
-    from forager.environments.leftovers import SANDBOX_LABEL, leftovers, maker
+    from forager.sandboxes.engine import connect
+    from forager.sandboxes.leftovers import SANDBOX_LABEL, leftovers, maker
 
     client = connect()
     if not client.images.list():

@@ -13,7 +13,6 @@ from filtering import changed, choice, filtered, recorded, with_outcome, write_r
 
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Call
-from forager.environments.sandbox import CommandResult
 from forager.errors import UsageError
 from forager.learning.filters.changes import (
     Change,
@@ -27,6 +26,7 @@ from forager.learning.filters.changes import (
 from forager.learning.filters.hindsight import runs_tests
 from forager.learning.filters.pipeline import FilterChoice
 from forager.learning.filters.sed import TRIAL, Trials, script
+from forager.sandboxes.sandbox import CommandResult
 from forager.trajectories.record import ModelCall, Outcome, ToolCall, Trajectory, Usage
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import steps

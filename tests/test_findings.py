@@ -12,12 +12,12 @@ from attempts import Settings, make_attempt, make_task
 from click.testing import CliRunner, Result
 
 from forager.cli.main import main
+from forager.evaluation.estimates import pass_at_k
+from forager.evaluation.findings.calls import CallCount, error_kind
+from forager.evaluation.findings.compute import findings
+from forager.evaluation.findings.gather import Seen, Source, gather
+from forager.evaluation.findings.grid import Cell, Column, Findings, number, share, text, written
 from forager.rollout.settings import RunSettings
-from forager.trajectories.findings.calls import CallCount, error_kind
-from forager.trajectories.findings.compute import findings
-from forager.trajectories.findings.gather import Seen, Source, gather
-from forager.trajectories.findings.grid import Cell, Column, Findings, number, share, text, written
-from forager.trajectories.findings.tasks import pass_at_k
 from forager.trajectories.record import ToolCall, Trajectory, Usage
 from forager.trajectories.store import Run
 

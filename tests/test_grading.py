@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from conftest import BUGGY, CORE, FAILING, PYPROJECT, TESTS, built
 
-from forager.environments.grading import Grade, grade, is_protected, similarity
-from forager.environments.sandbox import Limits
+from forager.environments.repository.grading import Grade, grade, is_protected, similarity
 from forager.environments.task import Task
 from forager.mutation.candidates import unified_diff
+from forager.sandboxes.sandbox import Limits
 
 FIXED_LINE = "    return min(max(value, low), high)\n"
 BUGGY_LINE = "    return min(value, high)\n"

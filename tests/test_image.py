@@ -5,12 +5,12 @@ from textwrap import dedent
 
 import pytest
 
-from forager.environments.base import ensure_base
-from forager.environments.build import build
-from forager.environments.engine import connect
-from forager.environments.image import Image, find_image, stored_images
-from forager.environments.infer import infer
 from forager.errors import BuildError, SourceError, UsageError
+from forager.images.base import ensure_base
+from forager.images.build import build
+from forager.images.image import Image, find_image, stored_images
+from forager.images.infer import infer
+from forager.sandboxes.engine import connect
 
 pytestmark = pytest.mark.engine
 

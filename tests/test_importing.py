@@ -17,12 +17,12 @@ from test_rollout import run as batch
 
 from forager.cli.imports import FORMATS as NAMED
 from forager.cli.main import main
-from forager.environments.build import build
-from forager.environments.engine import connect
-from forager.environments.image import Image
 from forager.environments.task import Task
+from forager.images.build import build
+from forager.images.image import Image
 from forager.mutation.prove import check
 from forager.records import read_records, write_records
+from forager.sandboxes.engine import connect
 from forager.trajectories.record import Trajectory
 from tasks.importing import FORMATS, RefusedRow, Wanted, import_rows, to_task
 from tasks.rows import Unfit, read_rows

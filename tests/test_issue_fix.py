@@ -12,15 +12,15 @@ from conftest import CORE, PYPROJECT, TESTS
 from test_history import commit
 
 from forager.agent.model import Reply, ScriptedModel
-from forager.environments.engine import connect
-from forager.environments.grading import grade
-from forager.environments.sandbox import Limits
-from forager.environments.source import git
+from forager.environments.repository.grading import grade
+from forager.environments.repository.testing import Failure
+from forager.environments.repository.workspace import open_task
 from forager.environments.task import Task
-from forager.environments.testing import Failure
-from forager.environments.workspace import open_task
+from forager.images.source import git
 from forager.mutation.prove import check
 from forager.records import read_records
+from forager.sandboxes.engine import connect
+from forager.sandboxes.sandbox import Limits
 from tasks.author import Author
 from tasks.history import History, open_history
 from tasks.issue_fix import Order, make_tasks

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from forager.environments.local_sandbox import LocalSandbox
-from forager.environments.sandbox import Sandbox
 from forager.errors import SandboxError
+from forager.sandboxes.local_sandbox import LocalSandbox
+from forager.sandboxes.sandbox import Sandbox
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 import pytest
 from conftest import BUGGY, CORE, FAILING, PASSING
 
-from forager.environments.grading import grade
-from forager.environments.logs import PARSERS
-from forager.environments.sandbox import Limits
+from forager.environments.repository.grading import grade
+from forager.environments.repository.logs import PARSERS
 from forager.environments.task import Task, TestSetup
 from forager.mutation.candidates import unified_diff
 from forager.mutation.prove import check
+from forager.sandboxes.sandbox import Limits
 
 RESULTS = """\
 ============================= test session starts ==============================

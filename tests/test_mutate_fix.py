@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from conftest import CORE, PYPROJECT, built
 
-from forager.environments.docker_sandbox import DockerSandbox
-from forager.environments.image import Image
-from forager.environments.sandbox import Limits, Sandbox
 from forager.environments.task import Task
+from forager.images.image import Image
 from forager.mutation.bands import Bands
 from forager.mutation.candidates import Families, unified_diff
 from forager.mutation.prove import Prover, check
 from forager.records import read_records, write_records
+from forager.sandboxes.docker_sandbox import DockerSandbox
+from forager.sandboxes.sandbox import Limits, Sandbox
 from mutators import FAMILIES
 from tasks.ledger import Rejected, rejected_path
 from tasks.mutate_fix import Order, make_tasks

@@ -13,10 +13,10 @@ from conftest import CORE
 from forager.agent.chat import ChatModel
 from forager.agent.endpoint import ChatEndpoint
 from forager.agent.model import Reply, ScriptedModel
-from forager.environments.image import Image
+from forager.environments.repository.testing import Failure
 from forager.environments.task import Task
-from forager.environments.testing import Failure
 from forager.errors import LimitReached, ModelError
+from forager.images.image import Image
 from forager.mutation.candidates import Candidate, unified_diff
 from forager.mutation.judge import Verdict
 from forager.mutation.prove import check

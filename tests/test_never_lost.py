@@ -28,8 +28,6 @@ from forager.agent.chat import ChatModel
 from forager.agent.endpoint import ChatEndpoint
 from forager.agent.model import Model, Reply, ScriptedModel
 from forager.agent.traffic import Gate
-from forager.environments.engine import check_disk, connect
-from forager.environments.leftovers import SANDBOX_LABEL, maker
 from forager.environments.task import Task
 from forager.errors import LoggedError, ModelError, SandboxError, StoreError, Unforeseen
 from forager.records import write_records
@@ -37,6 +35,8 @@ from forager.rollout.batch import run_batch
 from forager.rollout.plan import TRIES
 from forager.rollout.settings import MAY_CHANGE, RunSettings
 from forager.rollout.worker import Job
+from forager.sandboxes.engine import check_disk, connect
+from forager.sandboxes.leftovers import SANDBOX_LABEL, maker
 from forager.trajectories.record import Message, Usage
 from forager.trajectories.store import Run
 from tools import TOOLBOX

@@ -12,9 +12,9 @@ from forager.agent.loop import Agent
 from forager.agent.oracle import OracleModel
 from forager.agent.syntax import SYNTAXES
 from forager.cli.main import main
-from forager.environments.local_sandbox import LocalSandbox
 from forager.environments.task import Task
 from forager.records import write_records
+from forager.sandboxes.local_sandbox import LocalSandbox
 from forager.trajectories.record import AttemptLimits
 from forager.trajectories.store import Run
 from tools import TOOLBOX

@@ -3,7 +3,7 @@
 import subprocess
 import threading
 
-from forager.environments.pipes import PipedShell
+from forager.sandboxes.pipes import PipedShell
 
 
 def test_nothing_is_closed_under_a_thread_that_waits() -> None:

@@ -5,10 +5,10 @@ from textwrap import dedent
 
 import pytest
 
-from forager.environments.infer import infer
-from forager.environments.layout import guess_licence, modules, project_name, required_python
-from forager.environments.recipe import Recipe, dump, load, options
 from forager.errors import SourceError, UsageError
+from forager.images.infer import infer
+from forager.images.layout import guess_licence, modules, project_name, required_python
+from forager.images.recipe import Recipe, dump, load, options
 
 _TEST = "import widget\n\ndef test_value():\n    assert widget.VALUE == 1\n"
 _PYPROJECT = '[project]\nname = "widget"\nversion = "1.0"\n'

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from forager.agent.loop import Agent
-from forager.agent.repair import RepairModel
 from forager.agent.syntax import SYNTAXES
-from forager.environments.local_sandbox import LocalSandbox
+from forager.repair import RepairModel
+from forager.sandboxes.local_sandbox import LocalSandbox
 from forager.trajectories.record import AttemptLimits
 from mutators import load_families
 from tools import load_toolbox

@@ -5,21 +5,21 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from forager.agent.repair.guesses import guesses
-from forager.agent.repair.imports import imports_in_function, imports_in_module
-from forager.agent.repair.observation import Observation
-from forager.agent.repair.parameters import parameters
-from forager.agent.repair.proposals import Clues, Proposal, ranked
-from forager.agent.repair.returns import returns
-from forager.agent.repair.source import (
+from forager.repair.guesses import guesses
+from forager.repair.imports import imports_in_function, imports_in_module
+from forager.repair.observation import Observation
+from forager.repair.parameters import parameters
+from forager.repair.proposals import Clues, Proposal, ranked
+from forager.repair.returns import returns
+from forager.repair.source import (
     Passage,
     change_between,
     function_passage,
     read_outline,
     search_and_replace,
 )
-from forager.agent.repair.statement import read_statement
-from forager.agent.repair.swaps import distant_swaps, swaps
+from forager.repair.statement import read_statement
+from forager.repair.swaps import distant_swaps, swaps
 from mutators import FAMILIES
 
 Generator = Callable[[Passage, Clues], Iterator[Proposal]]

@@ -5,7 +5,9 @@ from attempts import make_attempt
 from rich.console import Console
 from rich.table import Table
 
-from forager.trajectories.report import family_table, reason_table, report, short, wilson
+from forager.evaluation.estimates import wilson
+from forager.evaluation.report import family_table, reason_table, report
+from forager.trajectories.draw import short
 from forager.trajectories.summary import Summary, TrajectoryHead
 
 

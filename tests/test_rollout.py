@@ -12,15 +12,15 @@ from forager.agent.model import Reply, ScriptedModel
 from forager.agent.syntax import SYNTAXES, assistant
 from forager.agent.tool import Call
 from forager.agent.traffic import Gate
-from forager.environments.delivery import deliver
-from forager.environments.engine import connect
-from forager.environments.sandbox import Limits
 from forager.environments.task import Task
 from forager.errors import ForagerError, ImageMissing
 from forager.rollout.batch import run_batch
 from forager.rollout.settings import MAY_CHANGE, RunSettings
 from forager.rollout.trouble import LOST_IN_A_ROW
 from forager.rollout.worker import Job
+from forager.sandboxes.delivery import deliver
+from forager.sandboxes.engine import connect
+from forager.sandboxes.sandbox import Limits
 from forager.trajectories.record import AttemptLimits, Message, Trajectory, Usage
 from forager.trajectories.store import Run
 from tools import TOOLBOX
@@ -190,7 +190,7 @@ def test_another_image_under_the_name_is_refused(
     with pytest.raises(ImageMissing, match="and the task is of sha256:0: remove it and"):
         run(tmp_path / "run", other, [], sandbox=sandbox)
     with pytest.raises(ImageMissing, match="and the task is of sha256:0: remove it and"):
-        deliver(other, str(tmp_path), sandbox)
+        deliver(other.image, other.image_digest, str(tmp_path), sandbox)
     silent = kata_task.model_copy(update={"image_digest": ""})
     (attempt,), _, _ = run(
         tmp_path / "silent", silent, script("functions", FIX, SUBMIT), sandbox=sandbox
@@ -207,9 +207,10 @@ def test_an_unpacked_image_is_compared_without_an_engine(
     with (place / "kata.tar").open("wb") as file:
         file.writelines(engine.images.get(kata_task.image).save(named=True))
     code = (
-        "import sys; from forager.environments.delivery import deliver; "
+        "import sys; from forager.sandboxes.delivery import deliver; "
         "from forager.environments.task import Task; "
-        "deliver(Task.model_validate_json(sys.argv[1]), sys.argv[2], 'bubblewrap')"
+        "task = Task.model_validate_json(sys.argv[1]); "
+        "deliver(task.image, task.image_digest, sys.argv[2], 'bubblewrap')"
     )
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
@@ -233,13 +234,13 @@ def test_an_image_that_is_not_here_comes_from_an_archive(tmp_path: Path, kata_ta
         file.writelines(engine.images.get(kata_task.image).save(named=True))
     away = kata_task.model_copy(update={"image": "forager/away:1"})
     with pytest.raises(ImageMissing, match=r"no archive .* holds forager/away:1"):
-        deliver(away, str(place), "docker")
+        deliver(away.image, away.image_digest, str(place), "docker")
     other = kata_task.model_copy(update={"image_digest": "sha256:0"})
     engine.images.get(kata_task.image).tag("forager/kept")  # so that the layers stay
     try:
         engine.images.remove(kata_task.image)
         with pytest.raises(ImageMissing, match="and the task is of sha256:0"):
-            deliver(other, str(place), "docker")
+            deliver(other.image, other.image_digest, str(place), "docker")
         engine.images.remove(kata_task.image)
         (attempt,), _, _ = run(
             tmp_path / "run", kata_task, script("functions", FIX, SUBMIT), images=str(place)

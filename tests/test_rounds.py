@@ -8,10 +8,10 @@ import pytest
 
 from forager.environments.task import Mutation, Part, Task
 from forager.errors import UsageError
-from forager.learning.rounds.draw import draw
-from forager.learning.rounds.estimate import difference, estimate
-from forager.learning.rounds.settings import BootstrapSettings
-from forager.learning.rounds.split import clusters, places_of, split
+from forager.evaluation.estimates import difference, estimate
+from forager.learning.bootstrap.draw import draw
+from forager.learning.bootstrap.settings import BootstrapSettings
+from forager.learning.bootstrap.split import clusters, places_of, split
 from forager.trajectories.summary import Summary
 
 

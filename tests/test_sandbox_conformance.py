@@ -18,19 +18,19 @@ from pathlib import Path
 
 import pytest
 
-from forager.environments.bubblewrap import why_not
-from forager.environments.bubblewrap_sandbox import BubblewrapSandbox, _Namespaces
-from forager.environments.cgroups import parents, sweep
-from forager.environments.docker_sandbox import DockerSandbox
-from forager.environments.grading import grade
-from forager.environments.image import Image
-from forager.environments.local_sandbox import LocalSandbox
-from forager.environments.sandbox import Limits, Sandbox, SandboxFactory
-from forager.environments.shell import Shell
+from forager.environments.repository.grading import grade
+from forager.environments.repository.workspace import SANDBOXES, open_task, take_patch
 from forager.environments.task import Task
-from forager.environments.unpacked import layers_directory, unpacked
-from forager.environments.workspace import SANDBOXES, open_task, take_patch
 from forager.errors import SandboxError
+from forager.images.image import Image
+from forager.sandboxes.bubblewrap import why_not
+from forager.sandboxes.bubblewrap_sandbox import BubblewrapSandbox, _Namespaces
+from forager.sandboxes.cgroups import parents, sweep
+from forager.sandboxes.docker_sandbox import DockerSandbox
+from forager.sandboxes.local_sandbox import LocalSandbox
+from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
+from forager.sandboxes.shell import Shell
+from forager.sandboxes.unpacked import layers_directory, unpacked
 
 pytestmark = pytest.mark.engine
 FILE_SIZE = 32 << 20
@@ -596,7 +596,7 @@ def test_an_unknown_image_is_infrastructure(factory: SandboxFactory) -> None:
 def test_nothing_outlives_a_killed_run(kata_image: Image) -> None:
     """The kernel ends a bubblewrap sandbox when the process that made it is killed."""
     code = (
-        "import sys; from forager.environments.bubblewrap_sandbox import BubblewrapSandbox\n"
+        "import sys; from forager.sandboxes.bubblewrap_sandbox import BubblewrapSandbox\n"
         "box = BubblewrapSandbox(sys.argv[1])\n"
         "box.run('sleep 4322 & :'); print('ready', flush=True); box.run('sleep 4322')"
     )
@@ -623,7 +623,7 @@ def test_nothing_outlives_a_run_that_is_killed_while_it_starts(
 ) -> None:
     """Also in between, where bwrap has made a process that does not yet die with it."""
     code = (
-        "import os, sys; from forager.environments import bubblewrap_sandbox as it\n"
+        "import os, sys; from forager.sandboxes import bubblewrap_sandbox as it\n"
         "set_up, dies = it._Namespaces._set_up, lambda: os.kill(os.getpid(), 9)\n"
         f"def patched(*given): {order}\n"
         "it._Namespaces._set_up = patched; it.BubblewrapSandbox(sys.argv[1])"
@@ -745,7 +745,7 @@ def test_links_of_an_image_lead_nowhere_outside(link: str, kata_image: Image) ->
 def test_a_keeper_that_ends_while_it_starts_is_infrastructure(kata_image: Image) -> None:
     """Nobody waits for it, and nothing of it is left."""
     code = (
-        "import os, sys; from forager.environments import bubblewrap_sandbox as it\n"
+        "import os, sys; from forager.sandboxes import bubblewrap_sandbox as it\n"
         "from forager.errors import SandboxError\n"
         "def gone(process): raise ProcessLookupError(process)\n"
         "it.BubblewrapSandbox(sys.argv[1]).close(); before = os.listdir('/proc/self/fd')\n"

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from forager.environments.image import Image
-from forager.environments.local_sandbox import LocalSandbox
-from forager.environments.recipe import Recipe
-from forager.environments.source import Source
 from forager.environments.task import TestSetup
+from forager.images.image import Image
+from forager.images.recipe import Recipe
+from forager.images.source import Source
 from forager.mutation.candidates import unified_diff
 from forager.mutation.coverage import Coverage, measure
 from forager.mutation.reach import Reach, Reaches, edits_of
 from forager.mutation.sieve import Sieve, Sifted
+from forager.sandboxes.local_sandbox import LocalSandbox
 
 CODE = '''\
 """A shop."""

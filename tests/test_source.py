@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from forager.environments.sdist import unpack
-from forager.environments.source import Source, fetch, git, split_reference, tracked_files
 from forager.errors import SourceError
+from forager.images.sdist import unpack
+from forager.images.source import Source, fetch, git, split_reference, tracked_files
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from forager.agent.loop import SYSTEM, Agent
 from forager.agent.model import ScriptedModel
 from forager.agent.syntax import TextCalls
 from forager.cli.main import main
-from forager.environments.local_sandbox import LocalSandbox
-from forager.environments.testing import Failure
+from forager.environments.repository.testing import Failure
 from forager.errors import UsageError
 from forager.learning.tiny import BaseSettings, make_base
 from forager.mutation.candidates import Candidate, candidates
 from forager.mutation.judge import Verdict
+from forager.sandboxes.local_sandbox import LocalSandbox
 from forager.trajectories.record import AttemptLimits
 from mutators import FAMILIES
 from tasks.statements import with_code
@@ -187,7 +187,7 @@ def test_a_method_is_shown_with_its_decorators() -> None:
 
 def test_the_repair_policy_reads_it() -> None:
     """The file, the function, and the tests."""
-    from forager.agent.repair.statement import read_statement
+    from forager.repair.statement import read_statement
 
     seen = verdict("tests/test_numbers.py::test_clamp")
     text = with_code(bug("clamp", "swap_function"), seen, {"kata/numbers.py": SOURCE}, TESTS)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from forager.agent.tool import Observation
-from forager.environments.local_sandbox import LocalSandbox
 from forager.errors import FormatError, Submitted, UsageError
+from forager.sandboxes.local_sandbox import LocalSandbox
 from tools import TOOLBOX, load_toolbox
 from tools.bash import OUTPUT_LIMIT
 

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from forager.cli.main import main
-from forager.environments.unpacked import layers_directory, unpack, unpacked
 from forager.errors import SandboxError, UsageError
+from forager.sandboxes.unpacked import layers_directory, unpack, unpacked
 
 PASSWD = b"root:x:0:0::/root:/bin/bash\nagent:x:1234:77::/home/agent:/bin/bash\n"
 Entry = tuple[str, bytes | str | None]  # a path, and its content, what it links to, or a directory

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from forager.environments.local_sandbox import LocalSandbox
-from forager.environments.sandbox import Limits, Sandbox
 from forager.errors import SandboxError, Stopped
 from forager.rollout.warm import WarmSandboxes
+from forager.sandboxes.local_sandbox import LocalSandbox
+from forager.sandboxes.sandbox import Limits, Sandbox
 
 LIMITS = Limits()
 

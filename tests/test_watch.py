@@ -23,12 +23,12 @@ from forager.agent.loop import Agent
 from forager.agent.model import ScriptedModel
 from forager.agent.syntax import SYNTAXES
 from forager.agent.traffic import Traffic
-from forager.environments.local_sandbox import LocalSandbox
 from forager.errors import SandboxError
 from forager.replay.attempt import AttemptScreen
 from forager.replay.batch import BUCKETS, Watched, read_batch, seconds_left, slow
 from forager.replay.rows import Rows
 from forager.rollout.live import Live, clear
+from forager.sandboxes.local_sandbox import LocalSandbox
 from forager.trajectories import live
 from forager.trajectories.live import EndpointState, Status, UnderWay
 from forager.trajectories.record import AttemptLimits, Outcome, Trajectory

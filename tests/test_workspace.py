@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from forager.environments import workspace
-from forager.environments.docker_sandbox import DockerSandbox
-from forager.environments.sandbox import Limits, Sandbox, SandboxFactory
+from forager.environments.repository import workspace
+from forager.environments.repository.workspace import open_task
 from forager.environments.task import Task
-from forager.environments.workspace import open_task
+from forager.sandboxes.docker_sandbox import DockerSandbox
+from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 
 LIMITS = Limits()
 STATE = (

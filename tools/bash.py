@@ -1,8 +1,8 @@
 """`bash`: a command in the machine's one persistent shell."""
 
 from forager.agent.tool import Observation, Tool
-from forager.environments.sandbox import CommandResult, Sandbox
 from forager.errors import FormatError
+from forager.sandboxes.sandbox import CommandResult, Sandbox
 
 OUTPUT_LIMIT = 32 * 1024
 """Bytes of output that the model is shown; the sandbox cuts out the middle of more."""

@@ -1,8 +1,8 @@
 """`create`: a new file."""
 
 from forager.agent.tool import Observation, Tool
-from forager.environments.sandbox import Sandbox
 from forager.errors import FormatError
+from forager.sandboxes.sandbox import Sandbox
 from tools.files import checked_path, count_lines, failure, join_lines, refused, split_lines
 
 

@@ -6,8 +6,8 @@ carriage return before one is part of the ending, and new lines get the ending o
 """
 
 from forager.agent.tool import Observation, Tool
-from forager.environments.sandbox import Sandbox
 from forager.errors import FormatError
+from forager.sandboxes.sandbox import Sandbox
 from tools.edit_body import TEXT_USAGE, read_body, write_body
 from tools.files import checked_path, count_lines, failure, numbered, refused, split_lines
 from tools.nearest import nearest

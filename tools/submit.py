@@ -1,8 +1,8 @@
 """`submit`: the agent says that it is done."""
 
 from forager.agent.tool import Observation, Tool
-from forager.environments.sandbox import Sandbox
 from forager.errors import FormatError, Submitted
+from forager.sandboxes.sandbox import Sandbox
 
 
 def submit(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Observation:

@@ -8,8 +8,8 @@ from typing import Any
 from forager.agent.model import Model, Reply
 from forager.agent.syntax import Syntax
 from forager.agent.tool import Call, Observation, Toolbox
-from forager.environments.sandbox import Sandbox
 from forager.errors import AttemptEnd, FormatError, LimitReached, Submitted
+from forager.sandboxes.sandbox import Sandbox
 from forager.trajectories.record import AttemptLimits, Message, ModelCall, ToolCall, Usage
 
 SYSTEM = """You are a software engineer at work in a Python repository in /testbed, in a container \

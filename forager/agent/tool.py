@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from forager.environments.sandbox import Sandbox
+from forager.sandboxes.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def execute_attempts(
     as_json: bool,
 ) -> None:
     """Run the attempts again that were not yet (`anew`: all), and print what came of them."""
-    from forager.environments.workspace import SANDBOXES
+    from forager.environments.repository.workspace import SANDBOXES
     from forager.rollout.execution import Results, execute
     from forager.rollout.sandboxes import Sandboxes
     from forager.trajectories.reproduction import compare, result_tables
@@ -80,7 +80,7 @@ def take_over(
     given: dict[str, Any],
 ) -> None:
     """Make an attempt that goes on from a turn of another, grade it and keep it in `output`."""
-    from forager.environments.workspace import SANDBOXES
+    from forager.environments.repository.workspace import SANDBOXES
     from forager.rollout.again import parent_of
     from forager.rollout.attempt import make_attempt
     from forager.rollout.sandboxes import Watched

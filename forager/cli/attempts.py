@@ -271,6 +271,6 @@ def make_attempts(
 
 def print_families(run: "Run") -> None:
     """Print what a run came to, by family."""
-    from forager.trajectories.report import family_table, report
+    from forager.evaluation.report import family_table, report
 
     print_table(family_table(report(run.summaries())))

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from forager.environments.task import Task
+    from forager.learning.bootstrap.lineage import Evaluated, Round
+    from forager.learning.bootstrap.settings import BootstrapSettings
     from forager.learning.filters.kept import Filtering
     from forager.learning.filters.pipeline import FilterChoice
-    from forager.learning.rounds.lineage import Evaluated, Round
-    from forager.learning.rounds.settings import BootstrapSettings
     from forager.learning.train.settings import TrainingResult
     from forager.rollout.settings import RunSettings
 
@@ -42,7 +42,7 @@ def bootstrap(config: Path, output: Path | None, rounds: int | None, dry_run: bo
     directory; killed anywhere, the same command goes on. At the end the rounds are told side by
     side.
     """
-    from forager.learning.rounds.settings import BootstrapSettings
+    from forager.learning.bootstrap.settings import BootstrapSettings
 
     settings = BootstrapSettings.read(config)
     if rounds:
@@ -61,8 +61,8 @@ def bootstrap(config: Path, output: Path | None, rounds: int | None, dry_run: bo
 
 def _run(settings: "BootstrapSettings", output: Path) -> None:
     from forager.environments.task import Task
-    from forager.learning.rounds.loop import Bootstrap
-    from forager.learning.rounds.place import MAY_CHANGE
+    from forager.learning.bootstrap.loop import Bootstrap
+    from forager.learning.bootstrap.place import MAY_CHANGE
     from forager.learning.saved import claimed
     from forager.records import read_records
     from forager.resolved import save_settings
@@ -113,10 +113,10 @@ class _Steps:
 
 def _report(output: Path, base: "Evaluated", rounds: "list[Round]") -> None:
     """Write the rounds so far side by side."""
-    from forager.learning.rounds.report import draw_curve, rounds_report
-    from forager.learning.rounds.stages import read_stages
+    from forager.evaluation.findings.written import as_json, markdown
+    from forager.learning.bootstrap.report import draw_curve, rounds_report
+    from forager.learning.bootstrap.stages import read_stages
     from forager.records import replacing
-    from forager.trajectories.findings.written import as_json, markdown
 
     found = rounds_report(output, base, rounds, read_stages(output / "stages.jsonl"))
     for name, text in (("report.md", markdown(found)), ("report.json", as_json(found))):

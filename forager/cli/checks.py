@@ -84,9 +84,9 @@ def _disk(name: str, path: Path) -> Check:
 def _engine() -> Iterator[Check]:
     import docker
 
-    from forager.environments.base import base_reference
-    from forager.environments.engine import connect
-    from forager.environments.leftovers import leftovers
+    from forager.images.base import base_reference
+    from forager.sandboxes.engine import connect
+    from forager.sandboxes.leftovers import leftovers
 
     try:
         info = connect().info()
@@ -132,8 +132,8 @@ def _engine() -> Iterator[Check]:
 
 
 def _bubblewrap() -> Iterator[Check]:
-    from forager.environments.bubblewrap import why_not
-    from forager.environments.cgroups import CONTROLLERS, parents
+    from forager.sandboxes.bubblewrap import why_not
+    from forager.sandboxes.cgroups import CONTROLLERS, parents
 
     reason = why_not()
     yield _check(

@@ -23,8 +23,8 @@ def doctor(url: str | None, clean: bool, as_json: bool) -> None:
     Exit code 1 where something is missing that runs with `-m repair` need.
     """
     from forager.cli import checks
-    from forager.environments.cgroups import sweep
-    from forager.environments.leftovers import remove_leftovers
+    from forager.sandboxes.cgroups import sweep
+    from forager.sandboxes.leftovers import remove_leftovers
 
     if clean:
         say(f"removed {sweep()} control groups")

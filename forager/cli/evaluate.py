@@ -17,8 +17,8 @@ from forager.cli.console import print_json, print_table
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
-    from forager.learning.rounds.estimate import Estimate
-    from forager.learning.rounds.split import By
+    from forager.evaluation.estimates import Estimate
+    from forager.learning.bootstrap.split import By
 
 
 @click.command()
@@ -52,9 +52,9 @@ def evaluate(
 
     Run again, it makes the attempts that are missing.
     """
-    from forager.learning.rounds.estimate import difference, estimate
-    from forager.learning.rounds.lineage import success_by_task
-    from forager.learning.rounds.split import clusters
+    from forager.evaluation.estimates import difference, estimate
+    from forager.learning.bootstrap.lineage import success_by_task
+    from forager.learning.bootstrap.split import clusters
     from forager.trajectories.store import Run
 
     settings = run_settings(given)

@@ -12,8 +12,8 @@ from forager.errors import UsageError
 
 if TYPE_CHECKING:
     from forager.cli.progress import Progress
-    from forager.environments.image import Image
-    from forager.environments.recipe import Recipe
+    from forager.images.image import Image
+    from forager.images.recipe import Recipe
 
 
 @click.group()
@@ -70,8 +70,8 @@ def build(
     """
     if len(sources) > 1 and (recipe_file or write_recipe):
         raise UsageError("a recipe belongs to one source; give one SOURCE with it")
-    from forager.environments import build as builder
-    from forager.environments.recipe import load
+    from forager.images import build as builder
+    from forager.images.recipe import load
 
     recipe = load(recipe_file) if recipe_file else None
 
@@ -106,7 +106,7 @@ def list_images(as_json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from forager.environments.image import stored_images
+    from forager.images.image import stored_images
 
     images = list(stored_images())
     if as_json:
@@ -129,8 +129,8 @@ def list_images(as_json: bool) -> None:
 @options.as_json
 def show(reference: str, as_json: bool) -> None:
     """Show an image by its name, its id or its SOURCE: recipe, tests, notes."""
-    from forager.environments.image import find_image
-    from forager.environments.recipe import dump
+    from forager.images.image import find_image
+    from forager.images.recipe import dump
 
     found = find_image(reference)
     if as_json:
@@ -154,7 +154,7 @@ def import_images(archives: tuple[Path, ...]) -> None:
 
     A machine that has an engine needs this not: there images are unpacked when they are run.
     """
-    from forager.environments.unpacked import unpack
+    from forager.sandboxes.unpacked import unpack
 
     for archive in archives:
         for one in unpack(archive):
@@ -187,9 +187,9 @@ def _write_recipe(path: Path, source: str, recipe: "Recipe | None") -> None:
     """Write the recipe that worked, or the one to correct: that given, or that worked out."""
     from tempfile import TemporaryDirectory
 
-    from forager.environments.infer import infer
-    from forager.environments.recipe import dump
-    from forager.environments.source import fetch
+    from forager.images.infer import infer
+    from forager.images.recipe import dump
+    from forager.images.source import fetch
 
     if recipe is None:
         with TemporaryDirectory(prefix="forager-source-") as name:

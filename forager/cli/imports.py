@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from forager.environments.image import Image
+    from forager.images.image import Image
 
 FORMATS = ("swe-bench", "swe-smith", "swe-gym", "swe-rebench", "r2e-gym", "nemotron")
 _TOLD = 20  # refused rows that are told one by one
@@ -82,7 +82,7 @@ def import_tasks(
 
 def _images(file: Path | None) -> "list[Image]":
     """The images of a file; none where there is no file."""
-    from forager.environments.image import Image
+    from forager.images.image import Image
     from forager.records import read_records
 
     return list(read_records(file, Image)) if file else []

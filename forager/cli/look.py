@@ -184,7 +184,7 @@ def tokens(
     if as_json:
         print_json(checked.model_dump())
     else:
-        from forager.trajectories.report import token_tables
+        from forager.evaluation.report import token_tables
 
         for table in token_tables(checked):
             print_table(table)
@@ -232,7 +232,7 @@ def _locate(path: Path) -> tuple[Path, str]:
 
 def _lines(summaries: "Iterable[Summary]") -> "Iterator[str]":
     """A table of attempts, line by line; the first ones decide how wide the columns are."""
-    from forager.trajectories.report import short
+    from forager.trajectories.draw import short
 
     rows = iter(summaries)
     first = list(islice(rows, _PAGE))

@@ -45,7 +45,7 @@ class MakeModel:
         settings = self._settings
         name = settings.model_of(job.number)
         if name == REPAIR:
-            from forager.agent.repair import RepairModel
+            from forager.repair import RepairModel
             from mutators import REVERSIBLE
 
             return RepairModel(SYNTAXES[settings.syntax], self._toolbox, REVERSIBLE)

@@ -39,7 +39,7 @@ def report(runs: tuple[Path, ...], output: Path | None, sample: int, as_json: bo
     how attempts at one task differ, what they cost, what went wrong with tools. The page has plots
     and needs no network.
     """
-    from forager.trajectories import report as reports
+    from forager.evaluation import report as reports
 
     if output:
         _write_report(runs, output, sample)
@@ -56,8 +56,8 @@ def report(runs: tuple[Path, ...], output: Path | None, sample: int, as_json: bo
 def _write_report(runs: tuple[Path, ...], output: Path, sample: int) -> None:
     from contextlib import ExitStack
 
-    from forager.trajectories.findings.gather import Source
-    from forager.trajectories.findings.written import write_report
+    from forager.evaluation.findings.gather import Source
+    from forager.evaluation.findings.written import write_report
 
     names = [run.resolve().name for run in runs]
     if len(set(names)) < len(names):

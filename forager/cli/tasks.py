@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from forager.environments.image import Image
+    from forager.images.image import Image
     from forager.mutation.candidates import Families
     from tasks.mutate_fix import Order
     from tasks.settings import Settings
@@ -268,8 +268,8 @@ def _families(names: str | None, settings: "Settings") -> "Families":
 
 def _images(sources: tuple[str, ...], workers: int) -> "list[Image]":
     """The images of the sources, built where need be; those of a file as they are."""
-    from forager.environments.build import build
-    from forager.environments.image import Image
+    from forager.images.build import build
+    from forager.images.image import Image
     from forager.records import read_records
 
     images = [

@@ -1,1 +1,1 @@
-"""From a source to an image, a sandbox of it, and the grading of what was done there."""
+"""How tasks are asked, opened in a sandbox and graded."""

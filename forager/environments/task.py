@@ -5,10 +5,9 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator
 
-from forager.environments.logs import PARSERS
+from forager.environments.repository.logs import PARSERS
 from forager.records import Record
-
-WORKDIR = "/testbed"  # where the repository lies in every image, as in SWE-bench's own
+from forager.sandboxes.sandbox import WORKDIR
 
 
 class TestSetup(Record):

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from forager.environments.image import Image
-from forager.environments.sandbox import Limits, Sandbox
-from forager.environments.testing import ALWAYS
+from forager.environments.repository.testing import ALWAYS
 from forager.errors import SandboxError
+from forager.images.image import Image
 from forager.paths import data_directory
 from forager.records import Record, replacing
+from forager.sandboxes.sandbox import Limits, Sandbox
 
 _PROGRAM = "/tmp/forager-coverage.py"
 _SLOWER = 40  # times that tracing may slow the suite down
@@ -121,7 +121,7 @@ def coverage_of(image: Image, start: Callable[[str, Limits], Sandbox]) -> Covera
 def measure(sandbox: Sandbox, image: Image) -> Coverage:
     """Run the image's passing tests once under a tracer."""
     nonce, setup = secrets.token_hex(16), image.setup
-    sandbox.write(_PROGRAM, (files("forager.mutation") / "coverage_program.py").read_bytes())
+    sandbox.write(_PROGRAM, (files("forager.programs") / "coverage_program.py").read_bytes())
     request = {
         "nonce": nonce,
         "arguments": [*ALWAYS, *setup.arguments],

@@ -13,11 +13,10 @@ from typing import Literal, Protocol, TypeVar
 
 from pydantic import Field, field_validator
 
-from forager.environments.image import Image
-from forager.environments.sandbox import Limits
+from forager.environments.repository.testing import Failure, TestReport
 from forager.environments.task import Difficulty
-from forager.environments.testing import Failure, TestReport
 from forager.errors import SandboxError
+from forager.images.image import Image
 from forager.mutation.bands import Bands
 from forager.mutation.candidates import Candidate
 from forager.mutation.coverage import Coverage
@@ -25,6 +24,7 @@ from forager.mutation.prove import Prover, Start, in_order
 from forager.mutation.reach import Reach, Reaches
 from forager.mutation.sieve import Sieve, Sifted
 from forager.records import Record
+from forager.sandboxes.sandbox import Limits
 
 Reason = Literal[
     "not covered",

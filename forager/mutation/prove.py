@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from forager.environments.image import Image
-from forager.environments.sandbox import Limits, Sandbox
+from forager.environments.repository.testing import Failure, TestReport, run_tests
+from forager.environments.repository.workspace import apply_patch, open_task
 from forager.environments.task import Task, TestSetup
-from forager.environments.testing import Failure, TestReport, run_tests
-from forager.environments.workspace import apply_patch, open_task
 from forager.errors import SandboxError
+from forager.images.image import Image
 from forager.mutation.reach import edits_of
+from forager.sandboxes.sandbox import Limits, Sandbox
 
 Start = Callable[[str, Limits], Sandbox]
 """Starts a sandbox of an image within limits."""

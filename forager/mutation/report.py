@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from forager.environments.testing import Failure
+from forager.environments.repository.testing import Failure
 from forager.mutation.names import Names
 
 _EXAMPLES = 3

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Literal
 
-from forager.environments.image import Image
-from forager.environments.sandbox import Sandbox
-from forager.environments.testing import ALWAYS
+from forager.environments.repository.testing import ALWAYS
 from forager.errors import SandboxError
+from forager.images.image import Image
 from forager.mutation.coverage import Coverage, bits
 from forager.mutation.reach import Reach
 from forager.records import Record
+from forager.sandboxes.sandbox import Sandbox
 
 _JOB_SECONDS = 60.0
 _START_SECONDS = 240.0
@@ -104,7 +104,7 @@ class Sieve:
         variables = " ".join(
             f"{name}={shlex.quote(text)}" for name, text in setup.variables.items()
         )
-        program = (files("forager.mutation") / "sieve_program.py").read_bytes()
+        program = (files("forager.programs") / "sieve_program.py").read_bytes()
         made = self._sandbox.run('cd "$(mktemp -d)" && mkfifo in out && pwd')
         if made.exit_code:
             raise SandboxError(f"cannot start the sieve: {made.output.strip()}")

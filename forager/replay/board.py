@@ -7,8 +7,8 @@ from rich.text import Text
 
 from forager.replay.batch import Batch, Family, ImageTrouble, seconds_left, slow
 from forager.trajectories import draw
+from forager.trajectories.draw import short
 from forager.trajectories.live import EndpointState, UnderWay
-from forager.trajectories.report import short
 
 _BARS = " ▁▂▃▄▅▆▇█"
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from rich.text import Text
 
 from forager.trajectories import draw
+from forager.trajectories.draw import short
 from forager.trajectories.marks import Mark
-from forager.trajectories.report import short
 from forager.trajectories.summary import Summary
 
 

@@ -15,7 +15,7 @@ from textual.widgets import Static
 from forager.replay.recording import Recording, edited, failed, passed
 from forager.replay.repository import Seen
 from forager.trajectories import draw
-from forager.trajectories.report import short
+from forager.trajectories.draw import short
 from forager.trajectories.show import (
     Turn,
     notes,

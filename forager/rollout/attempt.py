@@ -9,15 +9,15 @@ from forager.agent.loop import Agent
 from forager.agent.model import Model
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Toolbox
-from forager.environments.engine import check_disk
-from forager.environments.grading import grade
-from forager.environments.sandbox import Limits, SandboxFactory
+from forager.environments.repository.grading import grade
+from forager.environments.repository.workspace import open_task, take_patch
 from forager.environments.task import Task
-from forager.environments.workspace import open_task, take_patch
 from forager.rollout.again import Parent, Recorded
 from forager.rollout.live import Live, Shown
 from forager.rollout.settings import RunSettings
 from forager.rollout.warm import WarmSandboxes
+from forager.sandboxes.engine import check_disk
+from forager.sandboxes.sandbox import Limits, SandboxFactory
 from forager.trajectories.live import RUNNING
 from forager.trajectories.record import Outcome, Timings, Trajectory, Usage
 

@@ -4,12 +4,12 @@ from pathlib import Path
 from threading import Lock
 
 from forager.agent.tool import Toolbox
-from forager.environments.sandbox import SandboxFactory
 from forager.environments.task import Task
 from forager.records import RecordWriter, read_records
 from forager.rollout.again import Recorded
 from forager.rollout.attempt import make_attempt
 from forager.rollout.settings import RunSettings
+from forager.sandboxes.sandbox import SandboxFactory
 from forager.trajectories.marks import Marks
 from forager.trajectories.record import Trajectory
 from forager.trajectories.reproduction import DIFFERS, REPRODUCES, Reproduction, results_path

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from forager.agent.tool import Toolbox
-from forager.environments.delivery import available
 from forager.rollout.live import Live
 from forager.rollout.meter import Meter
 from forager.rollout.settings import Budget, RunSettings
 from forager.rollout.trouble import foreseen
 from forager.rollout.worker import Ended, Job, MakeModel, Worker
+from forager.sandboxes.delivery import available
 from forager.trajectories.record import Usage
 from forager.trajectories.store import AttemptWriter
 

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from threading import Lock
 
-from forager.environments.sandbox import CommandResult, Limits, Sandbox, SandboxFactory
-from forager.environments.task import WORKDIR
 from forager.errors import Stopped
+from forager.sandboxes.sandbox import WORKDIR, CommandResult, Limits, Sandbox, SandboxFactory
 
 _LIMITS = Limits()
 

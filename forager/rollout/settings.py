@@ -6,8 +6,8 @@ from pydantic import Field
 
 from forager.agent.loop import SYSTEM
 from forager.config import read_settings
-from forager.environments.sandbox import Limits
 from forager.records import Record
+from forager.sandboxes.sandbox import Limits
 from forager.trajectories.record import AttemptLimits, Sampling, Usage
 
 MAY_CHANGE = (

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from threading import Condition, Thread, current_thread
 from typing import Self
 
-from forager.environments.sandbox import Limits, Sandbox, SandboxFactory
 from forager.errors import ForagerError, SandboxError
 from forager.rollout.sandboxes import Sandboxes
+from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 
 _LIMITS = Limits()
 _STOP_SECONDS = 10.0  # for those that are being started

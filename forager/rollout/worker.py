@@ -8,16 +8,16 @@ from typing import Protocol
 from forager.agent.model import Model
 from forager.agent.tool import Toolbox
 from forager.agent.traffic import Gate
-from forager.environments.delivery import check_image, deliver
-from forager.environments.leftovers import sweep
+from forager.environments.repository.workspace import SANDBOXES
 from forager.environments.task import Task
-from forager.environments.workspace import SANDBOXES
 from forager.rollout.again import Parent, Parents
 from forager.rollout.attempt import limits_of, make_attempt
 from forager.rollout.live import Live
 from forager.rollout.meter import MeteredModel, SharedMeter
 from forager.rollout.settings import RunSettings
 from forager.rollout.warm import Expected, WarmSandboxes
+from forager.sandboxes.delivery import check_image, deliver
+from forager.sandboxes.leftovers import sweep
 from forager.trajectories.record import Trajectory, Usage
 from forager.trajectories.summary import Summary
 
@@ -113,9 +113,11 @@ class Worker:
         wanted = task.image, task.image_digest
         if wanted not in self._proven:
             if self._settings.images:
-                deliver(task, self._settings.images, self._settings.sandbox)
+                deliver(
+                    task.image, task.image_digest, self._settings.images, self._settings.sandbox
+                )
             else:
-                check_image(task, self._settings.sandbox)
+                check_image(task.image, task.image_digest, self._settings.sandbox)
             self._proven.add(wanted)
 
     def close(self) -> None:

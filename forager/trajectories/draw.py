@@ -123,3 +123,11 @@ def _styled(text: str, styles: list[tuple[str, str]]) -> Text:
         style = next((style for pattern, style in styles if re.match(pattern, line)), "")
         result.append("\n" if number else "").append(line, style)
     return result
+
+
+def short(number: int) -> str:
+    """A count in a few characters: 950, 12.3k, 4.0M."""
+    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if number >= size:
+            return f"{number / size:.1f}{letter}"
+    return str(number)

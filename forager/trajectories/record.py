@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import Field, FiniteFloat, field_validator
 
-from forager.environments.sandbox import Limits
 from forager.environments.task import Mutation
 from forager.records import Record
+from forager.sandboxes.sandbox import Limits
 
 SCHEMA_VERSION = 1
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchSet
 
-from forager.environments.task import WORKDIR
+from forager.sandboxes.sandbox import WORKDIR
 from forager.trajectories.record import ToolCall
 
 _HEAD = re.compile(r"Edited .*: (\d+) lines? now\.\n")

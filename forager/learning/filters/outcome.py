@@ -1,6 +1,6 @@
 """Filters that look at one attempt: what came of it, how long it is, how often it erred."""
 
-from forager.environments.grading import is_protected
+from forager.environments.repository.grading import is_protected
 from forager.learning.filters.pipeline import BySummary, Filter, Survey
 from forager.learning.steps import failed
 from forager.trajectories.record import Trajectory

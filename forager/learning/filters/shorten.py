@@ -11,7 +11,6 @@ attempt of which this cannot be proven is left as it is.
 from typing import NamedTuple
 
 from forager.agent.tool import Call, Toolbox
-from forager.environments.sandbox import CommandResult
 from forager.environments.task import Task
 from forager.errors import ForagerError, SandboxError
 from forager.learning.filters.changes import (
@@ -28,6 +27,7 @@ from forager.learning.filters.changes import (
 from forager.learning.filters.cut import Kept, call_of, cut, rewritten
 from forager.learning.filters.hindsight import runs_tests
 from forager.learning.filters.pipeline import Filter, Survey
+from forager.sandboxes.sandbox import CommandResult
 from forager.trajectories.record import Trajectory
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import Step, steps

@@ -1,0 +1,1 @@
+"""A broken repository: the answer is a patch, which tests judge."""

@@ -1,0 +1,319 @@
+"""Grades a patch in a fresh container, trusting nothing that the agent could have touched.
+
+Only the patch crosses from the agent's container, and what git makes of it is judged. Files of the
+tests, of their configuration, files that Python or pytest would load by themselves, and new modules
+that would stand in for the image's are left out of it; the original tests decide.
+Refused as well: code that brings the test machinery in (pytest, unittest.mock), reports that a
+canary shows to be forged, and classes that equal everything.
+
+Not covered: the code under test shares a process with the test runner, so code that was written
+against this very runner could forge its reports.
+"""
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from fnmatch import fnmatchcase
+from importlib.resources import files
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from forager.environments.repository.testing import ALWAYS, TestReport, run_tests, within
+from forager.environments.repository.workspace import apply_patch, open_task
+from forager.environments.task import Task
+from forager.records import Record
+from forager.sandboxes.docker_sandbox import DockerSandbox
+from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
+
+_LOADED_BY_THEMSELVES = (
+    "conftest.py",
+    "sitecustomize.py",
+    "usercustomize.py",
+    "pytest.ini",
+    ".pytest.ini",
+    "pytest.toml",
+    ".pytest.toml",
+    "tox.ini",
+    "setup.cfg",
+    "pyproject.toml",
+    "*.pth",
+    "*.pyc",
+    "*.so",
+    "test_*.py",
+    "*_test.py",
+)
+_DIRECTORIES = (
+    "tests",
+    "test",
+    ".git",
+    "__pycache__",
+    ".pytest_cache",
+    "*.egg-info",
+    "*.dist-info",
+)
+_MACHINERY = re.compile(
+    r"^\+(?:.*(?:\b_?pytest\b|\bpluggy\b|\bunittest\.mock\b|\bunittest import\b.*\bmock\b)"
+    r"|\s*(?:import|from) mock\b)",
+    re.MULTILINE,
+)
+# An import by a computed name can bring in what the rule above cannot see.
+_COMPUTED_IMPORT = re.compile(
+    r"""^\+.*\b(?:__import__|import_module)\((?!\s*(?:"[\w.]+"|'[\w.]+')\s*[,)])""",
+    re.MULTILINE,
+)
+_TEST_SECONDS = 60.0
+_LINKS = ("120000", "160000")  # modes of what leads elsewhere: links, and submodules
+_SAME = re.compile(r'"?a/(.*?)"? "?b/\1"?$', re.MULTILINE)  # the heads of a file's diff
+_RENAMED = re.compile(r'"?a/.*?"? "?b/(.*?)"?$', re.MULTILINE)
+_PATCH, _PATHS, _INDEX = "/tmp/forager.patch", "/tmp/forager.paths", "/tmp/forager.index"
+_ASKED, _QUESTION = "/tmp/forager-shadows.py", "/tmp/forager-shadows.json"
+_GIT = f"GIT_INDEX_FILE={_INDEX} git"
+_DIFF = f"{_GIT} diff --cached --no-renames --no-color --no-ext-diff --no-textconv"
+_LIST_LIMIT, _TEXT_LIMIT = 8 << 20, 64 << 20  # bytes
+
+
+class Grade(Record):
+    """What grading says of a patch; see Outcome for the fields."""
+
+    resolved: bool
+    tests: dict[str, str]
+    similarity: float
+    ignored_files: list[str] = []
+    note: str = ""
+
+    @property
+    def reward(self) -> int:
+        """CWM's: +1 resolved; else 0 where the patch is at least half alike; else -1."""
+        return 1 if self.resolved else 0 if self.similarity >= 0.5 else -1
+
+
+def grade(
+    task: Task, patch: str, limits: Limits, *, sandbox: SandboxFactory = DockerSandbox
+) -> Grade:
+    """Run the task's tests on the patch in a fresh container. Raises SandboxError."""
+    if not patch.strip():
+        missing = dict.fromkeys(task.FAIL_TO_PASS, "missing")
+        alike = similarity(task.patch, patch)
+        return Grade(resolved=False, tests=missing, similarity=alike, note="nothing was changed")
+    opened, _ = open_task(task, limits, sandbox=sandbox)
+    try:
+        applied = _apply(opened, task, patch)
+        # What git makes of the patch is judged: its text may say other things to a reader.
+        alike = similarity(task.patch, applied.text if applied.kept else patch)
+        if applied.problem:
+            return Grade(
+                resolved=False,
+                tests={},
+                similarity=alike,
+                ignored_files=applied.ignored,
+                note=applied.problem,
+            )
+        report = _run(opened, task, applied.kept)
+    finally:
+        opened.close()
+    wanted = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS]
+    tests = {test: report.outcomes.get(test, "missing") for test in wanted}
+    note = (
+        report.distrusted
+        or _brought_in(task, applied.text)
+        or _equal_to_all(task, report, limits, sandbox)
+    )
+    if not note and not report.complete:
+        note = "the test run did not come to its end"
+    return Grade(
+        resolved=not note and all(outcome == "passed" for outcome in tests.values()),
+        tests=tests,
+        similarity=alike,
+        ignored_files=applied.ignored,
+        note=note,
+    )
+
+
+class _Applied(NamedTuple):
+    """The files kept and ignored, the diff of those kept, and what went wrong."""
+
+    kept: list[str] = []
+    ignored: list[str] = []
+    text: str = ""
+    problem: str = ""
+
+
+def _apply(sandbox: Sandbox, task: Task, patch: str) -> _Applied:
+    """Apply what may be applied.
+
+    The whole goes into an index of its own first, and git says what it changes there: a patch can
+    be written so that it changes other files than it seems to.
+    """
+    sandbox.write(_PATCH, patch.encode("utf-8", "surrogateescape"))
+    listed = sandbox.run(
+        f"{_GIT} read-tree HEAD && {_GIT} apply --cached --whitespace=nowarn {_PATCH} && "
+        f"{_GIT} diff --cached --raw --no-renames -z HEAD",
+        output_limit=_LIST_LIMIT,
+    )
+    if listed.exit_code:
+        how = "does not apply" if listed.exit_code == 1 else "is malformed"
+        return _Applied(problem=f"the patch {how}: {listed.output.strip()[:200]}")
+    if listed.omitted:
+        return _Applied(problem="the patch changes too many files")
+    entries = iter(listed.output.split("\0")[:-1])
+    changed = {path: meta[1:].split(" ") for meta, path in zip(entries, entries, strict=True)}
+    allowed = set(_files(task.patch))
+    ignored = {
+        path
+        for path, (_, mode, *_, status) in changed.items()
+        if path not in allowed
+        and (
+            is_protected(path, task.setup.protected)
+            or _shadows(path, status == "A")
+            or mode in _LINKS
+        )
+    }
+    new = [path for path, meta in changed.items() if meta[-1] == "A" and path.endswith(".py")]
+    ignored |= _taking(sandbox, task, [path for path in new if path not in ignored | allowed])
+    done = _Applied([path for path in changed if path not in ignored], sorted(ignored))
+    if not done.kept:
+        return done._replace(
+            problem="nothing was changed outside the tests and their configuration"
+        )
+    return _keep(sandbox, task, done)
+
+
+def _keep(sandbox: Sandbox, task: Task, done: _Applied) -> _Applied:
+    """Bring what is kept from the index into the working tree, and the hidden tests beside it."""
+    sandbox.write(_PATHS, "\0".join(done.ignored).encode("utf-8", "surrogateescape"))
+    compared = ["*.py", *(f":(literal){path}" for path in _files(task.patch))]
+    told = sandbox.run(
+        f"test ! -s {_PATHS} || GIT_LITERAL_PATHSPECS=1 {_GIT} reset -q "
+        f"--pathspec-from-file={_PATHS} --pathspec-file-nul HEAD && {_DIFF} --text HEAD -- "
+        + shlex.join(compared),
+        output_limit=_TEXT_LIMIT,
+    )
+    if told.exit_code or told.omitted:
+        return done._replace(problem="the patch is too large to be judged")
+    done = done._replace(text=told.output)
+    applied = sandbox.run(
+        f"{_DIFF} --binary HEAD >{_PATCH} && git apply --whitespace=nowarn {_PATCH}; code=$?; "
+        f"rm -f {_PATCH} {_PATHS} {_INDEX}; (exit $code)"
+    )
+    if applied.exit_code:
+        return done._replace(problem=f"the patch does not apply: {applied.output.strip()[:200]}")
+    if task.test_patch:
+        tested = apply_patch(sandbox, task.test_patch)
+        if tested.exit_code:
+            said = tested.output.strip()[:200]
+            return done._replace(problem=f"the test patch does not apply: {said}")
+    return done
+
+
+def _taking(sandbox: Sandbox, task: Task, new: Sequence[str]) -> set[str]:
+    """Those of the new modules that take a name that the image's Python finds elsewhere.
+
+    Python is asked before anything is applied. Where the image has no such Python none is named.
+    """
+    if not new:
+        return set()
+    tests = {test.partition("::")[0] for test in (*task.FAIL_TO_PASS, *task.PASS_TO_PASS)}
+    arguments = [*ALWAYS, *task.setup.arguments]
+    request = {"new": new, "arguments": arguments, "tests": sorted(tests)}
+    sandbox.write(_ASKED, (files("forager.programs") / "shadows.py").read_bytes())
+    sandbox.write(_QUESTION, json.dumps(request).encode())
+    # No byte code: what is compiled now could stand for what the patch changes within the second.
+    answer = sandbox.run(
+        f"( {within(task.setup)} {shlex.quote(task.setup.python)} -B {_ASKED} "
+        f"<{_QUESTION} 3>&1 >/dev/null 2>&1 ); rm -f {_ASKED} {_QUESTION}",
+        output_limit=_LIST_LIMIT,
+    )
+    return set(json.loads(answer.output)) if answer.output else set()
+
+
+def _run(sandbox: Sandbox, task: Task, changed: Sequence[str]) -> TestReport:
+    return run_tests(
+        sandbox,
+        task.setup,
+        [*task.FAIL_TO_PASS, *task.PASS_TO_PASS],
+        test_seconds=_TEST_SECONDS,
+        changed=[path for path in changed if path.endswith(".py")],
+    )
+
+
+def is_protected(path: str, protected: Sequence[str]) -> bool:
+    """Whether a file belongs to the tests or is loaded by Python or pytest by itself."""
+    parts = PurePosixPath(path).parts
+    return (
+        any(path == one.rstrip("/") or path.startswith(one.rstrip("/") + "/") for one in protected)
+        or any(fnmatchcase(parts[-1], pattern) for pattern in _LOADED_BY_THEMSELVES)
+        or any(fnmatchcase(part, pattern) for part in parts[:-1] for pattern in _DIRECTORIES)
+    )
+
+
+def _shadows(path: str, new: bool) -> bool:
+    """Whether a new file at an import root takes the name of a standard module or of pytest's."""
+    parts = [part for part in PurePosixPath(path).parts if part not in ("src", "lib")]
+    name = parts[0].removesuffix(".py") if parts else ""
+    machinery = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments")
+    return new and (name in sys.stdlib_module_names or name in machinery)
+
+
+def _brought_in(task: Task, text: str) -> str:
+    """What a patch takes from the test machinery into the code, unless the reference does so."""
+    rules = {
+        "brings the test machinery into": _MACHINERY,
+        "imports by a computed name in": _COMPUTED_IMPORT,
+    }
+    ours = "".join(_files(task.patch).values())
+    for path, changes in _files(text).items():
+        for what, rule in rules.items():
+            if path.endswith(".py") and rule.search(changes) and not rule.search(ours):
+                return f"the patch {what} {path}"
+    return ""
+
+
+def _equal_to_all(task: Task, report: TestReport, limits: Limits, sandbox: SandboxFactory) -> str:
+    """The classes that equal everything, unless the reference solution has them too."""
+    if not report.always_equal:
+        return ""
+    opened, _ = open_task(task, limits, sandbox=sandbox)
+    try:
+        apply_patch(opened, task.patch)
+        listed = opened.run("git ls-files -z '*.py'", output_limit=8 << 20).output.split("\0")
+        honest = _run(opened, task, [path for path in listed if path]).always_equal
+    finally:
+        opened.close()
+    new = sorted(set(report.always_equal) - set(honest))
+    return f"equals everything: {', '.join(new)}" if new else ""
+
+
+def similarity(reference: str, patch: str) -> float:
+    """How alike a patch is to the reference, from 0 to 1.
+
+    The mean, over the files of the reference, of difflib's ratio between the two diffs of that
+    file (0 where the patch does not touch it), after the reward of CWM's SWE environment.
+    """
+    ours, theirs = _files(reference), _files(patch)
+    if not ours:
+        return 0.0
+    ratios = [
+        SequenceMatcher(None, _lines(text), _lines(theirs.get(path, "")), autojunk=False).ratio()
+        if path in theirs
+        else 0.0
+        for path, text in ours.items()
+    ]
+    return round(sum(ratios) / len(ratios), 4)
+
+
+def _lines(changes: str) -> list[str]:
+    """The changed lines; context would make all patches alike."""
+    return [line for line in changes.split("\n") if line.startswith(("+", "-"))]
+
+
+def _files(patch: str) -> dict[str, str]:
+    """The changes of each file of a patch, by its path; without the headers."""
+    found: dict[str, str] = {}
+    for part in re.split(r"^diff --git ", patch, flags=re.MULTILINE)[1:]:
+        if match := _SAME.match(part) or _RENAMED.match(part):
+            _, hunk, changes = part.partition("\n@@")
+            found[match[1]] = found.get(match[1], "") + hunk + changes
+    return found

@@ -1,0 +1,169 @@
+"""Runs a project's tests in a sandbox and reads what each of them did.
+
+By forager's own runner, whose reports the code under test cannot easily forge. Or, where
+`TestSetup.command` is set, by that command, whose log is read as the data set reads it. Then there
+is no private descriptor, no nonce, no canary and no audit: code that prints the lines of passing
+tests and ends the process is believed. Only a log without a failure beside an exit code that tells
+of one is refused.
+"""
+
+import json
+import secrets
+import shlex
+from collections.abc import Collection, Sequence
+from importlib.resources import files
+
+from pydantic import Field
+
+from forager.environments.repository.logs import PARSERS
+from forager.environments.task import TestSetup
+from forager.records import Record
+from forager.sandboxes.sandbox import Sandbox
+
+_RUNNER = "/tmp/forager-runner.py"
+_COMMAND = "/tmp/forager-command.sh"
+_LOG = "/tmp/forager-tests.log"
+_REPORT_LIMIT = 64 << 20  # bytes of all reports together
+_LOG_BYTES = 16384
+ALWAYS = (
+    "-q",
+    "--rootdir=.",
+    "--continue-on-collection-errors",
+    "--tb=short",
+    "-pno:cacheprovider",
+    "--assert=plain",  # rewriting only makes failures more readable, and costs a third of the time
+)
+
+
+class Failure(Record):
+    """How a test failed, as pytest tells it with short tracebacks."""
+
+    error: str = Field(description="Type and message, such as `ValueError: no such key`.")
+    frames: list[tuple[str, int, str]] = Field(
+        description="File, line and function of each call, from the test inwards."
+    )
+    text: str = Field(description="The end of the traceback as pytest prints it.")
+
+
+class TestReport(Record):
+    """What each test did, by its node id.
+
+    Outcomes: passed, failed, error, skipped, xfailed, xpassed, timeout; a file that cannot be
+    collected has the outcome error under its path. `complete` is False when the run broke off.
+    `distrusted` says, where it is not empty, why the reports cannot be believed. `failures`
+    describes the first tests that failed, as many as were asked for.
+    """
+
+    __test__ = False
+
+    outcomes: dict[str, str]
+    durations: dict[str, float]
+    seconds: float
+    complete: bool
+    distrusted: str = ""
+    always_equal: list[str] = []
+    failures: dict[str, Failure] = {}
+    log: str = ""
+
+
+def run_tests(
+    sandbox: Sandbox,
+    setup: TestSetup,
+    tests: Sequence[str] | None = None,
+    *,
+    shuffle: int | None = None,
+    timeout: float | None = None,
+    test_seconds: float = 60.0,
+    changed: Collection[str] = (),
+    failures: int = 0,
+) -> TestReport:
+    """Run the whole suite, or the tests named by node id.
+
+    `shuffle` is the seed of another order, `timeout` bounds the run and `test_seconds` one test
+    (both in seconds), `changed` are the files whose classes are examined for always-true equality,
+    `failures` is how many failing tests are described. A command of the setup's own runs what it
+    runs: of these only `timeout` has a meaning then.
+    Raises SandboxError when the machine is gone.
+    """
+    if setup.command:
+        return _run_command(sandbox, setup, timeout or setup.timeout)
+    nonce = secrets.token_hex(16)
+    source = (files("forager.programs") / "pytest_runner.py").read_bytes()
+    sandbox.write(_RUNNER, source)
+    request = {
+        "nonce": nonce,
+        "arguments": [*ALWAYS, *setup.arguments],
+        "tests": list(tests) if tests is not None else None,
+        "shuffle": shuffle,
+        "test_seconds": test_seconds,
+        "changed": [f"{setup.workdir}/{path}" for path in changed],
+        "failures": failures,
+    }
+    result = sandbox.run(
+        f"{within(setup)} {shlex.quote(setup.python)} {_RUNNER} "
+        f"3>&1 >{_LOG} 2>&1 <<'{nonce}'\n{json.dumps(request)}\n{nonce}",
+        timeout=timeout or setup.timeout,
+        output_limit=_REPORT_LIMIT,
+    )
+    log = sandbox.run(f"tail -c {_LOG_BYTES} {_LOG}", output_limit=2 * _LOG_BYTES).output
+    return _read(result.output, nonce, result.seconds, log)
+
+
+def within(setup: TestSetup) -> str:
+    """The beginning of a command that runs tests: the directory and the variables."""
+    variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in setup.variables.items())
+    return f"cd {shlex.quote(setup.workdir)} && env {variables}"
+
+
+def _run_command(sandbox: Sandbox, setup: TestSetup, timeout: float) -> TestReport:
+    """Run the setup's own command and read its log."""
+    sandbox.write(_COMMAND, setup.command.encode())
+    result = sandbox.run(f"{within(setup)} bash {_COMMAND} >{_LOG} 2>&1", timeout=timeout)
+    log = sandbox.run(f"cat {_LOG}", output_limit=_REPORT_LIMIT).output
+    outcomes = PARSERS[setup.parser](log)
+    failed = {"failed", "error"} & set(outcomes.values())
+    hidden = result.exit_code and not failed
+    return TestReport(
+        outcomes=outcomes,
+        durations={},
+        seconds=result.seconds,
+        complete=bool(outcomes) and not result.timed_out,
+        distrusted=f"no test failed, and the exit code was {result.exit_code}" if hidden else "",
+        log=log[-_LOG_BYTES:],
+    )
+
+
+def _read(output: str, nonce: str, seconds: float, log: str) -> TestReport:
+    """Read the report lines; those without the nonce are somebody else's."""
+    outcomes: dict[str, str] = {}
+    durations: dict[str, float] = {}
+    ended, collected, canary = False, 0, "missing"
+    always_equal: list[str] = []
+    failures: dict[str, Failure] = {}
+    for line in output.split("\n"):
+        if not line.startswith(f"{nonce} {{"):  # bash names it when it tells that a run was killed
+            continue
+        record = json.loads(line[len(nonce) :])
+        if "id" in record:
+            outcomes[record["id"]] = record["outcome"]
+            durations[record["id"]] = record["seconds"]
+        if "failure" in record:
+            name = record.pop("failure")
+            failures[name] = Failure(**record)
+        collected = record.get("collected", collected)
+        canary = record.get("canary", canary)
+        always_equal += record.get("always_equal", [])
+        ended = ended or "end" in record
+    distrusted = ""
+    if ended and collected and canary not in ("failed", "error", "timeout"):
+        distrusted = f"a test that must fail was reported as {canary}"
+    return TestReport(
+        outcomes=outcomes,
+        durations=durations,
+        seconds=seconds,
+        complete=ended,
+        distrusted=distrusted,
+        always_equal=always_equal,
+        failures=failures,
+        log=log,
+    )

@@ -1,0 +1,1 @@
+"""What attempts came to: estimates with intervals, pass@k, reports, comparisons."""

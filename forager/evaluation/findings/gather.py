@@ -1,0 +1,78 @@
+"""Reads the attempts of runs once, and keeps of each what the tables need."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from pydantic import BaseModel
+
+from forager.environments.task import Difficulty
+from forager.evaluation.findings.calls import CallCount
+from forager.trajectories.index import Index
+from forager.trajectories.record import Timings, ToolCall, Usage
+from forager.trajectories.summary import Summary
+
+Cost = Callable[[str, Usage], float]
+"""What tokens of a model cost: the name of the model, and the tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The attempts of a run or file, under the name that the report gives it.
+
+    `cost` is None where the run has no prices.
+    """
+
+    name: str
+    index: Index
+    cost: Cost | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is kept of an attempt."""
+
+    run: str
+    summary: Summary
+    patch: bytes
+    timings: Timings
+    difficulty: Difficulty | None = None
+    money: float | None = None
+
+
+def gather(sources: Iterable[Source], calls: CallCount) -> Iterator[Seen]:
+    """Yield the attempts of all sources; their tool calls go to `calls`."""
+    for source in sources:
+        places = source.index.places()
+        attempts = zip(source.index.summaries(places), source.index.lines(places), strict=False)
+        for summary, line in attempts:
+            details = _Details.model_validate_json(line)
+            calls.add(details.tool_calls, line)
+            usage = Usage(
+                prompt_tokens=summary.prompt_tokens, completion_tokens=summary.completion_tokens
+            )
+            yield Seen(
+                run=source.name,
+                summary=summary,
+                patch=blake2b(details.outcome.patch.encode(), digest_size=8).digest(),
+                timings=details.timings,
+                difficulty=details.mutation.difficulty if details.mutation else None,
+                money=source.cost(summary.model, usage) if source.cost else None,
+            )
+
+
+class _Outcome(BaseModel):
+    patch: str = ""
+
+
+class _Mutation(BaseModel):
+    difficulty: Difficulty | None = None
+
+
+class _Details(BaseModel):
+    """What the summary does not hold; messages never become Python objects here."""
+
+    mutation: _Mutation | None = None
+    tool_calls: list[ToolCall]
+    outcome: _Outcome
+    timings: Timings

@@ -1,0 +1,166 @@
+"""The plots of a report, as SVG that stands in the page itself; by matplotlib."""
+
+import io
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from forager.evaluation.findings.gather import Seen
+from forager.evaluation.findings.grid import Findings, Grid
+from forager.records import Record
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_BARS = 24  # of a plot of shares
+_YES, _NO, _LINE = "#2a8f5a", "#b9483b", "#3b6fb6"
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.parse_math": False,  # a name may hold a dollar
+}
+
+
+class Plot(Record):
+    """A drawing and what it shows."""
+
+    title: str
+    svg: str
+
+
+def plots(found: Findings, seen: Sequence[Seen]) -> list[Plot]:
+    """The plots for which there is something to show."""
+    drawn = [
+        _shares(found.grid("families"), "Resolved by family"),
+        _shares(found.grid("runs"), "Resolved by run"),
+        _shares(found.grid("models"), "Resolved by model"),
+        _shares(found.grid("repositories"), "Resolved by repository"),
+        _shares(found.grid("operators"), "Resolved by operator"),
+        _shares(found.grid("difficulty"), "Resolved by difficulty"),
+        _pass_curve(found.grid("pass_at_k")),
+        _resolved_within(seen),
+        _histogram("Turns", "turns", seen, [one.summary.turns for one in seen]),
+        _histogram("Seconds", "seconds", seen, [one.summary.seconds for one in seen]),
+        _histogram("Tokens", "tokens", seen, [one.summary.tokens for one in seen]),
+    ]
+    return [one for one in drawn if one]
+
+
+def _shares(grid: Grid | None, title: str) -> Plot | None:
+    """Bars of shares with their intervals; of many the most frequent."""
+    if grid is None or len(grid.rows) < 2:
+        return None
+    values = grid.values()
+    often = sorted(values, key=lambda row: -_float(row["attempts"]))[:_BARS]
+    rows = [row for row in values if row in often]
+    first = [column.title for column in grid.columns if column.kind == "text"]
+    names = [f"{': '.join(str(row[one]) for one in first)} ({row['attempts']})" for row in rows]
+    shares = [_float(row["share"]) for row in rows]
+    below = [share - _float(row["low"]) for share, row in zip(shares, rows, strict=True)]
+    above = [_float(row["high"]) - share for share, row in zip(shares, rows, strict=True)]
+    if len(rows) < len(values):
+        title += f" (the {len(rows)} most frequent of {len(values)})"
+    with _Drawing(title, height=0.7 + 0.26 * len(rows)) as drawing:
+        axes = drawing.axes
+        axes.barh(names, shares, color=_YES, alpha=0.75, height=0.65)
+        axes.errorbar(
+            shares, names, xerr=[below, above], fmt="none", ecolor="#444", capsize=2, lw=1
+        )
+        axes.invert_yaxis()
+        axes.set_xlim(0, 1)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    return drawing.plot
+
+
+def _pass_curve(grid: Grid | None) -> Plot | None:
+    """pass@k over k, a line a model."""
+    if grid is None or all(row["k"] == 1 for row in grid.values()):
+        return None
+    models: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in grid.values():
+        models[str(row["model"])].append(row)
+    with _Drawing("pass@k") as drawing:
+        for model, rows in models.items():
+            ks = [row["k"] for row in rows]
+            drawing.axes.plot(ks, [row["pass@k"] for row in rows], marker="o", label=model)
+            low, high = [row["low"] for row in rows], [row["high"] for row in rows]
+            drawing.axes.fill_between(ks, low, high, alpha=0.15)
+        drawing.axes.set_xlabel("k")
+        drawing.axes.set_xticks(sorted({int(_float(row["k"])) for row in grid.values()}))
+        _from_zero(drawing.axes)
+        drawing.axes.legend(frameon=False)
+    return drawing.plot
+
+
+def _resolved_within(seen: Sequence[Seen]) -> Plot | None:
+    """The share of attempts that were resolved within so many turns, a line a model."""
+    models: defaultdict[str, list[Seen]] = defaultdict(list)
+    for one in seen:
+        models[one.summary.model].append(one)
+    if not any(one.summary.resolved for one in seen):
+        return None
+    with _Drawing("Resolved within so many turns, share of all attempts") as drawing:
+        for model, attempts in sorted(models.items()):
+            turns = sorted(one.summary.turns for one in attempts if one.summary.resolved)
+            shares = [(place + 1) / len(attempts) for place in range(len(turns))]
+            drawing.axes.step([0, *turns], [0.0, *shares], where="post", label=model)
+        drawing.axes.set_xlabel("turns")
+        _from_zero(drawing.axes)
+        drawing.axes.legend(frameon=False)
+    return drawing.plot
+
+
+def _histogram(title: str, unit: str, seen: Sequence[Seen], values: list[Any]) -> Plot | None:
+    """How values are spread over the attempts, resolved or not."""
+    if len(set(values)) < 2:
+        return None
+    sides: dict[bool, list[Any]] = {True: [], False: []}
+    for one, value in zip(seen, values, strict=True):
+        sides[one.summary.resolved].append(value)
+    with _Drawing(title) as drawing:
+        drawing.axes.hist([sides[True], sides[False]], bins=30, stacked=True, color=[_YES, _NO],
+                          label=["resolved", "not resolved"])  # fmt: skip
+        drawing.axes.set_xlabel(unit)
+        drawing.axes.set_ylabel("attempts")
+        drawing.axes.legend(frameon=False)
+    return drawing.plot
+
+
+class _Drawing:
+    """A drawing under way: `axes` within, `plot` after it."""
+
+    def __init__(self, title: str, height: float = 2.8) -> None:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+
+        self._title = title
+        self._style = rc_context({**_STYLE, "svg.hashsalt": title})  # ids differ between plots
+        self._style.__enter__()
+        self._figure = Figure(figsize=(6.4, height), layout="constrained")
+        self.axes: Axes = self._figure.add_subplot()
+        self.plot: Plot | None = None
+
+    def __enter__(self) -> "_Drawing":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        file = io.StringIO()
+        self._figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
+        self._style.__exit__(None, None, None)
+        svg = file.getvalue()
+        svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+        self.plot = Plot(title=self._title, svg=svg)
+
+
+def _from_zero(axes: "Axes") -> None:
+    axes.set_ylim(0, 1)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+
+
+def _float(cell: object) -> float:
+    assert isinstance(cell, int | float)
+    return float(cell)

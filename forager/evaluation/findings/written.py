@@ -1,0 +1,127 @@
+"""The three ways in which a report is written: a page, Markdown, JSON."""
+
+import json
+from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from forager.errors import UsageError
+from forager.evaluation.findings.calls import CallCount
+from forager.evaluation.findings.compute import findings
+from forager.evaluation.findings.excerpts import Excerpt, excerpts
+from forager.evaluation.findings.gather import Seen, Source, gather
+from forager.evaluation.findings.grid import Findings, Grid, written
+from forager.records import replacing
+
+
+def write_report(sources: Sequence[Source], path: Path, count: int) -> None:
+    """Write the report of these attempts; the suffix of the path says how.
+
+    A page shows `count` attempts. Raises UsageError and StoreError.
+    """
+    write = _WRITERS.get(path.suffix)
+    if write is None:
+        raise UsageError(f"a report is written to .html, .md or .json, not to {path.name}")
+    calls = CallCount()
+    seen = list(gather(sources, calls))
+    if not seen:
+        raise UsageError("there are no attempts to report on")
+    found = findings([one.name for one in sources], seen, calls)
+    text = write(found, sources, seen, count)
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def markdown(found: Findings) -> str:
+    """The tables as Markdown."""
+    lines = [
+        f"# Report on {', '.join(found.runs)}",
+        "",
+        f"{found.made_at}, forager {found.version}",
+    ]
+    for grid in found.grids:
+        lines += ["", f"## {grid.title}", "", *([grid.note, ""] if grid.note else []), *_rows(grid)]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(grid: Grid) -> list[str]:
+    rows = [
+        [_escaped(written(cell, column)) for cell, column in zip(row, grid.columns, strict=True)]
+        for row in grid.rows
+    ]
+    titles = [column.title for column in grid.columns]
+    rules = ["---" if column.kind == "text" else "---:" for column in grid.columns]
+    return [f"| {' | '.join(row)} |" for row in (titles, rules, *rows)]
+
+
+def _escaped(text: str) -> str:
+    for character in "\\|<*`[":
+        text = text.replace(character, "\\" + character)
+    return text
+
+
+def as_json(found: Findings) -> str:
+    """The tables as JSON, by their names."""
+    value = found.model_dump(exclude={"grids"})
+    value["tables"] = {
+        grid.name: {"title": grid.title, "note": grid.note, "rows": grid.values()}
+        for grid in found.grids
+    }
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _json(found: Findings, sources: Sequence[Source], seen: Sequence[Seen], count: int) -> str:
+    del sources, seen, count
+    return as_json(found)
+
+
+def _markdown(found: Findings, sources: Sequence[Source], seen: Sequence[Seen], count: int) -> str:
+    del sources, seen, count
+    return markdown(found)
+
+
+def _page(found: Findings, sources: Sequence[Source], seen: Sequence[Seen], count: int) -> str:
+    """One page that needs nothing but itself."""
+    try:
+        import matplotlib  # noqa: F401
+        from jinja2 import Environment, StrictUndefined
+    except ImportError as error:
+        raise UsageError(
+            f"a page needs {error.name}: pip install 'forager-agent[report]'; .md and .json do not"
+        ) from error
+    from forager.evaluation.findings.plots import plots
+
+    shown = excerpts(sources, seen, count)
+    place = resources.files(__package__)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+                              lstrip_blocks=True)  # fmt: skip
+    environment.filters["links"] = _links({(one.run, one.id): one.anchor for one in shown})
+    template = environment.from_string(place.joinpath("page.html").read_text("utf-8"))
+    totals: dict[str, Any] = {
+        "attempts": len(seen),
+        "tasks": len({one.summary.instance_id for one in seen}),
+        "resolved": sum(one.summary.resolved for one in seen),
+    }
+    return template.render(
+        found=found, plots=plots(found, seen), shown=shown, written=written, **totals
+    )
+
+
+def _links(anchors: dict[tuple[str, str], str]) -> Callable[[str, str], list[tuple[str, str]]]:
+    """Turns the attempts that a cell names (NUMBER@RUN …) into words with the anchor of each."""
+
+    def links(cell: str, task: str) -> list[tuple[str, str]]:
+        words = [word.partition("@") for word in cell.split()]
+        return [
+            (f"{number}@{run}", anchors.get((run, f"{task}.{number}"), ""))
+            for number, _, run in words
+        ]
+
+    return links
+
+
+Writer = Callable[[Findings, Sequence[Source], Sequence[Seen], int], str]
+_WRITERS: dict[str, Writer] = {".html": _page, ".md": _markdown, ".json": _json}
+
+__all__ = ["Excerpt", "as_json", "markdown", "write_report"]

@@ -1,0 +1,173 @@
+"""Counts what attempts came to: by family, by exit reason, in all."""
+
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from statistics import median
+
+from rich.table import Table
+from rich.text import Text
+
+from forager.evaluation.estimates import wilson
+from forager.records import Record
+from forager.trajectories.draw import short
+from forager.trajectories.summary import Summary
+from forager.trajectories.tokens import TokenCheck
+
+
+class Row(Record):
+    """Attempts taken together."""
+
+    name: str
+    tasks: int
+    tasks_resolved: int
+    attempts: int
+    resolved: int
+    share: float
+    share_low: float
+    share_high: float
+    turns_median: float
+    seconds_median: float
+    tokens: int
+
+
+class Report(Record):
+    """What `forager report` says."""
+
+    families: list[Row]
+    exit_reasons: list[Row]
+    total: Row
+
+
+def report(summaries: Iterable[Summary]) -> Report:
+    """Count the attempts; a task without a mutation stands under its kind."""
+    families: defaultdict[str, Tally] = defaultdict(Tally)
+    reasons: defaultdict[str, Tally] = defaultdict(Tally)
+    total = Tally()
+    for summary in summaries:
+        for tally in (
+            families[summary.family or summary.kind],
+            reasons[summary.exit_reason],
+            total,
+        ):
+            tally.add(summary)
+    return Report(
+        families=[families[name].row(name) for name in sorted(families)],
+        exit_reasons=[
+            tally.row(name)
+            for name, tally in sorted(reasons.items(), key=lambda item: -item[1].attempts)
+        ],
+        total=total.row("all"),
+    )
+
+
+def family_table(counted: Report) -> Table:
+    """The table by family, with the total below."""
+    several = counted.total.attempts > counted.total.tasks
+    table = Table(
+        box=None,
+        pad_edge=False,
+        caption="95 % intervals take attempts at one task as independent" if several else None,
+        caption_justify="left",
+    )
+    table.add_column("family")
+    for name in ("tasks", "attempts", "resolved", "share (95 %)", "turns", "seconds", "tokens"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in counted.families:
+        table.add_row(*_cells(row))
+    if len(counted.families) != 1:
+        table.add_section()
+        table.add_row(*_cells(counted.total), style="bold")
+    return table
+
+
+def reason_table(counted: Report) -> Table:
+    """The table by exit reason."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("exit reason")
+    for name in ("attempts", "resolved", "turns", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in counted.exit_reasons:
+        table.add_row(
+            Text(row.name),
+            f"{row.attempts:,}",
+            f"{row.resolved:,}",
+            f"{row.turns_median:g}",
+            f"{row.seconds_median:.1f}",
+        )
+    return table
+
+
+def token_tables(checked: TokenCheck) -> Iterator[Table]:
+    """The tables of `forager tokens`: the counts, and the attempts with rewrites if there are."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "all", "with ids", "rewritten"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    for name in ("attempts", "calls"):
+        counts = (getattr(checked, name + end) for end in ("", "_with_ids", "_rewritten"))
+        table.add_row(name, *(f"{count:,}" for count in counts))
+    table.add_row("sequences", f"{checked.sequences:,}")
+    table.add_row("ids", f"{checked.ids:,}")
+    table.add_row("ids sampled", f"{checked.ids_sampled:,}")
+    yield table
+    if checked.first:
+        places = Table(box=None, pad_edge=False, title="\nfirst rewrites", title_justify="left")
+        places.add_column("id", overflow="fold")
+        for name in ("rewrites", "first in turn", "after id", "which is in"):
+            places.add_column(name, justify="right", no_wrap=True)
+        for one in checked.first:
+            where = "the last answer" if one.shared >= one.prompt else "older history"
+            cells = (f"{one.rewrites:,}", str(one.call + 1), f"{one.shared:,}", where)
+            places.add_row(Text(one.id), *cells)
+        yield places
+
+
+class Tally:
+    """Attempts as they are counted; a few numbers for each are kept, for the medians."""
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self._resolved: defaultdict[str, int] = defaultdict(int)  # by task
+        self._turns, self._seconds = array("I"), array("d")
+        self._tokens = 0
+
+    def add(self, summary: Summary) -> None:
+        """Count an attempt."""
+        self.attempts += 1
+        self._resolved[summary.instance_id] += summary.resolved
+        self._turns.append(summary.turns)
+        self._seconds.append(summary.seconds)
+        self._tokens += summary.tokens
+
+    def row(self, name: str) -> Row:
+        """What was counted."""
+        resolved = sum(self._resolved.values())
+        low, high = wilson(resolved, self.attempts)
+        return Row(
+            name=name,
+            tasks=len(self._resolved),
+            tasks_resolved=sum(count > 0 for count in self._resolved.values()),
+            attempts=self.attempts,
+            resolved=resolved,
+            share=resolved / self.attempts if self.attempts else 0.0,
+            share_low=low,
+            share_high=high,
+            turns_median=median(self._turns or [0]),
+            seconds_median=median(self._seconds or [0.0]),
+            tokens=self._tokens,
+        )
+
+
+def _cells(row: Row) -> list[Text]:
+    share = f"{row.share:.0%} ({row.share_low * 100:.0f}–{row.share_high * 100:.0f})"
+    texts = [
+        row.name,
+        f"{row.tasks:,}",
+        f"{row.attempts:,}",
+        f"{row.resolved:,}",
+        share.replace("%", " %"),
+        f"{row.turns_median:g}",
+        f"{row.seconds_median:.1f}",
+        short(row.tokens),
+    ]
+    return [Text(text) for text in texts]

@@ -1,0 +1,250 @@
+"""A recipe from the project's own files."""
+
+import ast
+import re
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from forager.errors import SourceError
+from forager.images.layout import (
+    modules,
+    needs_unittest_names,
+    project_name,
+    protected_paths,
+    pytest_options,
+    read_text,
+    test_files,
+    test_paths,
+)
+from forager.images.recipe import Recipe
+from forager.images.requirements import parse, runtime_file, stated_requirements
+from forager.sandboxes.sandbox import WORKDIR
+
+_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+_TESTING = re.compile(r"(unit[-_]?)?(tests?|testing|pytest)([-_].*)?$|.*[-_]tests?$", re.IGNORECASE)
+_DEVELOPING = re.compile(r"dev(el|elop|elopment)?$", re.IGNORECASE)
+_OTHER_TASKS = set(  # in development groups, of no use to a test run
+    """
+    bandit black build bump2version bumpversion check-manifest codecov codespell commitizen
+    coverage coveralls cython-lint flake8 furo hatch hatchling interrogate ipdb ipython isort
+    mkdocs mkdocs-material mypy myst-parser nox pip pip-tools pre-commit pycodestyle
+    pydocstyle pylint pyright pytest-black pytest-checkdocs pytest-cov pytest-enabler
+    pytest-flake8 pytest-ruff pytest-xdist pyupgrade readme-renderer ruff setuptools-scm
+    sphinx sphinx-copybutton sphinx-rtd-theme towncrier tox tox-uv twine virtualenv wheel
+    zest-releaser
+    """.split()  # noqa: SIM905
+)
+# Plugins by a piece of pytest's settings that names them.
+_PLUGINS = {
+    r"^asyncio_": "pytest-asyncio",
+    r"^anyio_": "anyio",
+    r"^trio_": "pytest-trio",
+    r"^timeout": "pytest-timeout",
+    r"^mocked?_": "pytest-mock",
+    r"^env$": "pytest-env",
+    r"^django_": "pytest-django",
+    r"^DJANGO_": "pytest-django",
+    r"^qt_": "pytest-qt",
+    r"^doctest_plus|^doctestplus": "pytest-doctestplus",
+    r"^remote_data": "pytest-remotedata",
+    r"^benchmark": "pytest-benchmark",
+    r"^--benchmark": "pytest-benchmark",
+    r"^--timeout": "pytest-timeout",
+    r"^--subtests": "pytest-subtests",
+    r"^--reruns": "pytest-rerunfailures",
+    r"^--mypy": "pytest-mypy",
+    r"^--doctest-plus": "pytest-doctestplus",
+    r"^--hypothesis": "hypothesis",
+    r"^--asyncio": "pytest-asyncio",
+    r"^--randomly": "pytest-randomly",
+}
+# Options that measure, report or spread the load: they change no outcome and slow the run.
+_DROPPED = re.compile(
+    r"--(no-)?cov\b|--cov-|--cov=|-n\d|-nauto|--numprocesses|--dist\b|--maxprocesses|--junit|"
+    r"--html|--self-contained|--durations|--benchmark|--color|-q+$|-v+$|--verbose|--quiet|-r\w+$|"
+    r"-x$|--exitfirst|--maxfail|--ff$|--failed-first|--lf$|--last-failed|--nf$|--tb|--showlocals|"
+    r"-l$|--pdb|--ruff|--black|--flake8|--mypy|--isort|--pylint|--codestyle|--pycodestyle|--reruns|"
+    r"--randomly|--random-order|--instafail|--pastebin|--report-log|--sw$|--stepwise"
+)
+_WITH_VALUE = {"-n", "--cov", "--cov-report", "--cov-config", "--maxfail", "--tb", "--durations"}
+_WITH_VALUE |= {"--dist", "--junitxml", "--html", "--numprocesses", "--color", "--reruns"}
+# Imports whose distribution is known for sure: a guessed name could be anybody's package.
+_DISTRIBUTIONS = {
+    "attr": "attrs",
+    "bs4": "beautifulsoup4",
+    "dateutil": "python-dateutil",
+    "yaml": "PyYAML",
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "pkg_resources": "setuptools<81",
+    "setuptools": "setuptools",
+    "pytest_asyncio": "pytest-asyncio",
+    "pytest_mock": "pytest-mock",
+    "pytest_benchmark": "pytest-benchmark",
+    "pytest_httpserver": "pytest-httpserver",
+    "requests_mock": "requests-mock",
+    "flexmock": "flexmock",
+    "sortedcontainers": "sortedcontainers",
+    "typing_extensions": "typing-extensions",
+}
+_DISTRIBUTIONS |= {
+    name: name
+    for name in """
+    aiohttp anyio asynctest attrs babel click cloudpickle coverage ddt dill django docutils
+    execnet faker flask freezegun httpx hypothesis jinja2 jsonschema lxml markdown mock
+    msgpack mypy networkx nose2 numpy pandas parameterized pexpect pretend psutil pydantic
+    pygments pyfakefs pyparsing pytz regex requests responses rich scipy simplejson six
+    sqlalchemy sympy tabulate testfixtures tomlkit toml toolz tornado trio tzdata ujson
+    urllib3 uvloop werkzeug
+    """.split()  # noqa: SIM905
+}
+
+
+def infer(directory: Path) -> Recipe:
+    """Infer the recipe of a project; raises SourceError when it holds no tests."""
+    paths = test_paths(directory)
+    if not paths:
+        raise SourceError(
+            "no tests found (no tests/ directory, no test_*.py file): "
+            "give a source that holds them, such as the project's git repository"
+        )
+    extras, requirements = _test_requirements(directory)
+    requirements = _unique([*requirements, *_plugins(directory), *_imported(directory, paths)])
+    installable = any((directory / name).is_file() for name in _PROJECT_FILES)
+    root = f"{WORKDIR}/src" if (directory / "src").is_dir() else WORKDIR
+    return Recipe(
+        install=_commands(directory, extras, requirements, installable=installable),
+        variables={} if installable else {"PYTHONPATH": root},
+        tests=[*_arguments(directory, paths), *paths],
+        protected=protected_paths(directory, paths),
+    )
+
+
+def _commands(
+    directory: Path, extras: list[str], requirements: list[str], *, installable: bool
+) -> list[str]:
+    """Write the install commands: the project first, so that nothing else brings a copy of it."""
+    commands = []
+    if installable:
+        project = f".[{','.join(extras)}]" if extras else "."
+        commands.append(f"uv pip install -e {_quoted(project)}")
+    else:
+        requirements = _unique([*runtime_file(directory), *requirements])
+    if requirements:
+        commands.append(f"uv pip install {' '.join(map(_quoted, requirements))}")
+    return commands
+
+
+def _quoted(word: str) -> str:
+    """Quote a word for the shell so that a marker stays readable."""
+    return f'"{word}"' if "'" in word and not re.search(r'["$`\\]', word) else shlex.quote(word)
+
+
+def _test_requirements(directory: Path) -> tuple[list[str], list[str]]:
+    """Return the project's extras and the requirements that its tests need.
+
+    A test extra is installed as such. Of what developers need, only what is not another task's.
+    """
+    stated = list(stated_requirements(directory))
+    known = {canonicalize_name(entry.group) for entry in stated if entry.extras == [entry.group]}
+    chosen = [entry for entry in stated if _TESTING.match(entry.group)]
+    extras = [
+        name
+        for entry in chosen
+        for name in entry.extras
+        if canonicalize_name(name) in known  # tox and nox may name one that is gone
+    ]
+    texts = [
+        text for entry in chosen if entry.extras != [entry.group] for text in entry.requirements
+    ]
+    if not extras and not texts:
+        developing = [entry for entry in stated if _DEVELOPING.match(entry.group)]
+        texts = [text for entry in developing for text in entry.requirements]
+    unwanted = {*_OTHER_TASKS, canonicalize_name(project_name(directory))}
+    return list(dict.fromkeys(extras)), [
+        text for text in texts if _name(text) not in unwanted and text != "pytest"
+    ]
+
+
+def _unique(requirements: Iterable[str]) -> list[str]:
+    """Keep the first requirement of each distribution and environment marker."""
+    kept: dict[tuple[str, str], str] = {}
+    for text in requirements:
+        parsed = parse(text)
+        if parsed:
+            kept.setdefault((canonicalize_name(parsed.name), str(parsed.marker)), text)
+    return list(kept.values())
+
+
+def _name(requirement: str) -> str:
+    parsed = parse(requirement)
+    return canonicalize_name(parsed.name) if parsed else ""
+
+
+def _plugins(directory: Path) -> list[str]:
+    """Return the pytest plugins that pytest's settings in the project need."""
+    options = pytest_options(directory)
+    words = [*options, *options.get("addopts", []), *options.get("DJANGO_SETTINGS_MODULE", [])]
+    words = [word for word in words if word.startswith("--timeout") or not _DROPPED.match(word)]
+    found = [
+        plugin for word in words for pattern, plugin in _PLUGINS.items() if re.match(pattern, word)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _arguments(directory: Path, paths: list[str]) -> list[str]:
+    """Return what must be said to pytest beside the paths."""
+    arguments = []
+    stated = pytest_options(directory).get("addopts", [])
+    kept = _kept_options(stated)
+    if kept != stated:
+        arguments += ["-o", f"addopts={shlex.join(kept)}"]
+    if needs_unittest_names(directory, paths) and "python_files" not in pytest_options(directory):
+        arguments += ["-o", "python_files=test*.py tests.py *test.py *tests.py"]
+    return arguments
+
+
+def _kept_options(words: list[str]) -> list[str]:
+    kept: list[str] = []
+    skip = False
+    for position, word in enumerate(words):
+        if skip:
+            skip = False
+            continue
+        if word == "-n" or _DROPPED.match(word):
+            following = words[position + 1] if position + 1 < len(words) else "-"
+            skip = word in _WITH_VALUE and not following.startswith("-")
+            continue
+        if word == "-p" and position + 1 < len(words) and "xdist" in words[position + 1]:
+            skip = True
+            continue
+        kept.append(word)
+    return kept
+
+
+def _imported(directory: Path, paths: list[str]) -> list[str]:
+    """Return the distributions that the tests import at their top without a condition."""
+    names: set[str] = set()
+    for file in test_files(directory, paths):
+        names |= _top_imports(read_text(file.parent, file.name))
+    own = set(modules(directory))
+    names -= own | set(sys.stdlib_module_names)
+    return sorted(_DISTRIBUTIONS[name] for name in names if name in _DISTRIBUTIONS)
+
+
+def _top_imports(text: str) -> set[str]:
+    try:
+        statements = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError):
+        return set()
+    names: set[str] = set()
+    for node in statements:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names

@@ -1,0 +1,228 @@
+"""A container in which an image is made, and the commit of it.
+
+Commands of a project run as the user `agent`; root is used for Debian's packages and for
+cleaning up. What a build needs of the host (uv, CA bundle) lies in one directory that is removed
+before the commit: a file made and removed in the same layer leaves nothing behind.
+"""
+
+import io
+import logging
+import os
+import secrets
+import tarfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Timer
+from typing import Any, NamedTuple, Self
+
+import docker
+import uv
+from docker.errors import APIError, DockerException
+from docker.utils.socket import frames_iter
+
+from forager.errors import BuildError
+from forager.images.host import build_variables, ca_bundle, without_credentials
+from forager.sandboxes.sandbox import WORKDIR
+
+TOOLS = "/opt/forager-build"
+VENV = "/opt/venv"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETUID", "SETGID", "KILL"]
+_KEPT = 1 << 20  # bytes of a command's output
+_LOG = logging.getLogger(__name__)
+
+
+class Step(NamedTuple):
+    """What a command of a build did; exit code 124 or 137 says that it took too long."""
+
+    code: int
+    output: str
+
+
+class Workbench:
+    """A running container of `image`; a context manager that removes it at the end."""
+
+    def __init__(
+        self, client: docker.DockerClient, image: str, *, memory: int, timeout: float
+    ) -> None:
+        self._client = client
+        self._deadline = time.monotonic() + timeout
+        bundle = ca_bundle()
+        self._variables = {
+            **build_variables(f"{TOOLS}/ca.pem" if bundle else ""),
+            "UV_NO_PROGRESS": "1",
+            "UV_COMPILE_BYTECODE": "1",  # no test run has the time to compile pytest each time
+            "UV_PYTHON_INSTALL_DIR": "/opt/python",
+            "VIRTUAL_ENV": VENV,
+            "PATH": f"{VENV}/bin:{TOOLS}:{SYSTEM_PATH}",
+        }
+        self._container = self._start(image, memory, timeout)
+        try:
+            self._bring_tools(bundle)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, image: str, memory: int, timeout: float) -> Any:
+        # The process that holds the container ends by itself, should forager be killed.
+        hold = f"trap 'exit 0' TERM; sleep {int(timeout) + 60} & wait"
+        try:
+            return self._client.containers.run(
+                image,
+                ["/bin/bash", "-c", hold],
+                user="root",
+                working_dir="/",
+                detach=True,
+                auto_remove=True,
+                cap_drop=["ALL"],
+                cap_add=_CAPABILITIES,
+                security_opt=["no-new-privileges"],
+                mem_limit=memory,
+                memswap_limit=memory,
+                pids_limit=1024,
+                name=f"forager-build-{os.getpid()}-{secrets.token_hex(4)}",  # a label would stay
+            )
+        except DockerException as error:
+            raise BuildError(f"no build container starts: {error}") from error
+
+    def _bring_tools(self, bundle: str) -> None:
+        files = {"uv": (Path(uv.find_uv_bin()).read_bytes(), 0o755)}
+        if bundle:
+            files["ca.pem"] = (Path(bundle).read_bytes(), 0o644)
+        self.check(f"mkdir -p {TOOLS}/cache && chmod 1777 {TOOLS}/cache", user="root")
+        self.put(archive(files), TOOLS)
+
+    def run(
+        self,
+        command: str,
+        *,
+        user: str = "agent",
+        timeout: float | None = None,
+        variables: Mapping[str, str] = {},
+        directory: str = WORKDIR,
+    ) -> Step:
+        """Run a shell command, within what is left of the time of the whole build."""
+        left = self._deadline - time.monotonic()
+        seconds = max(1, int(min(left, timeout or left)))
+        words = ["timeout", "--kill-after=5", str(seconds), "bash", "-c", command]
+        environment = {**self._variables, **_user_variables(user), **variables}
+        guard = Timer(seconds + 30, self.close)  # for a container that ends no process any more
+        guard.daemon = True
+        guard.start()
+        try:
+            return self._execute(words, user, environment, directory)
+        except (DockerException, OSError) as error:
+            raise BuildError(f"the build container is gone: {error}", command) from error
+        finally:
+            guard.cancel()
+
+    def _execute(
+        self, words: list[str], user: str, environment: dict[str, str], directory: str
+    ) -> Step:
+        api = self._client.api
+        made = api.exec_create(
+            self._container.id, words, user=user, environment=environment, workdir=directory
+        )
+        output = bytearray()
+        attached: Any = api.exec_start(made["Id"], socket=True)
+        try:
+            for _, chunk in frames_iter(attached, tty=False):  # type: ignore[no-untyped-call]
+                output += chunk
+                if len(output) > 2 * _KEPT:  # a build may print without end
+                    del output[:-_KEPT]
+        finally:
+            attached._response.close()  # docker-py leaves the connection to the collector
+        code = api.exec_inspect(made["Id"])["ExitCode"]
+        text = without_credentials(output.decode(errors="replace"))
+        return Step(137 if code is None else code, text)
+
+    def check(
+        self, command: str, *, user: str = "agent", directory: str = "/", failure: str = ""
+    ) -> str:
+        """Run a command of forager's own, which must succeed; return its output.
+
+        It sees neither programs nor git settings that a project's install may have planted.
+        """
+        own = {"PATH": f"{TOOLS}:{SYSTEM_PATH}", "GIT_CONFIG_GLOBAL": "/dev/null"}
+        step = self.run(command, user=user, directory=directory, variables=own)
+        if step.code:
+            summary = failure or f"`{command[:80]}` failed"
+            raise BuildError(f"{summary} (exit code {step.code})", telling_lines(step.output))
+        return step.output
+
+    def put(self, content: bytes, directory: str) -> None:
+        """Unpack a tar archive in a directory."""
+        try:
+            self._container.put_archive(directory, content)
+        except (DockerException, OSError) as error:
+            raise BuildError(f"files cannot be put into the build container: {error}") from error
+
+    def commit(self, changes: list[str]) -> str:
+        """Make an image of the container's state, tools removed; return its id."""
+        self.check(f"rm -rf {TOOLS} /tmp/* /tmp/.[!.]* /var/tmp/*; true", user="root")
+        try:
+            made = self._client.api.commit(self._container.id, changes=changes)
+        except (DockerException, OSError) as error:
+            raise BuildError(f"the image cannot be written: {error}") from error
+        return str(made["Id"])
+
+    def close(self) -> None:
+        """Remove the container; safe to call twice."""
+        try:
+            self._client.api.remove_container(self._container.id, force=True)
+        except (APIError, OSError) as error:
+            _LOG.debug("build container already gone: %s", error)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def archive(files: Mapping[str, tuple[bytes, int]], owner: int = 0) -> bytes:
+    """Make a tar archive of files given as content and mode."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, (content, mode) in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.uid, entry.gid = len(content), mode, owner, owner
+            tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def tree_archive(tree: Path, names: list[str], owner: int) -> bytes:
+    """Make a tar archive of files of a directory, links kept as links, times not kept."""
+
+    def owned(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.uid = entry.gid = owner
+        entry.uname = entry.gname = ""
+        entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
+        return entry
+
+    parents = {str(parent) for name in names for parent in Path(name).parents} - {"."}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name in [*sorted(parents), *names]:
+            tar.add(tree / name, name, recursive=False, filter=owned)
+    return buffer.getvalue()
+
+
+def telling_lines(log: str, most: int = 25) -> str:
+    """Return the lines of a log that say what went wrong, else its last ones."""
+    words = ("error", "failed", "failure", "fatal", "no module named", "not found", "cannot")
+    lines = [line.rstrip() for line in log.splitlines() if line.strip()]
+    telling = [
+        line
+        for line in lines
+        if line.startswith("E  ")
+        or (line[0] not in "_=" and any(word in line.lower() for word in words))
+    ]
+    chosen = list(dict.fromkeys(telling))[:most] if telling else lines[-most:]
+    return "\n".join(line[:300] for line in chosen)
+
+
+def _user_variables(user: str) -> dict[str, str]:
+    home = "/root" if user == "root" else f"/home/{user}"
+    return {"HOME": home, "UV_CACHE_DIR": f"{TOOLS}/cache/{user}"}

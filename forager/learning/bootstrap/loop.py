@@ -1,0 +1,227 @@
+"""`forager bootstrap`: each round makes a model of the attempts of the one before.
+
+    draw ─▶ attempts ─▶ kept ─▶ dataset ─▶ training ─▶ candidate ─▶ evaluation ─▶ gate ─▶ current
+
+Every stage leaves its output in its own directory and finds it there: killed at any moment, the
+same command goes on where it was.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+from forager import __version__
+from forager.agent import REPAIR
+from forager.environments.task import Task
+from forager.errors import UsageError
+from forager.evaluation.estimates import difference, estimate
+from forager.learning.bootstrap.draw import draw
+from forager.learning.bootstrap.lineage import (
+    Evaluated,
+    Gate,
+    ModelId,
+    Round,
+    RunId,
+    success_by_task,
+)
+from forager.learning.bootstrap.serving import Serving
+from forager.learning.bootstrap.settings import BootstrapSettings
+from forager.learning.bootstrap.split import Split, clusters, split
+from forager.learning.bootstrap.stages import Stages
+from forager.learning.bootstrap.steps import Steps
+from forager.learning.dataset.write import export_dataset
+from forager.learning.hub import model_directory
+from forager.learning.saved import load, save
+from forager.learning.train.run import finished
+from forager.learning.train.samples import check_tokenizer
+from forager.rollout.plan import Plan
+from forager.trajectories.store import Run
+
+BASE = "base"
+_RUNS = ("attempts", "taught")  # of a round
+
+
+class Bootstrap:
+    """A bootstrap in its directory. `tell` is given a line when a stage begins."""
+
+    def __init__(
+        self,
+        settings: BootstrapSettings,
+        tasks: Sequence[Task],
+        output: Path,
+        steps: Steps,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._settings, self._output, self._steps = settings, output, steps
+        self._stages = Stages(output / "stages.jsonl", tell)
+        self._serving = Serving(settings, output / "logs")
+        self._rehearsed = [Path(each) for each in settings.rehearse]
+        self._base_model = model_directory(Path(settings.base))
+        check_tokenizer(self._base_model, self._rehearsed)
+        chosen = self._split(tasks)
+        named = {task.instance_id: task for task in tasks}
+        self._training = [named[name] for name in chosen.training]
+        self._held_out = [named[name] for name in chosen.held_out]
+        self._clusters = clusters(self._held_out, settings.split.by)
+
+    def run(self) -> Iterator[tuple[Evaluated, list[Round]]]:
+        """Make what is missing; after each round yield the base model and the rounds so far.
+
+        Raises ForagerError.
+        """
+        with self._serving:
+            base = self._base()
+            rounds: list[Round] = []
+            for number in range(self._settings.rounds):
+                manifest = self._path(number) / "manifest.json"
+                done = load(manifest, Round)
+                if done is None:
+                    done = self._round(number, base, rounds[-1].current if rounds else base)
+                    save(manifest, done)
+                rounds.append(done)
+                yield base, rounds
+
+    def _split(self, tasks: Sequence[Task]) -> Split:
+        """What was split once stays so."""
+        path, wanted = self._output / "split.json", self._settings.split
+        made = split(tasks, by=wanted.by, held_out=wanted.held_out, seed=self._settings.seed)
+        known = load(path, Split)
+        if known and known != made:
+            raise UsageError(f"the tasks are not those that {path} was made of; give the same ones")
+        save(path, made)
+        return made
+
+    def _base(self) -> Evaluated:
+        path = self._output / BASE / "evaluated.json"
+        if known := load(path, Evaluated):
+            return known
+        model = ModelId.of(BASE, self._base_model)
+        found = self._evaluate(-1, model, path.with_name("evaluation"))
+        save(path, found)
+        return found
+
+    def _round(self, number: int, base: Evaluated, current: Evaluated) -> Round:
+        path, settings = self._path(number), self._settings
+        policy = self._attempt(number, current.model)
+        self._serving.stop()  # on a CPU it spins beside the teacher; its memory is the trainer's
+        taught = self._teach(number)
+        earlier = range(number) if settings.data == "all" else ()
+        paths = [self._path(each) / name for each in (*earlier, number) for name in _RUNS]
+        runs = [run for run in paths if run.is_dir()]
+        with self._stages.of(number, "filter"):
+            filtering = self._steps.filter(runs, path / "kept")
+        made = Round(
+            number=number,
+            policy=policy,
+            attempts=RunId.of(path / "attempts"),
+            taught=taught,
+            filtering=filtering,
+            kept=RunId.of(path / "kept"),
+            init=current.model if settings.init == "last" else base.model,
+            current=current,
+            version=__version__,
+        )
+        return self._learnt(made, Path(base.model.path)) if filtering.attempts else made
+
+    def _learnt(self, made: Round, tokenizer: Path) -> Round:
+        """The round with what is learnt from the attempts that were kept."""
+        number, path, settings = made.number, self._path(made.number), self._settings
+        with self._stages.of(number, "dataset"):
+            dataset = export_dataset([path / "kept"], path / "dataset", tokenizer, settings.dataset)
+        with self._stages.of(number, "train") as stage:
+            datasets = [path / "dataset", *self._rehearsed]
+            known = finished(path / "training")  # before a kill: its tokens are told already
+            training = self._steps.train(datasets, Path(made.init.path), path / "training")
+            stage.tokens = 0 if known else training.tokens
+        model = ModelId.of(f"round-{number}", path / "training" / "model")
+        candidate = self._evaluate(number, model, path / "evaluation")
+        gate = self._gate(candidate, made.current)
+        learnt = {
+            "dataset": dataset,
+            "train_settings": settings.train,
+            "training": training,
+            "candidate": candidate,
+            "gate": gate,
+            "current": candidate if gate.accepted else made.current,
+        }
+        return made.model_copy(update=learnt)
+
+    def _attempt(self, number: int, current: ModelId) -> ModelId:
+        """Make the attempts of a round; return what made them."""
+        path, wanted = self._path(number) / "attempts", self._settings.draw
+        own = chain.from_iterable(
+            Run(self._path(each) / "attempts").summaries()
+            for each in range(number)
+            if self._is_own(each)
+        )
+        taught: set[str] = set()
+        if number and self._settings.data == "all":
+            kept = Run(self._path(number - 1) / "kept").summaries()
+            taught = {each.instance_id for each in kept if each.resolved}
+        seed = self._settings.seed + number
+        tasks = draw(self._training, wanted.tasks, own, taught=taught, band=wanted.band, seed=seed)
+        is_own = self._is_own(number)
+        policy = current if is_own else self._teacher()
+        self._run(number, "rollout" if is_own else "teach", "attempts", policy, tasks, path)
+        return policy
+
+    def _is_own(self, number: int) -> bool:
+        """Whether the attempts of a round are the model's, not the teacher's."""
+        return number > 0 or self._settings.taught == "failures"
+
+    def _teacher(self) -> ModelId:
+        return ModelId(name=" ".join(self._settings.run_settings("teach", REPAIR, []).models))
+
+    def _teach(self, number: int) -> RunId | None:
+        """Have the teacher attempt what the model's attempts of a round did not resolve."""
+        if self._settings.taught == "first":
+            return None
+        rates = success_by_task(Run(self._path(number) / "attempts"))
+        failed = [task for task in self._training if rates.get(task.instance_id) == 0]
+        path = self._path(number) / "taught"
+        if not failed:
+            return None
+        self._run(number, "teach", "teach", self._teacher(), failed, path)
+        return RunId.of(path)
+
+    def _evaluate(self, number: int, model: ModelId, path: Path) -> Evaluated:
+        """What a model makes of the held-out tasks."""
+        self._run(number, "evaluate", "evaluate", model, self._held_out, path)
+        run = RunId.of(path)
+        confidence = self._settings.gate.confidence
+        success = estimate(run.success(), self._clusters, confidence)
+        return Evaluated(model=model, run=run, success=success)
+
+    def _run(
+        self,
+        number: int,
+        part: str,
+        stage: str,
+        model: ModelId,
+        tasks: Sequence[Task],
+        path: Path,
+    ) -> None:
+        wanted = self._settings.run_settings(part, model.name, [])
+        if path.exists() and Plan(tasks, wanted, Run(path).summaries()).peek() is None:
+            return  # no server is started for what is done
+        urls: list[str] = []
+        if model.path:
+            with self._stages.of(number, "serve"):
+                urls = self._serving.urls(model.name, Path(model.path))
+        with self._stages.of(number, stage) as spent:
+            begun = path.exists()
+            settings = self._settings.run_settings(part, model.name, urls)
+            self._steps.attempt(settings, tasks, path)
+            spent.ran(path, None if begun else settings.workers)
+
+    def _gate(self, candidate: Evaluated, current: Evaluated) -> Gate:
+        """Whether the candidate takes the current model's place."""
+        wanted = self._settings.gate
+        gain = difference(
+            candidate.run.success(), current.run.success(), self._clusters, wanted.confidence
+        )
+        worst = gain.mean if wanted.need == "estimate" else gain.high
+        return Gate(against=current.model.name, gain=gain, accepted=worst >= 0)
+
+    def _path(self, number: int) -> Path:
+        return self._output / f"round-{number}"

@@ -1,0 +1,167 @@
+"""Control groups of a sandbox: what bounds it as a whole, where this user may make any.
+
+Version 2 has one tree for all controllers, version 1 one for each. A group is made as high in the
+tree as is allowed: at the root as root, in the user's own part where systemd or a batch system
+gave one away. Its name says who made it, as a container's label does (`leftovers.py`), so that
+`sweep` finds what a killed one left; of makers in other process namespaces it cannot know.
+"""
+
+import contextlib
+import os
+import secrets
+import signal
+import time
+from functools import cache
+from pathlib import Path
+
+from forager.sandboxes.leftovers import maker
+from forager.sandboxes.sandbox import Limits
+
+CONTROLLERS = ("memory", "pids", "cpu")
+_PREFIX = "forager."
+_PERIOD = 100_000  # microseconds over which the share of processors is held
+_REMOVE_SECONDS = 2.0  # until the kernel has let go of ended processes
+
+
+class Group:
+    """The group of one sandbox; `bounds` names the controllers that could be had."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._places: dict[str, Path] = {}
+        name = _name()
+        try:
+            for controller, parent in parents().items():
+                self._places[controller] = parent / name
+                self._places[controller].mkdir(exist_ok=True)
+                for file, value in _values(controller, limits):
+                    place = self._places[controller] / file
+                    if place.exists():  # else it is of the other version, or there is no swap
+                        place.write_text(value)
+        except BaseException:
+            self.remove()
+            raise
+
+    @property
+    def bounds(self) -> set[str]:
+        """The controllers that hold."""
+        return set(self._places)
+
+    def add(self, process: int) -> None:
+        """Put a process in; its children follow."""
+        for place in set(self._places.values()):
+            (place / "cgroup.procs").write_text(str(process))
+
+    def remove(self) -> None:
+        """Remove the group; its processes must have ended."""
+        for place in set(self._places.values()):
+            _remove(place, _REMOVE_SECONDS)
+
+
+def sweep() -> int:
+    """Remove the groups whose makers are gone, and what runs in them; return their number."""
+    found = {
+        place.name: place
+        for parent in set(parents().values())
+        for place in parent.glob(f"{_PREFIX}*")
+        if _is_left(place.name)
+    }
+    for name in found:
+        for parent in set(parents().values()):
+            _end(parent / name)
+            _remove(parent / name, _REMOVE_SECONDS)
+    return len(found)
+
+
+@cache
+def parents() -> dict[str, Path]:
+    """The directories in which this process may make groups, by controller."""
+    return find_parents(Path("/proc/self/cgroup").read_text(), Path("/proc/mounts").read_text())
+
+
+def find_parents(own: str, mounts: str) -> dict[str, Path]:
+    """The same from the texts of /proc/self/cgroup and /proc/mounts."""
+    found: dict[str, Path] = {}
+    for line in own.splitlines():
+        _, names, path = line.split(":", 2)
+        for mount in mounts.splitlines():
+            _, place, kind, options, *_ = mount.split()
+            controllers = set(names.split(",")) & set(CONTROLLERS)
+            if kind == "cgroup2" and not names:
+                controllers = set(CONTROLLERS)
+            elif kind != "cgroup" or not controllers & set(options.split(",")):
+                continue
+            for controller in controllers - set(found):
+                parent = _highest(Path(place), path, controller, new=kind == "cgroup2")
+                if parent:
+                    found[controller] = parent
+    return found
+
+
+def _name() -> str:
+    """A new one: the maker's number, its start, boot and namespace, and something of its own."""
+    return f"{_PREFIX}{_dotted(os.getpid())}.{secrets.token_hex(6)}"
+
+
+def _dotted(process: int) -> str:
+    return maker(process).replace(" ", ".")
+
+
+def _is_left(name: str) -> bool:
+    """Whether the maker's number has a meaning here, and is nobody's or another's by now."""
+    label = name.removeprefix(_PREFIX).rpartition(".")[0]
+    number, _, rest = label.partition(".")
+    if not number.isdecimal() or "." not in rest:  # as groups were named before
+        return False
+    now = _dotted(int(number))
+    return label != now and rest.partition(".")[2] == now.split(".", 2)[2]
+
+
+def _highest(root: Path, path: str, controller: str, *, new: bool) -> Path | None:
+    """The highest directory on the way to our own group in which groups can be made."""
+    own = root / path.lstrip("/")
+    for parent in [*reversed([one for one in own.parents if one.is_relative_to(root)]), own]:
+        probe = parent / _name()
+        if not os.access(parent / "cgroup.procs", os.W_OK):
+            continue
+        with contextlib.suppress(OSError):
+            if new and controller not in (parent / "cgroup.subtree_control").read_text().split():
+                (parent / "cgroup.subtree_control").write_text(f"+{controller}")
+            probe.mkdir()
+            probe.rmdir()
+            return parent
+    return None
+
+
+def _values(controller: str, limits: Limits) -> list[tuple[str, str]]:
+    """Files and what goes into them: those of version 1, then those of version 2."""
+    quota = int(limits.cpus * _PERIOD)
+    return {
+        "memory": [
+            ("memory.limit_in_bytes", str(limits.memory)),
+            ("memory.memsw.limit_in_bytes", str(limits.memory)),
+            ("memory.max", str(limits.memory)),
+            ("memory.swap.max", "0"),
+        ],
+        "pids": [("pids.max", str(limits.processes))],
+        "cpu": [("cpu.cfs_quota_us", str(quota)), ("cpu.max", f"{quota} {_PERIOD}")],
+    }[controller]
+
+
+def _end(place: Path) -> None:
+    """Kill what runs in a group."""
+    with contextlib.suppress(OSError):
+        for process in (place / "cgroup.procs").read_text().split():
+            if process != "0":  # of another namespace; as a number it means our own processes
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(process), signal.SIGKILL)
+
+
+def _remove(place: Path, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while place.exists():
+        try:
+            place.rmdir()
+        except OSError:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.005)

@@ -1,0 +1,242 @@
+"""A sandbox that is a Docker container: bash as PID 1 over one attached stream.
+
+What it contains: an unprivileged user without capabilities or the way to get any, no network, no
+host mounts, bounds on memory, processes, processors and file size. What it does not: a bug in the
+kernel, and the sum of many files on disk (the size of one file is bounded, their number is not).
+"""
+
+import contextlib
+import secrets
+import socket
+import struct
+import threading
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import requests
+from docker.errors import APIError, DockerException, ImageNotFound
+from docker.types import LogConfig, Ulimit
+
+from forager.errors import ImageMissing, SandboxError
+from forager.sandboxes.engine import connect
+from forager.sandboxes.leftovers import SANDBOX_LABEL, maker, remove, sweep
+from forager.sandboxes.sandbox import LOCALHOST_LABEL, WORKDIR, CommandResult, Limits
+from forager.sandboxes.shell import SUPERVISOR, Shell
+from forager.sandboxes.shell_files import read_file, write_file
+
+_FAULTS = (DockerException, requests.RequestException, OSError)
+_TRANSFER_SECONDS = 120.0
+_ROUNDS = 20  # of a KILL
+
+
+class DockerSandbox:
+    """A container of `image`; implements the Sandbox protocol.
+
+    Raises SandboxError when the container cannot be started (EngineError without an engine).
+    """
+
+    def __init__(
+        self, image: str, *, limits: Limits | None = None, environment: Mapping[str, str] = {}
+    ) -> None:
+        self._stream = _AttachedContainer(image, limits or Limits(), environment)
+        try:
+            self._shell = Shell(self._stream, WORKDIR)
+        except BaseException:
+            self._stream.close()
+            raise
+
+    def run(
+        self, command: str, *, timeout: float = 120.0, output_limit: int = 65536
+    ) -> CommandResult:
+        """Run a command in the persistent shell; `timeout` in seconds, `output_limit` in bytes."""
+        return self._shell.run(command, timeout, output_limit)
+
+    def read(self, path: str) -> bytes:
+        """Return a file's content; a relative path starts at the shell's directory."""
+        return read_file(self._shell, path)
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file, keeping the mode of one that exists."""
+        write_file(self._shell, path, content)
+
+    def close(self) -> None:
+        """Remove the container."""
+        self._stream.close()
+
+
+class _AttachedContainer:
+    """A running container and the stream that is attached to its PID 1."""
+
+    def __init__(self, image: str, limits: Limits, environment: Mapping[str, str]) -> None:
+        self._api = connect().api
+        self._socket: socket.socket | None = None
+        self._attached: Any = None
+        self._buffer = bytearray()
+        # A descriptor that is closed while a thread waits for it may by then be another socket's.
+        self._in_use = threading.Lock()
+        # Known beforehand, so that a container whose making was cut off can be removed.
+        self._name = f"forager-{secrets.token_hex(8)}"
+        sweep()
+        try:
+            self._id = self._create(image, limits, dict(environment))
+        except ImageNotFound as error:
+            raise ImageMissing(
+                f"there is no image {image} here; build it with `forager image build`"
+            ) from error
+        except _FAULTS as error:
+            remove(self._name)
+            raise SandboxError(f"cannot create a container of {image}: {error}") from error
+        try:
+            self._attach()
+        except _FAULTS as error:
+            self.close()
+            raise SandboxError(f"cannot start a container of {image}: {error}") from error
+
+    def _create(self, image: str, limits: Limits, environment: dict[str, str]) -> str:
+        host = self._api.create_host_config(
+            network_mode="bridge" if limits.network else "none",
+            mem_limit=limits.memory,
+            memswap_limit=limits.memory,
+            pids_limit=limits.processes,
+            nano_cpus=int(limits.cpus * 1e9),
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            ulimits=[
+                Ulimit(name="fsize", soft=limits.file_size, hard=limits.file_size),
+                Ulimit(name="core", soft=0, hard=0),
+                Ulimit(name="nofile", soft=4096, hard=4096),
+            ],
+            log_config=LogConfig(
+                type="none", config={}
+            ),  # the stream is ours; a log would fill the host's disk
+        )
+        made: dict[str, Any] = self._api.create_container(
+            image,
+            entrypoint=["/bin/bash", "-c", SUPERVISOR],
+            command=[],
+            user="agent",
+            working_dir=WORKDIR,
+            stdin_open=True,
+            network_disabled=not limits.network and _names_localhost(image),  # else `none`
+            environment={"HOME": "/home/agent", "PAGER": "cat", "GIT_PAGER": "cat", **environment},
+            labels={SANDBOX_LABEL: maker()},
+            name=self._name,
+            host_config=host,
+        )
+        return str(made["Id"])
+
+    def _attach(self) -> None:
+        attached = self._api.attach_socket(
+            self._id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        )
+        self._attached = attached  # its response holds the connection too
+        self._socket = getattr(attached, "_sock", attached)
+        self._buffer.clear()
+        self._api.start(self._id)
+
+    def send(self, data: bytes) -> None:
+        """Send all of it to PID 1's standard input."""
+        assert self._socket is not None
+        try:
+            with self._in_use:
+                self._socket.settimeout(_TRANSFER_SECONDS)
+                self._socket.sendall(data)
+        except OSError as error:
+            raise SandboxError(f"the container does not answer: {error}") from error
+
+    def receive(self, timeout: float) -> bytes | None:
+        """Return what came on the standard output; the engine's framing is taken off.
+
+        The stream is a series of frames: one byte for the descriptor, three zero bytes, four
+        bytes of length, and the content (Docker Engine API, "Attach to a container").
+        """
+        assert self._socket is not None
+        try:
+            with self._in_use:
+                self._socket.settimeout(max(timeout, 0.001))
+                data = self._socket.recv(262144)
+        except TimeoutError:
+            return None
+        except OSError as error:
+            raise SandboxError(f"the container does not answer: {error}") from error
+        if not data:
+            raise SandboxError("the container has ended")
+        self._buffer += data
+        parts = []
+        position = 0
+        while len(self._buffer) - position >= 8:
+            kind, length = struct.unpack_from(">BxxxI", self._buffer, position)
+            if len(self._buffer) - position - 8 < length:
+                break
+            if kind == 1:
+                parts.append(bytes(self._buffer[position + 8 : position + 8 + length]))
+            position += 8 + length
+        del self._buffer[:position]
+        return b"".join(parts)
+
+    def signal(self, name: str, spare: int) -> None:
+        """Signal all processes but PID 1, `spare` and the one that signals.
+
+        A KILL goes round until none is left: what forks faster would outlive one round.
+        """
+        script = (
+            f"for round in $(seq {_ROUNDS if name == 'KILL' else 1}); do found=; "
+            "for entry in /proc/[0-9]*; do pid=${entry#/proc/}; "
+            f'case $pid in 1|{spare}|$$) ;; *) kill -{name} "$pid" 2>/dev/null && found=1 ;; esac; '
+            "done; [ $found ] || exit 0; done"
+        )
+        try:
+            made = self._api.exec_create(self._id, ["/bin/sh", "-c", script], user="agent")
+            self._api.exec_start(made["Id"])
+            code = self._api.exec_inspect(made["Id"])["ExitCode"]
+        except _FAULTS as error:
+            raise SandboxError(f"the container takes no more processes: {error}") from error
+        if code not in (0, 1, 137):  # the last kill's own result, or killed by its twin
+            raise SandboxError("the container takes no more processes")
+
+    def restart(self) -> None:
+        """Kill the container and start it again on the same files."""
+        self._disconnect()  # first: the engine waits until all that was printed has been read
+        try:
+            with contextlib.suppress(APIError):
+                self._api.kill(self._id)
+            self._api.wait(self._id, timeout=60)
+            self._attach()
+        except _FAULTS as error:
+            raise SandboxError(f"the container does not start again: {error}") from error
+
+    def _disconnect(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # a thread that waits for it is not to wait on
+                self._socket.shutdown(socket.SHUT_RDWR)
+            with self._in_use:
+                with contextlib.suppress(OSError, ValueError):
+                    self._attached._response.close()
+                with contextlib.suppress(OSError, ValueError):
+                    self._socket.close()
+
+    def close(self) -> None:
+        """Remove the container and disconnect.
+
+        In this order where the engine can be told to wait for no reader: at the end of its input
+        the keeper would start one worker after another until it is killed.
+        """
+        if self._socket is not None and self._socket.family == socket.AF_UNIX:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RD)
+        else:
+            self._disconnect()
+        remove(self._name)
+        self._disconnect()
+
+
+@cache
+def _names_localhost(image: str) -> bool:
+    """Whether `localhost` needs no /etc/hosts in an image, which only the engine's network writes.
+
+    Without that network there is loopback and no other device, as with `none`; but setting it up
+    is half of a container's start: a program of 100 MB that hands over the namespace.
+    Raises ImageNotFound.
+    """
+    return LOCALHOST_LABEL in connect().images.get(image).labels

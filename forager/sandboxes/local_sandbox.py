@@ -1,0 +1,144 @@
+"""A sandbox that is a directory of this machine, without any wall around it."""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from signal import Signals
+from typing import Self
+
+from forager.errors import SandboxError
+from forager.sandboxes.pipes import HEEDING, PipedShell
+from forager.sandboxes.sandbox import CommandResult
+from forager.sandboxes.shell import SUPERVISOR, Shell
+
+_MARK = "FORAGER_LOCAL_SANDBOX"
+
+
+class LocalSandbox:
+    """Runs commands in `directory` as the user that runs forager; implements Sandbox.
+
+    For tests and for code that is trusted. It contains NOTHING: commands read, write and delete
+    whatever this user can, reach the network, see this process's environment, and use all the
+    memory, processors and disk there are. What it does keep is the shell's behaviour: one
+    persistent bash, time limits, bounded output, and processes that end with the sandbox (by
+    their session and an environment variable: one that drops both outlives it). Linux only.
+    """
+
+    def __init__(self, directory: Path | str, environment: Mapping[str, str] = {}) -> None:
+        self._start = Path(directory).resolve()
+        if not self._start.is_dir():
+            raise SandboxError(f"there is no directory {self._start}")
+        self._here = self._start
+        self._processes = _LocalProcesses(self._start, environment)
+        try:
+            self._shell = Shell(self._processes, str(self._start))
+        except BaseException:
+            self._processes.close()
+            raise
+
+    def run(
+        self, command: str, *, timeout: float = 120.0, output_limit: int = 65536
+    ) -> CommandResult:
+        """Run a command in the persistent shell; `timeout` in seconds, `output_limit` in bytes."""
+        result = self._shell.run(command, timeout, output_limit)
+        self._here = Path(result.directory or self._start)
+        return result
+
+    def read(self, path: str) -> bytes:
+        """Return a file's content; a relative path starts at the shell's directory."""
+        return self._regular(path).read_bytes()
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file, keeping the mode of one that exists."""
+        self._regular(path).write_bytes(content)
+
+    def close(self) -> None:
+        """End all processes. The directory stays: it is the caller's."""
+        self._processes.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _regular(self, path: str) -> Path:
+        """The path on this machine; a pipe or device is refused, as reading it may never end."""
+        place = self._here / path
+        if place.exists() and not place.is_file() and not place.is_dir():
+            raise OSError(f"{path} is not a regular file")
+        return place
+
+
+class _LocalProcesses:
+    """The stream to a keeper on this machine: two pipes, and signals by process number."""
+
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+        self._directory = directory
+        self._mark = f"{os.getpid()}.{id(self)}"
+        self._environment = {
+            **os.environ,
+            "PAGER": "cat",
+            "GIT_PAGER": "cat",
+            **environment,
+            _MARK: self._mark,
+        }
+        self._begin()
+
+    def _begin(self) -> None:
+        try:
+            self._keeper = subprocess.Popen(
+                [*HEEDING, "/bin/bash", "-c", SUPERVISOR],
+                cwd=self._directory,
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise SandboxError(f"bash does not start: {error}") from error
+        self._pipes = PipedShell(self._keeper)
+
+    def send(self, data: bytes) -> None:
+        """Send all of it to the shell's standard input."""
+        self._pipes.send(data)
+
+    def receive(self, timeout: float) -> bytes | None:
+        """Return what the shell's standard output has, None when nothing came in time."""
+        return self._pipes.receive(timeout)
+
+    def signal(self, name: str, spare: int) -> None:
+        """Signal all processes of the sandbox but the keeper and `spare`."""
+        self._kill(Signals[f"SIG{name}"], {self._keeper.pid, spare})
+
+    def restart(self) -> None:
+        """Kill everything and start a new keeper."""
+        self.close()
+        self._begin()
+
+    def close(self) -> None:
+        """Kill everything, the keeper first so that it starts nothing more."""
+        self._keeper.kill()
+        self._keeper.wait()
+        self._kill(Signals.SIGKILL, set())
+        self._pipes.close()
+
+    def _kill(self, number: Signals, spared: set[int]) -> None:
+        for process in self._all():
+            if process not in spared:
+                with contextlib.suppress(OSError):  # it has ended by itself
+                    os.kill(process, number)
+
+    def _all(self) -> Iterator[int]:
+        mark = f"{_MARK}={self._mark}".encode()
+        for entry in os.scandir("/proc"):
+            if entry.name.isdecimal():
+                with contextlib.suppress(OSError):
+                    process = int(entry.name)
+                    marks = Path(entry.path, "environ").read_bytes().split(b"\0")
+                    if mark in marks or os.getsid(process) == self._keeper.pid:
+                        yield process

@@ -1,0 +1,88 @@
+"""The seam between what runs commands and what needs them run."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from pydantic import Field
+
+from forager.records import Record
+
+WORKDIR = "/testbed"  # where the repository lies in every image, as in SWE-bench's own
+
+LOCALHOST_LABEL = "forager.localhost"
+"""On an image in which `localhost` has its addresses without /etc/hosts."""
+
+
+class Limits(Record):
+    """What one container may use."""
+
+    memory: int = Field(2 << 30, description="Bytes of memory, swap included.")
+    processes: int = Field(256, description="Processes and threads.")
+    cpus: float = Field(1.0, description="Processor cores.")
+    file_size: int = Field(1 << 30, description="Bytes of the largest file that may be written.")
+    disk: int = Field(1 << 30, description="Bytes of all files, where the sandbox can bound them.")
+    network: bool = Field(False, description="Whether the container has a network.")
+
+
+class CommandResult(Record):
+    """What a command did.
+
+    `output` is stdout and stderr in the order they came, cut in the middle to the limit asked
+    for; `omitted` counts the bytes left out. `exit_code` is None when the time limit ended it.
+    `state_lost` says that the shell had to be started anew: directory, variables, functions gone.
+    """
+
+    output: str
+    exit_code: int | None
+    seconds: float
+    omitted: int = 0
+    directory: str = ""
+    state_lost: bool = False
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether the time limit ended the command."""
+        return self.exit_code is None
+
+
+class Sandbox(Protocol):
+    """A machine of its own with one persistent shell.
+
+    Every method raises SandboxError when the machine itself is gone or does not answer: that is
+    infrastructure, never a result.
+    """
+
+    def run(
+        self, command: str, *, timeout: float = 120.0, output_limit: int = 65536
+    ) -> CommandResult:
+        """Run a command in the persistent shell; `timeout` in seconds, `output_limit` in bytes."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """Return a file's content; a relative path starts at the shell's directory.
+
+        Raises FileNotFoundError, IsADirectoryError or PermissionError.
+        """
+        ...
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file, keeping the mode of one that exists.
+
+        Raises FileNotFoundError (no such parent directory), IsADirectoryError, PermissionError,
+        or OSError (disk full, file too large).
+        """
+        ...
+
+    def close(self) -> None:
+        """Remove the machine. Safe to call twice; raises nothing."""
+        ...
+
+
+class SandboxFactory(Protocol):
+    """Starts sandboxes of an image."""
+
+    def __call__(
+        self, image: str, *, limits: Limits = ..., environment: Mapping[str, str] = ...
+    ) -> Sandbox:
+        """Start one; raises SandboxError, or EngineError where no engine answers."""
+        ...
