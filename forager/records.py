@@ -116,16 +116,12 @@ class AppendFile:
     finds that the one before it has brought its bytes there too, so many threads share a flush.
     """
 
-    def __init__(self, path: Path, flags: int = 0) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.broken = False  # after a failed flush: nobody knows what the disk holds
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, 0o666)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         self.end = self._synced = os.fstat(self._descriptor).st_size
         self._writing, self._syncing = Lock(), Lock()
-
-    def fileno(self) -> int:
-        """The file descriptor."""
-        return self._descriptor
 
     def cut(self, end: int) -> None:
         """Cut off what lies behind `end`."""

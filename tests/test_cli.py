@@ -306,7 +306,7 @@ def test_tokens_of_a_run_without_ids(run: Path) -> None:
 
 def test_damage_is_told_once_and_the_rest_is_listed(run: Path) -> None:
     """On stderr."""
-    (shard,) = (run / "trajectories").iterdir()
+    (shard,) = Run(run).shards()
     data = bytearray(shard.read_bytes())
     data[len(data) // 3] ^= 0xFF
     shard.write_bytes(data)

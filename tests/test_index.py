@@ -102,7 +102,7 @@ def test_the_index_is_a_cache(run: Path) -> None:
 
 def test_a_shard_that_was_taken_away_or_replaced_is_noticed(run: Path) -> None:
     """The index holds what the shards hold."""
-    (shard,) = (run / "trajectories").iterdir()
+    (shard,) = Run(run).shards()
     assert len(ids(run)) == 20
     kept = shard.read_bytes()
     shard.unlink()
@@ -113,14 +113,14 @@ def test_a_shard_that_was_taken_away_or_replaced_is_noticed(run: Path) -> None:
     with AttemptWriter(run) as writer:
         for _ in range(30):
             writer.append(make_attempt("other"))
-    (other,) = (run / "trajectories").iterdir()
+    (other,) = Run(run).shards()
     other.rename(shard)
     assert ids(run) == ["other.0"]
 
 
 def test_attempts_that_lie_where_nothing_can_be_written_are_read(run: Path) -> None:
     """With an index for this once."""
-    shards = list((run / "trajectories").iterdir())
+    shards = list(Run(run).shards())
     with Index(lambda: shards, Path("/proc/index.sqlite")) as index:
         assert len(index.places()) == 20
 
@@ -140,7 +140,7 @@ def test_an_attempt_that_was_made_twice_counts_once(run: Path) -> None:
 
 def test_damage_is_said(run: Path) -> None:
     """How many bytes of which file; the other attempts are there."""
-    (shard,) = (run / "trajectories").iterdir()
+    (shard,) = Run(run).shards()
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 0xFF
     shard.write_bytes(data)

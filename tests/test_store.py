@@ -105,7 +105,7 @@ def test_nodes_of_a_cluster_write_beside_the_one_that_decides(tmp_path: Path) ->
         other.append(make_attempt("b"))
         run.append(make_attempt("c"))
         assert {one.id for one in run.summaries()} == {"a.0", "b.0", "c.0"}
-    assert len(list((path / "trajectories").iterdir())) == 3
+    assert len(list(Run(path).shards())) == 3
 
 
 def test_one_process_writes(tmp_path: Path) -> None:
@@ -141,14 +141,14 @@ def test_a_killed_writer_loses_nothing_and_locks_nothing(tmp_path: Path) -> None
             pass
         process.send_signal(signal.SIGKILL)
         process.stdout.read()
-    (shard,) = (path / "trajectories").iterdir()
+    (shard,) = Run(path).shards()
     os.truncate(shard, shard.stat().st_size + 9)
     finished = {one.id for one in Run(path).summaries()}
     assert {f"pkg-1.{number}" for number in range(4)} <= finished
     with Run.write(path, Settings(), [make_task()]) as run:
         run.append(make_attempt("new"))
         assert {one.id for one in run.summaries()} == finished | {"new.0"}
-        assert list((path / "trajectories").iterdir()) == [shard]
+        assert list(Run(path).shards()) == [shard]
         assert sum(1 for _ in run.trajectories()) == len(finished) + 1
 
 

@@ -63,7 +63,7 @@ def _run(settings: "BootstrapSettings", output: Path) -> None:
     from forager.environments.task import Task
     from forager.learning.bootstrap.loop import Bootstrap
     from forager.learning.bootstrap.place import MAY_CHANGE
-    from forager.learning.saved import claimed
+    from forager.locks import claimed
     from forager.records import read_records
     from forager.resolved import save_settings
 

@@ -1,8 +1,5 @@
-"""One record a file, digests of directories, and directories that belong to one process."""
+"""One record a file, and digests of directories."""
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
@@ -29,18 +26,6 @@ def load(path: Path, kind: type[R]) -> R | None:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise UsageError(f"{path} is no {kind.__name__}: {where}: {first['msg']}") from error
-
-
-@contextmanager
-def claimed(path: Path) -> Iterator[None]:
-    """Make a directory this process's own. Raises UsageError where another is at work in it."""
-    path.mkdir(parents=True, exist_ok=True)
-    with (path / ".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(f"another process is at work in {path}; wait for it") from None
-        yield
 
 
 def digest(directory: Path) -> str:

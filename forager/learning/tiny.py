@@ -17,9 +17,10 @@ from pydantic import Field, model_validator
 
 from forager.errors import UsageError
 from forager.learning.copying import THETA, set_heads
-from forager.learning.saved import claimed, digest, load, save
+from forager.learning.saved import digest, load, save
 from forager.learning.sources import Source, Sources
 from forager.learning.sources import digest as digest_of_run
+from forager.locks import claimed
 from forager.records import Record
 from forager.trajectories.show import text_of
 

@@ -98,5 +98,5 @@ class Source:
 
     def _look(self) -> list[tuple[str, int]]:
         """The files of attempts and their sizes."""
-        files = (self.path / "trajectories").glob("*") if self.path.is_dir() else [self.path]
+        files = Run(self.path).shards() if self.path.is_dir() else [self.path]
         return sorted((one.name, one.stat().st_size) for one in files if one.exists())

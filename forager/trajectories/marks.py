@@ -4,7 +4,6 @@
 of an attempt holds all that is said of it; a line that a kill tore is passed over.
 """
 
-import fcntl
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from forager.errors import StoreError, UsageError
+from forager.locks import lock_path, wait_for
 from forager.records import Record, RecordWriter, read_records
 
 _TAG = re.compile(r"[^\s,:]+")
@@ -56,9 +56,9 @@ class Marks:
         Raises StoreError.
         """
         try:
-            with self.path.open("ab") as file:  # several may write: each reads what is there
-                fcntl.flock(file, fcntl.LOCK_EX)
-                self.refresh()
+            self.path.touch()
+            with wait_for(lock_path(self.path)):
+                self.refresh()  # others may write too: a mark builds on what is there
                 at = datetime.now(UTC).isoformat(timespec="seconds")
                 mark = self.of(id).model_copy(update={**change, "at": at})
                 with RecordWriter(self.path) as writer:

@@ -7,12 +7,11 @@ the record's head (what an index wants to know), and one with the record itself,
 No dictionary: one made of two attempts at the same project would halve the frames, but then no
 ordinary tool could read a shard without it.
 
-A shard belongs to one writer at a time (a file lock) and is named after the first: time, host and
+A shard belongs to one writer at a time (`.NAME.lock`) and is named after the first: time, host and
 process, so that the nodes of a cluster write side by side into one directory. A torn tail is passed
 over by readers, and cut off by the next writer of its host, which carries the shard on.
 """
 
-import fcntl
 import os
 import re
 import socket
@@ -24,9 +23,11 @@ from threading import Lock
 from typing import NamedTuple, Self
 from zlib import crc32
 
+from filelock import FileLock
 from zstandard import ZstdCompressor, ZstdDecompressor
 
 from forager.errors import StoreError
+from forager.locks import lock_path, take
 from forager.records import AppendFile, sync_directory
 
 SUFFIX = ".jsonl.zst"
@@ -106,15 +107,15 @@ class ShardWriter:
     def __init__(self, directory: Path, size: int = SHARD_BYTES) -> None:
         self._directory, self._size = directory, size
         self._lock = Lock()
-        self._shard: AppendFile | None = None
+        self._shard: _OwnShard | None = None
 
     def append(self, head: bytes, line: bytes) -> None:
         """Append a record (a line of JSON) under its head. Raises StoreError."""
         data = encode(head, line)
         with self._lock:
-            shard = self._current()
-            end = shard.write([data])
-        shard.sync(end)
+            file = self._current()
+            end = file.write([data])
+        file.sync(end)
 
     def close(self) -> None:
         """Close the shard; another writer may carry it on."""
@@ -132,9 +133,9 @@ class ShardWriter:
     def _current(self) -> AppendFile:
         """The shard to write to."""
         shard = self._shard
-        if shard is not None and (shard.broken or shard.end >= self._size):
-            if not shard.broken:
-                shard.sync(shard.end)  # for the threads that wait to do so
+        if shard is not None and (shard.file.broken or shard.file.end >= self._size):
+            if not shard.file.broken:
+                shard.file.sync(shard.file.end)  # for the threads that wait to do so
             shard.close()
             shard = None
         if shard is None:
@@ -143,7 +144,7 @@ class ShardWriter:
             except OSError as error:
                 raise StoreError(f"cannot write to {self._directory}: {error.strerror}") from error
         self._shard = shard
-        return shard
+        return shard.file
 
 
 def encode(head: bytes, line: bytes) -> bytes:
@@ -153,7 +154,18 @@ def encode(head: bytes, line: bytes) -> bytes:
     return _HEADER.pack(_MAGIC, _SKIPPED + len(head), len(frame), checksum) + head + frame
 
 
-def _open_shard(directory: Path, size: int) -> AppendFile:
+class _OwnShard(NamedTuple):
+    """A shard that is open for writing, and the lock that keeps other writers from it."""
+
+    file: AppendFile
+    lock: FileLock
+
+    def close(self) -> None:
+        self.file.close()
+        self.lock.release()
+
+
+def _open_shard(directory: Path, size: int) -> _OwnShard:
     """A shard of this host that nobody writes to and that is not full, or a new one."""
     directory.mkdir(parents=True, exist_ok=True)
     host = re.sub(r"[^\w.]", "_", socket.gethostname())
@@ -162,29 +174,26 @@ def _open_shard(directory: Path, size: int) -> AppendFile:
             whole = 0
             for entry in scan(path):
                 whole = entry.end
-            shard.cut(whole)
+            shard.file.cut(whole)
             return shard
     while True:
         time = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         path = directory / f"{time}-{host}-{os.getpid()}{SUFFIX}"
-        shard = _claim(path, os.O_EXCL)
-        if shard is not None:
+        if not path.exists() and (shard := _claim(path)) is not None:
             sync_directory(directory)
             return shard
 
 
-def _claim(path: Path, flags: int = 0) -> AppendFile | None:
-    """The file, locked for this writer; None where another one has it."""
-    try:
-        shard = AppendFile(path, flags)
-    except FileExistsError:
+def _claim(path: Path) -> _OwnShard | None:
+    """The shard, locked for this writer; None where another writer has it."""
+    lock = take(lock_path(path))
+    if lock is None:
         return None
     try:
-        fcntl.flock(shard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        shard.close()
-        return None
-    return shard
+        return _OwnShard(AppendFile(path), lock)
+    except OSError:
+        lock.release()
+        raise
 
 
 def _entry_behind(descriptor: int, position: int) -> Entry | None:

@@ -12,17 +12,18 @@ All that a run knows is in these files. One process decides which attempts are m
 lock; the nodes of a cluster each write a shard; any number may read meanwhile.
 """
 
-import fcntl
-import os
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, Self
+
+from filelock import FileLock
 
 from forager.environments.task import Task
 from forager.errors import LoggedError, UsageError
+from forager.locks import take_directory
 from forager.records import Record, RecordWriter, read_records, writable
 from forager.resolved import read_settings, save_settings
 from forager.trajectories.index import Index
@@ -74,7 +75,7 @@ class Run:
             _add_tasks(path / "tasks.jsonl", tasks)
             return RunWriter(path, lock)
         except BaseException:
-            lock.close()
+            lock.release()
             raise
 
     def settings(self) -> dict[str, Any]:
@@ -85,10 +86,13 @@ class Run:
         """The tasks, in their order."""
         return _read_tasks(self.path / "tasks.jsonl")
 
+    def shards(self) -> Iterator[Path]:
+        """The files of attempts, in no order; their locks lie next to them."""
+        return (self.path / "trajectories").glob(f"*{SUFFIX}")
+
     def index(self) -> Index:
         """The attempts, to choose from; to be closed after use."""
-        shards = self.path / "trajectories"
-        return Index(lambda: shards.glob(f"*{SUFFIX}"), self.path / "index.sqlite")
+        return Index(self.shards, self.path / "index.sqlite")
 
     def trajectories(self) -> Iterator[Trajectory]:
         """The attempts one by one, shard by shard in the order in which they ended."""
@@ -139,7 +143,7 @@ class AttemptWriter:
 class RunWriter(Run):
     """A run that this process writes to. Its methods may be called from several threads."""
 
-    def __init__(self, path: Path, lock: TextIO) -> None:
+    def __init__(self, path: Path, lock: FileLock) -> None:
         super().__init__(path)
         self._lock = lock
         self._attempts = AttemptWriter(path)
@@ -168,7 +172,7 @@ class RunWriter(Run):
         """Close the files and let other processes write."""
         self._attempts.close()
         self._lost.close()
-        self._lock.close()
+        self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -188,29 +192,17 @@ def find_trajectory(index: Index, id: str, where: Path) -> Trajectory:
     return index.get(matches[0])
 
 
-def _lock(path: Path) -> TextIO:
-    """Make the directory this process's own, until the file is closed or the process ends."""
+def _lock(path: Path) -> FileLock:
+    """Keep other writers from a run directory, which is made if need be. Raises UsageError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         if not (path / "settings.json").exists() and any(
             not entry.name.startswith(".") for entry in path.iterdir()
         ):
             raise UsageError(f"{path} holds something else than a run; choose another directory")
-        file = (path / ".lock").open("a+", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot make a run in {path}: {error.strerror}") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        owner = file.read().strip() or "unknown"
-        file.close()
-        raise UsageError(
-            f"process {owner} is writing to {path}; wait for it or choose another directory"
-        ) from None
-    file.truncate(0)
-    print(os.getpid(), file=file, flush=True)
-    return file
+    return take_directory(path)
 
 
 def _add_tasks(path: Path, tasks: Sequence[Task]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from forager.errors import UsageError
-from forager.learning.saved import claimed, digest, load, save
+from forager.learning.saved import digest, load, save
 from forager.learning.sources import Source
 from forager.learning.train.order import steps
 from forager.learning.train.samples import Samples, source
@@ -18,6 +18,7 @@ from forager.learning.train.settings import (
     TrainSettings,
 )
 from forager.learning.train.start import run_ranks
+from forager.locks import claimed
 from forager.records import read_records
 
 
