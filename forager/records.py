@@ -6,14 +6,13 @@ record or, after a crash in mid-write, a torn tail that readers skip and the nex
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from secrets import token_hex
 from threading import Lock
 from typing import Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from forager.atomic import replacing, sync_directory
 from forager.errors import StoreError, UsageError
 
 
@@ -76,37 +75,6 @@ def write_records(path: Path, records: Iterable[BaseModel]) -> int:
 def writable(text: str) -> str:
     """The text without half characters (lone surrogates), which JSON can hold but UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode()
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A new file to write; at the end it takes the place of `path`, in one step and on the disk.
-
-    Raises StoreError where the disk does not take it; then `path` is as it was, as it is after any
-    other error.
-    """
-    part = path.with_name(f".{path.name}.{token_hex(4)}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-        sync_directory(path.parent)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        with suppress(OSError):  # such as where its directory could not be made
-            part.unlink()
-
-
-def sync_directory(path: Path) -> None:
-    """Bring the names of new files in a directory to the disk, as fsync does for contents."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class AppendFile:

@@ -5,8 +5,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from forager.atomic import replace_text
 from forager.errors import UsageError
-from forager.records import Record, replacing
+from forager.records import Record
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -38,8 +39,7 @@ def save_settings(path: Path, settings: Record, may_change: Collection[str]) -> 
                 f"{path} was made with other settings: {'; '.join(differences)}. "
                 "Give the same ones to resume it, or another directory"
             )
-    with replacing(target) as part:
-        part.write_text(json.dumps(new, indent=2) + "\n")
+    replace_text(target, json.dumps(new, indent=2) + "\n")
 
 
 def _without(settings: dict[str, Any], names: Collection[str]) -> dict[str, Any]:

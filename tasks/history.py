@@ -1,7 +1,6 @@
 """The history of a repository as a list of changes, newest first. Nothing of it is executed."""
 
 import hashlib
-import os
 import re
 import tarfile
 import tempfile
@@ -11,9 +10,11 @@ from urllib.parse import unquote
 
 from pydantic import Field
 
+from forager.atomic import new_directory
 from forager.errors import SourceError, UsageError
 from forager.images.layout import TEST_DIRECTORIES
 from forager.images.source import address, git, repository_name, split_reference
+from forager.locks import locked
 from forager.paths import data_directory
 from forager.records import Record
 
@@ -209,20 +210,15 @@ def open_history(source: str, *, name: str = "") -> History:
     url, reference = split_reference(source)
     url = address(url)
     directory = _directory() / hashlib.sha256(url.encode()).hexdigest()[:16]
-    if directory.exists():
-        git(directory, "fetch", "--quiet", "--prune", "origin")
-    else:
-        _clone(url, directory)
+    with locked(f"history-{directory.name}"):
+        if directory.exists():
+            git(directory, "fetch", "--quiet", "--prune", "origin")
+        else:
+            with new_directory(directory) as part:
+                git(directory.parent, "clone", "--quiet", "--mirror", "--", url, str(part))
     if git(directory, "rev-parse", "--is-shallow-repository").strip() == "true":
         raise UsageError(f"{source} is a shallow clone: give one with its history")
     return History(directory, url, _resolved(directory, reference), name or _name(url))
-
-
-def _clone(url: str, directory: Path) -> None:
-    """A clone under another name until it is whole."""
-    part = directory.with_name(f"{directory.name}.{os.getpid()}.part")
-    git(directory.parent, "clone", "--quiet", "--mirror", "--", url, str(part))
-    part.rename(directory)
 
 
 def _resolved(directory: Path, reference: str) -> str:

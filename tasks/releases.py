@@ -9,7 +9,6 @@ fix, and stay in.
 
 import ast
 import re
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from unidiff.patch import PatchSet
 
+from forager.atomic import new_directory
 from forager.environments.repository.testing import run_tests
 from forager.environments.repository.workspace import apply_patch, open_task
 from forager.environments.task import Task
@@ -26,6 +26,7 @@ from forager.errors import SandboxError, SourceError
 from forager.images.recipe import options
 from forager.images.sdist import Release, download_sdist, list_releases, unpack
 from forager.images.source import commit_all, git
+from forager.locks import locked
 from forager.paths import data_directory
 from forager.sandboxes.sandbox import Limits
 from tasks.history import History, is_code, may_fix
@@ -68,12 +69,10 @@ class Releases:
                 f"pypi:{name} has {len(self.releases)} releases with an sdist: too few"
             )
         path = data_directory() / "histories" / f"pypi-{name}"
-        if not path.exists():
-            part = path.with_name(f"{path.name}.part")
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True)
-            git(part, "init", "--quiet", "--bare", ".")
-            part.rename(path)
+        with locked(f"history-{path.name}"):
+            if not path.exists():
+                with new_directory(path) as part:
+                    git(part, "init", "--quiet", "--bare", ".")
         self.history = History(path, f"pypi:{name}=", "HEAD", f"pypi/{name}")
 
     def pairs(self) -> Iterator[tuple[Release, Release]]:

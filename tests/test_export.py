@@ -11,10 +11,11 @@ import pytest
 from attempts import PATCH, STEPS, Settings, make_attempt
 from click.testing import CliRunner, Result
 
+from forager.atomic import new_directory
 from forager.cli.main import main
 from forager.errors import StoreError
 from forager.records import read_records
-from forager.trajectories.export import FORMATS, file_name, new_directory
+from forager.trajectories.export import FORMATS, file_name
 from forager.trajectories.record import ModelCall, Trajectory
 from forager.trajectories.store import Run
 

@@ -113,15 +113,14 @@ class _Steps:
 
 def _report(output: Path, base: "Evaluated", rounds: "list[Round]") -> None:
     """Write the rounds so far side by side."""
+    from forager.atomic import replace_text, replacing
     from forager.evaluation.findings.written import as_json, markdown
     from forager.learning.bootstrap.report import draw_curve, rounds_report
     from forager.learning.bootstrap.stages import read_stages
-    from forager.records import replacing
 
     found = rounds_report(output, base, rounds, read_stages(output / "stages.jsonl"))
     for name, text in (("report.md", markdown(found)), ("report.json", as_json(found))):
-        with replacing(output / name) as part:
-            part.write_text(text, encoding="utf-8")
+        replace_text(output / name, text)
     try:
         with replacing(output / "curve.svg") as part:
             draw_curve(part, base, rounds)

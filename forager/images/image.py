@@ -6,12 +6,13 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from forager.atomic import replace_text
 from forager.environments.task import TestSetup
 from forager.errors import UsageError
 from forager.images.recipe import Recipe
 from forager.images.source import Source
 from forager.paths import data_directory
-from forager.records import Record, replacing
+from forager.records import Record
 
 
 class Image(Record):
@@ -80,8 +81,7 @@ def stored(key: str) -> Image | None:
 
 def store(image: Image) -> None:
     """Write the record of an image in one step."""
-    with replacing(record_path(image.key)) as part:
-        part.write_text(image.model_dump_json(indent=1), encoding="utf-8")
+    replace_text(record_path(image.key), image.model_dump_json(indent=1))
 
 
 def _read(path: Path) -> Image | None:

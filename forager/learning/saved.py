@@ -6,16 +6,15 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from forager.atomic import replace_text
 from forager.errors import UsageError
-from forager.records import replacing
 
 R = TypeVar("R", bound=BaseModel)
 
 
 def save(path: Path, record: BaseModel) -> None:
     """Write a record in one step, as JSON that a person can read. Raises StoreError."""
-    with replacing(path) as part:
-        part.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    replace_text(path, record.model_dump_json(indent=2) + "\n")
 
 
 def load(path: Path, kind: type[R]) -> R | None:

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from forager.atomic import replacing
 from forager.environments.repository.testing import ALWAYS
 from forager.errors import SandboxError
 from forager.images.image import Image
 from forager.paths import data_directory
-from forager.records import Record, replacing
+from forager.records import Record
 from forager.sandboxes.sandbox import Limits, Sandbox
 
 _PROGRAM = "/tmp/forager-coverage.py"

@@ -14,6 +14,8 @@ from threading import Event, Lock, Thread
 
 from forager.agent.loop import Agent
 from forager.agent.traffic import TRAFFIC
+from forager.atomic import replacing
+from forager.errors import StoreError
 from forager.trajectories import live
 from forager.trajectories.record import Trajectory
 
@@ -113,8 +115,7 @@ class Live:
 
     def _tell(self) -> None:
         while not self._stop.wait(live.SECONDS):
-            with suppress(OSError):
-                live.directory(self._run).mkdir(exist_ok=True)
+            with suppress(StoreError):
                 self._write()
 
     def _write(self) -> None:
@@ -150,6 +151,5 @@ def _unlink(path: Path) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    part = path.with_suffix(".json.part")
-    part.write_text(text)
-    part.replace(path)
+    with replacing(path, durable=False) as part:
+        part.write_text(text)

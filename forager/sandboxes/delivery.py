@@ -11,12 +11,12 @@ from pathlib import Path
 import requests
 from docker.errors import DockerException, ImageNotFound
 
-from forager.errors import EngineError, ImageMissing, SandboxError
+from forager.errors import EngineError, ImageMissing, SandboxError, StoreError
 from forager.locks import locked
 from forager.sandboxes.engine import connect
 from forager.sandboxes.unpacked import stored_images, unpack, unpacked
 
-_FAULTS = (DockerException, requests.RequestException, OSError, tarfile.TarError)
+_FAULTS = (DockerException, requests.RequestException, StoreError, OSError, tarfile.TarError)
 
 
 def available(sandbox: str) -> set[str]:

@@ -8,7 +8,6 @@ the files keep their owners; for any other user all of them are that user's.
 
 import json
 import os
-import shutil
 import stat
 import tarfile
 from collections.abc import Iterator
@@ -20,7 +19,8 @@ from docker.errors import DockerException, ImageNotFound
 from pydantic import Field, ValidationError
 from requests import RequestException
 
-from forager.errors import EngineError, ImageMissing, SandboxError, UsageError
+from forager.atomic import new_directory
+from forager.errors import EngineError, ImageMissing, SandboxError, StoreError, UsageError
 from forager.locks import locked
 from forager.paths import data_directory
 from forager.records import Record, write_records
@@ -86,7 +86,7 @@ def _from_engine(reference: str, image: Any) -> UnpackedImage:
                 named = reference if reference in image.tags else False
                 file.writelines(image.save(chunk_size=1 << 20, named=named))
             return unpack(archive)[0]
-        except (DockerException, RequestException, OSError) as error:
+        except (DockerException, RequestException, StoreError, OSError) as error:
             raise SandboxError(f"cannot unpack {reference}: {error}") from error
         finally:
             archive.unlink(missing_ok=True)
@@ -95,7 +95,7 @@ def _from_engine(reference: str, image: Any) -> UnpackedImage:
 def unpack(archive: Path) -> list[UnpackedImage]:
     """Unpack the images of an archive that `docker save` wrote; return their records.
 
-    Raises UsageError for a file that is no such archive, OSError where the disk is full.
+    Raises UsageError for another file, StoreError where the disk does not take the layers.
     """
     try:
         with tarfile.open(archive) as file:
@@ -110,7 +110,8 @@ def _unpacked_from(file: tarfile.TarFile, entry: dict[str, Any]) -> UnpackedImag
     for name, member in zip(names, entry["Layers"], strict=True):
         with locked(f"layer-{name}"):
             if not (layers_directory() / name).exists():
-                _unpack_layer(_content(file, member), layers_directory() / name)
+                with new_directory(layers_directory() / name) as part:
+                    _unpack_layer(_content(file, member), part)
     names.reverse()
     user, group = _user(names)
     digest = PurePosixPath(entry["Config"]).name.removesuffix(".json")
@@ -126,17 +127,12 @@ def _unpacked_from(file: tarfile.TarFile, entry: dict[str, Any]) -> UnpackedImag
     return image
 
 
-def _unpack_layer(content: IO[bytes], target: Path) -> None:
-    """Unpack beside the target, then rename; what an earlier process left there goes first."""
-    part = target.with_name(f".{target.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
+def _unpack_layer(content: IO[bytes], part: Path) -> None:
     with tarfile.open(fileobj=content, mode="r|*") as layer:
         # What is extracted is chosen below: Python's own filters are not in every 3.11.
         layer.extraction_filter = lambda member, _: member
         layer.extractall(part, _members(layer, part), numeric_owner=True)
     part.chmod(0o755)
-    part.rename(target)
 
 
 def _members(layer: tarfile.TarFile, part: Path) -> Iterator[tarfile.TarInfo]:

@@ -26,9 +26,10 @@ from zlib import crc32
 from filelock import FileLock
 from zstandard import ZstdCompressor, ZstdDecompressor
 
+from forager.atomic import sync_directory
 from forager.errors import StoreError
 from forager.locks import lock_path, take
-from forager.records import AppendFile, sync_directory
+from forager.records import AppendFile
 
 SUFFIX = ".jsonl.zst"
 SHARD_BYTES = 256 << 20  # a shard that has grown to this size is left, and a new one begun

@@ -6,13 +6,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from forager.atomic import replace_text
 from forager.errors import UsageError
 from forager.evaluation.findings.calls import CallCount
 from forager.evaluation.findings.compute import findings
 from forager.evaluation.findings.excerpts import Excerpt, excerpts
 from forager.evaluation.findings.gather import Seen, Source, gather
 from forager.evaluation.findings.grid import Findings, Grid, written
-from forager.records import replacing
 
 
 def write_report(sources: Sequence[Source], path: Path, count: int) -> None:
@@ -29,8 +29,7 @@ def write_report(sources: Sequence[Source], path: Path, count: int) -> None:
         raise UsageError("there are no attempts to report on")
     found = findings([one.name for one in sources], seen, calls)
     text = write(found, sources, seen, count)
-    with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+    replace_text(path, text)
 
 
 def markdown(found: Findings) -> str:

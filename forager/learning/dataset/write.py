@@ -6,6 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from forager.atomic import new_directory
 from forager.errors import UsageError
 from forager.learning.dataset import MANIFEST, DatasetManifest, DatasetSettings, Sample
 from forager.learning.dataset.samples import Made, Maker
@@ -13,7 +14,6 @@ from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.saved import load, save
 from forager.learning.sources import Sources
 from forager.trajectories.choice import Choice
-from forager.trajectories.export import new_directory
 
 if TYPE_CHECKING:
     import pyarrow

@@ -8,6 +8,7 @@ from typing import BinaryIO, Self
 
 from pydantic import TypeAdapter, ValidationError
 
+from forager.atomic import new_directory, sync_directory
 from forager.errors import StoreError, UsageError
 from forager.learning.filters.pipeline import (
     FilterChoice,
@@ -20,8 +21,7 @@ from forager.learning.filters.pipeline import (
 )
 from forager.learning.saved import load, save
 from forager.learning.sources import Source, Sources
-from forager.records import Record, sync_directory, write_records
-from forager.trajectories.export import new_directory
+from forager.records import Record, write_records
 from forager.trajectories.record import Trajectory
 from forager.trajectories.shards import SHARD_BYTES, SUFFIX, encode
 from forager.trajectories.summary import Summary

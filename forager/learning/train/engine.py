@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from forager.atomic import part_of, publish, sync_tree
 from forager.errors import TrainingError
 from forager.learning.train.model import parameter_groups, precision
 from forager.learning.train.settings import TrainSettings
@@ -127,26 +128,19 @@ def save_checkpoint(engine: Any, checkpoints: Path, step: int, keep: int) -> Non
     """
     import deepspeed.comm as comm
 
-    part = checkpoints / f".{step:08}.part"
+    target = checkpoints / f"{step:08}"
+    part = part_of(target)
     if comm.get_rank() == 0:
         shutil.rmtree(part, ignore_errors=True)
     comm.barrier()
     engine.save_checkpoint(str(part), tag=_STATE, save_latest=False)
-    _sync(part)
+    sync_tree(part)
     comm.barrier()
     if comm.get_rank() == 0:
-        part.rename(checkpoints / f"{step:08}")
+        publish(target)
         for old in _whole(checkpoints)[:-keep]:
             shutil.rmtree(old)
     comm.barrier()
-
-
-def _sync(directory: Path) -> None:
-    """Bring this process's files to the disk, before the checkpoint has its name."""
-    for path in directory.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
 
 
 def _whole(checkpoints: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from forager.atomic import new_directory, replace_text, sync_tree
 from forager.errors import TrainingError
 from forager.learning.train import engine as engines
 from forager.learning.train.batch import log_probabilities, make_batch
@@ -138,9 +139,9 @@ class Training:
 
         state = engines.weights(self._engine)
         if self._rank == 0:
-            part, model = self._directory / ".model.part", self._directory / "model"
-            write_model(state, self._base, self._settings, part)
-            part.rename(model)
+            with new_directory(self._directory / "model") as part:
+                write_model(state, self._base, self._settings, part)
+                sync_tree(part)
         comm.barrier()
 
 
@@ -157,7 +158,7 @@ def _metrics(directory: Path, begin: int, *, here: bool) -> Iterator[Any]:
 
     path = directory / "metrics.jsonl"
     known = path.read_text().splitlines(keepends=True)[:begin] if path.exists() else []
-    path.write_text("".join(known))
+    replace_text(path, "".join(known))
     with (
         path.open("a", buffering=1) as file,
         SummaryWriter(str(directory / "tensorboard"), purge_step=begin + 1) as board,

@@ -110,8 +110,6 @@ def write_model(
         model = model.merge_and_unload()
     model.tie_weights()
     model.config.use_cache = True
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
     for path in base.iterdir():
         if path.is_file() and path.suffix not in _WEIGHTS and ".index." not in path.name:
             shutil.copy(path, output / path.name)

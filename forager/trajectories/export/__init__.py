@@ -4,7 +4,6 @@ A format is a module with a function `write(attempts, target)` that returns how 
 wrote.
 """
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from forager.errors import StoreError, UsageError
+from forager.atomic import replacing
+from forager.errors import UsageError
 
 if TYPE_CHECKING:
     from forager.trajectories.record import Trajectory
@@ -41,32 +41,8 @@ def new_file(path: Path) -> Iterator[Path]:
     """A path to write to; at the end it becomes the file."""
     if path.is_dir():
         raise UsageError(f"{path} is a directory; this format is one file")
-    from forager.records import replacing  # pydantic, which a list of the formats does not need
-
     with replacing(path) as part:
         yield part
-
-
-@contextmanager
-def new_directory(path: Path) -> Iterator[Path]:
-    """A directory to write into; at the end it becomes the one wanted, which may not exist.
-
-    Raises StoreError where the disk does not take it; then there is none, as after any other error.
-    """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-            raise UsageError(
-                f"{path} exists; this format is a directory of its own, name a new one"
-            )
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager

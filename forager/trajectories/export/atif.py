@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from forager.trajectories.export import file_name, new_directory, write_once
+from forager.atomic import new_directory
+from forager.trajectories.export import file_name, write_once
 from forager.trajectories.record import Message, ModelCall, Trajectory
 from forager.trajectories.steps import Step, opening, reasoning, steps
 

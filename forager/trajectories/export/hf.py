@@ -7,7 +7,8 @@ publishes it.
 from collections.abc import Iterable
 from pathlib import Path
 
-from forager.trajectories.export import needed, new_directory
+from forager.atomic import new_directory
+from forager.trajectories.export import needed
 from forager.trajectories.export.parquet import batches, schema
 from forager.trajectories.record import Trajectory
 

@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from forager.trajectories.export import new_directory
+from forager.atomic import new_directory
 from forager.trajectories.record import Message, Trajectory
 from forager.trajectories.steps import reasoning
 

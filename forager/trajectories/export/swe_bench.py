@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO
 
+from forager.atomic import new_directory
 from forager.errors import UsageError
-from forager.trajectories.export import new_directory
 from forager.trajectories.record import Trajectory
 
 
