@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, ValidationError
 
 from forager.errors import UsageError
 
@@ -24,6 +24,17 @@ def read_toml(path: Path) -> dict[str, Any]:
 def read_settings(path: Path, kind: type[M]) -> M:
     """The settings in a TOML file. Raises UsageError that names the file and the key."""
     return settled(kind, read_toml(path), f"{path}: ")
+
+
+def current_names(kind: type[BaseModel], given: dict[str, Any]) -> dict[str, Any]:
+    """Rename the settings that earlier versions called otherwise (`AliasChoices` of the fields)."""
+    names = {
+        earlier: name
+        for name, field in kind.model_fields.items()
+        if isinstance(field.validation_alias, AliasChoices)
+        for earlier in field.validation_alias.choices
+    }
+    return {names.get(key, key): value for key, value in given.items()}
 
 
 def settled(kind: type[M], given: dict[str, Any], where: str = "") -> M:

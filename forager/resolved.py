@@ -1,4 +1,4 @@
-"""The resolved settings of a directory: what was begun with some goes on with the same."""
+"""The resolved settings of a directory, which is only ever resumed with the same ones."""
 
 import json
 from collections.abc import Collection
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from forager.atomic import replace_text
+from forager.config import settled
 from forager.errors import UsageError
 from forager.records import Record
 
@@ -20,14 +21,15 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def save_settings(path: Path, settings: Record, may_change: Collection[str]) -> None:
-    """Write the settings, or refuse where those that are there say something else.
+    """Write the settings, or refuse if the directory was made with different ones.
 
-    One that may change is a name, or TABLE.NAME. A setting that there was not yet when they were
-    written had its default. Raises UsageError and StoreError.
+    `may_change` lists names, also TABLE.NAME. Settings of an earlier version are read by their
+    earlier names; one that it did not have had its default. Raises UsageError and StoreError.
     """
     target, new = path / "settings.json", settings.model_dump(mode="json")
     if target.exists():
-        old = _without(_defaults(settings) | read_settings(path), may_change)
+        known = settled(type(settings), read_settings(path), f"{target}: ")
+        old = _without(known.model_dump(mode="json"), may_change)
         now = _without(new, may_change)
         differences = [
             f"{name} is {json.dumps(old.get(name))} there and {json.dumps(now.get(name))} now"
@@ -51,13 +53,3 @@ def _without(settings: dict[str, Any], names: Collection[str]) -> dict[str, Any]
         for name, value in settings.items()
         if name not in names
     }
-
-
-def _defaults(settings: Record) -> dict[str, Any]:
-    fields = type(settings).model_fields.items()
-    values = {
-        name: field.get_default(call_default_factory=True)
-        for name, field in fields
-        if not field.is_required()
-    }
-    return settings.model_copy(update=values).model_dump(mode="json", include=set(values))

@@ -9,9 +9,7 @@ from forager.learning.serve import Server, ServeSettings
 if __name__ == "__main__":
     with Server(
         Path(sys.argv[1]),
-        ServeSettings(
-            dtype="float32",
-        ),
+        ServeSettings(dtype="float32"),
         Path(sys.argv[2]),
     ) as server:
         print(server.urls[0], server.name, flush=True)

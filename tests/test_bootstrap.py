@@ -38,7 +38,7 @@ base = "{here}/base"
 rounds = 2
 data = "all"
 filters = ["resolved", "shorten"]
-rehearse = ["{here}/rehearsal"]
+mix_in = ["{here}/rehearsal"]
 urls = ["{url}"]
 [split]
 held_out = 4
@@ -49,11 +49,11 @@ syntax = "text"
 workers = 2
 limits = {{format_errors = 1}}
 [dataset]
-context = 8000
+max_length = 8000
 [train]
-steps = 12
-row_tokens = 2000
-rows = 2
+max_steps = 12
+pack_length = 2000
+batch_size = 2
 checkpoint_every = 2
 """
 
@@ -188,7 +188,7 @@ def test_settings_that_changed_are_refused(config: Path, tmp_path: Path) -> None
 def test_the_teacher_goes_to_what_failed(config: Path, tmp_path: Path) -> None:
     """The model makes the attempts of every round, the teacher those at what is left."""
     out = tmp_path / "out"
-    config.write_text('taught = "failures"\n' + config.read_text())
+    config.write_text('teacher_attempts = "failures"\n' + config.read_text())
     command = [str(FORAGER), "bootstrap", str(config), "-o", str(out), "--rounds", "1"]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr

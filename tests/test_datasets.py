@@ -361,16 +361,16 @@ def test_what_is_too_long_is_left_out_or_cut(place: Path) -> None:
     loaded = tokenizer(place, *KNOWN["ours"])
     ((whole, _),) = made(loaded, TEXT)
     size = len(whole.ids)
-    exact = Maker(loaded, POLICY.model_copy(update={"context": size}))
+    exact = Maker(loaded, POLICY.model_copy(update={"max_length": size}))
     assert [one.sample for one in exact.samples(TEXT)] == [whole]
-    short = Maker(loaded, POLICY.model_copy(update={"context": size - 1}))
+    short = Maker(loaded, POLICY.model_copy(update={"max_length": size - 1}))
     assert not list(short.samples(TEXT))
     assert short.left_out == {LONG: 1}
-    cut = Maker(loaded, POLICY.model_copy(update={"context": size - 1, "cut": True}))
+    cut = Maker(loaded, POLICY.model_copy(update={"max_length": size - 1, "truncate": True}))
     ((sample, _),) = cut.samples(TEXT)
     assert sample.ids == whole.ids[:-1]
     assert sample.trained == whole.trained[:-1]
-    tiny = Maker(loaded, POLICY.model_copy(update={"context": 5, "cut": True}))
+    tiny = Maker(loaded, POLICY.model_copy(update={"max_length": 5, "truncate": True}))
     assert not list(tiny.samples(TEXT))
     assert tiny.left_out == {NOTHING: 1}
 
@@ -451,7 +451,7 @@ def test_the_same_is_the_same(run: Path, place: Path, tmp_path: Path) -> None:
     manifest("one")
     assert (tmp_path / "one" / "dataset.json").stat().st_mtime_ns == before
     with pytest.raises(UsageError, match="name a new directory"):
-        manifest("one", context=99)
+        manifest("one", max_length=99)
 
 
 def test_samples_are_shown(run: Path, place: Path, tmp_path: Path) -> None:

@@ -45,7 +45,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def server(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose weights can be replaced, with a parser of tool calls."""
-    settings = ServeSettings(name="tiny", reload="in_place", context=256, tool_parser="hermes")
+    settings = ServeSettings(
+        served_model_name="tiny", reload="in_place", max_model_len=256, tool_call_parser="hermes"
+    )
     with Server(models["old"], settings, tmp_path_factory.mktemp("log")) as server:
         yield server
 
@@ -82,7 +84,7 @@ def test_tied_weights_are_replaced_on_every_replica(
 ) -> None:
     """Where in place is not enough, as for a tied layer on a CPU, by a restart; addresses stay."""
     settings = ServeSettings(
-        name="tiny", reload="in_place", context=256, replicas=2, dtype="float32"
+        served_model_name="tiny", reload="in_place", max_model_len=256, replicas=2, dtype="float32"
     )
     wanted = expected(models["tied after"], SAMPLES)
     with Server(models["tied"], settings, tmp_path / "log") as server:
@@ -157,7 +159,7 @@ def test_what_orphans_is_ended_too(tmp_path: Path) -> None:
 
 def test_options_reach_vllm(models: dict[str, Path], tmp_path: Path) -> None:
     """And no seed, which would make attempts copies; a Python without vLLM is said."""
-    settings = ServeSettings(replicas=2, cpu_cores="0|1", context=99, chat_template="a.jinja")
+    settings = ServeSettings(replicas=2, cpu_cores="0|1", max_model_len=99, chat_template="a.jinja")
     words = command(models["old"], settings, 8000)
     assert words[words.index("--max-model-len") + 1] == "99"
     assert words[words.index("--chat-template") + 1] == "a.jinja"

@@ -28,7 +28,12 @@ from forager.learning.train.start import free_port, rank_environment
 from forager.records import read_records
 
 HERE = Path(__file__).parent
-SMALL: dict[str, Any] = {"row_tokens": 128, "rows": 4, "learning_rate": 1e-3, "steps": 4}
+SMALL: dict[str, Any] = {
+    "pack_length": 128,
+    "batch_size": 4,
+    "learning_rate": 1e-3,
+    "max_steps": 4,
+}
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch's and DeepSpeed's
 
 LENGTHS = [7, 3, 9, 40, 12, 5, 5, 1, 30, 2] * 20
@@ -51,12 +56,12 @@ def test_a_pass_has_every_sample_once_in_rows_that_are_full() -> None:
 
 def test_the_order_is_a_function_of_the_seed_and_not_of_the_processes() -> None:
     """And each pass has another."""
-    one = steps(LENGTHS, settings(steps=None, epochs=2))
-    assert one == steps(LENGTHS, settings(steps=None, epochs=2, processes=2))
-    assert one != steps(LENGTHS, settings(steps=None, epochs=2, seed=1))
+    one = steps(LENGTHS, settings(max_steps=None, epochs=2))
+    assert one == steps(LENGTHS, settings(max_steps=None, epochs=2, processes=2))
+    assert one != steps(LENGTHS, settings(max_steps=None, epochs=2, seed=1))
     seen = [sample for step in one for row in step for sample in row]
     assert sorted(seen) == sorted([*range(len(LENGTHS))] * 2)
-    assert len(steps(LENGTHS, settings(steps=50))) == 50
+    assert len(steps(LENGTHS, settings(max_steps=50))) == 50
 
 
 @pytest.mark.parametrize(
@@ -81,7 +86,9 @@ def test_a_processor_without_bf16_is_told_of(
 @pytest.mark.parametrize(("schedule", "end"), [("cosine", 0.1), ("linear", 0.1), ("constant", 1)])
 def test_the_rate_rises_and_falls(schedule: str, end: float) -> None:
     """To the floor; never to nothing within the steps."""
-    given = settings(schedule=schedule, warmup=0.1, floor=0.1, learning_rate=1.0)
+    given = settings(
+        lr_scheduler_type=schedule, warmup_ratio=0.1, min_lr_ratio=0.1, learning_rate=1.0
+    )
     rates = [learning_rate(step, 1000, given) for step in range(1000)]
     assert rates[0] == 0.01
     assert rates[99] == 1.0 == max(rates)
@@ -92,8 +99,8 @@ def test_the_rate_rises_and_falls(schedule: str, end: float) -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"processes": 3, "sequence_parallel": 2}, "no multiple"),
-        ({"rows": 3, "processes": 2}, "3 rows cannot be shared"),
+        ({"processes": 3, "sequence_parallel_size": 2}, "must be a multiple"),
+        ({"batch_size": 3, "processes": 2}, "batch_size \\(3\\) must be a multiple"),
         ({"executor": "hosts"}, "hostfile"),
         ({"rate": 1}, "rate: no such key"),
     ],
@@ -187,7 +194,7 @@ def test_packing_does_not_leak(base: Path, data: Path) -> None:
     samples, row = Samples([data]), [3, 11, 5, 20]
     found = []
     for way, rows in (("eager", [[one] for one in row]), ("packed", [row]), ("sdpa", [row])):
-        model = open_model(base, settings(attention=way))
+        model = open_model(base, settings(attn_implementation=way))
         each = [log_probabilities(model, make_batch(samples, one)) for one in rows]
         whole = torch.cat(each)
         whole.sum().backward()
@@ -225,9 +232,9 @@ def test_layers_with_a_state_are_not_packed(tmp_path: Path, base: Path, data: Pa
     with pytest.raises(UsageError, match="--no-pack"):
         open_model(tmp_path, settings())
     samples = Samples([data])
-    rows = [row for step in steps(samples.lengths, settings(pack=False)) for row in step]
+    rows = [row for step in steps(samples.lengths, settings(packing=False)) for row in step]
     assert rows and all(len(row) == 1 for row in rows)
-    model = open_model(tmp_path, settings(pack=False))
+    model = open_model(tmp_path, settings(packing=False))
     shared = log_probabilities(model, make_batch(samples, [3, 11]))
     single = [log_probabilities(model, make_batch(samples, [one])) for one in (3, 11)]
     assert not torch.allclose(shared, torch.cat(single), atol=1e-2)  # why it is refused
@@ -259,12 +266,12 @@ def test_the_loss_is_over_all_trained_tokens(plain: Path, base: Path, data: Path
 @pytest.mark.parametrize(
     ("given", "tolerance"),
     [
-        ({"rows": 4, "zero": 1}, 1e-4),
-        ({"zero": 2, "gradient_checkpointing": True}, 1e-4),
-        ({"zero": 3}, 1e-4),
+        ({"batch_size": 4, "zero_stage": 1}, 1e-4),
+        ({"zero_stage": 2, "gradient_checkpointing": True}, 1e-4),
+        ({"zero_stage": 3}, 1e-4),
         ({"precision": "bf16"}, 0.02),
-        ({"precision": "bf16", "zero": 3}, 0.02),
-        ({"attention": "sdpa"}, 1e-4),
+        ({"precision": "bf16", "zero_stage": 3}, 0.02),
+        ({"attn_implementation": "sdpa"}, 1e-4),
     ],
     ids=str,
 )
@@ -283,7 +290,7 @@ def test_adapters_are_merged(alone: Callable[..., Path], base: Path, zero: int) 
     """LoRA leaves an ordinary model, whose loss is what training says, and other weights."""
     import torch
 
-    directory = alone(lora={"rank": 4}, zero=zero, learning_rate=1e-2)
+    directory = alone(lora={"rank": 4}, zero_stage=zero, learning_rate=1e-2)
     assert losses(directory)[-1] < losses(directory)[0]
     assert not list((directory / "model").glob("adapter*"))
     found, before = weights(directory), weights_of(base)
@@ -322,8 +329,8 @@ def run_together(processes: int, directories: Sequence[Path]) -> None:
 
 def test_two_processes_agree_with_one(tmp_path: Path, plain: Path, base: Path, data: Path) -> None:
     """With whole rows each, ZeRO 0 to 3, and with half of each row (Ulysses)."""
-    cases: list[dict[str, Any]] = [{}, {"zero": 1}, {"zero": 2}, {"zero": 3}]
-    cases += [{"sequence_parallel": 2, "zero": 1}]
+    cases: list[dict[str, Any]] = [{}, {"zero_stage": 1}, {"zero_stage": 2}, {"zero_stage": 3}]
+    cases += [{"sequence_parallel_size": 2, "zero_stage": 1}]
     directories = [tmp_path / str(number) for number in range(len(cases))]
     for directory, given in zip(directories, cases, strict=True):
         asked = request_for(settings(processes=2, **given), [data], base, data)
@@ -358,7 +365,7 @@ def test_a_killed_training_goes_on_to_the_same_losses(
 
     What is finished is not made again, and another training is not mixed with it.
     """
-    given = {**SMALL, "steps": 10, "checkpoint_every": 2}
+    given = {**SMALL, "max_steps": 10, "checkpoint_every": 2}
     whole = alone(**given)
     output = tmp_path / "training"
     arguments = json.dumps([given, str(data), str(base), str(output)])
@@ -394,7 +401,7 @@ def test_a_killed_training_goes_on_to_the_same_losses(
 
 def test_a_loss_that_is_no_number_is_said(tmp_path: Path, base: Path, data: Path) -> None:
     """One line, and the log's tail with it."""
-    wild = settings(learning_rate=1e30, warmup=0.0, clip=0.0)
+    wild = settings(learning_rate=1e30, warmup_ratio=0.0, max_grad_norm=0.0)
     with pytest.raises(TrainingError, match=r"the loss of step \d is (nan|inf)") as caught:
         train(wild, [data], base, tmp_path / "training", quiet)
     assert "forager: the loss" in caught.value.log
@@ -424,7 +431,7 @@ def test_options_and_the_file_of_settings(tmp_path: Path, base: Path, data: Path
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     chosen = TrainSettings.model_validate(told["settings"])
-    assert (chosen.rows, chosen.zero, chosen.weight_decay) == (4, 2, 0.1)
+    assert (chosen.batch_size, chosen.zero_stage, chosen.weight_decay) == (4, 2, 0.1)
     assert (chosen.executor, chosen.lora and chosen.lora.rank) == ("hosts", 8)
     assert told["steps"] == count_steps(chosen, [data])
     assert not (tmp_path / "out").exists()

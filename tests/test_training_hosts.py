@@ -16,7 +16,7 @@ from forager.learning.train.settings import StepMetrics
 from forager.records import read_records
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch, DeepSpeed, Ray
-SMALL: dict[str, Any] = {"row_tokens": 128, "rows": 4, "learning_rate": 1e-3, "processes": 2}
+SMALL: dict[str, Any] = {"pack_length": 128, "batch_size": 4, "learning_rate": 1e-3, "processes": 2}
 SYSTEM = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}
 
 
@@ -62,7 +62,7 @@ def test_launcher_and_cluster_agree_with_this_machine(
     """The same losses, to the last digit; a cluster that lost a node is said, and gone on with."""
     hostfile = tmp_path / "hostfile"
     hostfile.write_text("localhost slots=2\n")
-    given = {**SMALL, "steps": 6, "checkpoint_every": 2}
+    given = {**SMALL, "max_steps": 6, "checkpoint_every": 2}
     elsewhere = [
         {"executor": "local"},
         {"executor": "hosts", "hostfile": str(hostfile)},
@@ -83,7 +83,7 @@ def test_launcher_and_cluster_agree_with_this_machine(
         if done >= 3 and len(cluster.worker_nodes) == 2:
             cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
 
-    lost = TrainSettings.build(given | elsewhere[2] | {"steps": 200})
+    lost = TrainSettings.build(given | elsewhere[2] | {"max_steps": 200})
     with pytest.raises(TrainingError):
         train(lost, [data], base, tmp_path / "lost", lose)
     cluster.add_node(num_cpus=1, object_store_memory=80 << 20)

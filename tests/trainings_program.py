@@ -9,11 +9,11 @@ from pathlib import Path
 from forager.learning.saved import load
 from forager.learning.train.engine import join
 from forager.learning.train.loop import Training
-from forager.learning.train.settings import Request
+from forager.learning.train.settings import TrainingRequest
 
 if __name__ == "__main__":
     for number, directory in enumerate(map(Path, sys.argv[1:])):
-        request = load(directory / "settings.json", Request)
+        request = load(directory / "settings.json", TrainingRequest)
         assert request
         if number == 0:
             join(request.settings)

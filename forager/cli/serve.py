@@ -62,7 +62,9 @@ def serve(
 
     settings = ServeSettings(**given, arguments=list(arguments))
     if name := hub_name(model):
-        settings = settings.model_copy(update={"name": settings.name or name})
+        settings = settings.model_copy(
+            update={"served_model_name": settings.served_model_name or name}
+        )
     directory = log or (Path() if name else model.parent).absolute() / "serve-logs"
     model = model_directory(model)
     say(f"starting {settings.replicas} of vLLM; logs in {directory}")

@@ -55,9 +55,9 @@ class Bootstrap:
         self._settings, self._output, self._steps = settings, output, steps
         self._stages = Stages(output / "stages.jsonl", tell)
         self._serving = Serving(settings, output / "logs")
-        self._rehearsed = [Path(each) for each in settings.rehearse]
+        self._mixed_in = [Path(path) for path in settings.mix_in]
         self._base_model = model_directory(Path(settings.base))
-        check_tokenizer(self._base_model, self._rehearsed)
+        check_tokenizer(self._base_model, self._mixed_in)
         chosen = self._split(tasks)
         named = {task.instance_id: task for task in tasks}
         self._training = [named[name] for name in chosen.training]
@@ -129,7 +129,7 @@ class Bootstrap:
         with self._stages.of(number, "dataset"):
             dataset = export_dataset([path / "kept"], path / "dataset", tokenizer, settings.dataset)
         with self._stages.of(number, "train") as stage:
-            datasets = [path / "dataset", *self._rehearsed]
+            datasets = [path / "dataset", *self._mixed_in]
             known = finished(path / "training")  # before a kill: its tokens are told already
             training = self._steps.train(datasets, Path(made.init.path), path / "training")
             stage.tokens = 0 if known else training.tokens
@@ -159,7 +159,9 @@ class Bootstrap:
             kept = Run(self._path(number - 1) / "kept").summaries()
             taught = {each.instance_id for each in kept if each.resolved}
         seed = self._settings.seed + number
-        tasks = draw(self._training, wanted.tasks, own, taught=taught, band=wanted.band, seed=seed)
+        tasks = draw(
+            self._training, wanted.tasks, own, taught=taught, band=wanted.pass_rate, seed=seed
+        )
         is_own = self._is_own(number)
         policy = current if is_own else self._teacher()
         self._run(number, "rollout" if is_own else "teach", "attempts", policy, tasks, path)
@@ -167,14 +169,14 @@ class Bootstrap:
 
     def _is_own(self, number: int) -> bool:
         """Whether the attempts of a round are the model's, not the teacher's."""
-        return number > 0 or self._settings.taught == "failures"
+        return number > 0 or self._settings.teacher_attempts == "failures"
 
     def _teacher(self) -> ModelId:
         return ModelId(name=" ".join(self._settings.run_settings("teach", REPAIR, []).models))
 
     def _teach(self, number: int) -> RunId | None:
         """Have the teacher attempt what the model's attempts of a round did not resolve."""
-        if self._settings.taught == "first":
+        if self._settings.teacher_attempts == "first":
             return None
         rates = success_by_task(Run(self._path(number) / "attempts"))
         failed = [task for task in self._training if rates.get(task.instance_id) == 0]
@@ -188,7 +190,7 @@ class Bootstrap:
         """What a model makes of the held-out tasks."""
         self._run(number, "evaluate", "evaluate", model, self._held_out, path)
         run = RunId.of(path)
-        confidence = self._settings.gate.confidence
+        confidence = self._settings.promotion.confidence
         success = estimate(run.success(), self._clusters, confidence)
         return Evaluated(model=model, run=run, success=success)
 
@@ -216,11 +218,11 @@ class Bootstrap:
 
     def _gate(self, candidate: Evaluated, current: Evaluated) -> Gate:
         """Whether the candidate takes the current model's place."""
-        wanted = self._settings.gate
+        wanted = self._settings.promotion
         gain = difference(
             candidate.run.success(), current.run.success(), self._clusters, wanted.confidence
         )
-        worst = gain.mean if wanted.need == "estimate" else gain.high
+        worst = gain.mean if wanted.criterion == "estimate" else gain.high
         return Gate(against=current.model.name, gain=gain, accepted=worst >= 0)
 
     def _path(self, number: int) -> Path:

@@ -30,7 +30,7 @@ class Serving:
             from forager.learning.serve import Server
 
             self.stop()
-            settings = self._settings.serve.model_copy(update={"name": name})
+            settings = self._settings.serve.model_copy(update={"served_model_name": name})
             self._server = self._running.enter_context(Server(model, settings, self._logs / name))
         self._server.check()
         return self._server.urls

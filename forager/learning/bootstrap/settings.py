@@ -1,12 +1,12 @@
-"""What a bootstrap is asked to do: a TOML file."""
+"""Settings of a bootstrap: a TOML file."""
 
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from forager.agent import REPAIR, SERVERLESS
-from forager.config import read_settings
+from forager.config import current_names, read_settings
 from forager.learning.bootstrap.split import By
 from forager.learning.dataset import DatasetSettings
 from forager.learning.serve import ServeSettings
@@ -18,88 +18,96 @@ _EVALUATED: dict[str, Any] = {"attempts": 1, "sampling": {"temperature": 0.0}}
 
 
 class SplitSettings(Record):
-    """What is held out, once and for all rounds."""
+    """The held-out tasks; the split is made once, for all rounds."""
 
-    by: By = Field("function", description="Whole functions, or whole repositories.")
-    held_out: int = Field(100, ge=1, description="Tasks that are held out, at least.")
+    by: By = Field("function", description="Hold out whole functions, or whole repositories.")
+    held_out: int = Field(100, ge=1, description="Minimum number of held-out tasks.")
 
 
 class DrawSettings(Record):
-    """Which tasks a round attempts."""
+    """The tasks that a round attempts."""
 
-    tasks: int = Field(200, ge=1, description="Tasks of a round.")
-    band: tuple[float, float] = Field(
-        (0.1, 0.9), description="Pass rates that are wanted: the others are drawn less often."
+    tasks: int = Field(200, ge=1, description="Number of tasks per round.")
+    pass_rate: tuple[float, float] = Field(
+        (0.1, 0.9),
+        validation_alias=AliasChoices("pass_rate", "band"),
+        description="Range of expected pass rates to prefer; other tasks are drawn less often.",
     )
 
 
-class GateSettings(Record):
-    """When a candidate takes the place of the current model."""
+class PromotionSettings(Record):
+    """When a candidate replaces the current model."""
 
-    need: Literal["estimate", "interval"] = Field(
+    criterion: Literal["estimate", "interval"] = Field(
         "estimate",
-        description="What must not be below zero of its gain on the held-out tasks: the estimate, "
-        "or the upper end of the interval (only what is surely worse is rolled back).",
+        validation_alias=AliasChoices("criterion", "need"),
+        description="What must be at least zero of the gain on the held-out tasks: the estimate, "
+        "or the upper end of its interval (only a clearly worse model is rolled back).",
     )
-    confidence: float = Field(0.95, gt=0, lt=1)
+    confidence: float = Field(0.95, gt=0, lt=1, description="Level of all intervals.")
 
 
 class BootstrapSettings(Record):
-    """The settings of a bootstrap; saved in its directory as settings.json.
+    """Settings of a bootstrap; saved in its directory as settings.json.
 
-    `rollout` are the settings of `forager run` (see RunSettings) for all attempts; `teach` those
-    that differ for the teacher, `evaluate` those that differ on the held-out tasks. Paths are taken
-    from the current directory.
+    `rollout` holds settings of `forager run` (RunSettings) for all attempts, `teach` and
+    `evaluate` what differs for the teacher and on the held-out tasks. Paths are relative to the
+    current directory. Names that earlier versions used still work.
     """
 
-    output: str = Field("", description="The directory; `-o` on the command line.")
+    output: str = Field("", description="Output directory; `-o` on the command line.")
     tasks: list[str] = Field(description="Files of tasks.")
-    base: str = Field(description="A Hugging Face directory, or owner/name[@revision] of the Hub.")
-    rounds: int = Field(3, ge=1)
+    base: str = Field(description="Base model: a directory, or owner/name[@revision] of the Hub.")
+    rounds: int = Field(3, ge=1, description="Number of rounds.")
     init: Literal["base", "last"] = Field(
-        "base", description="What each round trains: the base model, as CWM did, or the current."
+        "base",
+        description="Model that each round trains: the base, as CWM did, or the current one.",
     )
     data: Literal["round", "all"] = Field(
-        "round", description="Whose attempts it learns from: this round's, as CWM did, or all."
+        "round", description="Attempts to learn from: this round's (as CWM did) or all rounds'."
     )
-    rehearse: list[str] = Field(
+    mix_in: list[str] = Field(
         [],
-        description="Data sets that each round trains on beside its own, so that what the base "
-        "knows is not forgotten (rehearsal: Robins, Connection Science 7, 1995).",
+        validation_alias=AliasChoices("mix_in", "rehearse"),
+        description="Data sets to mix into each round's own, against forgetting (rehearsal: "
+        "Robins, Connection Science 7, 1995).",
     )
-    seed: int = 0
+    seed: int = Field(0, description="Seed of the split and of the draws.")
     split: SplitSettings = SplitSettings()
     draw: DrawSettings = DrawSettings()
     rollout: dict[str, Any] = {}
     teach: dict[str, Any] = Field(
-        {"models": [REPAIR]}, description="The teacher (models, urls, …)."
+        {"models": [REPAIR]}, description="Settings of the teacher (models, urls, …)."
     )
-    taught: Literal["first", "failures"] = Field(
+    teacher_attempts: Literal["first", "failures"] = Field(
         "first",
-        description="What the teacher does: the attempts of round 0, or in each round attempts at "
-        "what the model's own did not resolve (DAgger, arXiv 1011.0686; see the filter `correct`).",
+        validation_alias=AliasChoices("teacher_attempts", "taught"),
+        description="first: the teacher makes the attempts of round 0; failures: in each round it "
+        "attempts the tasks that the model failed (DAgger, arXiv 1011.0686; filter `correct`).",
     )
     evaluate: dict[str, Any] = _EVALUATED
     filters: list[str] = Field(
-        [], description="As `forager filter --filter` takes them; without any the usual ones."
+        [], description="Filters, as for `forager filter --filter`; default: its defaults."
     )
     dataset: DatasetSettings = DatasetSettings()
     train: TrainSettings = TrainSettings()
     serve: ServeSettings = ServeSettings()
     urls: list[str] = Field(
-        [], description="Endpoints of one's own, which serve each round's model by its name."
+        [], description="Your own endpoints, which serve each round's model under its name."
     )
-    gate: GateSettings = GateSettings()
+    promotion: PromotionSettings = Field(
+        PromotionSettings(), validation_alias=AliasChoices("promotion", "gate")
+    )
 
     @field_validator("rollout", "teach", "evaluate")
     @classmethod
     def _known(cls, value: dict[str, Any]) -> dict[str, Any]:
         RunSettings.model_validate({"models": ["any"], **value})
-        return value
+        return current_names(RunSettings, value)
 
     @field_validator("evaluate")
     @classmethod
-    def _beside_defaults(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def _with_defaults(cls, value: dict[str, Any]) -> dict[str, Any]:
         return _merged(_EVALUATED, value)
 
     @model_validator(mode="after")
@@ -107,23 +115,23 @@ class BootstrapSettings(Record):
         for part in ("rollout", "evaluate"):
             if taken := {"models", "urls"} & getattr(self, part).keys():
                 raise ValueError(
-                    f"{part}.{min(taken)}: each round's own model makes these attempts; endpoints "
-                    "of one's own stand in `urls`, a teacher in `teach`"
+                    f"{part}.{min(taken)}: each round's own model makes these attempts; name your "
+                    "own endpoints in `urls`, a teacher in `teach`"
                 )
-        for name in ("name", "reload"):  # the trainer needs the memory: a server is ended before
+        for name in ("served_model_name", "reload"):  # training needs the memory: servers stop
             if name in self.serve.model_fields_set:
-                raise ValueError(f"serve.{name}: a bootstrap decides this; leave it out")
+                raise ValueError(f"serve.{name}: the bootstrap sets this; leave it out")
         return self
 
     @model_validator(mode="after")
     def _teacher_is_somewhere(self) -> "BootstrapSettings":
         teacher = self.run_settings("teach", REPAIR, [])
         if not SERVERLESS.issuperset(teacher.models) and not teacher.urls:
-            raise ValueError(f"teach.urls: where is the teacher {', '.join(teacher.models)}?")
+            raise ValueError(f"teach.urls: give the endpoint of {', '.join(teacher.models)}")
         return self
 
     def run_settings(self, part: str, model: str, urls: list[str]) -> RunSettings:
-        """The settings of a run: `rollout`, `teach` or `evaluate`, by this model."""
+        """Settings of a run; `part` is `rollout`, `teach` or `evaluate`."""
         given = {"models": [model], "urls": urls, "token_ids": bool(urls)}
         given = _merged(given, self.rollout)
         return RunSettings.model_validate(
@@ -132,14 +140,14 @@ class BootstrapSettings(Record):
 
     @classmethod
     def read(cls, path: Path) -> "BootstrapSettings":
-        """Read them from a TOML file. Raises UsageError."""
+        """Read a TOML file. Raises UsageError."""
         return read_settings(path, cls)
 
 
-def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """The tables taken together; where both say something, the other is right."""
-    merged = dict(one)
-    for name, value in other.items():
+def _merged(table: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Merge nested tables; `overrides` wins."""
+    merged = dict(table)
+    for name, value in overrides.items():
         below = merged.get(name)
         both = isinstance(below, dict) and isinstance(value, dict)
         merged[name] = _merged(below, value) if both else value  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from forager.errors import UsageError
 from forager.learning.saved import load
@@ -31,19 +31,36 @@ class DatasetSettings(Record):
     """How attempts become samples."""
 
     kind: Kind = Field(
-        "policy", description="policy: what the agent writes; world: and what it is told."
+        "policy",
+        description="policy: train on what the agent writes; world: on observations as well.",
     )
-    context: int = Field(32_768, gt=0, description="Tokens of a sample at most.")
-    seed: int = Field(0, description="Decides which observations are masked, and what is drawn.")
-    cut: bool = Field(False, description="Cut what is longer than the context, not leave it out.")
-    mask_failed: bool = Field(False, description="Do not train on steps that failed.")
-    mask_exits: bool = Field(False, description="Nor on commands whose exit code is not 0.")
+    max_length: int = Field(
+        32_768,
+        gt=1,
+        validation_alias=AliasChoices("max_length", "context"),
+        description="Maximum number of tokens of a sample; longer ones are left out.",
+    )
+    seed: int = Field(0, description="Seed of the observations and attempts that are drawn.")
+    truncate: bool = Field(
+        False,
+        validation_alias=AliasChoices("truncate", "cut"),
+        description="Truncate longer samples instead of leaving them out.",
+    )
+    mask_failed: bool = Field(
+        False, description="Mask steps whose call was malformed, refused or stopped."
+    )
+    mask_exits: bool = Field(False, description="Mask commands with a non-zero exit code.")
     observations: float = Field(
-        0.5, ge=0, le=1, description="Share of the observations that `world` trains on."
+        0.5, ge=0, le=1, description="world: share of the observations to train on."
     )
-    resolved: bool | None = Field(None, description="Only attempts that are resolved, or are not.")
-    limit: int | None = Field(None, description="Only the first so many attempts.")
-    drawn: int | None = Field(None, description="Only so many attempts, drawn by the seed.")
+    resolved: bool | None = Field(None, description="Take only resolved or only failed attempts.")
+    limit: int | None = Field(None, ge=1, description="Take only the first N attempts.")
+    sample: int | None = Field(
+        None,
+        ge=1,
+        validation_alias=AliasChoices("sample", "drawn"),
+        description="Take only N attempts, drawn by the seed.",
+    )
 
 
 class DatasetManifest(Record):

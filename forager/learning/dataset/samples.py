@@ -79,9 +79,9 @@ class Maker:
             raise UsageError(
                 f"{id}: all ids would be trained on, the prompt too: its ids are wrong"
             )
-        ids, context = piece.ids, self._settings.context
+        ids, context = piece.ids, self._settings.max_length
         if len(ids) > context:
-            if not self._settings.cut:
+            if not self._settings.truncate:
                 self.left_out[LONG] += 1
                 return None
             self.notes["samples cut at the context"] += 1

@@ -42,7 +42,7 @@ def export_dataset(
             kind=settings.kind,
             tokenizer=loaded.digest,
             chat_template=loaded.template_digest,
-            context=settings.context,
+            context=settings.max_length,
             seed=settings.seed,
             settings=settings,
             sources=sources.records(),
@@ -58,7 +58,7 @@ def _exported(
 ) -> DatasetManifest:
     settings = request.settings
     choice = Choice(resolved=settings.resolved)
-    places = sources.places(choice, limit=settings.limit, drawn=settings.drawn, seed=settings.seed)
+    places = sources.places(choice, limit=settings.limit, drawn=settings.sample, seed=settings.seed)
     maker = Maker(tokenizer, settings)
     total = sum(map(len, places))
     read = 0

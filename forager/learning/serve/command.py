@@ -44,18 +44,20 @@ def command(model: Path, settings: ServeSettings, port: int) -> list[str]:
     """The command line of a replica."""
     python = settings.python or sys.executable
     build = build_of(python)
-    eager = build == "cpu" if settings.eager is None else settings.eager
+    eager = build == "cpu" if settings.enforce_eager is None else settings.enforce_eager
     given = {
         "--model": str(model),
-        "--served-model-name": settings.name or model.name,
+        "--served-model-name": settings.served_model_name or model.name,
         "--host": settings.host,
         "--port": str(port),
-        "--max-model-len": str(settings.context or ""),
+        "--max-model-len": str(settings.max_model_len or ""),
         "--dtype": settings.dtype or _dtype(model),
-        "--tensor-parallel-size": str(settings.devices) if settings.devices > 1 else "",
-        "--gpu-memory-utilization": str(settings.gpu_memory or ""),
+        "--tensor-parallel-size": str(settings.tensor_parallel_size)
+        if settings.tensor_parallel_size > 1
+        else "",
+        "--gpu-memory-utilization": str(settings.gpu_memory_utilization or ""),
         "--chat-template": settings.chat_template,
-        "--tool-call-parser": settings.tool_parser,
+        "--tool-call-parser": settings.tool_call_parser,
     }
     # The module and not `vllm serve`, which the CPU build does not know. No --seed either: with one
     # the same request gets the same answer, and attempts would be copies.
@@ -64,7 +66,7 @@ def command(model: Path, settings: ServeSettings, port: int) -> list[str]:
     for option, value in given.items():
         words += [option, value] if value else []
     words += ["--enforce-eager"] if eager else []
-    words += ["--enable-auto-tool-choice"] if settings.tool_parser else []
+    words += ["--enable-auto-tool-choice"] if settings.tool_call_parser else []
     return [*words, *settings.arguments]
 
 
@@ -81,19 +83,19 @@ def environment(settings: ServeSettings, replica: int) -> dict[str, str]:
     if settings.reload == "in_place":
         found["VLLM_SERVER_DEV_MODE"] = "1"
     if build_of(settings.python or sys.executable) == "cpu":
-        found.setdefault("VLLM_CPU_KVCACHE_SPACE", str(settings.cpu_cache))
+        found.setdefault("VLLM_CPU_KVCACHE_SPACE", str(settings.cpu_kvcache_space))
         cores = settings.cpu_cores.split("|") if settings.cpu_cores else []
         if cores:
             found["VLLM_CPU_OMP_THREADS_BIND"] = cores[replica % len(cores)]
     elif settings.replicas > 1:
         listed = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-        every = listed.split(",") if listed else [str(one) for one in range(_gpus())]
-        first = replica * settings.devices
-        mine = every[first : first + settings.devices]
-        if len(mine) < settings.devices:
+        every = listed.split(",") if listed else [str(gpu) for gpu in range(_gpus())]
+        size = settings.tensor_parallel_size
+        mine = every[replica * size : (replica + 1) * size]
+        if len(mine) < size:
             raise UsageError(
-                f"{settings.replicas} replicas of {settings.devices} GPUs each need more than the "
-                f"{len(every)} that there are"
+                f"{settings.replicas} replicas of {size} GPUs need more "
+                f"than the {len(every)} GPUs of this machine; give fewer of either"
             )
         found["CUDA_VISIBLE_DEVICES"] = ",".join(mine)
     return found

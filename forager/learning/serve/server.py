@@ -25,7 +25,7 @@ class Server:
         if not (model / "config.json").is_file():
             raise UsageError(f"{model} is no Hugging Face directory: it has no config.json")
         self.model, self.settings, self._log = model, settings, log
-        self.name = settings.name or model.name
+        self.name = settings.served_model_name or model.name
         self._ports: list[int] = []
         self._children: list[Child] = []
         self._stack = ExitStack()
@@ -99,7 +99,7 @@ class Server:
     def _start(self) -> None:
         """Start all replicas and wait until they answer."""
         self._ports = self._ports or _ports(self.settings)
-        settings = self.settings.model_copy(update={"name": self.name})
+        settings = self.settings.model_copy(update={"served_model_name": self.name})
         for number, port in enumerate(self._ports):
             child = Child(
                 command(self.model.absolute(), settings, port),
@@ -108,13 +108,13 @@ class Server:
                 Path.cwd(),
             )
             self._children.append(self._stack.enter_context(child))
-        until = time.monotonic() + self.settings.start_seconds
+        until = time.monotonic() + self.settings.start_timeout
         for base in self._bases:
             while not _answers(base):
                 self.check()
                 if time.monotonic() > until:
                     raise ServeError(
-                        f"{base} does not answer after {self.settings.start_seconds:g} s "
+                        f"{base} does not answer after {self.settings.start_timeout:g} s "
                         f"(logs: {self._log})",
                         self._children[0].tail(),
                     )

@@ -1,39 +1,87 @@
-"""How a model is served."""
+"""Settings of a vLLM server."""
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from forager.records import Record
 
 
 class ServeSettings(Record):
-    """The settings of a server; what is empty or None is left to vLLM."""
+    """Settings of a model's servers, by vLLM's names; an empty value leaves the choice to vLLM.
 
-    name: str = Field("", description="What the model is asked for by; else its directory's name.")
-    replicas: int = Field(1, ge=1, description="Servers of the model, each on a port of its own.")
-    host: str = Field("127.0.0.1", description="Where they listen.")
-    port: int | None = Field(None, description="Of the first, the others follow; None: free ones.")
-    python: str = Field("", description="A Python that has vLLM; else this one.")
-    context: int | None = Field(None, ge=1, description="Tokens of prompt and completion at most.")
-    dtype: str = Field("", description="Of the weights in use, such as bfloat16; else as kept.")
-    devices: int = Field(1, ge=1, description="GPUs of a replica (tensor parallel).")
-    gpu_memory: float | None = Field(None, gt=0, le=1, description="Share of a GPU's memory.")
-    cpu_cache: int = Field(1, ge=1, description="GiB for keys and values, on a CPU.")
+    Names that earlier versions used still work in files.
+    """
+
+    served_model_name: str = Field(
+        "",
+        validation_alias=AliasChoices("served_model_name", "name"),
+        description="Name that requests use for the model; default: its directory's name.",
+    )
+    replicas: int = Field(1, ge=1, description="Number of servers, each on its own port.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int | None = Field(
+        None, description="Port of the first server, the others follow; default: free ports."
+    )
+    python: str = Field("", description="Python that has vLLM; default: the one of forager.")
+    max_model_len: int | None = Field(
+        None,
+        ge=1,
+        validation_alias=AliasChoices("max_model_len", "context"),
+        description="Maximum number of tokens of prompt and completion.",
+    )
+    dtype: str = Field(
+        "", description="Precision of the weights, such as bfloat16; default: as they are stored."
+    )
+    tensor_parallel_size: int = Field(
+        1,
+        ge=1,
+        validation_alias=AliasChoices("tensor_parallel_size", "devices"),
+        description="GPUs per server.",
+    )
+    gpu_memory_utilization: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        validation_alias=AliasChoices("gpu_memory_utilization", "gpu_memory"),
+        description="Share of a GPU's memory that a server may use.",
+    )
+    cpu_kvcache_space: int = Field(
+        1,
+        ge=1,
+        validation_alias=AliasChoices("cpu_kvcache_space", "cpu_cache"),
+        description="GiB for the KV cache, on a CPU.",
+    )
     cpu_cores: str = Field(
-        "", description="On a CPU: cores of each replica, as 0-1|2-3; nobind; else vLLM's choice."
+        "",
+        description="On a CPU: cores of each server, such as 0-1|2-3, or nobind; default: vLLM's "
+        "choice.",
     )
     cpu_nice: int = Field(
         10,
         ge=0,
         le=19,
-        description="On a CPU: niceness. Its worker spins between requests beside the sandboxes.",
+        description="On a CPU: niceness of the servers, whose workers spin between requests.",
     )
-    eager: bool | None = Field(None, description="No compilation; None: only on a CPU.")
-    chat_template: str = Field("", description="A file; else the model's own.")
-    tool_parser: str = Field("", description="vLLM's parser of tool calls, such as hermes.")
+    enforce_eager: bool | None = Field(
+        None,
+        validation_alias=AliasChoices("enforce_eager", "eager"),
+        description="Do not compile the model; default: only on a CPU.",
+    )
+    chat_template: str = Field("", description="File of a chat template; default: the model's.")
+    tool_call_parser: str = Field(
+        "",
+        validation_alias=AliasChoices("tool_call_parser", "tool_parser"),
+        description="vLLM tool parser for your model family, such as hermes.",
+    )
     reload: Literal["restart", "in_place"] = Field(
-        "restart", description="How new weights come; in place opens vLLM's developer endpoints."
+        "restart",
+        description="How to load new weights; in_place opens vLLM's developer endpoints.",
     )
-    start_seconds: float = Field(900.0, gt=0, description="For all to answer.")
-    arguments: list[str] = Field([], description="More for vLLM's server, as it is given them.")
+    start_timeout: float = Field(
+        900.0,
+        gt=0,
+        validation_alias=AliasChoices("start_timeout", "start_seconds"),
+        description="Seconds to wait until all servers answer.",
+    )
+    arguments: list[str] = Field([], description="Further arguments for vLLM's server.")

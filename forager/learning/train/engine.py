@@ -35,7 +35,7 @@ def join(settings: TrainSettings) -> None:
         backend,
         auto_mpi_discovery=False,
         verbose=False,
-        timeout=timedelta(seconds=settings.seconds_to_meet),
+        timeout=timedelta(seconds=settings.rendezvous_timeout),
     )
     if (found := deepspeed.comm.get_world_size()) != settings.processes:
         raise TrainingError(
@@ -50,7 +50,7 @@ def start(model: Any, settings: TrainSettings) -> Any:
     import torch
 
     shared = None
-    if settings.sequence_parallel > 1:
+    if settings.sequence_parallel_size > 1:
         shared = _share_rows(model, settings)
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -59,7 +59,7 @@ def start(model: Any, settings: TrainSettings) -> Any:
         parameter_groups(model, settings.weight_decay),
         lr=settings.learning_rate,
         betas=settings.betas,
-        fused=not settings.offload,
+        fused=not settings.offload_optimizer,
     )
     engine, *_ = deepspeed.initialize(
         model=model, optimizer=optimizer, config=_config(settings), mpu=shared
@@ -74,23 +74,23 @@ def _share_rows(model: Any, settings: TrainSettings) -> Any:
     return UlyssesSPAttentionHF.register_with_transformers(
         model_name_or_path=model,
         core_attn_implementation=model.config._attn_implementation,
-        sequence_parallel_size=settings.sequence_parallel,
+        sequence_parallel_size=settings.sequence_parallel_size,
         micro_batch_size=1,
     )
 
 
 def _config(settings: TrainSettings) -> dict[str, Any]:
     # With bf16 and without ZeRO, DeepSpeed 0.19 takes an optimizer that learns less in each step.
-    stage = settings.zero or int(precision(settings) == "bf16")
+    stage = settings.zero_stage or int(precision(settings) == "bf16")
     zero: dict[str, Any] = {"stage": stage}
-    if settings.zero == 3:
+    if settings.zero_stage == 3:
         zero["stage3_gather_16bit_weights_on_model_save"] = True
-    if settings.offload:
+    if settings.offload_optimizer:
         zero["offload_optimizer"] = {"device": "cpu"}
     return {
         "train_micro_batch_size_per_gpu": 1,
-        "gradient_accumulation_steps": settings.rows // settings.ranks_of_data,
-        "gradient_clipping": 0.0 if _plain(settings) else settings.clip,
+        "gradient_accumulation_steps": settings.batch_size // settings.data_parallel_size,
+        "gradient_clipping": 0.0 if _plain(settings) else settings.max_grad_norm,
         "bf16": {"enabled": precision(settings) == "bf16"},
         "zero_optimization": zero,
         "zero_allow_untested_optimizer": True,
@@ -101,7 +101,7 @@ def _config(settings: TrainSettings) -> dict[str, Any]:
 
 def _plain(settings: TrainSettings) -> bool:
     """Whether DeepSpeed has no optimizer of its own here, which says how long the gradient was."""
-    return settings.zero == 0 and precision(settings) == "fp32"
+    return settings.zero_stage == 0 and precision(settings) == "fp32"
 
 
 def update(engine: Any, settings: TrainSettings) -> float | None:
@@ -112,7 +112,7 @@ def update(engine: Any, settings: TrainSettings) -> float | None:
         engine.step()
         return None
     if _plain(settings):
-        longest = settings.clip or float("inf")
+        longest = settings.max_grad_norm or float("inf")
         norm: Any = torch.nn.utils.clip_grad_norm_(engine.module.parameters(), longest)
         engine.step()
     else:

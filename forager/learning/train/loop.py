@@ -15,19 +15,19 @@ from forager.learning.train.batch import log_probabilities, make_batch
 from forager.learning.train.model import open_model, write_model
 from forager.learning.train.order import Row, learning_rate, rows_of, steps
 from forager.learning.train.samples import Samples, check_tokenizer
-from forager.learning.train.settings import Request, StepMetrics
+from forager.learning.train.settings import StepMetrics, TrainingRequest
 
 
 class Training:
     """One process's part of a training in a directory that all see."""
 
-    def __init__(self, directory: Path, request: Request) -> None:
+    def __init__(self, directory: Path, request: TrainingRequest) -> None:
         import deepspeed.comm as comm
 
         self._directory, self._settings = directory, request.settings
         self._base = Path(request.base.path)
         self._rank = comm.get_rank()
-        self._group, self._share = divmod(self._rank, self._settings.sequence_parallel)
+        self._group, self._share = divmod(self._rank, self._settings.sequence_parallel_size)
         datasets = [Path(one.path) for one in request.datasets]
         evaluation = [Path(request.evaluation.path)] if request.evaluation else []
         check_tokenizer(self._base, [*datasets, *evaluation])
@@ -90,7 +90,7 @@ class Training:
         DeepSpeed divides the sum over processes by the number of those that have rows of their
         own, so each multiplies by it.
         """
-        scale = self._settings.ranks_of_data / max(trained, 1)
+        scale = self._settings.data_parallel_size / max(trained, 1)
         total: Any = 0.0
         self._engine.train()
         for row in self._mine(rows):
@@ -102,14 +102,14 @@ class Training:
 
     def _mine(self, rows: Sequence[Row], at_least: int = 0) -> list[Row]:
         """The rows of this process, as many as others have; empty ones where there are too few."""
-        groups = self._settings.ranks_of_data
-        wanted = max(self._settings.rows // groups, at_least)
+        groups = self._settings.data_parallel_size
+        wanted = max(self._settings.batch_size // groups, at_least)
         mine = list(rows[self._group :: groups])
         return mine + [[]] * (wanted - len(mine))
 
     def _loss(self, samples: Samples, row: Row) -> Any:
         """The sum of this process's losses of a row."""
-        batch = make_batch(samples, row, self._share, self._settings.sequence_parallel)
+        batch = make_batch(samples, row, self._share, self._settings.sequence_parallel_size)
         return -log_probabilities(self._engine, batch.to(self._engine.device)).sum()
 
     def _summed(self, loss: Any) -> float:
@@ -127,7 +127,7 @@ class Training:
         import torch
 
         rows = rows_of(range(len(samples)), samples.lengths, self._settings)
-        most = -(-len(rows) // self._settings.ranks_of_data)
+        most = -(-len(rows) // self._settings.data_parallel_size)
         self._engine.eval()
         with torch.no_grad():
             total = sum(self._loss(samples, row) for row in self._mine(rows, most))

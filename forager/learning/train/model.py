@@ -34,7 +34,7 @@ def open_model(base: Path, settings: TrainSettings) -> Any:
         base, dtype=dtype, attn_implementation=_attention(config, settings)
     )
     model.config.use_cache = False
-    if settings.pack and _carries_state(model):
+    if settings.packing and _carries_state(model):
         raise UsageError(
             f"{base} has recurrent layers or convolutions, through which samples that share a row "
             "would see one another; give each a row of its own (--no-pack)"
@@ -57,7 +57,9 @@ def with_adapters(model: Any, settings: TrainSettings) -> Any:
 
     lora = settings.lora
     assert lora
-    targets = lora.targets[0] if lora.targets == ["all-linear"] else lora.targets
+    targets = (
+        lora.target_modules[0] if lora.target_modules == ["all-linear"] else lora.target_modules
+    )
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
@@ -74,10 +76,10 @@ def _attention(config: Any, settings: TrainSettings) -> str:
     kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
     windows = getattr(text, "sliding_window", None) and getattr(text, "use_sliding_window", True)
     plain = kinds == {"full_attention"} or (kinds <= {"full_attention"} and not windows)
-    chosen = settings.attention
+    chosen = settings.attn_implementation
     if chosen == "auto":
         chosen = "packed" if plain and not (windows and "layer_types" not in text) else "sdpa"
-    if settings.sequence_parallel > 1 and chosen != "packed":
+    if settings.sequence_parallel_size > 1 and chosen != "packed":
         raise UsageError(f"sequence_parallel needs attention `packed`, and this model {chosen}")
     return register() if chosen == "packed" else chosen
 

@@ -16,16 +16,10 @@ def steps(lengths: Sequence[int], settings: TrainSettings) -> list[list[Row]]:
 
     Memory is a number a sample and epoch. There must be a sample.
     """
-    if settings.steps is None:
-        passes = [
-            row for epoch in range(settings.epochs) for row in _pass(lengths, settings, epoch)
-        ]
-        return _grouped(passes, settings.rows)
-    endless = (row for epoch in count() for row in _pass(lengths, settings, epoch))
-    return _grouped(list(islice(endless, settings.steps * settings.rows)), settings.rows)
-
-
-def _grouped(rows: list[Row], size: int) -> list[list[Row]]:
+    size, limit = settings.batch_size, settings.max_steps
+    epochs = range(settings.epochs) if limit is None else count()
+    endless = (row for epoch in epochs for row in _pass(lengths, settings, epoch))
+    rows = list(islice(endless, None if limit is None else limit * size))
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
@@ -34,7 +28,7 @@ def _pass(lengths: Sequence[int], settings: TrainSettings, epoch: int) -> Iterat
     random = Random(f"{settings.seed}/{epoch}")
     order = list(range(len(lengths)))
     random.shuffle(order)
-    for window in _windows(order, lengths, _WINDOW_ROWS * settings.row_tokens):
+    for window in _windows(order, lengths, _WINDOW_ROWS * settings.pack_length):
         rows = rows_of(window, lengths, settings)
         random.shuffle(rows)
         yield from rows
@@ -55,8 +49,8 @@ def _windows(order: Sequence[int], lengths: Sequence[int], tokens: int) -> Itera
 
 def rows_of(samples: Sequence[int], lengths: Sequence[int], settings: TrainSettings) -> list[Row]:
     """Put samples into rows as the settings say."""
-    if settings.pack:
-        return packed(samples, lengths, settings.row_tokens)
+    if settings.packing:
+        return packed(samples, lengths, settings.pack_length)
     return [[one] for one in samples]
 
 
@@ -85,11 +79,11 @@ def packed(samples: Sequence[int], lengths: Sequence[int], tokens: int) -> list[
 
 def learning_rate(step: int, total: int, settings: TrainSettings) -> float:
     """The rate of a step, counted from 0, of so many: it rises, then falls by the schedule."""
-    rising = ceil(settings.warmup * total)
+    rising = ceil(settings.warmup_ratio * total)
     if step < rising:
         return settings.learning_rate * (step + 1) / rising
-    if settings.schedule == "constant":
+    if settings.lr_scheduler_type == "constant":
         return settings.learning_rate
     way = (step - rising) / max(1, total - rising)
-    left = (1 + cos(pi * way)) / 2 if settings.schedule == "cosine" else 1 - way
-    return settings.learning_rate * (settings.floor + (1 - settings.floor) * left)
+    left = (1 + cos(pi * way)) / 2 if settings.lr_scheduler_type == "cosine" else 1 - way
+    return settings.learning_rate * (settings.min_lr_ratio + (1 - settings.min_lr_ratio) * left)

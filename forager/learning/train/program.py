@@ -11,7 +11,7 @@ from pathlib import Path
 
 from forager.errors import ForagerError
 from forager.learning.saved import load
-from forager.learning.train.settings import Request
+from forager.learning.train.settings import TrainingRequest
 
 
 def main(directory: Path) -> int:
@@ -19,7 +19,7 @@ def main(directory: Path) -> int:
     from forager.learning.train.engine import join
     from forager.learning.train.loop import Training
 
-    request = load(directory / "settings.json", Request)
+    request = load(directory / "settings.json", TrainingRequest)
     assert request
     try:
         join(request.settings)

@@ -12,8 +12,8 @@ from forager.learning.train.order import steps
 from forager.learning.train.samples import Samples, source
 from forager.learning.train.settings import (
     MAY_CHANGE,
-    Request,
     StepMetrics,
+    TrainingRequest,
     TrainingResult,
     TrainSettings,
 )
@@ -66,13 +66,13 @@ def finished(output: Path) -> TrainingResult | None:
 
 def request_for(
     settings: TrainSettings, datasets: Sequence[Path], base: Path, evaluation: Path | None
-) -> Request:
+) -> TrainingRequest:
     """What is asked for, by digests. Raises UsageError."""
     if not (base / "config.json").is_file():
         raise UsageError(f"{base} is no Hugging Face directory of a model: it has no config.json")
     if not datasets:
         raise UsageError("name a data set to train on")
-    return Request(
+    return TrainingRequest(
         settings=settings,
         base=Source(path=str(base.absolute()), digest=digest(base)),
         datasets=[source(one) for one in datasets],
@@ -88,9 +88,9 @@ def count_steps(settings: TrainSettings, datasets: Sequence[Path]) -> int:
     return len(steps(samples.lengths, settings))
 
 
-def check_same(output: Path, request: Request) -> None:
+def check_same(output: Path, request: TrainingRequest) -> None:
     """Raise UsageError where a directory holds a training that was asked for otherwise."""
-    known = load(output / "settings.json", Request)
+    known = load(output / "settings.json", TrainingRequest)
     if known is None:
         return
     before, now = known.settings.model_dump(), request.settings.model_dump()
@@ -134,7 +134,7 @@ class _Watch:
             self._on_progress(latest.step, loss=round(latest.loss, 4), **pace)
 
 
-def _result(output: Path, request: Request) -> TrainingResult:
+def _result(output: Path, request: TrainingRequest) -> TrainingResult:
     made = list(read_records(output / "metrics.jsonl", StepMetrics))
     evaluated = [one.evaluation_loss for one in made if one.evaluation_loss is not None]
     tokens, seconds = sum(one.tokens for one in made), sum(one.seconds for one in made)

@@ -1,105 +1,176 @@
-"""What a training is asked to do, and what came of it."""
+"""Settings, metrics and results of a training."""
 
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
-from forager.config import read_toml, settled
+from forager.config import current_names, read_toml, settled
 from forager.learning.sources import Source
 from forager.records import Record
 
 
-class Lora(Record):
-    """Low-rank adapters, which are trained in place of the weights and merged at the end."""
+class LoraSettings(Record):
+    """Low-rank adapters (arXiv 2106.09685): trained instead of the weights, merged at the end."""
 
     rank: int = Field(16, ge=1)
     alpha: float = Field(32.0, gt=0)
     dropout: float = Field(0.0, ge=0, lt=1)
-    targets: list[str] = Field(["all-linear"], description="Modules by name, or `all-linear`.")
+    target_modules: list[str] = Field(
+        ["all-linear"],
+        validation_alias=AliasChoices("target_modules", "targets"),
+        description="Names of modules, or `all-linear`.",
+    )
 
 
 class TrainSettings(Record):
-    """The settings of a training.
+    """Settings of a training.
 
-    A step is an update of the weights by `rows` rows over all processes; a row holds samples, one
-    behind another, up to `row_tokens`. What a step trains on is a function of data and seed, and
-    not of the number of processes.
+    A step updates the weights from `batch_size` rows over all processes; a row holds packed
+    samples of up to `pack_length` tokens. Data and seed determine what each step trains on; the
+    number of processes does not. Names that earlier versions used still work in files.
     """
 
-    epochs: int = Field(1, ge=1, description="Passes over the data, where `steps` is not given.")
-    steps: int | None = Field(None, ge=1, description="So many steps, however many passes.")
-    row_tokens: int = Field(
-        4096, ge=2, description="Tokens of a row; a longer sample is a row of its own."
+    epochs: int = Field(1, ge=1, description="Passes over the data, unless max_steps is given.")
+    max_steps: int | None = Field(
+        None,
+        ge=1,
+        validation_alias=AliasChoices("max_steps", "steps"),
+        description="Number of steps, over as many epochs as they need.",
     )
-    pack: bool = Field(True, description="Several samples in a row; else each has one of its own.")
-    rows: int = Field(8, ge=1, description="Rows of a step, over all processes.")
-    learning_rate: float = Field(2e-5, gt=0)
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup: float = Field(0.03, ge=0, le=1, description="Share of the steps in which it rises.")
-    floor: float = Field(0.0, ge=0, le=1, description="Share of learning_rate at the end.")
-    weight_decay: float = Field(0.0, ge=0, description="Of matrices; not of biases and norms.")
-    betas: tuple[float, float] = Field((0.9, 0.95), description="AdamW's.")
-    clip: float = Field(1.0, ge=0, description="Longest gradient; 0 is without a bound.")
+    pack_length: int = Field(
+        4096,
+        ge=2,
+        validation_alias=AliasChoices("pack_length", "row_tokens"),
+        description="Tokens of a row of packed samples; a longer sample gets its own row.",
+    )
+    packing: bool = Field(
+        True,
+        validation_alias=AliasChoices("packing", "pack"),
+        description="Pack several samples into a row; otherwise each sample gets its own.",
+    )
+    batch_size: int = Field(
+        8,
+        ge=1,
+        validation_alias=AliasChoices("batch_size", "rows"),
+        description="Rows of a step, over all processes.",
+    )
+    learning_rate: float = Field(2e-5, gt=0, description="Peak learning rate.")
+    lr_scheduler_type: Literal["cosine", "linear", "constant"] = Field(
+        "cosine",
+        validation_alias=AliasChoices("lr_scheduler_type", "schedule"),
+        description="How the learning rate decays after the warm-up.",
+    )
+    warmup_ratio: float = Field(
+        0.03,
+        ge=0,
+        le=1,
+        validation_alias=AliasChoices("warmup_ratio", "warmup"),
+        description="Share of the steps in which the learning rate rises.",
+    )
+    min_lr_ratio: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        validation_alias=AliasChoices("min_lr_ratio", "floor"),
+        description="Learning rate of the last step, as a share of the peak.",
+    )
+    weight_decay: float = Field(0.0, ge=0, description="For matrices; biases and norms have none.")
+    betas: tuple[float, float] = Field((0.9, 0.95), description="Betas of AdamW.")
+    max_grad_norm: float = Field(
+        1.0,
+        ge=0,
+        validation_alias=AliasChoices("max_grad_norm", "clip"),
+        description="Gradient clipping; 0 turns it off.",
+    )
     precision: Literal["auto", "bf16", "fp32"] = Field(
-        "auto", description="Of weights in use; auto: bf16 on a GPU, else fp32."
+        "auto", description="Precision of the weights; auto: bf16 on a GPU, fp32 elsewhere."
     )
-    zero: Literal[0, 1, 2, 3] = Field(0, description="DeepSpeed ZeRO: what is spread over ranks.")
-    offload: bool = Field(False, description="Keep the optimizer's state in main memory (GPU).")
-    gradient_checkpointing: bool = Field(False, description="Less memory, a third more time.")
-    lora: Lora | None = None
-    attention: Literal["auto", "packed", "sdpa", "eager", "flash_attention_2"] = Field(
-        "auto", description="auto: sample by sample (packed), sdpa where the model has windows."
+    zero_stage: Literal[0, 1, 2, 3] = Field(
+        0,
+        validation_alias=AliasChoices("zero_stage", "zero"),
+        description="DeepSpeed ZeRO: shard optimizer (1), gradients (2) and weights (3).",
     )
-    sequence_parallel: int = Field(1, ge=1, description="Processes that share a row (Ulysses).")
-    processes: int = Field(1, ge=1, description="Ranks, one a GPU where there are any.")
+    offload_optimizer: bool = Field(
+        False,
+        validation_alias=AliasChoices("offload_optimizer", "offload"),
+        description="Keep the optimizer's state in main memory.",
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="Recompute activations: less memory, a third more time."
+    )
+    lora: LoraSettings | None = None
+    attn_implementation: Literal["auto", "packed", "sdpa", "eager", "flash_attention_2"] = Field(
+        "auto",
+        validation_alias=AliasChoices("attn_implementation", "attention"),
+        description="auto: packed (attention within each sample), or sdpa for models with "
+        "sliding windows.",
+    )
+    sequence_parallel_size: int = Field(
+        1,
+        ge=1,
+        validation_alias=AliasChoices("sequence_parallel_size", "sequence_parallel"),
+        description="Processes that share each row (DeepSpeed Ulysses).",
+    )
+    processes: int = Field(1, ge=1, description="Number of processes, one per GPU.")
     checkpoint_every: int = Field(200, ge=1, description="Steps between checkpoints.")
-    keep_checkpoints: int = Field(2, ge=1)
-    evaluate_every: int = Field(100, ge=1, description="Steps between evaluation losses.")
-    seed: int = 0
-    executor: Literal["local", "hosts", "ray"] = "local"
-    hostfile: str = Field("", description="DeepSpeed's: a line `HOST slots=N` a machine.")
-    address: str | None = Field(None, description="Of the Ray cluster.")
-    seconds_to_meet: float = Field(600.0, gt=0, description="For all processes to come together.")
+    keep_checkpoints: int = Field(2, ge=1, description="Number of checkpoints to keep.")
+    evaluate_every: int = Field(100, ge=1, description="Steps between evaluations.")
+    seed: int = Field(0, description="Seed of the order of the data.")
+    executor: Literal["local", "hosts", "ray"] = Field(
+        "local", description="Where the processes run: this machine, a hostfile, a Ray cluster."
+    )
+    hostfile: str = Field(
+        "", description="Hostfile of DeepSpeed's launcher: a line `HOST slots=N` per machine."
+    )
+    address: str | None = Field(None, description="Address of the Ray cluster.")
+    rendezvous_timeout: float = Field(
+        600.0,
+        gt=0,
+        validation_alias=AliasChoices("rendezvous_timeout", "seconds_to_meet"),
+        description="Seconds to wait until all processes have joined.",
+    )
 
     @model_validator(mode="after")
     def _divides(self) -> "TrainSettings":
-        if self.processes % self.sequence_parallel:
+        if self.processes % self.sequence_parallel_size:
             raise ValueError(
-                f"{self.processes} processes are no multiple of sequence_parallel "
-                f"{self.sequence_parallel}"
+                f"processes ({self.processes}) must be a multiple of sequence_parallel_size "
+                f"({self.sequence_parallel_size})"
             )
-        if self.rows % self.ranks_of_data:
+        if self.batch_size % self.data_parallel_size:
             raise ValueError(
-                f"{self.rows} rows cannot be shared evenly by {self.ranks_of_data} processes"
+                f"batch_size ({self.batch_size}) must be a multiple of the data-parallel size "
+                f"({self.data_parallel_size})"
             )
         if (self.executor == "hosts") != bool(self.hostfile):
-            raise ValueError("a hostfile and executor `hosts` belong together")
+            raise ValueError("executor `hosts` needs a hostfile, and a hostfile needs it")
         return self
 
     @property
-    def ranks_of_data(self) -> int:
-        """Processes (or groups that share a row) that have rows of their own."""
-        return self.processes // self.sequence_parallel
+    def data_parallel_size(self) -> int:
+        """Number of processes, or of groups that share a row, that train on different rows."""
+        return self.processes // self.sequence_parallel_size
 
     @classmethod
     def read(cls, path: Path, given: dict[str, Any] | None = None) -> "TrainSettings":
-        """Read them from a TOML file; what is `given` beside it wins. Raises UsageError."""
-        return settled(cls, read_toml(path) | (given or {}), f"{path}: ")
+        """Read a TOML file; `given` takes precedence. Raises UsageError."""
+        written, given = (current_names(cls, names) for names in (read_toml(path), given or {}))
+        return settled(cls, written | given, f"{path}: ")
 
     @classmethod
     def build(cls, given: dict[str, Any]) -> "TrainSettings":
-        """Make them; raises UsageError that names the setting."""
+        """Validate settings. Raises UsageError that names the setting."""
         return settled(cls, given)
 
 
 MAY_CHANGE = {"checkpoint_every", "keep_checkpoints", "executor", "hostfile", "address"}
-MAY_CHANGE |= {"seconds_to_meet"}
-"""Settings that do not decide what the model becomes: a training may go on with others."""
+MAY_CHANGE |= {"rendezvous_timeout"}
+"""Settings that do not change the trained model; a training may be resumed with other values."""
 
 
-class Request(Record):
-    """What a training was asked to do; saved in its directory as settings.json."""
+class TrainingRequest(Record):
+    """The inputs of a training; saved in its directory as settings.json."""
 
     settings: TrainSettings
     base: Source
@@ -111,23 +182,23 @@ class StepMetrics(Record):
     """A line of metrics.jsonl."""
 
     step: int = Field(description="Counted from 1.")
-    loss: float = Field(description="Mean over the step's trained tokens, before its update.")
+    loss: float = Field(description="Mean over the step's trained tokens, before the update.")
     learning_rate: float
-    gradient: float | None = Field(None, description="Length of the gradient, before clipping.")
-    tokens: int = Field(description="Of the step, over all processes.")
-    trained: int = Field(description="Of these, predicted with loss.")
+    gradient: float | None = Field(None, description="Norm of the gradient before clipping.")
+    tokens: int = Field(description="Tokens of the step, over all processes.")
+    trained: int = Field(description="Tokens with loss among them.")
     seconds: float
     evaluation_loss: float | None = None
 
 
 class TrainingResult(Record):
-    """What came of a training; saved as training.json, last of all."""
+    """The result of a training; training.json is written last."""
 
     base: Source
     datasets: list[Source]
     steps: int
     tokens: int
-    trained: int = Field(description="Tokens that were predicted with loss, each time counted.")
+    trained: int = Field(description="Tokens with loss, counted in every epoch.")
     first_loss: float
     last_loss: float
     evaluation_loss: float | None = Field(None, description="At the end.")
