@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Self
 
 from forager.agent.model import Model
-from forager.environments.task import ModelCost
+from forager.environments.repository.mutation import ModelCost
 from forager.errors import LimitReached
 from forager.records import Record, RecordWriter, read_records
 from forager.trajectories.record import Message, Usage

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from forager.environments.task import Task, TestSetup
+from forager.environments.repository.task import RepositoryTask, TestSetup
 from forager.mutation.files import reverse
 from tasks.rows import Row, Unfit, names, nested, text
 from tasks.specs import of_package, parser, tests_of
@@ -36,7 +36,7 @@ _GYM = {  # the options of pytest, by repository; from SWE-Gym's fork of SWE-ben
 class Draft:
     """A row as a task in the image that the row names."""
 
-    task: Task
+    task: RepositoryTask
     activate: str = CONDA
     """What enters the environment of that image, before the test command."""
     elsewhere: str = ""
@@ -128,14 +128,14 @@ def drafted(
     image: str,
     *,
     variables: dict[str, str] | None = None,
-) -> Task:
+) -> RepositoryTask:
     """The fields that all formats have from SWE-bench. Raises Unfit."""
     test_patch = text(row, "test_patch", required=False)
     failing = names(row, "FAIL_TO_PASS", "fail_to_pass_select", "fail_to_pass")
     if not failing:
         raise Unfit("FAIL_TO_PASS is empty")
     optional = ("version", "created_at", "hints_text", "environment_setup_commit")
-    return Task(
+    return RepositoryTask(
         instance_id=text(row, "instance_id"),
         repo=text(row, "repo", "repo_name"),
         base_commit=text(row, "base_commit", "commit", required=False),

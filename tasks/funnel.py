@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from forager.environments.task import Task
+from forager.environments.repository.task import RepositoryTask
 from forager.records import R, Record, RecordWriter, read_records, write_records
 
 
@@ -35,7 +35,7 @@ class Funnel:
         self._images: set[str] = set()
         self._dropped = {one.commit: one for one in _read(beside, Dropped) if one.repo == repo}
         self._made: dict[str, str] = {}
-        for task in _read(output, Task):
+        for task in _read(output, RepositoryTask):
             if task.repo == repo and task.fix:
                 self._note(task)
         self._tasks, self._drops = RecordWriter(output), RecordWriter(beside)
@@ -44,13 +44,13 @@ class Funnel:
         """Whether a candidate is decided."""
         return commit in self._dropped or commit in self._made.values()
 
-    def add(self, task: Task) -> None:
+    def add(self, task: RepositoryTask) -> None:
         """Keep a task, unless it is kept already."""
         if task.instance_id not in self._made:
             self._tasks.append(task)
             self._note(task)
 
-    def _note(self, task: Task) -> None:
+    def _note(self, task: RepositoryTask) -> None:
         self._made[task.instance_id] = task.fix.commit if task.fix else ""
         self._images.add(task.image)
 

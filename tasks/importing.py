@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from forager.environments.task import Task
+from forager.environments.repository.task import RepositoryTask
 from forager.images.image import Image
 from forager.records import Record, read_records, write_records
 from tasks.contamination import contaminated
@@ -54,13 +54,17 @@ def import_rows(
     The files appear whole or not at all. A row whose task is there already is passed over. Return
     the number of `tasks` that were added, and of rows refused by reason.
     """
-    known = {task.instance_id for task in read_records(output, Task)} if output.exists() else set()
+    known = (
+        {task.instance_id for task in read_records(output, RepositoryTask)}
+        if output.exists()
+        else set()
+    )
     counts: Counter[str] = Counter()
     refused: list[RefusedRow] = []
 
-    def made() -> Iterator[Task]:
+    def made() -> Iterator[RepositoryTask]:
         if output.exists():
-            yield from read_records(output, Task)
+            yield from read_records(output, RepositoryTask)
         for row in rows:
             if wanted.limit is not None and counts["tasks"] >= wanted.limit:
                 return
@@ -82,7 +86,7 @@ def import_rows(
     return counts
 
 
-def to_task(row: Row, wanted: Wanted) -> Task:
+def to_task(row: Row, wanted: Wanted) -> RepositoryTask:
     """The task of a row. Raises Unfit."""
     try:
         draft = wanted.form(row)
@@ -100,7 +104,7 @@ def refused_path(output: Path) -> Path:
     return output.with_name(f"{output.stem}.refused.jsonl")
 
 
-def _placed(draft: Draft, images: Sequence[Image]) -> Task:
+def _placed(draft: Draft, images: Sequence[Image]) -> RepositoryTask:
     """The task in an image built here, or in the one that the row names."""
     task = draft.task
     image = _image_of(task, images)
@@ -129,7 +133,7 @@ def _placed(draft: Draft, images: Sequence[Image]) -> Task:
     )
 
 
-def _image_of(task: Task, images: Sequence[Image]) -> Image | None:
+def _image_of(task: RepositoryTask, images: Sequence[Image]) -> Image | None:
     """The image of the task's commit; else the only one of its repository, by name."""
     if not images:
         return None

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from forager.environments.task import Fix, Task
+from forager.environments.repository.mutation import Fix
+from forager.environments.repository.task import RepositoryTask
 from forager.errors import BuildError, SourceError, Unreachable
 from forager.images.build import build
 from forager.images.image import Image
@@ -80,10 +81,10 @@ def candidates(history: History, most_files: int) -> tuple[list[Change], Counter
     return found, counts
 
 
-def unproven(image: Image, **fields: str) -> Task:
+def unproven(image: Image, **fields: str) -> RepositoryTask:
     """A task of an image without what only the test runs can tell."""
     protected = sorted({*image.setup.protected, *test_files(fields["test_patch"])})
-    return Task(
+    return RepositoryTask(
         problem_statement="",
         FAIL_TO_PASS=[],
         PASS_TO_PASS=[],
@@ -101,7 +102,7 @@ def unproven(image: Image, **fields: str) -> Task:
 def best_text(
     issue: str,
     written: Text,
-    task: Task,
+    task: RepositoryTask,
     found: Shown,
     tests: Mapping[str, str],
     author: Author | None,
@@ -118,7 +119,9 @@ def best_text(
     return Text(text, written.origin if written.text else "failures", [])
 
 
-def proven(task: Task, found: Shown, text: Text, fix: Fix, hints: str = "") -> Task:
+def proven(
+    task: RepositoryTask, found: Shown, text: Text, fix: Fix, hints: str = ""
+) -> RepositoryTask:
     """The whole task."""
     proof = "full" if found.whole else "files"
     about = {"statement": text.origin, "proof": proof, "costs": text.costs}
@@ -190,7 +193,7 @@ class _Making:
     def _take(self, era: Sequence[Change], images: "_Images") -> None:
         workers = self._order.workers
 
-        def tried(change: Change) -> Task | tuple[str, str]:
+        def tried(change: Change) -> RepositoryTask | tuple[str, str]:
             return self._try(change, images)
 
         with ThreadPoolExecutor(workers) as pool:
@@ -198,7 +201,7 @@ class _Making:
             with closing(results):
                 for change, result in results:
                     self._tried += 1
-                    if isinstance(result, Task):
+                    if isinstance(result, RepositoryTask):
                         self._funnel.add(result)
                     else:
                         self._funnel.drop(change.commit, *result)
@@ -210,7 +213,7 @@ class _Making:
         limit = self._order.limit
         return limit is not None and self._funnel.made >= limit
 
-    def _try(self, change: Change, images: "_Images") -> Task | tuple[str, str]:
+    def _try(self, change: Change, images: "_Images") -> RepositoryTask | tuple[str, str]:
         """The task of a change, or the stage at which it was dropped and why."""
         problem = ("image", "none could be built")
         for image in images.of(change):
@@ -225,7 +228,7 @@ class _Making:
                 return self._stated(task, change, found)
         return problem
 
-    def _task(self, change: Change, image: Image) -> Task:
+    def _task(self, change: Change, image: Image) -> RepositoryTask:
         """The task without what only the test runs can tell."""
         history = self._history
         fixed = [path for path in change.files if may_fix(path)]
@@ -247,7 +250,9 @@ class _Making:
             contaminated=self._contaminated,
         )
 
-    def _stated(self, task: Task, change: Change, found: Shown) -> Task | tuple[str, str]:
+    def _stated(
+        self, task: RepositoryTask, change: Change, found: Shown
+    ) -> RepositoryTask | tuple[str, str]:
         history = self._history
         numbers = closed_by(change.message, history.name)
         issue, hints = linked(numbers, self._order.issues, change.written)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
-from forager.environments.task import Task
+from forager.environments.repository.task import RepositoryTask
 from forager.errors import UsageError
 from forager.images.image import Image
 from forager.mutation.candidates import Candidate
@@ -37,7 +37,7 @@ class Ledger:
 
     def __init__(self, output: Path, image: Image) -> None:
         self._failing: dict[str, tuple[str, ...]] = {}
-        for task in read_records(output, Task) if output.exists() else ():
+        for task in read_records(output, RepositoryTask) if output.exists() else ():
             if task.repo == image.source.name and task.image != image.reference:
                 raise UsageError(
                     f"{output} holds tasks of {task.image}, but the project's image is "
@@ -62,7 +62,7 @@ class Ledger:
         """Why a known candidate is no task."""
         return self._reasons.get(name, "")
 
-    def add(self, task: Task) -> None:
+    def add(self, task: RepositoryTask) -> None:
         """Keep a task."""
         self._tasks.append(task)
         self._failing[task.instance_id] = tuple(task.FAIL_TO_PASS)
@@ -98,7 +98,7 @@ def written_path(output: Path) -> Path:
 def yields(output: Path) -> dict[str, Counter[str]]:
     """By family: the number of tasks, and of rejected candidates by reason."""
     table: dict[str, Counter[str]] = {}
-    for task in read_records(output, Task):
+    for task in read_records(output, RepositoryTask):
         if task.mutation:
             table.setdefault(task.mutation.family, Counter())["tasks"] += 1
     beside = rejected_path(output)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from forager.environments.task import ModelCost, Mutation, Task
+from forager.environments.repository.mutation import ModelCost, Mutation
+from forager.environments.repository.task import RepositoryTask
 from forager.errors import UsageError
 from forager.images.image import Image
 from forager.mutation.candidates import (
@@ -233,7 +234,9 @@ class _Making:
     def _is_known(self, candidate: Candidate) -> bool:
         return bool(candidate.problem) or self._ledger.knows(instance_id(self._image, candidate))
 
-    def _decide(self, candidate: Candidate, verdict: Verdict | None, task: Task | None) -> None:
+    def _decide(
+        self, candidate: Candidate, verdict: Verdict | None, task: RepositoryTask | None
+    ) -> None:
         """Keep what came of a candidate."""
         name = instance_id(self._image, candidate)
         if task is not None:
@@ -261,7 +264,7 @@ class _Making:
         shown = self._shown.get(candidate.diff, ())
         return "" if all_show(shown, verdict.fail_to_pass) else "a part does not show"
 
-    def _stated(self, pair: tuple[Candidate, Verdict | None]) -> Task | None:
+    def _stated(self, pair: tuple[Candidate, Verdict | None]) -> RepositoryTask | None:
         """The task of a candidate; None where it is known, or is none."""
         candidate, verdict = pair
         if verdict is None or self._problem(candidate, verdict):
@@ -317,8 +320,8 @@ def instance_id(image: Image, candidate: Candidate) -> str:
 
 def _task(
     image: Image, candidate: Candidate, verdict: Verdict, mutation: Mutation, statement: str
-) -> Task:
-    return Task(
+) -> RepositoryTask:
+    return RepositoryTask(
         instance_id=instance_id(image, candidate),
         repo=image.source.name,
         base_commit=image.commit,

@@ -3,7 +3,7 @@
 import re
 
 from forager.environments.repository.logs import PARSERS
-from forager.environments.task import Task, TestSetup
+from forager.environments.repository.task import RepositoryTask, TestSetup
 from tasks.formats import Draft
 from tasks.rows import Row, Unfit, nested, text
 
@@ -23,7 +23,7 @@ def r2e_gym(row: Row) -> Draft:
     repo = text(row, "repo_name")
     failing, passing = _tests(row, results)
     tests = _new_files(results)
-    task = Task(
+    task = RepositoryTask(
         instance_id=f"{repo}-{text(row, 'commit_hash')[:12]}",
         repo=repo,
         base_commit=str(commit.get("old_commit_hash") or ""),

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from forager.environments.task import Fix, Task
+from forager.environments.repository.mutation import Fix
+from forager.environments.repository.task import RepositoryTask
 from forager.errors import BuildError, SourceError, Unreachable
 from forager.images.build import build
 from forager.images.image import Image
@@ -91,7 +92,7 @@ class _Pair:
         self._before, self._after = before, after
         self._history = releases.history
 
-    def tasks(self) -> Iterator[Task]:
+    def tasks(self) -> Iterator[RepositoryTask]:
         """The tasks that the newer release gives. Raises Refused, BuildError, SourceError."""
         old, new = (self._releases.commit(one) for one in (self._before, self._after))
         paths = changed(self._history, old, new)
@@ -116,7 +117,7 @@ class _Pair:
         sets = separated(whole, parts, self._order.workers)
         told = changelog(self._history, old, new, paths)
 
-        def made(numbered: tuple[int, Sequence[Piece]]) -> Task | None:
+        def made(numbered: tuple[int, Sequence[Piece]]) -> RepositoryTask | None:
             number, parts = numbered
             try:
                 setup, fix = patches(self._history, old, new, fixed_paths(paths), parts)
@@ -129,7 +130,9 @@ class _Pair:
         with ThreadPoolExecutor(self._order.workers) as pool:
             yield from filter(None, pool.map(made, enumerate(sets, 1)))
 
-    def _task(self, image: Image, number: int, patch: str, tests: str, setup: str) -> Task:
+    def _task(
+        self, image: Image, number: int, patch: str, tests: str, setup: str
+    ) -> RepositoryTask:
         project, after = self._releases.project, self._after
         return unproven(
             image,
@@ -145,8 +148,13 @@ class _Pair:
         )
 
     def _proven(
-        self, task: Task, image: Image, parts: Sequence[Piece], told: Sequence[str], new: str
-    ) -> Task | None:
+        self,
+        task: RepositoryTask,
+        image: Image,
+        parts: Sequence[Piece],
+        told: Sequence[str],
+        new: str,
+    ) -> RepositoryTask | None:
         try:
             found = shown(task, image, suite_seconds=self._order.suite_seconds)
         except (Refused, Unsuited) as error:

@@ -19,9 +19,9 @@ from pathlib import Path
 from unidiff.patch import PatchSet
 
 from forager.atomic import new_directory
+from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.testing import run_tests
 from forager.environments.repository.workspace import apply_patch, open_task
-from forager.environments.task import Task
 from forager.errors import SandboxError, SourceError
 from forager.images.recipe import options
 from forager.images.sdist import Release, download_sdist, list_releases, unpack
@@ -131,7 +131,7 @@ def pieces(history: History, before: str, after: str, paths: Sequence[str]) -> l
     return [Piece(path, name, hunks) for (path, name), hunks in grouped.items()]
 
 
-def separated(task: Task, parts: Sequence[Piece], workers: int) -> list[list[Piece]]:
+def separated(task: RepositoryTask, parts: Sequence[Piece], workers: int) -> list[list[Piece]]:
     """The pieces that belong together, each set with tests of its own.
 
     `task` is the whole change between the releases. Raises Refused, SandboxError.
@@ -158,7 +158,7 @@ def separated(task: Task, parts: Sequence[Piece], workers: int) -> list[list[Pie
     return [found for found, _ in sets]
 
 
-def _needing(task: Task, piece: Piece) -> set[str] | None:
+def _needing(task: RepositoryTask, piece: Piece) -> set[str] | None:
     """The tests that fail without a piece; None where others than the new ones do."""
     opened, _ = open_task(task, Limits(memory=task.setup.memory))
     try:

@@ -5,7 +5,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
-from forager.environments.task import ModelCost, Part
+from forager.environments.repository.mutation import ModelCost, Part
 from forager.mutation.candidates import Candidate
 from forager.mutation.files import reverse
 from forager.mutation.judge import Verdict

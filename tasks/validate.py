@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 
 from unidiff.patch import PatchSet
 
+from forager.environments.repository.task import RepositoryTask, TestSetup
 from forager.environments.repository.testing import Failure, TestReport, run_tests
 from forager.environments.repository.workspace import apply_patch, open_task
-from forager.environments.task import Task, TestSetup
 from forager.errors import ForagerError, TaskError
 from forager.images.image import Image
 from forager.images.recipe import options
@@ -40,7 +40,7 @@ class Shown:
     failures: Mapping[str, Failure] = field(default_factory=dict)
 
 
-def shown(task: Task, image: Image, *, suite_seconds: float) -> Shown:
+def shown(task: RepositoryTask, image: Image, *, suite_seconds: float) -> Shown:
     """Prove that a fix is one: tests fail without it and pass with it, both times.
 
     First the test files that it changes are run, then the whole suite, where one run of it takes
@@ -84,7 +84,7 @@ def test_files(test_patch: str) -> list[str]:
     ]
 
 
-def _run(task: Task, setup: TestSetup, *, fixed: bool) -> TestReport:
+def _run(task: RepositoryTask, setup: TestSetup, *, fixed: bool) -> TestReport:
     """The tests of the fixed state, on the code with or without the fix."""
     try:
         opened, _ = open_task(task, Limits(memory=task.setup.memory))

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from forager.environments.repository.mutation import ModelCost
 from forager.environments.repository.testing import Failure
-from forager.environments.task import ModelCost
 from forager.mutation.names import Names, told_lines
 from forager.mutation.report import bug_report, without_addresses
 from tasks.author import Author

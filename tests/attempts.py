@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from forager.agent.syntax import SYNTAXES
-from forager.environments.task import Mutation, Task
+from forager.environments.repository.mutation import Mutation
+from forager.environments.repository.task import RepositoryTask
 from forager.records import Record
 from forager.trajectories.record import (
     ModelCall,
@@ -64,9 +65,9 @@ class Settings(Record):
     workers: int = 2
 
 
-def make_task(name: str = "pkg-1", **fields: Any) -> Task:
+def make_task(name: str = "pkg-1", **fields: Any) -> RepositoryTask:
     """A task that `make_attempt` is an attempt at."""
-    return Task(
+    return RepositoryTask(
         **{
             "instance_id": name,
             "repo": "someone/pkg",

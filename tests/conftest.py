@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from forager.environments.task import Mutation, Task
+from forager.environments.repository.mutation import Mutation
+from forager.environments.repository.task import RepositoryTask
 from forager.images.build import build
 from forager.images.image import Image
 from forager.mutation.candidates import unified_diff
@@ -128,9 +129,9 @@ def kata_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 
 
 @pytest.fixture(scope="session")
-def kata_task(kata_image: Image) -> Task:
+def kata_task(kata_image: Image) -> RepositoryTask:
     """A bug in `clamp`, with the tests that show it."""
-    return Task(
+    return RepositoryTask(
         instance_id="kata.operators.clamp",
         repo="kata",
         base_commit=kata_image.commit,

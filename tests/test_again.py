@@ -22,7 +22,7 @@ from forager.agent.person import Person, completer
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Call
 from forager.cli.main import main
-from forager.environments.task import Task
+from forager.environments.repository.task import RepositoryTask
 from forager.errors import LimitReached, Stopped, UsageError
 from forager.repair import RepairModel
 from forager.repair.observation import first, newest
@@ -47,7 +47,7 @@ def forager(*arguments: str | Path | int) -> Result:
     return CliRunner(env={"OPENAI_BASE_URL": None}).invoke(main, [str(one) for one in arguments])
 
 
-def recorded(path: Path, task: Task, *calls: Call, **settings: Any) -> Trajectory:
+def recorded(path: Path, task: RepositoryTask, *calls: Call, **settings: Any) -> Trajectory:
     """An attempt that makes the calls, in a run of its own."""
     (attempt,), _, _ = run(path, task, script("functions", *calls), **settings)
     return attempt
@@ -248,7 +248,7 @@ def test_another_order_is_told(text: str, reason: str) -> None:
 
 
 @pytest.mark.engine
-def test_attempts_are_run_again_and_compared(tmp_path: Path, kata_task: Task) -> None:
+def test_attempts_are_run_again_and_compared(tmp_path: Path, kata_task: RepositoryTask) -> None:
     """Twice is once; what came of them is kept, is a tag, and is told with its reasons."""
     path = tmp_path / "run"
     recorded(path, kata_task, FIX, TEST, SUBMIT)
@@ -287,7 +287,9 @@ def unsaved(_: str) -> None:
     """An editor that is left without saving."""
 
 
-def keyboard(task: Task, parent: Trajectory, typed: str, turn: int = 2, **given: Any) -> Trajectory:
+def keyboard(
+    task: RepositoryTask, parent: Trajectory, typed: str, turn: int = 2, **given: Any
+) -> Trajectory:
     """An attempt that a person takes over, who types this; `edit` is their editor."""
     opened = Watched(DockerSandbox)
     with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
@@ -301,7 +303,9 @@ def keyboard(task: Task, parent: Trajectory, typed: str, turn: int = 2, **given:
 
 @pytest.mark.engine
 @pytest.mark.parametrize("syntax", ["functions", "text"])
-def test_a_person_takes_over_and_resolves_it(tmp_path: Path, kata_task: Task, syntax: str) -> None:
+def test_a_person_takes_over_and_resolves_it(
+    tmp_path: Path, kata_task: RepositoryTask, syntax: str
+) -> None:
     """The parent's turns are made again; then calls are typed, or written in $EDITOR."""
     replies = script(syntax, WRONG, SUBMIT)
     (parent,), _, _ = run(tmp_path / "run", kata_task, replies, syntax=syntax)
@@ -385,7 +389,7 @@ def test_tools_paths_and_words_are_completed() -> None:
 
 
 @pytest.mark.engine
-def test_repair_takes_over_from_the_command_line(tmp_path: Path, kata_task: Task) -> None:
+def test_repair_takes_over_from_the_command_line(tmp_path: Path, kata_task: RepositoryTask) -> None:
     """Several attempts are taken over into one run; each says what it goes on from."""
     parent = recorded(tmp_path / "one", kata_task, WRONG, TEST, SUBMIT)
     target, output = tmp_path / "one" / parent.id, tmp_path / "two"
@@ -431,7 +435,9 @@ def test_a_mistake_is_one_line(tmp_path: Path, options: list[Any], message: str)
 
 
 @pytest.mark.engine
-def test_a_run_goes_on_from_the_attempts_of_another(tmp_path: Path, kata_task: Task) -> None:
+def test_a_run_goes_on_from_the_attempts_of_another(
+    tmp_path: Path, kata_task: RepositoryTask
+) -> None:
     """One after the other, from those that were chosen; and it is resumed like every run."""
     one, two = tmp_path / "one", tmp_path / "two"
     for number, calls in enumerate([(WRONG, SUBMIT), (FIX, SUBMIT), (TEST, WRONG, SUBMIT)], 1):

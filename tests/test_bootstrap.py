@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from forager.environments.task import Task
+from forager.environments.repository.task import RepositoryTask
 from forager.images.image import Image
 from forager.learning.bootstrap.lineage import Round
 from forager.learning.dataset import Dataset
@@ -101,7 +101,7 @@ def config(kata_image: Image, tmp_path: Path) -> Iterator[Path]:
     known = ["--tokenizer", tmp_path / "base", "--context", "4000"]
     subprocess.run([FORAGER, *export, *known], check=True, capture_output=True)
     patches: defaultdict[str, list[str]] = defaultdict(list)
-    for each in read_records(tmp_path / "tasks.jsonl", Task):
+    for each in read_records(tmp_path / "tasks.jsonl", RepositoryTask):
         patches[each.problem_statement].append(each.patch)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Knowing", (Oracle,), {"patches": patches}))
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -213,7 +213,7 @@ def test_an_evaluation_of_fewer_tasks(config: Path, tmp_path: Path) -> None:
     assert told("--limit", "3")["success"]["tasks"] == 3
     fewer = told("--limit", "2", "--against", out)
     assert (fewer["success"]["tasks"], fewer["gain"]["tasks"]) == (2, 2)
-    write_records(tmp_path / "others.jsonl", list(read_records(tasks, Task))[3:4])
+    write_records(tmp_path / "others.jsonl", list(read_records(tasks, RepositoryTask))[3:4])
     command[2:5] = [tmp_path / "others.jsonl", "-o", tmp_path / "other"]
     ended = subprocess.run([*command, "--against", out], capture_output=True, text=True)
     assert ended.returncode == 2

@@ -20,7 +20,7 @@ from test_rollout import FIX, SMALL, SUBMIT, script
 from forager.agent.model import Reply, ScriptedModel
 from forager.agent.tool import Call
 from forager.agent.traffic import Gate
-from forager.environments.task import Task
+from forager.environments.repository.task import RepositoryTask
 from forager.errors import BudgetSpent, LoggedError, NodeLost
 from forager.rollout.batch import run_batch
 from forager.rollout.node import RemoteMeter, start_meter
@@ -92,7 +92,12 @@ class Broken:
 
 
 def run(
-    cluster: Cluster, path: Path, task: Task, replies: Any, model: Any = scripted, **given: Any
+    cluster: Cluster,
+    path: Path,
+    task: RepositoryTask,
+    replies: Any,
+    model: Any = scripted,
+    **given: Any,
 ) -> list[int]:
     """Run a batch on the cluster; return how many were done after each attempt."""
     settings = RunSettings(
@@ -117,7 +122,7 @@ def run(
 
 
 def test_attempts_of_a_node_that_is_killed_are_made_elsewhere(
-    tmp_path: Path, cluster: Cluster, kata_task: Task
+    tmp_path: Path, cluster: Cluster, kata_task: RepositoryTask
 ) -> None:
     """Each is accounted for exactly once; each node wrote a shard; no container is left."""
     path = tmp_path / "run"
@@ -149,7 +154,7 @@ def test_attempts_of_a_node_that_is_killed_are_made_elsewhere(
 
 
 def test_requests_of_a_node_that_is_killed_hold_up_no_others(
-    tmp_path: Path, cluster: Cluster, kata_task: Task
+    tmp_path: Path, cluster: Cluster, kata_task: RepositoryTask
 ) -> None:
     """Neither the one that was under way nor those that waited for their turn."""
     path = tmp_path / "run"
@@ -194,7 +199,7 @@ def test_a_request_that_ends_waits_behind_none_that_waits(cluster: Cluster) -> N
 
 
 def test_a_bug_on_a_node_is_told_with_its_traceback(
-    tmp_path: Path, cluster: Cluster, kata_task: Task
+    tmp_path: Path, cluster: Cluster, kata_task: RepositoryTask
 ) -> None:
     """It costs its attempt."""
     with pytest.raises(LoggedError, match=r"1 attempts were lost .* run again") as caught:
@@ -206,7 +211,9 @@ def test_a_bug_on_a_node_is_told_with_its_traceback(
     ] * len(lost)
 
 
-def test_a_budget_holds_over_the_cluster(tmp_path: Path, cluster: Cluster, kata_task: Task) -> None:
+def test_a_budget_holds_over_the_cluster(
+    tmp_path: Path, cluster: Cluster, kata_task: RepositoryTask
+) -> None:
     """All nodes draw on the same one."""
     replies = script("functions", FIX, SUBMIT)  # 220 tokens
     budget = Budget(tokens=500, requests_per_minute=6000)

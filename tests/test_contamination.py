@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from forager.cli.main import main
-from forager.environments.task import Task
+from forager.environments.repository.task import RepositoryTask
 from forager.errors import UsageError
 from forager.images.image import Image
 from forager.records import read_records, write_records
@@ -142,7 +142,7 @@ def test_mutate_fix_leaves_them_out(kata_image: Image, tmp_path: Path) -> None:
     assert not out.exists()
     made = CliRunner().invoke(main, [*map(str, given), "--keep-contaminated"])
     assert made.exit_code == 0, made.output
-    (task,) = read_records(out, Task)
+    (task,) = read_records(out, RepositoryTask)
     assert task.contaminated == "by its name it is pallets/flask, or a fork of it"
     planned = CliRunner().invoke(main, [*map(str, given), "--keep-contaminated", "--dry-run"])
     assert json.loads(planned.stdout)["keep_contaminated"] is True

@@ -215,7 +215,7 @@ def test_swe_bench_itself_reads_the_predictions(run: Path) -> None:
         assert [one["instance_id"] for one in predictions] == names
         stored = [one for one in ATTEMPTS if one.attempt == number]
         told = [(one["model_name_or_path"], one["model_patch"]) for one in predictions]
-        assert told == [(one.model, one.outcome.patch) for one in stored]
+        assert told == [(one.model, one.outcome.answer) for one in stored]
 
 
 def test_a_prediction_is_written_once(run: Path, tmp_path: Path) -> None:

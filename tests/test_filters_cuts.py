@@ -135,10 +135,10 @@ def test_an_edit_of_what_is_not_there_is_not_proven() -> None:
 @pytest.mark.parametrize(
     ("patch", "verdict"),
     [
-        (A.outcome.patch, True),
-        (A.outcome.patch.replace("+    return items[-1]", "+    return items[-2]"), False),
-        (A.outcome.patch + "\\ No newline at end of file\n", False),
-        (A.outcome.patch.replace("@@ -1,3 +1,3 @@", "@@ -2,3 +2,3 @@"), False),
+        (A.outcome.answer, True),
+        (A.outcome.answer.replace("+    return items[-1]", "+    return items[-2]"), False),
+        (A.outcome.answer + "\\ No newline at end of file\n", False),
+        (A.outcome.answer.replace("@@ -1,3 +1,3 @@", "@@ -2,3 +2,3 @@"), False),
         ("", False),
     ],
 )
@@ -361,7 +361,7 @@ def test_what_is_cut_out(
     assert told == [
         text_of(one).rpartition("\n")[0] for one in again.messages[2:] if one["role"] != "assistant"
     ]
-    assert after.outcome.patch == again.outcome.patch
+    assert after.outcome.answer == again.outcome.answer
     for number, (call, step) in enumerate(zip(after.model_calls, steps(after), strict=True), 1):
         assert call.completion_token_ids is None
         if step.observations:
@@ -377,7 +377,7 @@ def test_what_is_cut_out(
 def test_an_edit_by_other_means_is_not_shortened_away(tmp_path: Path) -> None:
     """Where the patch is not of the edits alone nothing is proven; `only` drops it then."""
     attempt = played([LOOK, RIGHT, TEST, SUBMIT])
-    patch = attempt.outcome.patch.replace("+right", "+right\n+and more").replace("23,7", "23,8")
+    patch = attempt.outcome.answer.replace("+right", "+right\n+and more").replace("23,7", "23,8")
     other = with_outcome(attempt, patch=patch.replace("+17,7", "+17,8"))
     run = write_run(tmp_path / "run", [other], patch="")
     assert filtered(run, tmp_path / "kept", "shorten").counts[0].changed == 0
@@ -393,8 +393,8 @@ def test_what_tests_leave_about_does_not_count_where_the_edits_are_the_tasks_own
         "diff --git a/x.log b/x.log\nnew file mode 100644\n"
         "--- /dev/null\n+++ b/x.log\n@@ -0,0 +1 @@\n+x\n"
     )
-    left = with_outcome(attempt, patch=attempt.outcome.patch + about)
-    run = write_run(tmp_path / "run", [left], patch=attempt.outcome.patch)
+    left = with_outcome(attempt, patch=attempt.outcome.answer + about)
+    run = write_run(tmp_path / "run", [left], patch=attempt.outcome.answer)
     filtered(run, tmp_path / "kept", "shorten")
     (after,) = Run(tmp_path / "kept").trajectories()
     assert tools_of(after) == ["edit", "bash", "submit"]

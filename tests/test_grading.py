@@ -8,7 +8,7 @@ import pytest
 from conftest import BUGGY, CORE, FAILING, PYPROJECT, TESTS, built
 
 from forager.environments.repository.grading import Grade, grade, is_protected, similarity
-from forager.environments.task import Task
+from forager.environments.repository.task import RepositoryTask
 from forager.mutation.candidates import unified_diff
 from forager.sandboxes.sandbox import Limits
 
@@ -41,7 +41,7 @@ def in_core(line: str, before: str = "") -> str:
     return unified_diff("kata/core.py", BUGGY, BUGGY.replace(BUGGY_LINE, line) + before)
 
 
-def graded(task: Task, patch: str) -> Grade:
+def graded(task: RepositoryTask, patch: str) -> Grade:
     """The grade under limits that a small project does not feel."""
     return grade(task, patch, Limits(memory=512 << 20))
 
@@ -70,17 +70,17 @@ CHANGED = [
 
 
 @pytest.mark.engine
-def test_the_reference_resolves(kata_task: Task) -> None:
+def test_the_reference_resolves(kata_task: RepositoryTask) -> None:
     """Every test passes, and the patch is as like the reference as can be."""
     result = graded(kata_task, kata_task.patch)
     assert (result.resolved, result.reward, result.similarity) == (True, 1, 1.0)
     assert set(result.tests.values()) == {"passed"}
     assert len(result.tests) == 8
-    assert (result.ignored_files, result.note) == ([], "")
+    assert (result.ignored_files, result.cause) == ([], "")
 
 
 @pytest.mark.engine
-def test_a_right_patch_beside_planted_files_resolves(kata_task: Task) -> None:
+def test_a_right_patch_beside_planted_files_resolves(kata_task: RepositoryTask) -> None:
     """Files that are left out do not spoil the rest, and none of them has an effect."""
     planted = "".join(new_file(path, text) for path, text in PLANTED.items())
     result = graded(kata_task, kata_task.patch + planted + "".join(CHANGED))
@@ -91,7 +91,7 @@ def test_a_right_patch_beside_planted_files_resolves(kata_task: Task) -> None:
 
 
 @pytest.mark.engine
-def test_planted_files_do_not_resolve(kata_task: Task) -> None:
+def test_planted_files_do_not_resolve(kata_task: RepositoryTask) -> None:
     """All of them together, beside a change that leaves the bug: the original tests decide."""
     planted = "".join(new_file(path, text) for path, text in PLANTED.items())
     result = graded(kata_task, in_core(BUGGY_LINE, "\n\nSPARE = 1\n") + planted + "".join(CHANGED))
@@ -102,19 +102,19 @@ def test_planted_files_do_not_resolve(kata_task: Task) -> None:
 
 @pytest.mark.engine
 @pytest.mark.parametrize("patch", [*CHANGED, new_file("conftest.py", ALL_PASS)])
-def test_only_protected_files(kata_task: Task, patch: str) -> None:
+def test_only_protected_files(kata_task: RepositoryTask, patch: str) -> None:
     """A patch of nothing else is refused without a run."""
     result = graded(kata_task, patch)
     assert not result.resolved
-    assert "nothing was changed outside the tests" in result.note
+    assert "nothing was changed outside the tests" in result.cause
 
 
 @pytest.mark.engine
-def test_an_empty_patch_does_not_resolve(kata_task: Task) -> None:
+def test_an_empty_patch_does_not_resolve(kata_task: RepositoryTask) -> None:
     """No container is needed for it."""
     result = grade(kata_task, "\n", Limits())
     assert (result.resolved, result.reward, result.similarity) == (False, -1, 0.0)
-    assert result.note == "nothing was changed"
+    assert result.cause == "nothing was changed"
 
 
 @pytest.mark.engine
@@ -125,19 +125,19 @@ def test_an_empty_patch_does_not_resolve(kata_task: Task) -> None:
         (in_core(FIXED_LINE).replace("def clamp", "def clamps"), "does not apply"),
     ],
 )
-def test_what_does_not_apply_is_said(kata_task: Task, patch: str, note: str) -> None:
+def test_what_does_not_apply_is_said(kata_task: RepositoryTask, patch: str, note: str) -> None:
     """A patch that cannot be applied is a grade with a note, not an error."""
     result = graded(kata_task, patch)
     assert not result.resolved
-    assert note in result.note
+    assert note in result.cause
 
 
 @pytest.mark.engine
-def test_a_wrong_patch_does_not_resolve(kata_task: Task) -> None:
+def test_a_wrong_patch_does_not_resolve(kata_task: RepositoryTask) -> None:
     """It mends one test and breaks another."""
     result = graded(kata_task, in_core("    return max(value, low)\n"))
     assert not result.resolved
-    assert result.note == ""
+    assert result.cause == ""
     assert result.tests["tests/test_core.py::test_clamp_below"] == "passed"
     assert result.tests["tests/test_core.py::test_clamp_above"] == "failed"
 
@@ -232,12 +232,12 @@ CHEATS = {
 
 @pytest.mark.engine
 @pytest.mark.parametrize("name", list(CHEATS))
-def test_cheats_do_not_resolve(kata_task: Task, name: str) -> None:
+def test_cheats_do_not_resolve(kata_task: RepositoryTask, name: str) -> None:
     """Code that gets around the tests instead of passing them is refused."""
     line, before, note = CHEATS[name]
     result = graded(kata_task, in_core(line, before))
     assert not result.resolved, result
-    assert note in result.note
+    assert note in result.cause
 
 
 ANY = "    from unittest.mock import ANY\n    return ANY\n"
@@ -274,15 +274,15 @@ def link(path: str, target: str) -> str:
         + new_file("x b/any.py", ANY.replace("    return ANY\n", "").strip() + "\n"),
     ],
 )
-def test_a_patch_is_read_as_git_reads_it(kata_task: Task, patch: str) -> None:
+def test_a_patch_is_read_as_git_reads_it(kata_task: RepositoryTask, patch: str) -> None:
     """Whatever its headers say, and whatever attributes it gives to files."""
     result = graded(kata_task, patch)
     assert not result.resolved, result
-    assert "the patch brings the test machinery into" in result.note or "malformed" in result.note
+    assert "the patch brings the test machinery into" in result.cause or "malformed" in result.cause
 
 
 @pytest.mark.engine
-def test_a_binary_patch_is_read(kata_task: Task, tmp_path: Path) -> None:
+def test_a_binary_patch_is_read(kata_task: RepositoryTask, tmp_path: Path) -> None:
     """It is what git makes of a file that an attribute calls binary."""
     (tmp_path / "kata").mkdir()
     (tmp_path / "kata" / "core.py").write_text(BUGGY)
@@ -294,11 +294,11 @@ def test_a_binary_patch_is_read(kata_task: Task, tmp_path: Path) -> None:
     assert "GIT binary patch" in told.stdout
     result = graded(kata_task, ATTRIBUTES + told.stdout)
     assert (result.resolved, result.similarity) == (False, 0.4)
-    assert "the patch brings the test machinery into kata/core.py" in result.note
+    assert "the patch brings the test machinery into kata/core.py" in result.cause
 
 
 @pytest.mark.engine
-def test_a_right_patch_of_any_form_resolves(kata_task: Task) -> None:
+def test_a_right_patch_of_any_form_resolves(kata_task: RepositoryTask) -> None:
     """As like the reference as it is, and beside a name that git would take as a pattern."""
     odd = new_file("kata/[a]*.py", "SPARE = 1\n")
     result = graded(kata_task, without_head(kata_task.patch) + odd)
@@ -329,7 +329,7 @@ def test_a_right_patch_of_any_form_resolves(kata_task: Task) -> None:
     ],
 )
 def test_what_a_patch_really_changes_is_left_out(
-    kata_task: Task, patch: str, ignored: list[str]
+    kata_task: RepositoryTask, patch: str, ignored: list[str]
 ) -> None:
     """Both ends of a move, copies, modes, links and submodules."""
     result = graded(kata_task, kata_task.patch + patch)
@@ -339,11 +339,11 @@ def test_what_a_patch_really_changes_is_left_out(
 
 @pytest.mark.engine
 @pytest.mark.parametrize("path", ["../evil.py", "/etc/evil.py", ".git/hooks/evil"])
-def test_a_patch_that_leads_outside_is_refused(kata_task: Task, path: str) -> None:
+def test_a_patch_that_leads_outside_is_refused(kata_task: RepositoryTask, path: str) -> None:
     """By git, the whole of it."""
     result = graded(kata_task, kata_task.patch + new_file(path, "1\n"))
     assert not result.resolved
-    assert "the patch" in result.note
+    assert "the patch" in result.cause
 
 
 PASSES = """
@@ -354,7 +354,9 @@ def pytest_pyfunc_call(pyfuncitem):
 
 
 @pytest.fixture(scope="module")
-def plugin_task(kata_task: Task, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Task]:
+def plugin_task(
+    kata_task: RepositoryTask, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RepositoryTask]:
     """The task in an image with a plugin of pytest, and a project with several import roots."""
     project = PYPROJECT.replace(
         "[tool.", '[project.optional-dependencies]\ntest = ["pytest-timeout"]\n\n[tool.'
@@ -374,7 +376,7 @@ def plugin_task(kata_task: Task, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.mark.engine
-def test_a_module_of_the_image_is_not_replaced(plugin_task: Task) -> None:
+def test_a_module_of_the_image_is_not_replaced(plugin_task: RepositoryTask) -> None:
     """A plugin that pytest loads by itself, at each place that modules are imported from."""
     places = [
         "pytest_timeout.py",
@@ -389,7 +391,7 @@ def test_a_module_of_the_image_is_not_replaced(plugin_task: Task) -> None:
 
 
 @pytest.mark.engine
-def test_new_modules_of_the_project_are_kept(plugin_task: Task) -> None:
+def test_new_modules_of_the_project_are_kept(plugin_task: RepositoryTask) -> None:
     """Below its packages they may have any name, and the project's own names are its own."""
     places = ["helper.py", "kata/json.py", "kata/pytest_timeout.py", "extra/iniconfig/__init__.py"]
     added = "".join(new_file(path, "SPARE = 1\n") for path in [*places, "kata/sub/__init__.py"])

@@ -17,7 +17,7 @@ from test_rollout import run as batch
 
 from forager.cli.imports import FORMATS as NAMED
 from forager.cli.main import main
-from forager.environments.task import Task
+from forager.environments.repository.task import RepositoryTask
 from forager.images.build import build
 from forager.images.image import Image
 from forager.mutation.prove import check
@@ -35,7 +35,7 @@ def forager(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, [str(one) for one in arguments])
 
 
-def imported(format: str, row: dict[str, Any], **wanted: Any) -> Task:
+def imported(format: str, row: dict[str, Any], **wanted: Any) -> RepositoryTask:
     """The task of a row, whatever it is contaminated by."""
     return to_task(row, Wanted(FORMATS[format], keep_contaminated=True, **wanted))
 
@@ -349,7 +349,7 @@ def test_an_import_adds_to_a_file(tmp_path: Path) -> None:
     more = lines(tmp_path / "b.jsonl", [rows.BENCH, rows.LIVE])
     forager("tasks", "import", "swe-gym", file, "-o", out)
     forager("tasks", "import", "swe-bench", more, "-o", out, "--limit", "1")
-    assert [task.instance_id for task in read_records(out, Task)] == [
+    assert [task.instance_id for task in read_records(out, RepositoryTask)] == [
         "sensei__dojo-20",
         "sensei__dojo-17",
     ]
@@ -363,7 +363,7 @@ def test_contaminated_rows_are_left_out(tmp_path: Path) -> None:
     assert counts["tasks"] == 1
     kept = tmp_path / "kept.jsonl"
     forager("tasks", "import", "swe-gym", file, "-o", kept, "--keep-contaminated")
-    told = {task.instance_id: task.contaminated for task in read_records(kept, Task)}
+    told = {task.instance_id: task.contaminated for task in read_records(kept, RepositoryTask)}
     assert told == {"a": "by its name it is psf/requests, or a fork of it", "sensei__dojo-20": ""}
     also = tmp_path / "also.toml"
     also.write_text('[[projects]]\nname = "sensei/dojo"\n')
@@ -405,14 +405,14 @@ def test_rows_of_every_format_run_from_end_to_end(
         file = lines(tmp_path / f"{format}.jsonl", listed)
         told = forager("tasks", "import", format, file, "-o", out, "--images", images)
         assert told.stdout == f"{out}\t{len(listed)} tasks\n", told.output
-    tasks = list(read_records(out, Task))
+    tasks = list(read_records(out, RepositoryTask))
     assert len(tasks) == 10
     assert {task.image for task in tasks} == {dojo_image.reference, kata_image.reference}
     checked = forager("tasks", "check", out, "-w", "2")
     assert checked.stdout == "10 of 10 tasks hold\n", checked.output
     solved, _, _ = batch(tmp_path / "solved", tasks, script("functions", FIX, SUBMIT), workers=2)
     assert {one.instance_id for one in solved} == {task.instance_id for task in tasks}
-    assert [(one.outcome.resolved, one.outcome.note) for one in solved] == [(True, "")] * 10
+    assert [(one.outcome.resolved, one.outcome.cause) for one in solved] == [(True, "")] * 10
     ran = forager("run", out, "-o", run, "-m", "repair", "-w", "2", "--max-turns", "6")
     assert ran.exit_code == 0, ran.output
     exported = tmp_path / "attempts.jsonl"

@@ -13,9 +13,9 @@ from test_history import commit
 
 from forager.agent.model import Reply, ScriptedModel
 from forager.environments.repository.grading import grade
+from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.testing import Failure
 from forager.environments.repository.workspace import open_task
-from forager.environments.task import Task
 from forager.images.source import git
 from forager.mutation.prove import check
 from forager.records import read_records
@@ -74,13 +74,13 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Any:
             client.images.remove(str(image.id), force=True)
 
 
-def made(history: History, output: Path, **order: Any) -> tuple[list[Task], Counter[str]]:
+def made(history: History, output: Path, **order: Any) -> tuple[list[RepositoryTask], Counter[str]]:
     """The tasks of a history, and the funnel."""
     asked = Order(workers=2, **order)
     counts = make_tasks(
         history, asked, output=output, on_progress=lambda *_, **__: None, report=lambda _: None
     )
-    return list(read_records(output, Task)), counts
+    return list(read_records(output, RepositoryTask)), counts
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +219,7 @@ def test_consecutive_releases_become_tasks(tmp_path: Path) -> None:
     command: list[Any] = [FORAGER, "tasks", "issue-fix", "pypi:toolz", "-o", output, "--limit", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    task, *_ = read_records(output, Task)
+    task, *_ = read_records(output, RepositoryTask)
     assert task.fix and task.setup_patch and check(task) == ""
 
 
@@ -309,7 +309,7 @@ def test_an_issue_by_a_model_does_not_quote_the_fix(tmp_path: Path) -> None:
 
 
 @pytest.mark.engine
-def test_an_image_with_a_history_of_its_own_gives_one_commit(kata_task: Task) -> None:
+def test_an_image_with_a_history_of_its_own_gives_one_commit(kata_task: RepositoryTask) -> None:
     """Images of data sets hold what came after the base; the agent's repository does not."""
     later = (
         "cd /testbed && echo '# the fix' >>kata/core.py && git config user.name a && "

@@ -5,7 +5,7 @@ from conftest import BUGGY, CORE, FAILING, PASSING
 
 from forager.environments.repository.grading import grade
 from forager.environments.repository.logs import PARSERS
-from forager.environments.task import Task, TestSetup
+from forager.environments.repository.task import RepositoryTask, TestSetup
 from forager.mutation.candidates import unified_diff
 from forager.mutation.prove import check
 from forager.sandboxes.sandbox import Limits
@@ -176,21 +176,21 @@ def test_a_parser_that_there_is_not_is_said() -> None:
         TestSetup(command="nosetests", parser="nose")
 
 
-def by_command(task: Task, command: str) -> Task:
+def by_command(task: RepositoryTask, command: str) -> RepositoryTask:
     """The task with a test command of its own."""
     setup = task.setup.model_copy(update={"command": command})
     return task.model_copy(update={"setup": setup})
 
 
 @pytest.mark.engine
-def test_a_task_is_graded_by_its_own_command(kata_task: Task) -> None:
+def test_a_task_is_graded_by_its_own_command(kata_task: RepositoryTask) -> None:
     """Checked, resolved by the reference, and not by another change; the variables hold."""
     task = by_command(kata_task, 'cd tests\ncd ..\npytest -rA "$TESTS"')
     setup = task.setup.model_copy(update={"variables": {"TESTS": "tests/test_core.py"}})
     task = task.model_copy(update={"setup": setup})
     assert check(task) == ""
     good = grade(task, task.patch, Limits())
-    assert (good.resolved, good.note) == (True, "")
+    assert (good.resolved, good.cause) == (True, "")
     assert set(good.tests) == {*FAILING, *PASSING}
     other = unified_diff("kata/core.py", BUGGY, BUGGY.replace("result = 0", "result = 1"))
     bad = grade(task, other, Limits())
@@ -199,7 +199,7 @@ def test_a_task_is_graded_by_its_own_command(kata_task: Task) -> None:
 
 
 @pytest.mark.engine
-def test_a_task_that_grading_would_always_refuse_does_not_hold(kata_task: Task) -> None:
+def test_a_task_that_grading_would_always_refuse_does_not_hold(kata_task: RepositoryTask) -> None:
     """All tests pass with the reference, and the exit code denies it."""
     task = by_command(kata_task, "pytest -rA tests; exit 3")
     assert check(task) == "with the reference patch: no test failed, and the exit code was 3"
@@ -215,13 +215,15 @@ def test_a_task_that_grading_would_always_refuse_does_not_hold(kata_task: Task) 
         ("echo PASSED a; sleep 60", "did not come to its end"),
     ],
 )
-def test_a_log_that_cannot_be_is_refused(kata_task: Task, command: str, note: str) -> None:
+def test_a_log_that_cannot_be_is_refused(
+    kata_task: RepositoryTask, command: str, note: str
+) -> None:
     """No failure beside a failing exit code, no result at all, or no end."""
     task = by_command(kata_task, command)
     setup = task.setup.model_copy(update={"timeout": 3})
     result = grade(task.model_copy(update={"setup": setup}), CORE_PATCH, Limits())
     assert not result.resolved
-    assert note in result.note
+    assert note in result.cause
 
 
 CORE_PATCH = unified_diff("kata/core.py", BUGGY, CORE)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from conftest import CORE, PYPROJECT, built
 
-from forager.environments.task import Task
+from forager.environments.repository.task import RepositoryTask
 from forager.images.image import Image
 from forager.mutation.bands import Bands
 from forager.mutation.candidates import Families, unified_diff
@@ -41,20 +41,20 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield path
 
 
-def make(image: Image, output: Path, **asked: Any) -> list[Task]:
+def make(image: Image, output: Path, **asked: Any) -> list[RepositoryTask]:
     """The tasks that are made."""
     order = Order(**{"families": CHOSEN, "limit": 9, "seed": 4, "workers": 2, **asked})
     told: list[int] = []
     made = make_tasks(
         image, order, output=output, on_progress=lambda done, **_: told.append(done), report=len
     )
-    tasks = list(read_records(output, Task))
+    tasks = list(read_records(output, RepositoryTask))
     assert told == sorted(told)
     assert made == told[-1] == len(tasks)
     return tasks
 
 
-def facts(tasks: list[Task]) -> list[dict[str, Any]]:
+def facts(tasks: list[RepositoryTask]) -> list[dict[str, Any]]:
     """All that must be the same in every run."""
     return [task.model_dump(exclude={"created_at"}) for task in tasks]
 
@@ -62,7 +62,7 @@ def facts(tasks: list[Task]) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def tasks(
     kata_image: Image, home: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[list[Task], list[Rejected]]:
+) -> tuple[list[RepositoryTask], list[Rejected]]:
     """Tasks of an uninterrupted run of one worker, and the rejected candidates."""
     output = tmp_path_factory.mktemp("tasks") / "tasks.jsonl"
     made = make(kata_image, output, workers=1)
@@ -70,7 +70,10 @@ def tasks(
 
 
 def test_the_same_seed_gives_the_same_tasks(
-    kata_image: Image, home: Path, tmp_path: Path, tasks: tuple[list[Task], list[Rejected]]
+    kata_image: Image,
+    home: Path,
+    tmp_path: Path,
+    tasks: tuple[list[RepositoryTask], list[Rejected]],
 ) -> None:
     """With any number of workers, and not with another seed; nothing is made twice."""
     again = make(kata_image, tmp_path / "again.jsonl", workers=2)
@@ -83,7 +86,7 @@ def test_the_same_seed_gives_the_same_tasks(
     ]
 
 
-def test_tasks_hold(tasks: tuple[list[Task], list[Rejected]]) -> None:
+def test_tasks_hold(tasks: tuple[list[RepositoryTask], list[Rejected]]) -> None:
     """Proven again, one of each family, those of several bugs among them."""
     by_family = {task.mutation.family: task for task in tasks[0] if task.mutation}
     assert set(by_family) == set(NAMES)
@@ -95,7 +98,7 @@ def test_tasks_hold(tasks: tuple[list[Task], list[Rejected]]) -> None:
     assert "bugs in the function" in several.problem_statement
 
 
-def test_check_finds_what_is_wrong(tasks: tuple[list[Task], list[Rejected]]) -> None:
+def test_check_finds_what_is_wrong(tasks: tuple[list[RepositoryTask], list[Rejected]]) -> None:
     """A FAIL_TO_PASS test that passes, and a patch that mends but one of two bugs."""
     task = next(each for each in tasks[0] if each.PASS_TO_PASS)
     wrong = {"FAIL_TO_PASS": [*task.FAIL_TO_PASS, task.PASS_TO_PASS[0]], "PASS_TO_PASS": []}
@@ -106,7 +109,10 @@ def test_check_finds_what_is_wrong(tasks: tuple[list[Task], list[Rejected]]) -> 
 
 
 def test_killed_and_started_again(
-    kata_image: Image, home: Path, tmp_path: Path, tasks: tuple[list[Task], list[Rejected]]
+    kata_image: Image,
+    home: Path,
+    tmp_path: Path,
+    tasks: tuple[list[RepositoryTask], list[Rejected]],
 ) -> None:
     """SIGKILL in the middle: the same tasks as without, nothing twice."""
     write_records(tmp_path / "images.jsonl", [kata_image])
@@ -126,7 +132,7 @@ def test_killed_and_started_again(
     assert before.count(b"\n") < 9
     subprocess.run(command, check=True, capture_output=True, env=os.environ)
     assert output.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
-    assert facts(list(read_records(output, Task))) == facts(tasks[0])
+    assert facts(list(read_records(output, RepositoryTask))) == facts(tasks[0])
     assert list(read_records(rejected_path(output), Rejected)) == tasks[1]
 
 
@@ -136,7 +142,7 @@ def test_proofs_agree(
     home: Path,
     tmp_path: Path,
     proof: str,
-    tasks: tuple[list[Task], list[Rejected]],
+    tasks: tuple[list[RepositoryTask], list[Rejected]],
 ) -> None:
     """Each task says how it was proven; on sound tests all ways find the same failing tests."""
     made = make(kata_image, tmp_path / "tasks.jsonl", proof=proof)

@@ -13,8 +13,8 @@ from conftest import CORE
 from forager.agent.chat import ChatModel
 from forager.agent.endpoint import ChatEndpoint
 from forager.agent.model import Reply, ScriptedModel
+from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.testing import Failure
-from forager.environments.task import Task
 from forager.errors import LimitReached, ModelError
 from forager.images.image import Image
 from forager.mutation.candidates import Candidate, unified_diff
@@ -277,14 +277,14 @@ def test_tasks_by_a_model(
     monkeypatch.setenv("FORAGER_HOME", str(tmp_path))
     families = {"rewrite": (), "modify": ()}
 
-    def made(output: Path) -> list[Task]:
+    def made(output: Path) -> list[RepositoryTask]:
         model = ChatModel("m", ChatEndpoint(url, tries=1))
         with Author("m", model, written_path(tmp_path / "kept.jsonl")) as author:
             order = Order(families, statement="model", author=author, workers=2)
             make_tasks(
                 kata_image, order, output=output, on_progress=lambda *_, **__: None, report=len
             )
-        return list(read_records(output, Task))
+        return list(read_records(output, RepositoryTask))
 
     tasks = made(tmp_path / "tasks.jsonl")
     mutations = {task.mutation.function: task.mutation for task in tasks if task.mutation}

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from forager.cli.main import main
 from forager.cli.progress import Progress
-from forager.environments.task import Difficulty, Part
+from forager.environments.repository.mutation import Difficulty, Part
 from forager.mutation.bands import Bands
 from forager.mutation.candidates import Candidate
 from forager.mutation.room import Room

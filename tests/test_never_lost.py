@@ -28,7 +28,7 @@ from forager.agent.chat import ChatModel
 from forager.agent.endpoint import ChatEndpoint
 from forager.agent.model import Model, Reply, ScriptedModel
 from forager.agent.traffic import Gate
-from forager.environments.task import Task
+from forager.environments.repository.task import RepositoryTask
 from forager.errors import LoggedError, ModelError, SandboxError, StoreError, Unforeseen
 from forager.records import write_records
 from forager.rollout.batch import run_batch
@@ -46,7 +46,7 @@ SOURCES = Path(__file__).parent.parent / "forager"
 
 
 def made(
-    path: Path, task: Task, model: Callable[[Job, Gate], Model], **settings: Any
+    path: Path, task: RepositoryTask, model: Callable[[Job, Gate], Model], **settings: Any
 ) -> dict[str, bool]:
     """Run a batch with these models; return what is stored: ids and whether resolved."""
     resolved = RunSettings(models=["m"], sandbox_limits=SMALL, **settings)
@@ -100,7 +100,9 @@ def stored(path: Path) -> list[str]:
 
 
 @pytest.mark.engine
-def test_a_run_that_is_killed_or_terminated_goes_on(tmp_path: Path, kata_task: Task) -> None:
+def test_a_run_that_is_killed_or_terminated_goes_on(
+    tmp_path: Path, kata_task: RepositoryTask
+) -> None:
     """SIGKILL leaves containers that the next process sweeps; SIGTERM leaves none."""
     tasks, path = tmp_path / "tasks.jsonl", tmp_path / "run"
     write_records(tasks, [kata_task])
@@ -143,7 +145,9 @@ class Killing:
 
 
 @pytest.mark.engine
-def test_a_container_that_is_killed_costs_its_attempt_only(tmp_path: Path, kata_task: Task) -> None:
+def test_a_container_that_is_killed_costs_its_attempt_only(
+    tmp_path: Path, kata_task: RepositoryTask
+) -> None:
     """It is lost to infrastructure, made again in the same run, and nothing is left."""
     replies = script("functions", FIX, SUBMIT)
     models = iter([Killing(replies), ScriptedModel(replies)])
@@ -194,7 +198,7 @@ def short_path() -> Iterator[Path]:
 @pytest.mark.engine
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start an engine")
 def test_an_engine_that_is_restarted_costs_what_ran_in_it(
-    tmp_path: Path, short_path: Path, kata_task: Task
+    tmp_path: Path, short_path: Path, kata_task: RepositoryTask
 ) -> None:
     """The run waits for it and goes on; all attempts are made, and no container is left."""
     tasks, path, home = tmp_path / "tasks.jsonl", tmp_path / "run", short_path
@@ -222,7 +226,7 @@ def test_an_engine_that_is_restarted_costs_what_ran_in_it(
 
 @pytest.mark.engine
 def test_a_full_disk_ends_the_run_and_costs_nothing_that_was_kept(
-    tmp_path: Path, kata_task: Task
+    tmp_path: Path, kata_task: RepositoryTask
 ) -> None:
     """One line; with room again the run makes what it lacks."""
     path = tmp_path / "run"
@@ -266,7 +270,9 @@ def chat(server: Script, **settings: Any) -> Callable[[Job, Gate], Model]:
 
 
 @pytest.mark.engine
-def test_faults_of_the_model_server_are_not_the_models(tmp_path: Path, kata_task: Task) -> None:
+def test_faults_of_the_model_server_are_not_the_models(
+    tmp_path: Path, kata_task: RepositoryTask
+) -> None:
     """Those that pass cost time; a server that stays away loses attempts, and none fails."""
     good = [completion(one) for one in script_messages()]
     with serving() as server:
@@ -299,7 +305,7 @@ class Broken:
 
 
 @pytest.mark.engine
-def test_a_bug_costs_its_attempt_and_is_told(tmp_path: Path, kata_task: Task) -> None:
+def test_a_bug_costs_its_attempt_and_is_told(tmp_path: Path, kata_task: RepositoryTask) -> None:
     """The others are made; it is tried some times, and the run ends with a line and a traceback."""
     path, replies = tmp_path / "run", script("functions", FIX, SUBMIT)
 

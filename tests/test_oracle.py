@@ -12,7 +12,7 @@ from forager.agent.loop import Agent
 from forager.agent.oracle import OracleModel
 from forager.agent.syntax import SYNTAXES
 from forager.cli.main import main
-from forager.environments.task import Task
+from forager.environments.repository.task import RepositoryTask
 from forager.records import write_records
 from forager.sandboxes.local_sandbox import LocalSandbox
 from forager.trajectories.record import AttemptLimits
@@ -64,7 +64,7 @@ def test_it_makes_the_patch_whatever_the_patch_does(tmp_path: Path, syntax: str)
     git(tmp_path, "add", "-A")
     patch = git(tmp_path, "diff", "--cached")
     git(tmp_path, "reset", "-q", "--hard")
-    task = Task(
+    task = RepositoryTask(
         instance_id="a", repo="a", problem_statement="p", patch=patch,
         FAIL_TO_PASS=["test_a.py::test"], PASS_TO_PASS=[],
     )  # fmt: skip
@@ -80,7 +80,7 @@ def test_it_makes_the_patch_whatever_the_patch_does(tmp_path: Path, syntax: str)
 
 
 @pytest.mark.engine
-def test_a_task_is_resolved_by_its_name(kata_task: Task, tmp_path: Path) -> None:
+def test_a_task_is_resolved_by_its_name(kata_task: RepositoryTask, tmp_path: Path) -> None:
     """`-m oracle`, as a user says it: graded, it resolves the task in three turns."""
     tasks, run = tmp_path / "tasks.jsonl", tmp_path / "run"
     write_records(tasks, [kata_task])

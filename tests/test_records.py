@@ -9,7 +9,7 @@ import pytest
 from attempts import make_attempt, make_task
 from pydantic import ValidationError
 
-from forager.environments.task import Task
+from forager.environments.repository.task import RepositoryTask
 from forager.errors import UsageError
 from forager.records import Record, RecordWriter, read_records, write_records
 from forager.trajectories.record import ModelCall, Trajectory, Usage
@@ -145,10 +145,10 @@ def test_a_swe_bench_row_loads_as_it_is() -> None:
         "environment_setup_commit": "298ccb478e6bf092953bca67a3d29dc6c35f6752",
         "difficulty": "15 min - 1 hour",
     }
-    task = Task.model_validate(row)
+    task = RepositoryTask.model_validate(row)
     assert task.kind == "issue-fix"
     assert task.FAIL_TO_PASS == ["tests/test_y.py::test_a"]
-    assert Task.model_validate_json(task.model_dump_json()) == task
+    assert RepositoryTask.model_validate_json(task.model_dump_json()) == task
 
 
 def test_a_task_and_an_attempt_survive_the_file(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_task_and_an_attempt_survive_the_file(tmp_path: Path) -> None:
     path = tmp_path / "attempts.jsonl"
     write_records(path, [make_attempt(), make_attempt("b", syntax="text", family=None)])
     assert next(read_records(path, Trajectory)) == make_attempt()
-    assert Task.model_validate_json(make_task().model_dump_json()) == make_task()
+    assert RepositoryTask.model_validate_json(make_task().model_dump_json()) == make_task()
 
 
 def test_a_log_probability_is_finite_or_no_record_is_made() -> None:

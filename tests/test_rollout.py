@@ -12,7 +12,7 @@ from forager.agent.model import Reply, ScriptedModel
 from forager.agent.syntax import SYNTAXES, assistant
 from forager.agent.tool import Call
 from forager.agent.traffic import Gate
-from forager.environments.task import Task
+from forager.environments.repository.task import RepositoryTask
 from forager.errors import ForagerError, ImageMissing
 from forager.rollout.batch import run_batch
 from forager.rollout.settings import MAY_CHANGE, RunSettings
@@ -47,12 +47,12 @@ def script(syntax: str, *calls: Call) -> list[Message | Reply]:
 
 def run(
     path: Path,
-    task: Task | Sequence[Task],
+    task: RepositoryTask | Sequence[RepositoryTask],
     replies: Sequence[Message | Reply],
     **settings: Any,
 ) -> tuple[list[Trajectory], list[ScriptedModel], list[dict[str, int]]]:
     """Run a batch; return the attempts stored, the models made, and the progress told."""
-    tasks = [task] if isinstance(task, Task) else list(task)
+    tasks = [task] if isinstance(task, RepositoryTask) else list(task)
     resolved = RunSettings(**{"models": ["scripted"], "sandbox_limits": SMALL, **settings})
     models: list[ScriptedModel] = []
     told: list[dict[str, int]] = []
@@ -76,7 +76,7 @@ def run(
 
 @pytest.mark.parametrize("syntax", ["functions", "text"])
 def test_a_resolved_attempt_is_stored_whole_and_not_made_again(
-    tmp_path: Path, kata_task: Task, syntax: str
+    tmp_path: Path, kata_task: RepositoryTask, syntax: str
 ) -> None:
     """Each field says what was done; a run that is resumed makes what it lacks only."""
     replies = script(syntax, FIX, TEST, SUBMIT)
@@ -92,10 +92,10 @@ def test_a_resolved_attempt_is_stored_whole_and_not_made_again(
     assert attempt.sandbox_limits == SMALL.model_copy(update={"memory": memory})
     outcome = attempt.outcome
     assert (outcome.exit_reason, outcome.resolved, outcome.reward) == ("submitted", True, 1)
-    assert (outcome.similarity, outcome.ignored_files, outcome.note) == (1.0, [], "")
+    assert (outcome.similarity, outcome.ignored_files, outcome.cause) == (1.0, [], "")
     assert set(outcome.tests) == {*kata_task.FAIL_TO_PASS, *kata_task.PASS_TO_PASS}
     assert set(outcome.tests.values()) == {"passed"}
-    assert "+    return min(max(value, low), high)\n" in outcome.patch
+    assert "+    return min(max(value, low), high)\n" in outcome.answer
     roles = [message["role"] for message in attempt.messages]
     answer = "tool" if syntax == "functions" else "user"
     assert roles == ["system", "user", *["assistant", answer] * 2, "assistant"]
@@ -119,7 +119,9 @@ def test_a_resolved_attempt_is_stored_whole_and_not_made_again(
     assert (again, models, told) == (stored, [], [])
 
 
-def test_limits_end_attempts_that_are_graded_all_the_same(tmp_path: Path, kata_task: Task) -> None:
+def test_limits_end_attempts_that_are_graded_all_the_same(
+    tmp_path: Path, kata_task: RepositoryTask
+) -> None:
     """What was done up to the turn limit counts."""
     (attempt,), _, _ = run(
         tmp_path / "run", kata_task, script("functions", FIX), limits=AttemptLimits(turns=1)
@@ -131,7 +133,7 @@ def test_limits_end_attempts_that_are_graded_all_the_same(tmp_path: Path, kata_t
 
 
 def test_malformed_calls_are_answered_and_in_a_row_end_the_attempt(
-    tmp_path: Path, kata_task: Task
+    tmp_path: Path, kata_task: RepositoryTask
 ) -> None:
     """Each is told what was wrong; a good call between them starts the count anew."""
     bad: list[Message | Reply] = [{"role": "assistant", "content": "I think."}]
@@ -141,14 +143,14 @@ def test_malformed_calls_are_answered_and_in_a_row_end_the_attempt(
         tmp_path / "run", kata_task, replies, limits=AttemptLimits(format_errors=2)
     )
     assert attempt.outcome.exit_reason == "format_errors"
-    assert (attempt.outcome.resolved, attempt.outcome.note) == (False, "nothing was changed")
+    assert (attempt.outcome.resolved, attempt.outcome.cause) == (False, "nothing was changed")
     assert [call.error for call in attempt.tool_calls] == [True, False, True, True]
     assert [call.tool for call in attempt.tool_calls] == ["", "bash", "", ""]
     assert "no tool call" in model.seen[1][-1]["content"]
     assert "/testbed" in model.seen[2][-1]["content"]
 
 
-def test_a_missing_image_ends_the_run_at_once(tmp_path: Path, kata_task: Task) -> None:
+def test_a_missing_image_ends_the_run_at_once(tmp_path: Path, kata_task: RepositoryTask) -> None:
     """Infrastructure is no outcome: it is noted, not stored; what no waiting mends is said."""
     gone = [
         kata_task.model_copy(update={"instance_id": f"gone-{number}", "image": "no/such:0"})
@@ -163,7 +165,7 @@ def test_a_missing_image_ends_the_run_at_once(tmp_path: Path, kata_task: Task) -
 
 
 def test_an_attempt_that_stays_lost_is_left_and_the_others_are_made(
-    tmp_path: Path, kata_task: Task
+    tmp_path: Path, kata_task: RepositoryTask
 ) -> None:
     """It is tried again some times, last of all; the run ends with a line and can be resumed."""
     gone = kata_task.model_copy(update={"instance_id": "gone", "setup_patch": "no patch"})
@@ -173,7 +175,9 @@ def test_an_attempt_that_stays_lost_is_left_and_the_others_are_made(
     assert {one.id for one in Run(tmp_path / "run").summaries()} == {f"{kata_task.instance_id}.0"}
 
 
-def test_a_task_that_is_given_twice_is_attempted_once(tmp_path: Path, kata_task: Task) -> None:
+def test_a_task_that_is_given_twice_is_attempted_once(
+    tmp_path: Path, kata_task: RepositoryTask
+) -> None:
     """With workers to spare as well."""
     tasks, replies = [kata_task, kata_task], script("functions", FIX, SUBMIT)
     stored, models, told = run(tmp_path / "run", tasks, replies, workers=2, attempts=2)
@@ -183,7 +187,7 @@ def test_a_task_that_is_given_twice_is_attempted_once(tmp_path: Path, kata_task:
 
 @pytest.mark.parametrize("sandbox", ["docker", "bubblewrap"])
 def test_another_image_under_the_name_is_refused(
-    tmp_path: Path, kata_task: Task, sandbox: str
+    tmp_path: Path, kata_task: RepositoryTask, sandbox: str
 ) -> None:
     """Where it is here already; a task that does not tell its image's id takes what there is."""
     other = kata_task.model_copy(update={"image_digest": "sha256:0"})
@@ -199,7 +203,7 @@ def test_another_image_under_the_name_is_refused(
 
 
 def test_an_unpacked_image_is_compared_without_an_engine(
-    tmp_path: Path, kata_task: Task, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, kata_task: RepositoryTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The archive holds another image than the task's."""
     engine, place = connect(), tmp_path / "images"
@@ -208,8 +212,8 @@ def test_an_unpacked_image_is_compared_without_an_engine(
         file.writelines(engine.images.get(kata_task.image).save(named=True))
     code = (
         "import sys; from forager.sandboxes.delivery import deliver; "
-        "from forager.environments.task import Task; "
-        "task = Task.model_validate_json(sys.argv[1]); "
+        "from forager.environments.repository.task import RepositoryTask; "
+        "task = RepositoryTask.model_validate_json(sys.argv[1]); "
         "deliver(task.image, task.image_digest, sys.argv[2], 'bubblewrap')"
     )
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
@@ -226,7 +230,9 @@ def test_an_unpacked_image_is_compared_without_an_engine(
         assert told in done.stderr
 
 
-def test_an_image_that_is_not_here_comes_from_an_archive(tmp_path: Path, kata_task: Task) -> None:
+def test_an_image_that_is_not_here_comes_from_an_archive(
+    tmp_path: Path, kata_task: RepositoryTask
+) -> None:
     """Of the directory that was named; another image under its name is refused."""
     engine, place = connect(), tmp_path / "images"
     place.mkdir()

@@ -6,7 +6,8 @@ from random import Random
 
 import pytest
 
-from forager.environments.task import Mutation, Part, Task
+from forager.environments.repository.mutation import Mutation, Part
+from forager.environments.repository.task import RepositoryTask
 from forager.errors import UsageError
 from forager.evaluation.estimates import difference, estimate
 from forager.learning.bootstrap.draw import draw
@@ -15,7 +16,9 @@ from forager.learning.bootstrap.split import clusters, places_of, split
 from forager.trajectories.summary import Summary
 
 
-def task(number: int, *functions: str, repo: str = "kata", operator: str = "swap") -> Task:
+def task(
+    number: int, *functions: str, repo: str = "kata", operator: str = "swap"
+) -> RepositoryTask:
     """A task with bugs in these functions."""
     parts = [
         Part(family="operators", operator=operator, file="a.py", function=each, line=1)
@@ -30,7 +33,7 @@ def task(number: int, *functions: str, repo: str = "kata", operator: str = "swap
         seed=0,
         parts=parts if len(parts) > 1 else [],
     )
-    return Task(
+    return RepositoryTask(
         instance_id=f"{repo}.{number}",
         repo=repo,
         base_commit="",

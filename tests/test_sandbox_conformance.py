@@ -19,14 +19,15 @@ from pathlib import Path
 import pytest
 
 from forager.environments.repository.grading import grade
-from forager.environments.repository.workspace import SANDBOXES, open_task, take_patch
-from forager.environments.task import Task
+from forager.environments.repository.task import RepositoryTask
+from forager.environments.repository.workspace import open_task, take_patch
 from forager.errors import SandboxError
 from forager.images.image import Image
 from forager.sandboxes.bubblewrap import why_not
 from forager.sandboxes.bubblewrap_sandbox import BubblewrapSandbox, _Namespaces
 from forager.sandboxes.cgroups import parents, sweep
 from forager.sandboxes.docker_sandbox import DockerSandbox
+from forager.sandboxes.kinds import SANDBOXES
 from forager.sandboxes.local_sandbox import LocalSandbox
 from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 from forager.sandboxes.shell import Shell
@@ -664,7 +665,9 @@ def text_of(path: Path) -> str:
         "mkdir within; git init -q within; touch within/file; touch closed; chmod 0 closed",
     ],
 )
-def test_the_patch_is_what_is_in_the_files(name: str, before: str, kata_task: Task) -> None:
+def test_the_patch_is_what_is_in_the_files(
+    name: str, before: str, kata_task: RepositoryTask
+) -> None:
     """What the agent has set in its shell and for git neither hides a fix nor puts one there."""
     box, commit = open_task(kata_task, LIMITS, sandbox=SANDBOXES[name])
     try:
@@ -681,7 +684,7 @@ def test_the_patch_is_what_is_in_the_files(name: str, before: str, kata_task: Ta
 
 
 @pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
-def test_a_change_within_the_second_is_in_the_patch(name: str, kata_task: Task) -> None:
+def test_a_change_within_the_second_is_in_the_patch(name: str, kata_task: RepositoryTask) -> None:
     """Also where the file stays as long as it was: git sees neither by time nor by size."""
     for _ in range(3):  # some are opened and changed within one second
         box, commit = open_task(kata_task, LIMITS, sandbox=SANDBOXES[name])
@@ -695,7 +698,7 @@ def test_a_change_within_the_second_is_in_the_patch(name: str, kata_task: Task) 
 
 
 @pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
-def test_a_patch_of_other_encodings_applies(name: str, kata_task: Task) -> None:
+def test_a_patch_of_other_encodings_applies(name: str, kata_task: RepositoryTask) -> None:
     """It is valid text, shows the lines, and is graded as what the agent wrote."""
     box, commit = open_task(kata_task, LIMITS, sandbox=SANDBOXES[name])
     try:
@@ -761,7 +764,7 @@ def test_a_keeper_that_ends_while_it_starts_is_infrastructure(kata_image: Image)
 
 
 @pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
-def test_grading_says_the_same(name: str, kata_task: Task) -> None:
+def test_grading_says_the_same(name: str, kata_task: RepositoryTask) -> None:
     """A task is opened and graded in any sandbox alike."""
     factory = SANDBOXES[name]
     limits = Limits(memory=512 << 20)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from forager.environments.task import TestSetup
+from forager.environments.repository.task import TestSetup
 from forager.images.image import Image
 from forager.images.recipe import Recipe
 from forager.images.source import Source

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pytest
 
 from forager.environments.repository import workspace
+from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.workspace import open_task
-from forager.environments.task import Task
 from forager.sandboxes.docker_sandbox import DockerSandbox
 from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 
@@ -34,7 +34,7 @@ def after(command: str) -> SandboxFactory:
     return start
 
 
-def found(task: Task, command: str) -> tuple[str, list[str]]:
+def found(task: RepositoryTask, command: str) -> tuple[str, list[str]]:
     """The commit and the state that an agent finds, and which ids of the code before are left."""
     opened, commit = open_task(task, LIMITS, sandbox=after(f"{command}; {KEEP}"))
     try:
@@ -64,7 +64,7 @@ def found(task: Task, command: str) -> tuple[str, list[str]]:
     ],
 )
 def test_nothing_of_the_code_before_is_left(
-    kata_task: Task, command: str, monkeypatch: pytest.MonkeyPatch
+    kata_task: RepositoryTask, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the image's repository holds, the agent finds one commit, always the same."""
     state, left = found(kata_task, f"mkdir -p .git/hooks .git/objects/info; {command}")
@@ -73,7 +73,9 @@ def test_nothing_of_the_code_before_is_left(
     assert found(kata_task, "true") == (state, [])
 
 
-def test_a_commit_is_replaced_in_place(kata_task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_is_replaced_in_place(
+    kata_task: RepositoryTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So it is with images made here: to make it anew each file would be read."""
     monkeypatch.setattr(workspace, "_ANEW", "false")
     assert found(kata_task, "true")[1] == []

@@ -14,7 +14,7 @@ from unidiff.patch import Hunk, PatchedFile, PatchSet
 from forager.agent.model import Reply
 from forager.agent.syntax import Syntax
 from forager.agent.tool import Call, Toolbox
-from forager.environments.task import Task
+from forager.environments.repository.task import RepositoryTask
 from forager.trajectories.record import Message
 
 _TESTS = 10  # failing tests that are run, at most
@@ -26,7 +26,7 @@ class OracleModel:
     Changed lines become calls of `edit`; what these cannot do is applied by git.
     """
 
-    def __init__(self, task: Task, syntax: Syntax, tools: Toolbox) -> None:
+    def __init__(self, task: RepositoryTask, syntax: Syntax, tools: Toolbox) -> None:
         self._syntax, self._tools = syntax, tools
         self._steps = _steps(task)
         self._begun = False
@@ -42,7 +42,7 @@ class OracleModel:
 _Steps = Generator[tuple[str, Call], str | None, None]  # thoughts and calls; what is answered
 
 
-def _steps(task: Task) -> _Steps:
+def _steps(task: RepositoryTask) -> _Steps:
     """The whole attempt; at the end it submits, again and again if need be."""
     for file in PatchSet(io.StringIO(task.patch, newline="\n")):
         if _is_edit(file):

@@ -38,9 +38,9 @@ def execute_attempts(
     as_json: bool,
 ) -> None:
     """Run the attempts again that were not yet (`anew`: all), and print what came of them."""
-    from forager.environments.repository.workspace import SANDBOXES
     from forager.rollout.execution import Results, execute
     from forager.rollout.sandboxes import Sandboxes
+    from forager.sandboxes.kinds import SANDBOXES
     from forager.trajectories.reproduction import compare, result_tables
     from tools import load_toolbox
 
@@ -80,12 +80,12 @@ def take_over(
     given: dict[str, Any],
 ) -> None:
     """Make an attempt that goes on from a turn of another, grade it and keep it in `output`."""
-    from forager.environments.repository.workspace import SANDBOXES
     from forager.rollout.again import parent_of
     from forager.rollout.attempt import make_attempt
     from forager.rollout.sandboxes import Watched
     from forager.rollout.settings import MAY_CHANGE
     from forager.rollout.worker import Job
+    from forager.sandboxes.kinds import SANDBOXES
     from forager.trajectories.choice import Choice
     from forager.trajectories.store import Run
     from tools import load_toolbox

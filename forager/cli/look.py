@@ -247,7 +247,7 @@ def _lines(summaries: "Iterable[Summary]") -> "Iterator[str]":
             pad = " " * (6 if one.resolved else 7)
             id = one.id if one.id.isprintable() else ascii(one.id)
             yield (
-                f"{id:{id_width}} {word}{pad}{one.exit_reason:{reason_width}} {one.reward:+6d} "
+                f"{id:{id_width}} {word}{pad}{one.exit_reason:{reason_width}} {one.reward:+6g} "
                 f"{one.turns:5d} {one.seconds:7.1f} {short(one.tokens):>6}"
             )
 

@@ -52,7 +52,13 @@ class MakeModel:
 
         if name == ORACLE:
             from forager.agent.oracle import OracleModel
+            from forager.environments.repository.task import RepositoryTask
 
+            if not isinstance(job.task, RepositoryTask):
+                raise UsageError(
+                    f"`oracle` needs a reference patch, which {job.task.instance_id} (environment "
+                    f"{job.task.environment!r}) has not; choose another model with -m"
+                )
             return OracleModel(job.task, SYNTAXES[settings.syntax], self._toolbox)
 
         from forager.agent.chat import ChatModel

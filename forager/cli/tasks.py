@@ -160,12 +160,12 @@ def check(file: Path, limit: int | None, workers: int) -> None:
     from concurrent.futures import ThreadPoolExecutor
     from itertools import islice
 
-    from forager.environments.task import Task
+    from forager.environments.repository.task import RepositoryTask
     from forager.mutation.prove import check as prove_again
     from forager.mutation.prove import in_order
     from forager.records import read_records
 
-    chosen = list(islice(read_records(file, Task), limit))
+    chosen = list(islice(read_records(file, RepositoryTask), limit))
     if not chosen:
         raise UsageError(f"{file} holds no tasks")
     failed = 0

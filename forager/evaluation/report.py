@@ -40,13 +40,13 @@ class Report(Record):
 
 
 def report(summaries: Iterable[Summary]) -> Report:
-    """Count the attempts; a task without a mutation stands under its kind."""
+    """Count the attempts; by the family of their task."""
     families: defaultdict[str, Tally] = defaultdict(Tally)
     reasons: defaultdict[str, Tally] = defaultdict(Tally)
     total = Tally()
     for summary in summaries:
         for tally in (
-            families[summary.family or summary.kind],
+            families[summary.family],
             reasons[summary.exit_reason],
             total,
         ):

@@ -21,8 +21,8 @@ import docker
 from docker.errors import DockerException, ImageNotFound
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from forager.environments.repository.task import TestSetup
 from forager.environments.repository.testing import TestReport, run_tests
-from forager.environments.task import TestSetup
 from forager.errors import BuildError, SourceError
 from forager.images.base import CHANGES, PYTHON_LABEL, ensure_base
 from forager.images.image import Image, store, stored

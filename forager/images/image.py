@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from forager.atomic import replace_text
-from forager.environments.task import TestSetup
+from forager.environments.repository.task import TestSetup
 from forager.errors import UsageError
 from forager.images.recipe import Recipe
 from forager.images.source import Source

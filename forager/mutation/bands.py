@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from forager.environments.task import Difficulty
+from forager.environments.repository.mutation import Difficulty
 from forager.records import Record
 
 Choice = bool | Literal["any"]

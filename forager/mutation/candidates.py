@@ -15,7 +15,7 @@ from types import CodeType
 import libcst as cst
 from pydantic import Field
 
-from forager.environments.task import ModelCost, Part
+from forager.environments.repository.mutation import ModelCost, Part
 from forager.mutation.files import read_source, source_files, unified_diff
 from forager.mutation.regions import (
     Change,

@@ -8,7 +8,7 @@ from random import Random
 
 from unidiff.patch import PatchSet
 
-from forager.environments.task import Part
+from forager.environments.repository.mutation import Part
 from forager.mutation.candidates import Candidate
 from forager.mutation.files import unified_diff
 

@@ -13,8 +13,8 @@ from typing import Literal, Protocol, TypeVar
 
 from pydantic import Field, field_validator
 
+from forager.environments.repository.mutation import Difficulty
 from forager.environments.repository.testing import Failure, TestReport
-from forager.environments.task import Difficulty
 from forager.errors import SandboxError
 from forager.images.image import Image
 from forager.mutation.bands import Bands

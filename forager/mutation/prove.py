@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
+from forager.environments.repository.task import RepositoryTask, TestSetup
 from forager.environments.repository.testing import Failure, TestReport, run_tests
 from forager.environments.repository.workspace import apply_patch, open_task
-from forager.environments.task import Task, TestSetup
 from forager.errors import SandboxError
 from forager.images.image import Image
 from forager.mutation.reach import edits_of
@@ -129,7 +129,7 @@ class Prover:
             self._sandbox.close()
 
 
-def check(task: Task) -> str:
+def check(task: RepositoryTask) -> str:
     """Prove a task again in fresh containers; return what is wrong with it, or nothing.
 
     Without the reference patch every FAIL_TO_PASS test must fail and every PASS_TO_PASS test
@@ -152,7 +152,7 @@ def check(task: Task) -> str:
     return ""
 
 
-def _problem(task: Task, sandbox: Sandbox, fixed: bool) -> str:
+def _problem(task: RepositoryTask, sandbox: Sandbox, fixed: bool) -> str:
     history = sandbox.run("git rev-list --all --count && git remote && git stash list")
     if history.output.strip() != "1":
         return f"the repository holds more than one commit: {history.output.strip()}"

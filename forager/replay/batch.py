@@ -131,7 +131,7 @@ class Watched:
         self._resolved += summary.resolved
         self._tokens += summary.tokens
         ended = datetime.fromisoformat(summary.ended_at).timestamp() if summary.ended_at else 0
-        family = summary.family or summary.kind
+        family = summary.family
         self._bins[family][int(ended // _BIN), summary.resolved] += 1
 
     def _planned(self) -> int:

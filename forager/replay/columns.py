@@ -45,11 +45,11 @@ _WHERE_ROOM = [  # the first that still fits is taken first
     Column("seconds", "seconds", 8, lambda one, _: f"{one.seconds:,.1f}", True),
     Column("tokens", "tokens", 7, lambda one, _: short(one.tokens), True),
     Column("", "tags, note", 16, _said),
-    Column("family", "family", 10, lambda one, _: draw.safe(one.family or one.kind)),
+    Column("family", "family", 10, lambda one, _: draw.safe(one.family)),
     Column("operator", "operator", 16, lambda one, _: draw.safe(one.operator)),
     Column("model", "model", 16, lambda one, _: draw.safe(one.model)),
     Column("repo", "repository", 16, lambda one, _: draw.safe(one.repo)),
-    Column("reward", "reward", 7, lambda one, _: f"{one.reward:+d}", True),
+    Column("reward", "reward", 7, lambda one, _: f"{one.reward:+g}", True),
     Column("similarity", "alike", 6, lambda one, _: f"{one.similarity:.2f}", True),
 ]
 

@@ -66,7 +66,7 @@ def observed(recording: Recording, step: int) -> Text:
     if step == 0:
         first = opening(recording.trajectory)[:-1]
         return Text(draw.safe("\n\n".join(map(text_of, first)).strip()))
-    return draw.diff(recording.trajectory.outcome.patch)
+    return draw.diff(recording.trajectory.outcome.answer)
 
 
 def titles(recording: Recording, step: int) -> tuple[str, str, str]:
@@ -99,7 +99,7 @@ def repository(recording: Recording, step: int) -> Text:
 
 def _tests(recording: Recording, known: dict[str, Seen]) -> Iterator[Text]:
     """FAIL_TO_PASS first, then others that fail; of those that pass the number."""
-    wanted = recording.task.FAIL_TO_PASS if recording.task else []
+    wanted = recording.task.test_groups().get("FAIL_TO_PASS", []) if recording.task else []
     failing = [test for test, seen in known.items() if seen.status != "passed"]
     listed = list(dict.fromkeys([*wanted, *failing]))
     for test in listed[:_SHOWN]:

@@ -66,8 +66,8 @@ class State:
 
 def states(trajectory: Trajectory, turns: Iterable[Turn], task: Task | None) -> Iterator[State]:
     """Yield the state before the first turn, after each turn, and as it was graded."""
-    patched = _IN_PATCH.findall(trajectory.outcome.patch)
-    wanted = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS] if task else []
+    patched = _IN_PATCH.findall(trajectory.outcome.answer)
+    wanted = [test for group in task.test_groups().values() for test in group] if task else []
     state = State()
     yield state
     for turn in turns:
@@ -75,7 +75,7 @@ def states(trajectory: Trajectory, turns: Iterable[Turn], task: Task | None) -> 
         yield state
     outcome = trajectory.outcome
     graded = {test: Seen(status, 0) for test, status in outcome.tests.items()}
-    yield replace(state, patch=outcome.patch, tests=state.tests | graded)
+    yield replace(state, patch=outcome.answer, tests=state.tests | graded)
 
 
 def results_of(turn: Turn) -> Results | None:

@@ -1,6 +1,7 @@
-"""One attempt at one task: start, act, take the patch, grade, record."""
+"""One attempt at one task: open it, act, take the answer, grade it, record all of it."""
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 
@@ -9,8 +10,7 @@ from forager.agent.loop import Agent
 from forager.agent.model import Model
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Toolbox
-from forager.environments.repository.grading import grade
-from forager.environments.repository.workspace import open_task, take_patch
+from forager.environments.environment import environment_of
 from forager.environments.task import Task
 from forager.rollout.again import Parent, Recorded
 from forager.rollout.live import Live, Shown
@@ -19,22 +19,8 @@ from forager.rollout.warm import WarmSandboxes
 from forager.sandboxes.engine import check_disk
 from forager.sandboxes.sandbox import Limits, SandboxFactory
 from forager.trajectories.live import RUNNING
-from forager.trajectories.record import Outcome, Timings, Trajectory, Usage
-
-_ISSUE = """This issue was filed for the repository in /testbed:
-
-<issue>
-{issue}
-</issue>
-
-Make it happen first, then change the code so that it is resolved. It is judged by hidden tests; \
-the tests that are there must pass as before."""
-
-
-def prompt(task: Task) -> str:
-    """What the agent is told: the problem statement; of an issue, what is to be done about it."""
-    statement = task.problem_statement
-    return _ISSUE.format(issue=statement) if task.kind == "issue-fix" else statement
+from forager.trajectories.record import Message, Outcome, Timings, Trajectory, Usage
+from forager.trajectories.show import text_of
 
 
 def make_attempt(
@@ -54,44 +40,36 @@ def make_attempt(
     sandbox in which it is graded, which may be started while the model thinks.
     """
     began = time.monotonic()
-    limits = limits_of(task, settings)
+    environment = environment_of(task)
+    limits = environment.limits(task, settings.sandbox_limits)
     base = _beginning(task, number, settings, toolbox, limits)
     if parent:
         base = base.model_copy(update={"parent": parent.name, "parent_turn": parent.turn})
         model = Recorded(parent.trajectory, parent.turn, model)
     with ExitStack() as stack:
         shown = stack.enter_context(live.attempt(base) if live else nullcontext(Shown(base)))
-        sandbox, commit = open_task(task, limits, sandbox=sandboxes)
+        opened = environment.open(task, limits, sandboxes)
         graders = stack.enter_context(warm.expected(task.image, limits)) if warm else sandboxes
         try:
             ready = time.monotonic()
             syntax = SYNTAXES[settings.syntax]
-            agent = Agent(model, sandbox, toolbox, syntax, settings.limits, settings.system)
+            agent = Agent(model, opened.sandbox, toolbox, syntax, settings.limits, settings.system)
             shown.agent = agent
-            exit_reason = agent.run(prompt(task))
-            patch = take_patch(sandbox, commit, task.setup.workdir)
+            exit_reason = agent.run(environment.prompt(task))
+            answer = environment.answer(task, opened, final_text(agent.messages))
         finally:
-            sandbox.close()
+            opened.sandbox.close()
         acted = time.monotonic()
         shown.grading = True
-        graded = grade(task, patch, limits, sandbox=graders)
-        if settings.sandbox == "docker" and not graded.resolved:
+        grade = environment.grade(task, answer, limits, graders)
+        if settings.sandbox == "docker" and not grade.resolved:
             check_disk()
     ended = time.monotonic()
     made = {
         "messages": agent.messages,
         "model_calls": agent.model_calls,
         "tool_calls": agent.tool_calls,
-        "outcome": Outcome(
-            exit_reason=exit_reason,
-            patch=patch,
-            resolved=graded.resolved,
-            reward=graded.reward,
-            similarity=graded.similarity,
-            tests=graded.tests,
-            ignored_files=graded.ignored_files,
-            note=graded.note,
-        ),
+        "outcome": Outcome(exit_reason=exit_reason, answer=answer, **dict(grade)),
         "usage": agent.usage(since=parent.turn - 1 if parent else 0),
         "timings": Timings(
             total=round(ended - began, 3),
@@ -104,10 +82,12 @@ def make_attempt(
     return Trajectory(**{**dict(base), **made})
 
 
-def limits_of(task: Task, settings: RunSettings) -> Limits:
-    """What the sandboxes of an attempt may use: at least the memory that the task's tests need."""
-    limits = settings.sandbox_limits
-    return limits.model_copy(update={"memory": max(limits.memory, task.setup.memory)})
+def final_text(messages: Sequence[Message]) -> str:
+    """The text of the last message that the agent wrote; empty where it wrote none."""
+    for message in reversed(messages):
+        if message.get("role") == "assistant":
+            return text_of(message)
+    return ""
 
 
 def _beginning(
@@ -118,9 +98,10 @@ def _beginning(
         id=f"{task.instance_id}.{number}",
         instance_id=task.instance_id,
         attempt=number,
+        environment=task.environment,
         kind=task.kind,
         repo=task.repo,
-        mutation=task.mutation,
+        labels=task.labels,
         model=settings.model_of(number),
         syntax=settings.syntax,
         sampling=settings.sampling_of(number),

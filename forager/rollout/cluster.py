@@ -15,6 +15,7 @@ from secrets import token_hex
 from typing import Any, Self
 
 from forager.agent.tool import Toolbox
+from forager.environments.environment import environment_of
 from forager.environments.task import Task
 from forager.errors import NodeLost, UsageError
 from forager.rollout.node import NodeWorker, RemoteMeter, start_meter
@@ -135,8 +136,8 @@ class ClusterExecutor:
 
     def _needs(self, task: Task) -> tuple[float, int]:
         """Processors, and bytes of memory, of an attempt."""
-        limits = self._settings.sandbox_limits
-        return limits.cpus, max(limits.memory, task.setup.memory)
+        limits = environment_of(task).limits(task, self._settings.sandbox_limits)
+        return limits.cpus, limits.memory
 
     def _look(self) -> None:
         """Start an actor on each node that has come, with what is free there."""

@@ -8,15 +8,16 @@ from typing import Protocol
 from forager.agent.model import Model
 from forager.agent.tool import Toolbox
 from forager.agent.traffic import Gate
-from forager.environments.repository.workspace import SANDBOXES
+from forager.environments.environment import environment_of
 from forager.environments.task import Task
 from forager.rollout.again import Parent, Parents
-from forager.rollout.attempt import limits_of, make_attempt
+from forager.rollout.attempt import make_attempt
 from forager.rollout.live import Live
 from forager.rollout.meter import MeteredModel, SharedMeter
 from forager.rollout.settings import RunSettings
 from forager.rollout.warm import Expected, WarmSandboxes
 from forager.sandboxes.delivery import check_image, deliver
+from forager.sandboxes.kinds import SANDBOXES
 from forager.sandboxes.leftovers import sweep
 from forager.trajectories.record import Trajectory, Usage
 from forager.trajectories.summary import Summary
@@ -76,7 +77,8 @@ class Worker:
 
     def expected(self, job: Job) -> Expected:
         """The sandbox of a job that is to begin soon: it may be started now."""
-        return self._sandboxes.expected(job.task.image, limits_of(job.task, self._settings))
+        limits = environment_of(job.task).limits(job.task, self._settings.sandbox_limits)
+        return self._sandboxes.expected(job.task.image, limits)
 
     def work(self, job: Job, meter: SharedMeter, expected: Expected | None = None) -> Ended:
         """Make an attempt, in the sandbox that was expected for it, and keep it."""

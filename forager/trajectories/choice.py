@@ -18,7 +18,7 @@ class Choice(Record):
 
     resolved: bool | None = None
     instance_id: str = ""
-    family: str = Field("", description="The beginning of it; the kind, of a task without one.")
+    family: str = Field("", description="The beginning of it.")
     exit_reason: str = Field("", description="The beginning of it.")
     turns: tuple[int | None, int | None] = Field((None, None), description="At least, at most.")
     words: tuple[str, ...] = Field((), description=f"Each in one of {', '.join(WORDS)}.")
@@ -38,7 +38,7 @@ class Choice(Record):
         if self.instance_id:
             also("instance_id = ?", self.instance_id)
         if self.family:
-            also("iif(family = '', kind, family) LIKE ? ESCAPE '\\'", _like(self.family) + "%")
+            also("family LIKE ? ESCAPE '\\'", _like(self.family) + "%")
         if self.exit_reason:
             also("exit_reason LIKE ? ESCAPE '\\'", _like(self.exit_reason) + "%")
         low, high = self.turns

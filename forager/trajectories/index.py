@@ -35,7 +35,7 @@ _OFFSET_BITS = 40
 _PAGE = 1000  # attempts fetched at a time
 _BATCH = 20_000  # attempts indexed in one transaction
 _NAMES = ", ".join(FIELDS)
-_TABLES = f"""
+_TABLES = f"""-- families are never empty
 BEGIN IMMEDIATE;
 DROP TABLE IF EXISTS attempts;
 DROP TABLE IF EXISTS files;

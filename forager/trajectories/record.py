@@ -3,11 +3,18 @@
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import Field, FiniteFloat, field_validator
+from pydantic import (
+    AliasChoices,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    field_validator,
+)
 
-from forager.environments.task import Mutation
+from forager.environments.task import REPOSITORY, Labels
 from forager.records import Record
 from forager.sandboxes.sandbox import Limits
+from forager.trajectories.earlier import StoredLabels
 
 SCHEMA_VERSION = 1
 
@@ -86,19 +93,30 @@ class ToolCall(Record):
 class Outcome(Record):
     """What came of the attempt. `resolved` is a fact, not a filter.
 
-    `tests` maps each FAIL_TO_PASS and PASS_TO_PASS test to passed, failed, error, skipped,
-    timeout or missing. `reward` is CWM's: +1 resolved; else 0 where `similarity` to the reference
-    patch is at least 0.5; else -1.
+    `tests` maps each test that decides to passed, failed, error, skipped, timeout or missing. In
+    the repository environment `reward` is CWM's: +1 resolved; else 0 where `similarity` to the
+    reference patch is at least 0.5; else -1. Earlier versions wrote `patch` for `answer` and `note`
+    for `cause`.
     """
 
+    model_config = ConfigDict(populate_by_name=True)
+
     exit_reason: str
-    patch: str = ""
+    answer: str = Field(
+        "",
+        description="What was graded: a patch, a program or a text.",
+        validation_alias=AliasChoices("answer", "patch"),
+    )
     resolved: bool = False
-    reward: int = -1
+    reward: FiniteFloat = -1.0
     similarity: float = 0.0
     tests: dict[str, str] = {}
-    ignored_files: list[str] = Field([], description="Files of the patch that grading left out.")
-    note: str = Field("", description="Why grading refused the patch, in a sentence.")
+    ignored_files: list[str] = Field([], description="Files of the answer that grading left out.")
+    cause: str = Field(
+        "",
+        description="Why grading refused the answer, in a sentence.",
+        validation_alias=AliasChoices("cause", "note"),
+    )
 
 
 class Timings(Record):
@@ -114,13 +132,16 @@ class Timings(Record):
 class Trajectory(Record):
     """One graded attempt at one task."""
 
+    model_config = ConfigDict(populate_by_name=True)
+
     schema_version: int = SCHEMA_VERSION
     id: str = Field(description="'<instance_id>.<attempt>', unique in a run.")
     instance_id: str
     attempt: int
+    environment: str = Field(REPOSITORY, description="Name of the task's environment.")
     kind: str
     repo: str
-    mutation: Mutation | None = None
+    labels: StoredLabels = Field(Labels(), validation_alias=AliasChoices("labels", "mutation"))
     model: str
     syntax: str
     sampling: Sampling = Sampling()

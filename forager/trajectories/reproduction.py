@@ -183,9 +183,9 @@ def _reason(old: Turn, new: Turn, expected: str, got: str) -> str:
 
 def _endings(recorded: Trajectory, again: Trajectory) -> dict[str, object] | None:
     old, new = recorded.outcome, again.outcome
-    if old.patch != new.patch:
+    if old.answer != new.answer:
         return {"kind": "patch", "reason": "another patch",
-                **_first_difference(old.patch, new.patch)}  # fmt: skip
+                **_first_difference(old.answer, new.answer)}  # fmt: skip
     if old.exit_reason != new.exit_reason:
         return {"kind": "exit", "reason": "ended otherwise",
                 "expected": old.exit_reason, "got": new.exit_reason}  # fmt: skip

@@ -170,12 +170,10 @@ def notes(turn: Turn) -> Iterator[str]:
 
 
 def _heading(trajectory: Trajectory) -> RenderableType:
-    mutation = trajectory.mutation
-    origin = (
-        f"{mutation.family}/{mutation.operator} in {mutation.file}:{mutation.line}"
-        if mutation
-        else trajectory.kind
-    )
+    labels = trajectory.labels
+    origin = "/".join(filter(None, (labels.family, labels.operator)))
+    if labels.location:
+        origin += f" in {labels.location}"
     rows = [
         ("attempt", trajectory.id),
         ("model", f"{trajectory.model}, calls written as {trajectory.syntax}"),
@@ -204,7 +202,7 @@ def _ending(trajectory: Trajectory, task: Task | None, full: bool) -> Iterator[R
     outcome = trajectory.outcome
     yield Text()
     yield _rule(Text("patch", "bold"))
-    patch = draw.diff(outcome.patch) if outcome.patch.strip() else Text("(empty)", "dim")
+    patch = draw.diff(outcome.answer) if outcome.answer.strip() else Text("(empty)", "dim")
     yield draw.Block(draw.fold(patch, full=full))
     yield Text()
     yield _rule(Text("outcome", "bold"))
@@ -217,12 +215,12 @@ def show_outcome(trajectory: Trajectory, task: Task | None) -> Iterator[Text]:
     verdict = ("resolved", "bold green") if came.resolved else ("not resolved", "bold red")
     yield Text.assemble(verdict, f", ended by: {draw.safe(came.exit_reason)}")
     rows = [
-        ("reward", f"{came.reward:+d}"),
+        ("reward", f"{came.reward:+g}"),
         ("similarity", f"{came.similarity:.2f} to the reference patch"),
         ("tests", _test_counts(came.tests, task)),
         ("not passed", _not_passed(came.tests)),
         ("ignored", ", ".join(came.ignored_files)),
-        ("note", came.note),
+        ("cause", came.cause),
         ("turns", f"{trajectory.turns} of at most {trajectory.limits.turns}"),
         ("tokens", f"{trajectory.usage.prompt_tokens:,} in all prompts, "
                    f"{trajectory.usage.completion_tokens:,} in all completions"),
@@ -239,9 +237,7 @@ def _test_counts(tests: dict[str, str], task: Task | None) -> str:
     """Such as "FAIL_TO_PASS 1 of 1 passed, PASS_TO_PASS 40 of 42 passed"."""
     if not tests:
         return "none run"
-    groups = {"all": list(tests)}
-    if task is not None:
-        groups = {"FAIL_TO_PASS": task.FAIL_TO_PASS, "PASS_TO_PASS": task.PASS_TO_PASS}
+    groups = (task.test_groups() if task else {}) or {"all": list(tests)}
     return ", ".join(
         f"{name} {sum(tests.get(test) == 'passed' for test in group):,} of {len(group):,} passed"
         for name, group in groups.items()

@@ -1,12 +1,13 @@
 """An attempt in one line: what lists and reports are made of."""
 
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, computed_field
+from pydantic import AliasChoices, BaseModel, Field, computed_field, model_validator
 
-from forager.environments.task import Mutation
+from forager.environments.task import Labels
 from forager.records import Record
+from forager.trajectories.earlier import StoredLabels
 from forager.trajectories.record import Trajectory, Usage
 
 
@@ -28,13 +29,21 @@ class Summary(Record):
     resolved: bool
     exit_reason: str
     turns: int
-    reward: int
+    reward: float
     similarity: float
     seconds: float
     prompt_tokens: int
     completion_tokens: int
     ended_at: str = ""
     parent: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_family(cls, given: Any) -> Any:
+        """Earlier versions left the family of a real bug empty."""
+        if isinstance(given, dict) and not given.get("family"):
+            return {**given, "family": given.get("kind", "")}
+        return given
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -45,14 +54,14 @@ class Summary(Record):
     @classmethod
     def of(cls, attempt: "Trajectory | TrajectoryHead") -> Self:
         """The line of an attempt."""
-        outcome, mutation = attempt.outcome, attempt.mutation
+        outcome, labels = attempt.outcome, attempt.labels
         return cls(
             id=attempt.id,
             instance_id=attempt.instance_id,
             attempt=attempt.attempt,
             model=attempt.model,
-            family=mutation.family if mutation else "",
-            operator=mutation.operator if mutation else "",
+            family=labels.family,
+            operator=labels.operator,
             kind=attempt.kind,
             repo=attempt.repo,
             resolved=outcome.resolved,
@@ -84,7 +93,7 @@ class _Ignored(BaseModel):
 class _Outcome(BaseModel):
     exit_reason: str
     resolved: bool
-    reward: int
+    reward: float
     similarity: float
 
 
@@ -102,7 +111,7 @@ class TrajectoryHead(BaseModel):
     kind: str
     repo: str
     started_at: str
-    mutation: Mutation | None = None
+    labels: StoredLabels = Field(Labels(), validation_alias=AliasChoices("labels", "mutation"))
     model_calls: list[_Ignored]
     outcome: _Outcome
     timings: _Timings

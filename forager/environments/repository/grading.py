@@ -21,10 +21,10 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from forager.environments.environment import Grade
+from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.testing import ALWAYS, TestReport, run_tests, within
 from forager.environments.repository.workspace import apply_patch, open_task
-from forager.environments.task import Task
-from forager.records import Record
 from forager.sandboxes.docker_sandbox import DockerSandbox
 from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 
@@ -75,60 +75,53 @@ _DIFF = f"{_GIT} diff --cached --no-renames --no-color --no-ext-diff --no-textco
 _LIST_LIMIT, _TEXT_LIMIT = 8 << 20, 64 << 20  # bytes
 
 
-class Grade(Record):
-    """What grading says of a patch; see Outcome for the fields."""
-
-    resolved: bool
-    tests: dict[str, str]
-    similarity: float
-    ignored_files: list[str] = []
-    note: str = ""
-
-    @property
-    def reward(self) -> int:
-        """CWM's: +1 resolved; else 0 where the patch is at least half alike; else -1."""
-        return 1 if self.resolved else 0 if self.similarity >= 0.5 else -1
-
-
 def grade(
-    task: Task, patch: str, limits: Limits, *, sandbox: SandboxFactory = DockerSandbox
+    task: RepositoryTask, patch: str, limits: Limits, *, sandbox: SandboxFactory = DockerSandbox
 ) -> Grade:
     """Run the task's tests on the patch in a fresh container. Raises SandboxError."""
     if not patch.strip():
         missing = dict.fromkeys(task.FAIL_TO_PASS, "missing")
         alike = similarity(task.patch, patch)
-        return Grade(resolved=False, tests=missing, similarity=alike, note="nothing was changed")
+        return _grade(alike, cause="nothing was changed", tests=missing)
     opened, _ = open_task(task, limits, sandbox=sandbox)
     try:
         applied = _apply(opened, task, patch)
         # What git makes of the patch is judged: its text may say other things to a reader.
         alike = similarity(task.patch, applied.text if applied.kept else patch)
         if applied.problem:
-            return Grade(
-                resolved=False,
-                tests={},
-                similarity=alike,
-                ignored_files=applied.ignored,
-                note=applied.problem,
-            )
+            return _grade(alike, cause=applied.problem, ignored=applied.ignored)
         report = _run(opened, task, applied.kept)
     finally:
         opened.close()
     wanted = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS]
     tests = {test: report.outcomes.get(test, "missing") for test in wanted}
-    note = (
+    cause = (
         report.distrusted
         or _brought_in(task, applied.text)
         or _equal_to_all(task, report, limits, sandbox)
     )
-    if not note and not report.complete:
-        note = "the test run did not come to its end"
+    if not cause and not report.complete:
+        cause = "the test run did not come to its end"
+    resolved = not cause and all(outcome == "passed" for outcome in tests.values())
+    return _grade(alike, resolved=resolved, cause=cause, tests=tests, ignored=applied.ignored)
+
+
+def _grade(
+    alike: float,
+    *,
+    resolved: bool = False,
+    cause: str = "",
+    tests: dict[str, str] | None = None,
+    ignored: Sequence[str] = (),
+) -> Grade:
+    """The grade with CWM's reward: +1 resolved; else 0 where at least half alike; else -1."""
     return Grade(
-        resolved=not note and all(outcome == "passed" for outcome in tests.values()),
-        tests=tests,
+        resolved=resolved,
+        reward=1 if resolved else 0 if alike >= 0.5 else -1,
+        cause=cause,
+        tests=tests or {},
         similarity=alike,
-        ignored_files=applied.ignored,
-        note=note,
+        ignored_files=list(ignored),
     )
 
 
@@ -141,7 +134,7 @@ class _Applied(NamedTuple):
     problem: str = ""
 
 
-def _apply(sandbox: Sandbox, task: Task, patch: str) -> _Applied:
+def _apply(sandbox: Sandbox, task: RepositoryTask, patch: str) -> _Applied:
     """Apply what may be applied.
 
     The whole goes into an index of its own first, and git says what it changes there: a patch can
@@ -181,7 +174,7 @@ def _apply(sandbox: Sandbox, task: Task, patch: str) -> _Applied:
     return _keep(sandbox, task, done)
 
 
-def _keep(sandbox: Sandbox, task: Task, done: _Applied) -> _Applied:
+def _keep(sandbox: Sandbox, task: RepositoryTask, done: _Applied) -> _Applied:
     """Bring what is kept from the index into the working tree, and the hidden tests beside it."""
     sandbox.write(_PATHS, "\0".join(done.ignored).encode("utf-8", "surrogateescape"))
     compared = ["*.py", *(f":(literal){path}" for path in _files(task.patch))]
@@ -208,7 +201,7 @@ def _keep(sandbox: Sandbox, task: Task, done: _Applied) -> _Applied:
     return done
 
 
-def _taking(sandbox: Sandbox, task: Task, new: Sequence[str]) -> set[str]:
+def _taking(sandbox: Sandbox, task: RepositoryTask, new: Sequence[str]) -> set[str]:
     """Those of the new modules that take a name that the image's Python finds elsewhere.
 
     Python is asked before anything is applied. Where the image has no such Python none is named.
@@ -229,7 +222,7 @@ def _taking(sandbox: Sandbox, task: Task, new: Sequence[str]) -> set[str]:
     return set(json.loads(answer.output)) if answer.output else set()
 
 
-def _run(sandbox: Sandbox, task: Task, changed: Sequence[str]) -> TestReport:
+def _run(sandbox: Sandbox, task: RepositoryTask, changed: Sequence[str]) -> TestReport:
     return run_tests(
         sandbox,
         task.setup,
@@ -257,7 +250,7 @@ def _shadows(path: str, new: bool) -> bool:
     return new and (name in sys.stdlib_module_names or name in machinery)
 
 
-def _brought_in(task: Task, text: str) -> str:
+def _brought_in(task: RepositoryTask, text: str) -> str:
     """What a patch takes from the test machinery into the code, unless the reference does so."""
     rules = {
         "brings the test machinery into": _MACHINERY,
@@ -271,7 +264,9 @@ def _brought_in(task: Task, text: str) -> str:
     return ""
 
 
-def _equal_to_all(task: Task, report: TestReport, limits: Limits, sandbox: SandboxFactory) -> str:
+def _equal_to_all(
+    task: RepositoryTask, report: TestReport, limits: Limits, sandbox: SandboxFactory
+) -> str:
     """The classes that equal everything, unless the reference solution has them too."""
     if not report.always_equal:
         return ""

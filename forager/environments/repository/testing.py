@@ -16,7 +16,7 @@ from importlib.resources import files
 from pydantic import Field
 
 from forager.environments.repository.logs import PARSERS
-from forager.environments.task import TestSetup
+from forager.environments.repository.task import TestSetup
 from forager.records import Record
 from forager.sandboxes.sandbox import Sandbox
 

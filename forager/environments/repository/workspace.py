@@ -4,17 +4,10 @@ import re
 import secrets
 import shlex
 
-from forager.environments.task import Task
+from forager.environments.repository.task import RepositoryTask
 from forager.errors import SandboxError, TaskError
-from forager.sandboxes.bubblewrap_sandbox import BubblewrapSandbox
 from forager.sandboxes.docker_sandbox import DockerSandbox
 from forager.sandboxes.sandbox import CommandResult, Limits, Sandbox, SandboxFactory
-
-SANDBOXES: dict[str, SandboxFactory] = {
-    "docker": DockerSandbox,
-    "bubblewrap": BubblewrapSandbox,
-}
-"""What a run can choose from."""
 
 _PATCH = "/tmp/forager.patch"
 _PATCH_LIMIT = 16 << 20  # bytes
@@ -87,7 +80,7 @@ git diff --cached --binary --no-color --no-ext-diff --no-textconv --no-renames "
 
 
 def open_task(
-    task: Task, limits: Limits, *, sandbox: SandboxFactory = DockerSandbox
+    task: RepositoryTask, limits: Limits, *, sandbox: SandboxFactory = DockerSandbox
 ) -> tuple[Sandbox, str]:
     """Start a sandbox of the task's image in the state that the agent is to see.
 

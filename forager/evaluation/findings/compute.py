@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from statistics import mean
 
 from forager import __version__
-from forager.environments.task import Difficulty
+from forager.environments.task import Labels
 from forager.evaluation.findings.calls import CallCount
 from forager.evaluation.findings.gather import Seen
 from forager.evaluation.findings.grid import (
@@ -37,6 +37,7 @@ def findings(runs: Sequence[str], seen: Sequence[Seen], calls: CallCount) -> Fin
         _groups("operators", "By operator", "operator", seen, _operator),
         _groups("repositories", "By repository", "repository", seen, lambda one: one.summary.repo),
         _difficulty(seen),
+        *_more(seen),
         _groups("models", "By model", "model", seen, lambda one: one.summary.model),
         _groups("attempt_numbers", "By number of the attempt", "number", seen,
                 lambda one: str(one.summary.attempt)),
@@ -59,7 +60,7 @@ def findings(runs: Sequence[str], seen: Sequence[Seen], calls: CallCount) -> Fin
 
 
 def _family(one: Seen) -> str:
-    return one.summary.family or one.summary.kind
+    return one.summary.family
 
 
 def _operator(one: Seen) -> str:
@@ -133,7 +134,7 @@ def _difficulty(seen: Sequence[Seen]) -> Grid:
     """The attempts by what is known of how hard their bugs are to find."""
     groups: defaultdict[tuple[str, ...], list[Seen]] = defaultdict(list)
     for one in seen:
-        for measure in _measures(one.difficulty) if one.difficulty else ():
+        for measure in _measures(one.labels):
             groups[measure].append(one)
     return _grid(
         "difficulty",
@@ -143,13 +144,29 @@ def _difficulty(seen: Sequence[Seen]) -> Grid:
     )
 
 
-def _measures(hard: Difficulty) -> Iterator[tuple[str, str]]:
-    yield "failing tests", _band(hard.failing, (1, 2, 6, 21))
-    yield "lines of the patch", _band(hard.patch_lines, (1, 3, 11, 31))
-    if hard.calls is not None:
-        yield "calls from a test", _band(hard.calls, (0, 1, 2, 4))
-    if hard.in_traceback is not None:
-        yield "named by a traceback", "yes" if hard.in_traceback else "no"
+_MEASURES = {  # of the difficulty in labels: what the report calls it, where its bands begin
+    "failing": ("failing tests", (1, 2, 6, 21)),
+    "patch_lines": ("lines of the patch", (1, 3, 11, 31)),
+    "calls": ("calls from a test", (0, 1, 2, 4)),
+}
+
+
+def _measures(labels: Labels) -> Iterator[tuple[str, str]]:
+    for name, (title, starts) in _MEASURES.items():
+        if name in labels.difficulty:
+            yield title, _band(int(labels.difficulty[name]), starts)
+    if "in_traceback" in labels.difficulty:
+        yield "named by a traceback", "yes" if labels.difficulty["in_traceback"] else "no"
+
+
+def _more(seen: Sequence[Seen]) -> Iterator[Grid]:
+    """A table for each label that only some environments have."""
+    for name in sorted({name for attempt in seen for name in attempt.labels.more}):
+        yield _groups(f"label_{name}", f"By {name}", name, seen, _label(name))
+
+
+def _label(name: str) -> Callable[[Seen], str]:
+    return lambda attempt: attempt.labels.more.get(name, "")
 
 
 def _hardness(group: tuple[tuple[str, ...], list[Seen]]) -> tuple[str, int]:

@@ -71,8 +71,8 @@ def _pairs(seen: Sequence[Seen]) -> Iterator[tuple[str, str]]:
 
 
 def _excerpt(run: str, attempt: Trajectory) -> Excerpt:
-    mutation, outcome = attempt.mutation, attempt.outcome
-    origin = f"{mutation.family}/{mutation.operator}" if mutation else attempt.kind
+    labels, outcome = attempt.labels, attempt.outcome
+    origin = "/".join(filter(None, (labels.family, labels.operator)))
     said = next((one for one in attempt.messages if one.get("role") == "user"), {})
     problem = said.get("content")
     failed = [f"{name} ({status})" for name, status in outcome.tests.items() if status != "passed"]
@@ -86,7 +86,7 @@ def _excerpt(run: str, attempt: Trajectory) -> Excerpt:
         seconds=attempt.timings.total,
         parent=f"{attempt.parent}, at turn {attempt.parent_turn}" if attempt.parent else "",
         problem=cut(problem if isinstance(problem, str) else "", _PROBLEM),
-        patch=cut(outcome.patch, _PATCH),
+        patch=cut(outcome.answer, _PATCH),
         not_passed=failed[:5],
         turns=list(_turns(turns(attempt))),
     )

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel, Field
 
-from forager.environments.task import Difficulty
+from forager.environments.task import Labels
 from forager.evaluation.findings.calls import CallCount
+from forager.trajectories.earlier import StoredLabels
 from forager.trajectories.index import Index
 from forager.trajectories.record import Timings, ToolCall, Usage
 from forager.trajectories.summary import Summary
@@ -36,7 +37,7 @@ class Seen:
     summary: Summary
     patch: bytes
     timings: Timings
-    difficulty: Difficulty | None = None
+    labels: Labels
     money: float | None = None
 
 
@@ -54,25 +55,23 @@ def gather(sources: Iterable[Source], calls: CallCount) -> Iterator[Seen]:
             yield Seen(
                 run=source.name,
                 summary=summary,
-                patch=blake2b(details.outcome.patch.encode(), digest_size=8).digest(),
+                patch=blake2b(details.outcome.answer.encode(), digest_size=8).digest(),
                 timings=details.timings,
-                difficulty=details.mutation.difficulty if details.mutation else None,
+                labels=details.labels,
                 money=source.cost(summary.model, usage) if source.cost else None,
             )
 
 
 class _Outcome(BaseModel):
-    patch: str = ""
-
-
-class _Mutation(BaseModel):
-    difficulty: Difficulty | None = None
+    answer: str = Field("", validation_alias=AliasChoices("answer", "patch"))
 
 
 class _Details(BaseModel):
     """What the summary does not hold; messages never become Python objects here."""
 
-    mutation: _Mutation | None = None
+    kind: str
+    repo: str
+    labels: StoredLabels = Field(Labels(), validation_alias=AliasChoices("labels", "mutation"))
     tool_calls: list[ToolCall]
     outcome: _Outcome
     timings: Timings

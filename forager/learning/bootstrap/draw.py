@@ -66,8 +66,6 @@ class _Rates:
 
 def _kind(task: Task) -> str:
     """What makes tasks alike: family, operator, the number of bugs and of changed lines."""
-    mutation = task.mutation
-    if mutation is None:
-        return task.kind
-    size = mutation.difficulty.patch_lines if mutation.difficulty else 0
-    return f"{mutation.family}/{mutation.operator}/{len(mutation.parts)}/{min(size, 10)}"
+    labels = task.labels
+    bugs, lines = (labels.difficulty.get(name, 0.0) for name in ("bugs", "patch_lines"))
+    return f"{labels.family}/{labels.operator}/{bugs:g}/{min(lines, 10.0):g}"

@@ -81,7 +81,7 @@ def _families(evaluated: Sequence[Evaluated]) -> Grid:
     found: defaultdict[tuple[str, str], list[bool]] = defaultdict(list)
     for each in evaluated:
         for one in Run(Path(each.run.path)).summaries():
-            found[one.family or one.kind, each.model.name].append(one.resolved)
+            found[one.family, each.model.name].append(one.resolved)
     rows: list[list[Cell]] = []
     for family, name in sorted(found, key=lambda key: key[0]):
         resolved = found[family, name]

@@ -4,9 +4,7 @@ import random
 from collections.abc import Sequence
 from typing import Literal
 
-from unidiff.patch import PatchSet
-
-from forager.environments.task import Mutation, Part, Task
+from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.records import Record
 
@@ -53,20 +51,14 @@ _PLURAL = {"function": "functions", "repository": "repositories"}
 
 def clusters(tasks: Sequence[Task], by: By) -> dict[str, str]:
     """What each task belongs to, for intervals: where all are of one repository, its functions."""
-    one = len({task.repo for task in tasks}) == 1
+    one = len({task.labels.repository for task in tasks}) == 1
     return {
         task.instance_id: " ".join(places_of(task, "function" if one else by)) for task in tasks
     }
 
 
 def places_of(task: Task, by: By = "function") -> list[str]:
-    """What a task is about: its repository, or the functions with its bugs.
-
-    A task that was not made by a mutation is about the files that its fix changes.
-    """
+    """What a task is about: its repository, or what its labels name, such as functions."""
     if by == "repository":
-        return [task.repo]
-    if task.mutation is None:
-        return [f"{task.repo}:{file.path}" for file in PatchSet(task.patch)]
-    at: Sequence[Mutation | Part] = task.mutation.parts or [task.mutation]
-    return sorted({f"{task.repo}:{each.file}:{each.function}" for each in at})
+        return [task.labels.repository]
+    return task.labels.functions or [task.instance_id]

@@ -1,6 +1,7 @@
 """Filters that look at one attempt: what came of it, how long it is, how often it erred."""
 
 from forager.environments.repository.grading import is_protected
+from forager.environments.repository.task import RepositoryTask
 from forager.learning.filters.pipeline import BySummary, Filter, Survey
 from forager.learning.steps import failed
 from forager.trajectories.record import Trajectory
@@ -54,12 +55,12 @@ def tests(survey: Survey) -> Filter:
     protected = {
         task.instance_id: tuple(task.setup.protected)
         for task in survey.tasks()
-        if task.setup.protected
+        if isinstance(task, RepositoryTask) and task.setup.protected
     }
 
     def judge(attempt: Trajectory) -> Trajectory | None:
         guarded = protected.get(attempt.instance_id, ())
-        paths = patched(attempt.outcome.patch)
+        paths = patched(attempt.outcome.answer)
         touched = attempt.outcome.ignored_files or any(is_protected(one, guarded) for one in paths)
         return None if touched else attempt
 

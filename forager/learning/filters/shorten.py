@@ -11,6 +11,7 @@ attempt of which this cannot be proven is left as it is.
 from typing import NamedTuple
 
 from forager.agent.tool import Call, Toolbox
+from forager.environments.repository.task import RepositoryTask
 from forager.environments.task import Task
 from forager.errors import ForagerError, SandboxError
 from forager.learning.filters.changes import (
@@ -72,7 +73,8 @@ def _edits(attempt: Trajectory, all: list[Step], task: Task | None) -> list[_Edi
         for number, step in enumerate(all)
         if (change := change_of(call_of(step), _observation(step)))
     ]
-    patches = [attempt.outcome.patch, task.patch if task else ""]
+    reference = task.patch if isinstance(task, RepositoryTask) else ""
+    patches = [attempt.outcome.answer, reference]
     if not edits or not any(makes(patch, (one.change for one in edits)) for patch in patches):
         raise Unproven("the patch is not of the edits alone")
     return edits

@@ -78,7 +78,7 @@ def schema() -> "pyarrow.Schema":
 
 _TEXTS = [
     *("syntax", "image", "image_digest", "started_at", "version", "patch", "note", "tests"),
-    *("ignored_files", "mutation", "sampling", "limits", "sandbox_limits", "timings", "tools"),
+    *("ignored_files", "labels", "sampling", "limits", "sandbox_limits", "timings", "tools"),
     "transforms",
 ]
 
@@ -102,7 +102,7 @@ def batches(attempts: Iterable[Trajectory]) -> "Iterator[pyarrow.RecordBatch]":
 def _size(one: Trajectory) -> int:
     texts = sum(len(str(message.get("content"))) for message in one.messages)
     ids = sum(len(call.prompt_token_ids or ()) for call in one.model_calls)
-    return texts + ids + sum(map(len, one.outcome.tests)) + len(one.outcome.patch)
+    return texts + ids + sum(map(len, one.outcome.tests)) + len(one.outcome.answer)
 
 
 def _row(one: Trajectory) -> dict[str, Any]:
@@ -110,10 +110,11 @@ def _row(one: Trajectory) -> dict[str, Any]:
     return {
         **Summary.of(one).model_dump(exclude={"tokens", "ended_at"}),
         **one.model_dump(include={"syntax", "image", "image_digest", "started_at", "version"}),
-        **outcome.model_dump(include={"patch", "note"}),
+        "patch": outcome.answer,
+        "note": outcome.cause,
         "tests": json.dumps(outcome.tests),
         "ignored_files": json.dumps(outcome.ignored_files),
-        "mutation": one.mutation.model_dump_json() if one.mutation else None,
+        "labels": one.labels.model_dump_json(),
         "sampling": one.sampling.model_dump_json(),
         "limits": one.limits.model_dump_json(),
         "sandbox_limits": one.sandbox_limits.model_dump_json(),

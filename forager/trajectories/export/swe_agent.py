@@ -38,7 +38,7 @@ def _document(one: Trajectory) -> dict[str, Any]:
         "history": [_item(message) for message in one.messages],
         "info": {
             "exit_status": one.outcome.exit_reason,
-            "submission": one.outcome.patch,
+            "submission": one.outcome.answer,
             "model_stats": {
                 "instance_cost": 0.0,
                 "tokens_sent": one.usage.prompt_tokens,
@@ -52,7 +52,8 @@ def _document(one: Trajectory) -> dict[str, Any]:
 
 
 def _result(one: Trajectory) -> dict[str, Any]:
-    return one.outcome.model_dump(include={"resolved", "reward", "similarity", "tests", "note"})
+    info = one.outcome.model_dump(include={"resolved", "reward", "similarity", "tests"})
+    return {**info, "note": one.outcome.cause}
 
 
 def _turn(step: Step) -> dict[str, Any]:

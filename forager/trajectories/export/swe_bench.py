@@ -38,5 +38,5 @@ def prediction(one: Trajectory) -> dict[str, str]:
     return {
         "instance_id": one.instance_id,
         "model_name_or_path": one.model,
-        "model_patch": one.outcome.patch,
+        "model_patch": one.outcome.answer,
     }

@@ -1,0 +1,94 @@
+"""The repository task: a superset of a SWE-bench instance (data set card at swebench.com)."""
+
+import json
+from typing import Any
+
+from pydantic import Field, TypeAdapter, field_validator, model_validator
+
+from forager.environments.repository.labels import repository_labels
+from forager.environments.repository.logs import PARSERS
+from forager.environments.repository.mutation import Fix, Mutation
+from forager.environments.task import Task
+from forager.records import Record
+from forager.sandboxes.sandbox import WORKDIR
+
+
+class TestSetup(Record):
+    """How the tests of an image are run; copied into each of its tasks."""
+
+    __test__ = False  # not a test class, whatever pytest makes of its name
+
+    workdir: str = Field(WORKDIR, description="Directory of the repository in the container.")
+    python: str = Field("/opt/venv/bin/python", description="Interpreter that runs the tests.")
+    arguments: list[str] = Field([], description="Arguments of pytest, test paths among them.")
+    variables: dict[str, str] = Field({}, description="Environment variables of the test run.")
+    protected: list[str] = Field(
+        [], description="Paths of the tests and their configuration; a patch to them is ignored."
+    )
+    timeout: float = Field(300, description="Seconds that the whole suite may take.")
+    memory: int = Field(2 << 30, description="Bytes of memory that the tests need at most.")
+    command: str = Field(
+        "",
+        description="Shell text that runs the tests instead (python and arguments are not used); "
+        "for tasks of data sets that say how they are evaluated.",
+    )
+    parser: str = Field("pytest", description="Reader of the command's log; see logs.PARSERS.")
+
+    @field_validator("parser")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in PARSERS:
+            raise ValueError(f"there is no parser {value!r}; there are {', '.join(PARSERS)}")
+        return value
+
+
+class RepositoryTask(Task):
+    """A broken repository: an image, the state it is put in, and the tests that decide.
+
+    `setup_patch` turns the image's repository into what the agent sees (the bug, for mutate-fix);
+    `patch` is the reference solution and applies to that state; `test_patch` is applied at
+    grading only.
+    """
+
+    base_commit: str = ""
+    patch: str
+    test_patch: str = ""
+    FAIL_TO_PASS: list[str]
+    PASS_TO_PASS: list[str]
+    version: str = ""
+    created_at: str = ""
+    hints_text: str = ""
+    environment_setup_commit: str = ""
+
+    repo: str
+    kind: str = "issue-fix"
+    setup_patch: str = ""
+    setup: TestSetup = TestSetup()
+    mutation: Mutation | None = None
+    fix: Fix | None = None
+
+    @field_validator("FAIL_TO_PASS", "PASS_TO_PASS", mode="before")
+    @classmethod
+    def _decode(cls, value: Any) -> Any:
+        """SWE-bench's published rows hold these lists as JSON text."""
+        return json.loads(value) if isinstance(value, str) else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _label(cls, given: Any) -> Any:
+        """Fill the labels of a task that was made without them."""
+        if not isinstance(given, dict) or given.get("labels"):
+            return given
+        kind = given.get("kind", cls.model_fields["kind"].default)
+        mutation = _MUTATION.validate_python(given.get("mutation"))
+        labels = repository_labels(
+            kind, str(given.get("repo", "")), mutation, str(given.get("patch", ""))
+        )
+        return {**given, "labels": labels}
+
+    def test_groups(self) -> dict[str, list[str]]:
+        """FAIL_TO_PASS and PASS_TO_PASS."""
+        return {"FAIL_TO_PASS": self.FAIL_TO_PASS, "PASS_TO_PASS": self.PASS_TO_PASS}
+
+
+_MUTATION: TypeAdapter[Mutation | None] = TypeAdapter(Mutation | None)
