@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from forager.agent.syntax import SYNTAXES
-from forager.environments.repository.mutation import Mutation
 from forager.environments.repository.task import RepositoryTask
+from forager.environments.task import Labels
 from forager.records import Record
 from forager.trajectories.record import (
     ModelCall,
@@ -114,7 +114,7 @@ def make_attempt(
         attempt=attempt,
         kind="mutate-fix" if family else "issue-fix",
         repo="someone/pkg",
-        mutation=_mutation(family) if family else None,
+        labels=_labels(family),
         model="repair",
         syntax=syntax,
         image="forager/pkg:1",
@@ -126,7 +126,7 @@ def make_attempt(
         tool_calls=tool_calls,
         outcome=Outcome(
             exit_reason=exit_reason,
-            patch=PATCH if resolved else "",
+            answer=PATCH if resolved else "",
             resolved=resolved,
             reward=1 if resolved else -1,
             similarity=1.0 if resolved else 0.0,
@@ -141,9 +141,16 @@ def make_attempt(
     )
 
 
-def _mutation(family: str) -> Mutation:
-    place = {"file": "pkg/core.py", "function": "last", "line": 2}
-    return Mutation(family=family, operator="negative_index", seed=0, **place)
+def _labels(family: str | None) -> Labels:
+    if family is None:
+        return Labels(family="issue-fix", repository="someone/pkg")
+    return Labels(
+        family=family,
+        operator="negative_index",
+        repository="someone/pkg",
+        functions=["someone/pkg:pkg/core.py:last"],
+        location="pkg/core.py:2",
+    )
 
 
 def _answer(syntax: str, thought: str, tool: str, arguments: dict[str, str]) -> dict[str, Any]:

@@ -221,7 +221,7 @@ def test_the_first_difference_is_told() -> None:
     assert (other.kind, other.turn, other.reason) == ("observation", 2, "other output")
     assert (other.expected, other.got) == ("    return items[0]", "    return items[0:1]")
     assert (other.turns_differing, other.same_end) == (1, True)
-    assert compare(attempt, changed(attempt, patch="", exit_reason="x")).kind == "patch"
+    assert compare(attempt, changed(attempt, answer="", exit_reason="x")).kind == "patch"
     ended = compare(attempt, changed(attempt, exit_reason="turn_limit", resolved=False))
     assert (ended.kind, ended.expected, ended.got) == ("exit", "submitted", "turn_limit")
     graded = compare(attempt, changed(attempt, tests={"tests/test_core.py::test_last": "failed"}))

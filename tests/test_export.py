@@ -81,7 +81,7 @@ def test_parquet_is_read_by_pyarrow(run: Path) -> None:
     first = rows[0]
     assert (first["patch"], first["family"], first["turns"]) == (PATCH, "operators", 6)
     assert json.loads(first["tests"]) == ATTEMPTS[0].outcome.tests
-    assert json.loads(first["mutation"])["file"] == "pkg/core.py"
+    assert json.loads(first["labels"])["location"] == "pkg/core.py:2"
     (call,) = first["messages"][2]["tool_calls"]
     assert call == ATTEMPTS[0].messages[2]["tool_calls"][0]
     assert first["messages"][2]["reasoning_content"] == "Hm."
@@ -162,7 +162,7 @@ def test_atif_keeps_harbors_schema(run: Path) -> None:
             results = step.get("observation", {"results": []})["results"]
             assert {one["source_call_id"] for one in results if "source_call_id" in one} <= ids
     first, second, _ = documents
-    assert first["extra"]["outcome"]["patch"] == PATCH
+    assert first["extra"]["outcome"]["answer"] == PATCH
     assert first["extra"]["outcome"]["reward"] == 1
     system, user, act = first["steps"][:3]
     assert (system["source"], user["source"], act["source"]) == ("system", "user", "agent")

@@ -30,7 +30,7 @@ FAILING = changed(
     make_attempt("d"),
     tool_calls=[ToolCall(**{**dict(one), "error": True}) for one in make_attempt("d").tool_calls],
 )
-IN_TESTS = with_outcome(make_attempt("e"), patch=A.outcome.answer.replace("pkg/", "tests/"))
+IN_TESTS = with_outcome(make_attempt("e"), answer=A.outcome.answer.replace("pkg/", "tests/"))
 IGNORED = with_outcome(make_attempt("f"), ignored_files=["conftest.py"])
 LISTED = changed(make_attempt("g"), repo="django/django")
 

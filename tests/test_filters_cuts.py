@@ -292,7 +292,7 @@ def played(script: list[tuple[str, dict[str, str]]], syntax: str = "functions") 
     diff = difflib.unified_diff(
         FILE.splitlines(True), file.content.decode().splitlines(True), "a/f.py", "b/f.py"
     )
-    outcome = {**dict(taken.outcome), "patch": "diff --git a/f.py b/f.py\n" + "".join(diff)}
+    outcome = {**dict(taken.outcome), "answer": "diff --git a/f.py b/f.py\n" + "".join(diff)}
     made = {"messages": messages, "tool_calls": calls, "model_calls": model_calls}
     return Trajectory(**{**dict(taken), **made, "outcome": Outcome(**outcome)})
 
@@ -378,7 +378,7 @@ def test_an_edit_by_other_means_is_not_shortened_away(tmp_path: Path) -> None:
     """Where the patch is not of the edits alone nothing is proven; `only` drops it then."""
     attempt = played([LOOK, RIGHT, TEST, SUBMIT])
     patch = attempt.outcome.answer.replace("+right", "+right\n+and more").replace("23,7", "23,8")
-    other = with_outcome(attempt, patch=patch.replace("+17,7", "+17,8"))
+    other = with_outcome(attempt, answer=patch.replace("+17,7", "+17,8"))
     run = write_run(tmp_path / "run", [other], patch="")
     assert filtered(run, tmp_path / "kept", "shorten").counts[0].changed == 0
     assert filtered(run, tmp_path / "only", choice("shorten", only=True)).attempts == 0
@@ -393,7 +393,7 @@ def test_what_tests_leave_about_does_not_count_where_the_edits_are_the_tasks_own
         "diff --git a/x.log b/x.log\nnew file mode 100644\n"
         "--- /dev/null\n+++ b/x.log\n@@ -0,0 +1 @@\n+x\n"
     )
-    left = with_outcome(attempt, patch=attempt.outcome.answer + about)
+    left = with_outcome(attempt, answer=attempt.outcome.answer + about)
     run = write_run(tmp_path / "run", [left], patch=attempt.outcome.answer)
     filtered(run, tmp_path / "kept", "shorten")
     (after,) = Run(tmp_path / "kept").trajectories()
@@ -561,7 +561,7 @@ def test_a_success_is_put_behind_what_failed(tmp_path: Path) -> None:
     success = played([guess("right"), SUBMIT])
     failed = [guess("a"), guess("a"), guess("b"), guess("c"), SUBMIT]
     runs = [write_run(tmp_path / "teacher", [success]), tmp_path / "own"]
-    write_run(runs[1], [with_outcome(played(failed), resolved=False, patch="")])
+    write_run(runs[1], [with_outcome(played(failed), resolved=False, answer="")])
     filtered(runs, tmp_path / "kept", "correct", "resolved")
     before, after = sorted(Run(tmp_path / "kept").trajectories(), key=lambda one: one.turns)
     assert list(steps(before)) == list(steps(success))
@@ -592,7 +592,7 @@ def test_nothing_stays_behind_what_may_have_done_more(
     success = played([guess("right"), SUBMIT]).model_copy(update={"id": "b.1", "attempt": 1})
     begun = played([guess("a"), other, guess(last), guess("c"), SUBMIT])
     nothing = played([other, guess("a"), SUBMIT]).model_copy(update={"id": "b.2", "attempt": 2})
-    failed = [with_outcome(one, resolved=False, patch="") for one in (begun, nothing)]
+    failed = [with_outcome(one, resolved=False, answer="") for one in (begun, nothing)]
     run = write_run(tmp_path / "run", [*failed, success])
     filtered(run, tmp_path / "kept", "correct")
     kept = {one.attempt: one for one in Run(tmp_path / "kept").trajectories()}
@@ -608,7 +608,7 @@ def test_an_attempt_without_trials_to_keep_stays(
     script: list[tuple[str, dict[str, str]]], tmp_path: Path
 ) -> None:
     """The last two steps are where the success stands."""
-    failed = with_outcome(played(script), resolved=False, patch="")
+    failed = with_outcome(played(script), resolved=False, answer="")
     success = played([guess("right"), SUBMIT]).model_copy(update={"id": "b.1", "attempt": 1})
     run = write_run(tmp_path / "run", [failed, success])
     filtered(run, tmp_path / "kept", "correct")

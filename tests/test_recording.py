@@ -82,7 +82,7 @@ def edit(search: str, replace: str, answer: str = "Edited") -> Step:
 def recording(*steps: Step, patch: str = PATCH) -> Recording:
     """An attempt of these steps."""
     attempt = make_attempt(steps=list(steps))
-    outcome = attempt.outcome.model_copy(update={"patch": patch})
+    outcome = attempt.outcome.model_copy(update={"answer": patch})
     return Recording(attempt.model_copy(update={"outcome": outcome}), make_task())
 
 

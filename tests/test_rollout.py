@@ -85,7 +85,7 @@ def test_a_resolved_attempt_is_stored_whole_and_not_made_again(
     assert attempt.id == f"{kata_task.instance_id}.0"
     assert (attempt.instance_id, attempt.attempt) == (kata_task.instance_id, 0)
     assert (attempt.kind, attempt.repo) == ("mutate-fix", "kata")
-    assert attempt.mutation == kata_task.mutation
+    assert attempt.labels == kata_task.labels
     assert (attempt.model, attempt.syntax) == ("scripted", syntax)
     assert (attempt.image, attempt.image_digest) == (kata_task.image, kata_task.image_digest)
     memory = kata_task.setup.memory  # the tests need it, whatever the settings say

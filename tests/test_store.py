@@ -49,7 +49,7 @@ def test_a_summary_is_the_attempt_in_one_line(tmp_path: Path) -> None:
     first, second = run.summaries()
     assert (first.id, first.family, first.kind) == ("pkg-1.0", "operators", "mutate-fix")
     assert (first.turns, first.reward, first.tokens, first.seconds) == (6, 1, 6300, 12.5)
-    assert (second.family, second.kind) == ("", "issue-fix")
+    assert (second.family, second.kind) == ("issue-fix", "issue-fix")
 
 
 def test_a_new_run_is_empty(tmp_path: Path) -> None:
