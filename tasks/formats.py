@@ -2,7 +2,7 @@
 
 A format is a function from a row to a Draft. A row is evaluated as its data set does it, by a
 command and a parser of its log, but without a network: what would install the project once more is
-left out. A row says nothing of the image's user: see docs/tasks.md.
+left out. A row says nothing of the image's user: see docs/datasets.md.
 """
 
 import re

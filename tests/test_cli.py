@@ -19,7 +19,6 @@ from forager.trajectories.record import Trajectory
 from forager.trajectories.store import Run
 
 FORAGER = Path(sys.executable).with_name("forager")
-README = Path(__file__).parent.parent / "README.md"
 
 
 def forager(*arguments: str | Path) -> Result:
@@ -83,23 +82,6 @@ def test_the_same_letter_means_the_same_everywhere() -> None:
             for letter in (one for one in option.opts if len(one) == 2):
                 letters.setdefault(letter, set()).add(option.opts[-1])
     assert all(len(names) == 1 for names in letters.values()), letters
-
-
-@pytest.mark.skipif(not README.exists(), reason="no README yet")
-@pytest.mark.parametrize(("words", "command"), list(verbs(main)))
-def test_every_verb_and_option_is_documented(words: str, command: click.Command) -> None:
-    """README's section "Command line" has a line for each verb with all its options."""
-    section = README.read_text().split("## Command line")[1].split("\n## ")[0]
-    assert words in section
-    entry = section[section.index(words) :].split("\nforager ")[0]
-    missing = [
-        name
-        for option in command.params
-        if isinstance(option, click.Option)
-        for name in (*option.opts, *option.secondary_opts)[:1]
-        if name not in entry
-    ]
-    assert not missing
 
 
 @pytest.mark.parametrize(
