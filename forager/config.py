@@ -1,18 +1,32 @@
-"""Settings that a user writes, mostly as TOML: one clear line where something in them is wrong."""
+"""Settings: read from a user's TOML file, and kept with the directory that was made with them.
 
+    load_settings(path, kind)        TOML file → settings
+    resolve_settings(kind, given)    values by name → settings
+    save_settings(directory, …)      settings → DIRECTORY/settings.json, or a refusal to resume
+    saved_settings(directory)        DIRECTORY/settings.json → values by name
+
+Whatever is wrong is one line that names the file and the key.
+"""
+
+import json
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 
+from forager.atomic import replace_text
 from forager.errors import UsageError
+from forager.records import Record, describe_problem
 
 M = TypeVar("M", bound=BaseModel)
 
+SETTINGS = "settings.json"
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file. Raises UsageError."""
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """Read the tables of a TOML file. Raises UsageError."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -21,9 +35,20 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not TOML: {error}") from None
 
 
-def read_settings(path: Path, kind: type[M]) -> M:
-    """The settings in a TOML file. Raises UsageError that names the file and the key."""
-    return settled(kind, read_toml(path), f"{path}: ")
+def load_settings(path: Path, kind: type[M]) -> M:
+    """Read settings from a TOML file. Raises UsageError that names the file and the key."""
+    return resolve_settings(kind, load_toml(path), f"{path}: ")
+
+
+def resolve_settings(kind: type[M], given: dict[str, Any], where: str = "") -> M:
+    """Complete the values that are given with defaults, and check all of them.
+
+    Raises UsageError that names the key; `where` stands before it.
+    """
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        raise UsageError(where + describe_problem(kind, error)) from None
 
 
 def current_names(kind: type[BaseModel], given: dict[str, Any]) -> dict[str, Any]:
@@ -37,24 +62,48 @@ def current_names(kind: type[BaseModel], given: dict[str, Any]) -> dict[str, Any
     return {names.get(key, key): value for key, value in given.items()}
 
 
-def settled(kind: type[M], given: dict[str, Any], where: str = "") -> M:
-    """The settings that are given; `where` stands before the key that UsageError names."""
+def saved_settings(directory: Path) -> dict[str, Any]:
+    """Read the settings that a directory was made with. Raises UsageError."""
+    path = directory / SETTINGS
     try:
-        return kind.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            message = f"no such key; there are {', '.join(_keys(kind, first['loc'][:-1]))}"
-        raise UsageError(where + (f"{key}: {message}" if key else message)) from None
+        settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON: {error}") from error
+    return settings
 
 
-def _keys(kind: type[BaseModel], table: tuple[int | str, ...]) -> list[str]:
-    """The keys of a table within the settings."""
-    for name in table:
-        field = kind.model_fields.get(str(name))
-        inner = field and field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            kind = inner
-    return list(kind.model_fields)
+def save_settings(directory: Path, settings: Record, may_change: Collection[str]) -> None:
+    """Write settings.json, or refuse where the directory was made with other settings.
+
+    `may_change` lists names, also TABLE.NAME. Settings of an earlier version are read by their
+    earlier names; one that it did not have had its default. Raises UsageError and StoreError.
+    """
+    path, new = directory / SETTINGS, settings.model_dump(mode="json")
+    if path.exists():
+        known = resolve_settings(type(settings), saved_settings(directory), f"{path}: ")
+        old = _without(known.model_dump(mode="json"), may_change)
+        now = _without(new, may_change)
+        differences = [
+            f"{name} is {json.dumps(old.get(name))} there and {json.dumps(now.get(name))} now"
+            for name in sorted(old.keys() | now.keys())
+            if old.get(name) != now.get(name)
+        ]
+        if differences:
+            raise UsageError(
+                f"{directory} was made with other settings: {'; '.join(differences)}. "
+                "Give the same ones to resume it, or another directory"
+            )
+    replace_text(path, json.dumps(new, indent=2) + "\n")
+
+
+def _without(settings: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """The settings but those of these names."""
+    return {
+        name: {key: below for key, below in value.items() if f"{name}.{key}" not in names}
+        if isinstance(value, dict)
+        else value
+        for name, value in settings.items()
+        if name not in names
+    }

@@ -25,6 +25,29 @@ class Record(BaseModel):
 R = TypeVar("R", bound=BaseModel)
 
 
+def describe_problem(kind: type[BaseModel], error: ValidationError, whole: str = "") -> str:
+    """The first thing that is wrong with values given for a record, as `KEY: what`.
+
+    `whole` stands for the key where it is the record itself. An unknown key lists the known ones.
+    """
+    first = error.errors()[0]
+    key = ".".join(map(str, first["loc"])) or whole
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = f"no such key; there are {', '.join(_keys(kind, first['loc'][:-1]))}"
+    return f"{key}: {message}" if key else message
+
+
+def _keys(kind: type[BaseModel], table: tuple[int | str, ...]) -> list[str]:
+    """The keys of a table within a record."""
+    for name in table:
+        field = kind.model_fields.get(str(name))
+        inner = field and field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            kind = inner
+    return list(kind.model_fields)
+
+
 def read_records(path: Path, kind: type[R]) -> Iterator[R]:
     """Yield the records of a JSON Lines file.
 
@@ -54,10 +77,9 @@ def locate_records(path: Path, kind: type[R]) -> Iterator[tuple[int, int, R]]:
                 try:
                     yield offset, len(line), kind.model_validate_json(line)
                 except ValidationError as error:
-                    first = error.errors()[0]
-                    where = ".".join(map(str, first["loc"])) or "record"
+                    problem = describe_problem(kind, error, "record")
                     raise UsageError(
-                        f"{path}:{number} is not a {kind.__name__}: {where}: {first['msg']}"
+                        f"{path}:{number} is not a {kind.__name__}: {problem}"
                     ) from error
             offset += len(line)
 

@@ -11,11 +11,9 @@ fork under another name whose history and files were all rewritten, and single c
 
 import base64
 import re
-import tomllib
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from functools import cache
-from importlib.resources import files as package_files
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +21,7 @@ from zlib import crc32
 
 from pydantic import Field, ValidationError
 
+from forager.config import load_settings, load_toml
 from forager.errors import UsageError
 from forager.records import Record
 
@@ -99,10 +98,8 @@ def admitted(
 def read_projects(path: Path) -> list[Project]:
     """Read a file of projects. Raises UsageError."""
     try:
-        return _parsed(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        return _List.model_validate(load_toml(path)).projects
+    except ValidationError as error:
         problem = str(error).splitlines()[0]
         raise UsageError(
             f'{path} is no list of projects ([[projects]] with name = "owner/name"): {problem}'
@@ -165,11 +162,7 @@ def _names(project: Project) -> set[str]:
 
 @cache
 def _known() -> list[Project]:
-    return _parsed((package_files("tasks") / "contamination.toml").read_text(encoding="utf-8"))
-
-
-def _parsed(text: str) -> list[Project]:
-    return _List.model_validate(tomllib.loads(text)).projects
+    return load_settings(Path(__file__).with_name("contamination.toml"), _List).projects
 
 
 def _plain(name: str) -> str:

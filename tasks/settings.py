@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from forager.config import read_settings
+from forager.config import load_settings
 from forager.mutation.bands import Bands
 from forager.records import Record
 from forager.trajectories.record import Sampling
@@ -35,4 +35,4 @@ class Settings(Record):
 
 def load(path: Path) -> Settings:
     """Read a settings file; UsageError names the key that is wrong."""
-    return read_settings(path, Settings)
+    return load_settings(path, Settings)

@@ -105,7 +105,7 @@ def test_by_files_that_are_nearly_the_same(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (None, "cannot read"),
-        ("[[projects]\n", "is no list of projects"),
+        ("[[projects]\n", "is not TOML"),
         ('[[projects]]\nrepo = "a/b"\n', "is no list of projects"),
         ("", "is no list of projects"),
     ],

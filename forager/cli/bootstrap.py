@@ -60,12 +60,12 @@ def bootstrap(config: Path, output: Path | None, rounds: int | None, dry_run: bo
 
 
 def _run(settings: "BootstrapSettings", output: Path) -> None:
+    from forager.config import save_settings
     from forager.environments.task import Task
     from forager.learning.bootstrap.loop import Bootstrap
     from forager.learning.bootstrap.place import MAY_CHANGE
     from forager.locks import claimed
     from forager.records import read_records
-    from forager.resolved import save_settings
 
     tasks = [task for path in settings.tasks for task in read_records(Path(path), Task)]
     with claimed(output):

@@ -100,11 +100,11 @@ def _read(path: Path) -> "list[FilterChoice]":
     """The filters of a TOML file. Raises UsageError."""
     from pydantic import TypeAdapter, ValidationError
 
-    from forager.config import read_toml
+    from forager.config import load_toml
     from forager.learning.filters.pipeline import FilterChoice
 
     try:
-        tables: list[dict[str, Any]] = read_toml(path)["filters"]
+        tables: list[dict[str, Any]] = load_toml(path)["filters"]
         choices = [{"name": one.pop("name"), "settings": one} for one in tables]
         return TypeAdapter(list[FilterChoice]).validate_python(choices)
     except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -22,7 +22,7 @@ from typing import Any
 import tomli_w
 from pydantic import Field, field_validator
 
-from forager.config import read_settings
+from forager.config import load_settings
 from forager.records import Record
 
 _WITH_VALUE = ("-c", "-k", "-m", "-o", "-p", "-W", "--ignore", "--ignore-glob", "--deselect",
@@ -90,7 +90,7 @@ def options(arguments: Sequence[str]) -> list[str]:
 
 def load(path: Path) -> Recipe:
     """Read a recipe file; UsageError names the key that is wrong."""
-    return read_settings(path, Recipe)
+    return load_settings(path, Recipe)
 
 
 def dump(recipe: Recipe) -> str:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from forager.atomic import replace_text
 from forager.errors import UsageError
+from forager.records import describe_problem
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -22,9 +23,8 @@ def load(path: Path, kind: type[R]) -> R | None:
     try:
         return kind.model_validate_json(path.read_text()) if path.is_file() else None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{path} is no {kind.__name__}: {where}: {first['msg']}") from error
+        problem = describe_problem(kind, error, "record")
+        raise UsageError(f"{path} is not a {kind.__name__}: {problem}") from error
 
 
 def digest(directory: Path) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from forager.agent.loop import SYSTEM
-from forager.config import read_settings
+from forager.config import load_settings
 from forager.records import Record
 from forager.sandboxes.sandbox import Limits
 from forager.trajectories.record import AttemptLimits, Sampling, Usage
@@ -42,7 +42,7 @@ class Budget(Record):
     @classmethod
     def read(cls, path: Path) -> "Budget":
         """Read it from a TOML file. Raises UsageError."""
-        return read_settings(path, cls)
+        return load_settings(path, cls)
 
 
 FAILURE, MIDDLE = "failure", "middle"

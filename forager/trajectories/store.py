@@ -21,11 +21,11 @@ from typing import Any, Self
 
 from filelock import FileLock
 
+from forager.config import SETTINGS, save_settings, saved_settings
 from forager.environments.task import Task
 from forager.errors import LoggedError, UsageError
 from forager.locks import take_directory
 from forager.records import Record, RecordWriter, read_records, writable
-from forager.resolved import read_settings, save_settings
 from forager.trajectories.index import Index
 from forager.trajectories.record import Trajectory, Usage
 from forager.trajectories.shards import SHARD_BYTES, SUFFIX, ShardWriter
@@ -50,7 +50,7 @@ class Run:
     """A run directory, opened for reading (`Run(path)`) or for writing (`Run.write(…)`)."""
 
     def __init__(self, path: Path) -> None:
-        if not (path / "settings.json").is_file():
+        if not (path / SETTINGS).is_file():
             raise UsageError(f"{path} is not a run directory; `forager run … -o {path}` makes one")
         self.path = path
 
@@ -80,7 +80,7 @@ class Run:
 
     def settings(self) -> dict[str, Any]:
         """The resolved settings."""
-        return read_settings(self.path)
+        return saved_settings(self.path)
 
     def tasks(self) -> Iterator[Task]:
         """The tasks, in their order."""
@@ -196,7 +196,7 @@ def _lock(path: Path) -> FileLock:
     """Keep other writers from a run directory, which is made if need be. Raises UsageError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if not (path / "settings.json").exists() and any(
+        if not (path / SETTINGS).exists() and any(
             not entry.name.startswith(".") for entry in path.iterdir()
         ):
             raise UsageError(f"{path} holds something else than a run; choose another directory")

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from forager.agent import REPAIR, SERVERLESS
-from forager.config import current_names, read_settings
+from forager.config import current_names, load_settings
 from forager.learning.bootstrap.split import By
 from forager.learning.dataset import DatasetSettings
 from forager.learning.serve import ServeSettings
@@ -141,7 +141,7 @@ class BootstrapSettings(Record):
     @classmethod
     def read(cls, path: Path) -> "BootstrapSettings":
         """Read a TOML file. Raises UsageError."""
-        return read_settings(path, cls)
+        return load_settings(path, cls)
 
 
 def _merged(table: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:

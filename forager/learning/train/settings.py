@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, model_validator
 
-from forager.config import current_names, read_toml, settled
+from forager.config import current_names, load_toml, resolve_settings
 from forager.learning.sources import Source
 from forager.records import Record
 
@@ -155,13 +155,13 @@ class TrainSettings(Record):
     @classmethod
     def read(cls, path: Path, given: dict[str, Any] | None = None) -> "TrainSettings":
         """Read a TOML file; `given` takes precedence. Raises UsageError."""
-        written, given = (current_names(cls, names) for names in (read_toml(path), given or {}))
-        return settled(cls, written | given, f"{path}: ")
+        written, given = (current_names(cls, names) for names in (load_toml(path), given or {}))
+        return resolve_settings(cls, written | given, f"{path}: ")
 
     @classmethod
     def build(cls, given: dict[str, Any]) -> "TrainSettings":
         """Validate settings. Raises UsageError that names the setting."""
-        return settled(cls, given)
+        return resolve_settings(cls, given)
 
 
 MAY_CHANGE = {"checkpoint_every", "keep_checkpoints", "executor", "hostfile", "address"}
