@@ -99,3 +99,31 @@ def test_the_top_level_names_are_ours_alone() -> None:
     owners = packages_distributions()
     for name in ("forager", *sorted(CATALOGUES)):
         assert set(owners[name]) == {"forager-agent"}
+
+
+WITH_REPOSITORIES = {  # what is about broken repositories; all else knows tasks by the seam alone
+    *("environments", "images", "mutation", "repair", "cli"),
+    "agent/oracle.py",
+    "trajectories/earlier.py",
+    *("learning/filters/outcome.py", "learning/filters/shorten.py"),
+}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_id)
+def test_only_what_is_about_repositories_knows_the_repository_environment(path: Path) -> None:
+    """Runs, stores, reports, splits and replay serve the tasks of every environment."""
+    top, *rest = path.relative_to(ROOT).parts
+    if top != "forager" or {rest[0], "/".join(rest)} & WITH_REPOSITORIES:
+        return
+    tree = ast.parse(path.read_text())
+    names = [
+        name
+        for name in imports(tree, lazy=True)
+        if name.startswith("forager.environments.repository")
+    ]
+    kinds = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and node.value in ("mutate-fix", "issue-fix")
+    ]
+    assert not names + kinds

@@ -13,6 +13,7 @@ from forager.agent.syntax import SYNTAXES, assistant
 from forager.agent.tool import Call
 from forager.agent.traffic import Gate
 from forager.environments.repository.task import RepositoryTask
+from forager.environments.task import Task
 from forager.errors import ForagerError, ImageMissing
 from forager.rollout.batch import run_batch
 from forager.rollout.settings import MAY_CHANGE, RunSettings
@@ -47,12 +48,12 @@ def script(syntax: str, *calls: Call) -> list[Message | Reply]:
 
 def run(
     path: Path,
-    task: RepositoryTask | Sequence[RepositoryTask],
+    task: Task | Sequence[Task],
     replies: Sequence[Message | Reply],
     **settings: Any,
 ) -> tuple[list[Trajectory], list[ScriptedModel], list[dict[str, int]]]:
     """Run a batch; return the attempts stored, the models made, and the progress told."""
-    tasks = [task] if isinstance(task, RepositoryTask) else list(task)
+    tasks = [task] if isinstance(task, Task) else list(task)
     resolved = RunSettings(**{"models": ["scripted"], "sandbox_limits": SMALL, **settings})
     models: list[ScriptedModel] = []
     told: list[dict[str, int]] = []
