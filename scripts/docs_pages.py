@@ -32,7 +32,7 @@ INTERFACES = {  # page → its title, its first sentence, the modules that it sh
     "environments": (
         "Environments",
         "How a task is asked, opened, answered and graded.",
-        ("forager.environments.task",),
+        ("forager.environments.environment", "forager.environments.task"),
     ),
     "tools": ("Tools", "What an agent can do.", ("forager.agent.tool",)),
     "models": ("Models", "What decides the next step of an attempt.", ("forager.agent.model",)),
