@@ -10,7 +10,7 @@ from forager.errors import ForagerError, UsageError
 
 Row = Mapping[str, Any]
 
-_EXTRA = "pip install 'forager-agent[datasets]'"
+_EXTRA = "pip install -e '.[datasets]'"
 
 
 class Unfit(ForagerError):

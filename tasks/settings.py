@@ -1,4 +1,4 @@
-"""What decides which bugs become tasks, beyond the command line's options: a TOML file."""
+"""Settings of mutate-fix tasks that a TOML file gives (`--settings`)."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,18 +17,20 @@ class Settings(Record):
     """Which bugs become tasks, and how a model writes."""
 
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
-        {}, description="Families take turns in this proportion; the others are left out."
+        {}, description="Proportion in which families take turns; the others are left out."
     )
     targets: dict[str, _Count] = Field(
-        {}, description="Tasks of each family; the others are left out."
+        {}, description="Number of tasks of each family; the others are left out."
     )
-    per_function: _Count | None = Field(None, description="Most tasks of one function.")
-    per_file: _Count | None = Field(None, description="Most tasks of one file.")
+    per_function: int | None = Field(
+        None, ge=1, description="Maximum number of tasks of one function."
+    )
+    per_file: int | None = Field(None, ge=1, description="Maximum number of tasks of one file.")
     difficulty: Bands = Bands()
     sampling: Sampling = Sampling()
 
     def shares(self) -> dict[str, float] | None:
-        """The weights of the families; None: even."""
+        """The weights of the families; None if they take turns evenly."""
         counts = {family: float(count) for family, count in self.targets.items()}
         return self.weights or counts or None
 

@@ -80,12 +80,12 @@ def test_several_models_endpoints_and_temperatures(tasks: Path, tmp_path: Path) 
     (tmp_path / "budget.toml").write_text(BUDGET)
     options = (
         "-m small -m large --url http://a:1 --url http://b:1 --attempts 3 --temperature 0,0.8 "
-        f"--seed 5 --enough 2 --budget {tmp_path / 'budget.toml'}"
+        f"--seed 5 --stop-after 2 --budget {tmp_path / 'budget.toml'}"
     )
     found = plan(tasks, *options.split())
     assert found["attempts"] == 3 * 3 * 2
     settings = RunSettings.model_validate(found["settings"])
-    assert (settings.urls, settings.enough) == (["http://a:1", "http://b:1"], 2)
+    assert (settings.urls, settings.stop_after) == (["http://a:1", "http://b:1"], 2)
     assert [settings.model_of(number) for number in settings.numbers] == ["small", "large"] * 3
     drawn = [settings.sampling_of(number) for number in settings.numbers]
     assert [one.temperature for one in drawn] == [0, 0, 0.8, 0.8, 0.8, 0.8]
@@ -163,14 +163,14 @@ def test_a_task_that_is_there_twice_counts_once(tasks: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("-m repair --temperature hot", "is not a number, nor some between commas"),
-        ("-m repair --temperature 0,nan", "is not a number, nor some between commas"),
-        ("-m repair --time-limit inf", "'--time-limit': inf is not a finite number"),
-        ("-m repair --top-p nan", "'--top-p': nan is not a finite number"),
+        ("-m repair --temperature hot", "is not a number, nor numbers between commas"),
+        ("-m repair --temperature 0,nan", "is not a number, nor numbers between commas"),
+        ("-m repair --time-limit inf", "--time-limit: Input should be a finite number"),
+        ("-m repair --top-p nan", "--top-p: Input should be a finite number"),
         ("-m repair --budget nowhere.toml", "cannot read nowhere.toml"),
         ("-m gpt", "where is the model 'gpt'? Give --url"),
-        ("-m gpt --url http://x --extra-body [1]", "--extra-body is not a JSON object"),
-        ("-m gpt --url http://x --extra-body {", "--extra-body is not JSON"),
+        ("-m gpt --url http://x --extra-body [1]", "'--extra-body': '[1]' is not a JSON object"),
+        ("-m gpt --url http://x --extra-body {", "'--extra-body': '{' is not JSON"),
         ("", "Missing option '-m' / '--model'"),
         ("-m repair --syntax xml", "Invalid value for '--syntax'"),
     ],

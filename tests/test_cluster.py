@@ -237,4 +237,4 @@ def test_a_missing_ray_is_said_in_a_line(tmp_path: Path) -> None:
         "except UsageError as error: sys.exit(str(error))"
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
-    assert done.stderr == "--executor ray needs ray: pip install 'forager-agent[ray]'\n"
+    assert done.stderr == "--executor ray needs ray: pip install -e '.[ray]'\n"

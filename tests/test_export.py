@@ -318,7 +318,7 @@ def test_a_missing_package_is_said(run: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
-        "forager: this format needs pyarrow: pip install 'forager-agent[export]'"
+        "forager: this format needs pyarrow: pip install -e '.[export]'"
     )
 
 

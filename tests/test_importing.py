@@ -459,5 +459,5 @@ def test_rows_are_read_without_the_packages_of_others(tmp_path: Path) -> None:
     done = subprocess.run([*command, str(tmp_path / "t")], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == (
-        "forager: reading this needs pyarrow: pip install 'forager-agent[datasets]'\n"
+        "forager: reading this needs pyarrow: pip install -e '.[datasets]'\n"
     )

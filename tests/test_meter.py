@@ -159,7 +159,7 @@ def test_a_task_with_enough_successes_is_left() -> None:
     """Those of an earlier process count; failures do not."""
     tasks = [make_task("a"), make_task("b")]
     before = [Summary.of(make_attempt("a", 0)), Summary.of(make_attempt("b", 0, resolved=False))]
-    plan = Plan(tasks, settings(enough=1), before)
+    plan = Plan(tasks, settings(stop_after=1), before)
     job = plan.take()
     assert job and job.id == "b.1"
     assert plan.take() is None

@@ -172,7 +172,7 @@ def test_an_attempt_that_stays_lost_is_left_and_the_others_are_made(
     gone = kata_task.model_copy(update={"instance_id": "gone", "setup_patch": "no patch"})
     tasks = [gone, kata_task]
     with pytest.raises(ForagerError, match=r"2 attempts were lost .* run again"):
-        run(tmp_path / "run", tasks, script("functions", FIX, SUBMIT), attempts=2, enough=1)
+        run(tmp_path / "run", tasks, script("functions", FIX, SUBMIT), attempts=2, stop_after=1)
     assert {one.id for one in Run(tmp_path / "run").summaries()} == {f"{kata_task.instance_id}.0"}
 
 

@@ -1,4 +1,4 @@
-"""Attempts made again: `forager replay --execute`, `--take-over`; `forager run --branch-from`."""
+"""Attempts repeated and continued: `replay --execute` and `--take-over`, `run --branch-from`."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -9,6 +9,7 @@ import click
 
 from forager.cli.batch import make_all, raise_failures, terminable
 from forager.cli.console import console, print_json, print_table, say
+from forager.cli.derived import Derived, setting
 from forager.cli.screens import interactive
 from forager.errors import UsageError
 
@@ -23,8 +24,19 @@ if TYPE_CHECKING:
     from forager.trajectories.index import Index
     from forager.trajectories.record import Trajectory
 
+TAKE_OVER = Derived(
+    "forager.rollout.settings:RunSettings",
+    {
+        "Take over": [
+            setting("urls", "--url", metavar="URL"),
+            setting("key_env", metavar="NAME"),
+        ]
+    },
+)
+"""The options that say where a model answers that takes over an attempt."""
+
 PERSON = "person"
-"""The name of the model that is the person at the keyboard."""
+"""The model name of the person at the keyboard."""
 
 
 def execute_attempts(
@@ -37,7 +49,10 @@ def execute_attempts(
     anew: bool,
     as_json: bool,
 ) -> None:
-    """Run the attempts again that were not yet (`anew`: all), and print what came of them."""
+    """Execute recorded attempts again and print how they compare.
+
+    An attempt that was executed before is left out, unless `anew`.
+    """
     from forager.rollout.execution import Results, execute
     from forager.rollout.sandboxes import Sandboxes
     from forager.sandboxes.kinds import SANDBOXES
@@ -48,7 +63,7 @@ def execute_attempts(
     kind = _sandbox_of(source)
     sandboxes = Sandboxes(SANDBOXES[kind])
 
-    def one(id: str, _: "Progress") -> None:
+    def execute_one(id: str, _: "Progress") -> None:
         with opened() as index:
             recorded = index.get(id)
         task = _task_of(recorded, tasks, source)
@@ -58,13 +73,13 @@ def execute_attempts(
     todo = [id for id in ids if anew or id not in known]
     try:
         with terminable():
-            made = make_all("executions", todo, one, workers)
+            made = make_all("executions", todo, execute_one, workers)
     finally:
         sandboxes.close()
         known = results.read()
         found = [known[id] for id in ids if id in known]
         if as_json:
-            print_json([one.model_dump() for one in found])
+            print_json([result.model_dump() for result in found])
         else:
             for table in result_tables(found):
                 print_table(table)
@@ -77,9 +92,9 @@ def take_over(
     tasks: "Mapping[str, Task]",
     turn: int,
     output: Path,
-    given: dict[str, Any],
+    params: Mapping[str, Any],
 ) -> None:
-    """Make an attempt that goes on from a turn of another, grade it and keep it in `output`."""
+    """Continue a recorded attempt from a turn, grade the new attempt, and add it to `output`."""
     from forager.rollout.again import parent_of
     from forager.rollout.attempt import make_attempt
     from forager.rollout.sandboxes import Watched
@@ -92,67 +107,70 @@ def take_over(
 
     parent = parent_of(source, recorded, turn)
     task, toolbox = _task_of(recorded, tasks, source), load_toolbox()
-    settings = _settings(source, recorded, given)
+    settings = _settings(source, recorded, params)
     opened = Watched(SANDBOXES[settings.sandbox])
     with terminable(), Run.write(output, settings, [task], may_change=MAY_CHANGE) as store:
         with store.index() as index:
             places = index.places(Choice(instance_id=task.instance_id))
-            number = max((one.attempt for one in index.summaries(places)), default=-1) + 1
+            number = max((made.attempt for made in index.summaries(places)), default=-1) + 1
         model = _model(settings, toolbox, Job(task, number), opened)
-        say(f"making {turn - 1} turns of {recorded.id} again")
+        say(f"repeating {turn - 1} turns of {recorded.id}")
         made = make_attempt(task, number, settings, model, toolbox, opened, parent=parent)
         store.append(made)
     word = "resolved" if made.outcome.resolved else "not resolved"
     click.echo(f"{word}, ended by {made.outcome.exit_reason}: {output / made.id}")
 
 
-def read_branch(given: dict[str, Any]) -> "Branch | None":
-    """What a run goes on from; the other run has to be of the same syntax. Raises UsageError."""
+def read_branch(params: Mapping[str, Any], syntax: str) -> "Branch | None":
+    """The attempts that a run continues; they must be of the same syntax. Raises UsageError."""
     from forager.rollout.settings import FAILURE, MIDDLE, Branch
     from forager.trajectories.store import Run
 
-    turn, path = given["branch_turn"], given["branch_from"]
+    turn, path = params["branch_turn"], params["branch_from"]
     if path is None:
-        if given["tags"] or given["resolved"] is not None:
-            raise UsageError("--tag, --resolved and --unresolved choose attempts of --branch-from")
+        if params["tags"] or params["resolved"] is not None:
+            raise UsageError("--tag, --resolved and --unresolved need --branch-from RUN")
         return None
     if turn not in (MIDDLE, FAILURE) and not (turn.isdecimal() and int(turn)):
         raise UsageError(f"--branch-turn is a number from 1, middle or failure, not {turn!r}")
-    syntax = Run(path).settings().get("syntax", given["syntax"])
-    if syntax != given["syntax"]:
-        raise UsageError(f"{path} writes calls as {syntax}: give --syntax {syntax}")
-    chosen = {"resolved": given["resolved"], "tags": given["tags"]}
+    written = Run(path).settings().get("syntax", syntax)
+    if written != syntax:
+        raise UsageError(f"{path} writes calls as {written}: give --syntax {written}")
+    chosen = {"resolved": params["resolved"], "tags": params["tags"]}
     return Branch(run=str(path.resolve()), turn=turn, **chosen)
 
 
 def with_parents(tasks: "list[Task]", branch: "Branch") -> "list[Task]":
-    """The tasks at which there is an attempt to go on from. Raises UsageError."""
+    """The tasks that have an attempt to continue. Raises UsageError."""
     from forager.rollout.again import Parents
 
     there = Parents(branch).tasks()
     chosen = [task for task in tasks if task.instance_id in there]
     if len(chosen) < len(tasks):
-        say(f"{len(tasks) - len(chosen)} tasks have no such attempt in {branch.run}: left out")
+        say(f"leaving out {len(tasks) - len(chosen)} tasks without such an attempt in {branch.run}")
     if not chosen:
-        raise UsageError(f"{branch.run} holds no such attempt at any of the tasks")
+        raise UsageError(
+            f"{branch.run} has no such attempt at any of the tasks; give another --branch-from"
+        )
     return chosen
 
 
-def _settings(source: Path, recorded: "Trajectory", given: dict[str, Any]) -> "RunSettings":
-    """Those of the attempt, with who goes on."""
+def _settings(source: Path, recorded: "Trajectory", params: Mapping[str, Any]) -> "RunSettings":
+    """The settings of the recorded attempt, with the model that takes over."""
     from forager.cli.models import endpoints
     from forager.rollout.execution import settings_of
     from forager.rollout.settings import Branch
     from forager.trajectories.record import Sampling
 
-    name = given["model"] or PERSON
+    name = params["model"] or PERSON
     if name == PERSON and not interactive():
-        raise UsageError("there is no terminal to type calls in; -m MODEL lets a model take over")
+        raise UsageError("there is no terminal to type calls in; give -m MODEL to take over")
+    given = TAKE_OVER.given(params)
     return settings_of(recorded, _sandbox_of(source)).model_copy(
         update={
+            **given,
             "models": [name],
-            "urls": [] if name == PERSON else endpoints([name], given["urls"]),
-            "key_env": given["key_env"],
+            "urls": [] if name == PERSON else endpoints([name], given.get("urls", [])),
             "sampling": Sampling(),
             "branch": Branch(run=str(source.resolve())),
         }
@@ -174,7 +192,7 @@ def _model(settings: "RunSettings", toolbox: "Toolbox", job: "Job", opened: "Wat
 
 
 def _sandbox_of(source: Path) -> str:
-    """Where the commands of a run ran; those of a file of attempts run in Docker."""
+    """The sandbox of a run; a file of attempts has none and uses Docker."""
     from forager.trajectories.store import Run
 
     return str(Run(source).settings().get("sandbox", "docker")) if source.is_dir() else "docker"
@@ -184,5 +202,5 @@ def _task_of(recorded: "Trajectory", tasks: "Mapping[str, Task]", source: Path) 
     task = tasks.get(recorded.instance_id)
     if task is None:
         place = (source if source.is_dir() else source.parent) / "tasks.jsonl"
-        raise UsageError(f"the task {recorded.instance_id} is not in {place}, which is needed")
+        raise UsageError(f"{place} lacks the task {recorded.instance_id}; add it to that file")
     return task

@@ -1,4 +1,4 @@
-"""`forager bootstrap`: attempts in, a better model out, round after round."""
+"""`forager bootstrap`: train a model on its own attempts, round after round."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from forager.cli.batch import terminable
 from forager.cli.console import print_json, say
 from forager.cli.progress import Progress
 from forager.cli.train import warn_of_bf16
+from forager.cli.verb import Verb, option
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,22 +26,27 @@ if TYPE_CHECKING:
     from forager.rollout.settings import RunSettings
 
 
-@click.command()
-@click.argument("config", metavar="CONFIG.toml", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="The directory; without it `output` in CONFIG.",
+@click.command(cls=Verb)
+@click.argument("config", metavar="CONFIG.toml", type=options.PATH)
+@options.output("OUT", "Directory of the bootstrap; by default `output` in CONFIG.", required=False)
+@option(
+    "--rounds",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Number of rounds, instead of `rounds` in CONFIG.",
 )
-@click.option("--rounds", type=click.IntRange(1), help="So many rounds, whatever CONFIG says.")
 @options.dry_run
 def bootstrap(config: Path, output: Path | None, rounds: int | None, dry_run: bool) -> None:
-    """Roll out, filter, train, serve, evaluate, accept or roll back, and again.
+    """Train a model on its own attempts, round after round.
 
-    CONFIG is a TOML file of settings (see docs/learning.md). Everything lies in the output
-    directory; killed anywhere, the same command goes on. At the end the rounds are told side by
-    side.
+    Each round makes attempts, filters them, trains a candidate, serves it, evaluates it on held-out
+    tasks, and accepts it or rolls back. CONFIG is a TOML file (see docs/bootstrap.md). OUT keeps
+    everything, and the same command resumes an interrupted bootstrap. At the end it prints the
+    rounds side by side.
+
+    \b
+    Example:
+      forager bootstrap examples/kata/bootstrap.toml -o out --dry-run
     """
     from forager.learning.bootstrap.settings import BootstrapSettings
 
@@ -49,8 +55,8 @@ def bootstrap(config: Path, output: Path | None, rounds: int | None, dry_run: bo
         settings = settings.model_copy(update={"rounds": rounds})
     output = output or (Path(settings.output) if settings.output else None)
     if output is None:
-        raise UsageError(f"where to? Give -o OUT, or `output` in {config}")
-    _choices(settings)  # a mistake there is not to be found when the attempts are made
+        raise UsageError(f"there is no output directory: give -o OUT, or `output` in {config}")
+    _choices(settings)  # finds mistakes before the first attempts are made
     if dry_run:
         print_json(settings.model_dump(mode="json"))
         return
@@ -84,13 +90,13 @@ def _choices(settings: "BootstrapSettings") -> "list[FilterChoice]":
 
 
 class _Steps:
-    """The steps that need the catalogues."""
+    """The steps of a round that need mutators, tools or filters."""
 
     def __init__(self, settings: "BootstrapSettings") -> None:
         self._settings = settings
 
     def attempt(self, settings: "RunSettings", tasks: "Sequence[Task]", run: Path) -> None:
-        """Make the attempts that a run lacks."""
+        """Make the missing attempts of a run."""
         make_attempts(settings, tasks, run)
 
     def filter(self, runs: "Sequence[Path]", kept: Path) -> "Filtering":
@@ -112,7 +118,7 @@ class _Steps:
 
 
 def _report(output: Path, base: "Evaluated", rounds: "list[Round]") -> None:
-    """Write the rounds so far side by side."""
+    """Write the report of the rounds so far."""
     from forager.atomic import replace_text, replacing
     from forager.evaluation.findings.written import as_json, markdown
     from forager.learning.bootstrap.report import draw_curve, rounds_report
@@ -125,4 +131,4 @@ def _report(output: Path, base: "Evaluated", rounds: "list[Round]") -> None:
         with replacing(output / "curve.svg") as part:
             draw_curve(part, base, rounds)
     except ImportError:
-        say("no curve is drawn without matplotlib: pip install 'forager-agent[report]'")
+        say("cannot draw curve.svg without matplotlib: pip install -e '.[report]'")

@@ -1,4 +1,4 @@
-"""`forager doctor`: what this machine has, what it lacks, and what to type."""
+"""`forager doctor`: what this machine has, what is missing, and what to type."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,7 @@ import click
 
 from forager.cli import options
 from forager.cli.console import console, print_json, print_table, say
+from forager.cli.verb import Verb, option
 
 if TYPE_CHECKING:
     from forager.cli.checks import Check
@@ -13,14 +14,14 @@ if TYPE_CHECKING:
 MARKS = {"ok": ("ok", "green"), "missing": ("missing", "bold red"), "absent": ("–", "dim")}
 
 
-@click.command()
-@click.option("--url", help="Model endpoint to ask; $OPENAI_BASE_URL where not given.")
-@click.option("--clean", is_flag=True, help="Remove what dead processes left behind.")
+@click.command(cls=Verb)
+@option("--url", metavar="URL", help="Model endpoint to check; $OPENAI_BASE_URL by default.")
+@option("--clean", is_flag=True, help="Remove containers and control groups of dead processes.")
 @options.as_json
 def doctor(url: str | None, clean: bool, as_json: bool) -> None:
-    """Say what this machine has, what it lacks, and what to type for it.
+    """Check this machine, and print what to type for what is missing.
 
-    Exit code 1 where something is missing that runs with `-m repair` need.
+    The exit code is 1 if something is missing that `forager run -m repair` needs.
     """
     from forager.cli import checks
     from forager.sandboxes.cgroups import sweep

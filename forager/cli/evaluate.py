@@ -1,4 +1,4 @@
-"""`forager evaluate`: how much a model resolves, and by how much more than another."""
+"""`forager evaluate`: how many tasks a model resolves, and how many more than another."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,13 +7,14 @@ import click
 
 from forager.cli import options
 from forager.cli.attempts import (
-    attempt_options,
+    ATTEMPTS,
     make_attempts,
     print_families,
     read_tasks,
     run_settings,
 )
 from forager.cli.console import print_json, print_table
+from forager.cli.verb import Verb, option
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,23 +22,24 @@ if TYPE_CHECKING:
     from forager.learning.bootstrap.split import By
 
 
-@click.command()
-@click.argument("tasks", metavar="tasks.jsonl", type=click.Path(path_type=Path))
-@attempt_options
-@click.option(
+@click.command(cls=Verb, settings=ATTEMPTS)
+@click.argument("tasks", metavar="tasks.jsonl", type=options.PATH)
+@options.output("RUN", "Directory of the run.")
+@options.workers
+@options.limit
+@option(
     "--against",
     metavar="RUN",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="Compare with the attempts of this run at the same tasks, task by task.",
 )
-@click.option(
+@option(
     "--by",
     type=click.Choice(["function", "repository"]),
     default="function",
-    show_default=True,
-    help="What makes tasks alike: intervals are by standard errors over these.",
+    shown_default="function",
+    help="What makes tasks alike; the standard errors are clustered by it.",
 )
-@options.limit
 @options.as_json
 def evaluate(
     tasks: Path,
@@ -46,33 +48,40 @@ def evaluate(
     by: "By",
     limit: int | None,
     as_json: bool,
-    **given: Any,
+    **params: Any,
 ) -> None:
-    """Attempt each task as `forager run` does, and say how much was resolved, with an interval.
+    """Measure a model's success rate, with a confidence interval.
 
-    Run again, it makes the attempts that are missing.
+    It attempts each task as `forager run` does and prints the share of resolved attempts with its
+    95 % interval; with --against, also the gain over another run. The same command resumes an
+    interrupted evaluation.
+
+    \b
+    Example:
+      forager evaluate tasks.jsonl -o runs/new -m qwen --url http://127.0.0.1:8000/v1 \\
+          --against runs/old
     """
     from forager.evaluation.estimates import difference, estimate
     from forager.learning.bootstrap.lineage import success_by_task
     from forager.learning.bootstrap.split import clusters
     from forager.trajectories.store import Run
 
-    settings = run_settings(given)
+    settings = run_settings(params)
     if len(settings.models) > 1:
-        raise UsageError("evaluate one model at a time, each with an -o of its own")
+        raise UsageError("an evaluation takes one model; give one -m, and another -o for the next")
     other = success_by_task(Run(against)) if against else {}
     chosen = read_tasks(tasks, limit)
     if against and not any(task.instance_id in other for task in chosen):
-        raise UsageError(f"{against} has no attempts at any of these tasks")
+        raise UsageError(f"{against} has no attempts at any of these tasks; give another --against")
     show = (lambda _: None) if as_json else print_families
     make_attempts(settings, chosen, output, at_end=show)
     alike = clusters(chosen, by)
-    values = {task: each for task, each in success_by_task(Run(output)).items() if task in alike}
-    found = {"success": estimate(values, alike)}
+    rates = {task: rate for task, rate in success_by_task(Run(output)).items() if task in alike}
+    found = {"success": estimate(rates, alike)}
     if against:
-        found["gain"] = difference(values, other, alike)
+        found["gain"] = difference(rates, other, alike)
     if as_json:
-        print_json({name: each.model_dump() for name, each in found.items()})
+        print_json({name: value.model_dump() for name, value in found.items()})
     else:
         _print(found)
 
@@ -84,9 +93,9 @@ def _print(found: "dict[str, Estimate]") -> None:
     table = Table(box=None, pad_edge=False)
     for title in ("", "mean", "95 %, from", "to", "tasks"):
         table.add_column(title, justify="left" if not title else "right")
-    for name, each in found.items():
-        shares = (f"{value:+.1%}" if name == "gain" else f"{value:.1%}" for value in
-                  (each.mean, each.low, each.high))  # fmt: skip
-        table.add_row(name, *shares, str(each.tasks))
+    for name, value in found.items():
+        shares = (value.mean, value.low, value.high)
+        sign = "+" if name == "gain" else ""
+        table.add_row(name, *(f"{share:{sign}.1%}" for share in shares), str(value.tasks))
     click.echo()
     print_table(table)

@@ -8,75 +8,82 @@ import click
 
 from forager.cli import options
 from forager.cli.console import console, say
+from forager.cli.derived import Derived
 from forager.cli.look import open_attempts, runs_argument
 from forager.cli.progress import Progress
+from forager.cli.verb import Verb, option
 from forager.errors import UsageError
 from forager.trajectories.export import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from forager.learning.dataset import DatasetSettings
     from forager.trajectories.choice import Choice
     from forager.trajectories.index import Index, Places
     from forager.trajectories.record import Trajectory
 
 _DATASETS = {
-    "policy": "a data set of token ids for `forager train`, the agent's own trained on",
-    "world": "the same, with the environment's trained on too",
+    "policy": "a data set of token ids for `forager train`, with loss on what the agent writes",
+    "world": "the same, with loss also on what the agent reads",
 }
 _ALL = {**FORMATS, **_DATASETS}
-_HELP = "; ".join(f"{name}: {what}" for name, what in _ALL.items())
+_TABLE = "\n".join(f"  {name:<9}  {text}" for name, text in _ALL.items())
+_HELP = f"""Write attempts for other software, or as a data set for training.
 
+Attempts of several runs (or files of attempts) go into one export. An export is never changed:
+give a new -o each time.
 
-@click.command(
-    help=f"Write the attempts of each RUN (or FILE) for other software, or to train.\n\n{_HELP}."
+\b
+Formats:
+{_TABLE}
+
+\b
+Examples:
+  forager export runs/repair -o attempts.parquet --format parquet --resolved
+  forager export runs/qwen -o dataset --format policy --tokenizer Qwen/Qwen3-8B --resolved
+"""
+_DATASET = "Data sets (--format policy and world)"
+_OPTIONS = Derived(
+    "forager.learning.dataset:DatasetSettings",
+    {_DATASET: ["max_length", "truncate", "mask_failed", "mask_exits", "observations"]},
 )
+
+
+@click.command(cls=Verb, settings=_OPTIONS, help=_HELP)
 @runs_argument
-@options.output
-@click.option(
-    "--format", "format", type=click.Choice(list(_ALL)), required=True, help="What is written."
+@options.output("OUT", "File or directory to write, as the format needs.")
+@option(
+    "--format",
+    "format",
+    type=click.Choice(list(_ALL)),
+    metavar="FORMAT",
+    required=True,
+    help="Format to write; see above.",
 )
 @options.resolved
 @options.limit
-@click.option("--sample", type=click.IntRange(min=1), help="Only so many, drawn by --seed.")
+@option(
+    "--sample",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Draw N attempts at random; --seed decides which.",
+)
 @options.seed
-@click.option(
+@option(
     "--tokenizer",
     metavar="MODEL",
-    type=click.Path(path_type=Path),
-    help="policy, world: the model whose tokenizer and chat template it is: a directory, or "
-    "owner/name of the Hugging Face Hub.",
+    type=options.PATH,
+    heading=_DATASET,
+    help="Model that provides the tokenizer and the chat template: a directory, or owner/name of "
+    "the Hugging Face Hub.",
 )
-@click.option(
-    "--context",
-    type=click.IntRange(min=2),
-    default=32_768,
-    show_default=True,
-    help="policy, world: tokens of a sample at most; what is longer is left out.",
-)
-@click.option("--cut", is_flag=True, help="policy, world: cut what is longer instead.")
-@click.option(
-    "--mask-failed",
-    is_flag=True,
-    help="policy, world: do not train on steps whose call was malformed, refused or stopped.",
-)
-@click.option(
-    "--mask-exits",
-    is_flag=True,
-    help="policy, world: do not train on commands that ended with another exit code than 0.",
-)
-@click.option(
-    "--observations",
-    type=click.FloatRange(0, 1),
-    default=0.5,
-    show_default=True,
-    help="world: share of the observations that are trained on, drawn by --seed.",
-)
-@click.option(
+@option(
     "--show",
     metavar="N",
     type=click.IntRange(min=1),
-    help="policy, world: print the first N samples, what is trained on coloured.",
+    heading=_DATASET,
+    help="Print the first N samples, and colour the tokens with loss.",
 )
 def export(
     runs: tuple[Path, ...],
@@ -88,48 +95,51 @@ def export(
     seed: int,
     tokenizer: Path | None,
     show: int | None,
-    **given: Any,
+    **params: Any,
 ) -> None:
-    """Write the attempts of each RUN for other software, or to train."""
+    """Write attempts for other software, or as a data set for training."""
     from forager.trajectories.choice import Choice
     from forager.trajectories.export import writer
 
     if limit is not None and sample is not None:
-        raise UsageError("--limit takes the first attempts and --sample any; give one of them")
+        raise UsageError("--limit takes the first attempts, --sample any; give one of them")
     if format in _DATASETS:
-        given |= {"resolved": resolved, "limit": limit, "drawn": sample, "seed": seed}
-        _export_dataset(runs, output, tokenizer, show, kind=format, **given)
+        choice = {"resolved": resolved, "limit": limit, "sample": sample, "seed": seed}
+        settings = _OPTIONS.build({**_OPTIONS.given(params), "kind": format, **choice})
+        _export_dataset(runs, output, tokenizer, show, settings)
         return
     if tokenizer or show:
-        raise UsageError("--tokenizer and --show go with --format policy and world")
+        raise UsageError("--tokenizer and --show need --format policy or --format world")
     write = writer(format)
     with ExitStack() as stack:
         indexes = [stack.enter_context(open_attempts(run)) for run in runs]
         chosen = _chosen(indexes, Choice(resolved=resolved), limit, sample, seed)
         total = sum(map(len, chosen))
         if not total:
-            raise UsageError("there are no such attempts to export")
+            raise UsageError("there are no such attempts to export; `forager list RUN` shows all")
         attempts = (
-            one
+            attempt
             for index, places in zip(indexes, chosen, strict=True)
-            for one in index.trajectories(places)
+            for attempt in index.trajectories(places)
         )
         with Progress("attempts", total) as progress:
-            count = write(_told(attempts, progress), output)
+            count = write(_counted(attempts, progress), output)
     click.echo(f"{output}\t{count:,} attempts")
 
 
 def _export_dataset(
-    runs: tuple[Path, ...], output: Path, tokenizer: Path | None, show: int | None, **given: Any
+    runs: tuple[Path, ...],
+    output: Path,
+    tokenizer: Path | None,
+    show: int | None,
+    settings: "DatasetSettings",
 ) -> None:
-    from forager.learning.dataset import DatasetSettings
     from forager.learning.dataset.write import export_dataset
     from forager.learning.hub import model_directory
 
     if tokenizer is None:
         raise UsageError("--format policy and world need --tokenizer MODEL")
     tokenizer = model_directory(tokenizer)
-    settings = DatasetSettings(**given)
     with Progress("attempts") as progress:
         done = export_dataset(
             runs, output, tokenizer, settings, lambda read, _: progress.update(read)
@@ -154,7 +164,7 @@ def _chosen(
     sample: int | None,
     seed: int,
 ) -> "list[Places[int]]":
-    """Which attempts of each run."""
+    """The places of the chosen attempts in each run."""
     from forager.trajectories.index import sample as draw
 
     if sample is not None:
@@ -166,7 +176,7 @@ def _chosen(
     return chosen
 
 
-def _told(attempts: "Iterable[Trajectory]", progress: Progress) -> "Iterator[Trajectory]":
-    for done, one in enumerate(attempts, 1):
-        yield one
+def _counted(attempts: "Iterable[Trajectory]", progress: Progress) -> "Iterator[Trajectory]":
+    for done, attempt in enumerate(attempts, 1):
+        yield attempt
         progress.update(done)

@@ -1,4 +1,4 @@
-"""`forager filter`: the attempts that are worth training on."""
+"""`forager filter`: keep the attempts that are worth training on."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,7 @@ from forager.cli import options
 from forager.cli.console import print_json, print_table
 from forager.cli.look import runs_argument
 from forager.cli.progress import Progress
+from forager.cli.verb import Verb, option
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,23 +19,23 @@ if TYPE_CHECKING:
     from forager.learning.filters.pipeline import FilterChoice, Surroundings
 
 
-@click.command("filter")
+@click.command("filter", cls=Verb)
 @runs_argument
-@options.output
-@click.option(
+@options.output("KEPT", "Run that gets the attempts that are left.")
+@option(
     "--filter",
     "filters",
     metavar="NAME[=SETTING…]",
     multiple=True,
-    help="A filter, such as `per-task=2` or `length=turns:20,tokens:32000`; repeatable, in their "
-    "order. Without any the usual ones.",
+    help="Filter, such as `per-task=2` or `length=turns:20,tokens:32000`. Can be repeated, in "
+    "order; by default the usual filters (see docs/filters.md).",
 )
-@click.option("--without", metavar="NAME", multiple=True, help="Leave this filter out; repeatable.")
-@click.option(
+@option("--without", metavar="NAME", multiple=True, help="Leave this filter out. Can be repeated.")
+@option(
     "--config",
     metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="TOML: a [[filters]] table for each filter, with its name and settings.",
+    type=options.PATH,
+    help="TOML file with a [[filters]] table for each filter: its name and settings.",
 )
 @options.also_exclude
 @options.as_json
@@ -47,9 +48,15 @@ def filter_attempts(
     also_exclude: Path | None,
     as_json: bool,
 ) -> None:
-    """Keep the attempts of each RUN that filters leave, as a run of its own.
+    """Keep the attempts that are worth training on.
 
-    KEPT/settings.json says which filters with which settings, and how many attempts each dropped.
+    Filters drop or change attempts, one filter after the other, and print how many each dropped.
+    KEPT is a run of its own; its settings.json records the filters, their settings and the counts.
+
+    \b
+    Examples:
+      forager filter runs/qwen -o runs/kept
+      forager filter runs/qwen -o runs/short --filter resolved --filter length=turns:20
     """
     from forager.learning.filters import load_filters
     from forager.learning.filters.kept import filter_runs
@@ -74,25 +81,24 @@ def filter_attempts(
 def choices_of(
     filters: tuple[str, ...], without: tuple[str, ...] = (), config: Path | None = None
 ) -> "list[FilterChoice]":
-    """The filters that are wanted. Raises UsageError."""
+    """The filters of the command line or of a file. Raises UsageError."""
     from forager.learning.filters import DEFAULT
 
     if filters and config:
-        raise UsageError("--filter and --config both say which filters; give one of them")
+        raise UsageError("--filter and --config both name the filters; give one of them")
     names = list(filters) or list(DEFAULT)
     choices = _read(config) if config else [_choice(text) for text in names]
-    for name in without:
-        if name not in [one.name for one in choices]:
-            raise UsageError(f"--without {name}: it is not among the filters anyway")
-    return [one for one in choices if one.name not in without]
+    if unknown := set(without) - {choice.name for choice in choices}:
+        raise UsageError(f"--without {min(unknown)} leaves nothing out; leave the option out")
+    return [choice for choice in choices if choice.name not in without]
 
 
 def _choice(text: str) -> "FilterChoice":
-    """A filter as it is typed; the name of its first setting may be left out."""
+    """Parse NAME=SETTING:VALUE,…; the name of the first setting may be left out."""
     from forager.learning.filters.pipeline import FilterChoice
 
     name, _, rest = text.partition("=")
-    pairs = [one.rpartition(":") for one in rest.split(",")] if rest else []
+    pairs = [setting.rpartition(":") for setting in rest.split(",")] if rest else []
     return FilterChoice(name=name, settings={key: value for key, _, value in pairs})
 
 
@@ -105,17 +111,17 @@ def _read(path: Path) -> "list[FilterChoice]":
 
     try:
         tables: list[dict[str, Any]] = load_toml(path)["filters"]
-        choices = [{"name": one.pop("name"), "settings": one} for one in tables]
+        choices = [{"name": table.pop("name"), "settings": table} for table in tables]
         return TypeAdapter(list[FilterChoice]).validate_python(choices)
     except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
-            f'{path} is no list of filters ([[filters]] with name = "NAME" and settings): '
+            f'{path} is not a list of filters ([[filters]] with name = "NAME" and settings): '
             + str(error).split("\n")[0]
         ) from error
 
 
 def surroundings(also_exclude: Path | None = None) -> "Surroundings":
-    """What the filters do not know by themselves."""
+    """The toolbox and the list of contaminated projects, which filters need."""
     from forager.learning.filters.pipeline import Surroundings
     from tasks.contamination import contaminated
     from tools import load_toolbox

@@ -1,4 +1,4 @@
-"""`forager image`: sources into images, and the images that there are."""
+"""`forager image`: build images from sources, and look at them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ import click
 from forager.cli import options
 from forager.cli.batch import make_all, raise_failures, succeeded
 from forager.cli.console import console, print_json, print_table, say
+from forager.cli.verb import Group, option
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,44 +16,62 @@ if TYPE_CHECKING:
     from forager.images.image import Image
     from forager.images.recipe import Recipe
 
+_RECIPE, _BOUNDS = "Recipe", "Bounds"
 
-@click.group()
+
+@click.group(cls=Group)
 def image() -> None:
-    """Make images of projects whose tests are proven to run."""
+    """Build, list, show and import images of projects.
+
+    An image holds a project whose tests are proven to run.
+    """
 
 
 @image.command()
 @click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="File for the records of the images (JSON Lines).",
-)
-@click.option(
+@options.output("FILE", "File for the records of the images (JSON Lines).", required=False)
+@options.workers
+@option("--force", is_flag=True, help="Build again what was built before.")
+@option(
     "--recipe",
     "recipe_file",
-    type=click.Path(path_type=Path),
-    help="How to install and test; worked out from the project's files where not given.",
+    metavar="FILE",
+    type=options.PATH,
+    heading=_RECIPE,
+    help="Recipe that says how to install and test; by default the project's files decide.",
 )
-@click.option(
+@option(
     "--write-recipe",
+    metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the recipe that was used, to correct it and give it back.",
+    heading=_RECIPE,
+    help="Write the recipe to FILE, to correct it and pass it to --recipe.",
 )
-@click.option(
-    "--timeout", type=float, default=1800, show_default=True, help="Seconds for the install."
+@option(
+    "--timeout",
+    metavar="SECONDS",
+    type=float,
+    default=1800,
+    shown_default="1,800",
+    heading=_BOUNDS,
+    help="Seconds that the installation may take.",
 )
-@click.option("--memory", type=float, help="GiB for the build and the tests; the recipe's else.")
-@click.option(
+@option(
+    "--memory",
+    metavar="GIB",
+    type=float,
+    heading=_BOUNDS,
+    help="Memory for the build and the tests, in GiB; by default the recipe decides.",
+)
+@option(
     "--minimum-pass",
+    metavar="X",
     type=click.FloatRange(0, 1),
     default=0.5,
-    show_default=True,
-    help="Least share of tests that must pass.",
+    shown_default="0.5",
+    heading=_BOUNDS,
+    help="Minimum share of tests that must pass.",
 )
-@click.option("--force", is_flag=True, help="Build again what was built before.")
-@options.workers
 def build(
     sources: tuple[str, ...],
     output: Path | None,
@@ -64,12 +83,18 @@ def build(
     force: bool,
     workers: int,
 ) -> None:
-    """Build an image of each SOURCE: a path, a git URL[@ref] or pypi:NAME[==VERSION].
+    """Build an image of each source, and prove that its tests run.
 
-    A source that was built before is not built again. Prints a line an image.
+    SOURCE is a path, a git URL[@ref], or pypi:NAME[==VERSION]. The verb prints a line per image. It
+    does not build a source again that was built before.
+
+    \b
+    Examples:
+      forager image build pypi:toolz -o images.jsonl
+      forager image build ./project --write-recipe recipe.toml
     """
     if len(sources) > 1 and (recipe_file or write_recipe):
-        raise UsageError("a recipe belongs to one source; give one SOURCE with it")
+        raise UsageError("a recipe belongs to one source: give one SOURCE")
     from forager.images import build as builder
     from forager.images.recipe import load
 
@@ -102,7 +127,7 @@ def build(
 @image.command("list")
 @options.as_json
 def list_images(as_json: bool) -> None:
-    """List the images built here, the newest first."""
+    """List the images that were built on this machine, the newest first."""
     from rich.table import Table
     from rich.text import Text
 
@@ -110,17 +135,18 @@ def list_images(as_json: bool) -> None:
 
     images = list(stored_images())
     if as_json:
-        print_json([one.model_dump(mode="json") for one in images])
+        print_json([image.model_dump(mode="json") for image in images])
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("image", overflow="fold")
     table.add_column("source", overflow="fold")
     for name in ("passing", "flaky", "failing", "seconds", "MiB"):
         table.add_column(name, justify="right", no_wrap=True)
-    for one in images:
-        counts = [len(one.passing), len(one.flaky), len(one.failing)]
-        numbers = [*map(str, counts), f"{one.test_seconds:.1f}", f"{one.layer_size / 2**20:.0f}"]
-        table.add_row(Text(one.reference), Text(one.source.given), *numbers)
+    for image in images:
+        counts = [len(image.passing), len(image.flaky), len(image.failing)]
+        size = f"{image.layer_size / 2**20:.0f}"
+        numbers = [*map(str, counts), f"{image.test_seconds:.1f}", size]
+        table.add_row(Text(image.reference), Text(image.source.given), *numbers)
     print_table(table)
 
 
@@ -128,7 +154,10 @@ def list_images(as_json: bool) -> None:
 @click.argument("reference", metavar="REF")
 @options.as_json
 def show(reference: str, as_json: bool) -> None:
-    """Show an image by its name, its id or its SOURCE: recipe, tests, notes."""
+    """Show the recipe, the tests and the notes of an image.
+
+    REF is the name of the image, its id, or its SOURCE.
+    """
     from forager.images.image import find_image
     from forager.images.recipe import dump
 
@@ -150,15 +179,15 @@ def show(reference: str, as_json: bool) -> None:
     "archives", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 def import_images(archives: tuple[Path, ...]) -> None:
-    """Unpack images that `docker save` wrote, for `forager run --sandbox bubblewrap`.
+    """Unpack archives of `docker save` for `forager run --sandbox bubblewrap`.
 
-    A machine that has an engine needs this not: there images are unpacked when they are run.
+    Machines with a Docker engine do not need this verb: they unpack images when attempts start.
     """
     from forager.sandboxes.unpacked import unpack
 
     for archive in archives:
-        for one in unpack(archive):
-            click.echo(f"{one.references[0] if one.references else one.digest}\tunpacked")
+        for image in unpack(archive):
+            click.echo(f"{image.references[0] if image.references else image.digest}\tunpacked")
 
 
 def _facts(found: "Image") -> list[tuple[str, str]]:
@@ -184,7 +213,7 @@ def _facts(found: "Image") -> list[tuple[str, str]]:
 
 
 def _write_recipe(path: Path, source: str, recipe: "Recipe | None") -> None:
-    """Write the recipe that worked, or the one to correct: that given, or that worked out."""
+    """Write the recipe; if the build failed, the recipe that was given or inferred."""
     from tempfile import TemporaryDirectory
 
     from forager.images.infer import infer

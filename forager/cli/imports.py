@@ -1,4 +1,4 @@
-"""`forager tasks import`: tasks out of published data sets."""
+"""`forager tasks import`: tasks from published data sets."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,7 @@ import click
 
 from forager.cli import options
 from forager.cli.console import print_json, print_table, say
+from forager.cli.verb import Verb, option
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -16,21 +17,21 @@ if TYPE_CHECKING:
     from forager.images.image import Image
 
 FORMATS = ("swe-bench", "swe-smith", "swe-gym", "swe-rebench", "r2e-gym", "nemotron")
-_TOLD = 20  # refused rows that are told one by one
+_SHOWN = 20  # refused rows to print; the others are counted
 
 
-@click.command("import")
+@click.command("import", cls=Verb)
 @click.argument("format", type=click.Choice(FORMATS), metavar="FORMAT")
 @click.argument("where", metavar="FILE|NAME")
-@options.output
-@click.option("--split", help="Of a data set that has several.")
+@options.output("tasks.jsonl", "File of the tasks.")
+@option("--split", metavar="NAME", help="Split of the data set, if it has several.")
 @options.limit
-@click.option(
+@option(
     "--images",
     "images_file",
     metavar="images.jsonl",
-    type=click.Path(path_type=Path),
-    help="Images built here, taken by commit or by repository instead of the rows' own.",
+    type=options.PATH,
+    help="Take images built here, by commit or by repository, instead of the images of the rows.",
 )
 @options.keep_contaminated
 @options.also_exclude
@@ -45,11 +46,15 @@ def import_tasks(
     dry_run: bool,
     **given: Any,
 ) -> None:
-    """Take the rows of a data set as tasks.
+    """Import the rows of a published data set as tasks.
 
-    FORMAT is swe-bench (also Lite, Verified, Live), swe-smith, swe-gym, swe-rebench, r2e-gym or
-    nemotron (what NeMo Gym's SWE agents are given). FILE is JSON, JSON Lines or Parquet, NAME a
-    data set on the Hugging Face Hub. Rows that cannot be mapped are refused, told and counted.
+    FORMAT is swe-bench (also Lite, Verified and Live), swe-smith, swe-gym, swe-rebench, r2e-gym or
+    nemotron (the rows of NeMo Gym's SWE agents). FILE is JSON, JSON Lines or Parquet; NAME is a
+    data set of the Hugging Face Hub. The verb counts and prints the rows that it refuses.
+
+    \b
+    Example:
+      forager tasks import swe-bench SWE-bench/SWE-bench_Lite --split dev -o tasks.jsonl
     """
     if dry_run:
         print_json(
@@ -68,20 +73,20 @@ def import_tasks(
     from tasks.importing import FORMATS, Wanted, import_rows
     from tasks.rows import read_rows
 
-    told: list[str] = []
+    refused: list[str] = []
     wanted = Wanted(FORMATS[format], _images(images_file), limit, **given)
-    counts = import_rows(read_rows(where, split), wanted, output, report=told.append)
-    for line in told[:_TOLD]:
+    counts = import_rows(read_rows(where, split), wanted, output, report=refused.append)
+    for line in refused[:_SHOWN]:
         say(line)
-    if len(told) > _TOLD:
-        say(f"and {len(told) - _TOLD:,} more rows refused")
+    if len(refused) > _SHOWN:
+        say(f"and {len(refused) - _SHOWN:,} more rows refused")
     click.echo(f"{output}\t{counts.pop('tasks', 0)} tasks")
     if counts:
         print_table(_reasons(counts))
 
 
 def _images(file: Path | None) -> "list[Image]":
-    """The images of a file; none where there is no file."""
+    """The images of a file, if there is one."""
     from forager.images.image import Image
     from forager.records import read_records
 

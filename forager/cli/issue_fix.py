@@ -1,4 +1,4 @@
-"""`forager tasks issue-fix`: real bugs out of histories."""
+"""`forager tasks issue-fix`: real bugs from histories."""
 
 import os
 from contextlib import ExitStack, closing
@@ -12,6 +12,7 @@ from forager.cli import options
 from forager.cli.console import print_json, print_table, say
 from forager.cli.models import open_author
 from forager.cli.progress import Progress
+from forager.cli.verb import Verb, option
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,64 +22,90 @@ if TYPE_CHECKING:
 
     from tasks.issue_fix import Order
 
+_ISSUES = "Issues"
 
-@click.command("issue-fix")
+
+@click.command("issue-fix", cls=Verb)
 @click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
-@options.output
+@options.output("tasks.jsonl", "File of the tasks.")
+@options.workers
 @options.limit
-@click.option("--repo", metavar="OWNER/NAME", help="The repository's name, where it is not told.")
-@click.option(
+@option(
+    "--most-files",
+    metavar="N",
+    default=20,
+    shown_default="20",
+    type=click.IntRange(2),
+    help="Maximum number of files of a fix.",
+)
+@option(
+    "--suite-seconds",
+    metavar="SECONDS",
+    default=120.0,
+    shown_default="120",
+    type=click.FloatRange(0),
+    help="Run only the changed test files if the whole suite takes longer than this.",
+)
+@options.keep_contaminated
+@options.also_exclude
+@options.dry_run
+@option(
+    "--repo",
+    metavar="OWNER/NAME",
+    heading=_ISSUES,
+    help="Name of the repository on GitHub, if SOURCE does not say it.",
+)
+@option(
     "--issues",
     "dumps",
     metavar="FILE",
     multiple=True,
-    type=click.Path(path_type=Path),
-    help="Issues as GitHub's API or GH Archive gives them: JSON or JSON Lines, also .gz or .zst.",
+    type=options.PATH,
+    heading=_ISSUES,
+    help="Issues of GitHub's API or of GH Archive: JSON or JSON Lines, also .gz or .zst. Can be "
+    "repeated.",
 )
-@click.option(
-    "--github", is_flag=True, help="Ask GitHub for issues, with the token in $GITHUB_TOKEN."
+@option(
+    "--github",
+    is_flag=True,
+    heading=_ISSUES,
+    help="Ask GitHub for issues, with the token in $GITHUB_TOKEN.",
 )
-@click.option(
+@option(
     "--github-url",
     default="https://api.github.com",
-    show_default=True,
+    shown_default="https://api.github.com",
     metavar="URL",
-    help="GitHub's API.",
+    heading=_ISSUES,
+    help="Address of GitHub's API.",
 )
-@click.option("-m", "--model", help="The model that writes issues where there is none, at --url.")
-@options.one_url
-@options.key_env
-@click.option(
-    "--most-files",
-    default=20,
-    show_default=True,
-    type=click.IntRange(2),
-    help="A change of more files is no candidate.",
+@option(
+    "-m",
+    "--model",
+    metavar="NAME",
+    heading=options.AUTHOR,
+    help="Model that writes the issues that are missing.",
 )
-@click.option(
-    "--suite-seconds",
-    default=120.0,
-    show_default=True,
-    type=click.FloatRange(0),
-    help="Where one run of the whole suite takes longer, only the changed test files are run.",
-)
-@options.keep_contaminated
-@options.also_exclude
-@options.workers
-@options.dry_run
+@options.author_url
+@options.author_key_env
 def issue_fix(
     sources: tuple[str, ...], output: Path, workers: int, dry_run: bool, **given: Any
 ) -> None:
-    """Find the fixes in the history of each SOURCE; each is a task.
+    """Find bug fixes in histories; each proven fix becomes a task.
 
-    A SOURCE is a path, a git URL[@ref], or pypi:NAME, whose releases are its history then. A fix
-    changes code and tests together; it counts when tests fail before it and pass after, twice.
+    SOURCE is a path, a git URL[@ref], or pypi:NAME, whose releases then serve as the history. A fix
+    changes code and tests together. It is proven if tests fail before it and pass after it, twice.
     --limit counts the tasks of each SOURCE. Projects that SWE-bench evaluates on are refused.
+
+    \b
+    Examples:
+      forager tasks issue-fix https://github.com/pytoolz/toolz -o tasks.jsonl --github
+      forager tasks issue-fix pypi:toolz -o tasks.jsonl --dry-run
     """
     from tasks.issue_fix import Order
 
     if given["repo"] and len(sources) > 1:
-        raise UsageError("--repo names one repository: give one SOURCE with it")
+        raise UsageError("--repo names one repository: give one SOURCE")
     order = Order(
         limit=given["limit"],
         workers=workers,
@@ -128,7 +155,7 @@ def _from_releases(
     from tasks.releases import Releases
 
     if "==" in project:
-        raise UsageError(f"all releases are looked through: write pypi:{project.split('==')[0]}")
+        raise UsageError(f"issue-fix reads all releases: write pypi:{project.split('==')[0]}")
     releases = Releases(project)
     if dry_run:
         print_json({"repo": releases.history.name, "releases": len(releases.releases)})
@@ -145,13 +172,13 @@ def _from_releases(
 def _asking(
     order: "Order", given: dict[str, Any], output: Path, repo: str, stack: ExitStack
 ) -> "Order":
-    """The order with where issues come from, and the model that writes."""
+    """The order with the source of its issues and the model that writes."""
     from tasks.issues import Dump, GitHub
 
     if given["github"]:
         token = os.environ.get("GITHUB_TOKEN", "")
         if not token:
-            raise UsageError("--github needs a token: set GITHUB_TOKEN (a read-only one will do)")
+            raise UsageError("--github needs a token: set GITHUB_TOKEN (read-only is sufficient)")
         kept = output.with_name(f"{output.stem}.issues.jsonl")
         asked = GitHub(repo, token, kept, given["github_url"])
         order = replace(order, issues=stack.enter_context(closing(asked)))
@@ -161,7 +188,7 @@ def _asking(
 
 
 def _writing(order: "Order", given: dict[str, Any], output: Path, stack: ExitStack) -> "Order":
-    """The order with the model that writes, where there is one."""
+    """The order with the model that writes, if there is one."""
     from forager.trajectories.record import Sampling
 
     author = stack.enter_context(open_author(given, output, Sampling()))
@@ -169,7 +196,7 @@ def _writing(order: "Order", given: dict[str, Any], output: Path, stack: ExitSta
 
 
 def _funnel_table(repo: str, counts: "Counter[str]") -> "Table":
-    """Commits seen, candidates, tasks, and why the others are none."""
+    """Counts of commits, candidates and tasks, and the reasons for rejections."""
     from rich.table import Table
 
     table = Table(repo, "", box=None, pad_edge=False)

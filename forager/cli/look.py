@@ -1,15 +1,17 @@
-"""`forager list`, `replay`, `tokens`: what runs left behind."""
+"""`forager list`, `replay`, `tokens`: the attempts of runs."""
 
 import os
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from forager.cli import options
+from forager.cli.again import TAKE_OVER
 from forager.cli.console import console, print_json, print_table, say
 from forager.cli.screens import interactive, show_replay
+from forager.cli.verb import Verb, option
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,19 +23,18 @@ if TYPE_CHECKING:
     from forager.trajectories.summary import Summary
 
 _PAGE = 1000  # lines printed at a time
+_EXECUTE, _TAKE_OVER = "Execute again", "Take over"
 
-run_argument = click.argument("run", type=click.Path(path_type=Path))
-runs_argument = click.argument(
-    "runs", metavar="RUN…", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+run_argument = click.argument("run", metavar="RUN", type=options.PATH)
+runs_argument = click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=options.PATH)
 
 
-@click.command("list")
+@click.command("list", cls=Verb)
 @run_argument
 @options.resolved
-@click.option("--tag", "tags", metavar="TAG", multiple=True, help="Those with it; repeatable.")
-@click.option("--marked", is_flag=True, help="Only those that were marked in `forager replay`.")
-@click.option("--sort", metavar="FIELD", help="A field of --json; -FIELD for the largest first.")
+@option("--tag", "tags", metavar="TAG", multiple=True, help="List attempts with TAG. Repeatable.")
+@option("--marked", is_flag=True, help="List only attempts that were marked in `forager replay`.")
+@option("--sort", metavar="FIELD", help="Sort by a field of --json; -FIELD sorts downwards.")
 @options.limit
 @options.as_json
 def list_attempts(
@@ -45,7 +46,14 @@ def list_attempts(
     limit: int | None,
     as_json: bool,
 ) -> None:
-    """List the attempts of RUN."""
+    """List the attempts of a run.
+
+    RUN is a run directory or a file of attempts.
+
+    \b
+    Example:
+      forager list runs/repair --unresolved --sort -seconds --limit 10
+    """
     from forager.trajectories.choice import Choice
     from forager.trajectories.marks import Marks
 
@@ -54,37 +62,47 @@ def list_attempts(
         choice = Choice(resolved=resolved, ids=ids)
         summaries = index.summaries(index.places(choice, sort or "", limit))
         if as_json:
-            _print_pages(_array(one.model_dump_json() for one in summaries))
+            _print_pages(_array(summary.model_dump_json() for summary in summaries))
         else:
             _print_pages(_lines(summaries))
 
 
-@click.command()
-@click.argument("target", metavar="RUN|RUN/ID|FILE", type=click.Path(path_type=Path))
-@click.option("--print", "print_all", is_flag=True, help="Print all of it; no screens, no pager.")
-@click.option("--full", is_flag=True, help="Fold nothing.")
-@click.option(
-    "--execute", is_flag=True, help="Run what is recorded again in fresh containers, and compare."
+@click.command(cls=Verb, settings=TAKE_OVER)
+@click.argument("target", metavar="RUN|RUN/ID|FILE", type=options.PATH)
+@option("--print", "print_all", is_flag=True, help="Print all attempts, without screens or pager.")
+@option("--full", is_flag=True, help="Show long outputs in full.")
+@option(
+    "--execute",
+    is_flag=True,
+    heading=_EXECUTE,
+    help="Execute the recorded calls again in fresh containers, and compare the results.",
 )
-@click.option(
-    "--take-over",
-    metavar="TURN",
-    type=click.IntRange(1),
-    help="Run the turns before TURN again, and go on from there in a new attempt.",
-)
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="The run that gets the new attempt."
-)
-@click.option(
-    "-m",
-    "--model",
-    help="Who takes over: `repair`, or a model of the endpoint; you at the keyboard without it.",
-)
-@options.url
-@options.key_env
 @options.workers
 @options.limit
 @options.as_json
+@option(
+    "--take-over",
+    metavar="TURN",
+    type=click.IntRange(1),
+    heading=_TAKE_OVER,
+    help="Repeat the turns before TURN, and continue in a new attempt.",
+)
+@option(
+    "-o",
+    "--output",
+    metavar="RUN",
+    type=options.PATH,
+    heading=_TAKE_OVER,
+    help="Run that gets the new attempt.",
+)
+@option(
+    "-m",
+    "--model",
+    metavar="NAME",
+    heading=_TAKE_OVER,
+    help="Model that takes over: `repair`, or a model that the endpoint serves. By default you "
+    "type the calls.",
+)
 def replay(
     target: Path,
     print_all: bool,
@@ -95,17 +113,22 @@ def replay(
     workers: int,
     limit: int | None,
     as_json: bool,
-    **given: Any,
+    **params: Any,
 ) -> None:
-    """Show an attempt turn by turn: thoughts, calls, observations, patch, outcome.
+    """Show attempts turn by turn, execute them again, or take one over.
 
-    In a terminal it opens the attempts of a RUN or FILE to be browsed, filtered, stepped through,
-    compared and marked (`?` shows the keys). In a pipe it lists them, or prints the one; with
-    --print it prints them all. ID may be the beginning of an id.
+    In a terminal it opens screens to browse, filter, step through, compare and mark attempts; `?`
+    shows the keys. In a pipe it lists the attempts of a run, or prints the attempt RUN/ID. ID may
+    be the beginning of an id.
 
-    --execute makes the recorded calls again (-w at a time, of --limit attempts) and compares what
-    is answered; `forager list --tag reproduces` lists those in which nothing differs. --take-over
-    needs RUN/ID and -o.
+    --execute (with -w, --limit and --json) tags attempts that behave as recorded: `forager list
+    --tag reproduces` lists them. --take-over needs RUN/ID and -o.
+
+    \b
+    Examples:
+      forager replay runs/repair
+      forager replay runs/repair --execute -w 4
+      forager replay runs/repair/ID --take-over 5 -o runs/mine
     """
     from forager.trajectories.store import find_trajectory
 
@@ -118,9 +141,9 @@ def replay(
         if take_over is not None:
             if not id or output is None:
                 raise UsageError("--take-over needs RUN/ID, and -o RUN2 for the new attempt")
-            _take_over(source, find_trajectory(index, id, source), take_over, output, given)
+            _take_over(source, find_trajectory(index, id, source), take_over, output, params)
             return
-        if output or given["model"]:
+        if output or params["model"]:
             raise UsageError("-o and -m go with --take-over TURN")
         if interactive() and not print_all:
             chosen = find_trajectory(index, id, source).id if id else ""
@@ -141,7 +164,7 @@ def replay(
 
 
 def _ids(index: "Index", limit: int | None) -> list[str]:
-    return [one.id for one in index.summaries(index.places(limit=limit))]
+    return [summary.id for summary in index.summaries(index.places(limit=limit))]
 
 
 def _execute(source: Path, ids: list[str], workers: int, *, anew: bool, as_json: bool) -> None:
@@ -154,14 +177,14 @@ def _execute(source: Path, ids: list[str], workers: int, *, anew: bool, as_json:
 
 
 def _take_over(
-    source: Path, recorded: "Trajectory", turn: int, output: Path, given: dict[str, Any]
+    source: Path, recorded: "Trajectory", turn: int, output: Path, params: dict[str, Any]
 ) -> None:
     from forager.cli.again import take_over
 
-    take_over(source, recorded, _tasks(source), turn, output, given)
+    take_over(source, recorded, _tasks(source), turn, output, params)
 
 
-@click.command()
+@click.command(cls=Verb)
 @runs_argument
 @options.limit
 @options.as_json
@@ -169,18 +192,18 @@ def _take_over(
 def tokens(
     context: click.Context, runs: tuple[Path, ...], limit: int | None, as_json: bool
 ) -> None:
-    """Check the token ids of each RUN: what can be trained on, and where history was rewritten.
+    """Check that the token ids of runs can be trained on.
 
-    A prompt that does not extend the last prompt and answer by its ids was rendered in another way
-    by the chat template: what the model is trained on must begin a new sequence there. Exit code 1
-    where that is so. --limit counts attempts.
+    A prompt must begin with the ids of the prompt and completion before it. If the chat template
+    rendered it in another way, the training sequence has to be split there. The exit code is 1 if
+    there is such a prompt. --limit counts attempts.
     """
     from forager.trajectories.tokens import check
 
-    attempts = (one for index in opened(runs) for one in index.trajectories())
+    attempts = (attempt for index in opened(runs) for attempt in index.trajectories())
     checked = check(islice(attempts, limit))
     if checked.attempts and not checked.attempts_with_ids:
-        raise UsageError("no attempt holds token ids; `forager run … --token-ids` keeps them")
+        raise UsageError("no attempt has token ids; `forager run … --token-ids` keeps them")
     if as_json:
         print_json(checked.model_dump())
     else:
@@ -212,12 +235,12 @@ def _open(source: Path) -> "Index":
 
     index = Run(source).index() if source.is_dir() else Index(lambda: [source])
     for path, count in index.damaged():
-        say(f"{count:,} bytes of {path} are damaged and were passed over")
+        say(f"skipped {count:,} damaged bytes of {path}")
     return index
 
 
 def _locate(path: Path) -> tuple[Path, str]:
-    """The run or file of attempts that a path of the user means, and the id it ends with."""
+    """Split a path into the run (or file of attempts) and the id that may follow it."""
     from forager.trajectories.store import Run
 
     if path.is_dir():
@@ -227,33 +250,33 @@ def _locate(path: Path) -> tuple[Path, str]:
     parent = path.parent
     if parent.is_file() or (parent / "settings.json").is_file():
         return parent, path.name
-    raise UsageError(f"{path} is no run, no attempt of a run and no file of attempts")
+    raise UsageError(f"{path} is not a run, an attempt of a run, or a file of attempts")
 
 
 def _lines(summaries: "Iterable[Summary]") -> "Iterator[str]":
-    """A table of attempts, line by line; the first ones decide how wide the columns are."""
+    """A table of attempts, line by line; the first page sets the widths of the columns."""
     from forager.trajectories.draw import short
 
     rows = iter(summaries)
     first = list(islice(rows, _PAGE))
-    id_width = max((len(one.id) for one in first), default=0)
-    reason_width = max((len(one.exit_reason) for one in first), default=0)
+    id_width = max((len(summary.id) for summary in first), default=0)
+    reason_width = max((len(summary.exit_reason) for summary in first), default=0)
     id_width, reason_width = max(id_width, len("id")), max(reason_width, len("exit reason"))
     head = f"{'id':{id_width}} resolved {'exit reason':{reason_width}}"
     yield f"{head} reward turns seconds tokens"
-    for page in (first, rows):
-        for one in page:
-            word = click.style("yes", "green") if one.resolved else click.style("no", "red")
-            pad = " " * (6 if one.resolved else 7)
-            id = one.id if one.id.isprintable() else ascii(one.id)
-            yield (
-                f"{id:{id_width}} {word}{pad}{one.exit_reason:{reason_width}} {one.reward:+6g} "
-                f"{one.turns:5d} {one.seconds:7.1f} {short(one.tokens):>6}"
-            )
+    for summary in chain(first, rows):
+        word = click.style("yes", "green") if summary.resolved else click.style("no", "red")
+        pad = " " * (6 if summary.resolved else 7)
+        id = summary.id if summary.id.isprintable() else ascii(summary.id)
+        yield (
+            f"{id:{id_width}} {word}{pad}{summary.exit_reason:{reason_width}} "
+            f"{summary.reward:+6g} {summary.turns:5d} {summary.seconds:7.1f} "
+            f"{short(summary.tokens):>6}"
+        )
 
 
 def _array(items: "Iterable[str]") -> "Iterator[str]":
-    """The lines of a JSON array, an item a line."""
+    """The lines of a JSON array, one item per line."""
     last = "["
     for item in items:
         yield last if last == "[" else f"{last},"
@@ -267,7 +290,7 @@ def _print_pages(lines: "Iterator[str]") -> None:
 
 
 def _show(trajectories: "Iterable[Trajectory]", source: Path, full: bool, *, pager: bool) -> None:
-    """Print attempts; in a terminal through the pager, which is left at once where all fits."""
+    """Print attempts; in a terminal through the pager, which ends at once if all of it fits."""
     from contextlib import nullcontext
 
     from forager.trajectories.show import show
@@ -282,7 +305,7 @@ def _show(trajectories: "Iterable[Trajectory]", source: Path, full: bool, *, pag
 
 
 def _tasks(source: Path) -> "dict[str, Task]":
-    """The tasks by name, where there is a run or the file of attempts lies in one."""
+    """The tasks of a run by name; a file of attempts takes those of its directory."""
     from forager.environments.task import Task
     from forager.records import read_records
 

@@ -8,7 +8,7 @@ from forager.agent import ORACLE, REPAIR, SERVERLESS
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from forager.agent.model import Model
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tasks.author import Author
 
 
-def endpoints(models: list[str], given: tuple[str, ...]) -> list[str]:
+def endpoints(models: list[str], given: "Sequence[str]") -> list[str]:
     """Where the models are asked; nowhere for those without a server. Raises UsageError."""
     asked = [model for model in models if model not in SERVERLESS]
     urls = list(given) or [os.environ.get("OPENAI_BASE_URL") or ""]

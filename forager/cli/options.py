@@ -1,56 +1,67 @@
 """Options that have the same letter and meaning in every verb."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-workers = click.option(
+from forager.cli.verb import option
+
+PATH = click.Path(path_type=Path)
+
+workers = option(
     "-w",
     "--workers",
+    metavar="N",
     type=click.IntRange(min=1),
     default=lambda: os.cpu_count() or 1,
-    show_default="processor cores",
-    help="How many at a time.",
+    shown_default="number of processor cores",
+    help="Number of items to work on at the same time.",
 )
-limit = click.option("--limit", type=click.IntRange(min=1), help="Stop after so many.")
-seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of the choice.")
-resolved = click.option("--resolved/--unresolved", default=None, help="Only these.")
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-output = click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Where the result is written.",
+limit = option("--limit", metavar="N", type=click.IntRange(min=1), help="Stop after N items.")
+seed = option(
+    "--seed",
+    metavar="N",
+    type=int,
+    default=0,
+    shown_default="0",
+    help="Seed of the random choices; the same seed gives the same result.",
 )
-dry_run = click.option(
-    "--dry-run", is_flag=True, help="Print the resolved settings and counts; do nothing."
+resolved = option("--resolved/--unresolved", default=None, help="Take only these attempts.")
+as_json = option("--json", "as_json", is_flag=True, help="Print JSON.")
+dry_run = option(
+    "--dry-run", is_flag=True, help="Print the resolved settings and counts, and do nothing."
 )
-keep_contaminated = click.option(
+keep_contaminated = option(
     "--keep-contaminated",
     is_flag=True,
-    help="Take what SWE-bench evaluates on, too; each such task says so in `contaminated`.",
+    help="Take projects that SWE-bench evaluates on, too, and mark their tasks as `contaminated`.",
 )
-url = click.option(
-    "--url",
-    "urls",
-    multiple=True,
-    help="OpenAI-compatible endpoint; $OPENAI_BASE_URL where not given. Can be repeated: "
-    "attempts are spread over the endpoints, and what fails at one is asked at another.",
-)
-key_env = click.option(
-    "--key-env",
-    default="OPENAI_API_KEY",
-    show_default=True,
-    help="Environment variable that holds the endpoint's key.",
-)
-one_url = click.option(
-    "--url", help="OpenAI-compatible endpoint; $OPENAI_BASE_URL where not given."
-)
-also_exclude = click.option(
+also_exclude = option(
     "--also-exclude",
     metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="TOML: more projects that are kept out of training sets (see docs/tasks.md).",
+    type=PATH,
+    help="TOML file of further projects to keep out of training sets (see docs/contamination.md).",
 )
+AUTHOR = "Model that writes"
+author_url = option(
+    "--url",
+    metavar="URL",
+    heading=AUTHOR,
+    help="OpenAI-compatible endpoint; $OPENAI_BASE_URL by default.",
+)
+author_key_env = option(
+    "--key-env",
+    metavar="NAME",
+    default="OPENAI_API_KEY",
+    shown_default="OPENAI_API_KEY",
+    heading=AUTHOR,
+    help="Environment variable that holds the key of the endpoint.",
+)
+
+
+def output(metavar: str, text: str, *, required: bool = True) -> Callable[[Any], Any]:
+    """`-o`: where a verb writes its result."""
+    return option("-o", "--output", metavar=metavar, required=required, type=PATH, help=text)

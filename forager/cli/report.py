@@ -1,4 +1,4 @@
-"""`forager report`: what runs came to."""
+"""`forager report`: the results of runs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ import click
 from forager.cli import options
 from forager.cli.console import print_json, print_table
 from forager.cli.look import open_attempts, opened, runs_argument
+from forager.cli.verb import Verb, option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,36 +16,38 @@ if TYPE_CHECKING:
     from forager.trajectories.record import Usage
 
 
-@click.command()
+@click.command(cls=Verb)
 @runs_argument
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Write a whole report instead: report.html, .md or .json.",
+@options.output(
+    "FILE", "Write a full report instead: FILE ends in .html, .md or .json.", required=False
 )
-@click.option(
+@option(
     "--sample",
     metavar="N",
     type=click.IntRange(0),
     default=30,
-    show_default=True,
-    help="Attempts that the page shows turn by turn.",
+    shown_default="30",
+    help="Number of attempts that the page shows turn by turn.",
 )
 @options.as_json
 def report(runs: tuple[Path, ...], output: Path | None, sample: int, as_json: bool) -> None:
-    """Count the attempts of each RUN, taken together: by family, by exit reason, in all.
+    """Count the attempts of runs by family and by exit reason.
 
-    With -o it tells much more: by operator, repository, difficulty and model, run against run,
-    how attempts at one task differ, what they cost, what went wrong with tools. The page has plots
-    and needs no network.
+    Several runs are counted together. The full report of -o adds counts by operator, repository,
+    difficulty and model, compares the runs, and shows costs and failed tool calls. Its page has
+    plots and needs no network.
+
+    \b
+    Examples:
+      forager report runs/repair
+      forager report runs/old runs/new -o report.html
     """
     from forager.evaluation import report as reports
 
     if output:
         _write_report(runs, output, sample)
         return
-    counted = reports.report(one for index in opened(runs) for one in index.summaries())
+    counted = reports.report(summary for index in opened(runs) for summary in index.summaries())
     if as_json:
         print_json(counted.model_dump())
         return
@@ -64,12 +67,13 @@ def _write_report(runs: tuple[Path, ...], output: Path, sample: int) -> None:
         names = [str(run) for run in runs]
     with ExitStack() as stack:
         indexes = [stack.enter_context(open_attempts(run)) for run in runs]
-        sources = [Source(*one) for one in zip(names, indexes, map(_cost_of, runs), strict=True)]
+        parts = zip(names, indexes, map(_cost_of, runs), strict=True)
+        sources = [Source(*part) for part in parts]
         write_report(sources, output, sample)
 
 
 def _cost_of(run: Path) -> "Callable[[str, Usage], float] | None":
-    """What the tokens of a run cost by its budget; None where that has no prices."""
+    """The cost of a model's tokens by the prices of the run's budget; None without prices."""
     from forager.rollout.settings import Budget, Price
     from forager.trajectories.store import Run
 

@@ -8,68 +8,90 @@ import click
 from forager.cli import options
 from forager.cli.again import read_branch, with_parents
 from forager.cli.attempts import (
-    attempt_options,
+    ATTEMPTS,
     make_attempts,
     print_families,
     read_tasks,
     run_settings,
 )
 from forager.cli.console import print_json
+from forager.cli.verb import Verb, option
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
     from forager.environments.task import Task
     from forager.rollout.settings import RunSettings
 
+_BRANCH = "Continue attempts of another run"
 
-@click.command()
-@click.argument("tasks", metavar="tasks.jsonl", type=click.Path(path_type=Path))
-@attempt_options
-@click.option(
+
+@click.command(cls=Verb, settings=ATTEMPTS)
+@click.argument("tasks", metavar="tasks.jsonl", type=options.PATH)
+@options.output("RUN", "Directory of the run.")
+@options.workers
+@options.limit
+@option(
+    "--predictions",
+    metavar="DIR",
+    type=options.PATH,
+    help="Also write SWE-bench predictions to this new directory at the end.",
+)
+@options.dry_run
+@option(
     "--branch-from",
     metavar="RUN",
-    type=click.Path(path_type=Path),
-    help="Go on from attempts of this run at the same tasks, one after the other.",
+    type=options.PATH,
+    heading=_BRANCH,
+    help="Continue attempts of this run at the same tasks; leave out tasks that have none.",
 )
-@click.option(
+@option(
     "--branch-turn",
     metavar="N|middle|failure",
     default="middle",
-    show_default=True,
-    help="The first turn that is made anew; `failure` is the last call that failed.",
+    shown_default="middle",
+    heading=_BRANCH,
+    help="First turn that the model makes itself; `failure` is the last call that failed.",
 )
-@click.option(
-    "--resolved/--unresolved", default=None, help="Only from attempts that are, or are not."
+@option(
+    "--resolved/--unresolved",
+    default=None,
+    heading=_BRANCH,
+    help="Continue only resolved, or only unresolved, attempts.",
 )
-@click.option(
-    "--tag", "tags", metavar="TAG", multiple=True, help="Only from attempts with it; repeatable."
+@option(
+    "--tag",
+    "tags",
+    metavar="TAG",
+    multiple=True,
+    heading=_BRANCH,
+    help="Continue only attempts with this tag. Can be repeated.",
 )
-@click.option(
-    "--predictions",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="At the end the attempts as SWE-bench's predictions, as `forager export` writes them.",
-)
-@options.limit
-@options.dry_run
 def run(
     tasks: Path,
     output: Path,
     predictions: Path | None,
     limit: int | None,
     dry_run: bool,
-    **given: Any,
+    **params: Any,
 ) -> None:
-    """Attempt each task, grade each attempt in a fresh container, keep all of it in RUN.
+    """Attempt tasks with a model, and grade each attempt.
 
-    Run again, it makes the attempts that are missing. With --branch-from each attempt makes the
-    first turns of one of another run again, and then the model takes over; tasks without such an
-    attempt are left out.
+    Each attempt works in a sandbox of its own and is graded in a fresh one. The run directory
+    keeps the settings, the tasks and every trajectory. The same command resumes an interrupted run:
+    it makes only the attempts that are missing.
+
+    \b
+    Examples:
+      forager run tasks.jsonl -o runs/repair -m repair
+      forager run tasks.jsonl -o runs/qwen -m qwen --url http://127.0.0.1:8000/v1 --attempts 4
+      forager run tasks.jsonl -o runs/again -m repair --branch-from runs/qwen --unresolved
     """
-    settings = run_settings(given, read_branch(given))
+    settings = run_settings(params)
+    branch = read_branch(params, settings.syntax)
+    settings = settings.model_copy(update={"branch": branch})
     chosen = read_tasks(tasks, limit)
-    if settings.branch:
-        chosen = with_parents(chosen, settings.branch)
+    if branch:
+        chosen = with_parents(chosen, branch)
     if dry_run:
         _print_plan(settings, chosen, output)
         return

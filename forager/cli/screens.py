@@ -1,4 +1,4 @@
-"""The verbs that take the whole terminal: `forager watch`, and `forager replay` in one."""
+"""The verbs that use the whole terminal: `forager watch` and, in a terminal, `forager replay`."""
 
 import os
 import sys
@@ -8,6 +8,7 @@ import click
 
 from forager.cli import options
 from forager.cli.console import console, print_json
+from forager.cli.verb import Verb, option
 
 
 def interactive() -> bool:
@@ -16,20 +17,23 @@ def interactive() -> bool:
 
 
 def show_replay(source: Path, id: str, *, full: bool) -> None:
-    """Let a person look at attempts: at this one first, where an id is given."""
+    """Open the screens of `forager replay`, at the attempt `id` if there is one."""
     from forager.replay.app import ReplayApp
 
     ReplayApp(source, id, full=full).run()
 
 
-@click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--print", "print_once", is_flag=True, help="Print how it stands now; no screen.")
+@click.command(cls=Verb)
+@click.argument("run", metavar="RUN", type=options.PATH)
+@option(
+    "--print", "print_once", is_flag=True, help="Print the current state once, without screens."
+)
 @options.as_json
 def watch(run: Path, print_once: bool, as_json: bool) -> None:
-    """Watch the batch that makes RUN: throughput, families, endpoints, images, workers.
+    """Watch a run while it makes attempts.
 
-    Without a terminal it prints how the batch stands now.
+    The screen shows throughput, success by family, endpoints, images and workers. Outside a
+    terminal it prints the current state.
     """
     from forager.replay.batch import read_batch
     from forager.trajectories.store import Run

@@ -1,4 +1,4 @@
-"""`forager serve`: a model behind an OpenAI-compatible address, by vLLM."""
+"""`forager serve`: serve a model with vLLM."""
 
 import time
 from collections.abc import Sequence
@@ -7,67 +7,96 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from forager.cli import options
 from forager.cli.batch import terminable
 from forager.cli.console import print_json, say
+from forager.cli.derived import Derived, setting
+from forager.cli.verb import Verb, option
 from forager.errors import ServeError
 
 if TYPE_CHECKING:
-    from forager.learning.serve import Server
+    from forager.learning.serve import Server, ServeSettings
 
-_COUNT = click.IntRange(min=1)
-_PATH = click.Path(path_type=Path)
+SERVE = Derived(
+    "forager.learning.serve.settings:ServeSettings",
+    {
+        "Servers": [
+            setting("served_model_name", metavar="NAME"),
+            "replicas",
+            setting("host", metavar="HOST"),
+            setting("port", metavar="PORT"),
+            setting("python", metavar="FILE"),
+            setting("start_timeout", metavar="SECONDS"),
+        ],
+        "Model": [
+            "max_model_len",
+            setting("dtype", metavar="TYPE"),
+            setting("chat_template", metavar="FILE"),
+            setting("tool_call_parser", metavar="NAME"),
+        ],
+        "Machine": [
+            "tensor_parallel_size",
+            "gpu_memory_utilization",
+            setting("cpu_kvcache_space", metavar="GIB"),
+            setting("cpu_cores", metavar="CORES"),
+        ],
+    },
+)
 _LOOK_SECONDS = 1.0
 
 
-@click.command()
-@click.argument("model", metavar="MODEL", type=_PATH)
+@click.command(cls=Verb, settings=SERVE)
+@click.argument("model", metavar="MODEL", type=options.PATH)
 @click.argument("arguments", metavar="[-- VLLM…]", nargs=-1)
-@click.option("--name", default="", help="What it is asked for by; else its own name.")
-@click.option("--replicas", type=_COUNT, default=1, show_default=True, help="Servers of it.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where they listen.")
-@click.option("--port", type=int, help="Of the first, the others follow; else free ones.")
-@click.option("--python", default="", help="A Python that has vLLM; else forager's own.")
-@click.option("--context", type=_COUNT, help="Tokens of prompt and completion at most.")
-@click.option("--dtype", default="", help="Of the weights in use; else what they are kept in.")
-@click.option("--devices", type=_COUNT, default=1, show_default=True, help="GPUs of a replica.")
-@click.option("--gpu-memory", type=float, help="Share of a GPU's memory that it takes.")
-@click.option("--cpu-cache", type=_COUNT, default=1, show_default=True, help="GiB, on a CPU.")
-@click.option("--cpu-cores", default="", help="On a CPU: cores of each replica, as 0-1|2-3.")
-@click.option("--chat-template", default="", help="A file; else the model's own.")
-@click.option("--tool-parser", default="", help="vLLM's parser of tool calls, such as hermes.")
-@click.option("--start-seconds", type=float, default=900.0, show_default=True, help="To answer.")
-@click.option("--log", type=_PATH, help="Directory of the logs; else serve-logs beside MODEL.")
-@click.option(
+@option(
+    "--log",
+    metavar="DIR",
+    type=options.PATH,
+    help="Directory of the logs; by default serve-logs next to MODEL.",
+)
+@option(
     "--check",
     metavar="DATASET",
-    type=_PATH,
-    help="Compare log-probabilities with the trainer's on samples of it, print this, and end.",
+    type=options.PATH,
+    help="Compare log-probabilities with the trainer's on samples of DATASET, print them, and end.",
 )
-@click.option("--samples", type=_COUNT, default=8, show_default=True, help="For --check.")
+@option(
+    "--samples",
+    metavar="N",
+    type=click.IntRange(1),
+    default=8,
+    shown_default="8",
+    help="Number of samples for --check.",
+)
 def serve(
     model: Path,
     arguments: tuple[str, ...],
     log: Path | None,
     check: Path | None,
     samples: int,
-    **given: Any,
+    **params: Any,
 ) -> None:
-    """Serve MODEL, a directory or owner/name of the Hugging Face Hub, until Ctrl-C.
+    """Serve a model with vLLM at an OpenAI-compatible address.
 
-    The addresses are printed once all answer. Nothing of the servers outlives this command. What
-    stands behind -- is given to vLLM as it is.
+    MODEL is a directory, or owner/name of the Hugging Face Hub. The verb prints the addresses when
+    all servers answer, and stops the servers when it ends, such as by Ctrl-C. Arguments after --
+    go to vLLM.
+
+    \b
+    Example:
+      forager serve training/model --port 8000 -- --max-num-seqs 64
     """
     from forager.learning.hub import hub_name, model_directory
-    from forager.learning.serve import Server, ServeSettings
+    from forager.learning.serve import Server
 
-    settings = ServeSettings(**given, arguments=list(arguments))
+    settings: ServeSettings = SERVE.build({**SERVE.given(params), "arguments": list(arguments)})
     if name := hub_name(model):
         settings = settings.model_copy(
             update={"served_model_name": settings.served_model_name or name}
         )
     directory = log or (Path() if name else model.parent).absolute() / "serve-logs"
     model = model_directory(model)
-    say(f"starting {settings.replicas} of vLLM; logs in {directory}")
+    say(f"starting {settings.replicas} vLLM servers; logs in {directory}")
     with terminable(), Server(model, settings, directory) as server:
         if check:
             _check(server, check, samples)
@@ -80,7 +109,7 @@ def serve(
 
 
 def _check(server: "Server", dataset: Path, count: int) -> None:
-    """Print how far server and trainer differ. Raises ServeError where that is too far."""
+    """Print how far server and trainer differ. Raises ServeError if they differ too much."""
     from forager.learning.dataset import Dataset
     from forager.learning.serve.agreement import compare, expected
 
@@ -90,4 +119,4 @@ def _check(server: "Server", dataset: Path, count: int) -> None:
     found = [compare(url, server.name, wanted, trainer) for url in server.urls]
     print_json([one.model_dump() for one in found])
     if not all(one.holds for one in found):
-        raise ServeError("trainer and server differ: other weights, or other code of the model")
+        raise ServeError("server and trainer differ: restart the server with the trained weights")

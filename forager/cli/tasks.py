@@ -1,4 +1,4 @@
-"""`forager tasks`: making tasks, and proving them again."""
+"""`forager tasks`: make tasks, and prove them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +9,12 @@ import click
 from forager.cli import options
 from forager.cli.batch import make_all, raise_failures, succeeded
 from forager.cli.console import print_json, print_table, say
+from forager.cli.derived import Derived
 from forager.cli.imports import import_tasks
 from forager.cli.issue_fix import issue_fix
 from forager.cli.models import open_author
 from forager.cli.progress import Progress
+from forager.cli.verb import Group, option
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from tasks.mutate_fix import Order
     from tasks.settings import Settings
 
+_BUGS = "Bugs and problem statements"
 PRESETS = {  # weights of the families
     "cwm": {
         "functions": 7.0,
@@ -36,63 +39,85 @@ PRESETS = {  # weights of the families
 }
 
 
-@click.group()
+MUTATE_FIX = Derived("tasks.settings:Settings", {_BUGS: ["per_function"]})
+
+
+@click.group(cls=Group)
 def tasks() -> None:
-    """Make tasks, and prove them again."""
+    """Make tasks from projects and data sets, and prove them."""
 
 
-@tasks.command("mutate-fix")
+@tasks.command("mutate-fix", settings=MUTATE_FIX)
 @click.argument("sources", metavar="SOURCE|images.jsonl…", nargs=-1, required=True)
-@options.output
-@click.option(
-    "--mutators",
-    metavar="F,…",
-    help="Families to use; where not given, all but `combined` (several bugs at once) and those "
-    "that a model writes, `rewrite` and `modify`.",
-)
-@click.option(
-    "--preset", type=click.Choice(list(PRESETS)), help="Mix of the families; even where not given."
-)
+@options.output("tasks.jsonl", "File of the tasks.")
+@options.workers
 @options.limit
-@click.option("--per-function", type=click.IntRange(1), help="At most so many tasks of one.")
 @options.seed
-@click.option(
-    "--proof",
-    default="files",
-    show_default=True,
-    metavar="files|full|sample:N|none",
-    help="What is run again in a clean container: each test file with a test that runs the "
-    "change, the whole suite, one mutant in N, nothing.",
-)
-@click.option(
-    "--statement",
-    type=click.Choice(["cwm", "shown", "issue", "model"]),
-    default="cwm",
-    show_default=True,
-    help="What the agent is told: where the bug is and which tests fail; the broken code and what "
-    "its tests say; a bug report made from the failures; one that the model writes.",
-)
-@click.option(
+@option(
     "--settings",
     "settings_file",
     metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="TOML: weights, targets and caps, difficulty, the model's sampling (see docs/tasks.md).",
+    type=options.PATH,
+    help="TOML file: weights, targets and caps of families, difficulty, sampling of the model (see "
+    "docs/bugs.md).",
 )
-@click.option("-m", "--model", help="The model that writes, of the endpoint at --url.")
-@options.one_url
-@options.key_env
 @options.keep_contaminated
 @options.also_exclude
-@options.workers
 @options.dry_run
+@option(
+    "--mutators",
+    metavar="NAME[,NAME…]",
+    heading=_BUGS,
+    help="Families of bugs. By default all families but `combined` (several bugs at once) and the "
+    "families that a model writes, `rewrite` and `modify`.",
+)
+@option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    heading=_BUGS,
+    help="Mix of the families; by default they take turns evenly.",
+)
+@option(
+    "--proof",
+    metavar="files|full|sample:N|none",
+    default="files",
+    shown_default="files",
+    heading=_BUGS,
+    help="Tests to run in a fresh container before a bug becomes a task: the test files that run "
+    "the change, the whole suite, the suite for one bug in N, or none.",
+)
+@option(
+    "--statement",
+    type=click.Choice(["cwm", "shown", "issue", "model"]),
+    default="cwm",
+    shown_default="cwm",
+    heading=_BUGS,
+    help="Problem statement. cwm: where the bug is and which tests fail; shown: the broken code "
+    "and the output of its tests; issue: a bug report made from the failures; model: a bug report "
+    "that the model writes.",
+)
+@option(
+    "-m",
+    "--model",
+    metavar="NAME",
+    heading=options.AUTHOR,
+    help="Model that writes bugs or problem statements.",
+)
+@options.author_url
+@options.author_key_env
 def mutate_fix(
     sources: tuple[str, ...], output: Path, workers: int, dry_run: bool, **given: Any
 ) -> None:
-    """Break each project in small ways that its tests notice; each bug is a task.
+    """Put small bugs into projects; each bug that tests notice becomes a task.
 
-    A SOURCE is built first where it was not yet. --limit counts the tasks of each project. Projects
-    that SWE-bench evaluates on, and their forks, are left out.
+    SOURCE is built first if it was not built before (see `forager image build`); images.jsonl holds
+    images. --limit counts the tasks of each project. Projects that SWE-bench evaluates on, and
+    their forks, are left out.
+
+    \b
+    Examples:
+      forager tasks mutate-fix images.jsonl -o tasks.jsonl --preset cwm --limit 40
+      forager tasks mutate-fix pypi:toolz -o hard.jsonl --mutators operators,statements
     """
     order = _order(given, workers)
     if dry_run:
@@ -149,13 +174,18 @@ tasks.add_command(import_tasks)
 
 
 @tasks.command()
-@click.argument("file", metavar="tasks.jsonl", type=click.Path(path_type=Path))
-@options.limit
+@click.argument("file", metavar="tasks.jsonl", type=options.PATH)
 @options.workers
+@options.limit
 def check(file: Path, limit: int | None, workers: int) -> None:
-    """Prove every task again in fresh containers; exit 1 if one fails.
+    """Prove tasks again in fresh containers.
 
-    With the bug FAIL_TO_PASS must fail and PASS_TO_PASS pass; with the reference patch all pass.
+    With the bug, FAIL_TO_PASS must fail and PASS_TO_PASS must pass; with the reference patch all
+    tests must pass. The exit code is 1 if a task does not hold.
+
+    \b
+    Example:
+      forager tasks check tasks.jsonl --limit 10
     """
     from concurrent.futures import ThreadPoolExecutor
     from itertools import islice
@@ -167,7 +197,7 @@ def check(file: Path, limit: int | None, workers: int) -> None:
 
     chosen = list(islice(read_records(file, RepositoryTask), limit))
     if not chosen:
-        raise UsageError(f"{file} holds no tasks")
+        raise UsageError(f"{file} has no tasks; `forager tasks mutate-fix` makes some")
     failed = 0
     with Progress("tasks", len(chosen)) as progress, ThreadPoolExecutor(workers) as pool:
         judged = in_order(pool, prove_again, chosen, 2 * workers)
@@ -182,7 +212,7 @@ def check(file: Path, limit: int | None, workers: int) -> None:
 
 
 def _order(given: dict[str, Any], workers: int) -> "Order":
-    """What is asked for, the author aside; UsageError where it does not go together."""
+    """The order without its author. Raises UsageError for options that contradict each other."""
     from forager.mutation.combine import COMBINED
     from forager.mutation.judge import Rules
     from forager.mutation.written import WRITTEN
@@ -192,12 +222,11 @@ def _order(given: dict[str, Any], workers: int) -> "Order":
     preset, file = given["preset"], given["settings_file"]
     model, statement, proof = given["model"], given["statement"], given["proof"]
     settings = load(file) if file else Settings()
+    settings = settings.model_copy(update=MUTATE_FIX.given(given))
     if preset and settings.weights:
-        raise UsageError(f"--preset gives weights, and so does {file}; leave one out")
+        raise UsageError(f"--preset and {file} both give weights; leave one of them out")
     if preset:
         settings = settings.model_copy(update={"weights": PRESETS[preset]})
-    if given["per_function"]:
-        settings = settings.model_copy(update={"per_function": given["per_function"]})
     families = _families(given["mutators"], settings)
     try:
         Rules(proof=proof)
@@ -205,19 +234,18 @@ def _order(given: dict[str, Any], workers: int) -> "Order":
         raise UsageError("--proof is files, full, none or sample:N") from error
     writes = statement == "model" or any(name in WRITTEN for name in families)
     if writes and not model:
-        raise UsageError("which model is to write? Give -m MODEL and --url http://HOST:PORT/v1")
+        raise UsageError("a model must write these: give -m NAME and --url http://HOST:PORT/v1")
     if model and not writes:
         raise UsageError(
-            "there is nothing for the model to write; add --mutators rewrite,modify or "
-            "--statement model"
+            "the model has nothing to write: give --mutators rewrite,modify or --statement model"
         )
     if statement != "cwm" and proof not in ("files", "full"):
         raise UsageError(
-            "--statement shown, issue and model are made from the proof's failures: "
-            "use --proof files or full"
+            "--statement shown, issue and model need the failures of a proof: "
+            "give --proof files or --proof full"
         )
     if set(families) == {COMBINED}:
-        raise UsageError(f"{COMBINED} bugs are made of others; name more families in --mutators")
+        raise UsageError(f"{COMBINED} bugs consist of others: name more families in --mutators")
     return Order(
         families=families,
         limit=given["limit"],
@@ -245,7 +273,7 @@ def _yield_table(found: "dict[str, Counter[str]]") -> "Table":
 
 
 def _families(names: str | None, settings: "Settings") -> "Families":
-    """The families asked for: by name, by weight or by target, or all that cost nothing."""
+    """The chosen families: by name, weight or target, or all that need no model."""
     from forager.mutation.combine import COMBINED
     from forager.mutation.written import WRITTEN
     from mutators import load_families
@@ -261,13 +289,13 @@ def _families(names: str | None, settings: "Settings") -> "Families":
     left_out = [name for name in (*chosen, *settings.targets) if asked and name not in asked]
     if left_out:
         raise UsageError(
-            f"{', '.join(left_out)} would be left out: give it a weight or a target too"
+            f"{', '.join(left_out)} would be left out: give a weight or a target for it too"
         )
     return {name: families[name] for name in chosen}
 
 
 def _images(sources: tuple[str, ...], workers: int) -> "list[Image]":
-    """The images of the sources, built where need be; those of a file as they are."""
+    """The images of the sources, which are built if needed, and the images of files."""
     from forager.images.build import build
     from forager.images.image import Image
     from forager.records import read_records

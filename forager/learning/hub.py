@@ -28,7 +28,7 @@ def model_directory(model: Path) -> Path:
         from huggingface_hub import snapshot_download
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"{model} is no directory; to get it from the Hub: pip install 'forager-agent[learn]'"
+            f"{model} is no directory; to get it from the Hub: pip install -e '.[learn]'"
         ) from error
     name, revision = _NAME.fullmatch(str(model)).groups()  # type: ignore[union-attr]
     try:

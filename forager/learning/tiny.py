@@ -43,13 +43,17 @@ _SMALLEST = 256 + 2 + len(ROLES)  # bytes and special tokens
 class BaseSettings(Record):
     """The size of a model, and the seed of its weights."""
 
-    vocabulary: int = Field(2048, ge=_SMALLEST, description="Tokens, at most.")
-    layers: int = Field(4, ge=1)
-    width: int = Field(256, ge=16, description="Of the hidden states.")
-    heads: int | None = Field(None, ge=1, description="Of the attention; None: each 64 wide.")
+    vocabulary: int = Field(2048, ge=_SMALLEST, description="Maximum size of the vocabulary.")
+    layers: int = Field(4, ge=1, description="Number of layers.")
+    width: int = Field(256, ge=16, description="Size of the hidden states.")
+    heads: int | None = Field(
+        None, ge=1, description="Number of attention heads; one per 64 of the width by default."
+    )
     context: int = Field(2048, ge=16, description="Tokens of the longest sequence.")
-    copying: bool = Field(True, description="Whether heads are set so that it begins by copying.")
-    seed: int = 0
+    copying: bool = Field(
+        True, description="Set heads so that the untrained model can already copy."
+    )
+    seed: int = Field(0, description="Seed of the weights.")
 
     @model_validator(mode="after")
     def _has_room_to_copy(self) -> Self:

@@ -197,7 +197,7 @@ def connected(address: str) -> Any:
     try:
         import ray
     except ModuleNotFoundError as error:
-        raise UsageError("--executor ray needs ray: pip install 'forager-agent[ray]'") from error
+        raise UsageError("--executor ray needs ray: pip install -e '.[ray]'") from error
     handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address or None, log_to_driver=False, logging_level=logging.ERROR)

@@ -98,5 +98,5 @@ class Plan:
                     yield Job(task, number)
 
     def _has_enough(self, task: Task) -> bool:
-        enough = self._settings.enough
-        return enough is not None and self._successes[task.instance_id] >= enough
+        stop_after = self._settings.stop_after
+        return stop_after is not None and self._successes[task.instance_id] >= stop_after

@@ -1,8 +1,9 @@
-"""What a run was asked to do, as `forager run` resolved it."""
+"""The settings of a run, as `forager run` resolved them."""
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from forager.agent.loop import SYSTEM
 from forager.config import load_settings
@@ -11,33 +12,43 @@ from forager.sandboxes.sandbox import Limits
 from forager.trajectories.record import AttemptLimits, Sampling, Usage
 
 MAY_CHANGE = (
-    *("attempts", "workers", "urls", "key_env", "enough", "budget", "executor", "address"),
+    *("attempts", "workers", "urls", "key_env", "stop_after", "budget", "executor", "address"),
     *("images", "warm"),
 )
-"""Settings that do not decide what an attempt is: a run may be resumed with others."""
+"""Settings that do not change what an attempt is: a run may be resumed with other values."""
 
 
 class Price(Record):
-    """What a model's tokens cost, a million of them."""
+    """Prices of a model, per million tokens."""
 
-    prompt: float = Field(0.0, ge=0)
-    completion: float = Field(0.0, ge=0)
+    prompt: float = Field(0.0, ge=0, description="Price of a million prompt tokens.")
+    completion: float = Field(0.0, ge=0, description="Price of a million completion tokens.")
 
     def of(self, usage: Usage) -> float:
-        """What so many tokens cost."""
+        """The cost of this usage."""
         spent = usage.prompt_tokens * self.prompt + usage.completion_tokens * self.completion
         return spent / 1e6
 
 
 class Budget(Record):
-    """What a run may spend, and how fast; None is without a bound."""
+    """What a run may spend, and how fast; None sets no bound."""
 
-    tokens: int | None = Field(None, gt=0, description="Prompt and completion, of the whole run.")
-    money: float | None = Field(None, gt=0, description="Of the whole run, by `prices`.")
-    seconds: float | None = Field(None, gt=0, description="Wall time, from each start of the run.")
-    requests_per_minute: float | None = Field(None, gt=0, description="To each endpoint.")
-    concurrent_requests: int | None = Field(None, gt=0, description="At each endpoint.")
-    prices: dict[str, Price] = Field({}, description="By the name of the model.")
+    tokens: int | None = Field(
+        None, gt=0, description="Prompt and completion tokens of the whole run."
+    )
+    money: float | None = Field(
+        None, gt=0, description="Cost of the whole run, in the currency of `prices`."
+    )
+    seconds: float | None = Field(
+        None, gt=0, description="Wall time of the run, counted from each start."
+    )
+    requests_per_minute: float | None = Field(
+        None, gt=0, description="Requests per minute to each endpoint."
+    )
+    concurrent_requests: int | None = Field(
+        None, gt=0, description="Open requests at each endpoint."
+    )
+    prices: dict[str, Price] = Field({}, description="Prices of each model, by its name.")
 
     @classmethod
     def read(cls, path: Path) -> "Budget":
@@ -49,16 +60,18 @@ FAILURE, MIDDLE = "failure", "middle"
 
 
 class Branch(Record):
-    """The attempts of another run that those of a run go on from."""
+    """The attempts of another run that the attempts of a run continue."""
 
     run: str = Field(description="Directory of the other run.")
     turn: str = Field(
         "",
-        description="The first turn that is made anew: a number, `middle`, or `failure` (the last "
-        "failing call); empty where each attempt was taken over by itself.",
+        description="First turn that the model makes itself: a number, `middle`, or `failure` (the "
+        "last failing call); empty if a person took over each attempt.",
     )
-    resolved: bool | None = Field(None, description="Only attempts that are resolved, or are not.")
-    tags: tuple[str, ...] = Field((), description="Only attempts that have all of them.")
+    resolved: bool | None = Field(
+        None, description="Continue only resolved (or only unresolved) attempts."
+    )
+    tags: tuple[str, ...] = Field((), description="Continue only attempts that have this tag.")
 
 
 class RunSettings(Record):
@@ -67,34 +80,72 @@ class RunSettings(Record):
     The attempts at a task are numbered through rounds: in each round every model makes one.
     """
 
-    models: list[str] = Field(description="`repair`, `oracle`, or models of the endpoints.")
+    models: list[str] = Field(
+        description="Model that makes the attempts: `repair` (needs no server), `oracle` (knows "
+        "the reference patch), or a model that the endpoint serves. Can be repeated."
+    )
     urls: list[str] = Field(
-        [], description="OpenAI-compatible endpoints; none for `repair` and `oracle`."
+        [],
+        description="OpenAI-compatible endpoint; $OPENAI_BASE_URL by default. Can be repeated: "
+        "attempts are spread over the endpoints, and another one answers when one fails.",
     )
-    key_env: str = Field("OPENAI_API_KEY", description="Variable that holds the endpoints' key.")
-    attempts: int = Field(1, description="Attempts at each task by each model.")
-    workers: int = Field(1, description="Attempts at a time.")
-    warm: int = Field(2, ge=0, description="Sandboxes of an image that wait to be wanted, at most.")
-    enough: int | None = Field(None, description="Successes after which a task is left.")
-    budget: Budget = Budget()
-    executor: str = Field("local", description="Where attempts are made: local or ray.")
-    address: str = Field("", description="Of the Ray cluster; empty for the one that is here.")
+    key_env: str = Field(
+        "OPENAI_API_KEY", description="Environment variable that holds the key of the endpoints."
+    )
+    attempts: int = Field(1, ge=1, description="Number of attempts at each task by each model.")
+    workers: int = Field(1, ge=1, description="Number of attempts to make at the same time.")
+    warm: int = Field(
+        2, ge=0, description="Maximum number of sandboxes per image to start ahead of need."
+    )
+    stop_after: int | None = Field(
+        None,
+        ge=1,
+        validation_alias=AliasChoices("stop_after", "enough"),
+        description="Stop work on a task after this many successes.",
+    )
+    budget: Budget = Field(
+        Budget(),
+        description="TOML file of what the run may spend, and how fast: tokens, money by a table "
+        "of prices, seconds, requests_per_minute, concurrent_requests.",
+    )
+    executor: Literal["local", "ray"] = Field(
+        "local",
+        description="Where to make attempts: in this process, or on the nodes of a Ray cluster, "
+        "all of which see the run directory.",
+    )
+    address: str = Field(
+        "", description="Address of the Ray cluster; the cluster on this machine by default."
+    )
     images: str = Field(
-        "", description="Registry, or directory of archives, for images that a machine lacks."
+        "",
+        description="Registry, or directory of archives (`docker save`), that provides the images "
+        "that a machine lacks.",
     )
-    syntax: str = Field("functions", description="How calls are written: functions or text.")
+    syntax: Literal["functions", "text"] = Field(
+        "functions", description="How the model writes tool calls."
+    )
     system: str = Field(
-        SYSTEM, description="The system prompt; {instructions} becomes how calls are written."
+        SYSTEM,
+        description="File that holds the system prompt; {instructions} in it stands for how to "
+        "write calls. Default: the prompt of forager.",
     )
-    token_ids: bool = Field(False, description="Whether token ids and log-probabilities are kept.")
+    token_ids: bool = Field(
+        False, description="Keep token ids and log-probabilities, which vLLM returns."
+    )
     sampling: Sampling = Sampling()
     temperatures: list[float] = Field(
-        [], description="The temperature of each round; the last one holds for all that follow."
+        [],
+        description="Sampling temperature. Of several, the first attempt uses the first, and so "
+        "on; all further attempts use the last.",
     )
     limits: AttemptLimits = AttemptLimits()
-    sandbox: str = Field("docker", description="Where commands run: docker or bubblewrap.")
+    sandbox: Literal["docker", "bubblewrap"] = Field(
+        "docker", description="Where commands run; bubblewrap needs no daemon."
+    )
     sandbox_limits: Limits = Limits()
-    branch: Branch | None = Field(None, description="What its attempts go on from; nothing: None.")
+    branch: Branch | None = Field(
+        None, description="Attempts of another run that the attempts of this run continue."
+    )
 
     @property
     def numbers(self) -> range:
@@ -102,11 +153,11 @@ class RunSettings(Record):
         return range(self.attempts * len(self.models))
 
     def model_of(self, number: int) -> str:
-        """The model that makes the attempt of this number."""
+        """The model that makes the attempt with this number."""
         return self.models[number % len(self.models)]
 
     def sampling_of(self, number: int) -> Sampling:
-        """How the attempt of this number draws tokens: its round's temperature, its own seed."""
+        """Sampling of the attempt with this number: the temperature of its round, its own seed."""
         turn, seed = number // len(self.models), self.sampling.seed
         update: dict[str, float | int | None] = {"seed": None if seed is None else seed + turn}
         if self.temperatures:

@@ -35,26 +35,40 @@ class Usage(Record):
 
 
 class Sampling(Record):
-    """How tokens are drawn; None leaves the choice to the server."""
+    """How the server samples tokens; None leaves the choice to the server."""
 
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: int | None = Field(None, ge=1)
-    seed: int | None = None
-    stop: list[str] | None = None
-    extra_body: dict[str, Any] = {}
+    temperature: FiniteFloat | None = Field(None, description="Sampling temperature.")
+    top_p: FiniteFloat | None = Field(
+        None, ge=0, le=1, description="Nucleus sampling: total probability of the tokens to keep."
+    )
+    max_tokens: int | None = Field(
+        None, ge=1, description="Maximum number of completion tokens per model call."
+    )
+    seed: int | None = Field(
+        None, description="Seed of the sampling; attempt i of a task uses seed + i."
+    )
+    stop: list[str] | None = Field(
+        None, description="Text that ends a completion. Can be repeated."
+    )
+    extra_body: dict[str, Any] = Field(
+        {}, description='JSON object to add to each request, such as {"top_k": 20}.'
+    )
 
 
 class AttemptLimits(Record):
-    """What ends an attempt that does not end by itself (defaults: CWM's SWE environment)."""
+    """Limits that end an attempt (defaults: CWM's SWE environment)."""
 
-    turns: int = Field(128, description="Model calls.")
-    tokens: int = Field(131_072, description="Prompt and completion tokens of the last call.")
-    seconds: float = Field(
-        2400, description="Wall time of the attempt without its grading and waits for a server."
+    turns: int = Field(128, ge=1, description="Maximum number of model calls per attempt.")
+    tokens: int = Field(
+        131_072, ge=1, description="Maximum number of prompt and completion tokens of a model call."
     )
-    command_seconds: float = Field(120, description="Wall time of one bash command.")
-    format_errors: int = Field(8, description="Unreadable calls in a row.")
+    seconds: FiniteFloat = Field(
+        2400,
+        description="Seconds that an attempt may take, without its grading and without waits for "
+        "a server.",
+    )
+    command_seconds: FiniteFloat = Field(120, description="Seconds that one bash command may take.")
+    format_errors: int = Field(8, ge=1, description="Maximum number of malformed calls in a row.")
 
 
 class ModelCall(Record):

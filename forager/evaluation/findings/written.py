@@ -87,7 +87,7 @@ def _page(found: Findings, sources: Sequence[Source], seen: Sequence[Seen], coun
         from jinja2 import Environment, StrictUndefined
     except ImportError as error:
         raise UsageError(
-            f"a page needs {error.name}: pip install 'forager-agent[report]'; .md and .json do not"
+            f"a page needs {error.name}: pip install -e '.[report]'; .md and .json do not"
         ) from error
     from forager.evaluation.findings.plots import plots
 

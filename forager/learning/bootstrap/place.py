@@ -18,7 +18,7 @@ OUT/logs/                        of the servers
 
 from forager.rollout.settings import MAY_CHANGE as _OF_RUNS
 
-_ANYWHERE = [name for name in _OF_RUNS if name not in ("attempts", "enough")]
+_ANYWHERE = [name for name in _OF_RUNS if name not in ("attempts", "stop_after")]
 MAY_CHANGE = (
     *("output", "rounds", "serve", "urls"),
     *("filters", "dataset", "train"),

@@ -34,9 +34,7 @@ class Tokenizer:
         try:
             from transformers import PreTrainedTokenizerFast
         except ModuleNotFoundError as error:
-            raise UsageError(
-                "data sets need transformers: pip install 'forager-agent[learn]'"
-            ) from error
+            raise UsageError("data sets need transformers: pip install -e '.[learn]'") from error
         if not (path / "tokenizer.json").is_file():
             raise UsageError(f"{path} holds no tokenizer (tokenizer.json)")
         try:

@@ -13,9 +13,9 @@ from forager.records import Record
 class LoraSettings(Record):
     """Low-rank adapters (arXiv 2106.09685): trained instead of the weights, merged at the end."""
 
-    rank: int = Field(16, ge=1)
-    alpha: float = Field(32.0, gt=0)
-    dropout: float = Field(0.0, ge=0, lt=1)
+    rank: int = Field(16, ge=1, description="Train LoRA adapters of this rank, and merge them.")
+    alpha: float = Field(32.0, gt=0, description="Scale of the adapters: alpha / rank.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout before the adapters.")
     target_modules: list[str] = Field(
         ["all-linear"],
         validation_alias=AliasChoices("target_modules", "targets"),

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 Write = Callable[["Iterable[Trajectory]", Path], int]
 
 FORMATS = {
-    "parquet": "one file; a row an attempt, messages and calls as nested columns",
-    "jsonl": "one file; a line an attempt, as forager keeps it",
-    "hf": "a directory that `datasets.load_dataset` loads and the Hub takes as it is",
-    "sharegpt": "a directory that is a `dataset_dir` of LLaMA-Factory",
-    "atif": "a directory; a file an attempt, in Harbor's ATIF 1.8",
-    "swe-agent": "a directory an attempt number, of SWE-agent's .traj and .pred files",
-    "swe-bench": "a directory; a file of predictions an attempt number, for SWE-bench's evaluation",
+    "parquet": "one file with a row per attempt; messages and calls are nested columns",
+    "jsonl": "one file with a line per attempt, in the format of forager",
+    "hf": "a directory for `datasets.load_dataset` and the Hugging Face Hub",
+    "sharegpt": "a directory that serves as `dataset_dir` of LLaMA-Factory",
+    "atif": "a directory with a file per attempt, in Harbor's ATIF 1.8",
+    "swe-agent": "directories of SWE-agent's .traj and .pred files, one per attempt number",
+    "swe-bench": "a directory of SWE-bench predictions, one file per attempt number",
 }
 
 
@@ -51,9 +51,7 @@ def needed(package: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"this format needs {package}: pip install 'forager-agent[export]'"
-        ) from error
+        raise UsageError(f"this format needs {package}: pip install -e '.[export]'") from error
 
 
 def write_once(path: Path, text: str) -> None:

@@ -1,0 +1,57 @@
+"""What users type as the value of an option, when it is more than a word or a number."""
+
+import json
+from math import isfinite, nan
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class JsonObject(click.ParamType[dict[str, Any]]):
+    """A JSON object."""
+
+    name = "JSON"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, Any]:
+        """The object."""
+        try:
+            found = json.loads(value)
+        except ValueError as error:
+            self.fail(f"{value!r} is not JSON: {error}.", param, ctx)
+        if not isinstance(found, dict):
+            self.fail(f'{value!r} is not a JSON object such as {{"top_k": 20}}.', param, ctx)
+        return found
+
+
+class Numbers(click.ParamType[list[float]]):
+    """Numbers between commas."""
+
+    name = "X[,X…]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[float]:
+        """The numbers."""
+        try:
+            numbers = [float(text) for text in value.split(",")]
+        except ValueError:
+            numbers = [nan]
+        if not all(map(isfinite, numbers)):
+            self.fail(f"{value!r} is not a number, nor numbers between commas.", param, ctx)
+        return numbers
+
+
+class TextFile(click.ParamType[str]):
+    """The text of a file."""
+
+    name = "FILE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text without white space at its ends."""
+        try:
+            return Path(value).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            self.fail(f"cannot read {value}: {error}.", param, ctx)

@@ -1,0 +1,155 @@
+"""Verbs and their help: options under headings, verbs grouped by what a person does."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from forager.cli.console import say
+from forager.errors import ForagerError, LoggedError, UsageError
+
+if TYPE_CHECKING:
+    from forager.cli.derived import Derived
+
+OPTIONS = "Options"
+"""The heading of the options that name no other."""
+
+
+class Option(click.Option):
+    """An option that knows its heading, its former spellings, and how to show its default."""
+
+    def __init__(
+        self,
+        *arguments: Any,
+        heading: str = OPTIONS,
+        former: Sequence[str] = (),
+        shown_default: str = "",
+        **attributes: Any,
+    ) -> None:
+        super().__init__(*arguments, **attributes)
+        self.heading, self.former, self._shown_default = heading, former, shown_default
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        """Accept the former spellings too; help does not show them."""
+        super().add_to_parser(parser, ctx)
+        for name in self.former:
+            if self.is_flag:
+                _add_switch(parser, self, name, True)
+                _add_switch(parser, self, f"--no-{name.removeprefix('--')}", False)
+            else:
+                parser.add_option(self, [name], self.name, action="store", nargs=1)
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        """What stands in brackets behind the help: the default of the settings record."""
+        extra = super().get_help_extra(ctx)
+        if self._shown_default:
+            extra["default"] = self._shown_default
+        return extra
+
+
+class Verb(click.Command):
+    """A command whose options are partly fields of settings records.
+
+    The records are imported when somebody asks for the options, so that `forager --help` answers
+    at once.
+    """
+
+    def __init__(self, *arguments: Any, settings: "Derived | None" = None, **attributes: Any):
+        self._settings, self._params = settings, list[click.Parameter]()
+        super().__init__(*arguments, **attributes)
+
+    @property
+    def params(self) -> list[click.Parameter]:
+        """The options of the settings record, then the declared ones."""
+        if self._settings:
+            derived, self._settings = self._settings, None
+            self._params[:0] = derived.options()
+        return self._params
+
+    @params.setter
+    def params(self, declared: list[click.Parameter]) -> None:
+        self._params = declared
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options under their headings, `--help` last among those without one."""
+        sections: dict[str, list[tuple[str, str]]] = {OPTIONS: []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record and isinstance(param, click.Option):
+                sections.setdefault(getattr(param, "heading", OPTIONS), []).append(record)
+        _write_sections(formatter, sections.items())
+
+
+class Group(click.Group):
+    """Verbs under headings, each with the first sentence of its help."""
+
+    command_class = Verb
+
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:
+        super().__init__(*arguments, **{"subcommand_metavar": "VERB …", **attributes})
+        self.headings: dict[str, list[str]] = {}
+
+    def add_verbs(self, heading: str, *verbs: click.Command) -> None:
+        """Add verbs under a heading, in this order."""
+        for verb in verbs:
+            self.add_command(verb)
+            self.headings.setdefault(heading, []).append(str(verb.name))
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The names of the verbs in the order of the help."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs under their headings."""
+        headings = self.headings or {"Verbs": self.list_commands(ctx)}
+        _write_sections(
+            formatter,
+            [
+                (heading, [self._line(name) for name in names])
+                for heading, names in headings.items()
+            ],
+        )
+
+    def _line(self, name: str) -> tuple[str, str]:
+        return name, self.commands[name].get_short_help_str(limit=1000)
+
+
+class Forager(Group):
+    """A group whose errors are one line on stderr: exit code 2 for the user's, 1 for others."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            path = error.ctx.command_path if error.ctx else "forager"
+            say(f"{error.format_message().rstrip('.')} (see `{path} --help`)")
+            ctx.exit(2)
+        except ForagerError as error:
+            say(str(error))
+            if isinstance(error, LoggedError) and error.log:
+                click.echo(error.log.rstrip(), err=True)
+            ctx.exit(2 if isinstance(error, UsageError) else 1)
+        except KeyboardInterrupt:
+            say("interrupted")
+            ctx.exit(130)
+
+
+def _add_switch(parser: Any, switch: Option, name: str, value: bool) -> None:
+    parser.add_option(switch, [name], switch.name, action="store_const", const=value)
+
+
+def _write_sections(
+    formatter: click.HelpFormatter, sections: Iterable[tuple[str, list[tuple[str, str]]]]
+) -> None:
+    for heading, lines in sections:
+        if lines:
+            with formatter.section(heading):
+                formatter.write_dl(lines)
+
+
+def option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
+    """`click.option` for an Option."""
+    return click.option(*names, cls=Option, **attributes)
