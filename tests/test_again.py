@@ -277,7 +277,9 @@ def test_execution_needs_the_task(tmp_path: Path) -> None:
     path = tmp_path / "attempts.jsonl"
     path.write_text(make_attempt().model_dump_json() + "\n")
     result = forager("replay", path, "--execute")
-    assert (result.exit_code, result.stderr.count("tasks.jsonl, which is needed")) == (2, 1)
+    lacks = f"forager: {tmp_path / 'tasks.jsonl'} lacks the task "
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert result.stderr.startswith(lacks)
 
 
 # Taken over
@@ -416,7 +418,7 @@ def test_repair_takes_over_from_the_command_line(tmp_path: Path, kata_task: Repo
         (["--take-over", 2], "--take-over needs RUN/ID, and -o RUN2"),
         (["--take-over", 0, "-o", "x"], "0 is not in the range"),
         (["--take-over", 9, "-o", "x", "-m", "repair"], "it can be taken over from turn 1 to 7"),
-        (["--take-over", 2, "-o", "x"], "there is no terminal to type calls in; -m MODEL"),
+        (["--take-over", 2, "-o", "x"], "there is no terminal to type calls in; give -m MODEL"),
         (["--take-over", 2, "-o", "x", "-m", "gpt"], "where is the model 'gpt'? Give --url"),
         (["-m", "repair"], "-o and -m go with --take-over TURN"),
     ],
@@ -485,7 +487,7 @@ def test_tasks_without_a_parent_are_left_out(branching: Path) -> None:
         "resolved": None,
         "tags": [],
     }
-    assert "1 tasks have no such attempt" in result.stderr
+    assert "leaving out 1 tasks without such an attempt" in result.stderr
     assert json.loads(branch(branching, "--branch-from", one, "--unresolved").stdout)["tasks"] == 1
 
 
@@ -499,8 +501,8 @@ def test_tasks_without_a_parent_are_left_out(branching: Path) -> None:
         ("--branch-from ONE --branch-turn 0", "is a number from 1, middle or failure, not '0'"),
         ("--branch-from nowhere", "nowhere is not a run directory"),
         ("--branch-from ONE --syntax text", "writes calls as functions: give --syntax functions"),
-        ("--branch-from ONE --tag odd", "holds no such attempt at any of the tasks"),
-        ("--tag odd", "--tag, --resolved and --unresolved choose attempts of --branch-from"),
+        ("--branch-from ONE --tag odd", "has no such attempt at any of the tasks"),
+        ("--tag odd", "--tag, --resolved and --unresolved need --branch-from RUN"),
     ],
 )
 def test_a_wrong_branch_is_one_line(branching: Path, options: str, message: str) -> None:

@@ -227,7 +227,7 @@ def test_replay_takes_a_run_an_id_or_a_file(run: Path, tmp_path: Path) -> None:
     [
         ("run/c", "no attempt is called 'c'"),
         ("run/a", "several attempts begin with 'a'"),
-        ("nowhere", "is no run, no attempt of a run and no file of attempts"),
+        ("nowhere", "is not a run, an attempt of a run, or a file of attempts"),
         ("", "is not a run directory"),
         ("run/settings.json", "is not a Trajectory"),
     ],

@@ -261,7 +261,7 @@ def test_several_runs_and_files_are_exported_together(run: Path, tmp_path: Path)
         (["run/c.0", "--format", "jsonl"], "run/c.0 is not a run"),
         (["empty", "--format", "jsonl"], "there are no such attempts"),
         (["run", "run", "--format", "atif"], "two attempts would be the file"),
-        (["nowhere", "--format", "jsonl"], "is no run, no attempt of a run and no file"),
+        (["nowhere", "--format", "jsonl"], "is not a run, an attempt of a run, or a file"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(

@@ -326,11 +326,11 @@ def test_filters_of_a_file_and_of_the_command_line_are_the_same(tmp_path: Path) 
         (["--filter", "per-task=many"], "the filter per-task, most: "),
         (["--filter", "tests=3"], "it has none"),
         (["--filter", "pass-rate=low:0.9,high:0.1"], "no pass rate lies between"),
-        (["--without", "length"], "not among the filters anyway"),
+        (["--without", "length"], "--without length leaves nothing out"),
         (["--filter", "tests", "--config", "x.toml"], "give one of them"),
         (["--config", "nowhere.toml"], "cannot read nowhere.toml"),
         (["--config", __file__], "is not TOML"),
-        (["--config", str(Path(__file__).parents[1] / "pyproject.toml")], "is no list of filters"),
+        (["--config", str(Path(__file__).parents[1] / "pyproject.toml")], "is not a list of filters"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, options: list[str], message: str) -> None:
