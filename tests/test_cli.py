@@ -1,5 +1,7 @@
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -54,34 +56,158 @@ def verbs(group: click.Group, path: str = "forager") -> Iterator[tuple[str, clic
             yield f"{path} {name}", command
 
 
+def options(command: click.Command) -> list[click.Option]:
+    """The options of a verb."""
+    return [param for param in command.params if isinstance(param, click.Option)]
+
+
+def spellings(option: click.Parameter) -> list[str]:
+    """The ways to write an option."""
+    return [*option.opts, *option.secondary_opts]
+
+
+def find_verb(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The verb that a command line names, and what follows it."""
+    command: click.Command = main
+    while isinstance(command, click.Group) and words and words[0] in command.commands:
+        command, words = command.commands[words[0]], words[1:]
+    return command, words
+
+
+def before_dashes(words: list[str]) -> list[str]:
+    """The words before `--`; what follows is another program's."""
+    return words[: words.index("--")] if "--" in words else words
+
+
+def documented() -> Iterator[tuple[str, int, str]]:
+    """File, line and text of each command in the code blocks of README and docs."""
+    for path in [README, *sorted((README.parent / "docs").glob("*.md"))]:
+        inside, command, start = False, "", 0
+        for number, text in enumerate(path.read_text().splitlines(), 1):
+            if text.lstrip().startswith("```"):
+                inside = not inside
+            elif inside and (command or re.match(r"\s*(\$ )?forager ", text)):
+                start = start if command else number
+                command += text.strip().removeprefix("$ ").removesuffix("\\") + " "
+                if not text.endswith("\\"):
+                    yield path.name, start, command.strip()
+                    command = ""
+
+
 def test_help_imports_nothing_heavy() -> None:
-    """So that it answers at once."""
-    code = (
-        "import sys; from forager.cli.main import main; main(['--help'], standalone_mode=False);"
-        "heavy = {'docker', 'openai', 'libcst', 'rich', 'pydantic', 'textual'};"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("\n[]\n")
+    """So that it answers at once; help of a verb may import its settings records."""
+    for arguments, heavy in (
+        (["--help"], "docker openai libcst rich pydantic textual torch pyarrow"),
+        (["run", "--help"], "docker openai libcst rich textual torch pyarrow"),
+        (["train", "--help"], "docker openai libcst textual torch pyarrow transformers"),
+        (["serve", "--help"], "docker openai libcst textual torch pyarrow transformers vllm"),
+    ):
+        code = (
+            f"import sys; from forager.cli.main import main; main({arguments}, "
+            f"standalone_mode=False); print(sorted(set({heavy.split()}) & set(sys.modules)))"
+        )
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.endswith("\n[]\n"), arguments
 
 
 @pytest.mark.parametrize(("words", "command"), list(verbs(main)))
 def test_every_verb_has_help(words: str, command: click.Command) -> None:
-    """A sentence for itself and one for each option."""
+    """Whole sentences, for the verb and for each of its options, with an example or a paragraph."""
     result = forager(*words.split()[1:], "--help")
     assert result.exit_code == 0
     assert command.help
-    assert all(one.help for one in command.params if isinstance(one, click.Option))
+    first = command.get_short_help_str(limit=1000)
+    assert first.endswith(".")
+    assert len(first) <= 80
+    for option in options(command):
+        assert (option.help or "").endswith("."), option.opts
 
 
-def test_the_same_letter_means_the_same_everywhere() -> None:
-    """An option has one short form, and a short form one option."""
+def test_an_option_means_the_same_everywhere() -> None:
+    """A short form belongs to one option, and the options of all verbs take the same kind of value.
+
+    `-o`, `-w` and `-m` have one long form; `--seed` and `--limit` take a number, `--json` and
+    `--dry-run` none.
+    """
     letters: dict[str, set[str]] = {}
+    flags: dict[str, set[bool]] = {}
     for _, command in verbs(main):
-        for option in command.params:
-            for letter in (one for one in option.opts if len(one) == 2):
-                letters.setdefault(letter, set()).add(option.opts[-1])
-    assert all(len(names) == 1 for names in letters.values()), letters
+        for option in options(command):
+            long = max(option.opts, key=len)
+            flags.setdefault(long, set()).add(bool(option.is_flag))
+            for letter in (name for name in option.opts if len(name) == 2):
+                letters.setdefault(letter, set()).add(long)
+    assert letters == {"-o": {"--output"}, "-w": {"--workers"}, "-m": {"--model"}}
+    assert [name for name, kinds in flags.items() if len(kinds) > 1] == []
+    assert (flags["--seed"], flags["--limit"]) == ({False}, {False})
+    assert (flags["--json"], flags["--dry-run"]) == ({True}, {True})
+
+
+def test_an_option_with_a_short_form_always_has_it() -> None:
+    """Whoever knows `-w` from one verb can type it in every verb that has --workers."""
+    for words, command in verbs(main):
+        for option in options(command):
+            for long, letter in (("--output", "-o"), ("--workers", "-w"), ("--model", "-m")):
+                assert (long in option.opts) == (letter in option.opts), words
+
+
+UNWANTED = re.compile(
+    r"\b(whence|reckon\w*|lest|beside|is told|are told|to be had|nobody's business|so many|"
+    r"ranks.of.data|seconds.to.meet|row.tokens|enough|rehearse|"
+    r"(that|which) (is|are) no(ne)?)\b",
+    re.IGNORECASE,
+)
+"""Words of the left column of our rules for writing."""
+
+
+@pytest.mark.parametrize(("words", "command"), list(verbs(main)))
+def test_help_is_written_in_the_words_of_the_field(words: str, command: click.Command) -> None:
+    """None of the private words that earlier versions used."""
+    shown = forager(*words.split()[1:], "--help").stdout
+    assert not UNWANTED.search(" ".join(shown.split()))
+
+
+def test_help_shows_the_defaults_of_the_settings() -> None:
+    """The records declare them; numbers have separators."""
+    shown = " ".join(forager("run", "--help").stdout.split())
+    assert "Maximum number of model calls per attempt. [default: 128; x>=1]" in shown
+    assert "[default: 131,072; x>=1]" in shown
+    assert "--sandbox [docker|bubblewrap]" in shown
+
+
+def test_verbs_are_grouped_by_what_a_person_does() -> None:
+    """Each verb has its place."""
+    grouped = {heading: " ".join(names) for heading, names in main.headings.items()}
+    assert grouped == {
+        "Set up": "doctor",
+        "Make images and tasks": "image tasks",
+        "Run attempts": "run watch evaluate",
+        "Look at attempts": "list replay report tokens",
+        "Learn from attempts": "filter export train serve bootstrap base",
+    }
+    shown = forager("--help").stdout
+    assert [shown.index(f"\n{heading}:\n") for heading in grouped] == sorted(
+        shown.index(f"\n{heading}:\n") for heading in grouped
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "command"),
+    [pytest.param(*case, id=f"{case[0]}:{case[1]}") for case in documented()],
+)
+def test_commands_of_the_documentation_can_be_typed(path: str, line: int, command: str) -> None:
+    """Every `forager …` line of README and docs names a verb and options that exist."""
+    words = shlex.split(command, comments=True)
+    verb, rest = find_verb(words[1:])
+    assert not isinstance(verb, click.Group) or not rest, f"{path}:{line}: no verb {rest[:1]}"
+    context = click.Context(verb)
+    if any(word in command for word in "[|…"):  # a synopsis
+        known = {name for option in verb.get_params(context) for name in spellings(option)}
+        named = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", " ".join(before_dashes(rest))))
+        assert named <= known, f"{path}:{line}"
+    else:
+        verb.make_parser(context).parse_args(list(rest))
 
 
 @pytest.mark.parametrize(
@@ -294,7 +420,7 @@ def test_damage_is_told_once_and_the_rest_is_listed(run: Path) -> None:
     shard.write_bytes(data)
     result = forager("list", run)
     assert len(result.stdout.splitlines()) == 4
-    assert result.stderr.endswith("are damaged and were passed over\n")
+    assert re.fullmatch(r"forager: skipped [\d,]+ damaged bytes of .*\n", result.stderr)
 
 
 def test_a_recipe_belongs_to_one_source(tmp_path: Path) -> None:

@@ -330,7 +330,10 @@ def test_filters_of_a_file_and_of_the_command_line_are_the_same(tmp_path: Path) 
         (["--filter", "tests", "--config", "x.toml"], "give one of them"),
         (["--config", "nowhere.toml"], "cannot read nowhere.toml"),
         (["--config", __file__], "is not TOML"),
-        (["--config", str(Path(__file__).parents[1] / "pyproject.toml")], "is not a list of filters"),
+        (
+            ["--config", str(Path(__file__).parents[1] / "pyproject.toml")],
+            "is not a list of filters",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, options: list[str], message: str) -> None:

@@ -458,6 +458,4 @@ def test_rows_are_read_without_the_packages_of_others(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, "tasks", "import", "swe-gym", str(file), "-o"]
     done = subprocess.run([*command, str(tmp_path / "t")], capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr == (
-        "forager: reading this needs pyarrow: pip install -e '.[datasets]'\n"
-    )
+    assert done.stderr == ("forager: reading this needs pyarrow: pip install -e '.[datasets]'\n")

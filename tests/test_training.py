@@ -229,7 +229,7 @@ def test_layers_with_a_state_are_not_packed(tmp_path: Path, base: Path, data: Pa
     )  # fmt: skip
     torch.manual_seed(0)
     Lfm2ForCausalLM(config).save_pretrained(tmp_path)
-    with pytest.raises(UsageError, match="--no-pack"):
+    with pytest.raises(UsageError, match="--no-packing"):
         open_model(tmp_path, settings())
     samples = Samples([data])
     rows = [row for step in steps(samples.lengths, settings(packing=False)) for row in step]

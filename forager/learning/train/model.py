@@ -37,7 +37,7 @@ def open_model(base: Path, settings: TrainSettings) -> Any:
     if settings.packing and _carries_state(model):
         raise UsageError(
             f"{base} has recurrent layers or convolutions, through which samples that share a row "
-            "would see one another; give each a row of its own (--no-pack)"
+            "would see one another; give each a row of its own (--no-packing)"
         )
     return with_adapters(model, settings) if settings.lora else model
 
