@@ -16,6 +16,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from forager.cli.main import main
+from forager.cli.verb import OPTIONS, Option
 
 ROOT = Path(__file__).parent.parent
 
@@ -135,15 +136,35 @@ def verb(context: click.Context) -> str:
     """How a verb is called, what it does, and its options."""
     command = context.command
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-    options = [option for option in command.params if isinstance(option, click.Option)]
-    rows = "".join(option_row(option, context) for option in options)
-    table = f"| option | meaning | default |\n|---|---|---|\n{rows}" if rows else ""
-    return f"```\n{usage}\n```\n\n{prose(command)}\n\n{table}"
+    tables = "\n".join(option_tables(context))
+    return f"```\n{usage}\n```\n\n{prose(command)}\n\n{tables}"
+
+
+def option_tables(context: click.Context) -> Iterator[str]:
+    """A table for each heading of the verb's help."""
+    headings: dict[str, str] = {}
+    for option in context.command.params:
+        if isinstance(option, Option):
+            row = option_row(option, context)
+            headings[option.heading] = headings.get(option.heading, "") + row
+    for heading, rows in sorted(headings.items(), key=lambda table: table[0] != OPTIONS):
+        yield f"**{heading}**\n\n| option | meaning | default |\n|---|---|---|\n{rows}"
 
 
 def prose(command: click.Command) -> str:
-    """The help of a command, as Markdown."""
-    return cleandoc(command.help or "").replace("\b\n", "").replace("<", "&lt;")
+    """The help of a command, as Markdown; its examples become code blocks."""
+    paragraphs = cleandoc(command.help or "").split("\n\n")
+    return "\n\n".join(
+        example(*paragraph.split("\n")[1:])
+        if paragraph.startswith("\b")
+        else paragraph.replace("<", "&lt;")
+        for paragraph in paragraphs
+    )
+
+
+def example(title: str, *lines: str) -> str:
+    """A paragraph of help that keeps its lines: a title, then indented lines."""
+    return "\n".join([title, "", "```", *(line.removeprefix("  ") for line in lines), "```"])
 
 
 def option_row(option: click.Option, context: click.Context) -> str:

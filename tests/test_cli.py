@@ -21,6 +21,7 @@ from forager.trajectories.record import Trajectory
 from forager.trajectories.store import Run
 
 FORAGER = Path(sys.executable).with_name("forager")
+ROOT = Path(__file__).parent.parent
 
 
 def forager(*arguments: str | Path) -> Result:
@@ -81,7 +82,7 @@ def before_dashes(words: list[str]) -> list[str]:
 
 def documented() -> Iterator[tuple[str, int, str]]:
     """File, line and text of each command in the code blocks of README and docs."""
-    for path in [README, *sorted((README.parent / "docs").glob("*.md"))]:
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         inside, command, start = False, "", 0
         for number, text in enumerate(path.read_text().splitlines(), 1):
             if text.lstrip().startswith("```"):
@@ -197,16 +198,15 @@ def test_verbs_are_grouped_by_what_a_person_does() -> None:
     [pytest.param(*case, id=f"{case[0]}:{case[1]}") for case in documented()],
 )
 def test_commands_of_the_documentation_can_be_typed(path: str, line: int, command: str) -> None:
-    """Every `forager …` line of README and docs names a verb and options that exist."""
+    """Every `forager …` line of README and docs names a verb and options that help shows."""
     words = shlex.split(command, comments=True)
     verb, rest = find_verb(words[1:])
     assert not isinstance(verb, click.Group) or not rest, f"{path}:{line}: no verb {rest[:1]}"
     context = click.Context(verb)
-    if any(word in command for word in "[|…"):  # a synopsis
-        known = {name for option in verb.get_params(context) for name in spellings(option)}
-        named = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", " ".join(before_dashes(rest))))
-        assert named <= known, f"{path}:{line}"
-    else:
+    known = {name for option in verb.get_params(context) for name in spellings(option)}
+    named = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", " ".join(before_dashes(rest))))
+    assert named <= known, f"{path}:{line}: no {named - known}"
+    if not any(word in command for word in "[|…"):  # all but a synopsis
         verb.make_parser(context).parse_args(list(rest))
 
 
