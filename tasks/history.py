@@ -12,8 +12,9 @@ from pydantic import Field
 
 from forager.atomic import new_directory
 from forager.errors import SourceError, UsageError
+from forager.images.git import clone, foreign, git, update
 from forager.images.layout import TEST_DIRECTORIES
-from forager.images.source import address, git, repository_name, split_reference
+from forager.images.source import address, repository_name, split_reference
 from forager.locks import locked
 from forager.paths import data_directory
 from forager.records import Record
@@ -212,10 +213,10 @@ def open_history(source: str, *, name: str = "") -> History:
     directory = _directory() / hashlib.sha256(url.encode()).hexdigest()[:16]
     with locked(f"history-{directory.name}"):
         if directory.exists():
-            git(directory, "fetch", "--quiet", "--prune", "origin")
+            update(directory)
         else:
             with new_directory(directory) as part:
-                git(directory.parent, "clone", "--quiet", "--mirror", "--", url, str(part))
+                clone(url, part, "--mirror")
     if git(directory, "rev-parse", "--is-shallow-repository").strip() == "true":
         raise UsageError(f"{source} is a shallow clone: give one with its history")
     return History(directory, url, _resolved(directory, reference), name or _name(url))
@@ -236,10 +237,9 @@ def _name(url: str) -> str:
     if not url.startswith("file://"):
         return repository_name(url)
     path = Path(unquote(url.removeprefix("file://")))
-    try:
-        return repository_name(git(path, "remote", "get-url", "origin").strip())
-    except SourceError:
-        return f"local/{path.name}"
+    with foreign(path) as found:
+        origin = found.origin if found else ""
+    return repository_name(origin) if origin else f"local/{path.name}"
 
 
 def _directory() -> Path:

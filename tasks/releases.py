@@ -23,9 +23,9 @@ from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.testing import run_tests
 from forager.environments.repository.workspace import apply_patch, open_task
 from forager.errors import SandboxError, SourceError
+from forager.images.git import commit_all, git
 from forager.images.recipe import options
 from forager.images.sdist import Release, download_sdist, list_releases, unpack
-from forager.images.source import commit_all, git
 from forager.locks import locked
 from forager.paths import data_directory
 from forager.sandboxes.sandbox import Limits

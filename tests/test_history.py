@@ -12,7 +12,7 @@ import pytest
 import zstandard
 
 from forager.errors import SourceError, UsageError
-from forager.images.source import git
+from forager.images.git import git
 from tasks.history import Change, History, closed_by, is_code, is_prose, is_test, open_history
 from tasks.issue_fix import candidates
 from tasks.issues import Dump, GitHub, linked

@@ -16,7 +16,7 @@ from forager.environments.repository.grading import grade
 from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.testing import Failure
 from forager.environments.repository.workspace import open_task
-from forager.images.source import git
+from forager.images.git import git
 from forager.mutation.prove import check
 from forager.records import read_records
 from forager.sandboxes.engine import connect

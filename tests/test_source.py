@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from forager.errors import SourceError
+from forager.images.git import git
 from forager.images.sdist import unpack
-from forager.images.source import Source, fetch, git, split_reference, tracked_files
+from forager.images.source import Source, fetch, split_reference, tracked_files
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ def test_split_reference(source: str, expected: tuple[str, str]) -> None:
         ("https://host/o/n@", "missing after the '@'"),
         ("https://host/o/n@--output=x", "missing after the '@'"),
         ("ext::sh -c id", "no directory and no git URL"),
-        ("file:///nowhere/at/all", "git clone failed"),
+        ("file:///nowhere/at/all", "holds no git repository"),
         ("pypi:", "pypi:NAME"),
         ("pypi:../x", "pypi:NAME"),
         ("pypi:toolz==", "pypi:NAME"),

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from forager.errors import BuildError
+from forager.images.git import IDENTITY
 from forager.images.layout import modules, project_name
 from forager.images.recipe import Recipe
-from forager.images.source import IDENTITY, Source, tracked_files
+from forager.images.source import Source, tracked_files
 from forager.images.workbench import (
     TOOLS,
     VENV,

@@ -7,27 +7,28 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from forager.errors import SourceError
+from forager.images.git import (
+    Foreign,
+    clone,
+    commit_all,
+    foreign,
+    git,
+    quiet_git,
+    update,
+    without_filters,
+)
 from forager.images.host import without_credentials
 from forager.images.layout import guess_licence
 from forager.images.sdist import download_sdist, unpack
 from forager.records import Record
 
-IDENTITY = {
-    f"GIT_{who}_{what}": value
-    for who in ("AUTHOR", "COMMITTER")
-    for what, value in (
-        ("NAME", "forager"),
-        ("EMAIL", "forager@localhost"),
-        ("DATE", "2000-01-01T00:00:00+0000"),
-    )
-}
 _SKIPPED = {"__pycache__", ".git", ".hg", ".svn", ".tox", ".nox", ".venv", "venv", "node_modules"}
 _SKIPPED |= {".mypy_cache", ".pytest_cache", ".ruff_cache", ".eggs"}
 _OUTPUTS = {"build", "dist"}  # at the top only: further down they may be packages
@@ -64,41 +65,6 @@ def fetch(source: str, into: Path) -> Source:
     return _fetch_git(source, into)
 
 
-def git(directory: Path, *arguments: str, environment: dict[str, str] | None = None) -> str:
-    """Run git without prompts, hooks or the user's settings; raise SourceError when it fails."""
-    variables = {
-        **os.environ,
-        **IDENTITY,
-        **(environment or {}),
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -oBatchMode=yes"),
-        "GIT_LFS_SKIP_SMUDGE": "1",
-        "LC_ALL": "C.UTF-8",
-    }
-    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):  # set inside a user's git hook
-        variables.pop(name, None)
-    command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false"]
-    try:
-        done = subprocess.run(
-            [*command, *arguments],
-            cwd=directory,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=1800,
-        )
-    except FileNotFoundError:
-        raise SourceError("git is not installed: install it (apt-get install git)") from None
-    except subprocess.TimeoutExpired:
-        raise SourceError(f"git {arguments[0]} took more than 30 minutes") from None
-    if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        telling = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
-        raise SourceError(f"git {arguments[0]} failed: {without_credentials(telling[-1])}")
-    return done.stdout.decode(errors="surrogateescape")
-
-
 def tracked_files(tree: Path) -> list[str]:
     """Return the tracked files of a working tree, submodules left out."""
     names = git(tree, "ls-files", "-z").split("\0")
@@ -125,41 +91,54 @@ def _fetch_path(source: str, path: Path, into: Path) -> Source:
     """Copy a user's tree; uncommitted work goes along, ignored files stay behind."""
     if into.resolve().is_relative_to(path):
         raise SourceError(f"{path} holds forager's temporary files: set TMPDIR elsewhere")
-    in_git = (path / ".git").exists() or _inside_repository(path)
-    names = _listed_by_git(path) if in_git else _listed_by_walk(path)
+    with foreign(path) as found:
+        names = _listed_by_git(found, path) if found else []
+        if not names and (found is None or found.tree != path):  # a build below a repository
+            found, names = None, _listed_by_walk(path)
+        _copy(names, path, into)
+        commit_all(into)
+        origin = found.origin if found else ""
+        return Source(
+            given=source,
+            kind="path",
+            name=repository_name(origin) if origin else f"local/{_plain(path.name)}",
+            version=_version(found.ask) if found else "",
+            commit=found.ask("rev-parse", "--verify", "HEAD") if found else "",
+            licence=guess_licence(into),
+            digest="tree:" + git(into, "rev-parse", "HEAD^{tree}").strip(),
+            url=without_credentials(origin) or path.as_uri(),
+        )
+
+
+def _listed_by_git(found: Foreign, path: Path) -> list[str]:
+    """The files of a directory that git tracks or does not ignore."""
+    listed = found.run(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    return sorted({name for name in listed.split("\0") if name})
+
+
+def _copy(names: list[str], path: Path, into: Path) -> None:
     for name in names:
         if (path / name).is_symlink() or (path / name).is_file():
             (into / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path / name, into / name, follow_symlinks=False)
     if not any(into.iterdir()):
         raise SourceError(f"{path} holds no files")
-    commit_all(into)
-    origin = _quiet(path, "remote", "get-url", "origin") if in_git else ""
-    return Source(
-        given=source,
-        kind="path",
-        name=repository_name(origin) if origin else f"local/{_plain(path.name)}",
-        version=_version(path) if in_git else "",
-        commit=_quiet(path, "rev-parse", "--verify", "HEAD") if in_git else "",
-        licence=guess_licence(into),
-        digest="tree:" + git(into, "rev-parse", "HEAD^{tree}").strip(),
-        url=without_credentials(origin) or path.as_uri(),
-    )
 
 
 def _fetch_git(source: str, into: Path) -> Source:
     url, reference = split_reference(source)
     url = address(url)
-    git(into, "clone", "--quiet", "--no-checkout", "--filter=blob:none", "--", url, ".")
+    clone(url, into, "--no-checkout", "--filter=blob:none")
     commit = _resolve(into, reference) if reference else "HEAD"
-    if not _quiet(into, "rev-parse", "--verify", "--quiet", commit):
+    if not quiet_git(into, "rev-parse", "--verify", "--quiet", commit):
         raise SourceError(f"{url} holds no commit")
-    git(into, "checkout", "--quiet", "--detach", commit)
+    without_filters(into / ".git")
+    git(into, "checkout", "--quiet", "--detach", commit, network=True)  # which brings the files
     return Source(
         given=without_credentials(source),
         kind="git",
         name=repository_name(url),
-        version=_version(into),
+        version=_version(lambda *asked: quiet_git(into, *asked)),
         commit=git(into, "rev-parse", "HEAD").strip(),
         licence=guess_licence(into),
         digest="tree:" + git(into, "rev-parse", "HEAD^{tree}").strip(),
@@ -196,26 +175,14 @@ def split_reference(source: str) -> tuple[str, str]:
 def _resolve(repository: Path, reference: str) -> str:
     """Return the commit of a tag, branch or commit name."""
     for candidate in (f"refs/tags/{reference}", f"refs/remotes/origin/{reference}", reference):
-        commit = _quiet(repository, "rev-parse", "--verify", "--quiet", candidate + "^{commit}")
+        commit = quiet_git(repository, "rev-parse", "--verify", "--quiet", candidate + "^{commit}")
         if commit:
             return commit
     try:  # a commit that no branch holds, such as one of a pull request
-        git(repository, "fetch", "--quiet", "origin", "--", reference)
+        update(repository, reference)
     except SourceError:
         raise SourceError(f"the repository has no branch, tag or commit '{reference}'") from None
     return git(repository, "rev-parse", "FETCH_HEAD").strip()
-
-
-def commit_all(tree: Path) -> None:
-    """Make the files the one commit of a new repository; ignored files count too."""
-    git(tree, "init", "--quiet", "--initial-branch=main", ".")
-    git(tree, "add", "--all", "--force", ".")
-    git(tree, "commit", "--quiet", "--no-gpg-sign", "--allow-empty", "--message", "Source")
-
-
-def _listed_by_git(path: Path) -> list[str]:
-    listed = git(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    return sorted({name for name in listed.split("\0") if name})
 
 
 def _listed_by_walk(path: Path) -> list[str]:
@@ -236,21 +203,9 @@ def _is_bare(path: Path) -> bool:
     return (path / "HEAD").is_file() and (path / "objects").is_dir() and (path / "refs").is_dir()
 
 
-def _inside_repository(path: Path) -> bool:
-    """Whether git tracks files of this directory; a build below someone's home is not that."""
-    return bool(_quiet(path, "ls-files", "--", "."))
-
-
-def _quiet(directory: Path, *arguments: str) -> str:
-    try:
-        return git(directory, *arguments).strip()
-    except SourceError:
-        return ""
-
-
-def _version(repository: Path) -> str:
-    """Return the version that the last tag names."""
-    tag = _quiet(repository, "describe", "--tags", "--abbrev=0")
+def _version(ask: Callable[..., str]) -> str:
+    """The version that the last tag names; `ask` runs git."""
+    tag = ask("describe", "--tags", "--abbrev=0")
     found = re.search(r"\d+(\.\d+)+([a-z]+\d*)?([._-]?(post|dev)\d+)?$", tag)
     return found.group() if found else ""
 

@@ -1,0 +1,249 @@
+"""git on this machine, for files and repositories that somebody else wrote.
+
+A repository can name commands that git then runs: `core.fsmonitor`, hooks, filters, textconv,
+`remote.NAME.uploadpack`, and more to come. So nothing here runs in a repository that somebody else
+made. `git` works in repositories of our own only, without the settings of the machine and the user.
+`foreign` makes one of our own that borrows the objects of theirs and copies refs and index.
+Whatever git reads then (objects, refs, an index, ignore rules) is data.
+
+Only the network needs the user's settings: credentials, proxies, rewritten addresses.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from forager.errors import SourceError
+from forager.images.host import without_credentials
+
+IDENTITY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (
+        ("NAME", "forager"),
+        ("EMAIL", "forager@localhost"),
+        ("DATE", "2000-01-01T00:00:00+0000"),
+    )
+}
+_OPTIONS = {
+    "core.attributesFile": "/dev/null",
+    "core.autocrlf": "false",
+    "core.fsmonitor": "false",
+    "core.hooksPath": "/dev/null",
+    "core.untrackedCache": "false",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "protocol.ext.allow": "never",
+    "submodule.recurse": "false",
+}
+_OF_THE_NETWORK = (
+    "GIT_ASKPASS",
+    "GIT_PROXY_COMMAND",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_SSL_CAINFO",
+)
+_SECONDS = 1800
+_COPIED = 64 << 20  # bytes of refs and index that are copied of a foreign repository
+_FILES = 200_000
+
+
+def git(
+    directory: Path,
+    *arguments: str,
+    environment: dict[str, str] | None = None,
+    network: bool = False,
+) -> str:
+    """Run git in a repository of our own and return what it prints.
+
+    With `network` the user's settings count. Raises SourceError with git's own reason.
+    """
+    options = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]
+    try:
+        done = subprocess.run(
+            ["git", *options, *arguments],
+            cwd=directory,
+            env=_variables(directory, network) | (environment or {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=_SECONDS,
+        )
+    except FileNotFoundError:
+        raise SourceError("git is not installed: install it (apt-get install git)") from None
+    except subprocess.TimeoutExpired:
+        raise SourceError(f"git {arguments[0]} took more than 30 minutes") from None
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+        telling = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
+        raise SourceError(f"git {arguments[0]} failed: {without_credentials(telling[-1])}")
+    return done.stdout.decode(errors="surrogateescape")
+
+
+def quiet_git(directory: Path, *arguments: str) -> str:
+    """Do the same, without blanks around it; empty where git fails."""
+    try:
+        return git(directory, *arguments).strip()
+    except SourceError:
+        return ""
+
+
+def _variables(directory: Path, network: bool) -> dict[str, str]:
+    """The environment of git, without what a user's hook or a shell has set for another git."""
+    kept = _OF_THE_NETWORK if network else set()
+    ours = {
+        **IDENTITY,
+        "GIT_CEILING_DIRECTORIES": str(directory.resolve().parent),
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_NO_LAZY_FETCH": "0" if network else "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "LC_ALL": "C.UTF-8",
+    }
+    if network:
+        ours["GIT_SSH_COMMAND"] = os.environ.get("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
+    else:
+        ours |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name in kept
+    } | ours
+
+
+def commit_all(tree: Path) -> None:
+    """Make the files the one commit of a new repository; ignored files count too.
+
+    Repositories within the files, and one that was there before, are removed.
+    """
+    for path in [*tree.rglob(".git")]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    git(tree, "init", "--quiet", "--initial-branch=main", ".")
+    without_filters(tree / ".git")
+    git(tree, "add", "--all", "--force", ".")
+    git(tree, "commit", "--quiet", "--no-gpg-sign", "--allow-empty", "--message", "Source")
+
+
+def without_filters(repository: Path) -> None:
+    """Keep attributes of files from naming filters; these win over all other attributes."""
+    (repository / "info").mkdir(exist_ok=True)
+    (repository / "info" / "attributes").write_text("* -filter\n")
+
+
+def clone(url: str, into: Path, *options: str) -> None:
+    """Clone a URL, or a `file://` repository of this machine, without checking anything out.
+
+    Raises SourceError.
+    """
+    if not url.startswith("file://"):
+        git(into.parent, "clone", "--quiet", *options, "--", url, str(into), network=True)
+        return
+    with foreign(_local(url)) as found:
+        if found is None:
+            raise SourceError(f"{url} holds no git repository")
+        source = found.repository.as_uri()
+        git(into.parent, "clone", "--quiet", *options, "--", source, str(into))
+    git(into, "config", "remote.origin.url", url)
+
+
+def update(repository: Path, *references: str) -> None:
+    """Fetch what `origin` has got since; with references only these. Raises SourceError."""
+    url = git(repository, "config", "remote.origin.url").strip()
+    fetch = ("fetch", "--quiet", "--prune")
+    if not url.startswith("file://"):
+        git(repository, *fetch, "origin", "--", *references, network=True)
+        return
+    with foreign(_local(url)) as found:
+        if found is None:
+            raise SourceError(f"{url} holds no git repository any more")
+        origin = f"remote.origin.url={found.repository.as_uri()}"
+        git(repository, "-c", origin, *fetch, "origin", "--", *references)
+
+
+def _local(url: str) -> Path:
+    return Path(unquote(url.removeprefix("file://")))
+
+
+class Foreign(NamedTuple):
+    """A repository of ours that stands for somebody else's; gone at the end of `foreign`."""
+
+    repository: Path
+    """Our git directory."""
+    tree: Path | None
+    """The top of their working tree; None of a bare repository."""
+    origin: str
+    """The address of their `origin`, or nothing."""
+
+    def run(self, directory: Path, *arguments: str) -> str:
+        """Run git over their working tree, from a directory of it. Raises SourceError."""
+        where = [f"--git-dir={self.repository}", f"--work-tree={self.tree or self.repository}"]
+        return git(directory, *where, *arguments)
+
+    def ask(self, *arguments: str) -> str:
+        """Ask about their commits; empty where git fails."""
+        return quiet_git(self.repository, f"--git-dir={self.repository}", *arguments)
+
+
+@contextmanager
+def foreign(path: Path) -> Iterator[Foreign | None]:
+    """Stand in for the repository that a directory is, or lies in; None where there is none.
+
+    Raises SourceError for one whose refs and index are too large to be copied.
+    """
+    found = _find(path)
+    if found is None:
+        yield None
+        return
+    tree, own, common = found
+    with tempfile.TemporaryDirectory(prefix="forager-git-") as name:
+        repository = Path(name) / ".git"
+        told = ("config", "--no-includes", "--file", str(common / "config"))
+        kind = quiet_git(Path(name), *told, "extensions.objectFormat") or "sha1"
+        git(Path(name), "init", "--quiet", f"--object-format={kind}", ".")
+        _borrow(own, common, repository)
+        yield Foreign(repository, tree, quiet_git(Path(name), *told, "remote.origin.url"))
+
+
+def _find(path: Path) -> tuple[Path | None, Path, Path] | None:
+    """The working tree, the git directory, and the one that it shares with other working trees."""
+    if (path / "HEAD").is_file() and (path / "objects").is_dir() and (path / "refs").is_dir():
+        return None, path, path
+    for tree in (path, *path.parents):
+        own = tree / ".git"
+        if own.is_file():
+            pointer = own.read_bytes()[:4096].decode(errors="surrogateescape")
+            own = tree / pointer.removeprefix("gitdir:").strip()
+        if (own / "HEAD").is_file():
+            link = own / "commondir"
+            common = own / link.read_text().strip() if link.is_file() else own
+            return (tree, own, common) if (common / "objects").is_dir() else None
+    return None
+
+
+def _borrow(own: Path, common: Path, repository: Path) -> None:
+    """Copy refs, index and ignore rules; the objects are read where they are."""
+    objects = str((common / "objects").resolve())
+    if "\n" in objects:
+        raise SourceError("the path of the repository holds a line break; move it elsewhere")
+    (repository / "objects" / "info" / "alternates").write_text(f"{objects}\n")
+    copied = [(own / name, name) for name in ("HEAD", "index")]
+    copied += [(common / name, name) for name in ("packed-refs", "shallow", "info/exclude")]
+    copied += [(file, file.name) for file in common.glob("sharedindex.*")]
+    copied += [(file, str(file.relative_to(common))) for file in (common / "refs").rglob("*")]
+    left = _COPIED
+    for count, (file, name) in enumerate(copied):
+        if file.is_symlink() or not file.is_file():
+            continue
+        left -= file.stat().st_size
+        if left < 0 or count > _FILES:
+            raise SourceError(f"{common} has too many refs, or too large an index")
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, repository / name)

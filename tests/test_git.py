@@ -1,0 +1,165 @@
+"""git on this machine runs nothing that a repository of somebody else asks for."""
+
+import ast
+import io
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from forager.images.git import commit_all, foreign
+from forager.images.sdist import unpack
+from forager.images.source import fetch
+from tasks.history import open_history
+
+ROOT = Path(__file__).parent.parent
+Plant = Callable[[Path, str], None]
+
+
+def git(tree: Path, *arguments: str) -> str:
+    """Plain git, as whoever made the repository ran it."""
+    done = subprocess.run(["git", *arguments], cwd=tree, check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+def _configure(tree: Path, text: str) -> None:
+    with (tree / ".git" / "config").open("a") as config:
+        config.write(text)
+
+
+def fsmonitor(tree: Path, command: str) -> None:
+    """Asked by every command that looks at the files."""
+    _configure(tree, f'[core]\n\tfsmonitor = "{command}; false"\n')
+
+
+def filters(tree: Path, command: str) -> None:
+    """Run on files that are added or checked out."""
+    _configure(tree, f'[filter "x"]\n\tclean = "{command}; cat"\n\tsmudge = "{command}; cat"\n')
+    (tree / ".gitattributes").write_text("* filter=x\n")
+
+
+def hooks(tree: Path, command: str) -> None:
+    """Run at commits, checkouts, fetches."""
+    (tree / ".git" / "hooks").mkdir(exist_ok=True)
+    for name in ("pre-commit", "post-checkout", "post-index-change", "reference-transaction"):
+        hook = tree / ".git" / "hooks" / name
+        hook.write_text(f"#!/bin/sh\n{command}\n")
+        hook.chmod(0o755)
+
+
+def included(tree: Path, command: str) -> None:
+    """The settings lie in another file."""
+    _configure(tree, "[include]\n\tpath = ../more\n")
+    (tree / "more").write_text(f'[core]\n\tfsmonitor = "{command}; false"\n')
+
+
+def upload_pack(tree: Path, command: str) -> None:
+    """Run where objects are missing, of a clone that promises them."""
+    _configure(
+        tree,
+        '[remote "origin"]\n\turl = .\n\tpromisor = true\n\tpartialclonefilter = blob:none\n'
+        f'\tuploadpack = "{command}; false"\n'
+        "[extensions]\n\tpartialclone = origin\n[core]\n\trepositoryformatversion = 1\n",
+    )
+    blob = git(tree, "rev-parse", "HEAD:code.py").strip()
+    (tree / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+
+
+def nested(tree: Path, command: str) -> None:
+    """In a repository within."""
+    (tree / "within").mkdir()
+    _repository(tree / "within")
+    fsmonitor(tree / "within", command)
+
+
+PLANTS = [fsmonitor, filters, hooks, included, upload_pack, nested]
+
+
+def _repository(tree: Path) -> None:
+    (tree / "code.py").write_text("value = 1\n")
+    git(tree, "init", "-q")
+    git(tree, "add", "code.py")
+    identity = ("-c", "user.name=them", "-c", "user.email=them@host")
+    git(tree, *identity, "commit", "-qm", "theirs")
+
+
+@pytest.fixture(params=PLANTS, ids=lambda plant: plant.__name__)
+def planted(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, Path]:
+    """A repository that asks for a command, and the file that the command would make."""
+    monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
+    tree, proof = tmp_path / "tree", tmp_path / "PWNED"
+    tree.mkdir()
+    _repository(tree)
+    plant: Plant = request.param
+    plant(tree, f"touch {proof}")
+    return tree, proof
+
+
+def test_a_path_runs_nothing(planted: tuple[Path, Path], tmp_path: Path) -> None:
+    """A working tree of somebody else, given as SOURCE."""
+    tree, proof = planted
+    assert fetch(str(tree), tmp_path / "into").commit
+    assert (tmp_path / "into" / "code.py").read_text() == "value = 1\n"
+    assert not proof.exists()
+
+
+def test_a_local_url_runs_nothing(planted: tuple[Path, Path], tmp_path: Path) -> None:
+    """The same repository, cloned, also with its history; missing objects are an error."""
+    tree, proof = planted
+    for attempt in (
+        lambda: fetch(tree.as_uri(), tmp_path / "into"),
+        lambda: open_history(str(tree)).roots(),
+    ):
+        try:
+            attempt()
+        except Exception as error:
+            assert "missing" in str(error) or "git" in str(error)
+    assert not proof.exists()
+
+
+def test_an_archive_runs_nothing(planted: tuple[Path, Path], tmp_path: Path) -> None:
+    """A source distribution may hold a `.git`; it does not survive, its files do."""
+    tree, proof = planted
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        archive.add(tree, "kata-1.0")
+    (tmp_path / "into").mkdir()
+    unpack(content.getvalue(), "kata-1.0.tar.gz", tmp_path / "into")
+    commit_all(tmp_path / "into")
+    assert git(tmp_path / "into", "show", "HEAD:code.py") == "value = 1\n"
+    assert not list((tmp_path / "into").glob("*/**/.git"))
+    assert not proof.exists()
+
+
+def test_a_linked_working_tree_is_read_as_git_reads_it(tmp_path: Path) -> None:
+    """`.git` is a file there; index and HEAD are its own, refs and objects are shared."""
+    (tmp_path / "one").mkdir()
+    _repository(tmp_path / "one")
+    git(tmp_path / "one", "tag", "v1.5")
+    git(tmp_path / "one", "worktree", "add", "-q", "-b", "other", str(tmp_path / "two"))
+    (tmp_path / "two" / "new.py").write_text("new = 1\n")
+    with foreign(tmp_path / "two") as found:
+        assert found is not None
+        assert found.run(tmp_path / "two", "ls-files", "--others").split() == ["new.py"]
+        assert found.ask("rev-parse", "HEAD") == git(tmp_path / "one", "rev-parse", "HEAD").strip()
+        assert found.ask("describe", "--tags") == "v1.5"
+
+
+def test_git_is_run_in_one_place_only() -> None:
+    """Whoever needs git on this machine calls `forager.images.git`."""
+    elsewhere = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for top in ("forager", "mutators", "tools", "tasks")
+        for path in (ROOT / top).rglob("*.py")
+        if path != ROOT / "forager" / "images" / "git.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.List | ast.Tuple)
+        and node.elts
+        and isinstance(node.elts[0], ast.Constant)
+        and str(node.elts[0].value).split("/")[-1] == "git"
+    ]
+    assert not elsewhere
