@@ -15,8 +15,8 @@ from click.testing import CliRunner, Result
 from forager.cli.main import main
 from forager.errors import UsageError
 from forager.learning.dataset import Dataset, DatasetManifest, DatasetSettings, Sample
-from forager.learning.dataset.pieces import Span, prove, rendered
-from forager.learning.dataset.samples import LONG, NOTHING, Made, Maker
+from forager.learning.dataset.samples import LONG, NOTHING, SampleBuilder
+from forager.learning.dataset.segments import Span, prove, rendered
 from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.dataset.write import export_dataset
 from forager.trajectories.record import ModelCall, ToolCall, Trajectory
@@ -68,15 +68,15 @@ def tokenizer(place: Path, template: str, end: str, **options: bool) -> Tokenize
 
 def made(
     tokenizer: Tokenizer, attempt: Trajectory, settings: DatasetSettings = POLICY
-) -> list[Made]:
+) -> list[Sample]:
     """The samples of an attempt."""
-    return list(Maker(tokenizer, settings).samples(attempt))
+    return list(SampleBuilder(tokenizer, settings).samples(attempt))
 
 
 def runs(sample: Sample) -> Iterator[tuple[int, int]]:
     """Yield where ids that are trained on begin and end."""
     place = 0
-    for trained, group in groupby(sample.trained):
+    for trained, group in groupby(sample.loss_mask):
         end = place + len(list(group))
         if trained:
             yield place, end
@@ -112,13 +112,13 @@ def test_each_answer_is_trained_on_once_behind_what_the_server_asks(
     answers = []
     for one in made(loaded, attempt):
         assert one.origin == "messages"
-        for start, stop in runs(one.sample):
-            answers.append(loaded.decode(one.sample.ids[start:stop]))
+        for start, stop in runs(one):
+            answers.append(loaded.decode(one.input_ids[start:stop]))
             call = attempt.model_calls[len(answers) - 1]
             prompt = loaded.render(
                 attempt.messages[: call.message], attempt.tools, "23 Nov 2026", prompt=True
             )
-            assert loaded.decode(one.sample.ids[:start]) == prompt
+            assert loaded.decode(one.input_ids[:start]) == prompt
     assert len(answers) == attempt.turns
     for step, answer in zip(steps(attempt), answers, strict=True):
         assert answer.endswith(end)
@@ -148,33 +148,33 @@ def test_a_history_that_is_rewritten_begins_a_new_sample(
     """And no more samples than that."""
     samples = made(tokenizer(place, *KNOWN[name]), attempt)
     assert len(samples) == count
-    ids = [one.sample.id for one in samples]
+    ids = [one.id for one in samples]
     assert ids == [attempt.id, *(f"{attempt.id}#{number}" for number in range(2, count + 1))]
 
 
 def test_thoughts_of_earlier_turns_are_context_of_no_later_answer(place: Path) -> None:
     """Qwen 3 shows a thought where it was the last, and drops it later."""
     loaded = tokenizer(place, *KNOWN["qwen 3"])
-    second = made(loaded, with_thoughts(TEXT))[1].sample
+    second = made(loaded, with_thoughts(TEXT))[1]
     ((start, stop),) = runs(second)
-    assert "Hm, 2." not in loaded.decode(second.ids)
-    assert "<think>\nHm, 4.\n</think>" in loaded.decode(second.ids[start:stop])
+    assert "Hm, 2." not in loaded.decode(second.input_ids)
+    assert "<think>\nHm, 4.\n</think>" in loaded.decode(second.input_ids[start:stop])
 
 
 def test_texts_that_a_template_leaves_out_are_counted(place: Path) -> None:
     """Llama's shows a call and not what was said beside it."""
-    maker = Maker(tokenizer(place, *KNOWN["llama 3"]), POLICY)
-    assert list(maker.samples(FUNCTIONS))
+    builder = SampleBuilder(tokenizer(place, *KNOWN["llama 3"]), POLICY)
+    assert list(builder.samples(FUNCTIONS))
     said = sum(bool(text_of(step.message)) for step in steps(FUNCTIONS))
-    assert maker.notes["answers whose text the template leaves out"] == said
+    assert builder.notes["answers whose text the template leaves out"] == said
 
 
 @pytest.mark.parametrize(
     ("template", "end", "attempt", "reason"),
     [
-        (templates.OURS, ENDS["ours"], FUNCTIONS, "the template renders no calls"),
-        (templates.THINKING, ENDS["deepseek"], TEXT, "asks for an answer otherwise"),
-        (templates.ENDLESS, ENDS["qwen"], TEXT, "ends an answer with no special token"),
+        (templates.OURS, ENDS["ours"], FUNCTIONS, "the template renders no tool calls"),
+        (templates.THINKING, ENDS["deepseek"], TEXT, "differently from how it asks"),
+        (templates.ENDLESS, ENDS["qwen"], TEXT, "ends answers without a special token"),
         ("{{ raise_exception('no system') }}", ENDS["qwen"], TEXT, "refuses it: no system"),
     ],
 )
@@ -182,9 +182,9 @@ def test_what_cannot_be_proven_is_left_out_and_said(
     place: Path, template: str, end: str, attempt: Trajectory, reason: str
 ) -> None:
     """No sample is better than a wrong mask."""
-    maker = Maker(tokenizer(place, template, end), POLICY)
-    assert not list(maker.samples(attempt))
-    ((said, count),) = maker.left_out.items()
+    builder = SampleBuilder(tokenizer(place, template, end), POLICY)
+    assert not list(builder.samples(attempt))
+    ((said, count),) = builder.left_out.items()
     assert reason in said
     assert count == 1
 
@@ -197,9 +197,9 @@ def test_a_token_over_the_edge_of_an_answer_is_taken_apart(place: Path) -> None:
     messages[2]["content"] = "\n\n" + messages[2]["content"]
     attempt = TEXT.model_copy(update={"messages": messages})
     (one,) = made(loaded, attempt)
-    start, _ = next(runs(one.sample))
-    assert loaded.decode(one.sample.ids[:start]).endswith("assistant<|end_header_id|>\n\n")
-    assert loaded.decode(one.sample.ids[start : start + 9]).startswith("\n\nLet me")
+    start, _ = next(runs(one))
+    assert loaded.decode(one.input_ids[:start]).endswith("assistant<|end_header_id|>\n\n")
+    assert loaded.decode(one.input_ids[start : start + 9]).startswith("\n\nLet me")
 
 
 def test_a_tokenizer_that_puts_blanks_before_texts_reads_the_whole(place: Path) -> None:
@@ -208,8 +208,8 @@ def test_a_tokenizer_that_puts_blanks_before_texts_reads_the_whole(place: Path) 
     loaded = tokenizer(place, *KNOWN["qwen 2.5"], blank=True)
     (one,) = made(loaded, attempt)
     whole = loaded.render(attempt.messages, [], "")
-    assert one.sample.ids == loaded.encode(whole)[: len(one.sample.ids)]
-    texts = [loaded.decode(one.sample.ids[a:b]).strip() for a, b in runs(one.sample)]
+    assert one.input_ids == loaded.encode(whole)[: len(one.input_ids)]
+    texts = [loaded.decode(one.input_ids[a:b]).strip() for a, b in runs(one)]
     assert [text.endswith(ENDS["qwen"]) for text in texts] == [True, True]
     assert texts[0].startswith("Look.")
 
@@ -237,18 +237,18 @@ def test_stored_ids_are_taken_as_they_are(place: Path) -> None:
     (one,) = made(loaded, attempt)
     assert one.origin == "tokens"
     last = attempt.model_calls[-1].completion_token_ids or []
-    assert one.sample.ids == [*list(attempt.prompts())[-1], *last]  # type: ignore[misc]
+    assert one.input_ids == [*list(attempt.prompts())[-1], *last]  # type: ignore[misc]
     completions = [call.completion_token_ids for call in attempt.model_calls]
-    assert [one.sample.ids[start:stop] for start, stop in runs(one.sample)] == completions
+    assert [one.input_ids[start:stop] for start, stop in runs(one)] == completions
 
 
 def test_ids_of_another_tokenizer_are_not_taken(place: Path) -> None:
     """They read as something else; the messages are rendered then."""
     attempt = with_ids(TEXT, tokenizer(place, *KNOWN["ours"]))
     other = tokenizer(place, *KNOWN["ours"], blank=True)
-    maker = Maker(other, POLICY)
-    assert {one.origin for one in maker.samples(attempt)} == {"messages"}
-    assert maker.notes == {"attempts whose ids are not this tokenizer's, or not all there": 1}
+    builder = SampleBuilder(other, POLICY)
+    assert {one.origin for one in builder.samples(attempt)} == {"messages"}
+    assert builder.notes == {"attempts with token ids missing, or of another tokenizer": 1}
 
 
 def test_what_a_server_does_not_show_is_in_the_ids(place: Path) -> None:
@@ -274,19 +274,19 @@ def test_what_a_server_does_not_show_is_in_the_ids(place: Path) -> None:
 def test_a_policy_learns_what_the_agent_writes_and_a_world_more(place: Path) -> None:
     """Half of the observations, drawn by the seed; never the problem itself."""
     loaded = tokenizer(place, *KNOWN["qwen 2.5"])
-    ((policy, _),) = made(loaded, TEXT)
-    ((all_of_it, _),) = made(loaded, TEXT, WORLD.model_copy(update={"observations": 1.0}))
-    ((none_of_it, _),) = made(loaded, TEXT, WORLD.model_copy(update={"observations": 0.0}))
-    assert none_of_it.trained == policy.trained
-    first = policy.trained.index(True)
-    assert all(all_of_it.trained[first:])
-    assert not any(all_of_it.trained[:first])
+    (policy,) = made(loaded, TEXT)
+    (all_of_it,) = made(loaded, TEXT, WORLD.model_copy(update={"observations": 1.0}))
+    (none_of_it,) = made(loaded, TEXT, WORLD.model_copy(update={"observations": 0.0}))
+    assert none_of_it.loss_mask == policy.loss_mask
+    first = policy.loss_mask.index(True)
+    assert all(all_of_it.loss_mask[first:])
+    assert not any(all_of_it.loss_mask[:first])
     halves = []
     for seed in range(40):
-        ((half, _),) = made(loaded, TEXT, WORLD.model_copy(update={"seed": seed}))
-        assert all(a or not b for a, b in zip(half.trained, policy.trained, strict=True))
-        halves.append(sum(half.trained) - sum(policy.trained))
-    observed = sum(all_of_it.trained) - sum(policy.trained)
+        (half,) = made(loaded, TEXT, WORLD.model_copy(update={"seed": seed}))
+        assert all(a or not b for a, b in zip(half.loss_mask, policy.loss_mask, strict=True))
+        halves.append(sum(half.loss_mask) - sum(policy.loss_mask))
+    observed = sum(all_of_it.loss_mask) - sum(policy.loss_mask)
     assert 0.35 < sum(halves) / len(halves) / observed < 0.65
     assert len(set(halves)) > 5
 
@@ -309,10 +309,10 @@ def test_the_last_observation_of_a_cut_off_attempt_is_world_too(place: Path) -> 
         update={"messages": TEXT.messages[:last], "model_calls": TEXT.model_calls[:-1]}
     )
     settings = WORLD.model_copy(update={"observations": 1.0})
-    ((sample, _),) = made(loaded, attempt, settings)
-    assert sample.trained[-1]
-    ((policy, _),) = made(loaded, attempt)
-    assert not policy.trained[-1]
+    (sample,) = made(loaded, attempt, settings)
+    assert sample.loss_mask[-1]
+    (policy,) = made(loaded, attempt)
+    assert not policy.loss_mask[-1]
 
 
 def test_steps_that_failed_can_be_masked(place: Path) -> None:
@@ -328,8 +328,8 @@ def test_steps_that_failed_can_be_masked(place: Path) -> None:
     attempt = TEXT.model_copy(update={"tool_calls": calls})
     loaded = tokenizer(place, *KNOWN["ours"])
     masked = POLICY.model_copy(update={"mask_failed": True})
-    ((sample, _),) = made(loaded, attempt, masked)
-    ((all_of_them, _),) = made(loaded, attempt)
+    (sample,) = made(loaded, attempt, masked)
+    (all_of_them,) = made(loaded, attempt)
     assert len(list(runs(all_of_them))) == 6
     assert list(runs(sample)) == [list(runs(all_of_them))[n] for n in (2, 3, 5)]
 
@@ -343,34 +343,38 @@ def test_commands_that_exit_otherwise_can_be_masked(place: Path) -> None:
     ]
     attempt = TEXT.model_copy(update={"tool_calls": calls})
     loaded = tokenizer(place, *KNOWN["ours"])
-    ((sample, _),) = made(loaded, attempt, POLICY.model_copy(update={"mask_exits": True}))
-    ((all_of_them, _),) = made(loaded, attempt)
+    (sample,) = made(loaded, attempt, POLICY.model_copy(update={"mask_exits": True}))
+    (all_of_them,) = made(loaded, attempt)
     assert list(runs(sample)) == [list(runs(all_of_them))[n] for n in (0, 2, 4, 5)]
 
 
 def test_an_attempt_whose_every_step_failed_is_left_out(place: Path) -> None:
     """A mask of zeros is never written."""
     calls = [call.model_copy(update={"error": True}) for call in TEXT.tool_calls]
-    maker = Maker(tokenizer(place, *KNOWN["ours"]), POLICY.model_copy(update={"mask_failed": True}))
-    assert not list(maker.samples(TEXT.model_copy(update={"tool_calls": calls})))
-    assert maker.left_out == {NOTHING: 1}
+    builder = SampleBuilder(
+        tokenizer(place, *KNOWN["ours"]), POLICY.model_copy(update={"mask_failed": True})
+    )
+    assert not list(builder.samples(TEXT.model_copy(update={"tool_calls": calls})))
+    assert builder.left_out == {NOTHING: 1}
 
 
 def test_what_is_too_long_is_left_out_or_cut(place: Path) -> None:
     """Left out where nothing is asked; a cut that leaves nothing to train on is left out too."""
     loaded = tokenizer(place, *KNOWN["ours"])
-    ((whole, _),) = made(loaded, TEXT)
-    size = len(whole.ids)
-    exact = Maker(loaded, POLICY.model_copy(update={"max_length": size}))
-    assert [one.sample for one in exact.samples(TEXT)] == [whole]
-    short = Maker(loaded, POLICY.model_copy(update={"max_length": size - 1}))
+    (whole,) = made(loaded, TEXT)
+    size = len(whole.input_ids)
+    exact = SampleBuilder(loaded, POLICY.model_copy(update={"max_length": size}))
+    assert list(exact.samples(TEXT)) == [whole]
+    short = SampleBuilder(loaded, POLICY.model_copy(update={"max_length": size - 1}))
     assert not list(short.samples(TEXT))
     assert short.left_out == {LONG: 1}
-    cut = Maker(loaded, POLICY.model_copy(update={"max_length": size - 1, "truncate": True}))
-    ((sample, _),) = cut.samples(TEXT)
-    assert sample.ids == whole.ids[:-1]
-    assert sample.trained == whole.trained[:-1]
-    tiny = Maker(loaded, POLICY.model_copy(update={"max_length": 5, "truncate": True}))
+    cut = SampleBuilder(
+        loaded, POLICY.model_copy(update={"max_length": size - 1, "truncate": True})
+    )
+    (sample,) = cut.samples(TEXT)
+    assert sample.input_ids == whole.input_ids[:-1]
+    assert sample.loss_mask == whole.loss_mask[:-1]
+    tiny = SampleBuilder(loaded, POLICY.model_copy(update={"max_length": 5, "truncate": True}))
     assert not list(tiny.samples(TEXT))
     assert tiny.left_out == {NOTHING: 1}
 
@@ -379,11 +383,11 @@ def test_what_is_too_long_is_left_out_or_cut(place: Path) -> None:
 def test_shifted_masks_are_errors(place: Path, shift: int) -> None:
     """A span that is one id off does not read as an answer."""
     loaded = tokenizer(place, *KNOWN["qwen 2.5"])
-    (piece,) = rendered(FUNCTIONS, loaded)
-    assert prove(piece, FUNCTIONS, loaded) == 0
-    spans = [Span(a + shift, b + shift, step, answer) for a, b, step, answer in piece.spans]
+    (segment,) = rendered(FUNCTIONS, loaded)
+    assert prove(segment, FUNCTIONS, loaded) == 0
+    spans = [Span(a + shift, b + shift, step, answer) for a, b, step, answer in segment.spans]
     with pytest.raises(UsageError, match="shifted"):
-        prove(piece._replace(spans=spans), FUNCTIONS, loaded)
+        prove(segment._replace(spans=spans), FUNCTIONS, loaded)
 
 
 def test_masks_of_ones_are_errors(place: Path) -> None:
@@ -391,7 +395,7 @@ def test_masks_of_ones_are_errors(place: Path) -> None:
     loaded = tokenizer(place, *KNOWN["ours"])
     attempt = with_ids(make_attempt("x", syntax="text", steps=[]), loaded)
     call = attempt.model_calls[0].model_copy(update={"prompt_token_ids": []})
-    with pytest.raises(UsageError, match="all ids would be trained on"):
+    with pytest.raises(UsageError, match="every token would have loss"):
         made(loaded, attempt.model_copy(update={"model_calls": [call]}))
 
 
@@ -423,12 +427,12 @@ def test_datasets_of_others_load_it(run: Path, place: Path, tmp_path: Path) -> N
         "parquet", data_files=str(out / "*.parquet"), split="train", cache_dir=str(tmp_path / "c")
     )
     ours = Dataset(out)
-    assert loaded.column_names == ["id", "ids", "trained", "origin"]
-    assert [(row["id"], row["ids"], row["trained"]) for row in loaded] == list(ours)
+    assert loaded.column_names == list(Sample._fields)
+    assert [Sample(**row) for row in loaded] == list(ours)
     assert len(ours) == ours.manifest.samples == 3
     assert ours[-1] == ours[2]
-    assert ours.manifest.tokens == sum(len(one.ids) for one in ours)
-    assert ours.manifest.trained == sum(sum(one.trained) for one in ours)
+    assert ours.manifest.tokens == sum(len(one.input_ids) for one in ours)
+    assert ours.manifest.trained == sum(sum(one.loss_mask) for one in ours)
     assert (ours.manifest.kind, ours.manifest.context) == ("policy", 32_768)
     assert "3 samples" in done.output
     with pytest.raises(IndexError):
@@ -468,7 +472,7 @@ def test_samples_are_shown(run: Path, place: Path, tmp_path: Path) -> None:
     [
         (["--format", "policy"], "need --tokenizer MODEL"),
         (["--format", "jsonl", "--show", "1"], "go with --format policy and world"),
-        (["--format", "world", "--tokenizer", "/nowhere"], "holds no tokenizer"),
+        (["--format", "world", "--tokenizer", "/nowhere"], "has no tokenizer"),
         (["--format", "policy", "--limit", "1", "--sample", "1"], "give one of them"),
     ],
 )
@@ -485,5 +489,5 @@ def test_a_run_that_gives_no_sample_says_why(run: Path, place: Path, tmp_path: P
     path = make_tokenizer(place / "endless", templates.ENDLESS, ENDS["qwen"])
     done = export(run, "-o", tmp_path / "out", "--format", "policy", "--tokenizer", path)
     assert done.exit_code == 2
-    assert "ends an answer with no special token: 6" in done.output
+    assert "ends answers without a special token: 6" in done.output
     assert [one.name for one in tmp_path.iterdir()] == ["run"]

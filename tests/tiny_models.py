@@ -56,14 +56,14 @@ def make_dataset(path: Path, base: Path, *, samples: int = 40, seed: int = 0) ->
         ]
         for _ in range(samples)
     ]
-    trained = [
-        [place > len(one) // 3 and place % 5 != 0 for place in range(len(one))] for one in ids
+    masks = [
+        [int(place > len(one) // 3 and place % 5 != 0) for place in range(len(one))] for one in ids
     ]
     path.mkdir(parents=True)
     columns = {
         "id": [f"sample-{number}" for number in range(samples)],
-        "ids": pyarrow.array(ids, pyarrow.list_(pyarrow.int32())),
-        "trained": pyarrow.array(trained, pyarrow.list_(pyarrow.bool_())),
+        "input_ids": pyarrow.array(ids, pyarrow.list_(pyarrow.int32())),
+        "loss_mask": pyarrow.array(masks, pyarrow.list_(pyarrow.int8())),
         "origin": ["tokens"] * samples,
     }
     parquet.write_table(pyarrow.table(columns), path / "samples-00000.parquet")
@@ -78,7 +78,7 @@ def make_dataset(path: Path, base: Path, *, samples: int = 40, seed: int = 0) ->
         sources=[],
         samples=samples,
         tokens=sum(map(len, ids)),
-        trained=sum(map(sum, trained)),
+        trained=sum(map(sum, masks)),
         digest=f"{seed:032}",
     )
     save(path / "dataset.json", manifest)

@@ -114,7 +114,7 @@ def _check(server: "Server", dataset: Path, count: int) -> None:
     from forager.learning.serve.agreement import compare, expected
 
     data = Dataset(dataset)
-    wanted: Sequence[list[int]] = [data[place].ids for place in range(min(count, len(data)))]
+    wanted: Sequence[list[int]] = [data[place].input_ids for place in range(min(count, len(data)))]
     trainer = expected(server.model, wanted, server.settings.dtype)
     found = [compare(url, server.name, wanted, trainer) for url in server.urls]
     print_json([one.model_dump() for one in found])

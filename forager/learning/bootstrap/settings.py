@@ -119,7 +119,7 @@ class BootstrapSettings(Record):
                     "own endpoints in `urls`, a teacher in `teach`"
                 )
         for name in ("served_model_name", "reload"):  # training needs the memory: servers stop
-            if name in self.serve.model_fields_set:
+            if getattr(self.serve, name) != ServeSettings.model_fields[name].default:
                 raise ValueError(f"serve.{name}: the bootstrap sets this; leave it out")
         return self
 

@@ -1,11 +1,16 @@
-"""Data sets to train on: exact token ids, and of each whether it is predicted with loss.
+"""Data sets to train on: token ids, each with a mask that says whether it has loss.
 
-    DATASET/dataset.json              what it is made of, and what was left out
-    DATASET/samples-00000.parquet …   columns id, ids, trained, origin
+    DATASET/dataset.json              settings, sources, counts, what was left out and why
+    DATASET/samples-00000.parquet …   samples; see `columns` for the columns
 
-`datasets.load_dataset("parquet", data_files="DATASET/*.parquet")` loads it too.
+Other trainers load the Parquet files as they are. For TRL's SFTTrainer:
+
+    from datasets import load_dataset
+    rows = load_dataset("parquet", data_files="DATASET/*.parquet", split="train")
+    rows = rows.rename_column("loss_mask", "assistant_masks")
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +19,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from pydantic import AliasChoices, Field
 
 from forager.errors import UsageError
+from forager.learning.dataset.columns import read_columns
 from forager.learning.saved import load
 from forager.learning.sources import Source
 from forager.records import Record
@@ -22,13 +28,13 @@ if TYPE_CHECKING:
     import pyarrow
 
 MANIFEST = "dataset.json"
-_CACHED = 8  # groups of rows that are held, about 2 MB each
+_CACHED = 8  # row groups in memory, about 2 MB each
 
 Kind = Literal["policy", "world"]
 
 
 class DatasetSettings(Record):
-    """How attempts become samples."""
+    """How attempts become samples. Names that earlier versions used still work in files."""
 
     kind: Kind = Field(
         "policy",
@@ -64,35 +70,39 @@ class DatasetSettings(Record):
 
 
 class DatasetManifest(Record):
-    """What a data set is and what it was made of; dataset.json."""
+    """What a data set contains and what it was made from; dataset.json."""
 
+    schema_version: int = Field(1, description="Version of the columns; see `columns`.")
     kind: Kind
     tokenizer: str = Field(description="Digest of the tokenizer.")
     chat_template: str = Field(description="Digest of its chat template.")
-    context: int
+    context: int = Field(description="Maximum number of tokens of a sample.")
     seed: int
     settings: DatasetSettings
     sources: list[Source]
     samples: int = 0
     tokens: int = 0
-    trained: int = Field(0, description="Tokens that are predicted with loss.")
+    trained: int = Field(0, description="Tokens with loss.")
     attempts: int = Field(0, description="Attempts that were read.")
-    stored: int = Field(0, description="Samples of stored token ids; the rest are of messages.")
-    left_out: dict[str, int] = Field({}, description="Samples or attempts that are not in, by why.")
-    notes: dict[str, int] = Field({}, description="What else is to be known, with how often.")
-    digest: str = Field("", description="blake2b over ids and masks of all samples in their order.")
+    stored: int = Field(0, description="Samples of stored token ids; the rest were rendered.")
+    left_out: dict[str, int] = Field({}, description="Samples or attempts left out, by reason.")
+    notes: dict[str, int] = Field({}, description="Other observations, with their counts.")
+    digest: str = Field("", description="blake2b over ids and masks of all samples in order.")
 
 
 class Sample(NamedTuple):
-    """Token ids, and of each whether it is predicted (from those before it) with loss."""
+    """A row of a data set; see `columns`. Its lists have one entry per token."""
 
     id: str
-    ids: list[int]
-    trained: list[bool]
+    input_ids: list[int]
+    loss_mask: list[int]
+    logprobs: list[float] | None = None
+    advantages: list[float] | None = None
+    origin: str = "messages"
 
 
 class Dataset:
-    """A data set, read a group of samples at a time. Raises UsageError for what is none."""
+    """A data set, read one row group at a time. Raises UsageError for other directories."""
 
     def __init__(self, path: Path) -> None:
         from pyarrow.parquet import ParquetFile
@@ -101,12 +111,12 @@ class Dataset:
         if manifest is None:
             raise UsageError(f"{path} is no data set; `forager export … -o {path}` makes one")
         self.path, self.manifest = path, manifest
-        self._groups: list[tuple[int, ParquetFile, int]] = []  # first sample, file, its group
+        self._groups: list[tuple[int, Path, ParquetFile, int]] = []  # first sample, file, group
         self._count = 0
         for file in sorted(path.glob("samples-*.parquet")):
             opened = ParquetFile(file)
             for group in range(opened.num_row_groups):
-                self._groups.append((self._count, opened, group))
+                self._groups.append((self._count, file, opened, group))
                 self._count += opened.metadata.row_group(group).num_rows
         self._table = lru_cache(_CACHED)(self._read)
 
@@ -114,22 +124,16 @@ class Dataset:
         return self._count
 
     def __getitem__(self, place: int) -> Sample:
-        from bisect import bisect_right
-
         place = place + self._count if place < 0 else place
         if not 0 <= place < self._count:
             raise IndexError(place)
-        group = bisect_right(self._groups, place, key=lambda one: one[0]) - 1
-        return _sample(self._table(group), place - self._groups[group][0])
+        group = bisect_right(self._groups, place, key=lambda entry: entry[0]) - 1
+        row = self._table(group).slice(place - self._groups[group][0], 1).to_pylist()[0]
+        return Sample(**row)
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[place] for place in range(self._count))
 
-    def _read(self, group: int) -> "pyarrow.Table":
-        _, file, number = self._groups[group]
-        return file.read_row_group(number, columns=["id", "ids", "trained"])
-
-
-def _sample(table: "pyarrow.Table", row: int) -> Sample:
-    id, ids, trained = (table.column(name)[row].as_py() for name in ("id", "ids", "trained"))
-    return Sample(id, ids, trained)
+    def _read(self, number: int) -> "pyarrow.Table":
+        _, path, file, group = self._groups[number]
+        return read_columns(path, file, Sample._fields, group)

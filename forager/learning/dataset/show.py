@@ -1,4 +1,4 @@
-"""Samples for a person: what is trained on stands out."""
+"""Samples as text, with the tokens that have loss highlighted."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -9,23 +9,23 @@ from rich.text import Text
 from forager.learning.dataset import Dataset, Sample
 from forager.learning.dataset.tokenizer import Tokenizer
 
-_FOLDED = 1200  # characters of what is not trained on that are shown of a part
+_FOLDED = 1200  # characters shown of a longer part without loss
 
 
 def shown(path: Path, tokenizer: Path, count: int, *, colours: bool) -> Iterator[Text]:
-    """Yield the first samples of a data set; without colours what is trained on is in ⟦ ⟧."""
+    """Yield the first samples of a data set; tokens with loss are green, or in ⟦ ⟧."""
     loaded, dataset = Tokenizer(tokenizer), Dataset(path)
     for number in range(min(count, len(dataset))):
         yield _shown(dataset[number], loaded, colours)
 
 
 def _shown(sample: Sample, tokenizer: Tokenizer, colours: bool) -> Text:
-    text = Text(f"{sample.id}: {len(sample.ids):,} tokens, ", style="bold")
-    text.append(f"{sum(sample.trained):,} trained\n")
+    text = Text(f"{sample.id}: {len(sample.input_ids):,} tokens, ", style="bold")
+    text.append(f"{sum(sample.loss_mask):,} trained\n")
     place = 0
-    for trained, run in groupby(sample.trained):
+    for trained, run in groupby(sample.loss_mask):
         end = place + len(list(run))
-        part = tokenizer.decode(sample.ids[place:end])
+        part = tokenizer.decode(sample.input_ids[place:end])
         place = end
         if not trained:
             text.append(_folded(part), style="dim not bold")

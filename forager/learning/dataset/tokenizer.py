@@ -13,18 +13,18 @@ from forager.trajectories.show import text_of
 from forager.trajectories.steps import reasoning
 
 
-class Unusable(Exception):
-    """An attempt of which no sample can be made that is surely right; says why."""
+class UnusableAttempt(Exception):
+    """No sample of this attempt would be certainly right; the message says why."""
 
 
-class _Form(NamedTuple):
-    """How templates want calls: arguments as an object or as JSON text, ids of nine characters."""
+class _CallForm(NamedTuple):
+    """How a template wants calls: arguments as objects or JSON text, ids of nine characters."""
 
     objects: bool
     nine: bool
 
 
-_FORMS = [_Form(objects, nine) for objects in (True, False) for nine in (False, True)]
+_FORMS = [_CallForm(objects, nine) for objects in (True, False) for nine in (False, True)]
 
 
 class Tokenizer:
@@ -36,16 +36,16 @@ class Tokenizer:
         except ModuleNotFoundError as error:
             raise UsageError("data sets need transformers: pip install -e '.[learn]'") from error
         if not (path / "tokenizer.json").is_file():
-            raise UsageError(f"{path} holds no tokenizer (tokenizer.json)")
+            raise UsageError(f"{path} has no tokenizer (tokenizer.json)")
         try:
             self._tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(
                 str(path), local_files_only=True
             )
         except (OSError, ValueError, KeyError) as error:
             line = str(error).strip().split("\n")[0]
-            raise UsageError(f"{path} holds no tokenizer that can be read: {line}") from error
+            raise UsageError(f"{path} has a tokenizer that cannot be read: {line}") from error
         if not self._tokenizer.chat_template:
-            raise UsageError(f"{path} holds no chat template (chat_template.jinja)")
+            raise UsageError(f"{path} has no chat template (chat_template.jinja)")
         backend = self._tokenizer.backend_tokenizer.to_str()
         self.digest = _digest(backend)
         self.template_digest = _digest(json.dumps(self._tokenizer.chat_template, sort_keys=True))
@@ -55,32 +55,32 @@ class Tokenizer:
             for token in self._tokenizer.added_tokens_decoder.values()
             if token.special or token.content == self._tokenizer.eos_token
         ]
-        self._form: _Form | None = None
+        self._form: _CallForm | None = None
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text, special tokens in it read as such, and none added."""
+        """The ids of a text; special tokens in it become their ids, and none are added."""
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
         return ids
 
     def decode(self, ids: Sequence[int], *, specials: bool = True) -> str:
-        """The text of some ids, special tokens shown or not."""
+        """The text of ids, with or without special tokens."""
         text: str = self._tokenizer.decode(
             list(ids), skip_special_tokens=not specials, clean_up_tokenization_spaces=False
         )
         return text
 
     def answer_end(self, answer: str) -> int | None:
-        """Where what a model writes ends: behind the last special token; None without one.
+        """The end of what the model writes: after the last special token; None without one.
 
-        A template may put blanks there, which the model is not asked for.
+        White space that a template adds there is not part of the answer.
         """
-        end = max((answer.rfind(one) + len(one) for one in self._specials if one in answer),
-                  default=0)  # fmt: skip
+        there = [token for token in self._specials if token in answer]
+        end = max((answer.rfind(token) + len(token) for token in there), default=0)
         return end if end and not answer[end:].strip() else None
 
     def next_special(self, text: str) -> str:
-        """The special token that a text begins with, or nothing."""
-        return next((one for one in self._specials if text.startswith(one)), "")
+        """The special token that a text begins with; empty without one."""
+        return next((token for token in self._specials if text.startswith(token)), "")
 
     def render(
         self,
@@ -90,22 +90,22 @@ class Tokenizer:
         *,
         prompt: bool = False,
     ) -> str:
-        """The conversation by the template; with `prompt` as the model is asked to go on.
+        """The conversation as the template renders it; with `prompt`, a prompt for its next turn.
 
-        `date` is the day that a template tells where it tells one. Raises Unusable where the
-        template refuses the conversation.
+        `date` is for templates that show the day. Raises UnusableAttempt if the template refuses
+        the conversation.
         """
         first: Exception | None = None
         for form in [self._form] if self._form else _FORMS:
             try:
                 text = self._rendered(list(_prepared(messages, form)), tools, date, prompt)
-            except Exception as error:  # whatever a template does: raise_exception, a wrong type
+            except Exception as error:  # templates raise anything: raise_exception, wrong types
                 first = first or error
                 continue
-            if any(one.get("tool_calls") for one in messages):
+            if any(message.get("tool_calls") for message in messages):
                 self._form = form
             return text
-        raise Unusable(f"the chat template refuses it: {first}") from first
+        raise UnusableAttempt(f"the chat template refuses it: {first}") from first
 
     def _rendered(
         self, messages: list[Message], tools: Sequence[dict[str, Any]], date: str, prompt: bool
@@ -121,12 +121,12 @@ class Tokenizer:
             for call in message.get("tool_calls") or ():
                 arguments = call["function"]["arguments"]
                 if isinstance(arguments, dict) and arguments and repr(arguments) in text:
-                    raise ValueError("it wants arguments as text")
+                    raise ValueError("the template wants arguments as text")
         return text
 
 
-def _prepared(messages: Sequence[Message], form: _Form) -> Iterator[Message]:
-    """The messages as servers hand them to templates."""
+def _prepared(messages: Sequence[Message], form: _CallForm) -> Iterator[Message]:
+    """The messages as servers pass them to templates."""
     for message in messages:
         thought = reasoning(message)
         calls = [_call(call, form) for call in message.get("tool_calls") or ()]
@@ -140,13 +140,13 @@ def _prepared(messages: Sequence[Message], form: _Form) -> Iterator[Message]:
         }
 
 
-def _call(call: dict[str, Any], form: _Form) -> dict[str, Any]:
+def _call(call: dict[str, Any], form: _CallForm) -> dict[str, Any]:
     function = call.get("function") or {}
     arguments = function.get("arguments") or "{}"
     if form.objects:
         try:
             parsed = json.loads(arguments)
-        except ValueError:  # a call that could not be read, and was told so
+        except ValueError:  # a malformed call, which the model was told
             parsed = arguments
         arguments = parsed
     return {
@@ -156,8 +156,8 @@ def _call(call: dict[str, Any], form: _Form) -> dict[str, Any]:
     }
 
 
-def _id(id: str, form: _Form) -> str:
-    """Mistral's templates want nine letters and digits."""
+def _id(id: str, form: _CallForm) -> str:
+    """Mistral's templates require nine letters and digits."""
     if not form.nine or re.fullmatch(r"[a-zA-Z0-9]{9}", id):
         return id
     return _digest(id)[:9]

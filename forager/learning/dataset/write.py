@@ -1,27 +1,26 @@
-"""Attempts into a data set: `forager export --format policy|world`."""
+"""Writes attempts as a data set: `forager export --format policy|world`."""
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from forager.atomic import new_directory
 from forager.errors import UsageError
 from forager.learning.dataset import MANIFEST, DatasetManifest, DatasetSettings, Sample
-from forager.learning.dataset.samples import Made, Maker
+from forager.learning.dataset.columns import PER_TOKEN, SCHEMA_VERSION, schema
+from forager.learning.dataset.samples import SampleBuilder
 from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.saved import load, save
 from forager.learning.sources import Sources
 from forager.trajectories.choice import Choice
 
-if TYPE_CHECKING:
-    import pyarrow
+_GROUP = 1 << 18  # ids in a row group
+_FILE = 400 << 20  # bytes of a file, about as many as the Hub's tools write
 
-_GROUP = 1 << 18  # ids in a group of rows
-_FILE = 400 << 20  # bytes of a file, about what the Hub's own tools make
-
-Told = Callable[[int, int], None]  # attempts read, of how many
+ExportProgress = Callable[[int, int], None]  # attempts read, attempts in all
 
 
 def export_dataset(
@@ -29,16 +28,17 @@ def export_dataset(
     output: Path,
     tokenizer: Path,
     settings: DatasetSettings,
-    told: Told = lambda *_: None,
+    on_progress: ExportProgress = lambda *_: None,
 ) -> DatasetManifest:
     """Write the attempts of runs as a data set for a tokenizer (a Hugging Face directory).
 
-    The directory appears whole or not at all; one that was made of the same is left as it is.
-    Raises UsageError, also where no attempt gives a sample, or the chat template is of no use.
+    The output appears complete or not at all; an existing one made from the same inputs is left
+    as it is. Raises UsageError, also if no attempt gives a sample.
     """
     loaded = Tokenizer(tokenizer)
     with Sources(runs) as sources:
         request = DatasetManifest(
+            schema_version=SCHEMA_VERSION,
             kind=settings.kind,
             tokenizer=loaded.digest,
             chat_template=loaded.template_digest,
@@ -50,34 +50,40 @@ def export_dataset(
         if done := _done(output, request):
             return done
         with new_directory(output) as part:
-            return _exported(part, sources, loaded, request, told)
+            return _exported(part, sources, loaded, request, on_progress)
 
 
 def _exported(
-    part: Path, sources: Sources, tokenizer: Tokenizer, request: DatasetManifest, told: Told
+    part: Path,
+    sources: Sources,
+    tokenizer: Tokenizer,
+    request: DatasetManifest,
+    on_progress: ExportProgress,
 ) -> DatasetManifest:
     settings = request.settings
     choice = Choice(resolved=settings.resolved)
     places = sources.places(choice, limit=settings.limit, drawn=settings.sample, seed=settings.seed)
-    maker = Maker(tokenizer, settings)
+    builder = SampleBuilder(tokenizer, settings)
     total = sum(map(len, places))
-    read = 0
-    with _Files(part) as files:
-        for number, chosen in enumerate(places):
-            for attempt in sources.trajectories(number, chosen):
-                for made in maker.samples(attempt):
-                    files.append(made)
-                read += 1
-                told(read, total)
+    attempts = (
+        attempt
+        for number, chosen in enumerate(places)
+        for attempt in sources.trajectories(number, chosen)
+    )
+    with _ParquetFiles(part) as files:
+        for read, attempt in enumerate(attempts, 1):
+            for sample in builder.samples(attempt):
+                files.append(sample)
+            on_progress(read, total)
     if not files.samples:
-        reasons = ", ".join(f"{why}: {count:,}" for why, count in maker.left_out.items())
+        reasons = ", ".join(f"{why}: {count:,}" for why, count in builder.left_out.items())
         raise UsageError(f"no attempt gives a sample ({reasons or 'there are no attempts'})")
     done = request.model_copy(
         update={
             **files.totals(),
             "attempts": total,
-            "left_out": dict(sorted(maker.left_out.items())),
-            "notes": dict(sorted(maker.notes.items())),
+            "left_out": dict(sorted(builder.left_out.items())),
+            "notes": dict(sorted(builder.notes.items())),
         }
     )
     save(part / MANIFEST, done)
@@ -85,29 +91,21 @@ def _exported(
 
 
 def _done(output: Path, request: DatasetManifest) -> DatasetManifest | None:
-    """What a directory holds already, where it is what is wanted. Raises UsageError."""
+    """The manifest of a data set made from the same inputs. Raises UsageError for another one."""
     if not (output / MANIFEST).exists():
         return None
     done = load(output / MANIFEST, DatasetManifest)
     asked = ("tokenizer", "chat_template", "settings", "sources")
     if done is None or any(getattr(done, name) != getattr(request, name) for name in asked):
         raise UsageError(
-            f"{output} holds a data set of other attempts, settings or another tokenizer; "
+            f"{output} is a data set of other attempts, settings or another tokenizer; "
             "name a new directory, or delete it"
         )
     return done
 
 
-def schema() -> "pyarrow.Schema":
-    """The columns."""
-    import pyarrow as pa
-
-    ids, trained = pa.list_(pa.int32()), pa.list_(pa.bool_())
-    return pa.schema({"id": pa.string(), "ids": ids, "trained": trained, "origin": pa.string()})
-
-
-class _Files:
-    """Writes samples in groups of a bounded size, into files of a bounded size."""
+class _ParquetFiles:
+    """Writes samples in row groups of a bounded size, into files of a bounded size."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -121,33 +119,33 @@ class _Files:
 
     @property
     def samples(self) -> int:
-        """How many were written."""
+        """Number of samples written."""
         return self._counts["samples"]
 
     def totals(self) -> dict[str, int | str]:
-        """Counts, and the digest of all samples, by the manifest's names."""
+        """Counts and the digest, by the fields of the manifest."""
         names = ("samples", "tokens", "trained", "stored")
         return {**{name: self._counts[name] for name in names}, "digest": self._hashed.hexdigest()}
 
-    def append(self, made: Made) -> None:
-        """Write a sample."""
-        sample = made.sample
-        self._rows.append({**sample._asdict(), "origin": made.origin})
-        self._size += len(sample.ids)
-        self._count(sample, made.origin)
+    def append(self, sample: Sample) -> None:
+        """Write a sample. Raises ValueError if its lists differ in length."""
+        row = sample._asdict()
+        if len({len(row[name]) for name in PER_TOKEN if row[name] is not None}) > 1:
+            raise ValueError(f"{sample.id}: {', '.join(PER_TOKEN)} differ in length")
+        self._rows.append(row)
+        self._size += len(sample.input_ids)
+        self._count(sample)
         if self._size >= _GROUP:
             self._flush()
 
-    def _count(self, sample: Sample, origin: str) -> None:
-        from array import array
-
+    def _count(self, sample: Sample) -> None:
         self._counts["samples"] += 1
-        self._counts["tokens"] += len(sample.ids)
-        self._counts["trained"] += sum(sample.trained)
-        self._counts["stored"] += origin == "tokens"
-        self._hashed.update(len(sample.ids).to_bytes(8, "little"))
-        self._hashed.update(array("i", sample.ids).tobytes())
-        self._hashed.update(bytes(sample.trained))
+        self._counts["tokens"] += len(sample.input_ids)
+        self._counts["trained"] += sum(sample.loss_mask)
+        self._counts["stored"] += sample.origin == "tokens"
+        self._hashed.update(len(sample.input_ids).to_bytes(8, "little"))
+        self._hashed.update(array("i", sample.input_ids).tobytes())
+        self._hashed.update(bytes(sample.loss_mask))
 
     def _flush(self) -> None:
         import pyarrow as pa

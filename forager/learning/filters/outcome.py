@@ -2,8 +2,8 @@
 
 from forager.environments.repository.grading import is_protected
 from forager.environments.repository.task import RepositoryTask
+from forager.learning.failures import failed
 from forager.learning.filters.pipeline import BySummary, Filter, Survey
-from forager.learning.steps import failed
 from forager.trajectories.record import Trajectory
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import steps

@@ -1,4 +1,4 @@
-"""Samples of data sets as arrays: token ids, which of them are trained, and how long each is."""
+"""Samples of data sets as arrays: token ids and loss masks."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from forager.errors import UsageError
 from forager.learning.dataset import MANIFEST, DatasetManifest
+from forager.learning.dataset.columns import read_columns
 from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.saved import load
 from forager.learning.sources import Source
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
     import numpy
 
     Ids = numpy.ndarray[tuple[int], numpy.dtype[numpy.int32]]
-    Marks = numpy.ndarray[tuple[int], numpy.dtype[numpy.bool_]]
+    Mask = numpy.ndarray[tuple[int], numpy.dtype[numpy.bool_]]
     Offsets = numpy.ndarray[tuple[int], numpy.dtype[numpy.int64]]
 
 
 def manifest(dataset: Path) -> DatasetManifest:
-    """What a data set says of itself. Raises UsageError where it is none."""
+    """The manifest of a data set. Raises UsageError for other directories."""
     found = load(dataset / MANIFEST, DatasetManifest)
     if found is None:
         raise UsageError(f"{dataset} is no data set; `forager export … -o {dataset}` makes one")
@@ -28,64 +29,74 @@ def manifest(dataset: Path) -> DatasetManifest:
 
 
 def source(dataset: Path) -> Source:
-    """A data set by its digest. Raises UsageError where it is none."""
+    """A data set with its digest. Raises UsageError for other directories."""
     return Source(path=str(dataset.absolute()), digest=manifest(dataset).digest)
 
 
 class Samples:
-    """All samples of several data sets, in order. Raises UsageError where some are missing."""
+    """All samples of several data sets, in order. Raises UsageError if files are missing.
+
+    `lengths` and `trained` hold each sample's number of tokens, and of tokens with loss.
+    """
 
     def __init__(self, datasets: Sequence[Path]) -> None:
         import numpy
 
         self._shards = [
-            _read(shard) for one in datasets for shard in sorted(one.glob("samples-*.parquet"))
+            _read(shard)
+            for dataset in datasets
+            for shard in sorted(dataset.glob("samples-*.parquet"))
         ]
         counts = [len(offsets) - 1 for _, _, offsets in self._shards]
         self._starts = numpy.cumsum([0, *counts]).tolist()
         self.lengths: list[int] = []
         self.trained: list[int] = []
-        for _, marks, offsets in self._shards:
+        for _, mask, offsets in self._shards:
             self.lengths += numpy.diff(offsets).tolist()
-            sums = numpy.concatenate([[0], numpy.cumsum(marks, dtype=numpy.int64)])
+            sums = numpy.concatenate([[0], numpy.cumsum(mask, dtype=numpy.int64)])
             self.trained += (sums[offsets[1:]] - sums[offsets[:-1]]).tolist()
-        said = [manifest(one) for one in datasets]
-        wanted = sum(one.samples for one in said), sum(one.tokens for one in said)
-        if wanted != (found := (len(self.lengths), sum(self.lengths))):
+        self._check_complete(datasets)
+
+    def _check_complete(self, datasets: Sequence[Path]) -> None:
+        known = [manifest(dataset) for dataset in datasets]
+        samples, tokens = sum(each.samples for each in known), sum(each.tokens for each in known)
+        found = len(self.lengths), sum(self.lengths)
+        if found != (samples, tokens):
             raise UsageError(
-                f"{', '.join(map(str, datasets))}: {wanted[0]:,} samples of {wanted[1]:,} tokens "
-                f"are said and {found[0]:,} of {found[1]:,} are there; copy or export them again"
+                f"{', '.join(map(str, datasets))}: expected {samples:,} samples of {tokens:,} "
+                f"tokens, found {found[0]:,} of {found[1]:,}; copy or export them again"
             )
 
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def __getitem__(self, number: int) -> "tuple[Ids, Marks]":
-        """Token ids and marks of a sample, each of its length."""
+    def __getitem__(self, number: int) -> "tuple[Ids, Mask]":
+        """Token ids and loss mask of a sample, both (tokens,)."""
         shard = bisect_right(self._starts, number) - 1
-        ids, marks, offsets = self._shards[shard]
+        ids, mask, offsets = self._shards[shard]
         place = number - self._starts[shard]
         part = slice(offsets[place], offsets[place + 1])
-        return ids[part], marks[part]
+        return ids[part], mask[part]
 
 
-def _read(shard: Path) -> "tuple[Ids, Marks, Offsets]":
-    """A file's token ids and marks, all samples behind one another, and where each begins."""
+def _read(shard: Path) -> "tuple[Ids, Mask, Offsets]":
+    """Token ids and loss mask of a file, both (tokens,), and the offsets of its samples."""
     import numpy
-    from pyarrow import parquet
+    from pyarrow.parquet import ParquetFile
 
-    table = parquet.read_table(shard, columns=["ids", "trained"])
-    ids, trained = (table.column(name).combine_chunks() for name in ("ids", "trained"))
+    with ParquetFile(shard) as file:
+        table = read_columns(shard, file, ["input_ids", "loss_mask"])
+    ids, masks = (table.column(name).combine_chunks() for name in table.column_names)
     lengths = ids.value_lengths().to_numpy(zero_copy_only=False)
     offsets = numpy.concatenate([[0], numpy.cumsum(lengths, dtype=numpy.int64)])
-    marks = trained.flatten().to_numpy(zero_copy_only=False).copy()
-    marks[offsets[:-1][lengths > 0]] = False  # nothing precedes it that could predict it
-    return ids.flatten().to_numpy(zero_copy_only=False), marks, offsets
+    mask = masks.flatten().to_numpy(zero_copy_only=False).astype(bool)
+    mask[offsets[:-1][lengths > 0]] = False  # nothing predicts a sample's first token
+    return ids.flatten().to_numpy(zero_copy_only=False), mask, offsets
 
 
 def check_tokenizer(base: Path, datasets: Sequence[Path]) -> None:
-    """Raise UsageError where data are token ids of another tokenizer than the base model's."""
+    """Raise UsageError if a data set was made with another tokenizer than the base model's."""
     found = Tokenizer(base).digest
-    for one in datasets:
-        if manifest(one).tokenizer != found:
-            raise UsageError(f"{one} was made with another tokenizer than that of {base}")
+    for dataset in datasets:
+        if manifest(dataset).tokenizer != found:
+            raise UsageError(f"{dataset} was made with another tokenizer than that of {base}")
