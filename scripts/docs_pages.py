@@ -64,6 +64,7 @@ INTERFACES = {  # page → its title, its first sentence, the modules that it sh
 
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<=\]\()[^)#:\s]+(?=(?:#[^)\s]*)?\))")
+PAGE = re.compile(r"\bdocs/([\w-]+\.md)")
 MODULES = {module: page for page, (*_, modules) in INTERFACES.items() for module in modules}
 
 
@@ -86,8 +87,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Lead links to the site, and names of documented modules to their reference."""
     del config, files
-    if "/" in page.file.src_uri:
-        return markdown
+    if "/" in page.file.src_uri:  # of the reference
+        return PAGE.sub(r"[\g<0>](../\1)", markdown)
     return outside_fences(markdown, lambda text: to_reference(LINK.sub(to_site, text)))
 
 
