@@ -1,5 +1,7 @@
 """Images unpacked without an engine: archives of `docker save`, layers, what must not be done."""
 
+import gzip
+import hashlib
 import io
 import json
 import os
@@ -7,6 +9,7 @@ import stat
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -45,16 +48,29 @@ def tar(entries: list[Entry], mode: int = 0o755) -> bytes:
     return buffer.getvalue()
 
 
-def save(path: Path, *layers: bytes, name: str = "kata:1") -> Path:
-    """What `docker save` writes of an image with these layers, the lowest first."""
-    names = [f"{number:024x}" for number in range(len(layers))]
-    config = {
-        "config": {"Env": ["PATH=/opt/bin", "A=b=c"]},
-        "rootfs": {"diff_ids": [f"sha256:{one}" for one in names]},
+def layer_name(layer: bytes) -> str:
+    """The name of a layer below the directory of layers."""
+    return hashlib.sha256(layer).hexdigest()[:24]
+
+
+def save(path: Path, *layers: bytes, name: str = "kata:1", **changed: Any) -> Path:
+    """What `docker save` writes of an image with these layers, the lowest first.
+
+    `changed` replaces parts of it: `content` of the layers, `diff_ids`, `env`, `config` (the name
+    of the settings), `layers` (names of their members).
+    """
+    names = [f"layers/{layer_name(layer)}.tar" for layer in layers]
+    ids = [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers]
+    settings = {
+        "config": {"Env": changed.get("env", ["PATH=/opt/bin", "A=b=c"])},
+        "rootfs": {"diff_ids": changed.get("diff_ids", ids)},
     }
-    manifest = [{"Config": "c0ffee.json", "RepoTags": [name], "Layers": names}]
-    members = [*zip(names, layers, strict=True)]
-    members.append(("c0ffee.json", json.dumps(config).encode()))
+    content = json.dumps(settings).encode()
+    config = changed.get("config", f"{hashlib.sha256(content).hexdigest()}.json")
+    names = changed.get("layers", names)
+    manifest = [{"Config": config, "RepoTags": [name], "Layers": names}]
+    members = [*zip(names, changed.get("content", layers), strict=True)]
+    members.append((config, content))
     members.append(("manifest.json", json.dumps(manifest).encode()))
     path.write_bytes(tar([*members]))
     return path
@@ -72,7 +88,7 @@ def test_an_image_is_found_by_name_and_id_without_an_engine(tmp_path: Path) -> N
         True,
         False,
     ]
-    assert unpacked("kata:1") == unpacked("sha256:c0ffee") == image
+    assert unpacked("kata:1") == unpacked(image.digest) == image
 
 
 def test_archives_are_imported_by_a_verb(tmp_path: Path) -> None:
@@ -99,8 +115,9 @@ def test_what_a_layer_deletes_is_marked_for_overlayfs(tmp_path: Path) -> None:
 
 def test_modes_are_kept(tmp_path: Path) -> None:
     """The sticky bit of /tmp and its write bits as well; set-user-id is of no use and goes."""
-    unpack(save(tmp_path / "a.tar", tar(BASE), tar([("tmp", None)], mode=0o7777)))
-    assert stat.S_IMODE((layers_directory() / f"{1:024x}" / "tmp").stat().st_mode) == 0o1777
+    upper = tar([("tmp", None)], mode=0o7777)
+    unpack(save(tmp_path / "a.tar", tar(BASE), upper))
+    assert stat.S_IMODE((layers_directory() / layer_name(upper) / "tmp").stat().st_mode) == 0o1777
 
 
 @pytest.mark.parametrize(
@@ -119,7 +136,45 @@ def test_an_archive_cannot_write_outside(tmp_path: Path, entries: list[Entry]) -
     with pytest.raises(UsageError, match="not an archive"):
         unpack(save(tmp_path / "a.tar", tar([*BASE, *entries])))
     assert not list(tmp_path.rglob("out"))
-    assert not (layers_directory() / f"{0:024x}").exists()
+    assert not list(layers_directory().glob("[!.]*"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"diff_ids": ["sha256:$(touch${IFS}PWNED)"]}, "rootfs.diff_ids.0"),
+        ({"diff_ids": ["sha256:../../../../etc"]}, "rootfs.diff_ids.0"),
+        ({"diff_ids": [f"sha256:{'0' * 64}"]}, "a layer is not the one"),
+        ({"content": [tar([("etc/passwd", PASSWD), ("more", b"")])]}, "a layer is not the one"),
+        ({"config": f"{'0' * 64}.json"}, "does not have the digest"),
+        ({"config": "c0ffee.json"}, "does not have the digest"),
+        ({"env": ["A;touch PWNED=1"]}, "environment"),
+        ({"env": ["A=\0"]}, "environment"),
+        ({"name": "kata:1\x1b[2J"}, "references.0"),
+    ],
+)
+def test_an_image_is_what_its_digest_says(
+    tmp_path: Path, changed: dict[str, Any], words: str
+) -> None:
+    """Names reach mount options and command lines, and layers are shared by images."""
+    with pytest.raises(UsageError, match=words) as caught:
+        unpack(save(tmp_path / "a.tar", tar(BASE), **changed))
+    assert str(caught.value).isprintable()
+    assert not list(layers_directory().parent.glob("*.json"))
+
+
+def test_a_compressed_layer_has_the_digest_of_its_content(tmp_path: Path) -> None:
+    """As registries keep layers."""
+    base = tar(BASE)
+    [image] = unpack(save(tmp_path / "a.tar", base, content=[gzip.compress(base)]))
+    assert image.layers == [layer_name(base)]
+
+
+def test_an_image_whose_agent_is_root_is_refused(tmp_path: Path) -> None:
+    """Commands would run as root."""
+    base = tar([("etc", None), ("etc/passwd", b"agent:x:0:0::/root:/bin/bash\n")])
+    with pytest.raises(UsageError, match="user: Input should be greater than 0"):
+        unpack(save(tmp_path / "a.tar", base))
 
 
 @pytest.mark.parametrize("content", [b"", b"not an archive", tar([("a", b"x")])])
@@ -140,7 +195,7 @@ def test_an_image_without_our_user_is_refused(tmp_path: Path) -> None:
 
 def test_a_torn_layer_is_made_anew(tmp_path: Path) -> None:
     """What a killed process left half unpacked is not taken for a layer."""
-    half = layers_directory() / f".{0:024x}.part" / "etc"
+    half = layers_directory() / f".{layer_name(tar(BASE))}.part" / "etc"
     half.mkdir(parents=True)
     (half / "left").touch()
     [image] = unpack(save(tmp_path / "a.tar", tar(BASE)))

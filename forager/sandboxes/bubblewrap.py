@@ -111,10 +111,8 @@ def _mounts(plan: Plan) -> str:
 def _overlay(layers: list[str]) -> str:
     """The command that mounts layers of this directory, and what is written, together."""
     attributes = "" if _ROOT else ",userxattr"
-    return (
-        f"mount -t overlay -o lowerdir={':'.join(layers)},upperdir=/tmp/upper,"
-        f"workdir=/tmp/work{attributes} overlay /tmp/root"
-    )
+    options = f"lowerdir={':'.join(layers)},upperdir=/tmp/upper,workdir=/tmp/work{attributes}"
+    return f"mount -t overlay -o {shlex.quote(options)} overlay /tmp/root"
 
 
 def _bwrap(plan: Plan, pipes: Pipes) -> list[str]:

@@ -4,19 +4,25 @@ An image comes from the engine, where one answers, or from an archive that `dock
 (`unpack`). Its layers are unpacked once each, under the digest of their content, so that images of
 one base share it on the disk too; what a layer deletes is marked as overlayfs wants it. As root
 the files keep their owners; for any other user all of them are that user's.
+
+An archive may come from anybody. Its image is what its digest says: the digest names the settings,
+these name the layers, and each is compared while it is unpacked. So nobody can put another layer
+under the name of one that other images share.
 """
 
-import json
+import gzip
+import hashlib
+import io
 import os
 import stat
 import tarfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Annotated, Any, cast
 
 from docker.errors import DockerException, ImageNotFound
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from requests import RequestException
 
 from forager.atomic import new_directory
@@ -27,20 +33,58 @@ from forager.records import Record, write_records
 from forager.sandboxes.engine import connect
 
 USER = "agent"  # who commands run as, in every sandbox
+_SMALL = 8 << 20  # bytes of a file of settings
+_LAYER_LIMIT = 256 << 30  # bytes of a layer
+_GZIP = b"\x1f\x8b"
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _OPAQUE_ATTRIBUTE = "trusted.overlay.opaque" if os.geteuid() == 0 else "user.overlay.opaque"
 
 
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+Reference = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./:@-]*$", max_length=512)]
+LayerName = Annotated[str, Field(pattern=r"^[0-9a-f]{24}$")]
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
+VariableValue = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=1 << 16)]
+
+
 class UnpackedImage(Record):
     """An image whose layers are unpacked on this machine."""
 
-    digest: str = Field(description="Id that the Docker engine gives it.")
-    references: list[str] = Field(description="Docker names of the image.")
-    layers: list[str] = Field(description="Names below the directory of layers, the upmost first.")
-    environment: dict[str, str] = Field(description="The image's variables.")
-    user: int = Field(description=f"Number of the user '{USER}' in the image.")
-    group: int = Field(description="Number of that user's group.")
+    digest: Digest = Field(description="Id that the Docker engine gives it.")
+    references: list[Reference] = Field(description="Docker names of the image.")
+    layers: list[LayerName] = Field(
+        description="Names below the directory of layers, the upmost first."
+    )
+    environment: dict[VariableName, VariableValue] = Field(description="The image's variables.")
+    user: int = Field(gt=0, lt=1 << 31, description=f"Number of the user '{USER}' in the image.")
+    group: int = Field(gt=0, lt=1 << 31, description="Number of that user's group.")
+
+
+class _Manifest(BaseModel):
+    """What manifest.json tells of one image."""
+
+    config: str = Field(alias="Config")
+    tags: list[str] | None = Field(None, alias="RepoTags")
+    layers: list[str] = Field(alias="Layers", max_length=128)
+
+
+class _Variables(BaseModel):
+    lines: list[str] | None = Field(None, alias="Env")
+
+
+class _Layers(BaseModel):
+    diff_ids: list[Digest] = Field(max_length=128)
+
+
+class _Config(BaseModel):
+    """What the settings of an image tell, of which its digest is made."""
+
+    config: _Variables = _Variables()
+    rootfs: _Layers
+
+
+_MANIFESTS = TypeAdapter(list[_Manifest])
 
 
 def layers_directory() -> Path:
@@ -99,27 +143,30 @@ def unpack(archive: Path) -> list[UnpackedImage]:
     """
     try:
         with tarfile.open(archive) as file:
-            return [_unpacked_from(file, entry) for entry in _json(file, "manifest.json")]
-    except (tarfile.TarError, KeyError, ValueError, FileNotFoundError) as error:
-        raise UsageError(f"{archive} is not an archive of `docker save`: {error}") from error
+            entries = _MANIFESTS.validate_json(_small(file, "manifest.json"))
+            return [_unpacked_from(file, entry) for entry in entries]
+    except (tarfile.TarError, KeyError, ValueError, EOFError, FileNotFoundError) as error:
+        raise UsageError(
+            f"{archive} is not an archive of `docker save`: {_first_line(error)}"
+        ) from error
 
 
-def _unpacked_from(file: tarfile.TarFile, entry: dict[str, Any]) -> UnpackedImage:
-    config = _json(file, entry["Config"])
-    names = [digest.removeprefix("sha256:")[:24] for digest in config["rootfs"]["diff_ids"]]
-    for name, member in zip(names, entry["Layers"], strict=True):
-        with locked(f"layer-{name}"):
-            if not (layers_directory() / name).exists():
-                with new_directory(layers_directory() / name) as part:
-                    _unpack_layer(_content(file, member), part)
-    names.reverse()
+def _unpacked_from(file: tarfile.TarFile, entry: _Manifest) -> UnpackedImage:
+    content = _small(file, entry.config)
+    digest = hashlib.sha256(content).hexdigest()
+    if PurePosixPath(entry.config).name.removesuffix(".json") != digest:
+        raise ValueError(f"{entry.config} does not have the digest that it is named by")
+    config = _Config.model_validate_json(content)
+    for layer, member in zip(config.rootfs.diff_ids, entry.layers, strict=True):
+        _add_layer(layer, _content(file, member))
+    names = [_layer_name(layer) for layer in reversed(config.rootfs.diff_ids)]
     user, group = _user(names)
-    digest = PurePosixPath(entry["Config"]).name.removesuffix(".json")
+    variables = (line.partition("=") for line in config.config.lines or [])
     image = UnpackedImage(
         digest=f"sha256:{digest}",
-        references=entry["RepoTags"] or [],
+        references=entry.tags or [],
         layers=names,
-        environment=dict(line.split("=", 1) for line in config["config"].get("Env") or []),
+        environment={name: value for name, _, value in variables},
         user=user,
         group=group,
     )
@@ -127,8 +174,54 @@ def _unpacked_from(file: tarfile.TarFile, entry: dict[str, Any]) -> UnpackedImag
     return image
 
 
-def _unpack_layer(content: IO[bytes], part: Path) -> None:
-    with tarfile.open(fileobj=content, mode="r|*") as layer:
+def _layer_name(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:24]
+
+
+def _add_layer(digest: str, content: IO[bytes]) -> None:
+    """Unpack a layer where it is not here; one whose content has another digest is not kept."""
+    name = _layer_name(digest)
+    with locked(f"layer-{name}"):
+        if (layers_directory() / name).exists():
+            return
+        with new_directory(layers_directory() / name) as part:
+            read = _HashingReader(_decompressed(content))
+            _unpack_layer(read, part)
+            if read.digest() != digest:
+                raise ValueError(f"a layer is not the one that {digest} names")
+
+
+def _decompressed(content: IO[bytes]) -> IO[bytes]:
+    """The tar file itself, of which a layer's digest is made."""
+    start = content.read(len(_GZIP))
+    content.seek(0)
+    return cast(IO[bytes], gzip.GzipFile(fileobj=content)) if start == _GZIP else content
+
+
+class _HashingReader(io.RawIOBase):
+    """Reads another file once, and knows the digest of all that it holds."""
+
+    def __init__(self, content: IO[bytes]) -> None:
+        self._content, self._hash, self._size = content, hashlib.sha256(), 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on. Raises ValueError where there is more than a layer may hold."""
+        data = self._content.read(size)
+        self._size += len(data)
+        if self._size > _LAYER_LIMIT:
+            raise ValueError(f"a layer holds more than {_LAYER_LIMIT >> 30} GiB")
+        self._hash.update(data)
+        return data
+
+    def digest(self) -> str:
+        """The digest of the whole, what nobody has read yet included."""
+        while self.read(1 << 20):
+            pass
+        return f"sha256:{self._hash.hexdigest()}"
+
+
+def _unpack_layer(content: _HashingReader, part: Path) -> None:
+    with tarfile.open(fileobj=cast(IO[bytes], content), mode="r|") as layer:
         # What is extracted is chosen below: Python's own filters are not in every 3.11.
         layer.extraction_filter = lambda member, _: member
         layer.extractall(part, _members(layer, part), numeric_owner=True)
@@ -172,14 +265,26 @@ def _user(layers: list[str]) -> tuple[int, int]:
         if file.is_file():
             for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
                 name, _, user, group, *_ = [*line.split(":"), "", "", ""]
-                if name == USER:
+                if name == USER and user.isdecimal() and group.isdecimal():
                     return int(user), int(group)
             break
     raise UsageError(f"the image has no user '{USER}': build it with `forager image build`")
 
 
-def _json(file: tarfile.TarFile, name: str) -> Any:
-    return json.load(_content(file, name))
+def _small(file: tarfile.TarFile, name: str) -> bytes:
+    """A small file of the archive. Raises ValueError for a large one."""
+    content = _content(file, name).read(_SMALL + 1)
+    if len(content) > _SMALL:
+        raise ValueError(f"{name!r} is larger than {_SMALL >> 20} MiB")
+    return content
+
+
+def _first_line(error: Exception) -> str:
+    """What is wrong, in one line that prints."""
+    if isinstance(error, ValidationError):
+        problem = error.errors()[0]
+        return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+    return ascii(str(error))[1:-1]
 
 
 def _content(file: tarfile.TarFile, name: str) -> IO[bytes]:
