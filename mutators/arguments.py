@@ -47,7 +47,7 @@ def swap_arguments(region: Region) -> Iterator[Change]:
 def swap_keywords(region: Region) -> Iterator[Change]:
     """Swap the names of two keyword arguments of a call."""
     for call in region.find(cst.Call):
-        named = [(each.keyword, region.code(each.value)) for each in call.args if each.keyword]
+        named = [(arg.keyword, region.code(arg.value)) for arg in call.args if arg.keyword]
         for (first, value), (second, other) in _pairs(named):
             if value != other:
                 swapped = Replacement(first, second.value), Replacement(second, first.value)
@@ -103,8 +103,8 @@ def _receiver(region: Region, function: cst.FunctionDef | cst.Lambda) -> cst.Par
         return None
     owner = region.parent(region.parent(function))
     static = any(
-        isinstance(each.decorator, cst.Name) and each.decorator.value == "staticmethod"
-        for each in function.decorators
+        isinstance(decorator.decorator, cst.Name) and decorator.decorator.value == "staticmethod"
+        for decorator in function.decorators
     )
     named = first[0].name.value in ("self", "cls")
     return first[0] if named or (isinstance(owner, cst.ClassDef) and not static) else None

@@ -1,7 +1,7 @@
 """Attributes: the wrong one of two that are easily confused.
 
-Functions and methods of Python by tables; functions of the module, methods and attributes of the
-class by what stands beside them.
+Tables list the functions and methods of Python. For the project's own functions, methods and
+attributes the candidates are the others of the same module or class.
 """
 
 from collections.abc import Iterator, Sequence
@@ -106,7 +106,7 @@ def swap_attribute(region: Region) -> Iterator[Change]:
     for attribute in region.find(cst.Attribute):
         name = attribute.attr
         if _is_of_self(attribute) and name.value in kinds and _is_read(region, attribute):
-            names = [each for each in kinds if alike(kinds[each], kinds[name.value])]
+            names = [other for other in kinds if alike(kinds[other], kinds[name.value])]
             for other in _others(region, names, name.value):
                 yield Change("swap_attribute", (Replacement(name, other),))
 
@@ -125,7 +125,7 @@ def swap_sibling(region: Region) -> Iterator[Change]:
                 siblings = methods
             case _:
                 continue
-        fitting = [each for each in siblings if each == name or _takes(siblings[each], call)]
+        fitting = [other for other in siblings if other == name or _takes(siblings[other], call)]
         for other in _others(region, fitting, name):
             yield Change("swap_sibling", (Replacement(named, other),))
 
@@ -133,11 +133,11 @@ def swap_sibling(region: Region) -> Iterator[Change]:
 def _functions(region: Region, owner: str) -> dict[str, cst.FunctionDef]:
     """The functions of the module or of a class; special methods are Python's to call."""
     return {
-        each.node.name.value: each.node
-        for each in region.source.regions
-        if isinstance(each.node, cst.FunctionDef)
-        and each.name.rpartition(".")[0] == owner
-        and not each.node.name.value.startswith("__")
+        other.node.name.value: other.node
+        for other in region.source.regions
+        if isinstance(other.node, cst.FunctionDef)
+        and other.name.rpartition(".")[0] == owner
+        and not other.node.name.value.startswith("__")
     }
 
 
@@ -172,35 +172,35 @@ def _others(region: Region, names: Sequence[str], name: str) -> list[str]:
         return -len(words & set(other.split("_")) - {""}), abs(names.index(other) - place)
 
     own = region.name.rpartition(".")[2]
-    return sorted((each for each in names if each not in (name, own)), key=distance)[:CHOICES]
+    return sorted((other for other in names if other not in (name, own)), key=distance)[:CHOICES]
 
 
 def _takes(function: cst.FunctionDef, call: cst.Call) -> bool:
     """Whether a function can be called with such arguments, as far as their number shows."""
-    if _decorators(function) & {*_PROPERTIES, "setter"} or any(each.star for each in call.args):
+    if _decorators(function) & {*_PROPERTIES, "setter"} or any(arg.star for arg in call.args):
         return False
     parameters = function.params
     positional = [*parameters.posonly_params, *parameters.params]
     if positional and positional[0].name.value in ("self", "cls"):
         positional = positional[1:]
     every = [*positional, *parameters.kwonly_params]
-    given = sum(each.keyword is None for each in call.args)
-    named = {each.keyword.value for each in call.args if each.keyword}
-    needed = [each for each in every if not each.default][given:]
+    given = sum(arg.keyword is None for arg in call.args)
+    named = {arg.keyword.value for arg in call.args if arg.keyword}
+    needed = [parameter for parameter in every if not parameter.default][given:]
     return (
         given <= len(positional)
-        and named <= {each.name.value for each in every}
-        and {each.name.value for each in needed} <= named
+        and named <= {parameter.name.value for parameter in every}
+        and {parameter.name.value for parameter in needed} <= named
     )
 
 
 def _decorators(function: cst.FunctionDef) -> set[str]:
     """The last names of the decorators."""
-    named = (each.decorator for each in function.decorators)
+    expressions = (decorator.decorator for decorator in function.decorators)
     return {
-        each.attr.value if isinstance(each, cst.Attribute) else each.value
-        for each in named
-        if isinstance(each, cst.Attribute | cst.Name)
+        expression.attr.value if isinstance(expression, cst.Attribute) else expression.value
+        for expression in expressions
+        if isinstance(expression, cst.Attribute | cst.Name)
     }
 
 

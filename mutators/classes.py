@@ -63,10 +63,10 @@ def _is_extended(region: Region, definition: cst.CSTNode) -> bool:
     if not isinstance(definition, cst.FunctionDef):
         return False
     body = list(getattr(region.parent(definition), "body", [definition]))
-    others = (getattr(each, "decorators", ()) for each in body[body.index(definition) + 1 :])
-    start = f"@{definition.name.value}."
-    return any(region.code(each).startswith(start) for group in others for each in group)
+    below = body[body.index(definition) + 1 :]
+    decorators = (name for statement in below for name in getattr(statement, "decorators", ()))
+    return any(region.code(name).startswith(f"@{definition.name.value}.") for name in decorators)
 
 
 def _is_inert(method: cst.FunctionDef) -> bool:
-    return any(last_name(each.decorator) in INERT_DECORATORS for each in method.decorators)
+    return any(last_name(name.decorator) in INERT_DECORATORS for name in method.decorators)

@@ -40,10 +40,10 @@ OTHERS = {
 def swap_caught(region: Region) -> Iterator[Change]:
     """Catch another exception than the one that comes."""
     for handler in region.find(cst.ExceptHandler):
-        names = [each for each in _caught(handler) if isinstance(each, cst.Name)]
+        names = [caught for caught in _caught(handler) if isinstance(caught, cst.Name)]
         for name in names:
             other = OTHERS.get(name.value)
-            if other and other not in {each.value for each in names}:
+            if other and other not in {caught.value for caught in names}:
                 yield Change("swap_caught", (Replacement(name, other),))
 
 

@@ -87,14 +87,14 @@ def _is_new(region: Region, statement: cst.CSTNode, place: str) -> bool:
     if "." in place and not region.name.endswith("__init__"):
         return False
     nodes: list[cst.Name | cst.Attribute] = region.find(cst.Name, cst.Attribute)
-    before = (each for each in nodes if region.source.start(each) < start)
-    return all(region.code(each) != place for each in before)
+    before = (node for node in nodes if region.source.start(node) < start)
+    return all(region.code(node) != place for node in before)
 
 
 def _meet(places: set[str], others: set[str]) -> bool:
     """Whether one of the places is one of the others, a part of it, or has it as a part."""
     return any(
-        one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
-        for one in places
+        place == other or place.startswith(f"{other}.") or other.startswith(f"{place}.")
+        for place in places
         for other in others
     )

@@ -156,7 +156,7 @@ def _bounds(node: cst.CSTNode, numbers: set[str]) -> list[cst.BaseExpression]:
     """The bounds in a slice, an index or a call of `range`; a key of a dict is no index."""
     match node:
         case cst.Slice(lower=lower, upper=upper):
-            return [each for each in (lower, upper) if each]
+            return [bound for bound in (lower, upper) if bound]
         case cst.Index(value=cst.Name(name)):
             return [node.value] if name in numbers else []
         case cst.Call() if _is_range(node):

@@ -112,7 +112,7 @@ def _may_swap(region: Region, first: cst.CSTNode, second: cst.CSTNode) -> bool:
     if is_guard(first) and is_guard(second):
         return True
     parts = only(first), only(second)
-    return all(isinstance(each, SIMPLE) and not is_trivial(each) for each in parts) and (
+    return all(isinstance(part, SIMPLE) and not is_trivial(part) for part in parts) and (
         order_matters(region, first, second)
     )
 

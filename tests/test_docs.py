@@ -44,8 +44,8 @@ PENDING = {  # being rewritten; a part leaves this list when it is done
     *("forager/agent", "forager/cli", "forager/environments", "forager/evaluation"),
     *("forager/images", "forager/learning", "forager/mutation", "forager/programs"),
     *("forager/repair", "forager/replay", "forager/rollout", "forager/sandboxes"),
-    *("forager/trajectories", "forager", "mutators", "tools", "tasks", "tests", "benchmarks"),
-    *("examples", "scripts"),
+    *("forager/trajectories", "forager", "tools", "tasks", "tests", "benchmarks"),
+    "examples",
 }
 
 
@@ -128,7 +128,7 @@ def test_plain_english() -> None:
         for path in tracked()
         if not is_pending(path)
         for number, line in enumerate(path.read_text().splitlines(), 1)
-        for pattern, better in (*WORDS, *(NAMES if path.suffix == ".py" else ()))
+        for pattern, better in (*WORDS, *(NAMES if is_python(path) else ()))
         for match in re.finditer(pattern, line, re.IGNORECASE)
     ]
     assert not found, "\n".join(found)
@@ -181,6 +181,11 @@ def tracked() -> Iterator[Path]:
         ours = not name.startswith("tests/data/") and path != Path(__file__)
         if ours and path.suffix in {".py", ".md", ".toml", ".yml", ".html", ""} and path.is_file():
             yield path
+
+
+def is_python(path: Path) -> bool:
+    """Whether a file is a module, or a program without a suffix."""
+    return path.suffix == ".py" or path.read_text().startswith("#!/usr/bin/env python")
 
 
 def is_pending(path: Path) -> bool:
