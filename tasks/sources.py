@@ -9,7 +9,7 @@ from pathlib import Path
 from forager.errors import SandboxError
 from forager.images.image import Image
 from forager.mutation.candidates import read_source, source_files
-from forager.sandboxes.docker_sandbox import DockerSandbox
+from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import Limits, Sandbox
 
 
@@ -30,12 +30,12 @@ def _texts(root: Path, paths: Iterable[str]) -> dict[str, str]:
 
 def start(reference: str, limits: Limits) -> Sandbox:
     """Start a sandbox of an image. Raises SandboxError."""
-    return DockerSandbox(reference, limits=limits)
+    return docker_sandbox(reference, limits=limits)
 
 
 def _copy_out(image: Image, root: Path) -> None:
     """Copy the repository out of the image; its files are data here and never run."""
-    sandbox = DockerSandbox(image.reference)
+    sandbox = docker_sandbox(image.reference)
     try:
         archived = sandbox.run("git archive -o /tmp/forager.tar HEAD")
         if archived.exit_code:

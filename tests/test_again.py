@@ -31,7 +31,7 @@ from forager.rollout.attempt import make_attempt as really_attempt
 from forager.rollout.execution import settings_of
 from forager.rollout.sandboxes import Watched
 from forager.rollout.settings import RunSettings
-from forager.sandboxes.docker_sandbox import DockerSandbox
+from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.trajectories.record import Message, ModelCall, Trajectory, Usage
 from forager.trajectories.reproduction import RULES, compare, normalised
 from forager.trajectories.store import Run
@@ -293,7 +293,7 @@ def keyboard(
     task: RepositoryTask, parent: Trajectory, typed: str, turn: int = 2, **given: Any
 ) -> Trajectory:
     """An attempt that a person takes over, who types this; `edit` is their editor."""
-    opened = Watched(DockerSandbox)
+    opened = Watched(docker_sandbox)
     with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
         pipe.send_text(typed)
         edit = given.get("edit", unsaved)

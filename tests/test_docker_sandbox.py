@@ -6,10 +6,10 @@ import sys
 import pytest
 from docker.errors import NotFound
 
+import forager.sandboxes.docker_sandbox as containers
 from forager.errors import SandboxError
 from forager.images.image import Image
-from forager.sandboxes import docker_sandbox
-from forager.sandboxes.docker_sandbox import DockerSandbox
+from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.engine import connect
 from forager.sandboxes.sandbox import LOCALHOST_LABEL
 
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.engine
 
 def test_closing_removes_the_container(kata_image: Image) -> None:
     """Nothing is left of it, not even stopped."""
-    sandbox = DockerSandbox(kata_image.reference)
-    name = sandbox._stream._id
+    sandbox = docker_sandbox(kata_image.reference)
+    name = sandbox._machine._id
     sandbox.close()
     with pytest.raises(NotFound):
         connect().containers.get(name)
@@ -27,8 +27,8 @@ def test_closing_removes_the_container(kata_image: Image) -> None:
 
 def test_a_container_that_prints_without_end_is_removed(kata_image: Image) -> None:
     """The engine waits for no one who reads it."""
-    sandbox = DockerSandbox(kata_image.reference)
-    name = sandbox._stream._id
+    sandbox = docker_sandbox(kata_image.reference)
+    name = sandbox._machine._id
     sandbox.run("(yes) &")
     sandbox.close()
     with pytest.raises(NotFound):
@@ -41,8 +41,8 @@ def test_an_image_of_others_has_no_network_either(
     """Where `localhost` needs /etc/hosts the engine writes it, and there is loopback only."""
     labels = connect().images.get(kata_image.reference).labels
     assert labels.pop(LOCALHOST_LABEL) == "yes"
-    monkeypatch.setattr(docker_sandbox, "_names_localhost", lambda _: LOCALHOST_LABEL in labels)
-    sandbox = DockerSandbox(kata_image.reference)
+    monkeypatch.setattr(containers, "_names_localhost", lambda _: LOCALHOST_LABEL in labels)
+    sandbox = docker_sandbox(kata_image.reference)
     try:
         assert sandbox.run("grep -q localhost /etc/hosts").exit_code == 0
         assert sandbox.run("ls /sys/class/net").output == "lo\n"
@@ -52,8 +52,8 @@ def test_an_image_of_others_has_no_network_either(
 
 def test_a_removed_container_is_infrastructure(kata_image: Image) -> None:
     """A container that someone removes is an error of the next command, never a result."""
-    sandbox = DockerSandbox(kata_image.reference)
-    connect().containers.get(sandbox._stream._id).remove(force=True)
+    sandbox = docker_sandbox(kata_image.reference)
+    connect().containers.get(sandbox._machine._id).remove(force=True)
     with pytest.raises(SandboxError):
         sandbox.run("true")
     sandbox.close()
@@ -63,8 +63,8 @@ def test_a_container_ends_when_its_maker_was_killed(kata_image: Image) -> None:
     """Nobody reads it any more: it does not run on, busy, until it is swept."""
     code = (
         "import os, signal\n"
-        "from forager.sandboxes.docker_sandbox import DockerSandbox\n"
-        f"print(DockerSandbox({kata_image.reference!r})._stream._id, flush=True)\n"
+        "from forager.sandboxes.docker_sandbox import docker_sandbox\n"
+        f"print(docker_sandbox({kata_image.reference!r})._machine._id, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     made = subprocess.run([sys.executable, "-P", "-c", code], stdout=subprocess.PIPE, text=True)

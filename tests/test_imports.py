@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -58,11 +59,12 @@ def _is_for_types(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
-def _id(path: Path) -> str:
+def identify(path: Path) -> str:
+    """The name of a test's file."""
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=_id)
+@pytest.mark.parametrize("path", SOURCES, ids=identify)
 def test_imports_keep_their_direction(path: Path) -> None:
     """Catalogues import the engine, the command line both, and nobody the other way."""
     top, *rest = path.relative_to(ROOT).parts
@@ -79,7 +81,7 @@ def test_imports_keep_their_direction(path: Path) -> None:
                 assert imported[1] in allowed, f"forager.{package} imports {name}"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=_id)
+@pytest.mark.parametrize("path", SOURCES, ids=identify)
 def test_heavy_packages_are_imported_where_they_are_used(path: Path) -> None:
     """Inside functions; only packages that are about one library import it at once."""
     here = path.relative_to(ROOT).parts
@@ -109,7 +111,7 @@ WITH_REPOSITORIES = {  # what is about broken repositories; all else knows tasks
 }
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=_id)
+@pytest.mark.parametrize("path", SOURCES, ids=identify)
 def test_only_what_is_about_repositories_knows_the_repository_environment(path: Path) -> None:
     """Runs, stores, reports, splits and replay serve the tasks of every environment."""
     top, *rest = path.relative_to(ROOT).parts
@@ -127,3 +129,27 @@ def test_only_what_is_about_repositories_knows_the_repository_environment(path: 
         if isinstance(node, ast.Constant) and node.value in ("mutate-fix", "issue-fix")
     ]
     assert not names + kinds
+
+
+LATE = ("forager.environments.task", "forager.environments.environment")
+"""A task is read as the record of the environment that it names, and environments know tasks."""
+
+
+def modules() -> dict[str, Path]:
+    """All modules by their full names."""
+    found = {}
+    for path in SOURCES:
+        *packages, name = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(packages if name == "__init__" else [*packages, name])] = path
+    return found
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports within functions and those for types count too."""
+    known = modules()
+    graph: dict[str, set[str]] = {}
+    for module, path in known.items():
+        names = imports(ast.parse(path.read_text()), lazy=True)
+        imported = {name if name in known else name.rpartition(".")[0] for name in names}
+        graph[module] = {name for name in imported & set(known) if (module, name) != LATE}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which lists a cycle

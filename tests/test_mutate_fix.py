@@ -19,7 +19,7 @@ from forager.mutation.bands import Bands
 from forager.mutation.candidates import Families, unified_diff
 from forager.mutation.prove import Prover, check
 from forager.records import read_records, write_records
-from forager.sandboxes.docker_sandbox import DockerSandbox
+from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import Limits, Sandbox
 from mutators import FAMILIES
 from tasks.ledger import Rejected, rejected_path
@@ -213,7 +213,7 @@ def test_a_sandbox_is_used_again_where_nothing_is_left(
 
     def start(reference: str, limits: Limits) -> Sandbox:
         started.append(reference)
-        return DockerSandbox(reference, limits=limits)
+        return docker_sandbox(reference, limits=limits)
 
     def mutant(code: str) -> str:
         old = '    """The value, moved into the range from low to high."""\n'

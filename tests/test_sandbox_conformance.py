@@ -24,13 +24,14 @@ from forager.environments.repository.workspace import open_task, take_patch
 from forager.errors import SandboxError
 from forager.images.image import Image
 from forager.sandboxes.bubblewrap import why_not
-from forager.sandboxes.bubblewrap_sandbox import BubblewrapSandbox, _Namespaces
+from forager.sandboxes.bubblewrap_sandbox import _Namespaces, bubblewrap_sandbox
 from forager.sandboxes.cgroups import parents, sweep
-from forager.sandboxes.docker_sandbox import DockerSandbox
+from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.kinds import SANDBOXES
 from forager.sandboxes.local_sandbox import LocalSandbox
 from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 from forager.sandboxes.shell import Shell
+from forager.sandboxes.shell_sandbox import ShellSandbox
 from forager.sandboxes.unpacked import layers_directory, unpacked
 
 pytestmark = pytest.mark.engine
@@ -49,9 +50,14 @@ UNBOUNDED = pytest.param(
 )
 
 
+def is_bubblewrap(box: Sandbox) -> bool:
+    """Whether bubblewrap made it."""
+    return isinstance(box, ShellSandbox) and isinstance(box._machine, _Namespaces)
+
+
 def expect_owners(box: Sandbox) -> None:
     """What is not contained: without root, the files of an unpacked image are all the agent's."""
-    if isinstance(box, BubblewrapSandbox) and os.geteuid():
+    if is_bubblewrap(box) and os.geteuid():
         pytest.xfail("all files are the agent's where forager is not root")
 
 
@@ -386,7 +392,7 @@ def test_a_memory_hog_is_killed(walled: Sandbox) -> None:
 
 def test_many_small_hogs_are_held_together(walled: Sandbox) -> None:
     """The bound is on the sum: ten processes that each stay below it break it."""
-    if isinstance(walled, BubblewrapSandbox) and "memory" not in parents():
+    if is_bubblewrap(walled) and "memory" not in parents():
         pytest.xfail("memory is bounded for each process where no control group may be made")
     hog = "import time; x = bytearray(60 << 20); time.sleep(1); print(1)"
     command = f"for i in 1 2 3 4 5 6 7 8 9 10; do python3 -c {shlex.quote(hog)} & done; wait"
@@ -579,14 +585,14 @@ def test_a_restart_keeps_the_files(name: str, kata_image: Image) -> None:
     box = SANDBOXES[name](kata_image.reference)
     try:
         box.run("echo kept >/testbed/kept; sleep 4321 &")
-        assert isinstance(box, DockerSandbox | BubblewrapSandbox)
+        assert isinstance(box, ShellSandbox)
         box._shell._start_anew()
         assert box.run("cat kept; pgrep -c sleep").output == "kept\n0\n"
     finally:
         box.close()
 
 
-@pytest.mark.parametrize("factory", [DockerSandbox, BubblewrapSandbox])
+@pytest.mark.parametrize("factory", [docker_sandbox, bubblewrap_sandbox])
 def test_an_unknown_image_is_infrastructure(factory: SandboxFactory) -> None:
     """The advice is to build it."""
     with pytest.raises(SandboxError, match="forager image build"):
@@ -597,8 +603,8 @@ def test_an_unknown_image_is_infrastructure(factory: SandboxFactory) -> None:
 def test_nothing_outlives_a_killed_run(kata_image: Image) -> None:
     """The kernel ends a bubblewrap sandbox when the process that made it is killed."""
     code = (
-        "import sys; from forager.sandboxes.bubblewrap_sandbox import BubblewrapSandbox\n"
-        "box = BubblewrapSandbox(sys.argv[1])\n"
+        "import sys; from forager.sandboxes.bubblewrap_sandbox import bubblewrap_sandbox\n"
+        "box = bubblewrap_sandbox(sys.argv[1])\n"
         "box.run('sleep 4322 & :'); print('ready', flush=True); box.run('sleep 4322')"
     )
     command = [sys.executable, "-c", code, kata_image.reference]
@@ -627,7 +633,7 @@ def test_nothing_outlives_a_run_that_is_killed_while_it_starts(
         "import os, sys; from forager.sandboxes import bubblewrap_sandbox as it\n"
         "set_up, dies = it._Namespaces._set_up, lambda: os.kill(os.getpid(), 9)\n"
         f"def patched(*given): {order}\n"
-        "it._Namespaces._set_up = patched; it.BubblewrapSandbox(sys.argv[1])"
+        "it._Namespaces._set_up = patched; it.bubblewrap_sandbox(sys.argv[1])"
     )
     marked = {**os.environ, "FORAGER_TEST_MARK": order}
     done = subprocess.run([sys.executable, "-c", code, kata_image.reference], env=marked)
@@ -751,9 +757,9 @@ def test_a_keeper_that_ends_while_it_starts_is_infrastructure(kata_image: Image)
         "import os, sys; from forager.sandboxes import bubblewrap_sandbox as it\n"
         "from forager.errors import SandboxError\n"
         "def gone(process): raise ProcessLookupError(process)\n"
-        "it.BubblewrapSandbox(sys.argv[1]).close(); before = os.listdir('/proc/self/fd')\n"
+        "it.bubblewrap_sandbox(sys.argv[1]).close(); before = os.listdir('/proc/self/fd')\n"
         "os.pidfd_open = gone\n"
-        "try: it.BubblewrapSandbox(sys.argv[1])\n"
+        "try: it.bubblewrap_sandbox(sys.argv[1])\n"
         "except SandboxError as error: print(error)\n"
         "assert os.listdir('/proc/self/fd') == before\n"
     )

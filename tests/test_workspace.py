@@ -7,7 +7,7 @@ import pytest
 from forager.environments.repository import workspace
 from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.workspace import open_task
-from forager.sandboxes.docker_sandbox import DockerSandbox
+from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 
 LIMITS = Limits()
@@ -26,7 +26,7 @@ def after(command: str) -> SandboxFactory:
     def start(
         image: str, *, limits: Limits = LIMITS, environment: Mapping[str, str] = {}
     ) -> Sandbox:
-        opened = DockerSandbox(image, limits=limits, environment=environment)
+        opened = docker_sandbox(image, limits=limits, environment=environment)
         done = opened.run(f"( {command} )")
         assert done.exit_code == 0, done.output
         return opened

@@ -30,9 +30,8 @@ from forager.sandboxes import seccomp
 from forager.sandboxes.bubblewrap import Pipes, Plan, watcher
 from forager.sandboxes.cgroups import Group, sweep
 from forager.sandboxes.pipes import HEEDING, PipedShell
-from forager.sandboxes.sandbox import WORKDIR, CommandResult, Limits
-from forager.sandboxes.shell import Shell
-from forager.sandboxes.shell_files import read_file, write_file
+from forager.sandboxes.sandbox import WORKDIR, Limits
+from forager.sandboxes.shell_sandbox import ShellSandbox
 from forager.sandboxes.unpacked import USER, UnpackedImage, unpacked
 
 _START_SECONDS = 60.0
@@ -40,43 +39,18 @@ _END_SECONDS = 10.0
 _PASSES = 50  # over the processes, until none is left to signal
 
 
-class BubblewrapSandbox:
-    """A sandbox of `image`, unpacked where it was not yet; implements the Sandbox protocol.
+def bubblewrap_sandbox(
+    image: str, *, limits: Limits | None = None, environment: Mapping[str, str] = {}
+) -> ShellSandbox:
+    """Start a sandbox of `image`, which is unpacked first where it was not yet.
 
     Raises SandboxError when it cannot be started.
     """
-
-    def __init__(
-        self, image: str, *, limits: Limits | None = None, environment: Mapping[str, str] = {}
-    ) -> None:
-        self._stream = _Namespaces(unpacked(image), limits or Limits(), environment)
-        try:
-            self._shell = Shell(self._stream, WORKDIR)
-        except BaseException:
-            self._stream.close()
-            raise
-
-    def run(
-        self, command: str, *, timeout: float = 120.0, output_limit: int = 65536
-    ) -> CommandResult:
-        """Run a command in the persistent shell; `timeout` in seconds, `output_limit` in bytes."""
-        return self._shell.run(command, timeout, output_limit)
-
-    def read(self, path: str) -> bytes:
-        """Return a file's content; a relative path starts at the shell's directory."""
-        return read_file(self._shell, path)
-
-    def write(self, path: str, content: bytes) -> None:
-        """Write a file, keeping the mode of one that exists."""
-        write_file(self._shell, path, content)
-
-    def close(self) -> None:
-        """End all processes; the files go with them."""
-        self._stream.close()
+    return ShellSandbox(_Namespaces(unpacked(image), limits or Limits(), environment), WORKDIR)
 
 
 class _Namespaces:
-    """The processes in their namespaces and the stream to the keeper."""
+    """The processes in their namespaces and the stream to the keeper; implements Machine."""
 
     def __init__(
         self, image: UnpackedImage, limits: Limits, environment: Mapping[str, str]

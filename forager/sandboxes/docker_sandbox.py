@@ -21,52 +21,27 @@ from docker.types import LogConfig, Ulimit
 from forager.errors import ImageMissing, SandboxError
 from forager.sandboxes.engine import connect
 from forager.sandboxes.leftovers import SANDBOX_LABEL, maker, remove, sweep
-from forager.sandboxes.sandbox import LOCALHOST_LABEL, WORKDIR, CommandResult, Limits
-from forager.sandboxes.shell import SUPERVISOR, Shell
-from forager.sandboxes.shell_files import read_file, write_file
+from forager.sandboxes.sandbox import LOCALHOST_LABEL, WORKDIR, Limits
+from forager.sandboxes.shell import SUPERVISOR
+from forager.sandboxes.shell_sandbox import ShellSandbox
 
 _FAULTS = (DockerException, requests.RequestException, OSError)
 _TRANSFER_SECONDS = 120.0
 _ROUNDS = 20  # of a KILL
 
 
-class DockerSandbox:
-    """A container of `image`; implements the Sandbox protocol.
+def docker_sandbox(
+    image: str, *, limits: Limits | None = None, environment: Mapping[str, str] = {}
+) -> ShellSandbox:
+    """Start a container of `image`.
 
     Raises SandboxError when the container cannot be started (EngineError without an engine).
     """
-
-    def __init__(
-        self, image: str, *, limits: Limits | None = None, environment: Mapping[str, str] = {}
-    ) -> None:
-        self._stream = _AttachedContainer(image, limits or Limits(), environment)
-        try:
-            self._shell = Shell(self._stream, WORKDIR)
-        except BaseException:
-            self._stream.close()
-            raise
-
-    def run(
-        self, command: str, *, timeout: float = 120.0, output_limit: int = 65536
-    ) -> CommandResult:
-        """Run a command in the persistent shell; `timeout` in seconds, `output_limit` in bytes."""
-        return self._shell.run(command, timeout, output_limit)
-
-    def read(self, path: str) -> bytes:
-        """Return a file's content; a relative path starts at the shell's directory."""
-        return read_file(self._shell, path)
-
-    def write(self, path: str, content: bytes) -> None:
-        """Write a file, keeping the mode of one that exists."""
-        write_file(self._shell, path, content)
-
-    def close(self) -> None:
-        """Remove the container."""
-        self._stream.close()
+    return ShellSandbox(_Container(image, limits or Limits(), environment), WORKDIR)
 
 
-class _AttachedContainer:
-    """A running container and the stream that is attached to its PID 1."""
+class _Container:
+    """A running container and the stream that is attached to its PID 1; implements Machine."""
 
     def __init__(self, image: str, limits: Limits, environment: Mapping[str, str]) -> None:
         self._api = connect().api

@@ -1,11 +1,11 @@
 """The kinds of sandboxes that a run can choose from."""
 
-from forager.sandboxes.bubblewrap_sandbox import BubblewrapSandbox
-from forager.sandboxes.docker_sandbox import DockerSandbox
+from forager.sandboxes.bubblewrap_sandbox import bubblewrap_sandbox
+from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import SandboxFactory
 
 SANDBOXES: dict[str, SandboxFactory] = {
-    "docker": DockerSandbox,
-    "bubblewrap": BubblewrapSandbox,
+    "docker": docker_sandbox,
+    "bubblewrap": bubblewrap_sandbox,
 }
 """By the name that `--sandbox` takes."""

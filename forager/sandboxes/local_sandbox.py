@@ -11,7 +11,8 @@ from typing import Self
 from forager.errors import SandboxError
 from forager.sandboxes.pipes import HEEDING, PipedShell
 from forager.sandboxes.sandbox import CommandResult
-from forager.sandboxes.shell import SUPERVISOR, Shell
+from forager.sandboxes.shell import SUPERVISOR
+from forager.sandboxes.shell_sandbox import ShellSandbox
 
 _MARK = "FORAGER_LOCAL_SANDBOX"
 
@@ -31,18 +32,13 @@ class LocalSandbox:
         if not self._start.is_dir():
             raise SandboxError(f"there is no directory {self._start}")
         self._here = self._start
-        self._processes = _LocalProcesses(self._start, environment)
-        try:
-            self._shell = Shell(self._processes, str(self._start))
-        except BaseException:
-            self._processes.close()
-            raise
+        self._shell = ShellSandbox(_LocalProcesses(self._start, environment), str(self._start))
 
     def run(
         self, command: str, *, timeout: float = 120.0, output_limit: int = 65536
     ) -> CommandResult:
         """Run a command in the persistent shell; `timeout` in seconds, `output_limit` in bytes."""
-        result = self._shell.run(command, timeout, output_limit)
+        result = self._shell.run(command, timeout=timeout, output_limit=output_limit)
         self._here = Path(result.directory or self._start)
         return result
 
@@ -56,7 +52,7 @@ class LocalSandbox:
 
     def close(self) -> None:
         """End all processes. The directory stays: it is the caller's."""
-        self._processes.close()
+        self._shell.close()
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +69,7 @@ class LocalSandbox:
 
 
 class _LocalProcesses:
-    """The stream to a keeper on this machine: two pipes, and signals by process number."""
+    """A keeper that is reached by two pipes, and signals by process number; implements Machine."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         self._directory = directory
@@ -85,11 +81,12 @@ class _LocalProcesses:
             **environment,
             _MARK: self._mark,
         }
-        self._begin()
+        self._keeper = self._start_keeper()
+        self._pipes = PipedShell(self._keeper)
 
-    def _begin(self) -> None:
+    def _start_keeper(self) -> subprocess.Popen[bytes]:
         try:
-            self._keeper = subprocess.Popen(
+            return subprocess.Popen(
                 [*HEEDING, "/bin/bash", "-c", SUPERVISOR],
                 cwd=self._directory,
                 env=self._environment,
@@ -101,7 +98,6 @@ class _LocalProcesses:
             )
         except OSError as error:
             raise SandboxError(f"bash does not start: {error}") from error
-        self._pipes = PipedShell(self._keeper)
 
     def send(self, data: bytes) -> None:
         """Send all of it to the shell's standard input."""
@@ -118,7 +114,8 @@ class _LocalProcesses:
     def restart(self) -> None:
         """Kill everything and start a new keeper."""
         self.close()
-        self._begin()
+        self._keeper = self._start_keeper()
+        self._pipes = PipedShell(self._keeper)
 
     def close(self) -> None:
         """Kill everything, the keeper first so that it starts nothing more."""

@@ -1,4 +1,4 @@
-"""A keeper on this machine: its two pipes, as one half of a Stream."""
+"""A keeper that is a process of this computer: its two pipes, as one half of a Machine."""
 
 import os
 import select

@@ -14,7 +14,7 @@ import secrets
 import shlex
 import time
 from collections.abc import Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from forager.errors import SandboxError
 from forager.sandboxes.sandbox import CommandResult
@@ -41,7 +41,7 @@ START_SECONDS = 60.0  # seconds for a new worker to answer
 _SYNTAX_ERROR = 2  # bash's exit code for one
 
 
-class Stream(Protocol):
+class Machine(Protocol):
     """Carries bytes to and from the keeper, and reaches its processes from outside."""
 
     def send(self, data: bytes) -> None:
@@ -58,6 +58,10 @@ class Stream(Protocol):
 
     def restart(self) -> None:
         """Last resort: kill everything and start a new keeper on the same files."""
+        ...
+
+    def close(self) -> None:
+        """Kill everything, for good. Safe to call twice; raises nothing."""
         ...
 
 
@@ -103,13 +107,14 @@ def _text(head: bytes, tail: bytes, dropped: int) -> str:
 
 
 class Shell:
-    """One persistent shell on a stream; `directory` is where each new worker starts."""
+    """One persistent shell on a machine; `directory` is where each new worker starts."""
 
-    def __init__(self, stream: Stream, directory: str) -> None:
-        self._stream = stream
+    def __init__(self, machine: Machine, directory: str) -> None:
+        self._machine = machine
         self._directory = directory
         self._keeper = ""
         self._worker = 0
+        self._scanner = _Scanner((), BoundedOutput(1))
         self._greet()
 
     def run(self, command: str, timeout: float, limit: int) -> CommandResult:
@@ -139,7 +144,7 @@ class Shell:
             # After an unbalanced quote in `eval` bash takes its input for ended, and exits.
             after = self._send(":", KILL_GRACE, BoundedOutput(1))
             if after is None or after.token == self._keeper:
-                end = _End(self._keeper, _SYNTAX_ERROR, "")
+                end = _Report(self._keeper, _SYNTAX_ERROR, "")
         if end is None:
             return None, *self._stop()
         if end.token == self._keeper:
@@ -160,11 +165,11 @@ class Shell:
         token, start = secrets.token_hex(16), secrets.token_hex(16)
         output = BoundedOutput(limit)
         self._scanner = _Scanner((token, ready, self._keeper), output)
-        self._stream.send(_own_line(script, token, start, "" if ready else "</dev/null"))
+        self._machine.send(_own_line(script, token, start, "" if ready else "</dev/null"))
         end = self._wait(timeout)
         if sent := end is not None and end.token == ready:
             self._scanner = _Scanner((token, self._keeper), output)
-            self._stream.send(payload)
+            self._machine.send(payload)
             end = self._wait(timeout)
         if end is None or end.token == self._keeper:
             # What is left of a payload would be taken for commands by a new worker.
@@ -175,21 +180,21 @@ class Shell:
         head, tail, _ = output.content()
         return end.code, (head + tail).rpartition(f"{start}\n".encode())[2]
 
-    def _send(self, command: str, timeout: float, output: BoundedOutput) -> "_End | None":
+    def _send(self, command: str, timeout: float, output: BoundedOutput) -> "_Report | None":
         """Send a command and read to its end; None when the time is over first."""
         token = secrets.token_hex(16)
         self._scanner = _Scanner((token, self._keeper), output)
-        self._stream.send(_line(command, token))
+        self._machine.send(_line(command, token))
         return self._wait(timeout)
 
-    def _wait(self, timeout: float) -> "_End | None":
+    def _wait(self, timeout: float) -> "_Report | None":
         """Read until the report of the command's end; None when the time is over first."""
         deadline = time.monotonic() + timeout
         while self._scanner.found is None:
             left = deadline - time.monotonic()
             if left <= 0:
                 return None
-            data = self._stream.receive(left)
+            data = self._machine.receive(left)
             if data:
                 self._scanner.write(data)
         return self._scanner.found
@@ -200,11 +205,11 @@ class Shell:
         Return the directory and whether the state was lost.
         """
         try:
-            self._stream.signal("INT", self._worker)
+            self._machine.signal("INT", self._worker)
             end = self._wait(INTERRUPT_GRACE)
             # Jobs in the background do not take the interrupt; they must not live on either.
             kept = end is not None and end.token != self._keeper
-            self._stream.signal("KILL", self._worker if kept else 0)
+            self._machine.signal("KILL", self._worker if kept else 0)
             end = end or self._wait(KILL_GRACE)
         except SandboxError:
             end = None  # no process can be started in there: only a restart helps
@@ -223,14 +228,14 @@ class Shell:
     def _start_anew(self) -> tuple[str, bool]:
         """Start keeper and worker again; what was held back of the output is passed on."""
         self._scanner.flush()
-        self._stream.restart()
+        self._machine.restart()
         self._greet()
         return self._directory, True
 
     def _greet(self) -> None:
         """Give a new keeper its token and wait for its worker."""
         self._keeper = secrets.token_hex(16)
-        self._stream.send(self._keeper.encode() + b"\n")
+        self._machine.send(self._keeper.encode() + b"\n")
         self._start_worker()
 
     def _start_worker(self) -> None:
@@ -240,7 +245,7 @@ class Shell:
             place = shlex.quote(self._directory)
             setup = f"exec {_PRIVATE}>&1; cd {place}; printf '%s %d %s%s\\n' {token} $$ x {token}\n"
             self._scanner = _Scanner((token, self._keeper), BoundedOutput(1024))
-            self._stream.send(setup.encode())
+            self._machine.send(setup.encode())
             end = self._wait(START_SECONDS)
             if end is None:
                 break
@@ -276,11 +281,12 @@ def _own_line(script: str, token: str, start: str, source: str) -> bytes:
     ).encode("utf-8", "surrogateescape")
 
 
-class _End:
-    """The report at the end of a command."""
+class _Report(NamedTuple):
+    """What the shell reports at the end of a command, or the keeper at the end of a worker."""
 
-    def __init__(self, token: str, code: int, directory: str) -> None:
-        self.token, self.code, self.directory = token, code, directory
+    token: str
+    code: int
+    directory: str
 
 
 # A report is one line: bash writes each by itself, and what jobs print comes between them. The exit
@@ -304,7 +310,7 @@ class _Scanner:
         self._starts = [token.encode() for token in tokens if token]
         self._pending = bytearray()
         self._output = output
-        self.found: _End | None = None
+        self.found: _Report | None = None
 
     def write(self, data: bytes) -> None:
         self._pending += data
@@ -313,7 +319,7 @@ class _Scanner:
             if match := _REPORT.match(self._pending, at):
                 self._output.write(bytes(self._pending[:at]))
                 token, code, directory = match.groups()
-                self.found = _End(
+                self.found = _Report(
                     token.decode(), int(code), directory.decode("utf-8", "surrogateescape")
                 )
                 self._pending.clear()

@@ -65,6 +65,7 @@ class Index:
     def __init__(self, files: Callable[[], Iterable[Path]], database: Path | None = None) -> None:
         self._files, self._database = files, database
         self._paths: dict[int, Path] = {}
+        self._connection = sqlite3.connect(":memory:")  # until one with tables is opened
         try:
             self._open(database)
         except sqlite3.OperationalError as error:
@@ -189,6 +190,7 @@ class Index:
             raise StoreError(f"{self._database} cannot be read: {error}; delete it") from error
 
     def _open(self, database: Path | None) -> None:
+        self._connection.close()
         self._connection = sqlite3.connect(database or "", timeout=60, isolation_level=None)
         try:
             if self._connection.execute("PRAGMA user_version").fetchone() != (_VERSION,):

@@ -25,7 +25,7 @@ from forager.environments.environment import Grade
 from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.testing import ALWAYS, TestReport, run_tests, within
 from forager.environments.repository.workspace import apply_patch, open_task
-from forager.sandboxes.docker_sandbox import DockerSandbox
+from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 
 _LOADED_BY_THEMSELVES = (
@@ -76,7 +76,7 @@ _LIST_LIMIT, _TEXT_LIMIT = 8 << 20, 64 << 20  # bytes
 
 
 def grade(
-    task: RepositoryTask, patch: str, limits: Limits, *, sandbox: SandboxFactory = DockerSandbox
+    task: RepositoryTask, patch: str, limits: Limits, *, sandbox: SandboxFactory = docker_sandbox
 ) -> Grade:
     """Run the task's tests on the patch in a fresh container. Raises SandboxError."""
     if not patch.strip():

@@ -6,7 +6,7 @@ import shlex
 
 from forager.environments.repository.task import RepositoryTask
 from forager.errors import SandboxError, TaskError
-from forager.sandboxes.docker_sandbox import DockerSandbox
+from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import CommandResult, Limits, Sandbox, SandboxFactory
 
 _PATCH = "/tmp/forager.patch"
@@ -80,7 +80,7 @@ git diff --cached --binary --no-color --no-ext-diff --no-textconv --no-renames "
 
 
 def open_task(
-    task: RepositoryTask, limits: Limits, *, sandbox: SandboxFactory = DockerSandbox
+    task: RepositoryTask, limits: Limits, *, sandbox: SandboxFactory = docker_sandbox
 ) -> tuple[Sandbox, str]:
     """Start a sandbox of the task's image in the state that the agent is to see.
 

@@ -1,0 +1,167 @@
+"""An image whose tests are still to be proven: they pass twice, in two orders."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import docker
+from docker.errors import DockerException, ImageNotFound
+
+from forager.environments.repository.task import TestSetup
+from forager.environments.repository.testing import TestReport, run_tests
+from forager.errors import BuildError
+from forager.images.image import Image, store
+from forager.images.install import Installed
+from forager.images.source import Source
+from forager.images.workbench import telling_lines
+from forager.sandboxes.docker_sandbox import docker_sandbox
+from forager.sandboxes.sandbox import Limits
+
+_SHUFFLE = 1  # seed of the second run's order
+_NOT_RUN = ("skipped", "xfailed", "xpassed", "deselected")
+
+
+class UnprovenImage(NamedTuple):
+    """A Docker image without a name, in which a project is installed."""
+
+    client: docker.DockerClient
+    source: Source
+    base: str
+    key: str
+    installed: Installed
+    digest: str
+    report: Callable[[str], None]
+
+    def prove(self, minimum_pass: float, started: float) -> Image:
+        """Run the tests twice; name and record the image, or remove it and raise BuildError."""
+        try:
+            first = self._run_tests(None)
+            if not first.complete:
+                raise BuildError(
+                    f"{self.source.given}: the test run did not come to its end "
+                    f"({first.seconds:.0f} s of {self.installed.recipe.timeout:.0f})",
+                    telling_lines(first.log),
+                )
+            accepted(self._record(first, first, started), minimum_pass, first.log)
+            image = self._record(first, self._run_tests(_SHUFFLE), started)
+            accepted(image, minimum_pass, first.log)
+        except BaseException:
+            self._remove(self.digest)
+            raise
+        self._name(image.reference)
+        store(image)
+        return image
+
+    def _name(self, reference: str) -> None:
+        """Give the candidate its name; an image that had it before goes."""
+        before = identity(self.client, reference)
+        repository, tag = reference.rsplit(":", 1)
+        self.client.api.tag(self.digest, repository, tag)
+        if before not in ("", self.digest):
+            self._remove(before)
+
+    def _run_tests(self, shuffle: int | None) -> TestReport:
+        order = "in another order" if shuffle is not None else "for the first time"
+        self.report(f"running the tests {order}")
+        limits = Limits(memory=self.installed.recipe.memory)
+        sandbox = docker_sandbox(self.digest, limits=limits)
+        try:
+            timeout = self.installed.recipe.timeout
+            return run_tests(sandbox, self._setup(), shuffle=shuffle, timeout=timeout)
+        finally:
+            sandbox.close()
+
+    def _setup(self) -> TestSetup:
+        return TestSetup(
+            arguments=self.installed.recipe.tests,
+            variables=self.installed.recipe.variables,
+            protected=self.installed.recipe.protected,
+            timeout=self.installed.recipe.timeout,
+            memory=self.installed.recipe.memory,
+        )
+
+    def _record(self, first: TestReport, second: TestReport, started: float) -> Image:
+        passing, flaky, failing, skipped = _compare(first.outcomes, second.outcomes)
+        size = int(self.client.images.get(self.digest).attrs["Size"])
+        below = int(self.client.images.get(self.base).attrs["Size"])
+        return Image(
+            reference=_reference(self.source, self.key),
+            digest=self.digest,
+            key=self.key,
+            base=self.base,
+            commit=self.installed.commit,
+            source=self.source,
+            recipe=self.installed.recipe,
+            setup=self._setup(),
+            passing=passing,
+            flaky=flaky,
+            failing=failing,
+            skipped=skipped,
+            dropped=self.installed.dropped,
+            notes=self.installed.notes,
+            test_seconds=round(first.seconds, 2),
+            build_seconds=round(time.monotonic() - started, 1),
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            python_version=self.installed.python_version,
+            package_count=self.installed.package_count,
+            size=size,
+            layer_size=size - below,
+        )
+
+    def _remove(self, digest: str) -> None:
+        try:
+            self.client.images.remove(digest)
+        except DockerException as error:  # a container of someone else's may use it
+            self.report(f"an unused image stays: {error}")
+
+
+def _compare(
+    first: dict[str, str], second: dict[str, str]
+) -> tuple[list[str], list[str], list[str], int]:
+    """Sort the tests into passing, flaky and failing; count the skipped.
+
+    A test that ran once only, or passed once only, is flaky. Failing in two ways is failing.
+    """
+    passing, flaky, failing, skipped = [], [], [], 0
+    for test in sorted({*first, *second}):
+        outcomes = {first.get(test, "missing"), second.get(test, "missing")}
+        if outcomes == {"passed"}:
+            passing.append(test)
+        elif outcomes <= set(_NOT_RUN):
+            skipped += 1
+        elif outcomes <= {"failed", "error"}:
+            failing.append(test)
+        else:
+            flaky.append(test)
+    return passing, flaky, failing, skipped
+
+
+def accepted(image: Image, minimum_pass: float, log: str = "") -> Image:
+    """Return the image when enough of its tests pass; BuildError otherwise."""
+    if image.passing and image.share >= minimum_pass:
+        return image
+    run = len(image.passing) + len(image.failing) + len(image.flaky)
+    raise BuildError(
+        f"{image.source.given}: only {len(image.passing)} of {run} tests pass "
+        f"(needed: {minimum_pass:.0%}); correct the recipe and give it with --recipe",
+        telling_lines(log),
+    )
+
+
+def _reference(source: Source, key: str) -> str:
+    """Return a Docker name: 'forager/owner/name:1.2.3-<key>'."""
+    name = "/".join(part.strip("._-") or "project" for part in source.name.lower().split("/"))
+    for double in ("..", "__", "--"):
+        while double in name:
+            name = name.replace(double, double[0])
+    version = "".join(c if c.isalnum() or c in "._-" else "-" for c in source.version or "head")
+    return f"forager/{name}:{version}-{key[:12]}"
+
+
+def identity(client: docker.DockerClient, reference: str) -> str:
+    """Return the id of an image; empty when there is none."""
+    try:
+        return str(client.images.get(reference).id)
+    except ImageNotFound:
+        return ""

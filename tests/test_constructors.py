@@ -1,0 +1,43 @@
+"""Where the state of objects begins, kept over the syntax trees."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from test_imports import SOURCES, identify
+
+TEXTUAL = {"border_title", "theme", "virtual_size"}
+"""Attributes that Textual's own constructors set."""
+
+
+def assigned(function: ast.FunctionDef) -> Iterator[str]:
+    """The attributes of `self` that a method assigns."""
+    for node in ast.walk(function):
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "self"
+        ):
+            yield node.attr
+
+
+def declared(kind: ast.ClassDef) -> Iterator[str]:
+    """The attributes that a class or its constructor gives each object."""
+    for node in kind.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            yield from assigned(node)
+        elif isinstance(node, ast.AnnAssign | ast.Assign):
+            targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
+            yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=identify)
+def test_state_begins_in_constructors(path: Path) -> None:
+    """No method gives an object an attribute that it did not have from its beginning."""
+    for kind in ast.walk(ast.parse(path.read_text())):
+        if isinstance(kind, ast.ClassDef):
+            methods = [node for node in kind.body if isinstance(node, ast.FunctionDef)]
+            late = {name for method in methods for name in assigned(method)}
+            assert late <= {*declared(kind), *TEXTUAL}, f"{kind.name}: {late - {*declared(kind)}}"
