@@ -131,7 +131,7 @@ def test_only_what_is_about_repositories_knows_the_repository_environment(path: 
     assert not names + kinds
 
 
-LATE = ("forager.environments.task", "forager.environments.environment")
+LATE = ("forager.environments.task", "forager.environments.registry")
 """A task is read as the record of the environment that it names, and environments know tasks."""
 
 

@@ -22,9 +22,9 @@ from forager.learning.guardian_program import alive, children
 from forager.learning.saved import save
 from forager.learning.train import TrainSettings, count_steps, train
 from forager.learning.train.order import learning_rate, packed, steps
+from forager.learning.train.rank import free_port, rank_environment
 from forager.learning.train.run import request_for
 from forager.learning.train.settings import StepMetrics
-from forager.learning.train.start import free_port, rank_environment
 from forager.records import read_records
 
 HERE = Path(__file__).parent

@@ -36,7 +36,7 @@ def base(texts: tuple[Path, ...], output: Path, **params: Any) -> None:
       forager base runs/repair -o base --layers 4 --width 256
     """
     from forager.learning.tiny import make_base
-    from forager.learning.train.start import accelerator
+    from forager.learning.train.rank import accelerator
 
     settings = BASE.build(BASE.given(params))
     os.environ.update(accelerator())  # transformers imports DeepSpeed, which warns on stdout

@@ -6,18 +6,13 @@ and graded, never *how*. Other packages add environments as entry points of
 """
 
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import entry_points
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from pydantic import Field, FiniteFloat
 
-from forager.environments.task import REPOSITORY, Task
-from forager.errors import UsageError
+from forager.environments.task import Task
 from forager.records import Record
 from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
-
-ENTRY_POINTS = "forager.environments"
 
 T = TypeVar("T", bound=Task, contravariant=True)
 
@@ -82,42 +77,3 @@ class Environment(Protocol[T]):
     def grade(self, task: T, answer: str, limits: Limits, sandboxes: SandboxFactory) -> Grade:
         """Judge the answer in fresh sandboxes."""
         ...
-
-
-def environment_of(task: Task) -> Environment[Any]:
-    """The environment that a task belongs to. Raises UsageError."""
-    return environment_named(task.environment)
-
-
-def environment_named(name: object) -> Environment[Any]:
-    """The environment of this name. Raises UsageError where no installed package has it."""
-    known = environments()
-    if name not in known:
-        raise UsageError(
-            f"no environment {name!r} is installed; there are {', '.join(sorted(known))}. "
-            f"Install the package whose entry point {ENTRY_POINTS} has this name"
-        )
-    return known[str(name)]
-
-
-@cache
-def environments() -> dict[str, Environment[Any]]:
-    """The environments by name: forager's own, and those of entry points. Raises UsageError."""
-    from forager.environments.repository.environment import RepositoryEnvironment
-
-    found: dict[str, Environment[Any]] = {REPOSITORY: RepositoryEnvironment()}
-    for entry in entry_points(group=ENTRY_POINTS):
-        origin = f"entry point {ENTRY_POINTS}:{entry.name} ({entry.value})"
-        try:
-            environment = entry.load()
-        except Exception as error:  # whatever somebody else's import raises
-            raise UsageError(f"{origin} does not load: {error}") from error
-        if entry.name in found:
-            raise UsageError(f"{origin} takes the name of another environment")
-        if missing := [name for name in _MEMBERS if not hasattr(environment, name)]:
-            raise UsageError(f"{origin} is not an Environment: it lacks {', '.join(missing)}")
-        found[entry.name] = environment
-    return found
-
-
-_MEMBERS = ("task_type", "prompt", "limits", "open", "answer", "grade")

@@ -57,7 +57,7 @@ class Task(Record):
     def _of_its_environment(cls, given: Any, handler: ModelWrapValidatorHandler["Task"]) -> "Task":
         if cls is not Task or not isinstance(given, dict):
             return handler(given)
-        from forager.environments.environment import environment_named
+        from forager.environments.registry import environment_named
 
         environment = environment_named(given.get("environment", REPOSITORY))
         return environment.task_type.model_validate(given)

@@ -1,7 +1,7 @@
 """An attempt, turn by turn."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -14,14 +14,12 @@ from textual.widgets import Footer, Static
 from forager.errors import UsageError
 from forager.replay import panes
 from forager.replay.ask import Ask
+from forager.replay.host import host_of
 from forager.replay.panes import Pane, Timeline
 from forager.replay.player import Player
 from forager.replay.recording import Recording, edited, failed, passed
 from forager.replay.source import Source
 from forager.trajectories import draw
-
-if TYPE_CHECKING:
-    from forager.replay.app import ReplayApp
 
 _LOOK_SECONDS = 1.0  # how often an attempt that is being made is read again
 _MISSES = 5  # looks in which it is nowhere, until that is said
@@ -119,7 +117,7 @@ class AttemptScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Show the first step, or follow the last one."""
-        self._full = self._app.full
+        self._full = host_of(self).full
         self._show()
         if self._live:
             self._following = self.set_interval(_LOOK_SECONDS, self._follow)
@@ -202,25 +200,21 @@ class AttemptScreen(Screen[None]):
 
     def action_mark(self) -> None:
         """Mark the attempt."""
-        self._app.toggle_mark(self._recording.trajectory.id, self._show_title)
+        host_of(self).toggle_mark(self._recording.trajectory.id, self._show_title)
 
     def action_tag(self) -> None:
         """Tag the attempt."""
-        self._app.ask_tags(self._recording.trajectory.id, self._show_title)
+        host_of(self).ask_tags(self._recording.trajectory.id, self._show_title)
 
     def action_note(self) -> None:
         """Write a note on the attempt."""
-        self._app.ask_note(self._recording.trajectory.id, self._show_title)
+        host_of(self).ask_note(self._recording.trajectory.id, self._show_title)
 
     def action_compare(self) -> None:
         """Show another attempt at the task beside it."""
         summary = self._source.summary(self._recording.trajectory.id)
         if summary:
-            self._app.compare(summary)
-
-    @property
-    def _app(self) -> "ReplayApp":
-        return cast("ReplayApp", self.app)
+            host_of(self).compare(summary)
 
     def _go(self, step: int) -> None:
         self._step = max(0, min(step, self._recording.last))

@@ -1,6 +1,6 @@
 """The attempts of a run: filtered, sorted, searched, marked."""
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events, work
@@ -13,15 +13,13 @@ from textual.worker import get_current_worker
 from forager.errors import UsageError
 from forager.replay import columns
 from forager.replay.completion import Completion
+from forager.replay.host import host_of
 from forager.replay.query import HELP, Query, parse, with_resolved
 from forager.replay.rows import Rows
 from forager.replay.source import Source
 from forager.trajectories.choice import Choice
 from forager.trajectories.index import Places
 from forager.trajectories.summary import Summary
-
-if TYPE_CHECKING:
-    from forager.replay.app import ReplayApp
 
 _LOOK_SECONDS = 1.0  # how often it is looked whether a batch has added attempts
 
@@ -93,7 +91,7 @@ class Browser(Screen[None]):
         """Show the attempt."""
         current = self._current()
         if current:
-            self._app.open(current.id)
+            host_of(self).open(current.id)
 
     def on_click(self, event: events.Click) -> None:
         """Sort by the column whose title was clicked."""
@@ -109,7 +107,7 @@ class Browser(Screen[None]):
     def action_resolved(self) -> None:
         """Show the resolved ones, the others, all."""
         line = self.query_one(Input)
-        if self._app.attempt_to(lambda: setattr(line, "value", with_resolved(line.value))):
+        if host_of(self).attempt_to(lambda: setattr(line, "value", with_resolved(line.value))):
             self._read()
 
     def action_sort(self, by: int) -> None:
@@ -129,25 +127,25 @@ class Browser(Screen[None]):
         """Mark the attempt, or take its mark away."""
         current = self._current()
         if current:
-            self._app.toggle_mark(current.id, self._marked)
+            host_of(self).toggle_mark(current.id, self._marked)
 
     def action_tag(self) -> None:
         """Tag the attempt."""
         current = self._current()
         if current:
-            self._app.ask_tags(current.id, self._marked)
+            host_of(self).ask_tags(current.id, self._marked)
 
     def action_note(self) -> None:
         """Write a note on the attempt."""
         current = self._current()
         if current:
-            self._app.ask_note(current.id, self._marked)
+            host_of(self).ask_note(current.id, self._marked)
 
     def action_compare(self) -> None:
         """Show the attempt beside another at its task."""
         current = self._current()
         if current:
-            self._app.compare(current)
+            host_of(self).compare(current)
 
     def action_clear(self) -> None:
         """Leave the filter; clear it; leave."""
@@ -160,10 +158,6 @@ class Browser(Screen[None]):
             rows.focus()
         elif len(self.app.screen_stack) > 2:
             self.dismiss()
-
-    @property
-    def _app(self) -> "ReplayApp":
-        return cast("ReplayApp", self.app)
 
     def _read(self) -> bool:
         """Take the filter as it is typed."""
@@ -212,7 +206,7 @@ class Browser(Screen[None]):
     def _look(self) -> None:
         """Take in what a batch has added."""
         if self.is_current and not self._query.says:
-            self._app.attempt_to(self._take_in)
+            host_of(self).attempt_to(self._take_in)
 
     def _take_in(self) -> None:
         if self._source.refresh():
@@ -232,7 +226,7 @@ class Browser(Screen[None]):
         rows.renew()
 
     def _renew(self) -> None:
-        self._app.attempt_to(self._source.marks.refresh)
+        host_of(self).attempt_to(self._source.marks.refresh)
         self.query_one(Rows).renew()
 
     def _marked(self) -> None:

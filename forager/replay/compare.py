@@ -1,6 +1,6 @@
 """Two attempts at one task side by side, aligned where they diverge."""
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -11,6 +11,7 @@ from textual.widgets import Footer, Static
 
 from forager.replay import panes
 from forager.replay.align import Pair, align, divergence
+from forager.replay.host import host_of
 from forager.replay.panes import Pane
 from forager.replay.recording import Recording, failed, passed
 from forager.replay.rows import Rows
@@ -18,9 +19,6 @@ from forager.replay.source import Source
 from forager.trajectories import draw
 from forager.trajectories.show import Turn
 from forager.trajectories.summary import Summary
-
-if TYPE_CHECKING:
-    from forager.replay.app import ReplayApp
 
 
 class CompareScreen(Screen[None]):
@@ -91,7 +89,7 @@ class CompareScreen(Screen[None]):
     def action_open(self, side: str) -> None:
         """Open one of the two."""
         recording = self._left if side == "left" else self._right
-        cast("ReplayApp", self.app).open(recording.trajectory.id)
+        host_of(self).open(recording.trajectory.id)
 
     def _take(self) -> None:
         self._right = self._source.recording(self._others[self._number].id)

@@ -1,6 +1,6 @@
 """A batch while it runs: throughput, families, what each worker does, endpoints, images."""
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -12,14 +12,12 @@ from forager.replay import board
 from forager.replay.attempt import AttemptScreen
 from forager.replay.batch import Batch, Watched
 from forager.replay.browser import Browser
+from forager.replay.host import host_of
 from forager.replay.panes import Pane
 from forager.replay.recording import Recording
 from forager.replay.rows import Rows
 from forager.replay.source import Source
 from forager.trajectories import draw, live
-
-if TYPE_CHECKING:
-    from forager.replay.app import ReplayApp
 
 
 class WatchScreen(Screen[None]):
@@ -78,8 +76,7 @@ class WatchScreen(Screen[None]):
 
     def _look(self) -> None:
         if self.is_current:
-            app = cast("ReplayApp", self.app)
-            app.attempt_to(lambda: setattr(self, "_batch", self._watched.read()))
+            host_of(self).attempt_to(lambda: setattr(self, "_batch", self._watched.read()))
             self._show()
 
     def _load(self, id: str) -> Recording:

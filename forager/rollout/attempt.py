@@ -10,7 +10,7 @@ from forager.agent.loop import Agent
 from forager.agent.model import Model
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Toolbox
-from forager.environments.environment import environment_of
+from forager.environments.registry import environment_of
 from forager.environments.task import Task
 from forager.rollout.again import Parent, Recorded
 from forager.rollout.live import Live, Shown

@@ -15,7 +15,7 @@ from secrets import token_hex
 from typing import Any, Self
 
 from forager.agent.tool import Toolbox
-from forager.environments.environment import environment_of
+from forager.environments.registry import environment_of
 from forager.environments.task import Task
 from forager.errors import NodeLost, UsageError
 from forager.rollout.node import NodeWorker, RemoteMeter, start_meter

@@ -8,7 +8,7 @@ from typing import Protocol
 from forager.agent.model import Model
 from forager.agent.tool import Toolbox
 from forager.agent.traffic import Gate
-from forager.environments.environment import environment_of
+from forager.environments.registry import environment_of
 from forager.environments.task import Task
 from forager.rollout.again import Parent, Parents
 from forager.rollout.attempt import make_attempt

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from forager.errors import ServeError
-from forager.learning.train.start import accelerator
+from forager.learning.train.rank import accelerator
 from forager.records import Record
 
 PROBE = list(range(3, 35))  # ids that any vocabulary has

@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from forager.errors import TrainingError, UsageError
 from forager.learning.child import Child
+from forager.learning.train.rank import PROGRAM, free_port, rank_environment
 from forager.learning.train.settings import TrainSettings
-from forager.learning.train.start import PROGRAM, free_port, rank_environment
 from forager.rollout.cluster import connected
 
 _STOP_SECONDS = 20.0

@@ -2,32 +2,18 @@
 
 import os
 import re
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from forager.errors import TrainingError, UsageError
 from forager.learning.child import Child
+from forager.learning.train.rank import PROGRAM, Ranks, accelerator, free_port, rank_environment
 from forager.learning.train.settings import TrainSettings
 
 _LOOK_SECONDS = 0.2
-PROGRAM = ["-P", "-m", "forager.learning.train.program"]
-
-
-class Ranks(Protocol):
-    """The processes of a training."""
-
-    def ended(self) -> int | None:
-        """The first exit code that is not 0, 0 when all have ended well, None while they run."""
-        ...
-
-    def tail(self) -> str:
-        """The last lines of the log that tells most."""
-        ...
 
 
 def run_ranks(directory: Path, settings: TrainSettings, look: Callable[[], None]) -> None:
@@ -118,40 +104,6 @@ def _first_host(hostfile: str) -> str:
     if not hosts:
         raise UsageError(f"{hostfile} names no host; a line is such as `worker-1 slots=8`")
     return hosts[0]
-
-
-def rank_environment(
-    rank: int, local_rank: int, processes: int, host: str, port: int
-) -> dict[str, str]:
-    """What a rank's process finds in its environment."""
-    cores = len(os.sched_getaffinity(0))
-    return {
-        "OMP_NUM_THREADS": str(max(1, cores // processes)),
-        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin beside other work cost it twentyfold
-        "TOKENIZERS_PARALLELISM": "false",
-        **os.environ,
-        **accelerator(),
-        "RANK": str(rank),
-        "LOCAL_RANK": str(local_rank),
-        "WORLD_SIZE": str(processes),
-        "MASTER_ADDR": host,
-        "MASTER_PORT": str(port),
-    }
-
-
-def accelerator() -> dict[str, str]:
-    """DeepSpeed must be told where there is no GPU; the driver's files say so without torch."""
-    if "DS_ACCELERATOR" in os.environ or Path("/proc/driver/nvidia/version").exists():
-        return {}
-    return {} if Path("/dev/kfd").exists() else {"DS_ACCELERATOR": "cpu"}
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens at."""
-    with socket.socket() as listener:
-        listener.bind(("", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _what_happened(code: int, tail: str) -> str:

@@ -1,0 +1,49 @@
+"""The environments by name: forager's own, and those that other packages add."""
+
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from forager.environments.environment import Environment
+from forager.environments.repository.environment import RepositoryEnvironment
+from forager.environments.task import REPOSITORY, Task
+from forager.errors import UsageError
+
+ENTRY_POINTS = "forager.environments"
+
+
+def environment_of(task: Task) -> Environment[Any]:
+    """The environment that a task belongs to. Raises UsageError."""
+    return environment_named(task.environment)
+
+
+def environment_named(name: object) -> Environment[Any]:
+    """The environment of this name. Raises UsageError where no installed package has it."""
+    known = environments()
+    if name not in known:
+        raise UsageError(
+            f"no environment {name!r} is installed; there are {', '.join(sorted(known))}. "
+            f"Install the package whose entry point {ENTRY_POINTS} has this name"
+        )
+    return known[str(name)]
+
+
+@cache
+def environments() -> dict[str, Environment[Any]]:
+    """The environments by name: forager's own, and those of entry points. Raises UsageError."""
+    found: dict[str, Environment[Any]] = {REPOSITORY: RepositoryEnvironment()}
+    for entry in entry_points(group=ENTRY_POINTS):
+        origin = f"entry point {ENTRY_POINTS}:{entry.name} ({entry.value})"
+        try:
+            environment = entry.load()
+        except Exception as error:  # whatever somebody else's import raises
+            raise UsageError(f"{origin} does not load: {error}") from error
+        if entry.name in found:
+            raise UsageError(f"{origin} takes the name of another environment")
+        if missing := [name for name in _MEMBERS if not hasattr(environment, name)]:
+            raise UsageError(f"{origin} is not an Environment: it lacks {', '.join(missing)}")
+        found[entry.name] = environment
+    return found
+
+
+_MEMBERS = ("task_type", "prompt", "limits", "open", "answer", "grade")
