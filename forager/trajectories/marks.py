@@ -56,8 +56,7 @@ class Marks:
         Raises StoreError.
         """
         try:
-            self.path.touch()
-            with wait_for(lock_path(self.path)):
+            with self.path.open("ab"), wait_for(lock_path(self.path)):
                 self.refresh()  # others may write too: a mark builds on what is there
                 at = datetime.now(UTC).isoformat(timespec="seconds")
                 mark = self.of(id).model_copy(update={**change, "at": at})
