@@ -12,7 +12,7 @@ from test_rollout import run
 from forager.agent.syntax import SYNTAXES, assistant
 from forager.agent.tool import Call
 from forager.cli.main import main
-from forager.environments.environment import environment_of, environments
+from forager.environments.registry import environment_of, environments
 from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.images.image import Image

@@ -1,15 +1,12 @@
 """Verbs and their help: options under headings, verbs grouped by what a person does."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import click
 
 from forager.cli.console import say
 from forager.errors import ForagerError, LoggedError, UsageError
-
-if TYPE_CHECKING:
-    from forager.cli.derived import Derived
 
 OPTIONS = "Options"
 """The heading of the options that name no other."""
@@ -47,6 +44,14 @@ class Option(click.Option):
         return extra
 
 
+class OptionSource(Protocol):
+    """Gives a verb its options when somebody asks for them."""
+
+    def options(self) -> list[Option]:
+        """The options."""
+        ...
+
+
 class Verb(click.Command):
     """A command whose options are partly fields of settings records.
 
@@ -54,7 +59,7 @@ class Verb(click.Command):
     at once.
     """
 
-    def __init__(self, *arguments: Any, settings: "Derived | None" = None, **attributes: Any):
+    def __init__(self, *arguments: Any, settings: OptionSource | None = None, **attributes: Any):
         self._settings, self._params = settings, list[click.Parameter]()
         super().__init__(*arguments, **attributes)
 
