@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from secrets import token_hex
 
 from forager.errors import StoreError, UsageError
 
@@ -17,7 +16,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     Without `durable` a power failure may lose it. Raises StoreError where the disk does not take
     it; then `path` is as it was, as it is after any other error.
     """
-    part = path.with_name(f".{path.name}.{token_hex(4)}.part")
+    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part

@@ -122,23 +122,28 @@ class Derived:
 
 def _option(entry: Setting, heading: str, field: "FieldInfo", default: Any) -> Option:
     kind, many = _kind_of(field)
-    switch = kind is bool
-    names = entry.names
-    if switch and default is True:
-        names = tuple(f"{name}/--no-{name.removeprefix('--')}" for name in names)
+    shown: dict[str, Any] = {
+        "heading": heading,
+        "former": _former(field),
+        "shown_default": "" if entry.type else _shown(default, entry),
+        "help": field.description,
+    }
+    if kind is bool:
+        on_by_default = field.get_default() is True
+        names = [_with_off(name) if on_by_default else name for name in entry.names]
+        return Option(names, is_flag=True, default=None, **shown)
     return Option(
-        names,
-        heading=heading,
-        former=_former(field),
-        shown_default="" if entry.type else _shown(default, entry),
+        entry.names,
         required=field.is_required(),
         multiple=many and entry.type is None,
-        is_flag=switch or None,
-        default=None,
-        type=None if switch else entry.type or _type_of(kind, field),
-        metavar=None if switch or entry.type else entry.metavar or _METAVARS.get(kind),
-        help=field.description,
+        type=entry.type or _type_of(kind, field),
+        metavar=None if entry.type else entry.metavar or _METAVARS.get(kind),
+        **shown,
     )
+
+
+def _with_off(name: str) -> str:
+    return f"{name}/--no-{name.removeprefix('--')}"
 
 
 def _field(record: "type[BaseModel]", path: str) -> "FieldInfo":
