@@ -419,7 +419,7 @@ def test_repair_takes_over_from_the_command_line(tmp_path: Path, kata_task: Repo
         (["--take-over", 0, "-o", "x"], "0 is not in the range"),
         (["--take-over", 9, "-o", "x", "-m", "repair"], "it can be taken over from turn 1 to 7"),
         (["--take-over", 2, "-o", "x"], "there is no terminal to type calls in; give -m MODEL"),
-        (["--take-over", 2, "-o", "x", "-m", "gpt"], "where is the model 'gpt'? Give --url"),
+        (["--take-over", 2, "-o", "x", "-m", "gpt"], "the model 'gpt' needs an endpoint:"),
         (["-m", "repair"], "-o and -m go with --take-over TURN"),
     ],
 )  # fmt: skip

@@ -168,7 +168,7 @@ def test_a_task_that_is_there_twice_counts_once(tasks: Path) -> None:
         ("-m repair --time-limit inf", "--time-limit: Input should be a finite number"),
         ("-m repair --top-p nan", "--top-p: Input should be a finite number"),
         ("-m repair --budget nowhere.toml", "cannot read nowhere.toml"),
-        ("-m gpt", "where is the model 'gpt'? Give --url"),
+        ("-m gpt", "the model 'gpt' needs an endpoint: give --url"),
         ("-m gpt --url http://x --extra-body [1]", "'--extra-body': '[1]' is not a JSON object"),
         ("-m gpt --url http://x --extra-body {", "'--extra-body': '{' is not JSON"),
         ("", "Missing option '-m' / '--model'"),

@@ -137,7 +137,7 @@ def test_a_model_needs_an_address(tmp_path: Path) -> None:
     options = ["-m", "name", "--mutators", "modify"]
     result = CliRunner().invoke(main, [*words, *options], env={"OPENAI_BASE_URL": ""})
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
-    assert "where is the model 'name'? Give --url" in result.stderr
+    assert "the model 'name' needs an endpoint: give --url" in result.stderr
 
 
 def test_pace_and_yield(capsys: pytest.CaptureFixture[str]) -> None:

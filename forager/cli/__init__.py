@@ -1,1 +1,1 @@
-"""The verbs of the command line; the one place that puts the catalogues together."""
+"""The verbs of the command line; only they combine mutators, tools and tasks with the engine."""

@@ -1,4 +1,4 @@
-"""Doing one thing to each of several sources, some at a time."""
+"""Process several sources at the same time, and end cleanly when interrupted."""
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -17,13 +17,13 @@ T = TypeVar("T")
 def make_all(
     what: str, sources: Sequence[str], make: Callable[[str, Progress], T], workers: int
 ) -> list[T | ForagerError]:
-    """Call `make` for each source; one that fails gives its error and does not stop the others."""
+    """Call `make` for each source; the error of one source does not stop the others."""
     lock = Lock()
     done = failed = 0
 
     with Progress(what, len(sources)) as progress:
 
-        def one(source: str) -> T | ForagerError:
+        def make_one(source: str) -> T | ForagerError:
             nonlocal done, failed
             result: T | ForagerError
             try:
@@ -31,7 +31,7 @@ def make_all(
             except ForagerError as error:
                 result = error
                 if len(sources) > 1:
-                    tell(error, source, progress.note)
+                    print_error(error, source, progress.note)
             with lock:
                 done += 1
                 failed += isinstance(result, ForagerError)
@@ -39,33 +39,34 @@ def make_all(
             return result
 
         if len(sources) == 1:  # in this thread, so that Ctrl-C reaches it
-            return [one(sources[0])]
+            return [make_one(sources[0])]
         with ThreadPoolExecutor(workers) as pool:
             try:
-                return list(pool.map(one, sources))
+                return list(pool.map(make_one, sources))
             except KeyboardInterrupt:
                 pool.shutdown(wait=False, cancel_futures=True)
-                say("interrupted; waiting for what is running")
+                say("interrupted; waiting for running work to end")
                 raise
 
 
 def succeeded(results: Sequence[T | ForagerError]) -> list[T]:
-    """The results that are no errors."""
-    return [one for one in results if not isinstance(one, ForagerError)]
+    """The results without the errors."""
+    return [result for result in results if not isinstance(result, ForagerError)]
 
 
 def raise_failures(results: Sequence[T | ForagerError]) -> None:
-    """End the verb if something failed; failures of several sources were told when they came."""
-    errors = [one for one in results if isinstance(one, ForagerError)]
+    """End the verb if a source failed; `make_all` has already printed the errors of several."""
+    errors = [result for result in results if isinstance(result, ForagerError)]
     if errors and len(results) == 1:
         raise errors[0]
     if errors:
-        kind = UsageError if all(isinstance(one, UsageError) for one in errors) else ForagerError
+        users = all(isinstance(error, UsageError) for error in errors)
+        kind = UsageError if users else ForagerError
         raise kind(f"{len(errors)} of {len(results)} failed, see above")
 
 
-def tell(error: ForagerError, source: str, note: Callable[[str], None]) -> None:
-    """Say what went wrong with a source, with the telling lines of a build's log."""
+def print_error(error: ForagerError, source: str, note: Callable[[str], None]) -> None:
+    """Print the error of a source, with the relevant lines of its build log."""
     note(f"forager: {source}: {error}")
     if isinstance(error, BuildError) and error.log:
         note(error.log.rstrip())
@@ -73,7 +74,7 @@ def tell(error: ForagerError, source: str, note: Callable[[str], None]) -> None:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM, and SIGHUP where it is not ignored, end a verb as Ctrl-C does."""
+    """Let SIGTERM and SIGHUP end a verb as Ctrl-C does, unless they are ignored."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

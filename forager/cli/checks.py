@@ -1,4 +1,4 @@
-"""What `forager doctor` looks at. A check is a value; none of them raises."""
+"""The checks of `forager doctor`. A check is a value and never raises."""
 
 import os
 import platform
@@ -15,8 +15,8 @@ from forager.errors import ForagerError
 from forager.records import Record
 
 OPTIONAL = ("torch", "deepspeed", "vllm", "ray", "transformers")
-DISK_GIGABYTES = 5  # a base image, some projects, room to work
-MEMORY_GIGABYTES = 3  # one sandbox of the default size beside the engine
+DISK_GIGABYTES = 5  # a base image, some projects, working space
+MEMORY_GIGABYTES = 3  # the engine and one sandbox of the default size
 REGISTRIES = {
     "image registry": "https://registry-1.docker.io/v2/",
     "package index": "https://pypi.org/simple/",
@@ -24,18 +24,18 @@ REGISTRIES = {
 
 
 class Check(Record):
-    """One thing looked at."""
+    """The result of a check."""
 
     name: str
     state: Literal["ok", "missing", "absent"] = Field(
-        description="'missing' is needed for every run; 'absent' is needed for some things."
+        description="missing: every run needs it; absent: only some features need it."
     )
     found: str
-    advice: str = Field("", description="What to type where it lacks.")
+    advice: str = Field("", description="What to type if the check fails.")
 
 
 def all_checks(url: str | None) -> Iterator[Iterator[Check]]:
-    """Look at everything, cheap things first."""
+    """All checks, the quick ones first."""
     yield _machine()
     yield _engine()
     yield _bubblewrap()
@@ -63,7 +63,7 @@ def _machine() -> Iterator[Check]:
         "memory",
         memory >= MEMORY_GIGABYTES,
         f"{memory:.1f} GiB, {os.cpu_count()} processor cores",
-        f"a sandbox may take 2 GiB; use a machine with {MEMORY_GIGABYTES} GiB or more",
+        f"a sandbox may use 2 GiB; take a machine with {MEMORY_GIGABYTES} GiB or more",
         needed=False,
     )
     yield _disk("disk here", Path.cwd())
@@ -75,8 +75,8 @@ def _disk(name: str, path: Path) -> Check:
         name,
         free >= DISK_GIGABYTES,
         f"{free:.1f} GiB free in {path}",
-        f"make room: {DISK_GIGABYTES} GiB is little for images (`docker system df` shows their "
-        "size, `docker image prune` removes unused ones)",
+        f"free some space: images need {DISK_GIGABYTES} GiB or more (`docker system df` shows "
+        "their size, `docker image prune` removes unused ones)",
         needed=False,
     )
 
@@ -119,13 +119,13 @@ def _engine() -> Iterator[Check]:
         connect().images.get(base)
         yield _check("base image", True, base, "")
     except docker.errors.ImageNotFound:
-        found = "the first `forager image build` makes it, in a minute or two"
+        found = "the first `forager image build` makes it in a minute or two"
         yield _check("base image", False, found, "", needed=False)
     count = len(leftovers())
     yield _check(
         "left containers",
         count == 0,
-        f"{count} of processes that ended",
+        f"{count} containers of dead processes",
         "forager doctor --clean",
         needed=False,
     )
@@ -139,20 +139,20 @@ def _bubblewrap() -> Iterator[Check]:
     yield _check(
         "bubblewrap",
         not reason,
-        reason or "namespaces and overlays can be made (--sandbox bubblewrap)",
-        "sudo apt-get install bubblewrap util-linux; where it is installed, the kernel must allow "
+        reason or "namespaces and overlays work (--sandbox bubblewrap)",
+        "sudo apt-get install bubblewrap util-linux; if it is installed, the kernel must allow "
         "user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone=1, "
         "kernel.apparmor_restrict_unprivileged_userns=0) and overlays in them (Linux 6.6)",
         needed=False,
     )
-    lacking = [one for one in CONTROLLERS if one not in parents()]
+    lacking = [controller for controller in CONTROLLERS if controller not in parents()]
     yield _check(
         "bubblewrap limits",
         not lacking,
-        f"no control groups for {', '.join(lacking)}: bounds hold for each process, not for all"
+        f"no control groups for {', '.join(lacking)}: bounds hold per process only"
         if lacking
-        else "memory, processes and processors of a sandbox as a whole",
-        "run as root, or in a part of the tree that is yours: `systemd-run --user --scope -p "
+        else "bound memory, processes and processors of a whole sandbox",
+        "run as root, or in a control group of your own: `systemd-run --user --scope -p "
         "Delegate=yes forager run …`",
         needed=False,
     )
@@ -166,14 +166,14 @@ def _network() -> Iterator[Check]:
             requests.head(url, timeout=3)
             yield _check(name, True, f"{url} answers", "")
         except requests.RequestException:
-            advice = "without it, images are made from what this machine has"
+            advice = "without it, images can use only what this machine has"
             yield _check(name, False, f"{url} does not answer", advice, needed=False)
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     debootstrap = shutil.which("debootstrap", path=path)
     yield _check(
         "debootstrap",
         bool(debootstrap),
-        debootstrap or "not found; makes the base image where no registry answers",
+        debootstrap or "not found; makes the base image if no registry answers",
         "sudo apt-get install debootstrap",
         needed=False,
     )
@@ -191,7 +191,7 @@ def _endpoint(url: str | None) -> Iterator[Check]:
     from forager.agent.endpoint import ChatEndpoint
 
     if not url and not os.environ.get("OPENAI_BASE_URL"):
-        found = "none named; `-m repair` needs none"
+        found = "none given; `-m repair` needs none"
         yield _check("model endpoint", False, found, "", needed=False)
         return
     try:

@@ -1,4 +1,4 @@
-"""Where the verbs print to."""
+"""How verbs print: results to stdout, messages to stderr."""
 
 import json
 import sys
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 
 def console() -> "Console":
-    """The console of results: stdout, read as text and never as markup."""
+    """A console on stdout that prints text as it is, without markup."""
     from rich.console import Console
 
-    if hasattr(sys.stdout, "reconfigure"):  # a terminal that lacks a character shows "?"
+    if hasattr(sys.stdout, "reconfigure"):  # a terminal without a character shows "?"
         sys.stdout.reconfigure(errors="replace")
     return Console(highlight=False, markup=False, emoji=False)
 
 
 def print_table(table: "Table") -> None:
-    """Print a table: in a terminal fitted to its width, in a pipe with nothing cut."""
+    """Print a table; a terminal's width cuts it, a pipe gets all of it."""
     from rich.measure import Measurement
 
     output = console()
@@ -32,10 +32,10 @@ def print_table(table: "Table") -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON value."""
+    """Print a JSON value."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def say(text: str) -> None:
-    """Tell the person at the keyboard something that is no result."""
+    """Print a message to stderr."""
     click.echo(f"forager: {text}", err=True)

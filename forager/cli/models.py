@@ -1,4 +1,4 @@
-"""The models of a run, by their names, and the one that writes texts for tasks."""
+"""The models that make attempts, and the model that writes texts for tasks."""
 
 import os
 from contextlib import contextmanager
@@ -21,25 +21,29 @@ if TYPE_CHECKING:
 
 
 def endpoints(models: list[str], given: "Sequence[str]") -> list[str]:
-    """Where the models are asked; nowhere for those without a server. Raises UsageError."""
+    """The endpoints of the models; none if no model needs a server. Raises UsageError."""
     asked = [model for model in models if model not in SERVERLESS]
     urls = list(given) or [os.environ.get("OPENAI_BASE_URL") or ""]
     if asked and not all(urls):
-        raise UsageError(
-            f"where is the model {asked[0]!r}? Give --url http://HOST:PORT/v1 or set "
-            "OPENAI_BASE_URL; `-m repair` needs no server"
-        )
+        raise UsageError(f"{_no_endpoint(asked[0])}; `-m repair` needs no server")
     return list(dict.fromkeys(urls)) if asked else []
 
 
+def _no_endpoint(model: str) -> str:
+    return (
+        f"the model {model!r} needs an endpoint: give --url http://HOST:PORT/v1 or set "
+        "OPENAI_BASE_URL"
+    )
+
+
 class MakeModel:
-    """Makes the model of an attempt; goes to the nodes of a cluster."""
+    """Makes the model of an attempt; picklable, so that the nodes of a cluster can call it."""
 
     def __init__(self, settings: "RunSettings", toolbox: "Toolbox", key: str) -> None:
         self._settings, self._toolbox, self._key = settings, toolbox, key
 
     def __call__(self, job: "Job", gate: "Gate") -> "Model":
-        """The model, whose requests pass the gate."""
+        """The model of the attempt; the gate limits the rate of its requests."""
         from forager.agent.syntax import SYNTAXES
 
         settings = self._settings
@@ -65,7 +69,7 @@ class MakeModel:
         from forager.agent.endpoint import ChatEndpoint, normalised
         from forager.agent.traffic import TRAFFIC
 
-        # An attempt stays with the endpoint that it began with: that holds its prompt in a cache.
+        # An attempt stays with its first endpoint, which caches its prompt.
         url, *others = TRAFFIC.least_busy_first(list(map(normalised, settings.urls)))
         endpoint = ChatEndpoint(url, self._key, others=tuple(others))
         sampling = settings.sampling_of(job.number)
@@ -76,7 +80,7 @@ class MakeModel:
 def open_author(
     given: dict[str, Any], output: "Path", sampling: "Sampling"
 ) -> "Iterator[Author | None]":
-    """The model that writes, of `model`, `url` and `key_env`; what it wrote lies beside output."""
+    """The model that writes; it keeps its texts in a file next to `output`."""
     if not given["model"]:
         yield None
         return
@@ -87,10 +91,7 @@ def open_author(
 
     url = given["url"] or os.environ.get("OPENAI_BASE_URL") or ""
     if not url:
-        raise UsageError(
-            f"where is the model {given['model']!r}? Give --url http://HOST:PORT/v1 or set "
-            "OPENAI_BASE_URL"
-        )
+        raise UsageError(_no_endpoint(given["model"]))
     endpoint = ChatEndpoint(url, os.environ.get(given["key_env"], ""))
     model = ChatModel(given["model"], endpoint, sampling)
     with Author(given["model"], model, written_path(output)) as author:

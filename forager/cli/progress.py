@@ -9,11 +9,11 @@ LINE_SECONDS = 5.0
 
 
 class Progress:
-    """How far a verb is. `update` may be called from several threads, as often as one likes.
+    """Shows how far a verb is. Threads may call `update` as often as they like.
 
-    `total` may be unknown; `start` is what was done before, by an earlier process: the time left
-    is reckoned from what this one does. Where not all that is tried gets done, `tried` names the
-    count of it: its pace and the share that gets done are told too.
+    `start` counts what an earlier process did; the remaining time is computed from this process
+    alone. If some trials yield nothing, `tried` names their count, and the bar shows their rate and
+    the share that succeeds.
     """
 
     def __init__(
@@ -31,13 +31,13 @@ class Progress:
         self._bar = _Bar(what, total, start) if sys.stderr.isatty() else None
 
     def update(self, done: int, **counts: float) -> None:
-        """Say how many are done in all, and other counts such as `resolved=3, running=2`."""
+        """Set the number done in all, and other counts such as `resolved=3, running=2`."""
         with self._lock:
             self._done = done
             self._counts = counts
             now = time.monotonic()
             if self._tried and not counts.get(self._tried):
-                self._start, self._began = done, now  # known from before
+                self._start, self._began = done, now  # an earlier process did them
             if self._bar:
                 self._bar.update(done, self._details())
             elif now - self._printed >= LINE_SECONDS:
@@ -45,7 +45,7 @@ class Progress:
                 self._print_line(self._details())
 
     def note(self, text: str) -> None:
-        """Say something that stays on the screen."""
+        """Print a line that stays on the screen."""
         with self._lock:
             if self._bar:
                 self._bar.note(text)
