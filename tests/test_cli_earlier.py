@@ -47,7 +47,7 @@ def test_a_run_is_resumed(tmp_path: Path) -> None:
 
 def test_a_bootstrap_is_resumed(tmp_path: Path) -> None:
     """Its settings file and its settings.json mean the same as before."""
-    settings = load_settings(EARLIER / "bootstrap.toml", BootstrapSettings)
+    settings = load_settings(EARLIER / "bootstrap" / "bootstrap.toml", BootstrapSettings)
     assert settings.mix_in == ["rehearsal"]
     assert settings.train.pack_length == 2048
     assert settings.run_settings("rollout", "model", ["http://x"]).stop_after == 1
@@ -72,7 +72,7 @@ def test_a_training_is_read_and_options_take_precedence(train: click.Command) ->
     """In the spelling of today and in the earlier one; the file may have either."""
     from forager.cli.train import _settings
 
-    words = ["data", "-o", "out", "--base", "base", "--config", str(EARLIER / "training.toml")]
+    words = ["data", "-o", "out", "--base", "base", "--config", str(EARLIER / "kata" / "pretraining.toml")]
     for spelled in (
         ["--row-tokens", "512", "--zero", "1", "--no-pack", "--steps=9"],
         ["--pack-length", "512", "--zero-stage", "1", "--no-packing", "--max-steps=9"],

@@ -86,7 +86,7 @@ class Derived:
         ]
 
     def _default(self, entry: Setting) -> Any:
-        """The default of a field; None if it is required, or in a table that is None by default."""
+        """The default of a field; None for a required field and for a table without a default."""
         name, *inner = entry.field.split(".")
         field = self.record.model_fields[name]
         default = None if field.is_required() else field.get_default(call_default_factory=True)

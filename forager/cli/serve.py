@@ -117,6 +117,6 @@ def _check(server: "Server", dataset: Path, count: int) -> None:
     wanted: Sequence[list[int]] = [data[place].input_ids for place in range(min(count, len(data)))]
     trainer = expected(server.model, wanted, server.settings.dtype)
     found = [compare(url, server.name, wanted, trainer) for url in server.urls]
-    print_json([one.model_dump() for one in found])
-    if not all(one.holds for one in found):
+    print_json([comparison.model_dump() for comparison in found])
+    if not all(comparison.holds for comparison in found):
         raise ServeError("server and trainer differ: restart the server with the trained weights")
