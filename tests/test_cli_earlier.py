@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from forager.cli.main import main
+from forager.cli.train import train_settings
 from forager.config import load_settings, save_settings, saved_settings
 from forager.learning.bootstrap.place import MAY_CHANGE
 from forager.learning.bootstrap.settings import BootstrapSettings
@@ -70,15 +71,14 @@ def train() -> click.Command:
 
 def test_a_training_is_read_and_options_take_precedence(train: click.Command) -> None:
     """In the spelling of today and in the earlier one; the file may have either."""
-    from forager.cli.train import _settings
-
-    words = ["data", "-o", "out", "--base", "base", "--config", str(EARLIER / "kata" / "pretraining.toml")]
+    config = EARLIER / "kata" / "pretraining.toml"
+    words = ["data", "-o", "out", "--base", "base", "--config", str(config)]
     for spelled in (
         ["--row-tokens", "512", "--zero", "1", "--no-pack", "--steps=9"],
         ["--pack-length", "512", "--zero-stage", "1", "--no-packing", "--max-steps=9"],
     ):
         params = train.make_context("train", [*words, *spelled]).params
-        settings = _settings(params.pop("config"), params)
+        settings = train_settings(config, params)
         assert (settings.pack_length, settings.zero_stage, settings.max_steps) == (512, 1, 9)
         assert (settings.packing, settings.learning_rate, settings.batch_size) == (False, 1.5e-3, 2)
 

@@ -95,7 +95,7 @@ def train(
     from forager.learning.train import count_steps, finished
     from forager.learning.train import train as run_training
 
-    settings = _settings(config, params)
+    settings = train_settings(config, params)
     steps = count_steps(settings, datasets)
     if dry_run:
         print_json({"settings": settings.model_dump(mode="json"), "steps": steps})
@@ -122,7 +122,8 @@ def warn_of_bf16(
         say("bf16 is slow on this processor, which has no units for it: give --precision fp32")
 
 
-def _settings(config: Path | None, params: dict[str, Any]) -> "TrainSettings":
+def train_settings(config: Path | None, params: dict[str, Any]) -> "TrainSettings":
+    """The settings of the options and of the file; options take precedence. Raises UsageError."""
     from forager.learning.train import TrainSettings
 
     chosen = TRAIN.given(params)
