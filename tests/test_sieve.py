@@ -13,7 +13,7 @@ from forager.images.source import Source
 from forager.mutation.candidates import unified_diff
 from forager.mutation.coverage import Coverage, measure
 from forager.mutation.reach import Reach, Reaches, edits_of
-from forager.mutation.sieve import Sieve, Sifted
+from forager.mutation.sieve import Sieve, SieveResult
 from forager.sandboxes.local_sandbox import LocalSandbox
 
 CODE = '''\
@@ -266,7 +266,7 @@ def test_the_sieve_says_which_tests_fail(
     """As the plain test command would, warm where only function code changes, cold elsewhere."""
     (answer,) = sieve.sift([reach_of(coverage, old, new)])
     assert {test.rpartition("::")[2] for test in answer.failed} == failed
-    assert (answer.way, answer.hung, answer.crashed, answer.unstable) == (way, False, "", [])
+    assert (answer.way, answer.timeout, answer.crashed, answer.unstable) == (way, False, "", [])
 
 
 def test_one_mutant_leaves_nothing_behind_for_the_next(
@@ -299,8 +299,8 @@ def test_mutants_that_share_a_process_are_judged_as_if_alone(
 
 
 HOSTILE = [
-    ("self.prices.pop()", "pass", "hung"),  # a loop without end
-    ("self.prices.pop()", "sum(iter(int, 1))", "hung"),  # one that no signal interrupts
+    ("self.prices.pop()", "pass", "timeout"),  # a loop without end
+    ("self.prices.pop()", "sum(iter(int, 1))", "timeout"),  # one that no signal interrupts
     ("            self.prices.pop()", "            import os; os._exit(3)", "crashed"),
     ("            self.prices.pop()", "            import os; os.kill(os.getpid(), 9)", "crashed"),
 ]
@@ -321,7 +321,7 @@ def test_what_breaks_the_import_is_named(sieve: Sieve, coverage: Coverage) -> No
     """All tests of a file that cannot be loaded fail, and the file is told."""
     (answer,) = sieve.sift([reach_of(coverage, "from helper import loud\n", "")])
     assert answer.broken == ["test_shop.py"]
-    assert isinstance(answer, Sifted)
+    assert isinstance(answer, SieveResult)
     assert "test_shop.py::test_total" in answer.failed
 
 

@@ -4,16 +4,13 @@ Sets of tests are whole numbers: bit i stands for the i-th test of the record.
 """
 
 import gzip
-import json
-import secrets
-import shlex
 from collections.abc import Callable, Iterable, Iterator
-from importlib.resources import files
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from forager.atomic import replacing
+from forager.environments.repository.programs import run_program
 from forager.environments.repository.testing import ALWAYS
 from forager.errors import SandboxError
 from forager.images.image import Image
@@ -21,7 +18,6 @@ from forager.paths import data_directory
 from forager.records import Record
 from forager.sandboxes.sandbox import Limits, Sandbox
 
-_PROGRAM = "/tmp/forager-coverage.py"
 _SLOWER = 40  # times that tracing may slow the suite down
 _LIMIT = 1 << 30  # bytes of the result
 
@@ -120,27 +116,21 @@ def coverage_of(image: Image, start: Callable[[str, Limits], Sandbox]) -> Covera
 
 
 def measure(sandbox: Sandbox, image: Image) -> Coverage:
-    """Run the image's passing tests once under a tracer."""
-    nonce, setup = secrets.token_hex(16), image.setup
-    sandbox.write(_PROGRAM, (files("forager.programs") / "coverage_program.py").read_bytes())
-    request = {
-        "nonce": nonce,
-        "arguments": [*ALWAYS, *setup.arguments],
-        "tests": image.passing,
-    }
-    variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in setup.variables.items())
-    result = sandbox.run(
-        f"cd {shlex.quote(setup.workdir)} && env {variables} {shlex.quote(setup.python)} {_PROGRAM}"
-        f" 3>&1 >/dev/null 2>&1 <<'{nonce}'\n{json.dumps(request)}\n{nonce}",
+    """Run the image's passing tests once under a tracer. Raises SandboxError."""
+    run = run_program(
+        sandbox,
+        image.setup,
+        "coverage_tracer",
+        {"arguments": [*ALWAYS, *image.setup.arguments], "tests": image.passing},
         timeout=_SLOWER * image.test_seconds + 60,
         output_limit=_LIMIT,
     )
-    for line in result.output.split("\n"):
-        if line.startswith(nonce):
-            found = json.loads(line[len(nonce) :])
-            found.pop("seen")
-            return Coverage(tests=image.passing, seconds=result.seconds, **found)
-    raise SandboxError(f"{image.reference}: the tests do not come to their end under a tracer")
+    for report in run.reports:
+        del report["seen"]
+        return Coverage(tests=image.passing, seconds=run.seconds, **report)
+    raise SandboxError(
+        f"{image.reference}: the tests do not come to their end under the tracer: {run.ending}"
+    )
 
 
 def _read(path: Path) -> Coverage | None:

@@ -22,7 +22,7 @@ from forager.mutation.candidates import Candidate
 from forager.mutation.coverage import Coverage
 from forager.mutation.prove import Prover, Start, in_order
 from forager.mutation.reach import Reach, Reaches
-from forager.mutation.sieve import Sieve, Sifted
+from forager.mutation.sieve import Sieve, SieveResult
 from forager.records import Record
 from forager.sandboxes.sandbox import Limits
 
@@ -95,7 +95,7 @@ class Verdict(Record):
     failures: dict[str, Failure] = {}
     proof: str = ""
     disagrees: bool = Field(False, description="Whether sieve and proof saw other tests fail.")
-    sifted: Sifted = Sifted()
+    sifted: SieveResult = SieveResult()
 
 
 class Judge:
@@ -146,22 +146,22 @@ class Judge:
 
     def _sift(
         self, group: Sequence[Candidate], known: Known
-    ) -> list[tuple[Candidate, tuple[Reach, Sifted] | None]]:
+    ) -> list[tuple[Candidate, tuple[Reach, SieveResult] | None]]:
         reaches = {each: self._reaches.of(each.diff) for each in group if not known(each)}
         waiting = {each: reach for each, reach in reaches.items() if reach.tests}
         alike = sorted(waiting, key=lambda each: (waiting[each].tests, each.file, each.line))
         found = self._through_sieve([waiting[each] for each in alike])
         answers = dict(zip(alike, found, strict=True))
         return [
-            (each, (reach, answers.get(each, Sifted())))
+            (each, (reach, answers.get(each, SieveResult())))
             if (reach := reaches.get(each))
             else (each, None)
             for each in group
         ]
 
-    def _through_sieve(self, waiting: list[Reach]) -> list[Sifted]:
+    def _through_sieve(self, waiting: list[Reach]) -> list[SieveResult]:
         """Answers for all; a mutant that ends the sieve is tried alone once more."""
-        done: list[Sifted] = []
+        done: list[SieveResult] = []
         again = False
         while len(done) < len(waiting):
             with self._borrowed(self._sieves, self._new_sieve) as sieve:
@@ -175,7 +175,7 @@ class Judge:
         sandbox = self._start(self._image.reference, Limits(memory=memory))
         return Sieve(sandbox, self._image, self._coverage)
 
-    def _prove(self, pair: tuple[Candidate, tuple[Reach, Sifted] | None]) -> Verdict | None:
+    def _prove(self, pair: tuple[Candidate, tuple[Reach, SieveResult] | None]) -> Verdict | None:
         candidate, found = pair
         if found is None:
             return None
@@ -207,7 +207,7 @@ class Judge:
         prover: Prover,
         candidate: Candidate,
         reach: Reach,
-        sifted: Sifted,
+        sifted: SieveResult,
         tests: list[str] | None,
     ) -> Verdict:
         proof = prover.run(candidate.diff, tests, explain=self._rules.explain)
@@ -228,7 +228,7 @@ class Judge:
         self,
         candidate: Candidate,
         reach: Reach,
-        sifted: Sifted,
+        sifted: SieveResult,
         report: TestReport | None,
         failed: Sequence[str],
     ) -> Verdict:
@@ -265,7 +265,7 @@ class Judge:
         self,
         candidate: Candidate,
         reach: Reach,
-        sifted: Sifted,
+        sifted: SieveResult,
         failed: Sequence[str],
         failures: Mapping[str, Failure],
     ) -> Difficulty:
@@ -330,10 +330,10 @@ def _file(test: str) -> str:
     return test.partition("::")[0]
 
 
-def _sieve_reason(reach: Reach, sifted: Sifted) -> Reason | None:
+def _sieve_reason(reach: Reach, sifted: SieveResult) -> Reason | None:
     if not reach.tests:
         return "not covered"
-    if sifted.hung:
+    if sifted.timeout:
         return "timeout"
     if sifted.crashed:
         return "crashed the test run"

@@ -1,14 +1,13 @@
-"""Runs pytest and reports each test over a private descriptor. Runs inside the sandbox.
+"""Runs pytest and reports each test over a private descriptor.
 
-This file is copied into the container as it is; it needs Python 3.8 and pytest, nothing else. Its
-standard input is one JSON object; its report goes to descriptor 3 as lines of the request's nonce
-and a JSON object. Pytest and what it needs are imported before the repository is on the path, so
-that nothing in the repository can stand in for them.
+Standard input is one JSON object; descriptor 3 takes lines of the request's nonce and a JSON
+object. Pytest and what it needs are imported before the repository is on the path, so that nothing
+in the repository can stand in for them.
 
-A *canary* is a test that must fail, put among the others under a random name. A canary that is not
-reported as failed shows that the reports cannot be trusted: somebody patched the machinery.
-An *always-equal* class is one, defined in a file that the patch changed, whose `__eq__` says that
-it equals an object which nothing can know: it would make any comparison of a test pass.
+A *canary* is a test that must fail, put among the others under a random name. If the canary is not
+reported as failed, somebody patched the machinery, and the reports cannot be trusted.
+An *always-equal* class is defined in a file that the patch changed, and its `__eq__` returns True
+for an object that it cannot know. Any comparison of a test would pass with it.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ from typing import Any, NoReturn
 import pytest
 from _pytest.reports import TestReport  # pytest 6 does not export it
 
-_ERROR, _FRAMES, _TEXT = 2000, 50, 4000  # bounds of what is told of a failure
-_TOGETHER, _DELAY = 16384, 0.2  # bytes and seconds that a report may wait
+_ERROR, _FRAMES, _TEXT = 2000, 50, 4000  # bounds of the description of a failure
+_TOGETHER, _DELAY = 16384, 0.2  # bytes and seconds before reports are written
 
 
 class TestTimeout(BaseException):
@@ -49,15 +48,16 @@ class Reporter:
         self._changed: set[str] = {os.path.realpath(path) for path in request["changed"]}
         self._equal_to_all: set[str] = set()
         if self._changed:
-            gc.set_threshold(100_000, 1_000, 1_000)  # few collections: each is looked into
+            # Few collections, because each of them looks at all classes.
+            gc.set_threshold(100_000, 1_000, 1_000)
             gc.callbacks.append(self._look)
         self._canary = "test_" + os.urandom(8).hex()
         self._outcomes: dict[str, str] = {}
         self._durations: dict[str, float] = {}
-        self._failures: int = request["failures"]  # that may still be described
+        self._failures: int = request["failures"]  # how many more are described
 
     def _send(self, **record: Any) -> None:
-        """Report; several lines at a time, for each write wakes all who pass it on."""
+        """Report, several lines at a time: each write wakes every process that passes it on."""
         line = f"{self._nonce} {json.dumps(record)}\n"
         self._unsent += line.encode("utf-8", "backslashreplace")
         if "end" in record or len(self._unsent) > _TOGETHER or time.monotonic() > self._due:
@@ -77,11 +77,11 @@ class Reporter:
         if items:
             items.append(self._make_canary(items[-1]))
 
-    def _make_canary(self, beside: Any) -> Any:
+    def _make_canary(self, neighbour: Any) -> Any:
         def canary() -> None:
             raise AssertionError("this test must fail")
 
-        module = beside.getparent(pytest.Module) or beside.parent
+        module = neighbour.getparent(pytest.Module) or neighbour.parent
         return pytest.Function.from_parent(module, name=self._canary, callobj=canary)
 
     def pytest_collectreport(self, report: Any) -> None:
@@ -94,11 +94,11 @@ class Reporter:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
-        """Bound the test's time, and report it when it is over."""
+        """Bound the test's time, and report the test when it is over."""
 
         def stop(*_: object) -> None:
             self._outcomes[item.nodeid] = "timeout"
-            signal.setitimer(signal.ITIMER_REAL, 1.0)  # again, should it have been swallowed
+            signal.setitimer(signal.ITIMER_REAL, 1.0)  # again, if the test swallows this one
             raise TestTimeout(f"the test took more than {self._seconds:g} s")
 
         before = signal.signal(signal.SIGALRM, stop)
@@ -111,7 +111,7 @@ class Reporter:
             self._finish(item)
 
     def pytest_runtest_makereport(self, item: Any, call: Any) -> Any:
-        """Leave out a traceback that nobody asked for: to make it takes longer than most tests."""
+        """Leave out a traceback that nobody asked for: making it takes longer than most tests."""
         error = call.excinfo
         if error is None or self._failures > 0 or isinstance(error.value, pytest.skip.Exception):
             return None
@@ -156,7 +156,7 @@ class Reporter:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_unconfigure(self) -> None:
-        """End here: what pytest still does is to collect garbage, several times."""
+        """End here: after this, pytest only collects garbage, several times."""
         self._end()
 
     def _end(self, code: int = 0) -> NoReturn:
@@ -166,12 +166,12 @@ class Reporter:
         os._exit(0)
 
     def _look(self, phase: str, _: dict[str, int]) -> None:
-        """Look at all classes before the collector may take one away (`gc.callbacks`)."""
+        """Look at all classes before the garbage collector removes one (`gc.callbacks`)."""
         if phase == "start":
             self._equal_to_all.update(self._always_equal())
 
     def _always_equal(self) -> Iterator[str]:
-        kinds: list[Any] = [each for each in gc.get_objects() if isinstance(each, type)]
+        kinds: list[Any] = [found for found in gc.get_objects() if isinstance(found, type)]
         for kind in kinds:
             equal = kind.__dict__.get("__eq__")
             code = getattr(equal, "__code__", None)
@@ -180,7 +180,7 @@ class Reporter:
             try:
                 if equal(_instance(kind), object()) is True:
                     yield f"{kind.__module__}.{kind.__qualname__}"
-            except Exception:  # an honest __eq__ may well not work on an empty object
+            except Exception:  # an honest __eq__ may fail on an empty object
                 continue
 
 
@@ -195,20 +195,20 @@ def _instance(kind: Any) -> Any:
 
 
 def worse(known: str | None, outcome: str) -> str:
-    """The outcome of a test of which more than one is reported: one a subtest, one for all."""
+    """The worse of two outcomes of a test: its subtests report one each, and the test another."""
     kinds = ("skipped", "passed", "xpassed", "xfailed", "failed", "error", "timeout")
     return outcome if known is None else max(known, outcome, key=kinds.index)
 
 
 def described(report: Any) -> dict[str, Any]:
-    """How a test failed: the error, the frames from the test inwards, the text of it."""
+    """How a test failed: the error, the frames from the test inwards, the end of the traceback."""
     crash = getattr(report.longrepr, "reprcrash", None)
     entries = getattr(getattr(report.longrepr, "reprtraceback", None), "reprentries", [])
-    places = [place for each in entries if (place := getattr(each, "reprfileloc", None))]
+    places = [getattr(entry, "reprfileloc", None) for entry in entries]
     frames = [
         [str(at.path), at.lineno, str(at.message).replace("in ", "", 1)]
         for at in places
-        if not str(at.path).startswith("<")  # the import system is of no interest
+        if at and not str(at.path).startswith("<")  # not the import system
     ]
     error = str(getattr(crash, "message", ""))[:_ERROR]
     return {"error": error, "frames": frames[:_FRAMES], "text": str(report.longrepr)[-_TEXT:]}

@@ -1,8 +1,7 @@
-"""Says which new files would take the name of a module that the image has elsewhere.
+"""Reports which new files would take the name of a module that the image has elsewhere.
 
-This file is copied into the container as it is, and run there before a patch is applied; it needs
-Python 3.8, nothing else. Its standard input is one JSON object; its answer goes to descriptor 3 as
-one JSON list. Nothing is imported by the names that are asked for.
+It runs before a patch is applied. Standard input is one JSON object; descriptor 3 takes one line of
+the request's nonce and a JSON object. It imports nothing by the names that it is asked about.
 """
 
 from __future__ import annotations
@@ -30,25 +29,26 @@ def elsewhere(name: str) -> bool:
 
 
 def roots(arguments: list[str], tests: list[str]) -> set[str]:
-    """The directories of the working tree that modules are imported from in a test run.
+    """The directories of the working tree from which a test run imports modules.
 
-    Those that are on the path once pytest has read its configuration and the first conftest.py,
-    and those that it puts there for a test file: the nearest above it that is no package.
+    These are on the path once pytest has read its configuration and the first conftest.py, or
+    pytest puts them there for a test file: the nearest directory above it that is not a package.
     """
     sys.path[0] = str(Path.cwd())
     try:
         from _pytest.config import _prepareconfig
 
         _prepareconfig(arguments)
-    except BaseException as error:  # what is on the path is as far as it came
+    except BaseException as error:  # what it put on the path before counts
         print(type(error).__name__, error, file=sys.stderr)
     places = {place or "." for place in sys.path if within(place or ".")}
     for test in tests:
         for directory in Path(test).parents:
             if directory == Path(test).parent or (directory / "conftest.py").exists():
                 packages = (directory, *directory.parents)
-                places.add(str(next(one for one in packages if not is_package(one))))
-    places.update(one for one in ("src", "lib") if Path(one).is_dir() and not is_package(Path(one)))
+                places.add(str(next(place for place in packages if not is_package(place))))
+    sources = [place for place in (Path("src"), Path("lib")) if place.is_dir()]
+    places.update(str(place) for place in sources if not is_package(place))
     return {os.path.relpath(os.path.realpath(place)) for place in places}
 
 
@@ -67,6 +67,8 @@ def taken(root: str, name: str, below: str) -> bool:
 
 def main() -> None:
     """Read the request, answer, end without running what pytest's plugins left behind."""
+    # What is compiled now could stand for what the patch changes within the second.
+    sys.dont_write_bytecode = True
     request = json.loads(sys.stdin.readline())
     answer = os.dup(3)
     before = sys.path[:]
@@ -85,7 +87,7 @@ def main() -> None:
                     below = "/".join(PurePosixPath(path).parts[depth + 1 :])
                     if not taken(root, parts[depth], below):
                         found.append(path)
-    os.write(answer, json.dumps(found).encode())
+    os.write(answer, f"{request['nonce']} {json.dumps({'taken': found})}\n".encode())
     os._exit(0)
 
 

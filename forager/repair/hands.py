@@ -1,13 +1,14 @@
-"""What the policy does with the tools: commands and edits, within the turns that there are."""
+"""What the policy does with the tools: commands, programs and edits, while there are turns."""
 
 import shlex
 from collections.abc import Generator, Sequence
-from importlib import resources
 from typing import TypeVar
 
 from forager.agent.tool import Call
+from forager.programs import program
 from forager.repair.observation import Observation
 from forager.repair.source import Passage, search_and_replace
+from forager.text import ending
 
 Step = tuple[str, Call]  # a thought, and what is done
 T = TypeVar("T")
@@ -19,16 +20,18 @@ _PYTEST = "python -m pytest -q -p no:cacheprovider"
 
 
 class OutOfTurns(Exception):
-    """There are no more turns than those kept to clean up."""
+    """Only the turns that are kept for cleaning up are left."""
 
 
 class Hands:
-    """Acts, counts the turns, and remembers which passage has been edited."""
+    """Acts, counts the turns, and remembers which passage is edited and which programs crashed."""
 
     def __init__(self) -> None:
         self._left = MAX_TURNS
         self.closing = False  # whether the last turns may be used
         self._edited: tuple[Passage, tuple[str, ...]] | None = None
+        self.crashes: dict[str, str] = {}
+        """The programs that do not run in this sandbox, with the last lines that they printed."""
 
     def act(self, thought: str, call: Call) -> Acting[Observation]:
         """Make one call; raises OutOfTurns."""
@@ -46,17 +49,30 @@ class Hands:
 
     def pytest(self, thought: str, options: str, tests: Sequence[str], seconds: int,
                ) -> Acting[Observation]:  # fmt: skip
-        """Run tests, for at most so many seconds."""
+        """Run tests for at most `seconds`."""
         words = [f"timeout {seconds} {_PYTEST} {options}", *map(shlex.quote, tests)]
         return (yield from self.bash(thought, " ".join(words)))
 
     def program(self, thought: str, name: str, arguments: Sequence[str]) -> Acting[Observation]:
-        """Run one of the programs of this package over there."""
+        """Run one of forager's programs in the sandbox."""
         words = " ".join(["timeout 100 python -", *map(shlex.quote, arguments)])
-        return (yield from self.bash(thought, f"{words} <<'EOF'\n{program_text(name)}EOF"))
+        command = f"{words} <<'EOF'\n{program_text(name)}EOF"
+        return (yield from self.run_program(thought, name, command))
+
+    def run_program(self, thought: str, name: str, command: str) -> Acting[Observation]:
+        """Run a command that runs a program, and remember it if it crashes."""
+        observation = yield from self.bash(thought, command)
+        if observation.exit_code and not observation.hung:
+            self.crashes[name] = ending(observation.output)
+        return observation
+
+    @property
+    def regrets(self) -> str:
+        """What to say at the end of the programs that crashed; empty if all ran."""
+        return "".join(f" My program `{name}` crashed: {why}" for name, why in self.crashes.items())
 
     def edit(self, thought: str, passage: Passage, lines: tuple[str, ...]) -> Acting[bool]:
-        """Make a passage read so, whatever was edited before; return whether it does now."""
+        """Give a passage these lines, whatever was edited before; return whether it has them now."""
         if self._edited and self._edited[0] != passage:
             yield from self.restore("That did not help, so I undo it.")
         old = self._edited[1] if self._edited else passage.lines
@@ -72,7 +88,7 @@ class Hands:
         return False
 
     def restore(self, thought: str) -> Acting[None]:
-        """Undo what is edited."""
+        """Undo the edit."""
         if self._edited:
             passage = self._edited[0]
             done = yield from self.edit(thought, passage, passage.lines)
@@ -81,5 +97,5 @@ class Hands:
 
 
 def program_text(name: str) -> str:
-    """The text of a program that runs in the sandbox."""
-    return resources.files("forager.programs").joinpath(f"{name}_program.py").read_text("utf-8")
+    """The text of a program, which a command carries into the sandbox."""
+    return program(name).decode()

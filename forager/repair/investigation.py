@@ -81,7 +81,7 @@ def missing(hands: Hands, file: str, names: Sequence[str]) -> Acting[tuple[Ways,
     Beside them those of the given names that others have and it has not.
     """
     thought = "I check which names are not defined there, and where they could come from."
-    seen = yield from hands.program(thought, "names", [file, *names])
+    seen = yield from hands.program(thought, "undefined_names", [file, *names])
     return read_ways(seen.output)
 
 

@@ -60,6 +60,7 @@ class Repair:
             thought = "One change has mended the tests that are named. I make it again."
             mended = yield from self._hands.edit(thought, passage, lines)
         thought = "The tests pass now." if mended else "I have found no change that helps."
+        thought += "" if mended else self._hands.regrets
         while True:
             yield from self._hands.act(thought, Call("submit", {}))
 

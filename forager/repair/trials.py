@@ -50,7 +50,7 @@ class Trials:
         again = " again, with everything imported anew" if fresh and self._written else ""
         thought = f"There are more possibilities. I try {len(edits)} in one go{again}."
         self._written = True
-        seen = yield from self._hands.bash(thought, command)
+        seen = yield from self._hands.run_program(thought, "trial", command)
         if _UNHARMED not in seen.output:
             restore = f'cp "$trial/original" {shlex.quote(passage.file)}'
             yield from self._hands.bash("That was stopped half-way. I restore the file.", restore)

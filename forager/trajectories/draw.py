@@ -12,14 +12,10 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.syntax import Syntax
 from rich.text import Text
 
+from forager.text import safe as safe  # what draws says `draw.safe`
+
 FOLD_LINES = 40  # a longer text is folded in the middle
 FOLD_COLUMNS = 2000  # a longer line is cut
-
-_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[ -/]*[0-~])?")
-_UNSEEN = {*range(32), *range(127, 160)} - {ord("\n"), ord("\t")}
-# Characters that turn the reading direction can make text look like another text.
-_UNSEEN |= {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
-_CONTROL = dict.fromkeys(_UNSEEN, "\N{REPLACEMENT CHARACTER}")
 
 _LINE_STYLES = [  # the first pattern that a line begins with decides
     (r"E  |Traceback \(most recent call last\)|\w*(Error|Exception)\b|FAILED|ERROR", "red"),
@@ -55,12 +51,6 @@ class Block:
                 if not row.plain:
                     whole.rstrip()
                 yield whole
-
-
-def safe(text: str) -> str:
-    """The text without escape sequences; other control characters become visible."""
-    plain = _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return plain.translate(_CONTROL)
 
 
 def fold(text: Text, *, full: bool = False, way: str = "--full shows them") -> Text:

@@ -10,21 +10,21 @@ Not covered: the code under test shares a process with the test runner, so code 
 against this very runner could forge its reports.
 """
 
-import json
 import re
 import shlex
 import sys
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
-from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from forager.environments.environment import Grade
+from forager.environments.repository.programs import run_program
 from forager.environments.repository.task import RepositoryTask
-from forager.environments.repository.testing import ALWAYS, TestReport, run_tests, within
+from forager.environments.repository.testing import ALWAYS, TestReport, run_tests
 from forager.environments.repository.workspace import apply_patch, open_task
+from forager.errors import TaskError
 from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 
@@ -69,9 +69,9 @@ _LINKS = ("120000", "160000")  # modes of what leads elsewhere: links, and submo
 _SAME = re.compile(r'"?a/(.*?)"? "?b/\1"?$', re.MULTILINE)  # the heads of a file's diff
 _RENAMED = re.compile(r'"?a/.*?"? "?b/(.*?)"?$', re.MULTILINE)
 _PATCH, _PATHS, _INDEX = "/tmp/forager.patch", "/tmp/forager.paths", "/tmp/forager.index"
-_ASKED, _QUESTION = "/tmp/forager-shadows.py", "/tmp/forager-shadows.json"
 _GIT = f"GIT_INDEX_FILE={_INDEX} git"
 _DIFF = f"{_GIT} diff --cached --no-renames --no-color --no-ext-diff --no-textconv"
+_NOT_FOUND = 127  # the exit code of `env` where there is no such interpreter
 _LIST_LIMIT, _TEXT_LIMIT = 8 << 20, 64 << 20  # bytes
 
 
@@ -101,7 +101,7 @@ def grade(
         or _equal_to_all(task, report, limits, sandbox)
     )
     if not cause and not report.complete:
-        cause = "the test run did not come to its end"
+        cause = f"the test run did not come to its end: {report.broken_off}"
     resolved = not cause and all(outcome == "passed" for outcome in tests.values())
     return _grade(alike, resolved=resolved, cause=cause, tests=tests, ignored=applied.ignored)
 
@@ -205,21 +205,21 @@ def _taking(sandbox: Sandbox, task: RepositoryTask, new: Sequence[str]) -> set[s
     """Those of the new modules that take a name that the image's Python finds elsewhere.
 
     Python is asked before anything is applied. Where the image has no such Python none is named.
+    Raises TaskError if the program that asks does not run there.
     """
     if not new:
         return set()
     tests = {test.partition("::")[0] for test in (*task.FAIL_TO_PASS, *task.PASS_TO_PASS)}
     arguments = [*ALWAYS, *task.setup.arguments]
     request = {"new": new, "arguments": arguments, "tests": sorted(tests)}
-    sandbox.write(_ASKED, (files("forager.programs") / "shadows.py").read_bytes())
-    sandbox.write(_QUESTION, json.dumps(request).encode())
-    # No byte code: what is compiled now could stand for what the patch changes within the second.
-    answer = sandbox.run(
-        f"( {within(task.setup)} {shlex.quote(task.setup.python)} -B {_ASKED} "
-        f"<{_QUESTION} 3>&1 >/dev/null 2>&1 ); rm -f {_ASKED} {_QUESTION}",
-        output_limit=_LIST_LIMIT,
+    run = run_program(
+        sandbox, task.setup, "shadows", request, timeout=120, output_limit=_LIST_LIMIT
     )
-    return set(json.loads(answer.output)) if answer.output else set()
+    for report in run.reports:
+        return set(report["taken"])
+    if run.exit_code == _NOT_FOUND:
+        return set()
+    raise TaskError(f"nothing can say which modules the patch replaces: {run.ending}")
 
 
 def _run(sandbox: Sandbox, task: RepositoryTask, changed: Sequence[str]) -> TestReport:

@@ -1,26 +1,23 @@
 """Runs a project's tests in a sandbox and reads what each of them did.
 
-By forager's own runner, whose reports the code under test cannot easily forge. Or, where
-`TestSetup.command` is set, by that command, whose log is read as the data set reads it. Then there
-is no private descriptor, no nonce, no canary and no audit: code that prints the lines of passing
-tests and ends the process is believed. Only a log without a failure beside an exit code that tells
-of one is refused.
+Forager's own runner does it, whose reports the code under test cannot easily forge. If
+`TestSetup.command` is set, that command runs instead, and its log is read as the data set reads it.
+Such a run has no private descriptor, no nonce, no canary and no audit: it believes code that prints
+the lines of passing tests and ends the process. It refuses only a log without a failure whose exit
+code says that something failed.
 """
 
-import json
-import secrets
-import shlex
 from collections.abc import Collection, Sequence
-from importlib.resources import files
 
 from pydantic import Field
 
 from forager.environments.repository.logs import PARSERS
+from forager.environments.repository.programs import ProgramRun, run_program, within
 from forager.environments.repository.task import TestSetup
 from forager.records import Record
 from forager.sandboxes.sandbox import Sandbox
+from forager.text import ending
 
-_RUNNER = "/tmp/forager-runner.py"
 _COMMAND = "/tmp/forager-command.sh"
 _LOG = "/tmp/forager-tests.log"
 _REPORT_LIMIT = 64 << 20  # bytes of all reports together
@@ -65,6 +62,11 @@ class TestReport(Record):
     failures: dict[str, Failure] = {}
     log: str = ""
 
+    @property
+    def broken_off(self) -> str:
+        """The end of what a run printed that broke off; empty if it came to its end."""
+        return "" if self.complete else ending(self.log)
+
 
 def run_tests(
     sandbox: Sandbox,
@@ -87,11 +89,7 @@ def run_tests(
     """
     if setup.command:
         return _run_command(sandbox, setup, timeout or setup.timeout)
-    nonce = secrets.token_hex(16)
-    source = (files("forager.programs") / "pytest_runner.py").read_bytes()
-    sandbox.write(_RUNNER, source)
     request = {
-        "nonce": nonce,
         "arguments": [*ALWAYS, *setup.arguments],
         "tests": list(tests) if tests is not None else None,
         "shuffle": shuffle,
@@ -99,20 +97,15 @@ def run_tests(
         "changed": [f"{setup.workdir}/{path}" for path in changed],
         "failures": failures,
     }
-    result = sandbox.run(
-        f"{within(setup)} {shlex.quote(setup.python)} {_RUNNER} "
-        f"3>&1 >{_LOG} 2>&1 <<'{nonce}'\n{json.dumps(request)}\n{nonce}",
+    run = run_program(
+        sandbox,
+        setup,
+        "pytest_runner",
+        request,
         timeout=timeout or setup.timeout,
         output_limit=_REPORT_LIMIT,
     )
-    log = sandbox.run(f"tail -c {_LOG_BYTES} {_LOG}", output_limit=2 * _LOG_BYTES).output
-    return _read(result.output, nonce, result.seconds, log)
-
-
-def within(setup: TestSetup) -> str:
-    """The beginning of a command that runs tests: the directory and the variables."""
-    variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in setup.variables.items())
-    return f"cd {shlex.quote(setup.workdir)} && env {variables}"
+    return _read(run)
 
 
 def _run_command(sandbox: Sandbox, setup: TestSetup, timeout: float) -> TestReport:
@@ -133,17 +126,14 @@ def _run_command(sandbox: Sandbox, setup: TestSetup, timeout: float) -> TestRepo
     )
 
 
-def _read(output: str, nonce: str, seconds: float, log: str) -> TestReport:
-    """Read the report lines; those without the nonce are somebody else's."""
+def _read(run: ProgramRun) -> TestReport:
+    """Join the runner's reports."""
     outcomes: dict[str, str] = {}
     durations: dict[str, float] = {}
     ended, collected, canary = False, 0, "missing"
     always_equal: list[str] = []
     failures: dict[str, Failure] = {}
-    for line in output.split("\n"):
-        if not line.startswith(f"{nonce} {{"):  # bash names it when it tells that a run was killed
-            continue
-        record = json.loads(line[len(nonce) :])
+    for record in run.reports:
         if "id" in record:
             outcomes[record["id"]] = record["outcome"]
             durations[record["id"]] = record["seconds"]
@@ -160,10 +150,10 @@ def _read(output: str, nonce: str, seconds: float, log: str) -> TestReport:
     return TestReport(
         outcomes=outcomes,
         durations=durations,
-        seconds=seconds,
+        seconds=run.seconds,
         complete=ended,
         distrusted=distrusted,
         always_equal=always_equal,
         failures=failures,
-        log=log,
+        log=run.log,
     )

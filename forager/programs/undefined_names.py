@@ -1,20 +1,26 @@
-"""Runs in the sandbox: which names does a file use that nothing defines, and who has them?
+"""Prints which names a file uses that nothing defines, and how other files import them.
 
-Arguments: the file, and names that may be missing too: such as the file has not, and something
-else has. For each missing name its imports
-elsewhere in the repository are printed, then the modules there that define it, then those of the
-standard library that hold it.
+Arguments: the file, and names that may be missing too if the file does not bind them. For each
+missing name, the program prints its imports elsewhere in the repository, then the modules there
+that define it, then those of the standard library that hold it.
 """
+
+from __future__ import annotations
 
 import ast
 import builtins
 import importlib
 import symtable
 import sys
+import sysconfig
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
 
 _SHOWN = 8  # ways to import one name
 _COMMON = (
@@ -31,9 +37,11 @@ _COMMON = (
 def undefined(text: str, path: str) -> tuple[set[str], set[str]]:
     """The global names that a file reads and nothing binds, and those that it binds."""
     table = symtable.symtable(text, path, "exec")
-    bound = {each.get_name() for each in table.get_symbols() if each.is_assigned()}
-    bound |= {each.get_name() for each in table.get_symbols() if each.is_imported()}
-    bound |= {each.get_name() for each in table.get_symbols() if each.is_namespace()}
+    bound = {
+        symbol.get_name()
+        for symbol in table.get_symbols()
+        if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
+    }
     read: set[str] = set()
     tables = [table]
     while tables:
@@ -67,10 +75,10 @@ def definitions(tree: ast.Module, module: str) -> Iterator[tuple[str, str]]:
     """Each name that a module defines, and an import statement for it."""
     for node in tree.body:
         names: list[str] = []
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             names = [node.name]
         elif isinstance(node, ast.Assign):
-            names = [each.id for each in node.targets if isinstance(each, ast.Name)]
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
         for name in names:
             yield name, f"from {module} import {name}"
 
@@ -86,7 +94,7 @@ def package_of(path: Path) -> list[str]:
 
 
 def known(here: Path) -> Counter[tuple[str, str]]:
-    """Every import statement that the repository would have for a name, with its weight."""
+    """Every import statement that the repository could use for a name, with its weight."""
     found: Counter[tuple[str, str]] = Counter()
     files = [path for path in Path.cwd().rglob("*.py") if "site-packages" not in path.parts]
     for path in files[:2000]:
@@ -105,9 +113,18 @@ def known(here: Path) -> Counter[tuple[str, str]]:
     return found
 
 
+def is_standard(name: str) -> bool:
+    """Whether the standard library has a module of this name."""
+    names: Container[str] = getattr(sys, "stdlib_module_names", ())  # since 3.10
+    if names:
+        return name in names
+    path = [sysconfig.get_path("stdlib"), sysconfig.get_config_var("DESTSHARED")]
+    return name in sys.builtin_module_names or PathFinder.find_spec(name, path) is not None
+
+
 def standard(name: str) -> Iterator[str]:
-    """How the standard library has it."""
-    if name in sys.stdlib_module_names:
+    """The ways to import a name from the standard library."""
+    if is_standard(name):
         yield f"import {name}"
     for module in _COMMON.split():
         if hasattr(importlib.import_module(module), name):
@@ -115,14 +132,14 @@ def standard(name: str) -> Iterator[str]:
 
 
 def main() -> None:
-    """Print the missing names and where they can be had."""
+    """Print the missing names and the ways to import them."""
     warnings.simplefilter("ignore")
     path = Path(sys.argv[1]).resolve()
     text = path.read_text(encoding="utf-8", errors="replace")
     missing, bound = undefined(text, str(path))
     repository = known(path)
-    for name in [*sorted(missing), *(each for each in sys.argv[2:] if each not in bound | missing)]:
-        ways = [way for (each, way), _ in repository.most_common() if each == name]
+    for name in [*sorted(missing), *(name for name in sys.argv[2:] if name not in bound | missing)]:
+        ways = [way for (known_name, way), _ in repository.most_common() if known_name == name]
         ways += [way for way in standard(name) if way not in ways]
         if not ways and name not in missing:
             continue

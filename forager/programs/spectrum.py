@@ -1,16 +1,18 @@
-"""Runs in the sandbox: which lines do failing tests run that passing tests do not?
+"""Prints which lines failing tests run that passing tests do not.
 
-The job comes as JSON in the only argument:
+The job is JSON in the only argument:
     tests     pytest arguments: the tests to run
     failing   tests to run first
     file      count the lines of this file alone; null for all files of the repository but tests
     first     with `file`: the first line of the function to count
     last      and its last one
-    seconds   what all of this may take
+    seconds   how long all of this may take
 
 A line's suspicion is Ochiai's: the failing tests that run it, over the root of all failing tests
 times all tests that run it (Abreu et al., 2007).
 """
+
+from __future__ import annotations
 
 import json
 import math
@@ -19,20 +21,22 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 _TEST_SECONDS = 4.0
 _FUNCTIONS = 8  # the most suspicious functions are shown
 
-Place = tuple[str, int]  # a file, relative to the current directory, and a line
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Place = tuple[str, int]  # a file, relative to the current directory, and a line
 
 
-class Spectrum:
+class SpectrumPlugin:
     """A pytest plugin that notes the lines each test runs."""
 
     def __init__(self, job: dict[str, Any]) -> None:
@@ -133,9 +137,9 @@ def main() -> None:
     sys.dont_write_bytecode = True
     sys.path[0] = str(Path.cwd())
     job = json.loads(sys.argv[1])
-    spectrum = Spectrum(job)
+    spectrum = SpectrumPlugin(job)
     shown = os.dup(1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what pytest itself says is not asked for
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads what pytest itself prints
     pytest.main(["-q", "--tb=no", "-p", "no:cacheprovider", *job["tests"]], plugins=[spectrum])
     sys.stdout.flush()
     os.dup2(shown, 1)

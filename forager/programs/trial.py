@@ -1,16 +1,16 @@
-"""Runs in the sandbox: tries many edits of one file, each in a process of its own.
+"""Tries many edits of one file, each in a process of its own.
 
 The tests are collected once, and the process is forked for each edit. The child gives the file's
 functions the code that they would have after the edit, and runs the tests. That takes a
 hundredth of a second instead of half of one. With "fresh" each child imports everything anew:
-slower, but what happens at import time is seen as well. The file is as it was when this ends.
-The job comes as JSON on standard input:
+slower, but it shows what happens at import time as well. At the end the file is as it was.
+The job is JSON on standard input:
     file      the path of the file
     tests     the tests that fail
     wider     pytest arguments: the tests that must not break, those that fail among them
     known     tests among the wider ones that fail whatever is done
-    seconds   what all of this may take
-    hangs     whether the tests do not end as it is
+    seconds   how long all of this may take
+    hangs     whether the tests do not end without an edit
     fresh     whether to import anew; if not:
     first     the first line of the function that the edits are in
     last      and its last one
@@ -18,6 +18,8 @@ The job comes as JSON on standard input:
     edits     [first line, last line, new lines] each, counted from 1; an insertion before line n
               is [n, n - 1, new lines]
 """
+
+from __future__ import annotations
 
 import ast
 import contextlib
@@ -29,10 +31,9 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -40,7 +41,10 @@ _OPTIONS = ["-q", "--tb=no", "-rfE", "-p", "no:cacheprovider"]
 _WIDER_SECONDS = 20
 _HANGING_SECONDS = 2.0
 
-Run = Callable[[bytes, bool], int]  # a text of the file, whether all tests; 0 where they pass
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Run = Callable[[bytes, bool], int]  # a text of the file, whether all tests; 0 if they pass
 
 
 def in_child(work: Callable[[], int], seconds: float, output: str) -> str:
@@ -66,7 +70,7 @@ def in_child(work: Callable[[], int], seconds: float, output: str) -> str:
 
 
 def _be_child(work: Callable[[], int], output: str) -> None:
-    """Do the work, what it prints into a file, and never come back."""
+    """Do the work with its output in a file, and never return."""
     code = 1
     try:
         os.setpgid(0, 0)
@@ -82,12 +86,12 @@ def _be_child(work: Callable[[], int], output: str) -> None:
 
 
 def _identity(code: CodeType) -> tuple[str, int, tuple[str, ...]]:
-    """What tells functions of one file apart; the code itself depends on the file's imports."""
+    """What tells functions of one file apart; their code depends on the file's imports."""
     return code.co_name, code.co_firstlineno, code.co_varnames
 
 
-class Code:
-    """The functions of a passage that are alive, and the code that they get after an edit."""
+class LiveFunctions:
+    """The functions of a passage that are alive; they get the code that an edit would give them."""
 
     def __init__(self, job: dict[str, Any], path: str, data: bytes) -> None:
         self._path = path
@@ -99,11 +103,11 @@ class Code:
             _identity(code): place for place, code in self._codes(self._passage(data)).items()
         }
         self._alive = [
-            (each, places[_identity(each.__code__)])
-            for each in gc.get_objects()
-            if isinstance(each, FunctionType)
-            and each.__code__.co_filename == path
-            and _identity(each.__code__) in places
+            (found, places[_identity(found.__code__)])
+            for found in gc.get_objects()
+            if isinstance(found, FunctionType)
+            and found.__code__.co_filename == path
+            and _identity(found.__code__) in places
         ]
 
     def _passage(self, data: bytes) -> str:
@@ -117,7 +121,7 @@ class Code:
         waiting = [("", compile(text, self._path, "exec", dont_inherit=True))]
         while waiting:
             around, code = waiting.pop()
-            for inner in [each for each in code.co_consts if isinstance(each, CodeType)]:
+            for inner in [found for found in code.co_consts if isinstance(found, CodeType)]:
                 place = f"{around}.{inner.co_name}"
                 while place in found:
                     place += " again"
@@ -141,9 +145,9 @@ class Code:
     def _change_defaults(self, function: FunctionType, text: str) -> None:
         line = function.__code__.co_firstlineno
         for node in ast.walk(ast.parse(text)):
-            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 continue
-            if line in (node.lineno, *(each.lineno for each in node.decorator_list)):
+            if line in (node.lineno, *(part.lineno for part in node.decorator_list)):
                 node.decorator_list = []
                 names = dict(function.__globals__)
                 code = compile(ast.Module([node], []), self._path, "exec", dont_inherit=True)
@@ -167,21 +171,21 @@ class Trial:
         """Try the edits instead of running the tests."""
         if session.testsfailed:
             return None
-        code = Code(self._job, str(self._path), self._data)
+        functions = LiveFunctions(self._job, str(self._path), self._data)
         first = [item for item in session.items if self._is_failing(item.nodeid)]
 
         def run(text: bytes, all_of_them: bool) -> int:
-            code.change_to(text)
+            functions.change_to(text)
             return self._run_items(session.items if all_of_them else first, session)
 
         self.try_all(run)
         return True
 
     def _is_failing(self, test: str) -> bool:
-        return any(test == each or test.startswith(f"{each}[") for each in self._job["tests"])
+        return any(test == name or test.startswith(f"{name}[") for name in self._job["tests"])
 
     def _run_items(self, items: list[pytest.Item], session: pytest.Session) -> int:
-        for item, following in zip(items, [*items[1:], None], strict=True):
+        for item, following in zip(items, [*items[1:], None]):
             before = session.testsfailed
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if session.testsfailed > before and item.nodeid not in self._job["known"]:
@@ -191,7 +195,7 @@ class Trial:
     def run_fresh(self, text: bytes, all_of_them: bool) -> int:
         """Write the file and run pytest."""
         self._path.write_bytes(text)
-        # Bytecode is told from that of other code by size and second.
+        # Python tells the byte code of two texts apart by their size and second.
         now = int(time.time())
         os.utime(self._path, (now, now - 1000 - os.getpid() % 100_000))
         if not all_of_them:
@@ -250,7 +254,7 @@ def main() -> None:
     job = json.load(sys.stdin)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as directory:
-        # What does not change is compiled once; nothing is left behind in the repository.
+        # Files that do not change are compiled once, and outside the repository.
         sys.dont_write_bytecode = False
         sys.pycache_prefix = directory
         trial = Trial(job, directory)

@@ -1,12 +1,11 @@
-"""Runs in the sandbox: which lines and functions each test runs.
+"""Reports which lines and functions each test runs.
 
-This file is copied into the container as it is; it needs Python 3.8 and pytest, nothing else. Its
-standard input is one JSON object; its result is one line of the request's nonce and a JSON object
-on descriptor 3. Sets of tests are numbers in hexadecimal: bit i stands for the i-th test.
+Standard input is one JSON object; descriptor 3 takes one line of the request's nonce and a JSON
+object. Sets of tests are numbers in hexadecimal: bit i stands for the i-th test.
 
 A line that runs in a fixture of a wider scope counts for every test that uses the fixture. What
 runs before the first test, at import and collection, is kept apart. A test that starts processes
-is *opaque*: what it runs is not seen.
+is *opaque*: the tracer does not see what it runs.
 """
 
 from __future__ import annotations
@@ -18,10 +17,9 @@ import os
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,7 +27,10 @@ _PROCESSES = ("subprocess.Popen", "os.system", "os.exec", "os.fork", "os.posix_s
 
 _CACHE = functools.lru_cache(lambda: None)
 
-Trace = Callable[[FrameType, str, Any], Any]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Trace = Callable[[FrameType, str, Any], Any]
 
 
 class Context:
@@ -128,10 +129,10 @@ class Watcher:
         self._fixtures: dict[int, Context] = {}
         self._caches: list[Any] | None = None
 
-    def _is_our_cache(self, each: Any) -> bool:
+    def _is_our_cache(self, found: Any) -> bool:
         """Whether it is a `functools.lru_cache` around a function of the repository."""
-        code = getattr(getattr(each, "__wrapped__", None), "__code__", None)
-        if not isinstance(each, type(_CACHE)) or not isinstance(code, CodeType):
+        code = getattr(getattr(found, "__wrapped__", None), "__code__", None)
+        if not isinstance(found, type(_CACHE)) or not isinstance(code, CodeType):
             return False
         return self._tracer.is_ours(code) > 0
 
@@ -142,24 +143,26 @@ class Watcher:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
-        """What runs now, runs for this test, and nothing is remembered from those before."""
+        """Count what runs for this test, and clear what its predecessors left in caches."""
         if self._caches is None:
-            self._caches = [each for each in gc.get_objects() if self._is_our_cache(each)]
+            self._caches = [found for found in gc.get_objects() if self._is_our_cache(found)]
         for cache in self._caches:
             cache.cache_clear()
         context = self._tracer.context = Context()
         yield
         used = getattr(item, "_fixtureinfo", None)
         definitions = (
-            [each for group in used.name2fixturedefs.values() for each in group] if used else []
+            [fixture for group in used.name2fixturedefs.values() for fixture in group]
+            if used
+            else []
         )
-        wide = [self._fixtures.setdefault(id(each), Context()) for each in definitions]
+        wide = [self._fixtures.setdefault(id(fixture), Context()) for fixture in definitions]
         self.tests[self._numbers[item.nodeid]] = [context, *wide]
         self._tracer.context = Context()  # between tests
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
-        """What a wide fixture runs, runs for all that use it."""
+        """Count what a wide fixture runs for all tests that use it."""
         before = self._tracer.context
         if fixturedef.scope != "function":
             self._tracer.context = self._fixtures.setdefault(id(fixturedef), Context())
@@ -168,7 +171,7 @@ class Watcher:
 
 
 def result(watcher: Watcher, root: str) -> dict[str, Any]:
-    """All of it, by file."""
+    """What ran, by file."""
     lines: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     calls: dict[str, dict[int, dict[str, int]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(int))
