@@ -72,7 +72,7 @@ class Hands:
         return "".join(f" My program `{name}` crashed: {why}" for name, why in self.crashes.items())
 
     def edit(self, thought: str, passage: Passage, lines: tuple[str, ...]) -> Acting[bool]:
-        """Give a passage these lines, whatever was edited before; return whether it has them now."""
+        """Give a passage these lines, whatever was edited before; return whether that worked."""
         if self._edited and self._edited[0] != passage:
             yield from self.restore("That did not help, so I undo it.")
         old = self._edited[1] if self._edited else passage.lines
