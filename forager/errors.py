@@ -128,4 +128,11 @@ class LimitReached(AttemptEnd):
 
 
 class FormatError(ForagerError):
-    """A tool call that cannot be read; the message is what the model is told."""
+    """A tool call that cannot be read; the message is what the model is told.
+
+    `reason` is the same in one word, for `ToolCall.reason`.
+    """
+
+    def __init__(self, message: str, reason: str = "malformed") -> None:
+        super().__init__(message)
+        self.reason = reason

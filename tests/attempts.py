@@ -7,6 +7,7 @@ from forager.agent.syntax import SYNTAXES
 from forager.environments.repository.task import RepositoryTask
 from forager.environments.task import Labels
 from forager.records import Record
+from forager.trajectories.earlier_calls import upgraded
 from forager.trajectories.record import (
     ModelCall,
     Outcome,
@@ -108,7 +109,8 @@ def make_attempt(
         if tool != "submit":
             messages.append({"role": "user", "content": observation})
     status = "passed" if resolved else "failed"
-    return Trajectory(
+    made = Trajectory(
+        schema_version=1,
         id=f"{name}.{attempt}",
         instance_id=name,
         attempt=attempt,
@@ -139,6 +141,7 @@ def make_attempt(
         timings=Timings(total=seconds, model=3.0),
         version="0.1.0",
     )
+    return upgraded(made)  # the facts of its calls are those that their answers tell
 
 
 def _labels(family: str | None) -> Labels:

@@ -25,7 +25,7 @@ from forager.cli.main import main
 from forager.environments.repository.task import RepositoryTask
 from forager.errors import LimitReached, Stopped, UsageError
 from forager.repair import RepairModel
-from forager.repair.observation import first, newest
+from forager.repair.observation import problem
 from forager.rollout.again import Recorded, branching_turn, parent_of
 from forager.rollout.attempt import make_attempt as really_attempt
 from forager.rollout.execution import settings_of
@@ -128,7 +128,7 @@ def test_repair_takes_over_with_the_problem() -> None:
     model = RepairModel(SYNTAXES["functions"], TOOLBOX, {})
     reply = model.query(messages, [])
     assert "t.py::test_a" in SYNTAXES["functions"].read(reply.message, TOOLBOX).arguments["command"]
-    assert (first(messages).text, newest(messages).text) == (statement, "[exit code 0]")
+    assert problem(messages) == statement
 
 
 @pytest.mark.parametrize(

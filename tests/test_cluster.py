@@ -28,7 +28,7 @@ from forager.rollout.settings import MAY_CHANGE, Budget, RunSettings
 from forager.rollout.worker import Job
 from forager.sandboxes.engine import connect
 from forager.sandboxes.leftovers import leftovers, remove_leftovers
-from forager.trajectories.record import Message, Usage
+from forager.trajectories.record import Message, ToolCall, Usage
 from forager.trajectories.store import Run
 from tools import TOOLBOX
 
@@ -70,11 +70,16 @@ class Paced:
         del job
         self._model, self._gate = ScriptedModel(replies), gate
 
-    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+    def query(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]],
+        calls: Sequence[ToolCall] = (),
+    ) -> Reply:
         self._gate.enter("http://a/v1")
         try:
             time.sleep(0.2)
-            return self._model.query(messages, tools)
+            return self._model.query(messages, tools, calls)
         finally:
             self._gate.leave("http://a/v1")
 
@@ -85,8 +90,13 @@ class Broken:
     def __init__(self, replies: Sequence[Message | Reply], job: Job, gate: Gate) -> None:
         del replies, job, gate
 
-    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
-        del messages, tools
+    def query(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]],
+        calls: Sequence[ToolCall] = (),
+    ) -> Reply:
+        del messages, tools, calls
         Usage.model_validate({"prompt_tokens": 1.5})
         raise AssertionError
 

@@ -12,11 +12,11 @@ from attempts import make_attempt
 from filtering import changed, choice, filtered, recorded, with_outcome, write_run
 
 from forager.agent.syntax import SYNTAXES
-from forager.agent.tool import Call
+from forager.agent.tool import Call, Observation, executed
 from forager.errors import UsageError
 from forager.learning.filters.changes import (
-    Change,
-    Pieces,
+    Hunks,
+    LineEdit,
     Unproven,
     change_of,
     composed,
@@ -27,6 +27,8 @@ from forager.learning.filters.hindsight import runs_tests
 from forager.learning.filters.pipeline import FilterChoice
 from forager.learning.filters.sed import TRIAL, Trials, script
 from forager.sandboxes.sandbox import CommandResult
+from forager.trajectories.budget import budget_after, with_budget
+from forager.trajectories.earlier_calls import upgraded
 from forager.trajectories.record import ModelCall, Outcome, ToolCall, Trajectory, Usage
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import steps
@@ -59,11 +61,11 @@ class OneFile:
         pass
 
 
-def drawn_edits(drawn: random.Random, lines: int) -> Iterator[tuple[str, ToolCall, str, str]]:
-    """Yield edits that the tool made in a file: the file before, call, answer, file after."""
+def drawn_edits(drawn: random.Random, lines: int) -> Iterator[tuple[str, ToolCall, str]]:
+    """Yield edits that the tool made in a file: the file before, call, file after."""
     file = OneFile("".join(f"{drawn.choice('abcdef')}{drawn.randrange(4)}\n" for _ in range(lines)))
     done: list[dict[str, str]] = []
-    while True:
+    while file.content or done:
         before = file.content.decode()
         if done and drawn.random() < 0.4:  # taken back, perhaps
             last = done.pop()
@@ -79,16 +81,15 @@ def drawn_edits(drawn: random.Random, lines: int) -> Iterator[tuple[str, ToolCal
         seen = TOOLBOX["edit"].execute(file, arguments, 1.0)
         if not seen.error:
             done.append(arguments)
-            call = ToolCall(message=0, tool="edit", arguments=arguments)
-            yield before, call, f"{seen.text.rstrip()}\n[9 turns left]", file.content.decode()
+            yield before, executed(Call("edit", arguments), seen), file.content.decode()
 
 
-def applied(pieces: Pieces, text: str) -> str:
+def applied(hunks: Hunks, text: str) -> str:
     """The file after what has become of it."""
     lines = text.splitlines()
-    for piece in reversed(pieces):
-        assert tuple(lines[piece.start : piece.start + len(piece.before)]) == piece.before
-        lines[piece.start : piece.start + len(piece.before)] = piece.after
+    for hunk in reversed(hunks):
+        assert tuple(lines[hunk.start : hunk.start + len(hunk.before)]) == hunk.before
+        lines[hunk.start : hunk.start + len(hunk.before)] = hunk.after
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -99,23 +100,18 @@ def test_edits_are_put_together_as_the_tool_makes_them(lines: int) -> None:
     """
     proven = nothing = 0
     for seed in range(60):
-        changes: list[Change] = []
-        pieces: Pieces = ()
+        changes: list[LineEdit] = []
+        hunks: Hunks = ()
         original = None
-        for number, (before, call, answer, after) in enumerate(
-            drawn_edits(random.Random(seed), lines)
-        ):
+        for number, (before, call, after) in enumerate(drawn_edits(random.Random(seed), lines)):
             original = original if original is not None else before
-            try:
-                change = change_of(call, answer)
-            except Unproven:
-                break
+            change = change_of(call)
             assert change
             changes.append(change)
-            pieces = composed(pieces, change)
-            assert applied(pieces, original) == after
-            assert identity(changes) == (not pieces)
-            if not pieces:
+            hunks = composed(hunks, change)
+            assert applied(hunks, original) == after
+            assert identity(changes) == (not hunks)
+            if not hunks:
                 nothing += 1
                 assert after == original
             proven += 1
@@ -127,9 +123,9 @@ def test_edits_are_put_together_as_the_tool_makes_them(lines: int) -> None:
 
 def test_an_edit_of_what_is_not_there_is_not_proven() -> None:
     """Something else has changed the file between."""
-    pieces = composed((), Change("f", 3, ("a", "b"), ("c",)))
+    hunks = composed((), LineEdit("f", 3, ("a", "b"), ("c",)))
     with pytest.raises(Unproven):
-        composed(pieces, Change("f", 3, ("x",), ("y",)))
+        composed(hunks, LineEdit("f", 3, ("x",), ("y",)))
 
 
 @pytest.mark.parametrize(
@@ -144,12 +140,7 @@ def test_an_edit_of_what_is_not_there_is_not_proven() -> None:
 )
 def test_edits_make_a_patch_or_not(patch: str, verdict: bool) -> None:
     """The same lines at the same place."""
-    edit = A.tool_calls[2]
-    change = change_of(
-        edit,
-        "Edited pkg/core.py: 2 lines now.\n"
-        "     1\tdef last(items):\n     2\t    return items[-1]\n",
-    )
+    change = change_of(A.tool_calls[2])
     assert change
     assert (
         makes(patch.replace("-1,3 +1,3", "-1,2 +1,2").replace("-2,3 +2,3", "-2,2 +2,2"), [change])
@@ -197,17 +188,13 @@ def transformed(
             yield before[after.id], after
 
 
-def files_after(attempt: Trajectory) -> Pieces:
+def files_after(attempt: Trajectory) -> Hunks:
     """What the edits of an attempt in one file come to."""
-    pieces: Pieces = ()
+    hunks: Hunks = ()
     for step in steps(attempt):
-        if step.call and (
-            change := change_of(
-                step.call, text_of(step.observations[0]) if step.observations else ""
-            )
-        ):
-            pieces = composed(pieces, change)
-    return pieces
+        if step.call and (change := change_of(step.call)):
+            hunks = composed(hunks, change)
+    return hunks
 
 
 def check_consistency(before: Trajectory, after: Trajectory, name: str) -> None:
@@ -223,7 +210,17 @@ def check_consistency(before: Trajectory, after: Trajectory, name: str) -> None:
     turns = before.limits.turns
     assert left == [f"[{turns - n} turns and 131072 tokens left]" for n in range(1, len(left) + 1)]
     assert [step.call is not None for step in steps(after)] == [True] * after.turns
+    check_facts(after)
     assert after.outcome == before.outcome
+
+
+def check_facts(attempt: Trajectory) -> None:
+    """The facts of every call are those that its answer tells."""
+    bare = {"reason": "", "output_length": None, "change": None}
+    bare |= {"turns_left": None, "tokens_left": None}
+    calls = [call.model_copy(update=bare) for call in attempt.tool_calls]
+    old = attempt.model_copy(update={"schema_version": 1, "tool_calls": calls})
+    assert upgraded(old) == attempt
 
 
 def test_hindsight_leaves_out_what_was_undone(tmp_path: Path) -> None:
@@ -276,19 +273,18 @@ def played(script: list[tuple[str, dict[str, str]]], syntax: str = "functions") 
         model_calls.append(ModelCall(message=len(messages), usage=usage, seconds=0.1, **ids))
         answer = SYNTAXES[syntax].write(f"Thought {number}.", Call(tool, arguments), TOOLBOX)
         messages.append(answer)
-        call = ToolCall(message=len(messages), tool=tool, arguments=arguments, exit_code=0)
-        text = "no output"
+        seen = Observation("")
         if tool == "edit":
             seen = TOOLBOX["edit"].execute(file, arguments, 1.0)
-            call, text = call.model_copy(update={"error": seen.error}), seen.text
         elif tool == "bash":
             right = b"right\n" in file.content or "/right/" in arguments["command"]
-            call = call.model_copy(update={"exit_code": 0 if right else 1})
             text = "3 passed in 0.1s" if right else "1 failed in 0.1s"
-        calls.append(call)
+            seen = Observation(text, exit_code=0 if right else 1, output_length=len(text))
+        left = budget_after(taken.limits, model_calls)._asdict()
+        call = executed(Call(tool, arguments), seen)
+        calls.append(call.model_copy(update={"message": len(messages), **left}))
         if tool != "submit":
-            left = f"{128 - number - 1} turns and {131072 - 100 * (number + 1) - 10} tokens left"
-            messages += SYNTAXES[syntax].answers(answer, f"{text.rstrip()}\n[{left}]")
+            messages += SYNTAXES[syntax].answers(answer, with_budget(seen.text, calls[-1]))
     diff = difflib.unified_diff(
         FILE.splitlines(True), file.content.decode().splitlines(True), "a/f.py", "b/f.py"
     )
@@ -350,6 +346,7 @@ def test_what_is_cut_out(
         assert tools_of(after) == ["submit"]
         return
     assert tools_of(after) == left.split()
+    check_facts(after)
     again = played([(call.tool, call.arguments) for call in after.tool_calls], syntax)
     thoughts = [
         text_of(one).partition("\n")[0] for one in after.messages if one["role"] == "assistant"
@@ -362,6 +359,7 @@ def test_what_is_cut_out(
         text_of(one).rpartition("\n")[0] for one in again.messages[2:] if one["role"] != "assistant"
     ]
     assert after.outcome.answer == again.outcome.answer
+    assert [call.change for call in after.tool_calls] == [call.change for call in again.tool_calls]
     for number, (call, step) in enumerate(zip(after.model_calls, steps(after), strict=True), 1):
         assert call.completion_token_ids is None
         if step.observations:
@@ -446,7 +444,7 @@ def test_sed_does_what_the_edit_did(seed: int, tmp_path: Path) -> None:
         words[coin.randrange(len(words))] = coin.choice(_PIECES)
         new[at] = "".join(words)
     (tmp_path / "file").write_text("\n".join(lines) + "\n")
-    change = Change("file", 2, tuple(lines[2:5]), tuple(new[2:5]))
+    change = LineEdit("file", 2, tuple(lines[2:5]), tuple(new[2:5]))
     try:
         done = f"sed -i '{script(change)}' file"
     except Unproven:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from forager.cli.main import main
 from forager.evaluation.estimates import pass_at_k
-from forager.evaluation.findings.calls import CallCount, error_kind
+from forager.evaluation.findings.calls import CallCount
 from forager.evaluation.findings.compute import findings
 from forager.evaluation.findings.gather import Seen, Source, gather
 from forager.evaluation.findings.grid import Cell, Column, Findings, number, share, text, written
@@ -34,11 +34,10 @@ def refused() -> Trajectory:
     """One whose first call was refused, whose second timed out, whose third could not be read."""
     made = attempt("c", 0, False)
     first, second, third, *rest = made.tool_calls
-    made.messages[first.message]["content"] = "The text occurs 3 times in a/b.py, at 1, 2. More."
     calls = [
-        first.model_copy(update={"error": True, "tool": "edit"}),
+        first.model_copy(update={"error": True, "tool": "edit", "reason": "ambiguous"}),
         second.model_copy(update={"timed_out": True, "exit_code": None, "omitted": 5}),
-        ToolCall(message=third.message, tool="", error=True),
+        ToolCall(message=third.message, tool="", error=True, reason="unknown_tool"),
         *rest,
     ]
     return made.model_copy(update={"tool_calls": calls})
@@ -147,15 +146,15 @@ def test_runs_are_compared_at_the_tasks_that_they_share(runs: list[Path]) -> Non
 
 
 def test_errors_of_tools_are_counted_by_kind(runs: list[Path]) -> None:
-    """Names, paths and numbers left out, so that equal errors fall together."""
+    """By the reason that the tool gave, and that the reader of calls gave."""
     found, _ = read(runs)
     tools = {row["tool"]: row for row in rows(found, "tools")}
     assert tools["edit"]["refused"] == 1
     assert tools["(unreadable)"]["refused"] == 1
     assert (tools["bash"]["timed out"], tools["bash"]["output cut"]) == (1, 1)
     kinds = {row["tool"]: (row["kind"], row["calls"]) for row in rows(found, "tool_errors")}
-    assert kinds["edit"] == ("The text occurs … times in …, at …", 1)
-    assert error_kind("There is no tool 'grep'. The tools are: bash.") == "There is no tool …"
+    assert kinds["edit"] == ("ambiguous", 1)
+    assert kinds["(unreadable)"] == ("unknown_tool", 1)
 
 
 @pytest.mark.parametrize(

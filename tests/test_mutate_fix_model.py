@@ -212,10 +212,10 @@ def test_an_issue_that_cannot_be_had_is_made_from_the_failures(tmp_path: Path) -
     class Short(ScriptedModel):
         """Has room for one question."""
 
-        def query(self, messages: Any, tools: Any) -> Reply:
+        def query(self, messages: Any, tools: Any, calls: Any = ()) -> Reply:
             if len(messages) > 1:
                 raise LimitReached("token_limit")
-            return super().query(messages, tools)
+            return super().query(messages, tools, calls)
 
     with Author("m", Short([said(LEAKS[0])]), tmp_path / "v") as author:
         assert by_model(author, CANDIDATE, VERDICT, {})[:2] == (expected, "issue")

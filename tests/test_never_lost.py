@@ -37,7 +37,7 @@ from forager.rollout.settings import MAY_CHANGE, RunSettings
 from forager.rollout.worker import Job
 from forager.sandboxes.engine import check_disk, connect
 from forager.sandboxes.leftovers import SANDBOX_LABEL, maker
-from forager.trajectories.record import Message, Usage
+from forager.trajectories.record import Message, ToolCall, Usage
 from forager.trajectories.store import Run
 from tools import TOOLBOX
 
@@ -137,11 +137,16 @@ class Killing:
     def __init__(self, replies: Sequence[Message | Reply]) -> None:
         self._model = ScriptedModel(replies)
 
-    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+    def query(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]],
+        calls: Sequence[ToolCall] = (),
+    ) -> Reply:
         if not self._model.seen:
             for one in ours():
                 one.kill()
-        return self._model.query(messages, tools)
+        return self._model.query(messages, tools, calls)
 
 
 @pytest.mark.engine
@@ -298,8 +303,13 @@ def test_faults_of_the_model_server_are_not_the_models(
 class Broken:
     """Breaks at its first question, as a bug would."""
 
-    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
-        del messages, tools
+    def query(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]],
+        calls: Sequence[ToolCall] = (),
+    ) -> Reply:
+        del messages, tools, calls
         Usage.model_validate({"prompt_tokens": 1.5})
         raise AssertionError
 

@@ -100,7 +100,7 @@ def test_edits_are_put_together() -> None:
 def test_an_edit_around_an_edit_takes_it_in() -> None:
     """What the second replaces holds what the first wrote."""
     made = recording(edit("b", "c"), edit("a\nc\nd", "a\nd"))
-    assert made.state(2).changes == {"pkg/core.py": (("a\nb\nd", "a\nd"),)}
+    assert made.state(2).changes == {"pkg/core.py": ((("a", "b", "d"), ("a", "d")),)}
 
 
 def test_files_are_known_by_how_they_changed() -> None:
@@ -121,7 +121,7 @@ def test_files_are_known_by_how_they_changed() -> None:
 def test_a_refused_edit_changes_nothing() -> None:
     """And is a failure, not an edit."""
     attempt = make_attempt(steps=[edit("a", "b", "not found")])
-    refused = attempt.tool_calls[0].model_copy(update={"error": True})
+    refused = attempt.tool_calls[0].model_copy(update={"error": True, "change": None})
     made = Recording(attempt.model_copy(update={"tool_calls": [refused, *attempt.tool_calls[1:]]}))
     assert made.state(1).files() == []
     assert (made.next(failed, 0), made.next(edited, 0)) == (1, None)

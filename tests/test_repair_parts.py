@@ -7,7 +7,7 @@ import pytest
 
 from forager.repair.guesses import guesses
 from forager.repair.imports import imports_in_function, imports_in_module
-from forager.repair.observation import Observation
+from forager.repair.observation import Answer
 from forager.repair.parameters import parameters
 from forager.repair.proposals import Clues, Proposal, ranked
 from forager.repair.returns import returns
@@ -20,6 +20,7 @@ from forager.repair.source import (
 )
 from forager.repair.statement import read_statement
 from forager.repair.swaps import distant_swaps, swaps
+from forager.trajectories.record import ToolCall
 from mutators import FAMILIES
 
 Generator = Callable[[Passage, Clues], Iterator[Proposal]]
@@ -170,20 +171,26 @@ def test_statements() -> None:
     assert read_statement("It's broken.") == read_statement("")
 
 
-def test_observations() -> None:
-    """The exit code, the failures and the turns left are found in what the tools answer."""
-    seen = Observation(
+def test_answers() -> None:
+    """The failures are found in what a command printed; how it ended is a fact of the call."""
+    printed = (
         "F\nE   pkg.Bad: no\nE   TypeError: f() takes 1\npkg/a.py:3: in f\n    g()\n"
-        "FAILED tests/t.py::test[a - b] - TypeError: f()...\n[exit code 1]\n"
-        "[57 turns and 131072 tokens left]"
+        "FAILED tests/t.py::test[a] - TypeError: f()..."
     )
-    assert seen.exit_code == 1
-    assert seen.turns_left == 57
+    call = ToolCall(message=1, tool="bash", exit_code=1, output_length=len(printed), turns_left=57)
+    told = f"{printed}\n[exit code 1]\n[57 turns and 131072 tokens left]"
+    seen = Answer.to([{"role": "user"}, {"role": "tool", "content": told}], [call])
+    assert seen.output == printed
+    assert (seen.exit_code, seen.call.turns_left) == (1, 57)
+    assert seen.failed == ["tests/t.py::test[a]"]
     assert ("TypeError", "f() takes 1") in seen.errors
     assert seen.frames == [("pkg/a.py", 3, "f")]
-    assert Observation("…\n[timed out after 20 seconds: the command was stopped]").hung
-    assert Observation("[exit code 124]").hung
-    assert Observation("Edited a.py: 3 lines now.").exit_code is None
+    stopped = ToolCall(message=0, tool="bash", exit_code=None, timed_out=True)
+    assert Answer("", stopped).hung
+    assert Answer("", ToolCall(message=0, tool="bash", exit_code=124)).hung
+    edited = ToolCall(message=0, tool="edit", exit_code=0)
+    told = "Edited a.py: 3 lines now."
+    assert Answer.to([{"role": "tool", "content": told}], [edited]).output == ""
 
 
 def test_outlines() -> None:

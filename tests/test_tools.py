@@ -11,6 +11,7 @@ import pytest
 from forager.agent.tool import Observation
 from forager.errors import FormatError, Submitted, UsageError
 from forager.sandboxes.local_sandbox import LocalSandbox
+from forager.trajectories.record import FileChange
 from tools import TOOLBOX, load_toolbox
 from tools.bash import OUTPUT_LIMIT
 
@@ -58,7 +59,10 @@ def test_bash_answers_with_the_output_and_the_exit_code(
     box: LocalSandbox, command: str, text: str, exit_code: int
 ) -> None:
     """The observation is the output as it came, then a line with the exit code."""
-    assert use(box, "bash", command=command) == Observation(text, exit_code=exit_code)
+    answer = use(box, "bash", command=command)
+    printed = text.rpartition("[exit code")[0].removesuffix("\n")
+    expected = Observation(text, exit_code=exit_code, output_length=len(printed))
+    assert answer == expected
 
 
 def test_bash_keeps_the_state_of_the_shell(box: LocalSandbox) -> None:
@@ -139,6 +143,24 @@ def test_edit_changes_the_lines_and_nothing_else(
     assert (tmp_path / "file").read_bytes() == after
     assert not answer.error
     assert answer.exit_code == 0
+    check_change(answer.change, *map(lines_of, (before, after)))
+
+
+def lines_of(content: bytes) -> list[str]:
+    """The lines as facts hold them."""
+    text = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def check_change(change: FileChange | None, before: list[str], after: list[str]) -> None:
+    """The fact says what was replaced where, and what stands around it."""
+    assert change is not None and change.first is not None
+    start, end = change.first - 1, change.first - 1 + len(change.added)
+    assert before[start : start + len(change.removed)] == change.removed
+    assert [*before[:start], *change.added, *before[start + len(change.removed) :]] == after
+    assert change.lines == len(after)
+    assert change.before == [line.removesuffix("\r") for line in after[:start]]
+    assert change.after == [line.removesuffix("\r") for line in after[end:]]
 
 
 def test_edit_shows_eight_lines_on_each_side(box: LocalSandbox, tmp_path: Path) -> None:
@@ -150,6 +172,15 @@ def test_edit_shows_eight_lines_on_each_side(box: LocalSandbox, tmp_path: Path) 
     assert shown[0] == "     7\tline 7"
     assert shown[8:11] == ["    15\tnew", "    16\tnewer", "    17\tline 16"]
     assert shown[-1] == "    24\tline 23"
+    assert answer.change == FileChange(
+        path="file",
+        first=15,
+        removed=["line 15"],
+        added=["new", "newer"],
+        lines=31,
+        before=[f"line {number}" for number in range(7, 15)],
+        after=[f"line {number}" for number in range(16, 24)],
+    )
 
 
 def test_edit_shows_long_changes_and_lines_in_part(box: LocalSandbox, tmp_path: Path) -> None:
@@ -159,6 +190,9 @@ def test_edit_shows_long_changes_and_lines_in_part(box: LocalSandbox, tmp_path: 
     assert "1000 lines now" in answer.text
     assert "960 lines of the new text not shown" in answer.text
     assert len(answer.text) < 25_000
+    (tmp_path / "wide").write_text(f"a\n{'x' * 501}\n{'x' * 500}\n")
+    answer = edit(box, "wide", "a", "b")
+    assert answer.change and answer.change.after == [None, "x" * 500]
 
 
 def test_edit_keeps_the_mode(box: LocalSandbox, tmp_path: Path) -> None:
@@ -191,7 +225,7 @@ def test_edit_says_why_nothing_matched(
     """A search that does not occur is answered with what differs, and with the nearest text."""
     (tmp_path / "file.py").write_text(PROGRAM)
     answer = edit(box, "file.py", search, "pass")
-    assert answer.error
+    assert (answer.error, answer.reason, answer.change) == (True, "not_found", None)
     assert answer.exit_code is None
     assert answer.text.startswith("The text to search for does not occur in file.py.")
     for part in told:
@@ -203,7 +237,7 @@ def test_edit_lists_the_places_of_an_ambiguous_search(box: LocalSandbox, tmp_pat
     """Several matches are refused, with their lines; overlapping ones count."""
     (tmp_path / "file").write_text("a\nb\na\n" + "c\n" * 30)
     answer = edit(box, "file", "a", "x")
-    assert answer.error
+    assert (answer.error, answer.reason) == (True, "ambiguous")
     assert "occurs 2 times in file, at lines 1, 3. " in answer.text
     assert "occurs 29 times" in edit(box, "file", "c\nc", "x").text
     assert "12, 13, …. " in edit(box, "file", "c", "x").text
@@ -235,6 +269,15 @@ def test_edit_refuses_what_it_cannot_edit(box: LocalSandbox, tmp_path: Path) -> 
     assert "Not a directory" in edit(box, "text/x", "a", "b").text
     assert edit(box, "empty", "a", "b").text.endswith("The file is empty.")
     assert edit(box, "text", "a", "a\n").text.startswith("Nothing to change")
+    reasons = {
+        "missing": "no_such_file",
+        "directory": "is_a_directory",
+        "binary": "binary_file",
+        "pipe": "os_error",
+        "empty": "not_found",
+    }
+    assert {path: edit(box, path, "a", "b").reason for path in reasons} == reasons
+    assert edit(box, "text", "a", "a\n").reason == "unchanged"
     for path, search in [("text", ""), ("", "a"), ("a\0b", "a")]:
         with pytest.raises(FormatError):
             edit(box, path, search, "b")
@@ -248,7 +291,8 @@ def test_create_writes_a_new_file(box: LocalSandbox, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     use(box, "bash", command="cd sub")
     answer = use(box, "create", path="new file.py", content="é\n\n  b")
-    assert answer == Observation("Created new file.py: 3 lines.")
+    change = FileChange(path="new file.py", first=1, added=["é", "", "  b"], lines=3, created=True)
+    assert answer == Observation("Created new file.py: 3 lines.", change=change)
     assert (tmp_path / "sub" / "new file.py").read_bytes() == "é\n\n  b".encode()
     assert use(box, "create", path="-n", content="").text == "Created -n: 0 lines."
 
@@ -258,11 +302,13 @@ def test_create_refuses_existing_paths_and_missing_parents(
 ) -> None:
     """Nothing is overwritten, no directory is made."""
     (tmp_path / "file").write_text("kept")
-    assert use(box, "create", path="file", content="x").text.startswith("file exists already")
+    answer = use(box, "create", path="file", content="x")
+    assert answer.text.startswith("file exists already")
+    assert answer.reason == "file_exists"
     assert use(box, "create", path=".", content="x").error
     answer = use(box, "create", path="no/where", content="x")
     assert answer.text.startswith("The directory of no/where does not exist")
-    assert answer.error
+    assert (answer.error, answer.reason) == (True, "no_such_directory")
     assert (tmp_path / "file").read_text() == "kept"
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 

@@ -12,24 +12,24 @@ def bash(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Observa
     """Run the command, for at most `seconds`."""
     command = _checked(arguments["command"])
     result = sandbox.run(command, timeout=seconds, output_limit=OUTPUT_LIMIT)
+    output = result.output.removesuffix("\n")
     return Observation(
-        "\n".join([*_output(result), *_notes(result, seconds)]),
+        "\n".join([*([output] if result.output else []), *_notes(result, seconds)]),
         exit_code=result.exit_code,
         omitted=result.omitted,
         timed_out=result.timed_out,
+        output_length=len(output),
     )
 
 
 def _checked(command: str) -> str:
     if not command.strip():
-        raise FormatError("The command is empty. Give bash a command to run.")
+        raise FormatError("The command is empty. Give bash a command to run.", "empty_argument")
     if "\0" in command:
-        raise FormatError("The command holds a NUL character, which bash cannot take.")
+        raise FormatError(
+            "The command holds a NUL character, which bash cannot take.", "nul_character"
+        )
     return command
-
-
-def _output(result: CommandResult) -> list[str]:
-    return [result.output.removesuffix("\n")] if result.output else []
 
 
 def _notes(result: CommandResult, seconds: float) -> list[str]:

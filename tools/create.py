@@ -3,6 +3,7 @@
 from forager.agent.tool import Observation, Tool
 from forager.errors import FormatError
 from forager.sandboxes.sandbox import Sandbox
+from forager.trajectories.record import FileChange
 from tools.files import checked_path, count_lines, failure, join_lines, refused, split_lines
 
 
@@ -17,21 +18,28 @@ def create(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Obser
     except OSError as error:  # it exists in some other way, or cannot be looked at
         return failure(path, error)
     else:
-        return refused(f"{path} exists already. Use edit to change it.")
+        return refused(f"{path} exists already. Use edit to change it.", "file_exists")
     try:
         sandbox.write(path, content.encode())
     except FileNotFoundError:
-        return refused(f"The directory of {path} does not exist. Create it first, with bash.")
+        return refused(
+            f"The directory of {path} does not exist. Create it first, with bash.",
+            "no_such_directory",
+        )
     except OSError as error:
         return failure(path, error)
-    return Observation(f"Created {path}: {count_lines(len(split_lines(content)))}.")
+    lines = split_lines(content)
+    change = FileChange(path=path, first=1, added=lines, lines=len(lines), created=True)
+    return Observation(f"Created {path}: {count_lines(len(lines))}.", change=change)
 
 
 def read_body(body: str) -> dict[str, str]:
     """A line with the path; the lines after it are the content, each ended by a newline."""
     path, *lines = body.split("\n")
     if not path.strip():
-        raise FormatError("The first line of the body must be the path of the file to create.")
+        raise FormatError(
+            "The first line of the body must be the path of the file to create.", "malformed_body"
+        )
     return {"path": path.strip(), "content": join_lines(lines)}
 
 

@@ -8,8 +8,17 @@ carriage return before one is part of the ending, and new lines get the ending o
 from forager.agent.tool import Observation, Tool
 from forager.errors import FormatError
 from forager.sandboxes.sandbox import Sandbox
+from forager.trajectories.record import FileChange
 from tools.edit_body import TEXT_USAGE, read_body, write_body
-from tools.files import checked_path, count_lines, failure, numbered, refused, split_lines
+from tools.files import (
+    checked_path,
+    count_lines,
+    failure,
+    numbered,
+    refused,
+    shown_whole,
+    split_lines,
+)
 from tools.nearest import nearest
 
 CONTEXT = 8
@@ -26,13 +35,17 @@ def edit(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Observa
     path = checked_path(arguments["path"])
     search, replace = _lines(arguments["search"]), _lines(arguments["replace"])
     if not search:
-        raise FormatError("The text to search for is empty. Use create for a new file.")
+        raise FormatError(
+            "The text to search for is empty. Use create for a new file.", "empty_argument"
+        )
     if search == replace:
-        return refused("Nothing to change: the text to search for and its replacement are equal.")
+        return refused(
+            "Nothing to change: the text to search for and its replacement are equal.", "unchanged"
+        )
     try:
         return _edit(sandbox, path, search, replace)
     except FileNotFoundError:
-        return refused(f"There is no file {path}.")
+        return refused(f"There is no file {path}.", "no_such_file")
     except OSError as error:
         return failure(path, error)
 
@@ -40,17 +53,43 @@ def edit(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Observa
 def _edit(sandbox: Sandbox, path: str, search: list[bytes], replace: list[bytes]) -> Observation:
     content = sandbox.read(path)
     if b"\0" in content:
-        return refused(f"{path} is a binary file; edit changes text only.")
+        return refused(f"{path} is a binary file; edit changes text only.", "binary_file")
     mark = _BYTE_ORDER_MARK if content.startswith(_BYTE_ORDER_MARK) else b""
     old = _whole_lines(content[len(mark) :])
     bare = [_bare(line) for line in old]
     places = _places(bare, search)
-    if len(places) != 1:
-        return refused(_not_once(path, bare, search, places))
+    if not places:
+        return refused(_not_found(path, bare, search), "not_found")
+    if len(places) > 1:
+        return refused(_ambiguous(path, places), "ambiguous")
     first, end = places[0], places[0] + len(search)
-    old[first:end] = _with_endings(old, first, end, replace)
-    sandbox.write(path, mark + b"".join(old))
-    return Observation(_report(path, [_bare(line) for line in old], first, len(replace)))
+    new = _with_endings(old, first, end, replace)
+    lines = [*old[:first], *new, *old[end:]]
+    sandbox.write(path, mark + b"".join(lines))
+    bare = [_bare(line) for line in lines]
+    change = _change(path, old[first:end], new, bare, first)
+    return Observation(_report(path, bare, first, len(new)), change=change)
+
+
+def _change(
+    path: str, old: list[bytes], new: list[bytes], lines: list[bytes], first: int
+) -> FileChange:
+    """What was replaced where; `lines` are the file's now, and `first` is counted from 0."""
+    end = first + len(new)
+    return FileChange(
+        path=path,
+        first=first + 1,
+        removed=_texts(old),
+        added=_texts(new),
+        lines=len(lines),
+        before=[shown_whole(line) for line in lines[max(0, first - CONTEXT) : first]],
+        after=[shown_whole(line) for line in lines[end : end + CONTEXT]],
+    )
+
+
+def _texts(lines: list[bytes]) -> list[str]:
+    """Lines that the model has written, or has searched for and found: they are UTF-8."""
+    return [line.removesuffix(b"\n").decode() for line in lines]
 
 
 def _lines(text: str) -> list[bytes]:
@@ -88,9 +127,11 @@ def _with_endings(old: list[bytes], first: int, end: int, replace: list[bytes]) 
     return new
 
 
-def _not_once(path: str, lines: list[bytes], search: list[bytes], places: list[int]) -> str:
-    if not places:
-        return f"The text to search for does not occur in {path}. {nearest(lines, search)}"
+def _not_found(path: str, lines: list[bytes], search: list[bytes]) -> str:
+    return f"The text to search for does not occur in {path}. {nearest(lines, search)}"
+
+
+def _ambiguous(path: str, places: list[int]) -> str:
     listed = ", ".join(str(place + 1) for place in places[:_LISTED])
     more = ", …" if len(places) > _LISTED else ""
     return (

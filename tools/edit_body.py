@@ -85,4 +85,4 @@ def _divider_fault(found: int, width: int) -> str:
 
 
 def _wrong(fault: str) -> FormatError:
-    return FormatError(f"{fault} The body of edit is:\n{TEXT_USAGE}")
+    return FormatError(f"{fault} The body of edit is:\n{TEXT_USAGE}", "malformed_body")

@@ -9,24 +9,24 @@ _WIDEST = 500  # characters of a line that are shown
 def checked_path(path: str) -> str:
     """The path, if it can be one; raises FormatError otherwise."""
     if not path.strip():
-        raise FormatError("The path is empty.")
+        raise FormatError("The path is empty.", "empty_argument")
     if "\0" in path:
-        raise FormatError("The path holds a NUL character.")
+        raise FormatError("The path holds a NUL character.", "nul_character")
     return path
 
 
-def refused(text: str) -> Observation:
-    """The answer when nothing was done."""
-    return Observation(text, exit_code=None, error=True)
+def refused(text: str, reason: str) -> Observation:
+    """The answer when nothing was done; `reason` is one word for readers that are programs."""
+    return Observation(text, exit_code=None, error=True, reason=reason)
 
 
 def failure(path: str, error: OSError) -> Observation:
     """The answer to an operating system's error on this path."""
     if isinstance(error, IsADirectoryError):
-        return refused(f"{path} is a directory, not a file.")
+        return refused(f"{path} is a directory, not a file.", "is_a_directory")
     if isinstance(error, PermissionError):
-        return refused(f"Permission denied: {path}")
-    return refused(f"{path}: {error.strerror or error}")
+        return refused(f"Permission denied: {path}", "permission_denied")
+    return refused(f"{path}: {error.strerror or error}", "os_error")
 
 
 def join_lines(lines: list[str]) -> str:
@@ -49,6 +49,12 @@ def numbered(lines: list[bytes], start: int, end: int) -> list[str]:
     return [
         f"{number:>6}\t{_shown(line)}" for number, line in enumerate(lines[start:end], start + 1)
     ]
+
+
+def shown_whole(line: bytes) -> str | None:
+    """A line as it is shown; None where that is a part of it."""
+    text = line.decode("utf-8", "replace")
+    return text if len(text) <= _WIDEST else None
 
 
 def _shown(line: bytes) -> str:

@@ -14,7 +14,7 @@ def submit(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Obser
 def read_body(body: str) -> dict[str, str]:
     """Nothing is expected."""
     if body.strip():
-        raise FormatError("submit takes no arguments: leave its body empty.")
+        raise FormatError("submit takes no arguments: leave its body empty.", "malformed_body")
     return {}
 
 

@@ -22,10 +22,11 @@ from pathlib import Path
 
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Call
-from forager.learning.filters.changes import Change, Unproven
+from forager.learning.filters.changes import LineEdit, Unproven
 from forager.learning.filters.sed import Trials, script
 from forager.mutation.candidates import variants
 from forager.records import write_records
+from forager.trajectories.budget import with_budget
 from forager.trajectories.record import (
     Message,
     ModelCall,
@@ -191,25 +192,28 @@ def exercise(
     left = 1024 - source.randrange(100, 300)
     for turn, lines in enumerate((*sorted(guesses), tuple(fix))):
         try:
-            edit = script(Change(path, first, tuple(bug), lines))
+            edit = script(LineEdit(path, first, tuple(bug), lines))
         except Unproven:
             return None
         right = lines == tuple(fix)
         call = Call("bash", {"command": TRIALS.command(edit, path, test)})
-        told = f"{'passed' if right else 'failed'}\n[exit code {int(not right)}]\n"
-        told += f"[{7 - turn} turns and {left - 60 * turn} tokens left]"
+        word = "passed" if right else "failed"
+        calls.append(
+            ToolCall(
+                message=len(messages) + 1,
+                tool="bash",
+                arguments=call.arguments,
+                exit_code=int(not right),
+                output_length=len(word),
+                turns_left=7 - turn,
+                tokens_left=left - 60 * turn,
+            )
+        )
+        told = with_budget(f"{word}\n[exit code {int(not right)}]", calls[-1])
         messages += [
             SYNTAXES["text"].write("", call, TOOLBOX),
             {"role": "user", "content": told},
         ]
-        calls.append(
-            ToolCall(
-                message=len(messages) - 1,
-                tool="bash",
-                arguments=call.arguments,
-                exit_code=int(not right),
-            )
-        )
     messages.append(SYNTAXES["text"].write("", Call("submit", {}), TOOLBOX))
     calls.append(ToolCall(message=len(messages), tool="submit"))
     identity = f"exercise.{source.getrandbits(48):012x}"

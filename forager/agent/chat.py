@@ -14,7 +14,7 @@ from forager.agent.model import Reply
 from forager.agent.traffic import Gate
 from forager.errors import LimitReached, ModelRefusal
 from forager.records import writable
-from forager.trajectories.record import Message, Sampling, Usage
+from forager.trajectories.record import Message, Sampling, ToolCall, Usage
 
 REASONING = ("reasoning_content", "reasoning", "reasoning_details")
 """The fields in which servers put what the model thought before it answered."""
@@ -48,13 +48,19 @@ class ChatModel:
     send_reasoning: bool = True
     gate: Gate | None = None
 
-    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
-        """Answer the conversation.
+    def query(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]],
+        calls: Sequence[ToolCall] = (),
+    ) -> Reply:
+        """Answer the conversation; the messages say all that `calls` does.
 
         Raises LimitReached("token_limit") where it no longer fits the model's context, and
         ModelError where no answer can be had, or where even the first prompt does not fit
         (ModelRefusal).
         """
+        del calls
         try:
             reply, waited = self.endpoint.complete(self._body(messages, tools), _reply, self.gate)
         except ContextOverflow as error:

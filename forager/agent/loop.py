@@ -7,9 +7,10 @@ from typing import Any
 
 from forager.agent.model import Model, Reply
 from forager.agent.syntax import Syntax
-from forager.agent.tool import Call, Observation, Toolbox
+from forager.agent.tool import Call, Observation, Toolbox, executed, malformed
 from forager.errors import AttemptEnd, FormatError, LimitReached, Submitted
 from forager.sandboxes.sandbox import Sandbox
+from forager.trajectories.budget import budget_after, with_budget
 from forager.trajectories.record import AttemptLimits, Message, ModelCall, ToolCall, Usage
 
 SYSTEM = """You are a software engineer at work in a Python repository in /testbed, in a container \
@@ -62,31 +63,20 @@ class Agent:
             observation = self.act(call)
         except FormatError as error:
             self._format_errors += 1
-            self._tell(reply.message, str(error), ToolCall(message=0, tool="", error=True))
+            self._tell(reply.message, str(error), malformed(error))
             if self._format_errors >= self.limits.format_errors:
                 raise LimitReached("format_errors") from error
             return
         self._format_errors = 0
-        self._tell(
-            reply.message,
-            observation.text,
-            ToolCall(
-                message=0,
-                tool=call.tool,
-                arguments=call.arguments,
-                exit_code=observation.exit_code,
-                seconds=round(time.monotonic() - started, 4),
-                omitted=observation.omitted,
-                timed_out=observation.timed_out,
-                error=observation.error,
-            ),
-        )
+        made = executed(call, observation, time.monotonic() - started)
+        self._tell(reply.message, observation.text, made)
 
     def check_limits(self) -> None:
         """Raise LimitReached when turns, tokens or time are used up."""
-        if len(self.model_calls) >= self.limits.turns:
+        budget = budget_after(self.limits, self.model_calls)
+        if budget.turns_left <= 0:
             raise LimitReached("turn_limit")
-        if self._tokens_left() <= 0:
+        if budget.tokens_left <= 0:
             raise LimitReached("token_limit")
         if time.monotonic() >= self._deadline:
             raise LimitReached("time_limit")
@@ -94,7 +84,7 @@ class Agent:
     def query(self) -> Reply:
         """Ask the model; keep its answer. What was waited for is not the attempt's time."""
         started = time.monotonic()
-        reply = self.model.query(self.messages, self._definitions)
+        reply = self.model.query(self.messages, self._definitions, self.tool_calls)
         self._deadline += reply.waited
         self.messages.append(reply.message)
         self.model_calls.append(
@@ -120,7 +110,7 @@ class Agent:
                 self.sandbox, call.arguments, min(self.limits.command_seconds, left)
             )
         except Submitted:
-            self.tool_calls.append(ToolCall(message=len(self.messages), tool=call.tool))
+            self._keep(ToolCall(message=0, tool=call.tool))
             raise
 
     def usage(self, since: int = 0) -> Usage:
@@ -129,18 +119,16 @@ class Agent:
 
     def _tell(self, answered: Message, text: str, call: ToolCall) -> None:
         """Bring an observation to the model, with what is left of its budget."""
-        turns = self.limits.turns - len(self.model_calls)
-        left = f"[{turns} turns and {max(0, self._tokens_left())} tokens left]"
-        self.tool_calls.append(call.model_copy(update={"message": len(self.messages)}))
-        self.messages += self.syntax.answers(answered, f"{text.rstrip()}\n{left}")
+        kept = self._keep(call)
+        self.messages += self.syntax.answers(answered, with_budget(text, kept))
+
+    def _keep(self, call: ToolCall) -> ToolCall:
+        """Record a call, with the index of the message that is to follow and the budget."""
+        budget = budget_after(self.limits, self.model_calls)
+        place = {"message": len(self.messages), **budget._asdict()}
+        self.tool_calls.append(call.model_copy(update=place))
+        return self.tool_calls[-1]
 
     @cached_property
     def _definitions(self) -> list[dict[str, Any]]:
         return self.syntax.definitions(self.tools)
-
-    def _tokens_left(self) -> int:
-        """Tokens that the context still holds, by the server's count of the last call."""
-        if not self.model_calls:
-            return self.limits.tokens
-        usage = self.model_calls[-1].usage
-        return self.limits.tokens - usage.prompt_tokens - usage.completion_tokens

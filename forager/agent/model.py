@@ -1,17 +1,18 @@
 """The seam between the loop and whatever decides the next step, and the fake that ships."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from forager.trajectories.record import Message, Usage
+from forager.trajectories.record import Message, ToolCall, Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A model's answer: the assistant message and what the server said of it.
 
-    `waited` are the seconds that were not the model's: for its turn, and for faults to pass.
+    `waited` are seconds that do not count as the model's: waiting for a turn, and for faults to
+    pass.
     """
 
     message: Message
@@ -26,15 +27,19 @@ class Reply:
 class Model(Protocol):
     """Decides the next step. One instance drives one attempt, so it may keep state."""
 
-    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+    def query(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]],
+        calls: Sequence[ToolCall] = (),
+    ) -> Reply:
         """Answer the conversation; `tools` are OpenAI tool definitions, empty for text calls.
 
-        Raises ModelError when no answer can be had.
+        `calls` are the tool calls of the attempt so far, those of a parent included: models that
+        are programs read facts from it where a language model reads the messages. Raises ModelError
+        when no answer comes.
         """
         ...
-
-
-ModelFactory = Callable[[], Model]
 
 
 class ScriptedModel:
@@ -47,9 +52,14 @@ class ScriptedModel:
         self._replies = list(replies)
         self.seen: list[list[Message]] = []
 
-    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+    def query(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]],
+        calls: Sequence[ToolCall] = (),
+    ) -> Reply:
         """Return the next reply; `seen` keeps what the model was shown."""
-        del tools
+        del tools, calls
         self.seen.append(list(messages))
         reply = self._replies[len(self.seen) - 1]
         return reply if isinstance(reply, Reply) else Reply(reply)

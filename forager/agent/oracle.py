@@ -15,7 +15,7 @@ from forager.agent.model import Reply
 from forager.agent.syntax import Syntax
 from forager.agent.tool import Call, Toolbox
 from forager.environments.repository.task import RepositoryTask
-from forager.trajectories.record import Message
+from forager.trajectories.record import Message, ToolCall
 
 _TESTS = 10  # failing tests that are run, at most
 
@@ -31,15 +31,20 @@ class OracleModel:
         self._steps = _steps(task)
         self._begun = False
 
-    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+    def query(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]],
+        calls: Sequence[ToolCall] = (),
+    ) -> Reply:
         """Answer with the next step."""
-        del tools  # they are the toolbox
-        said = str(messages[-1].get("content")) if self._begun else None
+        del messages, tools  # the task and the toolbox are known
+        made = calls[-1] if self._begun else None
         self._begun = True
-        return Reply(self._syntax.write(*self._steps.send(said), self._tools))
+        return Reply(self._syntax.write(*self._steps.send(made), self._tools))
 
 
-_Steps = Generator[tuple[str, Call], str | None, None]  # thoughts and calls; what is answered
+_Steps = Generator[tuple[str, Call], ToolCall | None, None]  # thoughts and calls; how each went
 
 
 def _steps(task: RepositoryTask) -> _Steps:
@@ -69,8 +74,8 @@ def _edit(file: PatchedFile, hunk: Hunk) -> _Steps:
     search = "".join(str(line.value) for line in hunk if not line.is_added)
     replace = "".join(str(line.value) for line in hunk if not line.is_removed)
     arguments = {"path": file.path, "search": search, "replace": replace}
-    said = yield "I change what is wrong.", Call("edit", arguments)
-    if not (said or "").startswith("Edited"):
+    made = yield "I change what is wrong.", Call("edit", arguments)
+    if made is None or made.error:
         head = f"--- {file.source_file}\n+++ {file.target_file}\n"
         yield "I apply this change by its place.", _applied(f"{head}{hunk}")
 

@@ -55,9 +55,14 @@ class Person:
         self._seen = 0
         self._drafts: dict[str, str] = {}  # by tool: what was written and could not be read
 
-    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+    def query(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]],
+        calls: Sequence[ToolCall] = (),
+    ) -> Reply:
         """Show what is new, and ask. Raises Stopped where the person gives up."""
-        del tools  # they are the toolbox
+        del tools, calls  # the toolbox is known, and the person reads the messages
         began = time.monotonic()
         for message in messages[self._seen :]:
             self._show(message)

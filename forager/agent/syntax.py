@@ -64,7 +64,8 @@ class FunctionCalling:
             found = f"{len(calls)} calls, none was made" if calls else "no tool call"
             raise FormatError(
                 f"Your message holds {found}: each turn takes exactly one. "
-                f"Call one of: {', '.join(tools)}."
+                f"Call one of: {', '.join(tools)}.",
+                "several_calls" if calls else "no_call",
             )
         function = calls[0].get("function") or {}
         tool = _tool(str(function.get("name") or ""), tools)
@@ -72,7 +73,7 @@ class FunctionCalling:
         try:
             return Call(tool.name, _arguments(function.get("arguments") or "{}", tool))
         except FormatError as error:
-            raise FormatError(f"{error} {usage}") from error
+            raise FormatError(f"{error} {usage}", error.reason) from error
 
     def write(self, thought: str, call: Call, tools: Toolbox) -> Message:
         """An assistant message with one tool call."""
@@ -103,7 +104,9 @@ class FunctionCalling:
 def _tool(name: str, tools: Toolbox) -> Tool:
     tool = tools.get(name.strip())
     if tool is None:
-        raise FormatError(f"There is no tool {name.strip()!r}. The tools are: {', '.join(tools)}.")
+        raise FormatError(
+            f"There is no tool {name.strip()!r}. The tools are: {', '.join(tools)}.", "unknown_tool"
+        )
     return tool
 
 
@@ -112,16 +115,16 @@ def _arguments(text: str, tool: Tool) -> dict[str, str]:
     try:
         arguments = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"The arguments are not valid JSON ({error}).") from error
+        raise FormatError(f"The arguments are not valid JSON ({error}).", "invalid_json") from error
     if not isinstance(arguments, dict):
-        raise FormatError("The arguments are not a JSON object.")
+        raise FormatError("The arguments are not a JSON object.", "invalid_json")
     wrong = [f"{name!r} is missing" for name in tool.parameters if name not in arguments]
     wrong += [f"{name!r} is unknown" for name in arguments if name not in tool.parameters]
     wrong += [
         f"{name!r} is not a string" for name, value in arguments.items() if not _is_text(value)
     ]
     if wrong:
-        raise FormatError(f"Wrong arguments: {', '.join(wrong)}.")
+        raise FormatError(f"Wrong arguments: {', '.join(wrong)}.", "wrong_arguments")
     return arguments
 
 
@@ -168,16 +171,20 @@ class TextCalls:
         opening = _OPENING.search(text)
         if opening is None:
             tagged = "a tag <tool: …> that is not alone on its line" if "<tool:" in text else ""
-            raise FormatError(f"Your message holds {tagged or 'no tool call'}. {_HOW}")
+            reason = "misplaced_tag" if tagged else "no_call"
+            raise FormatError(f"Your message holds {tagged or 'no tool call'}. {_HOW}", reason)
         closings = list(_CLOSING.finditer(text, opening.end()))
         if not closings:
-            raise FormatError(f"The call is not closed. {_HOW}")
+            raise FormatError(f"The call is not closed. {_HOW}", "unclosed_call")
         if _OPENING.search(text, closings[0].end()):
             raise FormatError(
-                f"Your message holds several calls, none was made: each turn takes one. {_HOW}"
+                f"Your message holds several calls, none was made: each turn takes one. {_HOW}",
+                "several_calls",
             )
         if text[closings[-1].end() :].strip():
-            raise FormatError(f"There is text after the call: end your message with it. {_HOW}")
+            raise FormatError(
+                f"There is text after the call: end your message with it. {_HOW}", "text_after_call"
+            )
         tool = _tool(opening.group(1), tools)
         body = text[opening.end() : closings[-1].start()]
         return Call(tool.name, tool.read_body(body.removeprefix("\n").removesuffix("\n")))

@@ -4,18 +4,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from forager.errors import FormatError
 from forager.sandboxes.sandbox import Sandbox
+from forager.trajectories.record import FileChange, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a tool answers. `error` says that the call was refused and nothing was done."""
+    """What a tool answers: the text that the model reads, and the same as facts.
+
+    `error` says that the tool refused the call and did nothing, and `reason` why, in one word. A
+    tool that runs a command sets `output_length`: so many characters of `text`, from its start, are
+    what the command printed. A tool that changes lines of a file sets `change`.
+    """
 
     text: str
     exit_code: int | None = 0
     omitted: int = 0
     timed_out: bool = False
     error: bool = False
+    reason: str = ""
+    output_length: int | None = None
+    change: FileChange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +34,28 @@ class Call:
 
     tool: str
     arguments: dict[str, str]
+
+
+def executed(call: Call, observation: Observation, seconds: float = 0.0) -> ToolCall:
+    """The record of a call and its facts; place and budget are the loop's to add."""
+    return ToolCall(
+        message=0,
+        tool=call.tool,
+        arguments=call.arguments,
+        exit_code=observation.exit_code,
+        seconds=round(seconds, 4),
+        omitted=observation.omitted,
+        timed_out=observation.timed_out,
+        error=observation.error,
+        reason=observation.reason,
+        output_length=observation.output_length,
+        change=observation.change,
+    )
+
+
+def malformed(error: FormatError) -> ToolCall:
+    """The record of a call that could not be read."""
+    return ToolCall(message=0, tool="", error=True, reason=error.reason)
 
 
 @dataclass(frozen=True, slots=True)

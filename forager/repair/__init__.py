@@ -12,9 +12,9 @@ from forager.agent.syntax import Syntax
 from forager.agent.tool import Toolbox
 from forager.mutation.candidates import Families
 from forager.repair.hands import Acting
-from forager.repair.observation import first, newest
+from forager.repair.observation import Answer, problem
 from forager.repair.policy import Repair
-from forager.trajectories.record import Message
+from forager.trajectories.record import Message, ToolCall
 
 __all__ = ["RepairModel"]
 
@@ -33,15 +33,20 @@ class RepairModel:
         self._repair = Repair(families, test_seconds)
         self._steps: Acting[None] | None = None
 
-    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+    def query(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]],
+        calls: Sequence[ToolCall] = (),
+    ) -> Reply:
         """Answer with the next step of the policy.
 
-        Where it takes over an attempt it begins with the problem, and what it finds there.
+        Where it takes over an attempt, it begins with the problem and the files as they are then.
         """
         del tools  # they are the toolbox
         if self._steps is None:
-            self._steps = self._repair.steps(first(messages))
+            self._steps = self._repair.steps(problem(messages))
             thought, call = next(self._steps)
         else:
-            thought, call = self._steps.send(newest(messages))
+            thought, call = self._steps.send(Answer.to(messages, calls))
         return Reply(self._syntax.write(thought, call, self._tools))

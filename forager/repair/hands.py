@@ -6,13 +6,13 @@ from typing import TypeVar
 
 from forager.agent.tool import Call
 from forager.programs import program
-from forager.repair.observation import Observation
+from forager.repair.observation import Answer
 from forager.repair.source import Passage, search_and_replace
 from forager.text import ending
 
 Step = tuple[str, Call]  # a thought, and what is done
 T = TypeVar("T")
-Acting = Generator[Step, Observation, T]
+Acting = Generator[Step, Answer, T]
 
 MAX_TURNS = 58
 _RESERVE = 4  # turns kept to undo the last edit and to submit
@@ -33,33 +33,33 @@ class Hands:
         self.crashes: dict[str, str] = {}
         """The programs that do not run in this sandbox, with the last lines that they printed."""
 
-    def act(self, thought: str, call: Call) -> Acting[Observation]:
+    def act(self, thought: str, call: Call) -> Acting[Answer]:
         """Make one call; raises OutOfTurns."""
         if self._left <= _RESERVE and not self.closing:
             raise OutOfTurns
         self._left -= 1
-        observation = yield thought, call
-        if observation.turns_left is not None:
-            self._left = min(self._left, observation.turns_left)
-        return observation
+        answer = yield thought, call
+        if answer.call.turns_left is not None:
+            self._left = min(self._left, answer.call.turns_left)
+        return answer
 
-    def bash(self, thought: str, command: str) -> Acting[Observation]:
+    def bash(self, thought: str, command: str) -> Acting[Answer]:
         """Run a command."""
         return (yield from self.act(thought, Call("bash", {"command": command})))
 
     def pytest(self, thought: str, options: str, tests: Sequence[str], seconds: int,
-               ) -> Acting[Observation]:  # fmt: skip
+               ) -> Acting[Answer]:  # fmt: skip
         """Run tests for at most `seconds`."""
         words = [f"timeout {seconds} {_PYTEST} {options}", *map(shlex.quote, tests)]
         return (yield from self.bash(thought, " ".join(words)))
 
-    def program(self, thought: str, name: str, arguments: Sequence[str]) -> Acting[Observation]:
+    def program(self, thought: str, name: str, arguments: Sequence[str]) -> Acting[Answer]:
         """Run one of forager's programs in the sandbox."""
         words = " ".join(["timeout 100 python -", *map(shlex.quote, arguments)])
         command = f"{words} <<'EOF'\n{program_text(name)}EOF"
         return (yield from self.run_program(thought, name, command))
 
-    def run_program(self, thought: str, name: str, command: str) -> Acting[Observation]:
+    def run_program(self, thought: str, name: str, command: str) -> Acting[Answer]:
         """Run a command that runs a program, and remember it if it crashes."""
         observation = yield from self.bash(thought, command)
         if observation.exit_code and not observation.hung:
@@ -81,8 +81,8 @@ class Hands:
         for context in (1, 4, 12):
             search, replace = search_and_replace(passage, old, lines, context)
             call = Call("edit", {"path": passage.file, "search": search, "replace": replace})
-            observation = yield from self.act(thought, call)
-            if observation.text.startswith("Edited"):
+            answer = yield from self.act(thought, call)
+            if not answer.call.error:
                 self._edited = None if lines == passage.lines else (passage, lines)
                 return True
         return False

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from forager.repair import investigation
 from forager.repair.hands import Acting, Hands
 from forager.repair.imports import missing_names
-from forager.repair.observation import Observation
+from forager.repair.observation import Answer
 from forager.repair.source import Definition, Passage
 from forager.repair.statement import Statement
 
@@ -26,7 +26,7 @@ class Found:
     spectrum: investigation.Spectrum | None = None
 
 
-def look(hands: Hands, statement: Statement, failure: Observation) -> Acting[Found]:
+def look(hands: Hands, statement: Statement, failure: Answer) -> Acting[Found]:
     """Look at the code that the statement names, or else find it."""
     found = Found()
     if statement.file:
@@ -55,9 +55,7 @@ def _read(hands: Hands, file: str, definitions: Sequence[Definition], found: Fou
             found.passages += [passage] if passage else []
 
 
-def _localise(
-    hands: Hands, statement: Statement, failure: Observation, found: Found
-) -> Acting[None]:
+def _localise(hands: Hands, statement: Statement, failure: Answer, found: Found) -> Acting[None]:
     """The functions, and the head of a file, that tracebacks and spectrum point at."""
     frames = [(file, line) for file, line, _ in reversed(failure.frames) if _is_own(file)]
     if missing_names(failure.errors) and frames:

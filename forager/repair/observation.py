@@ -1,19 +1,13 @@
-"""What the tools answered, read: exit code, failing tests, exceptions, and the turns left."""
+"""What a tool answered: the facts of its call, and what pytest printed of tests and exceptions."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from forager.trajectories.record import Message
+from forager.trajectories.record import Message, ToolCall
+from forager.trajectories.show import text_of
 
-_EXIT = re.compile(r"^\[exit code (-?\d+)\]$", re.MULTILINE)
-_TIMED_OUT = re.compile(r"^\[timed out after ", re.MULTILINE)
-_CUT = re.compile(r"^\[… \d+ bytes left out …\]$", re.MULTILINE)
-_TURNS = (
-    re.compile(r"(\d+)(?: of \d+)? turns?\b[^\n.]{0,40}\b(?:left|remain)", re.IGNORECASE),
-    re.compile(r"turns?\b[^\n.\d]{0,20}\b(?:left|remaining)\b\D{0,5}(\d+)", re.IGNORECASE),
-)
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", re.MULTILINE)
 _ERROR = re.compile(
     r"^E\s+(?:\w+\.)*(\w*(?:Error|Exception|Exit|Warning|Interrupt)\w*): ?(.*)$", re.M
@@ -26,41 +20,32 @@ _HANG = 124  # the exit code of `timeout`
 
 
 @dataclass(frozen=True)
-class Observation:
-    """An answer of a tool, as the agent sees it."""
+class Answer:
+    """The answer to a call: what the command printed, and the record of the call."""
 
-    text: str
+    output: str
+    call: ToolCall
 
-    @cached_property
+    @classmethod
+    def to(cls, messages: Sequence[Message], calls: Sequence[ToolCall]) -> "Answer":
+        """The answer to the last call."""
+        call = calls[-1]
+        return cls(text_of(messages[call.message])[: call.output_length or 0], call)
+
+    @property
     def exit_code(self) -> int | None:
         """The command's exit code; None when it did not end, or was not run."""
-        found = _EXIT.findall(self.text)
-        return int(found[-1]) if found else None
+        return self.call.exit_code
 
     @property
     def hung(self) -> bool:
         """Whether a time limit ended the command."""
-        return self.exit_code == _HANG or bool(_TIMED_OUT.search(self.text))
+        return self.exit_code == _HANG or self.call.timed_out
 
     @property
     def cut(self) -> bool:
         """Whether the middle of the output is missing."""
-        return bool(_CUT.search(self.text))
-
-    @property
-    def output(self) -> str:
-        """What the command printed."""
-        ends = [match.start() for match in _EXIT.finditer(self.text)]
-        return self.text[: ends[-1]].removesuffix("\n") if ends else self.text
-
-    @property
-    def turns_left(self) -> int | None:
-        """The number of turns left, where the answer ends in a line that tells."""
-        tail = self.text[-400:]
-        for pattern in _TURNS:
-            if found := pattern.findall(tail):
-                return int(found[-1])
-        return None
+        return self.call.omitted > 0
 
     @property
     def failed(self) -> list[str]:
@@ -76,7 +61,7 @@ class Observation:
 
     @property
     def words(self) -> list[str]:
-        """The identifiers in the lines that tell of errors, each once."""
+        """The identifiers in the lines that pytest marks with `E`, each once, at most 60."""
         lines = re.findall(r"^E\s(.*)$", self.output, re.MULTILINE)
         return list(dict.fromkeys(re.findall(r"\b[A-Za-z_]\w{2,}\b", " ".join(lines))))[:_WORDS]
 
@@ -86,19 +71,6 @@ class Observation:
         return [(file, int(line), name) for file, line, name in _FRAME.findall(self.output)]
 
 
-def first(messages: Sequence[Message]) -> Observation:
-    """What was said first to the agent: the problem."""
-    return _said(messages)
-
-
-def newest(messages: Sequence[Message]) -> Observation:
-    """What was said last to the agent."""
-    return _said(reversed(messages))
-
-
-def _said(messages: Iterable[Message]) -> Observation:
-    for message in messages:
-        if message.get("role") in ("tool", "user"):
-            content = message.get("content")
-            return Observation(content if isinstance(content, str) else "")
-    return Observation("")
+def problem(messages: Sequence[Message]) -> str:
+    """The problem statement: what the user said first."""
+    return next((text_of(one) for one in messages if one.get("role") == "user"), "")

@@ -12,7 +12,7 @@ from forager.repair.guesses import guesses
 from forager.repair.hands import Acting, Hands, OutOfTurns
 from forager.repair.imports import imports_in_function, imports_in_module, missing_names
 from forager.repair.looking import Found, look
-from forager.repair.observation import Observation
+from forager.repair.observation import Answer
 from forager.repair.parameters import parameters
 from forager.repair.places import free_names
 from forager.repair.proposals import Clues, Proposal, ranked
@@ -44,11 +44,11 @@ class Repair:
         self._fallback: Proposal | None = None  # mends the named tests; others fail as before
         self._known: set[str] = set()  # tests that fail whatever is done
 
-    def steps(self, problem: Observation) -> Acting[None]:
+    def steps(self, problem: str) -> Acting[None]:
         """Every step of the attempt; at the end it submits, again and again if need be."""
         mended = False
         try:
-            self._statement = read_statement(problem.text)
+            self._statement = read_statement(problem)
             mended = yield from self._work()
         except OutOfTurns:
             pass
@@ -81,7 +81,7 @@ class Repair:
 
     # Looking
 
-    def _see_failure(self) -> Acting[Observation | None]:
+    def _see_failure(self) -> Acting[Answer | None]:
         """Run the failing tests; None when there is nothing to mend."""
         if not self._statement.tests:
             thought = "The problem names no tests, so I run them all to see which fail."
@@ -96,17 +96,17 @@ class Repair:
         seen = yield from self._run_tests(thought, "--maxfail=3")
         return None if seen.exit_code == 0 else seen
 
-    def _run_tests(self, thought: str, stop: str = "-x") -> Acting[Observation]:
+    def _run_tests(self, thought: str, stop: str = "-x") -> Acting[Answer]:
         words = [*self._statement.arguments, *self._statement.tests]
         return (yield from self._hands.pytest(thought, f"{stop} --tb=short", words, self._seconds))
 
-    def _suite(self, thought: str) -> Acting[Observation]:
+    def _suite(self, thought: str) -> Acting[Answer]:
         arguments = self._statement.arguments
         return (yield from self._hands.pytest(thought, "--tb=no -rfE", arguments, 100))
 
     # Proposing
 
-    def _propose(self, found: Found, failure: Observation) -> Acting[Iterator[Proposal]]:
+    def _propose(self, found: Found, failure: Answer) -> Acting[Iterator[Proposal]]:
         """All proposals for the passages that were found, best first."""
         proposals: list[Proposal] = []
         for passage in found.passages:
@@ -240,7 +240,7 @@ def _all(passage: Passage, families: Families, clues: Clues) -> Iterable[Proposa
         yield from imports_in_function(passage, clues)
 
 
-def _crash(passage: Passage, failure: Observation) -> int:
+def _crash(passage: Passage, failure: Answer) -> int:
     """The last line of the passage in a traceback, 0 for none."""
     lines = [line for file, line, _ in failure.frames if file == passage.file]
     return max((line for line in lines if passage.first <= line <= passage.last), default=0)

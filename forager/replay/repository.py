@@ -19,11 +19,18 @@ from typing import NamedTuple
 
 from forager.environments.task import Task
 from forager.replay.testing import Results, results, selection
-from forager.trajectories.record import ToolCall, Trajectory
+from forager.trajectories.record import FileChange, ToolCall, Trajectory
 from forager.trajectories.show import Turn
 
 _WRITES = re.compile(r">|\bsed -i|\b(?:mv|cp|rm|patch|tee|truncate)\b|git (?:checkout|stash|apply)")
 _IN_PATCH = re.compile(r"^diff --git a/(.*) b/(?:.*)$", re.MULTILINE)
+
+
+Lines = tuple[str, ...]
+Replaced = tuple[Lines, Lines]
+"""The old and the new lines of a place."""
+Changes = dict[str, tuple[Replaced, ...]]
+"""What has been replaced, by file."""
 
 
 class Seen(NamedTuple):
@@ -37,11 +44,10 @@ class Seen(NamedTuple):
 class State:
     """The repository after a turn.
 
-    `changes` are of each file the old and the new lines of each place, `last` is what the last run
-    of tests printed, and `patch` is empty until the end.
+    `last` is what the last run of tests printed, and `patch` is empty until the end.
     """
 
-    changes: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    changes: Changes = field(default_factory=dict)
     perhaps: tuple[str, ...] = ()
     tests: dict[str, Seen] = field(default_factory=dict)
     last: Results | None = None
@@ -52,15 +58,13 @@ class State:
         """The files changed so far, each with how that is known."""
         if self.patch:
             return [(path, "in the patch") for path in _IN_PATCH.findall(self.patch)]
-        made = {
-            path: "new" if pieces[0][0] == "" else "edited" for path, pieces in self.changes.items()
-        }
+        made = {path: "edited" if places[0][0] else "new" for path, places in self.changes.items()}
         return sorted((dict.fromkeys(self.perhaps, "perhaps") | made).items())
 
     def diff(self) -> str:
         """What `edit` and `create` have changed so far; at the end the patch."""
         return self.patch or "\n".join(
-            _diff(path, pieces) for path, pieces in sorted(self.changes.items())
+            _diff(path, places) for path, places in sorted(self.changes.items())
         )
 
 
@@ -86,15 +90,15 @@ def results_of(turn: Turn) -> Results | None:
 
 def is_edit(call: ToolCall | None) -> bool:
     """Whether a call has changed a file through a tool."""
-    return call is not None and call.tool in ("edit", "create") and not call.error
+    return call is not None and call.change is not None
 
 
 def _after(state: State, turn: Turn, patched: list[str], wanted: list[str]) -> State:
     call = turn.call
     if call is None or call.error:
         return state
-    if is_edit(call):
-        return replace(state, changes=_changed(state.changes, call))
+    if call.change is not None:
+        return replace(state, changes=_changed(state.changes, call.change))
     if call.tool != "bash":
         return state
     command = call.arguments.get("command", "")
@@ -117,35 +121,39 @@ def _seen(found: Results, command: str, known: Iterable[str], number: int) -> di
     return {test: Seen("passed", number) for test in passed} | seen
 
 
-def _changed(
-    changes: dict[str, tuple[tuple[str, str], ...]], call: ToolCall
-) -> dict[str, tuple[tuple[str, str], ...]]:
-    path = call.arguments.get("path", "").removeprefix("/testbed/").removeprefix("./")
-    old, new = call.arguments.get("search", ""), call.arguments.get("replace", "")
-    if call.tool == "create":
-        old, new = "", call.arguments.get("content", "")
-    pieces = tuple(_joined(list(changes.get(path, ())), old, new))
-    rest = {name: others for name, others in changes.items() if name != path}
-    return rest | ({path: pieces} if pieces else {})
+def _changed(changes: Changes, change: FileChange) -> Changes:
+    """The changes of all files with one more."""
+    places = list(changes.get(change.file, ()))
+    joined = tuple(_joined(places, tuple(change.removed), tuple(change.added)))
+    rest = {path: others for path, others in changes.items() if path != change.file}
+    return rest | ({change.file: joined} if joined else {})
 
 
-def _joined(pieces: list[tuple[str, str]], old: str, new: str) -> list[tuple[str, str]]:
+def _joined(places: list[Replaced], old: Lines, new: Lines) -> list[Replaced]:
     """The changes with one more; where it touches what an earlier one wrote, they become one."""
-    for number, (before, after) in enumerate(pieces):
-        if old and old in after:
-            new = after.replace(old, new, 1)
-        elif after and after in old:
-            before = old.replace(after, before, 1)
+    for number, (before, after) in enumerate(places):
+        if old and (wider := _put(after, old, new)) is not None:
+            new = wider
+        elif after and (wider := _put(old, after, before)) is not None:
+            before = wider
         else:
             continue
-        rest = [*pieces[:number], *pieces[number + 1 :]]
-        return rest if before == new else [*pieces[:number], (before, new), *pieces[number + 1 :]]
-    return [*pieces, (old, new)]
+        rest = [*places[:number], *places[number + 1 :]]
+        return rest if before == new else [*places[:number], (before, new), *places[number + 1 :]]
+    return [*places, (old, new)]
 
 
-def _diff(path: str, pieces: Iterable[tuple[str, str]]) -> str:
+def _put(lines: Lines, old: Lines, new: Lines) -> Lines | None:
+    """The lines with `new` where `old` first occurs; None where it does not."""
+    for start in range(len(lines) - len(old) + 1):
+        if lines[start : start + len(old)] == old:
+            return (*lines[:start], *new, *lines[start + len(old) :])
+    return None
+
+
+def _diff(path: str, places: Iterable[Replaced]) -> str:
     lines = [f"--- a/{path}", f"+++ b/{path}"]
-    for old, new in pieces:
-        body = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="")
+    for old, new in places:
+        body = difflib.unified_diff(old, new, lineterm="")
         lines += [line if not line.startswith("@@") else "@@ … @@" for line in list(body)[2:]]
     return "\n".join(lines)

@@ -34,13 +34,18 @@ class Recorded:
         answers = zip(steps(recorded), recorded.prompts(), strict=True)
         self._answers = islice(answers, None if until is None else until - 1)
 
-    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+    def query(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]],
+        calls: Sequence[ToolCall] = (),
+    ) -> Reply:
         """Answer with what is recorded; the ids of its tokens only where the prompt is the same."""
         answer = next(self._answers, None)
         if answer is None:
             if self._then is None:
                 raise LimitReached(self._recorded.outcome.exit_reason)
-            return self._then.query(messages, tools)
+            return self._then.query(messages, tools, calls)
         step, prompt = answer
         call = step.model_call
         reply = Reply(step.message, call.usage, call.finish_reason)

@@ -14,7 +14,7 @@ from forager.agent.model import Model, Reply
 from forager.agent.traffic import Gate
 from forager.errors import BudgetSpent, NodeLost, Stopped
 from forager.rollout.settings import Budget, Price
-from forager.trajectories.record import Message, Usage
+from forager.trajectories.record import Message, ToolCall, Usage
 
 
 class SharedMeter(Gate, Protocol):
@@ -120,10 +120,15 @@ class MeteredModel:
         self._model, self._name, self._meter = model, name, meter
         self.usage = Usage()
 
-    def query(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> Reply:
+    def query(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]],
+        calls: Sequence[ToolCall] = (),
+    ) -> Reply:
         """Answer the conversation. Raises BudgetSpent and Stopped too."""
         self._meter.check()
-        reply = self._model.query(messages, tools)
+        reply = self._model.query(messages, tools, calls)
         self.usage += reply.usage
         self._meter.spend(self._name, reply.usage)
         return reply

@@ -20,6 +20,7 @@ from zlib import crc32
 
 from forager.errors import StoreError, UsageError
 from forager.trajectories.choice import Choice
+from forager.trajectories.earlier_calls import load
 from forager.trajectories.files import fits, located, read_bytes
 from forager.trajectories.record import Trajectory
 from forager.trajectories.shards import SUFFIX
@@ -118,7 +119,7 @@ class Index:
 
     def trajectories(self, places: "Places[int] | None" = None) -> Iterator[Trajectory]:
         """The attempts at these places, or all, one at a time."""
-        return map(Trajectory.model_validate_json, self.lines(places))
+        return map(load, self.lines(places))
 
     def lines(self, places: "Places[int] | None" = None) -> Iterator[bytes]:
         """The same as they are stored, as JSON."""

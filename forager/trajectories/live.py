@@ -15,6 +15,7 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from forager.records import Record
+from forager.trajectories.earlier_calls import load
 from forager.trajectories.record import Trajectory
 
 RUNNING = "running"
@@ -100,6 +101,6 @@ def _told(run: Path) -> Iterator[Status]:
 def attempt(run: Path, id: str) -> Trajectory | None:
     """An attempt that is being made; None where it has ended."""
     try:
-        return Trajectory.model_validate_json(attempt_path(run, id).read_bytes())
+        return load(attempt_path(run, id).read_bytes())
     except (OSError, ValidationError):
         return None

@@ -1,6 +1,7 @@
 """The trajectory: everything that one attempt did, enough to train on it and to run it again."""
 
 from collections.abc import Iterator
+from posixpath import normpath
 from typing import Any
 
 from pydantic import (
@@ -13,10 +14,10 @@ from pydantic import (
 
 from forager.environments.task import REPOSITORY, Labels
 from forager.records import Record
-from forager.sandboxes.sandbox import Limits
+from forager.sandboxes.sandbox import WORKDIR, Limits
 from forager.trajectories.earlier import StoredLabels
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # `earlier_calls.py` reads version 1
 
 Message = dict[str, Any]  # an OpenAI chat message: role, content, tool_calls, tool_call_id
 
@@ -91,6 +92,30 @@ class ModelCall(Record):
     logprobs: list[FiniteFloat] | None = None
 
 
+class FileChange(Record):
+    """Whole lines of one file that a call replaced.
+
+    Lines lack their newline; a carriage return stays part of its line. `before` and `after` are the
+    lines around the change that the model was shown; None stands for a line too long to show whole.
+    """
+
+    path: str = Field(description="As the call names it; relative to the shell's directory.")
+    first: int | None = Field(
+        None, description="Number of the first line, from 1; None where an old record lacks proof."
+    )
+    removed: list[str] = []
+    added: list[str] = []
+    lines: int | None = Field(None, description="Lines in the file now; None as for `first`.")
+    before: list[str | None] = []
+    after: list[str | None] = []
+    created: bool = Field(False, description="Whether there was no such file.")
+
+    @property
+    def file(self) -> str:
+        """The path, relative to the repository where it is absolute and lies in it."""
+        return normpath(self.path.strip()).removeprefix(f"{WORKDIR}/")
+
+
 class ToolCall(Record):
     """One call as it was executed. `message` is the index of the observation in the messages."""
 
@@ -102,6 +127,17 @@ class ToolCall(Record):
     omitted: int = Field(0, description="Bytes of output left out.")
     timed_out: bool = False
     error: bool = Field(False, description="Whether the tool refused, or the call was malformed.")
+    reason: str = Field(
+        "", description="Why: `not_found`, `ambiguous`, `no_such_file`, `no_call`, …; else empty."
+    )
+    output_length: int | None = Field(
+        None,
+        description="Characters at the start of the observation that a command printed; None for "
+        "tools that run no command.",
+    )
+    change: FileChange | None = None
+    turns_left: int | None = Field(None, description="Model calls left, as the model was told.")
+    tokens_left: int | None = Field(None, description="Tokens left, as the model was told.")
 
 
 class Outcome(Record):

@@ -1,19 +1,14 @@
-"""The calls of tools: how many, and what was wrong with those that were refused."""
+"""The calls of tools: how many, and why some were refused."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Any
-
-from pydantic import BaseModel
 
 from forager.evaluation.findings.grid import Column, Grid, number, text
 from forager.trajectories.record import ToolCall
-from forager.trajectories.show import text_of
 
-_KINDS = 40  # that are listed
+_REASONS = 40  # that are listed
 _UNREADABLE = "(unreadable)"
-_VARYING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`|[^\s,]*/[^\s,]*|\b\w+\.\w+\b|\d+")
+_UNKNOWN = "(not told)"
 
 
 class CallCount:
@@ -22,23 +17,23 @@ class CallCount:
     def __init__(self) -> None:
         self._facts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._seconds: defaultdict[str, float] = defaultdict(float)
-        self._kinds: Counter[tuple[str, str]] = Counter()
+        self._reasons: Counter[tuple[str, str]] = Counter()
         self._attempts: Counter[tuple[str, str]] = Counter()
 
-    def add(self, calls: Sequence[ToolCall], line: bytes) -> None:
-        """Count the calls of an attempt; `line` is its record."""
+    def add(self, calls: Sequence[ToolCall]) -> None:
+        """Count the calls of an attempt."""
         for call in calls:
             facts = self._facts[call.tool or _UNREADABLE]
             facts.update(["calls", *_facts(call)])
             self._seconds[call.tool or _UNREADABLE] += call.seconds
-        if refused := [call for call in calls if call.error]:
-            messages = _Messages.model_validate_json(line).messages
-            kinds = [_kind(messages, call) for call in refused]
-            self._kinds.update(kinds)
-            self._attempts.update(set(kinds))
+        reasons = [
+            (call.tool or _UNREADABLE, call.reason or _UNKNOWN) for call in calls if call.error
+        ]
+        self._reasons.update(reasons)
+        self._attempts.update(set(reasons))
 
     def grids(self) -> list[Grid]:
-        """The calls by tool, and those that were refused by kind."""
+        """The calls by tool, and the refused ones by reason."""
         return [self._tools(), self._errors()]
 
     def _tools(self) -> Grid:
@@ -56,25 +51,19 @@ class CallCount:
         )
 
     def _errors(self) -> Grid:
-        note = "What the model was told first, with names, paths and numbers left out."
-        if len(self._kinds) > _KINDS:
-            note += f" The {_KINDS} most frequent kinds of {len(self._kinds)}."
+        note = "Why tools refused calls, and why calls could not be read."
+        if len(self._reasons) > _REASONS:
+            note += f" The {_REASONS} most frequent of {len(self._reasons)}."
         return Grid(
             name="tool_errors",
             title="Errors of tools by kind",
             note=note,
             columns=[text("tool"), text("kind"), Column(title="calls"), Column(title="attempts")],
             rows=[
-                [tool, kind, count, self._attempts[tool, kind]]
-                for (tool, kind), count in self._kinds.most_common(_KINDS)
+                [tool, reason, count, self._attempts[tool, reason]]
+                for (tool, reason), count in self._reasons.most_common(_REASONS)
             ],
         )
-
-
-def error_kind(told: str) -> str:
-    """The first sentence of what the model was told, without what varies."""
-    sentence = re.split(r"(?<=[.:!?])\s|\n", told.strip(), maxsplit=1)[0]
-    return re.sub("…(,? …)+", "…", _VARYING.sub("…", sentence)).rstrip(" .:")[:120]
 
 
 def _facts(call: ToolCall) -> list[str]:
@@ -85,12 +74,3 @@ def _facts(call: ToolCall) -> list[str]:
         "output cut": call.omitted > 0,
     }
     return [name for name, holds in facts.items() if holds]
-
-
-def _kind(messages: list[dict[str, Any]], call: ToolCall) -> tuple[str, str]:
-    told = text_of(messages[call.message]) if call.message < len(messages) else ""
-    return call.tool or _UNREADABLE, error_kind(told)
-
-
-class _Messages(BaseModel):
-    messages: list[dict[str, Any]]

@@ -9,8 +9,9 @@ from pydantic import AliasChoices, BaseModel, Field
 from forager.environments.task import Labels
 from forager.evaluation.findings.calls import CallCount
 from forager.trajectories.earlier import StoredLabels
+from forager.trajectories.earlier_calls import load
 from forager.trajectories.index import Index
-from forager.trajectories.record import Timings, ToolCall, Usage
+from forager.trajectories.record import SCHEMA_VERSION, Timings, ToolCall, Usage
 from forager.trajectories.summary import Summary
 
 Cost = Callable[[str, Usage], float]
@@ -48,7 +49,7 @@ def gather(sources: Iterable[Source], calls: CallCount) -> Iterator[Seen]:
         attempts = zip(source.index.summaries(places), source.index.lines(places), strict=False)
         for summary, line in attempts:
             details = _Details.model_validate_json(line)
-            calls.add(details.tool_calls, line)
+            calls.add(details.tool_calls if details.is_new else load(line).tool_calls)
             usage = Usage(
                 prompt_tokens=summary.prompt_tokens, completion_tokens=summary.completion_tokens
             )
@@ -72,6 +73,12 @@ class _Details(BaseModel):
     kind: str
     repo: str
     labels: StoredLabels = Field(Labels(), validation_alias=AliasChoices("labels", "mutation"))
+    schema_version: int
     tool_calls: list[ToolCall]
     outcome: _Outcome
     timings: Timings
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the calls hold their facts; those of older records have to be upgraded."""
+        return self.schema_version >= SCHEMA_VERSION

@@ -1,23 +1,14 @@
 """Attempts with steps cut out, so that what is left is true of itself."""
 
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from forager.agent.syntax import SYNTAXES
-from forager.agent.tool import Call, Toolbox
-from forager.trajectories.record import (
-    AttemptLimits,
-    Message,
-    ModelCall,
-    ToolCall,
-    Trajectory,
-    Usage,
-)
+from forager.agent.tool import Call, Observation, Toolbox, executed
+from forager.trajectories.budget import budget_after, with_budget, with_other_budget
+from forager.trajectories.record import Message, ModelCall, ToolCall, Trajectory, Usage
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import Step, opening, steps
-
-_LEFT = re.compile(r"\[\d+ turns and \d+ tokens left\](?=\s*\Z)")
 
 
 class Kept(NamedTuple):
@@ -48,10 +39,12 @@ def cut(attempt: Trajectory, kept: Iterable[Kept], name: str) -> Trajectory:
         own = own + usage if number + 1 >= (attempt.parent_turn or 1) else own
         model_calls.append(_bare(step.model_call, len(messages), usage))
         messages.append(step.message)
-        if step.call is not None:
-            calls.append(step.call.model_copy(update={"message": len(messages)}))
-        left = _left(attempt.limits, len(model_calls), usage)
-        messages += [_told(one, left) for one in step.observations]
+        if step.call is None:
+            messages += step.observations
+            continue
+        left = budget_after(attempt.limits, model_calls)._asdict()
+        calls.append(step.call.model_copy(update={"message": len(messages), **left}))
+        messages += [_told(one, step.call, calls[-1]) for one in step.observations]
     return attempt.model_copy(
         update={
             "messages": messages,
@@ -78,14 +71,11 @@ def _bare(call: ModelCall, message: int, usage: Usage) -> ModelCall:
     return call.model_copy(update=update)
 
 
-def _left(limits: AttemptLimits, turns: int, usage: Usage) -> str:
-    tokens = max(0, limits.tokens - usage.prompt_tokens - usage.completion_tokens)
-    return f"[{limits.turns - turns} turns and {tokens} tokens left]"
-
-
-def _told(message: Message, left: str) -> Message:
+def _told(message: Message, told: ToolCall, call: ToolCall) -> Message:
     content = message.get("content")
-    return {**message, "content": _LEFT.sub(left, content)} if isinstance(content, str) else message
+    if not isinstance(content, str):
+        return message
+    return {**message, "content": with_other_budget(content, told, call)}
 
 
 def _parent_turn(attempt: Trajectory, kept: list[Kept]) -> int | None:
@@ -106,6 +96,16 @@ def rewritten(
     ):
         new["id"] = old.get("id")
     return {**message, **written}
+
+
+def answered(step: Step, call: Call, observation: Observation, seconds: float = 0.0) -> Step:
+    """The step with another call and the answer of its tool; text and facts say the same."""
+    old = call_of(step)
+    kept = {name: getattr(old, name) for name in ("message", "turns_left", "tokens_left")}
+    made = executed(call, observation, seconds).model_copy(update=kept)
+    content = with_budget(observation.text, made)
+    told = [{**message, "content": content} for message in step.observations]
+    return step._replace(call=made, observations=told)
 
 
 def call_of(step: Step) -> ToolCall:

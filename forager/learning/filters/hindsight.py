@@ -8,11 +8,10 @@ then proven to be nothing, and what was read meanwhile was of files that are so 
 import re
 import shlex
 
-from forager.learning.filters.changes import Change, Unproven, change_of, identity
+from forager.learning.filters.changes import LineEdit, Unproven, change_of, identity
 from forager.learning.filters.cut import Kept, call_of, cut
 from forager.learning.filters.pipeline import Filter, Survey
 from forager.trajectories.record import Trajectory
-from forager.trajectories.show import text_of
 from forager.trajectories.steps import Step, steps
 
 _SHOWS = {"tail", "head", "grep", "cd"}  # what may stand beside pytest in a command
@@ -47,16 +46,15 @@ def _without_detours(attempt: Trajectory) -> Trajectory:
 def _undone(all: list[Step], start: int) -> int | None:
     """The last step after which all is as before `start`; None where there is none."""
     found = None
-    changes: list[Change] = []
+    changes: list[LineEdit] = []
     moved = False
     try:
         for number in range(start, len(all)):
-            step = all[number]
-            call = call_of(step)
-            change = change_of(call, "\n".join(map(text_of, step.observations)))
-            if change is not None:
+            call = call_of(all[number])
+            change = change_of(call)
+            if change is not None and call.change is not None:
                 changes.append(change)
-                if moved and not call.arguments["path"].startswith("/"):
+                if moved and not call.change.path.startswith("/"):
                     break
                 if identity(changes):
                     found = number

@@ -11,11 +11,11 @@ from pathlib import PurePosixPath
 
 from forager.agent.tool import Call, Toolbox
 from forager.errors import UsageError
-from forager.learning.filters.changes import Change, Unproven, change_of
-from forager.learning.filters.cut import Kept, call_of, cut, rewritten
+from forager.learning.filters.changes import LineEdit, Unproven, change_of
+from forager.learning.filters.cut import Kept, answered, call_of, cut, rewritten
 from forager.learning.filters.pipeline import Filter, Survey
+from forager.learning.filters.stand_in import StandInSandbox
 from forager.trajectories.record import ToolCall, Trajectory
-from forager.trajectories.show import text_of
 from forager.trajectories.steps import Step, steps
 
 _TOKENS = re.compile(r"\w+|[^\w\s]+|\s+")
@@ -104,7 +104,7 @@ def sed(
     return change
 
 
-def script(change: Change) -> str:
+def script(change: LineEdit) -> str:
     """The script of sed that makes a change of lines. Raises Unproven for any other change."""
     pairs = list(zip(change.old, change.new, strict=False))
     if (
@@ -151,7 +151,7 @@ def _joined(
             made.pop()
             done = trials.command(edit, path, tests)
             step = _with_call(syntax, step, done, toolbox, thoughts=True)
-            step = _answered(step, said) if said else step
+            step = _answered(step, said, toolbox) if said else step
         made.append(Kept(number, step))
         edited.add(path)
         edit, path = _edit(step)
@@ -161,18 +161,15 @@ def _joined(
 def _edit(step: Step) -> tuple[str, str]:
     """The script that does what an edit did, and the path; both empty of any other step."""
     call = call_of(step)
-    change = change_of(call, "\n".join(map(text_of, step.observations)))
-    return (script(change), call.arguments["path"]) if change else ("", "")
+    change = change_of(call)
+    return (script(change), call.change.path) if change and call.change else ("", "")
 
 
-def _answered(step: Step, *said: str) -> Step:
-    """The step with another answer, of a command that succeeded; what is left is told as it was."""
-    left = [text_of(one).rpartition("\n")[2] for one in step.observations]
-    told = [
-        {**one, "content": "\n".join((*said, "[exit code 0]", line))}
-        for one, line in zip(step.observations, left, strict=True)
-    ]
-    return step._replace(observations=told)
+def _answered(step: Step, said: str, toolbox: Toolbox) -> Step:
+    """The step with the answer of its command, which succeeds and prints `said`."""
+    made = call_of(step)
+    seen = toolbox["bash"].execute(StandInSandbox(output=said), made.arguments, 1.0)
+    return answered(step, Call(made.tool, made.arguments), seen, made.seconds)
 
 
 def _tests(call: ToolCall) -> str:
@@ -198,7 +195,7 @@ def _written(syntax: str, step: Step, thoughts: bool, toolbox: Toolbox) -> Step:
     call, (edit, path) = call_of(step), _edit(step)
     if edit:
         done = f"sed -i '{edit}' {path}"
-        return _answered(_with_call(syntax, step, done, toolbox, thoughts=thoughts))
+        return _answered(_with_call(syntax, step, done, toolbox, thoughts=thoughts), "", toolbox)
     if thoughts:
         return step
     if call.tool not in toolbox:

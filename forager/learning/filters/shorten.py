@@ -13,22 +13,22 @@ from typing import NamedTuple
 from forager.agent.tool import Call, Toolbox
 from forager.environments.repository.task import RepositoryTask
 from forager.environments.task import Task
-from forager.errors import ForagerError, SandboxError
+from forager.errors import ForagerError
 from forager.learning.filters.changes import (
-    Change,
-    Piece,
-    Pieces,
+    Hunk,
+    Hunks,
+    LineEdit,
     Unproven,
     change_of,
     composed,
+    context_of,
     identity,
     makes,
-    report_of,
 )
-from forager.learning.filters.cut import Kept, call_of, cut, rewritten
+from forager.learning.filters.cut import Kept, answered, call_of, cut, rewritten
 from forager.learning.filters.hindsight import runs_tests
 from forager.learning.filters.pipeline import Filter, Survey
-from forager.sandboxes.sandbox import CommandResult
+from forager.learning.filters.stand_in import StandInSandbox
 from forager.trajectories.record import Trajectory
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import Step, steps
@@ -41,7 +41,7 @@ class _Edit(NamedTuple):
 
     number: int
     step: Step
-    change: Change
+    change: LineEdit
 
 
 def shorten(survey: Survey, only: bool = False, tests: bool = True, first: bool = False) -> Filter:
@@ -71,7 +71,7 @@ def _edits(attempt: Trajectory, all: list[Step], task: Task | None) -> list[_Edi
     edits = [
         _Edit(number, step, change)
         for number, step in enumerate(all)
-        if (change := change_of(call_of(step), _observation(step)))
+        if (change := change_of(call_of(step)))
     ]
     reference = task.patch if isinstance(task, RepositoryTask) else ""
     patches = [attempt.outcome.answer, reference]
@@ -107,10 +107,10 @@ def _needed(attempt: Trajectory, edits: list[_Edit], toolbox: Toolbox) -> list[_
     needed: list[_Edit] = []
     for path in dict.fromkeys(one.change.path for one in edits):
         mine = _without_detours([one for one in edits if one.change.path == path])
-        pieces: Pieces = ()
+        hunks: Hunks = ()
         for one in mine:
-            pieces = composed(pieces, one.change)
-        if len(mine) > len(pieces) == 1 and not any(one.change.new_file for one in mine):
+            hunks = composed(hunks, one.change)
+        if len(mine) > len(hunks) == 1 and not any(one.change.new_file for one in mine):
             mine = [_as_one(attempt, mine, toolbox)]
         needed += mine
     return sorted(needed)
@@ -131,99 +131,71 @@ def _without_detours(edits: list[_Edit]) -> list[_Edit]:
 
 def _as_one(attempt: Trajectory, edits: list[_Edit], toolbox: Toolbox) -> _Edit:
     """Several edits of one place as one, with the thought of the last."""
-    pieces: Pieces = ()
+    hunks: Hunks = ()
     known: dict[int, str] = {}  # lines of the original file
     total = 0
     for one in edits:
-        pieces = composed(pieces, one.change, trim=False)
-    if len(pieces) != 1:
+        hunks = composed(hunks, one.change, trim=False)
+    if len(hunks) != 1:
         raise Unproven("the edits are at several places")
-    (piece,), pieces = pieces, ()
+    (hunk,), hunks = hunks, ()
     for one in edits:
-        pieces = composed(pieces, one.change, trim=False)
-        grown = sum(len(each.after) - len(each.before) for each in pieces)
-        report = report_of(_observation(one.step))
-        total = report.size - grown
-        end = piece.start + len(piece.before)
-        for place, line in report.lines.items():
-            if line is not None and place < piece.start:
+        hunks = composed(hunks, one.change, trim=False)
+        grown = sum(len(each.after) - len(each.before) for each in hunks)
+        made = call_of(one.step).change
+        if made is None or made.lines is None:
+            raise Unproven("it is not known how long the file was")
+        total = made.lines - grown
+        end = hunk.start + len(hunk.before)
+        for place, line in context_of(made):
+            if place < hunk.start:
                 known[place] = line
-            elif line is not None and place >= end + grown:
+            elif place >= end + grown:
                 known[place - grown] = line
-    file = _sketch(piece, known, total)
-    return _made(attempt, edits[-1], _narrowed(piece, edits[0].change), file, toolbox)
+    file = _sketch(hunk, known, total)
+    return _made(attempt, edits[-1], _narrowed(hunk, edits[0].change), file, toolbox)
 
 
-def _narrowed(piece: Piece, first: Change) -> Piece:
-    """A piece without lines that stay the same, but with all that the first edit looked for.
+def _narrowed(hunk: Hunk, first: LineEdit) -> Hunk:
+    """A hunk without lines that stay the same, but with all that the first edit looked for.
 
     That stood in the file once, so the whole does.
     """
-    start, before, after = piece
+    start, before, after = hunk
     while start < first.first and before[0] == after[0]:
         start, before, after = start + 1, before[1:], after[1:]
     while start + len(before) > first.end and before[-1] == after[-1]:
         before, after = before[:-1], after[:-1]
-    return Piece(start, before, after)
+    return Hunk(start, before, after)
 
 
-def _sketch(piece: Piece, known: dict[int, str], total: int) -> list[str]:
+def _sketch(hunk: Hunk, known: dict[int, str], total: int) -> list[str]:
     """The original file, each line that is not known as a line that no other is like."""
     lines = [known.get(place, f"{_UNKNOWN} {place}") for place in range(total)]
-    lines[piece.start : piece.start + len(piece.before)] = piece.before
+    lines[hunk.start : hunk.start + len(hunk.before)] = hunk.before
     return lines
 
 
-def _made(
-    attempt: Trajectory, last: _Edit, piece: Piece, file: list[str], toolbox: Toolbox
-) -> _Edit:
+def _made(attempt: Trajectory, last: _Edit, hunk: Hunk, file: list[str], toolbox: Toolbox) -> _Edit:
     """The edit, made by the tool on what is known of the file."""
     arguments = {
         "path": call_of(last.step).arguments["path"],
-        "search": "".join(f"{line}\n" for line in piece.before),
-        "replace": "".join(f"{line}\n" for line in piece.after),
+        "search": "".join(f"{line}\n" for line in hunk.before),
+        "replace": "".join(f"{line}\n" for line in hunk.after),
     }
-    sandbox = _OneFile("".join(f"{line}\n" for line in file).encode())
+    sandbox = StandInSandbox("".join(f"{line}\n" for line in file).encode())
     try:
         seen = toolbox["edit"].execute(sandbox, arguments, 1.0)
     except (ForagerError, KeyError) as error:
         raise Unproven("the tool refuses the edit") from error
     if seen.error or _UNKNOWN in seen.text:
         raise Unproven("the record does not hold what the tool would answer")
-    call = call_of(last.step).model_copy(update={"arguments": arguments, "seconds": 0.0})
-    message = rewritten(attempt.syntax, last.step.message, Call("edit", arguments), toolbox)
-    left = text_of(last.step.observations[-1]).rpartition("\n")[2]
-    told = [{**one, "content": f"{seen.text.rstrip()}\n{left}"} for one in last.step.observations]
-    step = last.step._replace(message=message, call=call, observations=told)
-    change = Change(last.change.path, piece.start, piece.before, piece.after)
+    call = Call("edit", arguments)
+    message = rewritten(attempt.syntax, last.step.message, call, toolbox)
+    step = answered(last.step, call, seen)._replace(message=message)
+    change = LineEdit(last.change.path, hunk.start, hunk.before, hunk.after)
     return _Edit(last.number, step, change)
 
 
 def _observation(step: Step) -> str:
     return "\n".join(map(text_of, step.observations))
-
-
-class _OneFile:
-    """A sandbox of one file, for the tool `edit`; there is nothing else in it."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def run(
-        self, command: str, *, timeout: float = 120.0, output_limit: int = 65536
-    ) -> CommandResult:
-        """Nothing runs here."""
-        raise SandboxError(f"nothing runs {command!r}, in {timeout} s or {output_limit} bytes")
-
-    def read(self, path: str) -> bytes:
-        """The file."""
-        del path
-        return self._content
-
-    def write(self, path: str, content: bytes) -> None:
-        """Put another content in its place."""
-        del path
-        self._content = content
-
-    def close(self) -> None:
-        """There is nothing to remove."""

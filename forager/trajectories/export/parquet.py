@@ -1,8 +1,8 @@
 """Parquet: a row an attempt, messages and calls as nested columns.
 
-Nothing is lost: what a column cannot hold (keys of a message that few servers use, arguments of
-calls, results by test) is JSON text. Prompt ids continue those of the call before, as in the
-record.
+Nothing is lost: what a column cannot hold (keys of a message that few servers use, arguments and
+changes of calls, results by test) is JSON text. Prompt ids continue those of the call before, as in
+the record.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from forager.trajectories.export import needed, new_file
-from forager.trajectories.record import Message, Trajectory
+from forager.trajectories.record import Message, ToolCall, Trajectory
 from forager.trajectories.steps import reasoning
 from forager.trajectories.summary import Summary
 
@@ -57,8 +57,9 @@ def schema() -> "pyarrow.Schema":
     }
     tool_call = {
         "message": pa.int64(),
-        **dict.fromkeys(("tool", "arguments"), pa.string()),
-        **dict.fromkeys(("exit_code", "omitted"), pa.int64()),
+        **dict.fromkeys(("tool", "arguments", "reason", "change"), pa.string()),
+        **dict.fromkeys(("exit_code", "omitted", "output_length"), pa.int64()),
+        **dict.fromkeys(("turns_left", "tokens_left"), pa.int64()),
         "seconds": pa.float64(),
         **dict.fromkeys(("timed_out", "error"), pa.bool_()),
     }
@@ -126,10 +127,15 @@ def _row(one: Trajectory) -> dict[str, Any]:
             {**call.model_dump(exclude={"usage"}), **call.usage.model_dump()}
             for call in one.model_calls
         ],
-        "tool_calls": [
-            {**call.model_dump(), "arguments": json.dumps(call.arguments)}
-            for call in one.tool_calls
-        ],
+        "tool_calls": list(map(_tool_call, one.tool_calls)),
+    }
+
+
+def _tool_call(call: ToolCall) -> dict[str, Any]:
+    return {
+        **call.model_dump(exclude={"change"}),
+        "arguments": json.dumps(call.arguments),
+        "change": call.change.model_dump_json() if call.change else None,
     }
 
 
