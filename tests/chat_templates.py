@@ -1,6 +1,6 @@
-"""Tokenizers made from nothing, with chat templates that behave as those of known models do.
+"""Tokenizers made from nothing, with chat templates that behave like those of known models.
 
-The templates are not copies: each is written anew, as short as what it is known for allows.
+The templates are not copies: each is rewritten, as short as its known behaviour allows.
 """
 
 from pathlib import Path
@@ -69,7 +69,7 @@ Today Date: {{ date_string or strftime_now('%d %b %Y') }}
 {%- if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>
 
 {% endif %}"""
-"""The day is told; texts beside calls are left out; observations are JSON."""
+"""Shows the day, leaves out text next to calls, and renders observations as JSON."""
 
 MISTRAL = """\
 {%- set users = messages | selectattr('role', 'equalto', 'user') | list %}{{ bos_token }}
@@ -149,7 +149,7 @@ def make_tokenizer(
 ) -> Path:
     """A byte-level BPE tokenizer that has merged across blanks and newlines.
 
-    With `blank` one of words with a blank put before each text, as SentencePiece's.
+    With `blank`, a word-level one that puts a blank before each text, like SentencePiece.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast

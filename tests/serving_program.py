@@ -4,10 +4,10 @@ import sys
 import time
 from pathlib import Path
 
-from forager.learning.serve import Server, ServeSettings
+from forager.learning.serve import ModelServer, ServeSettings
 
 if __name__ == "__main__":
-    with Server(
+    with ModelServer(
         Path(sys.argv[1]),
         ServeSettings(dtype="float32"),
         Path(sys.argv[2]),

@@ -1,7 +1,7 @@
-"""A whole bootstrap: real containers, real training, killed and gone on with.
+"""Complete bootstraps with real containers and real training, killed and resumed.
 
-The models are served by an endpoint of the test's own, which knows the answers: what the tiny
-models have learnt is not the point here. `scripts/bootstrap` runs the same with vLLM.
+An endpoint of the test, which knows the answers, serves the models: what the tiny models learned
+is not the point here. `scripts/bootstrap` runs the same with vLLM.
 """
 
 import json
@@ -20,7 +20,7 @@ import pytest
 
 from forager.environments.repository.task import RepositoryTask
 from forager.images.image import Image
-from forager.learning.bootstrap.lineage import Round
+from forager.learning.bootstrap.manifest import Round
 from forager.learning.dataset import Dataset
 from forager.learning.saved import digest, load
 from forager.learning.sources import digest as digest_of_attempts
@@ -59,10 +59,10 @@ checkpoint_every = 2
 
 
 class Oracle(BaseHTTPRequestHandler):
-    """Answers as the skilled model: the patch, and submit. Any other model talks."""
+    """Answers as the skilled model with the patch and submit, as any other model with words."""
 
     patches: dict[str, list[str]] = {}
-    """Of each problem: tasks that differ may be told in the same words; one of these applies."""
+    """Patches by problem statement; several tasks may share one, and one of the patches applies."""
 
     def do_POST(self) -> None:
         """A chat completion."""
@@ -113,7 +113,7 @@ def config(kata_image: Image, tmp_path: Path) -> Iterator[Path]:
 
 
 def killed_when(command: list[str], seen: Callable[[], bool]) -> None:
-    """Begin with a command, and kill it with SIGKILL as soon as something is seen."""
+    """Start a command and kill it with SIGKILL as soon as `seen` returns true."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
         ends = time.monotonic() + 240
         while not seen():
@@ -124,7 +124,7 @@ def killed_when(command: list[str], seen: Callable[[], bool]) -> None:
 
 
 def test_a_bootstrap_is_killed_twice_and_goes_on(config: Path, tmp_path: Path) -> None:
-    """Every attempt once, a worse model rolled back, and a lineage that holds by digest."""
+    """Each attempt is made once, a worse model is rolled back, and the manifests' digests hold."""
     out = tmp_path / "out"
     command = [str(FORAGER), "bootstrap", str(config), "-o", str(out)]
     killed_when(command, lambda: _lines(out / "round-0/training/metrics.jsonl") >= 3)
@@ -138,10 +138,14 @@ def test_a_bootstrap_is_killed_twice_and_goes_on(config: Path, tmp_path: Path) -
     after = _metrics(out / "round-0/training/metrics.jsonl")
     assert [one["loss"] for one in after[:2]] == losses
     assert [one["step"] for one in after] == list(range(1, 13))
-    assert first.gate and second.gate and first.candidate
-    assert (first.policy.name, first.gate.against, first.gate.accepted) == ("repair", "base", True)
+    assert first.promotion and second.promotion and first.candidate
+    assert (first.policy.name, first.promotion.against, first.promotion.accepted) == (
+        "repair",
+        "base",
+        True,
+    )
     assert first.candidate.success.mean == 1
-    assert (second.policy.name, second.gate.accepted) == (SKILLED, False)
+    assert (second.policy.name, second.promotion.accepted) == (SKILLED, False)
     assert second.current == first.candidate
     assert second.attempts.resolved == second.attempts.attempts == 5
     for each in (first, second):
@@ -154,7 +158,7 @@ def test_a_bootstrap_is_killed_twice_and_goes_on(config: Path, tmp_path: Path) -
 
 
 def test_settings_that_changed_are_refused(config: Path, tmp_path: Path) -> None:
-    """What was begun one way does not go on another way; nothing begins without its data."""
+    """A bootstrap refuses other settings than it began with, and missing data sets."""
     out = tmp_path / "out"
     command = [str(FORAGER), "bootstrap", str(config), "-o", str(out)]
     wrong = tmp_path / "wrong.toml"
@@ -186,7 +190,7 @@ def test_settings_that_changed_are_refused(config: Path, tmp_path: Path) -> None
 
 
 def test_the_teacher_goes_to_what_failed(config: Path, tmp_path: Path) -> None:
-    """The model makes the attempts of every round, the teacher those at what is left."""
+    """With `failures` the model makes all attempts, and the teacher attempts the failed tasks."""
     out = tmp_path / "out"
     config.write_text('teacher_attempts = "failures"\n' + config.read_text())
     command = [str(FORAGER), "bootstrap", str(config), "-o", str(out), "--rounds", "1"]
@@ -201,7 +205,7 @@ def test_the_teacher_goes_to_what_failed(config: Path, tmp_path: Path) -> None:
 
 
 def test_an_evaluation_of_fewer_tasks(config: Path, tmp_path: Path) -> None:
-    """In the directory of more: it is of these alone; nothing in common is no gain of nothing."""
+    """An evaluation in a larger run counts its own tasks; without common tasks there is no gain."""
     tasks, out = tmp_path / "tasks.jsonl", tmp_path / "evaluation"
     command = [FORAGER, "evaluate", tasks, "-o", out, "-m", "oracle", "--json"]
 
@@ -221,7 +225,7 @@ def test_an_evaluation_of_fewer_tasks(config: Path, tmp_path: Path) -> None:
 
 
 def test_a_round_without_anything_to_learn_keeps_the_model(config: Path, tmp_path: Path) -> None:
-    """The next one has other tasks; the report says so."""
+    """A round without kept attempts leaves the model unchanged, and the report says so."""
     out = tmp_path / "out"
     config.write_text(config.read_text().replace('"shorten"]', '"length=turns:0"]'))
     command = [str(FORAGER), "bootstrap", str(config), "-o", str(out)]
@@ -234,7 +238,7 @@ def test_a_round_without_anything_to_learn_keeps_the_model(config: Path, tmp_pat
 
 
 def _check(path: Path, manifest: Round) -> None:
-    """What the manifest says is what lies there."""
+    """Compare a manifest with the files of its round."""
     ids = [one.id for one in Run(path / "attempts").summaries()]
     assert len(ids) == len(set(ids)) == 5
     held_out = json.loads((path.parent / "split.json").read_text())["held_out"]

@@ -1,4 +1,4 @@
-"""Samples: ids and masks that are what a server asks of a model, for templates of many kinds."""
+"""Samples: token ids and loss masks are what a server asks of a model, for many templates."""
 
 import json
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ POLICY, WORLD = DatasetSettings(kind="policy"), DatasetSettings(kind="world")
 
 
 def as_tools_answer(attempt: Trajectory) -> Trajectory:
-    """The attempt with observations as tools give them: by role, each with what is left."""
+    """The attempt with observations as tools return them, each with the remaining budget."""
     messages = [dict(message) for message in attempt.messages]
     for number, step in enumerate(steps(attempt)):
         place = step.model_call.message + 1
@@ -47,7 +47,7 @@ TEXT = as_tools_answer(make_attempt("text", syntax="text"))
 
 
 def with_thoughts(attempt: Trajectory) -> Trajectory:
-    """The attempt with a thought beside each answer."""
+    """The attempt with reasoning in each answer."""
     messages = [dict(message) for message in attempt.messages]
     for call in attempt.model_calls:
         messages[call.message]["reasoning_content"] = f"Hm, {call.message}."
@@ -74,7 +74,7 @@ def made(
 
 
 def runs(sample: Sample) -> Iterator[tuple[int, int]]:
-    """Yield where ids that are trained on begin and end."""
+    """Yield begin and end of each run of tokens with loss."""
     place = 0
     for trained, group in groupby(sample.loss_mask):
         end = place + len(list(group))
@@ -104,8 +104,8 @@ CASES = [
 def test_each_answer_is_trained_on_once_behind_what_the_server_asks(
     place: Path, name: str, attempt: Trajectory
 ) -> None:
-    """Before each run of trained ids stand the ids of the prompt, as the server has it; the run
-    is the answer, calls and all, and ends with the token that ends a turn.
+    """Each run of tokens with loss is a complete answer, calls included, up to the token that ends
+    the turn; the ids before it are the prompt as the server has it.
     """
     template, end = KNOWN[name]
     loaded = tokenizer(place, template, end)
@@ -145,7 +145,7 @@ def test_each_answer_is_trained_on_once_behind_what_the_server_asks(
 def test_a_history_that_is_rewritten_begins_a_new_sample(
     place: Path, name: str, attempt: Trajectory, count: int
 ) -> None:
-    """And no more samples than that."""
+    """Nothing else splits an attempt into samples."""
     samples = made(tokenizer(place, *KNOWN[name]), attempt)
     assert len(samples) == count
     ids = [one.id for one in samples]
@@ -153,7 +153,7 @@ def test_a_history_that_is_rewritten_begins_a_new_sample(
 
 
 def test_thoughts_of_earlier_turns_are_context_of_no_later_answer(place: Path) -> None:
-    """Qwen 3 shows a thought where it was the last, and drops it later."""
+    """Qwen 3 shows the reasoning of the last answer and drops earlier reasoning."""
     loaded = tokenizer(place, *KNOWN["qwen 3"])
     second = made(loaded, with_thoughts(TEXT))[1]
     ((start, stop),) = runs(second)
@@ -162,7 +162,7 @@ def test_thoughts_of_earlier_turns_are_context_of_no_later_answer(place: Path) -
 
 
 def test_texts_that_a_template_leaves_out_are_counted(place: Path) -> None:
-    """Llama's shows a call and not what was said beside it."""
+    """Llama's template shows a call but not the text next to it."""
     builder = SampleBuilder(tokenizer(place, *KNOWN["llama 3"]), POLICY)
     assert list(builder.samples(FUNCTIONS))
     said = sum(bool(text_of(step.message)) for step in steps(FUNCTIONS))
@@ -181,7 +181,7 @@ def test_texts_that_a_template_leaves_out_are_counted(place: Path) -> None:
 def test_what_cannot_be_proven_is_left_out_and_said(
     place: Path, template: str, end: str, attempt: Trajectory, reason: str
 ) -> None:
-    """No sample is better than a wrong mask."""
+    """An attempt without a certain mask gives no sample, and the reason is counted."""
     builder = SampleBuilder(tokenizer(place, template, end), POLICY)
     assert not list(builder.samples(attempt))
     ((said, count),) = builder.left_out.items()
@@ -190,7 +190,7 @@ def test_what_cannot_be_proven_is_left_out_and_said(
 
 
 def test_a_token_over_the_edge_of_an_answer_is_taken_apart(place: Path) -> None:
-    """An answer that begins with a newline, behind a header that ends with two."""
+    """No token crosses the edge between a header's newlines and an answer that begins with some."""
     template = templates.LLAMA_3.replace(" | trim", "")
     loaded = tokenizer(place, template, ENDS["llama"])
     messages = [dict(message) for message in TEXT.messages]
@@ -203,7 +203,7 @@ def test_a_token_over_the_edge_of_an_answer_is_taken_apart(place: Path) -> None:
 
 
 def test_a_tokenizer_that_puts_blanks_before_texts_reads_the_whole(place: Path) -> None:
-    """As SentencePiece's do; parts by themselves would get a blank each."""
+    """SentencePiece would put a blank before each part, so the whole text is encoded."""
     attempt = make_attempt("plain", syntax="text", steps=[STEPS[1]])
     loaded = tokenizer(place, *KNOWN["qwen 2.5"], blank=True)
     (one,) = made(loaded, attempt)
@@ -215,7 +215,7 @@ def test_a_tokenizer_that_puts_blanks_before_texts_reads_the_whole(place: Path) 
 
 
 def with_ids(attempt: Trajectory, loaded: Tokenizer, before: dict[int, str] = {}) -> Trajectory:  # noqa: B006
-    """The attempt with ids as a server gives them; `before` stands before the prompts of calls."""
+    """The attempt with ids as a server returns them; `before` precedes the prompts of calls."""
     calls, history = [], []
     for number, call in enumerate(attempt.model_calls):
         prompt = loaded.render(attempt.messages[: call.message], attempt.tools, "", prompt=True)
@@ -231,7 +231,7 @@ def with_ids(attempt: Trajectory, loaded: Tokenizer, before: dict[int, str] = {}
 
 
 def test_stored_ids_are_taken_as_they_are(place: Path) -> None:
-    """The model's own ids are trained on, to the last, and nothing else is."""
+    """The stored ids are the sample, and exactly the completions have loss."""
     loaded = tokenizer(place, *KNOWN["ours"])
     attempt = with_ids(TEXT, loaded)
     (one,) = made(loaded, attempt)
@@ -243,7 +243,7 @@ def test_stored_ids_are_taken_as_they_are(place: Path) -> None:
 
 
 def test_ids_of_another_tokenizer_are_not_taken(place: Path) -> None:
-    """They read as something else; the messages are rendered then."""
+    """Ids that decode to another text are ignored, and the messages are rendered."""
     attempt = with_ids(TEXT, tokenizer(place, *KNOWN["ours"]))
     other = tokenizer(place, *KNOWN["ours"], blank=True)
     builder = SampleBuilder(other, POLICY)
@@ -252,7 +252,7 @@ def test_ids_of_another_tokenizer_are_not_taken(place: Path) -> None:
 
 
 def test_what_a_server_does_not_show_is_in_the_ids(place: Path) -> None:
-    """Special tokens in an answer, and blanks at its ends, are not in the message."""
+    """Ids keep special tokens and outer blanks that the message lacks."""
     loaded = tokenizer(place, *KNOWN["ours"])
     attempt = with_ids(TEXT, loaded)
     calls = [
@@ -272,7 +272,7 @@ def test_what_a_server_does_not_show_is_in_the_ids(place: Path) -> None:
 
 
 def test_a_policy_learns_what_the_agent_writes_and_a_world_more(place: Path) -> None:
-    """Half of the observations, drawn by the seed; never the problem itself."""
+    """`world` adds half of the observations, drawn by the seed, and never the problem statement."""
     loaded = tokenizer(place, *KNOWN["qwen 2.5"])
     (policy,) = made(loaded, TEXT)
     (all_of_it,) = made(loaded, TEXT, WORLD.model_copy(update={"observations": 1.0}))
@@ -292,7 +292,7 @@ def test_a_policy_learns_what_the_agent_writes_and_a_world_more(place: Path) -> 
 
 
 def test_of_a_rewritten_history_a_world_is_made_of_messages(place: Path) -> None:
-    """Its ids do not tell where observations begin; a policy is made of the ids."""
+    """The ids do not show where observations begin; a policy sample still uses them."""
     loaded = tokenizer(place, *KNOWN["ours"])
     attempt = with_ids(
         make_attempt("x", syntax="text", steps=STEPS[:1]), loaded, {1: "Otherwise. "}
@@ -302,7 +302,7 @@ def test_of_a_rewritten_history_a_world_is_made_of_messages(place: Path) -> None
 
 
 def test_the_last_observation_of_a_cut_off_attempt_is_world_too(place: Path) -> None:
-    """A policy's sample holds it as well, and does not train on it."""
+    """A policy sample contains the observation without loss."""
     loaded = tokenizer(place, *KNOWN["ours"])
     last = TEXT.model_calls[-1].message
     attempt = TEXT.model_copy(
@@ -316,7 +316,7 @@ def test_the_last_observation_of_a_cut_off_attempt_is_world_too(place: Path) -> 
 
 
 def test_steps_that_failed_can_be_masked(place: Path) -> None:
-    """Refused, malformed and stopped calls; a test run that fails is none of them."""
+    """Refused, malformed and stopped calls are masked; a failing test run is not."""
     failed: list[dict[str, Any]] = [{"error": True}, {"timed_out": True}, {"exit_code": 127}]
     calls = [
         ToolCall(**{**dict(call), **change})
@@ -335,7 +335,7 @@ def test_steps_that_failed_can_be_masked(place: Path) -> None:
 
 
 def test_commands_that_exit_otherwise_can_be_masked(place: Path) -> None:
-    """By the exit code alone; without the setting tests that fail are trained on."""
+    """`mask_exits` masks by exit code alone; without it failing tests have loss."""
     codes = [0, 1, None, 2, 0, None]
     calls = [
         call.model_copy(update={"exit_code": code})
@@ -349,7 +349,7 @@ def test_commands_that_exit_otherwise_can_be_masked(place: Path) -> None:
 
 
 def test_an_attempt_whose_every_step_failed_is_left_out(place: Path) -> None:
-    """A mask of zeros is never written."""
+    """A sample without loss is never written."""
     calls = [call.model_copy(update={"error": True}) for call in TEXT.tool_calls]
     builder = SampleBuilder(
         tokenizer(place, *KNOWN["ours"]), POLICY.model_copy(update={"mask_failed": True})
@@ -359,7 +359,7 @@ def test_an_attempt_whose_every_step_failed_is_left_out(place: Path) -> None:
 
 
 def test_what_is_too_long_is_left_out_or_cut(place: Path) -> None:
-    """Left out where nothing is asked; a cut that leaves nothing to train on is left out too."""
+    """Long samples are left out by default; a truncated sample without loss is left out too."""
     loaded = tokenizer(place, *KNOWN["ours"])
     (whole,) = made(loaded, TEXT)
     size = len(whole.input_ids)
@@ -381,7 +381,7 @@ def test_what_is_too_long_is_left_out_or_cut(place: Path) -> None:
 
 @pytest.mark.parametrize("shift", [-2, -1, 1, 2])
 def test_shifted_masks_are_errors(place: Path, shift: int) -> None:
-    """A span that is one id off does not read as an answer."""
+    """A span that is off by one token does not decode to the answer."""
     loaded = tokenizer(place, *KNOWN["qwen 2.5"])
     (segment,) = rendered(FUNCTIONS, loaded)
     assert prove(segment, FUNCTIONS, loaded) == 0
@@ -391,7 +391,7 @@ def test_shifted_masks_are_errors(place: Path, shift: int) -> None:
 
 
 def test_masks_of_ones_are_errors(place: Path) -> None:
-    """A prompt without ids, as a broken server may give it."""
+    """A broken server that returns no prompt ids does not make the whole sample have loss."""
     loaded = tokenizer(place, *KNOWN["ours"])
     attempt = with_ids(make_attempt("x", syntax="text", steps=[]), loaded)
     call = attempt.model_calls[0].model_copy(update={"prompt_token_ids": []})
@@ -415,7 +415,7 @@ def export(*arguments: object) -> Result:
 
 
 def test_datasets_of_others_load_it(run: Path, place: Path, tmp_path: Path) -> None:
-    """`datasets.load_dataset("parquet")`, with all columns; ours reads the same."""
+    """`datasets.load_dataset("parquet")` loads all columns, and Dataset reads the same."""
     from datasets import load_dataset
 
     path = place / "ours"
@@ -440,7 +440,7 @@ def test_datasets_of_others_load_it(run: Path, place: Path, tmp_path: Path) -> N
 
 
 def test_the_same_is_the_same(run: Path, place: Path, tmp_path: Path) -> None:
-    """Byte by byte; another seed draws other observations; what is there is not made again."""
+    """The same inputs give the same bytes; an existing data set is left alone, another refused."""
     path = make_tokenizer(place / "same", *KNOWN["ours"])
 
     def manifest(name: str, **settings: Any) -> DatasetManifest:
@@ -459,7 +459,7 @@ def test_the_same_is_the_same(run: Path, place: Path, tmp_path: Path) -> None:
 
 
 def test_samples_are_shown(run: Path, place: Path, tmp_path: Path) -> None:
-    """What is trained on stands in brackets where there are no colours."""
+    """--show puts tokens with loss in brackets if there are no colours."""
     path = make_tokenizer(place / "shown", *KNOWN["ours"])
     options = ("--format", "policy", "--tokenizer", path, "--show", 1)
     shown = export(run, "-o", tmp_path / "out", *options).output
@@ -471,13 +471,13 @@ def test_samples_are_shown(run: Path, place: Path, tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--format", "policy"], "need --tokenizer MODEL"),
-        (["--format", "jsonl", "--show", "1"], "go with --format policy and world"),
+        (["--format", "jsonl", "--show", "1"], "need --format policy or --format world"),
         (["--format", "world", "--tokenizer", "/nowhere"], "has no tokenizer"),
         (["--format", "policy", "--limit", "1", "--sample", "1"], "give one of them"),
     ],
 )
 def test_a_mistake_is_one_line(run: Path, tmp_path: Path, options: list[str], message: str) -> None:
-    """And nothing is written."""
+    """A mistake is one line, and nothing is written."""
     done = export(run, "-o", tmp_path / "out", *options)
     assert done.exit_code == 2
     assert message in done.output
@@ -485,7 +485,7 @@ def test_a_mistake_is_one_line(run: Path, tmp_path: Path, options: list[str], me
 
 
 def test_a_run_that_gives_no_sample_says_why(run: Path, place: Path, tmp_path: Path) -> None:
-    """With the reasons, and leaves nothing behind."""
+    """The message gives the reasons, and no directory is left behind."""
     path = make_tokenizer(place / "endless", templates.ENDLESS, ENDS["qwen"])
     done = export(run, "-o", tmp_path / "out", "--format", "policy", "--tokenizer", path)
     assert done.exit_code == 2

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from earlier import ARCHIVE, unpack
 
 from forager.cli.main import main
-from forager.learning.bootstrap.lineage import Round
+from forager.learning.bootstrap.manifest import Round
 from forager.learning.bootstrap.settings import BootstrapSettings
 from forager.learning.saved import load
 from forager.learning.train.settings import TrainSettings

@@ -1,4 +1,4 @@
-"""Models by the names that they have on the Hugging Face Hub."""
+"""Models by their names on the Hugging Face Hub."""
 
 import json
 import os
@@ -21,7 +21,7 @@ COMMIT = "c" * 40
 
 
 class Hub(BaseHTTPRequestHandler):
-    """What gets a repository of the Hub: the list of its files, and each of them."""
+    """Serves a repository of the Hub: the list of its files, and each file."""
 
     files: dict[str, bytes] = {}
     asked: list[str] = []
@@ -65,7 +65,7 @@ class Hub(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[ThreadingHTTPServer]:
-    """A hub with one repository, in which there are files that nobody needs."""
+    """A hub with one repository, which also has unneeded files."""
     place = templates.make_tokenizer(
         tmp_path / "tokenizer", templates.OURS, templates.SPECIALS["ours"]
     )
@@ -88,7 +88,7 @@ def export(run: Path, out: Path, model: str, **variables: str) -> subprocess.Com
 
 
 def test_a_model_of_the_hub_is_got_once(hub: ThreadingHTTPServer, tmp_path: Path) -> None:
-    """Configuration, tokenizer, template and safetensors; without a network what is there does."""
+    """Needed files are downloaded once, and the cache works without a network."""
     with Run.write(tmp_path / "run", Settings(), []) as writer:
         writer.append(make_attempt("a", 0, syntax="text"))
     endpoint = f"http://127.0.0.1:{hub.server_port}"
@@ -105,11 +105,11 @@ def test_a_model_of_the_hub_is_got_once(hub: ThreadingHTTPServer, tmp_path: Path
 
 
 def test_a_model_that_is_nowhere_is_one_line(hub: ThreadingHTTPServer, tmp_path: Path) -> None:
-    """It says both: no directory, and not on the Hub."""
+    """The message says that it is neither a directory nor on the Hub."""
     with Run.write(tmp_path / "run", Settings(), []) as writer:
         writer.append(make_attempt("a", 0, syntax="text"))
     endpoint = f"http://127.0.0.1:{hub.server_port}"
     done = export(tmp_path / "run", tmp_path / "out", "forager/none", HF_ENDPOINT=endpoint)
     assert done.returncode == 2
-    assert "forager/none is no directory, and could not be got from the Hugging" in done.stderr
+    assert "forager/none is no directory, and the Hugging Face Hub does not" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -1,4 +1,4 @@
-"""The parts of a bootstrap: what is held out, what is drawn, what is better."""
+"""The parts of a bootstrap: split, draw, estimates, settings."""
 
 from collections import Counter
 from pathlib import Path
@@ -72,7 +72,7 @@ TASKS = [task(number, f"f{number % 20}") for number in range(100)]
 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_function_is_on_both_sides(seed: int) -> None:
-    """Nothing of a held-out function is trained on, not even beside another bug."""
+    """No training task has a bug in a held-out function, even next to another bug."""
     tasks = [*TASKS, *(task(100 + n, f"f{n}", f"f{n + 7}") for n in range(10))]
     made = split(tasks, by="function", held_out=20, seed=seed)
     named = {each.instance_id: set(places_of(each)) for each in tasks}
@@ -91,13 +91,13 @@ def test_repositories_are_held_out_whole() -> None:
 
 
 def test_too_few_tasks_are_refused() -> None:
-    """Holding out everything leaves nothing to learn from."""
+    """Holding out every task is refused."""
     with pytest.raises(UsageError, match="hold out fewer"):
         split(TASKS, by="function", held_out=100, seed=0)
 
 
 def test_tasks_of_the_wanted_pass_rate_are_drawn_more_often() -> None:
-    """Too easy and impossible kinds give way to those in the band; the draw is by seed."""
+    """Tasks within the range of pass rates are drawn more often; the seed decides the draw."""
     kinds = {"easy": 1.0, "fair": 0.5, "never": 0.0}
     tasks = [task(n, f"f{n}", operator=list(kinds)[n % 3]) for n in range(300)]
     coin = Random(0)
@@ -115,7 +115,7 @@ def test_tasks_of_the_wanted_pass_rate_are_drawn_more_often() -> None:
 
 
 def test_what_the_data_shows_is_drawn_less_often() -> None:
-    """A task with a success in the data gives way to one without."""
+    """A task that the data solves is drawn less often than one that it does not."""
     taught = {each.instance_id for each in TASKS[:50]}
     drawn = draw(TASKS, 40, [], taught=taught, band=(0.2, 0.8), seed=1)
     assert len(drawn) == 40
@@ -123,7 +123,7 @@ def test_what_the_data_shows_is_drawn_less_often() -> None:
 
 
 def test_before_any_attempt_all_tasks_are_drawn_alike() -> None:
-    """Without attempts nothing is known of any task."""
+    """Without attempts all tasks have the same chance."""
     drawn = Counter(
         each.instance_id
         for seed in range(200)
@@ -134,7 +134,7 @@ def test_before_any_attempt_all_tasks_are_drawn_alike() -> None:
 
 
 def test_one_repository_alone_is_told_apart_by_its_functions() -> None:
-    """Clusters are what was held out, unless that is one: then nothing could be told."""
+    """Clusters are what was held out, or functions if that is a single repository."""
     here = [task(1, "f"), task(2, "f"), task(3, "g")]
     assert len(set(clusters(here, "repository").values())) == 2
     assert len(set(clusters([*here, task(4, "f", repo="other")], "repository").values())) == 2
@@ -142,7 +142,7 @@ def test_one_repository_alone_is_told_apart_by_its_functions() -> None:
 
 @pytest.mark.parametrize("functions", [3, 6, 40])
 def test_intervals_hold_what_they_should(functions: int) -> None:
-    """Of many draws about 95 % of the intervals hold the true share, also of few functions."""
+    """About 95 % of the intervals contain the true share, even with few functions."""
     coin, held = Random(1), 0
     for _ in range(400):
         rates = [coin.random() for _ in range(functions)]
@@ -157,7 +157,7 @@ def test_intervals_hold_what_they_should(functions: int) -> None:
 
 
 def test_what_tells_nothing_of_others_has_no_narrow_interval() -> None:
-    """One repository, or none resolved of a few, are not taken for sure."""
+    """A single cluster, or few tasks without a success, give a wide interval."""
     values = {str(n): float(n < 40) for n in range(100)}
     found = estimate(values, dict.fromkeys(values, "one"))
     assert found.low < 0 and found.high > 1
@@ -166,7 +166,7 @@ def test_what_tells_nothing_of_others_has_no_narrow_interval() -> None:
 
 
 def test_models_are_compared_task_by_task() -> None:
-    """A gain on each task is sure although the tasks differ much; others do not count."""
+    """Models are compared task by task; tasks that only one attempted do not count."""
     current = {str(n): float(n % 2) for n in range(50)} | {"other": 1.0}
     candidate = {str(n): min(1.0, n % 2 + (n % 10 == 0)) for n in range(50)}
     found = difference(candidate, current, {str(n): str(n) for n in range(50)})
@@ -190,7 +190,7 @@ def test_models_are_compared_task_by_task() -> None:
     ],
 )
 def test_a_mistake_in_the_settings_is_named(tmp_path: Path, text: str, named: str) -> None:
-    """One line that says which setting is wrong."""
+    """The message names the wrong setting."""
     path = tmp_path / "bootstrap.toml"
     path.write_text(text)
     with pytest.raises(UsageError, match=named):
@@ -198,7 +198,7 @@ def test_a_mistake_in_the_settings_is_named(tmp_path: Path, text: str, named: st
 
 
 def test_what_is_evaluated_differs_in_what_is_said(tmp_path: Path) -> None:
-    """Tables of settings are taken together, down to single values."""
+    """Tables of settings are merged down to single values."""
     path = tmp_path / "bootstrap.toml"
     path.write_text(
         "tasks = ['t']\nbase = 'b'\n"

@@ -14,7 +14,7 @@ from tiny_models import make_base
 from forager.errors import ServeError, UsageError
 from forager.learning.child import Child
 from forager.learning.guardian_program import alive, children
-from forager.learning.serve import Server, ServeSettings
+from forager.learning.serve import ModelServer, ServeSettings
 from forager.learning.serve.agreement import compare, expected
 from forager.learning.serve.command import command, environment
 
@@ -24,7 +24,7 @@ SAMPLES = [[3, 50, 7, 7, 90, 201, 12], list(range(20, 60))]
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two models of one shape, and one with its output layer tied, as training writes it."""
+    """Two models of one shape, and two with a tied output layer, one as training writes it."""
     from transformers import AutoModelForCausalLM
 
     from forager.learning.train import TrainSettings
@@ -43,17 +43,19 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def server(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose weights can be replaced, with a parser of tool calls."""
+def server(
+    models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ModelServer]:
+    """A server with replaceable weights and a tool parser."""
     settings = ServeSettings(
         served_model_name="tiny", reload="in_place", max_model_len=256, tool_call_parser="hermes"
     )
-    with Server(models["old"], settings, tmp_path_factory.mktemp("log")) as server:
+    with ModelServer(models["old"], settings, tmp_path_factory.mktemp("log")) as server:
         yield server
 
 
 def below(process: int) -> list[int]:
-    """All processes below one."""
+    """All descendants of a process."""
     found = children(process)
     return found + [one for child in found for one in below(child)]
 
@@ -67,9 +69,9 @@ def gone(processes: list[int], seconds: float = 15.0) -> bool:
 
 
 def test_trainer_and_server_agree_after_new_weights_too(
-    server: Server, models: dict[str, Path]
+    server: ModelServer, models: dict[str, Path]
 ) -> None:
-    """In the log-probabilities of the same tokens; the weights before are told from those after."""
+    """Log-probabilities agree before and after a reload, and distinguish the old weights."""
     (url,) = server.urls
     old, new = expected(models["old"], SAMPLES), expected(models["new"], SAMPLES)
     assert compare(url, "tiny", SAMPLES, old).largest < 1e-4
@@ -82,12 +84,12 @@ def test_trainer_and_server_agree_after_new_weights_too(
 def test_tied_weights_are_replaced_on_every_replica(
     models: dict[str, Path], tmp_path: Path
 ) -> None:
-    """Where in place is not enough, as for a tied layer on a CPU, by a restart; addresses stay."""
+    """A tied layer, which vLLM does not replace in place on a CPU, is reloaded by a restart."""
     settings = ServeSettings(
         served_model_name="tiny", reload="in_place", max_model_len=256, replicas=2, dtype="float32"
     )
     wanted = expected(models["tied after"], SAMPLES)
-    with Server(models["tied"], settings, tmp_path / "log") as server:
+    with ModelServer(models["tied"], settings, tmp_path / "log") as server:
         urls = server.urls
         assert len(set(urls)) == 2
         server.reload(models["tied after"])
@@ -95,8 +97,8 @@ def test_tied_weights_are_replaced_on_every_replica(
         assert all(compare(url, "tiny", SAMPLES, wanted).largest < 1e-4 for url in urls)
 
 
-def test_the_template_is_the_models(server: Server) -> None:
-    """A chat is answered, with the token ids of the prompt as the template makes them."""
+def test_the_template_is_the_models(server: ModelServer) -> None:
+    """The server renders chats with the model's template."""
     asked = {
         "model": "tiny",
         "messages": [{"role": "user", "content": "hi"}],
@@ -107,13 +109,13 @@ def test_the_template_is_the_models(server: Server) -> None:
     assert len(answer["prompt_token_ids"]) == len("user: hi") + 1 + len("assistant: ")
 
 
-def test_a_server_that_dies_is_said(server: Server) -> None:
-    """With the log's tail; and at the end nothing of it is left."""
+def test_a_server_that_dies_is_said(server: ModelServer) -> None:
+    """The error carries the end of the log, and no process is left."""
     processes = [server._children[0].pid, *below(server._children[0].pid)]
     assert len(processes) > 2
     os.kill(processes[1], signal.SIGKILL)
     assert gone(processes)
-    with pytest.raises(ServeError, match="ended with 137") as caught:
+    with pytest.raises(ServeError, match="exited with 137") as caught:
         server.check()
     assert caught.value.log
 
@@ -121,7 +123,7 @@ def test_a_server_that_dies_is_said(server: Server) -> None:
 def test_nothing_outlives_forager(models: dict[str, Path], tmp_path: Path) -> None:
     """SIGKILL of forager ends the server with all its processes.
 
-    A tied model was served, and in another precision than it is kept in.
+    It served a tied model in another precision than the stored one.
     """
     program = [sys.executable, "-P", str(HERE / "serving_program.py")]
     with subprocess.Popen(
@@ -138,15 +140,15 @@ def test_nothing_outlives_forager(models: dict[str, Path], tmp_path: Path) -> No
 
 
 def test_a_server_that_cannot_start_fails_at_once(models: dict[str, Path], tmp_path: Path) -> None:
-    """With what it said."""
+    """The error carries vLLM's message."""
     settings = ServeSettings(arguments=["--no-such-option"])
     with pytest.raises(ServeError, match="no-such-option") as caught:
-        Server(models["old"], settings, tmp_path).__enter__()
+        ModelServer(models["old"], settings, tmp_path).__enter__()
     assert "--no-such-option" in caught.value.log
 
 
 def test_what_orphans_is_ended_too(tmp_path: Path) -> None:
-    """A grandchild in a session of its own, whose parent is gone, that ignores SIGTERM."""
+    """An orphan in its own session that ignores SIGTERM ends with the child."""
     script = "trap '' TERM; (setsid sh -c \"trap '' TERM; sleep 60; :\" &) ; echo up; sleep 60"
     with Child(["sh", "-c", script], tmp_path / "log", dict(os.environ), tmp_path) as child:
         until = time.monotonic() + 10
@@ -158,7 +160,7 @@ def test_what_orphans_is_ended_too(tmp_path: Path) -> None:
 
 
 def test_options_reach_vllm(models: dict[str, Path], tmp_path: Path) -> None:
-    """And no seed, which would make attempts copies; a Python without vLLM is said."""
+    """vLLM gets the options but no seed, which would make attempts copies of each other."""
     settings = ServeSettings(replicas=2, cpu_cores="0|1", max_model_len=99, chat_template="a.jinja")
     words = command(models["old"], settings, 8000)
     assert words[words.index("--max-model-len") + 1] == "99"
@@ -170,15 +172,15 @@ def test_options_reach_vllm(models: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--python"):
         command(models["old"], ServeSettings(python="/usr/bin/python3"), 8000)
     with pytest.raises(UsageError, match=r"config\.json"):
-        Server(tmp_path, ServeSettings(), tmp_path)
+        ModelServer(tmp_path, ServeSettings(), tmp_path)
 
 
 def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
-    """Before a start: another's server there would answer for the one that cannot listen."""
+    """A taken port is refused before the start: the foreign server would answer for ours."""
     (tmp_path / "config.json").write_text("{}")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         settings = ServeSettings(port=taken.getsockname()[1])
         with pytest.raises(UsageError, match="in use; give another port"):
-            Server(tmp_path, settings, tmp_path / "log").__enter__()
+            ModelServer(tmp_path, settings, tmp_path / "log").__enter__()

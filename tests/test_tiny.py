@@ -1,4 +1,4 @@
-"""A model from nothing, a system prompt of one's own, and the statement that shows the code."""
+"""A model from nothing, custom system prompts, and statements that show the code."""
 
 from contextlib import closing
 from pathlib import Path
@@ -27,7 +27,7 @@ SMALL = BaseSettings(vocabulary=400, layers=2, width=64, context=128, copying=Fa
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base of the katas' numbers."""
+    """A base trained on a module of the katas."""
     pytest.importorskip("transformers")
     base = tmp_path_factory.mktemp("base") / "base"
     make_base([KATA / "kata" / "numbers.py"], base, SMALL)
@@ -35,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_base_reads_and_writes_any_text(made: Path) -> None:
-    """What is encoded is decoded to the same, whatever it is; a word is the same token anywhere."""
+    """Any text survives encoding and decoding; a word is the same token everywhere."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(made)
@@ -51,7 +51,7 @@ def test_a_base_reads_and_writes_any_text(made: Path) -> None:
 
 
 def test_a_base_takes_conversations_of_text_calls_alone(made: Path) -> None:
-    """Each message ends with the token that ends a text; calls as functions are refused."""
+    """Each message ends with the end-of-sequence token; function calls are refused."""
     from jinja2 import TemplateError
     from transformers import AutoTokenizer
 
@@ -65,7 +65,7 @@ def test_a_base_takes_conversations_of_text_calls_alone(made: Path) -> None:
 
 
 def test_a_base_is_a_model_of_the_size_asked_for(made: Path) -> None:
-    """Heads 64 wide, tied embeddings, as many tokens as the tokenizer has."""
+    """Heads are 64 wide, embeddings tied, and the vocabulary is the tokenizer's."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(made)
@@ -76,7 +76,7 @@ def test_a_base_is_a_model_of_the_size_asked_for(made: Path) -> None:
 
 
 def test_a_base_is_made_once(made: Path, tmp_path: Path) -> None:
-    """The same request gives the same base, in another place too; another request is refused."""
+    """The same request gives the same base anywhere; another request is refused."""
     text = KATA / "kata" / "numbers.py"
     before = (made / "model.safetensors").stat().st_mtime_ns
     known = make_base([text], made, SMALL)
@@ -89,7 +89,7 @@ def test_a_base_is_made_once(made: Path, tmp_path: Path) -> None:
 
 
 def test_a_base_begins_by_copying(tmp_path: Path) -> None:
-    """Untrained it goes on with what stood before, and without those heads it does not."""
+    """An untrained base repeats a sequence thanks to its induction heads, and not without them."""
     torch = pytest.importorskip("torch")
     from transformers import AutoModelForCausalLM
 
@@ -107,7 +107,7 @@ def test_a_base_begins_by_copying(tmp_path: Path) -> None:
 
 
 def test_sizes_that_do_not_fit_are_said(tmp_path: Path) -> None:
-    """In one line that says what would."""
+    """The message names sizes that fit."""
     text = tmp_path / "a.txt"
     text.write_text("a")
     for options, said in (
@@ -121,7 +121,7 @@ def test_sizes_that_do_not_fit_are_said(tmp_path: Path) -> None:
 
 
 def test_a_system_prompt_of_ones_own(tmp_path: Path) -> None:
-    """Its {instructions} are how calls are written; without them nothing is added."""
+    """{instructions} becomes the description of calls; a prompt without it is used as it is."""
     calls = TextCalls()
     submit = {"role": "assistant", "content": "<tool: submit>\n\n</tool>"}
     with closing(LocalSandbox(tmp_path)) as sandbox:
@@ -163,7 +163,7 @@ def bug(function: str, operator: str) -> Candidate:
 
 
 def test_the_code_is_shown_as_it_stands() -> None:
-    """With what its test says, and how to run it; the right code is not told."""
+    """The statement shows the code, the failing test and how to run it, but not the fix."""
     seen = verdict("tests/test_numbers.py::test_clamp")
     text = with_code(bug("clamp", "swap_function"), seen, {"kata/numbers.py": SOURCE}, TESTS)
     assert text == (
@@ -178,7 +178,7 @@ def test_the_code_is_shown_as_it_stands() -> None:
 
 
 def test_a_method_is_shown_with_its_decorators() -> None:
-    """Each line with its number; of many failing tests two are named, and the others counted."""
+    """Each line has its number; two failing tests are named and the others counted."""
     seen = verdict("a.py::a", "a.py::b", "a.py::c")
     text = with_code(bug("Basket.total", "remove_return"), seen, {"kata/numbers.py": SOURCE}, {})
     assert "\n\n5     @property\n6     def total(self):\n7         pass\n\n" in text
@@ -186,7 +186,7 @@ def test_a_method_is_shown_with_its_decorators() -> None:
 
 
 def test_the_repair_policy_reads_it() -> None:
-    """The file, the function, and the tests."""
+    """The repair policy finds file, function and tests in the statement."""
     from forager.repair.statement import read_statement
 
     seen = verdict("tests/test_numbers.py::test_clamp")

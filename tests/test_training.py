@@ -45,7 +45,7 @@ def settings(**given: Any) -> TrainSettings:
 
 
 def test_a_pass_has_every_sample_once_in_rows_that_are_full() -> None:
-    """Longer ones are rows of their own."""
+    """An epoch contains each sample once, in nearly full rows; longer samples get their own row."""
     rows = packed(range(len(LENGTHS)), LENGTHS, 32)
     assert sorted(one for row in rows for one in row) == list(range(len(LENGTHS)))
     sizes = [sum(LENGTHS[one] for one in row) for row in rows]
@@ -55,7 +55,7 @@ def test_a_pass_has_every_sample_once_in_rows_that_are_full() -> None:
 
 
 def test_the_order_is_a_function_of_the_seed_and_not_of_the_processes() -> None:
-    """And each pass has another."""
+    """Seed and epoch decide the order; the number of processes does not."""
     one = steps(LENGTHS, settings(max_steps=None, epochs=2))
     assert one == steps(LENGTHS, settings(max_steps=None, epochs=2, processes=2))
     assert one != steps(LENGTHS, settings(max_steps=None, epochs=2, seed=1))
@@ -76,7 +76,7 @@ def test_the_order_is_a_function_of_the_seed_and_not_of_the_processes() -> None:
 def test_a_processor_without_bf16_is_told_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: str, given: Any, told: bool
 ) -> None:
-    """There bf16 was measured to be sixty times slower than fp32."""
+    """A CPU without bf16 units gets a warning: bf16 was measured to be sixty times slower there."""
     processor = tmp_path / "cpuinfo"
     processor.write_text(f"processor : 0\nflags : {flags}\n")
     warn_of_bf16(settings(**given), processor, tmp_path / "no-gpu")
@@ -85,7 +85,7 @@ def test_a_processor_without_bf16_is_told_of(
 
 @pytest.mark.parametrize(("schedule", "end"), [("cosine", 0.1), ("linear", 0.1), ("constant", 1)])
 def test_the_rate_rises_and_falls(schedule: str, end: float) -> None:
-    """To the floor; never to nothing within the steps."""
+    """The learning rate rises linearly and decays to min_lr_ratio."""
     given = settings(
         lr_scheduler_type=schedule, warmup_ratio=0.1, min_lr_ratio=0.1, learning_rate=1.0
     )
@@ -119,7 +119,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
-    """A data set for it."""
+    """A data set for the tiny model."""
     return make_dataset(tmp_path_factory.mktemp("data") / "data", base)
 
 
@@ -127,7 +127,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
 def alone(
     tmp_path_factory: pytest.TempPathFactory, base: Path, data: Path
 ) -> Iterator[Callable[..., Path]]:
-    """Trains in this process; gives the directory."""
+    """Trains in this process and returns the directory."""
     import torch.distributed as distributed
 
     from forager.learning.train.engine import join
@@ -149,7 +149,7 @@ def alone(
 
 @pytest.fixture(scope="module")
 def plain(alone: Callable[..., Path]) -> Path:
-    """The training that others are compared with: one process, fp32, nothing special."""
+    """The reference training: one process, fp32, default settings."""
     return alone()
 
 
@@ -164,12 +164,12 @@ def losses(directory: Path) -> list[float]:
 
 
 def weights(directory: Path) -> "dict[str, Any]":
-    """Of the written model, as Transformers opens it."""
+    """The weights of the written model, as Transformers loads them."""
     return weights_of(directory / "model")
 
 
 def same_weights(one: Path, other: Path, tolerance: float) -> bool:
-    """Whether two trainings came to the same model."""
+    """Whether two trainings produced the same model."""
     import torch
 
     pairs = [weights(directory) for directory in (one, other)]
@@ -181,9 +181,9 @@ def same_weights(one: Path, other: Path, tolerance: float) -> bool:
 
 
 def test_packing_does_not_leak(base: Path, data: Path) -> None:
-    """Losses and gradients of a row are those of its samples one by one, as Transformers has them.
+    """Losses and gradients of a packed row equal those of its samples alone in Transformers.
 
-    In each of the ways of attention, a row cut in two for two processes included.
+    This holds for each attention implementation, and for a row divided between two processes.
     """
     import torch
 
@@ -214,7 +214,7 @@ def test_packing_does_not_leak(base: Path, data: Path) -> None:
 
 
 def test_layers_with_a_state_are_not_packed(tmp_path: Path, base: Path, data: Path) -> None:
-    """A convolution hands on from one sample to the next; with rows of their own none does."""
+    """A convolution would leak from one packed sample to the next, so packing is refused."""
     import torch
     from transformers import Lfm2Config, Lfm2ForCausalLM
 
@@ -241,7 +241,7 @@ def test_layers_with_a_state_are_not_packed(tmp_path: Path, base: Path, data: Pa
 
 
 def test_the_loss_is_over_all_trained_tokens(plain: Path, base: Path, data: Path) -> None:
-    """The sum of token losses by the number of trained tokens of the step, however it is packed."""
+    """The loss is the mean over the step's trained tokens, however they are packed."""
     import torch
 
     from forager.learning.train.batch import log_probabilities, make_batch
@@ -278,7 +278,7 @@ def test_the_loss_is_over_all_trained_tokens(plain: Path, base: Path, data: Path
 def test_memory_is_saved_and_the_losses_are_the_same(
     alone: Callable[..., Path], plain: Path, given: dict[str, Any], tolerance: float
 ) -> None:
-    """ZeRO, checkpointing, and bf16 as far as it is exact; the model that is written too."""
+    """ZeRO, gradient checkpointing and bf16 change neither losses nor model beyond rounding."""
     other = alone(**given)
     assert losses(other) == pytest.approx(losses(plain), abs=tolerance)
     assert same_weights(other, plain, 10 * tolerance)
@@ -287,7 +287,7 @@ def test_memory_is_saved_and_the_losses_are_the_same(
 
 @pytest.mark.parametrize("zero", [0, 3])
 def test_adapters_are_merged(alone: Callable[..., Path], base: Path, zero: int) -> None:
-    """LoRA leaves an ordinary model, whose loss is what training says, and other weights."""
+    """LoRA writes an ordinary model in which exactly the adapted weights differ."""
     import torch
 
     directory = alone(lora={"rank": 4}, zero_stage=zero, learning_rate=1e-2)
@@ -301,14 +301,14 @@ def test_adapters_are_merged(alone: Callable[..., Path], base: Path, zero: int) 
 
 
 def weights_of(base: Path) -> "dict[str, Any]":
-    """Of a model, as Transformers opens it."""
+    """The weights of a model, as Transformers loads them."""
     from transformers import AutoModelForCausalLM
 
     return dict(AutoModelForCausalLM.from_pretrained(base).named_parameters())
 
 
 def run_together(processes: int, directories: Sequence[Path]) -> None:
-    """Several processes make these trainings."""
+    """Run trainings one after another in several processes."""
     port = free_port()
     program = [sys.executable, "-P", str(HERE / "trainings_program.py")]
     with ExitStack() as stack:
@@ -328,7 +328,7 @@ def run_together(processes: int, directories: Sequence[Path]) -> None:
 
 
 def test_two_processes_agree_with_one(tmp_path: Path, plain: Path, base: Path, data: Path) -> None:
-    """With whole rows each, ZeRO 0 to 3, and with half of each row (Ulysses)."""
+    """Two processes give the losses of one, with ZeRO 0 to 3 and half of each row (Ulysses)."""
     cases: list[dict[str, Any]] = [{}, {"zero_stage": 1}, {"zero_stage": 2}, {"zero_stage": 3}]
     cases += [{"sequence_parallel_size": 2, "zero_stage": 1}]
     directories = [tmp_path / str(number) for number in range(len(cases))]
@@ -345,7 +345,7 @@ def test_two_processes_agree_with_one(tmp_path: Path, plain: Path, base: Path, d
 
 
 def quiet(done: int, **counts: float) -> None:
-    """Take no notice."""
+    """Ignore progress."""
 
 
 START = """
@@ -361,9 +361,9 @@ train(TrainSettings.build(given), [Path(data)], Path(base), Path(output), lambda
 def test_a_killed_training_goes_on_to_the_same_losses(
     tmp_path: Path, alone: Callable[..., Path], base: Path, data: Path
 ) -> None:
-    """SIGKILL of forager ends all; the same call ends with what was never killed ends with.
+    """SIGKILL of forager ends all processes; resumed, the training gives the same losses and model.
 
-    What is finished is not made again, and another training is not mixed with it.
+    A finished training is not repeated, and another one is refused.
     """
     given = {**SMALL, "max_steps": 10, "checkpoint_every": 2}
     whole = alone(**given)
@@ -400,7 +400,7 @@ def test_a_killed_training_goes_on_to_the_same_losses(
 
 
 def test_a_loss_that_is_no_number_is_said(tmp_path: Path, base: Path, data: Path) -> None:
-    """One line, and the log's tail with it."""
+    """The error is one line and carries the end of the log."""
     wild = settings(learning_rate=1e30, warmup_ratio=0.0, max_grad_norm=0.0)
     with pytest.raises(TrainingError, match=r"the loss of step \d is (nan|inf)") as caught:
         train(wild, [data], base, tmp_path / "training", quiet)

@@ -1,4 +1,4 @@
-"""Trainings whose processes are started elsewhere: on a Ray cluster, or by DeepSpeed's launcher."""
+"""Trainings with processes on a Ray cluster or started by DeepSpeed's launcher."""
 
 import signal
 from collections.abc import Iterator
@@ -28,13 +28,13 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
-    """A data set for it."""
+    """A data set for the tiny model."""
     return make_dataset(tmp_path_factory.mktemp("data") / "data", base)
 
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    """A head without processors, and two nodes of one."""
+    """A Ray head without processors, and two nodes with one each."""
     handler = signal.getsignal(signal.SIGTERM)
     made = Cluster()
     made.add_node(num_cpus=0, _system_config=SYSTEM, object_store_memory=80 << 20)
@@ -53,13 +53,13 @@ def losses(training: Path) -> list[float]:
 
 
 def quiet(done: int, **counts: float) -> None:
-    """Take no notice."""
+    """Ignore progress."""
 
 
 def test_launcher_and_cluster_agree_with_this_machine(
     tmp_path: Path, cluster: Cluster, base: Path, data: Path
 ) -> None:
-    """The same losses, to the last digit; a cluster that lost a node is said, and gone on with."""
+    """Losses agree to the last digit; after a lost node the training fails and can be resumed."""
     hostfile = tmp_path / "hostfile"
     hostfile.write_text("localhost slots=2\n")
     given = {**SMALL, "max_steps": 6, "checkpoint_every": 2}
@@ -75,7 +75,7 @@ def test_launcher_and_cluster_agree_with_this_machine(
         found.append(losses(training))
     assert len(found[0]) == 6
     fewer = TrainSettings.build(given | elsewhere[1] | {"processes": 4})
-    with pytest.raises(TrainingError, match="2 processes were started and the settings say 4"):
+    with pytest.raises(TrainingError, match="2 processes were started, but the settings ask for 4"):
         train(fewer, [data], base, tmp_path / "fewer", quiet)
     assert found[0] == found[1] == found[2]
 

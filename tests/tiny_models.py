@@ -1,4 +1,4 @@
-"""Tiny models and data sets, made from nothing, that are trained and served in tests."""
+"""Tiny models and data sets from nothing, for tests that train and serve."""
 
 import random
 from pathlib import Path
@@ -11,7 +11,7 @@ VOCABULARY = 264  # a token a byte, and the end
 
 
 def make_base(path: Path, *, tied: bool = True, seed: int = 0) -> Path:
-    """A Llama of random weights with heads of 32, the smallest that vLLM takes on a CPU."""
+    """A Llama with random weights and heads of 32, the smallest that vLLM supports on a CPU."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -44,7 +44,7 @@ def make_base(path: Path, *, tied: bool = True, seed: int = 0) -> Path:
 
 
 def make_dataset(path: Path, base: Path, *, samples: int = 40, seed: int = 0) -> Path:
-    """Sequences that count in threes, with some noise; about half of the tokens are trained."""
+    """Sequences that count in threes, with noise; about half of the tokens have loss."""
     import pyarrow
     from pyarrow import parquet
 

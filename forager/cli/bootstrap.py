@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from forager.environments.task import Task
-    from forager.learning.bootstrap.lineage import Evaluated, Round
+    from forager.learning.bootstrap.manifest import Evaluation, Round
     from forager.learning.bootstrap.settings import BootstrapSettings
     from forager.learning.filters.kept import Filtering
     from forager.learning.filters.pipeline import FilterChoice
@@ -68,15 +68,15 @@ def bootstrap(config: Path, output: Path | None, rounds: int | None, dry_run: bo
 def _run(settings: "BootstrapSettings", output: Path) -> None:
     from forager.config import save_settings
     from forager.environments.task import Task
+    from forager.learning.bootstrap.layout import MAY_CHANGE
     from forager.learning.bootstrap.loop import Bootstrap
-    from forager.learning.bootstrap.place import MAY_CHANGE
     from forager.locks import claimed
     from forager.records import read_records
 
     tasks = [task for path in settings.tasks for task in read_records(Path(path), Task)]
     with claimed(output):
         save_settings(output, settings, MAY_CHANGE)
-        for base, rounds in Bootstrap(settings, tasks, output, _Steps(settings), say).run():
+        for base, rounds in Bootstrap(settings, tasks, output, _Actions(settings), say).run():
             _report(output, base, rounds)
 
 
@@ -89,7 +89,7 @@ def _choices(settings: "BootstrapSettings") -> "list[FilterChoice]":
     return settled(choices_of(tuple(settings.filters)), load_filters())
 
 
-class _Steps:
+class _Actions:
     """The steps of a round that need mutators, tools or filters."""
 
     def __init__(self, settings: "BootstrapSettings") -> None:
@@ -117,7 +117,7 @@ class _Steps:
             return train(settings, datasets, init, training, progress.update)
 
 
-def _report(output: Path, base: "Evaluated", rounds: "list[Round]") -> None:
+def _report(output: Path, base: "Evaluation", rounds: "list[Round]") -> None:
     """Write the report of the rounds so far."""
     from forager.atomic import replace_text, replacing
     from forager.evaluation.findings.written import as_json, markdown

@@ -62,7 +62,7 @@ def evaluate(
           --against runs/old
     """
     from forager.evaluation.estimates import difference, estimate
-    from forager.learning.bootstrap.lineage import success_by_task
+    from forager.learning.bootstrap.manifest import success_by_task
     from forager.learning.bootstrap.split import clusters
     from forager.trajectories.store import Run
 

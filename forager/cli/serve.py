@@ -15,7 +15,7 @@ from forager.cli.verb import Verb, option
 from forager.errors import ServeError
 
 if TYPE_CHECKING:
-    from forager.learning.serve import Server, ServeSettings
+    from forager.learning.serve import ModelServer, ServeSettings
 
 SERVE = Derived(
     "forager.learning.serve.settings:ServeSettings",
@@ -87,7 +87,7 @@ def serve(
       forager serve training/model --port 8000 -- --max-num-seqs 64
     """
     from forager.learning.hub import hub_name, model_directory
-    from forager.learning.serve import Server
+    from forager.learning.serve import ModelServer
 
     settings: ServeSettings = SERVE.build({**SERVE.given(params), "arguments": list(arguments)})
     if name := hub_name(model):
@@ -97,7 +97,7 @@ def serve(
     directory = log or (Path() if name else model.parent).absolute() / "serve-logs"
     model = model_directory(model)
     say(f"starting {settings.replicas} vLLM servers; logs in {directory}")
-    with terminable(), Server(model, settings, directory) as server:
+    with terminable(), ModelServer(model, settings, directory) as server:
         if check:
             _check(server, check, samples)
             return
@@ -108,7 +108,7 @@ def serve(
             server.check()
 
 
-def _check(server: "Server", dataset: Path, count: int) -> None:
+def _check(server: "ModelServer", dataset: Path, count: int) -> None:
     """Print how far server and trainer differ. Raises ServeError if they differ too much."""
     from forager.learning.dataset import Dataset
     from forager.learning.serve.agreement import compare, expected

@@ -1,1 +1,1 @@
-"""From attempts to a better model: filters, data sets, training, serving, rounds."""
+"""From attempts to a better model: filters, data sets, training, serving, bootstrapping."""

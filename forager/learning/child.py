@@ -1,7 +1,7 @@
-"""Programs that run beside forager (ranks of a training, servers) and end with it.
+"""Child processes (ranks of a training, servers) that end when forager ends.
 
-Each is started by a guardian (`guardian_program.py`), which kills it and all that it has started
-when forager ends, whatever way forager does.
+A guardian (`guardian_program.py`) starts each and kills it with all its descendants when forager
+ends, even after SIGKILL.
 """
 
 import subprocess
@@ -16,7 +16,7 @@ _TAIL_BYTES = 8_000
 
 
 class Child:
-    """A program with its log; a context manager, at whose end nothing of it is left."""
+    """A program with its log; a context manager that ends it with all its descendants."""
 
     def __init__(
         self, command: Sequence[str], log: Path, environment: Mapping[str, str], directory: Path
@@ -36,22 +36,22 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Process number of the guardian."""
+        """Process id of the guardian."""
         return self._guardian.pid
 
     def ended(self) -> int | None:
-        """The exit code (above 128: by that signal), None while it runs."""
+        """The exit code, 128 + the number of a signal that ended it; None while it runs."""
         return self._guardian.poll()
 
     def wait(self, seconds: float) -> int | None:
-        """Wait so long for its end; as `ended`."""
+        """Wait for its end; return as `ended` does."""
         try:
             return self._guardian.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
 
     def stop(self) -> None:
-        """End it and all that it has started."""
+        """End it and all its descendants."""
         assert self._guardian.stdin
         self._guardian.stdin.close()
         if self.wait(_STOP_SECONDS) is None:
@@ -59,7 +59,7 @@ class Child:
             self._guardian.wait()
 
     def tail(self, lines: int = 20) -> str:
-        """The last lines that it has written to its log since it was started."""
+        """The last lines of its log since it was started."""
         with self.log.open("rb") as file:
             file.seek(max(self._start, self.log.stat().st_size - _TAIL_BYTES))
             text = file.read().decode(errors="replace")

@@ -1,10 +1,11 @@
-"""Runs beside forager: starts a command and ends it, with all its descendants, when forager ends.
+"""Starts a command and ends it, with all its descendants, when forager ends.
 
-usage: python -P guardian_program.py COMMAND…, with standard input a pipe that forager holds open
+usage: python -P guardian_program.py COMMAND…
 
-The pipe closes when forager ends, whatever way it does. What the command started and left behind
-becomes this process's child (it is a subreaper), so that nothing is out of reach. SIGTERM and the
-closed pipe ask the command to end, and kill what is left after some seconds.
+Standard input is a pipe that forager holds open; it closes when forager ends, however it ends.
+Orphans of the command become children of this process, a subreaper, so that it can reach them all.
+On SIGTERM, or when the pipe closes, it asks the command to end, and kills what is left after some
+seconds.
 """
 
 import ctypes
@@ -22,7 +23,7 @@ GRACE_SECONDS = 5.0
 
 
 def main() -> int:
-    """Run the command; its exit code, negative for a signal, as a shell would say it."""
+    """Run the command; return its exit code, 128 + N after signal N."""
     system = ctypes.CDLL(None)
     system.prctl(PR_SET_CHILD_SUBREAPER, 1)
 
@@ -40,22 +41,22 @@ def main() -> int:
         start_new_session=True,
         preexec_fn=die_with_guardian,
     )
-    while command.poll() is None and not _told_to_end(reading):
+    while command.poll() is None and not _must_end(reading):
         reap(command.pid)
     end(command)
     code = command.returncode
     return 128 - code if code < 0 else code
 
 
-def _told_to_end(reading: int) -> bool:
-    """Wait for a signal or for forager's end; whether the command is to end."""
+def _must_end(reading: int) -> bool:
+    """Wait for a signal or for forager's end; return whether the command must end."""
     ready, _, _ = select.select([0, reading], [], [])
-    told = os.read(reading, 4096) if reading in ready else b""
-    return 0 in ready or bool(set(told) - {signal.SIGCHLD})
+    signals = os.read(reading, 4096) if reading in ready else b""
+    return 0 in ready or bool(set(signals) - {signal.SIGCHLD})
 
 
 def end(command: "subprocess.Popen[bytes]") -> None:
-    """Ask the command to end, then kill it and all that it has started."""
+    """Ask the command to end, then kill it and all its descendants."""
     if command.poll() is None:
         command.terminate()
         wait(command, GRACE_SECONDS)
@@ -68,14 +69,14 @@ def end(command: "subprocess.Popen[bytes]") -> None:
 
 
 def wait(command: "subprocess.Popen[bytes]", seconds: float) -> None:
-    """Wait so long for the command."""
+    """Wait for the command, at most so many seconds."""
     until = time.monotonic() + seconds
     while command.poll() is None and time.monotonic() < until:
         time.sleep(0.02)
 
 
 def reap(but: int) -> None:
-    """Take leave of orphans that have ended; the command itself is waited for elsewhere."""
+    """Reap orphans that have ended, `but` not the command, which `main` waits for."""
     for process in children(os.getpid()):
         if process != but:
             try:
@@ -85,7 +86,7 @@ def reap(but: int) -> None:
 
 
 def descendants() -> Iterator[int]:
-    """All processes below this one that have not ended, the nearest first."""
+    """Yield all living descendants of this process, nearest first."""
     waiting = children(os.getpid())
     while waiting:
         process = waiting.pop(0)
@@ -95,7 +96,7 @@ def descendants() -> Iterator[int]:
 
 
 def children(process: int) -> list[int]:
-    """The children of a process, of all its threads."""
+    """Children of a process, started by any of its threads."""
     found: list[int] = []
     for listed in Path(f"/proc/{process}/task").glob("*/children"):
         try:
@@ -106,7 +107,7 @@ def children(process: int) -> list[int]:
 
 
 def alive(process: int) -> bool:
-    """Whether a process runs still (one that has ended and is not yet waited for does not)."""
+    """Whether a process exists and is no zombie."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -114,7 +115,7 @@ def alive(process: int) -> bool:
 
 
 def kill(process: int) -> None:
-    """Kill it, if it is there."""
+    """Kill a process if it still exists."""
     try:
         os.kill(process, signal.SIGKILL)
     except ProcessLookupError:

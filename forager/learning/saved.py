@@ -1,4 +1,4 @@
-"""One record a file, and digests of directories."""
+"""Records that are files of their own, and digests of directories."""
 
 from hashlib import blake2b
 from pathlib import Path
@@ -14,12 +14,12 @@ R = TypeVar("R", bound=BaseModel)
 
 
 def save(path: Path, record: BaseModel) -> None:
-    """Write a record in one step, as JSON that a person can read. Raises StoreError."""
+    """Write a record as indented JSON, atomically. Raises StoreError."""
     replace_text(path, record.model_dump_json(indent=2) + "\n")
 
 
 def load(path: Path, kind: type[R]) -> R | None:
-    """Read what `save` wrote; None where it was not. Raises UsageError where it is another."""
+    """Read a record; None if there is no file. Raises UsageError for another record."""
     try:
         return kind.model_validate_json(path.read_text()) if path.is_file() else None
     except ValidationError as error:
@@ -28,7 +28,7 @@ def load(path: Path, kind: type[R]) -> R | None:
 
 
 def digest(directory: Path) -> str:
-    """The blake2b of the names and contents of a directory's files, hidden ones left out."""
+    """blake2b over names and contents of a directory's files, except hidden ones."""
     total = blake2b(digest_size=16)
     for path in sorted(directory.iterdir()):
         if path.is_file() and not path.name.startswith("."):

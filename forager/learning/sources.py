@@ -1,4 +1,4 @@
-"""The runs and files of attempts that something is made from, and what they were by digest."""
+"""Runs and files of attempts as inputs, identified by digests."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -21,8 +21,8 @@ from forager.trajectories.summary import Summary
 _BLOCK = 1 << 20  # bytes read at a time
 
 
-class Source(Record):
-    """A run, or a file of attempts, as it was read. `digest` is of the attempts' bytes."""
+class Artifact(Record):
+    """An input or output of a stage: a run, a file of attempts, a data set or a model."""
 
     path: str
     digest: str
@@ -31,8 +31,8 @@ class Source(Record):
 class Sources:
     """Several runs or files of attempts, read as one. A context manager, for one thread.
 
-    An attempt whose id an earlier run has too gets the number of its run behind its id, so that
-    ids are unique here. Raises UsageError for what is no run and no file of attempts.
+    Ids are unique: if an earlier run has an attempt of the same id, `~` and the number of the run
+    are appended. Raises UsageError for a path that is neither a run nor a file of attempts.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -44,9 +44,9 @@ class Sources:
             self._stack.close()
             raise
 
-    def records(self) -> list[Source]:
-        """What the sources are."""
-        return [Source(path=str(path), digest=digest(path)) for path in self.paths]
+    def records(self) -> list[Artifact]:
+        """The sources with their digests."""
+        return [Artifact(path=str(path), digest=digest(path)) for path in self.paths]
 
     def places(
         self,
@@ -56,7 +56,7 @@ class Sources:
         drawn: int | None = None,
         seed: int = 0,
     ) -> "list[Places[int]]":
-        """The places of the attempts of each source: the first ones, or so many drawn."""
+        """Places of the attempts of each source: the first `limit`, or `drawn` by the seed."""
         if drawn is not None:
             return sample(self._indexes, drawn, seed, choice)
         chosen = []
@@ -66,37 +66,37 @@ class Sources:
         return chosen
 
     def summaries(self, number: int, places: "Places[int]") -> Iterator[Summary]:
-        """The attempts at these places of a source, in one line each.
+        """Yield summaries of the attempts at these places of a source.
 
-        Raises StoreError where the source was written to so that some are elsewhere now.
+        Raises StoreError if the source has changed since the places were taken.
         """
         count = 0
-        for one in self._indexes[number].summaries(places):
+        for summary in self._indexes[number].summaries(places):
             count += 1
-            id = self._id(number, one.id)
-            yield one if id == one.id else one.model_copy(update={"id": id})
+            id = self._id(number, summary.id)
+            yield summary if id == summary.id else summary.model_copy(update={"id": id})
         if count < len(places):
-            raise StoreError(f"{self.paths[number]} was changed meanwhile; run this again")
+            raise StoreError(f"{self.paths[number]} has changed in the meantime; run this again")
 
     def trajectories(self, number: int, places: "Places[int]") -> Iterator[Trajectory]:
-        """The attempts at these places of a source, one at a time."""
-        for one in self._indexes[number].trajectories(places):
-            id = self._id(number, one.id)
-            yield one if id == one.id else one.model_copy(update={"id": id})
+        """Yield the attempts at these places of a source."""
+        for attempt in self._indexes[number].trajectories(places):
+            id = self._id(number, attempt.id)
+            yield attempt if id == attempt.id else attempt.model_copy(update={"id": id})
 
     def tasks(self) -> Iterator[Task]:
-        """The tasks, as far as they are at hand; of those of one name the first."""
+        """Yield the tasks that are saved next to the attempts; the first of each id."""
         for path, offset in self._tasks.values():
             yield _task(path, offset)
 
     def task(self, id: str) -> Task | None:
-        """The task of this name, where it is at hand."""
+        """The task with this id, if it is saved next to the attempts."""
         place = self._tasks.get(id)
         return _task(*place) if place else None
 
     @cached_property
     def _tasks(self) -> dict[str, tuple[Path, int]]:
-        """Where the tasks lie: file and offset, by name."""
+        """File and offset of each task, by id."""
         places: dict[str, tuple[Path, int]] = {}
         for path in self.paths:
             file = (path if path.is_dir() else path.parent) / "tasks.jsonl"
@@ -105,11 +105,11 @@ class Sources:
         return places
 
     def reproductions(self) -> Iterator[Reproduction]:
-        """What came of running attempts again; of an attempt the last one holds."""
+        """Yield results of running attempts again; the last one of an attempt counts."""
         for number, path in enumerate(self.paths):
             file = results_path(path)
-            for one in read_records(file, Reproduction) if file.is_file() else ():
-                yield one.model_copy(update={"id": self._id(number, one.id)})
+            for result in read_records(file, Reproduction) if file.is_file() else ():
+                yield result.model_copy(update={"id": self._id(number, result.id)})
 
     def close(self) -> None:
         """Close the indexes."""
@@ -127,9 +127,9 @@ class Sources:
 
 
 def digest(path: Path) -> str:
-    """The digest of a run's or a file's attempts, and of what is said of them by running again.
+    """blake2b over the attempts of a run or file, and over results of running them again.
 
-    Of the bytes as they lie there, whatever the names of the shards.
+    It depends on the stored bytes, not on the names of the shards.
     """
     shards = sorted((path / "trajectories").glob(f"*{SUFFIX}")) if path.is_dir() else [path]
     hashed = blake2b(digest_size=16)
@@ -151,5 +151,5 @@ def _index(path: Path) -> Index:
     if path.is_dir():
         return Run(path).index()
     if not path.is_file():
-        raise UsageError(f"{path} is no run and no file of attempts")
+        raise UsageError(f"{path} is neither a run nor a file of attempts")
     return Index(lambda: [path])

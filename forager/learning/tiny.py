@@ -1,10 +1,9 @@
-"""A model from nothing: a tokenizer of given texts, and an untrained transformer that fits it.
+"""A model from nothing: a tokenizer trained on texts, and an untrained transformer.
 
-The architecture is Llama's with tied embeddings, in Hugging Face's layout, so that every trainer
-and server takes it. It begins with heads that copy (`copying.py`) where not told otherwise. Heads
-are 64 wide where `heads` does not say otherwise: attention on a CPU is quickest then. The
-tokenizer keeps the words of identifiers, digits, and line breaks with the indentation behind them
-apart, so that a word is the same token wherever it stands.
+The architecture is Llama with tied embeddings, in Hugging Face's layout, so that every trainer and
+server accepts it. By default it starts with induction heads (`induction.py`), and heads are 64
+wide, the fastest size on a CPU. The tokenizer separates the words of identifiers, digits, and line
+breaks with their indentation, so that a word is the same token everywhere.
 """
 
 import os
@@ -16,9 +15,9 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from forager.errors import UsageError
-from forager.learning.copying import THETA, set_heads
+from forager.learning.induction import THETA, set_heads
 from forager.learning.saved import digest, load, save
-from forager.learning.sources import Source, Sources
+from forager.learning.sources import Artifact, Sources
 from forager.learning.sources import digest as digest_of_run
 from forager.locks import claimed
 from forager.records import Record
@@ -60,13 +59,13 @@ class BaseSettings(Record):
         if self.copying and (self.layers < 2 or self.width < 4 * _HEAD or self.heads):
             raise ValueError(
                 "copying takes 2 layers or more, a width of 256 or more and heads 64 wide; "
-                "or leave it out (--no-copying)"
+                "give such sizes, or --no-copying"
             )
         return self
 
     @property
     def attention_heads(self) -> int:
-        """The number of heads. Raises UsageError where the width is not a multiple of twice it."""
+        """Number of heads. Raises UsageError if the width is no multiple of twice their number."""
         heads = self.heads or max(1, self.width // _HEAD)
         if self.width % (2 * heads):
             raise UsageError(
@@ -76,26 +75,26 @@ class BaseSettings(Record):
         return heads
 
 
-class Base(Record):
-    """What was made: base.json beside the model."""
+class BaseManifest(Record):
+    """Settings and sources of a base, in base.json next to the model."""
 
     settings: BaseSettings
-    sources: list[Source] = Field(description="Texts and runs that the tokenizer was made from.")
-    vocabulary: int = Field(0, description="Tokens that there are.")
+    sources: list[Artifact] = Field(description="Texts and runs that the tokenizer was trained on.")
+    vocabulary: int = Field(0, description="Size of the vocabulary.")
     parameters: int = 0
-    digest: str = Field("", description="Of the files of the model.")
+    digest: str = Field("", description="Digest of the model's files.")
 
 
-def make_base(texts: Sequence[Path], output: Path, settings: BaseSettings) -> Base:
-    """Make the model, a Hugging Face directory; the same texts and settings give the same one.
+def make_base(texts: Sequence[Path], output: Path, settings: BaseSettings) -> BaseManifest:
+    """Make a Hugging Face model; the same texts and settings give the same model.
 
-    A text is a file, a directory of files, or a run, of which the messages of the attempts are
-    taken. One that was made already is left as it is. Raises UsageError.
+    A text is a file, a directory of files, or a run, whose messages are the text. An existing base
+    of the same texts and settings is left as it is. Raises UsageError.
     """
     _ = settings.attention_heads
-    request = Base(settings=settings, sources=[_source(path) for path in texts])
+    request = BaseManifest(settings=settings, sources=[_source(path) for path in texts])
     with claimed(output):
-        known = load(output / "base.json", Base)
+        known = load(output / "base.json", BaseManifest)
         if known is None:
             return _made(texts, output, request)
     if (known.settings, known.sources) != (settings, request.sources):
@@ -103,11 +102,11 @@ def make_base(texts: Sequence[Path], output: Path, settings: BaseSettings) -> Ba
     return known
 
 
-def _made(texts: Sequence[Path], output: Path, request: Base) -> Base:
+def _made(texts: Sequence[Path], output: Path, request: BaseManifest) -> BaseManifest:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    # A list: the trainer reads in a thread of its own, and an index of attempts is for one thread.
+    # A list, because the trainer reads in another thread, and an index is for one thread only.
     tokenizer = _tokenizer(list(_texts(texts)), request.settings)
     tokenizer.save_pretrained(output)
     model = _model(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, request.settings)
@@ -115,7 +114,7 @@ def _made(texts: Sequence[Path], output: Path, request: Base) -> Base:
     made = request.model_copy(
         update={
             "vocabulary": len(tokenizer),
-            "parameters": sum(each.numel() for each in model.parameters()),
+            "parameters": sum(weight.numel() for weight in model.parameters()),
             "digest": digest(output),
         }
     )
@@ -124,7 +123,7 @@ def _made(texts: Sequence[Path], output: Path, request: Base) -> Base:
 
 
 def _tokenizer(texts: Sequence[str], settings: BaseSettings) -> Any:
-    """A byte-level BPE; whatever is written can be read back."""
+    """A byte-level BPE tokenizer, which can encode any text."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -191,14 +190,14 @@ def _texts(paths: Sequence[Path]) -> Iterator[str]:
             yield from (file.read_bytes().decode("utf-8", "replace") for file in _files(path))
 
 
-def _source(path: Path) -> Source:
+def _source(path: Path) -> Artifact:
     if _is_run(path):
-        return Source(path=str(path), digest=digest_of_run(path))
+        return Artifact(path=str(path), digest=digest_of_run(path))
     total = blake2b(digest_size=16)
     for file in _files(path):
         total.update(f"{file.relative_to(path)}\0{file.stat().st_size}\0".encode())
         total.update(file.read_bytes())
-    return Source(path=str(path), digest=total.hexdigest())
+    return Artifact(path=str(path), digest=total.hexdigest())
 
 
 def _is_run(path: Path) -> bool:
@@ -206,14 +205,14 @@ def _is_run(path: Path) -> bool:
 
 
 def _files(path: Path) -> list[Path]:
-    """A file, or those in a directory that are no binaries, hidden ones left out."""
+    """The file, or the text files of a directory, except hidden ones. Raises UsageError."""
     if path.is_file():
         return [path]
     found = []
     for folder, folders, names in os.walk(path):
-        folders[:] = sorted(each for each in folders if each[0] != "." and each != "__pycache__")
+        folders[:] = sorted(name for name in folders if name[0] != "." and name != "__pycache__")
         found += [Path(folder) / name for name in sorted(names) if name[0] != "."]
     texts = [file for file in found if b"\0" not in file.read_bytes()]
     if not texts:
-        raise UsageError(f"{path} holds no text")
+        raise UsageError(f"{path} has no text files")
     return texts

@@ -1,8 +1,7 @@
-"""Which tasks a round attempts: those that the model solves sometimes teach the most.
+"""Draws the tasks of a round: the model learns most from tasks that it solves sometimes.
 
-Harder ones are drawn where it succeeds too often, easier ones where it never does: what it makes
-of a task is reckoned from its own attempts at the task and from those at tasks like it. What the
-data shows already is drawn less often too.
+The pass rate of a task is estimated from the model's attempts at the task and at similar tasks.
+Tasks that are too easy, too hard, or solved in the data already, are drawn less often.
 """
 
 import random
@@ -12,8 +11,8 @@ from collections.abc import Container, Iterable, Sequence
 from forager.environments.task import Task
 from forager.trajectories.summary import Summary
 
-_OUTSIDE = 0.1  # weight of a task that is not wanted: the reckoning may be wrong
-_PRIOR = 2.0  # attempts that the rate of tasks alike counts as
+_OUTSIDE = 0.1  # weight of an unwanted task: the estimate may be wrong
+_PRIOR = 2.0  # weight of the pass rate of similar tasks, in attempts
 
 
 def draw(
@@ -25,12 +24,12 @@ def draw(
     band: tuple[float, float],
     seed: int,
 ) -> list[Task]:
-    """Draw tasks by seed and without repetition, in the order of the list.
+    """Draw tasks without replacement, by seed; they keep the order of the list.
 
-    `attempts` are the model's own; `taught` the ids of tasks of which the data holds a success;
-    `band` the pass rates that are wanted.
+    `attempts` are the model's own, `taught` holds the ids of tasks that the data solves, and
+    `band` is the range of wanted pass rates.
     """
-    rates = _Rates(tasks, attempts)
+    rates = _PassRates(tasks, attempts)
     source = random.Random(seed)
     keys: dict[str, float] = {}
     for task in tasks:  # A-ES: Efraimidis and Spirakis, Information Processing Letters 97 (2006)
@@ -42,20 +41,20 @@ def draw(
     return [task for task in tasks if task.instance_id in chosen]
 
 
-class _Rates:
-    """The pass rate that is to be expected at each task."""
+class _PassRates:
+    """Expected pass rates."""
 
     def __init__(self, tasks: Sequence[Task], attempts: Iterable[Summary]) -> None:
         self._tried: Counter[str] = Counter()
         self._passed: Counter[str] = Counter()
         kinds = {task.instance_id: _kind(task) for task in tasks}
-        for one in attempts:
-            for key in ("", kinds.get(one.instance_id, ""), one.instance_id):
+        for attempt in attempts:
+            for key in ("", kinds.get(attempt.instance_id, ""), attempt.instance_id):
                 self._tried[key] += 1
-                self._passed[key] += one.resolved
+                self._passed[key] += attempt.resolved
 
     def of(self, task: Task) -> float | None:
-        """None before anything was attempted."""
+        """The expected pass rate of a task; None before the first attempt."""
         if not self._tried[""]:
             return None
         rate = self._passed[""] / self._tried[""]
@@ -65,7 +64,7 @@ class _Rates:
 
 
 def _kind(task: Task) -> str:
-    """What makes tasks alike: family, operator, the number of bugs and of changed lines."""
+    """Key of similar tasks: family, operator, number of bugs and of changed lines."""
     labels = task.labels
     bugs, lines = (labels.difficulty.get(name, 0.0) for name in ("bugs", "patch_lines"))
     return f"{labels.family}/{labels.operator}/{bugs:g}/{min(lines, 10.0):g}"

@@ -1,9 +1,9 @@
-"""`forager bootstrap`: each round makes a model of the attempts of the one before.
+"""`forager bootstrap`: each round trains a model on attempts of the model before.
 
-    draw ─▶ attempts ─▶ kept ─▶ dataset ─▶ training ─▶ candidate ─▶ evaluation ─▶ gate ─▶ current
+    draw ─▶ attempts ─▶ kept ─▶ dataset ─▶ training ─▶ candidate ─▶ evaluation ─▶ promotion
 
-Every stage leaves its output in its own directory and finds it there: killed at any moment, the
-same command goes on where it was.
+Each stage writes to its own directory and skips what is finished there, so a bootstrap that was
+killed continues with the same command.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,20 +15,20 @@ from forager.agent import REPAIR
 from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.evaluation.estimates import difference, estimate
+from forager.learning.bootstrap.actions import RoundActions
 from forager.learning.bootstrap.draw import draw
-from forager.learning.bootstrap.lineage import (
-    Evaluated,
-    Gate,
+from forager.learning.bootstrap.manifest import (
+    Evaluation,
     ModelId,
+    Promotion,
     Round,
     RunId,
     success_by_task,
 )
-from forager.learning.bootstrap.serving import Serving
+from forager.learning.bootstrap.server import CurrentServer
 from forager.learning.bootstrap.settings import BootstrapSettings
 from forager.learning.bootstrap.split import Split, clusters, split
-from forager.learning.bootstrap.stages import Stages
-from forager.learning.bootstrap.steps import Steps
+from forager.learning.bootstrap.stages import StageLog
 from forager.learning.dataset.write import export_dataset
 from forager.learning.hub import model_directory
 from forager.learning.saved import load, save
@@ -42,19 +42,19 @@ _RUNS = ("attempts", "taught")  # of a round
 
 
 class Bootstrap:
-    """A bootstrap in its directory. `tell` is given a line when a stage begins."""
+    """A bootstrap in its directory; `report` gets a line when a stage begins."""
 
     def __init__(
         self,
         settings: BootstrapSettings,
         tasks: Sequence[Task],
         output: Path,
-        steps: Steps,
-        tell: Callable[[str], None],
+        actions: RoundActions,
+        report: Callable[[str], None],
     ) -> None:
-        self._settings, self._output, self._steps = settings, output, steps
-        self._stages = Stages(output / "stages.jsonl", tell)
-        self._serving = Serving(settings, output / "logs")
+        self._settings, self._output, self._actions = settings, output, actions
+        self._stages = StageLog(output / "stages.jsonl", report)
+        self._server = CurrentServer(settings, output / "logs")
         self._mixed_in = [Path(path) for path in settings.mix_in]
         self._base_model = model_directory(Path(settings.base))
         check_tokenizer(self._base_model, self._mixed_in)
@@ -64,12 +64,12 @@ class Bootstrap:
         self._held_out = [named[name] for name in chosen.held_out]
         self._clusters = clusters(self._held_out, settings.split.by)
 
-    def run(self) -> Iterator[tuple[Evaluated, list[Round]]]:
-        """Make what is missing; after each round yield the base model and the rounds so far.
+    def run(self) -> Iterator[tuple[Evaluation, list[Round]]]:
+        """Run what is missing; after each round yield the base's evaluation and all rounds so far.
 
         Raises ForagerError.
         """
-        with self._serving:
+        with self._server:
             base = self._base()
             rounds: list[Round] = []
             for number in range(self._settings.rounds):
@@ -82,34 +82,34 @@ class Bootstrap:
                 yield base, rounds
 
     def _split(self, tasks: Sequence[Task]) -> Split:
-        """What was split once stays so."""
+        """The split; a bootstrap keeps the one that it began with. Raises UsageError."""
         path, wanted = self._output / "split.json", self._settings.split
         made = split(tasks, by=wanted.by, held_out=wanted.held_out, seed=self._settings.seed)
         known = load(path, Split)
         if known and known != made:
-            raise UsageError(f"the tasks are not those that {path} was made of; give the same ones")
+            raise UsageError(f"the tasks differ from those of {path}; give the same tasks")
         save(path, made)
         return made
 
-    def _base(self) -> Evaluated:
+    def _base(self) -> Evaluation:
         path = self._output / BASE / "evaluated.json"
-        if known := load(path, Evaluated):
+        if known := load(path, Evaluation):
             return known
         model = ModelId.of(BASE, self._base_model)
         found = self._evaluate(-1, model, path.with_name("evaluation"))
         save(path, found)
         return found
 
-    def _round(self, number: int, base: Evaluated, current: Evaluated) -> Round:
+    def _round(self, number: int, base: Evaluation, current: Evaluation) -> Round:
         path, settings = self._path(number), self._settings
         policy = self._attempt(number, current.model)
-        self._serving.stop()  # on a CPU it spins beside the teacher; its memory is the trainer's
+        self._server.stop()  # it spins on a CPU, and the trainer needs its memory
         taught = self._teach(number)
         earlier = range(number) if settings.data == "all" else ()
-        paths = [self._path(each) / name for each in (*earlier, number) for name in _RUNS]
+        paths = [self._path(other) / name for other in (*earlier, number) for name in _RUNS]
         runs = [run for run in paths if run.is_dir()]
-        with self._stages.of(number, "filter"):
-            filtering = self._steps.filter(runs, path / "kept")
+        with self._stages.measure(number, "filter"):
+            filtering = self._actions.filter(runs, path / "kept")
         made = Round(
             number=number,
             policy=policy,
@@ -121,43 +121,43 @@ class Bootstrap:
             current=current,
             version=__version__,
         )
-        return self._learnt(made, Path(base.model.path)) if filtering.attempts else made
+        return self._trained(made, Path(base.model.path)) if filtering.attempts else made
 
-    def _learnt(self, made: Round, tokenizer: Path) -> Round:
-        """The round with what is learnt from the attempts that were kept."""
+    def _trained(self, made: Round, tokenizer: Path) -> Round:
+        """The round with data set, training, candidate and promotion."""
         number, path, settings = made.number, self._path(made.number), self._settings
-        with self._stages.of(number, "dataset"):
+        with self._stages.measure(number, "dataset"):
             dataset = export_dataset([path / "kept"], path / "dataset", tokenizer, settings.dataset)
-        with self._stages.of(number, "train") as stage:
+        with self._stages.measure(number, "train") as stage:
             datasets = [path / "dataset", *self._mixed_in]
-            known = finished(path / "training")  # before a kill: its tokens are told already
-            training = self._steps.train(datasets, Path(made.init.path), path / "training")
+            known = finished(path / "training")  # its tokens were recorded before
+            training = self._actions.train(datasets, Path(made.init.path), path / "training")
             stage.tokens = 0 if known else training.tokens
         model = ModelId.of(f"round-{number}", path / "training" / "model")
         candidate = self._evaluate(number, model, path / "evaluation")
-        gate = self._gate(candidate, made.current)
-        learnt = {
+        promotion = self._promotion(candidate, made.current)
+        outputs = {
             "dataset": dataset,
             "train_settings": settings.train,
             "training": training,
             "candidate": candidate,
-            "gate": gate,
-            "current": candidate if gate.accepted else made.current,
+            "promotion": promotion,
+            "current": candidate if promotion.accepted else made.current,
         }
-        return made.model_copy(update=learnt)
+        return made.model_copy(update=outputs)
 
     def _attempt(self, number: int, current: ModelId) -> ModelId:
-        """Make the attempts of a round; return what made them."""
+        """Make the attempts of a round; return the model that made them."""
         path, wanted = self._path(number) / "attempts", self._settings.draw
         own = chain.from_iterable(
-            Run(self._path(each) / "attempts").summaries()
-            for each in range(number)
-            if self._is_own(each)
+            Run(self._path(earlier) / "attempts").summaries()
+            for earlier in range(number)
+            if self._is_own(earlier)
         )
         taught: set[str] = set()
         if number and self._settings.data == "all":
             kept = Run(self._path(number - 1) / "kept").summaries()
-            taught = {each.instance_id for each in kept if each.resolved}
+            taught = {attempt.instance_id for attempt in kept if attempt.resolved}
         seed = self._settings.seed + number
         tasks = draw(
             self._training, wanted.tasks, own, taught=taught, band=wanted.pass_rate, seed=seed
@@ -168,14 +168,14 @@ class Bootstrap:
         return policy
 
     def _is_own(self, number: int) -> bool:
-        """Whether the attempts of a round are the model's, not the teacher's."""
+        """Whether the model, not the teacher, makes the attempts of a round."""
         return number > 0 or self._settings.teacher_attempts == "failures"
 
     def _teacher(self) -> ModelId:
         return ModelId(name=" ".join(self._settings.run_settings("teach", REPAIR, []).models))
 
     def _teach(self, number: int) -> RunId | None:
-        """Have the teacher attempt what the model's attempts of a round did not resolve."""
+        """Let the teacher attempt the tasks that the model failed in a round."""
         if self._settings.teacher_attempts == "first":
             return None
         rates = success_by_task(Run(self._path(number) / "attempts"))
@@ -186,13 +186,13 @@ class Bootstrap:
         self._run(number, "teach", "teach", self._teacher(), failed, path)
         return RunId.of(path)
 
-    def _evaluate(self, number: int, model: ModelId, path: Path) -> Evaluated:
-        """What a model makes of the held-out tasks."""
+    def _evaluate(self, number: int, model: ModelId, path: Path) -> Evaluation:
+        """Evaluate a model on the held-out tasks."""
         self._run(number, "evaluate", "evaluate", model, self._held_out, path)
         run = RunId.of(path)
         confidence = self._settings.promotion.confidence
         success = estimate(run.success(), self._clusters, confidence)
-        return Evaluated(model=model, run=run, success=success)
+        return Evaluation(model=model, run=run, success=success)
 
     def _run(
         self,
@@ -205,25 +205,25 @@ class Bootstrap:
     ) -> None:
         wanted = self._settings.run_settings(part, model.name, [])
         if path.exists() and Plan(tasks, wanted, Run(path).summaries()).peek() is None:
-            return  # no server is started for what is done
+            return  # start no server for a finished run
         urls: list[str] = []
         if model.path:
-            with self._stages.of(number, "serve"):
-                urls = self._serving.urls(model.name, Path(model.path))
-        with self._stages.of(number, stage) as spent:
+            with self._stages.measure(number, "serve"):
+                urls = self._server.urls(model.name, Path(model.path))
+        with self._stages.measure(number, stage) as cost:
             begun = path.exists()
             settings = self._settings.run_settings(part, model.name, urls)
-            self._steps.attempt(settings, tasks, path)
-            spent.ran(path, None if begun else settings.workers)
+            self._actions.attempt(settings, tasks, path)
+            cost.add_run(path, None if begun else settings.workers)
 
-    def _gate(self, candidate: Evaluated, current: Evaluated) -> Gate:
-        """Whether the candidate takes the current model's place."""
+    def _promotion(self, candidate: Evaluation, current: Evaluation) -> Promotion:
+        """Decide whether the candidate replaces the current model."""
         wanted = self._settings.promotion
         gain = difference(
             candidate.run.success(), current.run.success(), self._clusters, wanted.confidence
         )
-        worst = gain.mean if wanted.criterion == "estimate" else gain.high
-        return Gate(against=current.model.name, gain=gain, accepted=worst >= 0)
+        decisive = gain.mean if wanted.criterion == "estimate" else gain.high
+        return Promotion(against=current.model.name, gain=gain, accepted=decisive >= 0)
 
     def _path(self, number: int) -> Path:
         return self._output / f"round-{number}"

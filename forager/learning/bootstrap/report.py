@@ -1,4 +1,4 @@
-"""The rounds of a bootstrap side by side: as tables, Markdown, JSON and a curve."""
+"""Report of a bootstrap: its rounds in comparison, as tables, Markdown, JSON and a curve."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -9,22 +9,22 @@ from statistics import fmean
 from forager import __version__
 from forager.evaluation.estimates import Estimate, wilson
 from forager.evaluation.findings.grid import Cell, Column, Findings, Grid, number, share, text
-from forager.learning.bootstrap.lineage import Evaluated, Round, Stage
+from forager.learning.bootstrap.manifest import Evaluation, Round, Stage
 from forager.trajectories.store import Run
 
 _STAGES = ("attempts", "teach", "filter", "dataset", "train", "serve", "evaluate")
 
 
 def rounds_report(
-    output: Path, base: Evaluated, rounds: Sequence[Round], stages: Sequence[Stage]
+    output: Path, base: Evaluation, rounds: Sequence[Round], stages: Sequence[Stage]
 ) -> Findings:
-    """All tables of a bootstrap."""
+    """The tables of a bootstrap."""
     grids = [
         _success(base, rounds),
         _families([base, *_candidates(rounds)]),
-        _learnt(rounds),
+        _learned(rounds),
         _drops(rounds),
-        _spent(stages),
+        _costs(stages),
     ]
     return Findings(
         runs=[output.name],
@@ -34,29 +34,29 @@ def rounds_report(
     )
 
 
-def _success(base: Evaluated, rounds: Sequence[Round]) -> Grid:
+def _success(base: Evaluation, rounds: Sequence[Round]) -> Grid:
     first: list[Cell] = [base.model.name, *_ends(base.success), None, None, None, base.model.name]
     rows = [first]
-    for each in rounds:
-        name, nothing = each.current.model.name, [None] * 7
-        if each.candidate is None or each.gate is None:
-            rows.append([f"round-{each.number}", *nothing, f"{name} (no attempt was kept)"])
+    for made in rounds:
+        name, nothing = made.current.model.name, [None] * 7
+        if made.candidate is None or made.promotion is None:
+            rows.append([f"round-{made.number}", *nothing, f"{name} (no attempt was kept)"])
             continue
-        gain = each.gate.gain
+        gain = made.promotion.gain
         rows.append(
             [
-                each.candidate.model.name,
-                *_ends(each.candidate.success),
+                made.candidate.model.name,
+                *_ends(made.candidate.success),
                 gain.mean,
                 gain.low,
                 gain.high,
-                name + ("" if each.gate.accepted else " (rolled back)"),
+                name + ("" if made.promotion.accepted else " (rolled back)"),
             ]
         )
     return Grid(
         name="success",
         title="Success on the held-out tasks",
-        note="Gain: over the model that was current, task by task. Intervals are of means over "
+        note="Gain: over the model that was current, paired by task. Intervals are for means over "
         "tasks, clustered by function or repository (arXiv 2411.00640).",
         columns=[
             text("model"),
@@ -68,20 +68,20 @@ def _success(base: Evaluated, rounds: Sequence[Round]) -> Grid:
     )
 
 
-def _candidates(rounds: Sequence[Round]) -> list[Evaluated]:
-    return [each.candidate for each in rounds if each.candidate]
+def _candidates(rounds: Sequence[Round]) -> list[Evaluation]:
+    return [made.candidate for made in rounds if made.candidate]
 
 
 def _ends(success: Estimate) -> list[Cell]:
     return [success.tasks, success.mean, max(0.0, success.low), min(1.0, success.high)]
 
 
-def _families(evaluated: Sequence[Evaluated]) -> Grid:
-    """The held-out success of each model by family."""
+def _families(evaluated: Sequence[Evaluation]) -> Grid:
+    """Success of each model on the held-out tasks, by family."""
     found: defaultdict[tuple[str, str], list[bool]] = defaultdict(list)
-    for each in evaluated:
-        for one in Run(Path(each.run.path)).summaries():
-            found[one.family, each.model.name].append(one.resolved)
+    for evaluation in evaluated:
+        for attempt in Run(Path(evaluation.run.path)).summaries():
+            found[attempt.family, evaluation.model.name].append(attempt.resolved)
     rows: list[list[Cell]] = []
     for family, name in sorted(found, key=lambda key: key[0]):
         resolved = found[family, name]
@@ -90,7 +90,7 @@ def _families(evaluated: Sequence[Evaluated]) -> Grid:
     return Grid(
         name="families",
         title="Held-out success by family",
-        note="Intervals are Wilson's; they take attempts as independent.",
+        note="Wilson intervals, which treat attempts as independent.",
         columns=[
             text("family"),
             text("model"),
@@ -102,31 +102,31 @@ def _families(evaluated: Sequence[Evaluated]) -> Grid:
     )
 
 
-def _learnt(rounds: Sequence[Round]) -> Grid:
-    """What each round attempted and learnt from."""
+def _learned(rounds: Sequence[Round]) -> Grid:
+    """Attempts and training data of each round."""
     rows: list[list[Cell]] = []
-    for each in rounds:
-        made, data, training = each.attempts, each.dataset, each.training
+    for made in rounds:
+        run, data, training = made.attempts, made.dataset, made.training
         rows.append(
             [
-                each.number,
-                each.policy.name,
-                made.attempts,
-                made.resolved,
-                made.resolved / made.attempts if made.attempts else None,
-                each.taught.attempts if each.taught else None,
-                each.taught.resolved if each.taught else None,
-                each.kept.attempts,
+                made.number,
+                made.policy.name,
+                run.attempts,
+                run.resolved,
+                run.resolved / run.attempts if run.attempts else None,
+                made.taught.attempts if made.taught else None,
+                made.taught.resolved if made.taught else None,
+                made.kept.attempts,
                 data.samples if data else 0,
                 data.trained if data else 0,
-                each.init.name,
+                made.init.name,
                 training.steps if training else 0,
                 training.tokens if training else 0,
             ]
         )
     return Grid(
         name="learnt",
-        title="What each round learnt from",
+        title="Training data of each round",
         columns=[
             Column(title="round"),
             text("attempts by"),
@@ -148,37 +148,38 @@ def _learnt(rounds: Sequence[Round]) -> Grid:
 
 def _drops(rounds: Sequence[Round]) -> Grid:
     rows: list[list[Cell]] = [
-        [each.number, count.name, count.given, count.dropped, count.changed]
-        for each in rounds
-        for count in each.filtering.counts
+        [made.number, count.name, count.given, count.dropped, count.changed]
+        for made in rounds
+        for count in made.filtering.counts
     ]
-    titles = ("came", "dropped", "changed")
+    titles = ("given", "dropped", "changed")
     return Grid(
         name="drops",
         title="Drops by filter",
-        columns=[Column(title="round"), text("filter"), *(Column(title=one) for one in titles)],
+        columns=[Column(title="round"), text("filter"), *(Column(title=title) for title in titles)],
         rows=rows,
     )
 
 
-def _spent(stages: Iterable[Stage]) -> Grid:
-    """Seconds and tokens of each stage; one that was cut off and gone on with adds up."""
+def _costs(stages: Iterable[Stage]) -> Grid:
+    """Seconds and tokens of each stage, summed over all processes that worked on it."""
     groups: defaultdict[tuple[int, str], list[Stage]] = defaultdict(list)
-    for one in stages:
-        groups[one.round, one.stage].append(one)
+    for stage in stages:
+        groups[stage.round, stage.stage].append(stage)
     order = sorted(groups, key=lambda key: (key[0], _STAGES.index(key[1])))
     rows: list[list[Cell]] = []
     for key in order:
-        each = groups[key]
-        shares = [one.overhead for one in each if one.overhead is not None]
-        seconds, tokens = sum(one.seconds for one in each), sum(one.tokens for one in each)
+        group = groups[key]
+        shares = [stage.overhead for stage in group if stage.overhead is not None]
+        seconds = sum(stage.seconds for stage in group)
+        tokens = sum(stage.tokens for stage in group)
         name = str(key[0]) if key[0] >= 0 else "base"
         rows.append([name, key[1], seconds, tokens or None, shares[-1] if shares else None])
     return Grid(
         name="stages",
         title="Seconds and tokens of each stage",
-        note="Overhead: the share of the workers' time that neither model nor commands nor "
-        "tests took. What a killed process had spent is not counted.",
+        note="Overhead: share of the workers' time outside model, commands and tests. Time of "
+        "killed processes is not included.",
         columns=[
             text("round"),
             text("stage"),
@@ -190,28 +191,28 @@ def _spent(stages: Iterable[Stage]) -> Grid:
     )
 
 
-def draw_curve(path: Path, base: Evaluated, rounds: Sequence[Round]) -> None:
-    """Draw the held-out success over the rounds, with its intervals, as SVG."""
+def draw_curve(path: Path, base: Evaluation, rounds: Sequence[Round]) -> None:
+    """Draw success on the held-out tasks over the rounds, with intervals, as SVG."""
     from matplotlib.figure import Figure
 
-    tried = [(each, each.candidate) for each in rounds if each.candidate]
-    names = ["base", *(str(each.number) for each, _ in tried)]
+    tried = [(made, made.candidate) for made in rounds if made.candidate]
+    names = ["base", *(str(made.number) for made, _ in tried)]
     found = [base.success, *(candidate.success for _, candidate in tried)]
-    kept = [True, *(each.current == candidate for each, candidate in tried)]
+    kept = [True, *(made.current == candidate for made, candidate in tried)]
     figure = Figure(figsize=(6, 3.2), layout="constrained")
     axes = figure.subplots()
-    axes.plot(names, [each.mean for each in found], color="#3b6fb6", zorder=1)
-    for name, each, accepted in zip(names, found, kept, strict=True):
-        low, high = each.mean - max(0.0, each.low), min(1.0, each.high) - each.mean
+    axes.plot(names, [success.mean for success in found], color="#3b6fb6", zorder=1)
+    for name, success, accepted in zip(names, found, kept, strict=True):
+        low, high = success.mean - max(0.0, success.low), min(1.0, success.high) - success.mean
         axes.errorbar(
             name,
-            each.mean,
+            success.mean,
             yerr=[[low], [high]],
             color="#3b6fb6" if accepted else "#b9483b",
             fmt="o" if accepted else "x",
             capsize=4,
         )
-    axes.set(xlabel="round (x: rolled back)", ylabel=f"resolved of {found[0].tasks} held-out tasks")
+    axes.set(xlabel="round (x: rolled back)", ylabel=f"success on {found[0].tasks} held-out tasks")
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, format="svg", metadata={"Date": None})

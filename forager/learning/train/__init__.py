@@ -1,6 +1,13 @@
-"""Training with DeepSpeed: `train` starts the processes and waits for the model."""
+"""Training with DeepSpeed; `train` starts the processes and waits for the model."""
 
-from forager.learning.train.run import OnProgress, count_steps, finished, train
+from forager.learning.train.run import TrainingProgress, count_steps, finished, train
 from forager.learning.train.settings import TrainingResult, TrainSettings
 
-__all__ = ["OnProgress", "TrainSettings", "TrainingResult", "count_steps", "finished", "train"]
+__all__ = [
+    "TrainSettings",
+    "TrainingProgress",
+    "TrainingResult",
+    "count_steps",
+    "finished",
+    "train",
+]

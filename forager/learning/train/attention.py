@@ -1,8 +1,8 @@
-"""Attention within each sample of a row, whose samples lie one behind another.
+"""Attention within each sample of a packed row.
 
-Transformers' own way is a mask of the whole row, tokens times tokens, most of which says no. Here
-each sample attends to itself only: on a GPU in one kernel of variable lengths, elsewhere sample by
-sample. It sees samples by their positions, which begin again at each.
+Transformers would mask the whole row, tokens × tokens, most of it in vain. Here each sample
+attends to itself only: on a GPU with one variable-length kernel, elsewhere sample by sample.
+Positions restart at 0 with each sample, which shows where it begins.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ NAME = "forager_packed"
 
 
 def register() -> str:
-    """Make it known to Transformers; returns its name."""
+    """Register the attention with Transformers; return its name."""
     from transformers import AttentionInterface
 
     AttentionInterface.register(NAME, packed_attention)
@@ -35,7 +35,7 @@ def packed_attention(
 ) -> "tuple[Tensor, None]":
     """Attend within each sample of one row.
 
-    query, key, value: (1, heads, tokens, size), of keys and values maybe fewer heads;
+    query: (1, heads, tokens, size); key, value: the same, maybe with fewer heads;
     position_ids: (1, tokens). Returns (1, tokens, heads, size).
     """
     import torch
@@ -44,14 +44,14 @@ def packed_attention(
     starts = (position_ids[0] == 0).nonzero()[:, 0]
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
-        key, value = (one.repeat_interleave(groups, dim=1) for one in (key, value))
+        key, value = (tensor.repeat_interleave(groups, dim=1) for tensor in (key, value))
     if query.is_cuda and query.element_size() == 2 and not dropout:
         return _one_kernel(query, key, value, starts, scaling), None
     lengths = _lengths(starts, query.shape[2]).tolist()
-    parts = zip(*(one.split(lengths, dim=2) for one in (query, key, value)), strict=True)
+    parts = zip(*(tensor.split(lengths, dim=2) for tensor in (query, key, value)), strict=True)
     attended = [
-        scaled_dot_product_attention(one, key, value, None, dropout, True, scale=scaling)
-        for one, key, value in parts
+        scaled_dot_product_attention(queries, keys, values, None, dropout, True, scale=scaling)
+        for queries, keys, values in parts
     ]
     return torch.cat(attended, dim=2).transpose(1, 2), None
 
@@ -63,7 +63,7 @@ def _lengths(starts: "Tensor", tokens: int) -> "Tensor":
 def _one_kernel(
     query: "Tensor", key: "Tensor", value: "Tensor", starts: "Tensor", scaling: float | None
 ) -> "Tensor":
-    """Flash attention of variable lengths, as torch has it on NVIDIA GPUs."""
+    """PyTorch's variable-length flash attention, for NVIDIA GPUs."""
     from inspect import signature
 
     from torch.nn.attention.varlen import varlen_attn
@@ -75,7 +75,7 @@ def _one_kernel(
     windows = "window_size" in signature(varlen_attn).parameters  # since torch 2.11
     causal: dict[str, Any] = {"window_size": (-1, 0)} if windows else {"is_causal": True}
     attended = varlen_attn(
-        *(one[0].transpose(0, 1) for one in (query, key, value)),
+        *(tensor[0].transpose(0, 1) for tensor in (query, key, value)),
         *(ends, ends, longest, longest),
         scale=scaling,
         **causal,

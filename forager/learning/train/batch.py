@@ -1,4 +1,4 @@
-"""Rows as tensors, and the loss of a row."""
+"""Packed rows as tensors, and their log-probabilities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ NOT_TRAINED = -100
 
 
 @dataclass(frozen=True)
-class Batch:
-    """One row, or this process's share of it.
+class MicroBatch:
+    """One packed row, or this process's share of it.
 
-    ids, positions: (1, tokens); keep: the places whose next token is trained, at least one;
-    targets: the next token of each of these, NOT_TRAINED where there is none.
+    ids, positions: (1, tokens); keep: (kept,), the places whose next token has loss, at least one;
+    targets: (kept,), these next tokens, NOT_TRAINED where there is none.
     """
 
     ids: "Tensor"
@@ -25,21 +25,21 @@ class Batch:
     keep: "Tensor"
     targets: "Tensor"
 
-    def to(self, device: Any) -> "Batch":
-        """The same on a device."""
+    def to(self, device: Any) -> "MicroBatch":
+        """Copy it to a device."""
         parts = (self.ids, self.positions, self.keep, self.targets)
-        return Batch(*(one.to(device, non_blocking=True) for one in parts))
+        return MicroBatch(*(tensor.to(device, non_blocking=True) for tensor in parts))
 
 
-def make_batch(samples: Samples, row: Sequence[int], share: int = 0, shares: int = 1) -> Batch:
-    """A row by its samples' numbers; the rest is as `row_of` says."""
-    return row_of([samples[one] for one in row], share, shares)
+def make_batch(samples: Samples, row: Sequence[int], share: int = 0, shares: int = 1) -> MicroBatch:
+    """The micro-batch of a row of sample numbers; see `row_of`."""
+    return row_of([samples[number] for number in row], share, shares)
 
 
-def row_of(samples: Sequence[tuple[Any, Any]], share: int = 0, shares: int = 1) -> Batch:
-    """A row of samples (ids, marks), of which this process has one of `shares` equal shares.
+def row_of(samples: Sequence[tuple[Any, Any]], share: int = 0, shares: int = 1) -> MicroBatch:
+    """Pack samples (ids, mask) into a row and take one of `shares` equal shares of it.
 
-    Positions begin again at each sample. A row of no samples is a token that is not trained.
+    Positions restart with each sample. An empty row becomes one token without loss.
     """
     import numpy
     import torch
@@ -49,18 +49,18 @@ def row_of(samples: Sequence[tuple[Any, Any]], share: int = 0, shares: int = 1) 
     ids, positions = numpy.zeros(padded, numpy.int64), numpy.zeros(padded, numpy.int64)
     targets = numpy.full(padded, NOT_TRAINED, numpy.int64)
     begin = 0
-    for of_sample, marks in samples:
+    for of_sample, mask in samples:
         end = begin + len(of_sample)
         ids[begin:end] = of_sample
         positions[begin:end] = numpy.arange(len(of_sample))
-        targets[begin : end - 1] = numpy.where(marks[1:], of_sample[1:], NOT_TRAINED)
+        targets[begin : end - 1] = numpy.where(mask[1:], of_sample[1:], NOT_TRAINED)
         begin = end
-    positions[begin:] = numpy.arange(padded - begin)  # what fills up is a sample of its own
+    positions[begin:] = numpy.arange(padded - begin)  # the padding is its own sample
     size = padded // shares
     mine = slice(share * size, (share + 1) * size)
     keep = numpy.flatnonzero(targets[mine] != NOT_TRAINED)
     keep = keep if len(keep) else numpy.zeros(1, numpy.int64)
-    return Batch(
+    return MicroBatch(
         torch.from_numpy(ids[None, mine]),
         torch.from_numpy(positions[None, mine]),
         torch.from_numpy(keep),
@@ -68,8 +68,8 @@ def row_of(samples: Sequence[tuple[Any, Any]], share: int = 0, shares: int = 1) 
     )
 
 
-def log_probabilities(model: Any, batch: Batch) -> "Tensor":
-    """The log-probability of each target, (kept,), in float32, by a causal model."""
+def log_probabilities(model: Any, batch: MicroBatch) -> "Tensor":
+    """Log-probabilities of the targets by a causal model, (kept,), float32."""
     import torch
 
     logits = model(
@@ -78,7 +78,7 @@ def log_probabilities(model: Any, batch: Batch) -> "Tensor":
         logits_to_keep=batch.keep,
         use_cache=False,
     ).logits[0]
-    if len(logits) != len(batch.keep):  # a model that does not know `logits_to_keep`
+    if len(logits) != len(batch.keep):  # the model ignores `logits_to_keep`
         logits = logits[batch.keep]
     return -torch.nn.functional.cross_entropy(
         logits.float(), batch.targets, ignore_index=NOT_TRAINED, reduction="none"

@@ -1,4 +1,4 @@
-"""DeepSpeed's engine around the model: made, saved, gone on with, and its weights taken out."""
+"""The DeepSpeed engine: set-up, update, checkpoints, trained weights."""
 
 import os
 import shutil
@@ -17,16 +17,16 @@ _STATE = "state"  # the tag within a checkpoint's directory
 
 
 def join(settings: TrainSettings) -> None:
-    """Meet the other processes (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT).
+    """Join the other processes (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT).
 
-    Raises TrainingError where there are not as many as the rows are shared by.
+    Raises TrainingError if their number differs from `settings.processes`.
     """
     from datetime import timedelta
 
     import deepspeed
     import torch
 
-    # Gloo does; DeepSpeed's own operator for it would be compiled here, for a minute.
+    # Gloo is enough; compiling DeepSpeed's own operator would take a minute.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     if backend == "nccl":
@@ -39,19 +39,19 @@ def join(settings: TrainSettings) -> None:
     )
     if (found := deepspeed.comm.get_world_size()) != settings.processes:
         raise TrainingError(
-            f"{found} processes were started and the settings say {settings.processes}: give "
-            f"--processes {found}, or a hostfile whose slots come to {settings.processes}"
+            f"{found} processes were started, but the settings ask for {settings.processes}: give "
+            f"--processes {found}, or a hostfile with {settings.processes} slots in all"
         )
 
 
 def start(model: Any, settings: TrainSettings) -> Any:
-    """DeepSpeed's engine for this model."""
+    """Wrap a model in a DeepSpeed engine with AdamW."""
     import deepspeed
     import torch
 
-    shared = None
+    parallelism = None
     if settings.sequence_parallel_size > 1:
-        shared = _share_rows(model, settings)
+        parallelism = _share_rows(model, settings)
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.enable_input_require_grads()
@@ -62,13 +62,13 @@ def start(model: Any, settings: TrainSettings) -> Any:
         fused=not settings.offload_optimizer,
     )
     engine, *_ = deepspeed.initialize(
-        model=model, optimizer=optimizer, config=_config(settings), mpu=shared
+        model=model, optimizer=optimizer, config=_config(settings), mpu=parallelism
     )
     return engine
 
 
 def _share_rows(model: Any, settings: TrainSettings) -> Any:
-    """Ulysses: each process has a part of the row, and in attention a part of the heads."""
+    """Ulysses: each process holds a part of the row, and in attention a part of the heads."""
     from deepspeed.runtime.sequence_parallel.ulysses_sp import UlyssesSPAttentionHF
 
     return UlyssesSPAttentionHF.register_with_transformers(
@@ -80,7 +80,7 @@ def _share_rows(model: Any, settings: TrainSettings) -> Any:
 
 
 def _config(settings: TrainSettings) -> dict[str, Any]:
-    # With bf16 and without ZeRO, DeepSpeed 0.19 takes an optimizer that learns less in each step.
+    # With bf16 and without ZeRO, DeepSpeed 0.19 uses an optimizer that learns less per step.
     stage = settings.zero_stage or int(precision(settings) == "bf16")
     zero: dict[str, Any] = {"stage": stage}
     if settings.zero_stage == 3:
@@ -90,7 +90,7 @@ def _config(settings: TrainSettings) -> dict[str, Any]:
     return {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": settings.batch_size // settings.data_parallel_size,
-        "gradient_clipping": 0.0 if _plain(settings) else settings.max_grad_norm,
+        "gradient_clipping": 0.0 if _wraps_nothing(settings) else settings.max_grad_norm,
         "bf16": {"enabled": precision(settings) == "bf16"},
         "zero_optimization": zero,
         "zero_allow_untested_optimizer": True,
@@ -99,19 +99,19 @@ def _config(settings: TrainSettings) -> dict[str, Any]:
     }
 
 
-def _plain(settings: TrainSettings) -> bool:
-    """Whether DeepSpeed has no optimizer of its own here, which says how long the gradient was."""
+def _wraps_nothing(settings: TrainSettings) -> bool:
+    """Whether DeepSpeed uses our optimizer as it is, and so reports no gradient norm."""
     return settings.zero_stage == 0 and precision(settings) == "fp32"
 
 
 def update(engine: Any, settings: TrainSettings) -> float | None:
-    """Update the weights where the step's last row is behind; the length of the gradient then."""
+    """Update the weights after the step's last row; return the gradient norm, None before it."""
     import torch
 
     if not engine.is_gradient_accumulation_boundary():
         engine.step()
         return None
-    if _plain(settings):
+    if _wraps_nothing(settings):
         longest = settings.max_grad_norm or float("inf")
         norm: Any = torch.nn.utils.clip_grad_norm_(engine.module.parameters(), longest)
         engine.step()
@@ -122,9 +122,9 @@ def update(engine: Any, settings: TrainSettings) -> float | None:
 
 
 def save_checkpoint(engine: Any, checkpoints: Path, step: int, keep: int) -> None:
-    """Write what is needed to go on after so many steps; of earlier ones the latest stay.
+    """Write a checkpoint and delete all but the latest `keep`. All processes call this.
 
-    A checkpoint has its name only once it is whole. All processes call this.
+    A checkpoint gets its name when it is complete.
     """
     import deepspeed.comm as comm
 
@@ -138,25 +138,25 @@ def save_checkpoint(engine: Any, checkpoints: Path, step: int, keep: int) -> Non
     comm.barrier()
     if comm.get_rank() == 0:
         publish(target)
-        for old in _whole(checkpoints)[:-keep]:
+        for old in _complete(checkpoints)[:-keep]:
             shutil.rmtree(old)
     comm.barrier()
 
 
-def _whole(checkpoints: Path) -> list[Path]:
-    return sorted(one for one in checkpoints.glob("[0-9]*") if one.is_dir())
+def _complete(checkpoints: Path) -> list[Path]:
+    return sorted(path for path in checkpoints.glob("[0-9]*") if path.is_dir())
 
 
 def load_checkpoint(engine: Any, checkpoints: Path) -> int:
-    """Go on from the latest checkpoint; returns the number of steps that were made, 0 for none."""
-    latest = _whole(checkpoints)[-1:]
-    for one in latest:
-        engine.load_checkpoint(str(one), tag=_STATE)
+    """Load the latest checkpoint; return the number of finished steps, 0 without a checkpoint."""
+    latest = _complete(checkpoints)[-1:]
+    for checkpoint in latest:
+        engine.load_checkpoint(str(checkpoint), tag=_STATE)
     return int(latest[0].name) if latest else 0
 
 
 def weights(engine: Any) -> "dict[str, torch.Tensor]":
-    """The trained weights by name; whole on rank 0. All processes call this."""
+    """The trained weights by name, complete on rank 0. All processes call this."""
     if engine.zero_optimization_stage() == 3:
         return engine._zero3_consolidated_16bit_state_dict() or {}
     state: dict[str, torch.Tensor] = engine.module.state_dict()

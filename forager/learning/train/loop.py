@@ -1,4 +1,4 @@
-"""Training, step by step, in each of the processes."""
+"""The training loop of one process."""
 
 import json
 import math
@@ -19,7 +19,7 @@ from forager.learning.train.settings import StepMetrics, TrainingRequest
 
 
 class Training:
-    """One process's part of a training in a directory that all see."""
+    """One process's part of a training, in a directory that all processes see."""
 
     def __init__(self, directory: Path, request: TrainingRequest) -> None:
         import deepspeed.comm as comm
@@ -28,7 +28,7 @@ class Training:
         self._base = Path(request.base.path)
         self._rank = comm.get_rank()
         self._group, self._share = divmod(self._rank, self._settings.sequence_parallel_size)
-        datasets = [Path(one.path) for one in request.datasets]
+        datasets = [Path(dataset.path) for dataset in request.datasets]
         evaluation = [Path(request.evaluation.path)] if request.evaluation else []
         check_tokenizer(self._base, [*datasets, *evaluation])
         self._samples = Samples(datasets)
@@ -37,27 +37,27 @@ class Training:
         self._engine = engines.start(open_model(self._base, self._settings), self._settings)
 
     def run(self) -> None:
-        """Make the steps that lack, and write the model. All processes call this.
+        """Run the missing steps and write the model. All processes call this.
 
-        Raises TrainingError where the loss is no number.
+        Raises TrainingError if a loss is not finite.
         """
         settings, checkpoints = self._settings, self._directory / "checkpoints"
         begin = engines.load_checkpoint(self._engine, checkpoints)
-        with _metrics(self._directory, begin, here=self._rank == 0) as tell:
+        with _metrics(self._directory, begin, here=self._rank == 0) as write:
             for step in range(begin, len(self._steps)):
                 last = step + 1 == len(self._steps)
                 metrics = self._step(step)
                 if self._evaluation and (last or (step + 1) % settings.evaluate_every == 0):
                     loss = self._evaluate(self._evaluation)
                     metrics = metrics.model_copy(update={"evaluation_loss": loss})
-                tell(metrics)
+                write(metrics)
                 if not last and (step + 1) % settings.checkpoint_every == 0:
                     kept = settings.keep_checkpoints
                     engines.save_checkpoint(self._engine, checkpoints, step + 1, kept)
         self._write()
 
     def _step(self, step: int) -> StepMetrics:
-        """One update of the weights by the step's rows."""
+        """Update the weights once, from the step's rows."""
         import torch
 
         began = time.perf_counter()
@@ -66,29 +66,25 @@ class Training:
         for group in self._engine.optimizer.param_groups:
             group["lr"] = rate
         rows = self._steps[step]
-        trained = sum(self._samples.trained[one] for row in rows for one in row)
+        trained = sum(self._samples.trained[sample] for row in rows for sample in row)
         loss, norm = self._learn(rows, trained)
         if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss of step {step + 1} is {loss}; a lower learning rate may help"
-            )
+            raise TrainingError(f"the loss of step {step + 1} is {loss}; try a lower learning rate")
         return StepMetrics(
             step=step + 1,
             loss=loss,
             learning_rate=rate,
             gradient=norm,
-            tokens=sum(self._samples.lengths[one] for row in rows for one in row),
+            tokens=sum(self._samples.lengths[sample] for row in rows for sample in row),
             trained=trained,
             seconds=time.perf_counter() - began,
         )
 
     def _learn(self, rows: Sequence[Row], trained: int) -> tuple[float, float | None]:
-        """Accumulate the gradient of the mean over all trained tokens, and update.
+        """Accumulate the gradient of the mean loss over all trained tokens, and update.
 
-        Returns that mean, and the length of the gradient.
-
-        DeepSpeed divides the sum over processes by the number of those that have rows of their
-        own, so each multiplies by it.
+        Returns the mean loss and the gradient norm. DeepSpeed averages gradients over the
+        data-parallel processes, so each process multiplies its own by their number.
         """
         scale = self._settings.data_parallel_size / max(trained, 1)
         total: Any = 0.0
@@ -101,19 +97,19 @@ class Training:
         return self._summed(total) / max(trained, 1), norm
 
     def _mine(self, rows: Sequence[Row], at_least: int = 0) -> list[Row]:
-        """The rows of this process, as many as others have; empty ones where there are too few."""
+        """This process's rows; empty rows fill up to the number that the others have."""
         groups = self._settings.data_parallel_size
         wanted = max(self._settings.batch_size // groups, at_least)
         mine = list(rows[self._group :: groups])
         return mine + [[]] * (wanted - len(mine))
 
     def _loss(self, samples: Samples, row: Row) -> Any:
-        """The sum of this process's losses of a row."""
+        """The summed loss of this process's share of a row."""
         batch = make_batch(samples, row, self._share, self._settings.sequence_parallel_size)
         return -log_probabilities(self._engine, batch.to(self._engine.device)).sum()
 
     def _summed(self, loss: Any) -> float:
-        """The sum over all processes."""
+        """The sum of a loss over all processes."""
         import deepspeed.comm as comm
         import torch
 
@@ -123,7 +119,7 @@ class Training:
         return float(total)
 
     def _evaluate(self, samples: Samples) -> float:
-        """The mean loss over the trained tokens of other samples."""
+        """Mean loss over the trained tokens of the evaluation samples."""
         import torch
 
         rows = rows_of(range(len(samples)), samples.lengths, self._settings)
@@ -134,7 +130,7 @@ class Training:
         return self._summed(total) / max(sum(samples.trained), 1)
 
     def _write(self) -> None:
-        """The model, under its name once it is whole."""
+        """Write the model, which gets its name when it is complete."""
         import deepspeed.comm as comm
 
         state = engines.weights(self._engine)
@@ -147,9 +143,9 @@ class Training:
 
 @contextmanager
 def _metrics(directory: Path, begin: int, *, here: bool) -> Iterator[Any]:
-    """What takes the metrics of each step: a file of lines, and TensorBoard; nothing elsewhere.
+    """A function that writes a step's metrics to metrics.jsonl and TensorBoard (only if `here`).
 
-    What an earlier process wrote behind the checkpoint is cut off: it comes again.
+    Lines that a killed process wrote after the checkpoint are removed: their steps run again.
     """
     if not here:
         yield lambda _: None
@@ -164,10 +160,10 @@ def _metrics(directory: Path, begin: int, *, here: bool) -> Iterator[Any]:
         SummaryWriter(str(directory / "tensorboard"), purge_step=begin + 1) as board,
     ):
 
-        def tell(metrics: StepMetrics) -> None:
+        def write(metrics: StepMetrics) -> None:
             file.write(metrics.model_dump_json() + "\n")
             for name, value in json.loads(metrics.model_dump_json()).items():
                 if name != "step" and value is not None:
                     board.add_scalar(name, value, metrics.step)
 
-        yield tell
+        yield write

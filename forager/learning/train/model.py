@@ -1,4 +1,4 @@
-"""The model that is trained: opened, given adapters, written down."""
+"""The trained model: loading, adapters, attention, writing."""
 
 import shutil
 from pathlib import Path
@@ -15,7 +15,7 @@ _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".h5", ".msgpack", ".gguf", "
 
 
 def precision(settings: TrainSettings) -> str:
-    """`bf16` or `fp32`."""
+    """The precision of the weights: `bf16` or `fp32`."""
     import torch
 
     if settings.precision != "auto":
@@ -24,7 +24,7 @@ def precision(settings: TrainSettings) -> str:
 
 
 def open_model(base: Path, settings: TrainSettings) -> Any:
-    """The base model in training's precision, with adapters where these are asked for."""
+    """The base model, with adapters if `lora` is set. Raises UsageError if it cannot be packed."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -37,22 +37,22 @@ def open_model(base: Path, settings: TrainSettings) -> Any:
     if settings.packing and _carries_state(model):
         raise UsageError(
             f"{base} has recurrent layers or convolutions, through which samples that share a row "
-            "would see one another; give each a row of its own (--no-packing)"
+            "would see each other; give each sample its own row (--no-packing)"
         )
     return with_adapters(model, settings) if settings.lora else model
 
 
 def _carries_state(model: Any) -> bool:
-    """Whether a layer hands on more than attention does, which no mask bounds."""
+    """Whether a layer carries state along the row, which no attention mask limits."""
     from torch.nn import Conv1d
 
     kinds = getattr(model.config.get_text_config(), "layer_types", None) or ()
     recurrent = {"linear_attention", "conv", "mamba", "hybrid"} & set(kinds)
-    return bool(recurrent) or any(isinstance(one, Conv1d) for one in model.modules())
+    return bool(recurrent) or any(isinstance(layer, Conv1d) for layer in model.modules())
 
 
 def with_adapters(model: Any, settings: TrainSettings) -> Any:
-    """The model with low-rank adapters, which alone are trained."""
+    """The model with low-rank adapters, its only trainable weights."""
     from peft import LoraConfig, get_peft_model
 
     lora = settings.lora
@@ -71,7 +71,7 @@ def with_adapters(model: Any, settings: TrainSettings) -> Any:
 
 
 def _attention(config: Any, settings: TrainSettings) -> str:
-    """The attention by Transformers' name. Raises UsageError where rows cannot be shared so."""
+    """The attention's name in Transformers. Raises UsageError if it cannot share rows."""
     text = config.get_text_config()
     kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
     windows = getattr(text, "sliding_window", None) and getattr(text, "use_sliding_window", True)
@@ -80,16 +80,21 @@ def _attention(config: Any, settings: TrainSettings) -> str:
     if chosen == "auto":
         chosen = "packed" if plain and not (windows and "layer_types" not in text) else "sdpa"
     if settings.sequence_parallel_size > 1 and chosen != "packed":
-        raise UsageError(f"sequence_parallel needs attention `packed`, and this model {chosen}")
+        raise UsageError(
+            f"sequence_parallel_size needs attn_implementation `packed`; this model uses {chosen}"
+        )
     return register() if chosen == "packed" else chosen
 
 
 def parameter_groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
-    """What is trained, in two groups: matrices decay, biases and norms do not."""
-    trained = [one for one in model.parameters() if one.requires_grad]
+    """Trainable parameters in two groups: matrices with weight decay, biases and norms without."""
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
     groups = [
-        {"params": [one for one in trained if one.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [one for one in trained if one.ndim < 2], "weight_decay": 0.0},
+        {
+            "params": [weight for weight in trained if weight.ndim >= 2],
+            "weight_decay": weight_decay,
+        },
+        {"params": [weight for weight in trained if weight.ndim < 2], "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
 
@@ -97,15 +102,15 @@ def parameter_groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
 def write_model(
     state: "dict[str, torch.Tensor]", base: Path, settings: TrainSettings, output: Path
 ) -> None:
-    """Write weights as a Hugging Face directory, with the base's tokenizer and template.
+    """Write a Hugging Face directory with the base's tokenizer and chat template.
 
-    `state` is the trained model's by its names; adapters are merged. A model opened anew takes it,
-    so that tied weights are tied again and names are those that Transformers writes.
+    `state` is the trained model's state; adapters are merged. A freshly opened model loads it, so
+    that tied weights are tied again and names are those that Transformers writes.
     """
     model = open_model(base, settings)
     missing, unknown = model.load_state_dict(state, strict=False)
     tied = set(getattr(model, "_tied_weights_keys", None) or ())
-    lost = [name for name in missing if not any(name.endswith(one) for one in tied)]
+    lost = [name for name in missing if not any(name.endswith(end) for end in tied)]
     if lost or unknown:
         raise RuntimeError(f"weights do not fit the model: {(lost + unknown)[:3]}")
     if settings.lora:

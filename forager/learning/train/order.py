@@ -1,4 +1,4 @@
-"""Which samples make which row of which step: a function of their lengths, settings and seed."""
+"""The order of training: rows of packed samples, steps of rows, learning rates."""
 
 from collections.abc import Iterator, Sequence
 from itertools import count, islice
@@ -7,24 +7,24 @@ from random import Random
 
 from forager.learning.train.settings import TrainSettings
 
-Row = list[int]  # numbers of samples
-_WINDOW_ROWS = 64  # that samples are sorted within: full rows, and yet no order by length
+Row = list[int]  # sample numbers
+_WINDOW_ROWS = 64  # samples are sorted within a window only: full rows, little order by length
 
 
 def steps(lengths: Sequence[int], settings: TrainSettings) -> list[list[Row]]:
     """The rows of each step, over all processes; the last step may have fewer.
 
-    Memory is a number a sample and epoch. There must be a sample.
+    `lengths` must not be empty. Memory: one integer per sample and epoch.
     """
     size, limit = settings.batch_size, settings.max_steps
     epochs = range(settings.epochs) if limit is None else count()
-    endless = (row for epoch in epochs for row in _pass(lengths, settings, epoch))
-    rows = list(islice(endless, None if limit is None else limit * size))
+    every = (row for epoch in epochs for row in _pass(lengths, settings, epoch))
+    rows = list(islice(every, None if limit is None else limit * size))
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def _pass(lengths: Sequence[int], settings: TrainSettings, epoch: int) -> Iterator[Row]:
-    """All samples once, in rows."""
+    """Rows of one epoch, in random order."""
     random = Random(f"{settings.seed}/{epoch}")
     order = list(range(len(lengths)))
     random.shuffle(order)
@@ -48,20 +48,20 @@ def _windows(order: Sequence[int], lengths: Sequence[int], tokens: int) -> Itera
 
 
 def rows_of(samples: Sequence[int], lengths: Sequence[int], settings: TrainSettings) -> list[Row]:
-    """Put samples into rows as the settings say."""
+    """Rows of samples, packed if the settings ask for it."""
     if settings.packing:
         return packed(samples, lengths, settings.pack_length)
-    return [[one] for one in samples]
+    return [[sample] for sample in samples]
 
 
 def packed(samples: Sequence[int], lengths: Sequence[int], tokens: int) -> list[Row]:
-    """Put samples into rows of at most so many tokens, the longest first, each where it fits best.
+    """Pack samples into rows of at most `tokens` tokens, by best-fit decreasing.
 
-    A sample that is longer is a row of its own.
+    A longer sample gets its own row.
     """
-    rooms: dict[int, list[Row]] = {}  # by the tokens that are left
+    rooms: dict[int, list[Row]] = {}  # rows by the number of tokens that still fit
     rows: list[Row] = []
-    for sample in sorted(samples, key=lambda one: (-lengths[one], one)):
+    for sample in sorted(samples, key=lambda number: (-lengths[number], number)):
         length = lengths[sample]
         left = min((room for room in rooms if room >= length), default=None)
         if left is None:
@@ -78,12 +78,12 @@ def packed(samples: Sequence[int], lengths: Sequence[int], tokens: int) -> list[
 
 
 def learning_rate(step: int, total: int, settings: TrainSettings) -> float:
-    """The rate of a step, counted from 0, of so many: it rises, then falls by the schedule."""
+    """The learning rate of a step, counted from 0: linear warm-up, then decay."""
     rising = ceil(settings.warmup_ratio * total)
     if step < rising:
         return settings.learning_rate * (step + 1) / rising
     if settings.lr_scheduler_type == "constant":
         return settings.learning_rate
-    way = (step - rising) / max(1, total - rising)
-    left = (1 + cos(pi * way)) / 2 if settings.lr_scheduler_type == "cosine" else 1 - way
+    done = (step - rising) / max(1, total - rising)
+    left = (1 + cos(pi * done)) / 2 if settings.lr_scheduler_type == "cosine" else 1 - done
     return settings.learning_rate * (settings.min_lr_ratio + (1 - settings.min_lr_ratio) * left)

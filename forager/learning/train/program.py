@@ -2,8 +2,8 @@
 
 usage: python -P -m forager.learning.train.program TRAINING
 
-TRAINING/settings.json says what is to be done; RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and
-MASTER_PORT say which process this is and where the others meet.
+TRAINING/settings.json holds the request. RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT
+identify this process and the place where all join.
 """
 
 import sys
@@ -15,7 +15,7 @@ from forager.learning.train.settings import TrainingRequest
 
 
 def main(directory: Path) -> int:
-    """Train; the exit code."""
+    """Train; return the exit code."""
     from forager.learning.train.engine import join
     from forager.learning.train.loop import Training
 

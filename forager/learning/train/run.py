@@ -1,4 +1,4 @@
-"""A training from its data sets to its model; killed anywhere, it goes on."""
+"""A training, from data sets to a model; a killed one resumes from its last checkpoint."""
 
 import shutil
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Protocol
 
 from forager.errors import UsageError
 from forager.learning.saved import digest, load, save
-from forager.learning.sources import Source
+from forager.learning.sources import Artifact
 from forager.learning.train.order import steps
 from forager.learning.train.samples import Samples, source
 from forager.learning.train.settings import (
@@ -22,11 +22,11 @@ from forager.locks import claimed
 from forager.records import read_records
 
 
-class OnProgress(Protocol):
-    """Told while a training runs."""
+class TrainingProgress(Protocol):
+    """A callback that is called while a training runs."""
 
     def __call__(self, done: int, **counts: float) -> None:
-        """`done` steps; the latest loss, and tokens a second."""
+        """Report finished steps, the latest loss, and tokens per second."""
         ...
 
 
@@ -35,14 +35,15 @@ def train(
     datasets: Sequence[Path],
     base: Path,
     output: Path,
-    on_progress: OnProgress,
+    on_progress: TrainingProgress,
     *,
     evaluation: Path | None = None,
 ) -> TrainingResult:
-    """Train the model in `base` on data sets; `output`/model is the result.
+    """Train the model in `base` on data sets; the result is `output`/model.
 
-    Killed anywhere, the same call goes on from the last checkpoint; what is finished is returned.
-    Raises UsageError where `output` holds another training, TrainingError with the log's tail.
+    The same call resumes a killed training from its last checkpoint, and returns the result of a
+    finished one. Raises UsageError if `output` holds another training, TrainingError with the end
+    of the log if a process fails.
     """
     request = request_for(settings, datasets, base, evaluation)
     with claimed(output):
@@ -51,8 +52,8 @@ def train(
             return result
         save(output / "settings.json", request)
         if not (output / "model").exists():
-            watch = _Watch(output / "metrics.jsonl", on_progress)
-            run_ranks(output.absolute(), settings, watch.look)
+            metrics = _MetricsReader(output / "metrics.jsonl", on_progress)
+            run_ranks(output.absolute(), settings, metrics.report)
         result = _result(output, request)
         save(output / "training.json", result)
         shutil.rmtree(output / "checkpoints", ignore_errors=True)
@@ -60,36 +61,36 @@ def train(
 
 
 def finished(output: Path) -> TrainingResult | None:
-    """What came of a training that is over."""
+    """The result of a finished training; None before."""
     return load(output / "training.json", TrainingResult)
 
 
 def request_for(
     settings: TrainSettings, datasets: Sequence[Path], base: Path, evaluation: Path | None
 ) -> TrainingRequest:
-    """What is asked for, by digests. Raises UsageError."""
+    """The request of a training, with digests of its inputs. Raises UsageError."""
     if not (base / "config.json").is_file():
-        raise UsageError(f"{base} is no Hugging Face directory of a model: it has no config.json")
+        raise UsageError(f"{base} is not a Hugging Face model: it has no config.json")
     if not datasets:
         raise UsageError("name a data set to train on")
     return TrainingRequest(
         settings=settings,
-        base=Source(path=str(base.absolute()), digest=digest(base)),
-        datasets=[source(one) for one in datasets],
+        base=Artifact(path=str(base.absolute()), digest=digest(base)),
+        datasets=[source(dataset) for dataset in datasets],
         evaluation=source(evaluation) if evaluation else None,
     )
 
 
 def count_steps(settings: TrainSettings, datasets: Sequence[Path]) -> int:
-    """How many steps a training will make. Raises UsageError where there is nothing to learn."""
+    """The number of steps of a training. Raises UsageError if no token has loss."""
     samples = Samples(datasets)
     if not sum(samples.trained):
-        raise UsageError("nothing in the data is trained on: every token is masked")
+        raise UsageError("no token of the data has loss: every token is masked")
     return len(steps(samples.lengths, settings))
 
 
 def check_same(output: Path, request: TrainingRequest) -> None:
-    """Raise UsageError where a directory holds a training that was asked for otherwise."""
+    """Raise UsageError if a directory holds a training with another request."""
     known = load(output / "settings.json", TrainingRequest)
     if known is None:
         return
@@ -106,20 +107,20 @@ def check_same(output: Path, request: TrainingRequest) -> None:
         )
 
 
-def _digests(sources: Source | list[Source] | None) -> list[str]:
+def _digests(sources: Artifact | list[Artifact] | None) -> list[str]:
     listed = sources if isinstance(sources, list) else [sources] if sources else []
-    return [one.digest for one in listed]
+    return [artifact.digest for artifact in listed]
 
 
-class _Watch:
-    """Reads the metrics as they are written, and tells the progress."""
+class _MetricsReader:
+    """Reads metrics.jsonl while the training writes it, and reports progress."""
 
-    def __init__(self, path: Path, on_progress: OnProgress) -> None:
+    def __init__(self, path: Path, on_progress: TrainingProgress) -> None:
         self._path, self._on_progress = path, on_progress
-        self._told = 0
+        self._step = 0
 
-    def look(self) -> None:
-        """Tell of the latest step, if there is a new one."""
+    def report(self) -> None:
+        """Report the latest step if it is new."""
         try:
             size = self._path.stat().st_size
             with self._path.open("rb") as file:
@@ -128,27 +129,27 @@ class _Watch:
         except OSError:
             return
         latest = StepMetrics.model_validate_json(lines[-1]) if lines else None
-        if latest and latest.step != self._told:
-            self._told = latest.step
+        if latest and latest.step != self._step:
+            self._step = latest.step
             pace = {"tokens/s": round(latest.tokens / max(latest.seconds, 1e-6))}
             self._on_progress(latest.step, loss=round(latest.loss, 4), **pace)
 
 
 def _result(output: Path, request: TrainingRequest) -> TrainingResult:
     made = list(read_records(output / "metrics.jsonl", StepMetrics))
-    evaluated = [one.evaluation_loss for one in made if one.evaluation_loss is not None]
-    tokens, seconds = sum(one.tokens for one in made), sum(one.seconds for one in made)
+    evaluated = [step.evaluation_loss for step in made if step.evaluation_loss is not None]
+    tokens, seconds = sum(step.tokens for step in made), sum(step.seconds for step in made)
     model = output / "model"
     return TrainingResult(
         base=request.base,
         datasets=request.datasets,
         steps=len(made),
         tokens=tokens,
-        trained=sum(one.trained for one in made),
+        trained=sum(step.trained for step in made),
         first_loss=made[0].loss,
         last_loss=made[-1].loss,
         evaluation_loss=evaluated[-1] if evaluated else None,
         seconds=round(seconds, 3),
         tokens_per_second=round(tokens / max(seconds, 1e-6), 1),
-        model=Source(path=str(model.absolute()), digest=digest(model)),
+        model=Artifact(path=str(model.absolute()), digest=digest(model)),
     )

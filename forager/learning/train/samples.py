@@ -10,7 +10,7 @@ from forager.learning.dataset import MANIFEST, DatasetManifest
 from forager.learning.dataset.columns import read_columns
 from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.saved import load
-from forager.learning.sources import Source
+from forager.learning.sources import Artifact
 
 if TYPE_CHECKING:
     import numpy
@@ -28,9 +28,9 @@ def manifest(dataset: Path) -> DatasetManifest:
     return found
 
 
-def source(dataset: Path) -> Source:
+def source(dataset: Path) -> Artifact:
     """A data set with its digest. Raises UsageError for other directories."""
-    return Source(path=str(dataset.absolute()), digest=manifest(dataset).digest)
+    return Artifact(path=str(dataset.absolute()), digest=manifest(dataset).digest)
 
 
 class Samples:
@@ -58,8 +58,9 @@ class Samples:
         self._check_complete(datasets)
 
     def _check_complete(self, datasets: Sequence[Path]) -> None:
-        known = [manifest(dataset) for dataset in datasets]
-        samples, tokens = sum(each.samples for each in known), sum(each.tokens for each in known)
+        manifests = [manifest(dataset) for dataset in datasets]
+        samples = sum(known.samples for known in manifests)
+        tokens = sum(known.tokens for known in manifests)
         found = len(self.lengths), sum(self.lengths)
         if found != (samples, tokens):
             raise UsageError(

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, model_validator
 
 from forager.config import current_names, load_toml, resolve_settings
-from forager.learning.sources import Source
+from forager.learning.sources import Artifact
 from forager.records import Record
 
 
@@ -173,9 +173,9 @@ class TrainingRequest(Record):
     """The inputs of a training; saved in its directory as settings.json."""
 
     settings: TrainSettings
-    base: Source
-    datasets: list[Source]
-    evaluation: Source | None = None
+    base: Artifact
+    datasets: list[Artifact]
+    evaluation: Artifact | None = None
 
 
 class StepMetrics(Record):
@@ -194,8 +194,8 @@ class StepMetrics(Record):
 class TrainingResult(Record):
     """The result of a training; training.json is written last."""
 
-    base: Source
-    datasets: list[Source]
+    base: Artifact
+    datasets: list[Artifact]
     steps: int
     tokens: int
     trained: int = Field(description="Tokens with loss, counted in every epoch.")
@@ -204,4 +204,4 @@ class TrainingResult(Record):
     evaluation_loss: float | None = Field(None, description="At the end.")
     seconds: float = Field(description="Sum of the steps' seconds, over all starts.")
     tokens_per_second: float
-    model: Source
+    model: Artifact

@@ -1,4 +1,4 @@
-"""The steps of a round that are the command line's: they need the catalogues, or show progress."""
+"""Actions of a round that the command line provides: they need the catalogues or show progress."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,17 +10,17 @@ from forager.learning.train.settings import TrainingResult
 from forager.rollout.settings import RunSettings
 
 
-class Steps(Protocol):
-    """Put together by the command line. Each step leaves what it has done already."""
+class RoundActions(Protocol):
+    """Each action skips work that is already finished in its output directory."""
 
     def attempt(self, settings: RunSettings, tasks: Sequence[Task], run: Path) -> None:
         """Make the attempts that a run lacks."""
         ...
 
     def filter(self, runs: Sequence[Path], kept: Path) -> Filtering:
-        """Keep the attempts that are worth training on."""
+        """Write the attempts that pass the filters to `kept`."""
         ...
 
     def train(self, datasets: Sequence[Path], init: Path, training: Path) -> TrainingResult:
-        """Train a model on data sets."""
+        """Train the model in `init` on data sets."""
         ...

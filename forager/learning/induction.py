@@ -1,15 +1,15 @@
-"""Heads that copy, set in an untrained Llama: otherwise a tiny model learns to copy last, or never.
+"""Induction heads, set in an untrained Llama, so that it can copy from the start.
 
-What mends a bug is mostly copied: a line as it stands, but for one token. Transformers copy by two
-layers of heads (Olsson et al. 2022, arXiv 2209.11895): heads of one attend to the tokens just
-before, heads of the next to where the same tokens stood earlier, and write what came behind them.
-A model of a few million parameters needs more tokens to find this than a processor trains in an
-hour, so the heads are set so; other weights stay as they are drawn, and all are trained as usual.
+Most of a bug fix is copied: a line with one token changed. Transformers copy with two layers of
+heads (Olsson et al. 2022, arXiv 2209.11895): heads of the first attend to the preceding tokens,
+heads of the second to earlier places with the same preceding tokens, and copy what follows there.
+A model of a few million parameters needs more tokens to learn this than a CPU trains in an hour.
+So these heads are set by hand; the other weights are random, and training changes all of them.
 
-The directions of the hidden states are split into equal parts: what stands here (`now`), what
-stood 1, 2 and 3 tokens before (`past`), and one more (`other`). Rotary positions turn some pairs
-of a head's numbers by much from token to token, which tells neighbours apart, and others by
-little, which lets a token be found again wherever it stands.
+The directions of the hidden states are divided into equal parts: the current token (`now`), the
+tokens 1, 2 and 3 places before (`past`), and one more (`other`). Rotary positions turn some pairs
+of a head's dimensions quickly, which distinguishes neighbours, and others slowly, which finds a
+token at any distance.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -18,22 +18,23 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 BEFORE = 3
-"""Tokens before a place that must be the same; as many heads of the first layer attend to them."""
+"""Number of preceding tokens that must match; as many heads of the first layer find them."""
 
 THETA = 500_000.0
-"""Base of the rotary positions, with which enough pairs of numbers turn slowly."""
+"""Base of the rotary positions; it makes enough pairs of dimensions turn slowly."""
 
-_QUICK, _SLOW = 0.02, 0.004  # radians a token: pairs that turn more, or less
-_REACH = 24.0  # how much more a token before is attended to than its neighbours, in logits
-_PAST = 0.12  # what is written of the tokens before; an embedding has a norm of 0.3
-_SHARP, _LATEST, _FADING = 6.0, 2.0, 0.8  # how much a match of a token counts, by its distance
-_COPY, _LOUD = 2.0, 4.0  # what is written of the token that was found; the scale of the output
+_QUICK, _SLOW = 0.02, 0.004  # radians per token: pairs that turn faster, or slower
+_REACH = 24.0  # logits by which a preceding token exceeds its neighbours
+_PAST = 0.12  # weight of the preceding tokens; an embedding has a norm of 0.3
+_SHARP, _LATEST, _FADING = 6.0, 2.0, 0.8  # weight of a match, by its distance
+_COPY, _LOUD = 2.0, 4.0  # weight of the copied token; scale of the output
 
 
 def set_heads(model: Any, seed: int) -> None:
-    """Set heads of the first two layers of a LlamaForCausalLM, whose attention has biases.
+    """Set induction heads in the first two layers of a LlamaForCausalLM.
 
-    It must have two layers, four heads or more, each 64 wide, and rotary positions of THETA.
+    The model needs at least two layers and four heads of 64 dimensions, attention biases, and
+    rotary positions with base THETA.
     """
     import torch
 
@@ -46,12 +47,12 @@ def set_heads(model: Any, seed: int) -> None:
         for number in range(BEFORE):
             _attend_before(first, number, parts, turns)
         for number in range(config.num_attention_heads):
-            _attend_behind_same(second, number, parts, turns, drawn)
+            _attend_after_same(second, number, parts, turns, drawn)
         model.model.norm.weight.fill_(_LOUD)
 
 
 def _parts(width: int, head: int, drawn: "Generator") -> "list[Tensor]":
-    """Directions (rows) that are orthogonal: now, past …, other."""
+    """Orthogonal directions, (size, width) per part: now, past …, other."""
     import torch
 
     directions = torch.linalg.qr(torch.randn(width, width, generator=drawn))[0].T
@@ -60,10 +61,10 @@ def _parts(width: int, head: int, drawn: "Generator") -> "list[Tensor]":
 
 
 def _attend_before(layer: Any, number: int, parts: "list[Tensor]", turns: "Tensor") -> None:
-    """Head `number` attends to the token `number` + 1 before and writes it into its past.
+    """Head `number` attends to the token `number` + 1 places before and writes it to its past.
 
-    Whatever the tokens are: queries and keys are biases, turned against each other so that they
-    point the same way at that distance.
+    It ignores what the tokens are: queries and keys are biases, turned against each other so that
+    they point the same way at that distance.
     """
     import torch
 
@@ -78,10 +79,10 @@ def _attend_before(layer: Any, number: int, parts: "list[Tensor]", turns: "Tenso
     _carry(layer, number, parts[0], parts[1 + number] * _PAST)
 
 
-def _attend_behind_same(
+def _attend_after_same(
     layer: Any, number: int, parts: "list[Tensor]", turns: "Tensor", drawn: "Generator"
 ) -> None:
-    """Head `number` attends to what stands behind the same tokens, and writes it to the output."""
+    """Head `number` attends to what follows the same tokens, and writes it to the output."""
     import torch
 
     now, *past, other = parts
@@ -97,8 +98,8 @@ def _attend_behind_same(
         query[places] = mixed @ here * _SHARP * counts
         key[places] = mixed @ there
     _set(layer, number, (query, nothing), (key, nothing))
-    told = (other, now)[number % 2]
-    _carry(layer, number, told, told * _COPY)
+    source = (other, now)[number % 2]
+    _carry(layer, number, source, source * _COPY)
 
 
 def _set(
@@ -112,7 +113,7 @@ def _set(
 
 
 def _carry(layer: Any, number: int, read: "Tensor", written: "Tensor") -> None:
-    """A head reads these directions (rows) where it attends to, and writes those."""
+    """Let a head read the directions `read` where it attends to, and write `written`."""
     size = layer.head_dim
     rows = slice(number * size, (number + 1) * size)
     layer.v_proj.weight[rows] = 0

@@ -1,9 +1,9 @@
-"""The trainer's log-probabilities of samples, as it computes them in training.
+"""Prints the trainer's log-probabilities of samples, computed as in training.
 
-usage: python -P -m forager.learning.train.probe MODEL [DTYPE] < samples
+usage: python -P -m forager.learning.train.logprobs_program MODEL [DTYPE] < samples
 
-Samples are a JSON list of lists of token ids; a list of lists of log-probabilities is printed, one
-for each token but the first.
+Input: a JSON list of lists of token ids. Output: a JSON list of lists of log-probabilities,
+(tokens - 1,) per sample: none for the first token.
 """
 
 import json
@@ -12,15 +12,15 @@ from pathlib import Path
 
 
 def main(model: Path, samples: list[list[int]], dtype: str = "") -> list[list[float]]:
-    """All samples, packed into one row; in the precision named, or that the model is kept in."""
+    """Log-probabilities of samples in one packed row, in `dtype` or the stored precision."""
     import torch
 
     from forager.learning.train.batch import log_probabilities, row_of
     from forager.learning.train.model import open_model
     from forager.learning.train.settings import TrainSettings
 
-    kept = json.loads((model / "config.json").read_text())
-    dtype = dtype or kept.get("dtype") or kept.get("torch_dtype") or ""
+    stored = json.loads((model / "config.json").read_text())
+    dtype = dtype or stored.get("dtype") or stored.get("torch_dtype") or ""
     precise = "bf16" if dtype == "bfloat16" else "fp32"
     opened = open_model(model, TrainSettings(precision=precise)).eval()
     device = "cuda" if torch.cuda.is_available() else "cpu"
