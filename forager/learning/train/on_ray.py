@@ -1,7 +1,6 @@
-"""The processes of a training on a Ray cluster: an actor a rank, which runs the same program.
+"""The processes of a training on a Ray cluster: one actor per rank runs the same program.
 
-The nodes see the directories of base, data and training under the same paths. Ray is imported
-inside the functions: it is an extra.
+All nodes must see base, data and training under the same paths.
 """
 
 import sys
@@ -18,13 +17,13 @@ _STOP_SECONDS = 20.0
 
 
 class RankActor:
-    """A rank on its node."""
+    """Runs a rank on its node."""
 
     def __init__(self) -> None:
         self._child: Child | None = None
 
     def place(self) -> tuple[str, int]:
-        """An address of this node, and a port of it that is free."""
+        """The address of this node, and a free port."""
         import ray
 
         address: Any = ray.util.get_node_ip_address
@@ -38,7 +37,7 @@ class RankActor:
         self._child = Child(command, log, environment, Path.cwd())
 
     def state(self) -> tuple[int | None, str]:
-        """Its exit code, None while it runs, and the last lines of its log."""
+        """The exit code (None while it runs), and the last lines of the log."""
         assert self._child
         return self._child.ended(), self._child.tail()
 
@@ -49,7 +48,7 @@ class RankActor:
 
 
 class RayRanks:
-    """All ranks; a context manager that implements Ranks."""
+    """The ranks on a cluster; a context manager that implements Ranks."""
 
     def __init__(self, directory: Path, settings: TrainSettings) -> None:
         self._directory, self._settings = directory, settings
@@ -58,11 +57,11 @@ class RayRanks:
         self._tail = ""
 
     def ended(self) -> int | None:
-        """See Ranks. Raises TrainingError where a node is gone."""
+        """The exit code, as in Ranks. Raises TrainingError if a node is lost."""
         try:
-            states = self._ray.get([one.state.remote() for one in self._actors])
+            states = self._ray.get([actor.state.remote() for actor in self._actors])
         except self._ray.exceptions.RayError as error:
-            raise TrainingError(f"a node of the cluster is gone: {error}") from error
+            raise TrainingError(f"the cluster lost a node: {error}") from error
         for code, tail in states:
             if code:
                 self._tail = tail
@@ -70,7 +69,7 @@ class RayRanks:
         return None if any(code is None for code, _ in states) else 0
 
     def tail(self) -> str:
-        """See Ranks."""
+        """The last lines of the log of the rank that failed."""
         return self._tail
 
     def __enter__(self) -> Self:
@@ -92,20 +91,20 @@ class RayRanks:
                 f"{processes} processes need {needed[lacking[0]]} {lacking[0]} of the Ray cluster, "
                 f"which has {found.get(lacking[0], 0):g}"
             )
-        actor = ray.remote(RankActor).options(num_cpus=1, num_gpus=gpus, max_concurrency=2)
-        self._actors = [actor.remote() for _ in range(processes)]
+        kind = ray.remote(RankActor).options(num_cpus=1, num_gpus=gpus, max_concurrency=2)
+        self._actors = [kind.remote() for _ in range(processes)]
         host, port = ray.get(self._actors[0].place.remote())
         directory = str(self._directory)
         ray.get(
             [
-                one.start.remote(directory, rank, processes, host, port)
-                for rank, one in enumerate(self._actors)
+                actor.start.remote(directory, rank, processes, host, port)
+                for rank, actor in enumerate(self._actors)
             ]
         )
 
     def __exit__(self, *exception: object) -> None:
-        stopping = [one.stop.remote() for one in self._actors]
+        stopping = [actor.stop.remote() for actor in self._actors]
         self._ray.wait(stopping, num_returns=len(stopping), timeout=_STOP_SECONDS)
-        for one in self._actors:
-            self._ray.kill(one)
+        for actor in self._actors:
+            self._ray.kill(actor)
         self._ray.shutdown()

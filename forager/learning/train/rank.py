@@ -1,4 +1,4 @@
-"""One process of a training: its program, its environment, and what is asked of all of them."""
+"""The processes (ranks) of a training: program, environment, common protocol."""
 
 import os
 import socket
@@ -12,22 +12,22 @@ class Ranks(Protocol):
     """The processes of a training."""
 
     def ended(self) -> int | None:
-        """The first exit code that is not 0, 0 when all have ended well, None while they run."""
+        """The first exit code other than 0; 0 when all have ended; None while they run."""
         ...
 
     def tail(self) -> str:
-        """The last lines of the log that tells most."""
+        """The last lines of the log of the process that failed."""
         ...
 
 
 def rank_environment(
     rank: int, local_rank: int, processes: int, host: str, port: int
 ) -> dict[str, str]:
-    """What a rank's process finds in its environment."""
+    """Environment variables of a rank."""
     cores = len(os.sched_getaffinity(0))
     return {
         "OMP_NUM_THREADS": str(max(1, cores // processes)),
-        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin beside other work cost it twentyfold
+        "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads slow other work down twentyfold
         "TOKENIZERS_PARALLELISM": "false",
         **os.environ,
         **accelerator(),
@@ -40,14 +40,14 @@ def rank_environment(
 
 
 def accelerator() -> dict[str, str]:
-    """DeepSpeed must be told where there is no GPU; the driver's files say so without torch."""
+    """The variable that tells DeepSpeed if there is no GPU, found without importing torch."""
     if "DS_ACCELERATOR" in os.environ or Path("/proc/driver/nvidia/version").exists():
         return {}
     return {} if Path("/dev/kfd").exists() else {"DS_ACCELERATOR": "cpu"}
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens at."""
+    """A port of this machine on which nobody listens."""
     with socket.socket() as listener:
         listener.bind(("", 0))
         port: int = listener.getsockname()[1]
