@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from forager.cli.main import main
 from forager.cli.train import train_settings
 from forager.config import load_settings, save_settings, saved_settings
-from forager.learning.bootstrap.place import MAY_CHANGE
+from forager.learning.bootstrap.layout import MAY_CHANGE
 from forager.learning.bootstrap.settings import BootstrapSettings
 from forager.rollout.settings import Budget
 
