@@ -10,7 +10,7 @@ from functools import lru_cache
 import libcst as cst
 
 from forager.mutation.candidates import Change, Region, Replacement
-from forager.mutation.regions import Source
+from forager.mutation.regions import SourceFile
 from mutators.names import alike, is_bound, kinds_of
 
 FUNCTIONS = {
@@ -142,7 +142,7 @@ def _functions(region: Region, owner: str) -> dict[str, cst.FunctionDef]:
 
 
 @lru_cache(maxsize=1)  # one class after the other
-def _attributes(source: Source, owner: str) -> dict[str, set[str]]:
+def _attributes(source: SourceFile, owner: str) -> dict[str, set[str]]:
     """The attributes of `self` that methods of a class set, its properties, and their kinds."""
     found: dict[str, set[str]] = {}
     uses: dict[str, set[str]] = {}

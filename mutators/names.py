@@ -68,7 +68,7 @@ _SCOPES = (cst.FunctionDef, cst.Lambda, cst.ClassDef, cst.BaseComp)
 _UNPACKING = (cst.Tuple, cst.List, cst.Element, cst.StarredElement)
 
 
-class Names:
+class LocalNames:
     """The names in one function."""
 
     def __init__(self, region: Region, function: cst.FunctionDef) -> None:

@@ -10,7 +10,7 @@ import libcst as cst
 
 from forager.mutation.candidates import Change, Region, Replacement
 from mutators.literals import is_number, numbers_near
-from mutators.names import Names
+from mutators.names import LocalNames
 
 Table = Mapping[type[cst.CSTNode], tuple[str, ...]]
 
@@ -174,7 +174,7 @@ def _numbers(region: Region) -> set[str]:
     return {
         name
         for function in region.find(cst.FunctionDef)
-        for name, kinds in Names(region, function).kinds().items()
+        for name, kinds in LocalNames(region, function).kinds().items()
         if kinds == {"number"}
     }
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import libcst as cst
 
 from forager.mutation.candidates import Change, Region, Replacement
-from mutators.names import Names, alike
+from mutators.names import LocalNames, alike
 
 REACH = 4
 """How far apart, in order of appearance, two variables of a pair may be."""
@@ -21,7 +21,7 @@ CHOICES = 2
 def swap_variables(region: Region) -> Iterator[Change]:
     """Swap two local variables, or a parameter and another variable."""
     for function in region.find(cst.FunctionDef):
-        names = Names(region, function)
+        names = LocalNames(region, function)
         variables = names.variables()
         for place, first in enumerate(variables):
             for second in variables[place + 1 : place + 1 + REACH]:
@@ -34,7 +34,7 @@ def swap_variables(region: Region) -> Iterator[Change]:
 def replace_variable(region: Region) -> Iterator[Change]:
     """Replace one use of a variable by another one that has a value there and is of its kind."""
     for function in region.find(cst.FunctionDef):
-        names = Names(region, function)
+        names = LocalNames(region, function)
         variables, kinds, bound = names.variables(), names.kinds(), names.first_bound()
         for use in names.uses:
             if use.value not in variables:
@@ -52,7 +52,7 @@ def replace_variable(region: Region) -> Iterator[Change]:
                 yield Change("replace_variable", (Replacement(use, other),))
 
 
-def _of_pair(names: Names, first: str, second: str) -> list[cst.Name]:
+def _of_pair(names: LocalNames, first: str, second: str) -> list[cst.Name]:
     """What is to be swapped: with a parameter every occurrence in the body, else the uses."""
     swapped = [name for name in names.uses if name.value in (first, second)]
     if swapped and {first, second} & names.parameters.keys():

@@ -18,21 +18,27 @@ from forager.mutation.candidates import (
     Families,
     candidates,
 )
-from forager.mutation.combine import COMBINED, Killed, Shown, all_show, combined
+from forager.mutation.combine import (
+    COMBINED,
+    KilledMutant,
+    PartFailures,
+    combined,
+    every_part_fails,
+)
 from forager.mutation.coverage import Coverage, coverage_of
 from forager.mutation.files import reverse
 from forager.mutation.judge import Judge, Rules, Verdict
-from forager.mutation.pick import pick
-from forager.mutation.prove import in_order
-from forager.mutation.room import Room
-from forager.mutation.written import (
+from forager.mutation.model_written import (
     WRITTEN,
     Function,
-    Unusable,
+    UnusableAnswer,
     answered,
     functions,
     question,
 )
+from forager.mutation.pick import pick
+from forager.mutation.prove import in_order
+from forager.mutation.quota import Quota
 from tasks.author import Author
 from tasks.contamination import admitted
 from tasks.ledger import Ledger, OnProgress
@@ -125,11 +131,11 @@ class _Making:
         self._report = report
         self._contaminated = contaminated
         settings = order.settings
-        self._room = Room(settings.targets, settings.per_function, settings.per_file)
+        self._quota = Quota(settings.targets, settings.per_function, settings.per_file)
         self._singles = set(order.families) - {COMBINED}
         self._functions: dict[tuple[str, str], Function] = {}
-        self._killed: list[Killed] = []
-        self._shown: dict[str, Shown] = {}
+        self._killed: list[KilledMutant] = []
+        self._shown: dict[str, PartFailures] = {}
         self._counts: Counter[str] = Counter()
 
     def run(self, listed: list[Candidate]) -> int:
@@ -177,7 +183,7 @@ class _Making:
                     yield from (function.placeholder(family) for family in families)
 
     def _wanted(self, source: Iterable[Candidate]) -> Iterator[Candidate]:
-        return (candidate for candidate in source if self._room.has(candidate))
+        return (candidate for candidate in source if self._quota.has(candidate))
 
     def _fresh(self, source: Iterable[Candidate]) -> Iterator[Candidate]:
         """Without what a model wrote that came before, by itself or by another mutator."""
@@ -199,9 +205,9 @@ class _Making:
         cost = {"costs": (written.cost(family),)}
         try:
             if written.cut:
-                raise Unusable("breaks off")
+                raise UnusableAnswer("breaks off")
             made = answered(family, function, text, written.text)
-        except Unusable as error:
+        except UnusableAnswer as error:
             return candidate.model_copy(update={"problem": f"unusable answer: {error}", **cost})
         return made.model_copy(update=cost)
 
@@ -226,9 +232,9 @@ class _Making:
             stated = in_order(pool, self._stated, verdicts, ahead)
             with closing(stated):
                 for (candidate, verdict), task in stated:
-                    if self._room.has(candidate):
+                    if self._quota.has(candidate):
                         self._decide(candidate, verdict, task)
-                    if self._counts["tasks"] == bound or self._room.is_full(families):
+                    if self._counts["tasks"] == bound or self._quota.is_full(families):
                         break
 
     def _is_known(self, candidate: Candidate) -> bool:
@@ -247,8 +253,8 @@ class _Making:
         failing = self._ledger.failing(name)
         if failing is not None:
             self._counts["tasks"] += 1
-            self._room.take(candidate)
-            self._killed.append(Killed(candidate, frozenset(failing)))
+            self._quota.take(candidate)
+            self._killed.append(KilledMutant(candidate, frozenset(failing)))
         if verdict is not None:
             self._counts["mutants"] += 1
             if verdict.disagrees:
@@ -262,7 +268,7 @@ class _Making:
         if verdict.reason:
             return f"{verdict.reason}: {verdict.band}" if verdict.band else verdict.reason
         shown = self._shown.get(candidate.diff, ())
-        return "" if all_show(shown, verdict.fail_to_pass) else "a part does not show"
+        return "" if every_part_fails(shown, verdict.fail_to_pass) else "a part does not show"
 
     def _stated(self, pair: tuple[Candidate, Verdict | None]) -> RepositoryTask | None:
         """The task of a candidate; None where it is known, or is none."""

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 from forager.environments.repository.mutation import ModelCost, Part
+from forager.mutation.bug_report import ObservedFailure, bug_report, observed, without_addresses
 from forager.mutation.candidates import Candidate
 from forager.mutation.files import reverse
 from forager.mutation.judge import Verdict
-from forager.mutation.names import Names, told_lines
+from forager.mutation.names import RevealingNames, told_lines
 from forager.mutation.reach import edits_of
-from forager.mutation.report import Observation, bug_report, observed, without_addresses
 from tasks.author import Author
 
 Form = Literal["cwm", "shown", "issue", "model"]
@@ -108,7 +108,7 @@ def _shown(at: Candidate | Part, diff: str, sources: Mapping[str, str]) -> str:
     return f"There is a bug {_place(at.family, at)}" + (f":\n\n{code}" if code else ".")
 
 
-def _told(seen: Observation) -> str:
+def _told(seen: ObservedFailure) -> str:
     lines = (seen.ran, seen.expected and f"Expected: {seen.expected}")
     return "\n".join([*filter(None, lines), f"Got: {seen.got or 'no error'}"])
 
@@ -141,7 +141,7 @@ def _code(text: str, function: str) -> str:
 
 def issue(candidate: Candidate, verdict: Verdict, tests: Mapping[str, str]) -> str:
     """A user's report of the failures that the proof saw; `tests` are texts by path."""
-    return bug_report(verdict.failures, tests, Names(candidate))
+    return bug_report(verdict.failures, tests, RevealingNames(candidate))
 
 
 def by_model(
@@ -151,7 +151,7 @@ def by_model(
 
     Where each of its tries does, it is `issue` instead. Raises ModelError.
     """
-    names = Names(candidate)
+    names = RevealingNames(candidate)
     text, costs = author.text(
         _question(candidate, verdict, names), lambda text: _problem(candidate, text, names)
     )
@@ -159,7 +159,7 @@ def by_model(
     return text or issue(candidate, verdict, tests), form, _sum(costs)
 
 
-def _question(candidate: Candidate, verdict: Verdict, names: Names) -> str:
+def _question(candidate: Candidate, verdict: Verdict, names: RevealingNames) -> str:
     texts = (verdict.failures[test].text for test in sorted(verdict.failures))
     failures = without_addresses("\n\n".join(texts))  # asked again, it is the same question
     return _QUESTION.format(
@@ -167,7 +167,7 @@ def _question(candidate: Candidate, verdict: Verdict, names: Names) -> str:
     )
 
 
-def _problem(candidate: Candidate, text: str, names: Names) -> str:
+def _problem(candidate: Candidate, text: str, names: RevealingNames) -> str:
     """What is wrong with an issue, said to the model that wrote it; or nothing."""
     if not _SHORTEST <= len(text) <= _LONGEST:
         return f"It has {len(text)} characters; it must have {_SHORTEST} to {_LONGEST}."

@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 
 from forager.environments.repository.mutation import ModelCost
 from forager.environments.repository.testing import Failure
-from forager.mutation.names import Names, told_lines
-from forager.mutation.report import bug_report, without_addresses
+from forager.mutation.bug_report import bug_report, without_addresses
+from forager.mutation.names import RevealingNames, told_lines
 from tasks.author import Author
 from tasks.history import History, is_prose
 
@@ -77,7 +77,7 @@ def from_failures(
 ) -> str:
     """A report of what the tests saw before the fix; `tests` are texts by path."""
     seen = {test: failures[test] for test in chosen if test in failures}
-    return bug_report(seen, tests, Names(None)) if seen else ""
+    return bug_report(seen, tests, RevealingNames(None)) if seen else ""
 
 
 def by_model(author: Author, patch: str, failures: Mapping[str, Failure]) -> Text | None:

@@ -6,9 +6,9 @@ from itertools import product
 import pytest
 
 from forager.environments.repository.testing import Failure
+from forager.mutation.bug_report import bug_report
 from forager.mutation.candidates import Candidate
-from forager.mutation.names import Names, told_lines
-from forager.mutation.report import bug_report
+from forager.mutation.names import RevealingNames, told_lines
 
 TESTS = {
     "tests/test_core.py": '''\
@@ -79,7 +79,7 @@ REPORTS = [  # a failure, what the report holds, what it does not
 @pytest.mark.parametrize(("failed", "held", "missing"), REPORTS)
 def test_a_report_tells_what_was_seen(failed: Failure, held: list[str], missing: list[str]) -> None:
     """What was run, as far as it is needed, what was expected, what came; no addresses."""
-    text = bug_report({"t": failed}, TESTS, Names(bug()))
+    text = bug_report({"t": failed}, TESTS, RevealingNames(bug()))
     assert [part for part in held if part not in text] == [], text
     assert [part for part in missing if part in text] == [], text
 
@@ -92,7 +92,7 @@ def test_a_report_never_gives_the_bug_away(name: str, row: int) -> None:
     """Whatever the function, its class and its file are called."""
     for each in name.split("."):
         for candidate in (bug(name), bug("f", f"kata/{each}.py"), bug("f", f"{each}/__init__.py")):
-            names = Names(candidate)
+            names = RevealingNames(candidate)
             text = bug_report({"t": REPORTS[row][0]}, TESTS, names)
             assert names.found_in(text) == []
             assert not re.search(rf"\b{each}\b", text, re.IGNORECASE)
@@ -102,15 +102,15 @@ def test_a_report_is_the_same_every_time() -> None:
     """Whatever the order of the failures; the same failure of two tests is told once."""
     failures = {f"t{number}": row[0] for number, row in enumerate(REPORTS)}
     failures["again"] = REPORTS[0][0]
-    text = bug_report(failures, TESTS, Names(bug()))
-    assert text == bug_report(dict(reversed(failures.items())), TESTS, Names(bug()))
+    text = bug_report(failures, TESTS, RevealingNames(bug()))
+    assert text == bug_report(dict(reversed(failures.items())), TESTS, RevealingNames(bug()))
     assert text.count("Expected: `0`") <= 1
     assert text.count("Also:") == 2
 
 
 def test_names_that_contain_a_name_are_left_out() -> None:
     """Tests are called after what they test; a short name is looked for as a word only."""
-    names = Names(bug("Basket.add", "kata/__init__.py"))
+    names = RevealingNames(bug("Basket.add", "kata/__init__.py"))
     assert names.out_of("TestBasket.test_basket.add(kata.x, address)") == "…(….x, address)"
     assert names.found_in("the baskets of an address") == ["baskets"]
 

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from forager.mutation.candidates import Candidate, candidates, unified_diff
-from forager.mutation.combine import Killed, all_show, combined
+from forager.mutation.combine import KilledMutant, combined, every_part_fails
 from forager.mutation.files import reverse
 from forager.mutation.reach import edits_of
 from mutators import FAMILIES
@@ -35,11 +35,11 @@ TEXTS = {"shop.py": SHOP, "bank.py": BANK, "far/crlf.py": SHOP.replace("\n", "\r
 
 
 @pytest.fixture(scope="module")
-def killed() -> list[Killed]:
+def killed() -> list[KilledMutant]:
     """Every single bug of the files, with failing tests by chance."""
     random = Random(1)
     return [
-        Killed(each, frozenset(f"t{random.randrange(300)}" for _ in range(3)))
+        KilledMutant(each, frozenset(f"t{random.randrange(300)}" for _ in range(3)))
         for path, text in TEXTS.items()
         for each in candidates(path, text, FAMILIES)
     ]
@@ -50,7 +50,7 @@ def added(diff: str) -> set[str]:
     return {line[1:] for line in diff.split("\n")[4:] if line.startswith("+")}
 
 
-def test_a_combination_applies_and_comes_off(killed: list[Killed], tmp_path: Path) -> None:
+def test_a_combination_applies_and_comes_off(killed: list[KilledMutant], tmp_path: Path) -> None:
     """Its diff holds each part's edits of the right code, and its reverse restores every byte."""
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     for path, text in TEXTS.items():
@@ -72,7 +72,7 @@ def test_a_combination_applies_and_comes_off(killed: list[Killed], tmp_path: Pat
             assert any(added(one.diff) <= set(whole[part.file].split("\n")) for one in choices)
 
 
-def test_the_seed_decides(killed: list[Killed]) -> None:
+def test_the_seed_decides(killed: list[KilledMutant]) -> None:
     """The same seed gives the same combinations; another seed others; a round uses a bug once."""
     first = list(combined(killed, TEXTS, 1, rounds=1))
     assert first == list(combined(killed, TEXTS, 1, rounds=1))
@@ -88,7 +88,7 @@ def test_the_seed_decides(killed: list[Killed]) -> None:
         assert (len(places) == 1) == (one.operator == "in_function")
 
 
-def test_each_part_has_a_test_of_its_own(killed: list[Killed]) -> None:
+def test_each_part_has_a_test_of_its_own(killed: list[KilledMutant]) -> None:
     """Which no other part fails: whoever mends the others has not mended it."""
     for _, shown in combined(killed, TEXTS, 3, rounds=1):
         for tests in shown:
@@ -99,18 +99,18 @@ def test_each_part_has_a_test_of_its_own(killed: list[Killed]) -> None:
 def test_a_part_that_hides_another_is_seen() -> None:
     """Each part must fail, alone, a test that fails of all together."""
     shown = frozenset({"a", "b"}), frozenset({"c"})
-    assert all_show(shown, ["b", "c"])
-    assert not all_show(shown, ["a", "b"])
+    assert every_part_fails(shown, ["b", "c"])
+    assert not every_part_fails(shown, ["a", "b"])
 
 
-def single(old: str, new: str, test: str) -> Killed:
+def single(old: str, new: str, test: str) -> KilledMutant:
     """A bug in the shop."""
     assert SHOP.count(old) == 1
     diff = unified_diff("shop.py", SHOP, SHOP.replace(old, new))
     candidate = Candidate(
         family="f", operator="o", file="shop.py", function="net", line=1, diff=diff
     )
-    return Killed(candidate, frozenset({test}))
+    return KilledMutant(candidate, frozenset({test}))
 
 
 def test_bugs_that_meet_are_not_joined() -> None:

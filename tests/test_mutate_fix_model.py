@@ -19,8 +19,8 @@ from forager.errors import LimitReached, ModelError
 from forager.images.image import Image
 from forager.mutation.candidates import Candidate, unified_diff
 from forager.mutation.judge import Verdict
+from forager.mutation.model_written import Function, UnusableAnswer, answered, functions, question
 from forager.mutation.prove import check
-from forager.mutation.written import Function, Unusable, answered, functions, question
 from forager.records import read_records
 from forager.trajectories.record import Message, Usage
 from tasks.author import Author
@@ -130,7 +130,7 @@ UNUSABLE = [
 @pytest.mark.parametrize(("answer", "problem"), UNUSABLE)
 def test_an_answer_that_is_no_bug_is_refused(answer: str, problem: str) -> None:
     """With what is wrong with it."""
-    with pytest.raises(Unusable, match=f"^{problem}$"):
+    with pytest.raises(UnusableAnswer, match=f"^{problem}$"):
         answered("rewrite", function(), SHOP, answer)
 
 

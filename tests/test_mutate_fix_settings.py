@@ -14,7 +14,7 @@ from forager.cli.progress import Progress
 from forager.environments.repository.mutation import Difficulty, Part
 from forager.mutation.bands import Bands
 from forager.mutation.candidates import Candidate
-from forager.mutation.room import Room
+from forager.mutation.quota import Quota
 
 BANDS: list[tuple[dict[str, Any], dict[str, Any], str]] = [  # bands, difficulty, what is missed
     ({}, {"failing": 900, "share": 0.5}, ""),
@@ -59,23 +59,23 @@ def candidate(family: str, file: str, function: str, *parts: Part) -> Candidate:
 
 def test_room() -> None:
     """Caps hold for tasks of a function and a file; the parts of a combination were counted."""
-    room = Room({"f": 3, "combined": 1}, per_function=1, per_file=2)
+    quota = Quota({"f": 3, "combined": 1}, per_function=1, per_file=2)
     first = candidate("f", "a.py", "one")
-    room.take(first)
-    assert not room.has(first)
-    assert room.has(candidate("f", "b.py", "one"))
-    room.take(candidate("f", "a.py", "two"))
-    assert not room.has(candidate("f", "a.py", "three"))
+    quota.take(first)
+    assert not quota.has(first)
+    assert quota.has(candidate("f", "b.py", "one"))
+    quota.take(candidate("f", "a.py", "two"))
+    assert not quota.has(candidate("f", "a.py", "three"))
     part = Part(family="f", operator="o", file="a.py", function="one", line=1)
     several = candidate("combined", "a.py", "one", part, part)
-    assert room.has(several)
-    assert not room.is_full({"f"})
-    room.take(candidate("f", "b.py", "one"))
-    assert room.is_full({"f"})
-    assert not room.is_full({"f", "combined"})
-    assert not room.has(candidate("f", "c.py", "one"))
-    assert room.has(candidate("g", "c.py", "one"))
-    assert not Room({}, None, None).is_full({"f"})
+    assert quota.has(several)
+    assert not quota.is_full({"f"})
+    quota.take(candidate("f", "b.py", "one"))
+    assert quota.is_full({"f"})
+    assert not quota.is_full({"f", "combined"})
+    assert not quota.has(candidate("f", "c.py", "one"))
+    assert quota.has(candidate("g", "c.py", "one"))
+    assert not Quota({}, None, None).is_full({"f"})
 
 
 def mutate_fix(tmp_path: Path, *options: str) -> Result:
@@ -103,7 +103,7 @@ def test_settings_of_a_file(tmp_path: Path) -> None:
 MISTAKES = [  # a settings file, options, what is said
     ("per_file = 0", "", "per_file: Input should be greater than or equal to 1"),
     ("per_class = 2", "", "per_class: no such key; there are weights, targets"),
-    ("[difficulty]\ncalls = '2'", "", "difficulty.calls: '2' is no band; write"),
+    ("[difficulty]\ncalls = '2'", "", "difficulty.calls: '2' is not a band: write"),
     ("[difficulty]\ndepth = '2..'", "", "difficulty.depth: no such key; there are failing, share"),
     ("[weights]\ncolours = 1", "", "no family 'colours'; there are statements"),
     ("weights = {functions = 1}", "--preset cwm", "both give weights; leave one of them out"),

@@ -12,7 +12,7 @@ from forager.images.recipe import Recipe
 from forager.images.source import Source
 from forager.mutation.candidates import unified_diff
 from forager.mutation.coverage import Coverage, measure
-from forager.mutation.reach import Reach, Reaches, edits_of
+from forager.mutation.reach import Reach, ReachAnalysis, edits_of
 from forager.mutation.sieve import Sieve, SieveResult
 from forager.sandboxes.local_sandbox import LocalSandbox
 
@@ -168,7 +168,7 @@ def reach_of(coverage: Coverage, old: str, new: str) -> Reach:
     """The reach of one change of text."""
     assert CODE.count(old) == 1, old
     diff = unified_diff("shop.py", CODE, CODE.replace(old, new))
-    return Reaches(coverage, {"shop.py": CODE}).of(diff)
+    return ReachAnalysis(coverage, {"shop.py": CODE}).of(diff)
 
 
 def names(coverage: Coverage, reach: Reach) -> set[str]:

@@ -215,7 +215,7 @@ def _order(given: dict[str, Any], workers: int) -> "Order":
     """The order without its author. Raises UsageError for options that contradict each other."""
     from forager.mutation.combine import COMBINED
     from forager.mutation.judge import Rules
-    from forager.mutation.written import WRITTEN
+    from forager.mutation.model_written import WRITTEN
     from tasks.mutate_fix import Order
     from tasks.settings import Settings, load
 
@@ -275,7 +275,7 @@ def _yield_table(found: "dict[str, Counter[str]]") -> "Table":
 def _families(names: str | None, settings: "Settings") -> "Families":
     """The chosen families: by name, weight or target, or all that need no model."""
     from forager.mutation.combine import COMBINED
-    from forager.mutation.written import WRITTEN
+    from forager.mutation.model_written import WRITTEN
     from mutators import load_families
 
     plain = load_families()

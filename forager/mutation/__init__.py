@@ -1,1 +1,1 @@
-"""Finds, picks and proves mutants; knows no single mutator."""
+"""Lists, picks and proves mutants. Depends on no particular mutator."""

@@ -1,4 +1,4 @@
-"""Which bugs are hard enough, and not too hard: bands over what is known of their difficulty."""
+"""Which bugs are hard enough but not too hard: a band for each measure of difficulty."""
 
 from typing import Literal
 
@@ -11,10 +11,10 @@ Choice = bool | Literal["any"]
 
 
 class Bands(Record):
-    """What may be said of a bug that becomes a task.
+    """The measures of difficulty that a bug needs to become a task.
 
-    Numbers are written as "2..5", "2.." or "..0.5", both ends taken in; an empty band is any
-    number. What is not known of a bug lies in no band but the empty one.
+    A band is "2..5", "2.." or "..0.5", both ends included; an empty string accepts any number.
+    If a measure of a bug is unknown, only the empty band accepts it.
     """
 
     failing: str = ""
@@ -31,13 +31,13 @@ class Bands(Record):
         try:
             low, high = _ends(value)
         except ValueError:
-            raise ValueError(f'{value!r} is no band; write "2..5", "2.." or "..5"') from None
+            raise ValueError(f'{value!r} is not a band: write "2..5", "2.." or "..5"') from None
         if low > high:
             raise ValueError(f"the band {value!r} is empty: {low:g} is more than {high:g}")
         return value
 
     def missed(self, difficulty: Difficulty) -> str:
-        """The name of the first band that a bug lies outside of, or nothing."""
+        """Return the name of the first band that the bug lies outside, or ""."""
         for name, band in self:
             value = getattr(difficulty, name)
             if isinstance(band, str):

@@ -1,8 +1,8 @@
 """Lists every candidate mutation of a project, without running anything.
 
-A *mutator* is a generator: a region of code in, candidate changes out, in source order, without
-randomness (after mutmut's `mutation/mutators.py`). It says which nodes get which text; the engine
-parses each file once and splices that text into the source by byte span, so that formatting and
+A *mutator* is a generator: it takes a region of code and yields candidate changes in source order,
+without randomness (after mutmut's `mutation/mutators.py`). It says which nodes get which text. The
+engine parses each file once and splices that text into the source by byte span, so formatting and
 comments outside the change stay as they are.
 """
 
@@ -24,7 +24,7 @@ from forager.mutation.regions import (
     Mutator,
     Region,
     Replacement,
-    Source,
+    SourceFile,
     Span,
     splice,
 )
@@ -47,11 +47,11 @@ __all__ = [
 ]
 
 _warnings = Lock()
-_Compiled = tuple[bytes, CodeType]  # opcodes ahead: the hash of a code object leaves them out
+_Compiled = tuple[bytes, CodeType]  # with opcodes, because the hash of a code object ignores them
 
 
 class Candidate(Record):
-    """A mutation not yet proven, as a unified diff of one file or several."""
+    """An unproven mutation, as a unified diff of one or more files."""
 
     family: str
     operator: str
@@ -61,12 +61,12 @@ class Candidate(Record):
     diff: str
     parts: tuple[Part, ...] = ()
     costs: tuple[ModelCost, ...] = ()
-    problem: str = Field("", description="Why there is no diff: what the model wrote is unusable.")
+    problem: str = Field("", description="Why the model's answer is unusable; then diff is empty.")
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A source text after one change, and what was done to it."""
+    """A source text after one change, with the operator that made it."""
 
     family: str
     operator: str
@@ -77,7 +77,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A change worked out in bytes: `chunk` is the span to compile, `code` what it becomes."""
+    """A change in bytes: `code` replaces the span `chunk`, and compiles alone."""
 
     start: int
     family: str
@@ -88,9 +88,9 @@ class _Plan:
 
 
 def candidates(path: str, text: str, families: Families) -> Iterator[Candidate]:
-    """Yield all candidates of one file, in source order, duplicates and no-ops left out.
+    """Yield all candidates of one file in source order, without duplicates and no-ops.
 
-    Nothing is yielded for a text that cannot be parsed: that is an outcome, not an error.
+    A text that LibCST cannot parse yields nothing and raises nothing.
     """
     for variant in variants(text, families):
         yield Candidate(
@@ -108,12 +108,12 @@ def variants(
 ) -> Iterator[Variant]:
     """Yield the source text after each possible change, in source order.
 
-    Left out: what does not compile, what compiles to the same bytecode, and what an earlier mutator
-    or family yields too. `functions` keeps only the changes in the functions named
+    Skips changes that do not compile, that compile to the same bytecode, or that an earlier
+    mutator or family also yields. `functions` keeps only changes in these functions
     (`Class.method`).
     """
     try:
-        source = Source(text)
+        source = SourceFile(text)
     except SyntaxError:
         return
     plans: list[_Plan] = []
@@ -128,8 +128,8 @@ def variants(
         yield Variant(plan.family, plan.operator, plan.function, line, changed)
 
 
-def _plans(source: Source, region: Region, families: Families) -> Iterator[_Plan]:
-    """Plan the changes of a region, each resulting text once, for the first family to yield it."""
+def _plans(source: SourceFile, region: Region, families: Families) -> Iterator[_Plan]:
+    """Plan the changes of a region; each resulting text belongs to the first family to yield it."""
     seen: set[tuple[Span, bytes]] = set()
     for family, mutators in families.items():
         for mutator in mutators:
@@ -144,16 +144,14 @@ def _plans(source: Source, region: Region, families: Families) -> Iterator[_Plan
 
 
 def _admitted(data: bytes, plans: Iterable[_Plan]) -> Iterator[_Plan]:
-    """Yield the plans that compile, to something else than the original and those before."""
+    """Yield the plans that compile to other bytecode than the original and earlier plans."""
     known: dict[Span, set[_Compiled | None]] = {}
     for plan in plans:
         if plan.chunk not in known:
             known[plan.chunk] = {bytecode(data[slice(*plan.chunk)].decode())}
         seen = known[plan.chunk]
         code = plan.code.decode()
-        if (
-            None in seen
-        ):  # code for a later Python than this one is judged by LibCST, which reads it
+        if None in seen:  # the code is for a later Python than this one: LibCST checks it
             if _parses(code):
                 yield plan
         elif (compiled := bytecode(code)) and compiled not in seen:
@@ -170,9 +168,9 @@ def _parses(code: str) -> bool:
 
 
 def bytecode(code: str) -> _Compiled | None:
-    """What a piece of code compiles to, without line numbers, to be compared; None: it does not.
+    """Compile code to a value to compare, without line numbers; None if it does not compile.
 
-    A method may stand indented, without its class.
+    The code may be an indented method without its class.
     """
     try:
         # Swapping the process's warning filters is not safe between threads.
@@ -186,12 +184,12 @@ def bytecode(code: str) -> _Compiled | None:
 
 
 def _unindented(code: str) -> str:
-    """A method compiles under any class header; its bytecode does not depend on which."""
+    """Put a class header above a method; its bytecode does not depend on the class."""
     return "class _:\n" + code if code[:1].isspace() else code
 
 
 def _without_lines(code: CodeType) -> CodeType:
-    """Code objects that are equal when they do the same, wherever they stand."""
+    """Make code objects equal if they do the same on different lines."""
     constants = tuple(
         _without_lines(constant) if isinstance(constant, CodeType) else constant
         for constant in code.co_consts
@@ -200,5 +198,5 @@ def _without_lines(code: CodeType) -> CodeType:
 
 
 def _opcodes(code: CodeType) -> bytes:
-    nested = [_opcodes(each) for each in code.co_consts if isinstance(each, CodeType)]
+    nested = [_opcodes(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
     return b"".join([code.co_code, *nested])

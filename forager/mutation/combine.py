@@ -1,4 +1,4 @@
-"""Several bugs at once: built from single ones that tests kill, each with a test of its own."""
+"""Combines killed mutants into one bug; each part has a failing test of its own."""
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,27 +14,27 @@ from forager.mutation.files import unified_diff
 
 COMBINED = "combined"
 _SCOPES = ("in_function", "in_file", "across_files")
-_SIZES = (2, 2, 3, 4)  # two bugs as often as three or four
+_SIZES = (2, 2, 3, 4)  # half of the combinations have two parts
 _LineEdit = tuple[int, int, str]
-"""First and last line that go (the last before the first: none), and the text that comes."""
-Shown = tuple[frozenset[str], ...]
-"""The tests that fail of each part alone."""
+"""First and last removed line (last < first if none), and the text that replaces them."""
+PartFailures = tuple[frozenset[str], ...]
+"""For each part, the tests that fail with this part alone."""
 
 
 @dataclass(frozen=True, slots=True)
-class Killed:
-    """A single bug, and the tests that fail of it."""
+class KilledMutant:
+    """A single bug with the tests that it makes fail."""
 
     candidate: Candidate
     failing: frozenset[str]
 
 
 def combined(
-    killed: Sequence[Killed], texts: Mapping[str, str], seed: int, rounds: int | None = None
-) -> Iterator[tuple[Candidate, Shown]]:
-    """Yield bugs of two to four parts with what fails of each part alone, in a seeded order.
+    killed: Sequence[KilledMutant], texts: Mapping[str, str], seed: int, rounds: int | None = None
+) -> Iterator[tuple[Candidate, PartFailures]]:
+    """Yield bugs of two to four parts, with each part's failing tests, in a seeded order.
 
-    A bug is part of one combination a round; the rounds end when one of them brings nothing new.
+    A round uses each bug in at most one combination; rounds end once one yields nothing new.
     """
     random = Random(f"{seed}:{COMBINED}")
     seen: set[frozenset[str]] = set()
@@ -44,24 +44,24 @@ def combined(
         random.shuffle(queue)
         while queue:
             scope, group = _group(queue, random)
-            queue = [each for each in queue if each not in group]
-            parts = frozenset(each.candidate.diff for each in group)
+            queue = [mutant for mutant in queue if mutant not in group]
+            parts = frozenset(mutant.candidate.diff for mutant in group)
             if len(group) < 2 or parts in seen:
                 continue
             seen.add(parts)
-            if found := _joined([each.candidate for each in group], texts, scope):
-                yield found, tuple(each.failing for each in group)
+            if found := _joined([mutant.candidate for mutant in group], texts, scope):
+                yield found, tuple(mutant.failing for mutant in group)
         if len(seen) == before:
             return
 
 
-def all_show(shown: Shown, failing: Sequence[str]) -> bool:
-    """Whether no part may stay: alone, each fails a test that fails of the combination too."""
+def every_part_fails(shown: PartFailures, failing: Sequence[str]) -> bool:
+    """Whether a fix must repair every part: each alone fails a test that the combination fails."""
     return all(tests.intersection(failing) for tests in shown)
 
 
 def part_of(candidate: Candidate) -> Part:
-    """What is recorded of a bug that is a part of another."""
+    """The record of a candidate as a part of a combination."""
     return Part(
         family=candidate.family,
         operator=candidate.operator,
@@ -71,11 +71,11 @@ def part_of(candidate: Candidate) -> Part:
     )
 
 
-def _group(queue: Sequence[Killed], random: Random) -> tuple[str, list[Killed]]:
-    """The first of the queue with those that go with it, near ones or far ones by chance."""
+def _group(queue: Sequence[KilledMutant], random: Random) -> tuple[str, list[KilledMutant]]:
+    """Group the first mutant with others of a random scope; return the scope's name too."""
     first, *others = queue
     size = random.choice(_SIZES)
-    group: list[Killed] = [first]
+    group: list[KilledMutant] = [first]
     for scope in random.sample(_SCOPES, len(_SCOPES)):
         for other in others:
             if _fits(scope, group, other.candidate) and _differ([*group, other]):
@@ -87,30 +87,30 @@ def _group(queue: Sequence[Killed], random: Random) -> tuple[str, list[Killed]]:
     return "", group
 
 
-def _fits(scope: str, group: Sequence[Killed], other: Candidate) -> bool:
-    files = [each.candidate.file for each in group]
+def _fits(scope: str, group: Sequence[KilledMutant], other: Candidate) -> bool:
+    files = [mutant.candidate.file for mutant in group]
     if scope == "across_files":
         return other.file not in files
     same = (other.function == group[0].candidate.function) == (scope == "in_function")
     return same and other.file == files[0]
 
 
-def _differ(group: Sequence[Killed]) -> bool:
-    """Whether each has a failing test that no other has."""
-    for one in group:
-        others = (each.failing for each in group if each is not one)
-        if not one.failing.difference(*others):
+def _differ(group: Sequence[KilledMutant]) -> bool:
+    """Whether each mutant has a failing test that no other has."""
+    for mutant in group:
+        others = (other.failing for other in group if other is not mutant)
+        if not mutant.failing.difference(*others):
             return False
     return True
 
 
 def _joined(parts: Sequence[Candidate], texts: Mapping[str, str], scope: str) -> Candidate | None:
-    """The bug of all parts; None where they touch the same lines or do not compile together."""
-    parts = sorted(parts, key=lambda each: (each.file, each.line, each.diff))
+    """Join the parts; None if they touch the same lines or do not compile together."""
+    parts = sorted(parts, key=lambda part: (part.file, part.line, part.diff))
     diffs = []
-    for path in dict.fromkeys(each.file for each in parts):
+    for path in dict.fromkeys(part.file for part in parts):
         text = texts[path]
-        changed = _changed(text, [each.diff for each in parts if each.file == path])
+        changed = _changed(text, [part.diff for part in parts if part.file == path])
         if changed is None or (_parses(text) and not _parses(changed)):
             return None
         diffs.append(unified_diff(path, text, changed))
@@ -122,13 +122,13 @@ def _joined(parts: Sequence[Candidate], texts: Mapping[str, str], scope: str) ->
         function=first.function,
         line=first.line,
         diff="".join(diffs),
-        parts=tuple(part_of(each) for each in parts),
-        costs=tuple(cost for each in parts for cost in each.costs),
+        parts=tuple(part_of(part) for part in parts),
+        costs=tuple(cost for part in parts for cost in part.costs),
     )
 
 
 def _changed(text: str, diffs: Sequence[str]) -> str | None:
-    """The text after all changes, each made to the original; None where two of them meet."""
+    """Apply diffs that were each made to the original text; None if two of them touch."""
     edits = sorted(edit for diff in diffs for edit in _line_edits(diff))
     if any(after[0] <= max(before[:2]) for before, after in pairwise(edits)):
         return None
@@ -140,7 +140,7 @@ def _changed(text: str, diffs: Sequence[str]) -> str | None:
 
 
 def _line_edits(diff: str) -> Iterator[_LineEdit]:
-    """As `edits_of`, with the line ends as they are in the file."""
+    """Like `edits_of`, but with the file's own line ends."""
     for hunk in (hunk for file in PatchSet(diff) for hunk in file):
         at = hunk.source_start + (0 if hunk.source_length else 1)
         start, new, open_, last_added = at, "", False, False
@@ -154,7 +154,7 @@ def _line_edits(diff: str) -> Iterator[_LineEdit]:
                 at, open_ = at + 1, True
             elif line.is_added:
                 new, open_ = new + line.value, True
-            elif last_added:  # "\\ No newline at end of file" speaks of the line before it
+            elif last_added:  # "\\ No newline at end of file" is about the line before it
                 new = new.removesuffix("\n")
             last_added = line.is_added
         if open_:

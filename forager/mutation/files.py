@@ -1,4 +1,4 @@
-"""Which files may be mutated, how they are read, and how a change to one is written down."""
+"""Lists the files that may be mutated, reads them, and writes and reverses their diffs."""
 
 import os
 import re
@@ -12,15 +12,15 @@ _FOLDERS = {
     *("doc", "docs", "example", "examples", "benchmark", "benchmarks"),
     *("vendor", "_vendor", "vendored", "_vendored", "site-packages", "node_modules"),
 }
-_OUTPUTS = {"build", "dist"}  # at the top only: further down they may be packages
+_OUTPUTS = {"build", "dist"}  # only at the root: below it they may be packages
 _MODULES = {"setup", "noxfile", "conftest", "versioneer", "_version"}
 _TEST = re.compile(r"test_.*|.*_tests?")
 
 
 def source_files(root: Path, protected: Sequence[str]) -> list[str]:
-    """The project's own Python files, relative to root and sorted; no tests, nothing generated.
+    """The project's own Python files without tests and generated code, relative to root, sorted.
 
-    `protected` names further files and folders to leave out.
+    `protected` names more files and folders to skip.
     """
     return sorted(_walk(root, "", {name.strip("/") for name in protected}))
 
@@ -40,13 +40,13 @@ def _walk(root: Path, folder: str, protected: set[str]) -> Iterator[str]:
 
 
 def _is_foreign(folder: Path, path: str) -> bool:
-    """Whether a folder holds something else than the project's own code."""
+    """Whether a folder holds tests, documentation, other projects' code or build output."""
     named = folder.name.lower() in _TESTS | _FOLDERS or path in _OUTPUTS
     return named or (folder / "pyvenv.cfg").exists()
 
 
 def read_source(path: Path) -> str | None:
-    """The text with its line endings as they are; None where it is not UTF-8."""
+    """Read a file without changing line ends; None if it is not UTF-8."""
     try:
         return path.read_bytes().decode()
     except UnicodeDecodeError:
@@ -54,22 +54,22 @@ def read_source(path: Path) -> str | None:
 
 
 def unified_diff(path: str, old: str, new: str) -> str:
-    """The change of one file as `git diff` writes it; empty where there is none.
+    """The change of one file as `git diff` writes it; empty if the texts are equal.
 
-    Only "\\n" ends a line, as for git: difflib would also split at form feeds.
+    Only "\\n" ends a line, as in git; difflib would also split at form feeds.
     """
     if old == new:
         return ""
-    end = "\t" if " " in path else ""  # how git marks where a name with blanks ends
+    end = "\t" if " " in path else ""  # git ends names that contain spaces with a tab
     header = f"diff --git a/{path} b/{path}\n--- a/{path}{end}\n+++ b/{path}{end}\n"
     return header + "".join(_hunks(old, new))
 
 
 def _hunks(old: str, new: str) -> Iterator[str]:
-    """Match only the lines around the change: difflib is slow on whole files.
+    """Match only the lines around the change, because difflib is slow on whole files.
 
-    Where lines are repeated, difflib may see the change at the very end of what it is given; it
-    is given more then, for git takes a change without context for one at the end of the file.
+    With repeated lines, difflib may place the change at the end of its input. Then it gets more
+    lines, because git reads a change without context as one at the end of the file.
     """
     margin = _CONTEXT + 1
     while True:
@@ -99,7 +99,7 @@ def _is_context(opcode: tuple[str, int, int, int, int]) -> bool:
 
 
 def _frame(old: str, new: str, margin: int) -> tuple[int, int]:
-    """How much the texts share at the start and at the end, but for some whole lines."""
+    """How many characters to skip at the start and at the end; `margin` shared lines remain."""
     start = _shared(old, new, min(len(old), len(new)), 1)
     end = len(old) - _shared(old, new, min(len(old), len(new)) - start, -1)
     for _ in range(margin):
@@ -109,15 +109,15 @@ def _frame(old: str, new: str, margin: int) -> tuple[int, int]:
 
 
 def _shared(old: str, new: str, length: int, step: int) -> int:
-    """How many characters are the same from the start (step 1) or from the end (-1) on."""
+    """Count the equal characters from the start (step 1) or from the end (step -1)."""
     low = 0
-    while low < length:  # halves, each compared once
+    while low < length:  # a binary search that compares each half once
         middle = (low + length + 1) // 2
         if step > 0:
             same = old[low:middle] == new[low:middle]
         else:
-            one, other = len(old), len(new)
-            same = old[one - middle : one - low] == new[other - middle : other - low]
+            old_end, new_end = len(old), len(new)
+            same = old[old_end - middle : old_end - low] == new[new_end - middle : new_end - low]
         low, length = (middle, length) if same else (low, middle - 1)
     return low
 
@@ -137,7 +137,7 @@ def _line(mark: str, line: str) -> str:
 
 
 def reverse(diff: str) -> str:
-    """The diff that undoes this one, of one file or several."""
+    """The diff that undoes this one, which may span several files."""
     files = re.split(r"^(?=diff --git )", diff, flags=re.MULTILINE)  # no line of a hunk begins so
     return "".join(_reversed_file(file) for file in files if file)
 
@@ -153,7 +153,7 @@ def _reversed_file(diff: str) -> str:
 
 
 def _swapped(lines: str) -> str:
-    """Turn additions into removals and back; removals come first again in each run of changes."""
+    """Turn additions into removals and back; in each run of changes, removals come first."""
     result: list[str] = []
     removed: list[str] = []
     added: list[str] = []

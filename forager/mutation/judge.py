@@ -21,7 +21,7 @@ from forager.mutation.bands import Bands
 from forager.mutation.candidates import Candidate
 from forager.mutation.coverage import Coverage
 from forager.mutation.prove import Prover, Start, in_order
-from forager.mutation.reach import Reach, Reaches
+from forager.mutation.reach import Reach, ReachAnalysis
 from forager.mutation.sieve import Sieve, SieveResult
 from forager.records import Record
 from forager.sandboxes.sandbox import Limits
@@ -113,7 +113,7 @@ class Judge:
     ) -> None:
         self._image = image
         self._coverage = coverage
-        self._reaches = Reaches(coverage, texts)
+        self._reaches = ReachAnalysis(coverage, texts)
         self._start = start
         self._rules = rules
         self._workers = workers

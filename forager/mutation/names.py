@@ -1,4 +1,4 @@
-"""The names that would give a bug away, and how they are found in a text and taken out of it."""
+"""Finds the names that would give a bug away in a text, and removes them."""
 
 import re
 from collections.abc import Sequence
@@ -7,29 +7,29 @@ from pathlib import PurePosixPath
 from forager.mutation.candidates import Candidate
 
 GONE = "…"
-_TELLING = 4  # letters; a shorter name is looked for as a whole word only
+_TELLING = 4  # letters; shorter names match whole words only
 _CHAIN = re.compile(rf"{GONE}(?:[./]{GONE})+")
 
 
-class Names:
-    """The functions, classes and files of a bug; none where it may be named."""
+class RevealingNames:
+    """The functions, classes and files of a bug; None makes an empty set."""
 
     def __init__(self, candidate: Candidate | None) -> None:
         found: set[str] = set()
-        for each in (candidate.parts or (candidate,)) if candidate else ():
-            if each.function != "<module>":
-                found.update(each.function.split("."))
-            path = PurePosixPath(each.file)
+        for part in (candidate.parts or (candidate,)) if candidate else ():
+            if part.function != "<module>":
+                found.update(part.function.split("."))
+            path = PurePosixPath(part.file)
             found.add(path.parent.name if path.stem == "__init__" else path.stem)
         self.all = sorted(found - {""}, key=lambda name: (-len(name), name))
         self._pattern = re.compile("|".join(map(_form, self.all)) or "(?!)", re.IGNORECASE)
 
     def found_in(self, text: str) -> list[str]:
-        """The words of a text that give something away."""
+        """The words of a text that contain one of the names, each once."""
         return list(dict.fromkeys(self._pattern.findall(text)))
 
     def out_of(self, text: str) -> str:
-        """The text with what gives something away left out."""
+        """The text with these words replaced by "…"."""
         return _CHAIN.sub(GONE, self._pattern.sub(GONE, text))
 
 
@@ -42,9 +42,9 @@ def _form(name: str) -> str:
 
 
 def told_lines(patch: str, text: str) -> Sequence[str]:
-    """The changed lines of a patch that stand in a text, white space aside.
+    """The changed lines of a patch that a text quotes, ignoring white space.
 
-    Lines of a single word, such as `else:` or `return`, tell nothing.
+    Lines of a single word, such as `else:` or `return`, reveal nothing and do not count.
     """
     flat = " ".join(text.split())
     lines = (" ".join(line[1:].split()) for line in patch.split("\n") if _is_changed(line))

@@ -3,6 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
+from operator import attrgetter
 from random import Random
 from typing import TypeVar
 
@@ -20,16 +21,19 @@ def pick(
 ) -> Iterator[Candidate]:
     """Yield the candidates in a seeded order; a limit is a prefix of it.
 
-    Families take turns in proportion to their weights, or evenly where none are given; a family
-    that the weights do not name is left out. Within a family, files take turns, and no function
-    of a file has its second candidate before all of that file had their first.
+    Families take turns in proportion to their weights, or evenly without weights; families that
+    the weights do not name are left out. Within a family, files take turns, and a function gets
+    its second candidate only after every function of its file has had its first.
     """
     shares = {
-        each.family: 1.0 if weights is None else weights.get(each.family, 0.0)
-        for each in candidates
+        candidate.family: 1.0 if weights is None else weights.get(candidate.family, 0.0)
+        for candidate in candidates
     }
+    families: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        families.setdefault(candidate.family, []).append(candidate)
     queues = {
-        family: deque(_spread([c for c in candidates if c.family == family], f"{seed}:{family}"))
+        family: deque(_spread(families[family], f"{seed}:{family}"))
         for family in sorted(shares)
         if shares[family] > 0
     }
@@ -45,8 +49,8 @@ def pick(
 
 def _spread(candidates: Iterable[Candidate], seed: str) -> Iterator[Candidate]:
     """Shuffle one family's candidates, then let functions take turns."""
-    random = Random(seed)  # a text is hashed by SHA-512: the same in every process
-    shuffled = sorted(candidates, key=lambda each: (each.file, each.line, each.operator, each.diff))
+    random = Random(seed)  # Python hashes a string seed by SHA-512: the same in every process
+    shuffled = sorted(candidates, key=attrgetter("file", "line", "operator", "diff"))
     random.shuffle(shuffled)
     functions: dict[_Function, list[Candidate]] = {}
     for candidate in shuffled:
@@ -59,6 +63,6 @@ def _spread(candidates: Iterable[Candidate], seed: str) -> Iterator[Candidate]:
 
 
 def _rounds(queues: Iterable[Sequence[T]]) -> Iterator[list[T]]:
-    """The first of each, then the second of each, and so on."""
+    """Yield the first item of each queue, then the second of each, and so on."""
     for turn in zip_longest(*queues):
-        yield [each for each in turn if each is not None]
+        yield [item for item in turn if item is not None]

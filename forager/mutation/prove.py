@@ -1,8 +1,8 @@
 """Proves mutants by the plain test command in clean sandboxes, and proves tasks again.
 
-A sandbox is used for many mutants. After each one the files are put back, what was added is
-removed, and a listing of every place that the tests can write to is compared with the one that was
-taken before the first; where anything differs the sandbox is thrown away.
+One sandbox serves many mutants. After each mutant the prover restores the files, removes new ones,
+and compares a listing of every folder that tests can write to with the listing from the start. If
+they differ, it discards the sandbox.
 """
 
 import shlex
@@ -23,13 +23,13 @@ from forager.sandboxes.sandbox import Limits, Sandbox
 Start = Callable[[str, Limits], Sandbox]
 """Starts a sandbox of an image within limits."""
 
-MUTANT_TEST_SECONDS = 20.0  # for one test: a mutant may loop without end
-_FAILURES = 20  # tests whose failure is described
+MUTANT_TEST_SECONDS = 20.0  # limit for one test, because a mutant may loop forever
+_FAILURES = 20  # most failures that a report describes
 _KEPT = "/tmp/forager-kept"
-_LISTING = (  # names, kinds, modes, sizes and times; and how many processes there are
+_LISTING = (  # names, kinds, modes, sizes and times of files, and the number of processes
     f"find /testbed /home/agent /opt/venv /tmp /var/tmp /dev/shm -path {_KEPT} -prune -o ! -type d "
     "-printf '%p %y %m %s %T@\\n' -o -type d -printf '%p\\n' 2>/dev/null | sort | sha1sum; "
-    "left=(/proc/[0-9]*); echo ${#left[@]}"  # by the shell alone: a process more would count too
+    "left=(/proc/[0-9]*); echo ${#left[@]}"  # the shell counts: another process would count itself
 )
 A = TypeVar("A")
 B = TypeVar("B")
@@ -37,14 +37,14 @@ B = TypeVar("B")
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What each test did on a mutant, and how some of them failed."""
+    """The outcome of each test on a mutant, with descriptions of some failures."""
 
     report: TestReport
     failures: dict[str, Failure]
 
 
 class Prover:
-    """Runs tests on mutants of one image; used by one thread at a time."""
+    """Runs tests on mutants of one image. Not for use by several threads at once."""
 
     def __init__(self, image: Image, start: Start) -> None:
         self._image = image
@@ -54,10 +54,10 @@ class Prover:
         self.ended = False
 
     def run(self, diff: str, tests: Sequence[str] | None, *, explain: int = 0) -> Proof | None:
-        """Run these tests on a mutant, all where None; return None where the diff does not apply.
+        """Run these tests on a mutant, or all if None; return None if the diff does not apply.
 
-        `explain` of those that fail run once more, to tell the values that they compare.
-        Raises SandboxError.
+        The prover runs `explain` of the failing tests again, so that pytest prints the values
+        that they compare. Raises SandboxError.
         """
         sandbox = self._clean_sandbox()
         files = " ".join(shlex.quote(path) for path in edits_of(diff))
@@ -84,7 +84,7 @@ class Prover:
         )
 
     def _explained(self, sandbox: Sandbox, report: TestReport, count: int) -> dict[str, Failure]:
-        """The failures of some tests that failed, told in full and in the same words each time."""
+        """Describe `count` failures in full, in the same words on each run."""
         passing = self._image.passing
         failed = [test for test in passing if report.outcomes.get(test, "passed") != "passed"]
         chosen = failed[:: max(1, len(failed) // count)][:count]  # spread over the files
@@ -93,7 +93,7 @@ class Prover:
         setup = self._image.setup
         changed = {
             "arguments": [*setup.arguments, "--assert=rewrite", "-vvv"],
-            "variables": {**setup.variables, "PYTHONHASHSEED": "0"},  # the order of sets
+            "variables": {**setup.variables, "PYTHONHASHSEED": "0"},  # a fixed order of sets
         }
         return self._report(sandbox, setup.model_copy(update=changed), chosen).failures
 
@@ -101,17 +101,17 @@ class Prover:
         if self._sandbox is None:
             memory = Limits(memory=self._image.recipe.memory)
             self._sandbox = self._start(self._image.reference, memory)
-            # Byte code of the right files is made once; it is not used for others.
+            # Compile the original files once; Python ignores byte code of changed files.
             self._sandbox.run(f"cd /testbed && {self._image.setup.python} -m compileall -q .")
             self._sandbox.run("rm -rf /tmp/* /tmp/.[!.]*")
             self._clean = self._sandbox.run(_LISTING).output
-        if self.ended:  # closed by another thread while it was made
+        if self.ended:  # another thread closed the prover while this one started the sandbox
             self._sandbox.close()
             raise SandboxError("the proof is no longer wanted")
         return self._sandbox
 
     def _reset(self, sandbox: Sandbox) -> None:
-        """Put everything back; where that does not give what was, remove the sandbox."""
+        """Restore the files; if the listing differs afterwards, remove the sandbox."""
         result = sandbox.run(
             f"cd /testbed && cp -p -r {_KEPT}/. . && git ls-files -z -o --exclude='*.pyc' "
             "--exclude-from=.git/info/exclude | xargs -0 -r rm -rf; "
@@ -123,17 +123,17 @@ class Prover:
             sandbox.close()
 
     def close(self) -> None:
-        """Remove the sandbox; another thread may be using it."""
+        """Remove the sandbox, even while another thread uses it."""
         self.ended = True
         if self._sandbox is not None:
             self._sandbox.close()
 
 
 def check(task: RepositoryTask) -> str:
-    """Prove a task again in fresh containers; return what is wrong with it, or nothing.
+    """Prove a task again in fresh containers; return what is wrong with it, or "".
 
-    Without the reference patch every FAIL_TO_PASS test must fail and every PASS_TO_PASS test
-    pass; with it, all must pass; and the agent's repository must hold one commit.
+    Without the reference patch every FAIL_TO_PASS test must fail and every PASS_TO_PASS test must
+    pass. With it, all must pass. The agent's repository must have exactly one commit.
     """
     if not task.FAIL_TO_PASS:
         return "FAIL_TO_PASS is empty"
@@ -177,7 +177,7 @@ def _problem(task: RepositoryTask, sandbox: Sandbox, fixed: bool) -> str:
 def in_order(
     pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A], ahead: int
 ) -> Generator[tuple[A, B], None, None]:
-    """Do the work on several items at a time; yield the results in the items' order."""
+    """Work on up to `ahead` items at a time; yield items with results in the given order."""
     queue: list[tuple[A, Future[B]]] = []
     source = iter(items)
     try:

@@ -1,4 +1,4 @@
-"""Which tests can notice a change: those that run the lines it touches."""
+"""Which tests can notice a change: the tests that run the lines it touches."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -9,23 +9,24 @@ from unidiff.patch import PatchSet
 from forager.mutation.coverage import Coverage
 
 Edit = tuple[int, int, list[str]]
-"""First and last line that go (the last before the first: none), and the lines that come."""
+"""First and last removed line (last < first if none), and the lines that replace them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The tests that run what a change touches."""
+    """The tests that run the lines of a change."""
 
     edits: dict[str, list[Edit]]
     tests: int
+    """Bit mask of the tests, as in `Coverage`."""
     at_import: bool
-    """Whether it touches what runs before any test."""
+    """Whether the change touches code that runs before the first test."""
     functions: tuple[tuple[str, int], ...]
-    """The functions that it touches: file and first line, decorators included."""
+    """File and first line (decorators included) of each changed function."""
 
 
 def edits_of(diff: str) -> dict[str, list[Edit]]:
-    """A unified diff as edits of lines, by file, in order."""
+    """A unified diff as line edits by file, in order; line numbers are of the old text."""
     found: dict[str, list[Edit]] = {}
     for file in PatchSet(diff):
         edits = found.setdefault(file.path, [])
@@ -48,8 +49,8 @@ def edits_of(diff: str) -> dict[str, list[Edit]]:
     return found
 
 
-class Reaches:
-    """Works out the reach of changes to the files of one project."""
+class ReachAnalysis:
+    """Computes the reach of changes to the files of one project."""
 
     def __init__(self, coverage: Coverage, texts: Mapping[str, str]) -> None:
         self._coverage = coverage
@@ -57,7 +58,7 @@ class Reaches:
         self._files: dict[str, _File] = {}
 
     def of(self, diff: str) -> Reach:
-        """The reach of a diff."""
+        """The reach of a unified diff."""
         edits, tests, at_import = edits_of(diff), 0, False
         functions: list[tuple[str, int]] = []
         for path, group in edits.items():
@@ -68,16 +69,17 @@ class Reaches:
             for edit in group:
                 lines = file.touched(edit)
                 around = file.functions_around(lines)
-                if not around or around[0].is_defined_by(edit):  # whoever uses the file may notice
+                # Every test that runs the file may notice a change outside its functions.
+                if not around or around[0].is_defined_by(edit):
                     tests |= self._coverage.running_file(path)
                     at_import = True
                     continue
-                heads = {each.first for each in around if lines & each.head}
+                heads = {function.first for function in around if lines & function.head}
                 ran = self._coverage.running(path, lines, heads)
-                if not ran and not lines & file.with_code:  # a line that never is an event
+                if not ran and not lines & file.with_code:  # no trace event names such a line
                     ran = self._coverage.running(path, (), {around[-1].first})
                 tests |= ran
-                at_import |= any(each.first in before for each in around)
+                at_import |= any(function.first in before for function in around)
                 functions.append((path, around[-1].first))
         return Reach(edits, tests, at_import, tuple(dict.fromkeys(functions)))
 
@@ -90,11 +92,11 @@ class Reaches:
 class _Function:
     first: int
     last: int
-    head: frozenset[int]  # decorators and signature: they run when the function is defined
-    name: int  # the line of its name: those before it are decorators
+    head: frozenset[int]  # lines of decorators and signature, which run at the definition
+    name: int  # line of its name; decorators are above
 
     def is_defined_by(self, edit: Edit) -> bool:
-        """Whether an edit takes the function away, or touches what decorates it."""
+        """Whether an edit removes the function or touches a decorator."""
         first, last, _ = edit
         return (first <= self.first and self.last <= last) or self.first <= first < self.name
 
@@ -114,7 +116,7 @@ class _File:
             return
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
                 last = node.end_lineno or first
                 head = frozenset(range(first, max(node.body[0].lineno, node.lineno + 1)))
                 self._functions.append(_Function(first, last, head, node.lineno))
@@ -125,11 +127,13 @@ class _File:
                 self._statements.append(_own_lines(node))
 
     def touched(self, edit: Edit) -> set[int]:
-        """The lines of all statements that an edit touches, or that decide whether it runs."""
+        """The lines of each statement that an edit touches or that decides whether it runs."""
         first, last, _ = edit
         lines = set(range(first, last + 1)) or {first - 1, first}
-        if last < first:  # what comes after a block runs though the block's last line may not
-            inside = max((each.first for each in self.functions_around({first - 1})), default=0)
+        if last < first:  # code after a block runs even if the block's last line does not
+            inside = max(
+                (function.first for function in self.functions_around({first - 1})), default=0
+            )
             for whole, own in self._blocks:
                 if first - 1 in whole and whole.start > inside:
                     lines.update(own)
@@ -139,14 +143,14 @@ class _File:
         return lines
 
     def functions_around(self, lines: set[int]) -> list[_Function]:
-        """The functions that hold the first of the lines, the outermost first."""
+        """The functions that contain the first of the lines, the outermost first."""
         at = min(lines)
-        found = [each for each in self._functions if each.first <= at <= each.last]
-        return sorted(found, key=lambda each: (each.first, -each.last))
+        found = [function for function in self._functions if function.first <= at <= function.last]
+        return sorted(found, key=lambda function: (function.first, -function.last))
 
 
 def _own_lines(node: ast.stmt) -> range:
-    """The lines of a statement, without those of the statements in it."""
+    """The lines of a statement without those of nested statements."""
     body = getattr(node, "body", None)
     first, last = node.lineno, node.end_lineno or node.lineno
     if isinstance(body, list) and body and isinstance(body[0], ast.stmt):

@@ -1,6 +1,6 @@
-"""A source file, parsed once, as the regions that mutators look at.
+"""Parses a source file once and divides it into the regions that mutators examine.
 
-Nothing is ever rendered from the syntax tree: a change is spliced into the source by byte span.
+The engine never renders code from the syntax tree: it splices changes into the source by byte span.
 """
 
 import re
@@ -28,17 +28,16 @@ Edit = tuple[int, int, bytes]
 N = TypeVar("N", bound=cst.CSTNode)
 
 _BLOCKS = (cst.Module, cst.IndentedBlock, cst.SimpleStatementLine, cst.SimpleStatementSuite)
-_CLAUSES = (cst.Decorator, cst.ExceptHandler)  # have lines of their own, and are no statements
+_CLAUSES = (cst.Decorator, cst.ExceptHandler)  # not statements, but on lines of their own
 _LONE_CARRIAGE_RETURN = re.compile("\r(?!\n)")
 
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """The text of `node` becomes `text`; the node's own parentheses stay.
+    """Replaces the source of `node` by `text`; parentheses around the node stay.
 
-    None removes a statement, a decorator or an `except` with the lines it stands on, or an item of
-    a list with its comma. When all statements of a block are removed, the engine puts `pass` in
-    their place.
+    None removes the node: a statement, decorator or `except` with its lines, a list item with its
+    comma. If a change removes all statements of a block, the engine writes `pass` instead.
     """
 
     node: cst.CSTNode
@@ -47,7 +46,7 @@ class Replacement:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One candidate, as a mutator yields it: what is done, and to which nodes."""
+    """A candidate as a mutator yields it: the operator's name, and replacements of nodes."""
 
     operator: str
     replacements: tuple[Replacement, ...]
@@ -55,22 +54,22 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """What a mutator looks at: a function (methods too), a class, or the code outside both.
+    """The code that a mutator examines: a function or method, a class, or the code outside both.
 
-    Nested functions belong to the outermost one, so no node is offered twice. Of a class outside
-    functions its definition, decorators, bases and imports are offered, of the code outside both
-    the imports: the rest runs at import time, where one fault fails every test alike. Never
-    offered: annotations, what is in a decorator, `if TYPE_CHECKING`, and text for people (messages
-    of exceptions and assertions, calls of a logger).
+    `nodes` lists nested functions with the outermost one, so a node is in one region only. A class
+    outside functions lists its definition, decorators, bases and imports; the code outside both
+    lists its imports. The rest runs at import time, where one fault fails every test. No region
+    lists annotations, arguments of decorators, `if TYPE_CHECKING`, or text for people (messages of
+    exceptions and assertions, calls of a logger).
     """
 
     node: cst.FunctionDef | cst.ClassDef | cst.Module
     name: str  # qualified name, "<module>" for the code outside functions and classes
-    source: "Source"
+    source: "SourceFile"
     nodes: list[cst.CSTNode]
 
     def find(self, *kinds: type[N], under: cst.CSTNode | None = None) -> list[N]:
-        """The nodes of these kinds in source order, of the whole region or under one node."""
+        """The nodes of these kinds in source order, in the region or under one of its nodes."""
         if under is None:
             return list(_of_kinds(self.nodes, kinds))
         start, end = self.source.span(under)
@@ -80,15 +79,15 @@ class Region:
         return [node for node in found if self.source.span(node)[1] <= end]
 
     def code(self, node: cst.CSTNode) -> str:
-        """The source text of a node as it stands in the file, with its own parentheses."""
+        """The source text of a node, parentheses included."""
         return self.between(*self.source.extent(node))
 
     def between(self, start: int, end: int) -> str:
-        """The source text between two places in bytes."""
+        """The source text between two byte offsets."""
         return self.source.data[start:end].decode()
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode:
-        """The node that holds this one; a module holds itself."""
+        """The parent of a node; the parent of a module is the module."""
         return self.source.parents[node]
 
 
@@ -96,10 +95,10 @@ Mutator = Callable[[Region], Iterator[Change]]
 Families = dict[str, tuple[Mutator, ...]]  # "operators": (swap_comparison, …)
 
 
-class Source:
-    """A parsed file: its bytes, where each node stands in them, and its regions in source order.
+class SourceFile:
+    """A parsed file: its bytes, the byte span of each node, and its regions in source order.
 
-    Raises SyntaxError where the text is no Python that LibCST reads.
+    Raises SyntaxError if LibCST cannot read the text.
     """
 
     def __init__(self, text: str) -> None:
@@ -110,11 +109,11 @@ class Source:
             self._spans = wrapper.resolve(ByteSpanPositionProvider)
         except (cst.ParserSyntaxError, RecursionError) as error:
             raise SyntaxError(str(error)) from error
-        # LibCST ends the last line where the file does not; a byte order mark shifts every span.
+        # LibCST adds a missing line end at the end; a byte order mark shifts every span.
         added = 0 if self.module.has_trailing_newline else len(self.module.default_newline)
         shifted = self.span(self.module)[1] != len(self.data) + added
         if shifted or _LONE_CARRIAGE_RETURN.search(text):
-            raise SyntaxError("the syntax tree does not give back the text")
+            raise SyntaxError("LibCST's byte spans do not match the text")
         self._line_ends = [match.start() for match in re.finditer(b"\n", self.data)]
         self.parents: dict[cst.CSTNode, cst.CSTNode] = {self.module: self.module}
         self.regions = [Region(self.module, "<module>", self, [])]
@@ -125,20 +124,20 @@ class Source:
         self.used_at_import = set(used_at_import(self.module, lazy))
 
     def start(self, node: cst.CSTNode) -> int:
-        """The first byte of a node, its parentheses left out."""
+        """The byte offset of a node, without its parentheses."""
         return self._spans[node].start
 
     def span(self, node: cst.CSTNode) -> Span:
-        """The first byte of a node, and the one after its last; its parentheses left out."""
+        """The half-open byte span of a node, without its parentheses."""
         span = self._spans[node]
         end = span.start + span.length
-        if isinstance(node, cst.Param):  # LibCST counts its name only
+        if isinstance(node, cst.Param):  # LibCST's span ends after the name
             last = node.default or (node.annotation and node.annotation.annotation)
             end = self.extent(last)[1] if last else end
         return span.start, end
 
     def extent(self, node: cst.CSTNode) -> Span:
-        """The span of a node together with its parentheses or its decorators."""
+        """The byte span of a node with its parentheses or decorators."""
         start, end = self.span(node)
         if decorators := getattr(node, "decorators", ()):
             return self.span(decorators[0])[0], end
@@ -147,29 +146,35 @@ class Source:
         return start, end
 
     def line(self, place: int) -> int:
-        """The number of the line that a byte stands on, counted from 1."""
+        """The line number of a byte offset, counted from 1."""
         return bisect_left(self._line_ends, place) + 1
 
     def lines(self, start: int, end: int) -> Span:
-        """The whole lines, last line end included, that hold these bytes."""
+        """The byte span of the whole lines that contain these bytes, last line end included."""
         last = self.data.find(b"\n", end)
         return self.data.rfind(b"\n", 0, start) + 1, len(self.data) if last < 0 else last + 1
 
     def chunk(self, region: Region, change: Change) -> Span:
-        """The lines that have to be compiled to judge a change: a definition, or a statement."""
+        """The byte span to compile to judge a change: a definition or top-level statements."""
         if not isinstance(region.node, cst.Module):
             return self.lines(*self.extent(region.node))
-        spans = [self.extent(self._outermost(each.node)) for each in change.replacements]
+        spans = [
+            self.extent(self._outermost(replacement.node)) for replacement in change.replacements
+        ]
         return self.lines(min(start for start, _ in spans), max(end for _, end in spans))
 
     def edits(self, change: Change) -> list[Edit]:
-        """A change as edits of the bytes, in order; ValueError where two of them overlap."""
+        """A change as byte edits in order. Raises ValueError if two of them overlap."""
         edits = [
-            self._guarded(*self.span(each.node), each.text.encode())
-            for each in change.replacements
-            if each.text is not None
+            self._guarded(*self.span(replacement.node), replacement.text.encode())
+            for replacement in change.replacements
+            if replacement.text is not None
         ]
-        removed = [self._line(each.node) for each in change.replacements if each.text is None]
+        removed = [
+            self._line(replacement.node)
+            for replacement in change.replacements
+            if replacement.text is None
+        ]
         edits += self._removals(removed)
         edits.sort()
         if any(end > start for (_, end, _), (start, _, _) in pairwise(edits)):
@@ -177,7 +182,7 @@ class Source:
         return edits
 
     def _walk(self, node: cst.CSTNode, region: Region, prefix: str) -> None:
-        """Give every node below to its region, and remember its parent."""
+        """Put every node below into its region, and record its parent."""
         for child in children(node):
             self.parents[child] = node
             if isinstance(child, cst.Annotation) or is_stub(child) or self._is_for_people(child):
@@ -195,7 +200,7 @@ class Source:
                 self._walk(child, owner, inner)
 
     def _is_for_people(self, node: cst.CSTNode) -> bool:
-        """A logger's call, or the message of an exception or an assertion."""
+        """Whether a node is a logger's call or the message of an exception or assertion."""
         parent = self.parents[node]
         if isinstance(parent, cst.Assert):
             return parent.msg is node
@@ -210,12 +215,12 @@ class Source:
         return node
 
     def _line(self, node: cst.CSTNode) -> cst.CSTNode:
-        """A small statement that has its line to itself is removed as that line."""
+        """The line of a statement that is alone on it; otherwise the node itself."""
         line = self.parents[node]
         return line if isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1 else node
 
     def _guarded(self, start: int, end: int, text: bytes) -> Edit:
-        """`return-x` without its minus must not become `returnx`."""
+        """Add spaces where words would join: `return-x` without its minus is not `returnx`."""
         if re.match(rb"\w\w", self.data[start - 1 : start] + text[:1]):
             text = b" " + text
         if re.match(rb"\w\w", text[-1:] + self.data[end : end + 1]):
@@ -223,11 +228,13 @@ class Source:
         return start, end, text
 
     def _removals(self, nodes: list[cst.CSTNode]) -> Iterator[Edit]:
-        """Removed neighbours go in one piece, with the comments between them."""
+        """Remove runs of neighbours in one edit, with the comments between them."""
         parents = {id(parent): parent for parent in map(self.parents.__getitem__, nodes)}
         for parent in parents.values():
             siblings = self._siblings(parent)
-            places = [i for i, node in enumerate(siblings) if any(node is each for each in nodes)]
+            places = [
+                i for i, node in enumerate(siblings) if any(node is removed for removed in nodes)
+            ]
             for first, last in _runs(places):
                 if isinstance(parent, _BLOCKS):
                     yield self._statements_out(parent, siblings, first, last)
@@ -258,7 +265,7 @@ class Source:
         return first_line, next_line, b""
 
     def _items_out(self, siblings: list[cst.CSTNode], first: int, last: int) -> Edit:
-        """Up to the next item, or from the end of the one before; a trailing comma stays one."""
+        """Remove up to the next item, or from the end of the previous one if there is no next."""
         if last + 1 < len(siblings):
             return self.span(siblings[first])[0], self.span(siblings[last + 1])[0], b""
         if first > 0:
@@ -269,12 +276,12 @@ class Source:
 
     def _item_end(self, item: cst.CSTNode) -> int:
         start, end = self.span(item)
-        # LibCST counts the comma after a bare `/` or `*` as part of it.
+        # LibCST's span of a bare `/` or `*` includes the comma after it.
         return start + 1 if isinstance(item, cst.ParamSlash | cst.ParamStar) else end
 
 
 def splice(data: bytes, span: Span, edits: Iterable[Edit]) -> bytes:
-    """The bytes of a span after the edits, which lie within it, in order."""
+    """Apply edits, sorted and within the span, to the bytes of the span."""
     position, parts = span[0], []
     for start, end, text in edits:
         parts += [data[position:start], text]
@@ -283,7 +290,7 @@ def splice(data: bytes, span: Span, edits: Iterable[Edit]) -> bytes:
 
 
 def _runs(places: list[int]) -> Iterator[tuple[int, int]]:
-    """The first and last of each stretch of neighbouring places: 1 2 3 7 is (1, 3), (7, 7)."""
+    """The first and last of each run of consecutive places: 1 2 3 7 gives (1, 3), (7, 7)."""
     starts = [p for i, p in enumerate(places) if i == 0 or places[i - 1] != p - 1]
     ends = [p for i, p in enumerate(places) if i + 1 == len(places) or places[i + 1] != p + 1]
     return zip(starts, ends, strict=True)
@@ -295,10 +302,10 @@ def _of_kinds(nodes: Iterable[cst.CSTNode], kinds: tuple[type[N], ...]) -> Itera
 
 @cache
 def _is_one(kind: type[cst.CSTNode], kinds: tuple[type[N], ...]) -> bool:
-    """`isinstance` remembered: that of abstract classes is slow."""
+    """A cached `issubclass`, because it is slow for abstract classes."""
     return issubclass(kind, kinds)
 
 
 def _is_item(node: cst.CSTNode) -> bool:
-    """Whether a node stands in a list, of parameters for example, or of decorators."""
+    """Whether a node is an item of a list, such as a parameter or a decorator."""
     return hasattr(node, "comma") or isinstance(node, _CLAUSES)

@@ -1,4 +1,4 @@
-"""What is looked at in a syntax tree, and what is left alone: stubs, text for people."""
+"""Decides which nodes of a syntax tree mutators see: no stubs, no text for people."""
 
 import re
 from collections.abc import Iterator
@@ -8,20 +8,20 @@ from functools import cache
 import libcst as cst
 
 _FORM = re.compile(r"whitespace|lines|par$|header|footer|comma|semicolon|type_parameters")
-_LABELS = ("name", "attr", "keyword")  # where a name is no variable that is read
+_LABELS = ("name", "attr", "keyword")  # fields whose Name does not read a variable
 _LATER = (cst.Lambda, cst.Import, cst.ImportFrom)
 _LOGGER = re.compile(r"_?log(ger|ging)?", re.IGNORECASE)
 _LOG_METHODS = {"debug", "info", "warning", "warn", "error", "exception", "critical", "log"}
 
 
 def children(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    """The nodes right below one that hold code."""
+    """The direct children of a node that contain code, without whitespace and commas."""
     for name in _fields(type(node)):
         value = getattr(node, name)
         if isinstance(value, cst.CSTNode):
             yield value
         elif isinstance(value, list | tuple):
-            yield from (each for each in value if isinstance(each, cst.CSTNode))
+            yield from (item for item in value if isinstance(item, cst.CSTNode))
 
 
 def last_name(node: cst.CSTNode) -> str:
@@ -45,7 +45,7 @@ def is_log_call(node: cst.CSTNode) -> bool:
 
 
 def is_text(node: cst.CSTNode) -> bool:
-    """Whether an expression puts a text together."""
+    """Whether an expression builds a string."""
     match node:
         case cst.SimpleString() | cst.ConcatenatedString() | cst.FormattedString():
             return True
@@ -58,19 +58,21 @@ def is_text(node: cst.CSTNode) -> bool:
 
 
 def is_stub(node: cst.CSTNode) -> bool:
-    """What only type checkers read."""
+    """Whether only type checkers read a node."""
     match node:
         case cst.If():
             return last_name(node.test) == "TYPE_CHECKING"
         case cst.FunctionDef():
-            return any(last_name(each.decorator) == "overload" for each in node.decorators)
+            return any(
+                last_name(decorator.decorator) == "overload" for decorator in node.decorators
+            )
         case cst.ClassDef():
             return any(last_name(base.value) == "Protocol" for base in node.bases)
     return False
 
 
 def is_offered_outside(node: cst.CSTNode, parent: cst.CSTNode) -> bool:
-    """Whether what stands outside functions is offered nevertheless."""
+    """Whether mutators see a node outside functions."""
     if isinstance(node, cst.Arg):
         return isinstance(parent, cst.ClassDef)
     kinds = cst.ClassDef | cst.Decorator | cst.Import | cst.ImportFrom | cst.ImportAlias
@@ -78,9 +80,9 @@ def is_offered_outside(node: cst.CSTNode, parent: cst.CSTNode) -> bool:
 
 
 def used_at_import(node: cst.CSTNode, lazy: bool) -> Iterator[str]:
-    """The names that the code outside functions uses: without them nothing can be imported.
+    """The names that the code outside functions reads, without which the import fails.
 
-    `lazy`: annotations are not evaluated.
+    `lazy` means that Python does not evaluate annotations.
     """
     for child in children(node):
         if isinstance(child, cst.Name):
@@ -94,5 +96,5 @@ def used_at_import(node: cst.CSTNode, lazy: bool) -> Iterator[str]:
 
 @cache
 def _fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
-    """The fields that can hold code; LibCST's own `children` rebuilds every node it lists."""
+    """The fields that can contain code; LibCST's own `children` rebuilds every node it lists."""
     return tuple(field.name for field in fields(kind) if not _FORM.search(field.name))

@@ -1,6 +1,6 @@
-"""Bugs that a model writes: what it is asked, and how its answer becomes a candidate.
+"""Bugs that a model writes: builds the question and turns the answer into a candidate.
 
-The head of the function and its docstring stay as they are; of the answer only the body is taken.
+The candidate keeps the function's head and docstring and takes only the body from the answer.
 """
 
 import ast
@@ -20,7 +20,7 @@ WRITTEN = (REWRITE, MODIFY)
 """The families whose bugs a model writes."""
 
 _SHORTEST, _LONGEST = 2, 120  # lines of a body
-_AROUND = 120  # lines of the file's own names that are shown
+_AROUND = 120  # lines of the file's imports and definitions in the question
 _FENCED = re.compile(r"^```[ \t]*(?:python|py)?[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -55,23 +55,23 @@ Answer with the whole function in one fenced code block (```python), and no othe
 name and the signature as they are."""
 
 
-class Unusable(Exception):
-    """An answer that gives no bug; the message says why."""
+class UnusableAnswer(Exception):
+    """The model's answer does not become a bug; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of a file that a model can write anew; lines are counted from 1."""
+    """A function of a file that a model can rewrite; line numbers start at 1."""
 
     path: str
     name: str
     node: _Definition
     first: int
-    body: int  # first line of the body, the docstring left out
+    body: int  # first line of the body after the docstring
     last: int
 
     def placeholder(self, family: str) -> Candidate:
-        """The candidate that takes its turn among the others, before it is written."""
+        """A candidate without a diff, which takes its turn before the model is asked."""
         return Candidate(
             family=family,
             operator=family,
@@ -83,14 +83,14 @@ class Function:
 
 
 def functions(path: str, text: str) -> Iterator[Function]:
-    """The functions and methods of a file whose body is worth writing, nested ones left out."""
+    """The functions and methods with a body of 2 to 120 lines, without nested functions."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
         return
     for name, node in _definitions(tree.body, ""):
         statements = node.body[1:] if ast.get_docstring(node) is not None else node.body
-        first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+        first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
         if not statements:
             continue
         body, last = _first_line(statements[0]), node.end_lineno or 0
@@ -101,7 +101,7 @@ def functions(path: str, text: str) -> Iterator[Function]:
 
 
 def question(family: str, function: Function, text: str) -> str:
-    """What the model is asked."""
+    """The prompt for a bug of this family in this function."""
     lines = list(io.StringIO(text))
     owner = function.name.rpartition(".")[0]
     fields = {
@@ -115,7 +115,7 @@ def question(family: str, function: Function, text: str) -> str:
 
 
 def answered(family: str, function: Function, text: str, answer: str) -> Candidate:
-    """The candidate that an answer gives. Raises Unusable."""
+    """Turn an answer into a candidate. Raises UnusableAnswer."""
     lines = list(io.StringIO(text))
     ending = "\r\n" if "\r\n" in text else "\n"
     at = lines[function.body - 1]
@@ -127,12 +127,12 @@ def answered(family: str, function: Function, text: str, answer: str) -> Candida
     after = "".join([*lines[function.first - 1 : function.body - 1], *new])
     compiled = bytecode(after)
     if compiled is None:
-        raise Unusable("does not compile")
+        raise UnusableAnswer("does not compile")
     if compiled == bytecode(before):
-        raise Unusable("does the same")
+        raise UnusableAnswer("does the same")
     wanted = _dump(_wanted(answer).body)
     if _dump(_placed(after).body)[-len(wanted) :] != wanted:
-        raise Unusable("a text of several lines would move")
+        raise UnusableAnswer("a text of several lines would move")
     changed = "".join(lines[: function.first - 1]) + after + "".join(lines[function.last :])
     diff = unified_diff(function.path, text, changed)
     line = min(edit[0] for edit in edits_of(diff)[function.path])
@@ -140,37 +140,37 @@ def answered(family: str, function: Function, text: str, answer: str) -> Candida
 
 
 def _body(function: Function, lines: list[str], answer: str, indent: str) -> list[str]:
-    """The lines of the answer's body, indented so, without comments of its own."""
+    """The lines of the answer's body with this indentation and without new comments."""
     code = textwrap.dedent(_block(answer))
     node = _wanted(answer)
     if node.name != function.node.name or type(node) is not type(function.node):
-        raise Unusable("another function")
+        raise UnusableAnswer("another function")
     if _signature(node) != _signature(function.node):
-        raise Unusable("another signature")
+        raise UnusableAnswer("another signature")
     own = "".join(lines[function.first - 1 : function.last])
     kept = _without_comments(code, known=_comments(textwrap.dedent(own)))
     start = _first_line(node.body[0])
     if start == node.lineno or _same_line(node):
-        raise Unusable("a body on the line of its head")
+        raise UnusableAnswer("a body on the line of its head")
     body = [line.rstrip("\n") for line in kept[start - 1 : node.end_lineno] if line]
     theirs = body[0][: len(body[0]) - len(body[0].lstrip())]
     return body if theirs == indent else [indent + line.removeprefix(theirs) for line in body]
 
 
 def _wanted(answer: str) -> _Definition:
-    """The one function of the answer, its docstring left out."""
+    """The answer's only function, without its docstring."""
     node = _only(_block(answer))
     if ast.get_docstring(node) is not None:
         node.body = node.body[1:]
     if not node.body:
-        raise Unusable("no body")
+        raise UnusableAnswer("no body")
     return node
 
 
 def _block(answer: str) -> str:
     blocks: list[str] = _FENCED.findall(answer.replace("\r\n", "\n"))
     if len(blocks) != 1:
-        raise Unusable(f"{len(blocks)} code blocks instead of one")
+        raise UnusableAnswer(f"{len(blocks)} code blocks instead of one")
     return blocks[0]
 
 
@@ -178,15 +178,15 @@ def _only(code: str) -> _Definition:
     try:
         tree = ast.parse(textwrap.dedent(code))
     except (SyntaxError, ValueError, RecursionError):
-        raise Unusable("does not compile") from None
+        raise UnusableAnswer("does not compile") from None
     node = tree.body[0] if len(tree.body) == 1 else None
     if not isinstance(node, _Definition):
-        raise Unusable("not one function alone")
+        raise UnusableAnswer("not one function alone")
     return node
 
 
 def _placed(code: str) -> _Definition:
-    """The function of a piece of a file, its texts as they stand there."""
+    """Parse a function at its place in the file, so that multi-line strings keep their indent."""
     tree = ast.parse(f"if True:\n{code}" if code[:1].isspace() else code)
     body = tree.body[0].body if isinstance(tree.body[0], ast.If) else tree.body
     assert isinstance(body[0], _Definition)
@@ -198,7 +198,7 @@ def _comments(code: str) -> set[str]:
 
 
 def _without_comments(code: str, known: set[str]) -> list[str]:
-    """The lines without comments that are not known: a model likes to point at its bug."""
+    """Remove comments that the original lacks, because models like to point at their bug."""
     lines = list(io.StringIO(code))
     for token in _tokens(code):
         if token.type == tokenize.COMMENT and token.string not in known:
@@ -212,7 +212,7 @@ def _tokens(code: str) -> Iterable[tokenize.TokenInfo]:
     try:
         return list(tokenize.generate_tokens(io.StringIO(code).readline))
     except (tokenize.TokenError, SyntaxError):
-        raise Unusable("does not compile") from None
+        raise UnusableAnswer("does not compile") from None
 
 
 def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, _Definition]]:
@@ -224,7 +224,7 @@ def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, _Defi
 
 
 def _around(text: str, function: Function) -> list[str]:
-    """The imports of a file, and the heads of what else it defines."""
+    """The imports of a file and the heads of its other definitions."""
     found = []
     for node in ast.parse(text).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -233,7 +233,9 @@ def _around(text: str, function: Function) -> list[str]:
             found.append(f"class {node.name}: ...")
             if function.name.startswith(f"{node.name}."):
                 found += [
-                    f"    {_head(each)}" for each in node.body if isinstance(each, _Definition)
+                    f"    {_head(member)}"
+                    for member in node.body
+                    if isinstance(member, _Definition)
                 ]
         elif isinstance(node, _Definition):
             found.append(_head(node))
@@ -249,17 +251,19 @@ def _signature(node: _Definition) -> str:
 
 
 def _dump(body: list[ast.stmt]) -> list[str]:
-    return [ast.dump(each) for each in body]
+    return [ast.dump(statement) for statement in body]
 
 
 def _first_line(node: ast.stmt) -> int:
     decorators = getattr(node, "decorator_list", [])
-    lines: list[int] = [node.lineno, *(each.lineno for each in decorators)]
+    lines: list[int] = [node.lineno, *(decorator.lineno for decorator in decorators)]
     return min(lines)
 
 
 def _same_line(node: _Definition) -> bool:
-    """Whether the body stands on the line where the head ends: `def f(): return 1`."""
+    """Whether the body is on the last line of the head: `def f(): return 1`."""
     parts: list[ast.AST] = [node.args, *([node.returns] if node.returns else [])]
-    ends = (getattr(each, "end_lineno", 0) for part in parts for each in ast.walk(part))
+    ends = (
+        getattr(node_within, "end_lineno", 0) for part in parts for node_within in ast.walk(part)
+    )
     return node.body[0].lineno <= max([node.lineno, *ends])

@@ -1,4 +1,4 @@
-"""How many tasks are still wanted of a family, a file, a function."""
+"""How many more tasks a family, a file and a function may have."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
@@ -6,8 +6,8 @@ from collections.abc import Hashable, Iterator, Mapping
 from forager.mutation.candidates import Candidate
 
 
-class Room:
-    """Counts what was taken against what may be taken."""
+class Quota:
+    """Counts tasks against `targets` by family and the limits per function and file."""
 
     def __init__(
         self, targets: Mapping[str, int], per_function: int | None, per_file: int | None
@@ -23,11 +23,11 @@ class Room:
         return all(bound is None or self._taken[key] < bound for key, bound in bounds)
 
     def take(self, candidate: Candidate) -> None:
-        """A candidate became a task."""
+        """Count a candidate that became a task."""
         self._taken.update(key for key, _ in self._bounds(candidate))
 
     def is_full(self, families: set[str]) -> bool:
-        """Whether there are targets, and those of these families are reached."""
+        """Whether targets exist and these families have reached theirs."""
         wanted = families & self._targets.keys()
         return bool(self._targets) and all(
             self._taken[family] >= self._targets[family] for family in wanted
@@ -35,6 +35,6 @@ class Room:
 
     def _bounds(self, candidate: Candidate) -> Iterator[tuple[Hashable, int | None]]:
         yield candidate.family, self._targets.get(candidate.family)
-        if not candidate.parts:  # the parts of a combined bug were counted as they were taken
+        if not candidate.parts:  # the parts of a combined bug were counted as single bugs
             yield ("file", candidate.file), self._per_file
             yield ("function", candidate.file, candidate.function), self._per_function
