@@ -1,10 +1,13 @@
 """Logs of test commands: what each named parser reads in them."""
 
+import time
+from collections.abc import Callable
+
 import pytest
 from conftest import BUGGY, CORE, FAILING, PASSING
 
 from forager.environments.repository.grading import grade
-from forager.environments.repository.logs import PARSERS
+from forager.environments.repository.logs import PARSERS, Parser
 from forager.environments.repository.task import RepositoryTask, TestSetup
 from forager.mutation.candidates import unified_diff
 from forager.mutation.prove import check
@@ -227,3 +230,34 @@ def test_a_log_that_cannot_be_is_refused(
 
 
 CORE_PATCH = unified_diff("kata/core.py", BUGGY, CORE)
+
+
+HOSTILE: dict[str, Callable[[int], str]] = {
+    "blanks": lambda size: "a" + " " * size + "x",
+    "statuses": lambda size: "a " + "PASSED " * (size // 7) + "x",
+    "reasons": lambda size: "a " + "PASSED (" * (size // 8),
+    "heads": lambda size: "_ a.py:" * (size // 7),
+    "options": lambda size: "PASSED " + "[/" * (size // 2),
+    "dots": lambda size: "a ... " * (size // 12) + " " * (size // 2),
+    "brackets": lambda size: "a PASSED " + "[ " * (size // 2) + "%]",
+    "nested": lambda size: '{"tests": ' + "[" * size,
+}
+
+
+def _cost(parser: Parser, log: str) -> float:
+    """Processor seconds of the fastest of three readings."""
+    costs = []
+    for _ in range(3):
+        began = time.process_time()
+        parser(log)
+        costs.append(time.process_time() - began)
+    return min(costs)
+
+
+@pytest.mark.parametrize("parser", PARSERS)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_log_costs_no_more_than_its_length(name: str, parser: str) -> None:
+    """Eight times the length takes about eight times as long, not sixty-four."""
+    short, long = HOSTILE[name](4_000), HOSTILE[name](32_000)
+    # Two milliseconds are below what the clock tells apart.
+    assert _cost(PARSERS[parser], long) < 24 * _cost(PARSERS[parser], short) + 0.002

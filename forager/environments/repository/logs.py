@@ -4,12 +4,15 @@ The parsers are those that published data sets name, written anew. Two things ar
 have it: an expected failure counts as passed, and a name with blanks is told under its first word
 too, for SWE-bench's own parsers cut names there and its lists hold what they left.
 
-A log is text that the code under test can write as well as the test runner: see `testing.py`.
+A log is text that the code under test can write as well as the test runner: see `testing.py`. So
+each parser takes time that grows with the length of the log and no faster.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterator
+
+from forager.records import writable
 
 Parser = Callable[[str], dict[str, str]]
 
@@ -25,7 +28,9 @@ _STATUS = "(" + "|".join(_WORDS) + ")"
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\r")
 _SUMMARY = re.compile(rf"{_STATUS}\s+(\S.*)")  # of -rA; also a process of xdist, after its prefix
 _WORKER = re.compile(r"\[gw\d+\]\s*\[\s*\d+%\]\s*")
-_PROGRESS = re.compile(rf"(\S.*?)\s+{_STATUS}(?:\s+\(.*\))?\s*(?:\[\s*\d+%\])?\s*")  # of -v
+_PROGRESS = re.compile(rf"\s{_STATUS}(?=(\s+\(|\s*\Z))")  # of -v: the status, and what is behind it
+_PERCENT = re.compile(r"\[\s*\d+%\]")
+_LONGEST = 1 << 16  # characters of a line that can name a test
 _SKIPPED_COUNT = re.compile(r"\[\d+\]")  # "SKIPPED [1] file:line: reason" names no test
 _UNITTEST = re.compile(r"(\S.*?) \.\.\. +(ok|OK|FAIL|ERROR|skipped\b.*|expected failure)$")
 _UNITTEST_HEAD = re.compile(r"(FAIL|ERROR): (\S+)")
@@ -42,14 +47,28 @@ def _pytest(log: str) -> dict[str, str]:
 
 def _pytest_lines(log: str) -> Iterator[tuple[str, str]]:
     for raw in _ESCAPES.sub("", log).split("\n"):
-        line = _WORKER.sub("", raw, count=1)
+        line = _WORKER.sub("", raw[:_LONGEST], count=1)
         if summary := _SUMMARY.fullmatch(line):
             status, name = summary.groups()
             name = name if status == "PASSED" else name.split(" - ")[0]
             if not _SKIPPED_COUNT.match(name):
                 yield name.rstrip(), status
-        elif progress := _PROGRESS.fullmatch(line):
-            yield progress[1], progress[2]
+        elif progress := _progress(line):
+            yield progress
+
+
+def _progress(line: str) -> tuple[str, str] | None:
+    """The name and the status of `name STATUS (reason) [ 12%]`; both behind it may be missing."""
+    text = line.rstrip()
+    if text.endswith("%]"):
+        start = text.rfind("[")
+        text = text[:start].rstrip() if _PERCENT.fullmatch(text[start:]) else text
+    if not text or text[0].isspace():
+        return None
+    for status in _PROGRESS.finditer(text, 1):
+        if not status[2].strip() or text.endswith(")"):
+            return text[: status.start()].rstrip(), status[1]
+    return None
 
 
 def _pytest_options(log: str) -> dict[str, str]:
@@ -58,8 +77,11 @@ def _pytest_options(log: str) -> dict[str, str]:
 
 
 def _without_directories(name: str) -> str:
-    option = re.search(r"(.*?)\[(/(?!/)[^*]*)\]", name)
-    return f"{option[1]}[/{option[2].rpartition('/')[2]}]" if option else name
+    head, bracket, rest = name.partition("[/")
+    option, end, _ = rest.rpartition("]")
+    if not (bracket and end) or option.startswith("/") or "*" in option:
+        return name
+    return f"{head}[/{option.rpartition('/')[2]}]"
 
 
 def _matplotlib(log: str) -> dict[str, str]:
@@ -92,12 +114,19 @@ def _unittest_word(word: str) -> str:
 
 def _sympy(log: str) -> dict[str, str]:
     """SymPy's own runner: `test_name ok`, `F`, `E`; and the heads of its tracebacks."""
-    found = {f"{file}.py:{test}": "failed" for file, test in re.findall(r"_ (.*)\.py:(.*) _", log)}
+    found = {name: "failed" for line in log.split("\n") if (name := _traceback(line))}
     words = {"ok": "passed", "F": "failed", "E": "error"}
     for line in map(str.strip, log.split("\n")):
         if told := re.fullmatch(rf"(test_\S*)(?: .*)? ({'|'.join(words)})", line):
             found[told[1]] = words[told[2]]
     return found
+
+
+def _traceback(line: str) -> str:
+    """The test that the head of a traceback names, as in `____ FILE.py:TEST ____`."""
+    start, end = line.find("_ ") + 2, line.rfind(" _")
+    middle = line.rfind(".py:", start, end) if 2 <= start <= end else -1
+    return line[start:end] if middle >= 0 else ""
 
 
 def _dotted(log: str) -> dict[str, str]:
@@ -115,8 +144,11 @@ def _json(log: str) -> dict[str, str]:
         if line.startswith("{"):
             try:
                 tests = json.loads(line)["tests"]
-                return {one["name"]: _WORDS.get(one["status"], "failed") for one in tests}
-            except (ValueError, TypeError, KeyError):
+                return {
+                    writable(str(test["name"])): _WORDS.get(str(test["status"]), "failed")
+                    for test in tests
+                }
+            except (ValueError, TypeError, KeyError, RecursionError):
                 continue
     return {}
 
