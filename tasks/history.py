@@ -66,13 +66,13 @@ class Change(Record):
         """The changed files that hold the project's code."""
         return [path for path in self.files if is_code(path)]
 
-    def why_not(self, most_files: int) -> str:
+    def why_not(self, max_files: int) -> str:
         """Why it is no candidate by what git tells, or nothing."""
         if not self.code():
             return "no code"
         if not any(_SUITE.match(PurePosixPath(path).name) for path in self.tests()):
             return "no tests"
-        if len(self.files) > most_files:
+        if len(self.files) > max_files:
             return "too many files"
         return "" if _FIX.search(_PULL.sub("", self.message)) else "no word of a fix"
 

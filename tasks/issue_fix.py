@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
@@ -21,6 +21,7 @@ from forager.environments.repository.task import RepositoryTask
 from forager.errors import BuildError, SourceError, Unreachable
 from forager.images.build import build
 from forager.images.image import Image
+from forager.images.settings import BuildSettings
 from forager.mutation.prove import in_order
 from tasks.author import Author
 from tasks.contamination import admitted
@@ -28,6 +29,7 @@ from tasks.funnel import Funnel
 from tasks.history import Change, History, closed_by, may_fix
 from tasks.issues import Issues, linked
 from tasks.ledger import OnProgress
+from tasks.settings import IssueFixSettings
 from tasks.validate import Refused, Shown, Unsuited, shown, test_files
 from tasks.wording import Text, by_model, changelog, from_author, from_failures
 
@@ -43,16 +45,14 @@ class Order:
 
     limit: int | None = None
     workers: int = 1
-    most_files: int = 20
-    suite_seconds: float = 120.0
+    settings: IssueFixSettings = field(default_factory=IssueFixSettings)
     issues: Issues | None = None
     author: Author | None = None
-    build_timeout: float = 900.0
     keep_contaminated: bool = False
     also_exclude: Path | None = None
 
 
-def candidates(history: History, most_files: int) -> tuple[list[Change], Counter[str]]:
+def candidates(history: History, max_files: int) -> tuple[list[Change], Counter[str]]:
     """The changes that may be fixes, newest first; and how many of all are none, by reason.
 
     A commit that an accepted merge brought in counts as part of it; of changes that are the same
@@ -69,7 +69,7 @@ def candidates(history: History, most_files: int) -> tuple[list[Change], Counter
             continue
         if change.others and change.code():
             change = change.model_copy(update={"message": history.told(change)})
-        reason = change.why_not(most_files)
+        reason = change.why_not(max_files)
         if not reason:
             code = history.diff(change.base, change.commit, change.code())
             reason = "the same as a newer one" if code in seen else ""
@@ -157,7 +157,7 @@ def make_tasks(
         texts=history.texts(history.tip),
         also=order.also_exclude,
     )
-    listed, counts = candidates(history, order.most_files)
+    listed, counts = candidates(history, order.settings.max_files)
     report(f"{counts['commits']} commits, {len(listed)} candidates")
     with Funnel(output, history.name) as funnel:
         _Making(history, order, funnel, reason, on_progress, report).run(listed)
@@ -219,7 +219,7 @@ class _Making:
         for image in images.of(change):
             try:
                 task = self._task(change, image)
-                found = shown(task, image, suite_seconds=self._order.suite_seconds)
+                found = shown(task, image, suite_seconds=self._order.settings.suite_seconds)
             except Unsuited as error:
                 problem = ("image", f"unsuited: {error}")
             except Refused as error:
@@ -319,7 +319,7 @@ class _Images:
         try:
             image = build(
                 source,
-                timeout=self._order.build_timeout,
+                settings=BuildSettings(timeout=self._order.settings.build_timeout),
                 report=lambda step: self._report(f"{commit[:10]}: {step}"),
             )
         except Unreachable:

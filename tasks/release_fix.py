@@ -11,6 +11,7 @@ from forager.errors import BuildError, SourceError, Unreachable
 from forager.images.build import build
 from forager.images.image import Image
 from forager.images.sdist import Release
+from forager.images.settings import BuildSettings
 from tasks.contamination import admitted
 from tasks.funnel import Funnel
 from tasks.history import is_code, is_test
@@ -101,11 +102,11 @@ class _Pair:
         self._report(f"{self._before.version}..{self._after.version}: building")
         image = build(
             f"pypi:{self._releases.project}=={self._before.version}",
-            timeout=self._order.build_timeout,
+            settings=BuildSettings(timeout=self._order.settings.build_timeout),
         )
         tests = self._history.diff(old, new, [path for path in paths if is_test(path)])
         whole = self._task(image, 0, self._history.diff(old, new, fixed_paths(paths)), tests, "")
-        found = shown(whole, image, suite_seconds=self._order.suite_seconds)
+        found = shown(whole, image, suite_seconds=self._order.settings.suite_seconds)
         whole = whole.model_copy(
             update={"FAIL_TO_PASS": found.fail_to_pass, "PASS_TO_PASS": found.pass_to_pass}
         )
@@ -156,7 +157,7 @@ class _Pair:
         new: str,
     ) -> RepositoryTask | None:
         try:
-            found = shown(task, image, suite_seconds=self._order.suite_seconds)
+            found = shown(task, image, suite_seconds=self._order.settings.suite_seconds)
         except (Refused, Unsuited) as error:
             self._report(f"{task.instance_id}: {error}")
             return None

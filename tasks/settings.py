@@ -1,9 +1,9 @@
-"""Settings of mutate-fix tasks that a TOML file gives (`--settings`)."""
+"""Settings of the makers of tasks; a TOML file gives those of mutate-fix (`--settings`)."""
 
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from forager.config import load_settings
 from forager.mutation.bands import Bands
@@ -33,6 +33,25 @@ class Settings(Record):
         """The weights of the families; None if they take turns evenly."""
         counts = {family: float(count) for family, count in self.targets.items()}
         return self.weights or counts or None
+
+
+class IssueFixSettings(Record):
+    """Which commits may be fixes, and how long proofs may take."""
+
+    max_files: int = Field(
+        20,
+        ge=2,
+        validation_alias=AliasChoices("max_files", "most_files"),
+        description="Maximum number of files of a fix.",
+    )
+    suite_seconds: float = Field(
+        120.0,
+        ge=0,
+        description="Run only the changed test files if the whole suite takes longer than this.",
+    )
+    build_timeout: float = Field(
+        900.0, gt=0, description="Seconds that the installation of an image may take."
+    )
 
 
 def load(path: Path) -> Settings:

@@ -123,6 +123,8 @@ def test_every_verb_has_help(words: str, command: click.Command) -> None:
     assert len(first) <= 80
     for option in options(command):
         assert (option.help or "").endswith("."), option.opts
+    for page in re.findall(r"docs/[\w-]+\.md", result.stdout):
+        assert (ROOT / page).is_file(), page
 
 
 def test_an_option_means_the_same_everywhere() -> None:

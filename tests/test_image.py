@@ -10,6 +10,7 @@ from forager.images.base import ensure_base
 from forager.images.build import build
 from forager.images.image import Image, find_image, stored_images
 from forager.images.infer import infer
+from forager.images.settings import BuildSettings
 from forager.sandboxes.engine import connect
 
 pytestmark = pytest.mark.engine
@@ -111,7 +112,7 @@ def test_src_layout_leaves_one_commit_and_no_copy(tmp_path: Path) -> None:
     assert list(stored_images()) == [image]
     assert find_image(image.reference) == find_image(image.key) == image
     with pytest.raises(BuildError, match="tests pass"):
-        build(source, minimum_pass=0.99)
+        build(source, settings=BuildSettings(minimum_pass=0.99))
     _remove(image)
 
 

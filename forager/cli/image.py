@@ -1,13 +1,14 @@
 """`forager image`: build images from sources, and look at them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from forager.cli import options
 from forager.cli.batch import make_all, raise_failures, succeeded
 from forager.cli.console import console, print_json, print_table, say
+from forager.cli.derived import Derived, setting
 from forager.cli.verb import Group, option
 from forager.errors import UsageError
 
@@ -16,7 +17,18 @@ if TYPE_CHECKING:
     from forager.images.image import Image
     from forager.images.recipe import Recipe
 
-_RECIPE, _BOUNDS = "Recipe", "Bounds"
+BUILD = Derived(
+    "forager.images.settings:BuildSettings",
+    {
+        "Build": [
+            "force",
+            setting("timeout", metavar="SECONDS"),
+            setting("memory", metavar="GIB"),
+            "minimum_pass",
+        ],
+    },
+)
+_RECIPE = "Recipe"
 
 
 @click.group(cls=Group)
@@ -27,11 +39,10 @@ def image() -> None:
     """
 
 
-@image.command()
+@image.command(settings=BUILD)
 @click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
 @options.output("FILE", "File for the records of the images (JSON Lines).", required=False)
 @options.workers
-@option("--force", is_flag=True, help="Build again what was built before.")
 @option(
     "--recipe",
     "recipe_file",
@@ -47,41 +58,13 @@ def image() -> None:
     heading=_RECIPE,
     help="Write the recipe to FILE, to correct it and pass it to --recipe.",
 )
-@option(
-    "--timeout",
-    metavar="SECONDS",
-    type=float,
-    default=1800,
-    shown_default="1,800",
-    heading=_BOUNDS,
-    help="Seconds that the installation may take.",
-)
-@option(
-    "--memory",
-    metavar="GIB",
-    type=float,
-    heading=_BOUNDS,
-    help="Memory for the build and the tests, in GiB; by default the recipe decides.",
-)
-@option(
-    "--minimum-pass",
-    metavar="X",
-    type=click.FloatRange(0, 1),
-    default=0.5,
-    shown_default="0.5",
-    heading=_BOUNDS,
-    help="Minimum share of tests that must pass.",
-)
 def build(
     sources: tuple[str, ...],
     output: Path | None,
     recipe_file: Path | None,
     write_recipe: Path | None,
-    timeout: float,
-    memory: float | None,
-    minimum_pass: float,
-    force: bool,
     workers: int,
+    **params: Any,
 ) -> None:
     """Build an image of each source, and prove that its tests run.
 
@@ -99,15 +82,13 @@ def build(
     from forager.images.recipe import load
 
     recipe = load(recipe_file) if recipe_file else None
+    settings = BUILD.build(BUILD.given(params))
 
     def make(source: str, progress: "Progress") -> "Image":
         made = builder.build(
             source,
             recipe=recipe,
-            timeout=timeout,
-            minimum_pass=minimum_pass,
-            memory=round(memory * 2**30) if memory else None,
-            force=force,
+            settings=settings,
             report=lambda step: progress.note(f"{source}: {step}"),
         )
         click.echo(f"{made.reference}\t{len(made.passing)} tests pass")

@@ -10,6 +10,7 @@ import click
 
 from forager.cli import options
 from forager.cli.console import print_json, print_table, say
+from forager.cli.derived import Derived, setting
 from forager.cli.models import open_author
 from forager.cli.progress import Progress
 from forager.cli.verb import Verb, option
@@ -22,30 +23,18 @@ if TYPE_CHECKING:
 
     from tasks.issue_fix import Order
 
+ISSUE_FIX = Derived(
+    "tasks.settings:IssueFixSettings",
+    {"Fixes": ["max_files", setting("suite_seconds", metavar="SECONDS")]},
+)
 _ISSUES = "Issues"
 
 
-@click.command("issue-fix", cls=Verb)
+@click.command("issue-fix", cls=Verb, settings=ISSUE_FIX)
 @click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
 @options.output("tasks.jsonl", "File of the tasks.")
 @options.workers
 @options.limit
-@option(
-    "--most-files",
-    metavar="N",
-    default=20,
-    shown_default="20",
-    type=click.IntRange(2),
-    help="Maximum number of files of a fix.",
-)
-@option(
-    "--suite-seconds",
-    metavar="SECONDS",
-    default=120.0,
-    shown_default="120",
-    type=click.FloatRange(0),
-    help="Run only the changed test files if the whole suite takes longer than this.",
-)
 @options.keep_contaminated
 @options.also_exclude
 @options.dry_run
@@ -109,8 +98,7 @@ def issue_fix(
     order = Order(
         limit=given["limit"],
         workers=workers,
-        most_files=given["most_files"],
-        suite_seconds=given["suite_seconds"],
+        settings=ISSUE_FIX.build(ISSUE_FIX.given(given)),
         keep_contaminated=given["keep_contaminated"],
         also_exclude=given["also_exclude"],
     )
@@ -136,7 +124,7 @@ def _from_history(
 
     history = open_history(source, name=given["repo"] or "")
     if dry_run:
-        _, counts = candidates(history, order.most_files)
+        _, counts = candidates(history, order.settings.max_files)
         print_json({"repo": history.name, **counts})
         return
     with ExitStack() as stack:

@@ -26,6 +26,7 @@ from forager.images.infer import infer
 from forager.images.install import install
 from forager.images.layout import required_python
 from forager.images.recipe import Recipe, options
+from forager.images.settings import BuildSettings
 from forager.images.source import Source, fetch
 from forager.images.unproven import UnprovenImage, accepted, identity
 from forager.images.workbench import Workbench
@@ -33,6 +34,7 @@ from forager.locks import locked
 from forager.sandboxes.engine import connect
 
 _PYTHONS = ("3.12", "3.13", "3.11", "3.14", "3.10", "3.9", "3.8")  # the likeliest to work first
+_DEFAULT = BuildSettings()
 _PYTEST_TOO_NEW = r"_pytest\b|PluginValidationError|PytestRemovedIn|PytestDeprecation|pluggy\b"
 
 
@@ -40,16 +42,12 @@ def build(
     source: str,
     *,
     recipe: Recipe | None = None,
-    timeout: float = 1800,
-    minimum_pass: float = 0.5,
-    memory: int | None = None,
-    force: bool = False,
+    settings: BuildSettings = _DEFAULT,
     report: Callable[[str], None] = lambda _: None,
 ) -> Image:
     """Build the image of a source, or return the one that the same source and recipe gave before.
 
-    `timeout` bounds the install, `minimum_pass` is the least share of passing tests, `memory`
-    overrides the recipe's, `report` is told each step. Raises SourceError for a source that holds
+    `report` receives each step. Raises SourceError for a source that holds
     no tests, BuildError (with the log's telling lines) for one that does not come to pass.
     """
     client = connect()
@@ -58,11 +56,12 @@ def build(
         report(f"fetching {source}")
         fetched = fetch(source, tree)
         chosen = recipe or _inferred(source, tree)
-        chosen = chosen.model_copy(update={"memory": memory}) if memory else chosen
+        if memory := settings.memory_bytes:
+            chosen = chosen.model_copy(update={"memory": memory})
         base = ensure_base(client, chosen.python, report)
         if recipe is None:
             chosen, base = _suited(client, tree, chosen, base, report)
-        builder = _Builder(client, fetched, tree, base, timeout, minimum_pass, force, report)
+        builder = _Builder(client, fetched, tree, base, settings, report)
         try:
             return builder.build(chosen, reduce=recipe is None)
         except BuildError as error:
@@ -80,9 +79,7 @@ class _Builder(NamedTuple):
     source: Source
     tree: Path
     base: str
-    timeout: float
-    minimum_pass: float
-    force: bool
+    settings: BuildSettings
     report: Callable[[str], None]
 
     def build(self, recipe: Recipe, *, reduce: bool) -> Image:
@@ -91,16 +88,18 @@ class _Builder(NamedTuple):
         key = _key(self.source, recipe, identity(self.client, self.base))
         with locked(f"image-{key}"):
             known = stored(key)
-            if known and not self.force and identity(self.client, known.digest):
+            if known and not self.settings.force and identity(self.client, known.digest):
                 self.report(f"{known.reference} was built before")
-                return accepted(known, self.minimum_pass)
+                return accepted(known, self.settings.minimum_pass)
             unproven = self._installed(recipe, key, reduce=reduce)
-            return unproven.prove(self.minimum_pass, started)
+            return unproven.prove(self.settings.minimum_pass, started)
 
     def _installed(self, recipe: Recipe, key: str, *, reduce: bool) -> UnprovenImage:
         """Install the project and commit the image, still without a name."""
         memory = max(recipe.memory, 2 << 30)  # compilers need more than tests
-        with Workbench(self.client, self.base, memory=memory, timeout=self.timeout) as bench:
+        with Workbench(
+            self.client, self.base, memory=memory, timeout=self.settings.timeout
+        ) as bench:
             installed = install(
                 bench, self.tree, self.source, recipe, reduce=reduce, report=self.report
             )

@@ -1,0 +1,25 @@
+"""Settings of the building of an image."""
+
+from pydantic import Field, FiniteFloat
+
+from forager.records import Record
+
+
+class BuildSettings(Record):
+    """Bounds of a build, and whether to build again."""
+
+    timeout: FiniteFloat = Field(1800, gt=0, description="Seconds that the installation may take.")
+    memory: FiniteFloat | None = Field(
+        None,
+        gt=0,
+        description="Memory for the build and the tests, in GiB; by default the recipe decides.",
+    )
+    minimum_pass: FiniteFloat = Field(
+        0.5, ge=0, le=1, description="Minimum share of tests that must pass."
+    )
+    force: bool = Field(False, description="Build again what was built before.")
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The memory in bytes; None if the recipe decides."""
+        return round(self.memory * 2**30) if self.memory else None
