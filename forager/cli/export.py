@@ -9,8 +9,8 @@ import click
 from forager.cli import options
 from forager.cli.console import console, say
 from forager.cli.derived import Derived
-from forager.cli.look import open_attempts, runs_argument
 from forager.cli.progress import Progress
+from forager.cli.runs import open_attempts, runs_argument
 from forager.cli.verb import Verb, option
 from forager.errors import UsageError
 from forager.trajectories.export import FORMATS

@@ -7,8 +7,8 @@ import click
 
 from forager.cli import options
 from forager.cli.console import print_json, print_table
-from forager.cli.look import runs_argument
 from forager.cli.progress import Progress
+from forager.cli.runs import runs_argument
 from forager.cli.verb import Verb, option
 from forager.errors import UsageError
 

@@ -15,12 +15,14 @@ from forager.cli import (
     export,
     filter,
     image,
-    look,
+    listing,
+    replay,
     report,
     run,
     screens,
     serve,
     tasks,
+    tokens,
     train,
 )
 from forager.cli.verb import Forager
@@ -53,7 +55,9 @@ def main() -> None:
 main.add_verbs("Set up", doctor.doctor)
 main.add_verbs("Make images and tasks", image.image, tasks.tasks)
 main.add_verbs("Run attempts", run.run, screens.watch, evaluate.evaluate)
-main.add_verbs("Look at attempts", look.list_attempts, look.replay, report.report, look.tokens)
+main.add_verbs(
+    "Look at attempts", listing.list_attempts, replay.replay, report.report, tokens.tokens
+)
 main.add_verbs(
     "Learn from attempts",
     filter.filter_attempts,

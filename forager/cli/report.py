@@ -7,7 +7,7 @@ import click
 
 from forager.cli import options
 from forager.cli.console import print_json, print_table
-from forager.cli.look import open_attempts, opened, runs_argument
+from forager.cli.runs import open_attempts, opened, runs_argument
 from forager.cli.verb import Verb, option
 
 if TYPE_CHECKING:

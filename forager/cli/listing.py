@@ -1,0 +1,97 @@
+"""`forager list`: the attempts of a run."""
+
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from forager.cli import options
+from forager.cli.runs import open_attempts, run_argument
+from forager.cli.verb import Verb, option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from forager.trajectories.summary import Summary
+
+_PAGE = 1000  # lines printed at a time
+
+
+@click.command("list", cls=Verb)
+@run_argument
+@options.resolved
+@option("--tag", "tags", metavar="TAG", multiple=True, help="List attempts with TAG. Repeatable.")
+@option("--marked", is_flag=True, help="List only attempts that were marked in `forager replay`.")
+@option("--sort", metavar="FIELD", help="Sort by a field of --json; -FIELD sorts downwards.")
+@options.limit
+@options.as_json
+def list_attempts(
+    run: Path,
+    resolved: bool | None,
+    tags: tuple[str, ...],
+    marked: bool,
+    sort: str | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """List the attempts of a run.
+
+    RUN is a run directory or a file of attempts.
+
+    \b
+    Example:
+      forager list runs/repair --unresolved --sort -seconds --limit 10
+    """
+    from forager.trajectories.choice import Choice
+    from forager.trajectories.marks import Marks
+
+    with open_attempts(run) as index:
+        ids = Marks(run).ids(tags, marked=marked) if tags or marked else None
+        choice = Choice(resolved=resolved, ids=ids)
+        summaries = index.summaries(index.places(choice, sort or "", limit))
+        if as_json:
+            _print_pages(_array(summary.model_dump_json() for summary in summaries))
+        else:
+            print_summaries(summaries)
+
+
+def print_summaries(summaries: "Iterable[Summary]") -> None:
+    """Print a table of attempts."""
+    _print_pages(_lines(summaries))
+
+
+def _lines(summaries: "Iterable[Summary]") -> "Iterator[str]":
+    """A table of attempts, line by line; the first page sets the widths of the columns."""
+    from forager.trajectories.draw import short
+
+    rows = iter(summaries)
+    first = list(islice(rows, _PAGE))
+    id_width = max((len(summary.id) for summary in first), default=0)
+    reason_width = max((len(summary.exit_reason) for summary in first), default=0)
+    id_width, reason_width = max(id_width, len("id")), max(reason_width, len("exit reason"))
+    head = f"{'id':{id_width}} resolved {'exit reason':{reason_width}}"
+    yield f"{head} reward turns seconds tokens"
+    for summary in chain(first, rows):
+        word = click.style("yes", "green") if summary.resolved else click.style("no", "red")
+        pad = " " * (6 if summary.resolved else 7)
+        id = summary.id if summary.id.isprintable() else ascii(summary.id)
+        yield (
+            f"{id:{id_width}} {word}{pad}{summary.exit_reason:{reason_width}} "
+            f"{summary.reward:+6g} {summary.turns:5d} {summary.seconds:7.1f} "
+            f"{short(summary.tokens):>6}"
+        )
+
+
+def _array(items: "Iterable[str]") -> "Iterator[str]":
+    """The lines of a JSON array, one item per line."""
+    last = "["
+    for item in items:
+        yield last if last == "[" else f"{last},"
+        last = item
+    yield from ("[]",) if last == "[" else (last, "]")
+
+
+def _print_pages(lines: "Iterator[str]") -> None:
+    while page := list(islice(lines, _PAGE)):
+        click.echo("\n".join(page))

@@ -1,0 +1,156 @@
+"""`forager replay`: attempts turn by turn, executed again, or taken over."""
+
+import os
+from collections.abc import Iterable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from forager.cli import options
+from forager.cli.again import TAKE_OVER
+from forager.cli.console import console
+from forager.cli.listing import print_summaries
+from forager.cli.runs import locate, open_source, tasks_of
+from forager.cli.screens import interactive, show_replay
+from forager.cli.verb import Verb, option
+from forager.errors import UsageError
+
+if TYPE_CHECKING:
+    from forager.trajectories.index import Index
+    from forager.trajectories.record import Trajectory
+
+_EXECUTE, _TAKE_OVER = "Execute again", "Take over"
+
+
+@click.command(cls=Verb, settings=TAKE_OVER)
+@click.argument("target", metavar="RUN|RUN/ID|FILE", type=options.PATH)
+@option("--print", "print_all", is_flag=True, help="Print all attempts, without screens or pager.")
+@option("--full", is_flag=True, help="Show long outputs in full.")
+@option(
+    "--execute",
+    is_flag=True,
+    heading=_EXECUTE,
+    help="Execute the recorded calls again in fresh containers, and compare the results.",
+)
+@options.workers
+@options.limit
+@options.as_json
+@option(
+    "--take-over",
+    metavar="TURN",
+    type=click.IntRange(1),
+    heading=_TAKE_OVER,
+    help="Repeat the turns before TURN, and continue in a new attempt.",
+)
+@option(
+    "-o",
+    "--output",
+    metavar="RUN",
+    type=options.PATH,
+    heading=_TAKE_OVER,
+    help="Run that gets the new attempt.",
+)
+@option(
+    "-m",
+    "--model",
+    metavar="NAME",
+    heading=_TAKE_OVER,
+    help="Model that takes over: `repair`, or a model that the endpoint serves. By default you "
+    "type the calls.",
+)
+def replay(
+    target: Path,
+    print_all: bool,
+    full: bool,
+    execute: bool,
+    take_over: int | None,
+    output: Path | None,
+    workers: int,
+    limit: int | None,
+    as_json: bool,
+    **params: Any,
+) -> None:
+    """Show attempts turn by turn, execute them again, or take one over.
+
+    In a terminal it opens screens to browse, filter, step through, compare and mark attempts; `?`
+    shows the keys. In a pipe it lists the attempts of a run, or prints the attempt RUN/ID. ID may
+    be the beginning of an id.
+
+    --execute (with -w, --limit and --json) tags attempts that behave as recorded: `forager list
+    --tag reproduces` lists them. --take-over needs RUN/ID and -o.
+
+    \b
+    Examples:
+      forager replay runs/repair
+      forager replay runs/repair --execute -w 4
+      forager replay runs/repair/ID --take-over 5 -o runs/mine
+    """
+    from forager.trajectories.store import find_trajectory
+
+    source, id = locate(target)
+    with open_source(source) as index:
+        found = find_trajectory(index, id, source) if id else None
+        if execute:
+            ids = [found.id] if found else _ids(index, limit)
+            _execute(source, ids, workers, anew=bool(found), as_json=as_json)
+        elif take_over is not None:
+            if found is None or output is None:
+                raise UsageError("--take-over needs RUN/ID, and -o RUN2 for the new attempt")
+            _take_over(source, found, take_over, output, params)
+        elif output or params["model"]:
+            raise UsageError("-o and -m go with --take-over TURN")
+        elif interactive() and not print_all:
+            show_replay(source, found.id if found else "", full=full)
+        elif found:
+            _show([found], source, full, pager=not print_all)
+        else:
+            _show_all(index, source, full, print_all=print_all)
+
+
+def _ids(index: "Index", limit: int | None) -> list[str]:
+    return [summary.id for summary in index.summaries(index.places(limit=limit))]
+
+
+def _execute(source: Path, ids: list[str], workers: int, *, anew: bool, as_json: bool) -> None:
+    from forager.cli.again import execute_attempts
+
+    def index() -> "Index":
+        return open_source(source)
+
+    execute_attempts(source, ids, tasks_of(source), index, workers, anew=anew, as_json=as_json)
+
+
+def _take_over(
+    source: Path, recorded: "Trajectory", turn: int, output: Path, params: dict[str, Any]
+) -> None:
+    from forager.cli.again import take_over
+
+    take_over(source, recorded, tasks_of(source), turn, output, params)
+
+
+def _show_all(index: "Index", source: Path, full: bool, *, print_all: bool) -> None:
+    """Print all attempts, or list them if there are several and `print_all` is not set."""
+    places = index.places()
+    if not places:
+        raise UsageError(f"{source} holds no attempts yet")
+    if print_all or len(places) == 1:
+        _show(index.trajectories(places), source, full, pager=not print_all)
+        return
+    print_summaries(index.summaries(places))
+    (first,) = index.summaries(places[:1])
+    click.echo(f"\nShow one with: forager replay {source}/{first.id}")
+
+
+def _show(trajectories: Iterable["Trajectory"], source: Path, full: bool, *, pager: bool) -> None:
+    """Print attempts; in a terminal through the pager, which ends at once if all of it fits."""
+    from forager.trajectories.show import show
+
+    tasks = tasks_of(source)
+    output = console()
+    os.environ.setdefault("LESS", "FRX")
+    with output.pager(styles=True) if pager and output.is_terminal else nullcontext():
+        for trajectory in trajectories:
+            for piece in show(trajectory, tasks.get(trajectory.instance_id), full=full):
+                output.print(piece, soft_wrap=True)

@@ -1,0 +1,69 @@
+"""Runs and files of attempts as the arguments of verbs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from forager.cli import options
+from forager.cli.console import say
+from forager.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from forager.environments.task import Task
+    from forager.trajectories.index import Index
+
+run_argument = click.argument("run", metavar="RUN", type=options.PATH)
+runs_argument = click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=options.PATH)
+
+
+def open_attempts(path: Path) -> "Index":
+    """The attempts of a RUN or a FILE. Raises UsageError."""
+    source, id = locate(path)
+    if id:
+        raise UsageError(f"{path} is not a run; give {path.parent}")
+    return open_source(source)
+
+
+def opened(paths: "Iterable[Path]") -> "Iterator[Index]":
+    """The attempts of each path, opened one after the other."""
+    for path in paths:
+        with open_attempts(path) as index:
+            yield index
+
+
+def open_source(source: Path) -> "Index":
+    """The attempts of a run or of a file; prints what is damaged in them."""
+    from forager.trajectories.index import Index
+    from forager.trajectories.store import Run
+
+    index = Run(source).index() if source.is_dir() else Index(lambda: [source])
+    for path, count in index.damaged():
+        say(f"skipped {count:,} damaged bytes of {path}")
+    return index
+
+
+def locate(path: Path) -> tuple[Path, str]:
+    """Split a path into the run (or file of attempts) and the id that may follow it."""
+    from forager.trajectories.store import Run
+
+    if path.is_dir():
+        return Run(path).path, ""
+    if path.exists():
+        return path, ""
+    parent = path.parent
+    if parent.is_file() or (parent / "settings.json").is_file():
+        return parent, path.name
+    raise UsageError(f"{path} is not a run, an attempt of a run, or a file of attempts")
+
+
+def tasks_of(source: Path) -> "dict[str, Task]":
+    """The tasks of a run by name; a file of attempts takes those of its directory."""
+    from forager.environments.task import Task
+    from forager.records import read_records
+
+    path = (source if source.is_dir() else source.parent) / "tasks.jsonl"
+    tasks = read_records(path, Task) if path.is_file() else iter(())
+    return {task.instance_id: task for task in tasks}
