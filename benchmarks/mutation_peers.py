@@ -1,6 +1,6 @@
 """What benchmarks/mutation has the peers do; runs in their environment, in a scratch directory.
 
-usage: mutation_peers.py prepare|list|valid|mutmut-list|mutmut, with settings.json beside it
+usage: mutation_peers.py prepare|list|valid|mutmut-list|mutmut, in the directory of settings.json
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ def profile() -> Any:
     from swesmith.profiles.python import PythonProfile
 
     variables = " ".join(f"{name}={value}" for name, value in SETTINGS["variables"].items())
-    tests = " ".join(f"'{each}'" for each in SETTINGS["tests"])
+    tests = " ".join(f"'{test}'" for test in SETTINGS["tests"])
 
     @dataclasses.dataclass
     class Local(PythonProfile):
@@ -77,7 +77,8 @@ def listing() -> None:
     generate.main(name, max_bugs=-1, seed=24)
     collect_patches.main(Path("logs/bug_gen") / name)
     found = json.loads(Path(f"logs/bug_gen/{name}_all_patches.json").read_text())
-    Path("list.json").write_text(json.dumps({"candidates": len({one["patch"] for one in found})}))
+    patches = {candidate["patch"] for candidate in found}
+    Path("list.json").write_text(json.dumps({"candidates": len(patches)}))
 
 
 def valid() -> None:
@@ -86,7 +87,7 @@ def valid() -> None:
 
     name = profile().repo_name
     found = json.loads(Path(f"logs/bug_gen/{name}_all_patches.json").read_text())
-    found.sort(key=lambda one: one["instance_id"])
+    found.sort(key=lambda candidate: candidate["instance_id"])
     some = random.Random(SETTINGS["seed"]).sample(found, min(SETTINGS["count"], len(found)))
     Path("some.json").write_text(json.dumps(some))
     harness.main("some.json", workers=SETTINGS["workers"])
@@ -94,7 +95,7 @@ def valid() -> None:
         json.loads(path.read_text())
         for path in Path("logs/run_validation", name).glob("*/report.json")
     ]
-    tasks = sum(bool(one.get("FAIL_TO_PASS")) for one in reports)
+    tasks = sum(bool(report.get("FAIL_TO_PASS")) for report in reports)
     told = {"candidates": len(some), "reports": len(reports), "tasks": tasks}
     Path("valid.json").write_text(json.dumps(told))
 
@@ -102,19 +103,20 @@ def valid() -> None:
 def mutmut(names: list[str]) -> dict[str, int | None]:
     """Run mutmut on these; what it says of all mutants."""
     tree, name = Path(SETTINGS["tree"]), SETTINGS["name"]
-    source = next(each for each in (f"src/{name}", name) if (tree / each).is_dir())
-    copied = [each.name for each in tree.iterdir() if each.name not in (source, "mutants", ".git")]
+    source = next(path for path in (f"src/{name}", name) if (tree / path).is_dir())
+    left_out = (source, "mutants", ".git")
+    copied = [path.name for path in tree.iterdir() if path.name not in left_out]
     setup = [
         "[mutmut]",
         f"source_paths={source}",
         "also_copy=",
-        *(f"    {each}" for each in copied),
+        *(f"    {name}" for name in copied),
         f"pytest_add_cli_args_test_selection={SETTINGS['tests'][-1]}",
         "do_not_mutate=",
-        *(f"    {each}/*" for each in SETTINGS["protected"]),
+        *(f"    {path}/*" for path in SETTINGS["protected"]),
         "use_git_change_detection=false",
         "pytest_add_cli_args=",
-        *(f"    --deselect={each}" for each in deselected()),
+        *(f"    --deselect={test}" for test in deselected()),
     ]
     (tree / "setup.cfg").write_text("\n".join(setup))
     (tree / "pyproject.toml").unlink(missing_ok=True)

@@ -49,15 +49,15 @@ class Author:
         self._model = model
         self._lock = Lock()
         known = read_records(path, Written) if path.exists() else ()
-        self._known = {each.question: each for each in known}
+        self._known = {written.question: written for written in known}
         self._file = RecordWriter(path)
         self.paid = Usage()
         """The tokens of this process's own questions."""
 
     def ask(self, messages: list[Message]) -> Written:
-        """The answer to a conversation, the one that is kept where there is one.
+        """The answer to a conversation, the stored one if there is one.
 
-        Raises ModelError where no answer can be had.
+        Raises ModelError if no server answers.
         """
         asked = json.dumps([self._name, messages], sort_keys=True)
         question = hashlib.sha256(asked.encode()).hexdigest()
@@ -68,9 +68,9 @@ class Author:
     def text(
         self, question: str, problem: Callable[[str], str], tries: int = 3
     ) -> tuple[str, list[ModelCost]]:
-        """A text for a question, and what was paid; empty where `problem` refuses every try.
+        """A text for a question, and what was paid; empty if `problem` refuses every try.
 
-        `problem` says what is wrong with a text, or nothing; the model is told, and writes again.
+        `problem` returns what is wrong with a text, or nothing; the model reads it and tries again.
         """
         messages: list[Message] = [{"role": "user", "content": question}]
         costs: list[ModelCost] = []

@@ -137,14 +137,15 @@ def _most_alike(projects: list[Project], texts: Mapping[str, str]) -> tuple[str,
     table: defaultdict[tuple[int, int, int], set[tuple[str, str, str]]] = defaultdict(set)
     for project in projects:
         for path, known in project.files.items():
-            for one in known:
-                for pair in _pairs(one):
-                    table[pair].add((project.name, path, one))
+            for version in known:
+                for pair in _pairs(version):
+                    table[pair].add((project.name, path, version))
     found: defaultdict[str, set[str]] = defaultdict(set)
     for text in texts.values() if table else ():
         ours = signature(text)
-        for name, path, one in set().union(*(table.get(pair, ()) for pair in _pairs(ours))):
-            if path not in found[name] and alike(ours, one) >= _ALIKE:
+        near = set().union(*(table.get(pair, ()) for pair in _pairs(ours)))
+        for name, path, theirs in near:
+            if path not in found[name] and alike(ours, theirs) >= _ALIKE:
                 found[name].add(path)
     name, paths = max(found.items(), key=lambda item: len(item[1]), default=("", set()))
     return (name, len(paths)) if len(paths) >= _ENOUGH else None
@@ -156,8 +157,8 @@ def _pairs(text: str) -> set[tuple[int, int, int]]:
 
 def _names(project: Project) -> set[str]:
     """The names of a project, and their last parts, which forks keep."""
-    whole = {_plain(one) for one in (project.name, *project.also)}
-    return whole | {one.rpartition("/")[2] for one in whole}
+    whole = {_plain(name) for name in (project.name, *project.also)}
+    return whole | {name.rpartition("/")[2] for name in whole}
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The tasks of a file, and what became of every other candidate: kept beside it."""
+"""The tasks of a file, and in a second file what became of every other candidate."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from forager.records import R, Record, RecordWriter, read_records, write_records
 
 
 class Dropped(Record):
-    """A candidate that is no task, and why."""
+    """A candidate that became no task, with the reason."""
 
     repo: str
     commit: str
@@ -27,18 +27,18 @@ class Counts(Record):
 
 
 class Funnel:
-    """Appends tasks to a file, and dropped candidates to the one beside it."""
+    """Appends tasks to a file, and dropped candidates to NAME.funnel.jsonl."""
 
     def __init__(self, output: Path, repo: str) -> None:
-        beside = funnel_path(output)
+        dropped = funnel_path(output)
         self._repo, self._output = repo, output
         self._images: set[str] = set()
-        self._dropped = {one.commit: one for one in _read(beside, Dropped) if one.repo == repo}
+        self._dropped = {drop.commit: drop for drop in _read(dropped, Dropped) if drop.repo == repo}
         self._made: dict[str, str] = {}
         for task in _read(output, RepositoryTask):
             if task.repo == repo and task.fix:
                 self._note(task)
-        self._tasks, self._drops = RecordWriter(output), RecordWriter(beside)
+        self._tasks, self._drops = RecordWriter(output), RecordWriter(dropped)
 
     def knows(self, commit: str) -> bool:
         """Whether a candidate is decided."""
@@ -55,10 +55,10 @@ class Funnel:
         self._images.add(task.image)
 
     def drop(self, commit: str, stage: str, reason: str) -> None:
-        """Keep why a candidate is no task."""
-        one = Dropped(repo=self._repo, commit=commit, stage=stage, reason=reason)
-        self._drops.append(one)
-        self._dropped[commit] = one
+        """Record why a candidate became no task."""
+        drop = Dropped(repo=self._repo, commit=commit, stage=stage, reason=reason)
+        self._drops.append(drop)
+        self._dropped[commit] = drop
 
     @property
     def made(self) -> int:
@@ -68,10 +68,10 @@ class Funnel:
     def whole(self, counts: Counter[str]) -> Counter[str]:
         """The counts with tasks, their images and what was dropped, which is kept, too."""
         counts = counts + Counter(
-            f"{one.stage}: {one.reason.partition(':')[0]}" for one in self._dropped.values()
+            f"{drop.stage}: {drop.reason.partition(':')[0]}" for drop in self._dropped.values()
         )
         counts["tasks"], counts["images"] = len(self._made), len(self._images)
-        known = {one.repo: one for one in _read(counts_path(self._output), Counts)}
+        known = {row.repo: row for row in _read(counts_path(self._output), Counts)}
         known[self._repo] = Counts(repo=self._repo, counts=dict(counts))
         write_records(counts_path(self._output), known.values())
         return counts

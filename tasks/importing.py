@@ -25,7 +25,7 @@ FORMATS: dict[str, Format] = {
 
 
 class RefusedRow(Record):
-    """A row that is no task, and why."""
+    """A row that became no task, with the reason."""
 
     instance_id: str
     reason: str
@@ -49,9 +49,9 @@ def import_rows(
     *,
     report: Callable[[str], None] = lambda _: None,
 ) -> Counter[str]:
-    """Add the rows' tasks to a file, and what is refused to NAME.refused.jsonl beside it.
+    """Add the rows' tasks to a file, and refused rows to NAME.refused.jsonl.
 
-    The files appear whole or not at all. A row whose task is there already is passed over. Return
+    The files appear whole or not at all. Rows whose task is in the file already are skipped. Return
     the number of `tasks` that were added, and of rows refused by reason.
     """
     known = (
@@ -140,7 +140,7 @@ def _image_of(task: RepositoryTask, images: Sequence[Image]) -> Image | None:
     for image in images:
         if task.base_commit and image.source.commit == task.base_commit:
             return image
-    named = [one for one in images if _last(one.source.name) == _last(task.repo)]
+    named = [image for image in images if _last(image.source.name) == _last(task.repo)]
     if len(named) != 1:
         many = f"{len(named)} images are" if named else "no image is"
         raise Unfit(f"{many} of its repository, and none of its commit")

@@ -30,7 +30,7 @@ from tasks.history import Change, History, closed_by, may_fix
 from tasks.issues import Issues, linked
 from tasks.ledger import OnProgress
 from tasks.settings import IssueFixSettings
-from tasks.validate import Refused, Shown, Unsuited, shown, test_files
+from tasks.validate import FixProof, Refused, Unsuited, prove_fix, test_files
 from tasks.wording import Text, by_model, changelog, from_author, from_failures
 
 KIND = "issue-fix"
@@ -103,7 +103,7 @@ def best_text(
     issue: str,
     written: Text,
     task: RepositoryTask,
-    found: Shown,
+    found: FixProof,
     tests: Mapping[str, str],
     author: Author | None,
 ) -> Text | None:
@@ -120,7 +120,7 @@ def best_text(
 
 
 def proven(
-    task: RepositoryTask, found: Shown, text: Text, fix: Fix, hints: str = ""
+    task: RepositoryTask, found: FixProof, text: Text, fix: Fix, hints: str = ""
 ) -> RepositoryTask:
     """The whole task."""
     proof = "full" if found.whole else "files"
@@ -183,10 +183,10 @@ class _Making:
 
     def run(self, listed: Sequence[Change]) -> None:
         """Try the candidates, era by era."""
-        self._tried = sum(self._funnel.knows(one.commit) for one in listed)
+        self._tried = sum(self._funnel.knows(change.commit) for change in listed)
         for start in range(0, len(listed), _ERA):
             era = listed[start : start + _ERA]
-            unknown = [one for one in era if not self._funnel.knows(one.commit)]
+            unknown = [change for change in era if not self._funnel.knows(change.commit)]
             if unknown and not self._is_enough():
                 self._take(unknown, _Images(self._history, self._order, era, self._report))
 
@@ -219,7 +219,7 @@ class _Making:
         for image in images.of(change):
             try:
                 task = self._task(change, image)
-                found = shown(task, image, suite_seconds=self._order.settings.suite_seconds)
+                found = prove_fix(task, image, suite_seconds=self._order.settings.suite_seconds)
             except Unsuited as error:
                 problem = ("image", f"unsuited: {error}")
             except Refused as error:
@@ -251,7 +251,7 @@ class _Making:
         )
 
     def _stated(
-        self, task: RepositoryTask, change: Change, found: Shown
+        self, task: RepositoryTask, change: Change, found: FixProof
     ) -> RepositoryTask | tuple[str, str]:
         history = self._history
         numbers = closed_by(change.message, history.name)

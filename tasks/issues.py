@@ -58,10 +58,10 @@ class Issue(Record):
         """Title and text, and the comments, as they were; both empty where it came later."""
         if _time(self.created_at) > _time(moment):
             return "", ""
-        known = [one for one in self.bodies if _time(one.at) <= _time(moment)]
-        body = max(known, key=lambda one: _time(one.at)).text if known else ""
-        told = [one.text for one in self.comments if _time(one.at) <= _time(moment)]
-        return f"{self.title}\n\n{body}".strip(), "\n\n".join(told)
+        known = [body for body in self.bodies if _time(body.at) <= _time(moment)]
+        text = max(known, key=lambda body: _time(body.at)).text if known else ""
+        said = [comment.text for comment in self.comments if _time(comment.at) <= _time(moment)]
+        return f"{self.title}\n\n{text}".strip(), "\n\n".join(said)
 
 
 class Issues(Protocol):
@@ -87,7 +87,7 @@ class Dump:
         """As the files tell it."""
         issue = self._issues.get(number)
         said = self._comments.get(number, {})
-        comments = sorted(said.values(), key=lambda one: one.at)
+        comments = sorted(said.values(), key=lambda comment: comment.at)
         return issue and issue.model_copy(update={"comments": comments})
 
     def _take(self, row: Mapping[str, Any]) -> None:
@@ -111,15 +111,15 @@ class Dump:
         number, body = int(told["number"]), str(told.get("body") or "").replace("\r\n", "\n")
         known = self._issues.get(number)
         bodies = known.bodies if known else []
-        if body not in [one.text for one in bodies]:
+        if body not in [version.text for version in bodies]:
             bodies = [*bodies, Version(at=at, text=body)]
         title = known.title if known and known.bodies[0].at <= at else str(told["title"])
         created = str(told["created_at"])
         self._issues[number] = Issue(number=number, title=title, created_at=created, bodies=bodies)
-        for one in told.get("comments_data") or (
+        for comment in told.get("comments_data") or (
             told["comments"] if isinstance(told.get("comments"), list) else []
         ):
-            self._comment(number, one)
+            self._comment(number, comment)
 
     def _comment(self, number: int, told: Mapping[str, Any]) -> None:
         version = Version(at=str(told["created_at"]), text=str(told.get("body") or ""))
@@ -142,7 +142,7 @@ class GitHub:
         self._owner, _, self._name = repo.partition("/")
         self._token, self._url = token, url.rstrip("/")
         known = read_records(kept, _Kept) if kept.exists() else ()
-        self._known = {one.number: one.issue for one in known}
+        self._known = {answer.number: answer.issue for answer in known}
         self._file = RecordWriter(kept)
 
     def find(self, number: int) -> Issue | None:
@@ -202,9 +202,9 @@ class _Kept(Record):
 
 def _from_graph(told: Mapping[str, Any]) -> Issue:
     edits = [
-        Version(at=one["editedAt"], text=one["diff"] or "")
-        for one in told["userContentEdits"]["nodes"]
-        if one.get("diff") is not None
+        Version(at=edit["editedAt"], text=edit["diff"] or "")
+        for edit in told["userContentEdits"]["nodes"]
+        if edit.get("diff") is not None
     ]
     written = Version(at=told["createdAt"], text=told["body"] or "")
     return Issue(
@@ -213,7 +213,8 @@ def _from_graph(told: Mapping[str, Any]) -> Issue:
         created_at=told["createdAt"],
         bodies=edits or [written],
         comments=[
-            Version(at=one["createdAt"], text=one["body"]) for one in told["comments"]["nodes"]
+            Version(at=comment["createdAt"], text=comment["body"])
+            for comment in told["comments"]["nodes"]
         ],
     )
 

@@ -1,7 +1,7 @@
-"""The tasks of a file and the candidates that are none: what an earlier run has decided."""
+"""The tasks of a file and the rejected candidates: what an earlier run has decided."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -13,15 +13,15 @@ from forager.records import Record, RecordWriter, read_records
 
 
 class OnProgress(Protocol):
-    """Told after each candidate."""
+    """Called after each candidate."""
 
     def __call__(self, done: int, **counts: int) -> None:
-        """`done` tasks are made; `counts` are of what was tried."""
+        """`done` is the number of tasks; `counts` counts what was tried."""
         ...
 
 
 class Rejected(Record):
-    """A candidate that is no task, and why."""
+    """A candidate that became no task, with the reason."""
 
     instance_id: str
     family: str
@@ -33,7 +33,7 @@ class Rejected(Record):
 
 
 class Ledger:
-    """Appends tasks of one image to a file, and rejected candidates to the one beside it."""
+    """Appends tasks of one image to a file, and rejected candidates to NAME.rejected.jsonl."""
 
     def __init__(self, output: Path, image: Image) -> None:
         self._failing: dict[str, tuple[str, ...]] = {}
@@ -44,22 +44,20 @@ class Ledger:
                     f"{image.reference} now; give another -o"
                 )
             self._failing[task.instance_id] = tuple(task.FAIL_TO_PASS)
-        beside = rejected_path(output)
-        rejections = read_records(beside, Rejected) if beside.exists() else ()
-        self._reasons = {one.instance_id: one.reason for one in rejections}
+        self._reasons = {rejected.instance_id: rejected.reason for rejected in _rejections(output)}
         self._tasks = RecordWriter(output)
-        self._rejections = RecordWriter(beside)
+        self._rejections = RecordWriter(rejected_path(output))
 
     def knows(self, name: str) -> bool:
         """Whether a candidate is decided."""
         return name in self._failing or name in self._reasons
 
     def failing(self, name: str) -> Sequence[str] | None:
-        """The failing tests of a task; None: no task."""
+        """The failing tests of a task; None for a rejected candidate."""
         return self._failing.get(name)
 
     def reason(self, name: str) -> str:
-        """Why a known candidate is no task."""
+        """Why a known candidate was rejected."""
         return self._reasons.get(name, "")
 
     def add(self, task: RepositoryTask) -> None:
@@ -68,7 +66,7 @@ class Ledger:
         self._failing[task.instance_id] = tuple(task.FAIL_TO_PASS)
 
     def reject(self, name: str, candidate: Candidate, reason: str) -> None:
-        """Keep why a candidate is no task."""
+        """Record why a candidate was rejected."""
         fields = candidate.model_dump(include={"family", "operator", "file", "function", "line"})
         self._rejections.append(Rejected(instance_id=name, reason=reason, **fields))
         self._reasons[name] = reason
@@ -86,12 +84,12 @@ class Ledger:
 
 
 def rejected_path(output: Path) -> Path:
-    """Where the rejected candidates of a tasks file are kept."""
+    """The file of the rejected candidates of a tasks file."""
     return output.with_name(f"{output.stem}.rejected.jsonl")
 
 
 def written_path(output: Path) -> Path:
-    """Where what a model wrote for a tasks file is kept."""
+    """The file of what a model wrote for a tasks file."""
     return output.with_name(f"{output.stem}.written.jsonl")
 
 
@@ -101,7 +99,11 @@ def yields(output: Path) -> dict[str, Counter[str]]:
     for task in read_records(output, RepositoryTask):
         if task.mutation:
             table.setdefault(task.mutation.family, Counter())["tasks"] += 1
-    beside = rejected_path(output)
-    for one in read_records(beside, Rejected) if beside.exists() else ():
-        table.setdefault(one.family, Counter())[one.reason] += 1
+    for rejected in _rejections(output):
+        table.setdefault(rejected.family, Counter())[rejected.reason] += 1
     return table
+
+
+def _rejections(output: Path) -> Iterable[Rejected]:
+    path = rejected_path(output)
+    return read_records(path, Rejected) if path.exists() else ()

@@ -84,9 +84,9 @@ def make_tasks(
     """Append tasks of one image to `output`; return how many it holds of those asked for.
 
     Candidates are tried in an order that the seed decides, and the results are taken in that
-    order, so the same seed gives the same tasks however many workers there are, and a run that
-    was interrupted goes on where it was. What was rejected lies beside the output. Bugs of
-    several parts are made at the end, of the tasks that there are then. Raises KeptOut for a
+    order, so the same seed gives the same tasks with any number of workers, and an interrupted run
+    continues where it stopped. Rejected candidates are kept in a second file (see `ledger`). Bugs
+    of several parts are made at the end, from the tasks that exist then. Raises KeptOut for a
     project that SWE-bench evaluates on.
     """
     sources, tests = read_texts(image)
@@ -96,7 +96,11 @@ def make_tasks(
         texts=sources,
         also=order.also_exclude,
     )
-    listed = [one for path in sources for one in candidates(path, sources[path], order.families)]
+    listed = [
+        candidate
+        for path, text in sources.items()
+        for candidate in candidates(path, text, order.families)
+    ]
     with Ledger(output, image) as ledger:
         report("measuring which test runs which line")
         coverage = coverage_of(image, start)
@@ -260,18 +264,18 @@ class _Making:
             if verdict.disagrees:
                 self._counts["disagreements"] += 1
                 self._report(_disagreement(name, candidate, verdict))
-        counts = {each: self._counts[each] for each in ("mutants", "disagreements")}
+        counts = {key: self._counts[key] for key in ("mutants", "disagreements")}
         self._on_progress(self._counts["tasks"], **counts)
 
     def _problem(self, candidate: Candidate, verdict: Verdict) -> str:
-        """Why a judged candidate is no task, or nothing."""
+        """Why a judged candidate is rejected, or nothing."""
         if verdict.reason:
             return f"{verdict.reason}: {verdict.band}" if verdict.band else verdict.reason
         shown = self._shown.get(candidate.diff, ())
         return "" if every_part_fails(shown, verdict.fail_to_pass) else "a part does not show"
 
     def _stated(self, pair: tuple[Candidate, Verdict | None]) -> RepositoryTask | None:
-        """The task of a candidate; None where it is known, or is none."""
+        """The task of a candidate; None if it is known or rejected."""
         candidate, verdict = pair
         if verdict is None or self._problem(candidate, verdict):
             return None

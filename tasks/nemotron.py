@@ -28,7 +28,7 @@ def nemotron(row: Row) -> Draft:
     inner, dataset = _unwrapped(row)
     if inner.get(_RUN) and inner.get(_READ):
         return _scripted(inner)
-    form = next((one for name, one in _INNER.items() if name in dataset.lower()), swe_bench)
+    form = next((reader for name, reader in _INNER.items() if name in dataset.lower()), swe_bench)
     draft = form(inner)
     if script := text(inner, "test_script", required=False):
         setup = draft.task.setup.model_copy(update={"command": _tests_alone(script)})

@@ -14,8 +14,8 @@ _MARKS = {"context": " ", "added": "+", "deleted": "-", "note": "\\ "}
 def r2e_gym(row: Row) -> Draft:
     """A row of R2E-Gym (V1, Subset, Lite).
 
-    The tests are put beside the code by the test patch, as new files. A test is in FAIL_TO_PASS or
-    PASS_TO_PASS where it is expected to pass; R2E-Gym itself wants the others to fail as well.
+    The test patch adds the tests as new files. A test that should pass is in FAIL_TO_PASS or
+    PASS_TO_PASS; R2E-Gym itself also requires the others to fail.
     """
     commit, results = nested(row, "parsed_commit_content"), nested(row, "execution_result_content")
     if not isinstance(commit, dict) or not isinstance(results, dict):
@@ -72,9 +72,9 @@ def _statement(given: str) -> str:
 def _patch(commit: Row) -> str:
     """The diff of what is no test, of Python files, as R2E-Gym's own reference has it."""
     made = "".join(
-        _file(one)
-        for one in commit.get("file_diffs") or []
-        if one["header"]["file"]["path"].endswith(".py") and not _is_test(one)
+        _file(diff)
+        for diff in commit.get("file_diffs") or []
+        if diff["header"]["file"]["path"].endswith(".py") and not _is_test(diff)
     )
     if not made:
         raise Unfit("its commit changes no code of Python's")
@@ -99,7 +99,9 @@ def _file(diff: Row) -> str:
         place = hunk["descriptor"]
         old, new = _range(place["old_range"]), _range(place["new_range"])
         lines.append(f"@@ -{old} +{new} @@ {place.get('section') or ''}".rstrip())
-        lines += [_MARKS[one["type"]] + one["content"] for one in hunk["line_group"]["all_lines"]]
+        lines += [
+            _MARKS[line["type"]] + line["content"] for line in hunk["line_group"]["all_lines"]
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -27,7 +27,7 @@ from tasks.releases import (
     pieces,
     separated,
 )
-from tasks.validate import Refused, Unsuited, shown, test_files
+from tasks.validate import Refused, Unsuited, prove_fix, test_files
 from tasks.wording import Text, changelog, from_author
 
 
@@ -95,7 +95,7 @@ class _Pair:
 
     def tasks(self) -> Iterator[RepositoryTask]:
         """The tasks that the newer release gives. Raises Refused, BuildError, SourceError."""
-        old, new = (self._releases.commit(one) for one in (self._before, self._after))
+        old, new = map(self._releases.commit, (self._before, self._after))
         paths = changed(self._history, old, new)
         if not any(map(is_code, paths)) or not any(map(is_test, paths)):
             raise Refused("no change of code and tests together")
@@ -106,7 +106,7 @@ class _Pair:
         )
         tests = self._history.diff(old, new, [path for path in paths if is_test(path)])
         whole = self._task(image, 0, self._history.diff(old, new, fixed_paths(paths)), tests, "")
-        found = shown(whole, image, suite_seconds=self._order.settings.suite_seconds)
+        found = prove_fix(whole, image, suite_seconds=self._order.settings.suite_seconds)
         whole = whole.model_copy(
             update={"FAIL_TO_PASS": found.fail_to_pass, "PASS_TO_PASS": found.pass_to_pass}
         )
@@ -157,7 +157,7 @@ class _Pair:
         new: str,
     ) -> RepositoryTask | None:
         try:
-            found = shown(task, image, suite_seconds=self._order.settings.suite_seconds)
+            found = prove_fix(task, image, suite_seconds=self._order.settings.suite_seconds)
         except (Refused, Unsuited) as error:
             self._report(f"{task.instance_id}: {error}")
             return None

@@ -149,11 +149,11 @@ def separated(task: RepositoryTask, parts: Sequence[Piece], workers: int) -> lis
         if not tests:
             continue
         joined, rest = ([piece], set(tests)), []
-        for each in sets:
-            if each[1] & joined[1]:
-                joined = (each[0] + joined[0], each[1] | joined[1])
+        for pieces, needing_tests in sets:
+            if needing_tests & joined[1]:
+                joined = (pieces + joined[0], needing_tests | joined[1])
             else:
-                rest.append(each)
+                rest.append((pieces, needing_tests))
         sets = [*rest, joined]
     return [found for found, _ in sets]
 
@@ -235,13 +235,13 @@ def _places(text: str) -> dict[int, str]:
     except (SyntaxError, ValueError):
         return {}
     found: dict[int, str] = {}
-    waiting: list[tuple[str, ast.stmt]] = [("", each) for each in body]
+    waiting: list[tuple[str, ast.stmt]] = [("", statement) for statement in body]
     while waiting:
         above, node = waiting.pop()
         if isinstance(node, ast.ClassDef):
-            waiting += [(f"{above}{node.name}.", each) for each in node.body]
+            waiting += [(f"{above}{node.name}.", statement) for statement in node.body]
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
             lines = range(first, (node.end_lineno or first) + 1)
             found.update(dict.fromkeys(lines, f"{above}{node.name}"))
     return found

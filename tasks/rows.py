@@ -62,7 +62,7 @@ def names(row: Row, *fields: str) -> list[str]:
     for field in fields:
         value = nested(row, field)
         if value is not None:
-            if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
                 raise Unfit(f"{field} is no list of tests")
             return value
     raise Unfit(f"{fields[0]} is missing or empty")

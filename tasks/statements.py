@@ -1,5 +1,5 @@
-"""What the agent is told of a bug: CWM's form, the code and what its tests say, a bug report, or
-one that a model writes."""
+"""Problem statements of mutations: CWM's form, the code with the output of its tests, a bug report,
+or a report that a model writes."""
 
 import ast
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ Form = Literal["cwm", "shown", "issue", "model"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
 _TESTS_NAMED = 10  # failing tests that CWM's form lists
-_SEEN = 2  # failures that are told beside the code
+_SEEN = 2  # failures that stand next to the code
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _SHORTEST, _LONGEST = 40, 4000  # characters of an issue
 _SHOWN = 6000  # characters of the diff and of the failures that a model is shown
@@ -55,7 +55,7 @@ def cwm(candidate: Candidate, failing: Sequence[str]) -> str:
 
 def _where(candidate: Candidate) -> str:
     if candidate.parts:
-        places = dict.fromkeys(_place(each.family, each) for each in candidate.parts)
+        places = dict.fromkeys(_place(part.family, part) for part in candidate.parts)
         return (
             f"There are {len(candidate.parts)} bugs {' and '.join(places)}. Look at each place, "
             "run its tests, and fix all bugs"
@@ -98,7 +98,7 @@ def with_code(
     more = len(verdict.fail_to_pass) - len(failing)
     rest = [f"- and {more} more tests fail"] if more else []
     command = f"python -m pytest {' '.join(map(_word, failing))}"
-    code = [_shown(each, candidate.diff, sources) for each in candidate.parts or [candidate]]
+    code = [_shown(part, candidate.diff, sources) for part in candidate.parts or [candidate]]
     return "\n\n".join([*dict.fromkeys(code), *seen, *rest, command])
 
 
@@ -129,10 +129,10 @@ def _code(text: str, function: str) -> str:
         return ""
     first = last = 0
     for name in function.split("."):
-        named = [each for each in nodes if isinstance(each, _DEFINITIONS) and each.name == name]
+        named = [node for node in nodes if isinstance(node, _DEFINITIONS) and node.name == name]
         if not named:
             return ""
-        first = min(each.lineno for each in (named[-1], *named[-1].decorator_list))
+        first = min(node.lineno for node in (named[-1], *named[-1].decorator_list))
         last = named[-1].end_lineno or first
         nodes = named[-1].body
     lines = text.split("\n")[first - 1 : last]
@@ -182,8 +182,8 @@ def _sum(costs: Sequence[ModelCost]) -> ModelCost:
     return costs[0].model_copy(
         update={
             "requests": len(costs),
-            "prompt_tokens": sum(each.prompt_tokens for each in costs),
-            "completion_tokens": sum(each.completion_tokens for each in costs),
-            "seconds": round(sum(each.seconds for each in costs), 3),
+            "prompt_tokens": sum(cost.prompt_tokens for cost in costs),
+            "completion_tokens": sum(cost.completion_tokens for cost in costs),
+            "seconds": round(sum(cost.seconds for cost in costs), 3),
         }
     )

@@ -1,4 +1,11 @@
-"""Which tests a fix makes pass, seen twice: runs before and after it, each in a fresh container."""
+"""Which tests a fix makes pass, seen twice: runs before and after it, each in a fresh container.
+
+The changed test files run first, without and with the fix, which rejects most candidates at the
+cost of a few files. Then the whole suite runs in the same way, unless it is slow. FAIL_TO_PASS are
+the tests on which both pairs of runs agree, PASS_TO_PASS those that passed in all four runs and are
+not flaky in the image. A run without the fix that does not finish (memory, time) proves nothing
+about the tests that it did not reach, so the candidate is rejected.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,12 +32,12 @@ class Unsuited(ForagerError):
 
 
 class Refused(ForagerError):
-    """The change is no task; the message is the reason."""
+    """The change becomes no task; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What the runs showed."""
+class FixProof:
+    """What the runs prove about a fix."""
 
     fail_to_pass: list[str]
     pass_to_pass: list[str]
@@ -40,11 +47,11 @@ class Shown:
     failures: Mapping[str, Failure] = field(default_factory=dict)
 
 
-def shown(task: RepositoryTask, image: Image, *, suite_seconds: float) -> Shown:
-    """Prove that a fix is one: tests fail without it and pass with it, both times.
+def prove_fix(task: RepositoryTask, image: Image, *, suite_seconds: float) -> FixProof:
+    """Prove that tests fail without the fix and pass with it, both times.
 
-    First the test files that it changes are run, then the whole suite, where one run of it takes
-    no longer than `suite_seconds`. Raises Refused, Unsuited, SandboxError.
+    The whole suite runs only if one run of it takes no longer than `suite_seconds`. Raises Refused,
+    Unsuited, SandboxError.
     """
     files = test_files(task.test_patch)
     narrow = task.setup.model_copy(update={"arguments": [*options(task.setup.arguments), *files]})
@@ -66,21 +73,21 @@ def shown(task: RepositoryTask, image: Image, *, suite_seconds: float) -> Shown:
     kept = {
         test
         for test in _passed(again) & _passed(fixed)
-        if all(one.outcomes.get(test, "passed") == "passed" for one in (before, first))
+        if all(run.outcomes.get(test, "passed") == "passed" for run in (before, first))
     }
     stable = sorted(kept - set(image.flaky))
-    return Shown(sorted(mended), stable, setup, setup is not narrow, before.failures)
+    return FixProof(sorted(mended), stable, setup, setup is not narrow, before.failures)
 
 
 def test_files(test_patch: str) -> list[str]:
     """The test files that a patch leaves changed or new."""
     return [
-        one.path
-        for one in PatchSet(test_patch)
-        if not one.is_removed_file
-        and is_test(one.path)
-        and one.path.endswith(".py")
-        and PurePosixPath(one.path).name not in ("conftest.py", "__init__.py")
+        file.path
+        for file in PatchSet(test_patch)
+        if not file.is_removed_file
+        and is_test(file.path)
+        and file.path.endswith(".py")
+        and PurePosixPath(file.path).name not in ("conftest.py", "__init__.py")
     ]
 
 

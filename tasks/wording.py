@@ -1,4 +1,4 @@
-"""What the agent is told of a real bug: the issue, what the fix's author wrote, what was seen."""
+"""Problem statements of real bugs: the issue, what the fix's author wrote, what the tests saw."""
 
 import re
 from collections.abc import Mapping, Sequence

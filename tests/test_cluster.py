@@ -1,5 +1,6 @@
 """Batches over a real Ray cluster of several nodes on this machine."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -9,15 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from ray_clusters import complete, ray_cluster
+import ray
+from ray.cluster_utils import Cluster
 from test_rollout import FIX, SMALL, SUBMIT, script
 
 from forager.agent.model import Reply, ScriptedModel
 from forager.agent.tool import Call
-from forager.agent.traffic import RateLimiter
+from forager.agent.traffic import Gate
 from forager.environments.repository.task import RepositoryTask
 from forager.errors import BudgetSpent, LoggedError, NodeLost
 from forager.rollout.batch import run_batch
@@ -25,13 +27,10 @@ from forager.rollout.node import RemoteMeter, start_meter
 from forager.rollout.settings import MAY_CHANGE, Budget, RunSettings
 from forager.rollout.worker import Job
 from forager.sandboxes.engine import connect
-from forager.sandboxes.leftovers import remove_leftovers
+from forager.sandboxes.leftovers import leftovers, remove_leftovers
 from forager.trajectories.record import Message, ToolCall, Usage
 from forager.trajectories.store import Run
 from tools import TOOLBOX
-
-if TYPE_CHECKING:
-    from ray.cluster_utils import Cluster
 
 pytestmark = [
     pytest.mark.engine,
@@ -40,40 +39,36 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 PAUSE = Call("bash", {"command": "sleep 1"})
-NODE = {"num_cpus": 2, "memory": 4 << 30}
-
-
-@pytest.fixture(scope="module")
-def shared_cluster() -> Iterator["Cluster"]:
-    """Three nodes of two processors, for all tests of this file."""
-    with ray_cluster(3, **NODE) as cluster:
-        from ray import cloudpickle
-
-        cloudpickle.register_pickle_by_value(sys.modules[__name__])  # nodes do not see tests
-        yield cluster
+SYSTEM = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}
 
 
 @pytest.fixture
-def cluster(shared_cluster: "Cluster") -> Iterator["Cluster"]:
-    """The shared one; a node that a test has killed is replaced after it."""
-    import ray
-
-    yield shared_cluster
+def cluster() -> Iterator[Cluster]:
+    """A head without processors, and three nodes of two."""
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # nodes do not see tests
+    handler = signal.getsignal(signal.SIGTERM)
+    made = Cluster()
+    made.add_node(num_cpus=0, _system_config=SYSTEM, object_store_memory=80 << 20)
+    for _ in range(3):
+        made.add_node(num_cpus=2, memory=4 << 30, object_store_memory=80 << 20)
+    made.wait_for_nodes()
+    yield made
     ray.shutdown()
-    complete(shared_cluster, 3, **NODE)
+    made.shutdown()
+    signal.signal(signal.SIGTERM, handler)  # a node has put one of its own there
 
 
-def scripted(replies: Sequence[Message | Reply], job: Job, limiter: RateLimiter) -> ScriptedModel:
+def scripted(replies: Sequence[Message | Reply], job: Job, gate: Gate) -> ScriptedModel:
     """A model on a node."""
     return ScriptedModel(replies)
 
 
 class Paced:
-    """Follows a script; each answer takes its time once the limiter lets it through."""
+    """Follows a script; each answer takes its time behind the gate."""
 
-    def __init__(self, replies: Sequence[Message | Reply], job: Job, limiter: RateLimiter) -> None:
+    def __init__(self, replies: Sequence[Message | Reply], job: Job, gate: Gate) -> None:
         del job
-        self._model, self._limiter = ScriptedModel(replies), limiter
+        self._model, self._gate = ScriptedModel(replies), gate
 
     def query(
         self,
@@ -81,19 +76,19 @@ class Paced:
         tools: Sequence[dict[str, Any]],
         calls: Sequence[ToolCall] = (),
     ) -> Reply:
-        self._limiter.enter("http://a/v1")
+        self._gate.enter("http://a/v1")
         try:
             time.sleep(0.2)
             return self._model.query(messages, tools, calls)
         finally:
-            self._limiter.leave("http://a/v1")
+            self._gate.leave("http://a/v1")
 
 
 class Broken:
     """Breaks at its first question, by an error that does not pickle."""
 
-    def __init__(self, replies: Sequence[Message | Reply], job: Job, limiter: RateLimiter) -> None:
-        del replies, job, limiter
+    def __init__(self, replies: Sequence[Message | Reply], job: Job, gate: Gate) -> None:
+        del replies, job, gate
 
     def query(
         self,
@@ -107,7 +102,7 @@ class Broken:
 
 
 def run(
-    cluster: "Cluster",
+    cluster: Cluster,
     path: Path,
     task: RepositoryTask,
     replies: Any,
@@ -137,7 +132,7 @@ def run(
 
 
 def test_attempts_of_a_node_that_is_killed_are_made_elsewhere(
-    tmp_path: Path, cluster: "Cluster", kata_task: RepositoryTask
+    tmp_path: Path, cluster: Cluster, kata_task: RepositoryTask
 ) -> None:
     """Each is accounted for exactly once; each node wrote a shard; no container is left."""
     path = tmp_path / "run"
@@ -163,12 +158,13 @@ def test_attempts_of_a_node_that_is_killed_are_made_elsewhere(
     assert {one.error.split(":")[0] for one in lost} == {"NodeLost"}
     assert len(list(Run(path).shards())) >= 2
     remove_leftovers()  # of the node that is gone; its machine would sweep them itself
-    image: dict[str, str | list[str] | bool] = {"ancestor": kata_task.image}
+    assert leftovers() == []
+    image = {"ancestor": kata_task.image}
     assert connect().containers.list(all=True, filters=image, ignore_removed=True) == []
 
 
 def test_requests_of_a_node_that_is_killed_hold_up_no_others(
-    tmp_path: Path, cluster: "Cluster", kata_task: RepositoryTask
+    tmp_path: Path, cluster: Cluster, kata_task: RepositoryTask
 ) -> None:
     """Neither the one that was under way nor those that waited for their turn."""
     path = tmp_path / "run"
@@ -190,10 +186,8 @@ def test_requests_of_a_node_that_is_killed_hold_up_no_others(
     remove_leftovers()
 
 
-def test_a_request_that_ends_waits_behind_none_that_waits(cluster: "Cluster") -> None:
+def test_a_request_that_ends_waits_behind_none_that_waits(cluster: Cluster) -> None:
     """However many wait: the meter has other threads for those that end."""
-    import ray
-
     ray.init(cluster.address, log_to_driver=False)
     budget = Budget(concurrent_requests=1)
     actor = start_meter(ray, budget, {}, waiting=2)
@@ -215,7 +209,7 @@ def test_a_request_that_ends_waits_behind_none_that_waits(cluster: "Cluster") ->
 
 
 def test_a_bug_on_a_node_is_told_with_its_traceback(
-    tmp_path: Path, cluster: "Cluster", kata_task: RepositoryTask
+    tmp_path: Path, cluster: Cluster, kata_task: RepositoryTask
 ) -> None:
     """It costs its attempt."""
     with pytest.raises(LoggedError, match=r"1 attempts were lost .* run again") as caught:
@@ -228,7 +222,7 @@ def test_a_bug_on_a_node_is_told_with_its_traceback(
 
 
 def test_a_budget_holds_over_the_cluster(
-    tmp_path: Path, cluster: "Cluster", kata_task: RepositoryTask
+    tmp_path: Path, cluster: Cluster, kata_task: RepositoryTask
 ) -> None:
     """All nodes draw on the same one."""
     replies = script("functions", FIX, SUBMIT)  # 220 tokens

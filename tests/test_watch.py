@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 from attempts import Settings, make_attempt, make_task
@@ -48,7 +47,7 @@ def call(name: str, **arguments: str) -> dict[str, object]:
 
 def base() -> Trajectory:
     """An attempt that has not begun."""
-    empty: dict[str, list[Any]] = {"messages": [], "model_calls": [], "tool_calls": []}
+    empty = {"messages": [], "model_calls": [], "tool_calls": []}
     made = make_attempt().model_copy(update=empty)
     return made.model_copy(update={"outcome": Outcome(exit_reason=live.RUNNING)})
 
@@ -156,7 +155,7 @@ def test_traffic_tells_of_its_addresses() -> None:
         raise OSError
     traffic.rest("b", 60)
     with traffic.counted("a"):
-        one, other = (EndpointState.model_validate(state) for state in traffic.states())
+        one, other = (EndpointState.model_validate(told) for told in traffic.told())
     assert (one.url, one.under_way, one.answered, one.failed) == ("a", 1, 1, 0)
     assert 0.01 <= one.seconds < 1
     assert (other.failed, other.seconds) == (1, 0.0)

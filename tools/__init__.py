@@ -18,8 +18,8 @@ ENTRY_POINTS = "forager.tools"
 def load_toolbox() -> Toolbox:
     """CWM's four tools, and those that other packages add as entry points of `forager.tools`.
 
-    An entry point names a Tool. Raises UsageError for one that does not load, that is no Tool, or
-    that takes a name already taken.
+    An entry point names a Tool. Raises UsageError if it does not load, is not a Tool, or has the
+    name of another tool.
     """
     toolbox = dict(TOOLBOX)
     for entry in entry_points(group=ENTRY_POINTS):

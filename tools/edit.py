@@ -24,7 +24,7 @@ from tools.nearest import nearest
 CONTEXT = 8
 """Lines shown on each side of a change."""
 
-_LISTED = 10  # places that an ambiguous search is told of
+_LISTED = 10  # places that the answer to an ambiguous search lists
 _SHOWN = 40  # lines of the change that are shown; the model has just written them
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

@@ -96,10 +96,12 @@ def functions(files: list[Path]) -> Iterator[str]:
 def short(node: ast.FunctionDef) -> str:
     """The function as a kata is written, or nothing where it is no function of a few lines."""
     arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-    if node.name.startswith(("__", "test")) or {"self", "cls"} & {one.arg for one in arguments}:
+    if node.name.startswith(("__", "test")) or {"self", "cls"} & {
+        argument.arg for argument in arguments
+    }:
         return ""
-    for each in arguments:
-        each.annotation = None
+    for argument in arguments:
+        argument.annotation = None
     node.returns = None
     node.body = node.body[ast.get_docstring(node, clean=False) is not None :] or [ast.Pass()]
     code = ast.unparse(node)
@@ -229,7 +231,9 @@ def exercise(
         image_digest="",
         started_at="",
         messages=messages,
-        model_calls=[ModelCall(message=one.message - 1, usage=Usage(), seconds=0) for one in calls],
+        model_calls=[
+            ModelCall(message=call.message - 1, usage=Usage(), seconds=0) for call in calls
+        ],
         tool_calls=calls,
         outcome=Outcome(exit_reason="not run"),
         usage=Usage(),

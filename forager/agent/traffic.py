@@ -1,4 +1,4 @@
-"""Requests to endpoints: how fast they may be made, and which endpoint is asked first."""
+"""Requests on their way to endpoints: who lets them through, and where they go first."""
 
 import time
 from collections import Counter, defaultdict
@@ -8,8 +8,8 @@ from threading import Lock
 from typing import Protocol
 
 
-class RateLimiter(Protocol):
-    """Is asked before each request to an endpoint and told when it ends; may wait, or raise."""
+class Gate(Protocol):
+    """Asked before each request to an endpoint, and told of its end; it may wait, or raise."""
 
     def enter(self, url: str) -> None:
         """Return when a request may be made."""
@@ -20,8 +20,8 @@ class RateLimiter(Protocol):
         ...
 
 
-class NoLimit:
-    """Lets every request through; implements RateLimiter."""
+class OpenGate:
+    """Lets everything through."""
 
     def enter(self, url: str) -> None:
         """Return at once."""
@@ -59,8 +59,8 @@ class Traffic:
                 if counts is self._answered:
                     self._seconds[url] += time.monotonic() - began
 
-    def states(self) -> list[dict[str, str | int | float]]:
-        """The counts of each address, as fields of `EndpointState`: requests, seconds."""
+    def told(self) -> list[dict[str, str | int | float]]:
+        """What there is to tell of each address: requests by how they ended, and their time."""
         with self._lock:
             return [
                 {

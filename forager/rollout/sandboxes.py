@@ -1,4 +1,4 @@
-"""The sandboxes of a batch, started here so that all of them can be closed at once."""
+"""The sandboxes of a batch: started here, so that all of them can be ended at once."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,7 +13,8 @@ _LIMITS = Limits()
 class Sandboxes:
     """Starts sandboxes; implements SandboxFactory.
 
-    After `close` the methods of open sandboxes raise SandboxError, and no sandbox starts.
+    After `close` what is done in those that are open fails with SandboxError, and no other is
+    started.
     """
 
     def __init__(self, factory: SandboxFactory) -> None:
@@ -38,25 +39,25 @@ class Sandboxes:
         return opened
 
     def close(self) -> None:
-        """Close all open sandboxes."""
+        """End all that are open."""
         self._closed = True
         with self._lock:
             left = list(self._open)
-        for sandbox in left:
-            sandbox.close()
+        for one in left:
+            one.close()
 
     def _check(self) -> None:
         if self._closed:
             raise Stopped("the run is being ended")
 
-    def forget(self, sandbox: "_Open") -> None:
-        """Drop a sandbox that has been closed."""
+    def forget(self, one: "_Open") -> None:
+        """One has been closed."""
         with self._lock:
-            self._open.discard(sandbox)
+            self._open.discard(one)
 
 
-class SandboxWatcher:
-    """Starts sandboxes and remembers the first, which is the agent's; implements SandboxFactory."""
+class Watched:
+    """Starts sandboxes and keeps hold of the first, the agent's; implements SandboxFactory."""
 
     def __init__(self, factory: SandboxFactory) -> None:
         self._factory = factory
@@ -72,7 +73,7 @@ class SandboxWatcher:
         return opened
 
     def paths(self) -> list[str]:
-        """The files of the repository, as they were at the first call."""
+        """The files of the repository, as they were when this was first asked."""
         if self._first and not self._paths:
             command = f"( cd {WORKDIR} && git ls-files -co --exclude-standard )"
             self._paths = self._first.run(command).output.splitlines()
@@ -80,7 +81,7 @@ class SandboxWatcher:
 
 
 class _Open:
-    """An open sandbox, which any thread may close; implements Sandbox."""
+    """An open sandbox; implements Sandbox. Unlike others it may be closed by any thread."""
 
     def __init__(self, sandbox: Sandbox, home: Sandboxes) -> None:
         self._sandbox, self._home = sandbox, home
@@ -103,6 +104,6 @@ class _Open:
             if self._closed:
                 return
             self._closed = True
-            with suppress(OSError):  # its own thread may be using it
+            with suppress(OSError):  # its own thread may be using what is closed
                 self._sandbox.close()
         self._home.forget(self)
