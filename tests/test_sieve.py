@@ -1,8 +1,12 @@
 """Coverage, reach and sieve, on a project of this machine."""
 
+import os
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
@@ -14,8 +18,10 @@ from forager.mutation.candidates import unified_diff
 from forager.mutation.coverage import Coverage, measure
 from forager.mutation.reach import Reach, ReachAnalysis, edits_of
 from forager.mutation.sieve import Sieve, SieveResult
+from forager.programs.sieve.messages import Answer
 from forager.sandboxes.local_sandbox import LocalSandbox
 
+SCHEDSTAT = Path("/proc/self/schedstat")
 CODE = '''\
 """A shop."""
 
@@ -73,6 +79,10 @@ def first(values):
 
 def unused(value):
     return value + 1
+
+
+def long():
+    return sum(range(2_000_000))
 '''
 HELPER = "def loud(number):\n    return number\n"
 TESTS = """\
@@ -121,12 +131,16 @@ def test_first_of_none():
     assert shop.first([1, 1]) is None
 
 
+def test_long():
+    assert shop.long() > 0
+
+
 class TestNested:
     def test_net(self):
         assert shop.net(4) == 8
 """
 NAMES = ["test_total", "test_count", "test_empty", "test_rate", "test_rate_again", "test_child"]
-NAMES += ["test_first", "test_first_of_none"]
+NAMES += ["test_first", "test_first_of_none", "test_long"]
 PASSING = [f"test_shop.py::{name}" for name in [*NAMES, "TestNested::test_net"]]
 
 
@@ -279,7 +293,7 @@ def test_one_mutant_leaves_nothing_behind_for_the_next(
     assert (project / "shop.py").read_text() == CODE
 
 
-TOGETHER = [  # changes of much the same tests; the second spoils what the third needs
+SPOILING = [  # changes of much the same tests; what one leaves in a cache changes the next
     ("return price * RATE", "return price", {"test_rate", "test_rate_again", "test_net"}),
     ("return price * RATE", "TABLE.clear(); return price * RATE", set()),
     ("TABLE[kind](1)", "TABLE[kind](1) + 0", set()),
@@ -287,15 +301,77 @@ TOGETHER = [  # changes of much the same tests; the second spoils what the third
 ]
 
 
-def test_mutants_that_share_a_process_are_judged_as_if_alone(
-    sieve: Sieve, coverage: Coverage
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 3), (0, 3)])
+def test_mutants_judged_together_are_judged_as_if_alone(
+    sieve: Sieve, coverage: Coverage, order: tuple[int, ...]
 ) -> None:
-    """What one of them does to the others' state is seen, and each is run again alone."""
-    reaches = [reach_of(coverage, old, new) for old, new, _ in TOGETHER]
-    together = [one.failed for one in sieve.sift(reaches)]
-    assert together == [sieve.sift([one])[0].failed for one in reaches]
-    found = [{test.rpartition("::")[2] for test in failed} for failed in together]
-    assert found[0] == TOGETHER[0][2] and found[2:] == [TOGETHER[2][2], TOGETHER[3][2]]
+    """Whatever one of them does to the state of its process, the others do not see it.
+
+    A mutant that survives leaves the right value in the cache of `rate`; the next must not survive
+    behind it, nor die of the wrong value that another left there.
+    """
+    reaches = [reach_of(coverage, *SPOILING[place][:2]) for place in order]
+    together = [result.failed for result in sieve.sift(reaches)]
+    assert together == [sieve.sift([reach])[0].failed for reach in reaches]
+    for place, failed in zip(order, together, strict=True):
+        if place != 1:  # where the table is empty, another process learns of it in no fixed order
+            assert {test.rpartition("::")[2] for test in failed} == SPOILING[place][2]
+
+
+POP = "            self.prices.pop()"
+LONG = "sum(range(2_000_000))"
+
+
+def hasty(project: Path, image: Image, coverage: Coverage, mutant: str) -> SieveResult:
+    """What a sieve without patience says of one statement in place of `pop`."""
+    with LocalSandbox(project) as sandbox:
+        impatient = Sieve(sandbox, image, coverage, patience=0.3)
+        return impatient.sift([reach_of(coverage, POP, f"            {mutant}")])[0]
+
+
+def test_a_mutant_that_waits_too_long_runs_again_with_more_patience(
+    project: Path, image: Image, coverage: Coverage
+) -> None:
+    """The first run is cut short; the verdict is that of the second, which comes to its end."""
+    waits = "import time; time.sleep(0.8); self.prices[:] = []; assert False"
+    result = hasty(project, image, coverage, waits)
+    assert result.failed == ["test_shop.py::test_empty"]
+    assert not result.timeout
+
+
+def test_a_mutant_that_waits_for_ever_has_timed_out(
+    project: Path, image: Image, coverage: Coverage
+) -> None:
+    """It takes no processor time, fails no test and has not survived."""
+    result = hasty(project, image, coverage, "import threading; threading.Event().wait()")
+    assert result.timeout
+    assert not result.crashed
+
+
+def test_a_child_that_dies_is_tried_again(
+    project: Path, image: Image, coverage: Coverage, tmp_path: Path
+) -> None:
+    """The kernel may have killed it for want of memory; only a run that ends gives a verdict."""
+    flag = tmp_path / "died"
+    once = f"import os; os.path.exists('{flag}') or (open('{flag}', 'w').close(), os._exit(3))"
+    result = hasty(project, image, coverage, f"{once}; self.prices.pop(); assert False")
+    assert (result.failed, result.crashed) == (["test_shop.py::test_empty"], "")
+
+
+@pytest.mark.skipif(not SCHEDSTAT.exists(), reason="this kernel counts no waiting for processors")
+def test_a_busy_machine_changes_no_verdict(project: Path, image: Image, coverage: Coverage) -> None:
+    """A mutant that has a tenth of a processor for itself has neither timed out nor survived."""
+    processor = min(os.sched_getaffinity(0))
+    pinned = ["taskset", "-c", str(processor), sys.executable, "-c", "while True: pass"]
+    with LocalSandbox(project) as sandbox, ExitStack() as busy:
+        sandbox.run(f"taskset -cp {processor} $$")
+        sieve = Sieve(sandbox, image, coverage, patience=0.05)
+        assert not sieve.sift([reach_of(coverage, LONG, f"{LONG} + 1")])[0].failed
+        for _ in range(9):
+            loop = busy.enter_context(Popen(pinned, start_new_session=True))
+            busy.callback(loop.kill)
+        result = sieve.sift([reach_of(coverage, LONG, f"-{LONG}")])[0]
+    assert (result.failed, result.timeout) == (["test_shop.py::test_long"], False)
 
 
 HOSTILE = [
@@ -315,6 +391,11 @@ def test_a_mutant_that_hangs_or_dies_costs_that_mutant(
     bad, after = sieve.sift([reach_of(coverage, old, new), good])
     assert getattr(bad, field)
     assert after.failed == ["test_shop.py::test_total"]
+
+
+def test_the_engine_reads_every_field_of_an_answer() -> None:
+    """The record and the program's message have the same fields."""
+    assert set(SieveResult.model_fields) == {field.name for field in fields(Answer)}
 
 
 def test_what_breaks_the_import_is_named(sieve: Sieve, coverage: Coverage) -> None:

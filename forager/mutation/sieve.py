@@ -42,12 +42,18 @@ class SieveResult(Record):
 
 
 class Sieve:
-    """One sandbox with the program in it; used by one thread at a time."""
+    """One sandbox with the program in it; used by one thread at a time.
 
-    def __init__(self, sandbox: Sandbox, image: Image, coverage: Coverage) -> None:
+    A mutant may wait `patience` seconds longer than its tests do without it, and five times as long
+    when it runs again. Time in which other processes hold the processors does not count.
+    """
+
+    def __init__(
+        self, sandbox: Sandbox, image: Image, coverage: Coverage, patience: float = 2.0
+    ) -> None:
         self._sandbox = sandbox
         self._image = image
-        self._coverage = coverage
+        self._patience = patience
         breadth = coverage.breadth()
         # Tests that run little come first: they are about what they run, and they are quick.
         order = sorted(range(len(coverage.tests)), key=lambda number: breadth[number])
@@ -69,6 +75,7 @@ class Sieve:
             order=self._order,
             mutants=[self._question(mutant) for mutant in mutants],
             seconds=_JOB_SECONDS,
+            patience=self._patience,
         )
         self._sandbox.write(f"{self._directory}/job", job.line().encode())
         result = self._sandbox.run(

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     RunTests = Callable[[list[str], Bounds], Ended]
 
 BASELINE_SECONDS = 60.0  # of processor time that a test may take without a mutant
-_SLOWER = 4  # times its normal processor time that a test may take, and
-_CPU_GRACE = 0.1  # seconds more
-_WAITING_GRACE = 2.0  # seconds that a mutant may wait, beside what its tests normally wait, and
-_AGAIN = 5  # times as long when it runs again
+_SLOWER = 4  # times its normal processor time and waiting that a test may take, and
+_CPU_GRACE = 0.1  # seconds of processor time more
+_AGAIN = 5  # times as long may a mutant wait when it runs again
 
 
 class Baseline:
     """Learns about tests when they are first asked for."""
 
-    def __init__(self, run: RunTests) -> None:
+    def __init__(self, run: RunTests, patience: float) -> None:
         self._run = run
         """Runs tests in a child, without a mutant."""
+        self._patience = patience
         self._waiting: dict[str, float] = {}
         self._unstable: set[str] = set()
         self.limits: dict[str, float] = {}
@@ -49,7 +49,7 @@ class Baseline:
         """What a child may take that runs these tests on a mutant."""
         cpu = sum(self.limits[test] for test in tests) + _SLOWER * self.overhead + 1
         waiting = sum(self._waiting[test] for test in tests)
-        return Bounds(cpu, _WAITING_GRACE + _SLOWER * waiting)
+        return Bounds(cpu, self._patience + _SLOWER * waiting)
 
     def _learn(self, tests: list[str]) -> None:
         """Run tests once, and those that fail again in pytest's own way.

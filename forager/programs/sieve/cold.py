@@ -32,12 +32,12 @@ _stamps = itertools.count(1_000_000_001)
 class ColdTests:
     """Runs tests on changed files, each time in a child that collects them anew."""
 
-    def __init__(self, arguments: list[str], root: str) -> None:
+    def __init__(self, arguments: list[str], root: str, patience: float) -> None:
         self._options = [word for word in arguments if word.startswith("-") or not _is_path(word)]
         self._root = root
         self._spared = 0
         self._temporary = f"{tempfile.gettempdir()}/forager-cold-{os.getpid()}"
-        self._baseline = Baseline(self._in_child)
+        self._baseline = Baseline(self._in_child, patience)
 
     def judge(self, edits: Edits, tests: list[str], spared: int) -> Answer:
         """Run the tests of a mutant; the process `spared` stays alive."""

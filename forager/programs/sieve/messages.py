@@ -34,6 +34,8 @@ class Job:
     """Those of pytest."""
     order: list[str]
     seconds: float
+    patience: float
+    """Seconds that a mutant may wait, beside what its tests wait without it."""
     mutants: list[MutantQuestion]
 
     def line(self) -> str:

@@ -41,13 +41,13 @@ class WarmQuestion(NamedTuple):
 class WarmTests:
     """Collected tests, and the functions that are alive; forks a child for each mutant."""
 
-    def __init__(self, root: str, session: Any, watch: Watch) -> None:
+    def __init__(self, root: str, session: Any, watch: Watch, patience: float) -> None:
         self._root = root
         self._session = session
         self._watch = watch
         self._items = {item.nodeid: item for item in session.items}
         self._files: dict[str, SourceFunctions] = {}
-        self._baseline = Baseline(lambda tests, bounds: self._in_child([], tests, bounds))
+        self._baseline = Baseline(lambda tests, bounds: self._in_child([], tests, bounds), patience)
         watch.limits, watch.special = self._baseline.limits, self._baseline.special
         watch.broken = []  # files that cannot be collected without a mutant either
         self._alive: dict[tuple[str, str, int], list[FunctionType]] = {}
@@ -109,9 +109,12 @@ def _own_directory(config: Any) -> Iterator[None]:
 class Answering:
     """The pytest plugin of the warm process: answers instead of running the tests."""
 
-    def __init__(self, root: str, watch: Watch, reading: int, writing: int) -> None:
+    def __init__(
+        self, root: str, watch: Watch, patience: float, reading: int, writing: int
+    ) -> None:
         self._root = root
         self._watch = watch
+        self._patience = patience
         self._reading = os.fdopen(reading)
         self._writing = os.fdopen(writing, "w")
 
@@ -128,7 +131,7 @@ class Answering:
                 if not str(getattr(module, "__file__", None) or root).startswith(root)
             ]
         )
-        warm = WarmTests(self._root, session, self._watch)
+        warm = WarmTests(self._root, session, self._watch, self._patience)
         for line in self._reading:
             answer = warm.judge(WarmQuestion(*json.loads(line)))
             self._tell(asdict(answer) if answer else None)
@@ -142,8 +145,9 @@ class Answering:
 class WarmProcess:
     """The process that has collected the tests, as seen by the one that asks it."""
 
-    def __init__(self, arguments: list[str], root: str) -> None:
+    def __init__(self, arguments: list[str], root: str, patience: float) -> None:
         self._arguments = arguments
+        self._patience = patience
         self._root = root
         self.process = 0
         """Its number; 0 once it is gone for good."""
@@ -173,7 +177,7 @@ class WarmProcess:
         silence(0, 1, 2)
         with contextlib.suppress(BaseException):
             watch = Watch({}, set())
-            answering = Answering(self._root, watch, reading, writing)
+            answering = Answering(self._root, watch, self._patience, reading, writing)
             pytest.main(self._arguments, plugins=[watch, answering])
         os._exit(1)
 

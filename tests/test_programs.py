@@ -1,0 +1,359 @@
+"""The programs that run inside sandboxes: each under every version of Python that they support."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from json import dumps
+from pathlib import Path
+
+import pytest
+
+from forager.environments.repository.programs import run_program, ship
+from forager.environments.repository.task import TestSetup
+from forager.environments.repository.testing import run_tests
+from forager.errors import SandboxError
+from forager.images.image import Image
+from forager.images.recipe import Recipe
+from forager.images.source import Source
+from forager.mutation.candidates import unified_diff
+from forager.mutation.coverage import measure
+from forager.mutation.reach import Reaches
+from forager.mutation.sieve import Sieve
+from forager.programs import PYTHONS
+from forager.sandboxes.local_sandbox import LocalSandbox
+
+PROGRAMS = Path(__file__).parent.parent / "forager" / "programs"
+CODE = '''\
+"""Sums."""
+
+import math
+
+RATE = 2
+
+
+def total(values):
+    result = 0
+    for value in values:
+        result += value
+    return result
+
+
+def half(value):
+    return math.floor(value / RATE)
+'''
+TESTS = """\
+import pytest
+import sums
+
+
+@pytest.fixture
+def values():
+    return [1, 2, 3]
+
+
+def test_total(values):
+    assert sums.total(values) == 6
+
+
+@pytest.mark.parametrize("value", [4, 5])
+def test_half(value):
+    assert sums.half(value) == 2
+
+
+def test_wrong():
+    assert sums.total([1]) == 2
+"""
+TOTAL, HALVES = (
+    "test_sums.py::test_total",
+    ["test_sums.py::test_half[4]", "test_sums.py::test_half[5]"],
+)
+GENERIC = {"list", "dict", "set", "tuple", "frozenset", "type", "Callable", "Iterator", "Counter"}
+CHANGES = [
+    ("result += value", "result -= value"),
+    ("RATE = 2", "RATE = 3"),
+    ("    return result", "    while True: pass"),
+]
+
+
+# Interpreters
+
+
+def interpreter(version: str) -> str:
+    """A CPython of this version that runs: of pyenv, on PATH or managed by uv; empty if none."""
+    pyenv = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+    found = [str(path) for path in pyenv] + [shutil.which(f"python{version}") or ""]
+    asked = ["uv", "python", "find", "--no-python-downloads", "--offline", "--no-project", version]
+    found.append(subprocess.run(asked, capture_output=True, text=True).stdout.strip())
+    return next((path for path in found if path and version_of(path) == version), "")
+
+
+def version_of(path: str) -> str:
+    """The version of an interpreter, such as 3.11; empty if it does not run."""
+    command = [path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+
+def make_environment(version: str, directory: Path) -> str:
+    """Make a virtual environment with pytest; return its Python, or nothing if there is none."""
+    python = interpreter(version)
+    if not python:
+        return ""
+    made = str(directory / version / "bin" / "python")
+    for command in (["venv", "--python", python, str(directory / version)],
+                    ["pip", "install", "--python", made, "pytest"]):  # fmt: skip
+        uv = ["uv", *command, "-q", "--no-config", "--cache-dir", str(directory / "cache")]
+        done = subprocess.run(uv, cwd=directory, capture_output=True, text=True)
+        assert not done.returncode, done.stderr
+    return made
+
+
+Environments = dict[str, Future[str]]
+
+
+@pytest.fixture(scope="module")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environments]:
+    """An environment for each supported version, two of them in the making at a time."""
+    directory = tmp_path_factory.mktemp("pythons")
+    with ThreadPoolExecutor(2) as pool:
+        yield {name: pool.submit(make_environment, name, directory) for name in PYTHONS}
+
+
+@pytest.fixture(params=PYTHONS)
+def python(request: pytest.FixtureRequest, environments: Environments) -> str:
+    """The Python of one version, with pytest."""
+    made = environments[request.param].result()
+    return made or pytest.skip(f"there is no Python {request.param} on this machine")
+
+
+# Programs, each really run
+
+
+def project(root: Path, python: str) -> tuple[LocalSandbox, Image]:
+    """A small project with one wrong test, in a sandbox, and its image."""
+    (root / "sums.py").write_text(CODE)
+    (root / "test_sums.py").write_text(TESTS)
+    setup = TestSetup(workdir=str(root), python=python)
+    image = Image(
+        reference="local", digest="", key="k", base="", commit="", created_at="", test_seconds=1,
+        source=Source(given="sums", kind="path", name="local/sums", digest=""),
+        recipe=Recipe(), setup=setup, passing=[TOTAL, *HALVES],
+    )  # fmt: skip
+    return LocalSandbox(root), image
+
+
+def pytest_runner(sandbox: LocalSandbox, image: Image) -> None:
+    """Every test is reported, and a failure described."""
+    report = run_tests(sandbox, image.setup, failures=1)
+    wrong = "test_sums.py::test_wrong"
+    assert report.outcomes == dict.fromkeys(image.passing, "passed") | {wrong: "failed"}, report.log
+    assert report.complete and not report.distrusted
+    failure = report.failures[wrong]
+    assert (failure.error, failure.frames[0][2]) == ("AssertionError", "test_wrong")
+
+
+def shadows(sandbox: LocalSandbox, image: Image) -> None:
+    """A module of the standard library's name is found out."""
+    request = {"new": ["json.py", "sums2.py"], "arguments": ["-q"], "tests": ["test_sums.py"]}
+    run = run_program(sandbox, image.setup, "shadows", request, timeout=60, output_limit=9999)
+    assert [report["taken"] for report in run.reports] == [["json.py"]], run.log
+
+
+def coverage_tracer(sandbox: LocalSandbox, image: Image) -> None:
+    """Lines and functions have their tests."""
+    coverage = measure(sandbox, image)
+    line = CODE.split("\n").index("    return math.floor(value / RATE)") + 1
+    assert coverage.names(coverage.running("sums.py", [line], [])) == HALVES
+    assert coverage.distance("sums.py", line - 1, HALVES) == (1, 1)
+
+
+def sieve(sandbox: LocalSandbox, image: Image) -> None:
+    """Warm and cold mutants are killed by their tests; one that loops times out."""
+    coverage = measure(sandbox, image)
+    reaches = Reaches(coverage, {"sums.py": CODE})
+    diffs = [unified_diff("sums.py", CODE, CODE.replace(*change)) for change in CHANGES]
+    found = Sieve(sandbox, image, coverage).sift([reaches.of(diff) for diff in diffs])
+    killed = [(result.way, result.failed) for result in found[:2]]
+    assert killed == [("warm", [TOTAL]), ("cold", HALVES)]
+    assert found[2].timeout
+
+
+def undefined_names(sandbox: LocalSandbox, image: Image) -> None:
+    """A name that nothing binds, and the ways to import it from here and from the library."""
+    sandbox.write("broken.py", b"def third(value):\n    return math.floor(json, value)\n")
+    path = ship(sandbox, "undefined_names")
+    result = sandbox.run(f"{image.setup.python} {path} broken.py sums")
+    assert "json is not defined\n    import json\n" in result.output
+    assert "math is not defined\n    import math\n" in result.output
+    assert "json5" not in result.output and not result.exit_code
+
+
+def spectrum(sandbox: LocalSandbox, image: Image) -> None:
+    """The line that only the failing test runs is the most suspicious."""
+    sandbox.write("sums.py", CODE.replace("value / RATE", "value * RATE").encode())
+    job = {"tests": ["test_sums.py"], "failing": HALVES, "file": None, "first": 0, "last": 0}
+    path = ship(sandbox, "spectrum")
+    result = sandbox.run(f"{image.setup.python} {path} '{dumps(job | {'seconds': 20})}'")
+    line = CODE.split("\n").index("    return math.floor(value / RATE)") + 1
+    assert f"     0.82       2       0 sums.py:{line}\n" in result.output
+
+
+def trial(sandbox: LocalSandbox, image: Image) -> None:
+    """The edit that mends the code is found, with and without importing anew."""
+    sandbox.write("sums.py", CODE.replace("value / RATE", "value * RATE").encode())
+    first = CODE.split("\n").index("def half(value):") + 1
+    news = [[f"    return math.floor({text})"] for text in ("value", "value / RATE")]
+    edits = [[first + 1, first + 1, new] for new in news]
+    job = {"file": "sums.py", "tests": HALVES, "wider": ["test_sums.py"], "seconds": 20,
+           "known": ["test_sums.py::test_wrong"], "hangs": False,
+           "first": first, "last": first + 1, "header": [], "edits": edits}  # fmt: skip
+    path = ship(sandbox, "trial")
+    for fresh in (False, True):
+        sandbox.write("job.json", dumps(job | {"fresh": fresh}).encode())
+        result = sandbox.run(f"{image.setup.python} {path} <job.json")
+        assert "1 passes\n" in result.output and "sums.py is as it was" in result.output
+
+
+RUNS = [pytest_runner, shadows, coverage_tracer, sieve, undefined_names, spectrum, trial]
+
+
+@pytest.mark.parametrize("program", RUNS, ids=lambda program: program.__name__)
+def test_every_program_works_under_every_supported_python(
+    program: Callable[[LocalSandbox, Image], None], python: str, tmp_path: Path
+) -> None:
+    """The image builder may choose any of these versions for a project."""
+    sandbox, image = project(tmp_path, python)
+    with sandbox:
+        program(sandbox, image)
+
+
+def test_no_program_is_left_out_above() -> None:
+    """A new program needs a test that runs it."""
+    modules = {path.stem for path in PROGRAMS.iterdir()} - {"__init__", "__pycache__"}
+    assert modules == {program.__name__ for program in RUNS}
+
+
+FILES = [path for path in PROGRAMS.rglob("*.py") if path != PROGRAMS / "__init__.py"]
+
+
+def test_programs_use_nothing_newer_than_the_oldest_python() -> None:
+    """Found without any interpreter, by what each feature and function of Python needs."""
+    vermin = str(Path(sys.executable).with_name("vermin"))
+    command = [vermin, f"-t={PYTHONS[0]}-", "--violations", "--no-tips", *map(str, FILES)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert not done.returncode, done.stdout
+
+
+class RunTime(ast.NodeTransformer):
+    """What runs of a file: neither annotations nor what only a type checker reads."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        return ast.arg(node.arg)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        return ast.Expr(self.visit(node.value)) if node.value else ast.Pass()
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_programs_make_no_generic_types_at_run_time(path: Path) -> None:
+    """`dict[str, int]` and `Callable[[int], int]` fail before 3.9, which vermin does not see."""
+    tree = RunTime().visit(ast.parse(path.read_text()))
+    made = {
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value) in GENERIC
+    }
+    assert not made
+
+
+def test_the_image_builder_chooses_supported_pythons() -> None:
+    """What it may choose, the programs run under."""
+    from forager.images.build import _PYTHONS
+
+    assert set(_PYTHONS) <= set(PYTHONS)
+
+
+# Programs that crash
+
+NO_PYTEST = '#!/bin/sh\nexec {python} -I -S "$@"\n'
+HOSTILE = r"""#!/bin/sh
+printf ']0;owned[31m%05000d
+first
+Bad[0mError: x
+'
+exit 3
+"""
+
+
+def crashing(root: Path, script: str) -> tuple[LocalSandbox, Image]:
+    """The project with this script in place of Python."""
+    wrapper = root / "python"
+    wrapper.write_text(script)
+    wrapper.chmod(0o755)
+    return project(root, str(wrapper))
+
+
+def of_tests(sandbox: LocalSandbox, image: Image) -> str:
+    """How a test run describes its end."""
+    report = run_tests(sandbox, image.setup)
+    assert not report.complete
+    return report.broken_off
+
+
+def of_coverage(sandbox: LocalSandbox, image: Image) -> str:
+    """The error of the tracer."""
+    with pytest.raises(SandboxError) as error:
+        measure(sandbox, image)
+    return str(error.value)
+
+
+def of_sieve(sandbox: LocalSandbox, image: Image) -> str:
+    """The error of the sieve."""
+    from forager.mutation.coverage import Coverage
+
+    with pytest.raises(SandboxError) as error:
+        Sieve(sandbox, image, Coverage(tests=image.passing)).sift([])
+    return str(error.value)
+
+
+@pytest.mark.parametrize("message", [of_tests, of_coverage, of_sieve])
+def test_the_last_lines_of_a_program_that_crashes_are_shown(
+    message: Callable[[LocalSandbox, Image], str], tmp_path: Path
+) -> None:
+    """Whoever reads that tests did not finish reads why, in one line."""
+    sandbox, image = crashing(tmp_path, NO_PYTEST.format(python=sys.executable))
+    with sandbox:
+        assert message(sandbox, image).endswith("ModuleNotFoundError: No module named 'pytest'")
+
+
+@pytest.mark.parametrize("message", [of_tests, of_coverage, of_sieve])
+def test_what_a_sandbox_prints_cannot_flood_or_steer_the_terminal(
+    message: Callable[[LocalSandbox, Image], str], tmp_path: Path
+) -> None:
+    """Escape sequences are removed, control characters replaced, and lines cut."""
+    sandbox, image = crashing(tmp_path, HOSTILE)
+    with sandbox:
+        text = message(sandbox, image)
+    assert text.endswith("first� | BadError: x")
+    assert text.isprintable()
+    assert len(text) < 800
+
+
+def test_a_python_that_is_too_old_is_named(tmp_path: Path) -> None:
+    """The error says what the programs need and what the image has."""
+    python = interpreter("3.6")
+    if not python:
+        pytest.skip("there is no Python 3.6 on this machine")
+    sandbox, image = project(tmp_path, python)
+    with sandbox:
+        text = run_tests(sandbox, image.setup).broken_off
+    assert "forager's programs need Python 3.8 or later, and this is Python 3.6." in text
