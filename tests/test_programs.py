@@ -20,7 +20,7 @@ from forager.images.recipe import Recipe
 from forager.images.source import Source
 from forager.mutation.candidates import unified_diff
 from forager.mutation.coverage import measure
-from forager.mutation.reach import Reaches
+from forager.mutation.reach import ReachAnalysis
 from forager.mutation.sieve import Sieve
 from forager.programs import PYTHONS
 from forager.sandboxes.local_sandbox import LocalSandbox
@@ -172,7 +172,7 @@ def coverage_tracer(sandbox: LocalSandbox, image: Image) -> None:
 def sieve(sandbox: LocalSandbox, image: Image) -> None:
     """Warm and cold mutants are killed by their tests; one that loops times out."""
     coverage = measure(sandbox, image)
-    reaches = Reaches(coverage, {"sums.py": CODE})
+    reaches = ReachAnalysis(coverage, {"sums.py": CODE})
     diffs = [unified_diff("sums.py", CODE, CODE.replace(*change)) for change in CHANGES]
     found = Sieve(sandbox, image, coverage).sift([reaches.of(diff) for diff in diffs])
     killed = [(result.way, result.failed) for result in found[:2]]
