@@ -173,7 +173,7 @@ def make_tokenizer(
         tokenizer_object=tokenizer,
         bos_token="<|begin_of_text|>",
         eos_token=end,
-        additional_special_tokens=[one for one in specials if one != end],
+        additional_special_tokens=[token for token in specials if token != end],
     )
     fast.chat_template = template
     fast.save_pretrained(path)

@@ -150,8 +150,8 @@ def _hunks(diff: str) -> list[dict[str, Any]]:
         head, *lines = part.rstrip("\n").split("\n")
         old, new = head.split(" @@")[0].split(" +")
         ranges = []
-        for one in (old, new):
-            start, length = map(int, one.split(","))
+        for side in (old, new):
+            start, length = map(int, side.split(","))
             ranges.append({"start": start, "length": length})
         listed = [{"content": line[1:], "type": kinds[line[0]]} for line in lines]
         hunks.append(

@@ -132,12 +132,12 @@ def test_a_bootstrap_is_killed_twice_and_goes_on(config: Path, tmp_path: Path) -
     killed_when(command, lambda: (out / "round-1/attempts/trajectories").is_dir())
     ended = subprocess.run(command, check=True, capture_output=True, text=True)
     rounds = [load(out / f"round-{number}/manifest.json", Round) for number in range(2)]
-    first, second = (one for one in rounds if one)
+    first, second = (known for known in rounds if known)
 
     losses = [json.loads(line)["loss"] for line in before]
     after = _metrics(out / "round-0/training/metrics.jsonl")
-    assert [one["loss"] for one in after[:2]] == losses
-    assert [one["step"] for one in after] == list(range(1, 13))
+    assert [step["loss"] for step in after[:2]] == losses
+    assert [step["step"] for step in after] == list(range(1, 13))
     assert first.promotion and second.promotion and first.candidate
     assert (first.policy.name, first.promotion.against, first.promotion.accepted) == (
         "repair",
@@ -239,7 +239,7 @@ def test_a_round_without_anything_to_learn_keeps_the_model(config: Path, tmp_pat
 
 def _check(path: Path, manifest: Round) -> None:
     """Compare a manifest with the files of its round."""
-    ids = [one.id for one in Run(path / "attempts").summaries()]
+    ids = [attempt.id for attempt in Run(path / "attempts").summaries()]
     assert len(ids) == len(set(ids)) == 5
     held_out = json.loads((path.parent / "split.json").read_text())["held_out"]
     assert not {id.rpartition(".")[0] for id in ids} & set(held_out)

@@ -110,15 +110,15 @@ def test_each_answer_is_trained_on_once_behind_what_the_server_asks(
     template, end = KNOWN[name]
     loaded = tokenizer(place, template, end)
     answers = []
-    for one in made(loaded, attempt):
-        assert one.origin == "messages"
-        for start, stop in runs(one):
-            answers.append(loaded.decode(one.input_ids[start:stop]))
+    for sample in made(loaded, attempt):
+        assert sample.origin == "messages"
+        for start, stop in runs(sample):
+            answers.append(loaded.decode(sample.input_ids[start:stop]))
             call = attempt.model_calls[len(answers) - 1]
             prompt = loaded.render(
                 attempt.messages[: call.message], attempt.tools, "23 Nov 2026", prompt=True
             )
-            assert loaded.decode(one.input_ids[:start]) == prompt
+            assert loaded.decode(sample.input_ids[:start]) == prompt
     assert len(answers) == attempt.turns
     for step, answer in zip(steps(attempt), answers, strict=True):
         assert answer.endswith(end)
@@ -148,7 +148,7 @@ def test_a_history_that_is_rewritten_begins_a_new_sample(
     """Nothing else splits an attempt into samples."""
     samples = made(tokenizer(place, *KNOWN[name]), attempt)
     assert len(samples) == count
-    ids = [one.id for one in samples]
+    ids = [sample.id for sample in samples]
     assert ids == [attempt.id, *(f"{attempt.id}#{number}" for number in range(2, count + 1))]
 
 
@@ -196,20 +196,20 @@ def test_a_token_over_the_edge_of_an_answer_is_taken_apart(place: Path) -> None:
     messages = [dict(message) for message in TEXT.messages]
     messages[2]["content"] = "\n\n" + messages[2]["content"]
     attempt = TEXT.model_copy(update={"messages": messages})
-    (one,) = made(loaded, attempt)
-    start, _ = next(runs(one))
-    assert loaded.decode(one.input_ids[:start]).endswith("assistant<|end_header_id|>\n\n")
-    assert loaded.decode(one.input_ids[start : start + 9]).startswith("\n\nLet me")
+    (sample,) = made(loaded, attempt)
+    start, _ = next(runs(sample))
+    assert loaded.decode(sample.input_ids[:start]).endswith("assistant<|end_header_id|>\n\n")
+    assert loaded.decode(sample.input_ids[start : start + 9]).startswith("\n\nLet me")
 
 
 def test_a_tokenizer_that_puts_blanks_before_texts_reads_the_whole(place: Path) -> None:
     """SentencePiece would put a blank before each part, so the whole text is encoded."""
     attempt = make_attempt("plain", syntax="text", steps=[STEPS[1]])
     loaded = tokenizer(place, *KNOWN["qwen 2.5"], blank=True)
-    (one,) = made(loaded, attempt)
+    (sample,) = made(loaded, attempt)
     whole = loaded.render(attempt.messages, [], "")
-    assert one.input_ids == loaded.encode(whole)[: len(one.input_ids)]
-    texts = [loaded.decode(one.input_ids[a:b]).strip() for a, b in runs(one)]
+    assert sample.input_ids == loaded.encode(whole)[: len(sample.input_ids)]
+    texts = [loaded.decode(sample.input_ids[a:b]).strip() for a, b in runs(sample)]
     assert [text.endswith(ENDS["qwen"]) for text in texts] == [True, True]
     assert texts[0].startswith("Look.")
 
@@ -234,12 +234,12 @@ def test_stored_ids_are_taken_as_they_are(place: Path) -> None:
     """The stored ids are the sample, and exactly the completions have loss."""
     loaded = tokenizer(place, *KNOWN["ours"])
     attempt = with_ids(TEXT, loaded)
-    (one,) = made(loaded, attempt)
-    assert one.origin == "tokens"
+    (sample,) = made(loaded, attempt)
+    assert sample.origin == "tokens"
     last = attempt.model_calls[-1].completion_token_ids or []
-    assert one.input_ids == [*list(attempt.prompts())[-1], *last]  # type: ignore[misc]
+    assert sample.input_ids == [*list(attempt.prompts())[-1], *last]  # type: ignore[misc]
     completions = [call.completion_token_ids for call in attempt.model_calls]
-    assert [one.input_ids[start:stop] for start, stop in runs(one)] == completions
+    assert [sample.input_ids[start:stop] for start, stop in runs(sample)] == completions
 
 
 def test_ids_of_another_tokenizer_are_not_taken(place: Path) -> None:
@@ -247,7 +247,7 @@ def test_ids_of_another_tokenizer_are_not_taken(place: Path) -> None:
     attempt = with_ids(TEXT, tokenizer(place, *KNOWN["ours"]))
     other = tokenizer(place, *KNOWN["ours"], blank=True)
     builder = SampleBuilder(other, POLICY)
-    assert {one.origin for one in builder.samples(attempt)} == {"messages"}
+    assert {sample.origin for sample in builder.samples(attempt)} == {"messages"}
     assert builder.notes == {"attempts with token ids missing, or of another tokenizer": 1}
 
 
@@ -267,7 +267,7 @@ def test_what_a_server_does_not_show_is_in_the_ids(place: Path) -> None:
         for completion in [call.completion_token_ids or ()]
     ]
     samples = made(loaded, Trajectory(**{**dict(attempt), "model_calls": calls}))
-    assert {one.origin for one in samples} == {"tokens"}
+    assert {sample.origin for sample in samples} == {"tokens"}
     assert len(samples) == attempt.turns  # the prompts do not hold what was not shown
 
 
@@ -297,8 +297,8 @@ def test_of_a_rewritten_history_a_world_is_made_of_messages(place: Path) -> None
     attempt = with_ids(
         make_attempt("x", syntax="text", steps=STEPS[:1]), loaded, {1: "Otherwise. "}
     )
-    assert [one.origin for one in made(loaded, attempt)] == ["tokens", "tokens"]
-    assert [one.origin for one in made(loaded, attempt, WORLD)] == ["messages"]
+    assert [sample.origin for sample in made(loaded, attempt)] == ["tokens", "tokens"]
+    assert [sample.origin for sample in made(loaded, attempt, WORLD)] == ["messages"]
 
 
 def test_the_last_observation_of_a_cut_off_attempt_is_world_too(place: Path) -> None:
@@ -431,8 +431,8 @@ def test_datasets_of_others_load_it(run: Path, place: Path, tmp_path: Path) -> N
     assert [Sample(**row) for row in loaded] == list(ours)
     assert len(ours) == ours.manifest.samples == 3
     assert ours[-1] == ours[2]
-    assert ours.manifest.tokens == sum(len(one.input_ids) for one in ours)
-    assert ours.manifest.trained == sum(sum(one.loss_mask) for one in ours)
+    assert ours.manifest.tokens == sum(len(sample.input_ids) for sample in ours)
+    assert ours.manifest.trained == sum(sum(sample.loss_mask) for sample in ours)
     assert (ours.manifest.kind, ours.manifest.context) == ("policy", 32_768)
     assert "3 samples" in done.output
     with pytest.raises(IndexError):
@@ -490,4 +490,4 @@ def test_a_run_that_gives_no_sample_says_why(run: Path, place: Path, tmp_path: P
     done = export(run, "-o", tmp_path / "out", "--format", "policy", "--tokenizer", path)
     assert done.exit_code == 2
     assert "ends answers without a special token: 6" in done.output
-    assert [one.name for one in tmp_path.iterdir()] == ["run"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -38,7 +38,7 @@ class Hub(BaseHTTPRequestHandler):
         self.asked.append(self.path)
         name = self.path.rpartition("/")[2]
         if self.path.startswith("/api/models/forager/tiny/revision/"):
-            siblings = [{"rfilename": each} for each in self.files]
+            siblings = [{"rfilename": name} for name in self.files]
             body = json.dumps({"id": "forager/tiny", "sha": COMMIT, "siblings": siblings}).encode()
         elif self.path.startswith("/api/models/forager/tiny/tree/"):
             tree = [

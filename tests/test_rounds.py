@@ -21,8 +21,8 @@ def task(
 ) -> RepositoryTask:
     """A task with bugs in these functions."""
     parts = [
-        Part(family="operators", operator=operator, file="a.py", function=each, line=1)
-        for each in functions
+        Part(family="operators", operator=operator, file="a.py", function=function, line=1)
+        for function in functions
     ]
     mutation = Mutation(
         family="operators",
@@ -75,11 +75,11 @@ def test_no_function_is_on_both_sides(seed: int) -> None:
     """No training task has a bug in a held-out function, even next to another bug."""
     tasks = [*TASKS, *(task(100 + n, f"f{n}", f"f{n + 7}") for n in range(10))]
     made = split(tasks, by="function", held_out=20, seed=seed)
-    named = {each.instance_id: set(places_of(each)) for each in tasks}
+    named = {task.instance_id: set(places_of(task)) for task in tasks}
     assert len(made.held_out) >= 20
     assert sorted(made.held_out + made.training + made.straddling) == sorted(named)
-    apart = set().union(*(named[each] for each in made.held_out))
-    assert not apart & set().union(*(named[each] for each in made.training))
+    apart = set().union(*(named[task] for task in made.held_out))
+    assert not apart & set().union(*(named[task] for task in made.training))
 
 
 def test_repositories_are_held_out_whole() -> None:
@@ -102,9 +102,9 @@ def test_tasks_of_the_wanted_pass_rate_are_drawn_more_often() -> None:
     tasks = [task(n, f"f{n}", operator=list(kinds)[n % 3]) for n in range(300)]
     coin = Random(0)
     attempts = [
-        summary(each.instance_id, coin.random() < kinds[each.mutation.operator])
-        for each in tasks[:120]
-        if each.mutation
+        summary(task.instance_id, coin.random() < kinds[task.mutation.operator])
+        for task in tasks[:120]
+        if task.mutation
     ]
     drawn = draw(tasks, 90, attempts, band=(0.2, 0.8), seed=3)
     found = Counter(each.mutation.operator for each in drawn if each.mutation)
@@ -116,18 +116,18 @@ def test_tasks_of_the_wanted_pass_rate_are_drawn_more_often() -> None:
 
 def test_what_the_data_shows_is_drawn_less_often() -> None:
     """A task that the data solves is drawn less often than one that it does not."""
-    taught = {each.instance_id for each in TASKS[:50]}
+    taught = {task.instance_id for task in TASKS[:50]}
     drawn = draw(TASKS, 40, [], taught=taught, band=(0.2, 0.8), seed=1)
     assert len(drawn) == 40
-    assert sum(each.instance_id in taught for each in drawn) < 10
+    assert sum(task.instance_id in taught for task in drawn) < 10
 
 
 def test_before_any_attempt_all_tasks_are_drawn_alike() -> None:
     """Without attempts all tasks have the same chance."""
     drawn = Counter(
-        each.instance_id
+        task.instance_id
         for seed in range(200)
-        for each in draw(TASKS, 10, [], band=(0.4, 0.6), seed=seed)
+        for task in draw(TASKS, 10, [], band=(0.4, 0.6), seed=seed)
     )
     assert len(drawn) == 100
     assert max(drawn.values()) < 45
@@ -151,7 +151,7 @@ def test_intervals_hold_what_they_should(functions: int) -> None:
             for f, rate in enumerate(rates)
             for n in range(5)
         }
-        found = estimate(values, {each: each.split(".")[0] for each in values})
+        found = estimate(values, {id: id.split(".")[0] for id in values})
         held += found.low <= 0.5 <= found.high
     assert 0.92 <= held / 400 <= 0.98
 
@@ -161,7 +161,7 @@ def test_what_tells_nothing_of_others_has_no_narrow_interval() -> None:
     values = {str(n): float(n < 40) for n in range(100)}
     found = estimate(values, dict.fromkeys(values, "one"))
     assert found.low < 0 and found.high > 1
-    none = estimate(dict.fromkeys("abcde", 0.0), {each: each for each in "abcde"})
+    none = estimate(dict.fromkeys("abcde", 0.0), {id: id for id in "abcde"})
     assert none.mean == 0 and none.high > 0.4
 
 

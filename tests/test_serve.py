@@ -57,7 +57,7 @@ def server(
 def below(process: int) -> list[int]:
     """All descendants of a process."""
     found = children(process)
-    return found + [one for child in found for one in below(child)]
+    return found + [process for child in found for process in below(child)]
 
 
 def gone(processes: list[int], seconds: float = 15.0) -> bool:
@@ -168,7 +168,8 @@ def test_options_reach_vllm(models: dict[str, Path], tmp_path: Path) -> None:
     assert words[words.index("--dtype") + 1] == "float32"
     assert "--seed" not in words
     assert words[:3] == ["nice", "-n", "10"]
-    assert [environment(settings, one)["VLLM_CPU_OMP_THREADS_BIND"] for one in (0, 1)] == ["0", "1"]
+    for replica in (0, 1):
+        assert environment(settings, replica)["VLLM_CPU_OMP_THREADS_BIND"] == str(replica)
     with pytest.raises(UsageError, match="--python"):
         command(models["old"], ServeSettings(python="/usr/bin/python3"), 8000)
     with pytest.raises(UsageError, match=r"config\.json"):

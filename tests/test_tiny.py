@@ -159,7 +159,11 @@ def verdict(*tests: str) -> Verdict:
 def bug(function: str, operator: str) -> Candidate:
     """A bug of the source above."""
     found = candidates("kata/numbers.py", SOURCE, FAMILIES)
-    return next(each for each in found if (each.function, each.operator) == (function, operator))
+    return next(
+        candidate
+        for candidate in found
+        if (candidate.function, candidate.operator) == (function, operator)
+    )
 
 
 def test_the_code_is_shown_as_it_stands() -> None:

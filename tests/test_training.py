@@ -47,8 +47,8 @@ def settings(**given: Any) -> TrainSettings:
 def test_a_pass_has_every_sample_once_in_rows_that_are_full() -> None:
     """An epoch contains each sample once, in nearly full rows; longer samples get their own row."""
     rows = packed(range(len(LENGTHS)), LENGTHS, 32)
-    assert sorted(one for row in rows for one in row) == list(range(len(LENGTHS)))
-    sizes = [sum(LENGTHS[one] for one in row) for row in rows]
+    assert sorted(sample for row in rows for sample in row) == list(range(len(LENGTHS)))
+    sizes = [sum(LENGTHS[sample] for sample in row) for row in rows]
     assert all(size <= 32 or len(row) == 1 for size, row in zip(sizes, rows, strict=True))
     short = [size for size in sizes if size <= 32]
     assert sum(short) / len(short) > 0.9 * 32
@@ -160,7 +160,7 @@ def metrics(directory: Path) -> list[StepMetrics]:
 
 def losses(directory: Path) -> list[float]:
     """The loss of each step."""
-    return [one.loss for one in metrics(directory)]
+    return [step.loss for step in metrics(directory)]
 
 
 def weights(directory: Path) -> "dict[str, Any]":
@@ -198,18 +198,18 @@ def test_packing_does_not_leak(base: Path, data: Path) -> None:
         each = [log_probabilities(model, make_batch(samples, one)) for one in rows]
         whole = torch.cat(each)
         whole.sum().backward()
-        found.append((whole, {name: one.grad for name, one in model.named_parameters()}))
+        found.append((whole, {name: weight.grad for name, weight in model.named_parameters()}))
     (single, gradients), *others = found
-    assert len(single) == sum(samples.trained[one] for one in row)
+    assert len(single) == sum(samples.trained[sample] for sample in row)
     for whole, of_row in others:
         assert torch.allclose(whole, single, atol=1e-5)
         assert all(torch.allclose(of_row[name], gradients[name], atol=1e-4) for name in gradients)
 
     whole_row = make_batch(samples, row)
     halves = [make_batch(samples, row, share, 2) for share in (0, 1)]
-    tokens = torch.cat([one.ids for one in halves], dim=1)
+    tokens = torch.cat([half.ids for half in halves], dim=1)
     assert torch.equal(tokens[:, : whole_row.ids.shape[1]], whole_row.ids)
-    targets = torch.cat([one.targets for one in halves])
+    targets = torch.cat([half.targets for half in halves])
     assert torch.equal(targets, whole_row.targets)
 
 
@@ -236,7 +236,7 @@ def test_layers_with_a_state_are_not_packed(tmp_path: Path, base: Path, data: Pa
     assert rows and all(len(row) == 1 for row in rows)
     model = open_model(tmp_path, settings(packing=False))
     shared = log_probabilities(model, make_batch(samples, [3, 11]))
-    single = [log_probabilities(model, make_batch(samples, [one])) for one in (3, 11)]
+    single = [log_probabilities(model, make_batch(samples, [sample])) for sample in (3, 11)]
     assert not torch.allclose(shared, torch.cat(single), atol=1e-2)  # why it is refused
 
 
@@ -252,15 +252,17 @@ def test_the_loss_is_over_all_trained_tokens(plain: Path, base: Path, data: Path
     (first, *_) = steps(samples.lengths, settings())
     with torch.no_grad():
         each = [
-            log_probabilities(model, make_batch(samples, [one])) for row in first for one in row
+            log_probabilities(model, make_batch(samples, [sample]))
+            for row in first
+            for sample in row
         ]
     told = metrics(plain)
     assert told[0].loss == pytest.approx(float(-torch.cat(each).mean()), rel=1e-5)
     assert told[0].trained == len(torch.cat(each))
-    assert told[0].tokens == sum(samples.lengths[one] for row in first for one in row)
+    assert told[0].tokens == sum(samples.lengths[sample] for row in first for sample in row)
     assert told[-1].loss < told[0].loss
     assert told[-1].evaluation_loss
-    assert all(one.gradient for one in told)
+    assert all(step.gradient for step in told)
 
 
 @pytest.mark.parametrize(
@@ -374,7 +376,7 @@ def test_a_killed_training_goes_on_to_the_same_losses(
     until = time.monotonic() + 120
     while time.monotonic() < until and not (told.exists() and told.read_text().count("\n") >= 5):
         time.sleep(0.01)
-    below = [one for child in children(forager.pid) for one in (child, *children(child))]
+    below = [process for child in children(forager.pid) for process in (child, *children(child))]
     os.kill(forager.pid, signal.SIGKILL)
     forager.wait()
     assert len(below) == 2
@@ -427,7 +429,7 @@ def test_options_and_the_file_of_settings(tmp_path: Path, base: Path, data: Path
     config.write_text("rows = 2\nrow_tokens = 128\nweight_decay = 0.1\n[lora]\nrank = 8\n")
     words = ["train", data, "-o", tmp_path / "out", "--base", base, "--config", config]
     words += ["--rows", 4, "--zero", 2, "--hostfile", "hosts", "--processes", 2, "--dry-run"]
-    result = CliRunner().invoke(main, [str(one) for one in words])
+    result = CliRunner().invoke(main, [str(word) for word in words])
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     chosen = TrainSettings.model_validate(told["settings"])

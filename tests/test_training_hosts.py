@@ -49,7 +49,7 @@ def cluster() -> Iterator[Cluster]:
 
 def losses(training: Path) -> list[float]:
     """The loss of each step."""
-    return [one.loss for one in read_records(training / "metrics.jsonl", StepMetrics)]
+    return [step.loss for step in read_records(training / "metrics.jsonl", StepMetrics)]
 
 
 def quiet(done: int, **counts: float) -> None:

@@ -57,7 +57,7 @@ def make_dataset(path: Path, base: Path, *, samples: int = 40, seed: int = 0) ->
         for _ in range(samples)
     ]
     masks = [
-        [int(place > len(one) // 3 and place % 5 != 0) for place in range(len(one))] for one in ids
+        [int(place > len(row) // 3 and place % 5 != 0) for place in range(len(row))] for row in ids
     ]
     path.mkdir(parents=True)
     columns = {
