@@ -29,7 +29,7 @@ from forager.repair.observation import problem
 from forager.rollout.again import Recorded, branching_turn, parent_of
 from forager.rollout.attempt import make_attempt as really_attempt
 from forager.rollout.execution import settings_of
-from forager.rollout.sandboxes import Watched
+from forager.rollout.sandboxes import SandboxWatcher
 from forager.rollout.settings import RunSettings
 from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.trajectories.record import Message, ModelCall, Trajectory, Usage
@@ -291,7 +291,7 @@ def keyboard(
     task: RepositoryTask, parent: Trajectory, typed: str, turn: int = 2, **given: Any
 ) -> Trajectory:
     """An attempt that a person takes over, who types this; `edit` is their editor."""
-    opened = Watched(docker_sandbox)
+    opened = SandboxWatcher(docker_sandbox)
     with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
         pipe.send_text(typed)
         edit = given.get("edit", unsaved)

@@ -61,8 +61,8 @@ def test_what_runs_in_a_group_that_was_left_is_ended() -> None:
     """A process in it would keep the group from being removed, and itself for ever."""
     with subprocess.Popen(["sleep", "4323"]) as process:
         code = (
-            "from forager.sandboxes.cgroups import Group; from forager.sandboxes.sandbox "
-            f"import Limits; Group(Limits()).add({process.pid})"
+            "from forager.sandboxes.cgroups import ControlGroup; from forager.sandboxes.sandbox "
+            f"import Limits; ControlGroup(Limits()).add({process.pid})"
         )
         subprocess.run([sys.executable, "-c", code], check=True)
         assert sweep() >= 1

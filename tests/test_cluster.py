@@ -19,7 +19,7 @@ from test_rollout import FIX, SMALL, SUBMIT, script
 
 from forager.agent.model import Reply, ScriptedModel
 from forager.agent.tool import Call
-from forager.agent.traffic import Gate
+from forager.agent.traffic import RateLimiter
 from forager.environments.repository.task import RepositoryTask
 from forager.errors import BudgetSpent, LoggedError, NodeLost
 from forager.rollout.batch import run_batch
@@ -58,17 +58,17 @@ def cluster() -> Iterator[Cluster]:
     signal.signal(signal.SIGTERM, handler)  # a node has put one of its own there
 
 
-def scripted(replies: Sequence[Message | Reply], job: Job, gate: Gate) -> ScriptedModel:
+def scripted(replies: Sequence[Message | Reply], job: Job, limiter: RateLimiter) -> ScriptedModel:
     """A model on a node."""
     return ScriptedModel(replies)
 
 
 class Paced:
-    """Follows a script; each answer takes its time behind the gate."""
+    """Follows a script; each answer takes its time once the limiter lets it through."""
 
-    def __init__(self, replies: Sequence[Message | Reply], job: Job, gate: Gate) -> None:
+    def __init__(self, replies: Sequence[Message | Reply], job: Job, limiter: RateLimiter) -> None:
         del job
-        self._model, self._gate = ScriptedModel(replies), gate
+        self._model, self._limiter = ScriptedModel(replies), limiter
 
     def query(
         self,
@@ -76,19 +76,19 @@ class Paced:
         tools: Sequence[dict[str, Any]],
         calls: Sequence[ToolCall] = (),
     ) -> Reply:
-        self._gate.enter("http://a/v1")
+        self._limiter.enter("http://a/v1")
         try:
             time.sleep(0.2)
             return self._model.query(messages, tools, calls)
         finally:
-            self._gate.leave("http://a/v1")
+            self._limiter.leave("http://a/v1")
 
 
 class Broken:
     """Breaks at its first question, by an error that does not pickle."""
 
-    def __init__(self, replies: Sequence[Message | Reply], job: Job, gate: Gate) -> None:
-        del replies, job, gate
+    def __init__(self, replies: Sequence[Message | Reply], job: Job, limiter: RateLimiter) -> None:
+        del replies, job, limiter
 
     def query(
         self,

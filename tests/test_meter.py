@@ -19,10 +19,10 @@ from forager.errors import (
     Unforeseen,
     UsageError,
 )
+from forager.rollout.breaker import HOLDS, LOST_IN_A_ROW, CircuitBreaker, foreseen
 from forager.rollout.meter import Meter, MeteredModel
 from forager.rollout.plan import TRIES, Plan, distinct
 from forager.rollout.settings import Budget, Price, RunSettings
-from forager.rollout.trouble import HOLDS, LOST_IN_A_ROW, Trouble, foreseen
 from forager.trajectories.record import Usage
 from forager.trajectories.summary import Summary
 
@@ -179,28 +179,28 @@ def test_lost_attempts_come_last_and_not_for_ever() -> None:
 
 def test_losses_in_a_row_hold_the_others_back_and_then_end_the_batch() -> None:
     """Each pause is twice the last; attempts of the same outage count once."""
-    trouble, error = Trouble(0.001), SandboxError("gone")
+    breaker, error = CircuitBreaker(0.001), SandboxError("gone")
     began = time.monotonic()
     for _ in range(32):  # all that were under way
-        trouble.lost(began, error)
-    assert trouble.wait() > 0
+        breaker.lost(began, error)
+    assert breaker.wait() > 0
     with pytest.raises(SandboxError, match="gone"):
         for _ in range(HOLDS):
-            time.sleep(trouble.wait())
-            trouble.begun()
-            trouble.lost(time.monotonic(), error)
-    trouble.passed(began)  # it was under way when the trouble came: it shows nothing
-    assert trouble.is_on
-    trouble.passed(time.monotonic())
-    assert trouble.wait() == 0
+            time.sleep(breaker.wait())
+            breaker.begun()
+            breaker.lost(time.monotonic(), error)
+    breaker.passed(began)  # it was under way when the trouble came: it shows nothing
+    assert breaker.is_on
+    breaker.passed(time.monotonic())
+    assert breaker.wait() == 0
 
 
 def test_what_no_waiting_mends_ends_the_batch() -> None:
     """After as many as may be chance."""
-    trouble = Trouble(60)
+    breaker = CircuitBreaker(60)
     with pytest.raises(ImageMissing):
         for _ in range(LOST_IN_A_ROW):
-            trouble.lost(time.monotonic(), ImageMissing("none"))
+            breaker.lost(time.monotonic(), ImageMissing("none"))
 
 
 def test_an_error_of_no_kind_is_told_in_a_line_with_its_traceback() -> None:
@@ -219,12 +219,12 @@ def test_an_error_of_no_kind_is_told_in_a_line_with_its_traceback() -> None:
 
 def test_attempts_come_faster_again_when_none_is_lost() -> None:
     """After an outage a long attempt need not end before the others begin."""
-    trouble = Trouble(0.01)
+    breaker = CircuitBreaker(0.01)
     for _ in range(LOST_IN_A_ROW + 2):
-        trouble.lost(time.monotonic(), SandboxError("gone"))
+        breaker.lost(time.monotonic(), SandboxError("gone"))
     waits = []
     for _ in range(5):
-        time.sleep(trouble.wait())
-        trouble.begun()
-        waits.append(trouble.wait())
+        time.sleep(breaker.wait())
+        breaker.begun()
+        waits.append(breaker.wait())
     assert waits[0] > waits[1] > waits[2] > waits[3] == 0

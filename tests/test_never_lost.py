@@ -27,7 +27,7 @@ from test_rollout import FIX, SMALL, SUBMIT, run, script
 from forager.agent.chat import ChatModel
 from forager.agent.endpoint import ChatEndpoint
 from forager.agent.model import Model, Reply, ScriptedModel
-from forager.agent.traffic import Gate
+from forager.agent.traffic import RateLimiter
 from forager.environments.repository.task import RepositoryTask
 from forager.errors import LoggedError, ModelError, SandboxError, StoreError, Unforeseen
 from forager.records import write_records
@@ -46,7 +46,7 @@ SOURCES = Path(__file__).parent.parent / "forager"
 
 
 def made(
-    path: Path, task: RepositoryTask, model: Callable[[Job, Gate], Model], **settings: Any
+    path: Path, task: RepositoryTask, model: Callable[[Job, RateLimiter], Model], **settings: Any
 ) -> dict[str, bool]:
     """Run a batch with these models; return what is stored: ids and whether resolved."""
     resolved = RunSettings(models=["m"], sandbox_limits=SMALL, **settings)
@@ -268,10 +268,10 @@ FAULTS = [
 ]
 
 
-def chat(server: Script, **settings: Any) -> Callable[[Job, Gate], Model]:
+def chat(server: Script, **settings: Any) -> Callable[[Job, RateLimiter], Model]:
     """Makes models of the server that lose patience soon."""
     endpoint = ChatEndpoint(server.url, timeout=0.5, backoff=0.01, **settings)
-    return lambda _, gate: ChatModel("m", endpoint, gate=gate)
+    return lambda _, limiter: ChatModel("m", endpoint, limiter=limiter)
 
 
 @pytest.mark.engine
@@ -319,7 +319,7 @@ def test_a_bug_costs_its_attempt_and_is_told(tmp_path: Path, kata_task: Reposito
     """The others are made; it is tried some times, and the run ends with a line and a traceback."""
     path, replies = tmp_path / "run", script("functions", FIX, SUBMIT)
 
-    def model(job: Job, _: Gate) -> Model:
+    def model(job: Job, _: RateLimiter) -> Model:
         return Broken() if job.number == 1 else ScriptedModel(replies)
 
     with pytest.raises(LoggedError, match=r"1 attempts were lost .* run again") as caught:

@@ -11,13 +11,13 @@ import pytest
 from forager.agent.model import Reply, ScriptedModel
 from forager.agent.syntax import SYNTAXES, assistant
 from forager.agent.tool import Call
-from forager.agent.traffic import Gate
+from forager.agent.traffic import RateLimiter
 from forager.environments.repository.task import RepositoryTask
 from forager.environments.task import Task
 from forager.errors import ForagerError, ImageMissing
 from forager.rollout.batch import run_batch
+from forager.rollout.breaker import LOST_IN_A_ROW
 from forager.rollout.settings import MAY_CHANGE, RunSettings
-from forager.rollout.trouble import LOST_IN_A_ROW
 from forager.rollout.worker import Job
 from forager.sandboxes.delivery import deliver
 from forager.sandboxes.engine import connect
@@ -58,7 +58,7 @@ def run(
     models: list[ScriptedModel] = []
     told: list[dict[str, int]] = []
 
-    def make(job: Job, gate: Gate) -> ScriptedModel:
+    def make(job: Job, limiter: RateLimiter) -> ScriptedModel:
         models.append(ScriptedModel(replies))
         return models[-1]
 

@@ -155,7 +155,7 @@ def test_traffic_tells_of_its_addresses() -> None:
         raise OSError
     traffic.rest("b", 60)
     with traffic.counted("a"):
-        one, other = (EndpointState.model_validate(told) for told in traffic.told())
+        one, other = (EndpointState.model_validate(state) for state in traffic.states())
     assert (one.url, one.under_way, one.answered, one.failed) == ("a", 1, 1, 0)
     assert 0.01 <= one.seconds < 1
     assert (other.failed, other.seconds) == (1, 0.0)

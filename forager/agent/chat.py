@@ -11,7 +11,7 @@ from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 from forager.agent.endpoint import ChatEndpoint, ContextOverflow
 from forager.agent.faults import Garbled
 from forager.agent.model import Reply
-from forager.agent.traffic import Gate
+from forager.agent.traffic import RateLimiter
 from forager.errors import LimitReached, ModelRefusal
 from forager.records import writable
 from forager.trajectories.record import Message, Sampling, ToolCall, Usage
@@ -32,7 +32,7 @@ _DEEPEST = 100  # levels of a message; records are read to 200
 class ChatModel:
     """Asks the model `name` at an endpoint; implements Model.
 
-    `gate`, where there is one, is passed before each request.
+    `limiter`, if there is one, is asked before each request.
     `token_ids` asks vLLM for the exact ids and log-probabilities of prompt and answer.
 
     What the server gave as reasoning is kept in the message and sent back, as it was: models that
@@ -46,7 +46,7 @@ class ChatModel:
     sampling: Sampling = field(default_factory=Sampling)
     token_ids: bool = False
     send_reasoning: bool = True
-    gate: Gate | None = None
+    limiter: RateLimiter | None = None
 
     def query(
         self,
@@ -62,7 +62,9 @@ class ChatModel:
         """
         del calls
         try:
-            reply, waited = self.endpoint.complete(self._body(messages, tools), _reply, self.gate)
+            reply, waited = self.endpoint.complete(
+                self._body(messages, tools), _reply, self.limiter
+            )
         except ContextOverflow as error:
             if any(message.get("role") == "assistant" for message in messages):
                 raise LimitReached("token_limit") from error

@@ -33,7 +33,7 @@ from forager.agent.faults import (
     retry_after,
     said,
 )
-from forager.agent.traffic import TRAFFIC, Gate, OpenGate
+from forager.agent.traffic import TRAFFIC, NoLimit, RateLimiter
 from forager.errors import ModelError, ModelRefusal, UsageError
 
 if TYPE_CHECKING:  # imported where it is used: that takes half a second
@@ -105,20 +105,23 @@ class ChatEndpoint:
         return self._models(self.url)
 
     def complete(
-        self, body: dict[str, Any], read: Callable[[dict[str, Any]], T], gate: Gate | None = None
+        self,
+        body: dict[str, Any],
+        read: Callable[[dict[str, Any]], T],
+        limiter: RateLimiter | None = None,
     ) -> tuple[T, float]:
         """What `read` makes of the answer to a chat completion request.
 
         The answer has at least one choice with a message; where `read` raises Garbled it is asked
-        for again. With it the seconds that were lost before the try that succeeded: at the gate,
+        for again. With it the seconds that were lost before the try that succeeded: at the limiter,
         in tries that failed, and between them.
-        `gate` is passed before each try. Raises ContextOverflow, ModelRefusal where no later try
+        `limiter` is asked before each try. Raises ContextOverflow, ModelRefusal where no later try
         would help, or ModelError when the endpoint stays away.
         """
         from openai import OpenAIError
 
         began = time.monotonic()
-        request = _Request(self, body, read, gate or OpenGate())
+        request = _Request(self, body, read, limiter or NoLimit())
         retrying = Retrying(
             retry=retry_if_exception(may_pass_elsewhere if self.others else may_pass),
             wait=request.wait,
@@ -162,9 +165,9 @@ class _Request(Generic[T]):
         endpoint: ChatEndpoint,
         body: dict[str, Any],
         read: Callable[[dict[str, Any]], T],
-        gate: Gate,
+        limiter: RateLimiter,
     ) -> None:
-        self._endpoint, self._body, self._read, self._gate = endpoint, body, read, gate
+        self._endpoint, self._body, self._read, self._limiter = endpoint, body, read, limiter
         self._urls = (endpoint.url, *endpoint.others)
         self._rounds = 0
         self.url = endpoint.url
@@ -174,13 +177,13 @@ class _Request(Generic[T]):
         """Ask at the first of the addresses that did not fail of late."""
         self.url = TRAFFIC.first_awake(self._urls)
         client = _client(self.url, self._endpoint.key, self._endpoint.timeout)
-        self._gate.enter(self.url)
+        self._limiter.enter(self.url)
         self.asked = time.monotonic()
         try:
             with TRAFFIC.counted(self.url):
                 return self._read(_complete(client, self._body))
         finally:
-            self._gate.leave(self.url)
+            self._limiter.leave(self.url)
 
     def wait(self, state: RetryCallState) -> float:
         """The time that the server names, else one that doubles, with some jitter.

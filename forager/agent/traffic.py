@@ -1,4 +1,4 @@
-"""Requests on their way to endpoints: who lets them through, and where they go first."""
+"""Requests to endpoints: how fast they may be made, and which endpoint is asked first."""
 
 import time
 from collections import Counter, defaultdict
@@ -8,8 +8,8 @@ from threading import Lock
 from typing import Protocol
 
 
-class Gate(Protocol):
-    """Asked before each request to an endpoint, and told of its end; it may wait, or raise."""
+class RateLimiter(Protocol):
+    """Is asked before each request to an endpoint and told when it ends; may wait, or raise."""
 
     def enter(self, url: str) -> None:
         """Return when a request may be made."""
@@ -20,8 +20,8 @@ class Gate(Protocol):
         ...
 
 
-class OpenGate:
-    """Lets everything through."""
+class NoLimit:
+    """Lets every request through; implements RateLimiter."""
 
     def enter(self, url: str) -> None:
         """Return at once."""
@@ -59,8 +59,8 @@ class Traffic:
                 if counts is self._answered:
                     self._seconds[url] += time.monotonic() - began
 
-    def told(self) -> list[dict[str, str | int | float]]:
-        """What there is to tell of each address: requests by how they ended, and their time."""
+    def states(self) -> list[dict[str, str | int | float]]:
+        """The counts of each address, as fields of `EndpointState`: requests, seconds."""
         with self._lock:
             return [
                 {

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from forager.agent.tool import Toolbox
     from forager.cli.progress import Progress
     from forager.environments.task import Task
-    from forager.rollout.sandboxes import Watched
+    from forager.rollout.sandboxes import SandboxWatcher
     from forager.rollout.settings import Branch, RunSettings
     from forager.rollout.worker import Job
     from forager.trajectories.index import Index
@@ -53,13 +53,13 @@ def execute_attempts(
 
     An attempt that was executed before is left out, unless `anew`.
     """
-    from forager.rollout.execution import Results, execute
+    from forager.rollout.execution import ReproductionLog, execute
     from forager.rollout.sandboxes import Sandboxes
     from forager.sandboxes.kinds import SANDBOXES
     from forager.trajectories.reproduction import compare, result_tables
     from tools import load_toolbox
 
-    results, toolbox = Results(source), load_toolbox()
+    results, toolbox = ReproductionLog(source), load_toolbox()
     kind = _sandbox_of(source)
     sandboxes = Sandboxes(SANDBOXES[kind])
 
@@ -97,7 +97,7 @@ def take_over(
     """Continue a recorded attempt from a turn, grade the new attempt, and add it to `output`."""
     from forager.rollout.again import parent_of
     from forager.rollout.attempt import make_attempt
-    from forager.rollout.sandboxes import Watched
+    from forager.rollout.sandboxes import SandboxWatcher
     from forager.rollout.settings import MAY_CHANGE
     from forager.rollout.worker import Job
     from forager.sandboxes.kinds import SANDBOXES
@@ -108,7 +108,7 @@ def take_over(
     parent = parent_of(source, recorded, turn)
     task, toolbox = _task_of(recorded, tasks, source), load_toolbox()
     settings = _settings(source, recorded, params)
-    opened = Watched(SANDBOXES[settings.sandbox])
+    opened = SandboxWatcher(SANDBOXES[settings.sandbox])
     with terminable(), Run.write(output, settings, [task], may_change=MAY_CHANGE) as store:
         with store.index() as index:
             places = index.places(Choice(instance_id=task.instance_id))
@@ -177,7 +177,9 @@ def _settings(source: Path, recorded: "Trajectory", params: Mapping[str, Any]) -
     )
 
 
-def _model(settings: "RunSettings", toolbox: "Toolbox", job: "Job", opened: "Watched") -> "Model":
+def _model(
+    settings: "RunSettings", toolbox: "Toolbox", job: "Job", opened: "SandboxWatcher"
+) -> "Model":
     if settings.models == [PERSON]:
         from forager.agent.person import Person
         from forager.agent.syntax import SYNTAXES

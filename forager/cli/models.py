@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from forager.agent.model import Model
     from forager.agent.tool import Toolbox
-    from forager.agent.traffic import Gate
+    from forager.agent.traffic import RateLimiter
     from forager.rollout.settings import RunSettings
     from forager.rollout.worker import Job
     from forager.trajectories.record import Sampling
@@ -42,8 +42,8 @@ class MakeModel:
     def __init__(self, settings: "RunSettings", toolbox: "Toolbox", key: str) -> None:
         self._settings, self._toolbox, self._key = settings, toolbox, key
 
-    def __call__(self, job: "Job", gate: "Gate") -> "Model":
-        """The model of the attempt; the gate limits the rate of its requests."""
+    def __call__(self, job: "Job", limiter: "RateLimiter") -> "Model":
+        """The model of the attempt, whose requests ask the limiter first."""
         from forager.agent.syntax import SYNTAXES
 
         settings = self._settings
@@ -73,7 +73,7 @@ class MakeModel:
         url, *others = TRAFFIC.least_busy_first(list(map(normalised, settings.urls)))
         endpoint = ChatEndpoint(url, self._key, others=tuple(others))
         sampling = settings.sampling_of(job.number)
-        return ChatModel(name, endpoint, sampling, settings.token_ids, gate=gate)
+        return ChatModel(name, endpoint, sampling, settings.token_ids, limiter=limiter)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ _KEPT = 1 << 20  # bytes of a command's output
 _LOG = logging.getLogger(__name__)
 
 
-class Step(NamedTuple):
+class BenchResult(NamedTuple):
     """What a command of a build did; exit code 124 or 137 says that it took too long."""
 
     code: int
@@ -101,7 +101,7 @@ class Workbench:
         timeout: float | None = None,
         variables: Mapping[str, str] = {},
         directory: str = WORKDIR,
-    ) -> Step:
+    ) -> BenchResult:
         """Run a shell command, within what is left of the time of the whole build."""
         left = self._deadline - time.monotonic()
         seconds = max(1, int(min(left, timeout or left)))
@@ -119,7 +119,7 @@ class Workbench:
 
     def _execute(
         self, words: list[str], user: str, environment: dict[str, str], directory: str
-    ) -> Step:
+    ) -> BenchResult:
         api = self._client.api
         made = api.exec_create(
             self._container.id, words, user=user, environment=environment, workdir=directory
@@ -135,7 +135,7 @@ class Workbench:
             attached._response.close()  # docker-py leaves the connection to the collector
         code = api.exec_inspect(made["Id"])["ExitCode"]
         text = without_credentials(output.decode(errors="replace"))
-        return Step(137 if code is None else code, text)
+        return BenchResult(137 if code is None else code, text)
 
     def check(
         self, command: str, *, user: str = "agent", directory: str = "/", failure: str = ""

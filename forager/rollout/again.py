@@ -1,6 +1,6 @@
-"""An attempt made again: its recorded answers in a fresh container, from a turn on new ones.
+"""Attempts that repeat a recorded one, up to a turn from which a model answers anew.
 
-Running again and taking over are ordinary attempts: what differs is who answers.
+They are ordinary attempts in fresh sandboxes; only the model differs.
 """
 
 from array import array
@@ -21,10 +21,10 @@ from forager.trajectories.store import Run
 
 
 class Recorded:
-    """Answers as the model of an attempt did, up to a turn; implements Model.
+    """Repeats the answers of a recorded attempt up to a turn; implements Model.
 
-    From turn `until` on (numbered from 1) `then` answers; without it the attempt ends there, with
-    the reason of the recorded one.
+    From turn `until` on (counted from 1) `then` answers. Without `then` the attempt ends there,
+    with the exit reason of the recorded one.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Recorded:
         tools: Sequence[dict[str, Any]],
         calls: Sequence[ToolCall] = (),
     ) -> Reply:
-        """Answer with what is recorded; the ids of its tokens only where the prompt is the same."""
+        """Return the recorded answer, with its token ids if the prompt is the recorded one too."""
         answer = next(self._answers, None)
         if answer is None:
             if self._then is None:
@@ -61,7 +61,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """The attempt that another goes on from; `turn` is the first one that is not taken over."""
+    """The attempt that another continues; `turn` is the first that is made anew."""
 
     name: str
     trajectory: Trajectory
@@ -69,7 +69,7 @@ class Parent:
 
 
 def parent_of(source: Path, trajectory: Trajectory, turn: int) -> Parent:
-    """An attempt of a run (or file) as a parent. Raises UsageError where it has no such turn."""
+    """Make an attempt of a run (or file) a parent. Raises UsageError if it has no such turn."""
     if not 1 <= turn <= trajectory.turns + 1:
         raise UsageError(
             f"{trajectory.id} has {trajectory.turns} turns; it can be taken over from turn 1 to "
@@ -79,7 +79,7 @@ def parent_of(source: Path, trajectory: Trajectory, turn: int) -> Parent:
 
 
 class Parents:
-    """The attempts that those of a batch go on from. Used by many threads."""
+    """The attempts that those of a batch continue. Used by many threads."""
 
     def __init__(self, branch: Branch) -> None:
         self._turn, self._run = branch.turn, Run(Path(branch.run))
@@ -87,27 +87,27 @@ class Parents:
         self._choice = Choice(resolved=branch.resolved, ids=ids)
 
     def tasks(self) -> set[str]:
-        """The tasks at which there is an attempt to go on from."""
+        """The tasks with an attempt that can be continued."""
         with self._run.index() as index:
-            return {one.instance_id for one in index.summaries(index.places(self._choice))}
+            return {found.instance_id for found in index.summaries(index.places(self._choice))}
 
     def of(self, instance_id: str, number: int) -> Parent:
-        """The parent of the attempts of a round at a task: one after the other, and round again."""
+        """The parent of a round's attempts at a task; rounds take the parents in turn."""
         choice = self._choice.model_copy(update={"instance_id": instance_id})
         with self._run.index() as index:
             places = index.places(choice, "attempt")
             if not places:
-                raise UsageError(f"no attempt at {instance_id} to go on from in {self._run.path}")
+                raise UsageError(f"{self._run.path} has no attempt at {instance_id} to continue")
             place = places[number % len(places)]
             (trajectory,) = index.trajectories(array("q", [place]))
         return parent_of(self._run.path, trajectory, branching_turn(trajectory, self._turn))
 
 
 def branching_turn(trajectory: Trajectory, where: str) -> int:
-    """The turn that is meant: a number (the last turn, where it is larger), `middle`, `failure`.
+    """The turn that a number (at most the last turn), `middle` or `failure` means.
 
-    `failure` is the last call that failed: it was refused, could not be read, was stopped or
-    exited with another code than 0. Without one it is the last turn.
+    `failure` is the turn of the last call that failed: it was refused, could not be parsed, was
+    stopped, or exited with a code other than 0. If no call failed it is the last turn.
     """
     last = max(1, trajectory.turns)
     if where == MIDDLE:

@@ -13,7 +13,7 @@ from forager.agent.tool import Toolbox
 from forager.environments.registry import environment_of
 from forager.environments.task import Task
 from forager.rollout.again import Parent, Recorded
-from forager.rollout.live import Live, Shown
+from forager.rollout.live import Live, LiveAttempt
 from forager.rollout.settings import RunSettings
 from forager.rollout.warm import WarmSandboxes
 from forager.sandboxes.engine import check_disk
@@ -47,7 +47,7 @@ def make_attempt(
         base = base.model_copy(update={"parent": parent.name, "parent_turn": parent.turn})
         model = Recorded(parent.trajectory, parent.turn, model)
     with ExitStack() as stack:
-        shown = stack.enter_context(live.attempt(base) if live else nullcontext(Shown(base)))
+        shown = stack.enter_context(live.attempt(base) if live else nullcontext(LiveAttempt(base)))
         opened = environment.open(task, limits, sandboxes)
         graders = stack.enter_context(warm.expected(task.image, limits)) if warm else sandboxes
         try:

@@ -1,4 +1,4 @@
-"""Many attempts side by side; each is kept the moment it is graded."""
+"""Many attempts at a time; each is stored as soon as it is graded."""
 
 import time
 from collections.abc import Sequence
@@ -15,44 +15,44 @@ from forager.errors import (
     Unforeseen,
     UsageError,
 )
+from forager.rollout.breaker import HOLD_SECONDS, CircuitBreaker, foreseen
 from forager.rollout.live import Live, clear
 from forager.rollout.local import LocalExecutor
 from forager.rollout.meter import Meter
 from forager.rollout.plan import Plan
 from forager.rollout.settings import RunSettings
-from forager.rollout.trouble import HOLD_SECONDS, Trouble, foreseen
-from forager.rollout.worker import Ended, Job, MakeModel, Worker
+from forager.rollout.worker import Job, JobResult, ModelFactory, Worker
 from forager.trajectories.record import Usage
 from forager.trajectories.store import RunWriter
 
-_LOOK_SECONDS = 1.0  # how often the batch looks round when nothing ends
+_LOOK_SECONDS = 1.0  # between looks at the executor when no attempt ends
 
 
-class OnProgress(Protocol):
-    """Told after each attempt; the numbers are of the whole run."""
+class BatchProgress(Protocol):
+    """Is called after each attempt, with the numbers of the whole run."""
 
     def __call__(self, done: int, **counts: int) -> None:
-        """`done` attempts, and the counts resolved, running, failed and tokens."""
+        """Show `done` attempts, and the counts resolved, running, failed and tokens."""
         ...
 
 
 class Executor(Protocol):
-    """Where attempts are made. A context manager: at its end what is under way is ended."""
+    """Makes attempts. A context manager; at its end the attempts that are running are stopped."""
 
     def check(self) -> None:
-        """Raise BudgetSpent where no attempt may be begun."""
+        """Raise BudgetSpent if no attempt may start."""
         ...
 
     def place(self, job: Job) -> bool:
-        """Begin with a job; False where there is no room for it now."""
+        """Start a job; False if there is no room for it now."""
         ...
 
     def expect(self, job: Job | None) -> None:
-        """Told which job is the next to begin, once there is room."""
+        """Note which job starts next, once there is room."""
         ...
 
-    def ended(self, timeout: float) -> list[Ended]:
-        """What has ended; waits for it, `timeout` seconds at most."""
+    def ended(self, timeout: float) -> list[JobResult]:
+        """The jobs that have ended; waits for one, `timeout` seconds at most."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -65,26 +65,26 @@ def run_batch(
     tasks: Sequence[Task],
     settings: RunSettings,
     *,
-    model: MakeModel,
+    model: ModelFactory,
     toolbox: Toolbox,
-    on_progress: OnProgress,
+    on_progress: BatchProgress,
     hold: float = HOLD_SECONDS,
 ) -> None:
     """Make the attempts that the run lacks, `settings.workers` at a time.
 
-    An attempt that infrastructure or a bug ended is noted as lost and made again, some times at
-    once and then when the run is resumed. Where nothing but losses comes, new attempts are held
-    back, at first for `hold` seconds, and at last the error is raised; BudgetSpent is, once no
-    attempt runs any more. What was graded is on disk whatever happens.
+    An attempt that infrastructure or a bug ended is recorded as lost and made again: up to three
+    times now, and when the run is resumed. If all attempts are lost, new ones wait, at first for
+    `hold` seconds, and at last the error is raised. BudgetSpent is raised once no attempt runs.
+    Graded attempts are on disk whatever happens.
     """
     plan = Plan(tasks, settings, store.summaries())
     clear(store.path)
     with _executor(store, settings, model, toolbox) as executor:
-        _Batch(store, settings, plan, executor, on_progress, Trouble(hold)).run()
+        _Batch(store, settings, plan, executor, on_progress, CircuitBreaker(hold)).run()
 
 
 def _executor(
-    store: RunWriter, settings: RunSettings, model: MakeModel, toolbox: Toolbox
+    store: RunWriter, settings: RunSettings, model: ModelFactory, toolbox: Toolbox
 ) -> Executor:
     if settings.executor == "ray":
         from forager.rollout.cluster import ClusterExecutor
@@ -96,7 +96,7 @@ def _executor(
 
 
 class _Batch:
-    """The loop of a batch: begin attempts, take what has ended."""
+    """The loop of a batch: it starts attempts and records those that have ended."""
 
     def __init__(
         self,
@@ -104,21 +104,21 @@ class _Batch:
         settings: RunSettings,
         plan: Plan,
         executor: Executor,
-        on_progress: OnProgress,
-        trouble: Trouble,
+        on_progress: BatchProgress,
+        breaker: CircuitBreaker,
     ) -> None:
         self._store, self._settings, self._plan = store, settings, plan
-        self._executor, self._on_progress, self._trouble = executor, on_progress, trouble
-        self._running: dict[str, tuple[Job, float]] = {}  # with the time of their beginning
+        self._executor, self._on_progress, self._breaker = executor, on_progress, breaker
+        self._running: dict[str, tuple[Job, float]] = {}  # with the monotonic time of the start
         self._lost = 0
         self._bug = ""  # traceback of the last one
         self._over: BudgetSpent | None = None
 
     def run(self) -> None:
-        """Make all attempts. Raises ForagerError where some could not be made."""
+        """Make all attempts. Raises ForagerError if some could not be made."""
         while self._begin() or self._running:
-            for one in self._executor.ended(self._trouble.wait() or _LOOK_SECONDS):
-                self._take(one)
+            for result in self._executor.ended(self._breaker.wait() or _LOOK_SECONDS):
+                self._take(result)
                 self._tell()
         if self._over:
             raise BudgetSpent(f"{self._over}; raise it in the budget and run again to go on")
@@ -130,9 +130,9 @@ class _Batch:
             )
 
     def _begin(self) -> bool:
-        """Begin as many attempts as may be; return whether some are still to be begun."""
+        """Start as many attempts as possible; return whether others have to wait."""
         while len(self._running) < self._settings.workers and not self._over:
-            if self._trouble.wait():
+            if self._breaker.wait():
                 return True
             job = self._plan.take()
             if job is None:
@@ -141,8 +141,8 @@ class _Batch:
                 self._plan.put_back(job)
                 return not self._over
             self._running[job.id] = job, time.monotonic()
-            self._trouble.begun()
-        if not self._over and not self._trouble.wait():
+            self._breaker.begun()
+        if not self._over and not self._breaker.wait():
             self._executor.expect(self._plan.peek())
         return False
 
@@ -153,19 +153,19 @@ class _Batch:
             self._over = error
         return not self._over
 
-    def _take(self, ended: Ended) -> None:
-        """Count an attempt that was kept, or note a lost one."""
-        job, begun = self._running.pop(ended.id)
-        if ended.summary:
-            self._plan.finish(ended.summary)
-            self._trouble.passed(begun)
+    def _take(self, result: JobResult) -> None:
+        """Count an attempt that was stored, or record a lost one."""
+        job, begun = self._running.pop(result.id)
+        if result.summary:
+            self._plan.finish(result.summary)
+            self._breaker.passed(begun)
             return
-        assert ended.error is not None
-        error = foreseen(ended.error)
+        assert result.error is not None
+        error = foreseen(result.error)
         if isinstance(error, (StoreError, UsageError)):
             raise error
         model = self._settings.model_of(job.number)
-        self._store.append_lost(job.id, error, model, ended.usage)
+        self._store.append_lost(job.id, error, model, result.usage)
         if isinstance(error, BudgetSpent):
             self._over = error
             return
@@ -175,9 +175,9 @@ class _Batch:
         if isinstance(error, TaskError):
             self._plan.give_up()
             return
-        self._plan.again(job, counts=not self._trouble.is_on)
+        self._plan.again(job, counts=not self._breaker.is_on)
         if not isinstance(error, NodeLost):
-            self._trouble.lost(begun, error)
+            self._breaker.lost(begun, error)
 
     def _tell(self) -> None:
         self._on_progress(
@@ -190,11 +190,11 @@ class _Batch:
 
 
 def spent(store: RunWriter) -> dict[str, Usage]:
-    """What the run has cost up to now, by model; lost attempts cost too."""
+    """What the run has cost so far, by model, lost attempts included."""
     total: dict[str, Usage] = {}
-    for one in store.summaries():
-        usage = Usage(prompt_tokens=one.prompt_tokens, completion_tokens=one.completion_tokens)
-        total[one.model] = total.get(one.model, Usage()) + usage
+    for kept in store.summaries():
+        usage = Usage(prompt_tokens=kept.prompt_tokens, completion_tokens=kept.completion_tokens)
+        total[kept.model] = total.get(kept.model, Usage()) + usage
     for lost in store.lost():
         total[lost.model] = total.get(lost.model, Usage()) + lost.usage
     return total

@@ -1,8 +1,8 @@
 """Attempts made on the nodes of a Ray cluster.
 
-Each node has one actor, which holds what Ray says is free there, makes attempts in threads, and
-appends them to a shard of its own in the run directory, which all nodes see. This process chooses
-the node of each attempt. Ray is imported inside the functions: it is an extra.
+Each node has one actor. It reserves what Ray says is free there, makes attempts in threads, and
+appends them to a shard of its own in the run directory, which all nodes share. This process chooses
+the node of each attempt. Functions import Ray when they need it, as it is an extra.
 """
 
 import logging
@@ -18,25 +18,28 @@ from forager.agent.tool import Toolbox
 from forager.environments.registry import environment_of
 from forager.environments.task import Task
 from forager.errors import NodeLost, UsageError
+from forager.rollout.breaker import foreseen
 from forager.rollout.node import NodeWorker, RemoteMeter, start_meter
 from forager.rollout.settings import RunSettings
-from forager.rollout.trouble import foreseen
-from forager.rollout.worker import Ended, Job, MakeModel
+from forager.rollout.worker import Job, JobResult, ModelFactory
 from forager.trajectories.record import Usage
 from forager.trajectories.store import Run
 from forager.trajectories.summary import Summary
 
-_LOOK_SECONDS = 5.0  # how often nodes that have come are looked for
+_LOOK_SECONDS = 5.0  # between looks for new nodes
 _START_SECONDS = 120.0  # for the actor of a node to start
 _STOP_SECONDS = 10.0
 
 
 class _Node:
-    """A node: its actor (`life` is the name of this one), what it has, and what is under way."""
+    """A node: its actor, the resources that are free, and its images.
+
+    `life` names this actor: a node whose actor died gets another one.
+    """
 
     def __init__(self, name: str, life: str, actor: Any, cpus: float, memory: float) -> None:
         self.name, self.life, self.actor = name, life, actor
-        self.cpus, self.memory = cpus, memory  # that are free
+        self.cpus, self.memory = cpus, memory  # free; memory in bytes
         self.images: set[str] = set()
         self.starting = actor.images.remote()
 
@@ -48,7 +51,7 @@ class ClusterExecutor:
         self,
         path: Path,
         settings: RunSettings,
-        model: MakeModel,
+        model: ModelFactory,
         toolbox: Toolbox,
         spent: Mapping[str, Usage],
     ) -> None:
@@ -63,84 +66,84 @@ class ClusterExecutor:
         self._looked = self._alone = -_LOOK_SECONDS
 
     def check(self) -> None:
-        """Raise BudgetSpent where no attempt may be begun."""
+        """Raise BudgetSpent if no attempt may start."""
         self._local.check()
 
     def place(self, job: Job) -> bool:
-        """Begin with a job on the node that has its image and the most room; False without room.
+        """Start a job on the node that has its image and the most room; False without room.
 
-        Others are taken where they can fetch the image, or where no node has it: that says what
-        is missing.
+        Nodes without the image are used if they can fetch it, and if no node has it: the error then
+        says what is missing.
         """
         if time.monotonic() - self._looked >= _LOOK_SECONDS:
             self._look()
         self._greet()
         cpus, memory = self._needs(job.task)
-        ready = [one for one in self._nodes.values() if one.starting is None]
+        ready = [node for node in self._nodes.values() if node.starting is None]
         image = job.task.image
-        having = [one for one in ready if image in one.images]
+        having = [node for node in ready if image in node.images]
         able = having if having and not self._settings.images else ready
-        free = [one for one in able if one.cpus >= cpus and one.memory >= memory]
+        free = [node for node in able if node.cpus >= cpus and node.memory >= memory]
         if not free:
             self._despair(cpus, memory)
             return False
-        node = max(free, key=lambda one: (image in one.images, one.cpus, one.memory))
+        node = max(free, key=lambda node: (image in node.images, node.cpus, node.memory))
         node.images.add(image)
         node.cpus, node.memory = node.cpus - cpus, node.memory - memory
         self._under_way[node.actor.work.remote(job)] = job, node
         return True
 
     def expect(self, job: Job | None) -> None:
-        """Nothing is started beforehand: which node will have room is not known."""
+        """Do nothing: which node will have room is unknown."""
 
-    def ended(self, timeout: float) -> list[Ended]:
-        """What has ended; waits for it, `timeout` seconds at most."""
+    def ended(self, timeout: float) -> list[JobResult]:
+        """The jobs that have ended; waits for one, `timeout` seconds at most."""
         if not self._under_way:
             time.sleep(timeout)
             return []
         ready, _ = self._ray.wait(list(self._under_way), timeout=timeout)
-        return [self._result(one) for one in ready]
+        return [self._result(reference) for reference in ready]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """End what is under way, and give back what the actors held."""
+        """Stop the attempts that are running, and free what the actors reserved."""
         ray = self._ray
         self._meter.stop.remote()
-        closing = [one.actor.close.remote() for one in self._nodes.values()]
+        closing = [node.actor.close.remote() for node in self._nodes.values()]
         if closing:
             ray.wait(closing, num_returns=len(closing), timeout=_STOP_SECONDS)
-        for actor in (self._meter, *(one.actor for one in self._nodes.values())):
+        for actor in (self._meter, *(node.actor for node in self._nodes.values())):
             ray.kill(actor)
         ray.shutdown()
 
-    def _result(self, reference: Any) -> Ended:
-        """What became of a job; one whose node is gone may have been kept all the same."""
+    def _result(self, reference: Any) -> JobResult:
+        """The result of a job; if its node is gone, the attempt may still have been stored."""
         job, node = self._under_way.pop(reference)
         cpus, memory = self._needs(job.task)
         node.cpus, node.memory = node.cpus + cpus, node.memory + memory
         try:
-            ended: Ended = self._ray.get(reference)
+            result: JobResult = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
-            return Ended(job.id, Usage(), error=foreseen(error.cause))
+            return JobResult(job.id, Usage(), error=foreseen(error.cause))
         except self._ray.exceptions.RayError:
             if self._nodes.get(node.name) is node:
                 del self._nodes[node.name]
                 self._meter.forget.remote(node.life)
             with self._run.index() as index:
                 if index.matching(job.id) == [job.id]:
-                    return Ended(job.id, Usage(), Summary.of(index.get(job.id)))
-            return Ended(job.id, Usage(), error=NodeLost(f"node {node.name[:8]} is gone"))
-        return ended
+                    return JobResult(job.id, Usage(), Summary.of(index.get(job.id)))
+            return JobResult(job.id, Usage(), error=NodeLost(f"node {node.name[:8]} is gone"))
+        return result
 
     def _needs(self, task: Task) -> tuple[float, int]:
-        """Processors, and bytes of memory, of an attempt."""
+        """The processors, and the bytes of memory, that an attempt needs."""
         limits = environment_of(task).limits(task, self._settings.sandbox_limits)
         return limits.cpus, limits.memory
 
     def _look(self) -> None:
-        """Start an actor on each node that has come, with what is free there."""
+        """Start an actor on each new node, with the resources that are free there."""
         self._looked = time.monotonic()
         free = self._ray._private.state.available_resources_per_node()
         for node in self._ray.nodes():
@@ -160,7 +163,7 @@ class ClusterExecutor:
             self._nodes[name] = _Node(name, life, handle, cpus, memory)
 
     def _greet(self) -> None:
-        """Learn the images of nodes whose actors have started."""
+        """Take over the image lists of nodes whose actors have started."""
         for node in list(self._nodes.values()):
             if node.starting is None:
                 continue
@@ -174,7 +177,7 @@ class ClusterExecutor:
                 del self._nodes[node.name]
 
     def _despair(self, cpus: float, memory: int) -> None:
-        """Raise UsageError where there is nothing under way, and no room for long."""
+        """Raise UsageError if nothing runs, and no node has had room for two minutes."""
         if self._under_way:
             self._alone = -_LOOK_SECONDS
         elif self._alone < 0:
@@ -186,14 +189,14 @@ class ClusterExecutor:
             )
 
     def _on(self, node: str) -> dict[str, Any]:
-        """Options that put an actor on a node."""
+        """The options that place an actor on a node."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}
 
 
 def connected(address: str) -> Any:
-    """Ray, connected to a cluster. Raises UsageError where there is none, or no Ray."""
+    """Connect Ray to a cluster. Raises UsageError if there is no cluster, or no Ray."""
     try:
         import ray
     except ModuleNotFoundError as error:
@@ -206,5 +209,5 @@ def connected(address: str) -> Any:
             f"no Ray cluster answers at {address or 'this machine'}: {str(error).splitlines()[0]}"
         ) from error
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, handler)  # Ray has put one of its own there
+        signal.signal(signal.SIGTERM, handler)  # Ray has replaced it
     return ray

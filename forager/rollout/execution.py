@@ -1,4 +1,4 @@
-"""Attempts run again, to see whether they come out as they are recorded."""
+"""Attempts run again, to see whether they reproduce what was recorded."""
 
 from pathlib import Path
 from threading import Lock
@@ -18,9 +18,9 @@ from forager.trajectories.reproduction import DIFFERS, REPRODUCES, Reproduction,
 def execute(
     recorded: Trajectory, task: Task, sandbox: str, toolbox: Toolbox, sandboxes: SandboxFactory
 ) -> Trajectory:
-    """Make the recorded calls in a fresh container and grade what comes of them.
+    """Make the recorded calls in a fresh sandbox and grade the outcome.
 
-    `sandbox` names the kind of what `sandboxes` starts. Raises SandboxError: nothing is said of
+    `sandbox` names the kind that `sandboxes` starts. Raises SandboxError, which says nothing about
     the attempt.
     """
     settings = settings_of(recorded, sandbox)
@@ -29,7 +29,7 @@ def execute(
 
 
 def settings_of(recorded: Trajectory, sandbox: str) -> RunSettings:
-    """Settings under which the attempt is made as it was."""
+    """The settings under which the attempt was made."""
     return RunSettings(
         models=[recorded.model],
         syntax=recorded.syntax,
@@ -40,19 +40,22 @@ def settings_of(recorded: Trajectory, sandbox: str) -> RunSettings:
     )
 
 
-class Results:
-    """What came of executions: kept beside the attempts, and as a tag of each. For threads."""
+class ReproductionLog:
+    """The results of executions: a file next to the attempts, and a tag on each attempt.
+
+    Its methods may be called from several threads.
+    """
 
     def __init__(self, source: Path) -> None:
         self._path, self._marks, self._lock = results_path(source), Marks(source), Lock()
 
     def read(self) -> dict[str, Reproduction]:
-        """The last result of each attempt."""
+        """The latest result of each attempt."""
         found = read_records(self._path, Reproduction) if self._path.exists() else iter(())
-        return {one.id: one for one in found}
+        return {result.id: result for result in found}
 
     def keep(self, result: Reproduction) -> None:
-        """Keep a result; on disk when this returns. Raises StoreError."""
+        """Store a result; it is on disk when this returns. Raises StoreError."""
         tag = REPRODUCES if result.reproduces else DIFFERS
         with self._lock:
             with RecordWriter(self._path) as writer:

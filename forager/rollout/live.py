@@ -1,7 +1,7 @@
-"""Tells those who watch a run what is under way (see `trajectories/live.py`).
+"""Writes the live files of a run for `forager watch` (see `trajectories/live.py`).
 
-A thread looks at the attempts once a second and writes what has changed; they know nothing of it
-and never wait for it. Where nothing can be written nothing is told.
+Once a second a thread writes what has changed; attempts never wait for it. If the disk takes
+nothing, there are no live files, and the attempts go on.
 """
 
 import os
@@ -19,11 +19,11 @@ from forager.errors import StoreError
 from forager.trajectories import live
 from forager.trajectories.record import Trajectory
 
-_CALL = 200  # characters of a call that are told
+_CALL = 200  # characters of a call that are written
 
 
-class Shown:
-    """An attempt that is shown. `agent` is set when it begins to act, `grading` before the end."""
+class LiveAttempt:
+    """A running attempt. Set `agent` when it begins to act, `grading` before its grading."""
 
     def __init__(self, base: Trajectory) -> None:
         self.base = base
@@ -33,8 +33,8 @@ class Shown:
         self._doing = ""
         self._written = -1
 
-    def told(self) -> live.UnderWay:
-        """What it does now."""
+    def state(self) -> live.UnderWay:
+        """What the attempt does now."""
         agent = self.agent
         calls, turns = (list(agent.tool_calls), list(agent.model_calls)) if agent else ([], [])
         doing = "model" if len(turns) == len(calls) else "tool"
@@ -50,11 +50,11 @@ class Shown:
             doing=doing,
             doing_seconds=round(time.monotonic() - self._since, 1),
             call=call[:_CALL],
-            tokens=sum(one.prompt_tokens + one.completion_tokens for one in usages),
+            tokens=sum(usage.prompt_tokens + usage.completion_tokens for usage in usages),
         )
 
     def so_far(self) -> Trajectory | None:
-        """The attempt as far as it is, without token ids; None where it was given before."""
+        """The attempt so far, without token ids; None if it has not changed since the last call."""
         agent = self.agent
         if agent is None or len(agent.messages) == self._written:
             return None
@@ -72,75 +72,75 @@ class Shown:
 
 
 class Live:
-    """The attempts of this process, told in the directory of their run."""
+    """Writes the live files of this process's attempts into the directory of their run."""
 
     def __init__(self, run: Path) -> None:
         self._run = run
         self._process = f"{socket.gethostname()}-{os.getpid()}"
         self._beat = 0
-        self._shown: list[Shown] = []
+        self._attempts: list[LiveAttempt] = []
         self._lock, self._stop = Lock(), Event()
         self._thread: Thread | None = None
 
     @contextmanager
-    def attempt(self, base: Trajectory) -> Iterator[Shown]:
-        """Show an attempt while it is made; `base` is what is known of it at its beginning."""
-        shown = Shown(base)
-        self._shown.append(shown)
+    def attempt(self, base: Trajectory) -> Iterator[LiveAttempt]:
+        """Show an attempt while it runs; `base` is the part known at its start."""
+        attempt = LiveAttempt(base)
+        self._attempts.append(attempt)
         with self._lock:
             if self._thread is None:
-                self._thread = Thread(target=self._tell, name="live", daemon=True)
+                self._thread = Thread(target=self._keep_writing, name="live", daemon=True)
                 self._thread.start()
         try:
-            yield shown
+            yield attempt
         finally:
-            self._shown.remove(shown)
-            shown.ended = True
-            self._remove(shown)
+            self._attempts.remove(attempt)
+            attempt.ended = True
+            self._remove(attempt)
 
     def close(self) -> None:
-        """Tell nothing any more."""
+        """Stop, and remove the files of this process."""
         self._stop.set()
         if self._thread:
             self._thread.join()
-        for shown in list(self._shown):
-            self._remove(shown)
+        for attempt in list(self._attempts):
+            self._remove(attempt)
         _unlink(self._status)
-        with suppress(OSError):  # others still tell something
+        with suppress(OSError):  # other processes have files there
             live.directory(self._run).rmdir()
 
     @property
     def _status(self) -> Path:
         return live.directory(self._run) / f"{self._process}.status.json"
 
-    def _tell(self) -> None:
+    def _keep_writing(self) -> None:
         while not self._stop.wait(live.SECONDS):
             with suppress(StoreError):
                 self._write()
 
     def _write(self) -> None:
-        under_way = list(self._shown)
-        for shown in under_way:
-            trajectory = shown.so_far()
+        under_way = list(self._attempts)
+        for attempt in under_way:
+            trajectory = attempt.so_far()
             if trajectory:
                 _replace(live.attempt_path(self._run, trajectory.id), trajectory.model_dump_json())
-            if shown.ended:  # after its file was removed, perhaps
-                self._remove(shown)
+            if attempt.ended:  # perhaps this wrote a file that was removed
+                self._remove(attempt)
         self._beat += 1
         status = live.Status(
             process=self._process,
             beat=self._beat,
-            attempts=[shown.told() for shown in under_way],
-            endpoints=[live.EndpointState.model_validate(one) for one in TRAFFIC.told()],
+            attempts=[attempt.state() for attempt in under_way],
+            endpoints=[live.EndpointState.model_validate(state) for state in TRAFFIC.states()],
         )
         _replace(self._status, status.model_dump_json())
 
-    def _remove(self, shown: Shown) -> None:
-        _unlink(live.attempt_path(self._run, shown.base.id))
+    def _remove(self, attempt: LiveAttempt) -> None:
+        _unlink(live.attempt_path(self._run, attempt.base.id))
 
 
 def clear(run: Path) -> None:
-    """Remove what a killed batch has left."""
+    """Remove the files that a killed batch has left."""
     for path in live.directory(run).glob("*.json*"):
         _unlink(path)
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from forager.rollout.meter import Meter
 from forager.rollout.warm import Expected
-from forager.rollout.worker import Ended, Job, Worker
+from forager.rollout.worker import Job, JobResult, Worker
 
 _STOP_SECONDS = 10.0  # for attempts to end once their sandboxes are gone
 
@@ -17,16 +17,16 @@ class LocalExecutor:
 
     def __init__(self, worker: Worker, meter: Meter) -> None:
         self._worker, self._meter = worker, meter
-        self._ended: SimpleQueue[Ended] = SimpleQueue()
+        self._ended: SimpleQueue[JobResult] = SimpleQueue()
         self._threads: dict[str, Thread] = {}
         self._next: tuple[str, Expected] | None = None  # by the id of the job
 
     def check(self) -> None:
-        """Raise BudgetSpent where no attempt may be begun."""
+        """Raise BudgetSpent if no attempt may start."""
         self._meter.check()
 
     def place(self, job: Job) -> bool:
-        """Begin with a job; there is always room."""
+        """Start a job; there is always room."""
         expected, self._next = self._expected(job), None
         # Daemon threads: one that hangs in a request must not hold up the end of the process.
         thread = Thread(target=self._work, args=(job, expected), name=job.id, daemon=True)
@@ -35,12 +35,12 @@ class LocalExecutor:
         return True
 
     def expect(self, job: Job | None) -> None:
-        """Start the sandbox of the job that is the next to begin."""
+        """Start the sandbox of the job that starts next."""
         expected = self._expected(job)
         self._next = (job.id, expected or self._worker.expected(job)) if job else None
 
     def _expected(self, job: Job | None) -> Expected | None:
-        """What was expected for this job; where it was for another one, that is not wanted."""
+        """The sandbox expected for this job; one that was expected for another job is dropped."""
         if self._next is None:
             return None
         id, expected = self._next
@@ -49,20 +49,20 @@ class LocalExecutor:
         with expected:
             return None
 
-    def ended(self, timeout: float) -> list[Ended]:
-        """What has ended; waits for it, `timeout` seconds at most."""
+    def ended(self, timeout: float) -> list[JobResult]:
+        """The job that has ended, if any; waits for one, `timeout` seconds at most."""
         try:
-            one = self._ended.get(timeout=timeout)
+            result = self._ended.get(timeout=timeout)
         except Empty:
             return []
-        self._threads.pop(one.id).join()
-        return [one]
+        self._threads.pop(result.id).join()
+        return [result]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """End what is under way: sandboxes go at once, and attempts that are graded are kept."""
+        """Stop what is running: sandboxes end at once, and graded attempts are stored."""
         self._meter.stop()
         self._worker.close()
         deadline = time.monotonic() + _STOP_SECONDS

@@ -1,4 +1,4 @@
-"""What runs on the nodes of a cluster, and how it reaches the meter that they share."""
+"""The actor on each node of a cluster, and its access to the meter that all nodes share."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,23 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from forager.agent.tool import Toolbox
+from forager.rollout.breaker import foreseen
 from forager.rollout.live import Live
 from forager.rollout.meter import Meter
 from forager.rollout.settings import Budget, RunSettings
-from forager.rollout.trouble import foreseen
-from forager.rollout.worker import Ended, Job, MakeModel, Worker
+from forager.rollout.worker import Job, JobResult, ModelFactory, Worker
 from forager.sandboxes.delivery import available
 from forager.trajectories.record import Usage
 from forager.trajectories.store import AttemptWriter
 
-_WAITING = "waiting"  # the threads of the meter in which requests wait
+_WAITING = "waiting"  # the meter's threads in which requests wait
 
 
 class NodeWorker:
-    """What runs on a node: a worker, and its shard."""
+    """A worker on a node, with a shard of its own."""
 
     def __init__(
-        self, run: Path, settings: RunSettings, model: MakeModel, toolbox: Toolbox, meter: Any
+        self, run: Path, settings: RunSettings, model: ModelFactory, toolbox: Toolbox, meter: Any
     ) -> None:
         self._sandbox, self._meter = settings.sandbox, meter
         self._writer = AttemptWriter(run)
@@ -32,13 +32,13 @@ class NodeWorker:
         """The images that this node has."""
         return available(self._sandbox)
 
-    def work(self, job: Job) -> Ended:
-        """Make an attempt and keep it."""
-        ended = self._worker.work(job, self._meter)
-        return replace(ended, error=foreseen(ended.error)) if ended.error else ended
+    def work(self, job: Job) -> JobResult:
+        """Make an attempt and store it."""
+        result = self._worker.work(job, self._meter)
+        return replace(result, error=foreseen(result.error)) if result.error else result
 
     def close(self) -> None:
-        """End what is under way."""
+        """Stop the attempts that are running."""
         self._worker.close()
         self._writer.close()
 
@@ -46,9 +46,9 @@ class NodeWorker:
 def start_meter(
     ray: Any, budget: Budget, spent: Mapping[str, Usage], waiting: int, **options: Any
 ) -> Any:
-    """The cluster's meter, an actor. So many requests wait in it, in threads of their own.
+    """Start the cluster's meter, an actor. Up to `waiting` requests wait in threads of their own.
 
-    Whoever tells of the end of one, or of a node that is gone, waits behind none of them.
+    So a call that ends a request, or reports a lost node, never waits behind them.
     """
     groups = {_WAITING: waiting}
     actor = ray.remote(num_cpus=0, max_concurrency=16, concurrency_groups=groups, **options)(Meter)
@@ -56,9 +56,9 @@ def start_meter(
 
 
 class RemoteMeter:
-    """Stands for the cluster's meter on a node; implements SharedMeter.
+    """Calls the cluster's meter from a node; implements SharedMeter.
 
-    `who` names the node's worker, and not the node, which may get another one.
+    `who` names the node's worker rather than the node, which may get another worker.
     """
 
     def __init__(self, actor: Any, who: str, budget: Budget) -> None:
@@ -66,11 +66,11 @@ class RemoteMeter:
         self._paced = budget.requests_per_minute or budget.concurrent_requests
 
     def check(self) -> None:
-        """Raise BudgetSpent or Stopped where no attempt may go on."""
+        """Raise BudgetSpent or Stopped if no attempt may continue."""
         self._ask("check")
 
     def spend(self, model: str, usage: Usage) -> None:
-        """Count what a request has cost."""
+        """Add the cost of a request."""
         self._ask("spend", model, usage)
 
     def enter(self, url: str) -> None:
@@ -81,7 +81,7 @@ class RemoteMeter:
             self._ask("check")
 
     def leave(self, url: str) -> None:
-        """A request has ended."""
+        """Note that a request has ended."""
         if self._paced:
             self._ask("leave", url, self._who)
 

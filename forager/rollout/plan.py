@@ -10,11 +10,11 @@ from forager.rollout.settings import RunSettings
 from forager.rollout.worker import Job
 from forager.trajectories.summary import Summary
 
-TRIES = 3  # of an attempt that infrastructure loses, within one process
+TRIES = 3  # of an attempt that infrastructure loses, in one process
 
 
 def distinct(tasks: Iterable[Task]) -> Iterator[Task]:
-    """Each task once, by its instance_id. Raises UsageError where two of one id differ."""
+    """Yield each task once, by its instance_id. Raises UsageError if two with one id differ."""
     seen: dict[str, Task] = {}
     for task in tasks:
         if task.instance_id not in seen:
@@ -27,10 +27,10 @@ def distinct(tasks: Iterable[Task]) -> Iterator[Task]:
 
 
 class Plan:
-    """The attempts to be made: round by round over all tasks, those made again last.
+    """The attempts to make: round by round over all tasks, then lost ones again.
 
-    A task that is given twice is one; one with enough successes gets no further attempts. What is
-    kept of finished attempts is a bit each, so that millions take little memory.
+    A task given twice counts once; a task with enough successes gets no further attempts. A
+    finished attempt takes one bit, so that millions need little memory.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Plan:
         self._fresh = self._lacking()
 
     def take(self) -> Job | None:
-        """The next attempt to be made; None where there is none for now."""
+        """Take the next attempt; None if none is left for now."""
         held, self._held = self._held, []
         for job in chain(held, self._fresh):
             if not self._has_enough(job.task):
@@ -61,18 +61,18 @@ class Plan:
         return None
 
     def peek(self) -> Job | None:
-        """The next attempt to be made; it stays the next."""
+        """The next attempt, which stays the next."""
         job = self.take()
         if job:
             self.put_back(job)
         return job
 
     def put_back(self, job: Job) -> None:
-        """It could not be begun; its turn comes again."""
+        """Put an attempt that could not start back in front."""
         self._held = [job]
 
     def again(self, job: Job, *, counts: bool = True) -> None:
-        """It was lost; it is made again, unless that has been tried often enough."""
+        """Queue a lost attempt again, unless it has been tried TRIES times."""
         self._tries[job.id] += counts
         if self._tries[job.id] < TRIES:
             self._again.append(job)
@@ -80,11 +80,11 @@ class Plan:
             self.give_up()
 
     def give_up(self) -> None:
-        """It was lost, and is left to the next process."""
+        """Leave a lost attempt to the next process."""
         self.given_up += 1
 
     def finish(self, summary: Summary) -> None:
-        """It was made and kept."""
+        """Count an attempt that was made and stored."""
         self._finished[summary.instance_id] |= 1 << summary.attempt
         self._successes[summary.instance_id] += summary.resolved
         self.done += 1

@@ -1,4 +1,4 @@
-"""The sandboxes of a batch: started here, so that all of them can be ended at once."""
+"""The sandboxes of a batch, started here so that all of them can be closed at once."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,8 +13,7 @@ _LIMITS = Limits()
 class Sandboxes:
     """Starts sandboxes; implements SandboxFactory.
 
-    After `close` what is done in those that are open fails with SandboxError, and no other is
-    started.
+    After `close` the methods of open sandboxes raise SandboxError, and no sandbox starts.
     """
 
     def __init__(self, factory: SandboxFactory) -> None:
@@ -39,25 +38,25 @@ class Sandboxes:
         return opened
 
     def close(self) -> None:
-        """End all that are open."""
+        """Close all open sandboxes."""
         self._closed = True
         with self._lock:
             left = list(self._open)
-        for one in left:
-            one.close()
+        for sandbox in left:
+            sandbox.close()
 
     def _check(self) -> None:
         if self._closed:
             raise Stopped("the run is being ended")
 
-    def forget(self, one: "_Open") -> None:
-        """One has been closed."""
+    def forget(self, sandbox: "_Open") -> None:
+        """Drop a sandbox that has been closed."""
         with self._lock:
-            self._open.discard(one)
+            self._open.discard(sandbox)
 
 
-class Watched:
-    """Starts sandboxes and keeps hold of the first, the agent's; implements SandboxFactory."""
+class SandboxWatcher:
+    """Starts sandboxes and remembers the first, which is the agent's; implements SandboxFactory."""
 
     def __init__(self, factory: SandboxFactory) -> None:
         self._factory = factory
@@ -73,7 +72,7 @@ class Watched:
         return opened
 
     def paths(self) -> list[str]:
-        """The files of the repository, as they were when this was first asked."""
+        """The files of the repository, as they were at the first call."""
         if self._first and not self._paths:
             command = f"( cd {WORKDIR} && git ls-files -co --exclude-standard )"
             self._paths = self._first.run(command).output.splitlines()
@@ -81,7 +80,7 @@ class Watched:
 
 
 class _Open:
-    """An open sandbox; implements Sandbox. Unlike others it may be closed by any thread."""
+    """An open sandbox, which any thread may close; implements Sandbox."""
 
     def __init__(self, sandbox: Sandbox, home: Sandboxes) -> None:
         self._sandbox, self._home = sandbox, home
@@ -104,6 +103,6 @@ class _Open:
             if self._closed:
                 return
             self._closed = True
-            with suppress(OSError):  # its own thread may be using what is closed
+            with suppress(OSError):  # its own thread may be using it
                 self._sandbox.close()
         self._home.forget(self)

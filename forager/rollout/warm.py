@@ -1,7 +1,7 @@
-"""Sandboxes that are started before they are wanted, while the models think.
+"""Sandboxes that start before they are needed, while the models think.
 
-Only where it is known that one will be wanted: an attempt under way will be graded, another one is
-the next to begin. So none is started in vain, but for attempts that change nothing or are lost.
+A sandbox starts early only if one will be needed: a running attempt will be graded, and the next
+attempt is known. So none starts in vain, except for attempts that change nothing or are lost.
 """
 
 import time
@@ -17,29 +17,29 @@ from forager.rollout.sandboxes import Sandboxes
 from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 
 _LIMITS = Limits()
-_STOP_SECONDS = 10.0  # for those that are being started
+_STOP_SECONDS = 10.0  # for sandboxes that are starting
 _Key = tuple[str, Limits]  # the image and the limits
 
 
 @dataclass(slots=True)
 class _Stock:
-    """The sandboxes of an image that wait, and those who will want them."""
+    """The sandboxes of an image that wait, and how many will be asked for."""
 
     waiting: deque[Sandbox] = field(default_factory=deque)
     starting: int = 0
-    expected: int = 0  # that nobody has asked for yet
-    claimed: int = 0  # of those that are being started
+    expected: int = 0  # announced, and not yet asked for
+    claimed: int = 0  # of the starting ones: a caller waits for it
 
     @property
     def spare(self) -> int:
-        """Waiting and starting ones that no one has claimed."""
+        """Waiting and starting sandboxes that no caller has claimed."""
         return len(self.waiting) + self.starting - self.claimed
 
 
 class WarmSandboxes:
-    """Starts sandboxes; implements SandboxFactory. Those that are expected it starts beforehand.
+    """Starts sandboxes, expected ones early; implements SandboxFactory.
 
-    `most` of an image wait at a time. For threads.
+    At most `most` sandboxes of an image wait at a time. Used by many threads.
     """
 
     def __init__(self, factory: SandboxFactory, most: int) -> None:
@@ -56,7 +56,7 @@ class WarmSandboxes:
         return self._sandboxes(image, limits=limits, environment=environment)
 
     def expected(self, image: str, limits: Limits) -> "Expected":
-        """Say that one of this image will be wanted; what is returned is asked for it."""
+        """Announce that a sandbox of this image will be needed; ask the result for it."""
         key = image, limits
         with self._changed:
             self._stocks.setdefault(key, _Stock()).expected += 1
@@ -64,11 +64,11 @@ class WarmSandboxes:
         return Expected(self, key)
 
     def give(self, key: _Key) -> Sandbox:
-        """Give out one that was expected. Raises as a call does."""
+        """Hand out a sandbox that was expected. Raises as a call does."""
         with self._changed:
             stock = self._stocks[key]
             stock.expected -= 1
-            if not stock.waiting and stock.spare > stock.expected:  # another would be in vain
+            if not stock.waiting and stock.spare > stock.expected:  # a new one would be in vain
                 stock.claimed += 1
                 self._changed.wait_for(lambda: stock.waiting or not stock.starting)
                 stock.claimed -= 1
@@ -83,13 +83,13 @@ class WarmSandboxes:
         return self(image, limits=limits)
 
     def forgo(self, key: _Key) -> None:
-        """One that was expected is not wanted."""
+        """Withdraw an announcement."""
         with self._changed:
             self._stocks[key].expected -= 1
         self._settle(key)
 
     def close(self) -> None:
-        """End all that are open, whoever has them."""
+        """Close all open sandboxes, whoever uses them."""
         self._closed = True
         self._sandboxes.close()
         until = time.monotonic() + _STOP_SECONDS
@@ -99,7 +99,7 @@ class WarmSandboxes:
             thread.join(max(0.0, until - time.monotonic()))
 
     def _settle(self, key: _Key, *, start: bool = True) -> None:
-        """Start what is lacking, end what nobody will want."""
+        """Start the sandboxes that are lacking, and close those that nobody will ask for."""
         with self._changed:
             stock = self._stocks.get(key, _Stock())
             wanted = stock.expected + stock.claimed
@@ -109,15 +109,15 @@ class WarmSandboxes:
             threads = [Thread(target=self._start, args=(key,), daemon=True) for _ in may]
             stock.starting += len(threads)
             self._threads.update(threads)
-            if stock == _Stock():  # of millions of images nothing is kept
+            if stock == _Stock():  # so that millions of images need no memory
                 self._stocks.pop(key, None)
         for thread in threads:
             thread.start()
-        for one in surplus:
-            one.close()
+        for sandbox in surplus:
+            sandbox.close()
 
     def _start(self, key: _Key) -> None:
-        """Start one that waits; where that fails, whoever wants one tries again and is told."""
+        """Start a sandbox that waits. If that fails, the caller that needs it meets the error."""
         started: list[Sandbox] = []
         try:
             with suppress(ForagerError):
@@ -132,9 +132,9 @@ class WarmSandboxes:
 
 
 class Expected:
-    """A sandbox that will be wanted: the SandboxFactory to ask for it, and a context manager.
+    """A sandbox that will be needed; implements SandboxFactory, and is a context manager.
 
-    What is not asked for before its end was not wanted.
+    At the end of the context a sandbox that nobody asked for is no longer expected.
     """
 
     def __init__(self, sandboxes: WarmSandboxes, key: _Key) -> None:
@@ -144,7 +144,7 @@ class Expected:
     def __call__(
         self, image: str, *, limits: Limits = _LIMITS, environment: Mapping[str, str] = {}
     ) -> Sandbox:
-        """Give it out; what else is asked for is started. Raises as WarmSandboxes does."""
+        """Hand out the expected sandbox; start any other. Raises as WarmSandboxes does."""
         if self._due and (image, limits) == self._key and not environment:
             self._due = False
             return self._sandboxes.give(self._key)

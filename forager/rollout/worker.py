@@ -1,4 +1,4 @@
-"""What makes attempts: in this process, and on each node of a cluster."""
+"""The worker that makes attempts, in this process or on a node of a cluster."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -7,7 +7,7 @@ from typing import Protocol
 
 from forager.agent.model import Model
 from forager.agent.tool import Toolbox
-from forager.agent.traffic import Gate
+from forager.agent.traffic import RateLimiter
 from forager.environments.registry import environment_of
 from forager.environments.task import Task
 from forager.rollout.again import Parent, Parents
@@ -23,17 +23,17 @@ from forager.trajectories.record import Trajectory, Usage
 from forager.trajectories.summary import Summary
 
 
-class MakeModel(Protocol):
-    """Makes the model of an attempt; on a cluster it goes to the nodes, and so must pickle."""
+class ModelFactory(Protocol):
+    """Makes the model of an attempt; must be picklable, as a cluster sends it to the nodes."""
 
-    def __call__(self, job: "Job", gate: Gate) -> Model:
-        """The model of an attempt; its requests pass the gate."""
+    def __call__(self, job: "Job", limiter: RateLimiter) -> Model:
+        """Make the model of an attempt, whose requests ask the limiter first."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """An attempt to be made."""
+    """An attempt to make."""
 
     task: Task
     number: int
@@ -45,10 +45,10 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """What became of a job: the summary of the attempt that was kept, or the error.
+class JobResult:
+    """The result of a job: the summary of the attempt that was stored, or the error.
 
-    `usage` is what it has cost, kept or not.
+    `usage` is the cost, stored or not.
     """
 
     id: str
@@ -58,12 +58,12 @@ class Ended:
 
 
 class Worker:
-    """Makes attempts and keeps them, in as many threads as call `work`."""
+    """Makes attempts and stores them, in as many threads as call `work`."""
 
     def __init__(
         self,
         settings: RunSettings,
-        make_model: MakeModel,
+        make_model: ModelFactory,
         toolbox: Toolbox,
         keep: Callable[[Trajectory], None],
         live: Live,
@@ -71,17 +71,17 @@ class Worker:
         self._live = live
         self._settings, self._make_model = settings, make_model
         self._toolbox, self._keep = toolbox, keep
-        self._proven: set[tuple[str, str]] = set()  # images here that are those of the tasks
+        self._proven: set[tuple[str, str]] = set()  # images here that have the digest of the tasks
         self._parents = Parents(settings.branch) if settings.branch else None
         self._sandboxes = WarmSandboxes(SANDBOXES[settings.sandbox], settings.warm)
 
     def expected(self, job: Job) -> Expected:
-        """The sandbox of a job that is to begin soon: it may be started now."""
+        """Announce the sandbox of a job that starts soon, so that it may start now."""
         limits = environment_of(job.task).limits(job.task, self._settings.sandbox_limits)
         return self._sandboxes.expected(job.task.image, limits)
 
-    def work(self, job: Job, meter: SharedMeter, expected: Expected | None = None) -> Ended:
-        """Make an attempt, in the sandbox that was expected for it, and keep it."""
+    def work(self, job: Job, meter: SharedMeter, expected: Expected | None = None) -> JobResult:
+        """Make an attempt, in the sandbox that was expected for it, and store it."""
         name = self._settings.model_of(job.number)
         metered: MeteredModel | None = None
         try:
@@ -101,17 +101,17 @@ class Worker:
                 )
             self._keep(trajectory)
         except Exception as error:
-            return Ended(job.id, metered.usage if metered else Usage(), error=error)
-        return Ended(job.id, metered.usage, summary=Summary.of(trajectory))
+            return JobResult(job.id, metered.usage if metered else Usage(), error=error)
+        return JobResult(job.id, metered.usage, summary=Summary.of(trajectory))
 
     def _parent(self, job: Job) -> Parent | None:
-        """What a job goes on from; the attempts of a round go on from the same."""
+        """The attempt that a job continues; all attempts of a round continue the same one."""
         if not self._parents:
             return None
         return self._parents.of(job.task.instance_id, job.number // len(self._settings.models))
 
     def _deliver(self, task: Task) -> None:
-        """See that the task's image is here, and no other one under its name."""
+        """Make sure that the task's image is here, and not another one under its name."""
         wanted = task.image, task.image_digest
         if wanted not in self._proven:
             if self._settings.images:
@@ -123,7 +123,7 @@ class Worker:
             self._proven.add(wanted)
 
     def close(self) -> None:
-        """End the sandboxes; the attempts in them are lost."""
+        """Close the sandboxes; the attempts in them are lost."""
         self._sandboxes.close()
         self._live.close()
         if self._settings.sandbox == "docker":

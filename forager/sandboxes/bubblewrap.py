@@ -33,7 +33,7 @@ class Pipes(NamedTuple):
     rules: int  # read: the filter of system calls
 
 
-class Plan(NamedTuple):
+class SandboxSpec(NamedTuple):
     """What a sandbox is to be."""
 
     image: UnpackedImage
@@ -60,7 +60,7 @@ def why_not() -> str:
     return (said or ["it does not run"])[-1] if done.returncode else ""
 
 
-def watcher(plan: Plan, pipes: Pipes, before: int | None) -> list[str]:
+def watcher(plan: SandboxSpec, pipes: Pipes, before: int | None) -> list[str]:
     """Return the command of the watcher; on the mounts of the watcher numbered `before`.
 
     It runs bwrap as a job, because without job control what runs in the background would ignore
@@ -92,7 +92,7 @@ def _becoming(user: int, group: int) -> list[str]:
     return ["setpriv", *ids, "--"] if _ROOT else []
 
 
-def _mounts(plan: Plan) -> str:
+def _mounts(plan: SandboxSpec) -> str:
     """Commands that put the files together, at /tmp of the mount namespace.
 
     What is our own is a layer above the image's. Nothing is written or mounted by way of its names:
@@ -115,7 +115,7 @@ def _overlay(layers: list[str]) -> str:
     return f"mount -t overlay -o {shlex.quote(options)} overlay /tmp/root"
 
 
-def _bwrap(plan: Plan, pipes: Pipes) -> list[str]:
+def _bwrap(plan: SandboxSpec, pipes: Pipes) -> list[str]:
     ends = ["--info-fd", str(pipes.info), "--block-fd", str(pipes.go)]
     if _ROOT:
         ends += ["--userns-block-fd", str(pipes.owners)]
@@ -142,7 +142,7 @@ def _places(limits: Limits) -> list[str]:
     ]
 
 
-def _prelude(plan: Plan, pipes: Pipes) -> str:
+def _prelude(plan: SandboxSpec, pipes: Pipes) -> str:
     """What the keeper does first: it closes pipes that bwrap left open, and bounds each process.
 
     Bounds of a process stand in for the control groups that could not be had.

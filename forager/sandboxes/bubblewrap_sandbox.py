@@ -27,8 +27,8 @@ from pathlib import Path
 
 from forager.errors import SandboxError
 from forager.sandboxes import seccomp
-from forager.sandboxes.bubblewrap import Pipes, Plan, watcher
-from forager.sandboxes.cgroups import Group, sweep
+from forager.sandboxes.bubblewrap import Pipes, SandboxSpec, watcher
+from forager.sandboxes.cgroups import ControlGroup, sweep
 from forager.sandboxes.pipes import HEEDING, PipedShell
 from forager.sandboxes.sandbox import WORKDIR, Limits
 from forager.sandboxes.shell_sandbox import ShellSandbox
@@ -59,12 +59,12 @@ class _Namespaces:
             raise SandboxError("a bubblewrap sandbox has no network to give; use --sandbox docker")
         _swept()
         try:
-            self._group = Group(limits)
+            self._group = ControlGroup(limits)
         except OSError as error:
             raise SandboxError(f"cannot make a control group: {error}") from error
         home = {"HOME": f"/home/{USER}", "PAGER": "cat", "GIT_PAGER": "cat"}
         variables = {**image.environment, **home, **environment}
-        self._plan = Plan(image, limits, variables, self._group.bounds)
+        self._plan = SandboxSpec(image, limits, variables, self._group.bounds)
         self._running: _Running | None = None
         try:
             self._running = self._started(None)

@@ -23,7 +23,7 @@ _PERIOD = 100_000  # microseconds over which the share of processors is held
 _REMOVE_SECONDS = 2.0  # until the kernel has let go of ended processes
 
 
-class Group:
+class ControlGroup:
     """The group of one sandbox; `bounds` names the controllers that could be had."""
 
     def __init__(self, limits: Limits) -> None:

@@ -1,4 +1,4 @@
-"""When attempts are lost one after the other: hold the others back, and at last give up."""
+"""A circuit breaker: when attempts are lost one after another, hold new ones back, then give up."""
 
 import time
 from math import inf
@@ -7,16 +7,16 @@ from traceback import format_exception
 from forager.agent.faults import one_line
 from forager.errors import ForagerError, ImageMissing, ModelRefusal, Unforeseen
 
-LOST_IN_A_ROW = 3  # then something is broken, and new attempts are held back
-HOLDS = 7  # in a row, each twice as long as the last; then it is not going to mend
-HOLD_SECONDS = 1.0  # the first hold; all together two minutes
-_LASTING = (ImageMissing, ModelRefusal)  # what no waiting mends
+LOST_IN_A_ROW = 3  # then something is broken, and new attempts wait
+HOLDS = 7  # in a row, each twice as long as the one before; then give up
+HOLD_SECONDS = 1.0  # the first hold; all of them take two minutes
+_LASTING = (ImageMissing, ModelRefusal)  # errors that waiting does not cure
 
 
 def foreseen(error: Exception) -> ForagerError:
-    """The error where it is forager's, else one of forager's that tells it and its traceback.
+    """The error itself if it is forager's, else an Unforeseen with its traceback.
 
-    Unlike many errors of packages that goes from a node to others.
+    Unlike many errors of packages, the result can be pickled and sent between nodes.
     """
     if isinstance(error, ForagerError):
         return error
@@ -24,11 +24,11 @@ def foreseen(error: Exception) -> ForagerError:
     return Unforeseen(cause, "".join(format_exception(error)))
 
 
-class Trouble:
-    """Counts losses. While there is trouble new attempts are begun one by one, with pauses.
+class CircuitBreaker:
+    """Counts losses. Once it is open, new attempts start one by one, with pauses.
 
-    Attempts that were under way when the trouble was seen share its cause, and do not count
-    again: an engine that is restarted takes all of them with it. `hold` is in seconds.
+    Attempts that were running when it opened share the cause of the loss, and do not count again:
+    an engine that restarts loses all of them. `hold` is in seconds.
     """
 
     def __init__(self, hold: float = HOLD_SECONDS) -> None:
@@ -39,26 +39,26 @@ class Trouble:
 
     @property
     def is_on(self) -> bool:
-        """Whether the loss of an attempt says nothing of that attempt."""
+        """Whether the losses have a common cause, so that none counts against its attempt."""
         return self._in_a_row >= LOST_IN_A_ROW
 
     def wait(self) -> float:
-        """Seconds until the next attempt may be begun."""
+        """Seconds until the next attempt may start."""
         return max(0.0, self._next - time.monotonic())
 
     def begun(self) -> None:
-        """An attempt was begun; those that follow come sooner if it is not lost at once."""
+        """Note a start; the pause before the next one halves, unless this attempt is lost."""
         self._next = time.monotonic() + self._pause
         self._pause = self._pause / 2 if self._pause > self._first else 0.0
 
     def passed(self, begun: float) -> None:
-        """One that began then was made: nothing is broken, unless it is older than the trouble."""
+        """Note an attempt that was stored; one that started after the breaker opened closes it."""
         if self.is_on and begun < self._seen:
             return
         self._in_a_row, self._pause, self._next = 0, 0.0, -inf
 
     def lost(self, begun: float, error: Exception) -> None:
-        """One that began then (by the monotonic clock) was lost. Raises the error to give up."""
+        """Note the loss of an attempt that started at `begun`. Raises `error` to give up."""
         if begun < self._seen:
             return
         self._in_a_row += 1
