@@ -1,11 +1,17 @@
-"""A tiny project with its image and a task, shared by all tests that need an engine."""
+"""A tiny project with its image and a task, shared by all tests that need an engine.
 
+Marks each test with what it needs, and arranges the run for several workers (pytest-xdist): a file
+stays on one worker, whose fixtures it shares, and the files that take longest begin.
+"""
+
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from tiny_models import make_base, make_dataset
 
 from forager.environments.repository.mutation import Mutation
 from forager.environments.repository.task import RepositoryTask
@@ -13,6 +19,32 @@ from forager.images.build import build
 from forager.images.image import Image
 from forager.mutation.candidates import unified_diff
 from forager.sandboxes.engine import connect
+
+# Of torch and what it starts: two workers and their children have a core each, at most.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+NEEDS = {  # what a test needs that uses a fixture
+    "cluster": "ray",
+    "kata_image": "engine",
+    "served_models": "serve",
+    "tiny_base": "train",
+    "given": "train",
+}
+LONGEST_FIRST = [
+    "test_serve",
+    "test_training",
+    "test_training_hosts",
+    "test_bootstrap",
+    "test_cluster",
+    "test_never_lost",
+    "test_mutate_fix",
+    "test_sandbox_conformance",
+    "test_grading",
+    "test_again",
+    "test_image",
+    "test_issue_fix",
+    "test_sieve",
+]
 
 CORE = '''\
 """Small exercises."""
@@ -99,6 +131,24 @@ PASSING = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests with what they need and with their group; begin with the longest groups."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", [])  # a fixture's own fixtures are among them
+        for need in {NEEDS[fixture] for fixture in fixtures if fixture in NEEDS}:
+            item.add_marker(need)
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """Where its file comes in the run; files that take little keep their order at the end."""
+    name = item.path.stem
+    return LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST)
+
+
 @contextmanager
 def built(root: Path, files: dict[str, str]) -> Iterator[Image]:
     """The image of a small project, for as long as it is used."""
@@ -112,6 +162,18 @@ def built(root: Path, files: dict[str, str]) -> Iterator[Image]:
         image = build(str(root / "kata"))
     yield image
     connect().images.remove(image.reference, force=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model of random weights."""
+    return make_base(tmp_path_factory.mktemp("base") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
+    """A data set for it."""
+    return make_dataset(tmp_path_factory.mktemp("data") / "data", tiny_base)
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,26 @@
-"""Serves a model until it is killed; run by test_serve.py. usage: serving_program.py MODEL LOG"""
+"""Serves a model until it is killed; run by test_serve.py. usage: serving_program.py MODEL LOG
+
+Prints the addresses of two replicas. Each line of stdin names a model to serve next, whose
+addresses are printed when the replicas serve it.
+"""
 
 import sys
-import time
 from pathlib import Path
 
 from forager.learning.serve import ModelServer, ServeSettings
 
+SETTINGS = ServeSettings(
+    reload="in_place",
+    max_model_len=256,
+    replicas=2,
+    dtype="float32",
+    cpu_cores="nobind",
+    cpu_nice=0,
+)
+
 if __name__ == "__main__":
-    with ModelServer(
-        Path(sys.argv[1]),
-        ServeSettings(dtype="float32"),
-        Path(sys.argv[2]),
-    ) as server:
-        print(server.urls[0], server.name, flush=True)
-        time.sleep(600)
+    with ModelServer(Path(sys.argv[1]), SETTINGS, Path(sys.argv[2])) as server:
+        print(server.name, *server.urls, flush=True)
+        for line in sys.stdin:
+            server.reload(Path(line.strip()))
+            print(server.name, *server.urls, flush=True)

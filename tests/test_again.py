@@ -469,7 +469,14 @@ def branching(tmp_path: Path) -> Path:
 
 def branch(place: Path, *options: str) -> Result:
     """The plan of `forager run --branch-from`."""
-    common = [place / "tasks.jsonl", "-o", place / "two", "-m", "repair", "--dry-run"]
+    common: list[str | Path] = [
+        place / "tasks.jsonl",
+        "-o",
+        place / "two",
+        "-m",
+        "repair",
+        "--dry-run",
+    ]
     return forager("run", *common, *options)
 
 

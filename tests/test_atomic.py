@@ -68,7 +68,7 @@ except StoreError as error:
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     """Of a file and of a directory."""
-    command = [sys.executable, "-c", FULL, tmp_path]
+    command: list[str | Path] = [sys.executable, "-c", FULL, tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
         f"cannot write {tmp_path / name}: File too large" for name in ("file", "directory")

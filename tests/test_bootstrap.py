@@ -86,44 +86,61 @@ class Oracle(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def config(kata_image: Image, tmp_path: Path) -> Iterator[Path]:
-    """Tasks, an untrained base, an endpoint, and the settings that name them."""
-    write_records(tmp_path / "images.jsonl", [kata_image])
-    make = ["tasks", "mutate-fix", tmp_path / "images.jsonl", "-o", tmp_path / "tasks.jsonl"]
+@pytest.fixture(scope="module")
+def given(kata_image: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a bootstrap begins with: tasks, an untrained base, and a data set to mix in."""
+    path = tmp_path_factory.mktemp("given")
+    write_records(path / "images.jsonl", [kata_image])
+    make: list[str | Path] = [
+        "tasks",
+        "mutate-fix",
+        path / "images.jsonl",
+        "-o",
+        path / "tasks.jsonl",
+    ]
     how = ["--limit", "12", "--proof", "none", "--mutators", "operators,functions"]
     subprocess.run([FORAGER, *make, *how], check=True, capture_output=True)
     small = BaseSettings(layers=1, width=64, copying=False)
-    make_base([tmp_path / "tasks.jsonl"], tmp_path / "base", small)
-    exercises = tmp_path / "exercises.jsonl"
+    make_base([path / "tasks.jsonl"], path / "base", small)
+    exercises = path / "exercises.jsonl"
     subprocess.run([sys.executable, EXERCISES, exercises, "20"], check=True, capture_output=True)
-    export = ["export", exercises, "-o", tmp_path / "rehearsal", "--format", "policy"]
-    known = ["--tokenizer", tmp_path / "base", "--context", "4000"]
+    export: list[str | Path] = ["export", exercises, "-o", path / "rehearsal", "--format", "policy"]
+    known: list[str | Path] = ["--tokenizer", path / "base", "--context", "4000"]
     subprocess.run([FORAGER, *export, *known], check=True, capture_output=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def endpoint(given: Path) -> Iterator[str]:
+    """Where the models answer."""
     patches: defaultdict[str, list[str]] = defaultdict(list)
-    for each in read_records(tmp_path / "tasks.jsonl", RepositoryTask):
-        patches[each.problem_statement].append(each.patch)
+    for task in read_records(given / "tasks.jsonl", RepositoryTask):
+        patches[task.problem_statement].append(task.patch)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Knowing", (Oracle,), {"patches": patches}))
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    path = tmp_path / "bootstrap.toml"
-    path.write_text(CONFIG.format(here=tmp_path, url=f"http://127.0.0.1:{server.server_port}/v1"))
-    yield path
+    yield f"http://127.0.0.1:{server.server_port}/v1"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def config(given: Path, endpoint: str, tmp_path: Path) -> Path:
+    """The settings that name them."""
+    path = tmp_path / "bootstrap.toml"
+    path.write_text(CONFIG.format(here=given, url=endpoint))
+    return path
 
 
 def killed_when(command: list[str], seen: Callable[[], bool]) -> None:
     """Start a command and kill it with SIGKILL as soon as `seen` returns true."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
-        ends = time.monotonic() + 240
         while not seen():
             assert running.poll() is None, running.stderr and running.stderr.read().decode()
-            assert time.monotonic() < ends
             time.sleep(0.05)
         running.send_signal(signal.SIGKILL)
 
 
-def test_a_bootstrap_is_killed_twice_and_goes_on(config: Path, tmp_path: Path) -> None:
+def test_a_bootstrap_is_killed_twice_and_goes_on(config: Path, given: Path, tmp_path: Path) -> None:
     """Each attempt is made once, a worse model is rolled back, and the manifests' digests hold."""
     out = tmp_path / "out"
     command = [str(FORAGER), "bootstrap", str(config), "-o", str(out)]
@@ -149,7 +166,7 @@ def test_a_bootstrap_is_killed_twice_and_goes_on(config: Path, tmp_path: Path) -
     assert second.current == first.candidate
     assert second.attempts.resolved == second.attempts.attempts == 5
     for each in (first, second):
-        _check(out / f"round-{each.number}", each)
+        _check(out / f"round-{each.number}", each, given)
     assert "rolled back" in ended.stdout == (out / "report.md").read_text()
 
     times = {path: path.stat().st_mtime_ns for path in out.glob("round-*/**/*.json")}
@@ -204,10 +221,10 @@ def test_the_teacher_goes_to_what_failed(config: Path, tmp_path: Path) -> None:
     assert made.kept.attempts == made.taught.resolved > 0
 
 
-def test_an_evaluation_of_fewer_tasks(config: Path, tmp_path: Path) -> None:
+def test_an_evaluation_of_fewer_tasks(given: Path, tmp_path: Path) -> None:
     """An evaluation in a larger run counts its own tasks; without common tasks there is no gain."""
-    tasks, out = tmp_path / "tasks.jsonl", tmp_path / "evaluation"
-    command = [FORAGER, "evaluate", tasks, "-o", out, "-m", "oracle", "--json"]
+    tasks, out = given / "tasks.jsonl", tmp_path / "evaluation"
+    command: list[str | Path] = [FORAGER, "evaluate", tasks, "-o", out, "-m", "oracle", "--json"]
 
     def told(*words: Any) -> Any:
         ended = subprocess.run([*command, *words], capture_output=True, text=True)
@@ -237,7 +254,7 @@ def test_a_round_without_anything_to_learn_keeps_the_model(config: Path, tmp_pat
     assert made.current.model.name == "base"
 
 
-def _check(path: Path, manifest: Round) -> None:
+def _check(path: Path, manifest: Round, given: Path) -> None:
     """Compare a manifest with the files of its round."""
     ids = [attempt.id for attempt in Run(path / "attempts").summaries()]
     assert len(ids) == len(set(ids)) == 5
@@ -245,11 +262,11 @@ def _check(path: Path, manifest: Round) -> None:
     assert not {id.rpartition(".")[0] for id in ids} & set(held_out)
     assert manifest.attempts.digest == digest_of_attempts(path / "attempts")
     made = Dataset(path / "dataset").manifest.digest
-    rehearsed = Dataset(path.parents[1] / "rehearsal").manifest.digest
+    rehearsed = Dataset(given / "rehearsal").manifest.digest
     assert manifest.dataset and manifest.training and manifest.candidate
     assert manifest.dataset.digest == made
     assert [one.digest for one in manifest.training.datasets] == [made, rehearsed]
-    assert manifest.training.base.digest == manifest.init.digest == digest(path.parents[1] / "base")
+    assert manifest.training.base.digest == manifest.init.digest == digest(given / "base")
     assert manifest.candidate.model.digest == digest(path / "training/model")
     assert manifest.candidate.run.attempts == len(held_out)
 

@@ -18,6 +18,7 @@ from forager.cli.tasks import PRESETS
 from forager.mutation.candidates import (
     Candidate,
     Change,
+    Families,
     Region,
     Replacement,
     Variant,
@@ -318,7 +319,7 @@ def test_later_python() -> None:
 def test_warnings_are_no_errors() -> None:
     """A file that makes Python warn when it compiles has candidates like any other."""
     text = "def f(a):\n    return a is 1 or '\\d'\n"
-    operators = {"operators": (swap_comparison, swap_boolean)}
+    operators: Families = {"operators": (swap_comparison, swap_boolean)}
     assert [each.operator for each in variants(text, operators)] == [
         "swap_comparison",
         "swap_boolean",

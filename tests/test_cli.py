@@ -14,7 +14,8 @@ import pytest
 from attempts import Settings, make_attempt, make_task
 from click.testing import CliRunner, Result
 
-from forager.cli.main import Forager, main
+from forager.cli.main import main
+from forager.cli.verb import Forager
 from forager.errors import BuildError, EngineError, SourceError
 from forager.records import write_records
 from forager.trajectories.record import Trajectory
@@ -252,7 +253,13 @@ def test_interrupted(run: Path) -> None:
     """Ctrl-C ends a verb with one line and exit code 130."""
     fifo = run / "pipe.jsonl"
     os.mkfifo(fifo)
-    command = ["env", "--default-signal=INT", FORAGER, "report", fifo]  # where tests run under `&`
+    command: list[str | Path] = [
+        "env",
+        "--default-signal=INT",
+        FORAGER,
+        "report",
+        fifo,
+    ]  # where tests run under `&`
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         with fifo.open("w"):  # opens when the other end does
             time.sleep(0.2)

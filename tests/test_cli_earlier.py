@@ -17,7 +17,7 @@ from forager.learning.bootstrap.settings import BootstrapSettings
 from forager.rollout.settings import Budget
 
 EARLIER = Path(__file__).parent / "data" / "earlier"
-RUN = ["run", EARLIER / "run" / "tasks.jsonl", "-m", "repair", "-o"]
+RUN: list[str | Path] = ["run", EARLIER / "run" / "tasks.jsonl", "-m", "repair", "-o"]
 
 
 def forager(*arguments: str | Path) -> Result:

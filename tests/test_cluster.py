@@ -1,6 +1,5 @@
 """Batches over a real Ray cluster of several nodes on this machine."""
 
-import signal
 import subprocess
 import sys
 import time
@@ -10,11 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import ray
-from ray.cluster_utils import Cluster
+from ray_clusters import complete, ray_cluster
 from test_rollout import FIX, SMALL, SUBMIT, script
 
 from forager.agent.model import Reply, ScriptedModel
@@ -27,10 +25,13 @@ from forager.rollout.node import RemoteMeter, start_meter
 from forager.rollout.settings import MAY_CHANGE, Budget, RunSettings
 from forager.rollout.worker import Job
 from forager.sandboxes.engine import connect
-from forager.sandboxes.leftovers import leftovers, remove_leftovers
+from forager.sandboxes.leftovers import remove_leftovers
 from forager.trajectories.record import Message, ToolCall, Usage
 from forager.trajectories.store import Run
 from tools import TOOLBOX
+
+if TYPE_CHECKING:
+    from ray.cluster_utils import Cluster
 
 pytestmark = [
     pytest.mark.engine,
@@ -39,23 +40,27 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 PAUSE = Call("bash", {"command": "sleep 1"})
-SYSTEM = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}
+NODE = {"num_cpus": 2, "memory": 4 << 30}
+
+
+@pytest.fixture(scope="module")
+def shared_cluster() -> Iterator["Cluster"]:
+    """Three nodes of two processors, for all tests of this file."""
+    with ray_cluster(3, **NODE) as cluster:
+        from ray import cloudpickle
+
+        cloudpickle.register_pickle_by_value(sys.modules[__name__])  # nodes do not see tests
+        yield cluster
 
 
 @pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    """A head without processors, and three nodes of two."""
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # nodes do not see tests
-    handler = signal.getsignal(signal.SIGTERM)
-    made = Cluster()
-    made.add_node(num_cpus=0, _system_config=SYSTEM, object_store_memory=80 << 20)
-    for _ in range(3):
-        made.add_node(num_cpus=2, memory=4 << 30, object_store_memory=80 << 20)
-    made.wait_for_nodes()
-    yield made
+def cluster(shared_cluster: "Cluster") -> Iterator["Cluster"]:
+    """The shared one; a node that a test has killed is replaced after it."""
+    import ray
+
+    yield shared_cluster
     ray.shutdown()
-    made.shutdown()
-    signal.signal(signal.SIGTERM, handler)  # a node has put one of its own there
+    complete(shared_cluster, 3, **NODE)
 
 
 def scripted(replies: Sequence[Message | Reply], job: Job, limiter: RateLimiter) -> ScriptedModel:
@@ -102,7 +107,7 @@ class Broken:
 
 
 def run(
-    cluster: Cluster,
+    cluster: "Cluster",
     path: Path,
     task: RepositoryTask,
     replies: Any,
@@ -132,7 +137,7 @@ def run(
 
 
 def test_attempts_of_a_node_that_is_killed_are_made_elsewhere(
-    tmp_path: Path, cluster: Cluster, kata_task: RepositoryTask
+    tmp_path: Path, cluster: "Cluster", kata_task: RepositoryTask
 ) -> None:
     """Each is accounted for exactly once; each node wrote a shard; no container is left."""
     path = tmp_path / "run"
@@ -158,13 +163,12 @@ def test_attempts_of_a_node_that_is_killed_are_made_elsewhere(
     assert {one.error.split(":")[0] for one in lost} == {"NodeLost"}
     assert len(list(Run(path).shards())) >= 2
     remove_leftovers()  # of the node that is gone; its machine would sweep them itself
-    assert leftovers() == []
-    image = {"ancestor": kata_task.image}
+    image: dict[str, str | list[str] | bool] = {"ancestor": kata_task.image}
     assert connect().containers.list(all=True, filters=image, ignore_removed=True) == []
 
 
 def test_requests_of_a_node_that_is_killed_hold_up_no_others(
-    tmp_path: Path, cluster: Cluster, kata_task: RepositoryTask
+    tmp_path: Path, cluster: "Cluster", kata_task: RepositoryTask
 ) -> None:
     """Neither the one that was under way nor those that waited for their turn."""
     path = tmp_path / "run"
@@ -186,8 +190,10 @@ def test_requests_of_a_node_that_is_killed_hold_up_no_others(
     remove_leftovers()
 
 
-def test_a_request_that_ends_waits_behind_none_that_waits(cluster: Cluster) -> None:
+def test_a_request_that_ends_waits_behind_none_that_waits(cluster: "Cluster") -> None:
     """However many wait: the meter has other threads for those that end."""
+    import ray
+
     ray.init(cluster.address, log_to_driver=False)
     budget = Budget(concurrent_requests=1)
     actor = start_meter(ray, budget, {}, waiting=2)
@@ -209,7 +215,7 @@ def test_a_request_that_ends_waits_behind_none_that_waits(cluster: Cluster) -> N
 
 
 def test_a_bug_on_a_node_is_told_with_its_traceback(
-    tmp_path: Path, cluster: Cluster, kata_task: RepositoryTask
+    tmp_path: Path, cluster: "Cluster", kata_task: RepositoryTask
 ) -> None:
     """It costs its attempt."""
     with pytest.raises(LoggedError, match=r"1 attempts were lost .* run again") as caught:
@@ -222,7 +228,7 @@ def test_a_bug_on_a_node_is_told_with_its_traceback(
 
 
 def test_a_budget_holds_over_the_cluster(
-    tmp_path: Path, cluster: Cluster, kata_task: RepositoryTask
+    tmp_path: Path, cluster: "Cluster", kata_task: RepositoryTask
 ) -> None:
     """All nodes draw on the same one."""
     replies = script("functions", FIX, SUBMIT)  # 220 tokens

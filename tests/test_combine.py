@@ -56,7 +56,7 @@ def test_a_combination_applies_and_comes_off(killed: list[KilledMutant], tmp_pat
     for path, text in TEXTS.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(text.encode())
-    by_place = {}
+    by_place: dict[tuple[str, str, int, str], list[Candidate]] = {}
     for each in killed:
         one = each.candidate
         by_place.setdefault((one.file, one.function, one.line, one.operator), []).append(one)

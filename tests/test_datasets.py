@@ -216,7 +216,8 @@ def test_a_tokenizer_that_puts_blanks_before_texts_reads_the_whole(place: Path) 
 
 def with_ids(attempt: Trajectory, loaded: Tokenizer, before: dict[int, str] = {}) -> Trajectory:  # noqa: B006
     """The attempt with ids as a server returns them; `before` precedes the prompts of calls."""
-    calls, history = [], []
+    calls: list[ModelCall] = []
+    history: list[int] = []
     for number, call in enumerate(attempt.model_calls):
         prompt = loaded.render(attempt.messages[: call.message], attempt.tools, "", prompt=True)
         text = loaded.render(attempt.messages[: call.message + 1], attempt.tools, "")

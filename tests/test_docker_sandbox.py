@@ -12,14 +12,21 @@ from forager.images.image import Image
 from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.engine import connect
 from forager.sandboxes.sandbox import LOCALHOST_LABEL
+from forager.sandboxes.shell_sandbox import ShellSandbox
 
 pytestmark = pytest.mark.engine
+
+
+def container_of(sandbox: ShellSandbox) -> str:
+    """Its id."""
+    assert isinstance(sandbox._machine, containers._Container)
+    return sandbox._machine._id
 
 
 def test_closing_removes_the_container(kata_image: Image) -> None:
     """Nothing is left of it, not even stopped."""
     sandbox = docker_sandbox(kata_image.reference)
-    name = sandbox._machine._id
+    name = container_of(sandbox)
     sandbox.close()
     with pytest.raises(NotFound):
         connect().containers.get(name)
@@ -28,7 +35,7 @@ def test_closing_removes_the_container(kata_image: Image) -> None:
 def test_a_container_that_prints_without_end_is_removed(kata_image: Image) -> None:
     """The engine waits for no one who reads it."""
     sandbox = docker_sandbox(kata_image.reference)
-    name = sandbox._machine._id
+    name = container_of(sandbox)
     sandbox.run("(yes) &")
     sandbox.close()
     with pytest.raises(NotFound):
@@ -53,7 +60,7 @@ def test_an_image_of_others_has_no_network_either(
 def test_a_removed_container_is_infrastructure(kata_image: Image) -> None:
     """A container that someone removes is an error of the next command, never a result."""
     sandbox = docker_sandbox(kata_image.reference)
-    connect().containers.get(sandbox._machine._id).remove(force=True)
+    connect().containers.get(container_of(sandbox)).remove(force=True)
     with pytest.raises(SandboxError):
         sandbox.run("true")
     sandbox.close()

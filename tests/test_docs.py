@@ -136,7 +136,15 @@ def test_plain_english() -> None:
 @pytest.mark.skipif(not shutil.which("unshare"), reason="needs unshare (util-linux)")
 def test_the_site_builds_without_a_network(tmp_path: Path) -> None:
     """And without a warning, such as one of a dead link; its pages load nothing from elsewhere."""
-    mkdocs = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path / "site"]
+    mkdocs: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--site-dir",
+        tmp_path / "site",
+    ]
     done = subprocess.run(
         ["unshare", "--map-root-user", "--net", *mkdocs], cwd=ROOT, capture_output=True, text=True
     )

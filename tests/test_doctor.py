@@ -3,12 +3,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from forager.cli.main import main
+from forager.images.image import Image
 
 FORAGER = Path(sys.executable).with_name("forager")
 
@@ -56,30 +56,30 @@ def test_a_machine_with_an_engine() -> None:
 
 
 @pytest.mark.engine
-def test_containers_of_dead_processes_are_removed_and_no_others() -> None:
+def test_containers_of_dead_processes_are_removed_and_no_others(kata_image: Image) -> None:
     """A container's label says which process made it; a number that is used again is not it."""
     from forager.sandboxes.engine import connect
     from forager.sandboxes.leftovers import SANDBOX_LABEL, leftovers, maker
 
     client = connect()
-    if not client.images.list():
-        pytest.skip("no image to make a container of")
-    image = client.images.list()[0].id
-    with subprocess.Popen(["sleep", "60"]) as process:
-        gone = maker(process.pid)
-        process.kill()
     number, _, realm = maker().split()
 
-    def made(label: str) -> Any:
-        return client.containers.create(image, ["true"], labels={SANDBOX_LABEL: label})
+    def made(label: str) -> str:
+        labels = {SANDBOX_LABEL: label}
+        return str(client.containers.create(kata_image.reference, ["true"], labels=labels).id)
 
-    dead, again, alive = made(gone), made(f"{number} 1 {realm}"), made(maker())
+    def found() -> set[str]:
+        return {one["Id"] for one in client.api.containers(all=True)}
+
+    alive = made(maker())
     try:
-        assert {dead.id, again.id} <= set(leftovers())
+        with subprocess.Popen(["sleep", "60"]) as process:
+            dead = made(maker(process.pid))
+            assert not {alive, dead} & set(leftovers())
+            process.kill()
+        again = made(f"{number} 1 {realm}")
         result = CliRunner().invoke(main, ["doctor", "--clean"])
         assert "forager: removed" in result.stderr
-        left = [one.id for one in client.containers.list(all=True, ignore_removed=True)]
-        assert not {dead.id, again.id} & set(left)
-        assert alive.id in left
+        assert {alive, dead, again} & found() == {alive}
     finally:
-        alive.remove(force=True)
+        client.api.remove_container(alive, force=True)

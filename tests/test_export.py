@@ -314,7 +314,17 @@ def test_a_missing_package_is_said(run: Path, tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['pyarrow.parquet'] = None; import forager.cli.main as m; m.main()"
     )
-    command = [sys.executable, "-c", code, "export", run, "-o", tmp_path / "x", "--format", "hf"]
+    command: list[str | Path] = [
+        sys.executable,
+        "-c",
+        code,
+        "export",
+        run,
+        "-o",
+        tmp_path / "x",
+        "--format",
+        "hf",
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (

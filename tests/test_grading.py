@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import BUGGY, CORE, FAILING, PYPROJECT, TESTS, built
 
-from forager.environments.repository.grading import Grade, grade, is_protected, similarity
+from forager.environments.environment import Grade
+from forager.environments.repository.grading import _grade, grade, is_protected, similarity
 from forager.environments.repository.task import RepositoryTask
 from forager.mutation.candidates import unified_diff
 from forager.sandboxes.sandbox import Limits
@@ -456,4 +457,4 @@ def test_similarity() -> None:
 )
 def test_reward(resolved: bool, alike: float, reward: int) -> None:
     """CWM's reward: resolved, at least half alike, neither."""
-    assert Grade(resolved=resolved, tests={}, similarity=alike).reward == reward
+    assert _grade(alike, resolved=resolved).reward == reward

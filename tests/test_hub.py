@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import cast
 
 import chat_templates as templates
 import pytest
@@ -82,7 +83,17 @@ def hub(tmp_path: Path) -> Iterator[ThreadingHTTPServer]:
 
 def export(run: Path, out: Path, model: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """`forager export` with the tokenizer of a model."""
-    command = [FORAGER, "export", run, "-o", out, "--format", "policy", "--tokenizer", model]
+    command: list[str | Path] = [
+        FORAGER,
+        "export",
+        run,
+        "-o",
+        out,
+        "--format",
+        "policy",
+        "--tokenizer",
+        model,
+    ]
     known = {**os.environ, "HF_HUB_CACHE": str(run.parent / "cache"), **variables}
     return subprocess.run(command, env=known, capture_output=True, text=True)
 
@@ -94,7 +105,7 @@ def test_a_model_of_the_hub_is_got_once(hub: ThreadingHTTPServer, tmp_path: Path
     endpoint = f"http://127.0.0.1:{hub.server_port}"
     done = export(tmp_path / "run", tmp_path / "one", "forager/tiny", HF_ENDPOINT=endpoint)
     assert done.returncode == 0, done.stderr
-    asked = hub.RequestHandlerClass.asked
+    asked = cast("type[Hub]", hub.RequestHandlerClass).asked
     assert not [path for path in asked if path.endswith((".bin", ".py"))]
     again = export(tmp_path / "run", tmp_path / "two", "forager/tiny", HF_HUB_OFFLINE="1")
     assert again.returncode == 0, again.stderr

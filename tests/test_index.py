@@ -13,6 +13,7 @@ from forager.errors import UsageError
 from forager.records import write_records
 from forager.trajectories.choice import Choice
 from forager.trajectories.index import Index, sample
+from forager.trajectories.record import Trajectory
 from forager.trajectories.store import AttemptWriter, Run
 
 
@@ -196,7 +197,8 @@ def test_an_index_that_was_killed_in_the_making_is_carried_on(run: Path, delay: 
 def test_a_sample_is_the_seeds(run: Path, tmp_path: Path) -> None:
     """The same with the same seed, whatever the order of the attempts; a larger one holds it."""
     file = tmp_path / "attempts.jsonl"
-    write_records(file, sorted(Run(run).trajectories(), key=lambda one: -one.timings.total))
+    made: list[Trajectory] = sorted(Run(run).trajectories(), key=lambda one: -one.timings.total)
+    write_records(file, made)
 
     def drawn(path: Path, count: int, seed: int, resolved: bool | None = None) -> set[str]:
         opened = Run(path).index() if path.is_dir() else Index(lambda: [path])

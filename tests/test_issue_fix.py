@@ -69,9 +69,9 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.setenv("FORAGER_HOME", str(root / "home"))
         yield open_history(str(tree), name="kata/kata")
     client = connect()
-    for image in client.images.list():
-        if any("/kata:" in tag for tag in image.tags) and str(root) in str(image.labels):
-            client.images.remove(str(image.id), force=True)
+    for image in client.api.images(filters={"label": "forager.source"}):
+        if any("/kata:" in tag for tag in image["RepoTags"]) and str(root) in str(image["Labels"]):
+            client.images.remove(image["Id"], force=True)
 
 
 def made(history: History, output: Path, **order: Any) -> tuple[list[RepositoryTask], Counter[str]]:

@@ -17,7 +17,7 @@ from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.testing import Failure
 from forager.errors import LimitReached, ModelError
 from forager.images.image import Image
-from forager.mutation.candidates import Candidate, unified_diff
+from forager.mutation.candidates import Candidate, Families, unified_diff
 from forager.mutation.judge import Verdict
 from forager.mutation.model_written import Function, UnusableAnswer, answered, functions, question
 from forager.mutation.prove import check
@@ -275,14 +275,18 @@ def test_tasks_by_a_model(
 ) -> None:
     """Over HTTP: what the tests notice becomes a task with its cost, and is paid for once."""
     monkeypatch.setenv("FORAGER_HOME", str(tmp_path))
-    families = {"rewrite": (), "modify": ()}
+    families: Families = {"rewrite": (), "modify": ()}
 
     def made(output: Path) -> list[RepositoryTask]:
         model = ChatModel("m", ChatEndpoint(url, tries=1))
         with Author("m", model, written_path(tmp_path / "kept.jsonl")) as author:
             order = Order(families, statement="model", author=author, workers=2)
             make_tasks(
-                kata_image, order, output=output, on_progress=lambda *_, **__: None, report=len
+                kata_image,
+                order,
+                output=output,
+                on_progress=lambda *_, **__: None,
+                report=lambda _: None,
             )
         return list(read_records(output, RepositoryTask))
 

@@ -199,5 +199,8 @@ def test_resolved_goes_round() -> None:
     text = 'says:"a b" x'
     for wanted in ("resolved", "unresolved", None):
         text = with_resolved(text)
-        assert parse(text).choice.resolved == {"resolved": True, "unresolved": False}.get(wanted)
+        assert (
+            parse(text).choice.resolved
+            == {"resolved": True, "unresolved": False, None: None}[wanted]
+        )
         assert parse(text).says == ("a b",)

@@ -120,7 +120,7 @@ def test_a_full_disk_is_said_and_tears_nothing(tmp_path: Path) -> None:
     """What did not fit leaves no trace, and what was there stays."""
     path = tmp_path / "points.jsonl"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    command = [sys.executable, "-c", FULL, path]
+    command: list[str | Path] = [sys.executable, "-c", FULL, path]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [f"cannot write {path}: File too large"] * 2

@@ -271,7 +271,7 @@ def test_light_dark_and_no_colour(run: Path, monkeypatch: pytest.MonkeyPatch) ->
                 style = segment.style
                 for colour in (style.color, style.bgcolor) if style else ():
                     if colour and colour.triplet:
-                        found.add(tuple(colour.triplet))
+                        found.add((colour.triplet.red, colour.triplet.green, colour.triplet.blue))
 
         played(run, play, id=GOOD)
         return found

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 import requests
+from forager.learning.train.probe import main as log_probabilities
 from tiny_models import make_base
 
 from forager.errors import ServeError, UsageError
 from forager.learning.child import Child
 from forager.learning.guardian_program import alive, children
 from forager.learning.serve import ModelServer, ServeSettings
-from forager.learning.serve.agreement import compare, expected
+from forager.learning.serve.agreement import compare
 from forager.learning.serve.command import command, environment
 
 HERE = Path(__file__).parent
@@ -23,7 +24,7 @@ SAMPLES = [[3, 50, 7, 7, 90, 201, 12], list(range(20, 60))]
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def served_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Two models of one shape, and two with a tied output layer, one as training writes it."""
     from transformers import AutoModelForCausalLM
 
@@ -33,6 +34,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("models")
     base = make_base(root / "base", tied=True, seed=1)
     state = AutoModelForCausalLM.from_pretrained(base).state_dict()
+    (root / "tied").mkdir()
     write_model(state, base, TrainSettings(precision="bf16"), root / "tied")
     return {
         "old": make_base(root / "old", tied=False, seed=2),
@@ -44,14 +46,24 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def server(
-    models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+    served_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ModelServer]:
     """A server with replaceable weights and a tool parser."""
     settings = ServeSettings(
-        served_model_name="tiny", reload="in_place", max_model_len=256, tool_call_parser="hermes"
+        served_model_name="tiny",
+        reload="in_place",
+        max_model_len=256,
+        tool_call_parser="hermes",
+        cpu_cores="nobind",
+        cpu_nice=0,
     )
-    with ModelServer(models["old"], settings, tmp_path_factory.mktemp("log")) as server:
+    with ModelServer(served_models["old"], settings, tmp_path_factory.mktemp("log")) as server:
         yield server
+
+
+def wanted(model: Path) -> list[list[float]]:
+    """As `expected` of the samples in float32, without a process that loads torch once more."""
+    return log_probabilities(model, SAMPLES, "float32")
 
 
 def below(process: int) -> list[int]:
@@ -68,35 +80,21 @@ def gone(processes: list[int], seconds: float = 15.0) -> bool:
     return not any(map(alive, processes))
 
 
+@pytest.mark.xdist_group("server")
 def test_trainer_and_server_agree_after_new_weights_too(
-    server: ModelServer, models: dict[str, Path]
+    server: ModelServer, served_models: dict[str, Path]
 ) -> None:
     """Log-probabilities agree before and after a reload, and distinguish the old weights."""
     (url,) = server.urls
-    old, new = expected(models["old"], SAMPLES), expected(models["new"], SAMPLES)
+    old, new = wanted(served_models["old"]), wanted(served_models["new"])
     assert compare(url, "tiny", SAMPLES, old).largest < 1e-4
     assert not compare(url, "tiny", SAMPLES, new).holds
-    server.reload(models["new"])
+    server.reload(served_models["new"])
     assert server.urls == [url]
     assert compare(url, "tiny", SAMPLES, new).largest < 1e-4
 
 
-def test_tied_weights_are_replaced_on_every_replica(
-    models: dict[str, Path], tmp_path: Path
-) -> None:
-    """A tied layer, which vLLM does not replace in place on a CPU, is reloaded by a restart."""
-    settings = ServeSettings(
-        served_model_name="tiny", reload="in_place", max_model_len=256, replicas=2, dtype="float32"
-    )
-    wanted = expected(models["tied after"], SAMPLES)
-    with ModelServer(models["tied"], settings, tmp_path / "log") as server:
-        urls = server.urls
-        assert len(set(urls)) == 2
-        server.reload(models["tied after"])
-        assert server.urls == urls
-        assert all(compare(url, "tiny", SAMPLES, wanted).largest < 1e-4 for url in urls)
-
-
+@pytest.mark.xdist_group("server")
 def test_the_template_is_the_models(server: ModelServer) -> None:
     """The server renders chats with the model's template."""
     asked = {
@@ -109,6 +107,7 @@ def test_the_template_is_the_models(server: ModelServer) -> None:
     assert len(answer["prompt_token_ids"]) == len("user: hi") + 1 + len("assistant: ")
 
 
+@pytest.mark.xdist_group("server")
 def test_a_server_that_dies_is_said(server: ModelServer) -> None:
     """The error carries the end of the log, and no process is left."""
     processes = [server._children[0].pid, *below(server._children[0].pid)]
@@ -120,30 +119,44 @@ def test_a_server_that_dies_is_said(server: ModelServer) -> None:
     assert caught.value.log
 
 
-def test_nothing_outlives_forager(models: dict[str, Path], tmp_path: Path) -> None:
-    """SIGKILL of forager ends the server with all its processes.
+def test_tied_weights_are_replaced_on_every_replica_and_nothing_outlives_forager(
+    served_models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tied layer, which vLLM does not replace in place on a CPU, is reloaded by a restart.
 
-    It served a tied model in another precision than the stored one.
+    Both replicas keep their addresses and serve in another precision than the stored one. SIGKILL
+    of forager ends the servers with all their processes.
     """
+    monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # a process less to start for each
     program = [sys.executable, "-P", str(HERE / "serving_program.py")]
     with subprocess.Popen(
-        [*program, str(models["tied"]), str(tmp_path / "log")], stdout=subprocess.PIPE, text=True
+        [*program, str(served_models["tied"]), str(tmp_path / "log")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as forager:
-        assert forager.stdout
-        url, name = forager.stdout.readline().split()
-        found = compare(url, name, SAMPLES, expected(models["tied"], SAMPLES, "float32"))
+        assert forager.stdout and forager.stdin
+        name, *urls = told = forager.stdout.readline().split()
+        assert len(set(urls)) == 2
+        first = [compare(url, name, SAMPLES, wanted(served_models["tied"])) for url in urls]
+        print(served_models["tied after"], file=forager.stdin, flush=True)
+        assert forager.stdout.readline().split() == told
+        after = wanted(served_models["tied after"])
+        second = [compare(url, name, SAMPLES, after) for url in urls]
         processes = below(forager.pid)
         forager.kill()
-    assert found.largest < 1e-4
-    assert len(processes) > 2
+    assert all(found.largest < 1e-4 for found in [*first, *second])
+    assert len(processes) > 4
     assert gone(processes)
 
 
-def test_a_server_that_cannot_start_fails_at_once(models: dict[str, Path], tmp_path: Path) -> None:
+def test_a_server_that_cannot_start_fails_at_once(
+    served_models: dict[str, Path], tmp_path: Path
+) -> None:
     """The error carries vLLM's message."""
     settings = ServeSettings(arguments=["--no-such-option"])
     with pytest.raises(ServeError, match="no-such-option") as caught:
-        ModelServer(models["old"], settings, tmp_path).__enter__()
+        ModelServer(served_models["old"], settings, tmp_path).__enter__()
     assert "--no-such-option" in caught.value.log
 
 
@@ -159,10 +172,10 @@ def test_what_orphans_is_ended_too(tmp_path: Path) -> None:
     assert not any(map(alive, processes))
 
 
-def test_options_reach_vllm(models: dict[str, Path], tmp_path: Path) -> None:
+def test_options_reach_vllm(served_models: dict[str, Path], tmp_path: Path) -> None:
     """vLLM gets the options but no seed, which would make attempts copies of each other."""
     settings = ServeSettings(replicas=2, cpu_cores="0|1", max_model_len=99, chat_template="a.jinja")
-    words = command(models["old"], settings, 8000)
+    words = command(served_models["old"], settings, 8000)
     assert words[words.index("--max-model-len") + 1] == "99"
     assert words[words.index("--chat-template") + 1] == "a.jinja"
     assert words[words.index("--dtype") + 1] == "float32"
@@ -171,7 +184,7 @@ def test_options_reach_vllm(models: dict[str, Path], tmp_path: Path) -> None:
     for replica in (0, 1):
         assert environment(settings, replica)["VLLM_CPU_OMP_THREADS_BIND"] == str(replica)
     with pytest.raises(UsageError, match="--python"):
-        command(models["old"], ServeSettings(python="/usr/bin/python3"), 8000)
+        command(served_models["old"], ServeSettings(python="/usr/bin/python3"), 8000)
     with pytest.raises(UsageError, match=r"config\.json"):
         ModelServer(tmp_path, ServeSettings(), tmp_path)
 

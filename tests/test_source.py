@@ -233,6 +233,7 @@ def test_pypi_unknown_name(index: Path, tmp_path: Path) -> None:
         b"no archive at all",
         _sdist({"widget/a.py": "x" * 1000})[:-40],
     ],
+    ids=["outside", "a link", "no archive", "cut off"],
 )
 def test_hostile_or_broken_archives_are_refused(tmp_path: Path, content: bytes) -> None:
     """Nothing is written outside the directory."""

@@ -16,10 +16,10 @@ def test_a_run_explains_itself(tmp_path: Path) -> None:
     """Settings, tasks, attempts and losses are read back from the directory."""
     path = tmp_path / "runs" / "first"
     attempts = [make_attempt("a"), make_attempt("b", resolved=False)]
-    with Run.write(path, Settings(), [make_task("a"), make_task("b")]) as run:
+    with Run.write(path, Settings(), [make_task("a"), make_task("b")]) as writer:
         for attempt in attempts:
-            run.append(attempt)
-        run.append_lost("b.1", SandboxError("the container is gone"))
+            writer.append(attempt)
+        writer.append_lost("b.1", SandboxError("the container is gone"))
 
     run = Run(path)
     assert run.settings() == {"model": "repair", "attempts": 1, "workers": 2}
@@ -55,8 +55,7 @@ def test_a_summary_is_the_attempt_in_one_line(tmp_path: Path) -> None:
 def test_a_new_run_is_empty(tmp_path: Path) -> None:
     """Nothing is finished before the first attempt."""
     with Run.write(tmp_path / "run", Settings(), []) as run:
-        assert {one.id for one in run.summaries()} == set()
-        assert list(run.summaries()) == list(run.tasks()) == list(run.lost()) == []
+        assert [*run.summaries(), *run.tasks(), *run.lost()] == []
 
 
 def test_a_run_is_resumed_with_the_same_settings_only(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attempts import Settings, make_attempt, make_task
@@ -47,7 +48,7 @@ def call(name: str, **arguments: str) -> dict[str, object]:
 
 def base() -> Trajectory:
     """An attempt that has not begun."""
-    empty = {"messages": [], "model_calls": [], "tool_calls": []}
+    empty: dict[str, list[Any]] = {"messages": [], "model_calls": [], "tool_calls": []}
     made = make_attempt().model_copy(update=empty)
     return made.model_copy(update={"outcome": Outcome(exit_reason=live.RUNNING)})
 

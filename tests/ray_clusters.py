@@ -1,0 +1,37 @@
+"""Ray clusters of several nodes on this machine."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from ray.cluster_utils import Cluster
+
+SYSTEM = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}
+STORE = {"object_store_memory": 80 << 20}
+
+
+@contextmanager
+def ray_cluster(nodes: int, **node: Any) -> Iterator["Cluster"]:
+    """A head without processors, and some nodes; the dashboard would cost more than they do."""
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    handler = signal.getsignal(signal.SIGTERM)
+    cluster = Cluster()
+    cluster.add_node(num_cpus=0, include_dashboard=False, _system_config=SYSTEM, **STORE)
+    complete(cluster, nodes, **node)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+    signal.signal(signal.SIGTERM, handler)  # a node has put one of its own there
+
+
+def complete(cluster: "Cluster", nodes: int, **node: Any) -> None:
+    """Add nodes until there are so many, and wait until all are alive."""
+    while len(cluster.worker_nodes) < nodes:
+        cluster.add_node(**node, **STORE)
+    cluster.wait_for_nodes()
