@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import requests
-from forager.learning.train.probe import main as log_probabilities
 from tiny_models import make_base
 
 from forager.errors import ServeError, UsageError
@@ -18,6 +17,7 @@ from forager.learning.guardian_program import alive, children
 from forager.learning.serve import ModelServer, ServeSettings
 from forager.learning.serve.agreement import compare
 from forager.learning.serve.command import command, environment
+from forager.learning.train.logprobs_program import main as log_probabilities
 
 HERE = Path(__file__).parent
 SAMPLES = [[3, 50, 7, 7, 90, 201, 12], list(range(20, 60))]
