@@ -101,7 +101,7 @@ def read_tasks(path: Path, limit: int | None) -> "list[Task]":
 
     chosen = list(islice(distinct(read_records(path, Task)), limit))
     if not chosen:
-        raise UsageError(f"{path} holds no tasks")
+        raise UsageError(f"{path} holds no tasks; `forager tasks mutate-fix` makes some")
     return chosen
 
 

@@ -134,7 +134,7 @@ def _show_all(index: "Index", source: Path, full: bool, *, print_all: bool) -> N
     """Print all attempts, or list them if there are several and `print_all` is not set."""
     places = index.places()
     if not places:
-        raise UsageError(f"{source} holds no attempts yet")
+        raise UsageError(f"{source} holds no attempts yet; `forager run` makes some")
     if print_all or len(places) == 1:
         _show(index.trajectories(places), source, full, pager=not print_all)
         return

@@ -197,7 +197,7 @@ def check(file: Path, limit: int | None, workers: int) -> None:
 
     chosen = list(islice(read_records(file, RepositoryTask), limit))
     if not chosen:
-        raise UsageError(f"{file} has no tasks; `forager tasks mutate-fix` makes some")
+        raise UsageError(f"{file} holds no tasks; `forager tasks mutate-fix` makes some")
     failed = 0
     with Progress("tasks", len(chosen)) as progress, ThreadPoolExecutor(workers) as pool:
         judged = in_order(pool, prove_again, chosen, 2 * workers)
