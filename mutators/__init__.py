@@ -1,7 +1,7 @@
 """What breaks code: CWM's five families of mutations, and five more.
 
-A third party adds mutators through the entry point group `forager.mutators`. The entry point is
-named after the family that it extends or founds; the object is a mutator or a tuple of them:
+Third parties add mutators through the entry point group `forager.mutators`. The name of an entry
+point is the family that it extends or creates; its object is a mutator or a tuple of mutators:
 
     [project.entry-points."forager.mutators"]
     operators = "my_package.mutators:swap_constants"
@@ -60,8 +60,8 @@ from mutators.statements import (
 from mutators.variables import replace_variable, swap_variables
 
 FAMILIES: Families = {
-    # CWM's. What two families offer goes to the earlier: one simple statement alone is the
-    # statements', a longer part of a body the functions'.
+    # CWM's families. A change that two families offer belongs to the earlier one: `statements`
+    # removes one simple statement, `functions` longer parts of a body.
     "statements": (
         remove_import,
         remove_imported_name,
@@ -91,7 +91,7 @@ FAMILIES: Families = {
         shift_number,
         shift_bound,
     ),
-    # More than CWM has.
+    # Families that CWM lacks.
     "classes": (remove_method, remove_base, remove_decorator),
     "branches": (
         invert_condition,
@@ -122,13 +122,16 @@ REVERSIBLE: Families = {
     "exceptions": (swap_caught, swap_raised),
     "attributes": FAMILIES["attributes"],
 }
-"""Mutators whose changes undo their own: what the repair policy tries."""
+"""Mutators that can undo their own changes; the repair policy tries them."""
 
 
 def load_families() -> Families:
-    """All families, and what installed packages add to them."""
+    """All families with the mutators of installed packages."""
     families = dict(FAMILIES)
-    found = sorted(entry_points(group="forager.mutators"), key=lambda each: (each.name, each.value))
+    found = sorted(
+        entry_points(group="forager.mutators"),
+        key=lambda entry_point: (entry_point.name, entry_point.value),
+    )
     for entry_point in found:
         loaded = entry_point.load()
         added = loaded if isinstance(loaded, tuple) else (loaded,)

@@ -10,16 +10,16 @@ from forager.mutation.candidates import Change, Region, Replacement
 from mutators.literals import numbers_near
 
 SHORT_CALL = 5
-"""Up to this many arguments of a call every pair is swapped; above, neighbours only."""
+"""Calls with at most this many arguments swap every pair; longer calls swap neighbours only."""
 
 DEFAULTS = {"None": "False", "True": "False", "False": "True"}
-"""What a default becomes that is a constant; numbers step, and all else becomes None."""
+"""Replacements of constant defaults; numbers change by one, all other defaults become None."""
 
 T = TypeVar("T")
 
 
 def remove_parameter(region: Region) -> Iterator[Change]:
-    """Remove a parameter from a definition; `self` and its like stay, as do the calls."""
+    """Remove a parameter from a definition, except `self` and `cls`; calls stay unchanged."""
     functions: list[cst.FunctionDef | cst.Lambda] = region.find(cst.FunctionDef, cst.Lambda)
     for function in functions:
         parameters = function.params
@@ -55,7 +55,7 @@ def swap_keywords(region: Region) -> Iterator[Change]:
 
 
 def remove_keyword(region: Region) -> Iterator[Change]:
-    """Remove a keyword argument from a call, so that the default holds."""
+    """Remove a keyword argument from a call, so that its default applies."""
     for call in region.find(cst.Call):
         for argument in call.args:
             if argument.keyword:
@@ -88,7 +88,7 @@ def _change(*replacements: Replacement) -> Change:
 
 
 def _markers(parameters: cst.Parameters, param: cst.Param) -> Iterator[cst.CSTNode]:
-    """The `/` or bare `*` that is illegal once the last parameter it marks is gone."""
+    """The `/` or bare `*` that becomes illegal without its last parameter."""
     slash, star = parameters.posonly_ind, parameters.star_arg
     if list(parameters.posonly_params) == [param] and isinstance(slash, cst.ParamSlash):
         yield slash
@@ -97,7 +97,7 @@ def _markers(parameters: cst.Parameters, param: cst.Param) -> Iterator[cst.CSTNo
 
 
 def _receiver(region: Region, function: cst.FunctionDef | cst.Lambda) -> cst.Param | None:
-    """The `self` of a method, whatever it is called."""
+    """The `self` or `cls` parameter of a method, whatever its name."""
     first = (*function.params.posonly_params, *function.params.params)[:1]
     if not first or isinstance(function, cst.Lambda):
         return None

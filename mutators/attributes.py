@@ -27,7 +27,7 @@ FUNCTIONS = {
     "sorted": "list",
     "str": "repr",
 }
-"""Python's functions, and what is easily called instead."""
+"""Python's functions, and the function that people call by mistake."""
 
 METHODS = {
     "add": "discard",
@@ -74,10 +74,10 @@ METHODS = {
     "upper": "lower",
     "values": "keys",
 }
-"""Methods of Python's types, and what is easily called instead."""
+"""Methods of Python's types, and the method that people call by mistake."""
 
 CHOICES = 2
-"""How many siblings take the place of one: those that share most words, then the nearest."""
+"""How many siblings replace one: those that share most words first, then the nearest."""
 
 _PROPERTIES = {"property", "cached_property"}
 
@@ -91,7 +91,7 @@ def swap_function(region: Region) -> Iterator[Change]:
 
 
 def swap_method(region: Region) -> Iterator[Change]:
-    """Call another method of the same type; an object's own methods are its siblings' matter."""
+    """Call another method of the same type; `swap_sibling` handles methods of `self`."""
     for call in region.find(cst.Call):
         match call.func:
             case cst.Attribute(value=cst.Name("self" | "cls")):
@@ -112,7 +112,7 @@ def swap_attribute(region: Region) -> Iterator[Change]:
 
 
 def swap_sibling(region: Region) -> Iterator[Change]:
-    """Call another function of the module, or method of `self`, that takes such arguments."""
+    """Call another function of the module or method of `self` that accepts the arguments."""
     functions, methods = _functions(region, ""), _functions(region, _owner(region))
     bound = {param.name.value for param in region.find(cst.Param)}
     for call in region.find(cst.Call):
@@ -131,7 +131,7 @@ def swap_sibling(region: Region) -> Iterator[Change]:
 
 
 def _functions(region: Region, owner: str) -> dict[str, cst.FunctionDef]:
-    """The functions of the module or of a class; special methods are Python's to call."""
+    """The functions of the module or of a class, without special methods."""
     return {
         other.node.name.value: other.node
         for other in region.source.regions
@@ -143,7 +143,7 @@ def _functions(region: Region, owner: str) -> dict[str, cst.FunctionDef]:
 
 @lru_cache(maxsize=1)  # one class after the other
 def _attributes(source: SourceFile, owner: str) -> dict[str, set[str]]:
-    """The attributes of `self` that methods of a class set, its properties, and their kinds."""
+    """The attributes that methods of a class set on `self` and its properties, with kinds."""
     found: dict[str, set[str]] = {}
     uses: dict[str, set[str]] = {}
     for region in source.regions:
@@ -160,12 +160,12 @@ def _attributes(source: SourceFile, owner: str) -> dict[str, set[str]]:
 
 
 def _owner(region: Region) -> str:
-    """The class of a method, nothing of a function."""
+    """The class of a method; "" for a function."""
     return region.name.rpartition(".")[0]
 
 
 def _others(region: Region, names: Sequence[str], name: str) -> list[str]:
-    """What is confused with a name first; a function is not made to call itself."""
+    """The names that people confuse most with this one, without the function's own."""
     words, place = set(name.split("_")), names.index(name)
 
     def distance(other: str) -> tuple[int, int]:
@@ -176,7 +176,7 @@ def _others(region: Region, names: Sequence[str], name: str) -> list[str]:
 
 
 def _takes(function: cst.FunctionDef, call: cst.Call) -> bool:
-    """Whether a function can be called with such arguments, as far as their number shows."""
+    """Whether a function accepts the arguments of a call, by their number and keywords."""
     if _decorators(function) & {*_PROPERTIES, "setter"} or any(arg.star for arg in call.args):
         return False
     parameters = function.params
@@ -212,7 +212,7 @@ def _is_of_self(attribute: cst.BaseExpression) -> bool:
 
 
 def _is_read(region: Region, attribute: cst.Attribute) -> bool:
-    """Whether an attribute is neither set nor called."""
+    """Whether the code reads an attribute, without setting or calling it."""
     holder = region.parent(attribute)
     called = isinstance(holder, cst.Call) and holder.func is attribute
     return not called and not is_bound(region, attribute)

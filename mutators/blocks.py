@@ -1,4 +1,4 @@
-"""What families share: the statements of a block, and what one is worth."""
+"""Functions that families share: the statements of a block, and which of them are trivial."""
 
 import libcst as cst
 
@@ -9,14 +9,14 @@ JUMPS = (cst.Return, cst.Raise, cst.Continue, cst.Break)
 
 
 def statements(block: cst.BaseSuite, owner: cst.CSTNode) -> list[cst.CSTNode]:
-    """The statements of a block, the docstring left out."""
+    """The statements of a block without the docstring."""
     body: list[cst.CSTNode] = list(block.body)
     documented = isinstance(owner, cst.FunctionDef | cst.ClassDef) and _is_string(body[0])
     return body[1:] if documented else body
 
 
 def is_trivial(statement: cst.CSTNode) -> bool:
-    """What stands for a missing body, and what only type checkers or people read."""
+    """Whether a statement stands for a missing body, or only type checkers or people read it."""
     match only(statement):
         case cst.Pass() | cst.Assert() | cst.Expr(value=cst.Ellipsis()):
             return True
@@ -30,21 +30,21 @@ def is_trivial(statement: cst.CSTNode) -> bool:
 
 
 def only(statement: cst.CSTNode) -> cst.CSTNode:
-    """The one small statement of a line; anything else as it is."""
+    """The only small statement of a line, or the statement itself."""
     if isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1:
         return statement.body[0]
     return statement
 
 
 def jumps(block: cst.BaseSuite) -> bool:
-    """Whether what stands behind a block is not run after it."""
+    """Whether a block ends with a jump, so that the code after it does not run next."""
     return isinstance(only(block.body[-1]), JUMPS)
 
 
 def dedented(region: Region, block: cst.BaseSuite) -> str | None:
-    """The code of a block as it stands where its owner stands.
+    """The code of a block with the indentation of its owner.
 
-    None where a text may run over several lines, whose beginnings are no indentation.
+    None if a string may span lines, because removing spaces would change it.
     """
     start = region.source.extent(block.body[0])[0]
     code = region.between(start, region.source.span(block.body[-1])[1])
@@ -60,7 +60,7 @@ def dedented(region: Region, block: cst.BaseSuite) -> str | None:
 
 
 def indentation(region: Region, statement: cst.CSTNode) -> str:
-    """The blanks at the beginning of the line that a statement stands on."""
+    """The white space at the start of a statement's line."""
     start = region.source.extent(statement)[0]
     line = region.between(region.source.lines(start, start)[0], start)
     return line[: len(line) - len(line.lstrip())]

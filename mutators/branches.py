@@ -1,4 +1,4 @@
-"""Branches: invert a condition or drop half of it, remove a branch, take one always."""
+"""Branches: invert a condition or drop half of it, remove a branch, always take one."""
 
 from collections.abc import Iterator
 
@@ -13,13 +13,13 @@ COMPLEMENT: dict[type[cst.CSTNode], str] = {
     cst.GreaterThan: "<=",
     cst.GreaterThanEqual: "<",
 }
-"""What is true where an order is not; the other comparisons are inverted among the operators."""
+"""The complement of each order comparison; `operators` inverts the other comparisons."""
 
 _LOOSE = (cst.BooleanOperation, cst.IfExp, cst.NamedExpr, cst.Lambda)
 
 
 def invert_condition(region: Region) -> Iterator[Change]:
-    """Do what a condition guards when it does not hold."""
+    """Invert a condition, so that its branch runs when it is false."""
     nodes: list[cst.If | cst.IfExp | cst.CompIf] = region.find(cst.If, cst.IfExp, cst.CompIf)
     for node in nodes:
         match node.test:
@@ -52,14 +52,14 @@ def drop_filter(region: Region) -> Iterator[Change]:
 
 
 def choose_side(region: Region) -> Iterator[Change]:
-    """Take always the same side of `a if c else b`."""
+    """Always take the same side of `a if c else b`."""
     for node in region.find(cst.IfExp):
         for side in (node.body, node.orelse):
             yield Change("choose_side", (Replacement(node, region.code(side)),))
 
 
 def keep_branch(region: Region) -> Iterator[Change]:
-    """Run the first branch of an `if` always, and no other."""
+    """Always run the first branch of an `if`, and no other."""
     for node in region.find(cst.If):
         final = not node.orelse and jumps(node.body)
         if not final and not _is_elif(region, node) and not _raises(node):
@@ -80,14 +80,14 @@ def remove_branch(region: Region) -> Iterator[Change]:
 
 
 def _without_first(region: Region, rest: cst.If | cst.Else) -> str | None:
-    """An `elif` becomes the `if`; what stands under an `else` stands alone."""
+    """Turn an `elif` into the `if`, or keep only the body of an `else`."""
     if isinstance(rest, cst.Else):
         return dedented(region, rest.body)
     return region.code(rest).removeprefix("el")
 
 
 def _without_next(region: Region, node: cst.If) -> str:
-    """The statement without the `elif` or `else` behind its first branch."""
+    """The statement without the `elif` or `else` after its first branch."""
     start, end = region.source.span(node)
     head = region.between(start, region.source.span(node.body)[1])
     if not isinstance(node.orelse, cst.If) or not node.orelse.orelse:
@@ -98,7 +98,7 @@ def _without_next(region: Region, node: cst.If) -> str:
 
 
 def _raises(node: cst.If) -> bool:
-    """Whether the branch ends with a `raise`: taken always, it would fail every test alike."""
+    """Whether the branch ends with a `raise`, which would fail every test if always taken."""
     return isinstance(only(node.body.body[-1]), cst.Raise)
 
 

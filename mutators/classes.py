@@ -1,6 +1,6 @@
-"""Classes: remove a method, a base class, a decorator (that of a function too).
+"""Classes: remove a method, a base class or a decorator (of a function too).
 
-What the class itself uses while it is made stays, for without it nothing can be imported.
+Names that the class body uses stay, because the import would fail without them.
 """
 
 import re
@@ -17,7 +17,7 @@ INERT_DECORATORS = {"overload", "override", "final", "no_type_check", "abstractm
 
 
 def remove_method(region: Region) -> Iterator[Change]:
-    """Remove a method, so that the one of a base class holds, or none."""
+    """Remove a method, so that the base class's method applies, if there is one."""
     for definition in region.find(cst.ClassDef):
         used = _used(region, definition)
         for method in definition.body.body:
@@ -45,7 +45,7 @@ def remove_decorator(region: Region) -> Iterator[Change]:
 
 
 def _used(region: Region, definition: cst.ClassDef) -> set[str]:
-    """The names in the class's code outside its methods: `__radd__ = __add__`, `@name.setter`."""
+    """The names in a class body outside its methods: `__radd__ = __add__`, `@name.setter`."""
     code = [
         region.code(part)
         for statement in definition.body.body
@@ -59,7 +59,7 @@ def _used(region: Region, definition: cst.ClassDef) -> set[str]:
 
 
 def _is_extended(region: Region, definition: cst.CSTNode) -> bool:
-    """Whether a decorator makes something that others below decorate with: `@name.setter`."""
+    """Whether decorators below use the decorated function, as in `@name.setter`."""
     if not isinstance(definition, cst.FunctionDef):
         return False
     body = list(getattr(region.parent(definition), "body", [definition]))

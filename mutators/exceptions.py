@@ -1,4 +1,4 @@
-"""Exceptions: catch the wrong type or one less, raise the wrong one, return it, or none."""
+"""Exceptions: catch the wrong type or fewer; raise the wrong type, return it, or raise none."""
 
 from collections.abc import Iterator
 
@@ -34,11 +34,11 @@ OTHERS = {
     "ValueError": "TypeError",
     "ZeroDivisionError": "OverflowError",
 }
-"""The exception that takes the place of another, of those that Python has."""
+"""The replacement of each of Python's exceptions."""
 
 
 def swap_caught(region: Region) -> Iterator[Change]:
-    """Catch another exception than the one that comes."""
+    """Catch another exception."""
     for handler in region.find(cst.ExceptHandler):
         names = [caught for caught in _caught(handler) if isinstance(caught, cst.Name)]
         for name in names:
@@ -48,7 +48,7 @@ def swap_caught(region: Region) -> Iterator[Change]:
 
 
 def narrow_caught(region: Region) -> Iterator[Change]:
-    """Catch one exception less."""
+    """Catch one exception fewer."""
     for handler in region.find(cst.ExceptHandler):
         if isinstance(handler.type, cst.Tuple) and len(handler.type.elements) > 1:
             for element in handler.type.elements:
@@ -56,7 +56,7 @@ def narrow_caught(region: Region) -> Iterator[Change]:
 
 
 def remove_handler(region: Region) -> Iterator[Change]:
-    """Remove an `except` where something else is left of the `try`."""
+    """Remove an `except`; a lone one yields code that does not compile, which the engine drops."""
     for handler in region.find(cst.ExceptHandler):
         yield Change("remove_handler", (Replacement(handler, None),))
 
@@ -91,6 +91,6 @@ def _caught(handler: cst.ExceptHandler) -> list[cst.BaseExpression]:
 
 
 def _raised(statement: cst.Raise) -> cst.Name | None:
-    """The exception that a statement raises, where it is named outright."""
+    """The name of the exception that a statement raises, if it is a plain name."""
     raised = statement.exc.func if isinstance(statement.exc, cst.Call) else statement.exc
     return raised if isinstance(raised, cst.Name) else None

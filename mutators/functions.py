@@ -1,6 +1,6 @@
 """Functions: delete a whole body, or a part of it.
 
-The signature and the docstring stay, so that what is missing can be worked out again.
+The signature and docstring stay, so that a solver can reconstruct the missing code.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,8 @@ from forager.mutation.candidates import Change, Region, Replacement
 from mutators.blocks import is_trivial, statements
 
 SHORT_BLOCK = 6
-"""Up to this many statements every run is a candidate; above, runs of one, two and half a block."""
+"""In blocks of at most this many statements every run is a candidate; in longer blocks, runs of
+one, of two and of half the block."""
 
 
 def delete_body(region: Region) -> Iterator[Change]:

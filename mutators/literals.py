@@ -1,4 +1,4 @@
-"""What literals become, in every family that changes them."""
+"""Replacements of literals, for every family that changes them."""
 
 import libcst as cst
 
@@ -6,7 +6,7 @@ _WRITTEN = {"0x": hex, "0o": oct, "0b": bin}
 
 
 def numbers_near(node: cst.CSTNode) -> tuple[str, ...]:
-    """A number one higher and one lower; a plain zero has none below. Nothing for other code."""
+    """The number plus one and minus one; only plus one for 0 and floats; () for other code."""
     match node:
         case cst.Integer("0"):
             return ("1",)

@@ -1,6 +1,6 @@
-"""Loops: go on instead of stopping, stop too early, miss the bound by one, lose the order.
+"""Loops: continue instead of stopping, stop too early, miss the bound by one, lose the order.
 
-Where a loop would never end nothing is changed: a test that hangs costs more than it tells.
+No mutator here makes an endless loop: a test that hangs costs more than it reveals.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from forager.mutation.candidates import Change, Region, Replacement
 from mutators.blocks import indentation, jumps
 
 WRAPPERS = {"reversed", "sorted", "set", "list", "tuple"}
-"""What a loop goes through in another order, once each, or as a copy."""
+"""Functions around an iterable that change its order, remove duplicates or copy it."""
 
 BOUNDED = (cst.LessThan, cst.LessThanEqual, cst.GreaterThan, cst.GreaterThanEqual)
 
@@ -19,7 +19,7 @@ _Loop = cst.For | cst.While
 
 
 def swap_jump(region: Region) -> Iterator[Change]:
-    """Replace `continue` by `break`, and the other way round; in a `while` only the first."""
+    """Replace `continue` by `break`, and in a `for` also `break` by `continue`."""
     for jump in region.find(cst.Break, cst.Continue):
         stops = isinstance(jump, cst.Break)
         if not stops or isinstance(_loop(region, jump), cst.For):
@@ -27,7 +27,7 @@ def swap_jump(region: Region) -> Iterator[Change]:
 
 
 def stop_early(region: Region) -> Iterator[Change]:
-    """Leave a loop after its first turn."""
+    """Leave a loop after its first iteration."""
     loops: list[_Loop] = region.find(cst.For, cst.While)
     for loop in loops:
         if not jumps(loop.body):
@@ -50,7 +50,7 @@ def shift_limit(region: Region) -> Iterator[Change]:
 
 
 def unwrap_iterable(region: Region) -> Iterator[Change]:
-    """Loop over the thing itself instead of its reverse, its sorted form, its copy."""
+    """Loop over an iterable itself instead of its reversed, sorted or copied form."""
     loops: list[cst.For | cst.CompFor] = region.find(cst.For, cst.CompFor)
     for loop in loops:
         match loop.iter:
@@ -61,7 +61,7 @@ def unwrap_iterable(region: Region) -> Iterator[Change]:
 
 
 def _loop(region: Region, jump: cst.CSTNode) -> cst.CSTNode:
-    """The loop that a `break` or a `continue` belongs to."""
+    """The loop of a `break` or `continue`."""
     while not isinstance(jump, _Loop):
         jump = region.parent(jump)
     return jump

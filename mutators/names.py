@@ -1,10 +1,10 @@
-"""The names in a function: its own variables, where they stand, what they are used for."""
+"""The names in a function: its own variables, their places, and kinds that their uses suggest."""
 
 import libcst as cst
 
 from forager.mutation.candidates import Region
 
-# Where a name is bound rather than used, as field of the node that holds it.
+# The fields of nodes that bind a name instead of using it.
 BINDINGS: dict[type[cst.CSTNode], str] = {
     cst.AssignTarget: "target",
     cst.AnnAssign: "target",
@@ -22,14 +22,14 @@ BINDINGS: dict[type[cst.CSTNode], str] = {
     cst.MatchMapping: "rest",
 }
 
-# Where a name is no variable.
+# The fields of nodes whose name is not a variable.
 OTHER_NAMES: dict[type[cst.CSTNode], str] = {
     cst.Attribute: "attr",
     cst.Arg: "keyword",
     cst.MatchKeywordElement: "key",
 }
 
-# What a use says of a variable, by the node that holds it and the field.
+# The kind of variable that a use suggests, by the parent node and the field.
 USES: dict[tuple[type[cst.CSTNode], str], str] = {
     (cst.Call, "func"): "callable",
     (cst.Attribute, "value"): "object",
@@ -46,7 +46,7 @@ USES: dict[tuple[type[cst.CSTNode], str], str] = {
     (cst.Slice, "step"): "number",
 }
 
-# What a value that is assigned says of a variable.
+# The kind of variable that an assigned value suggests.
 VALUES: dict[type[cst.CSTNode], str] = {
     cst.Integer: "number",
     cst.Float: "number",
@@ -76,7 +76,7 @@ class LocalNames:
         self.parameters = _parameters(region, function)
         self.uses: list[cst.Name] = []
         self.bindings: list[cst.Name] = []
-        # Bound for the whole program, or in a nested scope too: not this function's alone.
+        # Names that outer or nested scopes also bind.
         self._shared = {"self", "cls"}
         for statement in region.find(*_DECLARATIONS, under=function.body):
             self._shared |= {name.value for name in region.find(cst.Name, under=statement)}
@@ -96,12 +96,12 @@ class LocalNames:
         return [name for name in names if name not in self._shared]
 
     def first_bound(self) -> dict[str, int]:
-        """From where on each variable has a value; a parameter has one ahead of everything."""
+        """The byte offset from which each variable has a value; -1 for parameters."""
         places = {name.value: _settled(self._region, name) for name in self.bindings[::-1]}
         return places | dict.fromkeys(self.parameters, -1)
 
     def kinds(self) -> dict[str, set[str]]:
-        """What the variables seem to be: callables, containers, numbers, objects."""
+        """The apparent kinds of each variable: callable, container, number, object."""
         found: dict[str, set[str]] = {}
         for name in (*self.uses, *self.bindings):
             found.setdefault(name.value, set()).update(kinds_of(self._region, name))
@@ -109,12 +109,12 @@ class LocalNames:
 
 
 def is_bound(region: Region, node: cst.CSTNode) -> bool:
-    """Whether a name or an attribute is given a value there."""
+    """Whether a node binds a name or attribute."""
     return _is_field(*_holder(region, node), BINDINGS)
 
 
 def kinds_of(region: Region, node: cst.CSTNode) -> set[str]:
-    """What one use or binding says of a variable or an attribute."""
+    """The kinds that one use or binding suggests for a variable or attribute."""
     holder = region.parent(node)
     fields = {field for kind, field in USES if type(holder) is kind}
     kinds = {USES[type(holder), field] for field in fields if getattr(holder, field) is node}
@@ -136,14 +136,14 @@ def kinds_of(region: Region, node: cst.CSTNode) -> set[str]:
 
 
 def alike(kinds: set[str], others: set[str]) -> bool:
-    """Whether two variables or attributes may be of one kind, as far as their uses show."""
+    """Whether two variables or attributes may have the same kind, judging by their uses."""
     if ("callable" in kinds) != ("callable" in others):
         return False
     return bool(kinds & others) or not kinds or not others
 
 
 def _parameters(region: Region, function: cst.FunctionDef) -> dict[str, None]:
-    """The names in the signature, in order; those of a lambda in a default are not."""
+    """The parameters' names in order, without those of lambdas in defaults."""
     return {
         param.name.value: None
         for param in region.find(cst.Param, under=function.params)
@@ -152,7 +152,7 @@ def _parameters(region: Region, function: cst.FunctionDef) -> dict[str, None]:
 
 
 def _settled(region: Region, name: cst.Name) -> int:
-    """The place behind what a name is bound to: `b = b` has no value to give."""
+    """The byte offset after the bound value: in `b = b`, b has no value on the right."""
     holder, _ = _holder(region, name)
     match holder:
         case cst.For():
@@ -165,7 +165,7 @@ def _settled(region: Region, name: cst.Name) -> int:
 
 
 def _holder(region: Region, node: cst.CSTNode) -> tuple[cst.CSTNode, cst.CSTNode]:
-    """The node that gives a name its role, and what it holds: `a, (b, *c) = …` binds all three."""
+    """The node that gives a name its role, and its child: `a, (b, *c) = …` binds all three."""
     held = node
     while isinstance(holder := region.parent(held), _UNPACKING):
         held = holder
@@ -178,7 +178,7 @@ def _is_field(holder: cst.CSTNode, held: cst.CSTNode, table: dict[type[cst.CSTNo
 
 
 def _is_own(region: Region, function: cst.FunctionDef, name: cst.Name) -> bool:
-    """Whether what is bound there is a variable of the function, not of a scope within."""
+    """Whether the function binds a name itself, not a scope inside it."""
     holder, _ = _holder(region, name)
     while not isinstance(holder, _SCOPES):
         holder = region.parent(holder)

@@ -1,8 +1,8 @@
-"""Whether the order of two neighbouring statements matters, though they look independent.
+"""Decides whether the order of two neighbouring statements matters although they look independent.
 
-Two that share nothing can change places without any effect. Where the second one needs a variable
-that the first one makes, everybody sees the fault. In between lie the good bugs: both work on the
-same object, or the second one reads what the first one changes.
+Swapping statements that share nothing has no effect. If the second needs a variable that the first
+creates, the fault is obvious. Good bugs lie between: both change the same object, or the second
+reads what the first changes.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ PURE = {
     *("isinstance", "issubclass", "hasattr", "getattr", "callable", "tuple", "list", "dict", "set"),
     *("frozenset", "sorted", "range", "ord", "chr", "id", "any", "all", "round", "cast", "super"),
 }
-"""Functions that change nothing, so that it does not matter when they are called."""
+"""Functions without side effects, so the time of the call does not matter."""
 
 PURE_METHODS = {
     *("get", "keys", "values", "items", "copy", "index", "count", "find", "rfind", "join", "split"),
@@ -30,7 +30,7 @@ _TARGETS = (cst.AssignTarget, cst.AnnAssign, cst.AugAssign, cst.Del, cst.NamedEx
 
 
 def order_matters(region: Region, first: cst.CSTNode, second: cst.CSTNode) -> bool:
-    """Whether two simple statements can change places, with another result."""
+    """Whether swapping two simple statements is possible and changes the result."""
     if isinstance(only(first), JUMPS) or isinstance(only(second), JUMPS):
         return False
     changed, other_changed = set(_changed(region, first)), set(_changed(region, second))
@@ -82,7 +82,7 @@ def _read(region: Region, statement: cst.CSTNode) -> Iterator[str]:
 
 
 def _is_new(region: Region, statement: cst.CSTNode, place: str) -> bool:
-    """Whether a variable has no value before a statement, or an attribute in `__init__`."""
+    """Whether a variable, or an attribute in `__init__`, first appears in a statement."""
     start = region.source.start(statement)
     if "." in place and not region.name.endswith("__init__"):
         return False
@@ -92,7 +92,7 @@ def _is_new(region: Region, statement: cst.CSTNode, place: str) -> bool:
 
 
 def _meet(places: set[str], others: set[str]) -> bool:
-    """Whether one of the places is one of the others, a part of it, or has it as a part."""
+    """Whether one of the places equals, contains or is part of one of the others."""
     return any(
         place == other or place.startswith(f"{other}.") or other.startswith(f"{place}.")
         for place in places

@@ -1,7 +1,7 @@
 """Operators: replace a binary, unary, boolean or comparison operator; miss a number by one.
 
-Each table says which texts take the place of an operator. A swap that would make Python group the
-expression in another way is left out, so that only the operator changes.
+Each table maps operators to their replacements. Mutators skip replacements that would change the
+grouping of the expression, so that only the operator changes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -75,7 +75,7 @@ TRUTH = {"True": "False", "False": "True"}
 
 _BOUNDS = (cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.BinaryOperation)
 
-# How tightly operators bind, loosest first; "not" and the comparisons stand between and/|.
+# Binding strength of operators, loosest first; "not" and comparisons are between `and` and `|`.
 _BINDS = {
     **{"or": 1, "and": 2, "|": 5, "^": 6, "&": 7, "<<": 8, ">>": 8, "+": 9, "-": 9},
     **{"*": 10, "/": 10, "//": 10, "%": 10, "@": 10, "**": 12},
@@ -87,7 +87,7 @@ _STRINGS = (cst.SimpleString, cst.ConcatenatedString, cst.FormattedString)
 
 
 def swap_binary(region: Region) -> Iterator[Change]:
-    """Replace an arithmetic or bitwise operator; those of string literals have no counterpart."""
+    """Replace an arithmetic or bitwise operator, except next to string literals."""
     for node in region.find(cst.BinaryOperation):
         if not isinstance(node.left, _STRINGS) and not isinstance(node.right, _STRINGS):
             yield from _regrouping_left_out(region, node, BINARY)
@@ -110,7 +110,7 @@ def swap_unary(region: Region) -> Iterator[Change]:
 
 
 def swap_boolean(region: Region) -> Iterator[Change]:
-    """Replace `and` by `or`, and the other way round."""
+    """Replace `and` by `or`, and vice versa."""
     for node in region.find(cst.BooleanOperation):
         yield from _regrouping_left_out(region, node, BOOLEAN)
 
@@ -123,14 +123,14 @@ def swap_comparison(region: Region) -> Iterator[Change]:
 
 
 def swap_truth(region: Region) -> Iterator[Change]:
-    """Replace True by False, and the other way round; not in `while True`."""
+    """Replace True by False, and vice versa, except in `while True`."""
     for name in region.find(cst.Name):
         if name.value in TRUTH and not isinstance(region.parent(name), cst.While):
             yield Change("swap_truth", (Replacement(name, TRUTH[name.value]),))
 
 
 def shift_number(region: Region) -> Iterator[Change]:
-    """Make a number one higher or one lower; the first item may become the last one."""
+    """Make a number one higher or one lower; index 0 may also become -1."""
     for node in region.find(cst.Integer, cst.Float, cst.UnaryOperation):
         parent = region.parent(node)
         if not isinstance(parent, cst.UnaryOperation) and not _is_version(region, node):
@@ -140,7 +140,7 @@ def shift_number(region: Region) -> Iterator[Change]:
 
 
 def shift_bound(region: Region) -> Iterator[Change]:
-    """Miss a slice, a range or an index by one, where it is no plain number."""
+    """Miss a slice, range or index by one if it is not a plain number."""
     numbers = _numbers(region)
     for node in region.find(cst.Slice, cst.Index, cst.Call):
         for bound in _bounds(node, numbers):
@@ -153,7 +153,7 @@ def shift_bound(region: Region) -> Iterator[Change]:
 
 
 def _bounds(node: cst.CSTNode, numbers: set[str]) -> list[cst.BaseExpression]:
-    """The bounds in a slice, an index or a call of `range`; a key of a dict is no index."""
+    """The bounds in a slice, a call of `range`, or an index whose name is a number."""
     match node:
         case cst.Slice(lower=lower, upper=upper):
             return [bound for bound in (lower, upper) if bound]
@@ -170,7 +170,7 @@ def _is_range(call: cst.Call) -> bool:
 
 
 def _numbers(region: Region) -> set[str]:
-    """The variables that seem to be numbers and nothing else."""
+    """The variables whose only apparent kind is number."""
     return {
         name
         for function in region.find(cst.FunctionDef)
@@ -180,7 +180,7 @@ def _numbers(region: Region) -> set[str]:
 
 
 def _has_number(bound: cst.BaseExpression) -> bool:
-    """Whether the bound has a number that can be shifted instead, as in `i + 1`."""
+    """Whether the bound contains a number that `shift_number` changes, as in `i + 1`."""
     match bound:
         case cst.BinaryOperation(left=left, right=right):
             return is_number(left) or is_number(right)
@@ -188,7 +188,7 @@ def _has_number(bound: cst.BaseExpression) -> bool:
 
 
 def _is_version(region: Region, node: cst.CSTNode) -> bool:
-    """Whether a number is part of a version that Python's is compared with."""
+    """Whether a number is part of a comparison with Python's version."""
     while isinstance(node, cst.BaseExpression | cst.Element | cst.ComparisonTarget):
         if isinstance(node, cst.Comparison):
             return "version_info" in region.code(node)
@@ -204,7 +204,7 @@ def _regrouping_left_out(region: Region, node: _Operation, table: Table) -> Iter
 
 
 def _keeps_grouping(region: Region, node: _Operation, level: int) -> bool:
-    """Whether an operator of this level takes the same operands, in the same place."""
+    """Whether an operator of this binding strength keeps the same operands."""
     if level == _BINDS[region.code(node.operator)]:
         return True
     inside = _level(region, node.left) >= level and _level(region, node.right) > level
@@ -226,7 +226,7 @@ def _fits_parent(region: Region, node: _Operation, level: int) -> bool:
 
 
 def _level(region: Region, operand: cst.BaseExpression) -> int:
-    """How tightly an operand holds together."""
+    """The binding strength of an operand."""
     match operand:
         case cst.BaseExpression(lpar=[_, *_]):
             return _ATOM

@@ -1,6 +1,6 @@
-"""Statements: remove an import, a return, any other simple one, a wrapper or a guard; swap two.
+"""Statements: remove an import, a return, another simple statement, a wrapper or a guard; swap two.
 
-A dropped `raise` is a simple statement that is removed.
+Removing a `raise` belongs here too, as it is a simple statement.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from mutators.blocks import dedented, indentation, is_trivial, jumps, only, stat
 from mutators.neighbours import order_matters
 
 GUARD = 2
-"""How many statements a guard clause has at most, the jump included."""
+"""Most statements of a guard clause, the jump included."""
 
 SIMPLE = (
     cst.Expr,
@@ -30,14 +30,14 @@ SIMPLE = (
 
 
 def remove_import(region: Region) -> Iterator[Change]:
-    """Remove an import statement, in a function or outside; never one from `__future__`."""
+    """Remove an import statement inside or outside functions, except from `__future__`."""
     for statement in _imports(region):
         if not _imported(statement) & region.source.used_at_import:
             yield Change("remove_import", (Replacement(statement, None),))
 
 
 def remove_imported_name(region: Region) -> Iterator[Change]:
-    """Remove one name from an import of several."""
+    """Remove one name from an import of several names."""
     for statement in _imports(region):
         names = statement.names
         if not isinstance(names, cst.ImportStar) and len(names) > 1:
@@ -47,7 +47,7 @@ def remove_imported_name(region: Region) -> Iterator[Change]:
 
 
 def remove_return(region: Region) -> Iterator[Change]:
-    """Remove a return statement, so that the code goes on behind it."""
+    """Remove a return statement, so that execution continues after it."""
     for statement in region.find(cst.Return):
         yield Change("remove_return", (Replacement(statement, None),))
 
@@ -60,7 +60,7 @@ def remove_statement(region: Region) -> Iterator[Change]:
 
 
 def remove_guard(region: Region) -> Iterator[Change]:
-    """Remove an `if` that only leaves the function or the turn of the loop."""
+    """Remove an `if` that only leaves the function or the iteration."""
     for guard in region.find(cst.If):
         if is_guard(guard) and isinstance(region.parent(guard), cst.IndentedBlock):
             yield Change("remove_guard", (Replacement(guard, None),))
@@ -81,7 +81,7 @@ def unwrap_with(region: Region) -> Iterator[Change]:
 
 
 def unwrap_try(region: Region) -> Iterator[Change]:
-    """Remove a `try` and keep its body and its `else`: what is raised is raised."""
+    """Remove a `try` and keep its body and its `else`, so that exceptions propagate."""
     for wrapper in region.find(cst.Try):
         blocks = [wrapper.body, *([wrapper.orelse.body] if wrapper.orelse else [])]
         bodies = [dedented(region, block) for block in blocks]
@@ -101,7 +101,7 @@ def swap_statements(region: Region) -> Iterator[Change]:
 
 
 def is_guard(statement: cst.CSTNode) -> bool:
-    """Whether a statement is an `if` that only leaves the function or the turn of the loop."""
+    """Whether a statement is an `if` that only leaves the function or the iteration."""
     match statement:
         case cst.If(orelse=None, body=body):
             return len(body.body) <= GUARD and jumps(body)
@@ -118,7 +118,7 @@ def _may_swap(region: Region, first: cst.CSTNode, second: cst.CSTNode) -> bool:
 
 
 def _lines(region: Region, statement: cst.CSTNode, texts: list[str]) -> str:
-    """Texts one below the other where a statement stands."""
+    """Join texts as lines with a statement's indentation."""
     newline = region.source.module.default_newline
     return f"{newline}{indentation(region, statement)}".join(texts)
 
@@ -132,7 +132,7 @@ def _imports(region: Region) -> Iterator[cst.Import | cst.ImportFrom]:
 
 
 def _imported(statement: cst.Import | cst.ImportFrom) -> set[str]:
-    """The names that an import binds, as far as they can be told."""
+    """The names that an import binds; none for `import *`."""
     names = statement.names
     return set() if isinstance(names, cst.ImportStar) else {_bound(name) for name in names}
 

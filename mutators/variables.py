@@ -1,7 +1,7 @@
 """Variables: swap all occurrences of a pair in a function, or replace one use by another variable.
 
-Swapping two names wherever they stand only renames them. So what binds them stays: a parameter
-stays in the signature; of two other variables the assignments stay and the uses are swapped.
+Swapping every occurrence of two names would only rename them. So bindings stay: a parameter stays
+in the signature, and for two other variables only the uses are swapped, not the assignments.
 """
 
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from forager.mutation.candidates import Change, Region, Replacement
 from mutators.names import LocalNames, alike
 
 REACH = 4
-"""How far apart, in order of appearance, two variables of a pair may be."""
+"""Largest distance of two variables of a pair, in order of appearance."""
 
 CHOICES = 2
-"""How many variables take the place of a use, the nearest in order of appearance first."""
+"""How many variables replace a use, the nearest in order of appearance first."""
 
 
 def swap_variables(region: Region) -> Iterator[Change]:
@@ -32,7 +32,7 @@ def swap_variables(region: Region) -> Iterator[Change]:
 
 
 def replace_variable(region: Region) -> Iterator[Change]:
-    """Replace one use of a variable by another one that has a value there and is of its kind."""
+    """Replace one use of a variable by another of the same kind that has a value there."""
     for function in region.find(cst.FunctionDef):
         names = LocalNames(region, function)
         variables, kinds, bound = names.variables(), names.kinds(), names.first_bound()
@@ -53,7 +53,7 @@ def replace_variable(region: Region) -> Iterator[Change]:
 
 
 def _of_pair(names: LocalNames, first: str, second: str) -> list[cst.Name]:
-    """What is to be swapped: with a parameter every occurrence in the body, else the uses."""
+    """The names to swap: with a parameter every occurrence in the body, else only uses."""
     swapped = [name for name in names.uses if name.value in (first, second)]
     if swapped and {first, second} & names.parameters.keys():
         swapped += [name for name in names.bindings if name.value in (first, second)]
@@ -61,7 +61,7 @@ def _of_pair(names: LocalNames, first: str, second: str) -> list[cst.Name]:
 
 
 def _assigns(region: Region, use: cst.Name, other: str) -> bool:
-    """Whether the use is all that `other` is assigned: `x = x` would be left of it."""
+    """Whether the replacement would give `x = x`."""
     match region.parent(use):
         case cst.Assign(targets=[cst.AssignTarget(target=cst.Name(target))]):
             return target == other

@@ -1,1 +1,1 @@
-"""What there is to solve: mutate-fix and, later, issue-fix tasks."""
+"""Makes tasks: mutate-fix from mutants, issue-fix from histories and releases, imported rows."""

@@ -1,4 +1,4 @@
-"""Asks a model for a text, once: what it wrote is kept, so that a second run does not pay again."""
+"""Asks a model for texts and keeps its answers in a file, so a second run does not pay again."""
 
 import hashlib
 import json
@@ -15,20 +15,20 @@ from forager.records import Record, RecordWriter, read_records
 from forager.trajectories.record import Message, Usage
 
 
-class Written(Record):
-    """What a model wrote, and what it cost."""
+class ModelAnswer(Record):
+    """A model's answer with its cost."""
 
     question: str
-    """Digest of the model's name and the messages."""
+    """SHA-256 of the model's name and the messages."""
     model: str
     text: str
     cut: bool = False
-    """Whether the answer broke off at the most tokens that it may have."""
+    """Whether the answer reached its token limit."""
     usage: Usage = Usage()
     seconds: float = 0.0
 
     def cost(self, what: str) -> ModelCost:
-        """What it cost, for the record of a task."""
+        """The cost as a task records it; `what` is a family or "statement"."""
         return ModelCost(
             what=what,
             model=self.model,
@@ -39,22 +39,22 @@ class Written(Record):
 
 
 class Author:
-    """A model that may be asked from several threads, and the file of what it wrote.
+    """A model that several threads may ask, and the file of its answers.
 
-    `model` must not keep state between questions, unless one thread alone asks.
+    If several threads ask, `model` must not keep state between questions.
     """
 
     def __init__(self, name: str, model: Model, path: Path) -> None:
         self._name = name
         self._model = model
         self._lock = Lock()
-        known = read_records(path, Written) if path.exists() else ()
+        known = read_records(path, ModelAnswer) if path.exists() else ()
         self._known = {written.question: written for written in known}
         self._file = RecordWriter(path)
         self.paid = Usage()
-        """The tokens of this process's own questions."""
+        """Tokens that this process paid for; answers from the file are free."""
 
-    def ask(self, messages: list[Message]) -> Written:
+    def ask(self, messages: list[Message]) -> ModelAnswer:
         """The answer to a conversation, the stored one if there is one.
 
         Raises ModelError if no server answers.
@@ -77,7 +77,7 @@ class Author:
         for _ in range(tries):
             try:
                 written = self.ask(messages)
-            except LimitReached:  # the conversation does not fit the model's context
+            except LimitReached:  # the conversation exceeds the model's context
                 break
             costs.append(written.cost("statement"))
             text = written.text.strip()
@@ -91,10 +91,10 @@ class Author:
             ]
         return "", costs
 
-    def _new(self, question: str, messages: list[Message]) -> Written:
+    def _new(self, question: str, messages: list[Message]) -> ModelAnswer:
         started = time.monotonic()
         reply = self._model.query(messages, [])
-        written = Written(
+        written = ModelAnswer(
             question=question,
             model=self._name,
             text=str(reply.message.get("content") or ""),

@@ -1,12 +1,11 @@
-"""What is left out of training sets: the repositories that SWE-bench evaluates on, and their forks.
+"""Keeps the repositories that SWE-bench evaluates on, and their forks, out of training sets.
 
-A project is known by its name, by the first commit of its history, or by files that are nearly
-its own. The list is `contamination.toml`; `scripts/contamination` makes it. It holds the
-repositories of SWE-bench (of which Lite and Verified are parts) and of its dev split, and the
-Python ones of SWE-bench Pro.
+Recognises a project by its name, by the first commit of its history, or by nearly identical files.
+`scripts/contamination` writes the list, `contamination.toml`: the repositories of SWE-bench with
+its dev split (Lite and Verified are subsets), and the Python ones of SWE-bench Pro.
 
 Not covered: benchmarks whose repositories change (SWE-bench Live, SWE-rebench's leaderboard), a
-fork under another name whose history and files were all rewritten, and single copied files.
+renamed fork with rewritten history and files, and single copied files.
 """
 
 import base64
@@ -26,30 +25,30 @@ from forager.errors import UsageError
 from forager.records import Record
 
 PERMUTATIONS = 64
-"""Hash functions of a signature; of each only the last byte of its minimum is kept."""
+"""Hash functions of a signature, which keeps the last byte of each minimum."""
 
-_WORDS = 8  # of a file's text in a shingle
-_SMALL = 120  # shingles under which a file says nothing of where it comes from
-_ALIKE = 0.5  # share of the shingles that two files have in common, as MinHash estimates it
-_ENOUGH = 3  # files that are nearly a project's
+_WORDS = 8  # words in a shingle
+_SMALL = 120  # a file with fewer shingles does not reveal its origin
+_ALIKE = 0.5  # MinHash estimate of the share of common shingles from which files count as alike
+_ENOUGH = 3  # files alike from which a repository counts as a copy
 
 
 class Project(Record):
-    """A project whose code must not be trained on."""
+    """A project whose code must stay out of training sets."""
 
     name: str = Field(description="owner/name of the repository.")
     also: list[str] = Field([], description="Other names, such as pypi/NAME or an older owner.")
     roots: list[str] = Field([], description="First commits of the history.")
     files: dict[str, list[str]] = Field(
-        {}, description="Signatures of some of its files, one a version that differs much."
+        {}, description="Signatures of some files by path, one for each very different version."
     )
 
 
-class KeptOut(UsageError):
-    """A project that no tasks are made of, unless that is asked for."""
+class ContaminatedProject(UsageError):
+    """The project is contaminated and the user did not ask to keep it."""
 
 
-class _List(Record):
+class _ProjectList(Record):
     projects: list[Project]
 
 
@@ -60,11 +59,12 @@ def contaminated(
     texts: Mapping[str, str] = MappingProxyType({}),
     also: Path | None = None,
 ) -> str:
-    """Return why a project is to be left out of training sets, or nothing.
+    """Return why a project must stay out of training sets, or "".
 
-    `name` is that of a source ('owner/name', 'pypi/name', 'local/name'), `roots` are the first
-    commits of its history, `texts` its files by path. `also` is a file of more projects, like
-    `contamination.toml`. A repository of a listed one's name counts as its fork, whoever owns it.
+    `name` is the name of a source ('owner/name', 'pypi/name', 'local/name'), `roots` the first
+    commits of its history, `texts` its files by path. `also` is a file with more projects, like
+    `contamination.toml`. A repository with the name of a listed one counts as its fork, whoever
+    owns it.
     """
     projects = [*_known(), *(read_projects(also) if also else ())]
     ours = {_plain(name), _plain(name).rpartition("/")[2]}
@@ -85,12 +85,12 @@ def admitted(
     texts: Mapping[str, str] = MappingProxyType({}),
     also: Path | None = None,
 ) -> str:
-    """Say `contaminated` of a project that is taken all the same (`keep`). Raises KeptOut."""
+    """Like `contaminated`, but raises ContaminatedProject for a reason unless `keep` is set."""
     reason = contaminated(name, roots=roots, texts=texts, also=also)
     if reason and not keep:
-        raise KeptOut(
+        raise ContaminatedProject(
             f"{name} is kept out of training sets: {reason}; "
-            "--keep-contaminated makes tasks of it all the same"
+            "pass --keep-contaminated to make tasks anyway"
         )
     return reason
 
@@ -98,16 +98,16 @@ def admitted(
 def read_projects(path: Path) -> list[Project]:
     """Read a file of projects. Raises UsageError."""
     try:
-        return _List.model_validate(load_toml(path)).projects
+        return _ProjectList.model_validate(load_toml(path)).projects
     except ValidationError as error:
         problem = str(error).splitlines()[0]
         raise UsageError(
-            f'{path} is no list of projects ([[projects]] with name = "owner/name"): {problem}'
+            f'{path} is not a list of projects ([[projects]] with name = "owner/name"): {problem}'
         ) from error
 
 
 def signature(text: str) -> str:
-    """A file's MinHash as text; empty for a file that is too small to tell."""
+    """A file's MinHash as base64, one byte for each hash function; empty for a small file."""
     import numpy
     from datasketch import MinHash  # brings numpy and scipy
 
@@ -121,19 +121,20 @@ def signature(text: str) -> str:
     return base64.b64encode(low.tobytes()).decode()
 
 
-def alike(one: str, other: str) -> float:
-    """How much of two files is the same, from 0 to 1, by their signatures.
+def alike(first: str, second: str) -> float:
+    """The estimated Jaccard similarity of two files, from 0 to 1, by their signatures.
 
-    A byte is the same by chance in one of 256 cases, which is taken off.
+    Two bytes are equal by chance in one of 256 cases; the estimate corrects for this.
     """
-    same = sum(a == b for a, b in zip(base64.b64decode(one), base64.b64decode(other), strict=True))
+    pairs = zip(base64.b64decode(first), base64.b64decode(second), strict=True)
+    same = sum(a == b for a, b in pairs)
     return max(0.0, (same / PERMUTATIONS - 1 / 256) * 256 / 255)
 
 
 def _most_alike(projects: list[Project], texts: Mapping[str, str]) -> tuple[str, int] | None:
-    """The project of which most files were found, and how many, where they are enough."""
-    # Two files that are alike have the same pair of neighbouring bytes somewhere: by these pairs
-    # the few that are worth comparing are found.
+    """The project with most files alike, and their number; None if they are too few."""
+    # Signatures of similar files share a pair of neighbouring bytes at the same place. An index of
+    # these pairs finds the few signatures to compare.
     table: defaultdict[tuple[int, int, int], set[tuple[str, str, str]]] = defaultdict(set)
     for project in projects:
         for path, known in project.files.items():
@@ -156,16 +157,16 @@ def _pairs(text: str) -> set[tuple[int, int, int]]:
 
 
 def _names(project: Project) -> set[str]:
-    """The names of a project, and their last parts, which forks keep."""
+    """The names of a project with their last parts, which forks keep."""
     whole = {_plain(name) for name in (project.name, *project.also)}
     return whole | {name.rpartition("/")[2] for name in whole}
 
 
 @cache
 def _known() -> list[Project]:
-    return load_settings(Path(__file__).with_name("contamination.toml"), _List).projects
+    return load_settings(Path(__file__).with_name("contamination.toml"), _ProjectList).projects
 
 
 def _plain(name: str) -> str:
-    """A name as package indexes compare them."""
+    """A name normalised as package indexes do (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()

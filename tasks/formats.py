@@ -1,8 +1,8 @@
-"""Rows of the field's data sets as tasks: SWE-bench, SWE-smith, SWE-Gym, SWE-rebench, NeMo Gym's.
+"""Turns rows of SWE-bench, SWE-smith, SWE-Gym and SWE-rebench into tasks.
 
-A format is a function from a row to a Draft. A row is evaluated as its data set does it, by a
-command and a parser of its log, but without a network: what would install the project once more is
-left out. A row says nothing of the image's user: see docs/datasets.md.
+A format is a function from a row to a Draft. Grading follows the data set, with a test command and
+a parser of its log, but without a network: forager drops commands that would reinstall the project.
+A row does not name the image's user: see docs/datasets.md.
 """
 
 import re
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from forager.environments.repository.task import RepositoryTask, TestSetup
 from forager.mutation.files import reverse
-from tasks.rows import Row, Unfit, names, nested, text
+from tasks.rows import Row, UnusableRow, names, nested, text
 from tasks.specs import of_package, parser, tests_of
 from tasks.validate import test_files
 
 CONDA = "source /opt/miniconda3/bin/activate && conda activate testbed"
-"""How the environment of SWE-bench's images is entered."""
+"""Activates the environment of SWE-bench's images."""
 
 _SMITH = "pytest --disable-warnings --color=no --tb=no --verbose"
-_GYM = {  # the options of pytest, by repository; from SWE-Gym's fork of SWE-bench
+_GYM = {  # pytest options by repository, from SWE-Gym's fork of SWE-bench
     "getmoto/moto": "-n0",
     "conan-io/conan": "-n0",
     "dask/dask": "-n0 --color=no",
@@ -34,13 +34,13 @@ _GYM = {  # the options of pytest, by repository; from SWE-Gym's fork of SWE-ben
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A row as a task in the image that the row names."""
+    """The task of a row, in the image that the row names."""
 
     task: RepositoryTask
     activate: str = CONDA
-    """What enters the environment of that image, before the test command."""
+    """Shell command that activates the image's environment before the test command."""
     elsewhere: str = ""
-    """Where that image has the repository, if not where forager looks."""
+    """Path of the repository in that image, if it is not /testbed."""
 
 
 Format = Callable[[Row], Draft]
@@ -59,7 +59,7 @@ def swe_gym(row: Row) -> Draft:
     """A row of SWE-Gym or its Lite."""
     repo = text(row, "repo")
     name = text(row, "instance_id").lower().replace("__", "_s_")
-    if repo == "python/mypy":  # its tests are cases of data files
+    if repo == "python/mypy":  # its tests are cases in data files
         cases = re.findall(r"\[case ([^\]]+)\]", text(row, "test_patch"))
         command = f"pytest -n0 -rA -k {shlex.quote(' or '.join(cases))}"
     else:
@@ -71,17 +71,17 @@ def swe_gym(row: Row) -> Draft:
 
 
 def swe_rebench(row: Row) -> Draft:
-    """A row of SWE-rebench, its leaderboard, or of SWE-rebench V2 where it is of Python."""
+    """A row of SWE-rebench, its leaderboard, or a Python row of SWE-rebench V2."""
     setup = nested(row, "install_config")
     if not isinstance(setup, dict):
-        raise Unfit("install_config is missing or empty")
+        raise UnusableRow("install_config is missing or empty")
     second = "language" in row
     if second and str(row["language"]).lower() != "python":
-        raise Unfit(f"it is of {row['language']}, and forager has Python only")
+        raise UnusableRow(f"it is of {row['language']}, and forager has Python only")
     commands = setup.get("test_cmd") or []
     commands = [commands] if isinstance(commands, str) else list(commands)
     if not commands:
-        raise Unfit("install_config has no test_cmd")
+        raise UnusableRow("install_config has no test_cmd")
     if not second:
         commands[-1] += f" {_files(row)}"
     name = text(row, "instance_id").lower().replace("__", "_1776_")
@@ -101,14 +101,14 @@ def swe_rebench(row: Row) -> Draft:
 
 
 def swe_smith(row: Row) -> Draft:
-    """A row of SWE-smith: its patch makes the bug, in the image's state; the reverse mends it."""
+    """A row of SWE-smith: its patch puts the bug into the image's code; the reverse fixes it."""
     bug = text(row, "patch")
     if re.search(r"^(new file|deleted file|rename|copy) ", bug, re.MULTILINE):
-        raise Unfit("its patch adds, removes or renames files")
+        raise UnusableRow("its patch adds, removes or renames files")
     tests = [*names(row, "FAIL_TO_PASS"), *names(row, "PASS_TO_PASS")]
     files = _of_tests(tests)
     if not files:
-        raise Unfit("its tests are not pytest's")
+        raise UnusableRow("its tests are not pytest's")
     mirror = text(row, "repo").rpartition("/")[2]  # swesmith/OWNER__NAME.COMMIT
     repo, _, commit = mirror.rpartition(".")
     task = drafted(row, f"{_SMITH} {_quoted(files)}", "pytest", text(row, "image_name"))
@@ -129,11 +129,11 @@ def drafted(
     *,
     variables: dict[str, str] | None = None,
 ) -> RepositoryTask:
-    """The fields that all formats have from SWE-bench. Raises Unfit."""
+    """Make the task from the fields that all formats share with SWE-bench. Raises UnusableRow."""
     test_patch = text(row, "test_patch", required=False)
     failing = names(row, "FAIL_TO_PASS", "fail_to_pass_select", "fail_to_pass")
     if not failing:
-        raise Unfit("FAIL_TO_PASS is empty")
+        raise UnusableRow("FAIL_TO_PASS is empty")
     optional = ("version", "created_at", "hints_text", "environment_setup_commit")
     return RepositoryTask(
         instance_id=text(row, "instance_id"),
@@ -151,7 +151,7 @@ def drafted(
             parser=reader,
             variables=variables or {},
             protected=re.findall(r"^\+\+\+ b/(.*?)\t?$", test_patch, re.MULTILINE),
-            timeout=1800,  # as SWE-bench has it
+            timeout=1800,  # seconds, SWE-bench's default
         ),
         licence=text(row, "license_name", "license", required=False),
     )
@@ -169,16 +169,16 @@ def _evaluation(row: Row) -> tuple[str, str]:
 
 
 def _files(row: Row) -> str:
-    """The test files of the row's test patch; or those of its tests, where it has none."""
+    """The test files of the test patch or, without one, of the failing tests."""
     patch = text(row, "test_patch", required=False)
     files = test_files(patch) if patch else _of_tests(names(row, "FAIL_TO_PASS"))
     if not files:
-        raise Unfit("its test_patch changes no test file of Python's")
+        raise UnusableRow("its test_patch changes no test file of Python's")
     return _quoted(files)
 
 
 def _of_tests(tests: Sequence[str]) -> list[str]:
-    """The files of tests that are named as pytest names them."""
+    """The files of tests with pytest node ids."""
     return sorted({file for file, mark, _ in (test.partition("::") for test in tests) if mark})
 
 

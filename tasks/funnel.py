@@ -9,18 +9,18 @@ from forager.environments.repository.task import RepositoryTask
 from forager.records import R, Record, RecordWriter, read_records, write_records
 
 
-class Dropped(Record):
+class DroppedCandidate(Record):
     """A candidate that became no task, with the reason."""
 
     repo: str
     commit: str
     stage: str
-    """Where it was dropped: image, tests, task."""
+    """The stage that dropped it: image, tests, task or releases."""
     reason: str
 
 
-class Counts(Record):
-    """How many commits of a history came how far."""
+class FunnelCounts(Record):
+    """How many commits of a history reached each stage."""
 
     repo: str
     counts: dict[str, int]
@@ -33,7 +33,9 @@ class Funnel:
         dropped = funnel_path(output)
         self._repo, self._output = repo, output
         self._images: set[str] = set()
-        self._dropped = {drop.commit: drop for drop in _read(dropped, Dropped) if drop.repo == repo}
+        self._dropped = {
+            drop.commit: drop for drop in _read(dropped, DroppedCandidate) if drop.repo == repo
+        }
         self._made: dict[str, str] = {}
         for task in _read(output, RepositoryTask):
             if task.repo == repo and task.fix:
@@ -41,11 +43,11 @@ class Funnel:
         self._tasks, self._drops = RecordWriter(output), RecordWriter(dropped)
 
     def knows(self, commit: str) -> bool:
-        """Whether a candidate is decided."""
+        """Whether an earlier or this run decided on a commit."""
         return commit in self._dropped or commit in self._made.values()
 
     def add(self, task: RepositoryTask) -> None:
-        """Keep a task, unless it is kept already."""
+        """Append a task, unless the file has it."""
         if task.instance_id not in self._made:
             self._tasks.append(task)
             self._note(task)
@@ -56,23 +58,23 @@ class Funnel:
 
     def drop(self, commit: str, stage: str, reason: str) -> None:
         """Record why a candidate became no task."""
-        drop = Dropped(repo=self._repo, commit=commit, stage=stage, reason=reason)
+        drop = DroppedCandidate(repo=self._repo, commit=commit, stage=stage, reason=reason)
         self._drops.append(drop)
         self._dropped[commit] = drop
 
     @property
     def made(self) -> int:
-        """How many tasks of the repository there are."""
+        """The number of the repository's tasks in the file."""
         return len(self._made)
 
     def whole(self, counts: Counter[str]) -> Counter[str]:
-        """The counts with tasks, their images and what was dropped, which is kept, too."""
+        """Add tasks, images and drop reasons to the counts, and write them to COUNTS."""
         counts = counts + Counter(
             f"{drop.stage}: {drop.reason.partition(':')[0]}" for drop in self._dropped.values()
         )
         counts["tasks"], counts["images"] = len(self._made), len(self._images)
-        known = {row.repo: row for row in _read(counts_path(self._output), Counts)}
-        known[self._repo] = Counts(repo=self._repo, counts=dict(counts))
+        known = {row.repo: row for row in _read(counts_path(self._output), FunnelCounts)}
+        known[self._repo] = FunnelCounts(repo=self._repo, counts=dict(counts))
         write_records(counts_path(self._output), known.values())
         return counts
 
@@ -89,12 +91,12 @@ class Funnel:
 
 
 def funnel_path(output: Path) -> Path:
-    """Where the dropped candidates of a tasks file are kept."""
+    """The path of the dropped candidates of a tasks file."""
     return output.with_name(f"{output.stem}.funnel.jsonl")
 
 
 def counts_path(output: Path) -> Path:
-    """Where the counts of each history are kept, as the table at the end shows them."""
+    """The path of the counts of each history, which the final table shows."""
     return output.with_name(f"{output.stem}.counts.jsonl")
 
 

@@ -1,4 +1,4 @@
-"""The history of a repository as a list of changes, newest first. Nothing of it is executed."""
+"""Reads a repository's history as a list of commits, newest first. Executes none of its code."""
 
 import hashlib
 import re
@@ -41,33 +41,33 @@ _PROSE = (".rst", ".md", ".txt", ".adoc")
 _SUITE = re.compile(r"(test_.*|.*_test|tests?)\.py$", re.IGNORECASE)
 
 
-class Change(Record):
-    """What a commit changed, against its first parent."""
+class Commit(Record):
+    """A commit and what it changed against its first parent."""
 
     commit: str
     base: str = Field(description="The first parent.")
-    others: list[str] = Field([], description="The other parents, of a merge.")
-    date: str = Field(description="When it was committed, ISO 8601.")
-    written: str = Field("", description="When it was written, ISO 8601: not after `date`.")
-    message: str = Field(description="What was written of it; of a merge, of all that it brought.")
+    others: list[str] = Field([], description="The other parents of a merge.")
+    date: str = Field(description="Commit date, ISO 8601.")
+    written: str = Field("", description="Author date, ISO 8601: not after `date`.")
+    message: str = Field(description="The message; for a merge, with those of merged commits.")
     files: list[str] = Field(description="Paths that differ from the base.")
 
     @property
     def pull(self) -> int:
-        """The number of the pull request that it merges, or 0."""
+        """The number of the merged pull request, or 0."""
         found = _PULL.search(self.message)
         return int(found[1] or found[2]) if found else 0
 
     def tests(self) -> list[str]:
-        """The changed files that belong to the tests."""
+        """The changed test files."""
         return [path for path in self.files if is_test(path)]
 
     def code(self) -> list[str]:
-        """The changed files that hold the project's code."""
+        """The changed files with the project's own code."""
         return [path for path in self.files if is_code(path)]
 
     def why_not(self, max_files: int) -> str:
-        """Why it is no candidate by what git tells, or nothing."""
+        """Why the commit cannot be a fix, judging by git's data alone, or ""."""
         if not self.code():
             return "no code"
         if not any(_SUITE.match(PurePosixPath(path).name) for path in self.tests()):
@@ -78,7 +78,7 @@ class Change(Record):
 
 
 def is_test(path: str) -> bool:
-    """Whether a file belongs to the tests: by its name, or by a directory above it."""
+    """Whether a file belongs to the tests, by its name or a parent directory."""
     *directories, name = PurePosixPath(path).parts
     return (
         name == "conftest.py"
@@ -88,7 +88,7 @@ def is_test(path: str) -> bool:
 
 
 def is_code(path: str) -> bool:
-    """Whether a file holds the project's own code."""
+    """Whether a file contains the project's own code."""
     *directories, name = PurePosixPath(path).parts
     return (
         name.endswith(_CODE)
@@ -99,18 +99,18 @@ def is_code(path: str) -> bool:
 
 
 def is_prose(path: str) -> bool:
-    """Whether a file tells people what changed: documentation, the changelog."""
+    """Whether a file is prose, such as documentation or the changelog."""
     *directories, name = PurePosixPath(path).parts
     return name.endswith(_PROSE) or bool(directories and directories[0] in ("doc", "docs"))
 
 
 def may_fix(path: str) -> bool:
-    """Whether a file can belong to a fix: not to the tests, to words about it, or to services."""
+    """Whether a file can belong to a fix: it is no test, no prose and no dot file."""
     return not is_test(path) and not is_prose(path) and not path.startswith(".")
 
 
 def closed_by(text: str, repo: str) -> list[int]:
-    """The issues of a repository that a text closes, by GitHub's keywords.
+    """The issues of a repository that a text closes by GitHub's keywords.
 
     >>> closed_by("Fixes #12, closes other/place#3 and resolves gh-4", "owner/name")
     [12, 4]
@@ -123,19 +123,19 @@ def closed_by(text: str, repo: str) -> list[int]:
 
 
 class History:
-    """A clone of a repository, with all that its branch holds."""
+    """A clone of a repository, and the branch or commit whose history it gives."""
 
     def __init__(self, path: Path, source: str, reference: str, name: str) -> None:
         self.path = path
         self._source, self._reference = source, reference
         self.name = name
-        """As of a repository: 'owner/name'."""
+        """Name of the repository: 'owner/name'."""
 
     def source_at(self, commit: str) -> str:
-        """The SOURCE that gives the files of a commit."""
+        """The SOURCE with the files of a commit."""
         return f"{self._source}@{commit}"
 
-    def changes(self) -> Iterator[Change]:
+    def changes(self) -> Iterator[Commit]:
         """The commits that have a parent, newest first."""
         options = ["--topo-order", "--diff-merges=first-parent", "--name-only", "--no-renames"]
         told = git(self.path, "-c", "core.quotePath=false", "log", *options,
@@ -145,19 +145,19 @@ class History:
             if not parents:
                 continue
             base, *others = parents.split()
-            yield Change(
+            yield Commit(
                 commit=commit, base=base, others=others, date=date, written=written,
                 message=message.strip(), files=[line for line in files.split("\n") if line],
             )  # fmt: skip
 
-    def merged(self, change: Change) -> list[str]:
+    def merged(self, change: Commit) -> list[str]:
         """The commits that a merge brought in, newest first."""
         if not change.others:
             return []
         return git(self.path, "rev-list", *change.others, f"^{change.base}").split()
 
-    def told(self, change: Change) -> str:
-        """What was written of a change and of the commits that it brought in."""
+    def told(self, change: Commit) -> str:
+        """The message of a commit; for a merge, with the messages of the merged commits."""
         if not change.others:
             return change.message
         brought = [*change.others, f"^{change.base}"]
@@ -165,24 +165,24 @@ class History:
         return "\n\n".join([change.message, *(text.strip() for text in texts if text.strip())])
 
     def diff(self, before: str, after: str, paths: Sequence[str] = ()) -> str:
-        """What `git apply` needs to go from one commit to the other."""
+        """The patch from one commit to another, for `git apply`."""
         options = ["--binary", "--full-index", "--no-renames", "--no-color", "--no-ext-diff"]
         limited = ["--", *(f":(literal){path}" for path in paths)]
         return git(self.path, "diff", *options, before, after, *limited)
 
     def is_ancestor(self, commit: str, of: str) -> bool:
-        """Whether a commit is in the history of another one."""
+        """Whether a commit is in the history of another commit."""
         return git(self.path, "merge-base", commit, of).strip() == commit
 
     def text(self, commit: str, path: str) -> str:
-        """A file as it is at a commit; empty where there is none."""
+        """The text of a file at a commit; empty if the file does not exist."""
         try:
             return git(self.path, "show", f"{commit}:{path}")
         except SourceError:
             return ""
 
     def texts(self, commit: str) -> dict[str, str]:
-        """The code of a commit by its paths."""
+        """The texts of a commit's code files by path."""
         with tempfile.TemporaryDirectory(prefix="forager-history-") as name:
             archive = Path(name) / "archive.tar"
             git(self.path, "archive", "-o", str(archive), commit)
@@ -195,18 +195,18 @@ class History:
 
     @property
     def tip(self) -> str:
-        """The commit whose history it is."""
+        """The commit at which the history ends."""
         return self._reference
 
     def roots(self) -> set[str]:
-        """The commits without parents, which forks of a repository share."""
+        """The commits without parents; a repository shares them with its forks."""
         return set(git(self.path, "rev-list", "--max-parents=0", self._reference).split())
 
 
 def open_history(source: str, *, name: str = "") -> History:
-    """Clone the whole history of a path or git URL[@ref], or bring an earlier clone up to date.
+    """Clone the whole history of a path or git URL[@ref], or update an earlier clone.
 
-    `name` overrides what the address says. Raises SourceError.
+    `name` overrides the name in the address. Raises SourceError; UsageError for a shallow clone.
     """
     url, reference = split_reference(source)
     url = address(url)
@@ -218,7 +218,7 @@ def open_history(source: str, *, name: str = "") -> History:
             with new_directory(directory) as part:
                 clone(url, part, "--mirror")
     if git(directory, "rev-parse", "--is-shallow-repository").strip() == "true":
-        raise UsageError(f"{source} is a shallow clone: give one with its history")
+        raise UsageError(f"{source} is a shallow clone: run `git fetch --unshallow` in it")
     return History(directory, url, _resolved(directory, reference), name or _name(url))
 
 
@@ -233,7 +233,7 @@ def _resolved(directory: Path, reference: str) -> str:
 
 
 def _name(url: str) -> str:
-    """Of a local repository that of its origin, where it has one."""
+    """The repository's name; for a local repository, the name of its origin if it has one."""
     if not url.startswith("file://"):
         return repository_name(url)
     path = Path(unquote(url.removeprefix("file://")))

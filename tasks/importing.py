@@ -1,4 +1,4 @@
-"""Tasks from the rows of a published data set."""
+"""Makes tasks from the rows of a published data set."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ from tasks.contamination import contaminated
 from tasks.formats import Draft, Format, swe_bench, swe_gym, swe_rebench, swe_smith
 from tasks.nemotron import nemotron
 from tasks.r2e import r2e_gym
-from tasks.rows import Row, Unfit
+from tasks.rows import Row, UnusableRow
 
 FORMATS: dict[str, Format] = {
     "swe-bench": swe_bench,
@@ -32,8 +32,8 @@ class RefusedRow(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is asked for."""
+class ImportRequest:
+    """The format of the rows, and which of them become tasks in which images."""
 
     form: Format
     images: Sequence[Image] = ()
@@ -44,7 +44,7 @@ class Wanted:
 
 def import_rows(
     rows: Iterable[Row],
-    wanted: Wanted,
+    wanted: ImportRequest,
     output: Path,
     *,
     report: Callable[[str], None] = lambda _: None,
@@ -70,7 +70,7 @@ def import_rows(
                 return
             try:
                 task = to_task(row, wanted)
-            except Unfit as error:
+            except UnusableRow as error:
                 name = str(row.get("instance_id") or row.get("commit_hash") or "a row")
                 refused.append(RefusedRow(instance_id=name, reason=str(error)))
                 counts[str(error)] += 1
@@ -86,32 +86,32 @@ def import_rows(
     return counts
 
 
-def to_task(row: Row, wanted: Wanted) -> RepositoryTask:
-    """The task of a row. Raises Unfit."""
+def to_task(row: Row, wanted: ImportRequest) -> RepositoryTask:
+    """Make the task of a row. Raises UnusableRow."""
     try:
         draft = wanted.form(row)
     except (KeyError, TypeError, AttributeError) as error:
-        raise Unfit(f"it is not of this format: {type(error).__name__} {error}") from error
+        raise UnusableRow(f"it is not of this format: {type(error).__name__} {error}") from error
     task = _placed(draft, wanted.images)
     reason = contaminated(task.repo, also=wanted.also_exclude)
     if reason and not wanted.keep_contaminated:
-        raise Unfit(f"kept out of training sets: {reason}")
+        raise UnusableRow(f"kept out of training sets: {reason}")
     return task.model_copy(update={"contaminated": reason})
 
 
 def refused_path(output: Path) -> Path:
-    """Where the refused rows of a tasks file are kept."""
+    """The path of the refused rows of a tasks file."""
     return output.with_name(f"{output.stem}.refused.jsonl")
 
 
 def _placed(draft: Draft, images: Sequence[Image]) -> RepositoryTask:
-    """The task in an image built here, or in the one that the row names."""
+    """The task in one of `images` if they are given, else in the image that the row names."""
     task = draft.task
     image = _image_of(task, images)
     if image is None:
         if draft.elsewhere or not task.image:
             place = f"has the repository at {draft.elsewhere}" if task.image else "is not named"
-            raise Unfit(f"its image {place}; build one here and give it as --images")
+            raise UnusableRow(f"its image {place}; build one here and give it as --images")
         command = "\n".join(filter(None, (draft.activate, task.setup.command)))
         setup = task.setup.model_copy(update={"command": command})
         return task.model_copy(update={"setup": setup})
@@ -134,7 +134,7 @@ def _placed(draft: Draft, images: Sequence[Image]) -> RepositoryTask:
 
 
 def _image_of(task: RepositoryTask, images: Sequence[Image]) -> Image | None:
-    """The image of the task's commit; else the only one of its repository, by name."""
+    """The image of the task's commit, or the only image of its repository."""
     if not images:
         return None
     for image in images:
@@ -143,7 +143,7 @@ def _image_of(task: RepositoryTask, images: Sequence[Image]) -> Image | None:
     named = [image for image in images if _last(image.source.name) == _last(task.repo)]
     if len(named) != 1:
         many = f"{len(named)} images are" if named else "no image is"
-        raise Unfit(f"{many} of its repository, and none of its commit")
+        raise UnusableRow(f"{many} of its repository, and none of its commit")
     return named[0]
 
 

@@ -1,11 +1,10 @@
-"""Issue-fix: real bugs out of a repository's history, proven by the tests that came with the fix.
+"""Issue-fix: real bugs from a repository's history, proven by the tests that came with the fix.
 
 history ─▶ candidates ─▶ eras ─▶ image ─▶ runs without and with the fix ─▶ issue text ─▶ Task
 
-Candidates that lie near each other share an image, built at the base of the oldest of them: so it
-holds no later code, whatever lies about in it. A task whose base has other files says in its
-`setup_patch` how they come to be. Where that image does not suit a change, one is built for its
-own base.
+Neighbouring candidates (an era) share an image. Forager builds it at the base of the oldest
+candidate, so it contains no later code. The `setup_patch` of a task turns the image's files into
+those of the task's base. If that image does not suit a commit, forager builds one for its own base.
 """
 
 from collections import Counter
@@ -26,22 +25,22 @@ from forager.mutation.prove import in_order
 from tasks.author import Author
 from tasks.contamination import admitted
 from tasks.funnel import Funnel
-from tasks.history import Change, History, closed_by, may_fix
+from tasks.history import Commit, History, closed_by, may_fix
 from tasks.issues import Issues, linked
-from tasks.ledger import OnProgress
+from tasks.ledger import OnTaskProgress
 from tasks.settings import IssueFixSettings
-from tasks.validate import FixProof, Refused, Unsuited, prove_fix, test_files
-from tasks.wording import Text, by_model, changelog, from_author, from_failures
+from tasks.validate import FixProof, RejectedChange, UnsuitableImage, prove_fix, test_files
+from tasks.wording import ProblemStatement, by_model, changelog, from_author, from_failures
 
 KIND = "issue-fix"
-_ERA = 16  # candidates that share an image, where it suits them
-_FAILED_BUILDS = 5  # in a row within an era; then no more are tried in it
-_LARGEST = 8 << 20  # bytes of a setup_patch
+_ERA = 16  # candidates that share an image if it suits them
+_FAILED_BUILDS = 5  # failures in a row after which an era gets no more images
+_LARGEST = 8 << 20  # most bytes of a setup_patch
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What is asked for."""
+class IssueFixRequest:
+    """Which tasks to make, and how."""
 
     limit: int | None = None
     workers: int = 1
@@ -52,13 +51,13 @@ class Order:
     also_exclude: Path | None = None
 
 
-def candidates(history: History, max_files: int) -> tuple[list[Change], Counter[str]]:
-    """The changes that may be fixes, newest first; and how many of all are none, by reason.
+def candidates(history: History, max_files: int) -> tuple[list[Commit], Counter[str]]:
+    """List the commits that may be fixes, newest first, and count all commits by verdict.
 
-    A commit that an accepted merge brought in counts as part of it; of changes that are the same
-    the newest counts.
+    A commit inside an accepted merge counts as part of the merge. Of equal changes, only the
+    newest is a candidate.
     """
-    found: list[Change] = []
+    found: list[Commit] = []
     counts: Counter[str] = Counter()
     inside: set[str] = set()
     seen: set[str] = set()
@@ -82,7 +81,7 @@ def candidates(history: History, max_files: int) -> tuple[list[Change], Counter[
 
 
 def unproven(image: Image, **fields: str) -> RepositoryTask:
-    """A task of an image without what only the test runs can tell."""
+    """A task of an image, before the test runs fill in tests and statement."""
     protected = sorted({*image.setup.protected, *test_files(fields["test_patch"])})
     return RepositoryTask(
         problem_statement="",
@@ -101,28 +100,31 @@ def unproven(image: Image, **fields: str) -> RepositoryTask:
 
 def best_text(
     issue: str,
-    written: Text,
+    written: ProblemStatement,
     task: RepositoryTask,
     found: FixProof,
     tests: Mapping[str, str],
     author: Author | None,
-) -> Text | None:
-    """The issue; else what a model writes; else what the fix's author wrote and the tests saw."""
+) -> ProblemStatement | None:
+    """The issue; else a model's text; else the author's words and the observed failures.
+
+    None if nothing describes the bug.
+    """
     if issue:
-        return Text(issue, "issue", [])
+        return ProblemStatement(issue, "issue", [])
     if author and (made := by_model(author, task.patch, found.failures)):
         return made
     seen = from_failures(found.failures, tests, found.fail_to_pass)
     if not written.text and not seen:
         return None
     text = "\n\n".join(filter(None, (written.text, seen)))
-    return Text(text, written.origin if written.text else "failures", [])
+    return ProblemStatement(text, written.origin if written.text else "failures", [])
 
 
 def proven(
-    task: RepositoryTask, found: FixProof, text: Text, fix: Fix, hints: str = ""
+    task: RepositoryTask, found: FixProof, text: ProblemStatement, fix: Fix, hints: str = ""
 ) -> RepositoryTask:
-    """The whole task."""
+    """Complete a task by the validated tests and the problem statement."""
     proof = "full" if found.whole else "files"
     about = {"statement": text.origin, "proof": proof, "costs": text.costs}
     return task.model_copy(
@@ -139,16 +141,16 @@ def proven(
 
 def make_tasks(
     history: History,
-    order: Order,
+    order: IssueFixRequest,
     *,
     output: Path,
-    on_progress: OnProgress,
+    on_progress: OnTaskProgress,
     report: Callable[[str], None] = print,
 ) -> Counter[str]:
-    """Append the tasks of a history to `output`; return the funnel.
+    """Append the tasks of a history to `output`; return the funnel's counts.
 
-    Candidates are tried from the newest to the oldest, and what became of each is kept, so that a
-    run that was interrupted goes on where it was. Raises KeptOut for what SWE-bench evaluates on.
+    Tries candidates from the newest to the oldest and records the fate of each, so an interrupted
+    run continues where it stopped. Raises ContaminatedProject for projects of SWE-bench.
     """
     reason = admitted(
         history.name,
@@ -160,20 +162,20 @@ def make_tasks(
     listed, counts = candidates(history, order.settings.max_files)
     report(f"{counts['commits']} commits, {len(listed)} candidates")
     with Funnel(output, history.name) as funnel:
-        _Making(history, order, funnel, reason, on_progress, report).run(listed)
+        _IssueFixRun(history, order, funnel, reason, on_progress, report).run(listed)
         return funnel.whole(counts)
 
 
-class _Making:
-    """The making of one history's tasks."""
+class _IssueFixRun:
+    """Makes the tasks of one history."""
 
     def __init__(
         self,
         history: History,
-        order: Order,
+        order: IssueFixRequest,
         funnel: Funnel,
         contaminated: str,
-        on_progress: OnProgress,
+        on_progress: OnTaskProgress,
         report: Callable[[str], None],
     ) -> None:
         self._history, self._order, self._funnel = history, order, funnel
@@ -181,19 +183,19 @@ class _Making:
         self._on_progress, self._report = on_progress, report
         self._tried = 0
 
-    def run(self, listed: Sequence[Change]) -> None:
-        """Try the candidates, era by era."""
+    def run(self, listed: Sequence[Commit]) -> None:
+        """Try the candidates era by era."""
         self._tried = sum(self._funnel.knows(change.commit) for change in listed)
         for start in range(0, len(listed), _ERA):
             era = listed[start : start + _ERA]
             unknown = [change for change in era if not self._funnel.knows(change.commit)]
             if unknown and not self._is_enough():
-                self._take(unknown, _Images(self._history, self._order, era, self._report))
+                self._take(unknown, _EraImages(self._history, self._order, era, self._report))
 
-    def _take(self, era: Sequence[Change], images: "_Images") -> None:
+    def _take(self, era: Sequence[Commit], images: "_EraImages") -> None:
         workers = self._order.workers
 
-        def tried(change: Change) -> RepositoryTask | tuple[str, str]:
+        def tried(change: Commit) -> RepositoryTask | tuple[str, str]:
             return self._try(change, images)
 
         with ThreadPoolExecutor(workers) as pool:
@@ -213,30 +215,30 @@ class _Making:
         limit = self._order.limit
         return limit is not None and self._funnel.made >= limit
 
-    def _try(self, change: Change, images: "_Images") -> RepositoryTask | tuple[str, str]:
-        """The task of a change, or the stage at which it was dropped and why."""
+    def _try(self, change: Commit, images: "_EraImages") -> RepositoryTask | tuple[str, str]:
+        """Make the task of a commit, or return the stage that drops it and the reason."""
         problem = ("image", "none could be built")
         for image in images.of(change):
             try:
                 task = self._task(change, image)
                 found = prove_fix(task, image, suite_seconds=self._order.settings.suite_seconds)
-            except Unsuited as error:
+            except UnsuitableImage as error:
                 problem = ("image", f"unsuited: {error}")
-            except Refused as error:
+            except RejectedChange as error:
                 return "tests", str(error)
             else:
                 return self._stated(task, change, found)
         return problem
 
-    def _task(self, change: Change, image: Image) -> RepositoryTask:
-        """The task without what only the test runs can tell."""
+    def _task(self, change: Commit, image: Image) -> RepositoryTask:
+        """The task before the test runs."""
         history = self._history
         fixed = [path for path in change.files if may_fix(path)]
         setup_patch = ""
         if image.source.commit != change.base:
             setup_patch = history.diff(image.source.commit, change.base)
         if len(setup_patch) > _LARGEST:
-            raise Unsuited(f"setup_patch: {len(setup_patch) >> 20} MiB lie between them")
+            raise UnsuitableImage(f"setup_patch: {len(setup_patch) >> 20} MiB lie between them")
         return unproven(
             image,
             instance_id=f"{history.name.replace('/', '__')}-{change.pull or change.commit[:10]}",
@@ -251,7 +253,7 @@ class _Making:
         )
 
     def _stated(
-        self, task: RepositoryTask, change: Change, found: FixProof
+        self, task: RepositoryTask, change: Commit, found: FixProof
     ) -> RepositoryTask | tuple[str, str]:
         history = self._history
         numbers = closed_by(change.message, history.name)
@@ -259,25 +261,27 @@ class _Making:
         told = changelog(history, change.base, change.commit, change.files)
         written = from_author(change.message, told, task.patch)
         tests = {path: history.text(change.commit, path) for path in test_files(task.test_patch)}
-        text = best_text(issue, Text(written, "commit", []), task, found, tests, self._order.author)
+        text = best_text(
+            issue, ProblemStatement(written, "commit", []), task, found, tests, self._order.author
+        )
         if text is None:
             return "task", "nothing is known of the issue"
         fix = Fix(commit=change.commit, pull=change.pull, issues=numbers)
         return proven(task, found, text, fix, hints)
 
 
-class _Images:
-    """The images that the candidates of an era may be tried in; used by several threads.
+class _EraImages:
+    """Builds the images for the candidates of an era. Several threads may use it.
 
-    One is built at the base of the oldest candidate; where that fails, half way to the candidate
-    that is asked for, and so on.
+    The shared image has the base of the oldest candidate. If that build fails, the next try is
+    halfway to the requested candidate, and so on.
     """
 
     def __init__(
         self,
         history: History,
-        order: Order,
-        era: Sequence[Change],
+        order: IssueFixRequest,
+        era: Sequence[Commit],
         report: Callable[[str], None],
     ) -> None:
         self._history, self._order, self._report = history, order, report
@@ -286,8 +290,8 @@ class _Images:
         self._failed = 0
         self._lock = Lock()
 
-    def of(self, change: Change) -> Iterator[Image]:
-        """The image that is shared, where it holds nothing of the fix; then the change's own."""
+    def of(self, change: Commit) -> Iterator[Image]:
+        """Yield the shared image if it does not contain the fix, then the commit's own image."""
         with self._lock:
             place = self._shared(self._era.index(change))
         for at in dict.fromkeys((place, self._era.index(change))):
@@ -298,7 +302,7 @@ class _Images:
                 yield image
 
     def _shared(self, place: int) -> int:
-        """The place of the nearest candidate, this one or an older, whose base has an image."""
+        """The place of the nearest candidate, from this one to the oldest, with an image."""
         end = len(self._era) - 1
         good = [at for at in range(place, end + 1) if self._built.get(at)]
         while not good and end > place:

@@ -1,9 +1,8 @@
-"""Issues as they were when the fix was written: from GitHub, or from files that hold its answers.
+"""Issues as they were when the fix was written: from GitHub, or from files with its answers.
 
-Files may be JSON or JSON Lines, also compressed by gzip or zstd: answers of GitHub's REST API for
-issues and comments (https://docs.github.com/rest/issues), or the events of GH Archive
-(https://www.gharchive.org). What was written later than the fix is left out: comments, edits,
-issues.
+Files are JSON or JSON Lines, optionally compressed with gzip or zstd: answers of GitHub's REST API
+for issues and comments (https://docs.github.com/rest/issues), or events of GH Archive
+(https://www.gharchive.org). Issues, comments and edits from after the fix are left out.
 """
 
 import gzip
@@ -38,24 +37,24 @@ query($owner: String!, $name: String!, $number: Int!) {
 }"""
 
 
-class Version(Record):
-    """A text, and when it came to be."""
+class TextVersion(Record):
+    """One version of a text, with the time when it was written (ISO 8601)."""
 
     at: str
     text: str
 
 
 class Issue(Record):
-    """An issue with what is known of its past."""
+    """An issue with the known versions of its text."""
 
     number: int
     title: str
     created_at: str
-    bodies: list[Version] = Field(description="As it was written and as it was edited.")
-    comments: list[Version] = []
+    bodies: list[TextVersion] = Field(description="The first version and the known edits.")
+    comments: list[TextVersion] = []
 
     def as_of(self, moment: str) -> tuple[str, str]:
-        """Title and text, and the comments, as they were; both empty where it came later."""
+        """The issue's text with title, and its comments, at a moment; empty before its creation."""
         if _time(self.created_at) > _time(moment):
             return "", ""
         known = [body for body in self.bodies if _time(body.at) <= _time(moment)]
@@ -65,26 +64,26 @@ class Issue(Record):
 
 
 class Issues(Protocol):
-    """Where issues are looked up."""
+    """Looks up issues of one repository."""
 
     def find(self, number: int) -> Issue | None:
-        """The issue of this number; None where there is none, or it is a pull request."""
+        """The issue with this number; None if it is unknown or a pull request."""
         ...
 
 
-class Dump:
-    """The issues of one repository, out of files."""
+class IssueFiles:
+    """The issues of one repository, read from files."""
 
     def __init__(self, paths: Iterable[Path], repo: str) -> None:
         self._repo = repo.lower()
         self._issues: dict[int, Issue] = {}
-        self._comments: dict[int, dict[str, Version]] = {}
+        self._comments: dict[int, dict[str, TextVersion]] = {}
         for path in paths:
             for row in _rows(path):
                 self._take(row)
 
     def find(self, number: int) -> Issue | None:
-        """As the files tell it."""
+        """The issue in the files; None if they lack it."""
         issue = self._issues.get(number)
         said = self._comments.get(number, {})
         comments = sorted(said.values(), key=lambda comment: comment.at)
@@ -112,7 +111,7 @@ class Dump:
         known = self._issues.get(number)
         bodies = known.bodies if known else []
         if body not in [version.text for version in bodies]:
-            bodies = [*bodies, Version(at=at, text=body)]
+            bodies = [*bodies, TextVersion(at=at, text=body)]
         title = known.title if known and known.bodies[0].at <= at else str(told["title"])
         created = str(told["created_at"])
         self._issues[number] = Issue(number=number, title=title, created_at=created, bodies=bodies)
@@ -122,7 +121,7 @@ class Dump:
             self._comment(number, comment)
 
     def _comment(self, number: int, told: Mapping[str, Any]) -> None:
-        version = Version(at=str(told["created_at"]), text=str(told.get("body") or ""))
+        version = TextVersion(at=str(told["created_at"]), text=str(told.get("body") or ""))
         self._comments.setdefault(number, {})[f"{version.at}{version.text}"] = version
 
     def _is_ours(self, url: str) -> bool:
@@ -130,10 +129,9 @@ class Dump:
 
 
 class GitHub:
-    """The issues of one repository, from GitHub's GraphQL API; answers are kept in a file.
+    """The issues of one repository from GitHub's GraphQL API, with a file that caches answers.
 
-    `token` is a personal access token; `url` is the API's root, of GitHub or of an Enterprise
-    server.
+    `token` is a personal access token, `url` the root of the API of GitHub or an Enterprise server.
     """
 
     def __init__(
@@ -141,28 +139,28 @@ class GitHub:
     ) -> None:
         self._owner, _, self._name = repo.partition("/")
         self._token, self._url = token, url.rstrip("/")
-        known = read_records(kept, _Kept) if kept.exists() else ()
+        known = read_records(kept, _CachedIssue) if kept.exists() else ()
         self._known = {answer.number: answer.issue for answer in known}
         self._file = RecordWriter(kept)
 
     def find(self, number: int) -> Issue | None:
-        """As the API tells it. Raises ForagerError where it does not answer."""
+        """The issue from the cache or the API. Raises ForagerError if the API does not answer."""
         if number not in self._known:
             self._known[number] = self._ask(number)
-            self._file.append(_Kept(number=number, issue=self._known[number]))
+            self._file.append(_CachedIssue(number=number, issue=self._known[number]))
         return self._known[number]
 
     def _ask(self, number: int) -> Issue | None:
         again = Retrying(
             stop=stop_after_attempt(6),
             wait=wait_exponential_jitter(1, 60),
-            retry=retry_if_exception_type((requests.RequestException, _Busy)),
+            retry=retry_if_exception_type((requests.RequestException, _ServerBusy)),
             reraise=True,
         )
         try:
             told = again(self._post, number)
-        except (requests.RequestException, _Busy) as error:
-            raise ForagerError(f"{self._url} does not answer: {error}; run again later") from error
+        except (requests.RequestException, _ServerBusy) as error:
+            raise ForagerError(f"{self._url} does not answer: {error}; try again later") from error
         repository = (told.get("data") or {}).get("repository") or {}
         issue = repository.get("issueOrPullRequest") or {}
         return _from_graph(issue) if issue.get("__typename") == "Issue" else None
@@ -179,48 +177,48 @@ class GitHub:
             verify=ca_bundle() or True,
         )
         if answer.status_code in (403, 429) or answer.status_code >= 500:
-            raise _Busy(f"{answer.status_code} {answer.reason}")
+            raise _ServerBusy(f"{answer.status_code} {answer.reason}")
         if answer.status_code == 401:
-            raise UsageError("GitHub refuses the token: set GITHUB_TOKEN to a valid one")
+            raise UsageError("GitHub rejects the token: set GITHUB_TOKEN to a valid token")
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
 
     def close(self) -> None:
-        """Close the file of answers."""
+        """Close the cache file."""
         self._file.close()
 
 
-class _Busy(Exception):
-    """The API asks to be asked later."""
+class _ServerBusy(Exception):
+    """The API asks for a later retry."""
 
 
-class _Kept(Record):
+class _CachedIssue(Record):
     number: int
     issue: Issue | None
 
 
 def _from_graph(told: Mapping[str, Any]) -> Issue:
     edits = [
-        Version(at=edit["editedAt"], text=edit["diff"] or "")
+        TextVersion(at=edit["editedAt"], text=edit["diff"] or "")
         for edit in told["userContentEdits"]["nodes"]
         if edit.get("diff") is not None
     ]
-    written = Version(at=told["createdAt"], text=told["body"] or "")
+    written = TextVersion(at=told["createdAt"], text=told["body"] or "")
     return Issue(
         number=told["number"],
         title=told["title"],
         created_at=told["createdAt"],
         bodies=edits or [written],
         comments=[
-            Version(at=comment["createdAt"], text=comment["body"])
+            TextVersion(at=comment["createdAt"], text=comment["body"])
             for comment in told["comments"]["nodes"]
         ],
     )
 
 
 def linked(numbers: Collection[int], issues: Issues | None, moment: str) -> tuple[str, str]:
-    """The texts of the issues that a change closes, and their comments, as they were."""
+    """The texts of these issues at a moment, and their comments as hints."""
     texts, hints = [], []
     for number in dict.fromkeys(numbers):
         issue = issues.find(number) if issues else None
@@ -231,7 +229,7 @@ def linked(numbers: Collection[int], issues: Issues | None, moment: str) -> tupl
 
 
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    """The objects of a file; lists are taken apart. Raises UsageError."""
+    """Yield the objects of a file, and those inside its lists. Raises UsageError."""
     try:
         with path.open("rb") as packed, _unpacked(path, packed) as text:
             for told in _values(text):
@@ -252,7 +250,7 @@ def _unpacked(path: Path, packed: BinaryIO) -> TextIO:
 
 
 def _values(text: TextIO) -> Iterator[list[Any]]:
-    """Lists of what stands on each line; or of what stands in the whole file, where it is one."""
+    """Yield the values of a file as lists: the whole file if it is JSON, else line by line."""
     first = text.readline()
     if first.strip() in ("[", "{") or first.lstrip().startswith("["):
         told = json.loads(first + text.read())
@@ -268,7 +266,7 @@ def _address(row: Mapping[str, Any]) -> str:
 
 
 def _time(text: str) -> float:
-    """Seconds since 1970 of an ISO 8601 date."""
+    """An ISO 8601 date in seconds since 1970."""
     from datetime import datetime
 
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()

@@ -12,7 +12,7 @@ from forager.mutation.candidates import Candidate
 from forager.records import Record, RecordWriter, read_records
 
 
-class OnProgress(Protocol):
+class OnTaskProgress(Protocol):
     """Called after each candidate."""
 
     def __call__(self, done: int, **counts: int) -> None:
@@ -20,7 +20,7 @@ class OnProgress(Protocol):
         ...
 
 
-class Rejected(Record):
+class RejectedCandidate(Record):
     """A candidate that became no task, with the reason."""
 
     instance_id: str
@@ -40,8 +40,8 @@ class Ledger:
         for task in read_records(output, RepositoryTask) if output.exists() else ():
             if task.repo == image.source.name and task.image != image.reference:
                 raise UsageError(
-                    f"{output} holds tasks of {task.image}, but the project's image is "
-                    f"{image.reference} now; give another -o"
+                    f"{output} has tasks of {task.image}, but the project's image is now "
+                    f"{image.reference}: give another file with -o"
                 )
             self._failing[task.instance_id] = tuple(task.FAIL_TO_PASS)
         self._reasons = {rejected.instance_id: rejected.reason for rejected in _rejections(output)}
@@ -49,7 +49,7 @@ class Ledger:
         self._rejections = RecordWriter(rejected_path(output))
 
     def knows(self, name: str) -> bool:
-        """Whether a candidate is decided."""
+        """Whether an earlier or this run decided on a candidate."""
         return name in self._failing or name in self._reasons
 
     def failing(self, name: str) -> Sequence[str] | None:
@@ -61,14 +61,14 @@ class Ledger:
         return self._reasons.get(name, "")
 
     def add(self, task: RepositoryTask) -> None:
-        """Keep a task."""
+        """Append a task."""
         self._tasks.append(task)
         self._failing[task.instance_id] = tuple(task.FAIL_TO_PASS)
 
     def reject(self, name: str, candidate: Candidate, reason: str) -> None:
         """Record why a candidate was rejected."""
         fields = candidate.model_dump(include={"family", "operator", "file", "function", "line"})
-        self._rejections.append(Rejected(instance_id=name, reason=reason, **fields))
+        self._rejections.append(RejectedCandidate(instance_id=name, reason=reason, **fields))
         self._reasons[name] = reason
 
     def close(self) -> None:
@@ -94,7 +94,7 @@ def written_path(output: Path) -> Path:
 
 
 def yields(output: Path) -> dict[str, Counter[str]]:
-    """By family: the number of tasks, and of rejected candidates by reason."""
+    """For each family, the number of tasks, and of rejected candidates by reason."""
     table: dict[str, Counter[str]] = {}
     for task in read_records(output, RepositoryTask):
         if task.mutation:
@@ -104,6 +104,6 @@ def yields(output: Path) -> dict[str, Counter[str]]:
     return table
 
 
-def _rejections(output: Path) -> Iterable[Rejected]:
+def _rejections(output: Path) -> Iterable[RejectedCandidate]:
     path = rejected_path(output)
-    return read_records(path, Rejected) if path.exists() else ()
+    return read_records(path, RejectedCandidate) if path.exists() else ()

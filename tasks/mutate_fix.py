@@ -1,4 +1,4 @@
-"""Mutate-fix: a bug put into a real project, proven by the project's own tests."""
+"""Mutate-fix: puts a bug into a real project and proves it by the project's own tests."""
 
 import hashlib
 from collections import Counter
@@ -41,25 +41,25 @@ from forager.mutation.prove import in_order
 from forager.mutation.quota import Quota
 from tasks.author import Author
 from tasks.contamination import admitted
-from tasks.ledger import Ledger, OnProgress
-from tasks.settings import Settings
+from tasks.ledger import Ledger, OnTaskProgress
+from tasks.settings import MutateFixSettings
 from tasks.sources import read_texts, start
 from tasks.statements import Form, by_model, cwm, issue, with_code
 
 KIND = "mutate-fix"
 _SMALL_BATCH, _BATCH = 16, 128  # candidates that go through a sieve together
-_EXPLAINED = 6  # failing tests that are run again for the values that a bug report tells
+_EXPLAINED = 6  # failing tests to run again for the values in a bug report
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What is asked for."""
+class MutateFixRequest:
+    """Which tasks to make, and how."""
 
     families: Families
-    """Those of `combine` and `written` are named, and have no mutators."""
+    """The families of `combine` and `model_written` have names here, but no mutators."""
     limit: int | None = None
     seed: int = 0
-    settings: Settings = field(default_factory=Settings)
+    settings: MutateFixSettings = field(default_factory=MutateFixSettings)
     proof: str = "files"
     statement: Form = "cwm"
     author: Author | None = None
@@ -68,26 +68,25 @@ class Order:
     also_exclude: Path | None = None
 
     def rules(self) -> Rules:
-        """What makes a mutant a task."""
+        """The rules by which the judge accepts mutants."""
         explain = 0 if self.statement == "cwm" else _EXPLAINED
         return Rules(proof=self.proof, difficulty=self.settings.difficulty, explain=explain)
 
 
 def make_tasks(
     image: Image,
-    order: Order,
+    order: MutateFixRequest,
     *,
     output: Path,
-    on_progress: OnProgress,
+    on_progress: OnTaskProgress,
     report: Callable[[str], None] = print,
 ) -> int:
-    """Append tasks of one image to `output`; return how many it holds of those asked for.
+    """Append tasks of one image to `output`; return how many of the requested tasks it has.
 
-    Candidates are tried in an order that the seed decides, and the results are taken in that
-    order, so the same seed gives the same tasks with any number of workers, and an interrupted run
-    continues where it stopped. Rejected candidates are kept in a second file (see `ledger`). Bugs
-    of several parts are made at the end, from the tasks that exist then. Raises KeptOut for a
-    project that SWE-bench evaluates on.
+    The seed decides the order of candidates, and results count in that order. So the same seed
+    gives the same tasks with any number of workers, and an interrupted run continues where it
+    stopped. Rejected candidates go to a second file (see `ledger`). Bugs of several parts come
+    last, made from the tasks found so far. Raises ContaminatedProject for projects of SWE-bench.
     """
     sources, tests = read_texts(image)
     reason = admitted(
@@ -104,24 +103,24 @@ def make_tasks(
     with Ledger(output, image) as ledger:
         report("measuring which test runs which line")
         coverage = coverage_of(image, start)
-        making = _Making(
+        making = _MutateFixRun(
             image, order, ledger, coverage, sources, tests, on_progress, report, reason
         )
         return making.run(listed)
 
 
-class _Making:
-    """The making of one image's tasks."""
+class _MutateFixRun:
+    """Makes the tasks of one image."""
 
     def __init__(
         self,
         image: Image,
-        order: Order,
+        order: MutateFixRequest,
         ledger: Ledger,
         coverage: Coverage,
         sources: Mapping[str, str],
         tests: Mapping[str, str],
-        on_progress: OnProgress,
+        on_progress: OnTaskProgress,
         report: Callable[[str], None],
         contaminated: str,
     ) -> None:
@@ -143,7 +142,7 @@ class _Making:
         self._counts: Counter[str] = Counter()
 
     def run(self, listed: list[Candidate]) -> int:
-        """Make the tasks; return their number."""
+        """Make the tasks from the candidates; return their number."""
         order = self._order
         shares = order.settings.shares()
         several = self._several(shares)
@@ -164,7 +163,7 @@ class _Making:
         return self._counts["tasks"]
 
     def _several(self, shares: Mapping[str, float] | None) -> int | None:
-        """How many tasks are to have bugs of several parts; None: as many as there are."""
+        """How many tasks shall have bugs of several parts; None for as many as possible."""
         order = self._order
         if COMBINED not in order.families:
             return 0
@@ -178,7 +177,7 @@ class _Making:
         return round(order.limit * weights[COMBINED] / sum(weights.values()))
 
     def _placeholders(self) -> Iterator[Candidate]:
-        """A candidate for each function that a model may write and that tests run."""
+        """Yield a candidate for each function that a model can rewrite and that tests run."""
         families = [family for family in WRITTEN if family in self._order.families]
         for path, text in self._sources.items() if families else ():
             for function in functions(path, text):
@@ -190,7 +189,7 @@ class _Making:
         return (candidate for candidate in source if self._quota.has(candidate))
 
     def _fresh(self, source: Iterable[Candidate]) -> Iterator[Candidate]:
-        """Without what a model wrote that came before, by itself or by another mutator."""
+        """Drop candidates whose diff appeared before, such as a model's repeated answer."""
         seen: set[str] = set()
         for candidate in source:
             if candidate.problem or candidate.diff not in seen:
@@ -198,7 +197,7 @@ class _Making:
                 yield candidate
 
     def _write(self, candidate: Candidate) -> Candidate:
-        """Have the model write a candidate that is its; the others are as they are."""
+        """Let the model write the candidate if it belongs to a model's family."""
         family, author = candidate.family, self._order.author
         if family not in WRITTEN or author is None:
             return candidate
@@ -221,7 +220,7 @@ class _Making:
             yield candidate
 
     def _take(self, source: Iterable[Candidate], bound: int | None, families: set[str]) -> None:
-        """Judge candidates of these families in order, until there are `bound` tasks."""
+        """Judge candidates of these families in order until `bound` tasks exist."""
         if bound is not None and self._counts["tasks"] >= bound:
             return
         order = self._order
@@ -247,7 +246,7 @@ class _Making:
     def _decide(
         self, candidate: Candidate, verdict: Verdict | None, task: RepositoryTask | None
     ) -> None:
-        """Keep what came of a candidate."""
+        """Record the task or the reason against it, and count."""
         name = instance_id(self._image, candidate)
         if task is not None:
             self._ledger.add(task)
@@ -312,7 +311,7 @@ class _Making:
 
 
 def _disagreement(name: str, candidate: Candidate, verdict: Verdict) -> str:
-    """What to look into: the quick way and the clean container saw other tests fail."""
+    """A message for people: different tests failed in the sieve and in the clean container."""
     proven, sifted = set(verdict.fail_to_pass), set(verdict.sifted.failed)
     tests = ", ".join(sorted(proven ^ sifted)[:3])
     return (
@@ -322,7 +321,7 @@ def _disagreement(name: str, candidate: Candidate, verdict: Verdict) -> str:
 
 
 def instance_id(image: Image, candidate: Candidate) -> str:
-    """A name that the same bug in the same source has in every run."""
+    """The id of a task, equal in every run for the same bug in the same source."""
     what = candidate.diff or f"{candidate.file}\0{candidate.function}"
     digest = hashlib.sha256(f"{image.source.digest}\0{what}".encode()).hexdigest()[:10]
     return f"{image.source.name.replace('/', '__')}.{candidate.family}.{digest}"

@@ -1,9 +1,9 @@
-"""Rows in the form of NVIDIA's Nemotron training: those that NeMo Gym's SWE agents are given.
+"""Rows of NVIDIA's Nemotron training, which NeMo Gym's SWE agents receive.
 
-A row wraps one of another data set, whose name it says (`dataset_name`):
-`responses_create_params` holds it as JSON in `metadata.instance_dict` (NeMo Gym's `swe_agents`),
-or `instance` holds it (`swerl_gen`). Rows of NVIDIA's own (`nv-internal-1`) bring a script that
-runs the tests and one that reads the log, as SWE-bench Pro does.
+A row wraps a row of the data set that `dataset_name` names. The inner row is JSON in
+`responses_create_params.metadata.instance_dict` (NeMo Gym's `swe_agents`) or in `instance`
+(`swerl_gen`). NVIDIA's own rows (`nv-internal-1`) include a script that runs the tests and one that
+reads the log, as in SWE-bench Pro.
 """
 
 import shlex
@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.formats import Draft, drafted, swe_bench, swe_gym, swe_rebench, swe_smith
 from tasks.r2e import r2e_gym
-from tasks.rows import Row, Unfit, nested, text
+from tasks.rows import Row, UnusableRow, nested, text
 
 _INNER = {
     "r2e-gym": r2e_gym,
@@ -20,11 +20,11 @@ _INNER = {
     "swe-smith": swe_smith,
 }
 _RUN, _READ = "run_script.sh", "parsing_script.py"
-_ELSEWHERE = "/app"  # where images of this kind have the repository
+_ELSEWHERE = "/app"  # path of the repository in images of this kind
 
 
 def nemotron(row: Row) -> Draft:
-    """A row that NeMo Gym's SWE agents are given."""
+    """A row of NeMo Gym's SWE agents."""
     inner, dataset = _unwrapped(row)
     if inner.get(_RUN) and inner.get(_READ):
         return _scripted(inner)
@@ -37,21 +37,21 @@ def nemotron(row: Row) -> Draft:
 
 
 def _unwrapped(row: Row) -> tuple[Row, str]:
-    """The row within, and the name of its data set."""
+    """The inner row, and the name of its data set."""
     asked = row.get("responses_create_params")
     metadata: Any = nested(asked, "metadata") if isinstance(asked, dict) else None
     around = metadata if isinstance(metadata, dict) else {}
     inner = nested(around, "instance_dict") or nested(row, "instance") or row
     if not isinstance(inner, dict) or not inner.get("instance_id"):
-        raise Unfit("it holds no instance (instance_dict, instance)")
+        raise UnusableRow("it holds no instance (instance_dict, instance)")
     name = around.get("dataset_name") or row.get("dataset_name") or inner.get("dataset_name")
     name = name or f"swe-{row.get('subset', 'bench')}"  # of NeMo Gym's `mini_swe_agent`
-    # what the wrapping says holds where the row within does not say it
+    # fields of the wrapper are defaults for the inner row
     return {**around, **row, **inner}, str(name)
 
 
 def _scripted(row: Row) -> Draft:
-    """A row with its own scripts; its test patch takes the place of a checkout of the fix."""
+    """A row with its own scripts; its test patch replaces the script's checkout of the fix."""
     text(row, "test_patch")
     files = nested(row, "selected_test_files_to_run")
     chosen = ",".join(files) if isinstance(files, list) else ""
@@ -70,6 +70,6 @@ def _scripted(row: Row) -> Draft:
 
 
 def _tests_alone(script: str) -> str:
-    """A test script without what enters the environment of the row's own image."""
+    """A test script without the lines that activate the environment of the row's own image."""
     entering = ("#!", "source ", "conda ", "cd /testbed")
     return "\n".join(line for line in script.split("\n") if not line.startswith(entering))

@@ -1,11 +1,11 @@
-"""Rows of R2E-Gym: a commit taken apart, tests of its own, and the results that are expected."""
+"""Rows of R2E-Gym: a parsed commit, R2E-Gym's own tests, and their expected results."""
 
 import re
 
 from forager.environments.repository.logs import PARSERS
 from forager.environments.repository.task import RepositoryTask, TestSetup
 from tasks.formats import Draft
-from tasks.rows import Row, Unfit, nested, text
+from tasks.rows import Row, UnusableRow, nested, text
 
 _TESTS = "r2e_tests"
 _MARKS = {"context": " ", "added": "+", "deleted": "-", "note": "\\ "}
@@ -19,7 +19,7 @@ def r2e_gym(row: Row) -> Draft:
     """
     commit, results = nested(row, "parsed_commit_content"), nested(row, "execution_result_content")
     if not isinstance(commit, dict) or not isinstance(results, dict):
-        raise Unfit("parsed_commit_content or execution_result_content is missing")
+        raise UnusableRow("parsed_commit_content or execution_result_content is missing")
     repo = text(row, "repo_name")
     failing, passing = _tests(row, results)
     tests = _new_files(results)
@@ -38,51 +38,51 @@ def r2e_gym(row: Row) -> Draft:
             command=f"python -W ignore -m pytest -rA {_TESTS}",
             parser="dotted",
             protected=list(tests),
-            timeout=300,  # as R2E-Gym has it
+            timeout=300,  # seconds, R2E-Gym's default
         ),
     )
     return Draft(task, activate="export PATH=/testbed/.venv/bin:$PATH")
 
 
 def _tests(row: Row, results: Row) -> tuple[list[str], list[str]]:
-    """The tests that pass with the commit: those that did not pass before, and the others."""
+    """The tests that pass after the commit: those that did not pass before it, and the rest."""
     expected = nested(row, "expected_output_json")
     before = results.get("old_commit_res_stdout")
     if not isinstance(expected, dict) or not isinstance(before, str):
-        raise Unfit("it does not say what its tests did before the commit and after it")
+        raise UnusableRow("it does not say what its tests did before the commit and after it")
     passed = {name for name, what in PARSERS["dotted"](before).items() if what == "passed"}
     wanted = [_name(name) for name, what in expected.items() if what == "PASSED"]
     failing = [name for name in wanted if name not in passed]
     if not failing:
-        raise Unfit("FAIL_TO_PASS is empty")
+        raise UnusableRow("FAIL_TO_PASS is empty")
     return failing, [name for name in wanted if name in passed]
 
 
 def _name(name: str) -> str:
-    """A test as the log names it, without colours."""
+    """The name of a test without colour codes and message."""
     return re.sub(r"\x1b\[[0-9;]*m", "", name).split(" - ")[0]
 
 
 def _statement(given: str) -> str:
-    """What stands between the marks, where there are any."""
+    """The text between the [ISSUE] marks, or the whole text without marks."""
     found = re.search(r"\[ISSUE\](.*)\[/ISSUE\]", given, re.DOTALL)
     return (found[1] if found else given).strip()
 
 
 def _patch(commit: Row) -> str:
-    """The diff of what is no test, of Python files, as R2E-Gym's own reference has it."""
+    """The diff of Python files that are not tests, like R2E-Gym's own reference."""
     made = "".join(
         _file(diff)
         for diff in commit.get("file_diffs") or []
         if diff["header"]["file"]["path"].endswith(".py") and not _is_test(diff)
     )
     if not made:
-        raise Unfit("its commit changes no code of Python's")
+        raise UnusableRow("its commit changes no code of Python's")
     return made
 
 
 def _is_test(diff: Row) -> bool:
-    """R2E-Gym's own rule."""
+    """Whether a file is a test by R2E-Gym's rule."""
     *folders, name = diff["header"]["file"]["path"].split("/")
     return bool({"test", "tests", "Test", "Tests"} & {*folders, name}) or (
         name.endswith("_test.py") or name.startswith("test_")
@@ -90,7 +90,7 @@ def _is_test(diff: Row) -> bool:
 
 
 def _file(diff: Row) -> str:
-    """The diff of a file, put together from its parts."""
+    """Build the unified diff of a file from its parsed parts."""
     path, head = diff["header"]["file"]["path"], diff["header"].get("misc_line")
     lines = [f"diff --git a/{path} b/{path}", *([head] if head else [])]
     if diff.get("minus_file") and diff.get("plus_file"):
@@ -111,10 +111,10 @@ def _range(place: Row) -> str:
 
 
 def _new_files(results: Row) -> dict[str, str]:
-    """The diffs that add the row's tests, by their paths."""
+    """The diffs that add the row's tests, by path."""
     codes, named = results.get("test_file_codes") or [], results.get("test_file_names") or []
     if not codes or len(codes) != len(named):
-        raise Unfit("execution_result_content holds no tests")
+        raise UnusableRow("execution_result_content holds no tests")
     return {
         path: _new_file(path, code)
         for path, code in zip((f"{_TESTS}/{name}" for name in named), codes, strict=True)

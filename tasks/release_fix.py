@@ -1,4 +1,4 @@
-"""Issue-fix tasks out of the releases of a project on PyPI; no git host is needed."""
+"""Makes issue-fix tasks from a project's releases on PyPI, without a git host."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,37 +15,37 @@ from forager.images.settings import BuildSettings
 from tasks.contamination import admitted
 from tasks.funnel import Funnel
 from tasks.history import is_code, is_test
-from tasks.issue_fix import Order, best_text, proven, unproven
-from tasks.ledger import OnProgress
+from tasks.issue_fix import IssueFixRequest, best_text, proven, unproven
+from tasks.ledger import OnTaskProgress
 from tasks.releases import (
-    Piece,
+    HunkGroup,
     Releases,
     changed,
     entries_about,
     fixed_paths,
+    hunk_groups,
     patches,
-    pieces,
     separated,
 )
-from tasks.validate import Refused, Unsuited, prove_fix, test_files
-from tasks.wording import Text, changelog, from_author
+from tasks.validate import RejectedChange, UnsuitableImage, prove_fix, test_files
+from tasks.wording import ProblemStatement, changelog, from_author
 
 
 def make_release_tasks(
     releases: Releases,
-    order: Order,
+    order: IssueFixRequest,
     *,
     output: Path,
-    on_progress: OnProgress,
+    on_progress: OnTaskProgress,
     report: Callable[[str], None] = print,
 ) -> Counter[str]:
     """Append the tasks of consecutive releases to `output`, newest first; return the funnel.
 
-    As `make_tasks` does, an interrupted run goes on where it was.
+    An interrupted run continues where it stopped.
     """
     counts: Counter[str] = Counter()
     tried = 0
-    reason = admitted(
+    contaminated = admitted(
         releases.history.name,
         keep=order.keep_contaminated,
         texts=releases.history.texts(releases.commit(releases.releases[-1])),
@@ -62,10 +62,12 @@ def make_release_tasks(
             tried += 1
             stage, reason = "releases", "taken apart"
             try:
-                for task in _Pair(releases, order, before, after, reason, report).tasks():
+                for task in _ReleasePair(
+                    releases, order, before, after, contaminated, report
+                ).tasks():
                     funnel.add(task)
                     on_progress(funnel.made, candidates=tried)
-            except (Refused, Unsuited) as error:
+            except (RejectedChange, UnsuitableImage) as error:
                 stage, reason = "tests", str(error)
             except Unreachable:
                 raise
@@ -76,13 +78,13 @@ def make_release_tasks(
         return funnel.whole(counts)
 
 
-class _Pair:
-    """Two releases, one after the other."""
+class _ReleasePair:
+    """Makes the tasks of two consecutive releases."""
 
     def __init__(
         self,
         releases: Releases,
-        order: Order,
+        order: IssueFixRequest,
         before: Release,
         after: Release,
         contaminated: str,
@@ -94,11 +96,14 @@ class _Pair:
         self._history = releases.history
 
     def tasks(self) -> Iterator[RepositoryTask]:
-        """The tasks that the newer release gives. Raises Refused, BuildError, SourceError."""
+        """Yield the tasks from the newer release.
+
+        Raises RejectedChange, BuildError, SourceError.
+        """
         old, new = map(self._releases.commit, (self._before, self._after))
         paths = changed(self._history, old, new)
         if not any(map(is_code, paths)) or not any(map(is_test, paths)):
-            raise Refused("no change of code and tests together")
+            raise RejectedChange("no change of code and tests together")
         self._report(f"{self._before.version}..{self._after.version}: building")
         image = build(
             f"pypi:{self._releases.project}=={self._before.version}",
@@ -110,23 +115,23 @@ class _Pair:
         whole = whole.model_copy(
             update={"FAIL_TO_PASS": found.fail_to_pass, "PASS_TO_PASS": found.pass_to_pass}
         )
-        parts = pieces(self._history, old, new, paths)
+        groups = hunk_groups(self._history, old, new, paths)
         self._report(
             f"{self._before.version}..{self._after.version}: {len(found.fail_to_pass)} tests, "
-            f"{len(parts)} pieces"
+            f"{len(groups)} groups of hunks"
         )
-        sets = separated(whole, parts, self._order.workers)
+        sets = separated(whole, groups, self._order.workers)
         told = changelog(self._history, old, new, paths)
 
-        def made(numbered: tuple[int, Sequence[Piece]]) -> RepositoryTask | None:
-            number, parts = numbered
+        def made(numbered: tuple[int, Sequence[HunkGroup]]) -> RepositoryTask | None:
+            number, groups = numbered
             try:
-                setup, fix = patches(self._history, old, new, fixed_paths(paths), parts)
-            except Refused as error:
+                setup, fix = patches(self._history, old, new, fixed_paths(paths), groups)
+            except RejectedChange as error:
                 self._report(f"{self._after.version}, set {number}: {error}")
                 return None
             task = self._task(image, number, fix, tests, setup)
-            return self._proven(task, image, parts, told, new)
+            return self._proven(task, image, groups, told, new)
 
         with ThreadPoolExecutor(self._order.workers) as pool:
             yield from filter(None, pool.map(made, enumerate(sets, 1)))
@@ -152,17 +157,17 @@ class _Pair:
         self,
         task: RepositoryTask,
         image: Image,
-        parts: Sequence[Piece],
+        groups: Sequence[HunkGroup],
         told: Sequence[str],
         new: str,
     ) -> RepositoryTask | None:
         try:
             found = prove_fix(task, image, suite_seconds=self._order.settings.suite_seconds)
-        except (Refused, Unsuited) as error:
+        except (RejectedChange, UnsuitableImage) as error:
             self._report(f"{task.instance_id}: {error}")
             return None
-        about = entries_about(told, parts, found.fail_to_pass)
-        written = Text(from_author("", about, task.patch), "changelog", [])
+        about = entries_about(told, groups, found.fail_to_pass)
+        written = ProblemStatement(from_author("", about, task.patch), "changelog", [])
         tests = {path: self._history.text(new, path) for path in test_files(task.test_patch)}
         text = best_text("", written, task, found, tests, self._order.author)
         return text and proven(task, found, text, Fix(commit=self._after.version))

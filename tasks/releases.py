@@ -1,10 +1,10 @@
-"""Issue-fix from PyPI alone: consecutive releases as a history, taken apart by what tests tell.
+"""Issue-fix from PyPI alone: tests divide the changes between consecutive releases.
 
-release n ─▶ image ─▶ all of release n+1 but some hunks ─▶ which tests need them ─▶ tasks
+release n ─▶ image ─▶ release n+1 without some hunks ─▶ tests that need them ─▶ tasks
 
-Hunks belong together when a test needs both. A task is the new release without the hunks of one
-such set; its fix puts them back. Hunks without which tests fail that passed in release n are no
-fix, and stay in.
+Hunks belong together if a test needs both. A task is the new release without the hunks of one such
+set; the fix restores them. If tests that passed in release n fail without a hunk, it is no fix and
+stays in.
 """
 
 import ast
@@ -30,28 +30,28 @@ from forager.locks import locked
 from forager.paths import data_directory
 from forager.sandboxes.sandbox import Limits
 from tasks.history import History, is_code, may_fix
-from tasks.validate import TEST_SECONDS, Refused, test_files
+from tasks.validate import TEST_SECONDS, RejectedChange, test_files
 
-_MOST_PIECES = 80  # that a pair of releases is taken apart into
-_METADATA = {"PKG-INFO", "setup.cfg", "MANIFEST.in", "METADATA"}  # tell of the new release in words
+_MOST_GROUPS = 80  # most hunk groups between two releases
+_METADATA = {"PKG-INFO", "setup.cfg", "MANIFEST.in", "METADATA"}  # prose about the new release
 _VERSION = re.compile(r"^[+-]\s*_*version_*\b.*=", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Hunks of one function or class, or one hunk outside them."""
+class HunkGroup:
+    """The hunks in one function or class, or one hunk outside them."""
 
     path: str
     name: str
     hunks: Sequence[tuple[int, str]]
-    """Where each begins in the newer release, and its text."""
+    """Start line in the newer release and text of each hunk."""
 
 
-def patch_of(parts: Iterable[Piece]) -> str:
-    """The patch from the one release to the other that the pieces make."""
+def patch_of(groups: Iterable[HunkGroup]) -> str:
+    """The patch of these hunks, from the older to the newer release."""
     files: dict[str, list[tuple[int, str]]] = {}
-    for piece in parts:
-        files.setdefault(piece.path, []).extend(piece.hunks)
+    for group in groups:
+        files.setdefault(group.path, []).extend(group.hunks)
     return "".join(
         f"--- a/{path}\n+++ b/{path}\n{''.join(text for _, text in sorted(hunks))}"
         for path, hunks in files.items()
@@ -59,7 +59,7 @@ def patch_of(parts: Iterable[Piece]) -> str:
 
 
 class Releases:
-    """The releases of a project on PyPI, their files in a git repository, one tag each."""
+    """The releases of a project on PyPI, as tags of a git repository. Raises SourceError."""
 
     def __init__(self, name: str) -> None:
         self.project = name
@@ -76,14 +76,11 @@ class Releases:
         self.history = History(path, f"pypi:{name}=", "HEAD", f"pypi/{name}")
 
     def pairs(self) -> Iterator[tuple[Release, Release]]:
-        """Each release with the one before it, newest first."""
+        """Yield each release after its predecessor, newest first."""
         yield from zip(self.releases[-2::-1], self.releases[:0:-1], strict=True)
 
     def commit(self, release: Release) -> str:
-        """The commit with the files of a release; they are fetched the first time.
-
-        Raises SourceError.
-        """
+        """The commit with the files of a release; downloads them once. Raises SourceError."""
         tag = f"refs/tags/{release.version}"
         try:
             return git(self.history.path, "rev-parse", "--verify", "--quiet", tag).strip()
@@ -106,12 +103,12 @@ def changed(history: History, before: str, after: str) -> list[str]:
 
 
 def fixed_paths(paths: Sequence[str]) -> list[str]:
-    """The paths that may hold a fix, what tells of the new release in words left out."""
+    """The paths that may belong to a fix, without prose about the new release."""
     return [path for path in paths if may_fix(path) and Path(path).name not in _METADATA]
 
 
-def pieces(history: History, before: str, after: str, paths: Sequence[str]) -> list[Piece]:
-    """The hunks of files that both releases have, by the function or class that holds them."""
+def hunk_groups(history: History, before: str, after: str, paths: Sequence[str]) -> list[HunkGroup]:
+    """Group the hunks of files in both releases by the function or class around them."""
     code = [path for path in paths if is_code(path) and path.endswith(".py")]
     options = ["-U1", "--no-renames", "--no-color", "--no-ext-diff", "--diff-filter=M"]
     if not code:
@@ -128,44 +125,46 @@ def pieces(history: History, before: str, after: str, paths: Sequence[str]) -> l
             if not _VERSION.search(str(hunk)):
                 found = grouped.setdefault((file.path, name), [])
                 found.append((hunk.target_start, str(hunk)))
-    return [Piece(path, name, hunks) for (path, name), hunks in grouped.items()]
+    return [HunkGroup(path, name, hunks) for (path, name), hunks in grouped.items()]
 
 
-def separated(task: RepositoryTask, parts: Sequence[Piece], workers: int) -> list[list[Piece]]:
-    """The pieces that belong together, each set with tests of its own.
+def separated(
+    task: RepositoryTask, groups: Sequence[HunkGroup], workers: int
+) -> list[list[HunkGroup]]:
+    """Join hunk groups that share a test into sets; sets share no tests.
 
-    `task` is the whole change between the releases. Raises Refused, SandboxError.
+    `task` is the whole change between the releases. Raises RejectedChange, SandboxError.
     """
-    if len(parts) > _MOST_PIECES:
-        raise Refused(f"too many changes: {len(parts)}")
+    if len(groups) > _MOST_GROUPS:
+        raise RejectedChange(f"too many changes: {len(groups)}")
 
-    def needing(piece: Piece) -> set[str] | None:
-        return _needing(task, piece)
+    def needing(group: HunkGroup) -> set[str] | None:
+        return _needing(task, group)
 
     with ThreadPoolExecutor(workers) as pool:
-        needed = list(pool.map(needing, parts))
-    sets: list[tuple[list[Piece], set[str]]] = []
-    for piece, tests in zip(parts, needed, strict=True):
+        needed = list(pool.map(needing, groups))
+    sets: list[tuple[list[HunkGroup], set[str]]] = []
+    for group, tests in zip(groups, needed, strict=True):
         if not tests:
             continue
-        joined, rest = ([piece], set(tests)), []
-        for pieces, needing_tests in sets:
-            if needing_tests & joined[1]:
-                joined = (pieces + joined[0], needing_tests | joined[1])
+        joined, rest = ([group], set(tests)), []
+        for members, member_tests in sets:
+            if member_tests & joined[1]:
+                joined = (members + joined[0], member_tests | joined[1])
             else:
-                rest.append((pieces, needing_tests))
+                rest.append((members, member_tests))
         sets = [*rest, joined]
     return [found for found, _ in sets]
 
 
-def _needing(task: RepositoryTask, piece: Piece) -> set[str] | None:
-    """The tests that fail without a piece; None where others than the new ones do."""
+def _needing(task: RepositoryTask, group: HunkGroup) -> set[str] | None:
+    """The new tests that fail without a group; None if old tests fail too."""
     opened, _ = open_task(task, Limits(memory=task.setup.memory))
     try:
         for patch in (task.test_patch, task.patch):
             if patch and apply_patch(opened, patch).exit_code:
                 raise SandboxError(f"{task.instance_id}: a patch does not apply a second time")
-        if apply_patch(opened, patch_of([piece]), "-R", "--recount").exit_code:
+        if apply_patch(opened, patch_of([group]), "-R", "--recount").exit_code:
             return None
         files = test_files(task.test_patch)
         arguments = [*options(task.setup.arguments), *files]
@@ -179,11 +178,11 @@ def _needing(task: RepositoryTask, piece: Piece) -> set[str] | None:
 
 
 def patches(
-    history: History, before: str, after: str, paths: Sequence[str], parts: Sequence[Piece]
+    history: History, before: str, after: str, paths: Sequence[str], groups: Sequence[HunkGroup]
 ) -> tuple[str, str]:
-    """From the old release to the new one without the pieces, and from there to the new one.
+    """The patch from the old release to the new one without these groups, and the patch after it.
 
-    Raises Refused where the pieces cannot be taken out.
+    Raises RejectedChange if git cannot remove the groups.
     """
     with tempfile.TemporaryDirectory(prefix="forager-release-") as name:
         tree = Path(name) / "tree"
@@ -194,9 +193,9 @@ def patches(
             _apply(tree, whole)
             git(tree, "add", "--all", "--force", ".")
             full = git(tree, "write-tree").strip()
-            _apply(tree, patch_of(parts), "-R", "--recount")
+            _apply(tree, patch_of(groups), "-R", "--recount")
         except SourceError as error:
-            raise Refused(f"the changes cannot be taken apart: {error}") from error
+            raise RejectedChange(f"the changes cannot be taken apart: {error}") from error
         git(tree, "add", "--all", "--force", ".")
         base = git(tree, "write-tree").strip()
         shared = ["--binary", "--full-index", "--no-renames", "--no-color", "--no-ext-diff"]
@@ -205,10 +204,10 @@ def patches(
 
 
 def entries_about(
-    entries: Sequence[str], parts: Sequence[Piece], tests: Sequence[str]
+    entries: Sequence[str], groups: Sequence[HunkGroup], tests: Sequence[str]
 ) -> list[str]:
-    """The entries of a changelog that name what a set of pieces changes, or its tests."""
-    names = {word for piece in parts for word in piece.name.split(".") if len(word) > 3}
+    """The changelog entries that name a changed function or words of its tests."""
+    names = {word for group in groups for word in group.name.split(".") if len(word) > 3}
     words: Counter[str] = Counter()
     for test in tests:
         words.update(set(re.findall(r"[a-z]{4,}", test.partition("::")[2].lower())) - {"test"})
@@ -229,7 +228,7 @@ def _apply(tree: Path, patch: str, *how: str) -> None:
 
 
 def _places(text: str) -> dict[int, str]:
-    """The qualified name of the outermost function, or method, by each of its lines."""
+    """The qualified name of the outermost function or method for each of its lines."""
     try:
         body = ast.parse(text).body
     except (SyntaxError, ValueError):

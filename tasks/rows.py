@@ -1,4 +1,4 @@
-"""Rows of published data sets: out of files or off the Hugging Face Hub, and what is in them."""
+"""Reads rows of published data sets, from files or the Hugging Face Hub, and their fields."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,14 +13,14 @@ Row = Mapping[str, Any]
 _EXTRA = "pip install -e '.[datasets]'"
 
 
-class Unfit(ForagerError):
-    """A row that cannot become a task; the message is the reason."""
+class UnusableRow(ForagerError):
+    """A row cannot become a task; the message is the reason."""
 
 
 def read_rows(where: str, split: str | None = None) -> Iterator[Row]:
     """Yield the rows of a JSON, JSON Lines or Parquet file, or of a Hugging Face data set.
 
-    `where` is a path (a directory is one that `datasets.load_dataset` loads) or a name on the Hub.
+    `where` is the path of a file, a directory for `datasets.load_dataset`, or a name on the Hub.
     Raises UsageError.
     """
     path = Path(where).expanduser()
@@ -30,11 +30,13 @@ def read_rows(where: str, split: str | None = None) -> Iterator[Row]:
         return _json(path)
     if path.is_dir() or where.count("/") == 1:
         return _hub(where, split)
-    raise UsageError(f"{where} is no file, and no name of a data set (OWNER/NAME)")
+    raise UsageError(
+        f"{where} is neither a file nor a data set on the Hub: give a path or OWNER/NAME"
+    )
 
 
 def text(row: Row, *names: str, required: bool = True) -> str:
-    """The first of these fields that holds a text. Raises Unfit where none does."""
+    """The first non-empty field of these. Raises UnusableRow if a required text is missing."""
     for name in names:
         value = row.get(name)
         if value is not None and not isinstance(value, str):
@@ -42,34 +44,34 @@ def text(row: Row, *names: str, required: bool = True) -> str:
         if value and value.strip():
             return str(value)
     if required:
-        raise Unfit(f"{names[0]} is missing or empty")
+        raise UnusableRow(f"{names[0]} is missing or empty")
     return ""
 
 
 def nested(row: Row, name: str) -> Any:
-    """A field that is an object or a list, or the JSON text of one."""
+    """A field that is an object or a list, or JSON text of either. Raises UnusableRow."""
     value = row.get(name)
     if not isinstance(value, str):
         return value
     try:
         return json.loads(value)
     except ValueError:
-        raise Unfit(f"{name} is no JSON") from None
+        raise UnusableRow(f"{name} is no JSON") from None
 
 
 def names(row: Row, *fields: str) -> list[str]:
-    """The list of tests in the first of these fields that is there."""
+    """The list of tests in the first of these fields that exists. Raises UnusableRow."""
     for field in fields:
         value = nested(row, field)
         if value is not None:
             if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-                raise Unfit(f"{field} is no list of tests")
+                raise UnusableRow(f"{field} is no list of tests")
             return value
-    raise Unfit(f"{fields[0]} is missing or empty")
+    raise UnusableRow(f"{fields[0]} is missing or empty")
 
 
 def _json(path: Path) -> Iterator[Row]:
-    """A list of rows, an object of rows by their ids, or a row a line."""
+    """Yield the rows of a list, of an object by ids, or of JSON Lines."""
     try:
         with path.open(encoding="utf-8") as file:
             if path.suffix == ".json":
@@ -85,7 +87,7 @@ def _json(path: Path) -> Iterator[Row]:
 def _whole(path: Path, content: str) -> Iterator[Row]:
     try:
         value = json.loads(content)
-    except ValueError:  # lines under the name of JSON, as the Hub has them
+    except ValueError:  # JSON Lines in a .json file, as on the Hub
         yield from (
             _row(path, number, line)
             for number, line in enumerate(content.split("\n"), 1)
@@ -96,7 +98,7 @@ def _whole(path: Path, content: str) -> Iterator[Row]:
         value = list(value.values())
     for row in value if isinstance(value, list) else [value]:
         if not isinstance(row, dict):
-            raise UsageError(f"{path} holds no rows: give a list of objects, or one a line")
+            raise UsageError(f"{path} has no rows: give a list of objects, or one object per line")
         yield row
 
 
@@ -104,9 +106,9 @@ def _row(path: Path, number: int, line: str) -> Row:
     try:
         row = json.loads(line)
     except ValueError as error:
-        raise UsageError(f"{path}:{number} is no JSON: {error}") from error
+        raise UsageError(f"{path}:{number} is not JSON: {error}") from error
     if not isinstance(row, dict):
-        raise UsageError(f"{path}:{number} is no object")
+        raise UsageError(f"{path}:{number} is not a JSON object")
     return row
 
 
@@ -126,12 +128,12 @@ def _hub(where: str, split: str | None) -> Iterator[Row]:
         import datasets
     try:
         loaded = datasets.load_dataset(where, split=split)
-    except Exception as error:  # of the Hub's client and of its many parts
+    except Exception as error:  # the Hub's client and its dependencies raise many types
         message = str(error).strip().splitlines() or [type(error).__name__]
         raise UsageError(f"cannot load the data set {where}: {message[0]}") from error
     if isinstance(loaded, dict):
         if len(loaded) != 1:
-            raise UsageError(f"{where} has the splits {', '.join(loaded)}; give one as --split")
+            raise UsageError(f"{where} has the splits {', '.join(loaded)}: choose with --split")
         loaded = next(iter(loaded.values()))
     yield from loaded
 

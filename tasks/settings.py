@@ -13,8 +13,8 @@ from forager.trajectories.record import Sampling
 _Count = Annotated[int, Field(ge=1)]
 
 
-class Settings(Record):
-    """Which bugs become tasks, and how a model writes."""
+class MutateFixSettings(Record):
+    """Which bugs become tasks, and how a model samples."""
 
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
         {}, description="Proportion in which families take turns; the others are left out."
@@ -54,6 +54,6 @@ class IssueFixSettings(Record):
     )
 
 
-def load(path: Path) -> Settings:
-    """Read a settings file; UsageError names the key that is wrong."""
-    return load_settings(path, Settings)
+def load(path: Path) -> MutateFixSettings:
+    """Read a settings file. Raises UsageError that names the wrong key."""
+    return load_settings(path, MutateFixSettings)

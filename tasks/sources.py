@@ -1,4 +1,4 @@
-"""The code of an image, and the sandboxes that its mutants run in."""
+"""Reads the code of an image and starts the sandboxes for its mutants."""
 
 import io
 import tarfile
@@ -14,7 +14,7 @@ from forager.sandboxes.sandbox import Limits, Sandbox
 
 
 def read_texts(image: Image) -> tuple[dict[str, str], dict[str, str]]:
-    """The image's own source files by path, and the files of its tests."""
+    """The texts by path of the image's source files, and of its test files."""
     files = {test.partition("::")[0] for test in image.passing}
     with tempfile.TemporaryDirectory(prefix="forager-mutate-") as name:
         root = Path(name)
@@ -34,7 +34,7 @@ def start(reference: str, limits: Limits) -> Sandbox:
 
 
 def _copy_out(image: Image, root: Path) -> None:
-    """Copy the repository out of the image; its files are data here and never run."""
+    """Copy the repository out of the image. Nothing here runs these files."""
     sandbox = docker_sandbox(image.reference)
     try:
         archived = sandbox.run("git archive -o /tmp/forager.tar HEAD")

@@ -1,14 +1,14 @@
 """How SWE-bench evaluates a row: its test command and the parser of its log.
 
-Rows that `swebench` 5 publishes say it themselves (`eval_script`, `log_parser`). For older ones
-only `swebench` 4 knows; it is asked where it is installed.
+Rows of `swebench` 5 contain both (`eval_script`, `log_parser`). For older rows, forager asks
+the package `swebench` 4 if it is installed.
 """
 
 import re
 from typing import Any
 
 from forager.environments.repository.logs import PARSERS
-from tasks.rows import Row, Unfit
+from tasks.rows import Row, UnusableRow
 
 _START, _END = ">>>>> Start Test Output", ">>>>> End Test Output"
 _PYTEST = (
@@ -24,37 +24,37 @@ _NAMES = {
 
 
 def parser(name: str) -> str:
-    """Our parser for the one that a data set names. Raises Unfit."""
+    """The name of our parser for a data set's parser. Raises UnusableRow."""
     plain = name.strip().removeprefix("parse_log_")
     ours = _NAMES.get(plain, plain)
     if ours not in PARSERS:
         known = "a program" if "\n" in name else name
-        raise Unfit(f"its log parser ({known}) is none that forager has")
+        raise UnusableRow(f"its log parser ({known}) is none that forager has")
     return ours
 
 
 def tests_of(script: str) -> str:
-    """The test command of an `eval_script`, with the variables that are set before it.
+    """The test command of an `eval_script`, with the variables that the script exports before it.
 
-    What else it does is forager's own work (the state of the repository, the test patch), is of the
-    image (its environment), or needs a network (installing the project once more).
+    The script's other commands set up the repository and apply the test patch (forager does this),
+    activate the environment (the image does), or reinstall the project (which needs a network).
     """
     lines = script.split("\n")
     marks = [at for at, line in enumerate(lines) if _START in line or _END in line]
     if len(marks) != 2:
-        raise Unfit("its eval_script has no marks around the tests")
+        raise UnusableRow("its eval_script has no marks around the tests")
     start, end = marks
     variables = [line for line in lines[:start] if re.match(r"export \w+=", line)]
     return "\n".join([*variables, *lines[start + 1 : end]])
 
 
 def of_package(row: Row) -> tuple[str, str] | None:
-    """The test command and the parser that `swebench` 4 has for a row; None where it has none."""
+    """The test command and parser from `swebench` 4 for a row; None if it does not know the row."""
     try:
         from swebench.harness.constants import MAP_REPO_VERSION_TO_SPECS
         from swebench.harness.log_parsers import MAP_REPO_TO_PARSER
         from swebench.harness.test_spec.create_scripts import make_eval_script_list
-    except ImportError:  # not installed, or of another version
+    except ImportError:  # not installed, or another version
         return None
     repo = row.get("repo")
     specs: dict[str, Any] | None = MAP_REPO_VERSION_TO_SPECS.get(repo, {}).get(row.get("version"))

@@ -21,7 +21,7 @@ _TESTS_NAMED = 10  # failing tests that CWM's form lists
 _SEEN = 2  # failures that stand next to the code
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _SHORTEST, _LONGEST = 40, 4000  # characters of an issue
-_SHOWN = 6000  # characters of the diff and of the failures that a model is shown
+_SHOWN = 6000  # most characters of the diff, and of the failures, in the question to a model
 _QUESTION = """\
 A bug was put into a project by this change:
 
@@ -40,7 +40,7 @@ contain them: {names}. Answer with the text of the issue alone."""
 
 
 def cwm(candidate: Candidate, failing: Sequence[str]) -> str:
-    """CWM's form of the problem: look at the function, run its tests, fix the bug."""
+    """CWM's form: look at the function, run its tests, fix the bug."""
     named = failing[:_TESTS_NAMED]
     listed = [f"- {test}" for test in named]
     if len(failing) > len(named):
@@ -87,10 +87,10 @@ def with_code(
     sources: Mapping[str, str],
     tests: Mapping[str, str],
 ) -> str:
-    """The broken code as it stands, what its tests saw in the proof, and how to run them.
+    """The broken code, the failures that the proof saw, and the command that runs the tests.
 
-    As short as it can be, so that a small model can learn from it. `sources` and `tests` are the
-    right texts by path.
+    Short, so that a small model can learn from it. `sources` and `tests` are the original texts by
+    path.
     """
     failing = verdict.fail_to_pass[:_SEEN]
     failures = [verdict.failures[test] for test in failing if test in verdict.failures]
@@ -103,7 +103,7 @@ def with_code(
 
 
 def _shown(at: Candidate | Part, diff: str, sources: Mapping[str, str]) -> str:
-    """Where a bug is, and the code there with the numbers of its lines."""
+    """The place of a bug, with its numbered code."""
     code = _code(_broken(sources[at.file], diff, at.file), at.function)
     return f"There is a bug {_place(at.family, at)}" + (f":\n\n{code}" if code else ".")
 
@@ -114,7 +114,7 @@ def _told(seen: ObservedFailure) -> str:
 
 
 def _broken(text: str, diff: str, path: str) -> str:
-    """The text after the change that a diff makes to it."""
+    """Apply a diff's edits of this path to its text."""
     lines = text.split("\n")
     for first, last, new in reversed(edits_of(diff)[path]):
         lines[first - 1 : last] = new
@@ -122,10 +122,10 @@ def _broken(text: str, diff: str, path: str) -> str:
 
 
 def _code(text: str, function: str) -> str:
-    """A function or class, its lines numbered; empty where none of that name can be read."""
+    """The numbered lines of a function or class; empty if the parser does not find it."""
     try:
         nodes: Sequence[ast.stmt] = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError):  # of a later Python, say
+    except (SyntaxError, ValueError, RecursionError):  # for example code for a later Python
         return ""
     first = last = 0
     for name in function.split("."):
@@ -140,16 +140,16 @@ def _code(text: str, function: str) -> str:
 
 
 def issue(candidate: Candidate, verdict: Verdict, tests: Mapping[str, str]) -> str:
-    """A user's report of the failures that the proof saw; `tests` are texts by path."""
+    """A user's bug report of the failures in the proof; `tests` are texts by path."""
     return bug_report(verdict.failures, tests, RevealingNames(candidate))
 
 
 def by_model(
     author: Author, candidate: Candidate, verdict: Verdict, tests: Mapping[str, str]
 ) -> tuple[str, Form, ModelCost]:
-    """An issue that a model writes, checked not to give the bug away, with what it cost.
+    """An issue that a model writes without giving the bug away, with its cost.
 
-    Where each of its tries does, it is `issue` instead. Raises ModelError.
+    If every try gives the bug away, falls back to `issue`. Raises ModelError.
     """
     names = RevealingNames(candidate)
     text, costs = author.text(
@@ -161,14 +161,14 @@ def by_model(
 
 def _question(candidate: Candidate, verdict: Verdict, names: RevealingNames) -> str:
     texts = (verdict.failures[test].text for test in sorted(verdict.failures))
-    failures = without_addresses("\n\n".join(texts))  # asked again, it is the same question
+    failures = without_addresses("\n\n".join(texts))  # so that the question is equal in each run
     return _QUESTION.format(
         diff=candidate.diff[:_SHOWN], failures=failures[:_SHOWN], names=", ".join(names.all)
     )
 
 
 def _problem(candidate: Candidate, text: str, names: RevealingNames) -> str:
-    """What is wrong with an issue, said to the model that wrote it; or nothing."""
+    """What is wrong with an issue, as a message to the model; "" if nothing is."""
     if not _SHORTEST <= len(text) <= _LONGEST:
         return f"It has {len(text)} characters; it must have {_SHORTEST} to {_LONGEST}."
     if found := names.found_in(text):

@@ -22,16 +22,16 @@ from forager.images.recipe import options
 from forager.sandboxes.sandbox import Limits
 from tasks.history import is_test
 
-TEST_SECONDS = 60.0  # for one test
-_FAILURES = 20  # tests whose failure is described
+TEST_SECONDS = 60.0  # limit for one test
+_FAILURES = 20  # most failures that a report describes
 _BAD = ("failed", "error", "timeout")
 
 
-class Unsuited(ForagerError):
-    """The image does not fit the commit: its files cannot be made, or its tests not be loaded."""
+class UnsuitableImage(ForagerError):
+    """The image does not suit the commit: patches do not apply, or tests do not load."""
 
 
-class Refused(ForagerError):
+class RejectedChange(ForagerError):
     """The change becomes no task; the message is the reason."""
 
 
@@ -42,7 +42,7 @@ class FixProof:
     fail_to_pass: list[str]
     pass_to_pass: list[str]
     setup: TestSetup
-    """How the tests were run: the whole suite, or only the test files that the fix changed."""
+    """How the tests ran: the whole suite, or only the test files that the fix changes."""
     whole: bool
     failures: Mapping[str, Failure] = field(default_factory=dict)
 
@@ -50,26 +50,26 @@ class FixProof:
 def prove_fix(task: RepositoryTask, image: Image, *, suite_seconds: float) -> FixProof:
     """Prove that tests fail without the fix and pass with it, both times.
 
-    The whole suite runs only if one run of it takes no longer than `suite_seconds`. Raises Refused,
-    Unsuited, SandboxError.
+    The whole suite runs only if one run of it takes no longer than `suite_seconds`.
+    Raises RejectedChange, UnsuitableImage, SandboxError.
     """
     files = test_files(task.test_patch)
     narrow = task.setup.model_copy(update={"arguments": [*options(task.setup.arguments), *files]})
     first = _run(task, narrow, fixed=True)
     if not {"passed"} & set(first.outcomes.values()):
-        raise Unsuited(f"no changed test passes with the fix: {_told(first)}")
+        raise UnsuitableImage(f"no changed test passes with the fix: {_told(first)}")
     before = _run(task, narrow, fixed=False)
     mended = _mended(before, first)
     if not mended:
-        raise Refused("no test fails before and passes after")
+        raise RejectedChange("no test fails before and passes after")
     setup = task.setup if image.test_seconds <= suite_seconds else narrow
     again, fixed = (_run(task, setup, fixed=on) for on in (False, True))
-    if mended.isdisjoint(fixed.outcomes):  # files of one name, say, that cannot be run together
+    if mended.isdisjoint(fixed.outcomes):  # for example files of equal name cannot run together
         setup = narrow
         again, fixed = (_run(task, setup, fixed=on) for on in (False, True))
     mended &= _mended(again, fixed)
     if not mended:
-        raise Refused("the second run differs from the first")
+        raise RejectedChange("the second run differs from the first")
     kept = {
         test
         for test in _passed(again) & _passed(fixed)
@@ -80,7 +80,7 @@ def prove_fix(task: RepositoryTask, image: Image, *, suite_seconds: float) -> Fi
 
 
 def test_files(test_patch: str) -> list[str]:
-    """The test files that a patch leaves changed or new."""
+    """The test files that a patch changes or adds."""
     return [
         file.path
         for file in PatchSet(test_patch)
@@ -92,23 +92,23 @@ def test_files(test_patch: str) -> list[str]:
 
 
 def _run(task: RepositoryTask, setup: TestSetup, *, fixed: bool) -> TestReport:
-    """The tests of the fixed state, on the code with or without the fix."""
+    """Run the fixed state's tests on the code with or without the fix."""
     try:
         opened, _ = open_task(task, Limits(memory=task.setup.memory))
     except TaskError as error:
-        raise Unsuited(str(error)) from error
+        raise UnsuitableImage(str(error)) from error
     try:
         for patch in [task.test_patch, task.patch if fixed else ""]:
             applied = apply_patch(opened, patch) if patch else None
             if applied and applied.exit_code:
-                raise Unsuited(f"a patch does not apply: {applied.output.strip()[:200]}")
+                raise UnsuitableImage(f"a patch does not apply: {applied.output.strip()[:200]}")
         report = run_tests(
             opened, setup, test_seconds=TEST_SECONDS, failures=0 if fixed else _FAILURES
         )
     finally:
         opened.close()
     if not report.complete:
-        kind = Unsuited if fixed else Refused
+        kind = UnsuitableImage if fixed else RejectedChange
         raise kind(f"the test run did not come to its end: {_told(report)}")
     return report
 
@@ -118,7 +118,7 @@ def _passed(report: TestReport) -> set[str]:
 
 
 def _mended(before: TestReport, after: TestReport) -> set[str]:
-    """Tests that pass after and were run before, or could not be, and did not pass."""
+    """The tests that pass after the fix and failed or did not load before it."""
     return {
         test
         for test in _passed(after)

@@ -14,8 +14,8 @@ from tasks.history import History, is_prose
 Origin = Literal["issue", "commit", "changelog", "failures", "model"]
 
 _SHORTEST, _LONGEST = 40, 8000  # characters of an issue
-_TITLE = 20  # characters; what says less in a commit says nothing
-_SHOWN = 6000  # characters of the diff and of the failures that a model is shown
+_TITLE = 20  # characters; a shorter commit message says nothing
+_SHOWN = 6000  # most characters of the diff, and of the failures, in the question to a model
 _TRAILER = re.compile(
     r"^(?:(?:signed-off|co-authored|reviewed|acked|tested|reported|helped|suggested)-by|cc|refs?"
     r"|change-id|git-svn-id|\(cherry picked from)\b.*$",
@@ -40,8 +40,8 @@ to know what is right. Do not say where the bug is or how it is fixed, and do no
 the change. Answer with the text of the issue alone."""
 
 
-class Text(NamedTuple):
-    """A problem statement, where it comes from, and what it cost."""
+class ProblemStatement(NamedTuple):
+    """A problem statement with its origin and cost."""
 
     text: str
     origin: Origin
@@ -49,25 +49,25 @@ class Text(NamedTuple):
 
 
 def from_author(message: str, entries: Sequence[str], patch: str) -> str:
-    """What was written of a fix in its commits and in the changelog, its own lines left out.
+    """The text about a fix in its commits and changelog, without lines that quote the fix.
 
-    Empty where too little remains.
+    Empty if too little remains.
     """
     text = _MERGE.sub("", _TRAILER.sub("", message))
     said = "\n".join(line.rstrip() for line in text.splitlines())
-    paragraphs = dict.fromkeys(re.split(r"\n{2,}", said))  # a squash says what its commits said
+    paragraphs = dict.fromkeys(re.split(r"\n{2,}", said))  # a squash repeats its commits' texts
     told = "\n\n".join([*paragraphs, "\n".join(entries)])
     return tidy(without_fix(told, patch))
 
 
 def without_fix(text: str, patch: str) -> str:
-    """The lines of a text that quote none that the patch adds."""
+    """The text without lines that quote a line that the patch adds."""
     added = "\n".join(line for line in patch.split("\n") if line.startswith("+"))
     return "\n".join(line for line in text.split("\n") if not told_lines(added, line))
 
 
 def tidy(text: str) -> str:
-    """Without surplus empty lines; empty where too little remains."""
+    """The text without surplus empty lines; empty if too little remains."""
     text = re.sub(r"\n{3,}", "\n\n", text).strip()
     return text[:_LONGEST] if len(text) >= _TITLE else ""
 
@@ -75,17 +75,19 @@ def tidy(text: str) -> str:
 def from_failures(
     failures: Mapping[str, Failure], tests: Mapping[str, str], chosen: Sequence[str]
 ) -> str:
-    """A report of what the tests saw before the fix; `tests` are texts by path."""
+    """A bug report of the failures before the fix; `tests` are texts by path."""
     seen = {test: failures[test] for test in chosen if test in failures}
     return bug_report(seen, tests, RevealingNames(None)) if seen else ""
 
 
-def by_model(author: Author, patch: str, failures: Mapping[str, Failure]) -> Text | None:
-    """An issue that a model writes, checked not to quote the fix; None where each try does."""
+def by_model(
+    author: Author, patch: str, failures: Mapping[str, Failure]
+) -> ProblemStatement | None:
+    """An issue that a model writes without quoting the fix; None if every try quotes it."""
     told = without_addresses("\n\n".join(failures[test].text for test in sorted(failures)))
     asked = _QUESTION.format(diff=patch[:_SHOWN], failures=told[:_SHOWN])
     text, costs = author.text(asked, lambda text: _problem(text, patch))
-    return Text(text, "model", costs) if text else None
+    return ProblemStatement(text, "model", costs) if text else None
 
 
 def _problem(text: str, patch: str) -> str:
@@ -97,7 +99,7 @@ def _problem(text: str, patch: str) -> str:
 
 
 def changelog(history: History, before: str, after: str, paths: Sequence[str]) -> list[str]:
-    """The entries that were added to the changelogs among the paths."""
+    """The entries that a change adds to the changelogs among the paths."""
     prose = [path for path in paths if is_prose(path)]
     diff = history.diff(before, after, prose) if prose else ""
     added = [line[1:] for line in diff.split("\n") if line[:1] == "+" and line[:4] != "+++ "]
@@ -105,7 +107,7 @@ def changelog(history: History, before: str, after: str, paths: Sequence[str]) -
 
 
 def entries(added: str) -> list[str]:
-    """The entries of a changelog out of the lines that were added to it."""
+    """The changelog entries in added lines."""
     found: list[str] = []
     for line in added.split("\n"):
         if _BULLET.match(line):

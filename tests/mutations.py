@@ -19,5 +19,5 @@ def expressions(mutator: Mutator, expression: str) -> list[str]:
     """What becomes of one returned expression."""
     start, end = "async def f(a, b, c, d):\n    return ", "  # why\n"
     results = mutate(mutator, f"{start}{expression}{end}")
-    assert all(each.startswith(start[:-1]) and each.endswith(end) for each in results)
-    return [each[len(start) - 1 : -len(end)].strip() for each in results]
+    assert all(result.startswith(start[:-1]) and result.endswith(end) for result in results)
+    return [result[len(start) - 1 : -len(end)].strip() for result in results]

@@ -90,12 +90,12 @@ NAMES = ["clamp", "Basket.total", "core", "value", "low", "expected", "got", "ru
 @pytest.mark.parametrize(("name", "row"), list(product(NAMES, range(len(REPORTS)))))
 def test_a_report_never_gives_the_bug_away(name: str, row: int) -> None:
     """Whatever the function, its class and its file are called."""
-    for each in name.split("."):
-        for candidate in (bug(name), bug("f", f"kata/{each}.py"), bug("f", f"{each}/__init__.py")):
+    for part in name.split("."):
+        for candidate in (bug(name), bug("f", f"kata/{part}.py"), bug("f", f"{part}/__init__.py")):
             names = RevealingNames(candidate)
             text = bug_report({"t": REPORTS[row][0]}, TESTS, names)
             assert names.found_in(text) == []
-            assert not re.search(rf"\b{each}\b", text, re.IGNORECASE)
+            assert not re.search(rf"\b{part}\b", text, re.IGNORECASE)
 
 
 def test_a_report_is_the_same_every_time() -> None:

@@ -81,9 +81,9 @@ def module(request: pytest.FixtureRequest) -> str:
 def test_all_families_and_order(module: str) -> None:
     """Real code has candidates of nearly every family, in source order, each text once."""
     found = variants_of(module)
-    assert len({each.family for each in found}) >= 8
-    assert [each.line for each in found] == sorted(each.line for each in found)
-    assert len({each.text for each in found}) == len(found)
+    assert len({variant.family for variant in found}) >= 8
+    assert [variant.line for variant in found] == sorted(variant.line for variant in found)
+    assert len({variant.text for variant in found}) == len(found)
 
 
 def test_deterministic(module: str) -> None:
@@ -113,7 +113,9 @@ def test_operators_regroup_nothing(module: str) -> None:
     text = source_of(module)
     swaps = {"swap_binary", "swap_boolean", "swap_comparison", "swap_augmented"}
     original = shape(text)
-    for variant in sample([each for each in variants_of(module) if each.operator in swaps]):
+    for variant in sample(
+        [variant for variant in variants_of(module) if variant.operator in swaps]
+    ):
         assert shape(variant.text) == original
 
 
@@ -188,10 +190,12 @@ def test_diff_edge_cases(old: str, new: str, repository: Path) -> None:
 
 def test_diff_of_neighbours_that_end_alike(repository: Path) -> None:
     """The change may be seen further down than it is; git is given the context all the same."""
-    one = "if a:\n    error(\n        A\n    )\n    return ()\n\n"
-    two = "if b:\n    error(\n        B(\n            b\n        )\n    )\n    return ()\n\n"
+    small = "if a:\n    error(\n        A\n    )\n    return ()\n\n"
+    large = "if b:\n    error(\n        B(\n            b\n        )\n    )\n    return ()\n\n"
     rest = "".join(f"{number}\n" for number in range(9))
-    old, new = (f"{rest}{first}{second}{rest}" for first, second in ((two, one), (one, two)))
+    old, new = (
+        f"{rest}{first}{second}{rest}" for first, second in ((large, small), (small, large))
+    )
     file = repository / "a.py"
     file.write_text(old)
     git(repository, "apply", stdin=unified_diff("a.py", old, new))
@@ -226,7 +230,9 @@ def test_candidate_holds_what_a_task_needs() -> None:
     """A candidate says what was done and where, in terms of the file that it changes."""
     text = "class A:\n    class B:\n        def f(self):\n            return 1 + x\n"
     found = list(candidates("p/a.py", text, {"operators": (swap_binary,)}))
-    assert [each.model_dump(exclude={"diff"}, exclude_defaults=True) for each in found] == [
+    assert [
+        candidate.model_dump(exclude={"diff"}, exclude_defaults=True) for candidate in found
+    ] == [
         {
             "family": "operators",
             "operator": "swap_binary",
@@ -256,7 +262,7 @@ def f(): return 2
 def test_region_names() -> None:
     """Functions and classes are named with their classes; what a function holds has its name."""
     found = variants(REGIONS, {"statements": (remove_import, remove_return)})
-    assert [each.function for each in found] == [
+    assert [variant.function for variant in found] == [
         *("<module>", "f", "C", "C.g", "C.g", "C.E.i", "f")
     ]
 
@@ -264,7 +270,7 @@ def test_region_names() -> None:
 def test_restricted_to_functions() -> None:
     """Only the functions asked for are changed, in the same ways as without the restriction."""
     named = {"C.g", "<module>"}
-    expected = [each for each in variants(REGIONS, FAMILIES) if each.function in named]
+    expected = [variant for variant in variants(REGIONS, FAMILIES) if variant.function in named]
     assert list(variants(REGIONS, FAMILIES, functions=named)) == expected
 
 
@@ -272,19 +278,19 @@ def test_first_family_wins() -> None:
     """What two families make of a text is listed once, for the one that comes first."""
     text = "def f(a):\n    return a\n"
     names = ("statements", "functions")
-    assert [each.operator for each in variants(text, {n: FAMILIES[n] for n in names})] == [
+    assert [variant.operator for variant in variants(text, {n: FAMILIES[n] for n in names})] == [
         "remove_return"
     ]
-    assert [each.operator for each in variants(text, {n: FAMILIES[n] for n in names[::-1]})] == [
-        "delete_body"
-    ]
+    assert [
+        variant.operator for variant in variants(text, {n: FAMILIES[n] for n in names[::-1]})
+    ] == ["delete_body"]
 
 
 def test_same_bytecode_is_listed_once() -> None:
     """Two texts that compile to the same are one change: `else: pass` is no `else` at all."""
     text = "def f(a):\n    if a: b()\n    else: c()\n"
     found = variants(text, {"first": (delete_part,), "second": (remove_branch,)})
-    assert [(each.operator, each.text.count("else")) for each in found] == [
+    assert [(variant.operator, variant.text.count("else")) for variant in found] == [
         ("delete_part", 0),  # the whole statement
         ("remove_branch", 0),  # the `if`, so that c() stands alone
         ("delete_part", 1),
@@ -306,21 +312,21 @@ NO_VARIANTS = [
 def test_no_variants(text: str) -> None:
     """What cannot be parsed, and what would mean the same, is no candidate and no error."""
     found = variants(text, {name: FAMILIES[name] for name in ("statements", "functions")})
-    assert [each.text for each in found] == []
+    assert [variant.text for variant in found] == []
 
 
 def test_later_python() -> None:
     """A function in a grammar that this Python lacks is judged by what LibCST can parse."""
     text = "def f[T: int](a: T) -> T:\n    return -a\n"
     found = list(variants(text, FAMILIES))
-    assert text.replace("-a", "a") in [each.text for each in found]
+    assert text.replace("-a", "a") in [variant.text for variant in found]
 
 
 def test_warnings_are_no_errors() -> None:
     """A file that makes Python warn when it compiles has candidates like any other."""
     text = "def f(a):\n    return a is 1 or '\\d'\n"
     operators: Families = {"operators": (swap_comparison, swap_boolean)}
-    assert [each.operator for each in variants(text, operators)] == [
+    assert [variant.operator for variant in variants(text, operators)] == [
         "swap_comparison",
         "swap_boolean",
     ]
@@ -394,25 +400,31 @@ def test_pick_in_another_process(listed: list[Candidate]) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", program],
-        input=json.dumps([each.model_dump() for each in listed]),
+        input=json.dumps([candidate.model_dump() for candidate in listed]),
         capture_output=True,
         text=True,
         check=True,
         env={"PYTHONHASHSEED": "123"},
     )
-    assert json.loads(done.stdout) == [each.diff for each in pick(listed, seed=7)]
+    assert json.loads(done.stdout) == [candidate.diff for candidate in pick(listed, seed=7)]
 
 
 def test_pick_spreads(listed: list[Candidate]) -> None:
     """Families take turns; a file's functions all come once before one comes twice."""
     order = list(pick(listed, seed=3))
-    families = Counter(each.family for each in order[:50])
+    families = Counter(candidate.family for candidate in order[:50])
     assert set(families) == set(FAMILIES)
     assert set(families.values()) == {5}
-    assert {each.file for each in order[:15]} == {"textwrap.py", "heapq.py", "statistics.py"}
+    assert {candidate.file for candidate in order[:15]} == {
+        "textwrap.py",
+        "heapq.py",
+        "statistics.py",
+    }
     for family in families:
         names = [
-            each.function for each in order if (each.family, each.file) == (family, "heapq.py")
+            candidate.function
+            for candidate in order
+            if (candidate.family, candidate.file) == (family, "heapq.py")
         ]
         distinct = len(set(names))
         assert len(set(names[:distinct])) == distinct
@@ -421,7 +433,9 @@ def test_pick_spreads(listed: list[Candidate]) -> None:
 def test_pick_by_weight(listed: list[Candidate]) -> None:
     """Families come in proportion to their weights; those of weight zero or none do not."""
     weights = {"functions": 1, "operators": 3, "arguments": 0}
-    families = Counter(each.family for each in list(pick(listed, seed=4, weights=weights))[:40])
+    families = Counter(
+        candidate.family for candidate in list(pick(listed, seed=4, weights=weights))[:40]
+    )
     assert families == {"functions": 10, "operators": 30}
 
 
@@ -429,5 +443,5 @@ def test_preset_cwm(listed: list[Candidate]) -> None:
     """The preset means CWM's five families in CWM's proportions, and no other."""
     order = list(pick(listed, seed=6, weights=PRESETS["cwm"]))
     weights = {"functions": 7, "arguments": 9, "variables": 6, "statements": 11, "operators": 12}
-    assert Counter(each.family for each in order[:45]) == weights
-    assert {each.family for each in order} == set(weights)
+    assert Counter(candidate.family for candidate in order[:45]) == weights
+    assert {candidate.family for candidate in order} == set(weights)

@@ -39,9 +39,9 @@ def killed() -> list[KilledMutant]:
     """Every single bug of the files, with failing tests by chance."""
     random = Random(1)
     return [
-        KilledMutant(each, frozenset(f"t{random.randrange(300)}" for _ in range(3)))
+        KilledMutant(candidate, frozenset(f"t{random.randrange(300)}" for _ in range(3)))
         for path, text in TEXTS.items()
-        for each in candidates(path, text, FAMILIES)
+        for candidate in candidates(path, text, FAMILIES)
     ]
 
 
@@ -57,9 +57,11 @@ def test_a_combination_applies_and_comes_off(killed: list[KilledMutant], tmp_pat
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(text.encode())
     by_place: dict[tuple[str, str, int, str], list[Candidate]] = {}
-    for each in killed:
-        one = each.candidate
-        by_place.setdefault((one.file, one.function, one.line, one.operator), []).append(one)
+    for mutant in killed:
+        candidate = mutant.candidate
+        by_place.setdefault(
+            (candidate.file, candidate.function, candidate.line, candidate.operator), []
+        ).append(candidate)
     for found, _ in combined(killed, TEXTS, 1, rounds=1):
         for diff in (found.diff, reverse(found.diff)):
             subprocess.run(["git", "apply"], input=diff.encode(), cwd=tmp_path, check=True)
@@ -69,7 +71,9 @@ def test_a_combination_applies_and_comes_off(killed: list[KilledMutant], tmp_pat
         assert {path for path in TEXTS if whole[path] != TEXTS[path]} == set(edits_of(found.diff))
         for part in found.parts:
             choices = by_place[part.file, part.function, part.line, part.operator]
-            assert any(added(one.diff) <= set(whole[part.file].split("\n")) for one in choices)
+            assert any(
+                added(choice.diff) <= set(whole[part.file].split("\n")) for choice in choices
+            )
 
 
 def test_the_seed_decides(killed: list[KilledMutant]) -> None:
@@ -77,22 +81,22 @@ def test_the_seed_decides(killed: list[KilledMutant]) -> None:
     first = list(combined(killed, TEXTS, 1, rounds=1))
     assert first == list(combined(killed, TEXTS, 1, rounds=1))
     assert first != list(combined(killed, TEXTS, 2, rounds=1))
-    assert sum(len(one.parts) for one, _ in first) <= len(killed)
-    sizes = [len(one.parts) for seed in range(9) for one, _ in combined(killed, TEXTS, seed, 1)]
+    assert sum(len(bug.parts) for bug, _ in first) <= len(killed)
+    sizes = [len(bug.parts) for seed in range(9) for bug, _ in combined(killed, TEXTS, seed, 1)]
     assert set(sizes) == {2, 3, 4}
-    assert {one.operator for one, _ in first} == {"in_function", "in_file", "across_files"}
-    for one, _ in first:
-        files = {part.file for part in one.parts}
-        places = {(part.file, part.function) for part in one.parts}
-        assert (len(files) > 1) == (one.operator == "across_files")
-        assert (len(places) == 1) == (one.operator == "in_function")
+    assert {bug.operator for bug, _ in first} == {"in_function", "in_file", "across_files"}
+    for bug, _ in first:
+        files = {part.file for part in bug.parts}
+        places = {(part.file, part.function) for part in bug.parts}
+        assert (len(files) > 1) == (bug.operator == "across_files")
+        assert (len(places) == 1) == (bug.operator == "in_function")
 
 
 def test_each_part_has_a_test_of_its_own(killed: list[KilledMutant]) -> None:
     """Which no other part fails: whoever mends the others has not mended it."""
     for _, shown in combined(killed, TEXTS, 3, rounds=1):
         for tests in shown:
-            others = [each for each in shown if each is not tests]
+            others = [other for other in shown if other is not tests]
             assert tests.difference(*others)
 
 

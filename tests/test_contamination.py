@@ -12,7 +12,14 @@ from forager.environments.repository.task import RepositoryTask
 from forager.errors import UsageError
 from forager.images.image import Image
 from forager.records import read_records, write_records
-from tasks.contamination import KeptOut, admitted, alike, contaminated, read_projects, signature
+from tasks.contamination import (
+    ContaminatedProject,
+    admitted,
+    alike,
+    contaminated,
+    read_projects,
+    signature,
+)
 
 LIST = Path(__file__).parent.parent / "tasks" / "contamination.toml"
 TWELVE = (
@@ -25,10 +32,10 @@ TWELVE = (
 def code(subject: str, count: int = 40) -> str:
     """A file of functions that differ."""
     return "".join(
-        f"def {subject}_{one}(first, second):\n"
-        f"    total_{one} = first * {one} + second\n"
-        f"    return [total_{one}, {subject!r}, {one * 7}]\n\n\n"
-        for one in range(count)
+        f"def {subject}_{number}(first, second):\n"
+        f"    total_{number} = first * {number} + second\n"
+        f"    return [total_{number}, {subject!r}, {number * 7}]\n\n\n"
+        for number in range(count)
     )
 
 
@@ -106,8 +113,8 @@ def test_by_files_that_are_nearly_the_same(tmp_path: Path) -> None:
     [
         (None, "cannot read"),
         ("[[projects]\n", "is not TOML"),
-        ('[[projects]]\nrepo = "a/b"\n', "is no list of projects"),
-        ("", "is no list of projects"),
+        ('[[projects]]\nrepo = "a/b"\n', "is not a list of projects"),
+        ("", "is not a list of projects"),
     ],
 )
 def test_a_list_that_cannot_be_read_is_said(
@@ -125,7 +132,7 @@ def test_who_takes_one_all_the_same_is_told_what_it_is() -> None:
     """Otherwise it is an error that names the option."""
     assert admitted("pallets/flask", keep=True).startswith("by its name")
     assert admitted("a/b", keep=False) == ""
-    with pytest.raises(KeptOut, match="--keep-contaminated"):
+    with pytest.raises(ContaminatedProject, match="--keep-contaminated"):
         admitted("pallets/flask", keep=False)
 
 

@@ -13,9 +13,9 @@ import zstandard
 
 from forager.errors import SourceError, UsageError
 from forager.images.git import git
-from tasks.history import Change, History, closed_by, is_code, is_prose, is_test, open_history
+from tasks.history import Commit, History, closed_by, is_code, is_prose, is_test, open_history
 from tasks.issue_fix import candidates
-from tasks.issues import Dump, GitHub, linked
+from tasks.issues import GitHub, IssueFiles, linked
 
 
 def commit(tree: Path, message: str, **files: str) -> str:
@@ -65,7 +65,7 @@ def test_an_accepted_merge_stands_for_its_commits(tree: Path) -> None:
     commit(tree, "Other", b_py="y = 1\n")
     git(tree, "merge", "--quiet", "--no-ff", "-m", "Merge pull request #7 from a/topic", "topic")
     found, counts = candidates(opened(tree), 20)
-    assert [one.pull for one in found] == [7]
+    assert [commit.pull for commit in found] == [7]
     assert "Fix the bug" in found[0].message
     assert (counts["part of a merge"], counts["no tests"]) == (1, 1)
 
@@ -79,7 +79,7 @@ def test_what_is_no_candidate_is_counted(tree: Path) -> None:
     commit(tree, "Add a thing", a_py="x = 6\n", tests__test_a_py="def test_6(): pass\n")
     commit(tree, "Fix words", README_md="b\n")
     found, counts = candidates(opened(tree), 20)
-    assert [one.message for one in found] == ["Fix it again", "Fix: undo"]
+    assert [commit.message for commit in found] == ["Fix it again", "Fix: undo"]
     assert counts == {
         "commits": 5, "candidates": 2, "no code": 1, "no word of a fix": 1,
         "the same as a newer one": 1,
@@ -174,17 +174,20 @@ def test_dumps_of_the_api(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"issues{ending}"
     packs: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".zst": zstandard.compress}
     path.write_bytes(packs.get(path.suffix, bytes)(text.encode()))
-    issues = Dump([path], "owner/name")
+    issues = IssueFiles([path], "owner/name")
     assert linked([3, 4, 5], issues, FIXED) == ("It breaks\n\nAs it was\nwritten", "Me too")
     assert linked([3], issues, "2019-01-01T00:00:00Z") == ("", "")
-    assert linked([3], Dump([path], "other/name"), FIXED) == ("", "")
+    assert linked([3], IssueFiles([path], "other/name"), FIXED) == ("", "")
 
 
 def test_edits_after_the_fix_are_left_out(tmp_path: Path) -> None:
     """GH Archive tells what was written when."""
     path = tmp_path / "2020-01-01-0.json"
     path.write_text("\n".join(map(json.dumps, EVENTS)))
-    assert linked([3], Dump([path], "Owner/Name"), FIXED) == ("It breaks\n\nFirst words", "Me too")
+    assert linked([3], IssueFiles([path], "Owner/Name"), FIXED) == (
+        "It breaks\n\nFirst words",
+        "Me too",
+    )
 
 
 def test_a_dump_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -192,9 +195,9 @@ def test_a_dump_that_is_none_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text("{broken")
     with pytest.raises(UsageError, match="neither JSON nor JSON Lines"):
-        Dump([path], "owner/name")
+        IssueFiles([path], "owner/name")
     with pytest.raises(UsageError, match="cannot read"):
-        Dump([tmp_path / "absent"], "owner/name")
+        IssueFiles([tmp_path / "absent"], "owner/name")
 
 
 class _Api(BaseHTTPRequestHandler):
@@ -257,6 +260,6 @@ def test_github_is_asked_once(tmp_path: Path, api: tuple[str, list[Any]]) -> Non
 def test_a_pull_request_is_told_by_its_merge_or_its_squash() -> None:
     """By GitHub's own words for them."""
     fields: dict[str, Any] = {"commit": "a", "base": "b", "date": "", "files": []}
-    assert Change(message="Merge pull request #12 from a/b\n\nx", **fields).pull == 12
-    assert Change(message="Mend it (#34)\n\nFixes #2", **fields).pull == 34
-    assert Change(message="Mend #5", **fields).pull == 0
+    assert Commit(message="Merge pull request #12 from a/b\n\nx", **fields).pull == 12
+    assert Commit(message="Mend it (#34)\n\nFixes #2", **fields).pull == 34
+    assert Commit(message="Mend #5", **fields).pull == 0

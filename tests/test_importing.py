@@ -24,25 +24,25 @@ from forager.mutation.prove import check
 from forager.records import read_records, write_records
 from forager.sandboxes.engine import connect
 from forager.trajectories.record import Trajectory
-from tasks.importing import FORMATS, RefusedRow, Wanted, import_rows, to_task
-from tasks.rows import Unfit, read_rows
+from tasks.importing import FORMATS, ImportRequest, RefusedRow, import_rows, to_task
+from tasks.rows import UnusableRow, read_rows
 
 SPECS = find_spec("swebench") is not None
 
 
 def forager(*arguments: str | Path) -> Result:
     """Run the command in this process."""
-    return CliRunner().invoke(main, [str(one) for one in arguments])
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def imported(format: str, row: dict[str, Any], **wanted: Any) -> RepositoryTask:
     """The task of a row, whatever it is contaminated by."""
-    return to_task(row, Wanted(FORMATS[format], keep_contaminated=True, **wanted))
+    return to_task(row, ImportRequest(FORMATS[format], keep_contaminated=True, **wanted))
 
 
 def lines(path: Path, listed: list[dict[str, Any]]) -> Path:
     """A JSON Lines file."""
-    path.write_text("".join(json.dumps(one) + "\n" for one in listed))
+    path.write_text("".join(json.dumps(row) + "\n" for row in listed))
     return path
 
 
@@ -279,7 +279,7 @@ UNFIT = {
 def test_what_cannot_be_mapped_is_refused(name: str) -> None:
     """With a reason."""
     format, row, reason = UNFIT[name]
-    with pytest.raises(Unfit) as caught:
+    with pytest.raises(UnusableRow) as caught:
         imported(format, row)
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -315,10 +315,10 @@ def test_rows_are_read_from(kind: str, tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("none.jsonl", None, "is no file, and no name of a data set"),
-        ("a.jsonl", '{"a": 1}\n{"a"', "a.jsonl:2 is no JSON"),
-        ("a.jsonl", "3\n", "a.jsonl:1 is no object"),
-        ("a.json", "[3]", "holds no rows"),
+        ("none.jsonl", None, "is neither a file nor a data set on the Hub"),
+        ("a.jsonl", '{"a": 1}\n{"a"', "a.jsonl:2 is not JSON"),
+        ("a.jsonl", "3\n", "a.jsonl:1 is not a JSON object"),
+        ("a.json", "[3]", "has no rows"),
         ("a.parquet", "no parquet", "cannot read"),
     ],
 )
@@ -359,7 +359,7 @@ def test_contaminated_rows_are_left_out(tmp_path: Path) -> None:
     """By default; who takes them all the same has it in the task. The list can be longer."""
     listed = [{**rows.GYM, "repo": "psf/requests", "instance_id": "a"}, rows.GYM]
     file, out = lines(tmp_path / "a.jsonl", listed), tmp_path / "tasks.jsonl"
-    counts = import_rows(listed, Wanted(FORMATS["swe-gym"]), out)
+    counts = import_rows(listed, ImportRequest(FORMATS["swe-gym"]), out)
     assert counts["tasks"] == 1
     kept = tmp_path / "kept.jsonl"
     forager("tasks", "import", "swe-gym", file, "-o", kept, "--keep-contaminated")
@@ -411,15 +411,17 @@ def test_rows_of_every_format_run_from_end_to_end(
     checked = forager("tasks", "check", out, "-w", "2")
     assert checked.stdout == "10 of 10 tasks hold\n", checked.output
     solved, _, _ = batch(tmp_path / "solved", tasks, script("functions", FIX, SUBMIT), workers=2)
-    assert {one.instance_id for one in solved} == {task.instance_id for task in tasks}
-    assert [(one.outcome.resolved, one.outcome.cause) for one in solved] == [(True, "")] * 10
+    assert {attempt.instance_id for attempt in solved} == {task.instance_id for task in tasks}
+    assert [(attempt.outcome.resolved, attempt.outcome.cause) for attempt in solved] == [
+        (True, "")
+    ] * 10
     ran = forager("run", out, "-o", run, "-m", "repair", "-w", "2", "--max-turns", "6")
     assert ran.exit_code == 0, ran.output
     exported = tmp_path / "attempts.jsonl"
     forager("export", run, "-o", exported, "--format", "jsonl")
     attempts = list(read_records(exported, Trajectory))
-    assert {one.instance_id for one in attempts} == {task.instance_id for task in tasks}
-    assert all(one.outcome.exit_reason for one in attempts)
+    assert {attempt.instance_id for attempt in attempts} == {task.instance_id for task in tasks}
+    assert all(attempt.outcome.exit_reason for attempt in attempts)
 
 
 @pytest.mark.engine
@@ -442,9 +444,9 @@ def test_an_image_is_taken_by_commit_or_by_its_name(dojo_image: Image, kata_imag
     )
     assert imported("swe-gym", rows.GYM, images=[kata_image, commit]).image == commit.reference
     assert imported("swe-gym", rows.GYM, images=[dojo_image]).image == dojo_image.reference
-    with pytest.raises(Unfit, match="no image is of its repository"):
+    with pytest.raises(UnusableRow, match="no image is of its repository"):
         imported("swe-gym", rows.GYM, images=[kata_image])
-    with pytest.raises(Unfit, match="2 images are of its repository"):
+    with pytest.raises(UnusableRow, match="2 images are of its repository"):
         imported("swe-gym", rows.GYM, images=[dojo_image, dojo_image])
 
 

@@ -23,9 +23,9 @@ from forager.sandboxes.engine import connect
 from forager.sandboxes.sandbox import Limits
 from tasks.author import Author
 from tasks.history import History, open_history
-from tasks.issue_fix import Order, make_tasks
-from tasks.issues import Dump
-from tasks.releases import Piece, entries_about, patches, pieces
+from tasks.issue_fix import IssueFixRequest, make_tasks
+from tasks.issues import IssueFiles
+from tasks.releases import HunkGroup, entries_about, hunk_groups, patches
 from tasks.wording import by_model, entries, from_author, without_fix
 
 FORAGER = Path(sys.executable).with_name("forager")
@@ -76,7 +76,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def made(history: History, output: Path, **order: Any) -> tuple[list[RepositoryTask], Counter[str]]:
     """The tasks of a history, and the funnel."""
-    asked = Order(workers=2, **order)
+    asked = IssueFixRequest(workers=2, **order)
     counts = make_tasks(
         history, asked, output=output, on_progress=lambda *_, **__: None, report=lambda _: None
     )
@@ -90,7 +90,7 @@ def found(history: History, tmp_path_factory: pytest.TempPathFactory) -> Any:
     dump = path / "issues.json"
     dump.write_text(json.dumps([ISSUE]))
     output = path / "tasks.jsonl"
-    return (*made(history, output, issues=Dump([dump], "kata/kata")), output)
+    return (*made(history, output, issues=IssueFiles([dump], "kata/kata")), output)
 
 
 @pytest.mark.engine
@@ -106,9 +106,9 @@ def test_fixes_become_tasks_and_the_funnel_tells_of_the_others(found: Any) -> No
     assert clamp.FAIL_TO_PASS == ["tests/test_core.py::test_clamp_below"]
     assert clamp.PASS_TO_PASS == ["tests/test_core.py::test_total"]
     assert "tests/test_core.py::test_longest_first" in longest.FAIL_TO_PASS
-    assert all(one.fix and one.fix.proof == "full" for one in (longest, clamp))
+    assert all(task.fix and task.fix.proof == "full" for task in (longest, clamp))
     assert "tests/" not in clamp.patch + longest.patch + longest.setup_patch[:0]
-    assert [check(one) for one in (longest, clamp)] == ["", ""]
+    assert [check(task) for task in (longest, clamp)] == ["", ""]
 
 
 @pytest.mark.engine
@@ -207,7 +207,7 @@ def test_a_run_over_issue_fix_tasks(found: Any, tmp_path: Path) -> None:
     told = [
         json.loads(line) for line in (tmp_path / "predictions/0.jsonl").read_text().splitlines()
     ]
-    assert {one["instance_id"] for one in told} == {task.instance_id for task in found[0]}
+    assert {row["instance_id"] for row in told} == {task.instance_id for task in found[0]}
     again = subprocess.run(command, capture_output=True, check=False)
     assert (again.returncode, b"exists; name a new directory" in again.stderr) == (2, True)
 
@@ -241,20 +241,22 @@ def releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[History, 
 def test_a_release_is_taken_apart_by_functions(releases: tuple[History, str, str]) -> None:
     """Hunks of one function belong together; the version is nobody's."""
     history, old, new = releases
-    parts = pieces(history, old, new, ["kata/core.py", "tests/test_core.py"])
-    assert [one.name for one in parts if not one.name.startswith("line")] == [
+    groups = hunk_groups(history, old, new, ["kata/core.py", "tests/test_core.py"])
+    assert [group.name for group in groups if not group.name.startswith("line")] == [
         "total",
         "longest",
         "clamp",
     ]
-    assert not any("__version__" in text for one in parts for _, text in one.hunks)
+    assert not any("__version__" in text for group in groups for _, text in group.hunks)
 
 
 def test_pieces_are_taken_out_and_put_back(releases: tuple[History, str, str]) -> None:
     """The base is the new release without them; the fix is they alone."""
     history, old, new = releases
-    parts = [one for one in pieces(history, old, new, ["kata/core.py"]) if one.name == "clamp"]
-    setup, fix = patches(history, old, new, ["kata/core.py"], parts)
+    groups = [
+        group for group in hunk_groups(history, old, new, ["kata/core.py"]) if group.name == "clamp"
+    ]
+    setup, fix = patches(history, old, new, ["kata/core.py"], groups)
     assert "+    result = int()" in setup and "max(value, low)" not in setup
     assert [line for line in fix.split("\n") if line[:1] in "+-" and line[:3] not in ("+++", "---")
             and line] == ["-    return min(value, high)",
@@ -267,10 +269,10 @@ def test_entries_of_a_changelog_go_to_what_they_tell_of() -> None:
         "## 2.0\n\n- `clamp` holds\n  the lower bound\n* Empty words are longest\n1. Other"
     )
     assert told == ["- `clamp` holds the lower bound", "* Empty words are longest", "1. Other"]
-    clamp = [Piece("a.py", "clamp", ())]
+    clamp = [HunkGroup("a.py", "clamp", ())]
     assert entries_about(told, clamp, []) == told[:1]
     tests = ["t.py::test_longest_of_empty_words"]
-    assert entries_about(told, [Piece("a.py", "other", ())], tests) == told[1:2]
+    assert entries_about(told, [HunkGroup("a.py", "other", ())], tests) == told[1:2]
 
 
 PATCH = "--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-    return low\n+    return max(low, value)\n"

@@ -22,9 +22,9 @@ from forager.records import read_records, write_records
 from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import Limits, Sandbox
 from mutators import FAMILIES
-from tasks.ledger import Rejected, rejected_path
-from tasks.mutate_fix import Order, make_tasks
-from tasks.settings import Settings
+from tasks.ledger import RejectedCandidate, rejected_path
+from tasks.mutate_fix import MutateFixRequest, make_tasks
+from tasks.settings import MutateFixSettings
 
 pytestmark = pytest.mark.engine
 FORAGER = Path(sys.executable).with_name("forager")
@@ -47,7 +47,7 @@ def quiet(line: str) -> None:
 
 def make(image: Image, output: Path, **asked: Any) -> list[RepositoryTask]:
     """The tasks that are made."""
-    order = Order(**{"families": CHOSEN, "limit": 9, "seed": 4, "workers": 2, **asked})
+    order = MutateFixRequest(**{"families": CHOSEN, "limit": 9, "seed": 4, "workers": 2, **asked})
     told: list[int] = []
     made = make_tasks(
         image, order, output=output, on_progress=lambda done, **_: told.append(done), report=quiet
@@ -66,31 +66,31 @@ def facts(tasks: list[RepositoryTask]) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def tasks(
     kata_image: Image, home: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[list[RepositoryTask], list[Rejected]]:
+) -> tuple[list[RepositoryTask], list[RejectedCandidate]]:
     """Tasks of an uninterrupted run of one worker, and the rejected candidates."""
     output = tmp_path_factory.mktemp("tasks") / "tasks.jsonl"
     made = make(kata_image, output, workers=1)
-    return made, list(read_records(rejected_path(output), Rejected))
+    return made, list(read_records(rejected_path(output), RejectedCandidate))
 
 
 def test_the_same_seed_gives_the_same_tasks(
     kata_image: Image,
     home: Path,
     tmp_path: Path,
-    tasks: tuple[list[RepositoryTask], list[Rejected]],
+    tasks: tuple[list[RepositoryTask], list[RejectedCandidate]],
 ) -> None:
     """With any number of workers, and not with another seed; nothing is made twice."""
     again = make(kata_image, tmp_path / "again.jsonl", workers=2)
     assert facts(again) == facts(tasks[0])
-    assert list(read_records(tmp_path / "again.rejected.jsonl", Rejected)) == tasks[1]
+    assert list(read_records(tmp_path / "again.rejected.jsonl", RejectedCandidate)) == tasks[1]
     assert len({task.instance_id for task in again}) == 9
     other = make(kata_image, tmp_path / "other.jsonl", seed=5, limit=4)
-    assert [each["setup_patch"] for each in facts(other)] != [
-        each.setup_patch for each in again[:4]
+    assert [task["setup_patch"] for task in facts(other)] != [
+        task.setup_patch for task in again[:4]
     ]
 
 
-def test_tasks_hold(tasks: tuple[list[RepositoryTask], list[Rejected]]) -> None:
+def test_tasks_hold(tasks: tuple[list[RepositoryTask], list[RejectedCandidate]]) -> None:
     """Proven again, one of each family, those of several bugs among them."""
     by_family = {task.mutation.family: task for task in tasks[0] if task.mutation}
     assert set(by_family) == set(NAMES)
@@ -102,9 +102,11 @@ def test_tasks_hold(tasks: tuple[list[RepositoryTask], list[Rejected]]) -> None:
     assert "bugs in the function" in several.problem_statement
 
 
-def test_check_finds_what_is_wrong(tasks: tuple[list[RepositoryTask], list[Rejected]]) -> None:
+def test_check_finds_what_is_wrong(
+    tasks: tuple[list[RepositoryTask], list[RejectedCandidate]],
+) -> None:
     """A FAIL_TO_PASS test that passes, and a patch that mends but one of two bugs."""
-    task = next(each for each in tasks[0] if each.PASS_TO_PASS)
+    task = next(task for task in tasks[0] if task.PASS_TO_PASS)
     wrong = {"FAIL_TO_PASS": [*task.FAIL_TO_PASS, task.PASS_TO_PASS[0]], "PASS_TO_PASS": []}
     found = check(task.model_copy(update=wrong))
     assert found.startswith("with the bug, 1 tests do otherwise")
@@ -116,7 +118,7 @@ def test_killed_and_started_again(
     kata_image: Image,
     home: Path,
     tmp_path: Path,
-    tasks: tuple[list[RepositoryTask], list[Rejected]],
+    tasks: tuple[list[RepositoryTask], list[RejectedCandidate]],
 ) -> None:
     """SIGKILL in the middle: the same tasks as without, nothing twice."""
     write_records(tmp_path / "images.jsonl", [kata_image])
@@ -135,7 +137,7 @@ def test_killed_and_started_again(
     subprocess.run(command, check=True, capture_output=True, env=os.environ)
     assert output.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
     assert facts(list(read_records(output, RepositoryTask))) == facts(tasks[0])
-    assert list(read_records(rejected_path(output), Rejected)) == tasks[1]
+    assert list(read_records(rejected_path(output), RejectedCandidate)) == tasks[1]
 
 
 @pytest.mark.parametrize("proof", ["none", "sample:2", "full"])
@@ -144,29 +146,32 @@ def test_proofs_agree(
     home: Path,
     tmp_path: Path,
     proof: str,
-    tasks: tuple[list[RepositoryTask], list[Rejected]],
+    tasks: tuple[list[RepositoryTask], list[RejectedCandidate]],
 ) -> None:
     """Each task says how it was proven; on sound tests all ways find the same failing tests."""
     made = make(kata_image, tmp_path / "tasks.jsonl", proof=proof)
-    assert [each.FAIL_TO_PASS for each in made] == [each.FAIL_TO_PASS for each in tasks[0]]
+    assert [task.FAIL_TO_PASS for task in made] == [task.FAIL_TO_PASS for task in tasks[0]]
     ways = Counter(task.mutation.proof for task in made if task.mutation)
     assert set(ways) == {"none": {"none"}, "full": {"full"}, "sample:2": {"none", "files"}}[proof]
 
 
 def test_caps_targets_and_bands(kata_image: Image, home: Path, tmp_path: Path) -> None:
     """Tasks of a function, of a family, and of a difficulty; what lies outside is told so."""
-    settings = Settings(
+    settings = MutateFixSettings(
         targets={"operators": 2, "functions": 3}, per_function=1, difficulty=Bands(failing="..1")
     )
     made = make(kata_image, tmp_path / "tasks.jsonl", settings=settings, limit=None)
     mutations = [task.mutation for task in made if task.mutation]
-    assert len({one.function for one in mutations}) == len(mutations) >= 2
+    assert len({mutation.function for mutation in mutations}) == len(mutations) >= 2
     assert all(len(task.FAIL_TO_PASS) == 1 for task in made)
     reasons = Counter(
-        one.reason for one in read_records(tmp_path / "tasks.rejected.jsonl", Rejected)
+        rejected.reason
+        for rejected in read_records(tmp_path / "tasks.rejected.jsonl", RejectedCandidate)
     )
     assert reasons["too easy or too hard: failing"]
-    settings = Settings(targets={"operators": 2, "functions": 1}, difficulty=Bands(share=""))
+    settings = MutateFixSettings(
+        targets={"operators": 2, "functions": 1}, difficulty=Bands(share="")
+    )
     counts = Counter(
         task.mutation.family
         for task in make(kata_image, tmp_path / "t.jsonl", settings=settings, limit=None)
@@ -270,4 +275,6 @@ def test_a_bug_whose_failing_test_spoils_those_of_other_files_is_no_task(
     output = tmp_path / "tasks.jsonl"
     with built(tmp_path, SPOILING) as image:
         assert not make(image, output, families={"operators": FAMILIES["operators"]})
-    assert {one.reason for one in read_records(rejected_path(output), Rejected)} == {"flaky"}
+    assert {
+        rejected.reason for rejected in read_records(rejected_path(output), RejectedCandidate)
+    } == {"flaky"}

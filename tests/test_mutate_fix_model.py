@@ -24,8 +24,8 @@ from forager.mutation.prove import check
 from forager.records import read_records
 from forager.trajectories.record import Message, Usage
 from tasks.author import Author
-from tasks.ledger import Rejected, written_path
-from tasks.mutate_fix import Order, make_tasks
+from tasks.ledger import RejectedCandidate, written_path
+from tasks.mutate_fix import MutateFixRequest, make_tasks
 from tasks.statements import by_model, issue
 
 SHOP = '''\
@@ -59,7 +59,7 @@ async def fetch(url):
 
 def function(name: str = "Basket.total", text: str = SHOP) -> Function:
     """A function of the shop."""
-    return next(each for each in functions("shop.py", text) if each.name == name)
+    return next(function for function in functions("shop.py", text) if function.name == name)
 
 
 def fenced(code: str) -> str:
@@ -73,7 +73,10 @@ GOOD = fenced(HEAD + "    # BUG: no rate\n    return sum(self.prices)  # wrong\n
 
 def test_functions_that_are_worth_writing() -> None:
     """Methods too; none without a body of some lines of its own, no nested ones."""
-    found = {each.name: (each.first, each.body, each.last) for each in functions("s.py", SHOP)}
+    found = {
+        function.name: (function.first, function.body, function.last)
+        for function in functions("s.py", SHOP)
+    }
     assert found == {"Basket.total": (4, 9, 12), "fetch": (20, 21, 25)}
 
 
@@ -205,7 +208,7 @@ def test_the_same_failure_is_the_same_question(tmp_path: Path) -> None:
 def test_an_issue_that_cannot_be_had_is_made_from_the_failures(tmp_path: Path) -> None:
     """After three tries, or where the conversation grows too long for the model."""
     expected = issue(CANDIDATE, VERDICT, {})
-    with Author("m", ScriptedModel([said(each) for each in LEAKS]), tmp_path / "w") as author:
+    with Author("m", ScriptedModel([said(text) for text in LEAKS]), tmp_path / "w") as author:
         text, form, cost = by_model(author, CANDIDATE, VERDICT, {})
     assert (text, form, cost.requests) == (expected, "issue", 3)
 
@@ -280,7 +283,7 @@ def test_tasks_by_a_model(
     def made(output: Path) -> list[RepositoryTask]:
         model = ChatModel("m", ChatEndpoint(url, tries=1))
         with Author("m", model, written_path(tmp_path / "kept.jsonl")) as author:
-            order = Order(families, statement="model", author=author, workers=2)
+            order = MutateFixRequest(families, statement="model", author=author, workers=2)
             make_tasks(
                 kata_image,
                 order,
@@ -301,16 +304,16 @@ def test_tasks_by_a_model(
         assert task.mutation.statement == "model"
         assert task.problem_statement.startswith("The answer")
         costs = task.mutation.costs
-        assert [each.what for each in costs] == [task.mutation.family, "statement"]
-        assert all((each.model, each.prompt_tokens) == ("m", 50) for each in costs)
-    rejected = list(read_records(tmp_path / "tasks.rejected.jsonl", Rejected))
-    reasons = {(each.function, each.reason) for each in rejected}
+        assert [cost.what for cost in costs] == [task.mutation.family, "statement"]
+        assert all((cost.model, cost.prompt_tokens) == ("m", 50) for cost in costs)
+    rejected = list(read_records(tmp_path / "tasks.rejected.jsonl", RejectedCandidate))
+    reasons = {(candidate.function, candidate.reason) for candidate in rejected}
     assert ("total", "unusable answer: another signature") in reasons
     again = made(tmp_path / "again.jsonl")
     assert len(Server.asked) == asked
     unchanged = {"created_at"}
-    assert [each.model_dump(exclude=unchanged) for each in again] == [
-        each.model_dump(exclude=unchanged) for each in tasks
+    assert [task.model_dump(exclude=unchanged) for task in again] == [
+        task.model_dump(exclude=unchanged) for task in tasks
     ]
 
 
@@ -324,5 +327,5 @@ def test_a_model_that_is_not_there_ends_the_run(tmp_path: Path) -> None:
 
 def test_the_exercises_are_known() -> None:
     """The server's answers are about functions that the project has."""
-    assert {each.name for each in functions("core.py", CORE)} == {"total", "longest"}
+    assert {function.name for function in functions("core.py", CORE)} == {"total", "longest"}
     assert isinstance(CANDIDATE, Candidate)

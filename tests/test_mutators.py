@@ -153,7 +153,7 @@ AUGMENTED_ROWS = [
 def test_augmented(before: str, after: list[str]) -> None:
     """Every augmented assignment has its swaps; those of string literals have none."""
     start = "def f(a, b):\n    "
-    assert mutate(swap_augmented, start + before) == [start + each for each in after]
+    assert mutate(swap_augmented, start + before) == [start + change for change in after]
 
 
 TABLES = [
@@ -616,7 +616,7 @@ STATEMENTS = [
 @pytest.mark.parametrize(("mutator", "before", "after"), STATEMENTS)
 def test_statements(mutator: Mutator, before: str, after: list[str]) -> None:
     """A piece of code is changed in these ways and in no other; all else stays as it was."""
-    assert mutate(mutator, text(before)) == [text(each) for each in after]
+    assert mutate(mutator, text(before)) == [text(change) for change in after]
 
 
 LEFT_OUT = [
@@ -689,6 +689,8 @@ def test_example_of_a_third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     families = load_families()
     assert list(families) == [*FAMILIES, "coroutines"]
     before, after = "async def f(a):\n    return g(await a)\n", "async def f(a):\n    return g(a)\n"
-    found = [each for each in variants(before, families) if each.text == after]
-    assert [(each.family, each.operator) for each in found] == [("coroutines", "forget_await")]
+    found = [variant for variant in variants(before, families) if variant.text == after]
+    assert [(variant.family, variant.operator) for variant in found] == [
+        ("coroutines", "forget_await")
+    ]
     assert len([line for line in code.splitlines() if line.strip()]) <= 10

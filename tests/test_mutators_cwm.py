@@ -99,7 +99,7 @@ REMOVED = [
 
 def test_remove_statement() -> None:
     """Every simple statement goes once, but for docstrings, log messages and assertions."""
-    assert mutate(remove_statement, SIMPLE) == [SIMPLE.replace(*each) for each in REMOVED]
+    assert mutate(remove_statement, SIMPLE) == [SIMPLE.replace(*removed) for removed in REMOVED]
     assert mutate(remove_statement, "def f(a):\n    raise NotImplementedError\n") == []
 
 
@@ -302,4 +302,4 @@ BLOCKS = [
 @pytest.mark.parametrize(("mutator", "before", "after"), BLOCKS)
 def test_blocks(mutator: Mutator, before: str, after: list[str]) -> None:
     """A piece of code is changed in these ways and in no other; all else stays as it was."""
-    assert mutate(mutator, text(before)) == [text(each) for each in after]
+    assert mutate(mutator, text(before)) == [text(change) for change in after]

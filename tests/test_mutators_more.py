@@ -478,4 +478,4 @@ CODE = [
 @pytest.mark.parametrize(("mutator", "before", "after"), CODE)
 def test_code(mutator: Mutator, before: str, after: list[str]) -> None:
     """A piece of code is changed in these ways and in no other; all else stays as it was."""
-    assert mutate(mutator, text(before)) == [text(each) for each in after]
+    assert mutate(mutator, text(before)) == [text(change) for change in after]

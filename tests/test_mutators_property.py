@@ -19,7 +19,7 @@ SAMPLE = 20  # functions of a project for each operator
 # The second, for what other families offer too is not listed for these in the first.
 LISTINGS: tuple[Families, ...] = (FAMILIES, {"exceptions": FAMILIES["exceptions"]})
 
-OPERATORS = {each.__name__ for family in FAMILIES.values() for each in family}
+OPERATORS = {mutator.__name__ for family in FAMILIES.values() for mutator in family}
 
 
 @cache

@@ -70,11 +70,11 @@ def import_tasks(
             }
         )
         return
-    from tasks.importing import FORMATS, Wanted, import_rows
+    from tasks.importing import FORMATS, ImportRequest, import_rows
     from tasks.rows import read_rows
 
     refused: list[str] = []
-    wanted = Wanted(FORMATS[format], _images(images_file), limit, **given)
+    wanted = ImportRequest(FORMATS[format], _images(images_file), limit, **given)
     counts = import_rows(read_rows(where, split), wanted, output, report=refused.append)
     for line in refused[:_SHOWN]:
         say(line)

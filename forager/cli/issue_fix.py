@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from tasks.issue_fix import Order
+    from tasks.issue_fix import IssueFixRequest
 
 ISSUE_FIX = Derived(
     "tasks.settings:IssueFixSettings",
@@ -91,11 +91,11 @@ def issue_fix(
       forager tasks issue-fix https://github.com/pytoolz/toolz -o tasks.jsonl --github
       forager tasks issue-fix pypi:toolz -o tasks.jsonl --dry-run
     """
-    from tasks.issue_fix import Order
+    from tasks.issue_fix import IssueFixRequest
 
     if given["repo"] and len(sources) > 1:
         raise UsageError("--repo names one repository: give one SOURCE")
-    order = Order(
+    order = IssueFixRequest(
         limit=given["limit"],
         workers=workers,
         settings=ISSUE_FIX.build(ISSUE_FIX.given(given)),
@@ -117,7 +117,7 @@ def issue_fix(
 
 
 def _from_history(
-    source: str, order: "Order", given: dict[str, Any], output: Path, dry_run: bool
+    source: str, order: "IssueFixRequest", given: dict[str, Any], output: Path, dry_run: bool
 ) -> None:
     from tasks.history import open_history
     from tasks.issue_fix import candidates, make_tasks
@@ -137,7 +137,7 @@ def _from_history(
 
 
 def _from_releases(
-    project: str, order: "Order", given: dict[str, Any], output: Path, dry_run: bool
+    project: str, order: "IssueFixRequest", given: dict[str, Any], output: Path, dry_run: bool
 ) -> None:
     from tasks.release_fix import make_release_tasks
     from tasks.releases import Releases
@@ -158,10 +158,10 @@ def _from_releases(
 
 
 def _asking(
-    order: "Order", given: dict[str, Any], output: Path, repo: str, stack: ExitStack
-) -> "Order":
+    order: "IssueFixRequest", given: dict[str, Any], output: Path, repo: str, stack: ExitStack
+) -> "IssueFixRequest":
     """The order with the source of its issues and the model that writes."""
-    from tasks.issues import Dump, GitHub
+    from tasks.issues import GitHub, IssueFiles
 
     if given["github"]:
         token = os.environ.get("GITHUB_TOKEN", "")
@@ -171,11 +171,13 @@ def _asking(
         asked = GitHub(repo, token, kept, given["github_url"])
         order = replace(order, issues=stack.enter_context(closing(asked)))
     elif given["dumps"]:
-        order = replace(order, issues=Dump(given["dumps"], repo))
+        order = replace(order, issues=IssueFiles(given["dumps"], repo))
     return _writing(order, given, output, stack)
 
 
-def _writing(order: "Order", given: dict[str, Any], output: Path, stack: ExitStack) -> "Order":
+def _writing(
+    order: "IssueFixRequest", given: dict[str, Any], output: Path, stack: ExitStack
+) -> "IssueFixRequest":
     """The order with the model that writes, if there is one."""
     from forager.trajectories.record import Sampling
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from forager.images.image import Image
     from forager.mutation.candidates import Families
-    from tasks.mutate_fix import Order
-    from tasks.settings import Settings
+    from tasks.mutate_fix import MutateFixRequest
+    from tasks.settings import MutateFixSettings
 
 _BUGS = "Bugs and problem statements"
 PRESETS = {  # weights of the families
@@ -39,7 +39,7 @@ PRESETS = {  # weights of the families
 }
 
 
-MUTATE_FIX = Derived("tasks.settings:Settings", {_BUGS: ["per_function"]})
+MUTATE_FIX = Derived("tasks.settings:MutateFixSettings", {_BUGS: ["per_function"]})
 
 
 @click.group(cls=Group)
@@ -139,7 +139,7 @@ def mutate_fix(
             }
         )
         return
-    from tasks.contamination import KeptOut
+    from tasks.contamination import ContaminatedProject
     from tasks.ledger import yields
     from tasks.mutate_fix import make_tasks
 
@@ -156,7 +156,7 @@ def mutate_fix(
                         on_progress=progress.update,
                         report=progress.note,
                     )
-            except KeptOut as error:
+            except ContaminatedProject as error:
                 say(str(error))
                 refused += 1
                 continue
@@ -211,17 +211,17 @@ def check(file: Path, limit: int | None, workers: int) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _order(given: dict[str, Any], workers: int) -> "Order":
+def _order(given: dict[str, Any], workers: int) -> "MutateFixRequest":
     """The order without its author. Raises UsageError for options that contradict each other."""
     from forager.mutation.combine import COMBINED
     from forager.mutation.judge import Rules
     from forager.mutation.model_written import WRITTEN
-    from tasks.mutate_fix import Order
-    from tasks.settings import Settings, load
+    from tasks.mutate_fix import MutateFixRequest
+    from tasks.settings import MutateFixSettings, load
 
     preset, file = given["preset"], given["settings_file"]
     model, statement, proof = given["model"], given["statement"], given["proof"]
-    settings = load(file) if file else Settings()
+    settings = load(file) if file else MutateFixSettings()
     settings = settings.model_copy(update=MUTATE_FIX.given(given))
     if preset and settings.weights:
         raise UsageError(f"--preset and {file} both give weights; leave one of them out")
@@ -246,7 +246,7 @@ def _order(given: dict[str, Any], workers: int) -> "Order":
         )
     if set(families) == {COMBINED}:
         raise UsageError(f"{COMBINED} bugs consist of others: name more families in --mutators")
-    return Order(
+    return MutateFixRequest(
         families=families,
         limit=given["limit"],
         seed=given["seed"],
@@ -272,7 +272,7 @@ def _yield_table(found: "dict[str, Counter[str]]") -> "Table":
     return table
 
 
-def _families(names: str | None, settings: "Settings") -> "Families":
+def _families(names: str | None, settings: "MutateFixSettings") -> "Families":
     """The chosen families: by name, weight or target, or all that need no model."""
     from forager.mutation.combine import COMBINED
     from forager.mutation.model_written import WRITTEN

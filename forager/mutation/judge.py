@@ -1,4 +1,4 @@
-"""Judges candidates: the sieve finds those that tests kill, a clean sandbox proves them.
+"""Judges candidates: the sieve finds killed mutants, a clean sandbox proves them.
 
 candidates ─▶ reach ─▶ sieve, a batch at a time ─▶ proof, one at a time ─▶ verdicts in order
 """
@@ -37,7 +37,7 @@ Reason = Literal[
     "does not apply",
     "crashed the test run",
 ]
-Known = Callable[[Candidate], bool]
+IsKnown = Callable[[Candidate], bool]
 T = TypeVar("T")
 
 
@@ -47,13 +47,13 @@ class _Reusable(Protocol):
     def close(self) -> None: ...
 
 
-R = TypeVar("R", bound=_Reusable)
-_WATCH = 3  # tests of another file that run after those of a proof
-_SIEVE_MEMORY = 4 << 30  # the package and a child of it live side by side
+Resource = TypeVar("Resource", bound=_Reusable)
+_WATCH = 3  # tests of another file that run at the end of a proof
+_SIEVE_MEMORY = 4 << 30  # for the loaded package and a forked child of it
 
 
 class Rules(Record):
-    """What makes a mutant a task."""
+    """The conditions under which a mutant becomes a task, and how to prove it."""
 
     proof: str = Field(
         "files",
@@ -63,7 +63,7 @@ class Rules(Record):
     )
     difficulty: Bands = Bands()
     explain: int = Field(
-        0, description="Failing tests that run once more, so that pytest tells the values compared."
+        0, description="Failing tests to run again, so that pytest prints the compared values."
     )
 
     @field_validator("proof")
@@ -76,7 +76,7 @@ class Rules(Record):
         raise ValueError("proof is files, full, none or sample:N")
 
     def proof_of(self, candidate: Candidate) -> str:
-        """What proves this candidate: files, full or none; a sample is drawn by its digest."""
+        """What proves this candidate: files, full or none; its digest decides about a sample."""
         name, _, count = self.proof.partition(":")
         if name != "sample":
             return name
@@ -85,21 +85,21 @@ class Rules(Record):
 
 
 class Verdict(Record):
-    """What the tests say of a mutant: the tests that fail and pass, or why it is no task."""
+    """The failing and passing tests of a mutant, or the reason that it does not become a task."""
 
     fail_to_pass: list[str] = []
     pass_to_pass: list[str] = []
     reason: Reason | None = None
-    band: str = Field("", description="Of the difficulty, what is too easy or too hard.")
+    band: str = Field("", description="The measure of difficulty that is outside its band.")
     difficulty: Difficulty = Difficulty()
     failures: dict[str, Failure] = {}
     proof: str = ""
-    disagrees: bool = Field(False, description="Whether sieve and proof saw other tests fail.")
+    disagrees: bool = Field(False, description="Whether different tests failed in sieve and proof.")
     sifted: SieveResult = SieveResult()
 
 
 class Judge:
-    """Judges the candidates of one image, in several sandboxes at a time."""
+    """Judges the candidates of one image in `workers` sandboxes at a time."""
 
     def __init__(
         self,
@@ -124,11 +124,11 @@ class Judge:
         self._over = False
 
     def verdicts(
-        self, candidates: Iterable[Candidate], known: Known, batch: int
+        self, candidates: Iterable[Candidate], known: IsKnown, batch: int
     ) -> Generator[tuple[Candidate, Verdict | None], None, None]:
-        """Yield a verdict for each candidate in turn; None for those that are known already.
+        """Yield each candidate in order with its verdict, or None if it is known.
 
-        `batch` is how many go through a sieve together. Raises SandboxError.
+        `batch` candidates go through a sieve together. Raises SandboxError.
         """
         with ThreadPoolExecutor(self._workers) as sieves, ThreadPoolExecutor(self._workers) as pool:
             batches = _batches(candidates, batch)
@@ -140,27 +140,34 @@ class Judge:
                 for (candidate, _), verdict in in_order(pool, self._prove, flat, 2 * self._workers):
                     yield candidate, verdict
             finally:
-                self._close()  # first: what still runs is of no use, and ends with its sandbox
+                self._close()  # first, so that work in progress ends with its sandbox
                 sieves.shutdown(cancel_futures=True)
                 pool.shutdown(cancel_futures=True)
 
     def _sift(
-        self, group: Sequence[Candidate], known: Known
+        self, group: Sequence[Candidate], known: IsKnown
     ) -> list[tuple[Candidate, tuple[Reach, SieveResult] | None]]:
-        reaches = {each: self._reaches.of(each.diff) for each in group if not known(each)}
-        waiting = {each: reach for each, reach in reaches.items() if reach.tests}
-        alike = sorted(waiting, key=lambda each: (waiting[each].tests, each.file, each.line))
-        found = self._through_sieve([waiting[each] for each in alike])
+        reaches = {
+            candidate: self._reaches.of(candidate.diff)
+            for candidate in group
+            if not known(candidate)
+        }
+        waiting = {candidate: reach for candidate, reach in reaches.items() if reach.tests}
+        alike = sorted(
+            waiting,
+            key=lambda candidate: (waiting[candidate].tests, candidate.file, candidate.line),
+        )
+        found = self._through_sieve([waiting[candidate] for candidate in alike])
         answers = dict(zip(alike, found, strict=True))
         return [
-            (each, (reach, answers.get(each, SieveResult())))
-            if (reach := reaches.get(each))
-            else (each, None)
-            for each in group
+            (candidate, (reach, answers.get(candidate, SieveResult())))
+            if (reach := reaches.get(candidate))
+            else (candidate, None)
+            for candidate in group
         ]
 
     def _through_sieve(self, waiting: list[Reach]) -> list[SieveResult]:
-        """Answers for all; a mutant that ends the sieve is tried alone once more."""
+        """The results of all; a mutant that ends the sieve gets a second try alone."""
         done: list[SieveResult] = []
         again = False
         while len(done) < len(waiting):
@@ -188,16 +195,16 @@ class Judge:
         proof = self._rules.proof_of(candidate)
         if proof == "none":
             return self._verdict(candidate, reach, sifted, None, sifted.failed)
-        # What runs at import can change any test: all of them run, and the sieve saw but a part.
+        # Code that runs at import can change any test, and the sieve ran only some of them.
         tests = None if proof == "full" or reach.at_import else self._in_files(reach)
         with self._borrowed(self._provers, self._new_prover) as prover:
             verdict = self._proven(prover, candidate, reach, sifted, tests)
             if verdict.reason is None and set(verdict.fail_to_pass) & self._opaque:
-                # Nobody saw what these run, so it is seen twice, and at last among all others.
+                # Coverage does not see what these tests run: run the whole suite as a second proof.
                 again = self._proven(prover, candidate, reach, sifted, None)
                 if again.fail_to_pass != verdict.fail_to_pass:
                     return Verdict(reason="flaky", sifted=sifted)
-        # Which tests fail depends on the tests that ran before, or on chance (the order of a set).
+        # The failing tests depend on earlier tests or on chance, such as the order of a set.
         if verdict.disagrees and verdict.reason is None:
             verdict = verdict.model_copy(update={"reason": "flaky"})
         return verdict.model_copy(update={"proof": "full" if tests is None else proof})
@@ -232,7 +239,7 @@ class Judge:
         report: TestReport | None,
         failed: Sequence[str],
     ) -> Verdict:
-        """The verdict on the tests that failed; all others pass, for they run none of it."""
+        """The verdict for these failed tests; all others pass, since they do not run the change."""
         chosen = set(failed)
         seen = chosen - set(sifted.unstable)
         expected = set(sifted.failed)
@@ -271,7 +278,7 @@ class Judge:
     ) -> Difficulty:
         places = [self._coverage.distance(path, first, failed) for path, first in reach.functions]
         calls, files = min((place for place in places if place), default=(None, None))
-        names = {each.function.rpartition(".")[2] for each in candidate.parts or (candidate,)}
+        names = {part.function.rpartition(".")[2] for part in candidate.parts or (candidate,)}
         frames = [frame for failure in failures.values() for frame in failure.frames]
         edits = [edit for group in reach.edits.values() for edit in group]
         return Difficulty(
@@ -285,11 +292,11 @@ class Judge:
         )
 
     def _in_files(self, reach: Reach) -> list[str]:
-        """All tests of the files that hold a test which runs the change, and some to watch them.
+        """All tests of each file with a test that runs the change, then some of another file.
 
-        A test that breaks may spoil those after it, of whatever file: what is global stays
-        changed. The watch runs last; it runs none of the change, so where it fails, the proof
-        disagrees with the sieve.
+        A broken test can leave global state that spoils later tests of any file. The tests of the
+        other file run last and do not run the change, so their failure makes proof and sieve
+        disagree.
         """
         names = self._coverage.names(reach.tests | int(self._coverage.opaque, 16))
         files = {_file(name) for name in names}
@@ -301,29 +308,31 @@ class Judge:
         return Prover(self._image, self._start)
 
     @contextmanager
-    def _borrowed(self, queue: "LifoQueue[R]", make: Callable[[], R]) -> Iterator[R]:
-        """One that is free, or a new one; it is free again afterwards unless it failed."""
+    def _borrowed(
+        self, queue: "LifoQueue[Resource]", make: Callable[[], Resource]
+    ) -> Iterator[Resource]:
+        """Lend a free resource or a new one; return it to the queue unless it failed."""
         try:
-            each = queue.get_nowait()
+            resource = queue.get_nowait()
         except Empty:
-            each = make()
-            self._live.append(each)
+            resource = make()
+            self._live.append(resource)
         try:
             if self._over:
-                raise SandboxError("all verdicts that were wanted are there")
-            yield each
+                raise SandboxError("the judge is closed")
+            yield resource
         except BaseException:
-            each.close()
+            resource.close()
             raise
-        if each.ended:
-            each.close()
+        if resource.ended:
+            resource.close()
         else:
-            queue.put(each)
+            queue.put(resource)
 
     def _close(self) -> None:
         self._over = True
-        for each in self._live:
-            each.close()
+        for resource in self._live:
+            resource.close()
 
 
 def _file(test: str) -> str:
