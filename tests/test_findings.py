@@ -15,8 +15,16 @@ from forager.cli.main import main
 from forager.evaluation.estimates import pass_at_k
 from forager.evaluation.findings.calls import CallCount
 from forager.evaluation.findings.compute import findings
-from forager.evaluation.findings.gather import Seen, Source, gather
-from forager.evaluation.findings.grid import Cell, Column, Findings, number, share, text, written
+from forager.evaluation.findings.gather import ReportedAttempt, RunSource, gather
+from forager.evaluation.findings.grid import (
+    Cell,
+    Findings,
+    GridColumn,
+    number,
+    share,
+    text,
+    written,
+)
 from forager.rollout.settings import RunSettings
 from forager.trajectories.record import ToolCall, Trajectory, Usage
 from forager.trajectories.store import Run
@@ -69,14 +77,14 @@ def cost(_: str, usage: Usage) -> float:
     return usage.prompt_tokens / 1000
 
 
-def read(runs: list[Path]) -> tuple[Findings, list[Seen]]:
+def read(runs: list[Path]) -> tuple[Findings, list[ReportedAttempt]]:
     """The tables of the runs."""
     calls = CallCount()
     indexes = [Run(run).index() for run in runs]
-    sources = [Source(run.name, one, cost) for run, one in zip(runs, indexes, strict=True)]
+    sources = [RunSource(run.name, index, cost) for run, index in zip(runs, indexes, strict=True)]
     seen = list(gather(sources, calls))
-    for one in indexes:
-        one.close()
+    for index in indexes:
+        index.close()
     return findings([run.name for run in runs], seen, calls), seen
 
 
@@ -96,7 +104,7 @@ def test_pass_at_k_is_the_share_of_subsets_with_a_success(n: int, c: int) -> Non
     """Of all subsets of k attempts: what the estimator of Chen et al. is."""
     outcomes = [number < c for number in range(n)]
     for k in range(1, n + 1):
-        subsets = [any(one) for one in combinations(outcomes, k)]
+        subsets = [any(subset) for subset in combinations(outcomes, k)]
         assert pass_at_k(n, c, k) == pytest.approx(sum(subsets) / len(subsets))
 
 
@@ -164,12 +172,12 @@ def test_errors_of_tools_are_counted_by_kind(runs: list[Path]) -> None:
         (None, share("s"), ""),
         (1234.5, number("n"), "1,234"),
         (0.01234, number("n"), "0.0123"),
-        (0.5, Column(title="m", kind="money"), "0.50"),
-        (12_345, Column(title="t", kind="tokens"), "12.3k"),
+        (0.5, GridColumn(title="m", kind="money"), "0.50"),
+        (12_345, GridColumn(title="t", kind="tokens"), "12.3k"),
         ("x", text("t"), "x"),
     ],
 )
-def test_cells_are_written_for_people(cell: Cell, column: Column, expected: str) -> None:
+def test_cells_are_written_for_people(cell: Cell, column: GridColumn, expected: str) -> None:
     """Each kind in its way; what is not known is empty."""
     assert written(cell, column) == expected
 
@@ -287,5 +295,7 @@ def test_the_page_works_in_a_browser(runs: list[Path], tmp_path: Path) -> None:
 def test_money_is_by_the_prices_of_the_run(runs: list[Path]) -> None:
     """Each attempt by its own model and tokens."""
     _, seen = read(runs[1:])
-    assert [one.money for one in seen] == [Usage(prompt_tokens=6000).prompt_tokens / 1000] * 2
-    assert len({one.patch for one in seen}) == 1  # both were resolved by the same
+    assert [attempt.money for attempt in seen] == [
+        Usage(prompt_tokens=6000).prompt_tokens / 1000
+    ] * 2
+    assert len({attempt.patch for attempt in seen}) == 1  # both were resolved by the same

@@ -120,7 +120,7 @@ class _Actions:
 def _report(output: Path, base: "Evaluation", rounds: "list[Round]") -> None:
     """Write the report of the rounds so far."""
     from forager.atomic import replace_text, replacing
-    from forager.evaluation.findings.written import as_json, markdown
+    from forager.evaluation.findings.writers import as_json, markdown
     from forager.learning.bootstrap.report import draw_curve, rounds_report
     from forager.learning.bootstrap.stages import read_stages
 

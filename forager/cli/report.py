@@ -59,8 +59,8 @@ def report(runs: tuple[Path, ...], output: Path | None, sample: int, as_json: bo
 def _write_report(runs: tuple[Path, ...], output: Path, sample: int) -> None:
     from contextlib import ExitStack
 
-    from forager.evaluation.findings.gather import Source
-    from forager.evaluation.findings.written import write_report
+    from forager.evaluation.findings.gather import RunSource
+    from forager.evaluation.findings.writers import write_report
 
     names = [run.resolve().name for run in runs]
     if len(set(names)) < len(names):
@@ -68,7 +68,7 @@ def _write_report(runs: tuple[Path, ...], output: Path, sample: int) -> None:
     with ExitStack() as stack:
         indexes = [stack.enter_context(open_attempts(run)) for run in runs]
         parts = zip(names, indexes, map(_cost_of, runs), strict=True)
-        sources = [Source(*part) for part in parts]
+        sources = [RunSource(*part) for part in parts]
         write_report(sources, output, sample)
 
 

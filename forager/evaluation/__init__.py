@@ -1,1 +1,1 @@
-"""What attempts came to: estimates with intervals, pass@k, reports, comparisons."""
+"""Evaluates attempts: estimates with intervals, pass@k, reports, comparisons."""

@@ -1,10 +1,10 @@
-"""Shares of success with their intervals, and what one model is better by than another.
+"""Success rates with confidence intervals, and the difference of two models.
 
-Tasks are a sample of the bugs that could have been drawn, and those in one function are alike: so
-standard errors are clustered, and two models are compared task by task (E. Miller, *Adding Error
-Bars to Evals*, arXiv 2411.00640, sections 2.2 and 4). Of few clusters they are too short, so they
-are taken by Student's t and with the usual correction (Cameron and Miller, *A Practitioner's Guide
-to Cluster-Robust Inference*, Journal of Human Resources 50, 2015, section VI).
+Tasks are a sample of possible bugs, and bugs in one function are alike. So standard errors are
+clustered, and models are compared task by task (E. Miller, *Adding Error Bars to Evals*, arXiv
+2411.00640, sections 2.2 and 4). With few clusters such intervals are too short; Student's t and the
+usual correction widen them (Cameron and Miller, *A Practitioner's Guide to Cluster-Robust
+Inference*, Journal of Human Resources 50, 2015, section VI).
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ from forager.records import Record
 
 
 class Estimate(Record):
-    """A mean over tasks, and the ends of its interval."""
+    """A mean over tasks with the ends of its confidence interval."""
 
     mean: float
     low: float
@@ -27,10 +27,10 @@ class Estimate(Record):
 def estimate(
     values: Mapping[str, float], clusters: Mapping[str, str], confidence: float = 0.95
 ) -> Estimate:
-    """The mean of a value of each task, with its interval by standard errors over clusters.
+    """The mean of each task's value, with an interval from clustered standard errors.
 
-    `clusters` names what a task belongs to, a function say. No tasks: (0, 0, 0). A single cluster
-    tells nothing of others: one way and the other all is possible.
+    `clusters` maps tasks to clusters, for example to functions. Without tasks all numbers are 0.
+    A single cluster says nothing about others, so its interval is the mean ± 1.
     """
     from scipy.special import stdtrit
 
@@ -43,9 +43,9 @@ def estimate(
     count, half = len(sums), 1.0
     if count > 1:
         reach = float(stdtrit(count - 1, (1 + confidence) / 2))
-        spread = sum(each * each for each in sums.values()) * count / (count - 1)
+        spread = sum(deviation * deviation for deviation in sums.values()) * count / (count - 1)
         half = reach * sqrt(spread) / len(values)
-        if len(set(values.values())) == 1:  # none of a few is not none at all: Wilson's other end
+        if len(set(values.values())) == 1:  # no variance in the sample: use Wilson's interval
             half = reach**2 / (count + reach**2)
     return Estimate(mean=mean, low=mean - half, high=mean + half, tasks=len(values))
 
@@ -56,28 +56,28 @@ def difference(
     clusters: Mapping[str, str],
     confidence: float = 0.95,
 ) -> Estimate:
-    """By how much the candidate's success is higher, over the tasks that both have attempted."""
+    """How much higher the candidate's values are, over the tasks that both attempted."""
     both = {task: candidate[task] - current[task] for task in candidate if task in current}
     return estimate(both, clusters, confidence)
 
 
 def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share; (0, 1) without trials."""
+    """Wilson's interval of a share (95 % for the default z); (0, 1) without trials."""
     if trials == 0:
         return 0.0, 1.0
     share = successes / trials
     middle = share + z * z / (2 * trials)
     margin = z * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
-    # The share lies within, also where rounding says that it does not.
+    # The share is inside the interval even if rounding moves it out.
     low, high = (middle - margin) / scale, (middle + margin) / scale
     return min(share, max(0.0, low)), max(share, min(1.0, high))
 
 
 def pass_at_k(attempts: int, resolved: int, k: int) -> float:
-    """The chance that one of k attempts resolves the task: the unbiased estimator.
+    """The probability that one of k attempts resolves the task, by the unbiased estimator.
 
-    1 - C(n-c, k) / C(n, k), of Chen et al., Evaluating Large Language Models Trained on Code,
+    1 - C(n-c, k) / C(n, k), from Chen et al., Evaluating Large Language Models Trained on Code,
     arXiv 2107.03374, section 2.1. Needs k <= attempts.
     """
     return 1 - comb(attempts - resolved, k) / comb(attempts, k)

@@ -1,4 +1,4 @@
-"""Counts what attempts came to: by family, by exit reason, in all."""
+"""Counts attempts and their outcomes by family, by exit reason and in total."""
 
 from array import array
 from collections import defaultdict
@@ -15,8 +15,8 @@ from forager.trajectories.summary import Summary
 from forager.trajectories.tokens import TokenCheck
 
 
-class Row(Record):
-    """Attempts taken together."""
+class ReportRow(Record):
+    """The totals and medians of a group of attempts."""
 
     name: str
     tasks: int
@@ -31,16 +31,16 @@ class Row(Record):
     tokens: int
 
 
-class Report(Record):
-    """What `forager report` says."""
+class AttemptReport(Record):
+    """The counts that `forager report` prints."""
 
-    families: list[Row]
-    exit_reasons: list[Row]
-    total: Row
+    families: list[ReportRow]
+    exit_reasons: list[ReportRow]
+    total: ReportRow
 
 
-def report(summaries: Iterable[Summary]) -> Report:
-    """Count the attempts; by the family of their task."""
+def report(summaries: Iterable[Summary]) -> AttemptReport:
+    """Count attempts by the family of their task and by exit reason."""
     families: defaultdict[str, Tally] = defaultdict(Tally)
     reasons: defaultdict[str, Tally] = defaultdict(Tally)
     total = Tally()
@@ -51,7 +51,7 @@ def report(summaries: Iterable[Summary]) -> Report:
             total,
         ):
             tally.add(summary)
-    return Report(
+    return AttemptReport(
         families=[families[name].row(name) for name in sorted(families)],
         exit_reasons=[
             tally.row(name)
@@ -61,13 +61,13 @@ def report(summaries: Iterable[Summary]) -> Report:
     )
 
 
-def family_table(counted: Report) -> Table:
-    """The table by family, with the total below."""
+def family_table(counted: AttemptReport) -> Table:
+    """The table of families, with the total in the last row."""
     several = counted.total.attempts > counted.total.tasks
     table = Table(
         box=None,
         pad_edge=False,
-        caption="95 % intervals take attempts at one task as independent" if several else None,
+        caption="95 % intervals treat attempts at one task as independent" if several else None,
         caption_justify="left",
     )
     table.add_column("family")
@@ -81,8 +81,8 @@ def family_table(counted: Report) -> Table:
     return table
 
 
-def reason_table(counted: Report) -> Table:
-    """The table by exit reason."""
+def reason_table(counted: AttemptReport) -> Table:
+    """The table of exit reasons."""
     table = Table(box=None, pad_edge=False)
     table.add_column("exit reason")
     for name in ("attempts", "resolved", "turns", "seconds"):
@@ -99,7 +99,7 @@ def reason_table(counted: Report) -> Table:
 
 
 def token_tables(checked: TokenCheck) -> Iterator[Table]:
-    """The tables of `forager tokens`: the counts, and the attempts with rewrites if there are."""
+    """The tables of `forager tokens`: the counts, then the first attempts with rewrites if any."""
     table = Table(box=None, pad_edge=False)
     for name in ("", "all", "with ids", "rewritten"):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
@@ -115,15 +115,15 @@ def token_tables(checked: TokenCheck) -> Iterator[Table]:
         places.add_column("id", overflow="fold")
         for name in ("rewrites", "first in turn", "after id", "which is in"):
             places.add_column(name, justify="right", no_wrap=True)
-        for one in checked.first:
-            where = "the last answer" if one.shared >= one.prompt else "older history"
-            cells = (f"{one.rewrites:,}", str(one.call + 1), f"{one.shared:,}", where)
-            places.add_row(Text(one.id), *cells)
+        for rewrite in checked.first:
+            where = "the last answer" if rewrite.shared >= rewrite.prompt else "older history"
+            cells = (f"{rewrite.rewrites:,}", str(rewrite.call + 1), f"{rewrite.shared:,}", where)
+            places.add_row(Text(rewrite.id), *cells)
         yield places
 
 
 class Tally:
-    """Attempts as they are counted; a few numbers for each are kept, for the medians."""
+    """Counts attempts; keeps the turns and seconds of each for the medians."""
 
     def __init__(self) -> None:
         self.attempts = 0
@@ -139,11 +139,11 @@ class Tally:
         self._seconds.append(summary.seconds)
         self._tokens += summary.tokens
 
-    def row(self, name: str) -> Row:
-        """What was counted."""
+    def row(self, name: str) -> ReportRow:
+        """The counts as a row."""
         resolved = sum(self._resolved.values())
         low, high = wilson(resolved, self.attempts)
-        return Row(
+        return ReportRow(
             name=name,
             tasks=len(self._resolved),
             tasks_resolved=sum(count > 0 for count in self._resolved.values()),
@@ -158,7 +158,7 @@ class Tally:
         )
 
 
-def _cells(row: Row) -> list[Text]:
+def _cells(row: ReportRow) -> list[Text]:
     share = f"{row.share:.0%} ({row.share_low * 100:.0f}–{row.share_high * 100:.0f})"
     texts = [
         row.name,

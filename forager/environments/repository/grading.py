@@ -125,7 +125,7 @@ def _grade(
     )
 
 
-class _Applied(NamedTuple):
+class _AppliedPatch(NamedTuple):
     """The files kept and ignored, the diff of those kept, and what went wrong."""
 
     kept: list[str] = []
@@ -134,7 +134,7 @@ class _Applied(NamedTuple):
     problem: str = ""
 
 
-def _apply(sandbox: Sandbox, task: RepositoryTask, patch: str) -> _Applied:
+def _apply(sandbox: Sandbox, task: RepositoryTask, patch: str) -> _AppliedPatch:
     """Apply what may be applied.
 
     The whole goes into an index of its own first, and git says what it changes there: a patch can
@@ -148,9 +148,9 @@ def _apply(sandbox: Sandbox, task: RepositoryTask, patch: str) -> _Applied:
     )
     if listed.exit_code:
         how = "does not apply" if listed.exit_code == 1 else "is malformed"
-        return _Applied(problem=f"the patch {how}: {listed.output.strip()[:200]}")
+        return _AppliedPatch(problem=f"the patch {how}: {listed.output.strip()[:200]}")
     if listed.omitted:
-        return _Applied(problem="the patch changes too many files")
+        return _AppliedPatch(problem="the patch changes too many files")
     entries = iter(listed.output.split("\0")[:-1])
     changed = {path: meta[1:].split(" ") for meta, path in zip(entries, entries, strict=True)}
     allowed = set(_files(task.patch))
@@ -166,7 +166,7 @@ def _apply(sandbox: Sandbox, task: RepositoryTask, patch: str) -> _Applied:
     }
     new = [path for path, meta in changed.items() if meta[-1] == "A" and path.endswith(".py")]
     ignored |= _taking(sandbox, task, [path for path in new if path not in ignored | allowed])
-    done = _Applied([path for path in changed if path not in ignored], sorted(ignored))
+    done = _AppliedPatch([path for path in changed if path not in ignored], sorted(ignored))
     if not done.kept:
         return done._replace(
             problem="nothing was changed outside the tests and their configuration"
@@ -174,7 +174,7 @@ def _apply(sandbox: Sandbox, task: RepositoryTask, patch: str) -> _Applied:
     return _keep(sandbox, task, done)
 
 
-def _keep(sandbox: Sandbox, task: RepositoryTask, done: _Applied) -> _Applied:
+def _keep(sandbox: Sandbox, task: RepositoryTask, done: _AppliedPatch) -> _AppliedPatch:
     """Bring what is kept from the index into the working tree, and the hidden tests beside it."""
     sandbox.write(_PATHS, "\0".join(done.ignored).encode("utf-8", "surrogateescape"))
     compared = ["*.py", *(f":(literal){path}" for path in _files(task.patch))]
@@ -236,7 +236,10 @@ def is_protected(path: str, protected: Sequence[str]) -> bool:
     """Whether a file belongs to the tests or is loaded by Python or pytest by itself."""
     parts = PurePosixPath(path).parts
     return (
-        any(path == one.rstrip("/") or path.startswith(one.rstrip("/") + "/") for one in protected)
+        any(
+            path == entry.rstrip("/") or path.startswith(entry.rstrip("/") + "/")
+            for entry in protected
+        )
         or any(fnmatchcase(parts[-1], pattern) for pattern in _LOADED_BY_THEMSELVES)
         or any(fnmatchcase(part, pattern) for part in parts[:-1] for pattern in _DIRECTORIES)
     )

@@ -166,8 +166,8 @@ def _readable(patch: bytes, binary: bytes) -> str:
             parts.append(text.decode())
         except UnicodeDecodeError:
             lines = text.decode("utf-8", "replace").split("\n")
-            changed = [one for one in lines if one.startswith(("+", "-"))]
-            told = [f"{one}\n" for one in changed if not one.startswith(("+++", "---"))]
+            changed = [line for line in lines if line.startswith(("+", "-"))]
+            told = [f"{line}\n" for line in changed if not line.startswith(("+++", "---"))]
             parts += [exact.decode(), *told]
     return "".join(parts)
 

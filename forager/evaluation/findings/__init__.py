@@ -1,6 +1,6 @@
-"""What runs came to, at length: the tables of a report, and the report as a page, Markdown, JSON.
+"""The long report on runs: its tables, and writers for a page, Markdown and JSON.
 
-    gather → seen attempts → tables (compute, tasks, calls) → page, markdown, JSON
+    gather → reported attempts → tables (compute, tasks, calls) → page, Markdown, JSON
 
-The short counts that `forager report` prints are `trajectories/report.py`'s.
+`forager/evaluation/report.py` makes the short counts that `forager report` prints.
 """

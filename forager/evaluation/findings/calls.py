@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from forager.evaluation.findings.grid import Column, Grid, number, text
+from forager.evaluation.findings.grid import Grid, GridColumn, number, text
 from forager.trajectories.record import ToolCall
 
 _REASONS = 40  # that are listed
@@ -43,7 +43,7 @@ class CallCount:
             name="tools",
             title="Calls of tools",
             note="Refused calls did nothing: the tool or the syntax said what was wrong.",
-            columns=[text("tool"), *(Column(title=fact) for fact in facts), number("seconds")],
+            columns=[text("tool"), *(GridColumn(title=fact) for fact in facts), number("seconds")],
             rows=[
                 [tool, *(self._facts[tool][fact] for fact in facts), self._seconds[tool]]
                 for tool in tools
@@ -58,7 +58,12 @@ class CallCount:
             name="tool_errors",
             title="Errors of tools by kind",
             note=note,
-            columns=[text("tool"), text("kind"), Column(title="calls"), Column(title="attempts")],
+            columns=[
+                text("tool"),
+                text("kind"),
+                GridColumn(title="calls"),
+                GridColumn(title="attempts"),
+            ],
             rows=[
                 [tool, reason, count, self._attempts[tool, reason]]
                 for (tool, reason), count in self._reasons.most_common(_REASONS)

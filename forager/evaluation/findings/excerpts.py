@@ -1,9 +1,9 @@
-"""Some attempts, cut to a bounded length, to be shown inside the page."""
+"""Excerpts of some attempts, of bounded length, for the page."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from forager.evaluation.findings.gather import Seen, Source
+from forager.evaluation.findings.gather import ReportedAttempt, RunSource
 from forager.evaluation.findings.tasks import mixed
 from forager.records import Record
 from forager.trajectories import draw
@@ -11,12 +11,12 @@ from forager.trajectories.index import sample
 from forager.trajectories.record import Trajectory
 from forager.trajectories.show import Turn, show_call, turns
 
-_TEXT, _PATCH, _PROBLEM = 1_200, 6_000, 3_000  # characters that are shown
-_TURNS = 40  # of an attempt that are shown
+_TEXT, _PATCH, _PROBLEM = 1_200, 6_000, 3_000  # most characters of each
+_TURNS = 40  # most turns of an attempt
 
 
 class ShownTurn(Record):
-    """A turn as the page shows it; `left_out` turns before it are not shown."""
+    """A turn as the page shows it; `left_out` is the number of turns omitted before it."""
 
     number: int
     tool: str
@@ -46,14 +46,16 @@ class Excerpt(Record):
 
     @property
     def anchor(self) -> str:
-        """Where it stands in the page."""
+        """The anchor of the attempt in the page."""
         return f"attempt-{self.run}-{self.id}"
 
 
-def excerpts(sources: Sequence[Source], seen: Sequence[Seen], count: int) -> list[Excerpt]:
-    """`count` attempts at most: half of them pairs with both outcomes, the others drawn."""
+def excerpts(
+    sources: Sequence[RunSource], seen: Sequence[ReportedAttempt], count: int
+) -> list[Excerpt]:
+    """Choose at most `count` attempts: half in pairs with both outcomes, the rest at random."""
     chosen = dict.fromkeys(islice(_pairs(seen), count // 2))
-    drawn = sample([one.index for one in sources], count, 0)
+    drawn = sample([source.index for source in sources], count, 0)
     for source, places in zip(sources, drawn, strict=True):
         for summary in source.index.summaries(places):
             if len(chosen) < count:
@@ -62,18 +64,18 @@ def excerpts(sources: Sequence[Source], seen: Sequence[Seen], count: int) -> lis
     return [_excerpt(run, by_name[run].index.get(id)) for run, id in chosen]
 
 
-def _pairs(seen: Sequence[Seen]) -> Iterator[tuple[str, str]]:
-    """Of each task with both outcomes, one attempt of each."""
+def _pairs(seen: Sequence[ReportedAttempt]) -> Iterator[tuple[str, str]]:
+    """Yield one attempt of each outcome for every task that has both."""
     for attempts in mixed(seen):
         for outcome in (True, False):
-            one = next(one for one in attempts if one.summary.resolved is outcome)
-            yield one.run, one.summary.id
+            attempt = next(attempt for attempt in attempts if attempt.summary.resolved is outcome)
+            yield attempt.run, attempt.summary.id
 
 
 def _excerpt(run: str, attempt: Trajectory) -> Excerpt:
     labels, outcome = attempt.labels, attempt.outcome
     origin = "/".join(filter(None, (labels.family, labels.operator)))
-    said = next((one for one in attempt.messages if one.get("role") == "user"), {})
+    said = next((message for message in attempt.messages if message.get("role") == "user"), {})
     problem = said.get("content")
     failed = [f"{name} ({status})" for name, status in outcome.tests.items() if status != "passed"]
     return Excerpt(
@@ -93,7 +95,7 @@ def _excerpt(run: str, attempt: Trajectory) -> Excerpt:
 
 
 def _turns(all: list[Turn]) -> Iterator[ShownTurn]:
-    """The turns; of many the first and the last ones."""
+    """The turns; if they are too many, the first and the last."""
     left_out = max(0, len(all) - _TURNS)
     half = _TURNS // 2
     shown = [*all[:half], *all[half + left_out :]]
@@ -112,7 +114,7 @@ def _turns(all: list[Turn]) -> Iterator[ShownTurn]:
 
 
 def cut(text: str, length: int = _TEXT) -> str:
-    """The text, safe to show, without its middle where it is long."""
+    """The text, safe to display; a long text loses its middle."""
     text = draw.safe(text)
     if len(text) <= length:
         return text

@@ -1,4 +1,4 @@
-"""Reads the attempts of runs once, and keeps of each what the tables need."""
+"""Reads the attempts of runs once and keeps only what the tables need."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from forager.trajectories.record import SCHEMA_VERSION, Timings, ToolCall, Usage
 from forager.trajectories.summary import Summary
 
 Cost = Callable[[str, Usage], float]
-"""What tokens of a model cost: the name of the model, and the tokens."""
+"""Computes the cost of tokens from the name of the model and its usage."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """The attempts of a run or file, under the name that the report gives it.
+class RunSource:
+    """The attempts of a run or file, with its name in the report.
 
-    `cost` is None where the run has no prices.
+    `cost` is None if the run has no prices.
     """
 
     name: str
@@ -31,8 +31,8 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What is kept of an attempt."""
+class ReportedAttempt:
+    """The parts of an attempt that the tables need."""
 
     run: str
     summary: Summary
@@ -42,8 +42,8 @@ class Seen:
     money: float | None = None
 
 
-def gather(sources: Iterable[Source], calls: CallCount) -> Iterator[Seen]:
-    """Yield the attempts of all sources; their tool calls go to `calls`."""
+def gather(sources: Iterable[RunSource], calls: CallCount) -> Iterator[ReportedAttempt]:
+    """Yield the attempts of all sources, and count their tool calls in `calls`."""
     for source in sources:
         places = source.index.places()
         attempts = zip(source.index.summaries(places), source.index.lines(places), strict=False)
@@ -53,7 +53,7 @@ def gather(sources: Iterable[Source], calls: CallCount) -> Iterator[Seen]:
             usage = Usage(
                 prompt_tokens=summary.prompt_tokens, completion_tokens=summary.completion_tokens
             )
-            yield Seen(
+            yield ReportedAttempt(
                 run=source.name,
                 summary=summary,
                 patch=blake2b(details.outcome.answer.encode(), digest_size=8).digest(),
@@ -63,22 +63,22 @@ def gather(sources: Iterable[Source], calls: CallCount) -> Iterator[Seen]:
             )
 
 
-class _Outcome(BaseModel):
+class _AnswerOutcome(BaseModel):
     answer: str = Field("", validation_alias=AliasChoices("answer", "patch"))
 
 
 class _Details(BaseModel):
-    """What the summary does not hold; messages never become Python objects here."""
+    """The fields that the summary lacks; messages do not become Python objects here."""
 
     kind: str
     repo: str
     labels: StoredLabels = Field(Labels(), validation_alias=AliasChoices("labels", "mutation"))
     schema_version: int
     tool_calls: list[ToolCall]
-    outcome: _Outcome
+    outcome: _AnswerOutcome
     timings: Timings
 
     @property
     def is_new(self) -> bool:
-        """Whether the calls hold their facts; those of older records have to be upgraded."""
+        """Whether the calls record facts; calls of older records need an upgrade."""
         return self.schema_version >= SCHEMA_VERSION

@@ -1,4 +1,4 @@
-"""A table of findings: its values as they are, and how each column is written."""
+"""A table of findings: raw values, and the format of each column."""
 
 from typing import Literal
 
@@ -9,24 +9,24 @@ Kind = Literal["text", "count", "share", "number", "money", "tokens"]
 Cell = str | int | float | None
 
 
-class Column(Record):
-    """A column: its title, and what its cells are."""
+class GridColumn(Record):
+    """A column's title, and the kind of its cells."""
 
     title: str
     kind: Kind = "count"
 
 
 class Grid(Record):
-    """A table with its title and what has to be known to read it."""
+    """A table with its title and a note for readers."""
 
     name: str
     title: str
     note: str = ""
-    columns: list[Column]
+    columns: list[GridColumn]
     rows: list[list[Cell]]
 
     def values(self) -> list[dict[str, Cell]]:
-        """The rows by the titles of their columns."""
+        """The rows as objects with column titles as keys."""
         titles = [column.title for column in self.columns]
         return [dict(zip(titles, row, strict=True)) for row in self.rows]
 
@@ -40,27 +40,27 @@ class Findings(Record):
     grids: list[Grid]
 
     def grid(self, name: str) -> Grid | None:
-        """The table of this name, where there was something to put into it."""
-        return next((one for one in self.grids if one.name == name and one.rows), None)
+        """The table of this name; None if it has no rows."""
+        return next((grid for grid in self.grids if grid.name == name and grid.rows), None)
 
 
-def text(title: str) -> Column:
-    """A column of words."""
-    return Column(title=title, kind="text")
+def text(title: str) -> GridColumn:
+    """A column of text."""
+    return GridColumn(title=title, kind="text")
 
 
-def share(title: str) -> Column:
+def share(title: str) -> GridColumn:
     """A column of shares."""
-    return Column(title=title, kind="share")
+    return GridColumn(title=title, kind="share")
 
 
-def number(title: str) -> Column:
-    """A column of numbers that need not be whole."""
-    return Column(title=title, kind="number")
+def number(title: str) -> GridColumn:
+    """A column of decimal numbers."""
+    return GridColumn(title=title, kind="number")
 
 
-def written(cell: Cell, column: Column) -> str:
-    """A cell as a person reads it."""
+def written(cell: Cell, column: GridColumn) -> str:
+    """Format a cell for people."""
     if cell is None:
         return ""
     if isinstance(cell, str):

@@ -1,4 +1,4 @@
-"""The plots of a report, as SVG that stands in the page itself; by matplotlib."""
+"""Draws the plots of a report with matplotlib, as SVG to embed in the page."""
 
 import io
 import re
@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from forager.evaluation.findings.gather import Seen
+from forager.evaluation.findings.gather import ReportedAttempt
 from forager.evaluation.findings.grid import Findings, Grid
 from forager.records import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_BARS = 24  # of a plot of shares
+_BARS = 24  # most bars of a plot
 _YES, _NO, _LINE = "#2a8f5a", "#b9483b", "#3b6fb6"
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -21,19 +21,19 @@ _STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "text.parse_math": False,  # a name may hold a dollar
+    "text.parse_math": False,  # names may contain a dollar sign
 }
 
 
 class Plot(Record):
-    """A drawing and what it shows."""
+    """An SVG drawing with its title."""
 
     title: str
     svg: str
 
 
-def plots(found: Findings, seen: Sequence[Seen]) -> list[Plot]:
-    """The plots for which there is something to show."""
+def plots(found: Findings, seen: Sequence[ReportedAttempt]) -> list[Plot]:
+    """The plots that have data."""
     drawn = [
         _shares(found.grid("families"), "Resolved by family"),
         _shares(found.grid("runs"), "Resolved by run"),
@@ -43,22 +43,22 @@ def plots(found: Findings, seen: Sequence[Seen]) -> list[Plot]:
         _shares(found.grid("difficulty"), "Resolved by difficulty"),
         _pass_curve(found.grid("pass_at_k")),
         _resolved_within(seen),
-        _histogram("Turns", "turns", seen, [one.summary.turns for one in seen]),
-        _histogram("Seconds", "seconds", seen, [one.summary.seconds for one in seen]),
-        _histogram("Tokens", "tokens", seen, [one.summary.tokens for one in seen]),
+        _histogram("Turns", "turns", seen, [attempt.summary.turns for attempt in seen]),
+        _histogram("Seconds", "seconds", seen, [attempt.summary.seconds for attempt in seen]),
+        _histogram("Tokens", "tokens", seen, [attempt.summary.tokens for attempt in seen]),
     ]
-    return [one for one in drawn if one]
+    return [plot for plot in drawn if plot]
 
 
 def _shares(grid: Grid | None, title: str) -> Plot | None:
-    """Bars of shares with their intervals; of many the most frequent."""
+    """Bars of shares with intervals; if there are too many, the most frequent."""
     if grid is None or len(grid.rows) < 2:
         return None
     values = grid.values()
     often = sorted(values, key=lambda row: -_float(row["attempts"]))[:_BARS]
     rows = [row for row in values if row in often]
     first = [column.title for column in grid.columns if column.kind == "text"]
-    names = [f"{': '.join(str(row[one]) for one in first)} ({row['attempts']})" for row in rows]
+    names = [f"{': '.join(str(row[title]) for title in first)} ({row['attempts']})" for row in rows]
     shares = [_float(row["share"]) for row in rows]
     below = [share - _float(row["low"]) for share, row in zip(shares, rows, strict=True)]
     above = [_float(row["high"]) - share for share, row in zip(shares, rows, strict=True)]
@@ -77,7 +77,7 @@ def _shares(grid: Grid | None, title: str) -> Plot | None:
 
 
 def _pass_curve(grid: Grid | None) -> Plot | None:
-    """pass@k over k, a line a model."""
+    """pass@k over k, one line per model."""
     if grid is None or all(row["k"] == 1 for row in grid.values()):
         return None
     models: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -96,16 +96,18 @@ def _pass_curve(grid: Grid | None) -> Plot | None:
     return drawing.plot
 
 
-def _resolved_within(seen: Sequence[Seen]) -> Plot | None:
-    """The share of attempts that were resolved within so many turns, a line a model."""
-    models: defaultdict[str, list[Seen]] = defaultdict(list)
-    for one in seen:
-        models[one.summary.model].append(one)
-    if not any(one.summary.resolved for one in seen):
+def _resolved_within(seen: Sequence[ReportedAttempt]) -> Plot | None:
+    """The share of attempts resolved within a number of turns, one line per model."""
+    models: defaultdict[str, list[ReportedAttempt]] = defaultdict(list)
+    for attempt in seen:
+        models[attempt.summary.model].append(attempt)
+    if not any(attempt.summary.resolved for attempt in seen):
         return None
     with _Drawing("Resolved within so many turns, share of all attempts") as drawing:
         for model, attempts in sorted(models.items()):
-            turns = sorted(one.summary.turns for one in attempts if one.summary.resolved)
+            turns = sorted(
+                attempt.summary.turns for attempt in attempts if attempt.summary.resolved
+            )
             shares = [(place + 1) / len(attempts) for place in range(len(turns))]
             drawing.axes.step([0, *turns], [0.0, *shares], where="post", label=model)
         drawing.axes.set_xlabel("turns")
@@ -114,13 +116,15 @@ def _resolved_within(seen: Sequence[Seen]) -> Plot | None:
     return drawing.plot
 
 
-def _histogram(title: str, unit: str, seen: Sequence[Seen], values: list[Any]) -> Plot | None:
-    """How values are spread over the attempts, resolved or not."""
+def _histogram(
+    title: str, unit: str, seen: Sequence[ReportedAttempt], values: list[Any]
+) -> Plot | None:
+    """The distribution of values over resolved and other attempts."""
     if len(set(values)) < 2:
         return None
     sides: dict[bool, list[Any]] = {True: [], False: []}
-    for one, value in zip(seen, values, strict=True):
-        sides[one.summary.resolved].append(value)
+    for attempt, value in zip(seen, values, strict=True):
+        sides[attempt.summary.resolved].append(value)
     with _Drawing(title) as drawing:
         drawing.axes.hist([sides[True], sides[False]], bins=30, stacked=True, color=[_YES, _NO],
                           label=["resolved", "not resolved"])  # fmt: skip
@@ -131,7 +135,7 @@ def _histogram(title: str, unit: str, seen: Sequence[Seen], values: list[Any]) -
 
 
 class _Drawing:
-    """A drawing under way: `axes` within, `plot` after it."""
+    """A context in which to draw on `axes`; on leaving it, `plot` has the result."""
 
     def __init__(self, title: str, height: float = 2.8) -> None:
         from matplotlib import rc_context

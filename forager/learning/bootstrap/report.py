@@ -8,7 +8,7 @@ from statistics import fmean
 
 from forager import __version__
 from forager.evaluation.estimates import Estimate, wilson
-from forager.evaluation.findings.grid import Cell, Column, Findings, Grid, number, share, text
+from forager.evaluation.findings.grid import Cell, Findings, Grid, GridColumn, number, share, text
 from forager.learning.bootstrap.manifest import Evaluation, Round, Stage
 from forager.trajectories.store import Run
 
@@ -60,7 +60,7 @@ def _success(base: Evaluation, rounds: Sequence[Round]) -> Grid:
         "tasks, clustered by function or repository (arXiv 2411.00640).",
         columns=[
             text("model"),
-            Column(title="tasks"),
+            GridColumn(title="tasks"),
             *map(share, ("share", "low", "high", "gain", "gain low", "gain high")),
             text("current then"),
         ],
@@ -94,8 +94,8 @@ def _families(evaluated: Sequence[Evaluation]) -> Grid:
         columns=[
             text("family"),
             text("model"),
-            Column(title="attempts"),
-            Column(title="resolved"),
+            GridColumn(title="attempts"),
+            GridColumn(title="resolved"),
             *map(share, ("share", "low", "high")),
         ],
         rows=rows,
@@ -128,19 +128,19 @@ def _learned(rounds: Sequence[Round]) -> Grid:
         name="learnt",
         title="Training data of each round",
         columns=[
-            Column(title="round"),
+            GridColumn(title="round"),
             text("attempts by"),
-            Column(title="attempts"),
-            Column(title="resolved"),
+            GridColumn(title="attempts"),
+            GridColumn(title="resolved"),
             share("share"),
-            Column(title="taught"),
-            Column(title="of these resolved"),
-            Column(title="kept"),
-            Column(title="samples"),
-            Column(title="trained tokens", kind="tokens"),
+            GridColumn(title="taught"),
+            GridColumn(title="of these resolved"),
+            GridColumn(title="kept"),
+            GridColumn(title="samples"),
+            GridColumn(title="trained tokens", kind="tokens"),
             text("trained from"),
-            Column(title="steps"),
-            Column(title="tokens seen", kind="tokens"),
+            GridColumn(title="steps"),
+            GridColumn(title="tokens seen", kind="tokens"),
         ],
         rows=rows,
     )
@@ -156,7 +156,11 @@ def _drops(rounds: Sequence[Round]) -> Grid:
     return Grid(
         name="drops",
         title="Drops by filter",
-        columns=[Column(title="round"), text("filter"), *(Column(title=title) for title in titles)],
+        columns=[
+            GridColumn(title="round"),
+            text("filter"),
+            *(GridColumn(title=title) for title in titles),
+        ],
         rows=rows,
     )
 
@@ -184,7 +188,7 @@ def _costs(stages: Iterable[Stage]) -> Grid:
             text("round"),
             text("stage"),
             number("seconds"),
-            Column(title="tokens", kind="tokens"),
+            GridColumn(title="tokens", kind="tokens"),
             share("overhead"),
         ],
         rows=rows,

@@ -1,4 +1,4 @@
-"""The three ways in which a report is written: a page, Markdown, JSON."""
+"""Writes a report as an HTML page, Markdown or JSON."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -11,12 +11,12 @@ from forager.errors import UsageError
 from forager.evaluation.findings.calls import CallCount
 from forager.evaluation.findings.compute import findings
 from forager.evaluation.findings.excerpts import Excerpt, excerpts
-from forager.evaluation.findings.gather import Seen, Source, gather
+from forager.evaluation.findings.gather import ReportedAttempt, RunSource, gather
 from forager.evaluation.findings.grid import Findings, Grid, written
 
 
-def write_report(sources: Sequence[Source], path: Path, count: int) -> None:
-    """Write the report of these attempts; the suffix of the path says how.
+def write_report(sources: Sequence[RunSource], path: Path, count: int) -> None:
+    """Write the report on these attempts in the format of the path's suffix.
 
     A page shows `count` attempts. Raises UsageError and StoreError.
     """
@@ -27,7 +27,7 @@ def write_report(sources: Sequence[Source], path: Path, count: int) -> None:
     seen = list(gather(sources, calls))
     if not seen:
         raise UsageError("there are no attempts to report on")
-    found = findings([one.name for one in sources], seen, calls)
+    found = findings([source.name for source in sources], seen, calls)
     text = write(found, sources, seen, count)
     replace_text(path, text)
 
@@ -61,7 +61,7 @@ def _escaped(text: str) -> str:
 
 
 def as_json(found: Findings) -> str:
-    """The tables as JSON, by their names."""
+    """The tables as JSON, with their names as keys."""
     value = found.model_dump(exclude={"grids"})
     value["tables"] = {
         grid.name: {"title": grid.title, "note": grid.note, "rows": grid.values()}
@@ -70,18 +70,24 @@ def as_json(found: Findings) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
-def _json(found: Findings, sources: Sequence[Source], seen: Sequence[Seen], count: int) -> str:
+def _json(
+    found: Findings, sources: Sequence[RunSource], seen: Sequence[ReportedAttempt], count: int
+) -> str:
     del sources, seen, count
     return as_json(found)
 
 
-def _markdown(found: Findings, sources: Sequence[Source], seen: Sequence[Seen], count: int) -> str:
+def _markdown(
+    found: Findings, sources: Sequence[RunSource], seen: Sequence[ReportedAttempt], count: int
+) -> str:
     del sources, seen, count
     return markdown(found)
 
 
-def _page(found: Findings, sources: Sequence[Source], seen: Sequence[Seen], count: int) -> str:
-    """One page that needs nothing but itself."""
+def _page(
+    found: Findings, sources: Sequence[RunSource], seen: Sequence[ReportedAttempt], count: int
+) -> str:
+    """One self-contained HTML page."""
     try:
         import matplotlib  # noqa: F401
         from jinja2 import Environment, StrictUndefined
@@ -95,12 +101,14 @@ def _page(found: Findings, sources: Sequence[Source], seen: Sequence[Seen], coun
     place = resources.files(__package__)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True)  # fmt: skip
-    environment.filters["links"] = _links({(one.run, one.id): one.anchor for one in shown})
+    environment.filters["links"] = _links(
+        {(excerpt.run, excerpt.id): excerpt.anchor for excerpt in shown}
+    )
     template = environment.from_string(place.joinpath("page.html").read_text("utf-8"))
     totals: dict[str, Any] = {
         "attempts": len(seen),
-        "tasks": len({one.summary.instance_id for one in seen}),
-        "resolved": sum(one.summary.resolved for one in seen),
+        "tasks": len({attempt.summary.instance_id for attempt in seen}),
+        "resolved": sum(attempt.summary.resolved for attempt in seen),
     }
     return template.render(
         found=found, plots=plots(found, seen), shown=shown, written=written, **totals
@@ -108,7 +116,7 @@ def _page(found: Findings, sources: Sequence[Source], seen: Sequence[Seen], coun
 
 
 def _links(anchors: dict[tuple[str, str], str]) -> Callable[[str, str], list[tuple[str, str]]]:
-    """Turns the attempts that a cell names (NUMBER@RUN …) into words with the anchor of each."""
+    """Make the filter that turns attempts in a cell (NUMBER@RUN …) into words with anchors."""
 
     def links(cell: str, task: str) -> list[tuple[str, str]]:
         words = [word.partition("@") for word in cell.split()]
@@ -120,7 +128,7 @@ def _links(anchors: dict[tuple[str, str], str]) -> Callable[[str, str], list[tup
     return links
 
 
-Writer = Callable[[Findings, Sequence[Source], Sequence[Seen], int], str]
+Writer = Callable[[Findings, Sequence[RunSource], Sequence[ReportedAttempt], int], str]
 _WRITERS: dict[str, Writer] = {".html": _page, ".md": _markdown, ".json": _json}
 
 __all__ = ["Excerpt", "as_json", "markdown", "write_report"]
