@@ -8,7 +8,7 @@ from attempts import Settings, make_task
 
 from forager.learning.filters import FILTERS
 from forager.learning.filters.kept import Filtering, filter_runs
-from forager.learning.filters.pipeline import FilterChoice, Surroundings
+from forager.learning.filters.pipeline import FilterChoice, FilterContext
 from forager.trajectories.record import Outcome, Trajectory
 from forager.trajectories.store import Run
 from tools import TOOLBOX
@@ -35,7 +35,7 @@ def filtered(
 ) -> Filtering:
     """What filters leave of runs."""
     chosen = [FilterChoice(name=one) if isinstance(one, str) else one for one in filters]
-    surroundings = Surroundings(
+    surroundings = FilterContext(
         toolbox=TOOLBOX, contaminated=lambda name: "listed" * (name == contaminated)
     )
     sources = runs if isinstance(runs, list) else [runs]

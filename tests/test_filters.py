@@ -18,7 +18,7 @@ from forager.errors import UsageError
 from forager.learning.filters import DEFAULT, load_filters
 from forager.learning.filters.kept import Filtering, filter_runs
 from forager.learning.filters.near import actions, jaccard, shingles
-from forager.learning.filters.pipeline import FilterChoice, Surroundings
+from forager.learning.filters.pipeline import FilterChoice, FilterContext
 from forager.trajectories.record import ModelCall, ToolCall, Trajectory, Usage
 from forager.trajectories.reproduction import Reproduction
 from forager.trajectories.show import text_of
@@ -248,7 +248,7 @@ def test_nothing_is_left_of_what_fails(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [A])
     with pytest.raises(RuntimeError):
         filter_runs(
-            [run], tmp_path / "kept", [choice("broken")], {"broken": broken}, Surroundings()
+            [run], tmp_path / "kept", [choice("broken")], {"broken": broken}, FilterContext()
         )
     assert [one.name for one in tmp_path.iterdir()] == ["run"]
 

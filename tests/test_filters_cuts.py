@@ -25,7 +25,7 @@ from forager.learning.filters.changes import (
 )
 from forager.learning.filters.hindsight import runs_tests
 from forager.learning.filters.pipeline import FilterChoice
-from forager.learning.filters.sed import TRIAL, Trials, script
+from forager.learning.filters.sed import TRIAL, TrialTemplate, script
 from forager.sandboxes.sandbox import CommandResult
 from forager.trajectories.budget import budget_after, with_budget
 from forager.trajectories.earlier_calls import upgraded
@@ -499,7 +499,7 @@ def test_a_trial_begins_with_the_file_as_it_was(tmp_path: Path, template: str) -
     done = "git init -q; git add -A; git -c user.name=a -c user.email=a@b commit -qm a"
     subprocess.run(["bash", "-c", done], check=True, cwd=tmp_path)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    trials = Trials(template)
+    trials = TrialTemplate(template)
     runs = [
         subprocess.run(
             ["bash", "-c", trials.command(script, "kata/a.py", "tests/test_a.py")],
@@ -517,7 +517,7 @@ def test_a_trial_begins_with_the_file_as_it_was(tmp_path: Path, template: str) -
 
 def test_a_trial_has_the_form_that_it_is_given() -> None:
     """It is written and known by it; nothing that does more is taken for one."""
-    trials = Trials(KATA_TRIAL)
+    trials = TrialTemplate(KATA_TRIAL)
     done = trials.command("3s/a/b/", "kata/words.py", "tests/test_words.py::test_a")
     assert done == "./try words '3s/a/b/'"
     for other, file in {
@@ -531,7 +531,7 @@ def test_a_trial_has_the_form_that_it_is_given() -> None:
         assert trials.file(ToolCall(message=0, tool="bash", arguments={"command": other})) == file
     for template in ("./try '{script}'", "./try {path}"):
         with pytest.raises(UsageError, match=r"a trial has \{script\}"):
-            Trials(template)
+            TrialTemplate(template)
 
 
 def test_the_repository_says_what_it_says(tmp_path: Path) -> None:
@@ -551,7 +551,7 @@ def test_the_repository_says_what_it_says(tmp_path: Path) -> None:
 
 def guess(new: str) -> tuple[str, dict[str, str]]:
     """A trial of another line 20."""
-    return "bash", {"command": Trials().command(f"20s/line 20/{new}/", "f.py", "tests")}
+    return "bash", {"command": TrialTemplate().command(f"20s/line 20/{new}/", "f.py", "tests")}
 
 
 def test_a_success_is_put_behind_what_failed(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from forager.errors import UsageError
 from forager.replay.align import align, divergence
 from forager.replay.query import parse, with_resolved
 from forager.replay.recording import Recording, edited, failed, passed
-from forager.replay.testing import Results, results, selection
+from forager.replay.testing import SuiteResults, results, selection
 from forager.trajectories.store import Run
 
 
@@ -36,7 +36,7 @@ from forager.trajectories.store import Run
 )  # fmt: skip
 def test_results_of_tests_are_read(output: str, found: tuple[int, int, dict[str, str]]) -> None:
     """pytest's and unittest's; what is neither is nothing."""
-    assert results(output) == (Results(*found) if found else None)
+    assert results(output) == (SuiteResults(*found) if found else None)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from forager.repair.guesses import guesses
 from forager.repair.imports import imports_in_function, imports_in_module
-from forager.repair.observation import Answer
+from forager.repair.observation import ToolAnswer
 from forager.repair.parameters import parameters
 from forager.repair.proposals import Clues, Proposal, ranked
 from forager.repair.returns import returns
@@ -179,18 +179,18 @@ def test_answers() -> None:
     )
     call = ToolCall(message=1, tool="bash", exit_code=1, output_length=len(printed), turns_left=57)
     told = f"{printed}\n[exit code 1]\n[57 turns and 131072 tokens left]"
-    seen = Answer.to([{"role": "user"}, {"role": "tool", "content": told}], [call])
+    seen = ToolAnswer.to([{"role": "user"}, {"role": "tool", "content": told}], [call])
     assert seen.output == printed
     assert (seen.exit_code, seen.call.turns_left) == (1, 57)
     assert seen.failed == ["tests/t.py::test[a]"]
     assert ("TypeError", "f() takes 1") in seen.errors
     assert seen.frames == [("pkg/a.py", 3, "f")]
     stopped = ToolCall(message=0, tool="bash", exit_code=None, timed_out=True)
-    assert Answer("", stopped).hung
-    assert Answer("", ToolCall(message=0, tool="bash", exit_code=124)).hung
+    assert ToolAnswer("", stopped).hung
+    assert ToolAnswer("", ToolCall(message=0, tool="bash", exit_code=124)).hung
     edited = ToolCall(message=0, tool="edit", exit_code=0)
     told = "Edited a.py: 3 lines now."
-    assert Answer.to([{"role": "tool", "content": told}], [edited]).output == ""
+    assert ToolAnswer.to([{"role": "tool", "content": told}], [edited]).output == ""
 
 
 def test_outlines() -> None:

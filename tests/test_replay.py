@@ -17,9 +17,9 @@ from textual.pilot import Pilot
 from forager.records import write_records
 from forager.replay.app import ReplayApp
 from forager.replay.attempt import AttemptScreen
-from forager.replay.browser import Browser
+from forager.replay.browser import BrowserScreen
 from forager.replay.panes import Timeline
-from forager.replay.rows import Rows
+from forager.replay.rows import RowTable
 from forager.trajectories.marks import Marks
 from forager.trajectories.store import Run
 
@@ -130,14 +130,14 @@ def test_the_mouse_chooses_opens_sorts_and_jumps(run: Path) -> None:
     """A click on a row, again on it, on a title, on a turn's mark."""
 
     async def play(pilot: "Pilot[None]") -> None:
-        rows = pilot.app.screen.query_one(Rows)
-        await pilot.click(Rows, offset=(10, 3))
+        rows = pilot.app.screen.query_one(RowTable)
+        await pilot.click(RowTable, offset=(10, 3))
         assert rows.cursor == 3
         await pilot.click("#heading", offset=(66, 0))
         assert "turns↑" in text(cast(ReplayApp, pilot.app))
         await pilot.click("#heading", offset=(66, 0))
         assert "turns↓" in text(cast(ReplayApp, pilot.app))
-        await pilot.click(Rows, offset=(10, 0))
+        await pilot.click(RowTable, offset=(10, 0))
         await settle(pilot)
         assert isinstance(pilot.app.screen, AttemptScreen)
         await pilot.click(Timeline, offset=(6, 0))
@@ -194,10 +194,10 @@ def test_escape_leads_back(run: Path) -> None:
         await keys("slash", "type:resolved", "enter", "down", "enter", "c", "escape", "escape")(
             pilot
         )
-        assert isinstance(pilot.app.screen, Browser)
-        assert pilot.app.screen.query_one(Rows).cursor == 1
+        assert isinstance(pilot.app.screen, BrowserScreen)
+        assert pilot.app.screen.query_one(RowTable).cursor == 1
         await keys("escape", "escape")(pilot)
-        assert isinstance(pilot.app.screen, Browser)
+        assert isinstance(pilot.app.screen, BrowserScreen)
 
     assert " 14 attempts" in played(run, play)
 
@@ -214,7 +214,7 @@ def test_attempts_that_are_added_appear(run: Path) -> None:
     shard.write_bytes(whole[: len(whole) // 2])
 
     async def play(pilot: "Pilot[None]") -> None:
-        rows = pilot.app.screen.query_one(Rows)
+        rows = pilot.app.screen.query_one(RowTable)
         before = rows.count
         await pilot.press("down", "down")
         shard.write_bytes(whole)
@@ -293,14 +293,14 @@ def test_only_the_rows_on_the_screen_are_fetched() -> None:
 
     class Table(App[None]):
         def compose(self) -> ComposeResult:
-            yield Rows(fetch, id="rows")
+            yield RowTable(fetch, id="rows")
 
         def on_mount(self) -> None:
-            self.query_one(Rows).show(1_000_000)
+            self.query_one(RowTable).show(1_000_000)
 
     async def play() -> str:
         async with Table().run_test(size=(20, 10)) as pilot:
-            pilot.app.query_one(Rows).focus()
+            pilot.app.query_one(RowTable).focus()
             await pilot.press("end")
             await pilot.pause()
             return "\n".join(strip.text for strip in pilot.app.screen._compositor.render_strips())

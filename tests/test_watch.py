@@ -26,8 +26,8 @@ from forager.agent.syntax import SYNTAXES
 from forager.agent.traffic import Traffic
 from forager.errors import SandboxError
 from forager.replay.attempt import AttemptScreen
-from forager.replay.batch import BUCKETS, Watched, read_batch, seconds_left, slow
-from forager.replay.rows import Rows
+from forager.replay.batch import BUCKETS, BatchWatcher, read_batch, seconds_left, slow
+from forager.replay.rows import RowTable
 from forager.rollout.live import Live, clear
 from forager.sandboxes.local_sandbox import LocalSandbox
 from forager.trajectories import live
@@ -182,7 +182,7 @@ def test_a_batch_is_counted(tmp_path: Path) -> None:
 
 def test_what_is_added_is_counted_once(tmp_path: Path, run: Path) -> None:
     """However often it is looked at."""
-    watched = Watched(run)
+    watched = BatchWatcher(run)
     assert watched.read().done == 0
     with Run.write(run, Settings(), []) as writer:
         for number in range(3):
@@ -244,7 +244,7 @@ def two_processes() -> tuple[Status, Status]:
 
 async def look_again(pilot: "Pilot[None]") -> None:
     """Wait until what the processes tell is believed."""
-    rows = pilot.app.screen.query_one(Rows)
+    rows = pilot.app.screen.query_one(RowTable)
     end = time.monotonic() + 20
     while not rows.count:
         assert time.monotonic() < end, "no worker is shown"

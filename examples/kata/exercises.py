@@ -23,7 +23,7 @@ from pathlib import Path
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Call
 from forager.learning.filters.changes import LineEdit, Unproven
-from forager.learning.filters.sed import Trials, script
+from forager.learning.filters.sed import TrialTemplate, script
 from forager.mutation.candidates import variants
 from forager.records import write_records
 from forager.trajectories.budget import with_budget
@@ -41,7 +41,7 @@ from tools import TOOLBOX
 
 CHOSEN = ("operators",)  # as in scripts/bootstrap
 SYSTEM = "Fix the bug and submit."  # as in bootstrap.toml
-TRIALS = Trials("./try {stem} '{script}'")  # likewise
+TRIALS = TrialTemplate("./try {stem} '{script}'")  # likewise
 LINES = 6  # of a function, at most
 WIDTH = 90
 TOGETHER = 40  # functions that are mutated as one file

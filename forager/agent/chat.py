@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
 from forager.agent.endpoint import ChatEndpoint, ContextOverflow
-from forager.agent.faults import Garbled
+from forager.agent.faults import GarbledReply
 from forager.agent.model import Reply
 from forager.agent.traffic import RateLimiter
 from forager.errors import LimitReached, ModelRefusal
@@ -121,7 +121,7 @@ def _mended(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reply(answer: dict[str, Any]) -> Reply:
-    """What an answer says. Raises Garbled where a record could not hold it."""
+    """What an answer says. Raises GarbledReply where a record could not hold it."""
     choice = answer["choices"][0]
     prompt = answer.get("prompt_token_ids") or choice.get("prompt_token_ids")
     return Reply(
@@ -171,17 +171,17 @@ def _call(given: object, number: int) -> dict[str, Any]:
 def _sound(value: Any, depth: int = 0) -> Any:
     """The value as a record can hold it: of what servers call JSON not all can be written.
 
-    Half characters (lone surrogates) are replaced, and what is no number is null. Raises Garbled
-    for more levels than can be read again.
+    Half characters (lone surrogates) are replaced, and what is no number is null. Raises
+    GarbledReply for more levels than can be read again.
     """
     if depth > _DEEPEST:
-        raise Garbled(f"a message of more than {_DEEPEST} levels")
+        raise GarbledReply(f"a message of more than {_DEEPEST} levels")
     if isinstance(value, str):
         return writable(value)
     if isinstance(value, dict):
-        return {_sound(name): _sound(one, depth + 1) for name, one in value.items()}
+        return {_sound(name): _sound(item, depth + 1) for name, item in value.items()}
     if isinstance(value, list):
-        return [_sound(one, depth + 1) for one in value]
+        return [_sound(item, depth + 1) for item in value]
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
@@ -201,8 +201,8 @@ def _logprobs(given: object) -> list[float] | None:
 
 
 def _maybe(kind: TypeAdapter[T], given: object, name: str) -> T | None:
-    """What the server gave under this name, or None. Raises Garbled for another kind of thing."""
+    """What the server gave under this name, or None. Raises GarbledReply for another type."""
     try:
         return None if given is None else kind.validate_python(given)
     except ValidationError as error:
-        raise Garbled(f"{name}: {error.errors()[0]['msg']}") from error
+        raise GarbledReply(f"{name}: {error.errors()[0]['msg']}") from error

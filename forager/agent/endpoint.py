@@ -24,7 +24,7 @@ from tenacity import (
 )
 
 from forager.agent.faults import (
-    Garbled,
+    GarbledReply,
     advice,
     is_overflow,
     may_pass,
@@ -110,13 +110,12 @@ class ChatEndpoint:
         read: Callable[[dict[str, Any]], T],
         limiter: RateLimiter | None = None,
     ) -> tuple[T, float]:
-        """What `read` makes of the answer to a chat completion request.
+        """What `read` makes of the answer to a request, and the seconds lost before.
 
-        The answer has at least one choice with a message; where `read` raises Garbled it is asked
-        for again. With it the seconds that were lost before the try that succeeded: at the limiter,
-        in tries that failed, and between them.
-        `limiter` is asked before each try. Raises ContextOverflow, ModelRefusal where no later try
-        would help, or ModelError when the endpoint stays away.
+        The answer has at least one choice with a message; if `read` raises GarbledReply, the
+        endpoint is asked again. Seconds are lost at the limiter, in tries that failed, and between
+        them. Each try passes the `limiter` first. Raises ContextOverflow, ModelRefusal where no
+        later try would help, or ModelError when the endpoint stays away.
         """
         from openai import OpenAIError
 
@@ -131,7 +130,7 @@ class ChatEndpoint:
         )
         try:
             return retrying(request.once), request.asked - began
-        except (OpenAIError, Garbled, TimeoutError) as error:
+        except (OpenAIError, GarbledReply, TimeoutError) as error:
             if is_overflow(error):
                 raise ContextOverflow(said(error)) from error
             if getattr(error, "status_code", None) == 404:
@@ -145,7 +144,7 @@ class ChatEndpoint:
         try:
             listed = client.get("/models", cast_to=object)
             return [str(model["id"]) for model in _mapping(listed)["data"]]
-        except (OpenAIError, Garbled, TimeoutError, ValueError, KeyError, TypeError) as error:
+        except (OpenAIError, GarbledReply, TimeoutError, ValueError, KeyError, TypeError) as error:
             raise _refusal(url, error) from error
 
     def _not_found(self, url: str, model: str, error: Exception) -> ModelError:
@@ -206,7 +205,7 @@ def _refusal(url: str, error: Exception) -> ModelError:
     status = getattr(error, "status_code", None)
     if status is not None:
         what = f"answers {status}: {said(error)}"
-    elif isinstance(error, (Garbled, ValueError, KeyError, TypeError)):
+    elif isinstance(error, (GarbledReply, ValueError, KeyError, TypeError)):
         what = f"answers what is not the OpenAI interface ({one_line(str(error))})"
     else:
         cause = f" ({error.__cause__})" if error.__cause__ and str(error.__cause__) else ""
@@ -274,17 +273,17 @@ def _complete(client: "OpenAI", body: dict[str, Any]) -> dict[str, Any]:
     try:
         answer = _mapping(client.post("/chat/completions", cast_to=object, body=body))
     except (ValueError, RecursionError) as error:  # JSON by its content type, not by its content
-        raise Garbled(str(error)) from error
+        raise GarbledReply(str(error)) from error
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         # Some servers report errors with the status 200.
-        raise Garbled(f"no choices in {one_line(str(answer))}")
+        raise GarbledReply(f"no choices in {one_line(str(answer))}")
     if not isinstance(choices[0].get("message"), dict):
-        raise Garbled(f"no message in {one_line(str(choices[0]))}")
+        raise GarbledReply(f"no message in {one_line(str(choices[0]))}")
     return answer
 
 
 def _mapping(answer: object) -> dict[str, Any]:
     if not isinstance(answer, dict):
-        raise Garbled(one_line(str(answer)) or "an empty answer")
+        raise GarbledReply(one_line(str(answer)) or "an empty answer")
     return answer

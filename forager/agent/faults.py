@@ -15,7 +15,7 @@ _OVERFLOW = re.compile(
 )
 
 
-class Garbled(Exception):
+class GarbledReply(Exception):
     """An answer that is no chat completion."""
 
 
@@ -24,7 +24,7 @@ def may_pass(error: BaseException) -> bool:
     from openai import APIConnectionError, APIStatusError
 
     if not isinstance(error, APIStatusError):
-        return isinstance(error, (APIConnectionError, TimeoutError, Garbled))
+        return isinstance(error, (APIConnectionError, TimeoutError, GarbledReply))
     if error.code == "insufficient_quota" or is_overflow(error):
         return False
     return error.status_code in _AGAIN or error.status_code >= 500

@@ -67,7 +67,7 @@ class Person:
         for message in messages[self._seen :]:
             self._show(message)
         self._seen = len(messages) + 1  # its own answer, too
-        answer = self._ask(sum(one["role"] == "assistant" for one in messages) + 1)
+        answer = self._ask(sum(message["role"] == "assistant" for message in messages) + 1)
         return Reply(answer, waited=time.monotonic() - began)
 
     def _ask(self, turn: int) -> Message:
@@ -142,7 +142,7 @@ class Person:
         word = line.rpartition(" ")[2]
         kinds = [self._paths(), sorted(self._words)] if " " in line else [list(self._tools)]
         for known in kinds:
-            if found := [one for one in known if one.startswith(word) and one != word]:
+            if found := [name for name in known if name.startswith(word) and name != word]:
                 return found
         return []
 
@@ -151,7 +151,7 @@ def completer(person: Person) -> "Completer":
     """Completes what the person types."""
     from prompt_toolkit.completion import Completer, Completion
 
-    class Known(Completer):
+    class PersonCompleter(Completer):
         """What is known to the person."""
 
         def get_completions(
@@ -160,6 +160,6 @@ def completer(person: Person) -> "Completer":
             del event
             line = document.text_before_cursor
             word = line.rpartition(" ")[2]
-            return (Completion(one, -len(word)) for one in person.completions(line.lstrip()))
+            return (Completion(name, -len(word)) for name in person.completions(line.lstrip()))
 
-    return Known()
+    return PersonCompleter()

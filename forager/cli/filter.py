@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from forager.learning.filters.kept import Filtering
-    from forager.learning.filters.pipeline import FilterChoice, Surroundings
+    from forager.learning.filters.pipeline import FilterChoice, FilterContext
 
 
 @click.command("filter", cls=Verb)
@@ -120,13 +120,13 @@ def _read(path: Path) -> "list[FilterChoice]":
         ) from error
 
 
-def surroundings(also_exclude: Path | None = None) -> "Surroundings":
+def surroundings(also_exclude: Path | None = None) -> "FilterContext":
     """The toolbox and the list of contaminated projects, which filters need."""
-    from forager.learning.filters.pipeline import Surroundings
+    from forager.learning.filters.pipeline import FilterContext
     from tasks.contamination import contaminated
     from tools import load_toolbox
 
-    return Surroundings(
+    return FilterContext(
         toolbox=load_toolbox(), contaminated=lambda name: contaminated(name, also=also_exclude)
     )
 

@@ -12,8 +12,8 @@ from forager.agent.syntax import Syntax
 from forager.agent.tool import Toolbox
 from forager.mutation.candidates import Families
 from forager.repair.hands import Acting
-from forager.repair.observation import Answer, problem
-from forager.repair.policy import Repair
+from forager.repair.observation import ToolAnswer, problem
+from forager.repair.policy import RepairPolicy
 from forager.trajectories.record import Message, ToolCall
 
 __all__ = ["RepairModel"]
@@ -30,7 +30,7 @@ class RepairModel:
         self, syntax: Syntax, tools: Toolbox, families: Families, test_seconds: int = 20
     ) -> None:
         self._syntax, self._tools = syntax, tools
-        self._repair = Repair(families, test_seconds)
+        self._repair = RepairPolicy(families, test_seconds)
         self._steps: Acting[None] | None = None
 
     def query(
@@ -48,5 +48,5 @@ class RepairModel:
             self._steps = self._repair.steps(problem(messages))
             thought, call = next(self._steps)
         else:
-            thought, call = self._steps.send(Answer.to(messages, calls))
+            thought, call = self._steps.send(ToolAnswer.to(messages, calls))
         return Reply(self._syntax.write(thought, call, self._tools))

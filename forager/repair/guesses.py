@@ -76,7 +76,9 @@ def _statements(
 
 def _attributes(passage: Passage, clues: Clues) -> Iterator[Proposal]:
     """`self.x = x` and the like, for an attribute that objects turn out not to have."""
-    missing = [name for each in clues.messages("AttributeError") for name in _NO_ATTRIBUTE(each)]
+    missing = [
+        name for message in clues.messages("AttributeError") for name in _NO_ATTRIBUTE(message)
+    ]
     for place in places(passage):
         names = parameters_of(place.function)
         if not missing or not place.top or names[:1] != ["self"]:
@@ -103,9 +105,9 @@ def _initial_values(passage: Passage, name: str) -> Iterator[Proposal]:
         names = parameters_of(place.function)
         if not place.top or name in names or not _right_before(place, name):
             continue
-        sources = [each for each in names if each not in ("self", "cls")]
+        sources = [name for name in names if name not in ("self", "cls")]
         values = [value for value in _VALUES if "{}" not in value or value == "{}"]
-        values += [v.format(each) for v in _VALUES if "{}" in v for each in sources]
+        values += [v.format(name) for v in _VALUES if "{}" in v for name in sources]
         values += _calls(place.function)
         for rank, value in enumerate(dict.fromkeys(values)):
             statement = f"{name} = {value}"
@@ -138,7 +140,7 @@ def _first_guards(passage: Passage, clues: Clues, raised: list[str]) -> Iterator
     for place in places(passage):
         if not place.ahead and not (place.top and len(place.before) == 1):
             continue
-        names = [each for each in parameters_of(place.function) if each not in ("self", "cls")]
+        names = [name for name in parameters_of(place.function) if name not in ("self", "cls")]
         names = list(dict.fromkeys([*names, *assigned(list(place.before))]))[:4]
         near = 0.3 + clues.suspicion.of([place.line])
         for condition in _conditions(names):

@@ -6,13 +6,13 @@ from typing import TypeVar
 
 from forager.agent.tool import Call
 from forager.programs import program
-from forager.repair.observation import Answer
+from forager.repair.observation import ToolAnswer
 from forager.repair.source import Passage, search_and_replace
 from forager.text import ending
 
 Step = tuple[str, Call]  # a thought, and what is done
 T = TypeVar("T")
-Acting = Generator[Step, Answer, T]
+Acting = Generator[Step, ToolAnswer, T]
 
 MAX_TURNS = 58
 _RESERVE = 4  # turns kept to undo the last edit and to submit
@@ -33,7 +33,7 @@ class Hands:
         self.crashes: dict[str, str] = {}
         """The programs that do not run in this sandbox, with the last lines that they printed."""
 
-    def act(self, thought: str, call: Call) -> Acting[Answer]:
+    def act(self, thought: str, call: Call) -> Acting[ToolAnswer]:
         """Make one call; raises OutOfTurns."""
         if self._left <= _RESERVE and not self.closing:
             raise OutOfTurns
@@ -43,23 +43,23 @@ class Hands:
             self._left = min(self._left, answer.call.turns_left)
         return answer
 
-    def bash(self, thought: str, command: str) -> Acting[Answer]:
+    def bash(self, thought: str, command: str) -> Acting[ToolAnswer]:
         """Run a command."""
         return (yield from self.act(thought, Call("bash", {"command": command})))
 
     def pytest(self, thought: str, options: str, tests: Sequence[str], seconds: int,
-               ) -> Acting[Answer]:  # fmt: skip
+               ) -> Acting[ToolAnswer]:  # fmt: skip
         """Run tests for at most `seconds`."""
         words = [f"timeout {seconds} {_PYTEST} {options}", *map(shlex.quote, tests)]
         return (yield from self.bash(thought, " ".join(words)))
 
-    def program(self, thought: str, name: str, arguments: Sequence[str]) -> Acting[Answer]:
+    def program(self, thought: str, name: str, arguments: Sequence[str]) -> Acting[ToolAnswer]:
         """Run one of forager's programs in the sandbox."""
         words = " ".join(["timeout 100 python -", *map(shlex.quote, arguments)])
         command = f"{words} <<'EOF'\n{program_text(name)}EOF"
         return (yield from self.run_program(thought, name, command))
 
-    def run_program(self, thought: str, name: str, command: str) -> Acting[Answer]:
+    def run_program(self, thought: str, name: str, command: str) -> Acting[ToolAnswer]:
         """Run a command that runs a program, and remember it if it crashes."""
         observation = yield from self.bash(thought, command)
         if observation.exit_code and not observation.hung:

@@ -19,7 +19,7 @@ _SPECTRUM_SECONDS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Spectrum:
+class SpectrumResult:
     """How suspicious the lines are, per file and line; and all tests that failed in the run."""
 
     lines: dict[tuple[str, int], float]
@@ -97,7 +97,7 @@ def returned_elsewhere(hands: Hands, file: str) -> Acting[list[str]]:
 
 def spectrum(
     hands: Hands, tests: Sequence[str], failing: Sequence[str], passage: Passage | None
-) -> Acting[Spectrum]:
+) -> Acting[SpectrumResult]:
     """Which lines the failing tests run more than the others; of one function, or of all."""
     job = {
         "tests": list(tests),
@@ -113,4 +113,4 @@ def spectrum(
     lines = {
         (file, int(line)): float(score) for score, _, _, file, line in _LINE.findall(seen.output)
     }
-    return Spectrum(lines, frozenset(_FAILED.findall(seen.output)))
+    return SpectrumResult(lines, frozenset(_FAILED.findall(seen.output)))

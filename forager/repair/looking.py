@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from forager.repair import investigation
 from forager.repair.hands import Acting, Hands
 from forager.repair.imports import missing_names
-from forager.repair.observation import Answer
+from forager.repair.observation import ToolAnswer
 from forager.repair.source import Definition, Passage
 from forager.repair.statement import Statement
 
@@ -15,7 +15,7 @@ _LINES = 20  # most suspicious lines that decide which
 
 
 @dataclass(slots=True)
-class Found:
+class Suspects:
     """The passages in which the bug may be, the most suspicious first, and what was seen beside.
 
     The spectrum is there where one was needed to find them.
@@ -23,16 +23,18 @@ class Found:
 
     passages: list[Passage] = field(default_factory=list)
     defined: set[str] = field(default_factory=set)
-    spectrum: investigation.Spectrum | None = None
+    spectrum: investigation.SpectrumResult | None = None
 
 
-def look(hands: Hands, statement: Statement, failure: Answer) -> Acting[Found]:
+def look(hands: Hands, statement: Statement, failure: ToolAnswer) -> Acting[Suspects]:
     """Look at the code that the statement names, or else find it."""
-    found = Found()
+    found = Suspects()
     if statement.file:
         definitions = yield from _outline(hands, statement.file, found)
         if statement.function:
-            named = [each for each in definitions if each.name == statement.function]
+            named = [
+                definition for definition in definitions if definition.name == statement.function
+            ]
             yield from _read(hands, statement.file, named, found)
         else:
             head = yield from investigation.read_head(hands, statement.file, definitions)
@@ -42,20 +44,24 @@ def look(hands: Hands, statement: Statement, failure: Answer) -> Acting[Found]:
     return found
 
 
-def _outline(hands: Hands, file: str, found: Found) -> Acting[list[Definition]]:
+def _outline(hands: Hands, file: str, found: Suspects) -> Acting[list[Definition]]:
     definitions = yield from investigation.outline(hands, file)
     found.defined |= {definition.name for definition in definitions}
     return definitions
 
 
-def _read(hands: Hands, file: str, definitions: Sequence[Definition], found: Found) -> Acting[None]:
+def _read(
+    hands: Hands, file: str, definitions: Sequence[Definition], found: Suspects
+) -> Acting[None]:
     for definition in definitions:
         if not definition.is_class and len(found.passages) < _SUSPECTS:
             passage = yield from investigation.read_function(hands, file, definition)
             found.passages += [passage] if passage else []
 
 
-def _localise(hands: Hands, statement: Statement, failure: Answer, found: Found) -> Acting[None]:
+def _localise(
+    hands: Hands, statement: Statement, failure: ToolAnswer, found: Suspects
+) -> Acting[None]:
     """The functions, and the head of a file, that tracebacks and spectrum point at."""
     frames = [(file, line) for file, line, _ in reversed(failure.frames) if _is_own(file)]
     if missing_names(failure.errors) and frames:
@@ -71,7 +77,12 @@ def _localise(hands: Hands, statement: Statement, failure: Answer, found: Found)
         lines.setdefault(file, []).append(line)
     for file in list(lines)[:_SUSPECTS]:
         definitions = yield from _outline(hands, file, found)
-        owners = [each for line in lines[file] for each in definitions if _holds(each, line)]
+        owners = [
+            definition
+            for line in lines[file]
+            for definition in definitions
+            if _holds(definition, line)
+        ]
         yield from _read(hands, file, list(dict.fromkeys(owners)), found)
 
 

@@ -20,14 +20,14 @@ _HANG = 124  # the exit code of `timeout`
 
 
 @dataclass(frozen=True)
-class Answer:
+class ToolAnswer:
     """The answer to a call: what the command printed, and the record of the call."""
 
     output: str
     call: ToolCall
 
     @classmethod
-    def to(cls, messages: Sequence[Message], calls: Sequence[ToolCall]) -> "Answer":
+    def to(cls, messages: Sequence[Message], calls: Sequence[ToolCall]) -> "ToolAnswer":
         """The answer to the last call."""
         call = calls[-1]
         return cls(text_of(messages[call.message])[: call.output_length or 0], call)
@@ -73,4 +73,4 @@ class Answer:
 
 def problem(messages: Sequence[Message]) -> str:
     """The problem statement: what the user said first."""
-    return next((text_of(one) for one in messages if one.get("role") == "user"), "")
+    return next((text_of(message) for message in messages if message.get("role") == "user"), "")

@@ -24,7 +24,7 @@ def parameters(passage: Passage, clues: Clues) -> Iterator[Proposal]:
     """A parameter with each likely name, at each place of each definition, with each default."""
     tree = passage.tree()
     definitions = [node for node in ast.walk(tree) if isinstance(node, (*FUNCTIONS, ast.Lambda))]
-    wrong_call = any(_COUNT.search(each) for each in clues.messages("TypeError"))
+    wrong_call = any(_COUNT.search(message) for message in clues.messages("TypeError"))
     for definition in definitions:
         names = _names(definition, clues, wrong_call)
         for name, likely in names.items():
@@ -46,8 +46,8 @@ def _names(definition: Definition, clues: Clues, wrong_call: bool) -> dict[str, 
     body = definition.body if isinstance(definition.body, list) else [definition.body]
     read = dict.fromkeys(
         node.id
-        for each in body
-        for node in ast.walk(each)
+        for statement in body
+        for node in ast.walk(statement)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     )
     free = [name for name in read if name not in parameters_of(definition)]
@@ -56,7 +56,7 @@ def _names(definition: Definition, clues: Clues, wrong_call: bool) -> dict[str, 
         found |= {name: 2.0 for name in named if name in free}
     found |= {name: 1.5 for name in clues.ways if name in free}
     if wrong_call:
-        local = assigned([each for each in body if isinstance(each, ast.stmt)])
+        local = assigned([statement for statement in body if isinstance(statement, ast.stmt)])
         for name in free:
             found.setdefault(name, 0.4 if name in local else 0.25)
         for name in _documented(definition):
@@ -177,10 +177,10 @@ def _behind(
         for node in defaults
         if node and (node.lineno, node.col_offset) > ends[0]
     )
-    owned = {each.arg for each in definition.args.args[-len(definition.args.defaults) :]}
+    owned = {argument.arg for argument in definition.args.args[-len(definition.args.defaults) :]}
     keyword = {
-        each.arg
-        for each, default in zip(
+        argument.arg
+        for argument, default in zip(
             definition.args.kwonlyargs, definition.args.kw_defaults, strict=True
         )
         if default

@@ -48,7 +48,7 @@ class Place:
             return lines
         if self.ahead:
             decorators = getattr(self.anchor, "decorator_list", [])
-            end = self.passage.index_of(min(each.lineno for each in [self.anchor, *decorators]))
+            end = self.passage.index_of(min(node.lineno for node in [self.anchor, *decorators]))
         else:
             end = self.passage.index_of(self.anchor.end_lineno or self.anchor.lineno) + 1
         indent = lines[index][: len(lines[index]) - len(lines[index].lstrip())]
@@ -127,8 +127,10 @@ def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
 def parameters_of(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> list[str]:
     """The names of all parameters, in order."""
     all_of = function.args
-    rest = [each for each in (all_of.vararg, all_of.kwarg) if each]
-    return [each.arg for each in (*all_of.posonlyargs, *all_of.args, *all_of.kwonlyargs, *rest)]
+    rest = [argument for argument in (all_of.vararg, all_of.kwarg) if argument]
+    return [
+        argument.arg for argument in (*all_of.posonlyargs, *all_of.args, *all_of.kwonlyargs, *rest)
+    ]
 
 
 def free_names(passage: Passage) -> set[str]:
@@ -145,10 +147,10 @@ def assigned(nodes: tuple[ast.stmt, ...] | list[ast.stmt]) -> list[str]:
     """The names that statements bind, the one bound last first; nested scopes left out."""
     found: dict[str, None] = {}
     for node in nodes:
-        for each in _walk_scope(node):
-            name = getattr(each, "id", None) or getattr(each, "name", None)
-            is_binding = isinstance(each, _SCOPE) or isinstance(
-                getattr(each, "ctx", None), ast.Store
+        for inner in _walk_scope(node):
+            name = getattr(inner, "id", None) or getattr(inner, "name", None)
+            is_binding = isinstance(inner, _SCOPE) or isinstance(
+                getattr(inner, "ctx", None), ast.Store
             )
             if is_binding and isinstance(name, str):
                 found.pop(name, None)

@@ -11,8 +11,8 @@ from forager.repair import investigation
 from forager.repair.guesses import guesses
 from forager.repair.hands import Acting, Hands, OutOfTurns
 from forager.repair.imports import imports_in_function, imports_in_module, missing_names
-from forager.repair.looking import Found, look
-from forager.repair.observation import Answer
+from forager.repair.looking import Suspects, look
+from forager.repair.observation import ToolAnswer
 from forager.repair.parameters import parameters
 from forager.repair.places import free_names
 from forager.repair.proposals import Clues, Proposal, ranked
@@ -29,7 +29,7 @@ _STRANGERS = 20  # tests beside the named ones that are looked into
 _TESTS = 10  # failing tests that are run again and again, where none are named
 
 
-class Repair:
+class RepairPolicy:
     """One attempt at one problem."""
 
     def __init__(self, families: Families, test_seconds: int) -> None:
@@ -81,7 +81,7 @@ class Repair:
 
     # Looking
 
-    def _see_failure(self) -> Acting[Answer | None]:
+    def _see_failure(self) -> Acting[ToolAnswer | None]:
         """Run the failing tests; None when there is nothing to mend."""
         if not self._statement.tests:
             thought = "The problem names no tests, so I run them all to see which fail."
@@ -96,17 +96,17 @@ class Repair:
         seen = yield from self._run_tests(thought, "--maxfail=3")
         return None if seen.exit_code == 0 else seen
 
-    def _run_tests(self, thought: str, stop: str = "-x") -> Acting[Answer]:
+    def _run_tests(self, thought: str, stop: str = "-x") -> Acting[ToolAnswer]:
         words = [*self._statement.arguments, *self._statement.tests]
         return (yield from self._hands.pytest(thought, f"{stop} --tb=short", words, self._seconds))
 
-    def _suite(self, thought: str) -> Acting[Answer]:
+    def _suite(self, thought: str) -> Acting[ToolAnswer]:
         arguments = self._statement.arguments
         return (yield from self._hands.pytest(thought, "--tb=no -rfE", arguments, 100))
 
     # Proposing
 
-    def _propose(self, found: Found, failure: Answer) -> Acting[Iterator[Proposal]]:
+    def _propose(self, found: Suspects, failure: ToolAnswer) -> Acting[Iterator[Proposal]]:
         """All proposals for the passages that were found, best first."""
         proposals: list[Proposal] = []
         for passage in found.passages:
@@ -240,7 +240,7 @@ def _all(passage: Passage, families: Families, clues: Clues) -> Iterable[Proposa
         yield from imports_in_function(passage, clues)
 
 
-def _crash(passage: Passage, failure: Answer) -> int:
+def _crash(passage: Passage, failure: ToolAnswer) -> int:
     """The last line of the passage in a traceback, 0 for none."""
     lines = [line for file, line, _ in failure.frames if file == passage.file]
     return max((line for line in lines if passage.first <= line <= passage.last), default=0)

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from forager.repair.source import Change, Passage, Suspicion, change_between, statement_lines
+from forager.repair.source import Passage, PassageEdit, Suspicion, change_between, statement_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Proposal:
     thought: str
 
     @property
-    def change(self) -> Change:
+    def change(self) -> PassageEdit:
         """What it changes, as line numbers of the file."""
         return change_between(self.passage, self.passage.lines, self.lines)
 
@@ -46,7 +46,7 @@ class Clues:
 def ranked(proposals: Iterable[Proposal]) -> Iterator[Proposal]:
     """The proposals, best first; those that do not compile, or do the same again, left out."""
     seen: set[tuple[Passage, tuple[str, ...]]] = set()
-    for proposal in sorted(proposals, key=lambda each: -each.score):
+    for proposal in sorted(proposals, key=lambda proposal: -proposal.score):
         key = (proposal.passage, proposal.lines)
         if key not in seen and proposal.lines != proposal.passage.lines:
             seen.add(key)

@@ -30,7 +30,7 @@ def returns(passage: Passage, clues: Clues) -> Iterator[Proposal]:
         if place.top and place.weight < 1 and not _returns_value(place.function):
             weight *= 2.0
         guesses = expressions(place, known, templates)
-        for expression, likely in sorted(guesses.items(), key=lambda each: -each[1])[:150]:
+        for expression, likely in sorted(guesses.items(), key=lambda guess: -guess[1])[:150]:
             statement = f"return {expression}".rstrip()
             yield Proposal(
                 passage,

@@ -110,7 +110,7 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PassageEdit:
     """Lines `first` to `last` of a file become `new`; an insertion has `last` before `first`."""
 
     first: int
@@ -118,7 +118,7 @@ class Change:
     new: tuple[str, ...]
 
 
-def change_between(passage: Passage, old: Sequence[str], new: Sequence[str]) -> Change:
+def change_between(passage: Passage, old: Sequence[str], new: Sequence[str]) -> PassageEdit:
     """The smallest change that makes `new` of `old`, both versions of the passage."""
     start = 0
     while start < min(len(old), len(new)) and old[start] == new[start]:
@@ -127,7 +127,9 @@ def change_between(passage: Passage, old: Sequence[str], new: Sequence[str]) -> 
     while end < min(len(old), len(new)) - start and old[-1 - end] == new[-1 - end]:
         end += 1
     first = passage.first + start
-    return Change(first, passage.first + len(old) - end - 1, tuple(new[start : len(new) - end]))
+    return PassageEdit(
+        first, passage.first + len(old) - end - 1, tuple(new[start : len(new) - end])
+    )
 
 
 def search_and_replace(

@@ -137,7 +137,7 @@ def distant_swaps(passage: Passage, clues: Clues) -> Iterator[Proposal]:
     no value come first.
     """
     tree = passage.tree()
-    unbound = {name for each in clues.messages(*_NO_VALUE) for name in _QUOTED.findall(each)}
+    unbound = {name for message in clues.messages(*_NO_VALUE) for name in _QUOTED.findall(message)}
     for function in (node for node in ast.walk(tree) if isinstance(node, FUNCTIONS)):
         parameters = parameters_of(function)
         names = [name for name in dict.fromkeys([*parameters, *reversed(assigned(function.body))])

@@ -33,8 +33,8 @@ class Trials:
 
         Return the index of the first that passes, and how many have been tried.
         """
-        changes = [each.change for each in proposals]
-        edits = [[each.first, each.last, list(each.new)] for each in changes]
+        changes = [proposal.change for proposal in proposals]
+        edits = [[change.first, change.last, list(change.new)] for change in changes]
         passage = proposals[0].passage
         job = self._job | {
             "file": passage.file,

@@ -9,7 +9,7 @@ from forager.trajectories.show import Turn
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
-class Pair(NamedTuple):
+class TurnPair(NamedTuple):
     """Turns that stand beside each other. `same` says that they made the same call."""
 
     left: Turn | None
@@ -17,7 +17,7 @@ class Pair(NamedTuple):
     same: bool
 
 
-def align(left: list[Turn], right: list[Turn]) -> list[Pair]:
+def align(left: list[Turn], right: list[Turn]) -> list[TurnPair]:
     """Turns that made the same call stand beside each other, others between them by their order.
 
     As far as both begin with the same calls they are paired one by one; the matching of the rest
@@ -25,24 +25,24 @@ def align(left: list[Turn], right: list[Turn]) -> list[Pair]:
     """
     keys, others = [*map(_key, left)], [*map(_key, right)]
     start = next(
-        (n for n, (one, other) in enumerate(zip(keys, others, strict=False)) if one != other),
+        (n for n, (key, other) in enumerate(zip(keys, others, strict=False)) if key != other),
         min(len(keys), len(others)),
     )
-    pairs = [Pair(*both, True) for both in zip(left[:start], right[:start], strict=True)]
+    pairs = [TurnPair(*both, True) for both in zip(left[:start], right[:start], strict=True)]
     matcher = SequenceMatcher(None, keys[start:], others[start:], autojunk=False)
     for name, a, b, c, d in matcher.get_opcodes():
         pairs += _beside(left[start + a : start + b], right[start + c : start + d], name == "equal")
     return pairs
 
 
-def divergence(pairs: list[Pair]) -> int:
+def divergence(pairs: list[TurnPair]) -> int:
     """The first pair whose calls differ; their number where none do."""
-    return next((number for number, one in enumerate(pairs) if not one.same), len(pairs))
+    return next((number for number, pair in enumerate(pairs) if not pair.same), len(pairs))
 
 
-def _beside(left: list[Turn], right: list[Turn], same: bool) -> Iterator[Pair]:
+def _beside(left: list[Turn], right: list[Turn], same: bool) -> Iterator[TurnPair]:
     for number in range(max(len(left), len(right))):
-        yield Pair(
+        yield TurnPair(
             left[number] if number < len(left) else None,
             right[number] if number < len(right) else None,
             same,

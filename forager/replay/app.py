@@ -13,11 +13,11 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 
 from forager.errors import ForagerError
-from forager.replay.ask import Ask, Help, keys_of
+from forager.replay.ask import HelpScreen, QuestionScreen, keys_of
 from forager.replay.attempt import AttemptScreen
-from forager.replay.browser import Browser
+from forager.replay.browser import BrowserScreen
 from forager.replay.compare import CompareScreen
-from forager.replay.source import Source
+from forager.replay.source import AttemptSource
 from forager.replay.watch import WatchScreen
 from forager.trajectories.marks import read_tags
 from forager.trajectories.summary import Summary
@@ -44,7 +44,7 @@ class ReplayApp(App[None]):
         self, path: Path, id: str = "", *, watch: bool = False, full: bool = False
     ) -> None:
         super().__init__(ansi_color="NO_COLOR" in os.environ)  # then Textual sends no colour at all
-        self.source = Source(path)
+        self.source = AttemptSource(path)
         self.animation_level = "none"
         self.full = full
         self._first, self._watch = id, watch
@@ -54,7 +54,7 @@ class ReplayApp(App[None]):
         if self._watch:
             self.push_screen(WatchScreen(self.source))
             return
-        self.push_screen(Browser(self.source))
+        self.push_screen(BrowserScreen(self.source))
         if self._first:
             self.open(self._first)
 
@@ -87,7 +87,7 @@ class ReplayApp(App[None]):
                 self.attempt_to(lambda: self._say(id, done, tags=read_tags(text)))
 
         now = " ".join(marks.of(id).tags)
-        self.push_screen(Ask("tags, with spaces between", now, marks.tags()), answered)
+        self.push_screen(QuestionScreen("tags, with spaces between", now, marks.tags()), answered)
 
     def ask_note(self, id: str, done: Callable[[], None]) -> None:
         """Ask for the note of an attempt."""
@@ -96,7 +96,7 @@ class ReplayApp(App[None]):
             if text is not None:
                 self._say(id, done, note=text.strip())
 
-        self.push_screen(Ask("note", self.source.marks.of(id).note), answered)
+        self.push_screen(QuestionScreen("note", self.source.marks.of(id).note), answered)
 
     def attempt_to(self, work: Callable[[], object]) -> bool:
         """Do something; what goes wrong is told in a line."""
@@ -113,10 +113,10 @@ class ReplayApp(App[None]):
 
     def action_help(self) -> None:
         """Show the keys of the screen."""
-        if not isinstance(self.screen, Help | Ask):
+        if not isinstance(self.screen, HelpScreen | QuestionScreen):
             keys = [*keys_of(self.screen), ("d", "dark or light"), ("q", "quit")]
             more = getattr(self.screen, "LEGEND", ())
-            self.push_screen(Help(keys, more) if more else Help(keys))
+            self.push_screen(HelpScreen(keys, more) if more else HelpScreen(keys))
 
     def _say(self, id: str, done: Callable[[], None], **change: object) -> None:
         if self.attempt_to(lambda: self.source.marks.say(id, **change)):

@@ -12,14 +12,14 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
 
-class Ask(ModalScreen[str | None]):
+class QuestionScreen(ModalScreen[str | None]):
     """Asks for a line; the answer is None where it was left by Escape."""
 
     AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Leave")]
     CSS = """
-    Ask { align: center bottom; background: $background 40%; }
-    Ask Input { width: 100%; }
+    QuestionScreen { align: center bottom; background: $background 40%; }
+    QuestionScreen Input { width: 100%; }
     """
 
     def __init__(self, title: str, value: str = "", known: Sequence[str] = ()) -> None:
@@ -38,20 +38,20 @@ class Ask(ModalScreen[str | None]):
         self.dismiss(event.value)
 
 
-class Help(ModalScreen[None]):
+class HelpScreen(ModalScreen[None]):
     """The keys of a screen, and what else it says of itself."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q,enter", "dismiss", "Close", show=False)
     ]
     CSS = """
-    Help { align: center middle; background: $background 40%; }
-    Help VerticalScroll {
+    HelpScreen { align: center middle; background: $background 40%; }
+    HelpScreen VerticalScroll {
         width: 76; max-width: 100%; height: auto; max-height: 100%;
         border: round $primary; padding: 0 1;
     }
-    Help Static { height: auto; margin-bottom: 1; }
-    Help Static:last-child { margin: 0; }
+    HelpScreen Static { height: auto; margin-bottom: 1; }
+    HelpScreen Static:last-child { margin: 0; }
     """
 
     def __init__(self, *lists: Sequence[tuple[str, str]]) -> None:
@@ -62,19 +62,19 @@ class Help(ModalScreen[None]):
         """A list of keys."""
         with VerticalScroll() as box:
             box.border_title, box.border_subtitle = "help", "esc closes"
-            for one in self._lists:
-                width = max(len(key) for key, _ in one) + 2
-                lines = [Text.assemble((f"{key:<{width}}", "bold"), what) for key, what in one]
+            for keys in self._lists:
+                width = max(len(key) for key, _ in keys) + 2
+                lines = [Text.assemble((f"{key:<{width}}", "bold"), what) for key, what in keys]
                 yield Static(Text("\n").join(lines))
 
 
 def keys_of(screen: Screen[object]) -> list[tuple[str, str]]:
     """The keys that a screen binds, as help names them."""
     found = []
-    for one in screen.BINDINGS:
-        if isinstance(one, Binding):
-            names = one.key_display or " ".join(map(_display, one.key.split(",")))
-            found.append((names, one.tooltip or one.description.lower()))
+    for binding in screen.BINDINGS:
+        if isinstance(binding, Binding):
+            names = binding.key_display or " ".join(map(_display, binding.key.split(",")))
+            found.append((names, binding.tooltip or binding.description.lower()))
     return found
 
 

@@ -13,12 +13,12 @@ from textual.widgets import Footer, Static
 
 from forager.errors import UsageError
 from forager.replay import panes
-from forager.replay.ask import Ask
+from forager.replay.ask import QuestionScreen
 from forager.replay.host import host_of
 from forager.replay.panes import Pane, Timeline
 from forager.replay.player import Player
 from forager.replay.recording import Recording, edited, failed, passed
-from forager.replay.source import Source
+from forager.replay.source import AttemptSource
 from forager.trajectories import draw
 
 _LOOK_SECONDS = 1.0  # how often an attempt that is being made is read again
@@ -90,7 +90,7 @@ class AttemptScreen(Screen[None]):
     """
 
     def __init__(
-        self, source: Source, load: Callable[[], Recording], *, live: bool = False
+        self, source: AttemptSource, load: Callable[[], Recording], *, live: bool = False
     ) -> None:
         super().__init__()
         self._source, self._load, self._live = source, load, live
@@ -147,7 +147,7 @@ class AttemptScreen(Screen[None]):
             elif text:
                 self.notify(f"{text!r} is not the number of a turn", markup=False)
 
-        self.app.push_screen(Ask(f"turn, 1 to {self._recording.last - 1}"), answered)
+        self.app.push_screen(QuestionScreen(f"turn, 1 to {self._recording.last - 1}"), answered)
 
     def action_find(self, what: str, by: int) -> None:
         """Go to the next turn of a kind."""
@@ -166,7 +166,7 @@ class AttemptScreen(Screen[None]):
                 self.action_again(1)
             self._show()
 
-        self.app.push_screen(Ask("search in this attempt", self._word), answered)
+        self.app.push_screen(QuestionScreen("search in this attempt", self._word), answered)
 
     def action_again(self, by: int) -> None:
         """Go to where the text occurs next."""

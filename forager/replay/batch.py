@@ -27,7 +27,7 @@ _GAP = 3600  # after a pause of so many seconds a batch was begun anew
 _PACE = 300  # seconds over which the present pace is taken
 
 
-class Family(Record):
+class FamilyProgress(Record):
     """Attempts of a family. `shares` are what was resolved of each bucket's; None where none."""
 
     name: str
@@ -36,7 +36,7 @@ class Family(Record):
     shares: list[float | None]
 
 
-class ImageTrouble(Record):
+class ImageLosses(Record):
     """An image in which attempts were lost."""
 
     image: str
@@ -44,7 +44,7 @@ class ImageTrouble(Record):
     error: str = Field(description="Of the last one.")
 
 
-class Batch(Record):
+class BatchStatus(Record):
     """How a batch stands."""
 
     run: str
@@ -58,10 +58,10 @@ class Batch(Record):
     bucket_seconds: float
     ended: list[int] = Field(description="Attempts that ended in each bucket.")
     per_minute: float
-    families: list[Family]
+    families: list[FamilyProgress]
     workers: list[UnderWay]
     endpoints: list[EndpointState]
-    images: list[ImageTrouble]
+    images: list[ImageLosses]
 
 
 class _TaskHead(BaseModel):
@@ -69,7 +69,7 @@ class _TaskHead(BaseModel):
     image: str = ""
 
 
-class Watched:
+class BatchWatcher:
     """A run that is looked at again and again; what was counted is not read again."""
 
     def __init__(self, path: Path) -> None:
@@ -79,13 +79,13 @@ class Watched:
         self._bins: defaultdict[str, Counter[tuple[int, bool]]] = defaultdict(Counter)
         self._resolved = self._tokens = 0
         self._images: dict[str, str] = {}
-        self._tasks = _Sized(path / "tasks.jsonl")
-        self._infrastructure = _Sized(path / "infrastructure.jsonl")
+        self._tasks = _GrowingFile(path / "tasks.jsonl")
+        self._infrastructure = _GrowingFile(path / "infrastructure.jsonl")
         self._lost: list[LostAttempt] = []
         self._total = 0
         self._listener = live.Listener(path)
 
-    def read(self) -> Batch:
+    def read(self) -> BatchStatus:
         """How it stands now."""
         self._index.update()
         self._count(self._index)
@@ -98,7 +98,7 @@ class Watched:
         since = self._since()
         size = max((now - since) / BUCKETS, 1.0)
         ended = self._ended_in_buckets(since, size)
-        return Batch(
+        return BatchStatus(
             run=str(self._run.path),
             running=bool(told),
             total=self._total,
@@ -111,8 +111,8 @@ class Watched:
             ended=ended,
             per_minute=self._pace(now, since),
             families=self._families(since, size),
-            workers=[one for status in told for one in status.attempts],
-            endpoints=_together(one for status in told for one in status.endpoints),
+            workers=[attempt for status in told for attempt in status.attempts],
+            endpoints=_together(endpoint for status in told for endpoint in status.endpoints),
             images=self._troubles(),
         )
 
@@ -174,26 +174,26 @@ class Watched:
                     ended[_bucket(bin, since, size)] += number
         return ended
 
-    def _families(self, since: float, size: float) -> list[Family]:
+    def _families(self, since: float, size: float) -> list[FamilyProgress]:
         return [_family(name, self._bins[name], since, size) for name in sorted(self._bins)]
 
-    def _troubles(self) -> list[ImageTrouble]:
+    def _troubles(self) -> list[ImageLosses]:
         if not self._lost:
             return []
         if not self._images:
             tasks = read_records(self._run.path / "tasks.jsonl", _TaskHead)
-            self._images = {one.instance_id: one.image for one in tasks}
+            self._images = {task.instance_id: task.image for task in tasks}
         by_image: defaultdict[str, list[LostAttempt]] = defaultdict(list)
-        for one in self._lost:
-            by_image[self._images.get(one.id.rpartition(".")[0], "?")].append(one)
+        for attempt in self._lost:
+            by_image[self._images.get(attempt.id.rpartition(".")[0], "?")].append(attempt)
         found = [
-            ImageTrouble(image=image, lost=len(lost), error=lost[-1].error)
+            ImageLosses(image=image, lost=len(lost), error=lost[-1].error)
             for image, lost in by_image.items()
         ]
-        return sorted(found, key=lambda one: -one.lost)
+        return sorted(found, key=lambda losses: -losses.lost)
 
 
-class _Sized:
+class _GrowingFile:
     """A file that only grows, and whether it has."""
 
     def __init__(self, path: Path) -> None:
@@ -206,9 +206,9 @@ class _Sized:
         return size != before
 
 
-def read_batch(path: Path) -> Batch:
+def read_batch(path: Path) -> BatchStatus:
     """How a batch stands; takes a second while one runs. Raises UsageError for what is no run."""
-    watched = Watched(path)
+    watched = BatchWatcher(path)
     try:
         batch = watched.read()
         if live.directory(path).exists():  # whether a process tells anew is seen by a second look
@@ -219,7 +219,7 @@ def read_batch(path: Path) -> Batch:
         watched.close()
 
 
-def seconds_left(batch: Batch) -> float | None:
+def seconds_left(batch: BatchStatus) -> float | None:
     """How long the rest takes at the present pace."""
     left = batch.total - batch.done
     if not batch.running or left <= 0 or not batch.per_minute:
@@ -227,25 +227,31 @@ def seconds_left(batch: Batch) -> float | None:
     return left / batch.per_minute * 60
 
 
-def slow(batch: Batch) -> set[str]:
+def slow(batch: BatchStatus) -> set[str]:
     """Endpoints whose requests take more than twice as long as those of the quickest."""
-    means = {one.url: one.seconds / one.answered for one in batch.endpoints if one.answered}
+    means = {
+        endpoint.url: endpoint.seconds / endpoint.answered
+        for endpoint in batch.endpoints
+        if endpoint.answered
+    }
     quickest = min(means.values(), default=0.0)
     return {url for url, mean in means.items() if mean > 2 * quickest}
 
 
-def _family(name: str, bins: Counter[tuple[int, bool]], since: float, size: float) -> Family:
+def _family(
+    name: str, bins: Counter[tuple[int, bool]], since: float, size: float
+) -> FamilyProgress:
     totals, good = [0] * BUCKETS, [0] * BUCKETS
     for (bin, resolved), number in bins.items():
         if bin * _BIN >= since > 0:
             bucket = _bucket(bin, since, size)
             totals[bucket] += number
             good[bucket] += number * resolved
-    return Family(
+    return FamilyProgress(
         name=name,
         attempts=bins.total(),
         resolved=sum(number for (_, resolved), number in bins.items() if resolved),
-        shares=[one / all if all else None for one, all in zip(good, totals, strict=True)],
+        shares=[count / all if all else None for count, all in zip(good, totals, strict=True)],
     )
 
 
@@ -256,14 +262,14 @@ def _bucket(bin: int, since: float, size: float) -> int:
 def _together(endpoints: Iterable[EndpointState]) -> list[EndpointState]:
     """Of each endpoint what all processes tell of it."""
     merged: dict[str, EndpointState] = {}
-    for one in endpoints:
-        other = merged.get(one.url)
-        merged[one.url] = one if other is None else EndpointState(
-            url=one.url,
-            under_way=one.under_way + other.under_way,
-            answered=one.answered + other.answered,
-            failed=one.failed + other.failed,
-            seconds=one.seconds + other.seconds,
-            rests_for=max(one.rests_for, other.rests_for),
+    for endpoint in endpoints:
+        other = merged.get(endpoint.url)
+        merged[endpoint.url] = endpoint if other is None else EndpointState(
+            url=endpoint.url,
+            under_way=endpoint.under_way + other.under_way,
+            answered=endpoint.answered + other.answered,
+            failed=endpoint.failed + other.failed,
+            seconds=endpoint.seconds + other.seconds,
+            rests_for=max(endpoint.rests_for, other.rests_for),
         )  # fmt: skip
-    return sorted(merged.values(), key=lambda one: one.url)
+    return sorted(merged.values(), key=lambda endpoint: endpoint.url)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from forager.replay.batch import Batch, Family, ImageTrouble, seconds_left, slow
+from forager.replay.batch import BatchStatus, FamilyProgress, ImageLosses, seconds_left, slow
 from forager.trajectories import draw
 from forager.trajectories.draw import short
 from forager.trajectories.live import EndpointState, UnderWay
@@ -13,7 +13,7 @@ from forager.trajectories.live import EndpointState, UnderWay
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
-def headline(batch: Batch) -> Text:
+def headline(batch: BatchStatus) -> Text:
     """Where the batch is."""
     share = f" ({batch.resolved / batch.done:.0%})".replace("%", " %") if batch.done else ""
     parts = [f"{batch.done:,} of {batch.total:,} attempts", f"{batch.resolved:,} resolved{share}"]
@@ -25,7 +25,7 @@ def headline(batch: Batch) -> Text:
     return Text(" · ".join(parts))
 
 
-def throughput(batch: Batch) -> Text:
+def throughput(batch: BatchStatus) -> Text:
     """Attempts that ended, over time."""
     if not any(batch.ended):
         return Text("throughput  nothing has ended yet", "dim")
@@ -43,52 +43,52 @@ def throughput(batch: Batch) -> Text:
     )
 
 
-def families(batch: Batch) -> Text:
+def families(batch: BatchStatus) -> Text:
     """Each family, and what was resolved of it over time."""
-    width = max((len(one.name) for one in batch.families), default=0)
-    lines = [_family(one, width) for one in batch.families]
+    width = max((len(family.name) for family in batch.families), default=0)
+    lines = [_family(family, width) for family in batch.families]
     return Text("\n").join(lines or [Text("no attempt has ended yet", "dim")])
 
 
-def worker(one: UnderWay, width: int) -> Text:
+def worker(attempt: UnderWay, width: int) -> Text:
     """What a worker does."""
     what = {"model": "asks the model", "tool": "runs a call", "grading": "is graded"}
-    doing = what.get(one.doing, one.doing)
+    doing = what.get(attempt.doing, attempt.doing)
     text = Text.assemble(
-        (f"{_seconds(one.seconds):>6} ", "dim"),
-        f"turn {one.turn:<3} ",
+        (f"{_seconds(attempt.seconds):>6} ", "dim"),
+        f"turn {attempt.turn:<3} ",
         (
-            f"{doing} {_seconds(one.doing_seconds)}".ljust(21),
-            "yellow" if one.doing == "tool" else "",
+            f"{doing} {_seconds(attempt.doing_seconds)}".ljust(21),
+            "yellow" if attempt.doing == "tool" else "",
         ),
-        draw.safe(one.id),
+        draw.safe(attempt.id),
     )
-    if one.call:
-        text.append(f"  {' '.join(draw.safe(one.call).split())}", "dim")
+    if attempt.call:
+        text.append(f"  {' '.join(draw.safe(attempt.call).split())}", "dim")
     text.truncate(width, overflow="ellipsis")
     return text
 
 
-def endpoints(batch: Batch) -> Iterator[Text]:
+def endpoints(batch: BatchStatus) -> Iterator[Text]:
     """Each endpoint; those that are slow or rest stand out."""
     late = slow(batch)
-    for one in batch.endpoints:
-        style = "red" if one.rests_for or one.url in late else ""
-        yield Text(f"{draw.safe(one.url)}  {_answers(one)}", style)
+    for endpoint in batch.endpoints:
+        style = "red" if endpoint.rests_for or endpoint.url in late else ""
+        yield Text(f"{draw.safe(endpoint.url)}  {_answers(endpoint)}", style)
 
 
-def images(batch: Batch) -> Iterator[Text]:
+def images(batch: BatchStatus) -> Iterator[Text]:
     """Each image in which attempts were lost."""
-    for one in batch.images:
-        yield _image(one)
+    for image in batch.images:
+        yield _image(image)
 
 
-def whole(batch: Batch, width: int) -> Text:
+def whole(batch: BatchStatus, width: int) -> Text:
     """All of it, for a pipe."""
     parts = [Text(draw.safe(batch.run), "bold"), headline(batch), throughput(batch), Text()]
     parts += [families(batch)]
     sections = [
-        ("workers", [worker(one, width) for one in batch.workers]),
+        ("workers", [worker(attempt, width) for attempt in batch.workers]),
         ("endpoints", list(endpoints(batch))),
         ("images with lost attempts", list(images(batch))),
     ]
@@ -98,26 +98,32 @@ def whole(batch: Batch, width: int) -> Text:
     return Text("\n").join(parts)
 
 
-def _family(one: Family, width: int) -> Text:
-    share = f"{one.resolved / one.attempts:.0%}".replace("%", " %") if one.attempts else ""
+def _family(family: FamilyProgress, width: int) -> Text:
+    share = f"{family.resolved / family.attempts:.0%}".replace("%", " %") if family.attempts else ""
     return Text.assemble(
-        f"{draw.safe(one.name):<{width}} ",
-        (_bars(one.shares), "green"),
-        f" {one.resolved:,} of {one.attempts:,} resolved, {share}",
+        f"{draw.safe(family.name):<{width}} ",
+        (_bars(family.shares), "green"),
+        f" {family.resolved:,} of {family.attempts:,} resolved, {share}",
     )
 
 
-def _answers(one: EndpointState) -> str:
-    mean = f"{one.seconds / one.answered:.1f} s each" if one.answered else "no answer yet"
-    parts = [f"{one.under_way} under way", f"{one.answered:,} answered", mean]
-    parts += [f"{one.failed:,} failed"] if one.failed else []
-    parts += [f"rests for {one.rests_for:.0f} s"] if one.rests_for else []
+def _answers(endpoint: EndpointState) -> str:
+    mean = (
+        f"{endpoint.seconds / endpoint.answered:.1f} s each"
+        if endpoint.answered
+        else "no answer yet"
+    )
+    parts = [f"{endpoint.under_way} under way", f"{endpoint.answered:,} answered", mean]
+    parts += [f"{endpoint.failed:,} failed"] if endpoint.failed else []
+    parts += [f"rests for {endpoint.rests_for:.0f} s"] if endpoint.rests_for else []
     return " · ".join(parts)
 
 
-def _image(one: ImageTrouble) -> Text:
-    error = " ".join(draw.safe(one.error).split())
-    return Text.assemble((draw.safe(one.image), "red"), f"  {one.lost:,} lost, the last: {error}")
+def _image(image: ImageLosses) -> Text:
+    error = " ".join(draw.safe(image.error).split())
+    return Text.assemble(
+        (draw.safe(image.image), "red"), f"  {image.lost:,} lost, the last: {error}"
+    )
 
 
 def _bars(shares: Sequence[float | None]) -> str:

@@ -12,11 +12,11 @@ from textual.worker import get_current_worker
 
 from forager.errors import UsageError
 from forager.replay import columns
-from forager.replay.completion import Completion
+from forager.replay.completion import FilterSuggester
 from forager.replay.host import host_of
-from forager.replay.query import HELP, Query, parse, with_resolved
-from forager.replay.rows import Rows
-from forager.replay.source import Source
+from forager.replay.query import HELP, AttemptQuery, parse, with_resolved
+from forager.replay.rows import RowTable
+from forager.replay.source import AttemptSource
 from forager.trajectories.choice import Choice
 from forager.trajectories.index import Places
 from forager.trajectories.summary import Summary
@@ -24,7 +24,7 @@ from forager.trajectories.summary import Summary
 _LOOK_SECONDS = 1.0  # how often it is looked whether a batch has added attempts
 
 
-class Browser(Screen[None]):
+class BrowserScreen(Screen[None]):
     """A table of attempts, a row each."""
 
     LEGEND = HELP
@@ -41,17 +41,17 @@ class Browser(Screen[None]):
         Binding("escape", "clear", "Clear", show=False, tooltip="clear the filter; leave"),
     ]
     CSS = """
-    Browser #title { height: 1; background: $primary; color: $text; text-style: bold; }
-    Browser Input { height: 1; border: none; padding: 0; background: $surface; }
-    Browser #heading { height: 1; text-style: bold; background: $panel; }
+    BrowserScreen #title { height: 1; background: $primary; color: $text; text-style: bold; }
+    BrowserScreen Input { height: 1; border: none; padding: 0; background: $surface; }
+    BrowserScreen #heading { height: 1; text-style: bold; background: $panel; }
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: AttemptSource) -> None:
         super().__init__()
         self._source = source
         self._places = Places("q")
         self._sort = ""
-        self._query = Query()
+        self._query = AttemptQuery()
         self._columns = columns.fitting(80, 20)
         self._longest = 20
         self._note = ""
@@ -62,15 +62,15 @@ class Browser(Screen[None]):
         yield Input(
             placeholder="filter: resolved family:F exit:X turns:5.. tag:T says:TEXT or words",
             id="filter",
-            suggester=Completion(self._source),
+            suggester=FilterSuggester(self._source),
         )
         yield Static(id="heading", markup=False)
-        yield Rows(self._fetch, id="rows")
+        yield RowTable(self._fetch, id="rows")
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Show all attempts, and then what is added."""
-        self.query_one(Rows).focus()
+        self.query_one(RowTable).focus()
         self._choose()
         self.set_interval(_LOOK_SECONDS, self._look)
 
@@ -85,9 +85,9 @@ class Browser(Screen[None]):
     def on_input_submitted(self) -> None:
         """Filter."""
         if self._read():
-            self.query_one(Rows).focus()
+            self.query_one(RowTable).focus()
 
-    def on_rows_opened(self) -> None:
+    def on_row_table_opened(self) -> None:
         """Show the attempt."""
         current = self._current()
         if current:
@@ -112,7 +112,7 @@ class Browser(Screen[None]):
 
     def action_sort(self, by: int) -> None:
         """Sort by the next column."""
-        names = ["", *(one.field for one in self._columns if one.field)]
+        names = ["", *(column.field for column in self._columns if column.field)]
         now = self._sort.removeprefix("-")
         place = names.index(now) if now in names else 0
         self._sort = names[(place + by) % len(names)]
@@ -149,7 +149,7 @@ class Browser(Screen[None]):
 
     def action_clear(self) -> None:
         """Leave the filter; clear it; leave."""
-        line, rows = self.query_one(Input), self.query_one(Rows)
+        line, rows = self.query_one(Input), self.query_one(RowTable)
         if line.has_focus and not line.value:
             rows.focus()
         elif line.value:
@@ -181,7 +181,7 @@ class Browser(Screen[None]):
             self._show(self._source.chosen(choice, self._sort), keep)
 
     @work(thread=True, exclusive=True)
-    def _search(self, query: Query, choice: Choice) -> None:
+    def _search(self, query: AttemptQuery, choice: Choice) -> None:
         """Look into the attempts themselves, and show those found."""
         worker = get_current_worker()
         found = frozenset(self._source.said(query, choice, lambda: not worker.is_cancelled))
@@ -199,8 +199,8 @@ class Browser(Screen[None]):
             kept = self._source.chosen(Choice(ids=frozenset([keep])))
             cursor = places.index(kept[0]) if kept and kept[0] in places else 0
         first = self._source.summaries(places[:200])
-        self._longest = max((len(one.id) for one in first), default=20)
-        self.query_one(Rows).show(len(places), cursor)
+        self._longest = max((len(summary.id) for summary in first), default=20)
+        self.query_one(RowTable).show(len(places), cursor)
         self._lay_out()
 
     def _look(self) -> None:
@@ -214,7 +214,7 @@ class Browser(Screen[None]):
             self._choose(current.id if current else "")
 
     def _lay_out(self) -> None:
-        rows = self.query_one(Rows)
+        rows = self.query_one(RowTable)
         self._columns = columns.fitting(max(60, self.size.width - 2), self._longest)
         self.query_one("#heading", Static).update(columns.heading(self._columns, self._sort))
         total = len(self._source.index)
@@ -227,7 +227,7 @@ class Browser(Screen[None]):
 
     def _renew(self) -> None:
         host_of(self).attempt_to(self._source.marks.refresh)
-        self.query_one(Rows).renew()
+        self.query_one(RowTable).renew()
 
     def _marked(self) -> None:
         self._renew()
@@ -237,13 +237,13 @@ class Browser(Screen[None]):
         self._choose()
 
     def _current(self) -> Summary | None:
-        cursor = self.query_one(Rows).cursor
+        cursor = self.query_one(RowTable).cursor
         found = self._source.summaries(self._places[cursor : cursor + 1])
         return found[0] if found else None
 
     def _fetch(self, start: int, end: int) -> list[Text]:
         marks = self._source.marks
         return [
-            columns.row(self._columns, one, marks.of(one.id))
-            for one in self._source.summaries(self._places[start:end])
+            columns.row(self._columns, summary, marks.of(summary.id))
+            for summary in self._source.summaries(self._places[start:end])
         ]

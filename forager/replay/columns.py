@@ -11,7 +11,7 @@ from forager.trajectories.marks import Mark
 from forager.trajectories.summary import Summary
 
 
-class Column(NamedTuple):
+class TableColumn(NamedTuple):
     """A column: the field that it sorts by (if any), its title, its width, what it shows."""
 
     field: str
@@ -34,27 +34,29 @@ def _marked(_: Summary, mark: Mark) -> Text:
     return Text("★" if mark.marked else "#" if mark.tags else '"' if mark.note else " ", "yellow")
 
 
-_MARK = Column("", "", 1, _marked)
-_ID = Column("id", "attempt", 20, lambda one, _: draw.safe(one.id))
+_MARK = TableColumn("", "", 1, _marked)
+_ID = TableColumn("id", "attempt", 20, lambda summary, _: draw.safe(summary.id))
 _ALWAYS = [
-    Column("resolved", "resolved", 9, _resolved),
-    Column("exit_reason", "exit reason", 12, lambda one, _: draw.safe(one.exit_reason)),
-    Column("turns", "turns", 6, lambda one, _: f"{one.turns:,}", True),
+    TableColumn("resolved", "resolved", 9, _resolved),
+    TableColumn(
+        "exit_reason", "exit reason", 12, lambda summary, _: draw.safe(summary.exit_reason)
+    ),
+    TableColumn("turns", "turns", 6, lambda summary, _: f"{summary.turns:,}", True),
 ]
 _WHERE_ROOM = [  # the first that still fits is taken first
-    Column("seconds", "seconds", 8, lambda one, _: f"{one.seconds:,.1f}", True),
-    Column("tokens", "tokens", 7, lambda one, _: short(one.tokens), True),
-    Column("", "tags, note", 16, _said),
-    Column("family", "family", 10, lambda one, _: draw.safe(one.family)),
-    Column("operator", "operator", 16, lambda one, _: draw.safe(one.operator)),
-    Column("model", "model", 16, lambda one, _: draw.safe(one.model)),
-    Column("repo", "repository", 16, lambda one, _: draw.safe(one.repo)),
-    Column("reward", "reward", 7, lambda one, _: f"{one.reward:+g}", True),
-    Column("similarity", "alike", 6, lambda one, _: f"{one.similarity:.2f}", True),
+    TableColumn("seconds", "seconds", 8, lambda summary, _: f"{summary.seconds:,.1f}", True),
+    TableColumn("tokens", "tokens", 7, lambda summary, _: short(summary.tokens), True),
+    TableColumn("", "tags, note", 16, _said),
+    TableColumn("family", "family", 10, lambda summary, _: draw.safe(summary.family)),
+    TableColumn("operator", "operator", 16, lambda summary, _: draw.safe(summary.operator)),
+    TableColumn("model", "model", 16, lambda summary, _: draw.safe(summary.model)),
+    TableColumn("repo", "repository", 16, lambda summary, _: draw.safe(summary.repo)),
+    TableColumn("reward", "reward", 7, lambda summary, _: f"{summary.reward:+g}", True),
+    TableColumn("similarity", "alike", 6, lambda summary, _: f"{summary.similarity:.2f}", True),
 ]
 
 
-def fitting(width: int, longest_id: int) -> list[Column]:
+def fitting(width: int, longest_id: int) -> list[TableColumn]:
     """The columns for a width; the id takes what is left, up to its longest."""
     chosen = [_MARK, _ID, *_ALWAYS]
     room = width - _total(chosen) - max(0, min(longest_id, 60) - _ID.width)
@@ -63,7 +65,7 @@ def fitting(width: int, longest_id: int) -> list[Column]:
             chosen.append(column)
             room -= column.width + 1
     wide = max(_ID.width, min(longest_id, _ID.width + width - _total(chosen)))
-    said = next((one for one in chosen if one.title.startswith("tags")), None)
+    said = next((column for column in chosen if column.title.startswith("tags")), None)
     if said:  # notes take what is left, at the end
         chosen.remove(said)
     chosen[1] = _ID._replace(width=wide)
@@ -72,39 +74,39 @@ def fitting(width: int, longest_id: int) -> list[Column]:
     return chosen
 
 
-def heading(columns: Sequence[Column], sort: str) -> Text:
+def heading(columns: Sequence[TableColumn], sort: str) -> Text:
     """The titles; an arrow at the one that is sorted by."""
     name, arrow = sort.removeprefix("-"), "↓" if sort.startswith("-") else "↑"
     parts = []
-    for one in columns:
-        title = one.title + (arrow if one.field and one.field == name else "")
-        parts.append(_fitted(Text(title), one))
+    for column in columns:
+        title = column.title + (arrow if column.field and column.field == name else "")
+        parts.append(_fitted(Text(title), column))
     return Text(" ").join(parts)
 
 
-def row(columns: Sequence[Column], summary: Summary, mark: Mark) -> Text:
+def row(columns: Sequence[TableColumn], summary: Summary, mark: Mark) -> Text:
     """An attempt's line."""
-    cells = (one.cell(summary, mark) for one in columns)
+    cells = (column.cell(summary, mark) for column in columns)
     return Text(" ").join(
         _fitted(Text(cell) if isinstance(cell, str) else cell, column)
         for column, cell in zip(columns, cells, strict=True)
     )
 
 
-def at(columns: Sequence[Column], x: int) -> Column | None:
+def at(columns: Sequence[TableColumn], x: int) -> TableColumn | None:
     """The column at an offset from the left."""
-    for one in columns:
-        if x <= one.width:
-            return one
-        x -= one.width + 1
+    for column in columns:
+        if x <= column.width:
+            return column
+        x -= column.width + 1
     return None
 
 
-def _fitted(text: Text, column: Column) -> Text:
+def _fitted(text: Text, column: TableColumn) -> Text:
     text.truncate(column.width, overflow="ellipsis")
     text.align("right" if column.right else "left", column.width)
     return text
 
 
-def _total(columns: Sequence[Column]) -> int:
-    return sum(one.width + 1 for one in columns) - 1
+def _total(columns: Sequence[TableColumn]) -> int:
+    return sum(column.width + 1 for column in columns) - 1

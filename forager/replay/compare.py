@@ -10,12 +10,12 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from forager.replay import panes
-from forager.replay.align import Pair, align, divergence
+from forager.replay.align import TurnPair, align, divergence
 from forager.replay.host import host_of
 from forager.replay.panes import Pane
 from forager.replay.recording import Recording, failed, passed
-from forager.replay.rows import Rows
-from forager.replay.source import Source
+from forager.replay.rows import RowTable
+from forager.replay.source import AttemptSource
 from forager.trajectories import draw
 from forager.trajectories.show import Turn
 from forager.trajectories.summary import Summary
@@ -43,20 +43,20 @@ class CompareScreen(Screen[None]):
     CompareScreen #right { border-left: solid $primary; }
     """
 
-    def __init__(self, source: Source, summary: Summary, others: list[Summary]) -> None:
+    def __init__(self, source: AttemptSource, summary: Summary, others: list[Summary]) -> None:
         super().__init__()
         self._source, self._others = source, others
         self._left = source.recording(summary.id)
         self._number = 0
         self._right = self._left
-        self._pairs: list[Pair] = []
+        self._pairs: list[TurnPair] = []
 
     def compose(self) -> ComposeResult:
         """Both titles, the list, both turns."""
         with Horizontal(id="titles"):
             yield Static(id="left-title", classes="title", markup=False)
             yield Static(id="right-title", classes="title", markup=False)
-        yield Rows(self._fetch, id="pairs")
+        yield RowTable(self._fetch, id="pairs")
         with Horizontal(id="both"):
             yield Pane(id="left")
             yield Pane(id="right")
@@ -64,18 +64,18 @@ class CompareScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin where they diverge."""
-        rows = self.query_one(Rows)
+        rows = self.query_one(RowTable)
         rows.focus()
         self.watch(rows, "cursor", self._show, init=False)
         self._take()
 
     def on_resize(self) -> None:
         """The columns are of the width."""
-        self.query_one(Rows).renew()
+        self.query_one(RowTable).renew()
 
     def action_divergence(self) -> None:
         """Go to where they diverge."""
-        self.query_one(Rows).cursor = divergence(self._pairs)
+        self.query_one(RowTable).cursor = divergence(self._pairs)
 
     def action_other(self, by: int) -> None:
         """Take another attempt for the right side."""
@@ -84,7 +84,7 @@ class CompareScreen(Screen[None]):
 
     def action_step(self, by: int) -> None:
         """Go on, or back."""
-        self.query_one(Rows).cursor += by
+        self.query_one(RowTable).cursor += by
 
     def action_open(self, side: str) -> None:
         """Open one of the two."""
@@ -96,12 +96,12 @@ class CompareScreen(Screen[None]):
         self._pairs = align(self._left.turns, self._right.turns)
         for side, recording in (("left", self._left), ("right", self._right)):
             self.query_one(f"#{side}-title", Static).update(_title(recording))
-        self.query_one(Rows).show(len(self._pairs), divergence(self._pairs))
+        self.query_one(RowTable).show(len(self._pairs), divergence(self._pairs))
         self._show()
 
     def _show(self) -> None:
-        number = self.query_one(Rows).cursor
-        pair = self._pairs[number] if self._pairs else Pair(None, None, True)
+        number = self.query_one(RowTable).cursor
+        pair = self._pairs[number] if self._pairs else TurnPair(None, None, True)
         for side, recording, turn in (
             ("left", self._left, pair.left),
             ("right", self._right, pair.right),
@@ -121,7 +121,7 @@ def _title(recording: Recording) -> Text:
     return Text(f" {draw.safe(' · '.join(parts))}", no_wrap=True, overflow="ellipsis")
 
 
-def _row(pair: Pair, width: int) -> Text:
+def _row(pair: TurnPair, width: int) -> Text:
     middle = Text(" = ", "dim") if pair.same else Text(" ≠ ", "bold yellow")
     return Text.assemble(_line(pair.left, width), middle, _line(pair.right, width))
 

@@ -3,13 +3,13 @@
 from textual.suggester import Suggester
 
 from forager.replay.query import FLAGS, KEYS
-from forager.replay.source import Source
+from forager.replay.source import AttemptSource
 
 
-class Completion(Suggester):
+class FilterSuggester(Suggester):
     """Completes the last word of a filter: the keys, and the values that there are."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: AttemptSource) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
         self._source = source
 
@@ -18,7 +18,9 @@ class Completion(Suggester):
         before, space, word = value.rpartition(" ")
         if not word:
             return None
-        found = next((one for one in self._known(word) if one.startswith(word) and one != word), "")
+        found = next(
+            (known for known in self._known(word) if known.startswith(word) and known != word), ""
+        )
         return before + space + found if found else None
 
     def _known(self, word: str) -> list[str]:

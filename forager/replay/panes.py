@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from forager.replay.recording import Recording, edited, failed, passed
-from forager.replay.repository import Seen
+from forager.replay.repository import KnownStatus
 from forager.trajectories import draw
 from forager.trajectories.draw import short
 from forager.trajectories.show import (
@@ -97,7 +97,7 @@ def repository(recording: Recording, step: int) -> Text:
     return Text("\n").join(parts)
 
 
-def _tests(recording: Recording, known: dict[str, Seen]) -> Iterator[Text]:
+def _tests(recording: Recording, known: dict[str, KnownStatus]) -> Iterator[Text]:
     """FAIL_TO_PASS first, then others that fail; of those that pass the number."""
     wanted = recording.task.test_groups().get("FAIL_TO_PASS", []) if recording.task else []
     failing = [test for test, seen in known.items() if seen.status != "passed"]

@@ -23,7 +23,7 @@ KEYS = ("family:", "exit:", "turns:", "task:", "tag:", "note:", "says:")
 FLAGS = ("resolved", "unresolved", "marked")
 
 
-class Query(NamedTuple):
+class AttemptQuery(NamedTuple):
     """What a filter asks for. `says` needs the attempts themselves, the rest the index only."""
 
     choice: Choice = Choice()
@@ -42,9 +42,9 @@ class Query(NamedTuple):
         return self.choice.model_copy(update={"ids": ids})
 
 
-def parse(text: str) -> Query:
+def parse(text: str) -> AttemptQuery:
     """Read a filter. Raises UsageError."""
-    query, fields, words = Query(), dict[str, object](), list[str]()
+    query, fields, words = AttemptQuery(), dict[str, object](), list[str]()
     for word in _split(text):
         key, colon, value = word.partition(":")
         if word in ("resolved", "unresolved"):

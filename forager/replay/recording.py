@@ -5,13 +5,13 @@ from functools import cached_property
 from typing import NamedTuple
 
 from forager.environments.task import Task
-from forager.replay.repository import State, is_edit, results_of, states
+from forager.replay.repository import RepositoryState, is_edit, results_of, states
 from forager.trajectories.live import RUNNING
 from forager.trajectories.record import Trajectory
 from forager.trajectories.show import Turn, turns
 
 
-class Left(NamedTuple):
+class RemainingBudget(NamedTuple):
     """What was spent up to a turn, and what of the budget is left behind it.
 
     `seconds` is the time of the model and the tools; starting and grading are not of the budget.
@@ -38,7 +38,7 @@ class Recording:
         self.end = self.last - self.running  # what there is to see last
 
     @cached_property
-    def _states(self) -> list[State]:
+    def _states(self) -> list[RepositoryState]:
         return list(states(self.trajectory, self.turns, self.task))
 
     def under_way(self, step: int) -> bool:
@@ -50,18 +50,18 @@ class Recording:
         """The turn of a step; None of the task and of the outcome."""
         return self.turns[step - 1] if 0 < step < self.last else None
 
-    def state(self, step: int) -> State:
+    def state(self, step: int) -> RepositoryState:
         """The repository after a step, as far as the record tells."""
         return self._states[step]
 
-    def left(self, step: int) -> Left:
+    def left(self, step: int) -> RemainingBudget:
         """What is left of the budget after a step."""
         limits, done = self.trajectory.limits, self.turns[: min(step, self.last - 1)]
         usages = [turn.model_call.usage for turn in done]
-        used = [one.prompt_tokens + one.completion_tokens for one in usages]
+        used = [usage.prompt_tokens + usage.completion_tokens for usage in usages]
         seconds = sum(turn.model_call.seconds + (turn.call.seconds if turn.call else 0.0)
                       for turn in done)  # fmt: skip
-        return Left(
+        return RemainingBudget(
             limits.turns - len(done),
             max(0, limits.tokens - (used[-1] if used else 0)),
             max(0.0, limits.seconds - seconds),
@@ -72,13 +72,13 @@ class Recording:
     def next(self, wanted: Callable[[Turn], bool], step: int, by: int = 1) -> int | None:
         """The next step, or the one before with `by` -1, whose turn is wanted."""
         end = self.last if by > 0 else 0
-        return next((one for one in range(step + by, end, by) if self._is(wanted, one)), None)
+        return next((place for place in range(step + by, end, by) if self._is(wanted, place)), None)
 
     def matching(self, word: str, step: int, by: int = 1) -> int | None:
         """The next step (the other way with `by` -1) in which a text occurs, around the end."""
         count = self.last + 1
-        around = ((step + by * one) % count for one in range(1, count + 1))
-        return next((one for one in around if word.lower() in self.text(one).lower()), None)
+        around = ((step + by * distance) % count for distance in range(1, count + 1))
+        return next((place for place in around if word.lower() in self.text(place).lower()), None)
 
     def text(self, step: int) -> str:
         """All that a step says."""

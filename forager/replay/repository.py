@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from forager.environments.task import Task
-from forager.replay.testing import Results, results, selection
+from forager.replay.testing import SuiteResults, results, selection
 from forager.trajectories.record import FileChange, ToolCall, Trajectory
 from forager.trajectories.show import Turn
 
@@ -33,7 +33,7 @@ Changes = dict[str, tuple[Replaced, ...]]
 """What has been replaced, by file."""
 
 
-class Seen(NamedTuple):
+class KnownStatus(NamedTuple):
     """What a test came to, and in which turn; 0 is the grading."""
 
     status: str
@@ -41,7 +41,7 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class RepositoryState:
     """The repository after a turn.
 
     `last` is what the last run of tests printed, and `patch` is empty until the end.
@@ -49,8 +49,8 @@ class State:
 
     changes: Changes = field(default_factory=dict)
     perhaps: tuple[str, ...] = ()
-    tests: dict[str, Seen] = field(default_factory=dict)
-    last: Results | None = None
+    tests: dict[str, KnownStatus] = field(default_factory=dict)
+    last: SuiteResults | None = None
     last_turn: int = 0
     patch: str = ""
 
@@ -68,21 +68,23 @@ class State:
         )
 
 
-def states(trajectory: Trajectory, turns: Iterable[Turn], task: Task | None) -> Iterator[State]:
+def states(
+    trajectory: Trajectory, turns: Iterable[Turn], task: Task | None
+) -> Iterator[RepositoryState]:
     """Yield the state before the first turn, after each turn, and as it was graded."""
     patched = _IN_PATCH.findall(trajectory.outcome.answer)
     wanted = [test for group in task.test_groups().values() for test in group] if task else []
-    state = State()
+    state = RepositoryState()
     yield state
     for turn in turns:
         state = _after(state, turn, patched, wanted)
         yield state
     outcome = trajectory.outcome
-    graded = {test: Seen(status, 0) for test, status in outcome.tests.items()}
+    graded = {test: KnownStatus(status, 0) for test, status in outcome.tests.items()}
     yield replace(state, patch=outcome.answer, tests=state.tests | graded)
 
 
-def results_of(turn: Turn) -> Results | None:
+def results_of(turn: Turn) -> SuiteResults | None:
     """The results of tests that a turn's command printed."""
     call = turn.call
     return results(turn.observation) if call and call.tool == "bash" else None
@@ -93,7 +95,9 @@ def is_edit(call: ToolCall | None) -> bool:
     return call is not None and call.change is not None
 
 
-def _after(state: State, turn: Turn, patched: list[str], wanted: list[str]) -> State:
+def _after(
+    state: RepositoryState, turn: Turn, patched: list[str], wanted: list[str]
+) -> RepositoryState:
     call = turn.call
     if call is None or call.error:
         return state
@@ -111,14 +115,16 @@ def _after(state: State, turn: Turn, patched: list[str], wanted: list[str]) -> S
     return replace(state, tests=tests, last=found, last_turn=turn.number)
 
 
-def _seen(found: Results, command: str, known: Iterable[str], number: int) -> dict[str, Seen]:
-    seen = {test: Seen(status, number) for test, status in found.named.items()}
+def _seen(
+    found: SuiteResults, command: str, known: Iterable[str], number: int
+) -> dict[str, KnownStatus]:
+    seen = {test: KnownStatus(status, number) for test, status in found.named.items()}
     chosen = selection(command)
     if chosen is None or found.failed:
         return seen
     asked = [name for name in chosen.names if "::" in name and chosen.whole]
     passed = [*asked, *(test for test in known if chosen.covers(test))]
-    return {test: Seen("passed", number) for test in passed} | seen
+    return {test: KnownStatus("passed", number) for test in passed} | seen
 
 
 def _changed(changes: Changes, change: FileChange) -> Changes:

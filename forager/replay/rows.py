@@ -19,7 +19,7 @@ _PAGE = 128  # rows fetched at a time
 _PAGES = 16  # that are kept
 
 
-class Rows(ScrollView, can_focus=True):
+class RowTable(ScrollView, can_focus=True):
     """Rows with a cursor. `fetch` gives those from a number up to another."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -31,7 +31,7 @@ class Rows(ScrollView, can_focus=True):
         Binding("end,G", "move(1000000000)", "Last", show=False),
         Binding("enter", "open", "Open", key_display="⏎"),
     ]
-    DEFAULT_CSS = "Rows { height: 1fr; overflow-x: hidden; overflow-y: scroll; }"
+    DEFAULT_CSS = "RowTable { height: 1fr; overflow-x: hidden; overflow-y: scroll; }"
 
     cursor: reactive[int] = reactive(0)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from forager.environments.task import Task
 from forager.errors import UsageError
-from forager.replay.query import Query
+from forager.replay.query import AttemptQuery
 from forager.replay.recording import Recording
 from forager.trajectories.choice import Choice
 from forager.trajectories.index import Index, Places
@@ -15,7 +15,7 @@ from forager.trajectories.store import Run
 from forager.trajectories.summary import Summary
 
 
-class Source:
+class AttemptSource:
     """The attempts of a run or a file. For one thread, `said` aside."""
 
     def __init__(self, path: Path) -> None:
@@ -42,8 +42,8 @@ class Source:
     def others(self, summary: Summary) -> list[Summary]:
         """The other attempts at the same task, by their numbers from this one on."""
         choice = Choice(instance_id=summary.instance_id)
-        all = sorted(self.index.summaries(self.chosen(choice)), key=lambda one: one.attempt)
-        place = next((n for n, one in enumerate(all) if one.id == summary.id), 0)
+        all = sorted(self.index.summaries(self.chosen(choice)), key=lambda attempt: attempt.attempt)
+        place = next((n for n, attempt in enumerate(all) if attempt.id == summary.id), 0)
         return all[place + 1 :] + all[:place]
 
     def summary(self, id: str) -> Summary | None:
@@ -65,7 +65,9 @@ class Source:
                         return task
         return None
 
-    def said(self, query: Query, choice: Choice, wanted: Callable[[], bool]) -> Iterator[str]:
+    def said(
+        self, query: AttemptQuery, choice: Choice, wanted: Callable[[], bool]
+    ) -> Iterator[str]:
         """Yield the ids of attempts in which the query's texts occur, while they are wanted.
 
         May be called in a thread: it opens an index of its own.
@@ -99,4 +101,4 @@ class Source:
     def _look(self) -> list[tuple[str, int]]:
         """The files of attempts and their sizes."""
         files = Run(self.path).shards() if self.path.is_dir() else [self.path]
-        return sorted((one.name, one.stat().st_size) for one in files if one.exists())
+        return sorted((file.name, file.stat().st_size) for file in files if file.exists())

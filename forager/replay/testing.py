@@ -18,7 +18,7 @@ _PARTIAL = ("-k", "-m", "--deselect", "--ignore", "--lf", "--last-failed", "--sw
 _ENDS = {"|", "||", "&&", ";", "&", ">", ">>", "<<", "<"}
 
 
-class Results(NamedTuple):
+class SuiteResults(NamedTuple):
     """What a run of tests printed. `named` are the tests that it names, with what they came to."""
 
     passed: int
@@ -29,7 +29,7 @@ class Results(NamedTuple):
         return f"{self.failed:,} failed, {self.passed:,} passed"
 
 
-def results(output: str) -> Results | None:
+def results(output: str) -> SuiteResults | None:
     """The results of tests in a command's output (pytest's or unittest's); None without any.
 
     Where tests were run several times, the last count is taken, and of a test its last result.
@@ -42,16 +42,16 @@ def results(output: str) -> Results | None:
         for number, what in _COUNT.findall(counts[-1]):
             passed += int(number) * (what == "passed")
             failed += int(number) * (what != "passed")
-        return Results(passed, failed, named) if passed + failed else None
+        return SuiteResults(passed, failed, named) if passed + failed else None
     ran = _UNITTEST.findall(output)
     if not ran:
         return None
     number, verdict, details = ran[-1]
     failed = sum(map(int, re.findall(r"(?:failures|errors)=(\d+)", details)))
-    return Results(int(number) - failed, failed, named) if verdict else None
+    return SuiteResults(int(number) - failed, failed, named) if verdict else None
 
 
-class Selection(NamedTuple):
+class PytestSelection(NamedTuple):
     """The tests that a pytest command runs: under which names, and whether all of them."""
 
     names: list[str]
@@ -64,7 +64,7 @@ class Selection(NamedTuple):
         return not self.names or any(_under(test, name) for name in self.names)
 
 
-def selection(command: str) -> Selection | None:
+def selection(command: str) -> PytestSelection | None:
     """What a command runs with pytest; None where it does not."""
     words = iter(_words(command))
     if not any(word.rsplit("/", 1)[-1] in ("pytest", "py.test") for word in words):
@@ -79,7 +79,7 @@ def selection(command: str) -> Selection | None:
             next(words, None)
         elif not word.startswith("-"):
             names.append(word)
-    return Selection(names, whole)
+    return PytestSelection(names, whole)
 
 
 def _words(command: str) -> Iterator[str]:

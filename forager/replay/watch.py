@@ -10,13 +10,13 @@ from textual.widgets import Footer, Static
 
 from forager.replay import board
 from forager.replay.attempt import AttemptScreen
-from forager.replay.batch import Batch, Watched
-from forager.replay.browser import Browser
+from forager.replay.batch import BatchStatus, BatchWatcher
+from forager.replay.browser import BrowserScreen
 from forager.replay.host import host_of
 from forager.replay.panes import Pane
 from forager.replay.recording import Recording
-from forager.replay.rows import Rows
-from forager.replay.source import Source
+from forager.replay.rows import RowTable
+from forager.replay.source import AttemptSource
 from forager.trajectories import draw, live
 
 
@@ -34,10 +34,10 @@ class WatchScreen(Screen[None]):
     WatchScreen #workers { border-top: solid $primary; padding: 0 1; }
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: AttemptSource) -> None:
         super().__init__()
         self._source = source
-        self._watched = Watched(source.path)
+        self._watched = BatchWatcher(source.path)
         self._batch = self._watched.read()
 
     def compose(self) -> ComposeResult:
@@ -45,13 +45,13 @@ class WatchScreen(Screen[None]):
         yield Static(id="title", markup=False)
         yield Static(id="head", markup=False)
         yield Pane(id="families")
-        yield Rows(self._fetch, id="workers")
+        yield RowTable(self._fetch, id="workers")
         yield Pane(id="troubles")
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Show it, and again each second."""
-        self.query_one(Rows).focus()
+        self.query_one(RowTable).focus()
         self._show()
         self.set_interval(live.SECONDS, self._look)
 
@@ -59,9 +59,9 @@ class WatchScreen(Screen[None]):
         """Close the index."""
         self._watched.close()
 
-    def on_rows_opened(self) -> None:
+    def on_row_table_opened(self) -> None:
         """Follow the attempt that a worker makes."""
-        chosen = self.query_one(Rows).cursor
+        chosen = self.query_one(RowTable).cursor
         if chosen >= len(self._batch.workers):
             return
         id = self._batch.workers[chosen].id
@@ -72,7 +72,7 @@ class WatchScreen(Screen[None]):
 
     def action_browse(self) -> None:
         """Show the attempts that have ended."""
-        self.app.push_screen(Browser(self._source))
+        self.app.push_screen(BrowserScreen(self._source))
 
     def _look(self) -> None:
         if self.is_current:
@@ -88,14 +88,14 @@ class WatchScreen(Screen[None]):
         return self._source.recording(id)
 
     def _show(self) -> None:
-        batch: Batch = self._batch
+        batch: BatchStatus = self._batch
         title = Text(f" {board.headline(batch)} · {draw.safe(batch.run)}")
         self.query_one("#title", Static).update(title)
         self.query_one("#head", Static).update(
             Text("\n").join([board.throughput(batch), Text("resolved, over the same time", "dim")])
         )
         self.query_one("#families", Pane).show("families", board.families(batch))
-        rows = self.query_one(Rows)
+        rows = self.query_one(RowTable)
         rows.border_title = f"{len(batch.workers)} workers"
         rows.show(len(batch.workers), rows.cursor)
         lines = [*board.endpoints(batch), *board.images(batch)]
@@ -105,4 +105,4 @@ class WatchScreen(Screen[None]):
 
     def _fetch(self, start: int, end: int) -> list[Text]:
         width = self.size.width - 4
-        return [board.worker(one, width) for one in self._batch.workers[start:end]]
+        return [board.worker(attempt, width) for attempt in self._batch.workers[start:end]]

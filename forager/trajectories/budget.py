@@ -6,21 +6,21 @@ from typing import NamedTuple
 from forager.trajectories.record import AttemptLimits, ModelCall, ToolCall, Usage
 
 
-class Budget(NamedTuple):
+class BudgetLeft(NamedTuple):
     """Turns and tokens left; the names are those of the fields of ToolCall."""
 
     turns_left: int
     tokens_left: int
 
 
-def budget_after(limits: AttemptLimits, calls: Sequence[ModelCall]) -> Budget:
+def budget_after(limits: AttemptLimits, calls: Sequence[ModelCall]) -> BudgetLeft:
     """What is left after these model calls.
 
     Tokens are those that the context still holds, by the server's count of the last call.
     """
     usage = calls[-1].usage if calls else Usage()
     tokens = limits.tokens - usage.prompt_tokens - usage.completion_tokens
-    return Budget(limits.turns - len(calls), max(0, tokens))
+    return BudgetLeft(limits.turns - len(calls), max(0, tokens))
 
 
 def with_budget(text: str, call: ToolCall) -> str:

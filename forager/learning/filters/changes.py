@@ -130,10 +130,12 @@ def makes(patch: str, changes: Iterable[LineEdit]) -> bool:
 
 
 def _makes(wanted: list[LineEdit], done: list[LineEdit]) -> bool:
-    if {one.path for one in wanted if one.new_file} != {one.path for one in done if one.new_file}:
+    if {change.path for change in wanted if change.new_file} != {
+        change.path for change in done if change.new_file
+    }:
         return False
-    undone = [one.undone()._replace(new_file=False) for one in reversed(done)]
-    return identity([*(one._replace(new_file=False) for one in wanted), *undone])
+    undone = [change.undone()._replace(new_file=False) for change in reversed(done)]
+    return identity([*(change._replace(new_file=False) for change in wanted), *undone])
 
 
 def patch_changes(patch: str) -> list[LineEdit]:

@@ -2,15 +2,15 @@
 
 A model that learns from a teacher's attempts alone never sees what follows its own mistakes. Put
 behind them, the teacher's answer shows it (DAgger: Ross, Gordon and Bagnell, arXiv 1011.0686). The
-record proves that the two fit together: each trial (see `sed.Trials`) begins with the file as it
-was committed and edits nothing else, so what an answer came to does not depend on those before it.
+record proves that the two fit together: each trial (see `sed.TrialTemplate`) begins with the file
+as it was committed and edits nothing else, so its result does not depend on the trials before it.
 """
 
 from itertools import takewhile
 
-from forager.learning.filters.cut import Kept, call_of, cut
+from forager.learning.filters.cut import KeptStep, call_of, cut
 from forager.learning.filters.pipeline import Filter, Survey
-from forager.learning.filters.sed import TRIAL, Trials
+from forager.learning.filters.sed import TRIAL, TrialTemplate
 from forager.trajectories.record import Trajectory
 from forager.trajectories.steps import Step, steps
 
@@ -23,11 +23,11 @@ def correct(survey: Survey, trial: str = TRIAL) -> Filter:
     steps and, where one of its commands is no trial, of all from there on; trials that were made
     before are left out. All other attempts stay as they are. A success is held for each task.
     """
-    trials = Trials(trial)
+    trials = TrialTemplate(trial)
     answers: dict[str, Trajectory] = {}
-    for one in survey.trajectories():
-        if one.outcome.resolved and _answer(one, trials):
-            answers.setdefault(one.instance_id, one)
+    for attempt in survey.trajectories():
+        if attempt.outcome.resolved and _answer(attempt, trials):
+            answers.setdefault(attempt.instance_id, attempt)
 
     def change(attempt: Trajectory) -> Trajectory:
         success = answers.get(attempt.instance_id)
@@ -42,20 +42,20 @@ def correct(survey: Survey, trial: str = TRIAL) -> Filter:
             step._replace(model_call=all[place].model_call)
             for place, step in zip(places, answer, strict=True)
         ]
-        made = cut(attempt, [*kept, *map(Kept, places, taken)], "correct")
+        made = cut(attempt, [*kept, *map(KeptStep, places, taken)], "correct")
         return made.model_copy(update={"outcome": success.outcome})
 
     return change
 
 
-def _answer(attempt: Trajectory, trials: Trials) -> list[Step]:
+def _answer(attempt: Trajectory, trials: TrialTemplate) -> list[Step]:
     """A trial and `submit`, or nothing."""
     all = list(steps(attempt))
     fits = len(all) == 2 and trials.file(call_of(all[0])) and call_of(all[1]).tool == "submit"
     return all if fits else []
 
 
-def _trials(all: list[Step], trials: Trials, file: str) -> list[Kept]:
+def _trials(all: list[Step], trials: TrialTemplate, file: str) -> list[KeptStep]:
     """The different failed trials of a file that an attempt began with, its last two steps aside.
 
     What another command did is not known, nor what the trials behind it came to.
@@ -65,4 +65,4 @@ def _trials(all: list[Step], trials: Trials, file: str) -> list[Kept]:
     first: dict[str, int] = {}
     for number, call in enumerate(begun):
         first.setdefault(call.arguments["command"], number)
-    return [Kept(number, all[number]) for number in first.values()]
+    return [KeptStep(number, all[number]) for number in first.values()]

@@ -11,14 +11,14 @@ from forager.trajectories.show import text_of
 from forager.trajectories.steps import Step, opening, steps
 
 
-class Kept(NamedTuple):
+class KeptStep(NamedTuple):
     """A step that stays: its number from 0, the step, perhaps as it was written anew."""
 
     number: int
     step: Step
 
 
-def cut(attempt: Trajectory, kept: Iterable[Kept], name: str) -> Trajectory:
+def cut(attempt: Trajectory, kept: Iterable[KeptStep], name: str) -> Trajectory:
     """The attempt with these steps only; `name` is the filter's.
 
     Turns and tokens left are told anew. A prompt is shorter by what the steps cut out before it
@@ -29,7 +29,7 @@ def cut(attempt: Trajectory, kept: Iterable[Kept], name: str) -> Trajectory:
     model_calls: list[ModelCall] = []
     own = Usage()
     remaining = list(kept)
-    numbers = {one.number for one in remaining}
+    numbers = {step.number for step in remaining}
     saved, at = 0, 0
     for number, step in remaining:
         saved += sum(_growth(prompts, gone) for gone in range(at, number) if gone not in numbers)
@@ -44,7 +44,7 @@ def cut(attempt: Trajectory, kept: Iterable[Kept], name: str) -> Trajectory:
             continue
         left = budget_after(attempt.limits, model_calls)._asdict()
         calls.append(step.call.model_copy(update={"message": len(messages), **left}))
-        messages += [_told(one, step.call, calls[-1]) for one in step.observations]
+        messages += [_told(message, step.call, calls[-1]) for message in step.observations]
     return attempt.model_copy(
         update={
             "messages": messages,
@@ -78,10 +78,10 @@ def _told(message: Message, told: ToolCall, call: ToolCall) -> Message:
     return {**message, "content": with_other_budget(content, told, call)}
 
 
-def _parent_turn(attempt: Trajectory, kept: list[Kept]) -> int | None:
+def _parent_turn(attempt: Trajectory, kept: list[KeptStep]) -> int | None:
     if attempt.parent_turn is None:
         return None
-    return 1 + sum(one.number + 1 < attempt.parent_turn for one in kept)
+    return 1 + sum(step.number + 1 < attempt.parent_turn for step in kept)
 
 
 def rewritten(

@@ -20,7 +20,7 @@ def draw(seed: int, text: str) -> int:
     return number(text, seed.to_bytes(16, "big", signed=True))
 
 
-class Keys:
+class TextSet:
     """A set of texts, sorted by their numbers."""
 
     def __init__(self, texts: Iterable[str]) -> None:

@@ -9,7 +9,7 @@ import re
 import shlex
 
 from forager.learning.filters.changes import LineEdit, Unproven, change_of, identity
-from forager.learning.filters.cut import Kept, call_of, cut
+from forager.learning.filters.cut import KeptStep, call_of, cut
 from forager.learning.filters.pipeline import Filter, Survey
 from forager.trajectories.record import Trajectory
 from forager.trajectories.steps import Step, steps
@@ -31,12 +31,12 @@ def hindsight(survey: Survey) -> Filter:
 
 def _without_detours(attempt: Trajectory) -> Trajectory:
     all = list(steps(attempt))
-    kept: list[Kept] = []
+    kept: list[KeptStep] = []
     number = 0
     while number < len(all):
         end = _undone(all, number)
         if end is None:
-            kept.append(Kept(number, all[number]))
+            kept.append(KeptStep(number, all[number]))
             number += 1
         else:
             number = end + 1

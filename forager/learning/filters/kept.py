@@ -12,11 +12,11 @@ from forager.atomic import new_directory, sync_directory
 from forager.errors import StoreError, UsageError
 from forager.learning.filters.pipeline import (
     FilterChoice,
+    FilterContext,
     FilterCount,
     Maker,
     Pipeline,
     Setting,
-    Surroundings,
     Told,
 )
 from forager.learning.saved import load, save
@@ -41,7 +41,7 @@ def filter_runs(
     kept: Path,
     choices: Sequence[FilterChoice],
     filters: Mapping[str, Maker],
-    surroundings: Surroundings,
+    surroundings: FilterContext,
     told: Told = lambda *_: None,
 ) -> Filtering:
     """Write the attempts of runs that filters leave into a run directory of its own.
@@ -63,7 +63,7 @@ def _filtered(
     sources: Sources,
     request: Filtering,
     filters: Mapping[str, Maker],
-    surroundings: Surroundings,
+    surroundings: FilterContext,
     told: Told,
 ) -> Filtering:
     pipeline = Pipeline(sources, surroundings, told)
@@ -78,7 +78,7 @@ def _filtered(
 
         pipeline.finish(keep)
     write_records(
-        part / "tasks.jsonl", (one for one in sources.tasks() if one.instance_id in tasks)
+        part / "tasks.jsonl", (task for task in sources.tasks() if task.instance_id in tasks)
     )
     done = request.model_copy(update={"counts": pipeline.counts, "attempts": shards.count})
     save(part / "settings.json", done)
@@ -108,20 +108,20 @@ def _settled(choice: FilterChoice, filters: Mapping[str, Maker]) -> FilterChoice
     if choice.name not in filters:
         raise UsageError(f"there is no filter {choice.name!r}; there are {', '.join(filters)}")
     _, *parameters = inspect.signature(filters[choice.name], eval_str=True).parameters.values()
-    names = [one.name for one in parameters]
+    names = [parameter.name for parameter in parameters]
     given = {names[0] if not name and names else name: v for name, v in choice.settings.items()}
     if unknown := [name for name in given if name not in names]:
         known = f"it has {', '.join(names)}" if names else "it has none"
         raise UsageError(f"the filter {choice.name} has no setting {unknown[0]!r}; {known}")
     settings: dict[str, Setting] = {}
-    for one in parameters:
+    for parameter in parameters:
         try:
-            settings[one.name] = TypeAdapter(one.annotation).validate_python(
-                given.get(one.name, one.default)
+            settings[parameter.name] = TypeAdapter(parameter.annotation).validate_python(
+                given.get(parameter.name, parameter.default)
             )
         except ValidationError as error:
             problem = error.errors()[0]["msg"]
-            raise UsageError(f"the filter {choice.name}, {one.name}: {problem}") from error
+            raise UsageError(f"the filter {choice.name}, {parameter.name}: {problem}") from error
     return FilterChoice(name=choice.name, settings=settings)
 
 

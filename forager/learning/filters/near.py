@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 from zlib import crc32
 
-from forager.learning.filters.drawn import Keys, number
+from forager.learning.filters.drawn import TextSet, number
 from forager.learning.filters.pipeline import BySummary, Filter, Survey
 from forager.trajectories.record import Trajectory
 
@@ -31,20 +31,22 @@ def near_duplicates(survey: Survey, threshold: float = 0.5, words: int = 5) -> F
     `threshold` is a Jaccard similarity of sets of shingles of so many words; what is kept lies
     below it, pair by pair.
     """
-    dropped = Keys(id for mine in survey.by_repository() for id in _alike(mine, threshold, words))
-    return BySummary(lambda one: one.id not in dropped)
+    dropped = TextSet(
+        id for mine in survey.by_repository() for id in _alike(mine, threshold, words)
+    )
+    return BySummary(lambda attempt: attempt.id not in dropped)
 
 
 def _alike(attempts: Iterator[Trajectory], threshold: float, words: int) -> Iterator[str]:
     """The ids of attempts that are like one before that is kept."""
     with tempfile.TemporaryFile() as file:
-        kept = _Kept(file, threshold)
+        kept = _KeptSignatures(file, threshold)
         for attempt in attempts:
             if not kept.add(shingles(actions(attempt), words)):
                 yield attempt.id
 
 
-class _Kept:
+class _KeptSignatures:
     """The attempts of a repository that are kept."""
 
     def __init__(self, file: BinaryIO, threshold: float) -> None:
@@ -113,5 +115,5 @@ def _signature(shingles: "numpy.ndarray") -> Any:
     from datasketch import MinHash
 
     made = MinHash(num_perm=_PERMUTATIONS, seed=1, hashfunc=crc32, scheme="affine32")
-    made.update_batch([one.tobytes() for one in shingles])
+    made.update_batch([shingle.tobytes() for shingle in shingles])
     return made.hashvalues

@@ -1,20 +1,20 @@
 """Filters by where an attempt comes from, and by whether it came out the same again."""
 
 from forager.errors import UsageError
-from forager.learning.filters.drawn import Keys
+from forager.learning.filters.drawn import TextSet
 from forager.learning.filters.pipeline import BySummary, Filter, Survey
 from forager.trajectories.summary import Summary
 
 
 def contamination(survey: Survey) -> Filter:
     """Drop attempts at projects that benchmarks evaluate on, and at their forks."""
-    tainted = Keys(task.instance_id for task in survey.tasks() if task.contaminated)
+    tainted = TextSet(task.instance_id for task in survey.tasks() if task.contaminated)
     known: dict[str, bool] = {}
 
-    def keeps(one: Summary) -> bool:
-        if one.repo not in known:
-            known[one.repo] = bool(survey.contaminated(one.repo))
-        return not known[one.repo] and one.instance_id not in tainted
+    def keeps(attempt: Summary) -> bool:
+        if attempt.repo not in known:
+            known[attempt.repo] = bool(survey.contaminated(attempt.repo))
+        return not known[attempt.repo] and attempt.instance_id not in tainted
 
     return BySummary(keeps)
 
@@ -26,12 +26,13 @@ def reproduces(survey: Survey, same_end: bool = False) -> Filter:
     was run again.
     """
     verdicts = {
-        one.id: one.reproduces or (same_end and one.same_end) for one in survey.reproductions()
+        attempt.id: attempt.reproduces or (same_end and attempt.same_end)
+        for attempt in survey.reproductions()
     }
     if not verdicts:
         raise UsageError(
             "the filter `reproduces` knows of no attempt that was run again; "
             "`forager replay RUN --execute` runs them"
         )
-    good = Keys(id for id, verdict in verdicts.items() if verdict)
-    return BySummary(lambda one: one.id in good)
+    good = TextSet(id for id, verdict in verdicts.items() if verdict)
+    return BySummary(lambda attempt: attempt.id in good)

@@ -14,7 +14,7 @@ _CHARACTERS = 4  # a token, roughly, where no server has counted
 def resolved(survey: Survey, wanted: bool = True) -> Filter:
     """Keep the attempts that are resolved (or those that are not)."""
     del survey
-    return BySummary(lambda one: one.resolved is wanted)
+    return BySummary(lambda attempt: attempt.resolved is wanted)
 
 
 def length(
@@ -61,7 +61,9 @@ def tests(survey: Survey) -> Filter:
     def judge(attempt: Trajectory) -> Trajectory | None:
         guarded = protected.get(attempt.instance_id, ())
         paths = patched(attempt.outcome.answer)
-        touched = attempt.outcome.ignored_files or any(is_protected(one, guarded) for one in paths)
+        touched = attempt.outcome.ignored_files or any(
+            is_protected(path, guarded) for path in paths
+        )
         return None if touched else attempt
 
     return judge

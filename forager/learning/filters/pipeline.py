@@ -61,7 +61,7 @@ class BySummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class FilterContext:
     """What the engine does not know by itself: the tools, and what is kept out of training."""
 
     toolbox: Toolbox = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Pipeline:
     """
 
     def __init__(
-        self, sources: Sources, surroundings: Surroundings, told: Told = lambda *_: None
+        self, sources: Sources, surroundings: FilterContext, told: Told = lambda *_: None
     ) -> None:
         self.sources, self.surroundings, self._told = sources, surroundings, told
         self.counts: list[FilterCount] = []
@@ -152,11 +152,15 @@ class Pipeline:
         self._settle()
         repositories: dict[str, list[Places[int]]] = {}
         for number, places in enumerate(self._left):
-            for place, one in zip(places, self.sources.summaries(number, places), strict=True):
-                mine = repositories.setdefault(one.repo, [array("q") for _ in self._left])
+            for place, attempt in zip(places, self.sources.summaries(number, places), strict=True):
+                mine = repositories.setdefault(attempt.repo, [array("q") for _ in self._left])
                 mine[number].append(place)
         for mine in repositories.values():
-            yield (one for number, places in enumerate(mine) for one in self._read(number, places))
+            yield (
+                attempt
+                for number, places in enumerate(mine)
+                for attempt in self._read(number, places)
+            )
 
     def _settle(self) -> None:
         """Let the filters judge that have not done so."""
@@ -186,8 +190,8 @@ class Pipeline:
         tallies = {number: [0, 0, 0] for number in filters}
         for number, places in enumerate(self._left):
             left: Places[int] = array("q")
-            for place, one in zip(places, read(number, places), strict=True):
-                result = _judged(one, filters, tallies)
+            for place, item in zip(places, read(number, places), strict=True):
+                result = _judged(item, filters, tallies)
                 if result is not None:
                     keep(result)
                     left.append(place)
@@ -210,15 +214,15 @@ class Pipeline:
             yield attempt
 
 
-def _judged(one: T, filters: "Mapping[int, Judge[T]]", tallies: dict[int, list[int]]) -> T | None:
+def _judged(item: T, filters: "Mapping[int, Judge[T]]", tallies: dict[int, list[int]]) -> T | None:
     """What the filters make of an attempt, in turn, counted: given, changed, dropped."""
     for number, filter in filters.items():
-        result = filter(one)
+        result = filter(item)
         tally = tallies[number]
         tally[0] += 1
-        tally[1] += result is not None and result is not one
+        tally[1] += result is not None and result is not item
         tally[2] += result is None
         if result is None:
             return None
-        one = result
-    return one
+        item = result
+    return item

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from forager.agent.tool import Call, Toolbox
 from forager.errors import UsageError
 from forager.learning.filters.changes import LineEdit, Unproven, change_of
-from forager.learning.filters.cut import Kept, answered, call_of, cut, rewritten
+from forager.learning.filters.cut import KeptStep, answered, call_of, cut, rewritten
 from forager.learning.filters.pipeline import Filter, Survey
 from forager.learning.filters.stand_in import StandInSandbox
 from forager.trajectories.record import ToolCall, Trajectory
@@ -37,7 +37,7 @@ TRIAL = "git checkout -q {path}; sed -i '{script}' {path}; python -m pytest -q -
 _SPECIAL_IN_NEW = re.compile(r"[\\/&]")
 
 
-class Trials:
+class TrialTemplate:
     """Commands that put a file back as it was committed, edit it by a script of sed, and run tests.
 
     One that fails can be followed by another. Each exits as the tests do. A repository may have a
@@ -83,18 +83,18 @@ def sed(
     """Write edits as commands; what cannot be written so is dropped.
 
     Without `thoughts` every message holds its call alone. With `tests` a file's first edit and the
-    run of tests right behind it, which passed, become one command: a `trial` (see `Trials`). It
-    answers what the run of tests did, or `said`, where the repository has a command of its own that
-    says so of tests that pass. What is so already is left as it is.
+    passing run of tests right after it become one command: a `trial` (see `TrialTemplate`). Its
+    answer is that of the run of tests, or `said` where the repository has its own command, which
+    prints that when tests pass. An attempt that is written so already stays as it is.
     """
-    toolbox, trials = survey.toolbox, Trials(trial)
+    toolbox, trials = survey.toolbox, TrialTemplate(trial)
 
     def change(attempt: Trajectory) -> Trajectory | None:
-        all = list(map(Kept, count(), steps(attempt)))
+        all = list(map(KeptStep, count(), steps(attempt)))
         try:
             joined = _joined(attempt.syntax, all, toolbox, trials, said) if tests else all
             written = [
-                Kept(number, _written(attempt.syntax, step, thoughts, toolbox))
+                KeptStep(number, _written(attempt.syntax, step, thoughts, toolbox))
                 for number, step in joined
             ]
         except Unproven:
@@ -140,10 +140,10 @@ def _quoted(found: re.Match[str]) -> str:
 
 
 def _joined(
-    syntax: str, all: list[Kept], toolbox: Toolbox, trials: Trials, said: str
-) -> list[Kept]:
+    syntax: str, all: list[KeptStep], toolbox: Toolbox, trials: TrialTemplate, said: str
+) -> list[KeptStep]:
     """The steps, each first edit of a file and the run of tests right behind it as one."""
-    made: list[Kept] = []
+    made: list[KeptStep] = []
     edited: set[str] = set()
     edit = path = ""  # of the step before
     for number, step in all:
@@ -152,7 +152,7 @@ def _joined(
             done = trials.command(edit, path, tests)
             step = _with_call(syntax, step, done, toolbox, thoughts=True)
             step = _answered(step, said, toolbox) if said else step
-        made.append(Kept(number, step))
+        made.append(KeptStep(number, step))
         edited.add(path)
         edit, path = _edit(step)
     return made

@@ -25,7 +25,7 @@ from forager.learning.filters.changes import (
     identity,
     makes,
 )
-from forager.learning.filters.cut import Kept, answered, call_of, cut, rewritten
+from forager.learning.filters.cut import KeptStep, answered, call_of, cut, rewritten
 from forager.learning.filters.hindsight import runs_tests
 from forager.learning.filters.pipeline import Filter, Survey
 from forager.learning.filters.stand_in import StandInSandbox
@@ -75,7 +75,7 @@ def _edits(attempt: Trajectory, all: list[Step], task: Task | None) -> list[_Edi
     ]
     reference = task.patch if isinstance(task, RepositoryTask) else ""
     patches = [attempt.outcome.answer, reference]
-    if not edits or not any(makes(patch, (one.change for one in edits)) for patch in patches):
+    if not edits or not any(makes(patch, (edit.change for edit in edits)) for patch in patches):
         raise Unproven("the patch is not of the edits alone")
     return edits
 
@@ -86,8 +86,8 @@ def _shortened(
     needed = _needed(attempt, edits, toolbox)
     if not needed:
         raise Unproven("no edit is left")
-    kept = [Kept(one.number, one.step) for one in needed]
-    kept += [Kept(number, all[number]) for number in (*runs, len(all) - 1)]
+    kept = [KeptStep(edit.number, edit.step) for edit in needed]
+    kept += [KeptStep(number, all[number]) for number in (*runs, len(all) - 1)]
     return attempt if len(kept) == len(all) else cut(attempt, kept, "shorten")
 
 
@@ -105,12 +105,12 @@ def _passing(all: list[Step], after: int) -> list[int]:
 def _needed(attempt: Trajectory, edits: list[_Edit], toolbox: Toolbox) -> list[_Edit]:
     """The edits that are left, in their order."""
     needed: list[_Edit] = []
-    for path in dict.fromkeys(one.change.path for one in edits):
-        mine = _without_detours([one for one in edits if one.change.path == path])
+    for path in dict.fromkeys(edit.change.path for edit in edits):
+        mine = _without_detours([edit for edit in edits if edit.change.path == path])
         hunks: Hunks = ()
-        for one in mine:
-            hunks = composed(hunks, one.change)
-        if len(mine) > len(hunks) == 1 and not any(one.change.new_file for one in mine):
+        for edit in mine:
+            hunks = composed(hunks, edit.change)
+        if len(mine) > len(hunks) == 1 and not any(edit.change.new_file for edit in mine):
             mine = [_as_one(attempt, mine, toolbox)]
         needed += mine
     return sorted(needed)
@@ -121,7 +121,7 @@ def _without_detours(edits: list[_Edit]) -> list[_Edit]:
     kept, at = [], 0
     while at < len(edits):
         ends = range(len(edits), at + 1, -1)
-        end = next((e for e in ends if identity(one.change for one in edits[at:e])), None)
+        end = next((e for e in ends if identity(edit.change for edit in edits[at:e])), None)
         if end is None:
             kept.append(edits[at])
             end = at + 1
@@ -134,15 +134,15 @@ def _as_one(attempt: Trajectory, edits: list[_Edit], toolbox: Toolbox) -> _Edit:
     hunks: Hunks = ()
     known: dict[int, str] = {}  # lines of the original file
     total = 0
-    for one in edits:
-        hunks = composed(hunks, one.change, trim=False)
+    for edit in edits:
+        hunks = composed(hunks, edit.change, trim=False)
     if len(hunks) != 1:
         raise Unproven("the edits are at several places")
     (hunk,), hunks = hunks, ()
-    for one in edits:
-        hunks = composed(hunks, one.change, trim=False)
-        grown = sum(len(each.after) - len(each.before) for each in hunks)
-        made = call_of(one.step).change
+    for edit in edits:
+        hunks = composed(hunks, edit.change, trim=False)
+        grown = sum(len(hunk.after) - len(hunk.before) for hunk in hunks)
+        made = call_of(edit.step).change
         if made is None or made.lines is None:
             raise Unproven("it is not known how long the file was")
         total = made.lines - grown

@@ -15,14 +15,18 @@ Keeps = Callable[[str], bool]  # an attempt's id → whether it is kept
 
 def per_task(survey: Survey, most: int = 3, seed: int = 0) -> Filter:
     """Keep at most so many attempts at a task, drawn by the seed."""
-    keeps = _capped(((one.instance_id, one.id) for one in survey.summaries()), most, seed)
-    return BySummary(lambda one: keeps(one.id))
+    keeps = _capped(
+        ((attempt.instance_id, attempt.id) for attempt in survey.summaries()), most, seed
+    )
+    return BySummary(lambda attempt: keeps(attempt.id))
 
 
 def prompts(survey: Survey, most: int = 1, seed: int = 0) -> Filter:
     """Keep at most so many attempts that begin with the very same messages, drawn by the seed."""
-    keeps = _capped(((_prompt(one), one.id) for one in survey.trajectories()), most, seed)
-    return BySummary(lambda one: keeps(one.id))
+    keeps = _capped(
+        ((_prompt(attempt), attempt.id) for attempt in survey.trajectories()), most, seed
+    )
+    return BySummary(lambda attempt: keeps(attempt.id))
 
 
 def pass_rate(survey: Survey, low: float = 0.0, high: float = 0.95, attempts: int = 8) -> Filter:
@@ -35,7 +39,7 @@ def pass_rate(survey: Survey, low: float = 0.0, high: float = 0.95, attempts: in
     if not low <= high:
         raise UsageError(f"no pass rate lies between {low} and {high}")
     outside = _outside(survey, low, high, attempts)
-    return BySummary(lambda one: not outside(one.instance_id))
+    return BySummary(lambda attempt: not outside(attempt.instance_id))
 
 
 def _capped(attempts: Iterable[tuple[str, str]], most: int, seed: int) -> Keeps:
@@ -60,11 +64,11 @@ def _outside(survey: Survey, low: float, high: float, attempts: int) -> Keeps:
     import numpy
 
     tasks, passed = [], []
-    for one in survey.everything():
-        if one.model in SERVERLESS:
+    for attempt in survey.everything():
+        if attempt.model in SERVERLESS:
             continue
-        tasks.append(number(one.instance_id))
-        passed.append(one.resolved)
+        tasks.append(number(attempt.instance_id))
+        passed.append(attempt.resolved)
     names, groups, counts = numpy.unique(
         numpy.array(tasks, dtype=numpy.uint64), return_inverse=True, return_counts=True
     )
