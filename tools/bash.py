@@ -5,11 +5,11 @@ from forager.errors import FormatError
 from forager.sandboxes.sandbox import CommandResult, Sandbox
 
 OUTPUT_LIMIT = 32 * 1024
-"""Bytes of output that the model is shown; the sandbox cuts out the middle of more."""
+"""Bytes of output that the model sees; the sandbox cuts the middle out of longer output."""
 
 
 def bash(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Observation:
-    """Run the command, for at most `seconds`."""
+    """Run the command for at most `seconds`."""
     command = _checked(arguments["command"])
     result = sandbox.run(command, timeout=seconds, output_limit=OUTPUT_LIMIT)
     output = result.output.removesuffix("\n")
@@ -33,7 +33,7 @@ def _checked(command: str) -> str:
 
 
 def _notes(result: CommandResult, seconds: float) -> list[str]:
-    """The closing lines: how the command ended, and what became of the shell."""
+    """The closing lines: how the command ended, and whether the shell is a new one."""
     if result.timed_out:
         notes = [
             f"[timed out after {seconds:g} seconds: the command was stopped, and all jobs in the "

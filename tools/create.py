@@ -8,14 +8,14 @@ from tools.files import checked_path, count_lines, failure, join_lines, refused,
 
 
 def create(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Observation:
-    """Write a file that must not exist, in a directory that must."""
+    """Write a new file into a directory that exists."""
     del seconds
     path, content = checked_path(arguments["path"]), arguments["content"]
     try:
         sandbox.read(path)
     except FileNotFoundError:
         pass
-    except OSError as error:  # it exists in some other way, or cannot be looked at
+    except OSError as error:  # a directory, or a path that cannot be read
         return failure(path, error)
     else:
         return refused(f"{path} exists already. Use edit to change it.", "file_exists")

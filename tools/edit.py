@@ -1,8 +1,8 @@
-"""`edit`: replace lines of a file by others, where the lines to replace occur exactly once.
+"""`edit`: replace lines of a file that occur exactly once.
 
-Files are bytes here and only what is replaced changes: the encoding, line endings and a missing
-last newline stay as they are. Text of the model is written as UTF-8. Lines end at newlines; a
-carriage return before one is part of the ending, and new lines get the ending of the old.
+Files are bytes here, and only the replaced lines change: encoding, line endings and a missing last
+newline stay. The model's text is written as UTF-8. Lines end at newlines; a carriage return before
+one belongs to the ending, and new lines get the ending of the old ones.
 """
 
 from forager.agent.tool import Observation, Tool
@@ -25,7 +25,7 @@ CONTEXT = 8
 """Lines shown on each side of a change."""
 
 _LISTED = 10  # places that the answer to an ambiguous search lists
-_SHOWN = 40  # lines of the change that are shown; the model has just written them
+_SHOWN = 40  # new lines in the answer; the model has just written them
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -74,7 +74,7 @@ def _edit(sandbox: Sandbox, path: str, search: list[bytes], replace: list[bytes]
 def _change(
     path: str, old: list[bytes], new: list[bytes], lines: list[bytes], first: int
 ) -> FileChange:
-    """What was replaced where; `lines` are the file's now, and `first` is counted from 0."""
+    """The change as a fact; `lines` are those of the file now, `first` counts from 0."""
     end = first + len(new)
     return FileChange(
         path=path,
@@ -88,17 +88,17 @@ def _change(
 
 
 def _texts(lines: list[bytes]) -> list[str]:
-    """Lines that the model has written, or has searched for and found: they are UTF-8."""
+    """Lines as text; the model wrote them or searched for them, so they are UTF-8."""
     return [line.removesuffix(b"\n").decode() for line in lines]
 
 
 def _lines(text: str) -> list[bytes]:
-    """The lines that the model wrote; its carriage returns are endings too."""
+    """The lines that the model wrote; carriage returns belong to the endings."""
     return [line.removesuffix("\r").encode() for line in split_lines(text)]
 
 
 def _whole_lines(content: bytes) -> list[bytes]:
-    """The lines of a file with their endings: joined they are the file."""
+    """The lines of a file with their endings."""
     *lines, last = content.split(b"\n")
     return [line + b"\n" for line in lines] + ([last] if last else [])
 
@@ -118,7 +118,7 @@ def _places(lines: list[bytes], search: list[bytes]) -> list[int]:
 
 
 def _with_endings(old: list[bytes], first: int, end: int, replace: list[bytes]) -> list[bytes]:
-    """The new lines with the ending of those they replace; a missing last one stays missing."""
+    """The new lines with the endings of the old; a missing last newline stays missing."""
     model = old[first] if old[first].endswith(b"\n") or first == 0 else old[first - 1]
     ending = b"\r\n" if model.endswith(b"\r\n") else b"\n"
     new = [line + ending for line in replace]

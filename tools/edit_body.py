@@ -68,7 +68,7 @@ def write_body(arguments: dict[str, str]) -> str:
 
 
 def _width(line: str) -> int | None:
-    """The length of the marker that opens a block, None if the line is none."""
+    """The length of the marker that opens a block; None for another line."""
     marker = line.rstrip().removesuffix(" SEARCH")
     opens = len(marker) >= _SHORTEST and marker == "<" * len(marker) and marker != line.rstrip()
     return len(marker) if opens else None

@@ -1,4 +1,4 @@
-"""What `edit` and `create` share: paths, refusals, and lines of text in a call's body."""
+"""Shared by `edit` and `create`: paths, refusals, and lines of text."""
 
 from forager.agent.tool import Observation
 from forager.errors import FormatError
@@ -7,7 +7,7 @@ _WIDEST = 500  # characters of a line that are shown
 
 
 def checked_path(path: str) -> str:
-    """The path, if it can be one; raises FormatError otherwise."""
+    """The path; raises FormatError if it is empty or holds a NUL character."""
     if not path.strip():
         raise FormatError("The path is empty.", "empty_argument")
     if "\0" in path:
@@ -16,7 +16,7 @@ def checked_path(path: str) -> str:
 
 
 def refused(text: str, reason: str) -> Observation:
-    """The answer when nothing was done; `reason` is one word for readers that are programs."""
+    """The answer of a tool that did nothing; `reason` says why in one word, for programs."""
     return Observation(text, exit_code=None, error=True, reason=reason)
 
 
@@ -30,12 +30,12 @@ def failure(path: str, error: OSError) -> Observation:
 
 
 def join_lines(lines: list[str]) -> str:
-    """The text of some lines, each with its newline; no lines are the empty text."""
+    """The lines as a text, each with a newline."""
     return "".join(f"{line}\n" for line in lines)
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines of a text. A missing last newline makes no difference."""
+    """The lines of a text, with or without a newline at its end."""
     return text.removesuffix("\n").split("\n") if text else []
 
 
@@ -45,14 +45,14 @@ def count_lines(number: int) -> str:
 
 
 def numbered(lines: list[bytes], start: int, end: int) -> list[str]:
-    """Lines `start` to `end` as they are shown: numbered from one, and cut where very long."""
+    """Lines `start` to `end` as the model sees them: numbered from 1, cut to 500 characters."""
     return [
         f"{number:>6}\t{_shown(line)}" for number, line in enumerate(lines[start:end], start + 1)
     ]
 
 
 def shown_whole(line: bytes) -> str | None:
-    """A line as it is shown; None where that is a part of it."""
+    """A line as the model sees it; None if it is too long to be shown whole."""
     text = line.decode("utf-8", "replace")
     return text if len(text) <= _WIDEST else None
 

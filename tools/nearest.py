@@ -1,4 +1,4 @@
-"""What to tell a model whose text to search for is not in the file: the nearest text that is."""
+"""The text in a file that is nearest to a search without a match."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _DIFFERENCES: list[tuple[str, Callable[[bytes], bytes]]] = [
 
 
 def nearest(lines: list[bytes], search: list[bytes]) -> str:
-    """A sentence or two, with the lines that come nearest to those searched for."""
+    """One or two sentences, with the lines nearest to the search."""
     if not lines:
         return "The file is empty."
     for difference, form in _DIFFERENCES:
@@ -46,7 +46,7 @@ def _show(what: str, lines: list[bytes], place: int, size: int) -> str:
 
 
 def _same(lines: list[bytes], search: list[bytes], form: Callable[[bytes], bytes]) -> int | None:
-    """Where the lines are the same in this form."""
+    """Index of the first line from which the lines are equal in this form; None without any."""
     wanted = [form(line) for line in search]
     if not any(wanted):
         return None
@@ -64,10 +64,10 @@ def _is_part_of_line(lines: list[bytes], search: list[bytes]) -> bool:
 
 
 def _most_in_common(lines: list[bytes], search: list[bytes]) -> int | None:
-    """Where most lines are, but for whitespace, the ones searched for.
+    """Index of the place where most lines equal those of the search, but for whitespace.
 
-    Each line that they share votes, by its length, for the place where the whole text would then
-    begin; half of all letters must agree.
+    Each common line votes, weighted by its length, for the place where the search would begin. The
+    winner needs half of all letters.
     """
     offsets: dict[bytes, list[int]] = {}
     for offset, line in enumerate(search):
@@ -82,7 +82,7 @@ def _most_in_common(lines: list[bytes], search: list[bytes]) -> int | None:
 
 
 def _most_alike(lines: list[bytes], search: list[bytes]) -> int | None:
-    """Where the line is that is most like the longest one searched for."""
+    """Index of the place whose line is most similar to the longest line of the search."""
     longest = max(search, key=lambda line: len(line.strip()))
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(_letters(longest))

@@ -1,4 +1,4 @@
-"""`submit`: the agent says that it is done."""
+"""`submit`: the agent hands in its work."""
 
 from forager.agent.tool import Observation, Tool
 from forager.errors import FormatError, Submitted
@@ -6,13 +6,13 @@ from forager.sandboxes.sandbox import Sandbox
 
 
 def submit(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Observation:
-    """End the attempt; the working tree as it stands is the answer."""
+    """End the attempt; the answer is the working tree as it is now."""
     del sandbox, arguments, seconds
     raise Submitted("the agent called submit")
 
 
 def read_body(body: str) -> dict[str, str]:
-    """Nothing is expected."""
+    """No arguments; raises FormatError for any text."""
     if body.strip():
         raise FormatError("submit takes no arguments: leave its body empty.", "malformed_body")
     return {}

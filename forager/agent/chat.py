@@ -22,8 +22,8 @@ REASONING = ("reasoning_content", "reasoning", "reasoning_details")
 T = TypeVar("T")
 _COUNT = TypeAdapter(Annotated[int, Field(ge=0, lt=1 << 53)])
 _IDS = TypeAdapter(list[Annotated[int, Field(ge=0, lt=1 << 31)]])
-# A drawn token has a finite one. Servers whose JSON has no infinity give null instead; put in a
-# number for it, and training would take that for the chance with which the token was drawn.
+# A drawn token has a finite log-probability. Servers whose JSON has no infinity give null instead;
+# training would take a number in its place for the probability of the token.
 _LOGPROBS = TypeAdapter(list[FiniteFloat])
 _DEEPEST = 100  # levels of a message; records are read to 200
 
@@ -35,10 +35,10 @@ class ChatModel:
     `limiter`, if there is one, is asked before each request.
     `token_ids` asks vLLM for the exact ids and log-probabilities of prompt and answer.
 
-    What the server gave as reasoning is kept in the message and sent back, as it was: models that
-    think between tool calls (DeepSeek, Kimi, GLM, gpt-oss, Qwen) are trained to see it, their
-    chat templates drop what they do not want, and a prompt without it would not extend the last
-    one by its ids. `send_reasoning=False` is for servers that refuse the field.
+    Messages keep the reasoning that the server gave, and send it back unchanged: models that think
+    between tool calls (DeepSeek, Kimi, GLM, gpt-oss, Qwen) are trained to see it, their chat
+    templates drop what they do not want, and the ids of a prompt without it would not extend those
+    of the last prompt. `send_reasoning=False` is for servers that refuse the field.
     """
 
     name: str
@@ -56,9 +56,8 @@ class ChatModel:
     ) -> Reply:
         """Answer the conversation; the messages say all that `calls` does.
 
-        Raises LimitReached("token_limit") where it no longer fits the model's context, and
-        ModelError where no answer can be had, or where even the first prompt does not fit
-        (ModelRefusal).
+        Raises LimitReached("token_limit") if the conversation no longer fits the model's context,
+        ModelRefusal if even the first prompt does not fit, and ModelError if no answer comes.
         """
         del calls
         try:
@@ -112,10 +111,10 @@ def _is_object(arguments: str) -> bool:
 
 
 def _mended(call: dict[str, Any]) -> dict[str, Any]:
-    """A call whose arguments are no JSON object, without them.
+    """A call with empty arguments, for one whose arguments are not a JSON object.
 
     Servers parse the arguments of earlier calls for their chat template, and refuse the whole
-    conversation otherwise. The model is told of its mistake by the answer to the call.
+    conversation otherwise. The answer to the call tells the model of its mistake.
     """
     return {**call, "function": {**call["function"], "arguments": "{}"}}
 
@@ -135,7 +134,7 @@ def _reply(answer: dict[str, Any]) -> Reply:
 
 
 def _message(given: dict[str, Any]) -> Message:
-    """The server's message with the fields that mean something, fit to be sent back."""
+    """The fields of the server's message that can be sent back."""
     message: Message = {"role": "assistant", "content": _text(given.get("content"))}
     message |= {name: given[name] for name in REASONING if given.get(name)}
     calls = given.get("tool_calls")
@@ -154,7 +153,7 @@ def _text(content: object) -> str:
 
 
 def _call(given: object, number: int) -> dict[str, Any]:
-    """A tool call with all its fields; what a server left out is empty."""
+    """A tool call with all its fields; those that the server left out are empty."""
     call: Mapping[str, Any] = given if isinstance(given, dict) else {}
     function = call.get("function")
     function = function if isinstance(function, dict) else {}
@@ -169,9 +168,9 @@ def _call(given: object, number: int) -> dict[str, Any]:
 
 
 def _sound(value: Any, depth: int = 0) -> Any:
-    """The value as a record can hold it: of what servers call JSON not all can be written.
+    """The value as a record can hold it: servers send JSON that cannot be written again.
 
-    Half characters (lone surrogates) are replaced, and what is no number is null. Raises
+    Half characters (lone surrogates) are replaced, and NaN and infinities become null. Raises
     GarbledReply for more levels than can be read again.
     """
     if depth > _DEEPEST:

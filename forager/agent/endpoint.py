@@ -1,8 +1,8 @@
-"""An OpenAI-compatible endpoint: its address, its faults, and when and where to ask again.
+"""An OpenAI-compatible endpoint: its address, its faults, and when and where to retry.
 
-Requests go through the `openai` package's client as plain dictionaries (`client.post`), not
-through its typed methods: those walk the whole conversation in each turn, at ten times the cost.
-One client, and so one pool of connections, is shared by all threads of the process.
+Requests go through the `openai` package's client as plain dictionaries (`client.post`): its typed
+methods walk the whole conversation in each turn, at ten times the cost. All threads of the process
+share one client and its pool of connections.
 """
 
 import os
@@ -52,9 +52,9 @@ class ContextOverflow(ModelError):
 
 
 def normalised(url: str) -> str:
-    """The base URL: with a scheme, with a path (`/v1` where there is none), without a tail.
+    """The base URL: with a scheme and a path (`/v1` by default), without a slash at the end.
 
-    Raises UsageError for what is no web address.
+    Raises UsageError unless it is a web address.
     """
     text = url.strip() if "://" in url else f"http://{url.strip()}"
     parts = urlsplit(text)
@@ -72,14 +72,14 @@ def normalised(url: str) -> str:
 class ChatEndpoint:
     """Where models are asked. A value: equal endpoints share one client within a process.
 
-    `url` and `key` default to OPENAI_BASE_URL and OPENAI_API_KEY. `timeout` is the seconds that
-    an endpoint may be silent or take for one answer; what fails in passing is tried `tries` times
-    in all, with waits that double from `backoff` seconds or that the server asks for, and not
-    beyond `patience` seconds.
+    `url` and `key` default to OPENAI_BASE_URL and OPENAI_API_KEY. An endpoint may be silent, and
+    may take for one answer, `timeout` seconds. Requests with passing faults are tried `tries` times
+    in all, for at most `patience` seconds; waits double from `backoff` seconds unless the server
+    names one.
 
-    `others` are further addresses that take the same key and offer the same models. Each may be
-    tried so often: what fails at one is asked at the next at once, and one that failed is asked
-    again only when its wait is over or no other is left.
+    `others` are further addresses that take the same key and offer the same models, each with its
+    own `tries`. A request that fails at one address goes to the next at once; an address that
+    failed is asked again when its wait is over or no other address is left.
     """
 
     url: str = ""
@@ -98,9 +98,9 @@ class ChatEndpoint:
         object.__setattr__(self, "key", self.key or os.environ.get("OPENAI_API_KEY") or "none")
 
     def models(self) -> list[str]:
-        """The names of the models that the endpoint offers, asked for once, without retries.
+        """The names of the models that the endpoint offers; one request, without retries.
 
-        Raises ModelError with what is wrong.
+        Raises ModelError, which says what is wrong.
         """
         return self._models(self.url)
 
@@ -148,7 +148,7 @@ class ChatEndpoint:
             raise _refusal(url, error) from error
 
     def _not_found(self, url: str, model: str, error: Exception) -> ModelError:
-        """Tell a model that is not there from an address that is wrong."""
+        """Distinguish an unknown model from a wrong address."""
         try:
             offered = self._models(url)
         except ModelError:
@@ -173,7 +173,7 @@ class _Request(Generic[T]):
         self.asked = 0.0  # when the last try began, by the monotonic clock
 
     def once(self) -> T:
-        """Ask at the first of the addresses that did not fail of late."""
+        """Ask the first address that has not failed recently."""
         self.url = TRAFFIC.first_awake(self._urls)
         client = _client(self.url, self._endpoint.key, self._endpoint.timeout)
         self._limiter.enter(self.url)
@@ -185,9 +185,9 @@ class _Request(Generic[T]):
             self._limiter.leave(self.url)
 
     def wait(self, state: RetryCallState) -> float:
-        """The time that the server names, else one that doubles, with some jitter.
+        """Seconds to wait: those that the server names, else a doubling time with jitter.
 
-        None where another address is awake.
+        None if another address can be asked now.
         """
         error = state.outcome.exception() if state.outcome else None
         self._rounds += 1
@@ -243,17 +243,17 @@ def _new_client(url: str, key: str, timeout: float) -> "OpenAI":
 
 
 def _bounded(body: Any, deadline: float) -> Any:
-    """The body of an answer, which must have come by the deadline.
+    """The body of an answer, which must be complete by the deadline.
 
-    The package's own time-out is of silence: a server that sends a byte now and then (or a proxy
-    that keeps the connection alive with spaces) would hold an attempt for ever.
+    The package's own timeout counts silence only: a server that sends a byte now and then (or a
+    proxy that keeps the connection alive with spaces) would hold an attempt for ever.
     """
     return _bounded_kind(body.__class__)(body, deadline)
 
 
 @cache  # a class is freed by the garbage collector alone, and would keep its answer till then
 def _bounded_kind(kind: type) -> Any:
-    """The package below the client differs by its version: the class is made of what is there."""
+    """A class derived from the installed one: it differs between versions of the HTTP package."""
 
     def begin(self: Any, body: Any, deadline: float) -> None:
         self.body, self.deadline = body, deadline

@@ -1,4 +1,4 @@
-"""What goes wrong at an endpoint: whether it may pass, and how it is said in a line."""
+"""Faults of an endpoint: whether they may pass, and what one line says about them."""
 
 import re
 import time
@@ -16,7 +16,7 @@ _OVERFLOW = re.compile(
 
 
 class GarbledReply(Exception):
-    """An answer that is no chat completion."""
+    """The answer is not a chat completion."""
 
 
 def may_pass(error: BaseException) -> bool:
@@ -69,7 +69,7 @@ def one_line(text: str) -> str:
 
 
 def advice(status: int | None) -> str:
-    """What to do about a status; None where there was no answer."""
+    """What to do about an HTTP status; None stands for no answer."""
     if status in (401, 403):
         return "set OPENAI_API_KEY to a key that it takes"
     if status == 404:

@@ -22,7 +22,7 @@ find the cause, change the code (not the tests), run the tests, and call `submit
 
 @dataclass
 class Agent:
-    """One attempt: drives a model through a sandbox; what it did is in the lists."""
+    """One attempt: drives a model through a sandbox, and records what happens in its lists."""
 
     model: Model
     sandbox: Sandbox
@@ -54,7 +54,7 @@ class Agent:
             return end.reason
 
     def step(self) -> None:
-        """One turn: ask the model, do what it says, tell it what came of it."""
+        """One turn: ask the model, execute its call, bring the observation back."""
         self.check_limits()
         reply = self.query()
         try:
@@ -82,7 +82,7 @@ class Agent:
             raise LimitReached("time_limit")
 
     def query(self) -> Reply:
-        """Ask the model; keep its answer. What was waited for is not the attempt's time."""
+        """Ask the model and keep its answer; time spent waiting extends the deadline."""
         started = time.monotonic()
         reply = self.model.query(self.messages, self._definitions, self.tool_calls)
         self._deadline += reply.waited
@@ -102,7 +102,7 @@ class Agent:
         return reply
 
     def act(self, call: Call) -> Observation:
-        """Execute a call; a command may take no longer than the attempt has left."""
+        """Execute a call; a command may take no longer than the time left to the attempt."""
         left = max(1.0, self._deadline - time.monotonic())
         tool = self.tools[call.tool]
         try:
@@ -114,16 +114,16 @@ class Agent:
             raise
 
     def usage(self, since: int = 0) -> Usage:
-        """Tokens of all calls together, or of those after the first ones."""
+        """Tokens of all model calls from number `since` on (from 0)."""
         return sum((call.usage for call in self.model_calls[since:]), Usage())
 
     def _tell(self, answered: Message, text: str, call: ToolCall) -> None:
-        """Bring an observation to the model, with what is left of its budget."""
+        """Bring an observation to the model, with the budget that is left."""
         kept = self._keep(call)
         self.messages += self.syntax.answers(answered, with_budget(text, kept))
 
     def _keep(self, call: ToolCall) -> ToolCall:
-        """Record a call, with the index of the message that is to follow and the budget."""
+        """Record a call with the index of its observation, which comes next, and the budget."""
         budget = budget_after(self.limits, self.model_calls)
         place = {"message": len(self.messages), **budget._asdict()}
         self.tool_calls.append(call.model_copy(update=place))

@@ -1,7 +1,7 @@
-"""The oracle: an agent that knows the reference patch, and makes it step by step.
+"""The oracle: an agent that knows the reference patch and applies it step by step.
 
-It shows what a right attempt looks like, for a model to learn from (an expert that is asked, as in
-DAgger, arXiv 1011.0686), and that a task can be solved with the tools as they are.
+It shows models what a correct attempt looks like (the expert of DAgger, arXiv 1011.0686), and that
+a task can be solved with the tools as they are.
 """
 
 import io
@@ -21,9 +21,9 @@ _TESTS = 10  # failing tests that are run, at most
 
 
 class OracleModel:
-    """Implements Model. One instance drives one attempt, at the task that it is given.
+    """Implements Model. One instance drives one attempt at its task.
 
-    Changed lines become calls of `edit`; what these cannot do is applied by git.
+    Changed lines become calls of `edit`; git applies what `edit` cannot.
     """
 
     def __init__(self, task: RepositoryTask, syntax: Syntax, tools: Toolbox) -> None:
@@ -48,7 +48,7 @@ _Steps = Generator[tuple[str, Call], ToolCall | None, None]  # thoughts and call
 
 
 def _steps(task: RepositoryTask) -> _Steps:
-    """The whole attempt; at the end it submits, again and again if need be."""
+    """The whole attempt; at the end it submits, as often as it is asked."""
     for file in PatchSet(io.StringIO(task.patch, newline="\n")):
         if _is_edit(file):
             for hunk in reversed(file):  # so that the numbers of those before stay right
@@ -63,14 +63,14 @@ def _steps(task: RepositoryTask) -> _Steps:
 
 
 def _is_edit(file: PatchedFile) -> bool:
-    """Whether a file stays what it is and whole lines of it change."""
+    """Whether only whole lines of the file change: not its name, mode or endings."""
     plain = file.is_modified_file and not file.is_rename and not file.is_binary_file
     text = str(file)
     return plain and "\\ No newline" not in text and "\r" not in text and "old mode" not in text
 
 
 def _edit(file: PatchedFile, hunk: Hunk) -> _Steps:
-    """An edit; where its lines are not in one place alone, git finds it by their number."""
+    """An edit; if its lines occur more than once, git applies the hunk by line number."""
     search = "".join(str(line.value) for line in hunk if not line.is_added)
     replace = "".join(str(line.value) for line in hunk if not line.is_removed)
     arguments = {"path": file.path, "search": search, "replace": replace}

@@ -1,8 +1,8 @@
 """The person at the keyboard, who types calls to the tools; a Model like any other.
 
-A line is a tool's name and its argument: `bash pytest -q`, `submit`. What takes more than one
-argument is written in $EDITOR, in the text syntax of the tool. Names, paths and words that occurred
-are completed with Tab. What a person thinks takes none of the attempt's time.
+A line is a tool's name and its argument: `bash pytest -q`, `submit`. Calls with several arguments
+are written in $EDITOR, in the text syntax of the tool. Tab completes names, paths and words that
+have occurred. The attempt's clock stops while the person thinks.
 """
 
 import re
@@ -42,7 +42,7 @@ class Person:
     """Implements Model. One instance drives one attempt.
 
     `paths` lists the files of the repository for completion; `edit` lets the person write a text
-    and returns it, or None where it was not saved.
+    and returns it, or None if the person did not save it.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Person:
         tools: Sequence[dict[str, Any]],
         calls: Sequence[ToolCall] = (),
     ) -> Reply:
-        """Show what is new, and ask. Raises Stopped where the person gives up."""
+        """Show the new messages, and ask. Raises Stopped when the person gives up."""
         del tools, calls  # the toolbox is known, and the person reads the messages
         began = time.monotonic()
         for message in messages[self._seen :]:
@@ -119,7 +119,7 @@ class Person:
         return tool.read_body(text.removesuffix("\n"))
 
     def _show(self, message: Message) -> None:
-        """Print a message; the system prompt tells a person nothing."""
+        """Print a message; the system prompt is left out."""
         text = text_of(message)
         self._words |= set(_WORD.findall(text))
         if message["role"] == "system":
@@ -138,7 +138,7 @@ class Person:
         self._console.print(draw.Block(draw.fold(shown), "▌ ", "yellow"), soft_wrap=True)
 
     def completions(self, line: str) -> list[str]:
-        """What the last word of a line could become: tools first, then paths, else words."""
+        """Completions of a line's last word: tools for the first word, then paths, else words."""
         word = line.rpartition(" ")[2]
         kinds = [self._paths(), sorted(self._words)] if " " in line else [list(self._tools)]
         for known in kinds:
@@ -152,7 +152,7 @@ def completer(person: Person) -> "Completer":
     from prompt_toolkit.completion import Completer, Completion
 
     class PersonCompleter(Completer):
-        """What is known to the person."""
+        """Completes with the words that the person has seen."""
 
         def get_completions(
             self, document: "Document", event: "CompleteEvent"

@@ -28,7 +28,7 @@ class Syntax(Protocol):
         ...
 
     def definitions(self, tools: Toolbox) -> list[dict[str, Any]]:
-        """The `tools` of the request; empty where calls are text."""
+        """The `tools` of the request; empty if calls are text."""
         ...
 
     def read(self, message: Message, tools: Toolbox) -> Call:
@@ -50,7 +50,7 @@ class FunctionCalling:
     name = "functions"
 
     def instructions(self, tools: Toolbox) -> str:
-        """The definitions go with the request; only the rule is said here."""
+        """The rule alone: the definitions go with the request."""
         return f"Call exactly one tool in each turn: {', '.join(tools)}."
 
     def definitions(self, tools: Toolbox) -> list[dict[str, Any]]:
@@ -91,7 +91,7 @@ class FunctionCalling:
         }
 
     def answers(self, message: Message, text: str) -> list[Message]:
-        """One `tool` message a call, or a `user` message where there was no call."""
+        """One `tool` message per call, or a `user` message if there was no call."""
         calls = message.get("tool_calls") or []
         if not calls:
             return [{"role": "user", "content": text}]
@@ -157,15 +157,15 @@ class TextCalls:
         return "\n\n".join(parts)
 
     def definitions(self, tools: Toolbox) -> list[dict[str, Any]]:
-        """None: the calls are text."""
+        """An empty list: calls are text."""
         del tools
         return []
 
     def read(self, message: Message, tools: Toolbox) -> Call:
         """The call at the end of the message.
 
-        It goes from the first opening tag to the last closing tag, so that the body may hold
-        either. A body with a closing and after it an opening tag cannot be told from two calls.
+        It reaches from the first opening tag to the last closing tag, so the body may hold either.
+        A body in which an opening tag follows a closing one looks like two calls, and is refused.
         """
         text = str(message.get("content") or "")
         opening = _OPENING.search(text)

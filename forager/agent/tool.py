@@ -1,4 +1,4 @@
-"""The seam of the tools: what the agent can do, and what it is told afterwards."""
+"""The seam of the tools: what an agent can call, and what a call answers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Call:
 
 
 def executed(call: Call, observation: Observation, seconds: float = 0.0) -> ToolCall:
-    """The record of a call and its facts; place and budget are the loop's to add."""
+    """The record of a call and its facts; the loop adds the index of the message and the budget."""
     return ToolCall(
         message=0,
         tool=call.tool,

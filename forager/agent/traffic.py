@@ -9,14 +9,14 @@ from typing import Protocol
 
 
 class RateLimiter(Protocol):
-    """Is asked before each request to an endpoint and told when it ends; may wait, or raise."""
+    """Called before and after each request to an endpoint; it may wait, or raise."""
 
     def enter(self, url: str) -> None:
         """Return when a request may be made."""
         ...
 
     def leave(self, url: str) -> None:
-        """The request has ended, however it did."""
+        """Note that the request has ended, with or without an answer."""
         ...
 
 
@@ -31,7 +31,7 @@ class NoLimit:
 
 
 class Traffic:
-    """What this process knows of endpoints: requests under way, and until when one is to rest."""
+    """What this process knows of endpoints: requests in progress, and which rest until when."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -44,7 +44,7 @@ class Traffic:
 
     @contextmanager
     def counted(self, url: str) -> Iterator[None]:
-        """A request is under way within it."""
+        """Count a request for the time of the block."""
         with self._lock:
             self._under_way[url] += 1
         began = time.monotonic()
@@ -75,22 +75,22 @@ class Traffic:
             ]
 
     def rest(self, url: str, seconds: float) -> None:
-        """Ask others for so long, where there are any."""
+        """Prefer other addresses for these seconds."""
         with self._lock:
             self._resting[url] = time.monotonic() + seconds
 
     def rests_for(self, url: str) -> float:
-        """Seconds until the address is awake; 0 where it is."""
+        """Seconds until the address may be asked; 0 if it may be now."""
         return max(0.0, self._resting.get(url, 0.0) - time.monotonic())
 
     def first_awake(self, urls: Sequence[str]) -> str:
-        """The first address that is awake, else the one that will be so first."""
+        """The address whose rest ends first."""
         return min(urls, key=self.rests_for)
 
     def least_busy_first(self, urls: Sequence[str]) -> list[str]:
-        """The addresses, those that are awake and have the fewest requests under way first.
+        """The addresses in order: awake before resting, then by requests in progress.
 
-        Among equals the one that came first the fewest times: many attempts begin at once.
+        Ties go to the address chosen least often, since many attempts begin at once.
         """
         with self._lock:
             first = sorted(urls, key=self._burden)

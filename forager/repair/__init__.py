@@ -1,4 +1,4 @@
-"""The repair policy: an agent without a model, which sees and does only what a model would.
+"""The repair policy: an agent without a model, which uses the same tools as a model.
 
 It runs the failing tests, finds the suspicious lines, tries the inverses of known mutations best
 first, undoes what does not help, and submits.
@@ -22,8 +22,8 @@ __all__ = ["RepairModel"]
 class RepairModel:
     """Implements Model. One instance drives one attempt.
 
-    `families` are the mutations whose inverses it tries; `test_seconds` is how long the failing
-    tests may take before they are thought to hang.
+    `families` are the mutations whose inverses it tries. It takes failing tests that run longer
+    than `test_seconds` for hanging ones.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Proposals for other statements that are gone: initial values, guards, steps of a loop."""
+"""Proposals for other missing statements: initial values, guards, steps of a loop."""
 
 import ast
 import re
@@ -23,7 +23,7 @@ _GUARD_VALUES = ("None", "[]", "''", "False", "True", "0", "{}", "()", "1", "")
 
 
 def guesses(passage: Passage, clues: Clues) -> Iterator[Proposal]:
-    """Statements that the exceptions ask for, and such as often stand at an empty place."""
+    """Statements that the exceptions suggest, and common ones at places that look empty."""
     unbound = [
         one or other
         for message in clues.messages("NameError", "UnboundLocalError")
@@ -75,7 +75,7 @@ def _statements(
 
 
 def _attributes(passage: Passage, clues: Clues) -> Iterator[Proposal]:
-    """`self.x = x` and the like, for an attribute that objects turn out not to have."""
+    """`self.x = x` and the like, for attributes that exceptions report as missing."""
     missing = [
         name for message in clues.messages("AttributeError") for name in _NO_ATTRIBUTE(message)
     ]
@@ -129,7 +129,7 @@ def _right_before(place: Place, name: str) -> bool:
 
 
 def _calls(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
-    """Values that other assignments of the function have."""
+    """The values of the function's other assignments."""
     for node in ast.walk(function):
         if isinstance(node, ast.Assign) and len(ast.unparse(node.value)) < 60:
             yield ast.unparse(node.value)

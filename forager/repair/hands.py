@@ -1,4 +1,4 @@
-"""What the policy does with the tools: commands, programs and edits, while there are turns."""
+"""The policy's use of the tools: commands, programs and edits, counted in turns."""
 
 import shlex
 from collections.abc import Generator, Sequence
@@ -15,12 +15,12 @@ T = TypeVar("T")
 Acting = Generator[Step, ToolAnswer, T]
 
 MAX_TURNS = 58
-_RESERVE = 4  # turns kept to undo the last edit and to submit
+_RESERVE = 4  # turns reserved to undo the last edit and to submit
 _PYTEST = "python -m pytest -q -p no:cacheprovider"
 
 
 class OutOfTurns(Exception):
-    """Only the turns that are kept for cleaning up are left."""
+    """Only the turns reserved for cleaning up are left."""
 
 
 class Hands:

@@ -22,13 +22,13 @@ Ways = dict[str, list[str]]  # a name, and the import statements that would bind
 
 
 def missing_names(errors: list[tuple[str, str]]) -> list[str]:
-    """The names that exceptions complain of, each once."""
+    """The names that exceptions report as undefined, each once."""
     found = (_MISSING.search(message) for name, message in errors if name.endswith("Error"))
     return list(dict.fromkeys(next(filter(None, m.groups())) for m in found if m))
 
 
 def read_ways(output: str) -> tuple[Ways, Ways]:
-    """What the names program printed: how each undefined name can be imported; and others."""
+    """The output of the names program: imports for each undefined name, and for other names."""
     undefined: Ways = {}
     others: Ways = {}
     found: list[str] = []
@@ -53,8 +53,8 @@ def imports_in_function(passage: Passage, clues: Clues) -> Iterator[Proposal]:
 def imports_in_module(passage: Passage, undefined: Ways, others: Ways) -> Iterator[Proposal]:
     """The undefined names imported, at each place among the imports of a module's head.
 
-    All in the likeliest way at first, then each in turn in another way; then what is not used
-    here, but is asked for by others, one by one.
+    First all in the likeliest way, then each in turn in another way; then names that only other
+    files use, one at a time.
     """
     best = {name: each[0] for name, each in undefined.items() if each}
     choices = [best] if best else []

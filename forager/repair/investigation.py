@@ -1,4 +1,4 @@
-"""Looking: at outlines and functions, at what names are missing, at who runs which line."""
+"""Commands that look: outlines, functions, undefined names, and which tests run which lines."""
 
 import json
 import re
@@ -49,7 +49,7 @@ def read_function(hands: Hands, file: str, definition: Definition) -> Acting[Pas
 def read_lines(
     hands: Hands, thought: str, file: str, first: int, last: int | None
 ) -> Acting[list[str]]:
-    """Lines of a file, in several pieces where one answer does not hold them."""
+    """Lines of a file, in several pieces if one answer is too short for them."""
     end = "$" if last is None else str(last)
     seen = yield from hands.bash(thought, f"sed -n '{first},{end}p' {shlex.quote(file)}")
     if not seen.cut:
@@ -76,9 +76,9 @@ def read_head(hands: Hands, file: str, definitions: Sequence[Definition]) -> Act
 
 
 def missing(hands: Hands, file: str, names: Sequence[str]) -> Acting[tuple[Ways, Ways]]:
-    """The names that a file uses and nothing defines, and how they can be imported.
+    """Imports for the names that a file uses without a definition, and for other names.
 
-    Beside them those of the given names that others have and it has not.
+    The others are those of `names` that other files of the repository define or import.
     """
     thought = "I check which names are not defined there, and where they could come from."
     seen = yield from hands.program(thought, "undefined_names", [file, *names])
@@ -98,7 +98,7 @@ def returned_elsewhere(hands: Hands, file: str) -> Acting[list[str]]:
 def spectrum(
     hands: Hands, tests: Sequence[str], failing: Sequence[str], passage: Passage | None
 ) -> Acting[SpectrumResult]:
-    """Which lines the failing tests run more than the others; of one function, or of all."""
+    """Suspicion of lines, which failing tests run more than passing ones; of a function, or all."""
     job = {
         "tests": list(tests),
         "failing": list(failing),

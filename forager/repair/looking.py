@@ -1,4 +1,4 @@
-"""Finding the place: the function that the statement names, or those that the tests point at."""
+"""Finds the place: the function that the statement names, or those that the tests point at."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from forager.repair.observation import ToolAnswer
 from forager.repair.source import Definition, Passage
 from forager.repair.statement import Statement
 
-_SUSPECTS = 5  # functions that are looked at where the statement names none
-_LINES = 20  # most suspicious lines that decide which
+_SUSPECTS = 5  # functions to read if the statement names none
+_LINES = 20  # the most suspicious lines, which decide which functions
 
 
 @dataclass(slots=True)
 class Suspects:
-    """The passages in which the bug may be, the most suspicious first, and what was seen beside.
+    """The passages in which the bug may be, the most suspicious first, and what the search saw.
 
-    The spectrum is there where one was needed to find them.
+    `spectrum` is None if the statement named the place.
     """
 
     passages: list[Passage] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Suspects:
 
 
 def look(hands: Hands, statement: Statement, failure: ToolAnswer) -> Acting[Suspects]:
-    """Look at the code that the statement names, or else find it."""
+    """Read the code that the statement names, or else find suspects."""
     found = Suspects()
     if statement.file:
         definitions = yield from _outline(hands, statement.file, found)
@@ -87,11 +87,11 @@ def _localise(
 
 
 def _holds(definition: Definition, line: int) -> bool:
-    """Whether a line is in this function, and the function in no other."""
+    """Whether a line is in this function, and the function is not nested in another."""
     nested = ".<locals>." in definition.name
     return not nested and definition.first <= line <= (definition.last or line)
 
 
 def _is_own(file: str) -> bool:
-    """Whether a file is the repository's, and no test."""
+    """Whether a file belongs to the repository and is not a test."""
     return not file.startswith("/") and "test" not in file and "site-packages" not in file

@@ -1,4 +1,4 @@
-"""What a tool answered: the facts of its call, and what pytest printed of tests and exceptions."""
+"""A tool's answer: the facts of its call, and what pytest printed about tests and exceptions."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _HANG = 124  # the exit code of `timeout`
 
 @dataclass(frozen=True)
 class ToolAnswer:
-    """The answer to a call: what the command printed, and the record of the call."""
+    """The answer to a call: what the command printed (empty for other tools), and the record."""
 
     output: str
     call: ToolCall
@@ -34,7 +34,7 @@ class ToolAnswer:
 
     @property
     def exit_code(self) -> int | None:
-        """The command's exit code; None when it did not end, or was not run."""
+        """The command's exit code; None if it did not run or did not end."""
         return self.call.exit_code
 
     @property

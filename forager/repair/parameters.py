@@ -101,7 +101,7 @@ def _insertions(
 
 
 def _sentinel(definition: Definition, name: str) -> str:
-    """What the body compares the name with: `if key is _MISSING` gives `_MISSING`."""
+    """The object that the body compares the name with: `if key is _MISSING` gives `_MISSING`."""
     for node in ast.walk(definition):
         if (
             isinstance(node, ast.Compare)
@@ -117,7 +117,7 @@ def _sentinel(definition: Definition, name: str) -> str:
 def _with_parameter(
     passage: Passage, definition: Definition, index: int, text: str
 ) -> tuple[str, ...]:
-    """Put the parameter before the one at `index` of the plain ones, or behind the last."""
+    """Insert the parameter before plain parameter number `index`, or after the last one."""
     plain = [*definition.args.posonlyargs, *definition.args.args]
     if index < len(plain):
         return _insert(passage, plain[index].lineno, plain[index].col_offset, f"{text}, ")
@@ -125,7 +125,7 @@ def _with_parameter(
 
 
 def _at_end(passage: Passage, definition: Definition, text: str) -> tuple[str, ...]:
-    """Put `*args` behind the plain parameters, or `**kwargs` behind all."""
+    """Insert `*args` after the plain parameters, or `**kwargs` after all."""
     arguments = definition.args
     plain = [*arguments.posonlyargs, *arguments.args]
     if text.startswith("**"):
@@ -139,7 +139,7 @@ def _at_end(passage: Passage, definition: Definition, text: str) -> tuple[str, .
 
 
 def _star(passage: Passage, definition: Definition) -> tuple[int, int]:
-    """Where a bare `*` stands: line of the module text and column, or zeros."""
+    """Position of a bare `*`: line of the module text and column, or zeros without one."""
     if not definition.args.kwonlyargs or definition.args.vararg:
         return 0, 0
     first = definition.args.kwonlyargs[0]
@@ -166,7 +166,7 @@ def _before_double_star(passage: Passage, definition: Definition, text: str) -> 
 def _behind(
     passage: Passage, definition: Definition, before: list[ast.arg], text: str
 ) -> tuple[str, ...]:
-    """Put a parameter behind others; its place in an empty list is the parenthesis."""
+    """Insert a parameter after others; in an empty list, after the parenthesis."""
     if not before:
         return _into_empty(passage, definition, text)
     last = before[-1]

@@ -14,8 +14,8 @@ _SCOPE = (*FUNCTIONS, ast.ClassDef, ast.Lambda)
 class Place:
     """A point where a statement fits: after the statements `before` in a block of `function`.
 
-    `weight` tells how much it looks as if something stood there: most of all where there is
-    nothing but a `pass`, or nothing but a docstring.
+    `weight` says how likely a statement is missing: most likely if the block is only a `pass` or a
+    docstring.
     """
 
     passage: Passage
@@ -30,7 +30,7 @@ class Place:
 
     @property
     def line(self) -> int:
-        """The file's line of the statement that is run right before."""
+        """The file's line of the statement that runs right before."""
         return self.passage.line_of(self.anchor.lineno)
 
     def insert(self, *statements: str) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ def _indented(statements: tuple[str, ...], indent: str) -> list[str]:
 
 
 def function_of(passage: Passage) -> ast.FunctionDef | ast.AsyncFunctionDef:
-    """The function that a passage is; raises ValueError where it is none."""
+    """The function in a passage; raises ValueError if the passage is not a function."""
     for node in ast.walk(passage.tree()):
         if isinstance(node, FUNCTIONS):
             return node
@@ -68,7 +68,7 @@ def function_of(passage: Passage) -> ast.FunctionDef | ast.AsyncFunctionDef:
 
 
 def places(passage: Passage) -> Iterator[Place]:
-    """All places of a function, those of nested functions too."""
+    """All places of a function and of its nested functions."""
     for node in ast.walk(passage.tree()):
         if isinstance(node, FUNCTIONS):
             yield from _in_block(passage, node, node, node.body, False)
@@ -144,7 +144,7 @@ def free_names(passage: Passage) -> set[str]:
 
 
 def assigned(nodes: tuple[ast.stmt, ...] | list[ast.stmt]) -> list[str]:
-    """The names that statements bind, the one bound last first; nested scopes left out."""
+    """The names that statements bind, the last one first, without nested scopes."""
     found: dict[str, None] = {}
     for node in nodes:
         for inner in _walk_scope(node):

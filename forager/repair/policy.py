@@ -22,11 +22,11 @@ from forager.repair.statement import Statement, read_statement
 from forager.repair.swaps import distant_swaps, swaps
 from forager.repair.trials import Trials
 
-_BY_HAND = 2  # proposals that are tried one by one
-_BATCHES = (40, 120, 120)  # and then so many at once
-_FRESH = 25  # of the first batch are tried again, with everything imported anew
-_STRANGERS = 20  # tests beside the named ones that are looked into
-_TESTS = 10  # failing tests that are run again and again, where none are named
+_BY_HAND = 2  # proposals to try one at a time
+_BATCHES = (40, 120, 120)  # then numbers of proposals to try in one command
+_FRESH = 25  # proposals of the first batch to try again with fresh imports
+_STRANGERS = 20  # most tests to name when checking whether others failed before
+_TESTS = 10  # failing tests to run each time if the statement names none
 
 
 class RepairPolicy:
@@ -41,11 +41,11 @@ class RepairPolicy:
         self._defined = set(dir(builtins))
         self._hangs = False
         self._blamed: list[set[str]] = []  # tests that failed after a change
-        self._fallback: Proposal | None = None  # mends the named tests; others fail as before
-        self._known: set[str] = set()  # tests that fail whatever is done
+        self._fallback: Proposal | None = None  # the named tests pass; others fail as before
+        self._known: set[str] = set()  # tests that fail with and without the bug
 
     def steps(self, problem: str) -> Acting[None]:
-        """Every step of the attempt; at the end it submits, again and again if need be."""
+        """Every step of the attempt; at the end it submits, as often as it is asked."""
         mended = False
         try:
             self._statement = read_statement(problem)
@@ -65,7 +65,7 @@ class RepairPolicy:
             yield from self._hands.act(thought, Call("submit", {}))
 
     def _work(self) -> Acting[bool]:
-        """Look and try; return whether the bug is mended."""
+        """Look and try; return whether the bug is fixed."""
         failure = yield from self._see_failure()
         if failure is None:
             return True
@@ -82,7 +82,7 @@ class RepairPolicy:
     # Looking
 
     def _see_failure(self) -> Acting[ToolAnswer | None]:
-        """Run the failing tests; None when there is nothing to mend."""
+        """Run the failing tests; None if none fails."""
         if not self._statement.tests:
             thought = "The problem names no tests, so I run them all to see which fail."
             seen = yield from self._suite(thought)
@@ -107,7 +107,7 @@ class RepairPolicy:
     # Proposing
 
     def _propose(self, found: Suspects, failure: ToolAnswer) -> Acting[Iterator[Proposal]]:
-        """All proposals for the passages that were found, best first."""
+        """All proposals for the suspects, best first."""
         proposals: list[Proposal] = []
         for passage in found.passages:
             yield from self._find_missing(passage)
@@ -126,7 +126,7 @@ class RepairPolicy:
         return ranked(proposals)
 
     def _find_missing(self, passage: Passage) -> Acting[None]:
-        """Find the names that nothing defines, where the errors or the code speak of some."""
+        """Find undefined names if the errors or the code suggest that there are some."""
         names = missing_names(self._clues.errors)
         strange = passage.name and free_names(passage) - self._defined
         wrong_call = any(self._clues.messages("TypeError", "NameError"))
@@ -146,7 +146,7 @@ class RepairPolicy:
     # Trying
 
     def _try(self, proposals: Iterator[Proposal]) -> Acting[bool]:
-        """Try the proposals, best first; return whether one mends the bug."""
+        """Try the proposals, best first; return whether one fixes the bug."""
         for proposal in islice(proposals, 0 if self._hangs else _BY_HAND):
             if (yield from self._helps(proposal)):
                 return True
@@ -167,7 +167,7 @@ class RepairPolicy:
     def _try_many(self, trials: Trials, proposals: Sequence[Proposal]) -> Acting[bool]:
         """Try proposals for one passage in batches; the best again with fresh imports.
 
-        A change of a module's head has to be imported anew to be seen.
+        A change of a module's head takes effect only in a fresh import.
         """
         slow = not proposals[0].passage.name
         rest = list(proposals)
@@ -208,7 +208,7 @@ class RepairPolicy:
         return (yield from self._harmless(proposal, failing))
 
     def _harmless(self, proposal: Proposal, failing: set[str]) -> Acting[bool]:
-        """Whether tests that fail now failed before as well, for a reason that is not ours."""
+        """Whether the tests that fail now also failed before the change."""
         if failing in self._blamed:
             return False
         self._blamed.append(failing)

@@ -1,4 +1,4 @@
-"""What a proposal is, what is known when it is made, and how proposals are ranked."""
+"""Proposals: what they change, the clues they follow, and their ranking."""
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from forager.repair.source import Passage, PassageEdit, Suspicion, change_betwee
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A change of a passage that might mend the bug. `score` is relative; `thought` says why."""
+    """A change of a passage that might fix the bug. `score` is relative; `thought` says why."""
 
     passage: Passage
     lines: tuple[str, ...]
@@ -18,7 +18,7 @@ class Proposal:
 
     @property
     def change(self) -> PassageEdit:
-        """What it changes, as line numbers of the file."""
+        """The change, in line numbers of the file."""
         return change_between(self.passage, self.passage.lines, self.lines)
 
 
@@ -39,12 +39,12 @@ class Clues:
 
     @property
     def none_appears(self) -> bool:
-        """Whether a value is None where something else is expected."""
+        """Whether the errors report a None where the code expects another value."""
         return any("None" in message for _, message in self.errors)
 
 
 def ranked(proposals: Iterable[Proposal]) -> Iterator[Proposal]:
-    """The proposals, best first; those that do not compile, or do the same again, left out."""
+    """The proposals, best first, without duplicates and those that do not compile."""
     seen: set[tuple[Passage, tuple[str, ...]]] = set()
     for proposal in sorted(proposals, key=lambda proposal: -proposal.score):
         key = (proposal.passage, proposal.lines)

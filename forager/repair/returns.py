@@ -41,7 +41,7 @@ def returns(passage: Passage, clues: Clues) -> Iterator[Proposal]:
 
 
 def expressions(place: Place, known: set[str], templates: list[str]) -> dict[str, float]:
-    """What may be returned at a place, each with its likelihood."""
+    """Expressions to return at a place, each with its likelihood."""
     found: dict[str, float] = {}
 
     def add(expression: str, likely: float) -> None:
@@ -70,7 +70,7 @@ def expressions(place: Place, known: set[str], templates: list[str]) -> dict[str
 
 
 def known_names(passage: Passage) -> set[str]:
-    """The names that a function reads and does not bind: they exist outside."""
+    """The names that a function reads but does not bind: they exist outside."""
     tree = passage.tree()
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     return {node.id for node in nodes if isinstance(node.ctx, ast.Load)}
@@ -108,7 +108,7 @@ def _names(place: Place) -> list[str]:
 
 
 def _from_calls(place: Place) -> Iterator[str]:
-    """Calls of a wrapped function; the receiver of what was done last."""
+    """Calls of a wrapped function, and the receiver of the last call."""
     names = parameters_of(place.function)
     starred = place.function.args.vararg, place.function.args.kwarg
     if starred[0] and starred[1]:
@@ -129,7 +129,7 @@ def _own_returns(passage: Passage) -> list[str]:
 
 
 def _fitted(text: str, names: list[str], known: set[str]) -> Iterator[tuple[str, float]]:
-    """An expression of another place, with the names that are in sight here."""
+    """An expression of another place, rewritten with the names in sight here."""
     try:
         tree = ast.parse(text, mode="eval")
     except (SyntaxError, ValueError):

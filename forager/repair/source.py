@@ -62,7 +62,7 @@ class Passage:
 
     @property
     def header(self) -> tuple[str, ...]:
-        """What has to stand before the lines to make them a module."""
+        """Lines to put first, so that the indented lines parse as a module."""
         if not self.lines or not self.lines[0][:1].isspace():
             return ()
         return (f"class {self.name.split('.')[-2]}:",) if "." in self.name else ("if True:",)
@@ -81,7 +81,7 @@ class Passage:
         return module_line - len(self.header) - 1
 
     def without_header(self, module: str) -> tuple[str, ...]:
-        """The lines of a module that is `text` after a change."""
+        """The lines of a changed `text`."""
         return tuple(module.removesuffix("\n").split("\n")[len(self.header) :])
 
     def tree(self) -> ast.Module:
@@ -90,7 +90,7 @@ class Passage:
 
 
 def function_passage(file: str, name: str, first: int, lines: Sequence[str]) -> Passage | None:
-    """The passage of one function from lines that begin with it and may go on behind it."""
+    """The passage of one function; `lines` begin with it and may continue after it."""
     for end in range(len(lines), max(0, len(lines) - 60), -1):
         passage = Passage(file, first, tuple(lines[:end]), name)
         try:
@@ -119,7 +119,7 @@ class PassageEdit:
 
 
 def change_between(passage: Passage, old: Sequence[str], new: Sequence[str]) -> PassageEdit:
-    """The smallest change that makes `new` of `old`, both versions of the passage."""
+    """The smallest edit from `old` to `new`, two versions of the passage."""
     start = 0
     while start < min(len(old), len(new)) and old[start] == new[start]:
         start += 1
@@ -135,10 +135,10 @@ def change_between(passage: Passage, old: Sequence[str], new: Sequence[str]) -> 
 def search_and_replace(
     passage: Passage, old: Sequence[str], new: Sequence[str], context: int
 ) -> tuple[str, str]:
-    """The two sides of an `edit` that makes `new` of `old`.
+    """The two sides of an `edit` from `old` to `new`.
 
-    They hold as many lines around the change as make the search unique in what has been seen,
-    and at least `context`.
+    They hold at least `context` lines around the change, and enough to make the search unique in
+    the passage.
     """
     change = change_between(passage, old, new)
     start, end = change.first - passage.first, change.last - passage.first + 1

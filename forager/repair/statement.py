@@ -1,4 +1,4 @@
-"""What a problem statement tells: the file, the function, the tests and how to run them."""
+"""Reads a problem statement: the file, the function, the tests and how to run them."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ _COMMAND = re.compile(r"^python3? -m pytest\b(.*)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A problem statement, read; what it does not say is empty."""
+    """What a problem statement says; fields that it does not mention are empty."""
 
     file: str = ""
     function: str = ""  # empty with a file: the code outside functions
@@ -28,7 +28,7 @@ class Statement:
 
 
 def read_statement(text: str) -> Statement:
-    """Read the form of a mutate-fix task, or whatever a free text has of it."""
+    """Read the form of a mutate-fix task; a free text fills the fields that it mentions."""
     place, outside = _PLACE.search(text), _OUTSIDE.search(text)
     tests = tuple(_TEST.findall(text))
     command = _COMMAND.search(text)

@@ -1,7 +1,7 @@
 """Proposals from the mutators themselves: the inverse of a swap is a swap of the same table.
 
-Where a table leads nowhere back (an operator that was taken away, `%` that became `//`), the
-mutators below add what is missing.
+The mutators below add inverses that no table holds (of a removed operator, of `%` that became
+`//`).
 """
 
 import ast
@@ -76,14 +76,14 @@ _PLAIN = (*_SINGLE, cst.Comparison)
 
 
 def other_operators(region: Region) -> Iterator[Change]:
-    """Operators to which no table leads back."""
+    """Operators whose inverse no table holds."""
     for node in region.find(*_OTHERS):
         for text in _OTHERS[type(node)]:
             yield Change("other_operator", (Replacement(node, text),))
 
 
 def insert_not(region: Region) -> Iterator[Change]:
-    """`x` becomes `not x` where truth is asked for."""
+    """`x` becomes `not x` in conditions."""
     for parent in region.find(*_TESTED):
         for name in _TESTED[type(parent)]:
             node = getattr(parent, name)
@@ -133,8 +133,8 @@ def swaps(passage: Passage, families: Families, clues: Clues) -> Iterator[Propos
 def distant_swaps(passage: Passage, clues: Clues) -> Iterator[Proposal]:
     """Two names swapped in the body of a function, however far apart the mutators would let them.
 
-    A swap moves names, and so two that were near may be distant now. Pairs with a name that had
-    no value come first.
+    A swap moves names, so two that were near may be distant now. Pairs with an unbound name come
+    first.
     """
     tree = passage.tree()
     unbound = {name for message in clues.messages(*_NO_VALUE) for name in _QUOTED.findall(message)}
@@ -158,7 +158,7 @@ def _with_swapped(
     second: str,
     kinds: tuple[type[ast.expr_context], ...],
 ) -> tuple[str, ...]:
-    """The passage's lines with two names swapped where they stand in one of these contexts."""
+    """The passage's lines with two names swapped in these contexts (loads or stores)."""
     other = {first: second, second: first}
     lines = [line.encode() for line in passage.lines]
     nodes = [
@@ -177,7 +177,7 @@ def _with_swapped(
 
 
 def _only_removes(old: tuple[str, ...], new: tuple[str, ...]) -> bool:
-    """Whether words have gone and none has come."""
+    """Whether the change removes words and adds none."""
     before, after = "".join(old).split(), "".join(new).split()
     return len("".join(after)) < len("".join(before)) - 3 and len(after) <= len(before)
 

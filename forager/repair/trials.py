@@ -1,4 +1,4 @@
-"""Trying many proposals at once, by the trial program."""
+"""Tries many proposals in one command, by the trial program."""
 
 import json
 import re
@@ -16,7 +16,7 @@ _UNHARMED = "is as it was"
 
 
 class Trials:
-    """Tries proposals; the program is written over there at its first use."""
+    """Tries proposals; the first command also writes the program into the sandbox."""
 
     def __init__(self, hands: Hands, tests: Sequence[str], wider: Sequence[str]) -> None:
         self._hands = hands
@@ -29,9 +29,9 @@ class Trials:
     def first_passing(
         self, proposals: Sequence[Proposal], fresh: bool
     ) -> Acting[tuple[int | None, int]]:
-        """Try proposals for one passage in turn, each with everything imported anew if `fresh`.
+        """Try proposals for one passage in turn, each with fresh imports if `fresh`.
 
-        Return the index of the first that passes, and how many have been tried.
+        Return the index of the first that passes, and the number tried.
         """
         changes = [proposal.change for proposal in proposals]
         edits = [[change.first, change.last, list(change.new)] for change in changes]

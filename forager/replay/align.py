@@ -1,4 +1,4 @@
-"""Two attempts at one task, turn beside turn."""
+"""Aligns two attempts at one task, turn by turn."""
 
 from collections.abc import Iterator
 from difflib import SequenceMatcher
@@ -10,7 +10,7 @@ _Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
 class TurnPair(NamedTuple):
-    """Turns that stand beside each other. `same` says that they made the same call."""
+    """Turns shown next to each other. `same` says that they made the same call."""
 
     left: Turn | None
     right: Turn | None
@@ -18,10 +18,9 @@ class TurnPair(NamedTuple):
 
 
 def align(left: list[Turn], right: list[Turn]) -> list[TurnPair]:
-    """Turns that made the same call stand beside each other, others between them by their order.
+    """Pair turns that made the same call, and the turns between them in order.
 
-    As far as both begin with the same calls they are paired one by one; the matching of the rest
-    never goes back before that.
+    The common beginning is paired turn by turn; the matching of the rest never reaches into it.
     """
     keys, others = [*map(_key, left)], [*map(_key, right)]
     start = next(
@@ -36,7 +35,7 @@ def align(left: list[Turn], right: list[Turn]) -> list[TurnPair]:
 
 
 def divergence(pairs: list[TurnPair]) -> int:
-    """The first pair whose calls differ; their number where none do."""
+    """Index of the first pair whose calls differ; the number of pairs if none do."""
     return next((number for number, pair in enumerate(pairs) if not pair.same), len(pairs))
 
 
@@ -50,7 +49,7 @@ def _beside(left: list[Turn], right: list[Turn], same: bool) -> Iterator[TurnPai
 
 
 def _key(turn: Turn) -> _Key:
-    """The call; of one that could not be read what was written."""
+    """The call; for a call that could not be read, the text of the message."""
     if turn.call is None or not turn.call.tool:
         return "", (("", turn.thought),)
     return turn.call.tool, tuple(sorted(turn.call.arguments.items()))

@@ -1,7 +1,7 @@
 """`forager replay` and `forager watch` in a terminal.
 
-The screens are of their modules; here is what they have in common. Textual honours NO_COLOR, and
-TEXTUAL_THEME names the theme to begin with; `d` changes between dark and light.
+Each screen has its own module; this one holds what they share. Textual honours NO_COLOR, and
+TEXTUAL_THEME names the first theme; `d` switches between dark and light.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Small screens upon others: a line to type, and the help."""
+"""Small screens on top of others: a line to type, and the help."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 
 class QuestionScreen(ModalScreen[str | None]):
-    """Asks for a line; the answer is None where it was left by Escape."""
+    """Asks for a line; returns None if the person leaves it with Escape."""
 
     AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Leave")]
@@ -34,12 +34,12 @@ class QuestionScreen(ModalScreen[str | None]):
         yield line
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Give the line back."""
+        """Return the line."""
         self.dismiss(event.value)
 
 
 class HelpScreen(ModalScreen[None]):
-    """The keys of a screen, and what else it says of itself."""
+    """The keys of a screen, and its legend."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q,enter", "dismiss", "Close", show=False)
@@ -69,7 +69,7 @@ class HelpScreen(ModalScreen[None]):
 
 
 def keys_of(screen: Screen[object]) -> list[tuple[str, str]]:
-    """The keys that a screen binds, as help names them."""
+    """The keys that a screen binds with their meanings, as the help shows them."""
     found = []
     for binding in screen.BINDINGS:
         if isinstance(binding, Binding):

@@ -21,16 +21,16 @@ from forager.replay.recording import Recording, edited, failed, passed
 from forager.replay.source import AttemptSource
 from forager.trajectories import draw
 
-_LOOK_SECONDS = 1.0  # how often an attempt that is being made is read again
-_MISSES = 5  # looks in which it is nowhere, until that is said
+_LOOK_SECONDS = 1.0  # between two readings of a running attempt
+_MISSES = 5  # readings in a row that find nothing before the screen says so
 _WANTED = {"failure": failed, "edit": edited, "test": passed}
 
 
 class AttemptScreen(Screen[None]):
     """What the model said, the call, the answer, the repository, the budget.
 
-    `load` gives the attempt; with `live` it is asked again and again, and the last turn is
-    followed, until it gives the attempt as it ended.
+    `load` reads the attempt; with `live` the screen reads it every second and follows the last
+    turn until the attempt has ended.
     """
 
     LEGEND = (
@@ -169,13 +169,13 @@ class AttemptScreen(Screen[None]):
         self.app.push_screen(QuestionScreen("search in this attempt", self._word), answered)
 
     def action_again(self, by: int) -> None:
-        """Go to where the text occurs next."""
+        """Go to the next step in which the text occurs."""
         if self._word:
             found = self._recording.matching(self._word, self._step, by)
             self._go_or_say(found, f"{self._word!r} does not occur")
 
     def action_fold(self) -> None:
-        """Fold what is long, or show it whole."""
+        """Fold long texts, or show them whole."""
         self._full = not self._full
         self._show()
 
@@ -184,7 +184,7 @@ class AttemptScreen(Screen[None]):
         self.toggle_class("state")
 
     def action_play(self) -> None:
-        """Go on by itself, or stop that."""
+        """Start or stop to go on automatically."""
         self._player.toggle()
         self._show_timeline()
 
@@ -194,7 +194,7 @@ class AttemptScreen(Screen[None]):
         self._show_timeline()
 
     def action_scroll(self, by: int) -> None:
-        """Scroll the answer, or the repository where that is shown instead."""
+        """Scroll the answer, or the repository if that is shown instead."""
         narrow = self.has_class("-narrow") and self.has_class("state")
         self.query_one("#state" if narrow else "#answer").scroll_relative(y=by, animate=False)
 
@@ -211,7 +211,7 @@ class AttemptScreen(Screen[None]):
         host_of(self).ask_note(self._recording.trajectory.id, self._show_title)
 
     def action_compare(self) -> None:
-        """Show another attempt at the task beside it."""
+        """Show another attempt at the task next to it."""
         summary = self._source.summary(self._recording.trajectory.id)
         if summary:
             host_of(self).compare(summary)
@@ -232,7 +232,7 @@ class AttemptScreen(Screen[None]):
         self._go(self._step + 1)
 
     def _follow(self) -> None:
-        """Read the attempt again, and stay at its end where that was shown."""
+        """Read the attempt again, and stay at its end if the screen showed it."""
         try:
             new = self._load()
         except UsageError as error:  # it has ended, and is kept in a moment unless it was lost

@@ -1,8 +1,8 @@
-"""How a batch stands, read from its run directory: while it runs, and afterwards.
+"""The progress of a batch, read from its run directory: while it runs, and afterwards.
 
-Throughput and families are of the attempts that were kept, by the time at which they ended; workers
-and endpoints are what the batch's processes tell (`trajectories/live.py`). On a cluster each node
-tells of its own.
+Throughput and families count the attempts that were kept, by the time at which they ended; workers
+and endpoints come from the status files of the batch's processes (`trajectories/live.py`), on a
+cluster one per node.
 """
 
 import time
@@ -28,7 +28,7 @@ _PACE = 300  # seconds over which the present pace is taken
 
 
 class FamilyProgress(Record):
-    """Attempts of a family. `shares` are what was resolved of each bucket's; None where none."""
+    """Attempts of a family. `shares` are resolved shares by bucket; None for an empty bucket."""
 
     name: str
     attempts: int
@@ -37,7 +37,7 @@ class FamilyProgress(Record):
 
 
 class ImageLosses(Record):
-    """An image in which attempts were lost."""
+    """An image whose attempts were lost to infrastructure."""
 
     image: str
     lost: int
@@ -45,7 +45,7 @@ class ImageLosses(Record):
 
 
 class BatchStatus(Record):
-    """How a batch stands."""
+    """The progress of a batch."""
 
     run: str
     running: bool
@@ -70,7 +70,7 @@ class _TaskHead(BaseModel):
 
 
 class BatchWatcher:
-    """A run that is looked at again and again; what was counted is not read again."""
+    """Reads a run repeatedly; each attempt is read once."""
 
     def __init__(self, path: Path) -> None:
         self._run = Run(path)
@@ -86,7 +86,7 @@ class BatchWatcher:
         self._listener = live.Listener(path)
 
     def read(self) -> BatchStatus:
-        """How it stands now."""
+        """The progress now."""
         self._index.update()
         self._count(self._index)
         if self._tasks.changed():
@@ -147,7 +147,7 @@ class BatchWatcher:
         return float((self._times() or [0])[-1] + 1) * _BIN
 
     def _since(self) -> float:
-        """When the batch was begun: the first attempt after the last long pause."""
+        """The beginning of the batch: the first attempt after the last long pause."""
         times = self._times()
         begun = times[0] if times else 0
         for before, after in pairwise(times):
@@ -156,7 +156,7 @@ class BatchWatcher:
         return float(begun * _BIN)
 
     def _pace(self, now: float, since: float) -> float:
-        """Attempts a minute of late."""
+        """Attempts per minute over the last five minutes."""
         begun = max(now - _PACE, since)
         count = sum(
             number
@@ -194,7 +194,7 @@ class BatchWatcher:
 
 
 class _GrowingFile:
-    """A file that only grows, and whether it has."""
+    """A file that only grows; tells whether it has grown."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -207,7 +207,7 @@ class _GrowingFile:
 
 
 def read_batch(path: Path) -> BatchStatus:
-    """How a batch stands; takes a second while one runs. Raises UsageError for what is no run."""
+    """The progress of a batch; takes 1.5 s while one runs. Raises UsageError if it is not a run."""
     watched = BatchWatcher(path)
     try:
         batch = watched.read()
@@ -220,7 +220,7 @@ def read_batch(path: Path) -> BatchStatus:
 
 
 def seconds_left(batch: BatchStatus) -> float | None:
-    """How long the rest takes at the present pace."""
+    """Seconds that the rest takes at the present pace; None if that is unknown."""
     left = batch.total - batch.done
     if not batch.running or left <= 0 or not batch.per_minute:
         return None
@@ -228,7 +228,7 @@ def seconds_left(batch: BatchStatus) -> float | None:
 
 
 def slow(batch: BatchStatus) -> set[str]:
-    """Endpoints whose requests take more than twice as long as those of the quickest."""
+    """Endpoints whose requests take more than twice as long as those of the fastest."""
     means = {
         endpoint.url: endpoint.seconds / endpoint.answered
         for endpoint in batch.endpoints
@@ -260,7 +260,7 @@ def _bucket(bin: int, since: float, size: float) -> int:
 
 
 def _together(endpoints: Iterable[EndpointState]) -> list[EndpointState]:
-    """Of each endpoint what all processes tell of it."""
+    """The endpoints, with the sums over all processes."""
     merged: dict[str, EndpointState] = {}
     for endpoint in endpoints:
         other = merged.get(endpoint.url)

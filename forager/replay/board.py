@@ -14,7 +14,7 @@ _BARS = " ▁▂▃▄▅▆▇█"
 
 
 def headline(batch: BatchStatus) -> Text:
-    """Where the batch is."""
+    """The progress of the batch in a line."""
     share = f" ({batch.resolved / batch.done:.0%})".replace("%", " %") if batch.done else ""
     parts = [f"{batch.done:,} of {batch.total:,} attempts", f"{batch.resolved:,} resolved{share}"]
     parts += [f"{batch.lost:,} lost"] if batch.lost else []
@@ -44,14 +44,14 @@ def throughput(batch: BatchStatus) -> Text:
 
 
 def families(batch: BatchStatus) -> Text:
-    """Each family, and what was resolved of it over time."""
+    """Each family, with its resolved share over time."""
     width = max((len(family.name) for family in batch.families), default=0)
     lines = [_family(family, width) for family in batch.families]
     return Text("\n").join(lines or [Text("no attempt has ended yet", "dim")])
 
 
 def worker(attempt: UnderWay, width: int) -> Text:
-    """What a worker does."""
+    """What a worker is doing."""
     what = {"model": "asks the model", "tool": "runs a call", "grading": "is graded"}
     doing = what.get(attempt.doing, attempt.doing)
     text = Text.assemble(
@@ -70,7 +70,7 @@ def worker(attempt: UnderWay, width: int) -> Text:
 
 
 def endpoints(batch: BatchStatus) -> Iterator[Text]:
-    """Each endpoint; those that are slow or rest stand out."""
+    """Each endpoint; slow and resting ones stand out."""
     late = slow(batch)
     for endpoint in batch.endpoints:
         style = "red" if endpoint.rests_for or endpoint.url in late else ""
@@ -78,7 +78,7 @@ def endpoints(batch: BatchStatus) -> Iterator[Text]:
 
 
 def images(batch: BatchStatus) -> Iterator[Text]:
-    """Each image in which attempts were lost."""
+    """Each image with lost attempts."""
     for image in batch.images:
         yield _image(image)
 
@@ -127,7 +127,7 @@ def _image(image: ImageLosses) -> Text:
 
 
 def _bars(shares: Sequence[float | None]) -> str:
-    """A bar for each; a dot for nothing resolved, a space for nothing known."""
+    """A bar for each share; a dot for 0, a space for None."""
     return "".join(
         " " if share is None else "·" if share == 0 else _BARS[max(1, round(share * 8))]
         for share in shares

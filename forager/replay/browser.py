@@ -21,7 +21,7 @@ from forager.trajectories.choice import Choice
 from forager.trajectories.index import Places
 from forager.trajectories.summary import Summary
 
-_LOOK_SECONDS = 1.0  # how often it is looked whether a batch has added attempts
+_LOOK_SECONDS = 1.0  # between two looks for new attempts
 
 
 class BrowserScreen(Screen[None]):
@@ -69,7 +69,7 @@ class BrowserScreen(Screen[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Show all attempts, and then what is added."""
+        """Show all attempts, and look for new ones."""
         self.query_one(RowTable).focus()
         self._choose()
         self.set_interval(_LOOK_SECONDS, self._look)
@@ -142,7 +142,7 @@ class BrowserScreen(Screen[None]):
             host_of(self).ask_note(current.id, self._marked)
 
     def action_compare(self) -> None:
-        """Show the attempt beside another at its task."""
+        """Show the attempt next to another at its task."""
         current = self._current()
         if current:
             host_of(self).compare(current)
@@ -204,7 +204,7 @@ class BrowserScreen(Screen[None]):
         self._lay_out()
 
     def _look(self) -> None:
-        """Take in what a batch has added."""
+        """Show the attempts that a batch has added."""
         if self.is_current and not self._query.says:
             host_of(self).attempt_to(self._take_in)
 

@@ -1,4 +1,4 @@
-"""The columns of the browser: as many as fit the width."""
+"""The columns of the browser: as many as fit into the width."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from forager.trajectories.summary import Summary
 
 
 class TableColumn(NamedTuple):
-    """A column: the field that it sorts by (if any), its title, its width, what it shows."""
+    """A column: the field to sort by (if any), title, width in characters, and its cells."""
 
     field: str
     title: str
@@ -30,7 +30,7 @@ def _said(_: Summary, mark: Mark) -> Text:
 
 
 def _marked(_: Summary, mark: Mark) -> Text:
-    """A star, else a sign that there are tags or a note."""
+    """A star for a mark, else a sign for tags or a note."""
     return Text("★" if mark.marked else "#" if mark.tags else '"' if mark.note else " ", "yellow")
 
 
@@ -43,7 +43,7 @@ _ALWAYS = [
     ),
     TableColumn("turns", "turns", 6, lambda summary, _: f"{summary.turns:,}", True),
 ]
-_WHERE_ROOM = [  # the first that still fits is taken first
+_WHERE_ROOM = [  # in order of priority
     TableColumn("seconds", "seconds", 8, lambda summary, _: f"{summary.seconds:,.1f}", True),
     TableColumn("tokens", "tokens", 7, lambda summary, _: short(summary.tokens), True),
     TableColumn("", "tags, note", 16, _said),
@@ -57,7 +57,7 @@ _WHERE_ROOM = [  # the first that still fits is taken first
 
 
 def fitting(width: int, longest_id: int) -> list[TableColumn]:
-    """The columns for a width; the id takes what is left, up to its longest."""
+    """The columns for a width; the id gets the rest, up to `longest_id`."""
     chosen = [_MARK, _ID, *_ALWAYS]
     room = width - _total(chosen) - max(0, min(longest_id, 60) - _ID.width)
     for column in _WHERE_ROOM:
@@ -66,7 +66,7 @@ def fitting(width: int, longest_id: int) -> list[TableColumn]:
             room -= column.width + 1
     wide = max(_ID.width, min(longest_id, _ID.width + width - _total(chosen)))
     said = next((column for column in chosen if column.title.startswith("tags")), None)
-    if said:  # notes take what is left, at the end
+    if said:  # tags and notes come last and get the rest
         chosen.remove(said)
     chosen[1] = _ID._replace(width=wide)
     if said:
@@ -75,7 +75,7 @@ def fitting(width: int, longest_id: int) -> list[TableColumn]:
 
 
 def heading(columns: Sequence[TableColumn], sort: str) -> Text:
-    """The titles; an arrow at the one that is sorted by."""
+    """The titles, with an arrow at the sorted column."""
     name, arrow = sort.removeprefix("-"), "↓" if sort.startswith("-") else "↑"
     parts = []
     for column in columns:
@@ -94,7 +94,7 @@ def row(columns: Sequence[TableColumn], summary: Summary, mark: Mark) -> Text:
 
 
 def at(columns: Sequence[TableColumn], x: int) -> TableColumn | None:
-    """The column at an offset from the left."""
+    """The column at an offset from the left; None to the right of all."""
     for column in columns:
         if x <= column.width:
             return column

@@ -22,7 +22,7 @@ from forager.trajectories.summary import Summary
 
 
 class CompareScreen(Screen[None]):
-    """The turns of both in a list, and below it the chosen ones."""
+    """The turns of both attempts in a list, and the chosen pair below it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("g", "divergence", "Divergence", tooltip="where the calls first differ"),
@@ -63,22 +63,22 @@ class CompareScreen(Screen[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Begin where they diverge."""
+        """Begin at the divergence."""
         rows = self.query_one(RowTable)
         rows.focus()
         self.watch(rows, "cursor", self._show, init=False)
         self._take()
 
     def on_resize(self) -> None:
-        """The columns are of the width."""
+        """Fit the columns to the new width."""
         self.query_one(RowTable).renew()
 
     def action_divergence(self) -> None:
-        """Go to where they diverge."""
+        """Go to the divergence."""
         self.query_one(RowTable).cursor = divergence(self._pairs)
 
     def action_other(self, by: int) -> None:
-        """Take another attempt for the right side."""
+        """Show another attempt on the right."""
         self._number = (self._number + by) % len(self._others)
         self._take()
 

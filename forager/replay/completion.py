@@ -7,7 +7,7 @@ from forager.replay.source import AttemptSource
 
 
 class FilterSuggester(Suggester):
-    """Completes the last word of a filter: the keys, and the values that there are."""
+    """Completes the last word of a filter: keys, and values that occur in the run."""
 
     def __init__(self, source: AttemptSource) -> None:
         super().__init__(use_cache=False, case_sensitive=True)

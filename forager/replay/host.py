@@ -21,7 +21,7 @@ class Host(Protocol):
         ...
 
     def compare(self, summary: Summary) -> None:
-        """Show an attempt beside another at the same task."""
+        """Show an attempt next to another at the same task."""
         ...
 
     def toggle_mark(self, id: str, done: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""What the panes of an attempt hold, as text; and the line of its turns."""
+"""The texts of an attempt's panes, and the line of its turns."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -32,7 +32,7 @@ _SHOWN = 40  # tests that are listed
 
 
 def said(recording: Recording, step: int) -> Text:
-    """What the model said; the problem at first, what came of it at last."""
+    """What the model said; the problem at the first step, the outcome at the last."""
     turn = recording.turn(step)
     if turn is not None:
         return Text(draw.safe(turn.thought.strip()))
@@ -56,7 +56,7 @@ def called(recording: Recording, step: int) -> Text:
 
 
 def observed(recording: Recording, step: int) -> Text:
-    """What the model was answered; the system prompt at first, the patch at last."""
+    """The observation; the system prompt at the first step, the patch at the last."""
     turn = recording.turn(step)
     if recording.under_way(step):
         return Text("(under way)", "yellow")
@@ -70,7 +70,7 @@ def observed(recording: Recording, step: int) -> Text:
 
 
 def titles(recording: Recording, step: int) -> tuple[str, str, str]:
-    """What stands above said, called and observed."""
+    """The titles of the panes said, called and observed."""
     if step == 0:
         return "the task", "", "the system prompt"
     turn = recording.turn(step)
@@ -82,7 +82,7 @@ def titles(recording: Recording, step: int) -> tuple[str, str, str]:
 
 
 def repository(recording: Recording, step: int) -> Text:
-    """The files changed so far, the tests as they are known, the diff so far."""
+    """The files changed so far, the known results of tests, the diff so far."""
     state = recording.state(step)
     parts = [Text("files changed so far", "bold")]
     parts += [Text.assemble("  ", draw.safe(path), (f"  {how}", "dim"))
@@ -98,7 +98,7 @@ def repository(recording: Recording, step: int) -> Text:
 
 
 def _tests(recording: Recording, known: dict[str, KnownStatus]) -> Iterator[Text]:
-    """FAIL_TO_PASS first, then others that fail; of those that pass the number."""
+    """FAIL_TO_PASS first, then others that fail, then the number of those that pass."""
     wanted = recording.task.test_groups().get("FAIL_TO_PASS", []) if recording.task else []
     failing = [test for test, seen in known.items() if seen.status != "passed"]
     listed = list(dict.fromkeys([*wanted, *failing]))
@@ -118,7 +118,7 @@ def _tests(recording: Recording, known: dict[str, KnownStatus]) -> Iterator[Text
 
 
 def budget(recording: Recording, step: int) -> Text:
-    """Tokens, time, and what is left of the budget after a step."""
+    """Tokens, time, and the budget left after a step."""
     left, turn = recording.left(step), recording.turn(step)
     parts = []
     if turn is not None:
@@ -134,7 +134,7 @@ def budget(recording: Recording, step: int) -> Text:
 
 
 class Pane(VerticalScroll, inherit_bindings=False):
-    """A text with a title that scrolls by itself; the arrows to the sides are not its own."""
+    """A scrolling text with a title; the keys left and right stay with the screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll_up", "Up", show=False),

@@ -1,4 +1,4 @@
-"""Plays an attempt: a step after the other, at a speed."""
+"""Plays an attempt: one step after another, at a chosen speed."""
 
 from collections.abc import Callable
 
@@ -37,5 +37,5 @@ class Player:
             self.toggle()
 
     def note(self) -> str:
-        """What is said of it."""
+        """The note in the timeline; empty while it does not play."""
         return f" · playing, {_SPEEDS[self._speed]:g} s a turn" if self._timer else ""

@@ -1,7 +1,7 @@
-"""The browser's filter, as it is typed: `unresolved family:loops turns:10.. says:"no attribute"`.
+"""The browser's filter as people type it: `unresolved family:loops turns:10.. says:"no attribute"`.
 
-Words without a key are looked for in names, model, family and exit reason, `says:` in everything
-that was said and done.
+Words without a key are searched in names, model, family and exit reason; `says:` searches all
+messages and calls.
 """
 
 import shlex

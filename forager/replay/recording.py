@@ -1,4 +1,4 @@
-"""An attempt to be stepped through: the task, each turn, the outcome, and where to jump to."""
+"""An attempt in steps: the task, each turn, the outcome; and how to find steps."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -12,9 +12,9 @@ from forager.trajectories.show import Turn, turns
 
 
 class RemainingBudget(NamedTuple):
-    """What was spent up to a turn, and what of the budget is left behind it.
+    """The budget spent up to a turn, and the budget left after it.
 
-    `seconds` is the time of the model and the tools; starting and grading are not of the budget.
+    `seconds` counts the time of the model and the tools; starting and grading do not count.
     """
 
     turns: int
@@ -27,7 +27,7 @@ class RemainingBudget(NamedTuple):
 class Recording:
     """The steps of an attempt: 0 is the task, 1 to `last` - 1 the turns, `last` the outcome.
 
-    An attempt that is still being made has no outcome yet, and its last call may be under way.
+    A running attempt has no outcome yet, and its last call may not have ended.
     """
 
     def __init__(self, trajectory: Trajectory, task: Task | None = None) -> None:
@@ -51,11 +51,11 @@ class Recording:
         return self.turns[step - 1] if 0 < step < self.last else None
 
     def state(self, step: int) -> RepositoryState:
-        """The repository after a step, as far as the record tells."""
+        """The repository after a step, as far as the record shows."""
         return self._states[step]
 
     def left(self, step: int) -> RemainingBudget:
-        """What is left of the budget after a step."""
+        """The budget spent and left after a step."""
         limits, done = self.trajectory.limits, self.turns[: min(step, self.last - 1)]
         usages = [turn.model_call.usage for turn in done]
         used = [usage.prompt_tokens + usage.completion_tokens for usage in usages]
@@ -70,18 +70,18 @@ class Recording:
         )
 
     def next(self, wanted: Callable[[Turn], bool], step: int, by: int = 1) -> int | None:
-        """The next step, or the one before with `by` -1, whose turn is wanted."""
+        """The next step whose turn is wanted; with `by` -1 the previous one."""
         end = self.last if by > 0 else 0
         return next((place for place in range(step + by, end, by) if self._is(wanted, place)), None)
 
     def matching(self, word: str, step: int, by: int = 1) -> int | None:
-        """The next step (the other way with `by` -1) in which a text occurs, around the end."""
+        """The next step in which a text occurs, wrapping around; with `by` -1 the previous one."""
         count = self.last + 1
         around = ((step + by * distance) % count for distance in range(1, count + 1))
         return next((place for place in around if word.lower() in self.text(place).lower()), None)
 
     def text(self, step: int) -> str:
-        """All that a step says."""
+        """All text of a step."""
         turn = self.turn(step)
         if turn is not None:
             arguments = turn.call.arguments.values() if turn.call else ()

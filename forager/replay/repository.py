@@ -1,14 +1,14 @@
-"""The repository turn by turn, as far as the record tells.
+"""The repository turn by turn, as far as the record shows.
 
-No file is at hand, so nothing here is read from a repository:
+Everything comes from the record, not from files:
 
-- *Files and diff.* What `edit` and `create` did is known exactly, and is put together: an edit of
-  an edited place becomes one change, one that is undone is gone. Lines have no numbers. What a
-  command did to files (`sed -i`, a script) is not known; a file of the final patch that a command
-  names and seems to write is listed as *perhaps* changed. The final patch is git's.
-- *Tests.* A test is known by what pytest printed: by name where it is named; as passed where a run
-  without a failure surely ran it (it was asked for by its name, file or directory, and no option
-  takes tests out). What was seen may be older than the last change: the turn is told.
+- *Files and diff.* The record holds what `edit` and `create` did. Edits of one place are joined,
+  and undone edits vanish. Lines have no numbers. The record does not hold what a command did to
+  files (`sed -i`, a script): a file of the final patch that a command names and seems to write is
+  listed as *perhaps* changed. The final patch is git's.
+- *Tests.* Results come from pytest's output: by name if it names the test; as passed if a run
+  without failures surely ran the test (by its name, file or directory, without options that
+  deselect tests). A result may be older than the last change, so each has its turn.
 """
 
 import difflib
@@ -30,11 +30,11 @@ Lines = tuple[str, ...]
 Replaced = tuple[Lines, Lines]
 """The old and the new lines of a place."""
 Changes = dict[str, tuple[Replaced, ...]]
-"""What has been replaced, by file."""
+"""The replaced lines by file."""
 
 
 class KnownStatus(NamedTuple):
-    """What a test came to, and in which turn; 0 is the grading."""
+    """The last known result of a test, and its turn; 0 stands for the grading."""
 
     status: str
     turn: int
@@ -44,7 +44,7 @@ class KnownStatus(NamedTuple):
 class RepositoryState:
     """The repository after a turn.
 
-    `last` is what the last run of tests printed, and `patch` is empty until the end.
+    `last` are the results of the last run of tests; `patch` is empty until the end.
     """
 
     changes: Changes = field(default_factory=dict)
@@ -55,14 +55,14 @@ class RepositoryState:
     patch: str = ""
 
     def files(self) -> list[tuple[str, str]]:
-        """The files changed so far, each with how that is known."""
+        """The files changed so far, each with `new`, `edited`, `perhaps` or `in the patch`."""
         if self.patch:
             return [(path, "in the patch") for path in _IN_PATCH.findall(self.patch)]
         made = {path: "edited" if places[0][0] else "new" for path, places in self.changes.items()}
         return sorted((dict.fromkeys(self.perhaps, "perhaps") | made).items())
 
     def diff(self) -> str:
-        """What `edit` and `create` have changed so far; at the end the patch."""
+        """The changes by `edit` and `create` so far; at the end the patch."""
         return self.patch or "\n".join(
             _diff(path, places) for path, places in sorted(self.changes.items())
         )
@@ -71,7 +71,7 @@ class RepositoryState:
 def states(
     trajectory: Trajectory, turns: Iterable[Turn], task: Task | None
 ) -> Iterator[RepositoryState]:
-    """Yield the state before the first turn, after each turn, and as it was graded."""
+    """Yield the state before the first turn, after each turn, and as graded."""
     patched = _IN_PATCH.findall(trajectory.outcome.answer)
     wanted = [test for group in task.test_groups().values() for test in group] if task else []
     state = RepositoryState()
@@ -91,7 +91,7 @@ def results_of(turn: Turn) -> SuiteResults | None:
 
 
 def is_edit(call: ToolCall | None) -> bool:
-    """Whether a call has changed a file through a tool."""
+    """Whether a call changed lines of a file through a tool."""
     return call is not None and call.change is not None
 
 
@@ -136,7 +136,7 @@ def _changed(changes: Changes, change: FileChange) -> Changes:
 
 
 def _joined(places: list[Replaced], old: Lines, new: Lines) -> list[Replaced]:
-    """The changes with one more; where it touches what an earlier one wrote, they become one."""
+    """The changes with one more, joined with an earlier one that it overlaps."""
     for number, (before, after) in enumerate(places):
         if old and (wider := _put(after, old, new)) is not None:
             new = wider
@@ -150,7 +150,7 @@ def _joined(places: list[Replaced], old: Lines, new: Lines) -> list[Replaced]:
 
 
 def _put(lines: Lines, old: Lines, new: Lines) -> Lines | None:
-    """The lines with `new` where `old` first occurs; None where it does not."""
+    """The lines with the first occurrence of `old` replaced; None without one."""
     for start in range(len(lines) - len(old) + 1):
         if lines[start : start + len(old)] == old:
             return (*lines[:start], *new, *lines[start + len(old) :])

@@ -1,4 +1,4 @@
-"""A table of any length: what is on the screen is fetched, a page at a time, and nothing else."""
+"""A table of any length: fetches only the pages that are on the screen."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _PAGES = 16  # that are kept
 
 
 class RowTable(ScrollView, can_focus=True):
-    """Rows with a cursor. `fetch` gives those from a number up to another."""
+    """Rows with a cursor. `fetch(start, end)` returns the rows from `start` up to `end`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
@@ -45,7 +45,7 @@ class RowTable(ScrollView, can_focus=True):
         self.count = 0
 
     def show(self, count: int, cursor: int = 0) -> None:
-        """Show so many rows, all fetched anew."""
+        """Show `count` rows, and fetch them again."""
         self._pages.clear()
         self.count = count
         self.virtual_size = Size(self.size.width, count)
@@ -101,7 +101,7 @@ class RowTable(ScrollView, can_focus=True):
             self.cursor = number
 
     def on_resize(self) -> None:
-        """The rows are of the width."""
+        """Fit the rows to the new width."""
         self.virtual_size = Size(self.size.width, self.count)
         self.renew()
 

@@ -1,4 +1,4 @@
-"""Where attempts come from: a run, or a file of attempts; with its tasks and marks."""
+"""The attempts of a run or of a file, with their tasks and marks."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from forager.trajectories.summary import Summary
 
 
 class AttemptSource:
-    """The attempts of a run or a file. For one thread, `said` aside."""
+    """The attempts of a run or a file. For one thread, except `said`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -29,11 +29,11 @@ class AttemptSource:
         return self.index.places(choice, sort)
 
     def summaries(self, places: "Places[int]") -> list[Summary]:
-        """Attempts in one line each."""
+        """The summaries of attempts."""
         return list(self.index.summaries(places))
 
     def recording(self, id: str) -> Recording:
-        """An attempt, to be stepped through. Raises UsageError where it is not kept."""
+        """An attempt in steps. Raises UsageError if the run did not keep it."""
         if self.index.matching(id) != [id]:
             raise UsageError(f"{id} was not kept; infrastructure.jsonl says what was lost")
         trajectory = self.index.get(id)
@@ -47,12 +47,12 @@ class AttemptSource:
         return all[place + 1 :] + all[:place]
 
     def summary(self, id: str) -> Summary | None:
-        """One attempt in a line."""
+        """The summary of an attempt; None if the run did not keep it."""
         found = self.index.summaries(self.chosen(Choice(ids=frozenset([id]))))
         return next(found, None)
 
     def task(self, instance_id: str) -> Task | None:
-        """A task; the file is read up to it, and only its own line is taken for a task."""
+        """A task; reads the file up to its line, and parses that line only."""
         path = (self.path if self.path.is_dir() else self.path.parent) / "tasks.jsonl"
         if not path.is_file():
             return None
@@ -68,7 +68,7 @@ class AttemptSource:
     def said(
         self, query: AttemptQuery, choice: Choice, wanted: Callable[[], bool]
     ) -> Iterator[str]:
-        """Yield the ids of attempts in which the query's texts occur, while they are wanted.
+        """Yield the ids of attempts in which the query's texts occur, while `wanted` returns True.
 
         May be called in a thread: it opens an index of its own.
         """
@@ -83,7 +83,7 @@ class AttemptSource:
                     yield summary.id
 
     def refresh(self) -> bool:
-        """Take in what was added to the run or its marks; return whether there was anything."""
+        """Read what was added to the run or its marks; return whether anything was."""
         changed = self.marks.refresh()
         signature = self._look()
         if signature != self._signature:

@@ -1,4 +1,4 @@
-"""What a command's output says of tests: how many passed, and which ones by name."""
+"""Reads results of tests from a command's output: how many passed, and which ones by name."""
 
 import re
 import shlex
@@ -19,7 +19,7 @@ _ENDS = {"|", "||", "&&", ";", "&", ">", ">>", "<<", "<"}
 
 
 class SuiteResults(NamedTuple):
-    """What a run of tests printed. `named` are the tests that it names, with what they came to."""
+    """The counts that a run of tests printed; `named` maps the tests that it names to results."""
 
     passed: int
     failed: int
@@ -32,7 +32,7 @@ class SuiteResults(NamedTuple):
 def results(output: str) -> SuiteResults | None:
     """The results of tests in a command's output (pytest's or unittest's); None without any.
 
-    Where tests were run several times, the last count is taken, and of a test its last result.
+    If a command ran tests several times, the last count and the last result of each test hold.
     """
     named = {name: status.lower() for status, name in _NAMED.findall(output)}
     named |= {name: status.lower() for name, status in _VERBOSE.findall(output)}
@@ -58,14 +58,14 @@ class PytestSelection(NamedTuple):
     whole: bool
 
     def covers(self, test: str) -> bool:
-        """Whether a test is surely among them."""
+        """Whether the command certainly runs a test."""
         if not self.whole:
             return False
         return not self.names or any(_under(test, name) for name in self.names)
 
 
 def selection(command: str) -> PytestSelection | None:
-    """What a command runs with pytest; None where it does not."""
+    """The tests that a command runs with pytest; None if it does not run pytest."""
     words = iter(_words(command))
     if not any(word.rsplit("/", 1)[-1] in ("pytest", "py.test") for word in words):
         return None

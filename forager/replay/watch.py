@@ -21,7 +21,7 @@ from forager.trajectories import draw, live
 
 
 class WatchScreen(Screen[None]):
-    """How the batch stands, each second anew."""
+    """The progress of the batch, read every second."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("b", "browse", "Browse", tooltip="the attempts that have ended"),
@@ -50,7 +50,7 @@ class WatchScreen(Screen[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Show it, and again each second."""
+        """Show the progress, and again every second."""
         self.query_one(RowTable).focus()
         self._show()
         self.set_interval(live.SECONDS, self._look)
@@ -80,7 +80,7 @@ class WatchScreen(Screen[None]):
             self._show()
 
     def _load(self, id: str) -> Recording:
-        """An attempt as far as it is, and as it was kept once it has ended."""
+        """An attempt as far as it is made, or as it was kept after its end."""
         trajectory = live.attempt(self._source.path, id)
         if trajectory is not None:
             return Recording(trajectory, self._source.task(trajectory.instance_id))

@@ -1,7 +1,7 @@
-"""Attempts as earlier versions recorded them: reads the facts of their calls from the text.
+"""Reads the facts of calls that earlier versions recorded only as text.
 
-Records of version 1 have no `reason`, `output_length`, `change`, `turns_left` and `tokens_left` in
-their calls; what the model read says the same in English. No other module reads that English.
+Calls in records of version 1 lack `reason`, `output_length`, `change`, `turns_left` and
+`tokens_left`; the observations say the same in English. No other module reads that English.
 """
 
 import re
@@ -63,7 +63,7 @@ def load(line: bytes) -> Trajectory:
 
 
 def upgraded(attempt: Trajectory) -> Trajectory:
-    """The attempt as this version would have recorded it, as far as its text proves that."""
+    """The attempt with all facts that its text proves."""
     if attempt.schema_version >= SCHEMA_VERSION:
         return attempt
     update = {"schema_version": SCHEMA_VERSION, "tool_calls": list(_calls(attempt))}
@@ -71,7 +71,7 @@ def upgraded(attempt: Trajectory) -> Trajectory:
 
 
 def _calls(attempt: Trajectory) -> Iterator[ToolCall]:
-    """The calls with their facts; where the text tells no budget, it is computed."""
+    """The calls with their facts; the budget is computed if the text does not tell it."""
     for number, step in enumerate(steps(attempt), 1):
         if step.call is None:
             continue
@@ -90,7 +90,7 @@ def _without_budget(told: str) -> tuple[str, dict[str, Any]]:
 
 
 def _facts(call: ToolCall, answer: str) -> dict[str, Any]:
-    """What else the answer to a call says, by the names of ToolCall's fields."""
+    """The other facts in the answer to a call, by the names of ToolCall's fields."""
     if call.error:
         told = next((name for form, name in _REASONS if form.match(answer)), "")
         return {"reason": told or ("os_error" if call.tool in ("edit", "create") else "")}
@@ -105,9 +105,9 @@ def _facts(call: ToolCall, answer: str) -> dict[str, Any]:
 
 
 class EditReport(NamedTuple):
-    """What `edit` showed after a change: the number of lines, and some of them by place (from 0).
+    """What `edit` showed after a change: the number of lines, and some of them by place (0-based).
 
-    A line that was too long to be shown whole is None.
+    None stands for a line that was too long to show whole.
     """
 
     size: int
@@ -115,7 +115,7 @@ class EditReport(NamedTuple):
 
 
 def _edited(arguments: dict[str, str], answer: str) -> FileChange:
-    """The change that an edit made; without a place where the answer does not prove one."""
+    """The change that an edit made; without a place if the answer does not prove one."""
     removed, added = _lines(arguments["search"]), _lines(arguments["replace"])
     change = FileChange(path=arguments["path"], removed=removed, added=added)
     head = _HEAD.match(answer)
@@ -140,7 +140,7 @@ def _edited(arguments: dict[str, str], answer: str) -> FileChange:
 
 
 def _place(report: EditReport, old: list[str], new: list[str]) -> int | None:
-    """The first line of a change; from the edge of what was shown, else from where it fits."""
+    """The first line of a change (0-based), from the edge of the shown lines or the only fit."""
     if not report.lines:
         return 0  # an empty file
     first, last = min(report.lines), max(report.lines)
@@ -158,7 +158,7 @@ def _place(report: EditReport, old: list[str], new: list[str]) -> int | None:
 
 
 def _stands(report: EditReport, place: int, lines: list[str]) -> bool:
-    """Whether lines may stand at a place, by what was shown."""
+    """Whether the shown lines allow these lines at a place."""
     if place + len(lines) > report.size:
         return False
     shown = (report.lines.get(place + number, line) for number, line in enumerate(lines))
@@ -166,7 +166,7 @@ def _stands(report: EditReport, place: int, lines: list[str]) -> bool:
 
 
 def _before(report: EditReport, place: int, old: list[str], size: int) -> tuple[str | None, ...]:
-    """What was shown, with the old lines put back."""
+    """The shown lines, with the old lines put back."""
     shown = [report.lines.get(number) for number in range(max(report.lines) + 1)]
     return (*shown[:place], *old, *shown[place + size :])
 

@@ -1,8 +1,8 @@
-"""Filters: which attempts are kept for training, and what is cut out of them.
+"""Filters choose attempts for training, and cut steps out of them.
 
-A filter is a function from an attempt to the attempt, to a changed one, or to None, which drops it.
-It is made by a function of a `Survey` (what is left where the filter stands, for those that must
-see all attempts before they judge one) and of its settings, which have defaults:
+A filter is a function from an attempt to the same attempt, to a changed one, or to None, which
+drops it. A function makes it from a `Survey` (the attempts that the filters before it left, for
+filters that must see all of them first) and from settings with defaults:
 
     def mine(survey: Survey, most: int = 10) -> Filter:
         return lambda attempt: attempt if attempt.turns <= most else None
@@ -48,7 +48,7 @@ DEFAULT = (
     *("resolved", "tests", "contamination", "errors", "pass-rate", "per-task"),
     "near-duplicates",
 )
-"""What is done where nothing else is asked for: successes for training a policy."""
+"""The filters of `forager filter` without options: successes for training a policy."""
 
 
 def load_filters() -> dict[str, Maker]:

@@ -1,9 +1,8 @@
-"""What edits do to files, as far as an attempt's record proves it.
+"""The effect of edits on files, as far as an attempt's record proves it.
 
-The record of a call holds the lines that it replaced, those it wrote, and where that was. From
-these alone edits are put together: `composed` says what two and more of them
-come to, relative to a file of which nothing else need be known. Whatever the record does not prove
-raises Unproven.
+The record of a call holds the lines that it replaced, the lines that it wrote, and their place.
+`composed` joins several edits of a file from these alone: the rest of the file may be unknown.
+Where the record proves nothing, the functions raise Unproven.
 """
 
 import io
@@ -22,7 +21,7 @@ class Unproven(Exception):
 
 
 class LineEdit(NamedTuple):
-    """Lines of a file, from `first` (0-based) on, replaced; `new_file` where there was none."""
+    """Replaces lines of a file from `first` (0-based) on; `new_file` says that it did not exist."""
 
     path: str
     first: int
@@ -32,16 +31,16 @@ class LineEdit(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The line behind those replaced."""
+        """The line after the replaced ones (0-based)."""
         return self.first + len(self.old)
 
     def undone(self) -> "LineEdit":
-        """The change that takes it back."""
+        """The edit that undoes this one."""
         return self._replace(old=self.new, new=self.old)
 
 
 class Hunk(NamedTuple):
-    """Lines of the original file, from `start` on, and what has become of them."""
+    """Lines of the original file from `start` (0-based) on, and those in their place now."""
 
     start: int
     before: tuple[str, ...]
@@ -52,11 +51,11 @@ Hunks = tuple[Hunk, ...]
 
 
 def composed(hunks: Hunks, change: LineEdit, *, trim: bool = True) -> Hunks:
-    """What has become of the original file after one more change; nothing is left of none.
+    """The hunks of a file after one more edit; empty if the file is as it was.
 
-    The hunks that the change touches become one with it. Without `trim` that one holds all lines
-    that any of its changes has named, also where they are the same before and after. Raises
-    Unproven where the change replaced what cannot have been there.
+    The hunks that the edit touches become one with it. Without `trim` that hunk keeps all lines
+    that its edits named, even those that are the same before and after. Raises Unproven if the
+    edit replaced lines that the hunks contradict.
     """
     left: list[Hunk] = []
     right: list[Hunk] = []
@@ -83,9 +82,9 @@ def composed(hunks: Hunks, change: LineEdit, *, trim: bool = True) -> Hunks:
 def _joined(
     touched: list[tuple[int, Hunk]], change: LineEdit
 ) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
-    """Where a change and the hunks it touches begin, what stands there, and what stood there.
+    """First line of an edit with the hunks that it touches, the lines there now, and originally.
 
-    What lies between the hunks is known from the change.
+    The edit tells the lines between the hunks.
     """
     low = min([change.first, *(start for start, _ in touched)])
     now: list[str] = []
@@ -112,7 +111,7 @@ def _trimmed(hunk: Hunk, trim: bool) -> list[Hunk]:
 
 
 def identity(changes: Iterable[LineEdit]) -> bool:
-    """Whether changes, one after the other, leave all files as they were. Raises Unproven."""
+    """Whether edits, one after the other, leave all files as they were. Raises Unproven."""
     files: dict[str, Hunks] = {}
     for change in changes:
         if change.new_file:
@@ -122,7 +121,7 @@ def identity(changes: Iterable[LineEdit]) -> bool:
 
 
 def makes(patch: str, changes: Iterable[LineEdit]) -> bool:
-    """Whether the record proves that changes come to exactly this patch."""
+    """Whether the edits prove to make exactly this patch."""
     try:
         return _makes(patch_changes(patch), list(changes))
     except Unproven:
@@ -139,7 +138,7 @@ def _makes(wanted: list[LineEdit], done: list[LineEdit]) -> bool:
 
 
 def patch_changes(patch: str) -> list[LineEdit]:
-    """The hunks of a patch. Raises Unproven for what is no change of lines."""
+    """The hunks of a patch as edits. Raises Unproven if it changes anything but whole lines."""
     marks = ("\\ No newline", "GIT binary patch", "Binary files", "old mode", "deleted file")
     lines = patch.split("\n")
     if "\r" in patch or any(line.startswith(marks) for line in lines):
@@ -159,10 +158,10 @@ def patch_changes(patch: str) -> list[LineEdit]:
 
 
 def change_of(call: ToolCall) -> LineEdit | None:
-    """What a call did to a file; None where it did nothing to one through a tool.
+    """The edit that a call made; None for calls that changed no lines through a tool.
 
-    Raises Unproven where that cannot be told: an old record does not say where, or there are
-    carriage returns, which git's patches and the tools tell differently.
+    Raises Unproven if an old record does not prove the place, or if lines hold carriage returns,
+    which git's patches and the tools treat differently.
     """
     change = call.change
     if change is None:
@@ -174,7 +173,7 @@ def change_of(call: ToolCall) -> LineEdit | None:
 
 
 def context_of(change: FileChange) -> Iterator[tuple[int, str]]:
-    """The lines around a change that were shown whole, each with its place (from 0)."""
+    """The lines around a change that the model saw whole, each with its place (0-based)."""
     first = (change.first or 1) - 1
     places = chain(range(first - len(change.before), first), count(first + len(change.added)))
     for place, line in zip(places, [*change.before, *change.after], strict=False):

@@ -1,9 +1,9 @@
-"""Correct: behind the tries of an attempt that failed, what mended the same bug in another one.
+"""Correct: appends the fix of a successful attempt to the failed trials of another.
 
-A model that learns from a teacher's attempts alone never sees what follows its own mistakes. Put
-behind them, the teacher's answer shows it (DAgger: Ross, Gordon and Bagnell, arXiv 1011.0686). The
-record proves that the two fit together: each trial (see `sed.TrialTemplate`) begins with the file
-as it was committed and edits nothing else, so its result does not depend on the trials before it.
+A model that learns from a teacher's attempts alone never sees what to do after its own mistakes;
+appended to them, the teacher's answer shows it (DAgger: Ross, Gordon and Bagnell, arXiv 1011.0686).
+The record proves that the two fit together: each trial (see `sed.TrialTemplate`) begins with the
+file as committed and edits nothing else, so its result does not depend on the trials before it.
 """
 
 from itertools import takewhile
@@ -16,12 +16,13 @@ from forager.trajectories.steps import Step, steps
 
 
 def correct(survey: Survey, trial: str = TRIAL) -> Filter:
-    """Put a success behind the trials of a failure at the same task.
+    """Append a success to the trials of a failure at the same task.
 
-    The success is another attempt that is one trial and `submit` (as `shorten` and `sed=tests:true`
-    with the same `trial` leave those of `repair`). It takes the place of the failure's last two
-    steps and, where one of its commands is no trial, of all from there on; trials that were made
-    before are left out. All other attempts stay as they are. A success is held for each task.
+    The success is another attempt that consists of one trial and `submit` (`shorten` and
+    `sed=tests:true` with the same `trial` make such attempts from those of `repair`). It replaces
+    the failure's last two steps, and all steps from the first command that is not a trial;
+    repeated trials are left out. All other attempts stay as they are. Memory holds one success per
+    task.
     """
     trials = TrialTemplate(trial)
     answers: dict[str, Trajectory] = {}
@@ -56,9 +57,9 @@ def _answer(attempt: Trajectory, trials: TrialTemplate) -> list[Step]:
 
 
 def _trials(all: list[Step], trials: TrialTemplate, file: str) -> list[KeptStep]:
-    """The different failed trials of a file that an attempt began with, its last two steps aside.
+    """The different failed trials of a file at the start of an attempt, without its last two steps.
 
-    What another command did is not known, nor what the trials behind it came to.
+    The record does not tell what another command did, and so not what later trials prove.
     """
     calls = [call_of(step) for step in all[:-2]]
     begun = takewhile(lambda call: file and trials.file(call) == file and call.exit_code, calls)

@@ -1,4 +1,4 @@
-"""Attempts with steps cut out, so that what is left is true of itself."""
+"""Cuts steps out of attempts and keeps the rest consistent: indices, budgets, usage."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -12,17 +12,17 @@ from forager.trajectories.steps import Step, opening, steps
 
 
 class KeptStep(NamedTuple):
-    """A step that stays: its number from 0, the step, perhaps as it was written anew."""
+    """A step that stays: its number from 0, and the step, perhaps rewritten."""
 
     number: int
     step: Step
 
 
 def cut(attempt: Trajectory, kept: Iterable[KeptStep], name: str) -> Trajectory:
-    """The attempt with these steps only; `name` is the filter's.
+    """The attempt with these steps only; `name` is that of the filter.
 
-    Turns and tokens left are told anew. A prompt is shorter by what the steps cut out before it
-    had made it longer. Token ids are not true of it any more and are dropped.
+    Observations tell the turns and tokens that are left now. A prompt loses the tokens that the
+    removed steps before it had added. Token ids are dropped, since they no longer fit.
     """
     prompts = [step.model_call.usage.prompt_tokens for step in steps(attempt)]
     messages, calls = list(opening(attempt)), []
@@ -58,14 +58,14 @@ def cut(attempt: Trajectory, kept: Iterable[KeptStep], name: str) -> Trajectory:
 
 
 def _growth(prompts: list[int], number: int) -> int:
-    """The tokens by which a step has made the prompt longer."""
+    """The tokens that a step added to the prompt."""
     if number + 1 >= len(prompts) or not prompts[number] or not prompts[number + 1]:
         return 0
     return max(0, prompts[number + 1] - prompts[number])
 
 
 def _bare(call: ModelCall, message: int, usage: Usage) -> ModelCall:
-    """The model call without its ids."""
+    """The model call without token ids."""
     gone = {"prompt_token_ids": None, "completion_token_ids": None, "logprobs": None}
     update = {"message": message, "usage": usage, "prompt_shared": 0, **gone}
     return call.model_copy(update=update)
@@ -87,7 +87,7 @@ def _parent_turn(attempt: Trajectory, kept: list[KeptStep]) -> int | None:
 def rewritten(
     syntax: str, message: Message, call: Call, toolbox: Toolbox, *, thoughts: bool = True
 ) -> Message:
-    """The message with another call, and with its thought where that stays."""
+    """The message with another call, and its thought if `thoughts`."""
     text = text_of(message)
     thought = text if syntax == "functions" else text.partition("<tool:")[0].strip()
     written = SYNTAXES[syntax].write(thought if thoughts else "", call, toolbox)
@@ -99,7 +99,7 @@ def rewritten(
 
 
 def answered(step: Step, call: Call, observation: Observation, seconds: float = 0.0) -> Step:
-    """The step with another call and the answer of its tool; text and facts say the same."""
+    """The step with another call and its tool's answer, as text and as facts."""
     old = call_of(step)
     kept = {name: getattr(old, name) for name in ("message", "turns_left", "tokens_left")}
     made = executed(call, observation, seconds).model_copy(update=kept)
@@ -109,5 +109,5 @@ def answered(step: Step, call: Call, observation: Observation, seconds: float = 
 
 
 def call_of(step: Step) -> ToolCall:
-    """The call of a step; one that failed where there is none."""
+    """The call of a step; a malformed one if the step has no call."""
     return step.call or ToolCall(message=0, tool="", error=True)

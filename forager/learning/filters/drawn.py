@@ -1,4 +1,4 @@
-"""Texts as 64-bit numbers: sets of millions in 8 bytes each, and draws that a seed decides."""
+"""Texts as 64-bit numbers: sets of millions in 8 bytes each, and reproducible draws."""
 
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -16,12 +16,12 @@ def number(text: str, key: bytes = _EMPTY) -> int:
 
 
 def draw(seed: int, text: str) -> int:
-    """A number below 2**64 that depends on the seed and the text and on nothing else."""
+    """A number below 2**64 that depends only on the seed and the text."""
     return number(text, seed.to_bytes(16, "big", signed=True))
 
 
 class TextSet:
-    """A set of texts, sorted by their numbers."""
+    """A set of texts, kept as sorted numbers."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._numbers = sorted_numbers(map(number, texts))

@@ -1,8 +1,8 @@
-"""Hindsight: what did not help and was undone is cut out.
+"""Hindsight: cuts out edits that an attempt undid.
 
-From an edit to the edit after which all files are as they were before it. Between them there may
-be other edits, runs of tests and calls that were refused, and nothing else: what they came to is
-then proven to be nothing, and what was read meanwhile was of files that are so no more.
+A detour reaches from an edit to the edit after which all files are as before. Between them there
+may be other edits, runs of tests and refused calls, and nothing else, so the record proves that the
+detour changed nothing.
 """
 
 import re
@@ -14,17 +14,17 @@ from forager.learning.filters.pipeline import Filter, Survey
 from forager.trajectories.record import Trajectory
 from forager.trajectories.steps import Step, steps
 
-_SHOWS = {"tail", "head", "grep", "cd"}  # what may stand beside pytest in a command
+_SHOWS = {"tail", "head", "grep", "cd"}  # other programs that the command may run
 _JOINS = {"|", "&&", "||", ";"}
 _OPTIONS = re.compile(
     r"-[qxvsl]+|-r\w+|-[kmpn]|--tb(=.*)?|--maxfail(=.*)?|--no-header|--no-summary|--(lf|ff|sw)"
     r"|--last-failed|--failed-first|--exitfirst|--quiet|--verbose|--timeout(=.*)?"
     r"|--durations(=.*)?|--color=.*|--disable-warnings|-W|-n\d+|-pno:.*"
-)  # of pytest, and they write nothing
+)  # options of pytest that write nothing
 
 
 def hindsight(survey: Survey) -> Filter:
-    """Cut out edits that were undone, with all from the edit to its undoing."""
+    """Cut out edits that were undone, with all steps between the edit and its undoing."""
     del survey
     return _without_detours
 
@@ -44,7 +44,7 @@ def _without_detours(attempt: Trajectory) -> Trajectory:
 
 
 def _undone(all: list[Step], start: int) -> int | None:
-    """The last step after which all is as before `start`; None where there is none."""
+    """The last step after which all files are as before step `start`; None without any."""
     found = None
     changes: list[LineEdit] = []
     moved = False
@@ -67,7 +67,7 @@ def _undone(all: list[Step], start: int) -> int | None:
 
 
 def runs_tests(command: str) -> bool:
-    """Whether a command runs pytest and does nothing else (but show some of its output)."""
+    """Whether a command runs pytest and does nothing else but show parts of its output."""
     text = command.strip().replace(" 2>&1", "")
     if any(mark in text for mark in ("\n", "`", "$(")):
         return False

@@ -1,4 +1,4 @@
-"""Runs through filters into a run directory: `forager filter`."""
+"""Filters runs into a new run directory: `forager filter`."""
 
 import inspect
 import os
@@ -28,7 +28,7 @@ from forager.trajectories.summary import Summary
 
 
 class Filtering(Record):
-    """What was filtered, how, and what came of it: settings.json of a KEPT."""
+    """The sources, the filters and their counts: settings.json of a KEPT."""
 
     sources: list[Artifact]
     filters: list[FilterChoice]
@@ -44,10 +44,10 @@ def filter_runs(
     surroundings: FilterContext,
     told: Told = lambda *_: None,
 ) -> Filtering:
-    """Write the attempts of runs that filters leave into a run directory of its own.
+    """Write the attempts that filters keep into a new run directory.
 
-    The directory appears whole or not at all. One that was made by the same filters of the same
-    attempts is left as it is. Raises UsageError, StoreError.
+    The directory appears whole or not at all. A directory that the same filters made from the same
+    attempts stays as it is. Raises UsageError, StoreError.
     """
     wanted = settled(choices, filters)
     with Sources(runs) as sources:
@@ -86,7 +86,7 @@ def _filtered(
 
 
 def _done(kept: Path, request: Filtering) -> Filtering | None:
-    """What a directory holds already, where it is what is wanted. Raises UsageError."""
+    """The settings of a directory that these filters made before. Raises UsageError for another."""
     if not (kept / "settings.json").exists():
         return None
     done = load(kept / "settings.json", Filtering)
@@ -99,12 +99,12 @@ def _done(kept: Path, request: Filtering) -> Filtering | None:
 
 
 def settled(choices: Sequence[FilterChoice], filters: Mapping[str, Maker]) -> list[FilterChoice]:
-    """The choices with all their settings, as the types that they are of. Raises UsageError."""
+    """The choices with all settings, validated and with defaults. Raises UsageError."""
     return [_settled(choice, filters) for choice in choices]
 
 
 def _settled(choice: FilterChoice, filters: Mapping[str, Maker]) -> FilterChoice:
-    """The choice with all settings of the filter, as the types that they are of."""
+    """The choice with all settings of the filter."""
     if choice.name not in filters:
         raise UsageError(f"there is no filter {choice.name!r}; there are {', '.join(filters)}")
     _, *parameters = inspect.signature(filters[choice.name], eval_str=True).parameters.values()
@@ -126,7 +126,7 @@ def _settled(choice: FilterChoice, filters: Mapping[str, Maker]) -> FilterChoice
 
 
 class _Shards:
-    """Writes attempts into shards, all brought to the disk at the end. Raises StoreError."""
+    """Writes attempts into shards, and flushes them to the disk on exit. Raises StoreError."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

@@ -1,10 +1,10 @@
-"""Near-duplicates: of attempts in a repository whose actions are alike, the first is kept.
+"""Near-duplicates: keeps the first of attempts in a repository whose actions are similar.
 
 Actions are all calls of an attempt, one after the other, as shingles of words. MinHash signatures
-(datasketch) find the attempts that may be alike, and the shingles themselves decide: of those kept
-no two have a Jaccard similarity of the threshold or more. A signature is compared with all that
-are kept of its repository, in numpy: an LSH index that misses no pair at 0.5 holds some 20 KB an
-attempt, the signatures half of one. Shingles lie in a temporary file.
+(datasketch) find candidates, and the shingles decide: no two kept attempts have a Jaccard
+similarity of the threshold or more. numpy compares each signature with all those kept of its
+repository: an LSH index that misses no pair at 0.5 would take about 20 KB per attempt, signatures
+take half a KB. Shingles are in a temporary file.
 """
 
 import re
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     import numpy
 
 _PERMUTATIONS = 128
-_DOUBT = 0.2  # how far an estimate may be off: 4.5 standard deviations and more
-_GROWTH = 1024  # signatures that room is made for at a time
+_DOUBT = 0.2  # margin for errors of the estimate: at least 4.5 standard deviations
+_GROWTH = 1024  # signatures by which the array grows at a time
 
 
 def near_duplicates(survey: Survey, threshold: float = 0.5, words: int = 5) -> Filter:
-    """Drop attempts whose actions are nearly those of another one in the same repository.
+    """Drop attempts whose actions nearly repeat those of another attempt in the same repository.
 
-    `threshold` is a Jaccard similarity of sets of shingles of so many words; what is kept lies
-    below it, pair by pair.
+    Each pair of kept attempts has a Jaccard similarity below `threshold`, computed on shingles of
+    `words` words.
     """
     dropped = TextSet(
         id for mine in survey.by_repository() for id in _alike(mine, threshold, words)
@@ -38,7 +38,7 @@ def near_duplicates(survey: Survey, threshold: float = 0.5, words: int = 5) -> F
 
 
 def _alike(attempts: Iterator[Trajectory], threshold: float, words: int) -> Iterator[str]:
-    """The ids of attempts that are like one before that is kept."""
+    """The ids of attempts that are similar to an earlier one that is kept."""
     with tempfile.TemporaryFile() as file:
         kept = _KeptSignatures(file, threshold)
         for attempt in attempts:
@@ -47,7 +47,7 @@ def _alike(attempts: Iterator[Trajectory], threshold: float, words: int) -> Iter
 
 
 class _KeptSignatures:
-    """The attempts of a repository that are kept."""
+    """The signatures and shingles of a repository's kept attempts."""
 
     def __init__(self, file: BinaryIO, threshold: float) -> None:
         import numpy
@@ -57,7 +57,7 @@ class _KeptSignatures:
         self._signatures = numpy.empty((0, _PERMUTATIONS), dtype=numpy.uint32)
 
     def add(self, shingles: "numpy.ndarray") -> bool:
-        """Keep an attempt, unless one that is kept is like it."""
+        """Keep an attempt unless a kept one is similar; return whether it is kept."""
         signature = _signature(shingles)
         near = self._signatures[: len(self._places)] == signature
         estimates = near.mean(axis=1)
@@ -92,7 +92,7 @@ def actions(attempt: Trajectory) -> str:
 
 
 def shingles(text: str, words: int) -> "numpy.ndarray":
-    """The runs of so many words in a text, as sorted numbers; a shorter text is one run."""
+    """All runs of `words` words in a text, as sorted numbers; a shorter text is one run."""
     import numpy
 
     found = re.findall(r"\w+|[^\w\s]", text)
@@ -103,7 +103,7 @@ def shingles(text: str, words: int) -> "numpy.ndarray":
 
 
 def jaccard(one: "numpy.ndarray", other: "numpy.ndarray") -> float:
-    """What two sets have in common, of what either holds; sets as sorted numbers."""
+    """The Jaccard similarity of two sets, given as sorted numbers."""
     import numpy
 
     common = len(numpy.intersect1d(one, other, assume_unique=True))

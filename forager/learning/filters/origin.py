@@ -1,4 +1,4 @@
-"""Filters by where an attempt comes from, and by whether it came out the same again."""
+"""Filters by the origin of an attempt, and by whether it reproduces."""
 
 from forager.errors import UsageError
 from forager.learning.filters.drawn import TextSet
@@ -7,7 +7,7 @@ from forager.trajectories.summary import Summary
 
 
 def contamination(survey: Survey) -> Filter:
-    """Drop attempts at projects that benchmarks evaluate on, and at their forks."""
+    """Drop attempts at projects on which benchmarks evaluate, and at their forks."""
     tainted = TextSet(task.instance_id for task in survey.tasks() if task.contaminated)
     known: dict[str, bool] = {}
 
@@ -22,8 +22,8 @@ def contamination(survey: Survey) -> Filter:
 def reproduces(survey: Survey, same_end: bool = False) -> Filter:
     """Keep attempts that came out the same when they were run again.
 
-    With `same_end` it is enough that patch and outcome were the same. Raises UsageError where none
-    was run again.
+    With `same_end` only patch and outcome must be the same. Raises UsageError if no attempt was run
+    again.
     """
     verdicts = {
         attempt.id: attempt.reproduces or (same_end and attempt.same_end)

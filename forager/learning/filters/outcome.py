@@ -1,4 +1,4 @@
-"""Filters that look at one attempt: what came of it, how long it is, how often it erred."""
+"""Filters that look at one attempt: its outcome, its length, its errors."""
 
 from forager.environments.repository.grading import is_protected
 from forager.environments.repository.task import RepositoryTask
@@ -8,7 +8,7 @@ from forager.trajectories.record import Trajectory
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import steps
 
-_CHARACTERS = 4  # a token, roughly, where no server has counted
+_CHARACTERS = 4  # per token, roughly, if no server has counted
 
 
 def resolved(survey: Survey, wanted: bool = True) -> Filter:
@@ -23,10 +23,10 @@ def length(
     tokens: int | None = None,
     least_turns: int = 0,
 ) -> Filter:
-    """Keep attempts of at most so many turns and tokens.
+    """Keep attempts of at most `turns` turns and `tokens` tokens, and at least `least_turns` turns.
 
-    Tokens are the last call's prompt and answer as the server counted them, else a fourth of the
-    characters.
+    Tokens are the prompt and answer of the last model call as the server counted them; without a
+    count, a quarter of the characters.
     """
     del survey
 
@@ -39,7 +39,7 @@ def length(
 
 
 def errors(survey: Survey, share: float = 0.5, most: int | None = None) -> Filter:
-    """Drop attempts in which more than a share of the steps failed, or more than so many."""
+    """Drop attempts in which more than a share of the steps failed, or more than `most` steps."""
     del survey
 
     def judge(attempt: Trajectory) -> Trajectory | None:
@@ -51,7 +51,7 @@ def errors(survey: Survey, share: float = 0.5, most: int | None = None) -> Filte
 
 
 def tests(survey: Survey) -> Filter:
-    """Drop attempts whose patch touches tests or what grading protects beside them."""
+    """Drop attempts whose patch touches tests or other files that grading protects."""
     protected = {
         task.instance_id: tuple(task.setup.protected)
         for task in survey.tasks()

@@ -1,9 +1,9 @@
-"""A list of filters over the attempts of several runs, in as few readings as they need.
+"""Applies a list of filters to the attempts of several runs, in as few passes as they need.
 
-Filters are made in their order. One that asks its survey what is left makes those before it judge
-all attempts first; all others judge together, in one reading. What is remembered between readings
-are the places of the attempts that are left (8 bytes each), and what the filters themselves keep.
-An attempt that was changed is changed again in each reading.
+Filters are made in order. If a filter asks its survey which attempts are left, the filters before
+it judge all attempts first; all others judge together, in one pass. Between passes memory holds the
+places of the attempts that are left (8 bytes each) and the state of the filters. Each pass changes
+changed attempts again.
 """
 
 from array import array
@@ -29,14 +29,14 @@ Told = Callable[[int, int], None]  # attempts read, of how many
 
 
 class FilterChoice(Record):
-    """A filter that is wanted, with its settings."""
+    """A chosen filter with its settings."""
 
     name: str
     settings: dict[str, Setting] = {}
 
 
 class FilterCount(Record):
-    """What became of the attempts that came to a filter; those changed are kept too."""
+    """How many attempts a filter was given, kept, changed and dropped; `kept` includes changed."""
 
     name: str
     given: int = 0
@@ -47,7 +47,7 @@ class FilterCount(Record):
 
 @dataclass(frozen=True, slots=True)
 class BySummary:
-    """A filter that needs an attempt's summary only; the attempt itself need not be read."""
+    """A filter that judges by the summary alone, without reading the attempt."""
 
     keeps: Callable[[Summary], bool]
 
@@ -56,20 +56,20 @@ class BySummary:
         return attempt if self.keeps(Summary.of(attempt)) else None
 
     def judge(self, summary: Summary) -> Summary | None:
-        """The same of a summary."""
+        """The summary, or None."""
         return summary if self.keeps(summary) else None
 
 
 @dataclass(frozen=True, slots=True)
 class FilterContext:
-    """What the engine does not know by itself: the tools, and what is kept out of training."""
+    """What filters take from the catalogues: the tools, and the list of contaminated projects."""
 
     toolbox: Toolbox = field(default_factory=dict)
     contaminated: Callable[[str], str] = lambda _: ""  # a repository's name → why, or ""
 
 
 class Survey:
-    """What a filter that is being made may look at."""
+    """The attempts and tasks that a function may look at while it makes a filter."""
 
     def __init__(self, pipeline: "Pipeline") -> None:
         self._pipeline = pipeline
@@ -78,39 +78,39 @@ class Survey:
         self.contaminated = pipeline.surroundings.contaminated
 
     def summaries(self) -> Iterator[Summary]:
-        """The attempts that the filters before this one have left, in one line each."""
+        """Summaries of the attempts that the filters before this one left."""
         return self._pipeline.summaries()
 
     def trajectories(self) -> Iterator[Trajectory]:
-        """The attempts that the filters before this one have left."""
+        """The attempts that the filters before this one left."""
         return self._pipeline.trajectories()
 
     def by_repository(self) -> Iterator[Iterator[Trajectory]]:
-        """The same, those of each repository by themselves."""
+        """The same, grouped by repository."""
         return self._pipeline.by_repository()
 
     def everything(self) -> Iterator[Summary]:
-        """All attempts of the runs, whatever other filters drop, in one line each."""
+        """Summaries of all attempts of the runs, whatever other filters drop."""
         for number, places in enumerate(self._sources.places()):
             yield from self._sources.summaries(number, places)
 
     def tasks(self) -> Iterator[Task]:
-        """The tasks, as far as they are at hand."""
+        """The tasks of the runs that hold their tasks."""
         return self._sources.tasks()
 
     def task(self, id: str) -> Task | None:
-        """The task of this name, where it is at hand."""
+        """The task with this id; None if no run holds it."""
         return self._sources.task(id)
 
     def reproductions(self) -> Iterator[Reproduction]:
-        """What came of running attempts again."""
+        """The results of running attempts again."""
         return self._sources.reproductions()
 
 
 class Pipeline:
-    """Filters over attempts: `add` them in their order, then `finish`.
+    """Filters over attempts: `add` them in order, then `finish`.
 
-    `told` is called for each attempt that is read, with how many are read and are to be.
+    `told` is called for each attempt, with the number read and the total of this pass.
     """
 
     def __init__(
@@ -123,17 +123,17 @@ class Pipeline:
         self._changing: list[Filter] = []
 
     def add(self, name: str, maker: Maker, settings: Mapping[str, Setting]) -> None:
-        """Make a filter and put it behind the others."""
+        """Make a filter and append it."""
         self._pending[len(self.counts)] = maker(Survey(self), **settings)
         self.counts.append(FilterCount(name=name))
 
     def finish(self, keep: Callable[[Trajectory], None]) -> None:
-        """Let the last filters judge, and hand over what is left."""
+        """Let the last filters judge, and pass the attempts that are left to `keep`."""
         self._settle_quickly()
         self._judge(self._pending, self._read, keep)
 
     def summaries(self) -> Iterator[Summary]:
-        """What is left, in one line each."""
+        """Summaries of the attempts that are left."""
         self._settle()
         if self._changing:
             yield from map(Summary.of, self.trajectories())
@@ -142,13 +142,13 @@ class Pipeline:
                 yield from self.sources.summaries(number, places)
 
     def trajectories(self) -> Iterator[Trajectory]:
-        """What is left, changed as the filters so far have changed it."""
+        """The attempts that are left, as the filters so far changed them."""
         self._settle()
         for number, places in enumerate(self._left):
             yield from self._read(number, places)
 
     def by_repository(self) -> Iterator[Iterator[Trajectory]]:
-        """What is left, by repository."""
+        """The attempts that are left, grouped by repository."""
         self._settle()
         repositories: dict[str, list[Places[int]]] = {}
         for number, places in enumerate(self._left):
@@ -163,13 +163,13 @@ class Pipeline:
             )
 
     def _settle(self) -> None:
-        """Let the filters judge that have not done so."""
+        """Let all filters judge that have not judged yet."""
         self._settle_quickly()
         if self._pending:
             self._judge(self._pending, self._read, lambda _: None)
 
     def _settle_quickly(self) -> None:
-        """Of the filters that have not judged, the first may do so by summaries alone."""
+        """Let the first of the waiting filters judge by summaries, if they need no attempts."""
         pending = iter(() if self._changing else self._pending.items())
         quick: dict[int, Judge[Summary]] = {}
         for number, filter in pending:
@@ -185,7 +185,7 @@ class Pipeline:
         read: "Callable[[int, Places[int]], Iterator[T]]",
         keep: "Callable[[T], None]",
     ) -> None:
-        """Let filters judge what is left, and remember what is left then."""
+        """Let filters judge the attempts that are left, and remember which remain."""
         total, done = sum(map(len, self._left)), 0
         tallies = {number: [0, 0, 0] for number in filters}
         for number, places in enumerate(self._left):
@@ -215,7 +215,7 @@ class Pipeline:
 
 
 def _judged(item: T, filters: "Mapping[int, Judge[T]]", tallies: dict[int, list[int]]) -> T | None:
-    """What the filters make of an attempt, in turn, counted: given, changed, dropped."""
+    """The attempt after all filters; tallies count attempts given, changed and dropped."""
     for number, filter in filters.items():
         result = filter(item)
         tally = tallies[number]

@@ -1,8 +1,8 @@
-"""Sed: edits of single lines as commands, which are many times shorter to write.
+"""Sed: rewrites edits of single lines as commands, which are many times shorter.
 
-`edit` has its writer repeat the lines that it replaces; `sed -i '12s/<=/</' FILE` says where and
-what alone. A small model that has to learn to write learns that first. The record proves what each
-edit did, so the commands do the same: nothing is run.
+`edit` repeats the lines that it replaces; `sed -i '12s/<=/</' FILE` says only where and what. A
+small model learns that first. The record proves what each edit did, so the commands are known to do
+the same, and nothing has to run.
 """
 
 import re
@@ -20,13 +20,13 @@ from forager.trajectories.steps import Step, steps
 
 _TOKENS = re.compile(r"\w+|[^\w\s]+|\s+")
 _SPECIAL = re.compile(r"[\\/*\[\].^$]")
-_PYTEST = re.compile(  # with options that change nothing in what is said when tests pass
+_PYTEST = re.compile(  # with options that do not change what pytest prints when tests pass
     r"(timeout \d+ )?python -m pytest"
     r"(?P<options>( (-q|-x|-p no:cacheprovider|--tb=\w+|--maxfail=\d+))*)"
     r"(?P<tests>( (?!-)[^\s;|&<>()$`]+)+)"
 )
 _REPLACED = r"\d+s/(?:[^/\\'\n]|\\[^'\n])+/(?:[^/\\'\n]|\\[^'\n])*/"
-_PARTS = {  # of a trial; what it edits is one file, whoever wrote it: `s` without flags is harmless
+_PARTS = {  # of a trial; any script that fits edits one file: `s` without flags is harmless
     "{script}": rf"{_REPLACED}(?:;{_REPLACED})*",
     "{path}": r"[\w./-]+",
     "{stem}": r"[\w-]+",
@@ -38,12 +38,12 @@ _SPECIAL_IN_NEW = re.compile(r"[\\/&]")
 
 
 class TrialTemplate:
-    """Commands that put a file back as it was committed, edit it by a script of sed, and run tests.
+    """Commands that restore a file as committed, edit it by a sed script, and run tests.
 
-    One that fails can be followed by another. Each exits as the tests do. A repository may have a
-    shorter way of its own than the usual template: parts are {script}, {path} or {stem} (the name
-    of the file without directory and suffix), and {tests}. Raises UsageError where script or file
-    are not in it.
+    A failed trial can be followed by another. Each exits with the code of the tests. A repository
+    may have a shorter command than the usual template; its parts are {script}, {path} or {stem}
+    (the name of the file without directory and suffix), and {tests}. Raises UsageError if the
+    template lacks the script or the file.
     """
 
     def __init__(self, template: str = TRIAL) -> None:
@@ -71,7 +71,7 @@ class TrialTemplate:
         return _PART.sub(lambda found: parts[found[0]], self._template)
 
     def file(self, call: ToolCall) -> str:
-        """The path or stem of the file that a call tried an edit of; empty of any other call."""
+        """The path or stem of the file that a call's trial edits; empty for any other call."""
         done = call.arguments.get("command", "") if call.tool == "bash" else ""
         named = found.groupdict() if (found := self._form.fullmatch(done)) else {}
         return named.get("path") or named.get("stem") or ""
@@ -80,7 +80,7 @@ class TrialTemplate:
 def sed(
     survey: Survey, thoughts: bool = False, tests: bool = False, trial: str = TRIAL, said: str = ""
 ) -> Filter:
-    """Write edits as commands; what cannot be written so is dropped.
+    """Write edits as commands, and drop attempts in which one cannot be written so.
 
     Without `thoughts` every message holds its call alone. With `tests` a file's first edit and the
     passing run of tests right after it become one command: a `trial` (see `TrialTemplate`). Its
@@ -105,7 +105,7 @@ def sed(
 
 
 def script(change: LineEdit) -> str:
-    """The script of sed that makes a change of lines. Raises Unproven for any other change."""
+    """The sed script of an edit of single lines. Raises Unproven for any other edit."""
     pairs = list(zip(change.old, change.new, strict=False))
     if (
         change.new_file
@@ -121,7 +121,7 @@ def script(change: LineEdit) -> str:
 
 
 def _script(number: int, old: str, new: str) -> str:
-    """What replaces as few words of a line as tell the place."""
+    """A command that replaces as few words of a line as identify the place."""
     before, after = _TOKENS.findall(old), _TOKENS.findall(new)
     shortest = min(len(before), len(after))
     head = next((n for n in range(shortest) if before[n] != after[n]), shortest)
@@ -142,7 +142,7 @@ def _quoted(found: re.Match[str]) -> str:
 def _joined(
     syntax: str, all: list[KeptStep], toolbox: Toolbox, trials: TrialTemplate, said: str
 ) -> list[KeptStep]:
-    """The steps, each first edit of a file and the run of tests right behind it as one."""
+    """The steps, with each file's first edit and the run of tests right after it joined."""
     made: list[KeptStep] = []
     edited: set[str] = set()
     edit = path = ""  # of the step before
@@ -159,7 +159,7 @@ def _joined(
 
 
 def _edit(step: Step) -> tuple[str, str]:
-    """The script that does what an edit did, and the path; both empty of any other step."""
+    """The script that does what the step's edit did, and the path; empty for other steps."""
     call = call_of(step)
     change = change_of(call)
     return (script(change), call.change.path) if change and call.change else ("", "")
@@ -173,7 +173,7 @@ def _answered(step: Step, said: str, toolbox: Toolbox) -> Step:
 
 
 def _tests(call: ToolCall) -> str:
-    """The tests that a call ran, which all passed; empty where it did or said more than that."""
+    """The tests that a call ran, if all passed; empty if the command did or printed more."""
     ran = _PYTEST.fullmatch(call.arguments.get("command", "").strip())
     plain = ran and call.exit_code == 0 and "-q" in ran["options"].split()
     return ran["tests"].strip() if ran and plain else ""

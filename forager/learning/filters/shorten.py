@@ -1,11 +1,10 @@
-"""Shorten: an attempt as the short demonstration that it could have been.
+"""Shorten: makes a short demonstration of a resolved attempt.
 
-What is left, of an attempt that is resolved, are the edits that make the final patch, the last run
-of tests that passed after them, and `submit`. Edits that undo each other are left out; several at
-one place become one, written and answered as the tool itself does on what is known of the file.
-That the edits come to the patch that was graded, or to the task's own, is proven from the record:
-whatever else was done has then changed nothing that matters (tests may leave files about). An
-attempt of which this cannot be proven is left as it is.
+It keeps the edits that make the final patch, the last passing run of tests after them, and
+`submit`. Edits that undo each other are left out; several edits of one place become one, which the
+tool itself makes and answers on the known lines of the file. The record must prove that the edits
+make the graded patch, or the task's own: then nothing else that the attempt did matters (tests may
+leave files behind). Attempts without such a proof stay as they are.
 """
 
 from typing import NamedTuple
@@ -33,11 +32,11 @@ from forager.trajectories.record import Trajectory
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import Step, steps
 
-_UNKNOWN = "\ue000unknown"  # begins a line of a file of which nothing is known
+_UNKNOWN = "\ue000unknown"  # begins a line that stands for an unknown one
 
 
 class _Edit(NamedTuple):
-    """A step that changed a file, and how."""
+    """A step that changed a file, with its number and its edit."""
 
     number: int
     step: Step
@@ -45,10 +44,10 @@ class _Edit(NamedTuple):
 
 
 def shorten(survey: Survey, only: bool = False, tests: bool = True, first: bool = False) -> Filter:
-    """Leave the edits that make the patch, the last run of tests that passed, and `submit`.
+    """Keep only the edits that make the patch, the last passing run of tests, and `submit`.
 
-    With `only` attempts that cannot be shortened so are dropped. With `first` it is the first run
-    that passed, which is often one of the failing tests alone; without `tests` it is left out too.
+    With `only`, attempts that cannot be shortened are dropped. With `first`, the first passing run
+    is kept, which often runs the failing tests alone. Without `tests`, no run is kept.
     """
     toolbox = survey.toolbox
 
@@ -65,7 +64,7 @@ def shorten(survey: Survey, only: bool = False, tests: bool = True, first: bool 
 
 
 def _edits(attempt: Trajectory, all: list[Step], task: Task | None) -> list[_Edit]:
-    """The edits of a success, where they make its patch or the task's."""
+    """The edits of a success, which must make its patch or the task's. Raises Unproven."""
     if not attempt.outcome.resolved or call_of(all[-1]).tool != "submit":
         raise Unproven("it is no success that ends with submit")
     edits = [
@@ -92,7 +91,7 @@ def _shortened(
 
 
 def _passing(all: list[Step], after: int) -> list[int]:
-    """The runs of tests behind a step that passed."""
+    """The numbers of passing runs of tests after step `after`."""
     return [
         number
         for number in range(after + 1, len(all))
@@ -103,7 +102,7 @@ def _passing(all: list[Step], after: int) -> list[int]:
 
 
 def _needed(attempt: Trajectory, edits: list[_Edit], toolbox: Toolbox) -> list[_Edit]:
-    """The edits that are left, in their order."""
+    """The edits to keep, in order."""
     needed: list[_Edit] = []
     for path in dict.fromkeys(edit.change.path for edit in edits):
         mine = _without_detours([edit for edit in edits if edit.change.path == path])
@@ -117,7 +116,7 @@ def _needed(attempt: Trajectory, edits: list[_Edit], toolbox: Toolbox) -> list[_
 
 
 def _without_detours(edits: list[_Edit]) -> list[_Edit]:
-    """The edits of a file without those that come to nothing, one after the other."""
+    """The edits of a file without sequences that leave it as it was."""
     kept, at = [], 0
     while at < len(edits):
         ends = range(len(edits), at + 1, -1)
@@ -130,7 +129,7 @@ def _without_detours(edits: list[_Edit]) -> list[_Edit]:
 
 
 def _as_one(attempt: Trajectory, edits: list[_Edit], toolbox: Toolbox) -> _Edit:
-    """Several edits of one place as one, with the thought of the last."""
+    """Several edits of one place joined, with the thought of the last one."""
     hunks: Hunks = ()
     known: dict[int, str] = {}  # lines of the original file
     total = 0
@@ -157,9 +156,9 @@ def _as_one(attempt: Trajectory, edits: list[_Edit], toolbox: Toolbox) -> _Edit:
 
 
 def _narrowed(hunk: Hunk, first: LineEdit) -> Hunk:
-    """A hunk without lines that stay the same, but with all that the first edit looked for.
+    """A hunk without unchanged lines at its ends, but with all lines that the first edit searched.
 
-    That stood in the file once, so the whole does.
+    Those occur once in the file, so the hunk does too.
     """
     start, before, after = hunk
     while start < first.first and before[0] == after[0]:
@@ -170,14 +169,14 @@ def _narrowed(hunk: Hunk, first: LineEdit) -> Hunk:
 
 
 def _sketch(hunk: Hunk, known: dict[int, str], total: int) -> list[str]:
-    """The original file, each line that is not known as a line that no other is like."""
+    """The original file, with a unique line for each unknown one."""
     lines = [known.get(place, f"{_UNKNOWN} {place}") for place in range(total)]
     lines[hunk.start : hunk.start + len(hunk.before)] = hunk.before
     return lines
 
 
 def _made(attempt: Trajectory, last: _Edit, hunk: Hunk, file: list[str], toolbox: Toolbox) -> _Edit:
-    """The edit, made by the tool on what is known of the file."""
+    """The edit, which the tool makes on the known lines of the file."""
     arguments = {
         "path": call_of(last.step).arguments["path"],
         "search": "".join(f"{line}\n" for line in hunk.before),

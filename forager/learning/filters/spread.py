@@ -1,4 +1,4 @@
-"""Filters that spread attempts over tasks: caps, and the band of the pass rate."""
+"""Filters that spread attempts over tasks: caps per task and prompt, and a band of pass rates."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ Keeps = Callable[[str], bool]  # an attempt's id → whether it is kept
 
 
 def per_task(survey: Survey, most: int = 3, seed: int = 0) -> Filter:
-    """Keep at most so many attempts at a task, drawn by the seed."""
+    """Keep at most `most` attempts at each task, drawn by the seed."""
     keeps = _capped(
         ((attempt.instance_id, attempt.id) for attempt in survey.summaries()), most, seed
     )
@@ -22,7 +22,7 @@ def per_task(survey: Survey, most: int = 3, seed: int = 0) -> Filter:
 
 
 def prompts(survey: Survey, most: int = 1, seed: int = 0) -> Filter:
-    """Keep at most so many attempts that begin with the very same messages, drawn by the seed."""
+    """Keep at most `most` attempts that begin with the same messages, drawn by the seed."""
     keeps = _capped(
         ((_prompt(attempt), attempt.id) for attempt in survey.trajectories()), most, seed
     )
@@ -30,11 +30,11 @@ def prompts(survey: Survey, most: int = 1, seed: int = 0) -> Filter:
 
 
 def pass_rate(survey: Survey, low: float = 0.0, high: float = 0.95, attempts: int = 8) -> Filter:
-    """Keep attempts at tasks of which a share of all attempts, from `low` to `high`, is resolved.
+    """Keep attempts at tasks whose pass rate lies between `low` and `high`.
 
-    All attempts of the runs count, also those that other filters drop, but not those of `repair`
-    and the oracle: they tell nothing of how hard a task is for a model. Of a task that was
-    attempted fewer than `attempts` times nothing is known, and it is kept.
+    The rate counts all attempts of the runs, even those that other filters drop, except those of
+    `repair` and the oracle, which do not show how hard a task is for a model. Tasks with fewer than
+    `attempts` attempts are kept.
     """
     if not low <= high:
         raise UsageError(f"no pass rate lies between {low} and {high}")
@@ -43,9 +43,9 @@ def pass_rate(survey: Survey, low: float = 0.0, high: float = 0.95, attempts: in
 
 
 def _capped(attempts: Iterable[tuple[str, str]], most: int, seed: int) -> Keeps:
-    """Which ids are among the `most` first drawn of their group, of (group, id).
+    """Whether an id is among the `most` first drawn of its group; pairs are (group, id).
 
-    16 bytes an attempt are held.
+    Takes 16 bytes of memory per attempt.
     """
     import numpy
 
@@ -60,7 +60,7 @@ def _capped(attempts: Iterable[tuple[str, str]], most: int, seed: int) -> Keeps:
 
 
 def _outside(survey: Survey, low: float, high: float, attempts: int) -> Keeps:
-    """Which tasks have a pass rate outside of a band, by 9 bytes an attempt."""
+    """Whether a task's pass rate is outside the band; takes 9 bytes of memory per attempt."""
     import numpy
 
     tasks, passed = [], []

@@ -1,4 +1,4 @@
-"""A sandbox for tools that write anew what an attempt was answered: nothing runs in it."""
+"""A sandbox without a machine, for tools that write the answers of a changed attempt."""
 
 from forager.sandboxes.sandbox import CommandResult
 
