@@ -1,4 +1,4 @@
-"""Files and directories that appear whole, or not at all, under their names."""
+"""Files and directories that appear under their names whole, or not at all."""
 
 import os
 import shutil
@@ -11,10 +11,10 @@ from forager.errors import StoreError, UsageError
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
-    """A new file to write; at the end it takes the place of `path`, in one step and on the disk.
+    """Yield the path of a new file to write, which replaces `path` at the end, in one step.
 
-    Without `durable` a power failure may lose it. Raises StoreError where the disk does not take
-    it; then `path` is as it was, as it is after any other error.
+    Then the file is on the disk; without `durable` a power failure may lose it. Raises StoreError
+    if the disk does not take it; after any error `path` is as it was.
     """
     part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     try:
@@ -28,7 +28,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
-        with suppress(OSError):  # such as where its directory could not be made
+        with suppress(OSError):  # such as if its directory could not be made
             part.unlink()
 
 
@@ -40,11 +40,11 @@ def replace_text(path: Path, text: str) -> None:
 
 @contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
-    """A directory to write into; at the end it becomes `path`, which may exist only if empty.
+    """Yield a new directory to write into, which becomes `path` at the end, in one step.
 
-    What a killed process left of an earlier one is removed first, so two processes must not make
-    the same directory at once. Raises UsageError where `path` exists, StoreError where the disk
-    does not take it; then there is none, as after any other error.
+    `path` may exist only if it is empty. What a killed process left of the directory is removed
+    first, so two processes must not make it at once. Raises UsageError if `path` exists, StoreError
+    if the disk does not take it; after any error there is no directory.
     """
     part = part_of(path)
     try:

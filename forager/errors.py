@@ -3,27 +3,27 @@
 ForagerError
 ├── UsageError              the user's input is wrong; the message says what to do (exit 2)
 │   ├── SourceError         a SOURCE that cannot be fetched or holds nothing to work on
-│   │   └── Unreachable     the network does not answer: nothing is said of the source
+│   │   └── Unreachable     the network does not answer; says nothing about the source
 ├── EngineError             no Docker engine answers
-├── LoggedError             a program failed; its log has the telling lines
-│   ├── BuildError          an image that does not build or whose tests do not pass
-│   ├── TrainingError       a training that came to no model
-│   ├── Unforeseen          an attempt ended by an error that is none of these: a bug
-│   └── ServeError          a model server that does not start, or died
+├── LoggedError             a program failed; its log has the lines that say why
+│   ├── BuildError          an image does not build, or its tests do not pass
+│   ├── TrainingError       a training failed
+│   ├── Unforeseen          an error outside this tree ended an attempt: a bug
+│   └── ServeError          a model server did not start, or died
 ├── SandboxError            infrastructure: the container is gone or does not answer
-│   ├── ImageMissing        there is no such image here
+│   ├── ImageMissing        the image is not on this machine
 │   ├── TaskError           the task does not fit its image
 │   └── NodeLost            the node of the cluster that made the attempt is gone
-├── ModelError              the model endpoint stays away after the retries
-│   └── ModelRefusal        it refuses, and would refuse again
+├── ModelError              the model endpoint does not answer after the retries
+│   └── ModelRefusal        the endpoint refuses the request, and would refuse it again
 ├── BudgetSpent             the run may spend no more tokens, money or time
-├── Stopped                 the run is being ended
-├── StoreError              the disk does not take or give what a run keeps: full, damaged
-└── AttemptEnd              not faults: what ends an attempt, raised inside the agent's loop
+├── Stopped                 the run is stopping
+├── StoreError              files of a run cannot be written or read: disk full, file damaged
+└── AttemptEnd              the regular ends of an attempt, raised in the agent's loop
     ├── Submitted           the agent called `submit`
     └── LimitReached        turns, tokens or time are used up
 
-`FormatError` is told to the model and ends nothing.
+`FormatError` ends nothing: the model reads its message and tries again.
 """
 
 
@@ -36,11 +36,11 @@ class UsageError(ForagerError):
 
 
 class SourceError(UsageError):
-    """A SOURCE that cannot be fetched or holds nothing to work on."""
+    """A SOURCE cannot be fetched, or holds nothing to work on."""
 
 
 class Unreachable(SourceError):
-    """The network does not answer: nothing is said of the source."""
+    """The network does not answer; this says nothing about the source."""
 
 
 class EngineError(ForagerError):
@@ -48,7 +48,7 @@ class EngineError(ForagerError):
 
 
 class LoggedError(ForagerError):
-    """A program failed; `log` holds the telling lines."""
+    """A program failed; `log` holds the lines that say why."""
 
     def __init__(self, message: str, log: str = "") -> None:
         super().__init__(message)
@@ -56,19 +56,19 @@ class LoggedError(ForagerError):
 
 
 class BuildError(LoggedError):
-    """An image that does not build, or whose tests do not pass."""
+    """An image does not build, or its tests do not pass."""
 
 
 class TrainingError(LoggedError):
-    """A training that came to no model."""
+    """A training failed."""
 
 
 class Unforeseen(LoggedError):
-    """An attempt was ended by an error that is none of forager's: a bug; `log` is its traceback."""
+    """An error from outside forager ended an attempt: a bug; `log` is its traceback."""
 
 
 class ServeError(LoggedError):
-    """A model server that does not start, or died."""
+    """A model server did not start, or died."""
 
 
 class SandboxError(ForagerError):
@@ -76,7 +76,7 @@ class SandboxError(ForagerError):
 
 
 class ImageMissing(SandboxError):
-    """There is no such image on this machine."""
+    """The image is not on this machine."""
 
 
 class TaskError(SandboxError):
@@ -88,7 +88,7 @@ class NodeLost(SandboxError):
 
 
 class ModelError(ForagerError):
-    """The model endpoint stays away after all retries."""
+    """The model endpoint does not answer after all retries."""
 
 
 class ModelRefusal(ModelError):
@@ -100,15 +100,15 @@ class BudgetSpent(ForagerError):
 
 
 class Stopped(ForagerError):
-    """The run is being ended: an attempt that was under way is not kept."""
+    """The run is stopping; attempts that are running are discarded."""
 
 
 class StoreError(ForagerError):
-    """The disk does not take or give what a run keeps: it is full, or a file is damaged."""
+    """Files of a run cannot be written or read: the disk is full, or a file is damaged."""
 
 
 class AttemptEnd(ForagerError):
-    """What ends an attempt; `reason` is its recorded exit reason."""
+    """The regular end of an attempt; `reason` is its recorded exit reason."""
 
     reason = "ended"
 
@@ -128,7 +128,7 @@ class LimitReached(AttemptEnd):
 
 
 class FormatError(ForagerError):
-    """A tool call that cannot be read; the message is what the model is told.
+    """A tool call cannot be parsed; the message is for the model.
 
     `reason` is the same in one word, for `ToolCall.reason`.
     """

@@ -1,7 +1,7 @@
-"""The base of every record, and JSON Lines files of them.
+"""The base of every record, and files of records in JSON Lines.
 
-A record is JSON that a person can read when at rest. Files are append-only: a line is a whole
-record or, after a crash in mid-write, a torn tail that readers skip and the next writer cuts off.
+At rest, a record is JSON that a person can read. Files are append-only. Each line is a whole
+record; a crash may leave a torn last line, which readers skip and the next writer cuts off.
 """
 
 import os
@@ -17,7 +17,7 @@ from forager.errors import StoreError, UsageError
 
 
 class Record(BaseModel):
-    """An immutable record; an unknown field is an error, so that a typing mistake is seen."""
+    """An immutable record; an unknown field is an error, so that typing mistakes are noticed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64")
 
@@ -51,15 +51,15 @@ def _keys(kind: type[BaseModel], table: tuple[int | str, ...]) -> list[str]:
 def read_records(path: Path, kind: type[R]) -> Iterator[R]:
     """Yield the records of a JSON Lines file.
 
-    A torn last line (no newline) is skipped. Raises UsageError naming file and line for the rest.
+    A torn last line (no newline) is skipped. Raises UsageError, with file and line, for others.
     """
     return (record for _, _, record in locate_records(path, kind))
 
 
 def locate_records(path: Path, kind: type[R]) -> Iterator[tuple[int, int, R]]:
-    """Yield the records of a JSON Lines file with the offset and the length of their lines.
+    """Yield offset and length (in bytes) of each line of a JSON Lines file, and its record.
 
-    As `read_records` does.
+    Errors are those of `read_records`.
     """
     try:
         file = path.open("rb")
@@ -69,7 +69,7 @@ def locate_records(path: Path, kind: type[R]) -> Iterator[tuple[int, int, R]]:
         offset = 0
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
-                try:  # a file written by hand may lack the last newline
+                try:  # files written by hand may lack the last newline
                     yield offset, len(line), kind.model_validate_json(line)
                 except ValidationError:
                     return
@@ -95,31 +95,31 @@ def write_records(path: Path, records: Iterable[BaseModel]) -> int:
 
 
 def writable(text: str) -> str:
-    """The text without half characters (lone surrogates), which JSON can hold but UTF-8 cannot."""
+    """The text without lone surrogates, which JSON can hold but UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode()
 
 
 class AppendFile:
-    """A file that only grows, written by several threads; what is not written whole is cut off.
+    """A file that only grows, written by several threads; incomplete writes are cut off.
 
-    `write` and then `sync` to the end that it returned: a thread that waits for the disk mostly
-    finds that the one before it has brought its bytes there too, so many threads share a flush.
+    Call `write`, then `sync` up to the end that it returned. While a thread waits for the disk,
+    another one's flush often covers its bytes too, so threads share flushes.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.broken = False  # after a failed flush: nobody knows what the disk holds
+        self.broken = False  # after a failed flush, as the disk may hold anything
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         self.end = self._synced = os.fstat(self._descriptor).st_size
         self._writing, self._syncing = Lock(), Lock()
 
     def cut(self, end: int) -> None:
-        """Cut off what lies behind `end`."""
+        """Cut the file off at `end`."""
         os.ftruncate(self._descriptor, end)
         self.end = self._synced = end
 
     def write(self, chunks: Iterable[bytes]) -> int:
-        """Write at the end; return the new end. Raises StoreError, and then nothing is added."""
+        """Write at the end; return the new end. If it raises StoreError, nothing was added."""
         with self._writing:
             self._check()
             position = self.end
@@ -138,7 +138,7 @@ class AppendFile:
             return position
 
     def sync(self, end: int) -> None:
-        """Return when all before `end` is on the disk. Raises StoreError where it cannot be."""
+        """Return when all bytes before `end` are on the disk. Raises StoreError."""
         with self._syncing:
             if end <= self._synced:
                 return
@@ -160,7 +160,7 @@ class AppendFile:
 
     def _check(self) -> None:
         if self.broken:
-            raise StoreError(f"an earlier write to {self.path} failed; open it anew")
+            raise StoreError(f"an earlier write to {self.path} failed; open it again")
 
     def _error(self, error: OSError) -> StoreError:
         return StoreError(f"cannot write {self.path}: {error.strerror}")
@@ -176,10 +176,7 @@ class RecordWriter:
         sync_directory(path.parent)
 
     def append(self, *records: BaseModel) -> None:
-        """Append records and bring them to the disk by one flush.
-
-        Raises StoreError where the disk does not take them.
-        """
+        """Append records and bring them to the disk with one flush. Raises StoreError."""
         self._file.sync(self._file.write(map(_line, records)))
 
     def close(self) -> None:
@@ -198,7 +195,7 @@ def _line(record: BaseModel) -> bytes:
 
 
 def _end_of_lines(path: Path) -> int:
-    """The offset behind the last newline; a killed writer may have left more than that."""
+    """The offset behind the last newline; a killed writer may have left a torn line there."""
     with path.open("rb") as file:
         position = file.seek(0, os.SEEK_END)
         while position > 0:

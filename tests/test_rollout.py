@@ -192,9 +192,9 @@ def test_another_image_under_the_name_is_refused(
 ) -> None:
     """Where it is here already; a task that does not tell its image's id takes what there is."""
     other = kata_task.model_copy(update={"image_digest": "sha256:0"})
-    with pytest.raises(ImageMissing, match="and the task is of sha256:0: remove it and"):
+    with pytest.raises(ImageMissing, match="but the task needs sha256:0: remove the image and"):
         run(tmp_path / "run", other, [], sandbox=sandbox)
-    with pytest.raises(ImageMissing, match="and the task is of sha256:0: remove it and"):
+    with pytest.raises(ImageMissing, match="but the task needs sha256:0: remove the image and"):
         deliver(other.image, other.image_digest, str(tmp_path), sandbox)
     silent = kata_task.model_copy(update={"image_digest": ""})
     (attempt,), _, _ = run(
@@ -222,7 +222,7 @@ def test_an_unpacked_image_is_compared_without_an_engine(
     for digest, told in (
         (kata_task.image_digest, ""),
         ("", ""),
-        ("sha256:0", f"is {kata_task.image_digest} here, and the task is of sha256:0"),
+        ("sha256:0", f"is {kata_task.image_digest} here, but the task needs sha256:0"),
     ):
         task = kata_task.model_copy(update={"image_digest": digest}).model_dump_json()
         command = [sys.executable, "-c", code, task, str(place)]
@@ -246,7 +246,7 @@ def test_an_image_that_is_not_here_comes_from_an_archive(
     engine.images.get(kata_task.image).tag("forager/kept")  # so that the layers stay
     try:
         engine.images.remove(kata_task.image)
-        with pytest.raises(ImageMissing, match="and the task is of sha256:0"):
+        with pytest.raises(ImageMissing, match="but the task needs sha256:0"):
             deliver(other.image, other.image_digest, str(place), "docker")
         engine.images.remove(kata_task.image)
         (attempt,), _, _ = run(

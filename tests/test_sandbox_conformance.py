@@ -288,7 +288,7 @@ def test_a_shell_that_was_lost_meanwhile_is_told(walled: Sandbox) -> None:
     for act in (lambda: walled.read("a"), lambda: walled.write("a", content)):
         walled.run("cd /tmp; (sleep 0.2; kill -9 $$) & echo a >a")
         time.sleep(0.5)
-        with pytest.raises(OSError, match="started anew in /testbed"):
+        with pytest.raises(OSError, match="a new one runs in /testbed"):
             act()
         assert walled.run("pwd; ls /testbed/a /tmp/ran 2>&-; cat /tmp/a").output == "/testbed\na\n"
     walled.run("rm /tmp/a")

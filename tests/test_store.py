@@ -75,7 +75,7 @@ def test_tasks_are_added_and_never_changed(tmp_path: Path) -> None:
     Run.write(path, Settings(), [make_task("a"), make_task("b")]).close()
     Run.write(path, Settings(), [make_task("b"), make_task("c")]).close()
     assert [task.instance_id for task in Run(path).tasks()] == ["a", "b", "c"]
-    with pytest.raises(UsageError, match="task b is not the one"):
+    with pytest.raises(UsageError, match="task b differs from the one of this name"):
         Run.write(path, Settings(), [make_task("b", problem_statement="Another.")])
 
 

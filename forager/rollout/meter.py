@@ -101,7 +101,7 @@ class Meter:
 
     def _check(self) -> None:
         if self._stopped:
-            raise Stopped("the run is being ended")
+            raise Stopped("the run is stopping")
         budget = self._budget
         tokens = sum(used.prompt_tokens + used.completion_tokens for used in self._spent.values())
         if budget.tokens is not None and tokens >= budget.tokens:

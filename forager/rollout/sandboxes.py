@@ -47,7 +47,7 @@ class Sandboxes:
 
     def _check(self) -> None:
         if self._closed:
-            raise Stopped("the run is being ended")
+            raise Stopped("the run is stopping")
 
     def forget(self, sandbox: "_Open") -> None:
         """Drop a sandbox that has been closed."""

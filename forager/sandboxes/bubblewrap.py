@@ -1,4 +1,4 @@
-"""The commands that a bubblewrap sandbox is made by: unshare, mount, setpriv, bwrap, bash."""
+"""The commands that make a bubblewrap sandbox: unshare, mount, setpriv, bwrap, bash."""
 
 import os
 import shlex
@@ -18,32 +18,32 @@ _NAMESPACES = [f"--unshare-{name}" for name in ("user", "pid", "ipc", "uts", "ne
 _OVERLAID = "/tmp/upper /tmp/work /tmp/root"
 _INODE = 4096  # bytes of the upper layer for each file in it
 _HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-_MASKED = ("keys", "timer_list", "kcore", "sched_debug")  # of /proc: they tell of the machine
-_SEEN = "/sys/devices/system/cpu"  # all of /sys that programs ask for; the rest tells of devices
+_MASKED = ("keys", "timer_list", "kcore", "sched_debug")  # in /proc: they reveal the machine
+_SEEN = "/sys/devices/system/cpu"  # all that programs read in /sys; the rest reveals devices
 _ROOT = os.geteuid() == 0
 
 
 class Pipes(NamedTuple):
-    """The numbers of the ends that the watcher and bwrap get."""
+    """The file descriptors that the watcher and bwrap inherit."""
 
-    life: int  # read: its end is the end of all
-    info: int  # written: bwrap tells the keeper's number
-    go: int  # read: the keeper waits for it
-    owners: int  # read: bwrap waits for it until root has set up the users
-    rules: int  # read: the filter of system calls
+    life: int  # read: when it closes, everything ends
+    info: int  # written: bwrap reports the keeper's process number
+    go: int  # read: the keeper waits for a line
+    owners: int  # read: bwrap waits for a line, which root sends when the users are set up
+    rules: int  # read: the filter of system calls (BPF)
 
 
 class SandboxSpec(NamedTuple):
-    """What a sandbox is to be."""
+    """What a sandbox is made of."""
 
     image: UnpackedImage
     limits: Limits
     variables: Mapping[str, str]
-    bounds: Collection[str]  # controllers of the control group that holds all of it
+    bounds: Collection[str]  # cgroup controllers that bound the sandbox as a whole
 
 
 def why_not() -> str:
-    """Return why there can be no bubblewrap sandbox on this machine; nothing where there can."""
+    """Return why this machine cannot run bubblewrap sandboxes; an empty string if it can."""
     missing = [name for name in _PROGRAMS if not shutil.which(name)]
     if missing:
         return f"{', '.join(missing)} not found"
@@ -61,11 +61,11 @@ def why_not() -> str:
 
 
 def watcher(plan: SandboxSpec, pipes: Pipes, before: int | None) -> list[str]:
-    """Return the command of the watcher; on the mounts of the watcher numbered `before`.
+    """Return the command of the watcher; it uses the mounts of process `before`, if given.
 
-    It runs bwrap as a job, because without job control what runs in the background would ignore
-    interrupts, and waits until the pipe of its life is closed. Then it kills the whole job: a
-    keeper that is just being made does not yet die with bwrap.
+    The watcher runs bwrap as a job, as without job control background processes would ignore
+    interrupts, and waits until the life pipe closes. Then it kills the whole job: a keeper that is
+    just starting would survive bwrap.
     """
     becoming = _becoming(plan.image.user, plan.image.group)
     bwrap = shlex.join([*becoming, *_bwrap(plan, pipes)])
@@ -78,7 +78,7 @@ def watcher(plan: SandboxSpec, pipes: Pipes, before: int | None) -> list[str]:
 
 
 def _entry(before: int | None) -> list[str]:
-    """What leads into a mount namespace: a new one, or that of another watcher."""
+    """The command prefix that enters a mount namespace: a new one, or another watcher's."""
     if before is None:
         mapped = [] if _ROOT else ["--user", "--map-root-user"]
         return ["unshare", *mapped, "--mount", "--propagation", "private", "--"]
@@ -87,16 +87,16 @@ def _entry(before: int | None) -> list[str]:
 
 
 def _becoming(user: int, group: int) -> list[str]:
-    """What gives root up before bwrap; any other user has nothing to give."""
+    """The command prefix by which root becomes this user; empty for any other user."""
     ids = [f"--reuid={user}", f"--regid={group}", "--clear-groups"]
     return ["setpriv", *ids, "--"] if _ROOT else []
 
 
 def _mounts(plan: SandboxSpec) -> str:
-    """Commands that put the files together, at /tmp of the mount namespace.
+    """The commands that assemble the files, at /tmp of the mount namespace.
 
-    What is our own is a layer above the image's. Nothing is written or mounted by way of its names:
-    they may be links, which here lead into the machine's own files.
+    Our own files are a layer above the image's. Nothing is written or mounted through the image's
+    paths: they may be links, which here would lead to the host's files.
     """
     size = min(plan.limits.disk, plan.limits.memory // 2)
     options = f"size={size},nr_inodes={max(size // _INODE, 1024)},mode=755"
@@ -109,7 +109,7 @@ def _mounts(plan: SandboxSpec) -> str:
 
 
 def _overlay(layers: list[str]) -> str:
-    """The command that mounts layers of this directory, and what is written, together."""
+    """The command that mounts layers of this directory below the writable one."""
     attributes = "" if _ROOT else ",userxattr"
     options = f"lowerdir={':'.join(layers)},upperdir=/tmp/upper,workdir=/tmp/work{attributes}"
     return f"mount -t overlay -o {shlex.quote(options)} overlay /tmp/root"
@@ -131,7 +131,7 @@ def _bwrap(plan: SandboxSpec, pipes: Pipes) -> list[str]:
 
 
 def _places(limits: Limits) -> list[str]:
-    """What is mounted where, in order."""
+    """The mounts, in order."""
     masked = [name for name in _MASKED if Path("/proc", name).exists()]
     return [
         *("--bind", "/tmp/root", "/", "--proc", "/proc", "--dev", "/dev"),
@@ -143,9 +143,9 @@ def _places(limits: Limits) -> list[str]:
 
 
 def _prelude(plan: SandboxSpec, pipes: Pipes) -> str:
-    """What the keeper does first: it closes pipes that bwrap left open, and bounds each process.
+    """What the keeper runs first: it closes pipes that bwrap left open, and limits each process.
 
-    Bounds of a process stand in for the control groups that could not be had.
+    Limits of a process replace the control groups that this user may not make.
     """
     bounds = [f"ulimit -c 0 -n 4096 -f {plan.limits.file_size // 1024}"]
     if "memory" not in plan.bounds:

@@ -1,18 +1,18 @@
 """A sandbox without a daemon: namespaces by bubblewrap over the unpacked layers of an image.
 
-Three processes of this machine stand around the keeper. A *watcher* (bash) mounts, in a mount
-namespace of its own, an overlay of the image's layers whose upper layer is a tmpfs of bounded size,
-starts bwrap, and waits on a pipe that this process holds: when that closes, also because this
-process was killed, it kills bwrap, and the kernel all the rest. bwrap makes the namespaces, and
-the keeper is PID 1 in them. Mounts and files exist in that mount namespace only: when the
-processes are gone nothing is left. As root the image's owners are kept, and commands run as its
-user 'agent'; for any other user no privilege is needed, all files are the agent's, and what it
-breaks is its own copy.
+A *watcher* (bash) mounts, in a mount namespace of its own, an overlay of the image's layers whose
+upper layer is a tmpfs of bounded size. It starts bwrap and waits on a pipe that this process holds.
+When the pipe closes, also because this process was killed, the watcher kills bwrap, and the kernel
+kills the rest. bwrap makes the namespaces; the keeper is PID 1 in them. Mounts and files exist only
+in that mount namespace, so nothing is left when the processes are gone. As root, files keep the
+image's owners, and commands run as its user 'agent'. Any other user needs no privilege; then the
+agent owns all files of its copy.
 
-What it contains: as the Docker sandbox, and the sum of all files. Memory, processes and
-processors are bounded as a whole where control groups may be made (`forager doctor` says so); else
-memory is bounded for each process, processes by number, and processors are not. What is written
-counts as memory. What it does not contain: a bug in the kernel. A network it does not offer.
+What it contains: the same as the Docker sandbox, and the total size of files. Control groups bound
+memory, processes and processors of the whole sandbox if this user may make them (`forager doctor`
+says so); otherwise memory is bounded for each process, the number of processes is bounded, and
+processors are not. Written files count as memory. What it does not contain: a bug in the kernel.
+It offers no network.
 """
 
 import contextlib
@@ -36,13 +36,13 @@ from forager.sandboxes.unpacked import USER, UnpackedImage, unpacked
 
 _START_SECONDS = 60.0
 _END_SECONDS = 10.0
-_PASSES = 50  # over the processes, until none is left to signal
+_PASSES = 50  # over the processes, until all are signalled
 
 
 def bubblewrap_sandbox(
     image: str, *, limits: Limits | None = None, environment: Mapping[str, str] = {}
 ) -> ShellSandbox:
-    """Start a sandbox of `image`, which is unpacked first where it was not yet.
+    """Start a sandbox of `image`, which is unpacked first if necessary.
 
     Raises SandboxError when it cannot be started.
     """
@@ -56,7 +56,7 @@ class _Namespaces:
         self, image: UnpackedImage, limits: Limits, environment: Mapping[str, str]
     ) -> None:
         if limits.network:
-            raise SandboxError("a bubblewrap sandbox has no network to give; use --sandbox docker")
+            raise SandboxError("a bubblewrap sandbox has no network; use --sandbox docker")
         _swept()
         try:
             self._group = ControlGroup(limits)
@@ -73,19 +73,20 @@ class _Namespaces:
             raise
 
     def send(self, data: bytes) -> None:
-        """Send all of it to the keeper's standard input."""
+        """Send data to the keeper's standard input."""
         self._live().pipes.send(data)
 
     def receive(self, timeout: float) -> bytes | None:
-        """Return what came on the keeper's standard output."""
+        """Return output of the keeper; None if there was none in time."""
         return self._live().pipes.receive(timeout)
 
     def signal(self, name: str, spare: int) -> None:
-        """Signal all processes but the keeper and `spare`; a KILL until none is left."""
+        """Signal all processes but the keeper and `spare`; a KILL until all are gone."""
         number = signal.Signals[f"SIG{name}"]
         for _ in range(_PASSES if number == signal.SIGKILL else 1):
-            processes = [one for one in self._live().processes() if one[1] not in (1, spare)]
-            for process, _ in processes:
+            numbers = self._live().processes()
+            processes = [process for process, inside in numbers if inside not in (1, spare)]
+            for process in processes:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, number)
             if not processes:
@@ -101,7 +102,7 @@ class _Namespaces:
             before.release()
 
     def close(self) -> None:
-        """End all processes, and with them the files."""
+        """End all processes; the files vanish with them."""
         if self._running is not None:
             self._running.end()
             self._running.release()
@@ -114,7 +115,7 @@ class _Namespaces:
         return self._running
 
     def _started(self, before: int | None) -> "_Running":
-        """Start watcher, bwrap and keeper; on the mounts of the watcher numbered `before`."""
+        """Start watcher, bwrap and keeper, on the mounts of the watcher `before` if given."""
         with contextlib.ExitStack() as stack:
             read, write = {}, {}
             for name in Pipes._fields:
@@ -142,12 +143,12 @@ class _Namespaces:
                 ) from error
 
     def _set_up(self, process: subprocess.Popen[bytes], keeper: int) -> None:
-        """What is done from outside before the keeper runs: its users, and its control group."""
+        """Map the users and set the control group of a keeper that waits to run."""
         if os.geteuid() == 0:
             for name in ("uid_map", "gid_map"):
                 Path(f"/proc/{keeper}/{name}").write_text("0 0 65536\n")
             for pipe in (process.stdin, process.stdout):
-                assert pipe is not None  # the user is to be able to open /dev/stdout
+                assert pipe is not None  # so that the user can open /dev/stdout
                 os.fchown(pipe.fileno(), self._plan.image.user, self._plan.image.group)
         self._group.add(keeper)
 
@@ -155,7 +156,7 @@ class _Namespaces:
 class _Running:
     """A watcher, its keeper, and the pipe that keeps them alive.
 
-    Raises OSError where the keeper has ended already; then nothing is held.
+    Raises OSError if the keeper has already ended; then no descriptor stays open.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], keeper: int, life: int) -> None:
@@ -170,7 +171,7 @@ class _Running:
             raise
 
     def processes(self) -> Iterator[tuple[int, int]]:
-        """The numbers of each process, outside and inside; what has ended already is left out."""
+        """Yield the number of each process outside, and inside the sandbox."""
         for entry in os.scandir("/proc"):
             if entry.name.isdecimal():
                 with contextlib.suppress(OSError):
@@ -178,13 +179,13 @@ class _Running:
                         yield int(entry.name), _number_inside(Path(entry.path, "status"))
 
     def end(self) -> None:
-        """Kill the keeper: the kernel then ends all processes of its namespace."""
+        """Kill the keeper; the kernel then ends all processes of its namespace."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._keeper, signal.SIGKILL)
         _readable(self._keeper, _END_SECONDS)
 
     def release(self) -> None:
-        """End the watcher, and with it the mounts that no other one has entered."""
+        """End the watcher, and with it the mounts that no other watcher has entered."""
         os.close(self._keeper)
         os.close(self._life)
         self.watcher.wait()
@@ -209,7 +210,7 @@ def _begun(command: list[str], pipes: Pipes) -> subprocess.Popen[bytes]:
 
 
 def _last_words(process: subprocess.Popen[bytes]) -> str:
-    """What a watcher that ends has said; one that does not end is killed."""
+    """What a watcher printed before it ended; one that does not end is killed."""
     try:
         _, said = process.communicate(timeout=_END_SECONDS)
     except subprocess.TimeoutExpired:
@@ -218,25 +219,25 @@ def _last_words(process: subprocess.Popen[bytes]) -> str:
         for pipe in (process.stdin, process.stdout, process.stderr):
             assert pipe is not None
             pipe.close()
-        return "it does not end"
+        return "the watcher does not end"
     return said.decode("utf-8", "replace").strip()
 
 
 def _keeper(info: int) -> int:
-    """The number of the keeper's process, as bwrap tells it. Raises OSError or ValueError."""
+    """Read the keeper's process number from bwrap. Raises OSError or ValueError."""
     text = b""
     while b"}" not in text:
         if not _readable(info, _START_SECONDS):
-            raise TimeoutError(f"no word of it within {_START_SECONDS:.0f} s")
+            raise TimeoutError(f"no answer within {_START_SECONDS:.0f} s")
         data = os.read(info, 4096)
         if not data:
-            raise ValueError("it ended at once")
+            raise ValueError("bwrap ended at once")
         text += data
     return int(json.loads(text)["child-pid"])
 
 
 def _readable(descriptor: int, seconds: float) -> bool:
-    """Wait for a descriptor; `select` could not take a high number."""
+    """Wait for a descriptor; `select` takes no descriptor above 1023."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(seconds * 1000))
@@ -251,5 +252,5 @@ def _number_inside(status: Path) -> int:
 
 @cache
 def _swept() -> int:
-    """Once in a process: what killed ones have left."""
+    """Remove what killed processes left, once in each process."""
     return sweep()

@@ -1,9 +1,9 @@
-"""Control groups of a sandbox: what bounds it as a whole, where this user may make any.
+"""Control groups: they bound a sandbox as a whole, if this user may make any.
 
-Version 2 has one tree for all controllers, version 1 one for each. A group is made as high in the
-tree as is allowed: at the root as root, in the user's own part where systemd or a batch system
-gave one away. Its name says who made it, as a container's label does (`leftovers.py`), so that
-`sweep` finds what a killed one left; of makers in other process namespaces it cannot know.
+Version 2 has one tree for all controllers, version 1 a tree for each. A group is made as high in
+the tree as possible: at the root as root, or in the user's own part, if systemd or a batch system
+delegated one. Its name says who made it, as a container's label does (`leftovers.py`), so that
+`sweep` finds the groups of killed makers, except those in other process namespaces.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _REMOVE_SECONDS = 2.0  # until the kernel has let go of ended processes
 
 
 class ControlGroup:
-    """The group of one sandbox; `bounds` names the controllers that could be had."""
+    """The group of one sandbox. Raises OSError if it cannot be made."""
 
     def __init__(self, limits: Limits) -> None:
         self._places: dict[str, Path] = {}
@@ -35,7 +35,7 @@ class ControlGroup:
                 self._places[controller].mkdir(exist_ok=True)
                 for file, value in _values(controller, limits):
                     place = self._places[controller] / file
-                    if place.exists():  # else it is of the other version, or there is no swap
+                    if place.exists():  # missing: a file of the other version, or no swap
                         place.write_text(value)
         except BaseException:
             self.remove()
@@ -43,11 +43,11 @@ class ControlGroup:
 
     @property
     def bounds(self) -> set[str]:
-        """The controllers that hold."""
+        """The controllers that bound the sandbox: memory, pids, cpu."""
         return set(self._places)
 
     def add(self, process: int) -> None:
-        """Put a process in; its children follow."""
+        """Move a process into the group; its later children follow."""
         for place in set(self._places.values()):
             (place / "cgroup.procs").write_text(str(process))
 
@@ -58,7 +58,7 @@ class ControlGroup:
 
 
 def sweep() -> int:
-    """Remove the groups whose makers are gone, and what runs in them; return their number."""
+    """Remove the groups whose makers are gone, and their processes; return how many."""
     found = {
         place.name: place
         for parent in set(parents().values())
@@ -79,7 +79,7 @@ def parents() -> dict[str, Path]:
 
 
 def find_parents(own: str, mounts: str) -> dict[str, Path]:
-    """The same from the texts of /proc/self/cgroup and /proc/mounts."""
+    """Find them in the texts of /proc/self/cgroup and /proc/mounts."""
     found: dict[str, Path] = {}
     for line in own.splitlines():
         _, names, path = line.split(":", 2)
@@ -98,7 +98,7 @@ def find_parents(own: str, mounts: str) -> dict[str, Path]:
 
 
 def _name() -> str:
-    """A new one: the maker's number, its start, boot and namespace, and something of its own."""
+    """A new name: the maker's number, start, boot and namespace, and a random part."""
     return f"{_PREFIX}{_dotted(os.getpid())}.{secrets.token_hex(6)}"
 
 
@@ -107,19 +107,20 @@ def _dotted(process: int) -> str:
 
 
 def _is_left(name: str) -> bool:
-    """Whether the maker's number has a meaning here, and is nobody's or another's by now."""
+    """Whether the maker is gone; False for makers of other namespaces."""
     label = name.removeprefix(_PREFIX).rpartition(".")[0]
     number, _, rest = label.partition(".")
-    if not number.isdecimal() or "." not in rest:  # as groups were named before
+    if not number.isdecimal() or "." not in rest:  # the names of earlier versions
         return False
     now = _dotted(int(number))
     return label != now and rest.partition(".")[2] == now.split(".", 2)[2]
 
 
 def _highest(root: Path, path: str, controller: str, *, new: bool) -> Path | None:
-    """The highest directory on the way to our own group in which groups can be made."""
+    """The highest directory above our own group in which groups can be made."""
     own = root / path.lstrip("/")
-    for parent in [*reversed([one for one in own.parents if one.is_relative_to(root)]), own]:
+    above = [parent for parent in own.parents if parent.is_relative_to(root)]
+    for parent in [*reversed(above), own]:
         probe = parent / _name()
         if not os.access(parent / "cgroup.procs", os.W_OK):
             continue
@@ -133,7 +134,7 @@ def _highest(root: Path, path: str, controller: str, *, new: bool) -> Path | Non
 
 
 def _values(controller: str, limits: Limits) -> list[tuple[str, str]]:
-    """Files and what goes into them: those of version 1, then those of version 2."""
+    """File names and their contents: those of version 1, then those of version 2."""
     quota = int(limits.cpus * _PERIOD)
     return {
         "memory": [
@@ -148,10 +149,10 @@ def _values(controller: str, limits: Limits) -> list[tuple[str, str]]:
 
 
 def _end(place: Path) -> None:
-    """Kill what runs in a group."""
+    """Kill the processes of a group."""
     with contextlib.suppress(OSError):
         for process in (place / "cgroup.procs").read_text().split():
-            if process != "0":  # of another namespace; as a number it means our own processes
+            if process != "0":  # of another namespace; kill(0) would signal our own group
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(process), signal.SIGKILL)
 

@@ -1,7 +1,7 @@
 """Images for machines that did not build them: from a registry, or from archives.
 
-Nothing is fetched from a place that was not named: a public registry may hold anything under the
-names of images that were built here.
+Images come only from a place that the user names: a public registry may hold anything under the
+names of our images.
 """
 
 import json
@@ -20,7 +20,7 @@ _FAULTS = (DockerException, requests.RequestException, StoreError, OSError, tarf
 
 
 def available(sandbox: str) -> set[str]:
-    """The images that this machine can start such a sandbox of. Raises EngineError."""
+    """The images from which this machine can start such sandboxes. Raises EngineError."""
     found = stored_images() if sandbox == "bubblewrap" else set()
     try:
         listed = connect().api.images()
@@ -28,18 +28,18 @@ def available(sandbox: str) -> set[str]:
         if sandbox == "docker":
             raise
         return found
-    return found | {tag for one in listed for tag in one["RepoTags"] or []}
+    return found | {tag for image in listed for tag in image["RepoTags"] or []}
 
 
 def deliver(image: str, digest: str, place: str, sandbox: str) -> None:
-    """Bring an image here where it is not.
+    """Bring an image to this machine unless it is here.
 
-    `place` is a directory of archives of `docker save`, or a registry (HOST:PORT, or
-    HOST/PREFIX). Raises ImageMissing where it has no such image, or another one of that name.
+    `place` is a directory of archives made by `docker save`, or a registry (HOST:PORT, or
+    HOST/PREFIX). Raises ImageMissing if it lacks the image, or has another one under that name.
     """
     if image not in available(sandbox):
         with locked(f"deliver-{digest.removeprefix('sha256:')[:24]}"):
-            if image not in available(sandbox):  # no other process was quicker
+            if image not in available(sandbox):  # another process may have been faster
                 try:
                     _bring(image, place, sandbox)
                 except _FAULTS as error:
@@ -62,9 +62,9 @@ def _bring(image: str, place: str, sandbox: str) -> None:
 
 
 def check_image(image: str, digest: str, sandbox: str) -> None:
-    """Raise ImageMissing where a sandbox would be of another image than the one of this digest.
+    """Raise ImageMissing if the image of this name here has another digest.
 
-    Nothing is said without a digest, nor of an image that is not here.
+    Does nothing without a digest, or if the image is not here.
     """
     if not digest:
         return
@@ -81,17 +81,17 @@ def check_image(image: str, digest: str, sandbox: str) -> None:
         raise SandboxError(f"cannot look at {image}: {error}") from error
     if found != digest:
         raise ImageMissing(
-            f"{image} is {found} here, and the task is of {digest}: remove it and "
+            f"{image} is {found} here, but the task needs {digest}: remove the image and "
             "bring the task's own (--images, `forager image import`), or make the tasks again"
         )
 
 
 def _archive(directory: Path, image: str) -> Path:
-    """The archive in a directory that holds an image."""
+    """Find the archive in a directory that holds an image."""
     for path in sorted(directory.glob("*.tar")):
         with tarfile.open(path) as file:
             manifest = file.extractfile("manifest.json")
             entries = json.load(manifest) if manifest else []
-        if any(image in (one.get("RepoTags") or ()) for one in entries):
+        if any(image in (entry.get("RepoTags") or ()) for entry in entries):
             return path
     raise ImageMissing(f"no archive (*.tar) in {directory} holds {image}")

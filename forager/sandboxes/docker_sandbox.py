@@ -1,8 +1,8 @@
 """A sandbox that is a Docker container: bash as PID 1 over one attached stream.
 
-What it contains: an unprivileged user without capabilities or the way to get any, no network, no
-host mounts, bounds on memory, processes, processors and file size. What it does not: a bug in the
-kernel, and the sum of many files on disk (the size of one file is bounded, their number is not).
+What it contains: an unprivileged user without capabilities or a way to gain any; no network; no
+host mounts; bounds on memory, processes, processors and file size. What it does not contain: a bug
+in the kernel, and the total size of files (the size of a file is bounded, their number is not).
 """
 
 import contextlib
@@ -48,9 +48,9 @@ class _Container:
         self._socket: socket.socket | None = None
         self._attached: Any = None
         self._buffer = bytearray()
-        # A descriptor that is closed while a thread waits for it may by then be another socket's.
+        # A descriptor closed while a thread waits for it may be reused for another socket.
         self._in_use = threading.Lock()
-        # Known beforehand, so that a container whose making was cut off can be removed.
+        # Chosen here, so that a container whose creation was interrupted can be removed.
         self._name = f"forager-{secrets.token_hex(8)}"
         sweep()
         try:
@@ -84,7 +84,7 @@ class _Container:
             ],
             log_config=LogConfig(
                 type="none", config={}
-            ),  # the stream is ours; a log would fill the host's disk
+            ),  # we read the stream; a log would fill the host's disk
         )
         made: dict[str, Any] = self._api.create_container(
             image,
@@ -105,13 +105,13 @@ class _Container:
         attached = self._api.attach_socket(
             self._id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         )
-        self._attached = attached  # its response holds the connection too
+        self._attached = attached  # keep it: its response holds the connection
         self._socket = getattr(attached, "_sock", attached)
         self._buffer.clear()
         self._api.start(self._id)
 
     def send(self, data: bytes) -> None:
-        """Send all of it to PID 1's standard input."""
+        """Send data to PID 1's standard input."""
         assert self._socket is not None
         try:
             with self._in_use:
@@ -121,7 +121,7 @@ class _Container:
             raise SandboxError(f"the container does not answer: {error}") from error
 
     def receive(self, timeout: float) -> bytes | None:
-        """Return what came on the standard output; the engine's framing is taken off.
+        """Return output of PID 1, without the engine's framing; None if there was none in time.
 
         The stream is a series of frames: one byte for the descriptor, three zero bytes, four
         bytes of length, and the content (Docker Engine API, "Attach to a container").
@@ -153,7 +153,7 @@ class _Container:
     def signal(self, name: str, spare: int) -> None:
         """Signal all processes but PID 1, `spare` and the one that signals.
 
-        A KILL goes round until none is left: what forks faster would outlive one round.
+        A KILL is repeated until all are gone: processes that fork faster would survive one pass.
         """
         script = (
             f"for round in $(seq {_ROUNDS if name == 'KILL' else 1}); do found=; "
@@ -167,12 +167,12 @@ class _Container:
             code = self._api.exec_inspect(made["Id"])["ExitCode"]
         except _FAULTS as error:
             raise SandboxError(f"the container takes no more processes: {error}") from error
-        if code not in (0, 1, 137):  # the last kill's own result, or killed by its twin
+        if code not in (0, 1, 137):  # the result of the last kill, or killed by a parallel one
             raise SandboxError("the container takes no more processes")
 
     def restart(self) -> None:
         """Kill the container and start it again on the same files."""
-        self._disconnect()  # first: the engine waits until all that was printed has been read
+        self._disconnect()  # first: the engine waits until its output has been read
         try:
             with contextlib.suppress(APIError):
                 self._api.kill(self._id)
@@ -183,7 +183,7 @@ class _Container:
 
     def _disconnect(self) -> None:
         if self._socket is not None:
-            with contextlib.suppress(OSError):  # a thread that waits for it is not to wait on
+            with contextlib.suppress(OSError):  # wake a thread that waits for it
                 self._socket.shutdown(socket.SHUT_RDWR)
             with self._in_use:
                 with contextlib.suppress(OSError, ValueError):
@@ -194,8 +194,8 @@ class _Container:
     def close(self) -> None:
         """Remove the container and disconnect.
 
-        In this order where the engine can be told to wait for no reader: at the end of its input
-        the keeper would start one worker after another until it is killed.
+        The input stays open until the container is gone, if the engine need not wait for a reader:
+        at the end of its input the keeper would start worker after worker until it is killed.
         """
         if self._socket is not None and self._socket.family == socket.AF_UNIX:
             with contextlib.suppress(OSError):
@@ -208,10 +208,9 @@ class _Container:
 
 @cache
 def _names_localhost(image: str) -> bool:
-    """Whether `localhost` needs no /etc/hosts in an image, which only the engine's network writes.
+    """Whether an image resolves `localhost` without /etc/hosts. Raises ImageNotFound.
 
-    Without that network there is loopback and no other device, as with `none`; but setting it up
-    is half of a container's start: a program of 100 MB that hands over the namespace.
-    Raises ImageNotFound.
+    Only the engine's networks write /etc/hosts. `network_disabled` leaves loopback alone, as the
+    network `none` does, and halves the time that a container takes to start.
     """
     return LOCALHOST_LABEL in connect().images.get(image).labels

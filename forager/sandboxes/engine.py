@@ -12,9 +12,9 @@ from forager.errors import EngineError, SandboxError
 
 @cache
 def connect() -> docker.DockerClient:
-    """Return the process's client of the Docker engine (DOCKER_HOST or the local socket).
+    """Return this process's client of the Docker engine (DOCKER_HOST or the local socket).
 
-    Raises EngineError, saying what to type, where none answers.
+    Raises EngineError, which says what to type, if no engine answers.
     """
     try:
         client = docker.from_env(timeout=300, max_pool_size=64)
@@ -29,10 +29,10 @@ def connect() -> docker.DockerClient:
 
 
 def check_disk(needed: int = 64 << 20) -> None:
-    """Raise SandboxError where the engine's disk has not so many bytes left.
+    """Raise SandboxError if the engine's disk has less than `needed` bytes left.
 
-    A command that fails for want of room is not the agent's failure. Nothing is known of the disk
-    of an engine on another machine.
+    A command that fails on a full disk is not the agent's failure. The disk of an engine on another
+    machine is unknown and counts as free.
     """
     try:
         root = _data_root()
@@ -45,7 +45,7 @@ def check_disk(needed: int = 64 << 20) -> None:
 
 @cache
 def _data_root() -> Path:
-    """Where the engine keeps its files; asked once, for it starts two programs to answer."""
+    """Where the engine keeps its files; asked once, as the engine starts two programs to answer."""
     return Path(connect().info()["DockerRootDir"])
 
 

@@ -1,8 +1,8 @@
-"""Containers that outlive their makers: how they are known, and how they are removed.
+"""Containers that outlive their makers: how to recognise them, and how to remove them.
 
-Each container's label says which process made it: its number, when it started, and on which boot
-and in which process namespace that holds. A maker that is gone removes nothing, so the next
-process that starts a container does, and `forager doctor --clean`.
+Each container's label names the process that made it: its number, its start time, the boot and the
+process namespace. A killed maker removes nothing, so the next process that starts a container
+removes what it left, as does `forager doctor --clean`.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ _FAULTS = (DockerException, requests.RequestException, OSError)
 
 
 def maker(process: int | None = None) -> str:
-    """What the label says of a process; of this one where none is given."""
+    """The label of a process; of this process by default."""
     number = os.getpid() if process is None else process
     return f"{number} {_started(number)} {_realm()}"
 
@@ -30,19 +30,23 @@ def maker(process: int | None = None) -> str:
 def leftovers() -> list[str]:
     """The ids of containers whose makers are gone. Raises what docker raises."""
     found = connect().api.containers(all=True, filters={"label": SANDBOX_LABEL})
-    return [one["Id"] for one in found if _is_left(one["Labels"][SANDBOX_LABEL], one["State"])]
+    return [
+        container["Id"]
+        for container in found
+        if _is_left(container["Labels"][SANDBOX_LABEL], container["State"])
+    ]
 
 
 def remove_leftovers() -> int:
-    """Remove them; return how many there were. Raises EngineError."""
+    """Remove the containers whose makers are gone; return how many. Raises EngineError."""
     found = leftovers()
-    for one in found:
-        remove(one)
+    for container in found:
+        remove(container)
     return len(found)
 
 
 def remove(container: str) -> None:
-    """Remove a container by id or name; now, or where the engine does not answer, later."""
+    """Remove a container by id or name: now, or at the next `sweep` if the engine fails."""
     try:
         connect().api.remove_container(container, force=True, v=True)
     except NotFound:
@@ -54,15 +58,15 @@ def remove(container: str) -> None:
 
 
 def sweep() -> None:
-    """Remove what this process could not remove when it should have, and once what others left.
+    """Remove the containers that `remove` could not, and once those that killed processes left.
 
-    Raises nothing: whoever starts a container next says what is wrong with the engine.
+    Raises nothing: whoever starts a container next reports what is wrong with the engine.
     """
     with _LOCK:
         late = set(_UNREMOVED)
         _UNREMOVED.clear()
-    for one in late:
-        remove(one)
+    for container in late:
+        remove(container)
     with contextlib.suppress(*_FAULTS):
         _swept()
 
@@ -77,9 +81,9 @@ def _swept() -> int:
 
 
 def _is_left(label: str, state: str) -> bool:
-    """Whether the maker is gone; of one that cannot be looked up, whether it ended."""
+    """Whether the maker is gone; if it cannot be looked up, whether the container has ended."""
     number, *more = label.split(" ")
-    if not more:  # as containers were labelled before
+    if not more:  # the labels of earlier versions
         return _started(int(number)) == "" if number.isdecimal() else True
     started, realm = more
     if realm != _realm():  # another boot, namespace or machine
@@ -88,7 +92,7 @@ def _is_left(label: str, state: str) -> bool:
 
 
 def _started(process: int) -> str:
-    """When a process started, in ticks since the boot; empty where there is none."""
+    """When a process started, in ticks since the boot; empty if there is no such process."""
     try:
         text = Path(f"/proc/{process}/stat").read_text()
     except OSError:
@@ -99,6 +103,6 @@ def _started(process: int) -> str:
 
 @cache
 def _realm() -> str:
-    """Where process numbers mean the same."""
+    """The boot and the namespace in which process numbers are unique."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return f"{boot}.{Path('/proc/self/ns/pid').stat().st_ino}"

@@ -1,4 +1,4 @@
-"""A sandbox that is a directory of this machine, without any wall around it."""
+"""A sandbox that is a directory of this machine; it contains nothing."""
 
 import contextlib
 import os
@@ -20,11 +20,11 @@ _MARK = "FORAGER_LOCAL_SANDBOX"
 class LocalSandbox:
     """Runs commands in `directory` as the user that runs forager; implements Sandbox.
 
-    For tests and for code that is trusted. It contains NOTHING: commands read, write and delete
-    whatever this user can, reach the network, see this process's environment, and use all the
-    memory, processors and disk there are. What it does keep is the shell's behaviour: one
-    persistent bash, time limits, bounded output, and processes that end with the sandbox (by
-    their session and an environment variable: one that drops both outlives it). Linux only.
+    For tests and for trusted code. It contains NOTHING: commands read, write and delete whatever
+    this user can, reach the network, see this process's environment, and use all memory, processors
+    and disk. The shell behaves as in other sandboxes: one persistent bash, time limits, bounded
+    output, and processes that end with the sandbox. They are found by their session and an
+    environment variable: a process that drops both outlives it. Linux only.
     """
 
     def __init__(self, directory: Path | str, environment: Mapping[str, str] = {}) -> None:
@@ -61,7 +61,7 @@ class LocalSandbox:
         self.close()
 
     def _regular(self, path: str) -> Path:
-        """The path on this machine; a pipe or device is refused, as reading it may never end."""
+        """The path on this machine. Raises OSError for a pipe or device, which may block."""
         place = self._here / path
         if place.exists() and not place.is_file() and not place.is_dir():
             raise OSError(f"{path} is not a regular file")
@@ -100,11 +100,11 @@ class _LocalProcesses:
             raise SandboxError(f"bash does not start: {error}") from error
 
     def send(self, data: bytes) -> None:
-        """Send all of it to the shell's standard input."""
+        """Send data to the keeper's standard input."""
         self._pipes.send(data)
 
     def receive(self, timeout: float) -> bytes | None:
-        """Return what the shell's standard output has, None when nothing came in time."""
+        """Return output of the keeper; None if there was none in time."""
         return self._pipes.receive(timeout)
 
     def signal(self, name: str, spare: int) -> None:
@@ -127,7 +127,7 @@ class _LocalProcesses:
     def _kill(self, number: Signals, spared: set[int]) -> None:
         for process in self._all():
             if process not in spared:
-                with contextlib.suppress(OSError):  # it has ended by itself
+                with contextlib.suppress(OSError):  # it has just ended
                     os.kill(process, number)
 
     def _all(self) -> Iterator[int]:

@@ -9,7 +9,7 @@ import time
 from forager.errors import SandboxError
 
 HEEDING = ["/usr/bin/env", "--default-signal"]
-"""Before a command: it does not ignore what this process does, as SIGINT when started with `&`."""
+"""A prefix that restores ignored signals, such as SIGINT in a process started with `&`."""
 
 _CHUNK = 262_144  # bytes of one read
 _SEND_SECONDS = 120.0
@@ -21,12 +21,12 @@ class PipedShell:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None and process.stdout is not None
         self._in, self._out = process.stdin, process.stdout
-        # A descriptor that is closed while a thread waits for it may by then be another file's.
+        # A descriptor closed while a thread waits for it may be reused for another file.
         self._in_use = threading.Lock()
         os.set_blocking(self._in.fileno(), False)
 
     def send(self, data: bytes) -> None:
-        """Send all of it; raises SandboxError when the process is gone or does not read."""
+        """Send data. Raises SandboxError if the process is gone or does not read."""
         rest = memoryview(data)
         deadline = time.monotonic() + _SEND_SECONDS
         try:
@@ -35,13 +35,13 @@ class PipedShell:
                 poll.register(self._in, select.POLLOUT)
                 while rest:
                     if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                        raise SandboxError("the shell does not read what it is sent")
+                        raise SandboxError("the shell does not read its input")
                     rest = rest[os.write(self._in.fileno(), rest[:_CHUNK]) :]
         except (OSError, ValueError) as error:
             raise SandboxError(f"the shell does not answer: {error}") from error
 
     def receive(self, timeout: float) -> bytes | None:
-        """Return what has come, None when nothing came in time; SandboxError at the end."""
+        """Return output; None if there was none in time. Raises SandboxError at the end."""
         try:
             with self._in_use:
                 poll = select.poll()
@@ -56,7 +56,7 @@ class PipedShell:
         return data
 
     def close(self) -> None:
-        """Close both, once nobody waits for them: the process has ended, so nobody waits long."""
+        """Close both once no thread uses them; the process has ended, so threads return soon."""
         with self._in_use:
             self._in.close()
             self._out.close()

@@ -1,4 +1,4 @@
-"""The seam between what runs commands and what needs them run."""
+"""The Sandbox seam: what commands run in."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -7,29 +7,29 @@ from pydantic import Field
 
 from forager.records import Record
 
-WORKDIR = "/testbed"  # where the repository lies in every image, as in SWE-bench's own
+WORKDIR = "/testbed"  # the repository in every image, as in SWE-bench's images
 
 LOCALHOST_LABEL = "forager.localhost"
-"""On an image in which `localhost` has its addresses without /etc/hosts."""
+"""The label of an image that resolves `localhost` without /etc/hosts."""
 
 
 class Limits(Record):
-    """What one container may use."""
+    """What one sandbox may use."""
 
     memory: int = Field(2 << 30, description="Bytes of memory, swap included.")
     processes: int = Field(256, description="Processes and threads.")
     cpus: float = Field(1.0, description="Processor cores.")
     file_size: int = Field(1 << 30, description="Bytes of the largest file that may be written.")
-    disk: int = Field(1 << 30, description="Bytes of all files, where the sandbox can bound them.")
+    disk: int = Field(1 << 30, description="Bytes of all files, if the sandbox can bound them.")
     network: bool = Field(False, description="Whether the container has a network.")
 
 
 class CommandResult(Record):
     """What a command did.
 
-    `output` is stdout and stderr in the order they came, cut in the middle to the limit asked
-    for; `omitted` counts the bytes left out. `exit_code` is None when the time limit ended it.
-    `state_lost` says that the shell had to be started anew: directory, variables, functions gone.
+    `output` is stdout and stderr in the order in which they came, cut in the middle to the limit;
+    `omitted` counts the bytes left out. `exit_code` is None if the time limit ended the command.
+    `state_lost` says that the shell was restarted and lost its directory, variables and functions.
     """
 
     output: str
@@ -48,8 +48,8 @@ class CommandResult(Record):
 class Sandbox(Protocol):
     """A machine of its own with one persistent shell.
 
-    Every method raises SandboxError when the machine itself is gone or does not answer: that is
-    infrastructure, never a result.
+    Every method raises SandboxError if the machine itself is gone or does not answer: that is a
+    failure of infrastructure, never a result.
     """
 
     def run(
@@ -84,5 +84,5 @@ class SandboxFactory(Protocol):
     def __call__(
         self, image: str, *, limits: Limits = ..., environment: Mapping[str, str] = ...
     ) -> Sandbox:
-        """Start one; raises SandboxError, or EngineError where no engine answers."""
+        """Start a sandbox. Raises SandboxError, or EngineError if no engine answers."""
         ...

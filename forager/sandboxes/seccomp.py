@@ -1,8 +1,8 @@
-"""The system calls that a bubblewrap sandbox is refused, as the kernel's filter program.
+"""The filter of system calls in a bubblewrap sandbox, as a program for the kernel.
 
-Those that make namespaces (in one of its own a process would have all capabilities, and reach much
-more of the kernel), and those that Docker's default profile refuses too and that need none. The
-program is classic BPF over `struct seccomp_data`; see seccomp(2).
+It refuses the calls that make namespaces (in its own, a process would have all capabilities, and
+reach much more of the kernel), and calls that need no capability but that Docker's default profile
+refuses too. The program is classic BPF over `struct seccomp_data`; see seccomp(2).
 """
 
 import errno
@@ -14,11 +14,11 @@ _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # BP
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
 _NEW_NAMESPACES = 0x7E020080  # CLONE_NEWNS | … | CLONE_NEWNET | CLONE_NEWTIME
 _NEW_NAMESPACES_CLONE = 0x7E020000  # in clone() the bit of CLONE_NEWTIME is part of the signal
-_FOREIGN = 0x40000000  # numbers of x86-64's other ABI start here
+_FOREIGN = 0x40000000  # system calls of x86-64's x32 ABI start here
 
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column below, architecture
 _CLONE, _CLONE3, _UNSHARE = (56, 220), (435, 435), (272, 97)
-_REFUSED = {  # altogether
+_REFUSED = {  # whatever their arguments
     "add_key": (248, 217),
     "bpf": (321, 280),
     "fsmount": (432, 432),
@@ -40,7 +40,7 @@ _REFUSED = {  # altogether
 
 
 def program() -> bytes:
-    """Return the filter for this machine; empty for a processor that it is not written for."""
+    """Return the filter for this machine; empty for a processor that is not in the tables."""
     if platform.machine() not in _MACHINES:
         return b""
     column, architecture = _MACHINES[platform.machine()]
@@ -54,8 +54,12 @@ def program() -> bytes:
             *_when(_AT_LEAST, _FOREIGN, unknown),
             *_when(
                 _EQUAL, _CLONE3[column], unknown
-            ),  # its flags are out of reach; libraries then use clone
-            *(step for one in _REFUSED.values() for step in _when(_EQUAL, one[column], refuse)),
+            ),  # a filter cannot read its flags; libraries fall back to clone
+            *(
+                step
+                for numbers in _REFUSED.values()
+                for step in _when(_EQUAL, numbers[column], refuse)
+            ),
             *_when_flags(_CLONE[column], _NEW_NAMESPACES_CLONE, refuse),
             *_when_flags(_UNSHARE[column], _NEW_NAMESPACES, refuse),
             _step(_RETURN, _ALLOW),
@@ -68,7 +72,7 @@ def _when(test: int, value: int, result: int) -> list[bytes]:
 
 
 def _when_flags(number: int, flags: int, result: int) -> list[bytes]:
-    """Of a call whose first argument has one of the flags; else it is allowed."""
+    """Give `result` for a call whose first argument has one of the flags; allow others."""
     return [
         _step(_EQUAL, number, 0, 4),
         _step(_LOAD, _FIRST_ARGUMENT),

@@ -1,12 +1,12 @@
-"""A persistent bash over one byte stream: no process per command but the command's own.
+"""A persistent bash over one byte stream; a command needs no process but its own.
 
-Two shells stand in the sandbox. The *keeper* (SUPERVISOR, the container's PID 1) starts the
-*worker* again whenever it ends, so that `exit`, `exec`, `set -e` or a kill cost one command and
-not the sandbox. The worker reads one line per command from the stream and runs it by `eval`, with
-its standard input from /dev/null, and then prints the exit code and directory between two copies
-of a token that is drawn anew for each command, so that no output can be mistaken for it. The
-descriptor that this goes to is private: a command that closes or redirects its own cannot silence
-it. What the commands print is read as it comes and kept to a bound.
+Two shells run in the sandbox. The *keeper* (SUPERVISOR, the container's PID 1) restarts the
+*worker* whenever it ends, so that `exit`, `exec`, `set -e` or a kill cost one command and not the
+sandbox. The worker reads one line per command from the stream and runs it by `eval`, with standard
+input from /dev/null. Then it prints the exit code and directory between two copies of a random
+token, drawn for each command, so that no output can be mistaken for the report. The report goes to
+a private descriptor: a command that closes or redirects its own output cannot silence it. Output is
+read as it comes and cut to a bound.
 """
 
 import re
@@ -19,9 +19,9 @@ from typing import NamedTuple, Protocol
 from forager.errors import SandboxError
 from forager.sandboxes.sandbox import CommandResult
 
-# The first line of input is the keeper's own token. It traps signals rather than ignoring them,
-# because its children would inherit that. It ends when nobody reads its reports any more, or when
-# workers end at once again and again: forager is gone, and there is no input any more.
+# The first line of input is the keeper's own token. The keeper traps signals instead of ignoring
+# them, as its children would inherit that. It ends when nobody reads its reports any more, or when
+# workers keep ending at once: then forager is gone, and there is no input.
 SUPERVISOR = r"""
 trap : INT TERM HUP
 IFS= read -r forager_token || exit
@@ -45,11 +45,11 @@ class Machine(Protocol):
     """Carries bytes to and from the keeper, and reaches its processes from outside."""
 
     def send(self, data: bytes) -> None:
-        """Send all of it; raises SandboxError when the other side is gone."""
+        """Send data. Raises SandboxError if the other side is gone."""
         ...
 
     def receive(self, timeout: float) -> bytes | None:
-        """Return what has come, None when nothing came in time; raises SandboxError at the end."""
+        """Return output; None if there was none in time. Raises SandboxError at the end."""
         ...
 
     def signal(self, name: str, spare: int) -> None:
@@ -66,7 +66,7 @@ class Machine(Protocol):
 
 
 class BoundedOutput:
-    """Keeps the first and the last half of what is written to it, and counts the rest."""
+    """Keeps the first and the last `limit / 2` bytes that are written, and counts the others."""
 
     def __init__(self, limit: int) -> None:
         self._half = max(1, limit // 2)
@@ -75,7 +75,7 @@ class BoundedOutput:
         self._dropped = 0
 
     def write(self, data: bytes) -> None:
-        """Take more bytes; memory stays within twice the limit."""
+        """Add bytes; memory stays within twice the limit."""
         room = self._half - len(self._head)
         if room > 0:
             self._head += data[:room]
@@ -91,7 +91,7 @@ class BoundedOutput:
             self._dropped += extra
 
     def content(self) -> tuple[bytes, bytes, int]:
-        """The first half, the last half, and the number of bytes left out between them."""
+        """The first bytes, the last bytes, and the number of bytes left out in between."""
         self._drop()
         return bytes(self._head), bytes(self._tail), self._dropped
 
@@ -135,13 +135,13 @@ class Shell:
     def _call(
         self, command: str, timeout: float, output: BoundedOutput
     ) -> tuple[int | None, str, bool]:
-        """Run a command, its bytes into `output`; return exit code, directory, and state lost."""
+        """Run a command, with its output to `output`; return exit code, directory, state lost."""
         if "\0" in command:
             output.write(b"bash: the command holds a NUL byte\n")
             return 126, "", False
         end = self._send(command, timeout, output)
         if end is not None and end.code == _SYNTAX_ERROR and end.token != self._keeper:
-            # After an unbalanced quote in `eval` bash takes its input for ended, and exits.
+            # After an unbalanced quote in `eval`, bash believes its input has ended, and exits.
             after = self._send(":", KILL_GRACE, BoundedOutput(1))
             if after is None or after.token == self._keeper:
                 end = _Report(self._keeper, _SYNTAX_ERROR, "")
@@ -155,12 +155,12 @@ class Shell:
     def transfer(
         self, script: str, timeout: float, limit: int, payload: bytes = b"", ready: str = ""
     ) -> tuple[int, bytes]:
-        """Run a script of forager's own in a subshell; return its exit code and what it said.
+        """Run a script of forager's own in a subshell; return its exit code and output.
 
-        What the agent has set (errexit, traces, traps) does not count in it, and what was said
-        before it is left out; what other processes say meanwhile is not. The `payload` is sent when
-        the script has announced the token `ready`, and must then be read to its end from the
-        standard input. Raises OSError where the shell was lost, SandboxError after `timeout`.
+        The agent's errexit, traces and traps do not affect it, and earlier output is left out; the
+        output of background processes is not. The `payload` is sent when the script has announced
+        the token `ready`; the script must read all of it from standard input. Raises OSError if the
+        shell was lost, SandboxError after `timeout`.
         """
         token, start = secrets.token_hex(16), secrets.token_hex(16)
         output = BoundedOutput(limit)
@@ -172,23 +172,23 @@ class Shell:
             self._machine.send(payload)
             end = self._wait(timeout)
         if end is None or end.token == self._keeper:
-            # What is left of a payload would be taken for commands by a new worker.
+            # A new worker would run the rest of a payload as commands.
             self._start_anew() if sent or end is None else self._start_worker()
             if end is None:
                 raise SandboxError(f"a file was not read or written within {timeout:.0f} s")
-            raise OSError(f"the shell had ended; it was started anew in {self._directory}")
+            raise OSError(f"the shell had ended; a new one runs in {self._directory}")
         head, tail, _ = output.content()
         return end.code, (head + tail).rpartition(f"{start}\n".encode())[2]
 
     def _send(self, command: str, timeout: float, output: BoundedOutput) -> "_Report | None":
-        """Send a command and read to its end; None when the time is over first."""
+        """Send a command and read to its end; None after `timeout`."""
         token = secrets.token_hex(16)
         self._scanner = _Scanner((token, self._keeper), output)
         self._machine.send(_line(command, token))
         return self._wait(timeout)
 
     def _wait(self, timeout: float) -> "_Report | None":
-        """Read until the report of the command's end; None when the time is over first."""
+        """Read until the report of the command's end; None after `timeout`."""
         deadline = time.monotonic() + timeout
         while self._scanner.found is None:
             left = deadline - time.monotonic()
@@ -200,23 +200,23 @@ class Shell:
         return self._scanner.found
 
     def _stop(self) -> tuple[str, bool]:
-        """End a command that does not end: interrupt, kill, and at last start all anew.
+        """End a command: interrupt it, kill it, or at last restart everything.
 
         Return the directory and whether the state was lost.
         """
         try:
             self._machine.signal("INT", self._worker)
             end = self._wait(INTERRUPT_GRACE)
-            # Jobs in the background do not take the interrupt; they must not live on either.
+            # Background jobs ignore the interrupt; they must not live on either.
             kept = end is not None and end.token != self._keeper
             self._machine.signal("KILL", self._worker if kept else 0)
             end = end or self._wait(KILL_GRACE)
         except SandboxError:
-            end = None  # no process can be started in there: only a restart helps
+            end = None  # no process can start there: only a restart helps
         if end is None:
             return self._start_anew()
         if end.token != self._keeper:
-            # What bash says of killed jobs is not to stand in the next command's output.
+            # Keep bash's messages about killed jobs out of the next command's output.
             waited = self._send("builtin wait", KILL_GRACE, BoundedOutput(1))
             if waited is None:
                 return self._start_anew()
@@ -226,7 +226,7 @@ class Shell:
         return self._directory, True
 
     def _start_anew(self) -> tuple[str, bool]:
-        """Start keeper and worker again; what was held back of the output is passed on."""
+        """Restart keeper and worker; pass on the output that was held back."""
         self._scanner.flush()
         self._machine.restart()
         self._greet()
@@ -239,8 +239,8 @@ class Shell:
         self._start_worker()
 
     def _start_worker(self) -> None:
-        """Set up a worker that has just started, and learn its number."""
-        for _ in range(5):  # what still runs may kill it again
+        """Set up a worker that has just started, and read its process number."""
+        for _ in range(5):  # a process that still runs may kill it again
             token = secrets.token_hex(16)
             place = shlex.quote(self._directory)
             setup = f"exec {_PRIVATE}>&1; cd {place}; printf '%s %d %s%s\\n' {token} $$ x {token}\n"
@@ -265,14 +265,14 @@ def _line(command: str, token: str) -> bytes:
 
 
 def announced(token: str) -> str:
-    """The command by which a script asks for its payload."""
+    """The command with which a script asks for its payload."""
     return f"builtin printf '%s 0 %s\\n' {token} {token}"
 
 
 def _own_line(script: str, token: str, start: str, source: str) -> bytes:
-    """The same for a script of forager's own. What it says follows a line with `start`.
+    """The input line that runs a script of forager's own. Its output follows a line with `start`.
 
-    The `!` keeps its exit code from errexit and the ERR trap; PIPESTATUS has it all the same.
+    The `!` hides its exit code from errexit and the ERR trap; PIPESTATUS still has it.
     """
     return (
         f"! ( builtin trap - DEBUG; builtin set +eCx; builtin printf '%s\\n' {start}; "
@@ -289,14 +289,14 @@ class _Report(NamedTuple):
     directory: str
 
 
-# A report is one line: bash writes each by itself, and what jobs print comes between them. The exit
-# code is bounded: a DEBUG trap sees the token, and could print one that `int` refuses.
+# A report is one line, which bash writes at once; jobs print before or after it. The exit code has
+# few digits: a DEBUG trap sees the token, and could print a number that `int` refuses.
 _REPORT = re.compile(rb"(\w{32}) (-?\d{1,10}) (.*?)\1\n", re.DOTALL)
-_REPORT_BYTES = 65536  # more than any: what is not whole by then is none
+_REPORT_BYTES = 65536  # longer than any report: a longer text is output
 
 
 def _places(text: bytearray, part: bytes) -> Iterator[int]:
-    """Where a part of a text begins, each time."""
+    """Yield each place where `part` begins."""
     at = text.find(part)
     while at >= 0:
         yield at
@@ -304,7 +304,7 @@ def _places(text: bytearray, part: bytes) -> Iterator[int]:
 
 
 class _Scanner:
-    """Passes output on until a report with one of the tokens has come in whole."""
+    """Passes output on until a whole report with one of the tokens has come."""
 
     def __init__(self, tokens: tuple[str, ...], output: BoundedOutput) -> None:
         self._starts = [token.encode() for token in tokens if token]
@@ -324,7 +324,7 @@ class _Scanner:
                 )
                 self._pending.clear()
                 return
-        # Hold back what may be the beginning of a report: a token, as far as it has come.
+        # Hold back what may be the beginning of a report: a part of a token.
         oldest = len(self._pending) - _REPORT_BYTES
         safe = next((at for at in begun if at > oldest), max(0, len(self._pending) - 31))
         self._output.write(bytes(self._pending[:safe]))

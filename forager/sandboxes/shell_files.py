@@ -8,10 +8,10 @@ import shlex
 from forager.sandboxes.shell import Shell, announced
 
 _READ_LIMIT = 256 << 20  # bytes of the largest file that `read_file` returns
-_SAID_LIMIT = 4096  # bytes of what is said of a file that cannot be written
+_SAID_LIMIT = 4096  # bytes of an error message of `write_file`
 _SECONDS = 120.0
 _TRIES = 3
-# What `dd` says at its end.
+# The report of `dd` at its end.
 _RECORDS, _RECORDS_IN = re.compile(rb"\d+\+\d+"), b" records in\n"
 _COPIED = re.compile(_RECORDS_IN + rb"\d+\+\d+ records out\n(\d+) bytes?(?: \(.*\))? copied, .*\n")
 
@@ -26,8 +26,8 @@ _ERRORS: dict[int, type[OSError]] = {
 def read_file(shell: Shell, path: str) -> bytes:
     """Return a file's content; errors are those of `Sandbox.read`.
 
-    The stream is shared with jobs in the background. `dd` says at its end how many bytes it copied,
-    so what came between them is seen, and the file read again.
+    Background jobs print to the same stream. `dd` reports how many bytes it copied, so that output
+    in between is noticed, and the file is read again.
     """
     name = _operand(path)
     script = (
@@ -49,9 +49,9 @@ def read_file(shell: Shell, path: str) -> bytes:
 def write_file(shell: Shell, path: str, content: bytes) -> None:
     """Write a file, keeping the mode of one that exists; errors are those of `Sandbox.write`.
 
-    The content comes on the stream once the file is open, counted: bash reads its input byte by
-    byte, `head` does not. What `head` leaves of it is skipped up to a line with a token, so that it
-    is not taken for commands.
+    The content follows on the stream once the file is open, read by `head -c`, as bash would read
+    it byte by byte. What `head` leaves is skipped up to a line with a token, so that bash does not
+    run it.
     """
     name, parent = _operand(path), _operand(posixpath.dirname(path) or ".")
     mark = secrets.token_hex(16)
@@ -75,5 +75,5 @@ def write_file(shell: Shell, path: str, content: bytes) -> None:
 
 
 def _operand(path: str) -> str:
-    """A path as a shell word that is no option."""
+    """A path as a shell word that cannot be taken for an option."""
     return shlex.quote(path if path.startswith(("/", "./")) else f"./{path}")

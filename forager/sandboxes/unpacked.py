@@ -1,9 +1,9 @@
 """Images of the Docker engine unpacked into directories, for sandboxes that need no daemon.
 
-An image comes from the engine, where one answers, or from an archive that `docker save` wrote
-(`unpack`). Its layers are unpacked once each, under the digest of their content, so that images of
-one base share it on the disk too; what a layer deletes is marked as overlayfs wants it. As root
-the files keep their owners; for any other user all of them are that user's.
+An image comes from the engine, if one answers, or from an archive that `docker save` wrote
+(`unpack`). Each layer is unpacked once, under the digest of its content, so that images share their
+base on disk too. Deletions in a layer are marked for overlayfs. As root, files keep their owners;
+for any other user, all files belong to that user.
 
 An archive may come from anybody. Its image is what its digest says: the digest names the settings,
 these name the layers, and each is compared while it is unpacked. So nobody can put another layer
@@ -32,7 +32,7 @@ from forager.paths import data_directory
 from forager.records import Record, write_records
 from forager.sandboxes.engine import connect
 
-USER = "agent"  # who commands run as, in every sandbox
+USER = "agent"  # who runs the commands, in every sandbox
 _SMALL = 8 << 20  # bytes of a file of settings
 _LAYER_LIMIT = 256 << 30  # bytes of a layer
 _GZIP = b"\x1f\x8b"
@@ -54,7 +54,7 @@ class UnpackedImage(Record):
     digest: Digest = Field(description="Id that the Docker engine gives it.")
     references: list[Reference] = Field(description="Docker names of the image.")
     layers: list[LayerName] = Field(
-        description="Names below the directory of layers, the upmost first."
+        description="Names below the directory of layers, the topmost first."
     )
     environment: dict[VariableName, VariableValue] = Field(description="The image's variables.")
     user: int = Field(gt=0, lt=1 << 31, description=f"Number of the user '{USER}' in the image.")
@@ -96,34 +96,34 @@ def layers_directory() -> Path:
 
 @cache
 def unpacked(reference: str) -> UnpackedImage:
-    """Return an image by its Docker name or id, unpacking it from the engine where need be.
+    """Return an image by its Docker name or id, unpacked from the engine if necessary.
 
-    Raises SandboxError where neither the engine nor this machine's directory has it.
+    Raises ImageMissing if neither the engine nor this machine's directory has it.
     """
     try:
         image = connect().images.get(reference)
     except (EngineError, ImageNotFound):
-        found = next((one for one in _stored() if reference in (one.digest, *one.references)), None)
-        if found is None:
+        found = [image for image in _stored() if reference in (image.digest, *image.references)]
+        if not found:
             raise ImageMissing(
                 f"there is no image {reference} here; build it with `forager image build`, or "
                 f"`docker save {reference} -o FILE` elsewhere and `forager image import FILE` here"
             ) from None
-        return found
+        return found[0]
     known = _read(_record_path(str(image.id)))
     return known if known else _from_engine(reference, image)
 
 
 def stored_images() -> set[str]:
     """The references of the images that are unpacked on this machine."""
-    return {reference for one in _stored() for reference in one.references}
+    return {reference for image in _stored() for reference in image.references}
 
 
 def _from_engine(reference: str, image: Any) -> UnpackedImage:
     record = _record_path(str(image.id))
     archive = record.with_suffix(".save")
     with locked(f"unpack-{record.stem[:24]}"):
-        if known := _read(record):  # another process was quicker
+        if known := _read(record):  # another process was faster
             return known
         try:
             with archive.open("wb") as file:
@@ -222,14 +222,14 @@ class _HashingReader(io.RawIOBase):
 
 def _unpack_layer(content: _HashingReader, part: Path) -> None:
     with tarfile.open(fileobj=cast(IO[bytes], content), mode="r|") as layer:
-        # What is extracted is chosen below: Python's own filters are not in every 3.11.
+        # `_members` chooses what is extracted: not every Python 3.11 has filters.
         layer.extraction_filter = lambda member, _: member
         layer.extractall(part, _members(layer, part), numeric_owner=True)
     part.chmod(0o755)
 
 
 def _members(layer: tarfile.TarFile, part: Path) -> Iterator[tarfile.TarInfo]:
-    """The entries to extract: no devices, nothing outside; marks of deletion become overlayfs's."""
+    """Yield the entries to extract: no devices, none outside. Turn deletions into overlayfs's."""
     for member in layer:
         member.name = member.name.lstrip("/")
         member.mode &= 0o1777
@@ -239,7 +239,7 @@ def _members(layer: tarfile.TarFile, part: Path) -> Iterator[tarfile.TarInfo]:
             _delete(name, (part / member.name).parent)
         elif member.isreg() or member.isdir() or member.issym():
             yield member
-        elif member.islnk():  # what it links to is looked up in the same directory
+        elif member.islnk():  # relative to `part`, like names
             _must_be_inside(member.linkname, part)
             yield member
 
@@ -253,13 +253,13 @@ def _delete(name: str, place: Path) -> None:
 
 
 def _must_be_inside(name: str, part: Path) -> None:
-    """Links on the way included."""
+    """Raise TarError for a path that leads outside, also through links."""
     if not Path(os.path.realpath(part / name)).is_relative_to(os.path.realpath(part)):
         raise tarfile.TarError(f"{name} leads outside")
 
 
 def _user(layers: list[str]) -> tuple[int, int]:
-    """Numbers of the user and its group, from the upmost layer that says who there is."""
+    """Numbers of the user and its group, from the topmost layer with /etc/passwd."""
     for layer in layers:
         file = layers_directory() / layer / "etc" / "passwd"
         if file.is_file():
@@ -299,9 +299,9 @@ def _record_path(digest: str) -> Path:
 
 
 def _stored() -> Iterator[UnpackedImage]:
-    """All images; of a name that several have had, the one that came last is the first."""
+    """Yield all images, the latest first."""
     records = layers_directory().parent.glob("*.json")
-    for path in sorted(records, key=lambda one: one.stat().st_mtime, reverse=True):
+    for path in sorted(records, key=lambda record: record.stat().st_mtime, reverse=True):
         if image := _read(path):
             yield image
 

@@ -14,7 +14,7 @@ from forager.trajectories.summary import Summary, TrajectoryHead
 
 
 class Located(NamedTuple):
-    """An attempt in one line, and where in its file it lies (in bytes)."""
+    """The summary of an attempt, and its place in its file (in bytes)."""
 
     offset: int
     end: int
@@ -22,7 +22,7 @@ class Located(NamedTuple):
 
 
 def fits(path: Path, end: int, last: int) -> bool:
-    """Whether the last attempt that was indexed is still where it was."""
+    """Whether the last attempt that was indexed is still at its place."""
     if end == 0:
         return True
     with path.open("rb") as file:
@@ -31,9 +31,9 @@ def fits(path: Path, end: int, last: int) -> bool:
 
 
 def located(path: Path, start: int) -> Iterator[Located]:
-    """Yield the attempts from an offset of a shard on, or all of another file.
+    """Yield the attempts of a shard from an offset on, or all attempts of a JSON Lines file.
 
-    Raises UsageError for what is no file of attempts.
+    Raises UsageError for other files.
     """
     if not path.name.endswith(SUFFIX):
         for offset, length, head in locate_records(path, TrajectoryHead):
@@ -48,7 +48,7 @@ def located(path: Path, start: int) -> Iterator[Located]:
 
 
 def read_bytes(path: Path, descriptor: int, offset: int) -> bytes:
-    """The JSON of the attempt at an offset of an open file. Raises StoreError without one."""
+    """The JSON of the attempt at an offset of an open file. Raises StoreError if it is gone."""
     line = None
     if path.name.endswith(SUFFIX):
         line = read_line(descriptor, offset)
@@ -57,5 +57,5 @@ def read_bytes(path: Path, descriptor: int, offset: int) -> bytes:
             file.seek(offset)
             line = file.readline()
     if line is None:
-        raise StoreError(f"{path} was changed or is damaged at {offset}")
+        raise StoreError(f"{path} was changed or is damaged at byte {offset}")
     return line

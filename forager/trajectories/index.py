@@ -1,9 +1,8 @@
-"""An index of attempts: what each one is in a line, and where it lies.
+"""An index of attempts: the summary of each, and its place in a file.
 
-It is a cache. What it holds is read from the files of attempts: whoever opens it brings it up to
-date with what was appended since, and one that is missing, of another version or damaged is made
-anew. Attempts are fetched in pages, each a short transaction, so that a slow reader of a million
-keeps nobody waiting and needs little memory.
+It is a cache. Opening it adds the attempts that were appended since; an index that is missing,
+damaged or of another version is rebuilt. Attempts are fetched in pages, each a short transaction,
+so that a slow reader of a million blocks nobody and needs little memory.
 """
 
 import heapq
@@ -27,11 +26,11 @@ from forager.trajectories.shards import SUFFIX
 from forager.trajectories.summary import Summary
 
 FIELDS = (*Summary.model_fields, *Summary.model_computed_fields)
-"""What attempts can be sorted by."""
+"""The fields by which attempts can be sorted."""
 
 ALL = Choice()
 
-Places = array  # of attempts, 8 bytes each: the number of a file, and below it the offset there
+Places = array  # of attempts, 8 bytes each: the number of a file, then the offset in it
 _OFFSET_BITS = 40
 _PAGE = 1000  # attempts fetched at a time
 _BATCH = 20_000  # attempts indexed in one transaction
@@ -47,10 +46,11 @@ CREATE TABLE attempts (place INTEGER PRIMARY KEY, {_NAMES}, UNIQUE (id));
 """
 _VERSION = crc32(_TABLES.encode()) >> 1
 _TABLES += f"PRAGMA user_version = {_VERSION}; COMMIT;"
-# An attempt that was made twice (on a node that was thought lost) counts once: the older file's.
+# An attempt that was made twice (as its node counted as lost) counts once: the older file's.
+_UPDATES = ", ".join(f"{field} = excluded.{field}" for field in ("place", *FIELDS))
 _INSERT = f"""
 INSERT INTO attempts VALUES (?, {", ".join("?" * len(FIELDS))})
-ON CONFLICT (id) DO UPDATE SET {", ".join(f"{one} = excluded.{one}" for one in ("place", *FIELDS))}
+ON CONFLICT (id) DO UPDATE SET {_UPDATES}
 WHERE (SELECT name FROM files WHERE number = excluded.place >> {_OFFSET_BITS})
   < (SELECT name FROM files WHERE number = attempts.place >> {_OFFSET_BITS})
 """
@@ -59,14 +59,14 @@ WHERE (SELECT name FROM files WHERE number = excluded.place >> {_OFFSET_BITS})
 class Index:
     """The attempts of some files. For one thread; a context manager.
 
-    `files` lists them; one that ends in `.jsonl.zst` is a shard, another one JSON Lines. The index
-    is kept at `database`; where that is None or cannot be written it is made for this once.
+    `files` lists them: a name in `.jsonl.zst` is a shard, any other one JSON Lines. The index is
+    stored at `database`; if that is None or cannot be written, it lasts until `close`.
     """
 
     def __init__(self, files: Callable[[], Iterable[Path]], database: Path | None = None) -> None:
         self._files, self._database = files, database
         self._paths: dict[int, Path] = {}
-        self._connection = sqlite3.connect(":memory:")  # until one with tables is opened
+        self._connection = sqlite3.connect(":memory:")  # until `_open` replaces it
         try:
             self._open(database)
         except sqlite3.OperationalError as error:
@@ -83,9 +83,9 @@ class Index:
     def places(
         self, choice: Choice = ALL, sort: str = "", limit: int | None = None
     ) -> "Places[int]":
-        """The places of the attempts chosen, in the order asked for, else in the stored one.
+        """The places of the attempts of a choice, in the order of `sort`, else as stored.
 
-        `sort` is a field's name, after a `-` for the largest first. Raises UsageError for another.
+        `sort` is a field's name, with a `-` before it for descending order. Raises UsageError.
         """
         name = sort.removeprefix("-")
         if name and name not in FIELDS:
@@ -99,30 +99,30 @@ class Index:
         return array("q", (place for (place,) in rows))
 
     def summaries(self, places: "Places[int] | None" = None) -> Iterator[Summary]:
-        """The attempts at these places, or all, in one line each."""
+        """Yield the summaries of the attempts at these places, or of all."""
         places = self.places() if places is None else places
         for start in range(0, len(places), _PAGE):
             page = places[start : start + _PAGE]
             marks = ", ".join("?" * len(page))
             query = f"SELECT place, {_NAMES} FROM attempts WHERE place IN ({marks})"
             rows = {row[0]: row[1:] for row in self._query(query, page)}
-            for place in page:  # one that another process found twice has moved
+            for place in page:  # one may have moved: another process found it twice
                 if place in rows:
                     yield Summary(**dict(zip(Summary.model_fields, rows[place], strict=False)))
 
     def values(self, field: str) -> list[str]:
-        """The values that a field has, each once, sorted."""
+        """The distinct values of a field, sorted."""
         rows = self._query(
             f"SELECT DISTINCT {FIELDS[FIELDS.index(field)]} FROM attempts ORDER BY 1"
         )
         return [str(value) for (value,) in rows]
 
     def trajectories(self, places: "Places[int] | None" = None) -> Iterator[Trajectory]:
-        """The attempts at these places, or all, one at a time."""
+        """Yield the attempts at these places, or all."""
         return map(load, self.lines(places))
 
     def lines(self, places: "Places[int] | None" = None) -> Iterator[bytes]:
-        """The same as they are stored, as JSON."""
+        """Yield the attempts at these places, or all, as stored JSON."""
         number, descriptor = -1, -1
         try:
             for place in self.places() if places is None else places:
@@ -141,14 +141,14 @@ class Index:
         return int(count)
 
     def ids(self) -> Iterator[str]:
-        """The ids of all attempts."""
+        """Yield the ids of all attempts."""
         return (id for (id,) in self._query("SELECT id FROM attempts"))
 
     def matching(self, id: str) -> list[str]:
-        """The id, where there is such an attempt; else up to three ids that begin so."""
+        """The id itself if there is such an attempt, else up to three ids that begin so."""
         first = self._query("SELECT id FROM attempts WHERE id = ?", (id,))
         begin = "SELECT id FROM attempts WHERE id >= ?1 AND id < ?1 || char(1114111) LIMIT 3"
-        return [one for (one,) in first] or [one for (one,) in self._query(begin, (id,))]
+        return [found for (found,) in first] or [found for (found,) in self._query(begin, (id,))]
 
     def get(self, id: str) -> Trajectory:
         """The attempt with this id."""
@@ -156,14 +156,14 @@ class Index:
         return next(self.trajectories(array("q", row)))
 
     def damaged(self) -> list[tuple[Path, int]]:
-        """Files that cannot be read in full, and how many bytes between attempts were skipped."""
+        """The files with damaged parts, and how many bytes between attempts were skipped."""
         rows = self._query("SELECT number, damaged FROM files WHERE damaged > 0")
         return [(self._paths[number], count) for number, count in rows]
 
     def draws(self, seed: int, count: int, choice: Choice = ALL) -> Iterator[tuple[int, int]]:
-        """The `count` smallest numbers drawn for attempts, ascending, each with the place.
+        """Yield the `count` smallest numbers drawn for attempts, ascending, each with the place.
 
-        What is drawn for an attempt depends on the seed and its id, and on nothing else.
+        The number drawn for an attempt depends on the seed and the id alone.
         """
         key = seed.to_bytes(16, "big", signed=True)
         self._connection.create_function("draw", 1, lambda id: _draw(id, key), deterministic=True)
@@ -202,7 +202,7 @@ class Index:
             raise
 
     def update(self) -> None:
-        """Bring the index up to date with its files, as opening it has done."""
+        """Add the attempts that were appended since the index was opened."""
         paths = {path.name: path for path in self._files()}
         for name, end, last in list(self._connection.execute("SELECT name, end, last FROM files")):
             if name not in paths or not fits(paths[name], end, last):
@@ -214,7 +214,7 @@ class Index:
         self._paths = {number: paths[name] for name, number in rows if name in paths}
 
     def _absorb(self, name: str, path: Path) -> bool:
-        """Index what a file holds beyond what is known; False where another process did so too."""
+        """Index the new part of a file; False if another process has just indexed some of it."""
         number, end = self._known(name)
         entries = located(path, end)
         while batch := list(islice(entries, _BATCH)):
@@ -223,16 +223,16 @@ class Index:
                     return False
                 rows = (
                     (
-                        number << _OFFSET_BITS | one.offset,
-                        *(getattr(one.summary, f) for f in FIELDS),
+                        number << _OFFSET_BITS | entry.offset,
+                        *(getattr(entry.summary, field) for field in FIELDS),
                     )
-                    for one in batch
+                    for entry in batch
                 )
                 self._connection.executemany(_INSERT, rows)
                 gaps = 0
-                for one in batch:
-                    gaps, end = gaps + one.offset - end, one.end
-                gaps *= path.name.endswith(SUFFIX)  # between lines of JSON are empty ones
+                for entry in batch:
+                    gaps, end = gaps + entry.offset - end, entry.end
+                gaps *= path.name.endswith(SUFFIX)  # in JSON Lines, gaps are empty lines
                 self._connection.execute(
                     "UPDATE files SET end = ?, last = ?, damaged = damaged + ? WHERE number = ?",
                     (end, batch[-1].offset, gaps, number),
@@ -268,9 +268,9 @@ class Index:
 def sample(
     indexes: Sequence[Index], count: int, seed: int, choice: Choice = ALL
 ) -> list["Places[int]"]:
-    """The places in each index of `count` attempts drawn from all, in their stored order.
+    """Draw `count` attempts from several indexes; return their places by index, as stored.
 
-    The same seed draws the same attempts, and a larger sample holds a smaller one.
+    The same seed draws the same attempts, and a larger sample contains a smaller one.
     """
     streams = [
         zip(index.draws(seed, count, choice), repeat(number))

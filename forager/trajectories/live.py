@@ -1,10 +1,10 @@
-"""What is under way in a run, as its processes tell it for those who watch.
+"""The live files of a run, which its processes write for `forager watch`.
 
-    RUN/live/HOST-PID.status.json   what a process does: its attempts, the endpoints as it sees them
-    RUN/live/ID.attempt.json        an attempt that is being made, as far as it is
+    RUN/live/HOST-PID.status.json   the state of a process: its attempts, its view of endpoints
+    RUN/live/ID.attempt.json        a running attempt so far
 
 Nothing depends on these files: they are replaced about once a second, never synced, and removed
-when the batch ends. A process is believed while it is seen to tell anew; what a kill left is not.
+when the batch ends. A status counts while it keeps changing, so files of killed processes do not.
 """
 
 import time
@@ -19,16 +19,16 @@ from forager.trajectories.earlier_calls import load
 from forager.trajectories.record import Trajectory
 
 RUNNING = "running"
-"""The exit reason of an attempt that is being made."""
+"""The exit reason of a running attempt."""
 
-SECONDS = 1.0  # how often the files are written
-_SILENCE = 15.0  # seconds after which a process is taken for gone
+SECONDS = 1.0  # between writes of the files
+_SILENCE = 15.0  # seconds without a change after which a process counts as gone
 
 
 class UnderWay(Record):
-    """An attempt that is being made.
+    """A running attempt.
 
-    `doing` is starting, model, tool or grading, and `doing_seconds` for how long it is that.
+    `doing` is starting, model, tool or grading, and `doing_seconds` for how long.
     """
 
     id: str
@@ -41,7 +41,7 @@ class UnderWay(Record):
 
 
 class EndpointState(Record):
-    """Requests of a process to an endpoint; `seconds` are of those that were answered."""
+    """A process's requests to an endpoint; `seconds` is the total time of answered ones."""
 
     url: str
     under_way: int = 0
@@ -52,7 +52,7 @@ class EndpointState(Record):
 
 
 class Status(Record):
-    """What a process of a batch does. `beat` is another one each time that it is told."""
+    """The state of a process of a batch. `beat` changes with each write."""
 
     process: str
     beat: int
@@ -61,26 +61,26 @@ class Status(Record):
 
 
 def directory(run: Path) -> Path:
-    """Where the files are."""
+    """The directory of the live files."""
     return run / "live"
 
 
 def attempt_path(run: Path, id: str) -> Path:
-    """The file of an attempt that is being made."""
+    """The live file of a running attempt."""
     return directory(run) / f"{quote(id, safe='')[-200:]}.attempt.json"
 
 
 class Listener:
-    """Listens to the processes of a batch; has to be asked more than once."""
+    """Reads the status of a batch's processes; it takes two calls to see that one is alive."""
 
     def __init__(self, run: Path) -> None:
         self._run = run
         self._heard: dict[str, tuple[int, float | None]] = {}  # a beat, and when it was new
 
     def statuses(self) -> list[Status]:
-        """What the processes do that have told something new since they were first asked."""
+        """The states of the processes whose status has changed since the first call."""
         found = []
-        for status in _told(self._run):
+        for status in _statuses(self._run):
             beat, at = self._heard.get(status.process, (status.beat, None))
             if status.beat != beat:
                 beat, at = status.beat, time.monotonic()
@@ -90,16 +90,16 @@ class Listener:
         return found
 
 
-def _told(run: Path) -> Iterator[Status]:
+def _statuses(run: Path) -> Iterator[Status]:
     for path in sorted(directory(run).glob("*.status.json")):
         try:
             yield Status.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):  # just removed, or of another version
+        except (OSError, ValidationError):  # just removed, or written by another version
             continue
 
 
 def attempt(run: Path, id: str) -> Trajectory | None:
-    """An attempt that is being made; None where it has ended."""
+    """A running attempt so far; None if it has ended."""
     try:
         return load(attempt_path(run, id).read_bytes())
     except (OSError, ValidationError):

@@ -1,7 +1,7 @@
-"""What a person says of attempts: marks, tags and notes, kept beside them.
+"""A person's marks, tags and notes on attempts.
 
-`RUN/marks.jsonl`, or `NAME.marks.jsonl` beside a file of attempts, is only added to. The last line
-of an attempt holds all that is said of it; a line that a kill tore is passed over.
+They are appended to `RUN/marks.jsonl`, or `NAME.marks.jsonl` next to a file of attempts. The last
+line of an attempt holds all of them; a line that a kill tore is skipped.
 """
 
 import re
@@ -18,7 +18,7 @@ _TAG = re.compile(r"[^\s,:]+")
 
 
 class Mark(Record):
-    """All that is said of an attempt."""
+    """The mark, tags and note of an attempt."""
 
     id: str
     at: str = ""
@@ -38,16 +38,16 @@ class Marks:
         self.refresh()
 
     def refresh(self) -> bool:
-        """Read what others have added meanwhile; return whether there was anything."""
+        """Read what other processes have added; return whether there was anything."""
         size = self.path.stat().st_size if self.path.exists() else 0
         if size == self._size:
             return False
         self._size = size
-        self._marks = {one.id: one for one in read_records(self.path, Mark)} if size else {}
+        self._marks = {mark.id: mark for mark in read_records(self.path, Mark)} if size else {}
         return True
 
     def of(self, id: str) -> Mark:
-        """What is said of an attempt."""
+        """The mark, tags and note of an attempt."""
         return self._marks.get(id) or Mark(id=id)
 
     def say(self, id: str, **change: Any) -> Mark:
@@ -68,16 +68,16 @@ class Marks:
         return mark
 
     def tags(self) -> list[str]:
-        """All tags there are."""
-        return sorted({tag for one in self._marks.values() for tag in one.tags})
+        """All tags in use, sorted."""
+        return sorted({tag for mark in self._marks.values() for tag in mark.tags})
 
     def ids(self, tags: Iterable[str] = (), *, marked: bool = False) -> frozenset[str]:
-        """The attempts that have all these tags, and of them those marked if asked for."""
+        """The ids of attempts that have all these tags; with `marked`, only marked ones."""
         wanted = set(tags)
         return frozenset(
-            one.id
-            for one in self._marks.values()
-            if wanted <= set(one.tags) and (one.marked or not marked)
+            mark.id
+            for mark in self._marks.values()
+            if wanted <= set(mark.tags) and (mark.marked or not marked)
         )
 
 

@@ -1,15 +1,15 @@
 """Shards: append-only zstd files in which each record can be read alone.
 
-A record is two zstd frames: a skippable one with the length of the next, a checksum of both and
-the record's head (what an index wants to know), and one with the record itself, a line of JSON.
-`zstdcat` prints the lines and nothing else, and an index is made without decompressing them.
+A record is two zstd frames. The first is skippable; it holds the length of the second, a checksum
+of both, and the record's head, which is the data for an index. The second holds the record itself,
+a line of JSON. `zstdcat` prints just the lines, and indexing decompresses nothing.
 
-No dictionary: one made of two attempts at the same project would halve the frames, but then no
-ordinary tool could read a shard without it.
+There is no dictionary: one trained on two attempts at a project would halve the frames, but then
+ordinary tools could not read a shard.
 
 A shard belongs to one writer at a time (`.NAME.lock`) and is named after the first: time, host and
-process, so that the nodes of a cluster write side by side into one directory. A torn tail is passed
-over by readers, and cut off by the next writer of its host, which carries the shard on.
+process, so that the nodes of a cluster write into one directory at the same time. Readers skip a
+torn tail; the next writer of the same host cuts it off and continues the shard.
 """
 
 import os
@@ -32,7 +32,7 @@ from forager.locks import lock_path, take
 from forager.records import AppendFile
 
 SUFFIX = ".jsonl.zst"
-SHARD_BYTES = 256 << 20  # a shard that has grown to this size is left, and a new one begun
+SHARD_BYTES = 256 << 20  # a shard of this size is complete, and a new one begins
 
 _LEVEL = 9  # 1.1 ms for an attempt of 108 KB; a seventh smaller than level 3
 _MAGIC = 0x184D2A5F  # of a skippable frame
@@ -42,7 +42,7 @@ _SKIPPED = 8  # bytes of the header that the skippable frame counts as its own
 
 
 class Entry(NamedTuple):
-    """Where in a shard a record lies (in bytes), and its head."""
+    """The place of a record in a shard (in bytes), and its head."""
 
     offset: int
     length: int
@@ -50,12 +50,12 @@ class Entry(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The offset of what follows."""
+        """The offset behind the record."""
         return self.offset + self.length
 
 
 def scan(path: Path, start: int = 0) -> Iterator[Entry]:
-    """Yield the whole entries from an offset on; what lies between them is damaged or torn.
+    """Yield the whole entries from an offset on; bytes between them are damaged or torn.
 
     Each entry's checksum is verified.
     """
@@ -67,14 +67,14 @@ def scan(path: Path, start: int = 0) -> Iterator[Entry]:
                 later = _entry_behind(descriptor, position)
                 if later is None:
                     return
-                # The record may have been in the writing before, but is whole if a later one is.
+                # The record may have been half written before, but is whole if a later one is.
                 entry = entry_at(descriptor, position) or later
             yield entry
             position = entry.end
 
 
 def entry_at(descriptor: int, offset: int) -> Entry | None:
-    """The entry that begins at an offset of an open file; None where no whole one does."""
+    """The entry that begins at an offset of an open file; None if no whole entry does."""
     header = os.pread(descriptor, _HEADER.size, offset)
     if len(header) < _HEADER.size:
         return None
@@ -90,7 +90,7 @@ def entry_at(descriptor: int, offset: int) -> Entry | None:
 
 
 def read_line(descriptor: int, offset: int) -> bytes | None:
-    """The record of the entry at an offset of an open file; None where no whole one begins."""
+    """The record of the entry at an offset of an open file; None if no whole entry begins there."""
     entry = entry_at(descriptor, offset)
     if entry is None:
         return None
@@ -102,7 +102,7 @@ def read_line(descriptor: int, offset: int) -> bytes | None:
 class ShardWriter:
     """Appends records to shards in a directory, from several threads.
 
-    A record is on disk when `append` returns. No file is made before the first record.
+    A record is on disk when `append` returns. The first record makes the first file.
     """
 
     def __init__(self, directory: Path, size: int = SHARD_BYTES) -> None:
@@ -119,7 +119,7 @@ class ShardWriter:
         file.sync(end)
 
     def close(self) -> None:
-        """Close the shard; another writer may carry it on."""
+        """Close the shard; another writer may continue it."""
         with self._lock:
             if self._shard is not None:
                 self._shard.close()
@@ -132,11 +132,11 @@ class ShardWriter:
         self.close()
 
     def _current(self) -> AppendFile:
-        """The shard to write to."""
+        """The file of the shard to write to."""
         shard = self._shard
         if shard is not None and (shard.file.broken or shard.file.end >= self._size):
             if not shard.file.broken:
-                shard.file.sync(shard.file.end)  # for the threads that wait to do so
+                shard.file.sync(shard.file.end)  # for the threads that are about to
             shard.close()
             shard = None
         if shard is None:
@@ -167,7 +167,7 @@ class _OwnShard(NamedTuple):
 
 
 def _open_shard(directory: Path, size: int) -> _OwnShard:
-    """A shard of this host that nobody writes to and that is not full, or a new one."""
+    """Open a shard of this host that is not full and that nobody writes to, or a new one."""
     directory.mkdir(parents=True, exist_ok=True)
     host = re.sub(r"[^\w.]", "_", socket.gethostname())
     for path in sorted(directory.glob(f"*-{host}-*{SUFFIX}")):
@@ -186,7 +186,7 @@ def _open_shard(directory: Path, size: int) -> _OwnShard:
 
 
 def _claim(path: Path) -> _OwnShard | None:
-    """The shard, locked for this writer; None where another writer has it."""
+    """Lock a shard for this writer and open it; None if another writer has it."""
     lock = take(lock_path(path))
     if lock is None:
         return None
@@ -198,7 +198,7 @@ def _claim(path: Path) -> _OwnShard | None:
 
 
 def _entry_behind(descriptor: int, position: int) -> Entry | None:
-    """The first whole entry that begins behind a position."""
+    """The first whole entry that begins behind a position; None without one."""
     size = 1 << 20
     start = position + 1
     while len(block := os.pread(descriptor, size, start)) >= len(_MAGIC_BYTES):

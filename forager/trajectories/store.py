@@ -1,15 +1,15 @@
-"""The run directory: what a batch was asked to do, and every attempt that it made.
+"""The run directory: the settings of a batch, and every attempt that it made.
 
     RUN/settings.json          the resolved settings
     RUN/tasks.jsonl            the tasks
     RUN/trajectories/          the graded attempts, in shards, appended as they end
-    RUN/infrastructure.jsonl   attempts lost to infrastructure or cut by the budget; made again
-    RUN/marks.jsonl            what a person says of attempts (see `marks.py`)
-    RUN/reproduced.jsonl       what came of running attempts again (see `reproduction.py`)
-    RUN/index.sqlite           a cache, made anew from the shards where it is missing
+    RUN/infrastructure.jsonl   attempts lost to infrastructure or the budget; they are made again
+    RUN/marks.jsonl            a person's marks on attempts (see `marks.py`)
+    RUN/reproduced.jsonl       results of running attempts again (see `reproduction.py`)
+    RUN/index.sqlite           a cache, rebuilt from the shards if it is missing
 
-All that a run knows is in these files. One process decides which attempts are made and holds the
-lock; the nodes of a cluster each write a shard; any number may read meanwhile.
+These files hold the whole run. One process chooses the attempts and holds the lock; each node of a
+cluster writes a shard of its own; any number of processes may read meanwhile.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -35,7 +35,7 @@ from forager.trajectories.summary import Summary
 class LostAttempt(Record):
     """An attempt that infrastructure or the run's budget ended. It says nothing about the model.
 
-    `model` and `usage` say what it has cost all the same, `log` has the traceback of a bug.
+    `model` and `usage` give its cost, which counts; `log` holds the traceback of a bug.
     """
 
     id: str
@@ -63,11 +63,11 @@ class Run:
         *,
         may_change: Collection[str] = (),
     ) -> "RunWriter":
-        """Open a run for writing, making the directory at first.
+        """Open a run for writing; the directory is made if necessary.
 
-        A directory that holds a run is resumed when its settings agree; those named in
-        `may_change` (workers, say) do not decide what an attempt is and take the new value.
-        Tasks that the run has not seen yet are added to it. Raises UsageError.
+        An existing run is resumed if its settings agree. Those in `may_change` (workers, say) do
+        not affect attempts and take the new value. New tasks are added to the run. Raises
+        UsageError.
         """
         lock = _lock(path)
         try:
@@ -91,26 +91,26 @@ class Run:
         return (self.path / "trajectories").glob(f"*{SUFFIX}")
 
     def index(self) -> Index:
-        """The attempts, to choose from; to be closed after use."""
+        """The index of the attempts; close it after use."""
         return Index(self.shards, self.path / "index.sqlite")
 
     def trajectories(self) -> Iterator[Trajectory]:
-        """The attempts one by one, shard by shard in the order in which they ended."""
+        """Yield the attempts, shard by shard, in the order in which they ended."""
         with self.index() as index:
             yield from index.trajectories()
 
     def summaries(self) -> Iterator[Summary]:
-        """The attempts in one line each; much cheaper than the attempts themselves."""
+        """Yield the attempts in one line each, which is much cheaper."""
         with self.index() as index:
             yield from index.summaries()
 
     def lost(self) -> Iterator[LostAttempt]:
-        """What infrastructure lost; an attempt can be lost more than once."""
+        """Yield the lost attempts; an attempt can be lost more than once."""
         path = self.path / "infrastructure.jsonl"
         return read_records(path, LostAttempt) if path.exists() else iter(())
 
     def find(self, id: str) -> Trajectory:
-        """The attempt with this id, or with the one id that begins so. Raises UsageError."""
+        """The attempt with this id, or with the only id that begins so. Raises UsageError."""
         with self.index() as index:
             return find_trajectory(index, id, self.path)
 
@@ -118,14 +118,14 @@ class Run:
 class AttemptWriter:
     """Appends attempts to shards of a run; each node of a cluster has its own.
 
-    A shard that has grown to `size` bytes is followed by another.
+    A new shard begins when one has grown to `size` bytes.
     """
 
     def __init__(self, run: Path, size: int = SHARD_BYTES) -> None:
         self._shards = ShardWriter(run / "trajectories", size)
 
     def append(self, trajectory: Trajectory) -> None:
-        """Keep a graded attempt; it is on disk when this returns. Raises StoreError."""
+        """Store a graded attempt; it is on disk when this returns. Raises StoreError."""
         head = Summary.of(trajectory).model_dump_json(exclude={"tokens"})
         self._shards.append(head.encode(), trajectory.model_dump_json().encode() + b"\n")
 
@@ -150,13 +150,13 @@ class RunWriter(Run):
         self._lost = RecordWriter(path / "infrastructure.jsonl")
 
     def append(self, trajectory: Trajectory) -> None:
-        """Keep a graded attempt; it is on disk when this returns. Raises StoreError."""
+        """Store a graded attempt; it is on disk when this returns. Raises StoreError."""
         self._attempts.append(trajectory)
 
     def append_lost(
         self, id: str, error: Exception, model: str = "", usage: Usage | None = None
     ) -> None:
-        """Note that an attempt was lost, and what it has cost."""
+        """Record a lost attempt and its cost."""
         self._lost.append(
             LostAttempt(
                 id=id,
@@ -169,7 +169,7 @@ class RunWriter(Run):
         )
 
     def close(self) -> None:
-        """Close the files and let other processes write."""
+        """Close the files, and let other processes write."""
         self._attempts.close()
         self._lost.close()
         self._lock.release()
@@ -182,7 +182,7 @@ class RunWriter(Run):
 
 
 def find_trajectory(index: Index, id: str, where: Path) -> Trajectory:
-    """The attempt with this id, or with the one id that begins so. Raises UsageError."""
+    """The attempt with this id, or with the only id that begins so. Raises UsageError."""
     matches = index.matching(id)
     if len(matches) != 1:
         few = ", ".join(matches or islice(index.ids(), 3))
@@ -199,17 +199,16 @@ def _lock(path: Path) -> FileLock:
         if not (path / SETTINGS).exists() and any(
             not entry.name.startswith(".") for entry in path.iterdir()
         ):
-            raise UsageError(f"{path} holds something else than a run; choose another directory")
+            raise UsageError(f"{path} holds something else, not a run; choose another directory")
     except OSError as error:
         raise UsageError(f"cannot make a run in {path}: {error.strerror}") from error
     return take_directory(path)
 
 
 def _add_tasks(path: Path, tasks: Sequence[Task]) -> None:
-    """Add the tasks that the file does not hold yet; one that reads differently is refused.
+    """Append the tasks that the file does not hold. Raises UsageError for one that differs.
 
-    No more than a digest of each task is kept, and the file is only added to, so that the time
-    grows with the number of tasks and the memory hardly does.
+    Memory holds a digest of each task, and the file is not rewritten, so that millions are fine.
     """
     known = {task.instance_id: _digest(task) for task in _read_tasks(path)}
     new: list[Task] = []
@@ -219,7 +218,7 @@ def _add_tasks(path: Path, tasks: Sequence[Task]) -> None:
             new.append(task)
         if known.setdefault(task.instance_id, digest) != digest:
             raise UsageError(
-                f"task {task.instance_id} is not the one that {path} holds under this name; "
+                f"task {task.instance_id} differs from the one of this name in {path}; "
                 "choose another directory"
             )
     with RecordWriter(path) as writer:
