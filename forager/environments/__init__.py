@@ -1,1 +1,1 @@
-"""How tasks are asked, opened in a sandbox and graded."""
+"""Environments ask tasks, open them in a sandbox and grade the answers."""

@@ -18,11 +18,11 @@ T = TypeVar("T", bound=Task, contravariant=True)
 
 
 class Grade(Record):
-    """What grading says of an answer."""
+    """The judgement on an answer."""
 
     resolved: bool
-    reward: FiniteFloat = Field(description="What RL maximises, on a scale of the environment.")
-    cause: str = Field("", description="Why the answer was refused, in a sentence.")
+    reward: FiniteFloat = Field(description="Reward for RL, on a scale of the environment.")
+    cause: str = Field("", description="Why the answer was refused, in one sentence.")
     tests: dict[str, str] = Field(
         {},
         description="Outcome of each test that decides: passed, failed, error, skipped, timeout or "
@@ -34,9 +34,9 @@ class Grade(Record):
 
 @dataclass(frozen=True, slots=True)
 class OpenedTask:
-    """A sandbox in the state that the agent is to see; `base` is what its answer is taken against.
+    """A sandbox in the state that the agent sees; `base` identifies this state.
 
-    For a repository `base` is the id of its one commit.
+    For a repository `base` is the id of its only commit.
     """
 
     sandbox: Sandbox
@@ -44,31 +44,31 @@ class OpenedTask:
 
 
 class Environment(Protocol[T]):
-    """One sort of tasks. Instances hold no state of attempts and are shared by threads.
+    """One sort of tasks. Threads share instances, which keep no state of attempts.
 
-    `open`, `answer` and `grade` raise SandboxError where the machine fails: the attempt is lost
-    and made again.
+    `open`, `answer` and `grade` raise SandboxError if the machine fails; then forager repeats the
+    attempt.
     """
 
     @property
     def task_type(self) -> type[Task]:
-        """The record as which its tasks are read."""
+        """The record type of its tasks."""
         ...
 
     def prompt(self, task: T) -> str:
-        """What the agent is told."""
+        """The first user message to the agent."""
         ...
 
     def limits(self, task: T, limits: Limits) -> Limits:
-        """The limits of its sandboxes: those given, raised to what the task needs at least."""
+        """The given limits of sandboxes, raised where the task needs more."""
         ...
 
     def open(self, task: T, limits: Limits, sandboxes: SandboxFactory) -> OpenedTask:
-        """Start a sandbox in the state that the agent is to see."""
+        """Start a sandbox in the state that the agent sees."""
         ...
 
     def answer(self, task: T, opened: OpenedTask, text: str) -> str:
-        """What counts as the answer once the agent has ended: a patch, a program, a text.
+        """The answer after the agent's last turn: a patch, a program or a text.
 
         `text` is the agent's last message. The sandbox is still open.
         """

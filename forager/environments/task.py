@@ -1,4 +1,4 @@
-"""The task: one problem to solve, whichever environment it belongs to."""
+"""The task: one problem to solve, in any environment."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, model_validat
 from forager.records import Record
 
 REPOSITORY = "repository"
-"""Environment of a task that names none, such as a row of SWE-bench."""
+"""Environment of tasks that do not name one, such as rows of SWE-bench."""
 
 
 class Labels(Record):
-    """What reports, filters and splits group tasks by. Each environment fills what it knows."""
+    """The labels by which reports, filters and splits group tasks; each environment fills them."""
 
     family: str = Field("", description="Family of the bug or problem, such as `operators`.")
     operator: str = Field("", description="Kind within the family, such as `negate_condition`.")
@@ -21,22 +21,22 @@ class Labels(Record):
         description="What the task is about, such as REPOSITORY:FILE:FUNCTION; a split never puts "
         "tasks that share one on both sides.",
     )
-    location: str = Field("", description="FILE:LINE of the bug, where it has one place.")
+    location: str = Field("", description="FILE:LINE of the bug, if it has one place.")
     difficulty: dict[str, float] = Field(
         {}, description="Measures of how hard the task is, by name, such as `patch_lines`."
     )
     more: dict[str, str] = Field(
-        {}, description="Labels of the environment's own; reports group attempts by each."
+        {}, description="The environment's own labels; reports group attempts by each."
     )
 
 
 class Task(Record):
-    """One problem to solve. Each environment adds the fields that it needs in a subclass.
+    """One problem to solve. Environments add fields in a subclass.
 
-    A task that is read as `Task` becomes a record of its environment's type.
+    Validating data as `Task` returns a record of its environment's type.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")  # a SWE-bench row loads as it is
+    model_config = ConfigDict(frozen=True, extra="ignore")  # SWE-bench rows load unchanged
 
     instance_id: str
     environment: str = Field(REPOSITORY, description="Name of the environment that it belongs to.")
@@ -49,7 +49,7 @@ class Task(Record):
     source: str = Field("", description="The SOURCE that it was made from.")
     licence: str = ""
     contaminated: str = Field(
-        "", description="Why it is kept out of training sets, where it was made all the same."
+        "", description="Why training sets should exclude it, if it was made anyway."
     )
 
     @model_validator(mode="wrap")
@@ -63,5 +63,5 @@ class Task(Record):
         return environment.task_type.model_validate(given)
 
     def test_groups(self) -> dict[str, list[str]]:
-        """The tests that decide, by the name of their group; empty where none are known."""
+        """The tests that decide, by group name; empty if the environment knows none."""
         return {}

@@ -1,1 +1,1 @@
-"""A broken repository: the answer is a patch, which tests judge."""
+"""The environment of broken repositories: the answer is a patch, and tests judge it."""

@@ -1,4 +1,4 @@
-"""The repository environment: the answer is a patch, which tests judge in a fresh sandbox."""
+"""The repository environment: the answer is a patch, and tests judge it in a fresh sandbox."""
 
 from forager.environments.environment import Grade, OpenedTask
 from forager.environments.repository.grading import grade
@@ -22,7 +22,7 @@ class RepositoryEnvironment:
     task_type = RepositoryTask
 
     def prompt(self, task: RepositoryTask) -> str:
-        """The problem statement; of an issue, what is to be done about it."""
+        """The problem statement; an issue with instructions around it."""
         statement = task.problem_statement
         return _ISSUE.format(issue=statement) if task.kind == "issue-fix" else statement
 
@@ -36,7 +36,7 @@ class RepositoryEnvironment:
         return OpenedTask(sandbox, commit)
 
     def answer(self, task: RepositoryTask, opened: OpenedTask, text: str) -> str:
-        """The patch: what changed in the working tree since the task was opened."""
+        """The patch of all changes in the working tree since `open`."""
         del text
         return take_patch(opened.sandbox, opened.base, task.setup.workdir)
 

@@ -1,13 +1,13 @@
-"""Grades a patch in a fresh container, trusting nothing that the agent could have touched.
+"""Grades a patch in a fresh container and trusts nothing that the agent could have changed.
 
-Only the patch crosses from the agent's container, and what git makes of it is judged. Files of the
-tests, of their configuration, files that Python or pytest would load by themselves, and new modules
-that would stand in for the image's are left out of it; the original tests decide.
-Refused as well: code that brings the test machinery in (pytest, unittest.mock), reports that a
-canary shows to be forged, and classes that equal everything.
+Only the patch leaves the agent's container, and grading judges what git makes of it. It ignores
+changes to tests, to their configuration, to files that Python or pytest load by themselves, and new
+modules that would replace the image's. The original tests decide.
+Grading refuses code that imports test machinery (pytest, unittest.mock), reports that a canary
+shows to be forged, and classes that equal everything.
 
-Not covered: the code under test shares a process with the test runner, so code that was written
-against this very runner could forge its reports.
+Not covered: the code under test shares a process with the test runner, so code written against
+this runner could forge its reports.
 """
 
 import re
@@ -59,14 +59,14 @@ _MACHINERY = re.compile(
     r"|\s*(?:import|from) mock\b)",
     re.MULTILINE,
 )
-# An import by a computed name can bring in what the rule above cannot see.
+# An import by a computed name can import machinery that the rule above does not see.
 _COMPUTED_IMPORT = re.compile(
     r"""^\+.*\b(?:__import__|import_module)\((?!\s*(?:"[\w.]+"|'[\w.]+')\s*[,)])""",
     re.MULTILINE,
 )
 _TEST_SECONDS = 60.0
-_LINKS = ("120000", "160000")  # modes of what leads elsewhere: links, and submodules
-_SAME = re.compile(r'"?a/(.*?)"? "?b/\1"?$', re.MULTILINE)  # the heads of a file's diff
+_LINKS = ("120000", "160000")  # git's modes of symbolic links and submodules
+_SAME = re.compile(r'"?a/(.*?)"? "?b/\1"?$', re.MULTILINE)  # first line of a file's diff
 _RENAMED = re.compile(r'"?a/.*?"? "?b/(.*?)"?$', re.MULTILINE)
 _PATCH, _PATHS, _INDEX = "/tmp/forager.patch", "/tmp/forager.paths", "/tmp/forager.index"
 _GIT = f"GIT_INDEX_FILE={_INDEX} git"
@@ -86,7 +86,7 @@ def grade(
     opened, _ = open_task(task, limits, sandbox=sandbox)
     try:
         applied = _apply(opened, task, patch)
-        # What git makes of the patch is judged: its text may say other things to a reader.
+        # Judge what git makes of the patch, because its text can mislead a reader.
         alike = similarity(task.patch, applied.text if applied.kept else patch)
         if applied.problem:
             return _grade(alike, cause=applied.problem, ignored=applied.ignored)
@@ -114,7 +114,7 @@ def _grade(
     tests: dict[str, str] | None = None,
     ignored: Sequence[str] = (),
 ) -> Grade:
-    """The grade with CWM's reward: +1 resolved; else 0 where at least half alike; else -1."""
+    """The grade with CWM's reward: +1 if resolved, 0 if similarity is at least 0.5, else -1."""
     return Grade(
         resolved=resolved,
         reward=1 if resolved else 0 if alike >= 0.5 else -1,
@@ -126,7 +126,7 @@ def _grade(
 
 
 class _AppliedPatch(NamedTuple):
-    """The files kept and ignored, the diff of those kept, and what went wrong."""
+    """The kept and the ignored files, the diff of the kept files, and the problem if any."""
 
     kept: list[str] = []
     ignored: list[str] = []
@@ -135,10 +135,10 @@ class _AppliedPatch(NamedTuple):
 
 
 def _apply(sandbox: Sandbox, task: RepositoryTask, patch: str) -> _AppliedPatch:
-    """Apply what may be applied.
+    """Apply the allowed part of a patch.
 
-    The whole goes into an index of its own first, and git says what it changes there: a patch can
-    be written so that it changes other files than it seems to.
+    First applies the whole patch to a separate index and asks git what changed there, because a
+    patch can change other files than its text suggests.
     """
     sandbox.write(_PATCH, patch.encode("utf-8", "surrogateescape"))
     listed = sandbox.run(
@@ -175,7 +175,7 @@ def _apply(sandbox: Sandbox, task: RepositoryTask, patch: str) -> _AppliedPatch:
 
 
 def _keep(sandbox: Sandbox, task: RepositoryTask, done: _AppliedPatch) -> _AppliedPatch:
-    """Bring what is kept from the index into the working tree, and the hidden tests beside it."""
+    """Apply the kept changes to the working tree, and then the hidden tests."""
     sandbox.write(_PATHS, "\0".join(done.ignored).encode("utf-8", "surrogateescape"))
     compared = ["*.py", *(f":(literal){path}" for path in _files(task.patch))]
     told = sandbox.run(
@@ -202,10 +202,10 @@ def _keep(sandbox: Sandbox, task: RepositoryTask, done: _AppliedPatch) -> _Appli
 
 
 def _taking(sandbox: Sandbox, task: RepositoryTask, new: Sequence[str]) -> set[str]:
-    """Those of the new modules that take a name that the image's Python finds elsewhere.
+    """The new modules whose name the image's Python already finds elsewhere.
 
-    Python is asked before anything is applied. Where the image has no such Python none is named.
-    Raises TaskError if the program that asks does not run there.
+    Asks Python before applying the patch. Empty if the image lacks this Python. Raises TaskError if
+    the program crashes there.
     """
     if not new:
         return set()
@@ -233,7 +233,7 @@ def _run(sandbox: Sandbox, task: RepositoryTask, changed: Sequence[str]) -> Test
 
 
 def is_protected(path: str, protected: Sequence[str]) -> bool:
-    """Whether a file belongs to the tests or is loaded by Python or pytest by itself."""
+    """Whether a file belongs to the tests, or Python or pytest load it by themselves."""
     parts = PurePosixPath(path).parts
     return (
         any(
@@ -246,7 +246,7 @@ def is_protected(path: str, protected: Sequence[str]) -> bool:
 
 
 def _shadows(path: str, new: bool) -> bool:
-    """Whether a new file at an import root takes the name of a standard module or of pytest's."""
+    """Whether a new file at an import root has the name of a standard or pytest module."""
     parts = [part for part in PurePosixPath(path).parts if part not in ("src", "lib")]
     name = parts[0].removesuffix(".py") if parts else ""
     machinery = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments")
@@ -254,7 +254,7 @@ def _shadows(path: str, new: bool) -> bool:
 
 
 def _brought_in(task: RepositoryTask, text: str) -> str:
-    """What a patch takes from the test machinery into the code, unless the reference does so."""
+    """Why a patch may import test machinery, or ""; what the reference imports is allowed."""
     rules = {
         "brings the test machinery into": _MACHINERY,
         "imports by a computed name in": _COMPUTED_IMPORT,
@@ -270,7 +270,7 @@ def _brought_in(task: RepositoryTask, text: str) -> str:
 def _equal_to_all(
     task: RepositoryTask, report: TestReport, limits: Limits, sandbox: SandboxFactory
 ) -> str:
-    """The classes that equal everything, unless the reference solution has them too."""
+    """Names the classes that equal everything, unless the reference solution has them; or ""."""
     if not report.always_equal:
         return ""
     opened, _ = open_task(task, limits, sandbox=sandbox)
@@ -285,10 +285,10 @@ def _equal_to_all(
 
 
 def similarity(reference: str, patch: str) -> float:
-    """How alike a patch is to the reference, from 0 to 1.
+    """The similarity of a patch to the reference, from 0 to 1, as in CWM's SWE environment.
 
-    The mean, over the files of the reference, of difflib's ratio between the two diffs of that
-    file (0 where the patch does not touch it), after the reward of CWM's SWE environment.
+    The mean over the reference's files of difflib's ratio between the two diffs of a file; 0 for
+    files that the patch does not change.
     """
     ours, theirs = _files(reference), _files(patch)
     if not ours:
@@ -303,12 +303,12 @@ def similarity(reference: str, patch: str) -> float:
 
 
 def _lines(changes: str) -> list[str]:
-    """The changed lines; context would make all patches alike."""
+    """The changed lines, because context would make all patches similar."""
     return [line for line in changes.split("\n") if line.startswith(("+", "-"))]
 
 
 def _files(patch: str) -> dict[str, str]:
-    """The changes of each file of a patch, by its path; without the headers."""
+    """The changes of a patch by file path, without headers."""
     found: dict[str, str] = {}
     for part in re.split(r"^diff --git ", patch, flags=re.MULTILINE)[1:]:
         if match := _SAME.match(part) or _RENAMED.match(part):

@@ -1,4 +1,4 @@
-"""The labels of repository tasks."""
+"""Computes the labels of repository tasks."""
 
 import io
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from forager.environments.task import Labels
 
 
 def repository_labels(kind: str, repo: str, mutation: Mutation | None, patch: str = "") -> Labels:
-    """The labels of a task: of its mutation, else its kind and the files that its fix changes."""
+    """The labels of a task from its mutation, or else from its kind and the files of its fix."""
     if mutation is None:
         places = [f"{repo}:{path}" for path in _changed_files(patch)]
         return Labels(family=kind, repository=repo, functions=places)
@@ -27,14 +27,14 @@ def repository_labels(kind: str, repo: str, mutation: Mutation | None, patch: st
 
 
 def _measures(difficulty: Difficulty | None) -> dict[str, float]:
-    """What is known of how hard a bug is to find; yes and no become 1 and 0."""
+    """The known measures of difficulty; True and False become 1 and 0."""
     if difficulty is None:
         return {}
     return {name: float(value) for name, value in difficulty if value is not None}
 
 
 def _changed_files(patch: str) -> list[str]:
-    """Paths that a patch changes; none of one that is malformed."""
+    """The paths that a patch changes; empty for a malformed patch."""
     try:
         return [file.path for file in PatchSet(io.StringIO(patch, newline="\n"))]
     except UnidiffParseError:

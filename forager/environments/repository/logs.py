@@ -1,11 +1,11 @@
-"""What each test did, read from the log of a test command.
+"""Reads the outcome of each test from the log of a test command.
 
-The parsers are those that published data sets name, written anew. Two things are as the data sets
-have it: an expected failure counts as passed, and a name with blanks is told under its first word
-too, for SWE-bench's own parsers cut names there and its lists hold what they left.
+The parsers reimplement those that published data sets name. Like the data sets, they count an
+expected failure as passed. A name with spaces also appears under its first word, because
+SWE-bench's parsers cut names at spaces and its lists contain the cut names.
 
-A log is text that the code under test can write as well as the test runner: see `testing.py`. So
-each parser takes time that grows with the length of the log and no faster.
+The code under test can write to the log as well as the test runner: see `testing.py`. So each
+parser takes time linear in the length of the log.
 """
 
 import json
@@ -26,7 +26,7 @@ _WORDS = {
 }
 _STATUS = "(" + "|".join(_WORDS) + ")"
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\r")
-_SUMMARY = re.compile(rf"{_STATUS}\s+(\S.*)")  # of -rA; also a process of xdist, after its prefix
+_SUMMARY = re.compile(rf"{_STATUS}\s+(\S.*)")  # of -rA, and of xdist's workers after a prefix
 _WORKER = re.compile(r"\[gw\d+\]\s*\[\s*\d+%\]\s*")
 _PROGRESS = re.compile(rf"\s{_STATUS}(?=(\s+\(|\s*\Z))")  # of -v: the status, and what is behind it
 _PERCENT = re.compile(r"\[\s*\d+%\]")
@@ -37,7 +37,7 @@ _UNITTEST_HEAD = re.compile(r"(FAIL|ERROR): (\S+)")
 
 
 def _pytest(log: str) -> dict[str, str]:
-    """The lines of `-rA` and of `-v`, whichever there are."""
+    """Read the lines of `-rA` and `-v`."""
     found: dict[str, str] = {}
     for name, status in _pytest_lines(log):
         found[name] = _WORDS[status]
@@ -85,7 +85,7 @@ def _without_directories(name: str) -> str:
 
 
 def _matplotlib(log: str) -> dict[str, str]:
-    """As pytest, with mouse buttons by number, as older Pythons print them."""
+    """Like pytest, but with mouse buttons as numbers, as older Pythons print them."""
     return _pytest(log.replace("MouseButton.LEFT", "1").replace("MouseButton.RIGHT", "3"))
 
 
@@ -130,15 +130,15 @@ def _traceback(line: str) -> str:
 
 
 def _dotted(log: str) -> dict[str, str]:
-    """R2E-Gym: pytest's summary; the file left out, and dots for the colons."""
+    """R2E-Gym: pytest's summary, with names without the file and with dots instead of colons."""
     told = _ESCAPES.sub("", log).partition("short test summary info")[2]
     return {".".join(name.split("::")[1:]): _WORDS[status] for name, status in _pytest_lines(told)}
 
 
 def _json(log: str) -> dict[str, str]:
-    """The last line that is `{"tests": [{"name": …, "status": "PASSED"}]}`.
+    """Read the last line of the form `{"tests": [{"name": …, "status": "PASSED"}]}`.
 
-    So print the parsing scripts that rows of SWE-bench Pro's kind bring along.
+    The parsing scripts in rows like SWE-bench Pro's print this.
     """
     for line in reversed(log.strip().split("\n")):
         if line.startswith("{"):
@@ -162,4 +162,4 @@ PARSERS: dict[str, Parser] = {
     "dotted": _dotted,
     "json": _json,
 }
-"""By the name that `TestSetup.parser` gives."""
+"""The parsers by the name in `TestSetup.parser`."""

@@ -1,4 +1,4 @@
-"""Where the bugs of repository tasks come from: an injected mutation, or a fix in a history."""
+"""The origin of the bugs of repository tasks: an injected mutation, or a fix in a history."""
 
 from pydantic import Field
 
@@ -6,23 +6,23 @@ from forager.records import Record
 
 
 class Difficulty(Record):
-    """What can be said of how hard a bug is to find; filters choose by it."""
+    """Measures of how hard a bug is to find; filters choose by them."""
 
     failing: int = Field(0, description="Tests that fail.")
     share: float = Field(0.0, description="Share of all tests that fail.")
     calls: int | None = Field(
         None, description="Calls between the nearest failing test and the changed function."
     )
-    files: int | None = Field(None, description="Files on that way, the test's own not counted.")
+    files: int | None = Field(None, description="Files on that path, without the test's own.")
     patch_lines: int = Field(0, description="Lines that the bug removed and added.")
     in_traceback: bool | None = Field(
         None, description="Whether a traceback of the failing tests names the changed function."
     )
-    at_import: bool = Field(False, description="Whether tests cannot even be loaded.")
+    at_import: bool = Field(False, description="Whether tests fail while they load.")
 
 
 class Part(Record):
-    """One of several bugs that make one task."""
+    """One of several bugs of one task."""
 
     family: str
     operator: str
@@ -32,7 +32,7 @@ class Part(Record):
 
 
 class ModelCost(Record):
-    """What a model was paid for one thing that it wrote."""
+    """The cost of one text that a model wrote."""
 
     what: str = Field(description="The family of the bug, or `statement`.")
     model: str
@@ -43,7 +43,7 @@ class ModelCost(Record):
 
 
 class Mutation(Record):
-    """Where a mutate-fix bug came from."""
+    """The origin of a mutate-fix bug."""
 
     family: str
     operator: str
@@ -51,11 +51,11 @@ class Mutation(Record):
     function: str = Field(
         description="Qualified name of the function or class; '<module>' for code outside them."
     )
-    line: int = Field(description="First changed line, 1-based, in the right code.")
+    line: int = Field(description="First changed line, 1-based, in the original code.")
     seed: int
-    proof: str = Field("", description="What was run in a clean container: files, full or none.")
+    proof: str = Field("", description="What ran in a clean container: files, full or none.")
     difficulty: Difficulty | None = None
-    parts: list[Part] = Field([], description="The bugs, where they are several.")
+    parts: list[Part] = Field([], description="The bugs, if there are several.")
     statement: str = Field(
         "", description="How problem_statement was made: cwm, shown, issue, model."
     )
@@ -63,14 +63,14 @@ class Mutation(Record):
 
 
 class Fix(Record):
-    """Where an issue-fix task came from."""
+    """The origin of an issue-fix task."""
 
-    commit: str = Field(description="The commit of the fix; of a release, its version.")
-    pull: int = Field(0, description="The pull request that it merges, or 0.")
-    issues: list[int] = Field([], description="The issues that it closes.")
+    commit: str = Field(description="The commit of the fix, or the version of the release.")
+    pull: int = Field(0, description="The merged pull request, or 0.")
+    issues: list[int] = Field([], description="The issues that the fix closes.")
     statement: str = Field(
         "",
-        description="Where problem_statement is from: issue, commit, changelog, failures, model.",
+        description="Origin of problem_statement: issue, commit, changelog, failures, model.",
     )
-    proof: str = Field("", description="The tests that were run: files (that it changes) or full.")
+    proof: str = Field("", description="The tests that ran: files (changed by the fix) or full.")
     costs: list[ModelCost] = []

@@ -1,7 +1,7 @@
-"""Ships forager's programs into a sandbox, runs them there and reads their answers.
+"""Ships forager's programs into a sandbox, runs them there and reads their reports.
 
-What a program reports comes over a descriptor that the project's processes do not inherit, in lines
-that begin with a nonce. Whatever else it or the project prints goes into a log.
+Programs write reports to a descriptor that the project's processes do not inherit, in lines that
+begin with a nonce. All other output of program and project goes to a log.
 """
 
 import json
@@ -22,11 +22,11 @@ _VERSION = "import sys; print(*sys.version_info[:3], sep='.')"
 
 
 class ProgramRun(Record):
-    """What a program reported, and the end of what was printed meanwhile."""
+    """A program's reports, and the end of the log."""
 
     reports: list[dict[str, Any]]
     exit_code: int | None
-    """None if the time limit ended it."""
+    """None if the program reached its time limit."""
     seconds: float
     log: str
 
@@ -39,7 +39,7 @@ class ProgramRun(Record):
 def ship(sandbox: Sandbox, name: str, directory: str = "/tmp") -> str:
     """Write a program into the sandbox and return its path, which Python can run.
 
-    No two paths are alike, so that sandboxes without walls do not meet.
+    Paths are unique, so that sandboxes on one file system do not collide.
     """
     path = f"{directory}/forager-{name}-{secrets.token_hex(4)}"
     sandbox.write(path, program(name))
@@ -47,7 +47,7 @@ def ship(sandbox: Sandbox, name: str, directory: str = "/tmp") -> str:
 
 
 def within(setup: TestSetup) -> str:
-    """The beginning of a command that runs tests: the directory and the variables."""
+    """The beginning of a command that runs tests: it sets the directory and the variables."""
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in setup.variables.items())
     return f"cd {shlex.quote(setup.workdir)} && env {variables}"
 
@@ -63,8 +63,8 @@ def run_program(
 ) -> ProgramRun:
     """Run a program with the project's interpreter; `request` and its reports are JSON objects.
 
-    `timeout` is in seconds, `output_limit` in bytes of all reports. Raises SandboxError when the
-    machine is gone.
+    `timeout` is in seconds, `output_limit` in bytes of all reports. Raises SandboxError if the
+    sandbox is gone.
     """
     nonce = secrets.token_hex(16)
     path = ship(sandbox, name)
@@ -81,7 +81,7 @@ def run_program(
     reports = [
         json.loads(line[len(nonce) :])
         for line in result.output.split("\n")
-        if line.startswith(f"{nonce} {{")  # bash names the nonce when it tells of a killed run
+        if line.startswith(f"{nonce} {{")  # bash prints the nonce in its message on a killed run
     ]
     if not reports:
         log += f"\n{_too_old(sandbox, setup)}"

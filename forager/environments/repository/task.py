@@ -14,9 +14,9 @@ from forager.sandboxes.sandbox import WORKDIR
 
 
 class TestSetup(Record):
-    """How the tests of an image are run; copied into each of its tasks."""
+    """How to run the tests of an image; each of its tasks has a copy."""
 
-    __test__ = False  # not a test class, whatever pytest makes of its name
+    __test__ = False  # tells pytest that this is not a test class
 
     workdir: str = Field(WORKDIR, description="Directory of the repository in the container.")
     python: str = Field("/opt/venv/bin/python", description="Interpreter that runs the tests.")
@@ -26,11 +26,11 @@ class TestSetup(Record):
         [], description="Paths of the tests and their configuration; a patch to them is ignored."
     )
     timeout: float = Field(300, description="Seconds that the whole suite may take.")
-    memory: int = Field(2 << 30, description="Bytes of memory that the tests need at most.")
+    memory: int = Field(2 << 30, description="Most bytes of memory that the tests need.")
     command: str = Field(
         "",
-        description="Shell text that runs the tests instead (python and arguments are not used); "
-        "for tasks of data sets that say how they are evaluated.",
+        description="Shell command that runs the tests instead of python and arguments, for tasks "
+        "of data sets with their own evaluation.",
     )
     parser: str = Field("pytest", description="Reader of the command's log; see logs.PARSERS.")
 
@@ -43,11 +43,11 @@ class TestSetup(Record):
 
 
 class RepositoryTask(Task):
-    """A broken repository: an image, the state it is put in, and the tests that decide.
+    """A broken repository: an image, its state for the agent, and the tests that decide.
 
-    `setup_patch` turns the image's repository into what the agent sees (the bug, for mutate-fix);
-    `patch` is the reference solution and applies to that state; `test_patch` is applied at
-    grading only.
+    `setup_patch` turns the image's repository into what the agent sees; in mutate-fix it is the
+    bug. `patch` is the reference solution and applies to that state. Only grading applies
+    `test_patch`.
     """
 
     base_commit: str = ""
@@ -70,13 +70,13 @@ class RepositoryTask(Task):
     @field_validator("FAIL_TO_PASS", "PASS_TO_PASS", mode="before")
     @classmethod
     def _decode(cls, value: Any) -> Any:
-        """SWE-bench's published rows hold these lists as JSON text."""
+        """Decode the JSON text that SWE-bench's published rows contain instead of lists."""
         return json.loads(value) if isinstance(value, str) else value
 
     @model_validator(mode="before")
     @classmethod
     def _label(cls, given: Any) -> Any:
-        """Fill the labels of a task that was made without them."""
+        """Fill in missing labels."""
         if not isinstance(given, dict) or given.get("labels"):
             return given
         kind = given.get("kind", cls.model_fields["kind"].default)

@@ -1,10 +1,9 @@
-"""Runs a project's tests in a sandbox and reads what each of them did.
+"""Runs a project's tests in a sandbox and reads the outcome of each.
 
-Forager's own runner does it, whose reports the code under test cannot easily forge. If
-`TestSetup.command` is set, that command runs instead, and its log is read as the data set reads it.
-Such a run has no private descriptor, no nonce, no canary and no audit: it believes code that prints
-the lines of passing tests and ends the process. It refuses only a log without a failure whose exit
-code says that something failed.
+Forager's own runner writes reports that the code under test cannot easily forge. If
+`TestSetup.command` is set, that command runs instead, and a parser reads its log as the data set
+does. Such a run has no private descriptor, nonce, canary or audit: it believes code that prints the
+lines of passing tests and exits. It refuses only a log without failures after a failing exit code.
 """
 
 from collections.abc import Collection, Sequence
@@ -28,12 +27,12 @@ ALWAYS = (
     "--continue-on-collection-errors",
     "--tb=short",
     "-pno:cacheprovider",
-    "--assert=plain",  # rewriting only makes failures more readable, and costs a third of the time
+    "--assert=plain",  # rewriting makes failures readable, but costs a third of the time
 )
 
 
 class Failure(Record):
-    """How a test failed, as pytest tells it with short tracebacks."""
+    """A test's failure, as pytest prints it with short tracebacks."""
 
     error: str = Field(description="Type and message, such as `ValueError: no such key`.")
     frames: list[tuple[str, int, str]] = Field(
@@ -43,12 +42,12 @@ class Failure(Record):
 
 
 class TestReport(Record):
-    """What each test did, by its node id.
+    """The outcome of each test by its node id.
 
-    Outcomes: passed, failed, error, skipped, xfailed, xpassed, timeout; a file that cannot be
-    collected has the outcome error under its path. `complete` is False when the run broke off.
-    `distrusted` says, where it is not empty, why the reports cannot be believed. `failures`
-    describes the first tests that failed, as many as were asked for.
+    Outcomes: passed, failed, error, skipped, xfailed, xpassed, timeout. A file that pytest cannot
+    collect has the outcome error under its path. `complete` is False if the run broke off. A
+    non-empty `distrusted` says why not to believe the reports. `failures` describes the first
+    failing tests, up to the requested number.
     """
 
     __test__ = False
@@ -81,11 +80,10 @@ def run_tests(
 ) -> TestReport:
     """Run the whole suite, or the tests named by node id.
 
-    `shuffle` is the seed of another order, `timeout` bounds the run and `test_seconds` one test
-    (both in seconds), `changed` are the files whose classes are examined for always-true equality,
-    `failures` is how many failing tests are described. A command of the setup's own runs what it
-    runs: of these only `timeout` has a meaning then.
-    Raises SandboxError when the machine is gone.
+    `shuffle` is the seed of a random order. `timeout` limits the run and `test_seconds` each test,
+    in seconds. The runner checks classes of the files in `changed` for always-true equality and
+    describes up to `failures` failures. If the setup has a command, only `timeout` applies.
+    Raises SandboxError if the sandbox is gone.
     """
     if setup.command:
         return _run_command(sandbox, setup, timeout or setup.timeout)

@@ -1,4 +1,4 @@
-"""Puts a sandbox into the state that a task describes, and reads what was changed in it."""
+"""Puts a sandbox into a task's state, and reads the agent's changes."""
 
 import re
 import secrets
@@ -15,9 +15,8 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # before
 _INDEX = "forager.index"  # in .git, as it was at the start
 _FILES = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 
-# The bug becomes the only commit, so that no object of the right code is left. Dates are fixed, so
-# that the commit is the same in every container. Each of the scripts prints the commit's id, and
-# nothing else where it is the only one.
+# The bug becomes the only commit, so that no object of the original code remains. Fixed dates give
+# the same commit id in every container. Each script prints the ids of the commits it finds.
 _DATES = "export GIT_AUTHOR_DATE='2000-01-01T00:00:00Z' GIT_COMMITTER_DATE='2000-01-01T00:00:00Z'"
 _COMMIT = (
     "git -c user.name=forager -c user.email=forager@localhost -c core.hooksPath=/dev/null "
@@ -26,7 +25,7 @@ _COMMIT = (
 _COMMITS = r"""
 [[ $(<.git/config) != *'[remote'* ]] && git rev-list --all --reflog -n 2 HEAD
 """
-# In place: what is left must be what the commit holds, object by object, and nothing unknown.
+# Replaces the history in place; afterwards every object must belong to the commit.
 _KNOWN_FILES = ("HEAD", "config", "description", "index", "COMMIT_EDITMSG", "*_HEAD", "packed-refs")
 _KNOWN_DIRECTORIES = ("branches", "hooks", "info", "logs", "objects", "refs")
 _REPLACE = rf"""
@@ -42,7 +41,7 @@ mapfile -t held < <(git rev-list --objects HEAD) && there=$(git count-objects -v
 [[ $there == "count: ${{#held[@]}}"$'\n'*$'\nin-pack: 0\n'* && $there != *alternate* ]] &&
 echo "$held"
 """
-# By a new repository of the same files, whatever the old one was.
+# Replaces the repository by a new one with the same files.
 _ANEW = rf"""
 {_DATES}
 git ls-files -z > /tmp/forager.files && cp .git/info/exclude /tmp/forager.exclude &&
@@ -51,11 +50,11 @@ git add -f --pathspec-from-file=/tmp/forager.files --pathspec-file-nul &&
 {_COMMIT} && rm -f /tmp/forager.files /tmp/forager.exclude && git rev-parse HEAD
 """
 
-# A repository beside the agent's: of that only the objects and what the image ignores. Its index,
-# settings, hooks and attributes do not count; of those in the files whatever hides lines does not.
-# What was known of the files at the start spares reading those that did not change since; the time
-# of that index is kept, for git reads what changed within the same second. It comes
-# to every attempt, and a process of its own costs more than what it does: no `git init`, no `wc`.
+# Stages the files in a second repository, which takes only objects and ignore rules from the
+# agent's. It ignores the agent's index, settings, hooks and attributes, and attributes in files that
+# would hide lines. The index from the start saves reading unchanged files; `cp -p` keeps its time,
+# because git rereads files changed within that second. Every attempt runs this, and starting a
+# process costs more than its work, so there is no `git init` and no `wc`.
 _STAGE = rf"""
 export GIT_DIR=$1/git GIT_WORK_TREE=$2 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null LC_ALL=C
 mkdir -p "$1/git/objects/info" "$1/git/refs" "$1/git/info" && cd "$2" || exit
@@ -63,7 +62,7 @@ echo 'ref: refs/heads/main' >"$1/git/HEAD"
 echo "$2/.git/objects" >"$1/git/objects/info/alternates"
 [ ! -f .git/info/exclude ] || echo "$(<.git/info/exclude)" >"$1/git/info/exclude"
 echo '* !diff' >"$1/git/info/attributes"
-# What cannot be read, and a repository within without a commit, are left out: that is exit code 1.
+# With exit code 1, git skipped unreadable files or nested repositories without a commit.
 stage() {{ git -c core.safecrlf=false add -A --ignore-errors .; [ $? -le 1 ]; }}
 if ! [ -f .git/{_INDEX} ] || ! cp -p .git/{_INDEX} "$1/git/index" || ! stage; then
   rm -f "$1/git/index" && git read-tree "$3" && stage || exit
@@ -82,9 +81,9 @@ git diff --cached --binary --no-color --no-ext-diff --no-textconv --no-renames "
 def open_task(
     task: RepositoryTask, limits: Limits, *, sandbox: SandboxFactory = docker_sandbox
 ) -> tuple[Sandbox, str]:
-    """Start a sandbox of the task's image in the state that the agent is to see.
+    """Start a sandbox of the task's image in the state that the agent sees.
 
-    Return it with the id of its one commit. Raises SandboxError.
+    Return it with the id of its only commit. Raises SandboxError, and TaskError for a bad patch.
     """
     opened = sandbox(task.image, limits=limits)
     try:
@@ -93,7 +92,7 @@ def open_task(
             applied = apply_patch(opened, task.setup_patch, "--index")
             if applied.exit_code:
                 raise TaskError(f"{task.instance_id}: setup_patch fails: {applied.output}")
-        # Images of others may hold what came after the base, which is the fix.
+        # Images of data sets may contain commits after the base, and so the fix.
         commits = opened.run(f"( {_REPLACE if task.setup_patch else _COMMITS} )").output.split()
         if len(commits) != 1:
             commits = _must(opened, f"( {_ANEW} )").output.split()
@@ -109,7 +108,7 @@ def open_task(
 
 
 def apply_patch(sandbox: Sandbox, patch: str, *options: str) -> CommandResult:
-    """Apply a patch in the working tree; exit code 0 when it applied whole, else not at all."""
+    """Apply a patch to the working tree, entirely (exit code 0) or not at all."""
     sandbox.write(_PATCH, patch.encode("utf-8", "surrogateescape"))
     return sandbox.run(
         f"git apply --whitespace=nowarn {' '.join(options)} {_PATCH}; "
@@ -118,10 +117,10 @@ def apply_patch(sandbox: Sandbox, patch: str, *options: str) -> CommandResult:
 
 
 def take_patch(sandbox: Sandbox, commit: str, workdir: str) -> str:
-    """Return what changed in the working tree since `commit`, new files included.
+    """Return the changes in the working tree since `commit`, new files included.
 
-    The agent owns the repository and may have broken it; then the patch is empty. What it has set,
-    in its shell or for git, does not count. Files whose lines are not UTF-8 are told in binary.
+    The agent owns the repository and may have broken it; then the patch is empty. Its settings of
+    the shell and of git have no effect. Files that are not UTF-8 appear as binary diffs.
     """
     if not _left_alone(sandbox):
         return ""
@@ -134,19 +133,19 @@ def take_patch(sandbox: Sandbox, commit: str, workdir: str) -> str:
 
 
 def _left_alone(sandbox: Sandbox) -> bool:
-    """Leave the agent's shell for a new one and end all other processes; False if it prevents it.
+    """Replace the agent's shell and end all other processes; False if the agent prevents it.
 
-    Only the keeper's word makes the state lost, which nothing in the sandbox can forge.
+    `state_lost` comes from the shell's keeper, and nothing in the sandbox can forge it.
     """
     if not sandbox.run("builtin exec /bin/true", timeout=10).state_lost:
         return False
     if sandbox.run("set -- /proc/[0-9]*; (($# == 2))").exit_code:  # the keeper and this shell
-        sandbox.run("/bin/sleep 60", timeout=0.1)  # running out of time ends all others
+        sandbox.run("/bin/sleep 60", timeout=0.1)  # the timeout ends all other processes
     return True
 
 
 def _diff(sandbox: Sandbox, script: str, place: str, workdir: str, commit: str) -> bytes:
-    """The bytes of a diff; none where it fails or is too large."""
+    """The bytes of a diff; empty if it fails or is too large."""
     words = ["/bin/bash", "--noprofile", "--norc", "-c", script, "-", place, workdir, commit]
     result = sandbox.run(f'/usr/bin/env -i PATH="{_PATH}:$PATH" {shlex.join(words)}')
     try:
@@ -156,9 +155,9 @@ def _diff(sandbox: Sandbox, script: str, place: str, workdir: str, commit: str) 
 
 
 def _readable(patch: bytes, binary: bytes) -> str:
-    """The patch, each file of it that is not UTF-8 as its binary diff.
+    """The patch with a binary diff for each file that is not UTF-8.
 
-    The lines changed follow as text that `git apply` skips: for those who read and for grading.
+    After it come the changed lines as text that `git apply` skips, for readers and for grading.
     """
     parts = []
     for text, exact in zip(_FILES.split(patch), _FILES.split(binary), strict=True):
