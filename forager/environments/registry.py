@@ -36,7 +36,7 @@ def environments() -> dict[str, Environment[Any]]:
         origin = f"entry point {ENTRY_POINTS}:{entry.name} ({entry.value})"
         try:
             environment = entry.load()
-        except Exception as error:  # whatever somebody else's import raises
+        except Exception as error:  # another package's import may raise anything
             raise UsageError(f"{origin} does not load: {error}") from error
         if entry.name in found:
             raise UsageError(f"{origin} takes the name of another environment")

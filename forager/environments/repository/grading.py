@@ -71,7 +71,7 @@ _RENAMED = re.compile(r'"?a/.*?"? "?b/(.*?)"?$', re.MULTILINE)
 _PATCH, _PATHS, _INDEX = "/tmp/forager.patch", "/tmp/forager.paths", "/tmp/forager.index"
 _GIT = f"GIT_INDEX_FILE={_INDEX} git"
 _DIFF = f"{_GIT} diff --cached --no-renames --no-color --no-ext-diff --no-textconv"
-_NOT_FOUND = 127  # the exit code of `env` where there is no such interpreter
+_NOT_FOUND = 127  # exit code of `env` if the interpreter does not exist
 _LIST_LIMIT, _TEXT_LIMIT = 8 << 20, 64 << 20  # bytes
 
 

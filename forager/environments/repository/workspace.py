@@ -51,10 +51,10 @@ git add -f --pathspec-from-file=/tmp/forager.files --pathspec-file-nul &&
 """
 
 # Stages the files in a second repository, which takes only objects and ignore rules from the
-# agent's. It ignores the agent's index, settings, hooks and attributes, and attributes in files that
-# would hide lines. The index from the start saves reading unchanged files; `cp -p` keeps its time,
-# because git rereads files changed within that second. Every attempt runs this, and starting a
-# process costs more than its work, so there is no `git init` and no `wc`.
+# agent's. The agent's index, settings, hooks and attributes have no effect, nor have attributes in
+# files that would hide lines. The index from the start saves reading unchanged files; `cp -p` keeps
+# its time, because git rereads files changed within that second. Every attempt runs this, and
+# starting a process costs more than its work, so there is no `git init` and no `wc`.
 _STAGE = rf"""
 export GIT_DIR=$1/git GIT_WORK_TREE=$2 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null LC_ALL=C
 mkdir -p "$1/git/objects/info" "$1/git/refs" "$1/git/info" && cd "$2" || exit
