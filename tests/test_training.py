@@ -419,7 +419,7 @@ def test_what_is_no_data_set_or_no_model_is_said(
     part = tmp_path / "part"  # as a copy that was broken off leaves it
     part.mkdir()
     shutil.copy(tiny_data / "dataset.json", part)
-    with pytest.raises(UsageError, match=r"40 samples .* are said and 0 of 0 are there"):
+    with pytest.raises(UsageError, match=r"expected 40 samples .* found 0 of 0"):
         count_steps(settings(), [part])
 
 
