@@ -1,4 +1,4 @@
-"""Settings of the makers of tasks; a TOML file gives those of mutate-fix (`--settings`)."""
+"""Settings of the makers of tasks; a TOML file gives those of mutate-fix (`--config`)."""
 
 from pathlib import Path
 from typing import Annotated

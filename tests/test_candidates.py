@@ -14,7 +14,7 @@ from pathlib import Path
 import libcst as cst
 import pytest
 
-from forager.cli.tasks import PRESETS
+from forager.cli.mutate_fix import PRESETS
 from forager.mutation.candidates import (
     Candidate,
     Change,

@@ -90,7 +90,7 @@ def test_options_of_a_run_keep_their_earlier_spelling(tmp_path: Path) -> None:
     assert "--enough" not in forager("run", "--help").stdout
 
 
-def test_options_of_servers_and_data_sets_keep_their_earlier_spelling() -> None:
+def test_options_of_other_verbs_keep_their_earlier_spelling() -> None:
     """Those that name a field which has another name now."""
     for verb, words, expected in (
         (
@@ -112,6 +112,16 @@ def test_options_of_servers_and_data_sets_keep_their_earlier_spelling() -> None:
             "run -o out --format policy --context 77 --cut",
             {"max_length": 77, "truncate": True},
         ),
+        (
+            "tasks mutate-fix",
+            "pypi:toolz -o tasks.jsonl --settings rules.toml",
+            {"config": Path("rules.toml")},
+        ),
+        ("tasks issue-fix", "pypi:toolz -o tasks.jsonl --most-files 9", {"max_files": 9}),
     ):
-        params = main.commands[verb].make_context(verb, words.split()).params
+        command: click.Command = main
+        for name in verb.split():
+            assert isinstance(command, click.Group)
+            command = command.commands[name]
+        params = command.make_context(verb, words.split()).params
         assert {name: params[name] for name in expected} == expected

@@ -90,7 +90,7 @@ def test_settings_of_a_file(tmp_path: Path) -> None:
     file.write_text(
         "per_file = 3\n[targets]\noperators = 5\ncombined = 2\n[difficulty]\ncalls = '2..'\n"
     )
-    found = json.loads(mutate_fix(tmp_path, "--settings", str(file)).stdout)
+    found = json.loads(mutate_fix(tmp_path, "--config", str(file)).stdout)
     assert found["mutators"] == ["operators", "combined"]
     assert found["weights"] == {"operators": 5, "combined": 2}
     assert found["difficulty"]["calls"] == "2.."
@@ -125,7 +125,7 @@ def test_a_mistake_is_one_line(tmp_path: Path, text: str, options: str, message:
     """Which names the key and what to do."""
     file = tmp_path / "settings.toml"
     file.write_text(text)
-    result = mutate_fix(tmp_path, "--settings", str(file), *options.split())
+    result = mutate_fix(tmp_path, "--config", str(file), *options.split())
     assert result.exit_code == 2, result.stdout
     assert message in result.stderr
     assert result.stderr.count("\n") == 1

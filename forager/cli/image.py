@@ -171,6 +171,30 @@ def import_images(archives: tuple[Path, ...]) -> None:
             click.echo(f"{image.references[0] if image.references else image.digest}\tunpacked")
 
 
+def images_of(sources: tuple[str, ...], workers: int) -> "list[Image]":
+    """The images of the sources, which are built if needed, and the images of files."""
+    from forager.images.build import build
+    from forager.images.image import Image
+    from forager.records import read_records
+
+    images = [
+        image
+        for source in sources
+        if source.endswith(".jsonl")
+        for image in read_records(Path(source), Image)
+    ]
+    to_build = [source for source in sources if not source.endswith(".jsonl")]
+
+    def make(source: str, progress: "Progress") -> Image:
+        return build(source, report=lambda step: progress.note(f"{source}: {step}"))
+
+    if to_build:
+        built = make_all("images", to_build, make, workers)
+        images += succeeded(built)
+        raise_failures(built)
+    return images
+
+
 def _facts(found: "Image") -> list[tuple[str, str]]:
     source = found.source
     return [

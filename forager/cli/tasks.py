@@ -1,45 +1,16 @@
 """`forager tasks`: make tasks, and prove them."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from forager.cli import options
-from forager.cli.batch import make_all, raise_failures, succeeded
-from forager.cli.console import print_json, print_table, say
-from forager.cli.derived import Derived
 from forager.cli.imports import import_tasks
 from forager.cli.issue_fix import issue_fix
-from forager.cli.models import open_author
+from forager.cli.mutate_fix import mutate_fix
 from forager.cli.progress import Progress
-from forager.cli.verb import Group, option
+from forager.cli.verb import Group, Verb
 from forager.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections import Counter
-
-    from rich.table import Table
-
-    from forager.images.image import Image
-    from forager.mutation.candidates import Families
-    from tasks.mutate_fix import MutateFixRequest
-    from tasks.settings import MutateFixSettings
-
-_BUGS = "Bugs and problem statements"
-PRESETS = {  # weights of the families
-    "cwm": {
-        "functions": 7.0,
-        "arguments": 9.0,
-        "variables": 6.0,
-        "statements": 11.0,
-        "operators": 12.0,
-    }
-}
-
-
-MUTATE_FIX = Derived("tasks.settings:MutateFixSettings", {_BUGS: ["per_function"]})
 
 
 @click.group(cls=Group)
@@ -47,133 +18,7 @@ def tasks() -> None:
     """Make tasks from projects and data sets, and prove them."""
 
 
-@tasks.command("mutate-fix", settings=MUTATE_FIX)
-@click.argument("sources", metavar="SOURCE|images.jsonl…", nargs=-1, required=True)
-@options.output("tasks.jsonl", "File of the tasks.")
-@options.workers
-@options.limit
-@options.seed
-@option(
-    "--settings",
-    "settings_file",
-    metavar="FILE",
-    type=options.PATH,
-    help="TOML file: weights, targets and caps of families, difficulty, sampling of the model (see "
-    "docs/bugs.md).",
-)
-@options.keep_contaminated
-@options.also_exclude
-@options.dry_run
-@option(
-    "--mutators",
-    metavar="NAME[,NAME…]",
-    heading=_BUGS,
-    help="Families of bugs. By default all families but `combined` (several bugs at once) and the "
-    "families that a model writes, `rewrite` and `modify`.",
-)
-@option(
-    "--preset",
-    type=click.Choice(list(PRESETS)),
-    heading=_BUGS,
-    help="Mix of the families; by default they take turns evenly.",
-)
-@option(
-    "--proof",
-    metavar="files|full|sample:N|none",
-    default="files",
-    shown_default="files",
-    heading=_BUGS,
-    help="Tests to run in a fresh container before a bug becomes a task: the test files that run "
-    "the change, the whole suite, the suite for one bug in N, or none.",
-)
-@option(
-    "--statement",
-    type=click.Choice(["cwm", "shown", "issue", "model"]),
-    default="cwm",
-    shown_default="cwm",
-    heading=_BUGS,
-    help="Problem statement. cwm: where the bug is and which tests fail; shown: the broken code "
-    "and the output of its tests; issue: a bug report made from the failures; model: a bug report "
-    "that the model writes.",
-)
-@option(
-    "-m",
-    "--model",
-    metavar="NAME",
-    heading=options.AUTHOR,
-    help="Model that writes bugs or problem statements.",
-)
-@options.author_url
-@options.author_key_env
-def mutate_fix(
-    sources: tuple[str, ...], output: Path, workers: int, dry_run: bool, **given: Any
-) -> None:
-    """Put small bugs into projects; each bug that tests notice becomes a task.
-
-    SOURCE is built first if it was not built before (see `forager image build`); images.jsonl holds
-    images. --limit counts the tasks of each project. Projects that SWE-bench evaluates on, and
-    their forks, are left out.
-
-    \b
-    Examples:
-      forager tasks mutate-fix images.jsonl -o tasks.jsonl --preset cwm --limit 40
-      forager tasks mutate-fix pypi:toolz -o hard.jsonl --mutators operators,statements
-    """
-    order = _order(given, workers)
-    if dry_run:
-        print_json(
-            {
-                "sources": sources,
-                "output": str(output),
-                "mutators": list(order.families),
-                "limit": order.limit,
-                "seed": order.seed,
-                "proof": order.proof,
-                "statement": order.statement,
-                "model": given["model"],
-                "workers": workers,
-                "keep_contaminated": order.keep_contaminated,
-                "also_exclude": order.also_exclude and str(order.also_exclude),
-                **order.settings.model_dump(),
-                "weights": order.settings.shares(),
-            }
-        )
-        return
-    from tasks.contamination import ContaminatedProject
-    from tasks.ledger import yields
-    from tasks.mutate_fix import make_tasks
-
-    with open_author(given, output, order.settings.sampling) as author:
-        order = replace(order, author=author)
-        images, refused = _images(sources, workers), 0
-        for image in images:
-            try:
-                with Progress(image.source.name, order.limit, tried="mutants") as progress:
-                    count = make_tasks(
-                        image,
-                        order,
-                        output=output,
-                        on_progress=progress.update,
-                        report=progress.note,
-                    )
-            except ContaminatedProject as error:
-                say(str(error))
-                refused += 1
-                continue
-            click.echo(f"{image.source.name}\t{count} tasks")
-        if author and author.paid.completion_tokens:
-            paid = author.paid
-            say(f"{paid.prompt_tokens:,} tokens read and {paid.completion_tokens:,} written")
-    if refused == len(images):
-        raise click.exceptions.Exit(2)
-    print_table(_yield_table(yields(output)))
-
-
-tasks.add_command(issue_fix)
-tasks.add_command(import_tasks)
-
-
-@tasks.command()
+@click.command(cls=Verb)
 @click.argument("file", metavar="tasks.jsonl", type=options.PATH)
 @options.workers
 @options.limit
@@ -211,108 +56,4 @@ def check(file: Path, limit: int | None, workers: int) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _order(given: dict[str, Any], workers: int) -> "MutateFixRequest":
-    """The order without its author. Raises UsageError for options that contradict each other."""
-    from forager.mutation.combine import COMBINED
-    from forager.mutation.judge import Rules
-    from forager.mutation.model_written import WRITTEN
-    from tasks.mutate_fix import MutateFixRequest
-    from tasks.settings import MutateFixSettings, load
-
-    preset, file = given["preset"], given["settings_file"]
-    model, statement, proof = given["model"], given["statement"], given["proof"]
-    settings = load(file) if file else MutateFixSettings()
-    settings = settings.model_copy(update=MUTATE_FIX.given(given))
-    if preset and settings.weights:
-        raise UsageError(f"--preset and {file} both give weights; leave one of them out")
-    if preset:
-        settings = settings.model_copy(update={"weights": PRESETS[preset]})
-    families = _families(given["mutators"], settings)
-    try:
-        Rules(proof=proof)
-    except ValueError as error:
-        raise UsageError("--proof is files, full, none or sample:N") from error
-    writes = statement == "model" or any(name in WRITTEN for name in families)
-    if writes and not model:
-        raise UsageError("a model must write these: give -m NAME and --url http://HOST:PORT/v1")
-    if model and not writes:
-        raise UsageError(
-            "the model has nothing to write: give --mutators rewrite,modify or --statement model"
-        )
-    if statement != "cwm" and proof not in ("files", "full"):
-        raise UsageError(
-            "--statement shown, issue and model need the failures of a proof: "
-            "give --proof files or --proof full"
-        )
-    if set(families) == {COMBINED}:
-        raise UsageError(f"{COMBINED} bugs consist of others: name more families in --mutators")
-    return MutateFixRequest(
-        families=families,
-        limit=given["limit"],
-        seed=given["seed"],
-        settings=settings,
-        proof=proof,
-        statement=statement,
-        workers=workers,
-        keep_contaminated=given["keep_contaminated"],
-        also_exclude=given["also_exclude"],
-    )
-
-
-def _yield_table(found: "dict[str, Counter[str]]") -> "Table":
-    """Tasks and rejected candidates, by family and reason."""
-    from rich.table import Table
-
-    reasons = sorted({reason for counts in found.values() for reason in counts} - {"tasks"})
-    table = Table("family", box=None, pad_edge=False)
-    for name in ("tasks", *reasons):
-        table.add_column(name, justify="right")
-    for family in sorted(found):
-        table.add_row(family, *(str(found[family][name]) for name in ("tasks", *reasons)))
-    return table
-
-
-def _families(names: str | None, settings: "MutateFixSettings") -> "Families":
-    """The chosen families: by name, weight or target, or all that need no model."""
-    from forager.mutation.combine import COMBINED
-    from forager.mutation.model_written import WRITTEN
-    from mutators import load_families
-
-    plain = load_families()
-    families: Families = {**plain, **dict.fromkeys((COMBINED, *WRITTEN), ())}
-    asked = settings.shares() or {}
-    chosen = [name.strip() for name in (names or "").split(",") if name.strip()]
-    unknown = [name for name in (*chosen, *asked, *settings.targets) if name not in families]
-    if unknown or (names is not None and not chosen):
-        raise UsageError(f"no family {', '.join(unknown)!r}; there are {', '.join(families)}")
-    chosen = chosen or list(asked or plain)
-    left_out = [name for name in (*chosen, *settings.targets) if asked and name not in asked]
-    if left_out:
-        raise UsageError(
-            f"{', '.join(left_out)} would be left out: give a weight or a target for it too"
-        )
-    return {name: families[name] for name in chosen}
-
-
-def _images(sources: tuple[str, ...], workers: int) -> "list[Image]":
-    """The images of the sources, which are built if needed, and the images of files."""
-    from forager.images.build import build
-    from forager.images.image import Image
-    from forager.records import read_records
-
-    images = [
-        image
-        for source in sources
-        if source.endswith(".jsonl")
-        for image in read_records(Path(source), Image)
-    ]
-    to_build = [source for source in sources if not source.endswith(".jsonl")]
-
-    def make(source: str, progress: Progress) -> Image:
-        return build(source, report=lambda step: progress.note(f"{source}: {step}"))
-
-    if to_build:
-        built = make_all("images", to_build, make, workers)
-        images += succeeded(built)
-        raise_failures(built)
-    return images
+tasks.add_verbs("Verbs", mutate_fix, issue_fix, import_tasks, check)
