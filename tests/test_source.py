@@ -110,17 +110,17 @@ def test_split_reference(source: str, expected: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("", "is no SOURCE"),
-        ("--upload-pack=touch /tmp/x", "is no SOURCE"),
-        ("/nowhere/at/all", "no directory and no git URL"),
+        ("", "is not a SOURCE"),
+        ("--upload-pack=touch /tmp/x", "is not a SOURCE"),
+        ("/nowhere/at/all", "neither a directory nor a git URL"),
         ("https://host/o/n@", "missing after the '@'"),
         ("https://host/o/n@--output=x", "missing after the '@'"),
-        ("ext::sh -c id", "no directory and no git URL"),
+        ("ext::sh -c id", "neither a directory nor a git URL"),
         ("file:///nowhere/at/all", "holds no git repository"),
         ("pypi:", "pypi:NAME"),
         ("pypi:../x", "pypi:NAME"),
         ("pypi:toolz==", "pypi:NAME"),
-        ("pypi:toolz==latest", "is no version"),
+        ("pypi:toolz==latest", "is not a version"),
         ("pypi:toolz>=1", "pypi:NAME"),
     ],
 )

@@ -1,7 +1,7 @@
 """The base image: Debian, Python, a compiler, git, and an environment with pytest.
 
-It comes from a registry where one can be reached (or $FORAGER_BASE_IMAGE), else debootstrap makes
-it. It is made once; every project's image is one layer upon it.
+It comes from a registry if one can be reached (or from $FORAGER_BASE_IMAGE); otherwise debootstrap
+makes it, once. Every project's image is one layer on top.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ from forager.images.workbench import SYSTEM_PATH, VENV, Workbench
 from forager.locks import locked
 from forager.sandboxes.sandbox import LOCALHOST_LABEL, WORKDIR
 
-PYTHON_LABEL = "forager.python"  # on a base: the version of its environment
+PYTHON_LABEL = "forager.python"  # on a base: the Python version of its environment
 _PACKAGES = (
     "ca-certificates gcc g++ libc6-dev libnss-myhostname make git less patch pkg-config procps"
 )
 _DEBIAN_PACKAGES = f"{_PACKAGES} python3 python3-dev"
-_DEFAULT_PYTHON = "3.12"  # of a registry's image
-_PULL_SECONDS = 20.0  # until a registry must have begun to answer
+_DEFAULT_PYTHON = "3.12"  # when the image comes from a registry
+_PULL_SECONDS = 20.0  # within which a registry must begin to answer
 _LEFT_OUT = [
     *("./var/cache/apt", "./var/lib/apt/lists", "./usr/share/doc", "./usr/share/man"),
     *("./usr/share/locale", "./usr/share/info", "./dev", "./proc", "./sys"),
@@ -87,7 +87,7 @@ def ensure_base(
 
 
 def base_reference(python: str = "") -> str:
-    """Return the name of the base image; it changes with what goes into it."""
+    """Return the name of the base image, which contains a digest of its ingredients."""
     parts = [
         _TOOLING,
         _DEBIAN_PACKAGES,
@@ -101,7 +101,7 @@ def base_reference(python: str = "") -> str:
 
 
 def _root_image(client: docker.DockerClient, python: str, report: Callable[[str], None]) -> str:
-    """Return an image with Debian and, of a registry, the Python asked for."""
+    """Return an image with Debian, and the requested Python if it comes from a registry."""
     stated = os.environ.get("FORAGER_BASE_IMAGE")
     candidates = [stated] if stated else [f"python:{python or _DEFAULT_PYTHON}-slim-bookworm"]
     for reference in candidates:
@@ -113,7 +113,7 @@ def _root_image(client: docker.DockerClient, python: str, report: Callable[[str]
 
 
 def _pull(client: docker.DockerClient, reference: str, report: Callable[[str], None]) -> bool:
-    """Pull an image; False when the registry gives no sign of life or refuses."""
+    """Pull an image; False if the registry does not answer, or refuses."""
     events: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def pull() -> None:
@@ -130,14 +130,14 @@ def _pull(client: docker.DockerClient, reference: str, report: Callable[[str], N
     seconds = _PULL_SECONDS
     try:
         while events.get(timeout=seconds) is not None:
-            seconds = 300.0  # it answers: layers take their time
+            seconds = 300.0  # it answers; layers may take longer
     except queue.Empty:
         return False
     return _exists(client, reference)
 
 
 def _debootstrap(client: docker.DockerClient, report: Callable[[str], None]) -> str:
-    """Make an image of the host's Debian or Ubuntu release, else of Debian 12."""
+    """Make an image of the host's Debian or Ubuntu release, or else of Debian 12."""
     suite, mirror = _suite()
     packages = ",".join(_DEBIAN_PACKAGES.split())
     kind = hashlib.sha256(packages.encode()).hexdigest()[:8]
@@ -166,11 +166,11 @@ def _import(client: docker.DockerClient, root: Path, reference: str) -> None:
         repository, tag = reference.rsplit(":", 1)
         client.api.import_image_from_stream(process.stdout, repository=repository, tag=tag)
     if process.returncode or not _exists(client, reference):
-        raise BuildError("the base cannot be imported into the Docker engine: is its disk full?")
+        raise BuildError("the Docker engine cannot import the base: is its disk full?")
 
 
 def _suite() -> tuple[str, list[str]]:
-    """Return the release to make and its mirror, where debootstrap does not know it."""
+    """Return the release to make, and its mirror if debootstrap does not know one."""
     facts: dict[str, str] = {}
     if Path("/etc/os-release").is_file():
         for line in Path("/etc/os-release").read_text().splitlines():

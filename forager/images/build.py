@@ -1,4 +1,4 @@
-"""From a SOURCE to an image whose tests are known to pass.
+"""From a SOURCE to an image whose tests pass.
 
 The steps: fetch, infer the recipe, install in a build container, reduce the repository to one
 commit, look for copies of the project outside it, commit the image, run the tests twice in fresh
@@ -33,7 +33,7 @@ from forager.images.workbench import Workbench
 from forager.locks import locked
 from forager.sandboxes.engine import connect
 
-_PYTHONS = ("3.12", "3.13", "3.11", "3.14", "3.10", "3.9", "3.8")  # the likeliest to work first
+_PYTHONS = ("3.12", "3.13", "3.11", "3.14", "3.10", "3.9", "3.8")  # the most likely to work first
 _DEFAULT = BuildSettings()
 _PYTEST_TOO_NEW = r"_pytest\b|PluginValidationError|PytestRemovedIn|PytestDeprecation|pluggy\b"
 
@@ -73,7 +73,7 @@ def build(
 
 
 class _Builder(NamedTuple):
-    """What all attempts at one source share."""
+    """The inputs that all builds of one source share."""
 
     client: docker.DockerClient
     source: Source
@@ -83,7 +83,7 @@ class _Builder(NamedTuple):
     report: Callable[[str], None]
 
     def build(self, recipe: Recipe, *, reduce: bool) -> Image:
-        """Return the image of this recipe, from the records or built now."""
+        """Return the image of this recipe: an earlier one, or a new one."""
         started = time.monotonic()
         key = _key(self.source, recipe, identity(self.client, self.base))
         with locked(f"image-{key}"):
@@ -108,7 +108,7 @@ class _Builder(NamedTuple):
                     *CHANGES,
                     f"LABEL forager.image={key}",
                     f"LABEL forager.source={json.dumps(self.source.given)}",
-                    # so that plain pytest works for whoever tries it in there
+                    # so that plain `pytest` works inside
                     f"ENV PYTEST_ADDOPTS={_quoted(shlex.join(options(recipe.tests)))}",
                 ]
             )
@@ -131,7 +131,7 @@ def _suited(
     base: str,
     report: Callable[[str], None],
 ) -> tuple[Recipe, str]:
-    """Choose another Python when the project does not want the base's, if one can be had."""
+    """Choose another Python if the project excludes the base's and another is available."""
     wanted = required_python(tree)
     version = client.images.get(base).labels.get(PYTHON_LABEL, "")
     try:
@@ -141,7 +141,7 @@ def _suited(
         python = fitting[0]
         return recipe.model_copy(update={"python": python}), ensure_base(client, python, report)
     except (InvalidSpecifier, IndexError, BuildError):
-        report(f"the project wants Python {wanted}; trying the base's {version}")
+        report(f"the project requires Python {wanted}; trying the base's {version}")
         return recipe, base
 
 
@@ -151,5 +151,5 @@ def _key(source: Source, recipe: Recipe, base: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A value for the engine's ENV instruction, which expands variables."""
+    """Quote a value for the ENV instruction, which expands variables."""
     return json.dumps(text).replace("$", "\\$")

@@ -1,6 +1,6 @@
-"""The host's package index, proxies and CA bundle, as builds need them.
+"""The host's package index, proxies and CA bundle, for builds.
 
-They are handed to the commands of a build as variables and are not part of any image.
+Build commands get them as variables; no image contains them.
 """
 
 import configparser
@@ -24,7 +24,7 @@ def index_url(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def ca_bundle(environ: Mapping[str, str] = os.environ) -> str:
-    """Return the file of CA certificates that this host is set to trust; empty for none."""
+    """Return the file of CA certificates that this host trusts; empty if none is set."""
     for name in _BUNDLES:
         if environ.get(name) and Path(environ[name]).is_file():
             return environ[name]
@@ -35,8 +35,8 @@ def ca_bundle(environ: Mapping[str, str] = os.environ) -> str:
 def build_variables(bundle: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the variables that carry the host's settings into a build.
 
-    `bundle` is the path of the CA bundle in the container, empty when there is none. Indexes that
-    are files of this host are left out: they are not in the container.
+    `bundle` is the path of the CA bundle in the container, or empty. Indexes that are files of this
+    host are left out, as the container does not have them.
     """
     settings = _pip_settings(environ)
     variables = {
@@ -77,7 +77,7 @@ def _reachable(url: str) -> bool:
 
 
 def _pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """Read what pip's own configuration files say, the more special file last."""
+    """Read pip's own configuration files; more specific files override others."""
     home = Path(environ.get("HOME", "/nonexistent"))
     configured = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     files = [Path("/etc/pip.conf"), home / ".pip/pip.conf", configured / "pip/pip.conf"]

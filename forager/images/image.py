@@ -48,7 +48,7 @@ class Image(Record):
 
 
 def stored_images() -> Iterator[Image]:
-    """Yield the records of the images built here, the newest first."""
+    """Yield the records of the images built here, newest first."""
     records = [image for path in _directory().glob("*.json") if (image := _read(path))]
     yield from sorted(records, key=lambda image: image.created_at, reverse=True)
 
@@ -75,7 +75,7 @@ def record_path(key: str) -> Path:
 
 
 def stored(key: str) -> Image | None:
-    """Return the record with this key, if there is one that can be read."""
+    """Return the record with this key; None if there is none, or it cannot be read."""
     return _read(record_path(key))
 
 
@@ -85,7 +85,7 @@ def store(image: Image) -> None:
 
 
 def _read(path: Path) -> Image | None:
-    """A record of another version of forager counts as none: the image is built again."""
+    """Read a record; one of another version of forager is ignored, so the image is rebuilt."""
     try:
         return Image.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):

@@ -27,7 +27,7 @@ from forager.sandboxes.sandbox import WORKDIR
 _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 _TESTING = re.compile(r"(unit[-_]?)?(tests?|testing|pytest)([-_].*)?$|.*[-_]tests?$", re.IGNORECASE)
 _DEVELOPING = re.compile(r"dev(el|elop|elopment)?$", re.IGNORECASE)
-_OTHER_TASKS = set(  # in development groups, of no use to a test run
+_OTHER_TASKS = set(  # in development groups, useless for a test run
     """
     bandit black build bump2version bumpversion check-manifest codecov codespell commitizen
     coverage coveralls cython-lint flake8 furo hatch hatchling interrogate ipdb ipython isort
@@ -62,7 +62,7 @@ _PLUGINS = {
     r"^--asyncio": "pytest-asyncio",
     r"^--randomly": "pytest-randomly",
 }
-# Options that measure, report or spread the load: they change no outcome and slow the run.
+# Options that measure, report or spread load: they change no outcome, and slow the run.
 _DROPPED = re.compile(
     r"--(no-)?cov\b|--cov-|--cov=|-n\d|-nauto|--numprocesses|--dist\b|--maxprocesses|--junit|"
     r"--html|--self-contained|--durations|--benchmark|--color|-q+$|-v+$|--verbose|--quiet|-r\w+$|"
@@ -72,7 +72,7 @@ _DROPPED = re.compile(
 )
 _WITH_VALUE = {"-n", "--cov", "--cov-report", "--cov-config", "--maxfail", "--tb", "--durations"}
 _WITH_VALUE |= {"--dist", "--junitxml", "--html", "--numprocesses", "--color", "--reruns"}
-# Imports whose distribution is known for sure: a guessed name could be anybody's package.
+# Imports with a known distribution: a guessed name could be anybody's package.
 _DISTRIBUTIONS = {
     "attr": "attrs",
     "bs4": "beautifulsoup4",
@@ -127,7 +127,7 @@ def infer(directory: Path) -> Recipe:
 def _commands(
     directory: Path, extras: list[str], requirements: list[str], *, installable: bool
 ) -> list[str]:
-    """Write the install commands: the project first, so that nothing else brings a copy of it."""
+    """Write the install commands: the project first, so that no dependency brings a copy of it."""
     commands = []
     if installable:
         project = f".[{','.join(extras)}]" if extras else "."
@@ -147,7 +147,8 @@ def _quoted(word: str) -> str:
 def _test_requirements(directory: Path) -> tuple[list[str], list[str]]:
     """Return the project's extras and the requirements that its tests need.
 
-    A test extra is installed as such. Of what developers need, only what is not another task's.
+    Test extras are installed as extras. Development groups count only if there are no others, and
+    without the tools for other tasks (linters, docs).
     """
     stated = list(stated_requirements(directory))
     known = {canonicalize_name(entry.group) for entry in stated if entry.extras == [entry.group]}
@@ -156,7 +157,7 @@ def _test_requirements(directory: Path) -> tuple[list[str], list[str]]:
         name
         for entry in chosen
         for name in entry.extras
-        if canonicalize_name(name) in known  # tox and nox may name one that is gone
+        if canonicalize_name(name) in known  # tox and nox may name an extra that is gone
     ]
     texts = [
         text for entry in chosen if entry.extras != [entry.group] for text in entry.requirements
@@ -197,7 +198,7 @@ def _plugins(directory: Path) -> list[str]:
 
 
 def _arguments(directory: Path, paths: list[str]) -> list[str]:
-    """Return what must be said to pytest beside the paths."""
+    """Return the arguments that pytest needs in addition to the paths."""
     arguments = []
     stated = pytest_options(directory).get("addopts", [])
     kept = _kept_options(stated)
@@ -227,7 +228,7 @@ def _kept_options(words: list[str]) -> list[str]:
 
 
 def _imported(directory: Path, paths: list[str]) -> list[str]:
-    """Return the distributions that the tests import at their top without a condition."""
+    """Return the distributions that the tests import unconditionally at the top level."""
     names: set[str] = set()
     for file in test_files(directory, paths):
         names |= _top_imports(read_text(file.parent, file.name))

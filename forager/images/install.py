@@ -1,4 +1,4 @@
-"""What happens in the build container: the project is installed, the traces are removed."""
+"""The steps in the build container: install the project, remove the traces."""
 
 import json
 import re
@@ -23,8 +23,8 @@ from forager.images.workbench import (
 from forager.sandboxes.sandbox import WORKDIR
 
 _AGENT = 1000  # the user's id in the base
-# Exactly one commit: no history, no remote, no reflog to find an answer in. What the build left
-# in the tree and git would show is excluded, so that a diff holds the agent's work alone.
+# Exactly one commit: no history, remote or reflog that could hold an answer. Files that the build
+# left in the tree are excluded, so that a diff holds only the agent's work.
 _REPOSITORY = f"""set -e
 cd {WORKDIR}
 rm -rf .git
@@ -47,8 +47,8 @@ mkdir -p .git/info
 git ls-files --others --exclude-standard --directory | sed 's|^|/|' >.git/info/exclude
 rm -rf .git/logs .git/ORIG_HEAD
 """
-# Prints, as JSON, files outside the working tree that equal one of the project's, and modules
-# of its name in site-packages.
+# Prints, as JSON, files outside the working tree that equal a file of the project, and modules of
+# its name in site-packages.
 _COPIES = f"""
 import hashlib, json, os, sys
 sources, names = json.load(open("{TOOLS}/modules.json"))
@@ -90,9 +90,9 @@ _NEWER_PYTEST = "uv pip install --upgrade pytest py"
 
 
 class Installed(NamedTuple):
-    """What came of an install."""
+    """The result of an install."""
 
-    recipe: Recipe  # as it worked
+    recipe: Recipe  # as far as it worked
     commit: str
     dropped: list[str]
     notes: list[str]
@@ -111,8 +111,8 @@ def install(
 ) -> Installed:
     """Install a source tree in the bench.
 
-    `reduce` allows leaving out what cannot be installed, as is right for an inferred recipe and
-    wrong for one that a person wrote. Raises BuildError with the log's telling lines.
+    `reduce` skips requirements that cannot be installed, which suits an inferred recipe, but not
+    one that a person wrote. Raises BuildError with the lines of the log that say why.
     """
     files = _bring(bench, tree, source)
     if recipe.system:
@@ -142,7 +142,7 @@ def install(
 
 
 def _bring(bench: Workbench, tree: Path, source: Source) -> list[str]:
-    """Put the tracked files into the bench as a repository of one commit, tagged for versions."""
+    """Put the tracked files into the bench as a repository of one commit, with a version tag."""
     files = tracked_files(tree)
     bench.put(tree_archive(tree, files, _AGENT), WORKDIR)
     names = "".join(f"{name}\0" for name in files).encode(errors="surrogateescape")
@@ -165,12 +165,12 @@ def _install_system(bench: Workbench, packages: list[str]) -> None:
         f"apt-get install -y -q --no-install-recommends {shlex.join(packages)} && "
         "rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb",
         user="root",
-        failure=f"Debian has not all of {' '.join(packages)}: correct `system` in the recipe",
+        failure=f"Debian lacks some of {' '.join(packages)}: correct `system` in the recipe",
     )
 
 
 def _versions(tree: Path, version: str) -> dict[str, str]:
-    """Tell the tools that ask git for the version: there is no history to ask."""
+    """The variables that tell version tools the version, as there is no history to ask."""
     told = version or "0.0.0"
     name = re.sub(r"[-_.]+", "_", project_name(tree)).upper()
     scoped = {f"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{name}": told} if name else {}
@@ -182,8 +182,8 @@ def _versions(tree: Path, version: str) -> dict[str, str]:
 def _install_step(
     bench: Workbench, command: str, variables: dict[str, str], *, reduce: bool
 ) -> tuple[list[str], list[str]]:
-    """Run an install command, or what of it works; return that, and what was dropped."""
-    if not _is_project(command):  # a dependency built here has a version of its own
+    """Run an install command, or the parts that work; return those, and the dropped ones."""
+    if not _is_project(command):  # a dependency that is built has its own version
         variables = {name: value for name, value in variables.items() if "VERSION" not in name}
     step = bench.run(command, variables=variables)
     if not step.code:
@@ -208,7 +208,7 @@ def _install_step(
 
 
 def _dependencies_only(bench: Workbench, command: str, output: str) -> tuple[list[str], list[str]]:
-    """Install what a project that cannot be built depends on; it is imported by its path then."""
+    """Install the dependencies of a project that cannot be built, to import it by its path."""
     fallback = "uv pip install -r pyproject.toml"
     if bench.run(fallback).code:
         raise BuildError("the project cannot be installed", telling_lines(output))
@@ -223,10 +223,7 @@ def _extras(command: str) -> list[str]:
 
 
 def _parts(command: str) -> list[str]:
-    """Split an install command into smaller ones.
-
-    The project is tried without extras, then with one at a time; other requirements one by one.
-    """
+    """Split an install command: the project alone, then each extra; else each requirement."""
     words = shlex.split(command)
     if words[:3] != ["uv", "pip", "install"]:
         return []
@@ -249,12 +246,12 @@ def _by_path(recipe: Recipe, tree: Path) -> Recipe:
 def _without_copies(
     bench: Workbench, tree: Path, files: list[str], recipe: Recipe
 ) -> tuple[Recipe, list[str]]:
-    """See that no copy of the project lies outside the working tree; an answer would be in it."""
+    """Make sure that no copy of the project, which would hold answers, is outside the tree."""
     sources = [name for name in files if name.endswith((".py", ".pyx", ".c"))]
     names = modules(tree)
     content = json.dumps([sources, names]).encode()
     bench.put(archive({"modules.json": (content, 0o644)}), TOOLS)
-    command = f"python3 -I -c {shlex.quote(_COPIES)}"  # the system's: root runs it
+    command = f"python3 -I -c {shlex.quote(_COPIES)}"  # the system's Python, as root runs it
     copies = json.loads(bench.check(command, user="root"))
     own = [path for path in copies if _inside_site(path) in names]
     name = project_name(tree)
@@ -265,8 +262,8 @@ def _without_copies(
         own = [path for path in copies if _inside_site(path) in names]
     if own:
         raise BuildError(
-            f"a copy of the project lies in {own[0]}: install it with -e, so that there is "
-            "one place only where a bug can be put in and mended"
+            f"{own[0]} is a copy of the project: install the project with -e, so that bugs are "
+            "put in and fixed in one place"
         )
     return recipe, [f"{path} equals a file of the project" for path in copies]
 
@@ -277,7 +274,7 @@ def _inside_site(path: str) -> str:
 
 
 def _seal(bench: Workbench) -> str:
-    """Remove what the build left, its processes too, make the one commit; return its id."""
+    """Remove the build's files and processes, make the only commit, and return its id."""
     bench.check("pkill -KILL -u agent; true", user="root")
     _make_repository(bench)
     bench.check(_CLEAN, failure="the working tree cannot be cleaned")

@@ -1,4 +1,4 @@
-"""What lies where in a project: its modules, its tests, its licence. Files are read, never run."""
+"""The layout of a project: its modules, tests and licence. Files are read, never run."""
 
 import configparser
 import re
@@ -14,7 +14,7 @@ TEST_DIRECTORIES = ("tests", "test", "testing", "unit_tests", "t")
 _NOT_PACKAGES = {*TEST_DIRECTORIES, "doc", "docs", "example", "examples", "benchmarks", "bench"}
 _NOT_PACKAGES |= {"tools", "scripts", "ci", "build", "dist", "node_modules", "venv", "demo"}
 _NOT_MODULES = {"setup", "conftest", "noxfile", "tasks", "fabfile", "dodo", "versioneer", "conf"}
-_LICENCES = (  # telling words of the text, and the licence's SPDX name
+_LICENCES = (  # words of the licence's text, and its SPDX name
     ("Permission is hereby granted, free of charge", "MIT"),
     ("Apache License", "Apache-2.0"),
     ("Neither the name of", "BSD-3-Clause"),
@@ -30,7 +30,7 @@ _LICENCES = (  # telling words of the text, and the licence's SPDX name
 
 
 def read_text(directory: Path, name: str) -> str:
-    """Return a file's text; empty when there is none, or a link leads out of the project."""
+    """Return a file's text; empty if there is none, or a link leads out of the project."""
     path = directory / name
     if not path.is_file() or not path.resolve().is_relative_to(directory.resolve()):
         return ""
@@ -38,7 +38,7 @@ def read_text(directory: Path, name: str) -> str:
 
 
 def read_toml(directory: Path, name: str) -> dict[str, Any]:
-    """Return a TOML file's content; empty when there is none or it cannot be read."""
+    """Return a TOML file's content; empty if there is none, or it cannot be parsed."""
     try:
         return tomllib.loads(read_text(directory, name))
     except tomllib.TOMLDecodeError:
@@ -46,7 +46,7 @@ def read_toml(directory: Path, name: str) -> dict[str, Any]:
 
 
 def read_ini(directory: Path, name: str) -> dict[str, dict[str, str]]:
-    """Return the sections of an INI file; empty when there is none or it cannot be read."""
+    """Return the sections of an INI file; empty if there is none, or it cannot be parsed."""
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
     try:
         parser.read_string(read_text(directory, name))
@@ -59,21 +59,21 @@ def read_ini(directory: Path, name: str) -> dict[str, dict[str, str]]:
 
 
 def table(value: Any, *keys: str) -> dict[str, Any]:
-    """Return the table at a path of keys; empty when a step of the path is missing or none."""
+    """Return the table at a path of keys; empty if there is no table."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else {}
 
 
 def strings(value: Any) -> list[str]:
-    """Return the strings of a list; empty when it is none."""
+    """Return the strings of a list; empty for any other value."""
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def pytest_options(directory: Path) -> dict[str, list[str]]:
     """Return pytest's settings in the project, each as a list of words.
 
-    The file is chosen as pytest does: pytest.ini, pyproject.toml, tox.ini, setup.cfg.
+    The first of these files counts, as in pytest: pytest.ini, pyproject.toml, tox.ini, setup.cfg.
     """
     for name in ("pytest.ini", ".pytest.ini"):
         if "pytest" in (sections := read_ini(directory, name)):
@@ -92,10 +92,10 @@ def pytest_options(directory: Path) -> dict[str, list[str]]:
 
 
 def test_paths(directory: Path) -> list[str]:
-    """Return the directories and files of the tests, as few as name them all.
+    """Return the directories and files of the tests, as few as cover all of them.
 
-    pytest's own `testpaths` win; then come the usual directories at the top, beside `src`, and
-    in the packages; then test files at the top.
+    pytest's own `testpaths` take precedence; then the usual directories at the top, next to `src`,
+    and in packages; then test files at the top.
     """
     stated = [
         str(path.relative_to(directory))
@@ -109,14 +109,14 @@ def test_paths(directory: Path) -> list[str]:
     for name in packages(directory):
         inside = _relative(directory, _directories_of_tests(directory / name))
         below = _relative(directory, _deep_directories_of_tests(directory / name))
-        found += inside if inside == below else [name]  # tests in several places: all of it
+        found += inside if inside == below else [name]  # tests in several places: the whole package
     at_top = [path.name for path in _files_of_tests(directory, deep=False)]
     deep = {str(path.parent.relative_to(directory)) for path in _files_of_tests(directory)}
     return found or at_top or sorted(deep - {"."})
 
 
 def needs_unittest_names(directory: Path, paths: list[str]) -> bool:
-    """Whether the test files are named for unittest's discovery, which pytest would pass by."""
+    """Whether the test files have names that unittest discovers and pytest skips."""
     files = [path.name for name in paths for path in _files_of_tests(directory / name)]
     return bool(files) and not any(_TEST_FILE.match(name) for name in files)
 
@@ -127,7 +127,7 @@ def test_files(directory: Path, paths: list[str]) -> list[Path]:
 
 
 def protected_paths(directory: Path, paths: list[str]) -> list[str]:
-    """Return the paths that decide what a test says: the tests and every conftest.py.
+    """Return the paths that decide the outcome of tests: the tests and every conftest.py.
 
     A test path may be a whole package; its own modules are not protected.
     """
@@ -174,7 +174,7 @@ def modules(directory: Path) -> list[str]:
 
 
 def project_name(directory: Path) -> str:
-    """Return the distribution's name from pyproject.toml, setup.cfg or setup.py; empty if none."""
+    """Return the distribution's name from pyproject.toml, setup.cfg or setup.py; or empty."""
     pyproject = read_toml(directory, "pyproject.toml")
     for section in (table(pyproject, "project"), table(pyproject, "tool", "poetry")):
         if isinstance(section.get("name"), str):
@@ -185,7 +185,7 @@ def project_name(directory: Path) -> str:
 
 
 def required_python(directory: Path) -> str:
-    """Return the Python versions that the project asks for, such as '>=3.10'; empty if unsaid."""
+    """Return the Python versions that the project requires, such as '>=3.10'; or empty."""
     pyproject = read_toml(directory, "pyproject.toml")
     stated = table(pyproject, "project").get("requires-python")
     stated = stated or read_ini(directory, "setup.cfg").get("options", {}).get("python_requires")
@@ -193,7 +193,7 @@ def required_python(directory: Path) -> str:
 
 
 def guess_licence(directory: Path) -> str:
-    """Return the licence that the project's metadata or its licence file names; empty if none."""
+    """Return the licence that the project's metadata or its licence file names; or empty."""
     project = table(read_toml(directory, "pyproject.toml"), "project")
     stated = project.get("license")
     text = stated.get("text", "") if isinstance(stated, dict) else stated
@@ -238,7 +238,7 @@ def _relative(directory: Path, paths: Iterable[Path]) -> list[str]:
 
 
 def _files_of_tests(path: Path, *, deep: bool = True) -> Iterator[Path]:
-    """Yield files that hold tests by their name and by their text."""
+    """Yield the files that hold tests, judging by name and text."""
     candidates = _python_files(path) if deep or path.is_file() else sorted(path.glob("*.py"))
     for file in candidates:
         if _test_name(file.name) and re.search(

@@ -1,7 +1,7 @@
-"""The recipe of an image: what is installed, and how the tests are run.
+"""The recipe of an image: what to install, and how to run the tests.
 
-A recipe is a short TOML file. It is inferred from the project's own files (`infer.py`), written
-out with the image, and can be corrected by hand and given back with `--recipe FILE`:
+A recipe is a short TOML file. `infer.py` infers it from the project's own files. `forager image
+show` prints it; correct it by hand and build again with `--recipe FILE`:
 
     system = ["libxml2-dev"]
     install = ["uv pip install -e '.[test]'", "uv pip install 'hypothesis>=6'"]
@@ -67,7 +67,7 @@ class Recipe(Record):
     def _packages(cls, value: list[str]) -> list[str]:
         for name in value:
             if not re.fullmatch(r"[a-z0-9][a-z0-9+.:=~_-]*", name):
-                raise ValueError(f"{name!r} is no name of a Debian package")
+                raise ValueError(f"{name!r} is not the name of a Debian package")
         return value
 
     @field_validator("protected")
@@ -80,7 +80,7 @@ class Recipe(Record):
 
 
 def options(arguments: Sequence[str]) -> list[str]:
-    """The arguments of pytest that are no paths: those that begin with a dash, and their values."""
+    """The options among pytest's arguments: those that begin with a dash, and their values."""
     found: list[str] = []
     for before, argument in zip(["", *arguments], arguments, strict=False):
         if argument.startswith("-") or before in _WITH_VALUE:
@@ -94,7 +94,7 @@ def load(path: Path) -> Recipe:
 
 
 def dump(recipe: Recipe) -> str:
-    """Write a recipe as TOML, the keys explained above it; `load` reads it back."""
+    """Write a recipe as TOML, with its keys explained; `load` reads it back."""
     width = max(map(len, Recipe.model_fields))
     header = [
         f"#   {name:<{width}}  {field.description}" for name, field in Recipe.model_fields.items()

@@ -1,6 +1,6 @@
-"""The test requirements that a project states, wherever the tools of its time had them stated.
+"""The test requirements that a project states, in the formats of old and new tools.
 
-Each reader yields `Stated` values; which of them are taken is decided in `infer.py`.
+Each reader yields `Stated` values; `infer.py` chooses among them.
 """
 
 import ast
@@ -34,16 +34,16 @@ _REQUIREMENT_FILES = (
 class Stated(NamedTuple):
     """Requirements found under one name, such as the extra `test` or the file `dev.txt`.
 
-    An extra is stated both ways, by its name and by what it holds.
+    An extra is stated both by its name and by its requirements.
     """
 
     group: str
     requirements: list[str]
-    extras: list[str] = []  # of the project itself
+    extras: list[str] = []  # of the project
 
 
 def stated_requirements(directory: Path) -> Iterator[Stated]:
-    """Yield all that the project's files state, the more modern first."""
+    """Yield what the project's files state, the most modern formats first."""
     pyproject = read_toml(directory, "pyproject.toml")
     yield from _dependency_groups(pyproject)
     yield from _extras(directory, pyproject)
@@ -59,7 +59,7 @@ def runtime_file(directory: Path) -> list[str]:
 
 
 def read_requirements(directory: Path, name: str, depth: int = 0) -> list[str]:
-    """Return the requirements of a file, `-r` lines followed, pip's own options left out."""
+    """Return the requirements of a file and of its `-r` files, without pip's options."""
     found = []
     text = re.sub(r"\\\s*\n", " ", read_text(directory, name))
     for line in text.splitlines():
@@ -74,12 +74,12 @@ def read_requirements(directory: Path, name: str, depth: int = 0) -> list[str]:
 
 
 def plain(requirements: list[str]) -> list[str]:
-    """Keep what names a distribution; paths and URLs are another machine's business."""
+    """Keep the names of distributions; drop paths and URLs, which belong to other machines."""
     return [text for text in requirements if (parsed := parse(text)) and not parsed.url]
 
 
 def parse(requirement: str) -> Requirement | None:
-    """Return the parsed requirement, or None for text that is none."""
+    """Return the parsed requirement, or None for other text."""
     try:
         return Requirement(requirement)
     except InvalidRequirement:
@@ -93,7 +93,7 @@ def _dependency_groups(pyproject: dict[str, Any]) -> Iterator[Stated]:
 
 
 def _group(groups: dict[str, Any], name: str, above: tuple[str, ...]) -> list[str]:
-    """Resolve `include-group`; a circle ends where it closes."""
+    """Resolve `include-group`; a cycle ends where it closes."""
     found: list[str] = []
     normal = {canonicalize_name(key): key for key in groups}
     entries = groups.get(normal.get(canonicalize_name(name), ""))
@@ -116,7 +116,7 @@ def _extras(directory: Path, pyproject: dict[str, Any]) -> Iterator[Stated]:
 
 
 def _setup_py(directory: Path) -> Iterator[Stated]:
-    """Read the literal arguments of `setup(...)`; names bound to literals count as such."""
+    """Read the literal arguments of `setup(...)`, also those given by a name."""
     tree = _syntax(read_text(directory, "setup.py"))
     values: dict[str, ast.expr] = {}
     for node in ast.walk(tree):
@@ -134,7 +134,7 @@ def _setup_py(directory: Path) -> Iterator[Stated]:
 
 
 def _tool_tables(pyproject: dict[str, Any]) -> Iterator[Stated]:
-    """Read what Poetry, PDM and Hatch had before dependency groups were a standard."""
+    """Read the groups that Poetry, PDM and Hatch had before the standard."""
     tool = table(pyproject, "tool")
     poetry = table(tool, "poetry")
     yield Stated("dev", _poetry(table(poetry, "dev-dependencies")))

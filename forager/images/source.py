@@ -31,17 +31,17 @@ from forager.records import Record
 
 _SKIPPED = {"__pycache__", ".git", ".hg", ".svn", ".tox", ".nox", ".venv", "venv", "node_modules"}
 _SKIPPED |= {".mypy_cache", ".pytest_cache", ".ruff_cache", ".eggs"}
-_OUTPUTS = {"build", "dist"}  # at the top only: further down they may be packages
+_OUTPUTS = {"build", "dist"}  # only at the top: further down they may be packages
 
 
 class Source(Record):
-    """What was fetched, and from where."""
+    """The files that were fetched, and their origin."""
 
     given: str = Field(description="The SOURCE as it was typed.")
     kind: Literal["path", "git", "pypi"]
-    name: str = Field(description="As of a repository: 'owner/name', 'pypi/name', 'local/name'.")
-    version: str = Field("", description="Release, or the last tag; empty when there is none.")
-    commit: str = Field("", description="Commit of the origin; empty when it is no repository.")
+    name: str = Field(description="'owner/name' of a repository, 'pypi/name' or 'local/name'.")
+    version: str = Field("", description="Release, or the last tag; empty without one.")
+    commit: str = Field("", description="Commit of the origin; empty without a repository.")
     licence: str = ""
     digest: str = Field(description="'sha256:…' of the sdist, else 'tree:…' of the git tree.")
     url: str = Field("", description="Where the files came from, without credentials.")
@@ -54,7 +54,7 @@ def fetch(source: str, into: Path) -> Source:
     """
     if not source or source.startswith("-"):
         raise SourceError(
-            f"'{source}' is no SOURCE: give a path, a git URL[@ref] or pypi:NAME[==VERSION]"
+            f"'{source}' is not a SOURCE: give a path, a git URL[@ref] or pypi:NAME[==VERSION]"
         )
     into.mkdir(parents=True, exist_ok=True)
     if source.startswith("pypi:"):
@@ -88,7 +88,7 @@ def _fetch_pypi(source: str, into: Path) -> Source:
 
 
 def _fetch_path(source: str, path: Path, into: Path) -> Source:
-    """Copy a user's tree; uncommitted work goes along, ignored files stay behind."""
+    """Copy a user's tree with uncommitted work, without ignored files."""
     if into.resolve().is_relative_to(path):
         raise SourceError(f"{path} holds forager's temporary files: set TMPDIR elsewhere")
     with foreign(path) as found:
@@ -153,13 +153,13 @@ def address(url: str) -> str:
     local = Path(url).expanduser()
     if not local.is_dir():
         raise SourceError(
-            f"{url} is no directory and no git URL (https://…, ssh://…, git@host:path)"
+            f"{url} is neither a directory nor a git URL (https://…, ssh://…, git@host:path)"
         )
     return local.resolve().as_uri()
 
 
 def split_reference(source: str) -> tuple[str, str]:
-    """Split URL[@ref]; the '@' of 'git@host' and of 'https://user@host' is none.
+    """Split URL[@ref]; the '@' of 'git@host' and 'https://user@host' starts no reference.
 
     >>> split_reference("git@github.com:owner/name.git@v1.0")
     ('git@github.com:owner/name.git', 'v1.0')

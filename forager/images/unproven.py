@@ -54,7 +54,7 @@ class UnprovenImage(NamedTuple):
         return image
 
     def _name(self, reference: str) -> None:
-        """Give the candidate its name; an image that had it before goes."""
+        """Name the image, and remove an earlier image of this name."""
         before = identity(self.client, reference)
         repository, tag = reference.rsplit(":", 1)
         self.client.api.tag(self.digest, repository, tag)
@@ -112,7 +112,7 @@ class UnprovenImage(NamedTuple):
     def _remove(self, digest: str) -> None:
         try:
             self.client.images.remove(digest)
-        except DockerException as error:  # a container of someone else's may use it
+        except DockerException as error:  # another process's container may use it
             self.report(f"an unused image stays: {error}")
 
 
@@ -121,7 +121,7 @@ def _compare(
 ) -> tuple[list[str], list[str], list[str], int]:
     """Sort the tests into passing, flaky and failing; count the skipped.
 
-    A test that ran once only, or passed once only, is flaky. Failing in two ways is failing.
+    A test that ran or passed in one run only is flaky. One that fails in two ways is failing.
     """
     passing, flaky, failing, skipped = [], [], [], 0
     for test in sorted({*first, *second}):
@@ -138,7 +138,7 @@ def _compare(
 
 
 def accepted(image: Image, minimum_pass: float, log: str = "") -> Image:
-    """Return the image when enough of its tests pass; BuildError otherwise."""
+    """Return the image if enough of its tests pass. Raises BuildError otherwise."""
     if image.passing and image.share >= minimum_pass:
         return image
     run = len(image.passing) + len(image.failing) + len(image.flaky)
@@ -160,7 +160,7 @@ def _reference(source: Source, key: str) -> str:
 
 
 def identity(client: docker.DockerClient, reference: str) -> str:
-    """Return the id of an image; empty when there is none."""
+    """Return the id of an image; empty if there is none."""
     try:
         return str(client.images.get(reference).id)
     except ImageNotFound:

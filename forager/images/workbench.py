@@ -1,8 +1,8 @@
-"""A container in which an image is made, and the commit of it.
+"""The container in which an image is made.
 
 Commands of a project run as the user `agent`; root is used for Debian's packages and for
-cleaning up. What a build needs of the host (uv, CA bundle) lies in one directory that is removed
-before the commit: a file made and removed in the same layer leaves nothing behind.
+cleaning up. A directory with files of the host (uv, CA bundle) is removed before the commit: a file
+that is made and removed in one layer leaves no trace.
 """
 
 import io
@@ -34,7 +34,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class BenchResult(NamedTuple):
-    """What a command of a build did; exit code 124 or 137 says that it took too long."""
+    """The result of a build command; exit code 124 or 137 means that it took too long."""
 
     code: int
     output: str
@@ -52,7 +52,7 @@ class Workbench:
         self._variables = {
             **build_variables(f"{TOOLS}/ca.pem" if bundle else ""),
             "UV_NO_PROGRESS": "1",
-            "UV_COMPILE_BYTECODE": "1",  # no test run has the time to compile pytest each time
+            "UV_COMPILE_BYTECODE": "1",  # test runs would compile pytest each time
             "UV_PYTHON_INSTALL_DIR": "/opt/python",
             "VIRTUAL_ENV": VENV,
             "PATH": f"{VENV}/bin:{TOOLS}:{SYSTEM_PATH}",
@@ -65,7 +65,7 @@ class Workbench:
             raise
 
     def _start(self, image: str, memory: int, timeout: float) -> Any:
-        # The process that holds the container ends by itself, should forager be killed.
+        # The process that holds the container ends by itself if forager is killed.
         hold = f"trap 'exit 0' TERM; sleep {int(timeout) + 60} & wait"
         try:
             return self._client.containers.run(
@@ -81,7 +81,7 @@ class Workbench:
                 mem_limit=memory,
                 memswap_limit=memory,
                 pids_limit=1024,
-                name=f"forager-build-{os.getpid()}-{secrets.token_hex(4)}",  # a label would stay
+                name=f"forager-build-{os.getpid()}-{secrets.token_hex(4)}",  # labels would stay
             )
         except DockerException as error:
             raise BuildError(f"no build container starts: {error}") from error
@@ -102,12 +102,12 @@ class Workbench:
         variables: Mapping[str, str] = {},
         directory: str = WORKDIR,
     ) -> BenchResult:
-        """Run a shell command, within what is left of the time of the whole build."""
+        """Run a shell command within the time that is left for the build."""
         left = self._deadline - time.monotonic()
         seconds = max(1, int(min(left, timeout or left)))
         words = ["timeout", "--kill-after=5", str(seconds), "bash", "-c", command]
         environment = {**self._variables, **_user_variables(user), **variables}
-        guard = Timer(seconds + 30, self.close)  # for a container that ends no process any more
+        guard = Timer(seconds + 30, self.close)  # for a container that no longer ends processes
         guard.daemon = True
         guard.start()
         try:
@@ -129,7 +129,7 @@ class Workbench:
         try:
             for _, chunk in frames_iter(attached, tty=False):  # type: ignore[no-untyped-call]
                 output += chunk
-                if len(output) > 2 * _KEPT:  # a build may print without end
+                if len(output) > 2 * _KEPT:  # a build may print endlessly
                     del output[:-_KEPT]
         finally:
             attached._response.close()  # docker-py leaves the connection to the collector
@@ -140,9 +140,9 @@ class Workbench:
     def check(
         self, command: str, *, user: str = "agent", directory: str = "/", failure: str = ""
     ) -> str:
-        """Run a command of forager's own, which must succeed; return its output.
+        """Run a command of forager's own and return its output. Raises BuildError if it fails.
 
-        It sees neither programs nor git settings that a project's install may have planted.
+        Programs and git settings that a project's install may have planted do not affect it.
         """
         own = {"PATH": f"{TOOLS}:{SYSTEM_PATH}", "GIT_CONFIG_GLOBAL": "/dev/null"}
         step = self.run(command, user=user, directory=directory, variables=own)
@@ -156,10 +156,10 @@ class Workbench:
         try:
             self._container.put_archive(directory, content)
         except (DockerException, OSError) as error:
-            raise BuildError(f"files cannot be put into the build container: {error}") from error
+            raise BuildError(f"the build container takes no files: {error}") from error
 
     def commit(self, changes: list[str]) -> str:
-        """Make an image of the container's state, tools removed; return its id."""
+        """Make an image of the container's state, without the tools; return its id."""
         self.check(f"rm -rf {TOOLS} /tmp/* /tmp/.[!.]* /var/tmp/*; true", user="root")
         try:
             made = self._client.api.commit(self._container.id, changes=changes)
@@ -193,7 +193,7 @@ def archive(files: Mapping[str, tuple[bytes, int]], owner: int = 0) -> bytes:
 
 
 def tree_archive(tree: Path, names: list[str], owner: int) -> bytes:
-    """Make a tar archive of files of a directory, links kept as links, times not kept."""
+    """Make a tar archive of files of a directory; links stay links, times are dropped."""
 
     def owned(entry: tarfile.TarInfo) -> tarfile.TarInfo:
         entry.uid = entry.gid = owner
@@ -210,7 +210,7 @@ def tree_archive(tree: Path, names: list[str], owner: int) -> bytes:
 
 
 def telling_lines(log: str, most: int = 25) -> str:
-    """Return the lines of a log that say what went wrong, else its last ones."""
+    """Return the lines of a log that say what went wrong, or its last lines."""
     words = ("error", "failed", "failure", "fatal", "no module named", "not found", "cannot")
     lines = [line.rstrip() for line in log.splitlines() if line.strip()]
     telling = [
