@@ -35,11 +35,11 @@ def filtered(
 ) -> Filtering:
     """What filters leave of runs."""
     chosen = [FilterChoice(name=one) if isinstance(one, str) else one for one in filters]
-    surroundings = FilterContext(
+    context = FilterContext(
         toolbox=TOOLBOX, contaminated=lambda name: "listed" * (name == contaminated)
     )
     sources = runs if isinstance(runs, list) else [runs]
-    return filter_runs(sources, kept, chosen, FILTERS, surroundings)
+    return filter_runs(sources, kept, chosen, FILTERS, context)
 
 
 def choice(name: str, **settings: Any) -> FilterChoice:

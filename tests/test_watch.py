@@ -277,7 +277,7 @@ def test_the_screen_of_a_batch(tmp_path: Path, size: tuple[int, int]) -> None:
         lines = [re.sub(r"\s+", " ", line).strip() for line in shown.splitlines()]
         for wanted in (
             r"14 of 16 attempts · 7 resolved \(50 %\)",
-            r"throughput .* a minute of late",
+            r"throughput .* a minute lately",
             r"^operators .* 3 of 6 resolved, 50 %",
             r"^40 s turn 5 runs a call 3 s a.0 bash pytest",
             r"^4 s turn 0 starting 4 s b.0",

@@ -60,7 +60,7 @@ def normalised(url: str) -> str:
     parts = urlsplit(text)
     try:
         sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is not a number
         sound = False
     if not sound:
         raise UsageError(f"{url!r} is not the address of an endpoint; write http://HOST:PORT/v1")

@@ -14,8 +14,8 @@ class Observation:
     """What a tool answers: the text that the model reads, and the same as facts.
 
     `error` says that the tool refused the call and did nothing, and `reason` why, in one word. A
-    tool that runs a command sets `output_length`: so many characters of `text`, from its start, are
-    what the command printed. A tool that changes lines of a file sets `change`.
+    tool that runs a command sets `output_length`, the number of characters at the start of `text`
+    that the command printed. A tool that changes lines of a file sets `change`.
     """
 
     text: str

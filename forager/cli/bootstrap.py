@@ -101,11 +101,11 @@ class _Actions:
 
     def filter(self, runs: "Sequence[Path]", kept: Path) -> "Filtering":
         """Keep the attempts that are worth training on."""
-        from forager.cli.filter import surroundings
+        from forager.cli.filter import filter_context
         from forager.learning.filters import load_filters
         from forager.learning.filters.kept import filter_runs
 
-        return filter_runs(runs, kept, _choices(self._settings), load_filters(), surroundings())
+        return filter_runs(runs, kept, _choices(self._settings), load_filters(), filter_context())
 
     def train(self, datasets: "Sequence[Path]", init: Path, training: Path) -> "TrainingResult":
         """Train a model on data sets."""

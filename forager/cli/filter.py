@@ -68,7 +68,7 @@ def filter_attempts(
             output,
             choices,
             load_filters(),
-            surroundings(also_exclude),
+            filter_context(also_exclude),
             lambda read, _: progress.update(read),
         )
     if as_json:
@@ -120,7 +120,7 @@ def _read(path: Path) -> "list[FilterChoice]":
         ) from error
 
 
-def surroundings(also_exclude: Path | None = None) -> "FilterContext":
+def filter_context(also_exclude: Path | None = None) -> "FilterContext":
     """The toolbox and the list of contaminated projects, which filters need."""
     from forager.learning.filters.pipeline import FilterContext
     from tasks.contamination import contaminated

@@ -16,7 +16,7 @@ class Definition:
 
     name: str  # qualified by the classes around it
     first: int  # its decorators included
-    last: int | None  # the line before the next definition that is no part of it; None: the end
+    last: int | None  # the line before the next definition outside of it; None: the end of the file
     is_class: bool
 
 

@@ -67,7 +67,7 @@ class ReplayApp(App[None]):
         self.push_screen(AttemptScreen(self.source, lambda: self.source.recording(id)))
 
     def compare(self, summary: Summary) -> None:
-        """Show an attempt beside another at the same task."""
+        """Show an attempt next to another at the same task."""
         others = self.source.others(summary)
         if not others:
             self.notify(f"there is no other attempt at {summary.instance_id}", severity="warning")
@@ -99,7 +99,7 @@ class ReplayApp(App[None]):
         self.push_screen(QuestionScreen("note", self.source.marks.of(id).note), answered)
 
     def attempt_to(self, work: Callable[[], object]) -> bool:
-        """Do something; what goes wrong is told in a line."""
+        """Do something; return whether it went well. A ForagerError becomes a notification."""
         try:
             work()
         except ForagerError as error:

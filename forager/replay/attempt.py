@@ -62,7 +62,7 @@ class AttemptScreen(Screen[None]):
         Binding("m", "mark", "Mark", show=False, tooltip="mark"),
         Binding("t", "tag", "Tag", show=False, tooltip="tag"),
         Binding("w", "note", "Note", show=False, tooltip="write a note"),
-        Binding("c", "compare", "Compare", show=False, tooltip="beside another at the same task"),
+        Binding("c", "compare", "Compare", show=False, tooltip="next to another at the same task"),
         Binding("up", "scroll(-1)", "Up", show=False, tooltip="scroll the answer"),
         Binding("down", "scroll(1)", "Down", show=False, tooltip="scroll the answer"),
         Binding("pageup", "scroll(-10)", "Page up", show=False),

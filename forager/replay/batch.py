@@ -23,7 +23,7 @@ from forager.trajectories.summary import Summary
 
 BUCKETS = 30  # into which the time is divided
 _BIN = 10  # seconds; times are kept no finer
-_GAP = 3600  # after a pause of so many seconds a batch was begun anew
+_GAP = 3600  # seconds without an attempt after which a new batch begins
 _PACE = 300  # seconds over which the present pace is taken
 
 

@@ -32,7 +32,7 @@ def throughput(batch: BatchStatus) -> Text:
     span = _duration(batch.bucket_seconds * len(batch.ended))
     begun = datetime.fromtimestamp(batch.since).strftime("%H:%M")
     most = max(batch.ended)
-    pace = f" {batch.per_minute:.1f} a minute of late"
+    pace = f" {batch.per_minute:.1f} a minute lately"
     if not batch.running:
         pace = f" {sum(batch.ended) * 60 / (batch.bucket_seconds * len(batch.ended)):.1f} a minute"
     return Text.assemble(

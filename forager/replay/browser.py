@@ -37,7 +37,7 @@ class BrowserScreen(Screen[None]):
         Binding("m", "mark", "Mark"),
         Binding("t", "tag", "Tag"),
         Binding("w", "note", "Note", tooltip="write a note"),
-        Binding("c", "compare", "Compare", tooltip="beside another attempt at the same task"),
+        Binding("c", "compare", "Compare", tooltip="next to another attempt at the same task"),
         Binding("escape", "clear", "Clear", show=False, tooltip="clear the filter; leave"),
     ]
     CSS = """

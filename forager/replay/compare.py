@@ -142,7 +142,7 @@ def _line(turn: Turn | None, width: int) -> Text:
 
 def _turn(recording: Recording, turn: Turn | None) -> Text:
     if turn is None:
-        return Text("it has made no call beside the other's", "dim")
+        return Text("this attempt made no call here", "dim")
     step = turn.number
     parts = [panes.said(recording, step), panes.called(recording, step)]
     parts.append(panes.observed(recording, step))

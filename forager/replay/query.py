@@ -14,7 +14,7 @@ from forager.trajectories.marks import Marks
 HELP = (
     ("resolved  unresolved", "only these"),
     ("family:F  exit:REASON  task:ID", "F and REASON may be the beginning"),
-    ("turns:5  turns:5..  turns:2..9", "so many model calls"),
+    ("turns:5  turns:5..  turns:2..9", "number of model calls"),
     ("marked  tag:T  note:TEXT", "what you said of them"),
     ('says:TEXT  says:"two words"', "anywhere in the attempt"),
     ("anything else", "in id, model, family, operator, exit reason"),

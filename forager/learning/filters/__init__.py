@@ -56,6 +56,6 @@ def load_filters() -> dict[str, Maker]:
     filters = dict(FILTERS)
     for entry in entry_points(group="forager.filters"):
         if entry.name in filters:
-            raise UsageError(f"entry point forager.filters:{entry.name} takes a name that is taken")
+            raise UsageError(f"entry point forager.filters:{entry.name} has the name of a filter")
         filters[entry.name] = entry.load()
     return filters

@@ -15,9 +15,9 @@ from forager.learning.filters.pipeline import (
     FilterContext,
     FilterCount,
     Maker,
+    OnRead,
     Pipeline,
     Setting,
-    Told,
 )
 from forager.learning.saved import load, save
 from forager.learning.sources import Artifact, Sources
@@ -41,8 +41,8 @@ def filter_runs(
     kept: Path,
     choices: Sequence[FilterChoice],
     filters: Mapping[str, Maker],
-    surroundings: FilterContext,
-    told: Told = lambda *_: None,
+    context: FilterContext,
+    on_read: OnRead = lambda *_: None,
 ) -> Filtering:
     """Write the attempts that filters keep into a new run directory.
 
@@ -55,7 +55,7 @@ def filter_runs(
         if done := _done(kept, request):
             return done
         with new_directory(kept) as part:
-            return _filtered(part, sources, request, filters, surroundings, told)
+            return _filtered(part, sources, request, filters, context, on_read)
 
 
 def _filtered(
@@ -63,10 +63,10 @@ def _filtered(
     sources: Sources,
     request: Filtering,
     filters: Mapping[str, Maker],
-    surroundings: FilterContext,
-    told: Told,
+    context: FilterContext,
+    on_read: OnRead,
 ) -> Filtering:
-    pipeline = Pipeline(sources, surroundings, told)
+    pipeline = Pipeline(sources, context, on_read)
     for choice in request.filters:
         pipeline.add(choice.name, filters[choice.name], choice.settings)
     tasks: set[str] = set()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from zlib import crc32
 
 from forager.learning.filters.drawn import TextSet, number
-from forager.learning.filters.pipeline import BySummary, Filter, Survey
+from forager.learning.filters.pipeline import Filter, SummaryFilter, Survey
 from forager.trajectories.record import Trajectory
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def near_duplicates(survey: Survey, threshold: float = 0.5, words: int = 5) -> F
     dropped = TextSet(
         id for mine in survey.by_repository() for id in _alike(mine, threshold, words)
     )
-    return BySummary(lambda attempt: attempt.id not in dropped)
+    return SummaryFilter(lambda attempt: attempt.id not in dropped)
 
 
 def _alike(attempts: Iterator[Trajectory], threshold: float, words: int) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from forager.errors import UsageError
 from forager.learning.filters.drawn import TextSet
-from forager.learning.filters.pipeline import BySummary, Filter, Survey
+from forager.learning.filters.pipeline import Filter, SummaryFilter, Survey
 from forager.trajectories.summary import Summary
 
 
@@ -16,7 +16,7 @@ def contamination(survey: Survey) -> Filter:
             known[attempt.repo] = bool(survey.contaminated(attempt.repo))
         return not known[attempt.repo] and attempt.instance_id not in tainted
 
-    return BySummary(keeps)
+    return SummaryFilter(keeps)
 
 
 def reproduces(survey: Survey, same_end: bool = False) -> Filter:
@@ -31,8 +31,8 @@ def reproduces(survey: Survey, same_end: bool = False) -> Filter:
     }
     if not verdicts:
         raise UsageError(
-            "the filter `reproduces` knows of no attempt that was run again; "
+            "the filter `reproduces` needs attempts that were run again; "
             "`forager replay RUN --execute` runs them"
         )
     good = TextSet(id for id, verdict in verdicts.items() if verdict)
-    return BySummary(lambda attempt: attempt.id in good)
+    return SummaryFilter(lambda attempt: attempt.id in good)

@@ -3,7 +3,7 @@
 from forager.environments.repository.grading import is_protected
 from forager.environments.repository.task import RepositoryTask
 from forager.learning.failures import failed
-from forager.learning.filters.pipeline import BySummary, Filter, Survey
+from forager.learning.filters.pipeline import Filter, SummaryFilter, Survey
 from forager.trajectories.record import Trajectory
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import steps
@@ -14,7 +14,7 @@ _CHARACTERS = 4  # per token, roughly, if no server has counted
 def resolved(survey: Survey, wanted: bool = True) -> Filter:
     """Keep the attempts that are resolved (or those that are not)."""
     del survey
-    return BySummary(lambda attempt: attempt.resolved is wanted)
+    return SummaryFilter(lambda attempt: attempt.resolved is wanted)
 
 
 def length(

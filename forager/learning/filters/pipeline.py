@@ -25,7 +25,7 @@ Judge = Callable[[T], T | None]
 Filter = Judge[Trajectory]
 Maker = Callable[..., Filter]  # of a Survey, and of settings by name
 Setting = bool | int | float | str | None
-Told = Callable[[int, int], None]  # attempts read, of how many
+OnRead = Callable[[int, int], None]  # attempts read, of how many
 
 
 class FilterChoice(Record):
@@ -46,7 +46,7 @@ class FilterCount(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class BySummary:
+class SummaryFilter:
     """A filter that judges by the summary alone, without reading the attempt."""
 
     keeps: Callable[[Summary], bool]
@@ -74,8 +74,8 @@ class Survey:
     def __init__(self, pipeline: "Pipeline") -> None:
         self._pipeline = pipeline
         self._sources = pipeline.sources
-        self.toolbox = pipeline.surroundings.toolbox
-        self.contaminated = pipeline.surroundings.contaminated
+        self.toolbox = pipeline.context.toolbox
+        self.contaminated = pipeline.context.contaminated
 
     def summaries(self) -> Iterator[Summary]:
         """Summaries of the attempts that the filters before this one left."""
@@ -110,13 +110,13 @@ class Survey:
 class Pipeline:
     """Filters over attempts: `add` them in order, then `finish`.
 
-    `told` is called for each attempt, with the number read and the total of this pass.
+    `on_read` is called for each attempt, with the number read and the total of this pass.
     """
 
     def __init__(
-        self, sources: Sources, surroundings: FilterContext, told: Told = lambda *_: None
+        self, sources: Sources, context: FilterContext, on_read: OnRead = lambda *_: None
     ) -> None:
-        self.sources, self.surroundings, self._told = sources, surroundings, told
+        self.sources, self.context, self._on_read = sources, context, on_read
         self.counts: list[FilterCount] = []
         self._left = sources.places()
         self._pending: dict[int, Filter] = {}  # by their number
@@ -173,7 +173,7 @@ class Pipeline:
         pending = iter(() if self._changing else self._pending.items())
         quick: dict[int, Judge[Summary]] = {}
         for number, filter in pending:
-            if not isinstance(filter, BySummary):
+            if not isinstance(filter, SummaryFilter):
                 break
             quick[number] = filter.judge
         if quick:
@@ -196,7 +196,7 @@ class Pipeline:
                     keep(result)
                     left.append(place)
                 done += 1
-                self._told(done, total)
+                self._on_read(done, total)
             self._left[number] = left
         for number, (given, changed, dropped) in tallies.items():
             if changed:

@@ -112,7 +112,7 @@ def script(change: LineEdit) -> str:
         or len(change.old) != len(change.new)
         or any("'" in "".join(p) for p in pairs)
     ):
-        raise Unproven("it is no change of single lines")
+        raise Unproven("it does not change single lines")
     return ";".join(
         _script(number, old, new)
         for number, (old, new) in enumerate(pairs, change.first + 1)
@@ -199,7 +199,7 @@ def _written(syntax: str, step: Step, thoughts: bool, toolbox: Toolbox) -> Step:
     if thoughts:
         return step
     if call.tool not in toolbox:
-        raise Unproven("it is no call")
+        raise Unproven("the call could not be read")
     made = Call(call.tool, call.arguments)
     message = rewritten(syntax, step.message, made, toolbox, thoughts=False)
     return step._replace(message=message)

@@ -66,7 +66,7 @@ def shorten(survey: Survey, only: bool = False, tests: bool = True, first: bool 
 def _edits(attempt: Trajectory, all: list[Step], task: Task | None) -> list[_Edit]:
     """The edits of a success, which must make its patch or the task's. Raises Unproven."""
     if not attempt.outcome.resolved or call_of(all[-1]).tool != "submit":
-        raise Unproven("it is no success that ends with submit")
+        raise Unproven("it is not a success that ends with submit")
     edits = [
         _Edit(number, step, change)
         for number, step in enumerate(all)

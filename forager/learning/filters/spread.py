@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from forager.agent import SERVERLESS
 from forager.errors import UsageError
 from forager.learning.filters.drawn import draw, holds, number, sorted_numbers
-from forager.learning.filters.pipeline import BySummary, Filter, Survey
+from forager.learning.filters.pipeline import Filter, SummaryFilter, Survey
 from forager.trajectories.record import Trajectory
 from forager.trajectories.steps import opening
 
@@ -18,7 +18,7 @@ def per_task(survey: Survey, most: int = 3, seed: int = 0) -> Filter:
     keeps = _capped(
         ((attempt.instance_id, attempt.id) for attempt in survey.summaries()), most, seed
     )
-    return BySummary(lambda attempt: keeps(attempt.id))
+    return SummaryFilter(lambda attempt: keeps(attempt.id))
 
 
 def prompts(survey: Survey, most: int = 1, seed: int = 0) -> Filter:
@@ -26,7 +26,7 @@ def prompts(survey: Survey, most: int = 1, seed: int = 0) -> Filter:
     keeps = _capped(
         ((_prompt(attempt), attempt.id) for attempt in survey.trajectories()), most, seed
     )
-    return BySummary(lambda attempt: keeps(attempt.id))
+    return SummaryFilter(lambda attempt: keeps(attempt.id))
 
 
 def pass_rate(survey: Survey, low: float = 0.0, high: float = 0.95, attempts: int = 8) -> Filter:
@@ -39,7 +39,7 @@ def pass_rate(survey: Survey, low: float = 0.0, high: float = 0.95, attempts: in
     if not low <= high:
         raise UsageError(f"no pass rate lies between {low} and {high}")
     outside = _outside(survey, low, high, attempts)
-    return BySummary(lambda attempt: not outside(attempt.instance_id))
+    return SummaryFilter(lambda attempt: not outside(attempt.instance_id))
 
 
 def _capped(attempts: Iterable[tuple[str, str]], most: int, seed: int) -> Keeps:
