@@ -363,5 +363,5 @@ def test_others_add_filters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert done.exit_code == 0, done.output
     assert ids(tmp_path / "kept") == ["a.0"]
     entry.write_text("[forager.filters]\nresolved = my_filters:brief\n")
-    with pytest.raises(UsageError, match="taken"):
+    with pytest.raises(UsageError, match="takes the name of another filter"):
         load_filters()

@@ -56,6 +56,8 @@ def load_filters() -> dict[str, Maker]:
     filters = dict(FILTERS)
     for entry in entry_points(group="forager.filters"):
         if entry.name in filters:
-            raise UsageError(f"entry point forager.filters:{entry.name} has the name of a filter")
+            raise UsageError(
+                f"entry point forager.filters:{entry.name} takes the name of another filter"
+            )
         filters[entry.name] = entry.load()
     return filters
