@@ -39,12 +39,12 @@ class TestBasket:
 
 
 def failure(line: int, error: str, path: str = "tests/test_core.py") -> Failure:
-    """A failure as the runner tells it."""
+    """A failure as the runner reports it."""
     return Failure(error=error, frames=[(path, line, "test")], text=f"{path}:{line}: {error}")
 
 
 def bug(function: str = "other", file: str = "kata/far.py") -> Candidate:
-    """A bug somewhere."""
+    """A bug in this function and file."""
     return Candidate(family="f", operator="o", file=file, function=function, line=1, diff="")
 
 
@@ -78,7 +78,7 @@ REPORTS = [  # a failure, what the report holds, what it does not
 
 @pytest.mark.parametrize(("failed", "held", "missing"), REPORTS)
 def test_a_report_tells_what_was_seen(failed: Failure, held: list[str], missing: list[str]) -> None:
-    """What was run, as far as it is needed, what was expected, what came; no addresses."""
+    """A report has the needed code, expected and actual results, and no addresses."""
     text = bug_report({"t": failed}, TESTS, RevealingNames(bug()))
     assert [part for part in held if part not in text] == [], text
     assert [part for part in missing if part in text] == [], text
@@ -89,7 +89,7 @@ NAMES = ["clamp", "Basket.total", "core", "value", "low", "expected", "got", "ru
 
 @pytest.mark.parametrize(("name", "row"), list(product(NAMES, range(len(REPORTS)))))
 def test_a_report_never_gives_the_bug_away(name: str, row: int) -> None:
-    """Whatever the function, its class and its file are called."""
+    """No report contains the names of the function, its class or its file."""
     for part in name.split("."):
         for candidate in (bug(name), bug("f", f"kata/{part}.py"), bug("f", f"{part}/__init__.py")):
             names = RevealingNames(candidate)
@@ -99,7 +99,7 @@ def test_a_report_never_gives_the_bug_away(name: str, row: int) -> None:
 
 
 def test_a_report_is_the_same_every_time() -> None:
-    """Whatever the order of the failures; the same failure of two tests is told once."""
+    """The order of failures does not matter, and equal failures appear once."""
     failures = {f"t{number}": row[0] for number, row in enumerate(REPORTS)}
     failures["again"] = REPORTS[0][0]
     text = bug_report(failures, TESTS, RevealingNames(bug()))
@@ -109,14 +109,14 @@ def test_a_report_is_the_same_every_time() -> None:
 
 
 def test_names_that_contain_a_name_are_left_out() -> None:
-    """Tests are called after what they test; a short name is looked for as a word only."""
+    """Words that contain a name are removed; short names match whole words only."""
     names = RevealingNames(bug("Basket.add", "kata/__init__.py"))
     assert names.out_of("TestBasket.test_basket.add(kata.x, address)") == "…(….x, address)"
     assert names.found_in("the baskets of an address") == ["baskets"]
 
 
 def test_lines_of_a_patch_in_a_text() -> None:
-    """White space aside; a line of one word tells nothing."""
+    """Quoted lines match without white space; single words do not count."""
     patch = "--- a/x.py\n+++ b/x.py\n@@ -1 +1 @@\n-  return  low\n+  return max(low, value)\n+else:"
     assert told_lines(patch, "it should\nreturn max(low,   value) else: x") == [
         "return max(low, value)"

@@ -50,12 +50,12 @@ def source_of(module: str) -> str:
 
 @cache
 def variants_of(module: str) -> list[Variant]:
-    """All variants of a module; listed once, as several tests look at them."""
+    """All variants of a module, computed once for several tests."""
     return list(variants(source_of(module), FAMILIES))
 
 
 def git(folder: Path, *arguments: str, stdin: str = "") -> bytes:
-    """What git prints; the test fails where git does."""
+    """Run git and return its output; fail if git fails."""
     isolated = ["-c", "core.autocrlf=false", "-c", "core.safecrlf=false"]
     command = ["git", *isolated, *arguments]
     done = subprocess.run(
@@ -79,7 +79,7 @@ def module(request: pytest.FixtureRequest) -> str:
 
 
 def test_all_families_and_order(module: str) -> None:
-    """Real code has candidates of nearly every family, in source order, each text once."""
+    """Real code has candidates of nearly every family, in source order, without duplicates."""
     found = variants_of(module)
     assert len({variant.family for variant in found}) >= 8
     assert [variant.line for variant in found] == sorted(variant.line for variant in found)
@@ -87,12 +87,12 @@ def test_all_families_and_order(module: str) -> None:
 
 
 def test_deterministic(module: str) -> None:
-    """Two runs list the same candidates: nothing is random, nothing is left over."""
+    """Two runs list the same candidates."""
     assert list(variants(source_of(module), FAMILIES)) == variants_of(module)
 
 
 def test_compiles_to_something_else(module: str) -> None:
-    """The whole file compiles after each change, though only the function was compiled."""
+    """The whole file compiles after each change, though the engine compiles only functions."""
     text = source_of(module)
     original = ast.dump(ast.parse(text))
     for variant in sample(variants_of(module)):
@@ -101,7 +101,7 @@ def test_compiles_to_something_else(module: str) -> None:
 
 
 def test_line_is_where_the_change_starts(module: str) -> None:
-    """The lines before the one named are as they were."""
+    """All lines before a candidate's line are unchanged."""
     text = source_of(module)
     old = text.split("\n")
     for variant in variants_of(module):
@@ -109,7 +109,7 @@ def test_line_is_where_the_change_starts(module: str) -> None:
 
 
 def test_operators_regroup_nothing(module: str) -> None:
-    """But for the operators, the syntax tree of every operator swap is the original's."""
+    """An operator swap changes nothing in the syntax tree but the operator."""
     text = source_of(module)
     swaps = {"swap_binary", "swap_boolean", "swap_comparison", "swap_augmented"}
     original = shape(text)
@@ -120,7 +120,7 @@ def test_operators_regroup_nothing(module: str) -> None:
 
 
 def shape(text: str) -> str:
-    """The syntax tree without its operators; an n-ary `and` as the pairs that it stands for."""
+    """The syntax tree without its operators; an n-ary `and` as nested pairs."""
 
     class Plain(ast.NodeTransformer):
         def generic_visit(self, node: ast.AST) -> ast.AST:
@@ -137,7 +137,7 @@ def shape(text: str) -> str:
 
 
 def test_diffs_apply_and_reverse(module: str, repository: Path) -> None:
-    """`git apply` takes every diff; reversed, it restores the file byte for byte."""
+    """`git apply` accepts every diff, and its reverse restores every byte."""
     text = source_of(module)
     file = repository / "package" / "mod ule.py"
     file.parent.mkdir()
@@ -151,7 +151,7 @@ def test_diffs_apply_and_reverse(module: str, repository: Path) -> None:
 
 
 def sample(found: list[Variant], size: int = 50) -> list[Variant]:
-    """Some of the variants, the same ones every time."""
+    """A fixed sample of the variants."""
     return random.Random(0).sample(found, min(size, len(found)))
 
 
@@ -178,7 +178,7 @@ DIFFS = [
 
 @pytest.mark.parametrize(("old", "new"), DIFFS)
 def test_diff_edge_cases(old: str, new: str, repository: Path) -> None:
-    """Line endings, missing last ones, and characters of all kinds go through git unharmed."""
+    """git keeps line ends, a missing last line end, and characters of all kinds."""
     file = repository / "é.py"
     file.write_bytes(old.encode())
     diff = unified_diff("é.py", old, new)
@@ -189,7 +189,7 @@ def test_diff_edge_cases(old: str, new: str, repository: Path) -> None:
 
 
 def test_diff_of_neighbours_that_end_alike(repository: Path) -> None:
-    """The change may be seen further down than it is; git is given the context all the same."""
+    """Diffs have context even if equal line ends hide where the change is."""
     small = "if a:\n    error(\n        A\n    )\n    return ()\n\n"
     large = "if b:\n    error(\n        B(\n            b\n        )\n    )\n    return ()\n\n"
     rest = "".join(f"{number}\n" for number in range(9))
@@ -205,7 +205,7 @@ def test_diff_of_neighbours_that_end_alike(repository: Path) -> None:
 
 
 def test_diff_as_git_writes_it(repository: Path) -> None:
-    """But for the line with the hashes, the diff is the one that `git diff` prints."""
+    """The diff equals that of `git diff` except for the line of hashes."""
     old = "".join(f"{number}\n" for number in range(40)) + "end"
     new = old.replace("\n5\n", "\nfive\n").replace("\n30\n", "\n").replace("end", "END")
     (repository / "a.py").write_bytes(old.encode())
@@ -222,12 +222,12 @@ def test_diff_as_git_writes_it(repository: Path) -> None:
 
 
 def test_no_change_no_diff() -> None:
-    """A text that stays as it is has no diff, not a header without hunks."""
+    """Equal texts give an empty diff without headers."""
     assert unified_diff("a.py", "a\n", "a\n") == ""
 
 
 def test_candidate_holds_what_a_task_needs() -> None:
-    """A candidate says what was done and where, in terms of the file that it changes."""
+    """A candidate names operator, file, function and line of its change."""
     text = "class A:\n    class B:\n        def f(self):\n            return 1 + x\n"
     found = list(candidates("p/a.py", text, {"operators": (swap_binary,)}))
     assert [
@@ -260,7 +260,7 @@ def f(): return 2
 
 
 def test_region_names() -> None:
-    """Functions and classes are named with their classes; what a function holds has its name."""
+    """Regions have qualified names; nested functions belong to the outer one."""
     found = variants(REGIONS, {"statements": (remove_import, remove_return)})
     assert [variant.function for variant in found] == [
         *("<module>", "f", "C", "C.g", "C.g", "C.E.i", "f")
@@ -268,14 +268,14 @@ def test_region_names() -> None:
 
 
 def test_restricted_to_functions() -> None:
-    """Only the functions asked for are changed, in the same ways as without the restriction."""
+    """A restriction keeps exactly the changes in the given functions."""
     named = {"C.g", "<module>"}
     expected = [variant for variant in variants(REGIONS, FAMILIES) if variant.function in named]
     assert list(variants(REGIONS, FAMILIES, functions=named)) == expected
 
 
 def test_first_family_wins() -> None:
-    """What two families make of a text is listed once, for the one that comes first."""
+    """A text that two families make belongs to the first."""
     text = "def f(a):\n    return a\n"
     names = ("statements", "functions")
     assert [variant.operator for variant in variants(text, {n: FAMILIES[n] for n in names})] == [
@@ -287,7 +287,7 @@ def test_first_family_wins() -> None:
 
 
 def test_same_bytecode_is_listed_once() -> None:
-    """Two texts that compile to the same are one change: `else: pass` is no `else` at all."""
+    """Texts that compile to equal bytecode count once, such as `else: pass`."""
     text = "def f(a):\n    if a: b()\n    else: c()\n"
     found = variants(text, {"first": (delete_part,), "second": (remove_branch,)})
     assert [(variant.operator, variant.text.count("else")) for variant in found] == [
@@ -310,20 +310,20 @@ NO_VARIANTS = [
 
 @pytest.mark.parametrize("text", NO_VARIANTS)
 def test_no_variants(text: str) -> None:
-    """What cannot be parsed, and what would mean the same, is no candidate and no error."""
+    """Code that does not parse or change its meaning gives neither candidates nor errors."""
     found = variants(text, {name: FAMILIES[name] for name in ("statements", "functions")})
     assert [variant.text for variant in found] == []
 
 
 def test_later_python() -> None:
-    """A function in a grammar that this Python lacks is judged by what LibCST can parse."""
+    """LibCST judges code in a grammar that this Python lacks."""
     text = "def f[T: int](a: T) -> T:\n    return -a\n"
     found = list(variants(text, FAMILIES))
     assert text.replace("-a", "a") in [variant.text for variant in found]
 
 
 def test_warnings_are_no_errors() -> None:
-    """A file that makes Python warn when it compiles has candidates like any other."""
+    """A file that warns on compilation has candidates like others."""
     text = "def f(a):\n    return a is 1 or '\\d'\n"
     operators: Families = {"operators": (swap_comparison, swap_boolean)}
     assert [variant.operator for variant in variants(text, operators)] == [
@@ -333,7 +333,7 @@ def test_warnings_are_no_errors() -> None:
 
 
 def test_overlap_is_an_error() -> None:
-    """A mutator that changes the same bytes twice is a mistake of its author, and is told so."""
+    """A mutator that changes the same bytes twice gets a ValueError."""
 
     def twice(region: Region) -> Iterator[Change]:
         for node in region.find(cst.BinaryOperation):
@@ -344,7 +344,7 @@ def test_overlap_is_an_error() -> None:
 
 
 def test_read_source(tmp_path: Path) -> None:
-    """Line endings are kept; what is not UTF-8 is passed over."""
+    """Line ends stay; files that are not UTF-8 are skipped."""
     (tmp_path / "a.py").write_bytes("é\r\nb\n".encode())
     (tmp_path / "b.py").write_bytes("é".encode("latin-1"))
     assert read_source(tmp_path / "a.py") == "é\r\nb\n"
@@ -352,7 +352,7 @@ def test_read_source(tmp_path: Path) -> None:
 
 
 def test_source_files(tmp_path: Path) -> None:
-    """The project's own modules are listed in order; tests, tools and copies are not."""
+    """Only the project's own modules are listed, in order, without tests, tools and copies."""
     kept = [
         *("a.py", "package/__init__.py", "package/build/docs.py", "package/contest.py"),
         *("package/dist.py", "package/setup/a.py", "package/sub/latest.py"),
@@ -383,7 +383,7 @@ def listed() -> list[Candidate]:
 
 
 def test_pick_is_a_permutation(listed: list[Candidate]) -> None:
-    """Every candidate comes once; the seed alone decides the order, not that of the list."""
+    """Every candidate comes once, in an order that depends on the seed alone."""
     order = list(pick(listed, seed=1))
     assert sorted(map(repr, order)) == sorted(map(repr, listed))
     assert list(pick(listed[::-1], seed=1)) == order
@@ -391,7 +391,7 @@ def test_pick_is_a_permutation(listed: list[Candidate]) -> None:
 
 
 def test_pick_in_another_process(listed: list[Candidate]) -> None:
-    """Another process, with another hash seed, picks the same."""
+    """A process with another hash seed picks the same order."""
     program = (
         "import json, sys; from forager.mutation.pick import pick;"
         "from forager.mutation.candidates import Candidate;"
@@ -410,7 +410,7 @@ def test_pick_in_another_process(listed: list[Candidate]) -> None:
 
 
 def test_pick_spreads(listed: list[Candidate]) -> None:
-    """Families take turns; a file's functions all come once before one comes twice."""
+    """Families take turns; each function of a file comes once before one comes twice."""
     order = list(pick(listed, seed=3))
     families = Counter(candidate.family for candidate in order[:50])
     assert set(families) == set(FAMILIES)
@@ -431,7 +431,7 @@ def test_pick_spreads(listed: list[Candidate]) -> None:
 
 
 def test_pick_by_weight(listed: list[Candidate]) -> None:
-    """Families come in proportion to their weights; those of weight zero or none do not."""
+    """Families come in proportion to their weights, and only those with a weight."""
     weights = {"functions": 1, "operators": 3, "arguments": 0}
     families = Counter(
         candidate.family for candidate in list(pick(listed, seed=4, weights=weights))[:40]
@@ -440,7 +440,7 @@ def test_pick_by_weight(listed: list[Candidate]) -> None:
 
 
 def test_preset_cwm(listed: list[Candidate]) -> None:
-    """The preset means CWM's five families in CWM's proportions, and no other."""
+    """The preset has exactly CWM's five families in CWM's proportions."""
     order = list(pick(listed, seed=6, weights=PRESETS["cwm"]))
     weights = {"functions": 7, "arguments": 9, "variables": 6, "statements": 11, "operators": 12}
     assert Counter(candidate.family for candidate in order[:45]) == weights

@@ -36,7 +36,7 @@ TEXTS = {"shop.py": SHOP, "bank.py": BANK, "far/crlf.py": SHOP.replace("\n", "\r
 
 @pytest.fixture(scope="module")
 def killed() -> list[KilledMutant]:
-    """Every single bug of the files, with failing tests by chance."""
+    """Every single bug of the files with random failing tests."""
     random = Random(1)
     return [
         KilledMutant(candidate, frozenset(f"t{random.randrange(300)}" for _ in range(3)))
@@ -46,12 +46,12 @@ def killed() -> list[KilledMutant]:
 
 
 def added(diff: str) -> set[str]:
-    """The lines that come."""
+    """The lines that a diff adds."""
     return {line[1:] for line in diff.split("\n")[4:] if line.startswith("+")}
 
 
 def test_a_combination_applies_and_comes_off(killed: list[KilledMutant], tmp_path: Path) -> None:
-    """Its diff holds each part's edits of the right code, and its reverse restores every byte."""
+    """The diff has each part's edits, and its reverse restores every byte."""
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     for path, text in TEXTS.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
@@ -77,7 +77,7 @@ def test_a_combination_applies_and_comes_off(killed: list[KilledMutant], tmp_pat
 
 
 def test_the_seed_decides(killed: list[KilledMutant]) -> None:
-    """The same seed gives the same combinations; another seed others; a round uses a bug once."""
+    """The seed alone decides the combinations, and a round uses each bug once."""
     first = list(combined(killed, TEXTS, 1, rounds=1))
     assert first == list(combined(killed, TEXTS, 1, rounds=1))
     assert first != list(combined(killed, TEXTS, 2, rounds=1))
@@ -93,7 +93,7 @@ def test_the_seed_decides(killed: list[KilledMutant]) -> None:
 
 
 def test_each_part_has_a_test_of_its_own(killed: list[KilledMutant]) -> None:
-    """Which no other part fails: whoever mends the others has not mended it."""
+    """Each part fails a test that no other part fails."""
     for _, shown in combined(killed, TEXTS, 3, rounds=1):
         for tests in shown:
             others = [other for other in shown if other is not tests]
@@ -101,7 +101,7 @@ def test_each_part_has_a_test_of_its_own(killed: list[KilledMutant]) -> None:
 
 
 def test_a_part_that_hides_another_is_seen() -> None:
-    """Each part must fail, alone, a test that fails of all together."""
+    """Each part alone must fail a test that the combination fails."""
     shown = frozenset({"a", "b"}), frozenset({"c"})
     assert every_part_fails(shown, ["b", "c"])
     assert not every_part_fails(shown, ["a", "b"])
@@ -118,7 +118,7 @@ def single(old: str, new: str, test: str) -> KilledMutant:
 
 
 def test_bugs_that_meet_are_not_joined() -> None:
-    """Those of the same line, and those that do not compile together; neighbours are."""
+    """Bugs on one line, or that do not compile together, are not joined."""
     times = single("price * rate", "price + rate", "a")
     assert not list(combined([times, single("price * rate", "rate", "b")], TEXTS, 0))
     assert list(combined([times, single("total > 100", "total", "b")], TEXTS, 0))
@@ -128,6 +128,6 @@ def test_bugs_that_meet_are_not_joined() -> None:
 
 
 def test_tests_that_are_the_same_are_not_enough() -> None:
-    """Two bugs that one test shows are one task."""
+    """Two bugs with the same failing test do not combine."""
     first, second = single("price * rate", "rate", "a"), single("total -= 10", "pass", "a")
     assert not list(combined([first, second], TEXTS, 0))

@@ -40,7 +40,7 @@ def code(subject: str, count: int = 40) -> str:
 
 
 def test_swe_benchs_own_are_in_the_list() -> None:
-    """All twelve, each with names, and signatures of ten files of several versions."""
+    """The list has all twelve repositories, each with names and file signatures."""
     listed = {project.name: project for project in read_projects(LIST)}
     for name in TWELVE:
         assert f"pypi/{name.partition('/')[2]}" in listed[name].also
@@ -67,14 +67,14 @@ def test_swe_benchs_own_are_in_the_list() -> None:
     ],
 )
 def test_by_name(name: str, project: str) -> None:
-    """As repositories and as distributions are called; forks keep the last part."""
+    """Names match as repositories and as distributions; forks keep the last part."""
     assert contaminated(name) == (
         f"by its name it is {project}, or a fork of it" if project else ""
     )
 
 
 def test_by_the_first_commit() -> None:
-    """A fork under another name has the same history."""
+    """A fork under another name shares the first commit."""
     root = "33850c0ebd23ae615e6823993d441f46d80b1ff0"
     assert contaminated("someone/bottle", roots=[root]) == (
         "its history begins as that of pallets/flask"
@@ -83,13 +83,13 @@ def test_by_the_first_commit() -> None:
 
 
 def test_signatures_are_the_stored_ones() -> None:
-    """What the list was made with: another MinHash would find nothing, without a word."""
+    """Signatures equal the stored ones; another MinHash would match nothing, silently."""
     assert signature(code("alpha")) == SIGNATURE
     assert signature("x = 1\n") == ""
 
 
 def test_by_files_that_are_nearly_the_same(tmp_path: Path) -> None:
-    """Three are enough, changed in places; two are not, nor other code."""
+    """Three nearly equal files are enough; two files or other code are not."""
     also = tmp_path / "also.toml"
     names = ["alpha", "beta", "gamma"]
     entries = "".join(f'"{name}.py" = ["{signature(code(name))}"]\n' for name in names)
@@ -120,7 +120,7 @@ def test_by_files_that_are_nearly_the_same(tmp_path: Path) -> None:
 def test_a_list_that_cannot_be_read_is_said(
     tmp_path: Path, content: str | None, message: str
 ) -> None:
-    """With its form."""
+    """An error about an unreadable list shows the right form."""
     path = tmp_path / "also.toml"
     if content is not None:
         path.write_text(content)
@@ -129,7 +129,7 @@ def test_a_list_that_cannot_be_read_is_said(
 
 
 def test_who_takes_one_all_the_same_is_told_what_it_is() -> None:
-    """Otherwise it is an error that names the option."""
+    """`keep` returns the reason; without it the error names the option."""
     assert admitted("pallets/flask", keep=True).startswith("by its name")
     assert admitted("a/b", keep=False) == ""
     with pytest.raises(ContaminatedProject, match="--keep-contaminated"):
@@ -138,7 +138,7 @@ def test_who_takes_one_all_the_same_is_told_what_it_is() -> None:
 
 @pytest.mark.engine
 def test_mutate_fix_leaves_them_out(kata_image: Image, tmp_path: Path) -> None:
-    """Told in a line; with the option tasks are made, and say what they are of."""
+    """mutate-fix skips such a project in one line; with the option tasks carry the reason."""
     images, out = tmp_path / "images.jsonl", tmp_path / "tasks.jsonl"
     renamed = kata_image.source.model_copy(update={"name": "someone/flask"})
     write_records(images, [kata_image.model_copy(update={"source": renamed})])

@@ -39,7 +39,7 @@ def attempt(name: str, number: int, resolved: bool = True, **update: Any) -> Tra
 
 
 def refused() -> Trajectory:
-    """One whose first call was refused, whose second timed out, whose third could not be read."""
+    """An attempt whose first call was refused, second timed out and third was unreadable."""
     made = attempt("c", 0, False)
     first, second, third, *rest = made.tool_calls
     calls = [
@@ -53,7 +53,7 @@ def refused() -> Trajectory:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> list[Path]:
-    """Two rounds at tasks a, b and c; the second has prices and what is hostile to a page."""
+    """Two rounds at tasks a, b and c; the second has prices and text hostile to a page."""
     first, second = tmp_path / "one", tmp_path / "two"
     tasks = [make_task(name) for name in "abc"]
     with Run.write(first, Settings(), tasks) as writer:
@@ -101,7 +101,7 @@ def report(*arguments: str | Path) -> Result:
 
 @pytest.mark.parametrize(("n", "c"), [(1, 0), (1, 1), (5, 0), (5, 2), (6, 3), (6, 6)])
 def test_pass_at_k_is_the_share_of_subsets_with_a_success(n: int, c: int) -> None:
-    """Of all subsets of k attempts: what the estimator of Chen et al. is."""
+    """pass@k equals the share of subsets of k attempts with a success (Chen et al.)."""
     outcomes = [number < c for number in range(n)]
     for k in range(1, n + 1):
         subsets = [any(subset) for subset in combinations(outcomes, k)]
@@ -109,14 +109,14 @@ def test_pass_at_k_is_the_share_of_subsets_with_a_success(n: int, c: int) -> Non
 
 
 def test_pass_at_k_is_unbiased() -> None:
-    """Its mean over many draws is the chance that it estimates."""
+    """The mean of pass@k over many samples is the true probability."""
     draw = random.Random(7)
     drawn = [sum(draw.random() < 0.3 for _ in range(8)) for _ in range(4000)]
     assert sum(pass_at_k(8, c, 4) for c in drawn) / 4000 == pytest.approx(1 - 0.7**4, abs=0.01)
 
 
 def test_attempts_are_counted_in_every_way(runs: list[Path]) -> None:
-    """Runs stand in the order given; a group has its Wilson interval and its money."""
+    """Runs keep their order; each group has a Wilson interval and its money."""
     found, _ = read(runs)
     assert [(row["run"], row["attempts"], row["resolved"]) for row in rows(found, "runs")] == [
         ("one", 6, 1), ("two", 2, 2)]  # fmt: skip
@@ -130,7 +130,7 @@ def test_attempts_are_counted_in_every_way(runs: list[Path]) -> None:
 
 
 def test_attempts_at_one_task_are_compared(runs: list[Path]) -> None:
-    """pass@k over tasks, how many agree, which tasks have both outcomes."""
+    """The report has pass@k, the agreement of attempts, and tasks with both outcomes."""
     found, _ = read(runs[:1])
     assert [(row["k"], row["tasks"], row["pass@k"]) for row in rows(found, "pass_at_k")] == [
         (1, 3, pytest.approx(0.25 / 3)), (2, 1, 0.5), (4, 1, 1.0)]  # fmt: skip
@@ -146,7 +146,7 @@ def test_attempts_at_one_task_are_compared(runs: list[Path]) -> None:
 
 
 def test_runs_are_compared_at_the_tasks_that_they_share(runs: list[Path]) -> None:
-    """By the share of attempts that resolve a task; with a sign test."""
+    """Runs compare by shares of resolved attempts, with a sign test."""
     (row,) = rows(read(runs)[0], "rounds")
     assert (row["before"], row["after"], row["tasks"]) == ("one", "two", 2)
     assert (row["share before"], row["share after"]) == (0.125, 1.0)
@@ -154,7 +154,7 @@ def test_runs_are_compared_at_the_tasks_that_they_share(runs: list[Path]) -> Non
 
 
 def test_errors_of_tools_are_counted_by_kind(runs: list[Path]) -> None:
-    """By the reason that the tool gave, and that the reader of calls gave."""
+    """Errors count by the reason that the tool or the parser of calls gave."""
     found, _ = read(runs)
     tools = {row["tool"]: row for row in rows(found, "tools")}
     assert tools["edit"]["refused"] == 1
@@ -178,12 +178,12 @@ def test_errors_of_tools_are_counted_by_kind(runs: list[Path]) -> None:
     ],
 )
 def test_cells_are_written_for_people(cell: Cell, column: GridColumn, expected: str) -> None:
-    """Each kind in its way; what is not known is empty."""
+    """Each kind of cell has its format; unknown values are empty."""
     assert written(cell, column) == expected
 
 
 class Page(HTMLParser):
-    """What a page holds: ids, links, what it would fetch, the text of its tables."""
+    """The contents of a page: ids, links, resources to fetch, texts of tables."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -207,7 +207,7 @@ class Page(HTMLParser):
 
 
 def test_the_page_needs_nothing_but_itself(runs: list[Path], tmp_path: Path) -> None:
-    """Nothing is fetched, every link ends inside it, what attempts hold is text and no markup."""
+    """The page fetches nothing, its links resolve, and attempts' text is escaped."""
     pytest.importorskip("matplotlib")
     path = tmp_path / "reports" / "report.html"
     assert report(*runs, "-o", path).exit_code == 0
@@ -226,7 +226,7 @@ def test_the_page_needs_nothing_but_itself(runs: list[Path], tmp_path: Path) -> 
 
 
 def test_the_page_has_a_sane_size(runs: list[Path], tmp_path: Path) -> None:
-    """As many attempts are shown as were asked for, and the page says how many there are."""
+    """The page shows the requested number of attempts and names the total."""
     pytest.importorskip("matplotlib")
     path = tmp_path / "report.html"
     report(*runs, "-o", path, "--sample", "2")
@@ -238,7 +238,7 @@ def test_the_page_has_a_sane_size(runs: list[Path], tmp_path: Path) -> None:
 
 
 def test_the_same_as_markdown_and_json(runs: list[Path], tmp_path: Path) -> None:
-    """The same tables; JSON has the values, and Markdown takes names as text."""
+    """Markdown and JSON have the page's tables: JSON raw values, Markdown escaped names."""
     assert report(*runs, "-o", tmp_path / "r.json").exit_code == 0
     tables = json.loads((tmp_path / "r.json").read_text())["tables"]
     assert tables["runs"]["rows"][1]["money"] == 2 * 6.0  # by the run's own prices
@@ -257,14 +257,14 @@ def test_the_same_as_markdown_and_json(runs: list[Path], tmp_path: Path) -> None
     [("r.txt", "a report is written to .html, .md or .json, not to r.txt"), ("r", "not to r")],
 )
 def test_another_suffix_is_a_mistake(runs: list[Path], name: str, message: str) -> None:
-    """In one line."""
+    """Another suffix gives one line of error."""
     result = report(*runs, "-o", name)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert message in result.stderr
 
 
 def test_nothing_is_no_report(tmp_path: Path) -> None:
-    """A run without attempts."""
+    """A run without attempts gives one line of error."""
     Run.write(tmp_path / "run", Settings(), []).close()
     result = report(tmp_path / "run", "-o", tmp_path / "r.md")
     assert (result.exit_code, "there are no attempts" in result.stderr) == (2, True)
@@ -275,7 +275,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 @pytest.mark.skipif(not CHROMIUM, reason="needs Chromium (Debian's package)")
 def test_the_page_works_in_a_browser(runs: list[Path], tmp_path: Path) -> None:
-    """A link to an attempt opens it; a click on a title sorts, and again the other way round."""
+    """A link opens its attempt; clicking a title sorts, and clicking again reverses."""
     path = tmp_path / "report.html"
     report(*runs, "-o", path)
     click = "<script>document.querySelectorAll('#runs ~ .wide th button').forEach((b, n) => { "
@@ -293,7 +293,7 @@ def test_the_page_works_in_a_browser(runs: list[Path], tmp_path: Path) -> None:
 
 
 def test_money_is_by_the_prices_of_the_run(runs: list[Path]) -> None:
-    """Each attempt by its own model and tokens."""
+    """Each attempt costs by its own model and tokens."""
     _, seen = read(runs[1:])
     assert [attempt.money for attempt in seen] == [
         Usage(prompt_tokens=6000).prompt_tokens / 1000

@@ -37,13 +37,13 @@ def new_file(path: str, text: str) -> str:
 
 
 def in_core(line: str, before: str = "") -> str:
-    """The diff that puts `line` in place of the bug, and `before` at the end of the module."""
+    """The diff that replaces the bug by `line` and adds `before` at the end of the module."""
     assert BUGGY_LINE in BUGGY
     return unified_diff("kata/core.py", BUGGY, BUGGY.replace(BUGGY_LINE, line) + before)
 
 
 def graded(task: RepositoryTask, patch: str) -> Grade:
-    """The grade under limits that a small project does not feel."""
+    """The grade, under limits large enough for a small project."""
     return grade(task, patch, Limits(memory=512 << 20))
 
 
@@ -72,7 +72,7 @@ CHANGED = [
 
 @pytest.mark.engine
 def test_the_reference_resolves(kata_task: RepositoryTask) -> None:
-    """Every test passes, and the patch is as like the reference as can be."""
+    """The reference passes every test and has similarity 1."""
     result = graded(kata_task, kata_task.patch)
     assert (result.resolved, result.reward, result.similarity) == (True, 1, 1.0)
     assert set(result.tests.values()) == {"passed"}
@@ -82,7 +82,7 @@ def test_the_reference_resolves(kata_task: RepositoryTask) -> None:
 
 @pytest.mark.engine
 def test_a_right_patch_beside_planted_files_resolves(kata_task: RepositoryTask) -> None:
-    """Files that are left out do not spoil the rest, and none of them has an effect."""
+    """Ignored files neither spoil a right patch nor have an effect."""
     planted = "".join(new_file(path, text) for path, text in PLANTED.items())
     result = graded(kata_task, kata_task.patch + planted + "".join(CHANGED))
     assert result.resolved, result
@@ -93,7 +93,7 @@ def test_a_right_patch_beside_planted_files_resolves(kata_task: RepositoryTask) 
 
 @pytest.mark.engine
 def test_planted_files_do_not_resolve(kata_task: RepositoryTask) -> None:
-    """All of them together, beside a change that leaves the bug: the original tests decide."""
+    """All planted files together do not hide a bug: the original tests decide."""
     planted = "".join(new_file(path, text) for path, text in PLANTED.items())
     result = graded(kata_task, in_core(BUGGY_LINE, "\n\nSPARE = 1\n") + planted + "".join(CHANGED))
     assert not result.resolved
@@ -104,7 +104,7 @@ def test_planted_files_do_not_resolve(kata_task: RepositoryTask) -> None:
 @pytest.mark.engine
 @pytest.mark.parametrize("patch", [*CHANGED, new_file("conftest.py", ALL_PASS)])
 def test_only_protected_files(kata_task: RepositoryTask, patch: str) -> None:
-    """A patch of nothing else is refused without a run."""
+    """A patch of protected files alone is refused without a test run."""
     result = graded(kata_task, patch)
     assert not result.resolved
     assert "nothing was changed outside the tests" in result.cause
@@ -112,7 +112,7 @@ def test_only_protected_files(kata_task: RepositoryTask, patch: str) -> None:
 
 @pytest.mark.engine
 def test_an_empty_patch_does_not_resolve(kata_task: RepositoryTask) -> None:
-    """No container is needed for it."""
+    """Grading an empty patch needs no container."""
     result = grade(kata_task, "\n", Limits())
     assert (result.resolved, result.reward, result.similarity) == (False, -1, 0.0)
     assert result.cause == "nothing was changed"
@@ -127,7 +127,7 @@ def test_an_empty_patch_does_not_resolve(kata_task: RepositoryTask) -> None:
     ],
 )
 def test_what_does_not_apply_is_said(kata_task: RepositoryTask, patch: str, note: str) -> None:
-    """A patch that cannot be applied is a grade with a note, not an error."""
+    """A patch that does not apply gives a grade with a cause, not an error."""
     result = graded(kata_task, patch)
     assert not result.resolved
     assert note in result.cause
@@ -135,7 +135,7 @@ def test_what_does_not_apply_is_said(kata_task: RepositoryTask, patch: str, note
 
 @pytest.mark.engine
 def test_a_wrong_patch_does_not_resolve(kata_task: RepositoryTask) -> None:
-    """It mends one test and breaks another."""
+    """A patch that fixes one test and breaks another does not resolve."""
     result = graded(kata_task, in_core("    return max(value, low)\n"))
     assert not result.resolved
     assert result.cause == ""
@@ -234,7 +234,7 @@ CHEATS = {
 @pytest.mark.engine
 @pytest.mark.parametrize("name", list(CHEATS))
 def test_cheats_do_not_resolve(kata_task: RepositoryTask, name: str) -> None:
-    """Code that gets around the tests instead of passing them is refused."""
+    """Grading refuses code that gets around the tests instead of passing them."""
     line, before, note = CHEATS[name]
     result = graded(kata_task, in_core(line, before))
     assert not result.resolved, result
@@ -246,12 +246,12 @@ ATTRIBUTES = new_file(".gitattributes", "*.py binary\n")
 
 
 def without_head(diff: str) -> str:
-    """A diff in the form that `diff -u` has."""
+    """A diff in the form of `diff -u`."""
     return diff[diff.index("--- a/") :]
 
 
 def moved(old: str, new: str) -> str:
-    """The diff that gives a file another name."""
+    """The diff that renames a file."""
     return (
         f"diff --git a/{old} b/{new}\nsimilarity index 100%\nrename from {old}\nrename to {new}\n"
     )
@@ -276,7 +276,7 @@ def link(path: str, target: str) -> str:
     ],
 )
 def test_a_patch_is_read_as_git_reads_it(kata_task: RepositoryTask, patch: str) -> None:
-    """Whatever its headers say, and whatever attributes it gives to files."""
+    """Headers and attributes of a patch do not mislead grading."""
     result = graded(kata_task, patch)
     assert not result.resolved, result
     assert "the patch brings the test machinery into" in result.cause or "malformed" in result.cause
@@ -284,7 +284,7 @@ def test_a_patch_is_read_as_git_reads_it(kata_task: RepositoryTask, patch: str) 
 
 @pytest.mark.engine
 def test_a_binary_patch_is_read(kata_task: RepositoryTask, tmp_path: Path) -> None:
-    """It is what git makes of a file that an attribute calls binary."""
+    """Grading reads the binary diff of a file that attributes call binary."""
     (tmp_path / "kata").mkdir()
     (tmp_path / "kata" / "core.py").write_text(BUGGY)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
@@ -300,7 +300,7 @@ def test_a_binary_patch_is_read(kata_task: RepositoryTask, tmp_path: Path) -> No
 
 @pytest.mark.engine
 def test_a_right_patch_of_any_form_resolves(kata_task: RepositoryTask) -> None:
-    """As like the reference as it is, and beside a name that git would take as a pattern."""
+    """A right patch in any form keeps its similarity, also next to odd file names."""
     odd = new_file("kata/[a]*.py", "SPARE = 1\n")
     result = graded(kata_task, without_head(kata_task.patch) + odd)
     assert (result.resolved, result.similarity, result.ignored_files) == (True, 1.0, [])
@@ -332,7 +332,7 @@ def test_a_right_patch_of_any_form_resolves(kata_task: RepositoryTask) -> None:
 def test_what_a_patch_really_changes_is_left_out(
     kata_task: RepositoryTask, patch: str, ignored: list[str]
 ) -> None:
-    """Both ends of a move, copies, modes, links and submodules."""
+    """Protected paths stay unchanged by moves, copies, modes, links and submodules."""
     result = graded(kata_task, kata_task.patch + patch)
     assert result.ignored_files == ignored
     assert result.resolved, result
@@ -341,7 +341,7 @@ def test_what_a_patch_really_changes_is_left_out(
 @pytest.mark.engine
 @pytest.mark.parametrize("path", ["../evil.py", "/etc/evil.py", ".git/hooks/evil"])
 def test_a_patch_that_leads_outside_is_refused(kata_task: RepositoryTask, path: str) -> None:
-    """By git, the whole of it."""
+    """git refuses a whole patch that writes outside the repository."""
     result = graded(kata_task, kata_task.patch + new_file(path, "1\n"))
     assert not result.resolved
     assert "the patch" in result.cause
@@ -378,7 +378,7 @@ def plugin_task(
 
 @pytest.mark.engine
 def test_a_module_of_the_image_is_not_replaced(plugin_task: RepositoryTask) -> None:
-    """A plugin that pytest loads by itself, at each place that modules are imported from."""
+    """A patch cannot replace a pytest plugin at any import root."""
     places = [
         "pytest_timeout.py",
         "extra/pytest_timeout/__init__.py",
@@ -393,7 +393,7 @@ def test_a_module_of_the_image_is_not_replaced(plugin_task: RepositoryTask) -> N
 
 @pytest.mark.engine
 def test_new_modules_of_the_project_are_kept(plugin_task: RepositoryTask) -> None:
-    """Below its packages they may have any name, and the project's own names are its own."""
+    """New modules inside the project's packages may have any name."""
     places = ["helper.py", "kata/json.py", "kata/pytest_timeout.py", "extra/iniconfig/__init__.py"]
     added = "".join(new_file(path, "SPARE = 1\n") for path in [*places, "kata/sub/__init__.py"])
     result = graded(plugin_task, plugin_task.patch + added)
@@ -434,12 +434,12 @@ def test_new_modules_of_the_project_are_kept(plugin_task: RepositoryTask) -> Non
     ],
 )
 def test_protected_files(path: str, protected: bool) -> None:
-    """Tests, their configuration, what loads by itself, and what the image names."""
+    """Tests, their configuration, files that load by themselves, and the image's list."""
     assert is_protected(path, ["checks/", "one/file.py"]) is protected
 
 
 def test_similarity() -> None:
-    """The mean over the reference's files of the likeness of the changed lines alone."""
+    """Similarity is the mean over the reference's files, of changed lines alone."""
     other = unified_diff("kata/core.py", BUGGY, BUGGY.replace("result = 0", "result = 1"))
     elsewhere = REFERENCE.replace("kata/core.py", "kata/other.py")
     assert similarity(REFERENCE, REFERENCE) == 1.0
@@ -456,5 +456,5 @@ def test_similarity() -> None:
     ("resolved", "alike", "reward"), [(True, 0.0, 1), (False, 0.5, 0), (False, 0.49, -1)]
 )
 def test_reward(resolved: bool, alike: float, reward: int) -> None:
-    """CWM's reward: resolved, at least half alike, neither."""
+    """CWM's reward: resolved, at least half similar, or neither."""
     assert _grade(alike, resolved=resolved).reward == reward

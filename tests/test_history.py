@@ -41,12 +41,12 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def opened(tree: Path, name: str = "owner/name") -> History:
-    """Its history."""
+    """The history of the repository."""
     return open_history(str(tree), name=name)
 
 
 def test_changes_are_told_newest_first_and_in_full(tree: Path) -> None:
-    """Files, message, parents; the first commit is no change."""
+    """Commits come newest first with files, message and parents, without the first."""
     fix = commit(
         tree, "Fix x\n\nCloses #3", a_py="x = 2\n", tests__test_a_py="def test_y(): pass\n"
     )
@@ -58,7 +58,7 @@ def test_changes_are_told_newest_first_and_in_full(tree: Path) -> None:
 
 
 def test_an_accepted_merge_stands_for_its_commits(tree: Path) -> None:
-    """What it brought in is no candidate of its own, and its words count."""
+    """Commits of a merge are no candidates; their messages count as the merge's."""
     git(tree, "checkout", "--quiet", "-b", "topic")
     commit(tree, "Fix the bug", a_py="x = 3\n", tests__test_a_py="def test_z(): pass\n")
     git(tree, "checkout", "--quiet", "main")
@@ -71,7 +71,7 @@ def test_an_accepted_merge_stands_for_its_commits(tree: Path) -> None:
 
 
 def test_what_is_no_candidate_is_counted(tree: Path) -> None:
-    """By its first reason; of the same change twice the newer counts."""
+    """Each other commit counts under its first reason; of equal changes the newer wins."""
     both = {"a_py": "x = 5\n", "tests__test_a_py": "def test_5(): pass\n"}
     commit(tree, "Fix it", **both)
     commit(tree, "Fix: undo", a_py="x = 1\n", tests__test_a_py="def test_x(): pass\n")
@@ -87,7 +87,7 @@ def test_what_is_no_candidate_is_counted(tree: Path) -> None:
 
 
 def test_a_clone_is_brought_up_to_date_and_keeps_its_name(tree: Path) -> None:
-    """A branch, a tag and a commit can be named; what is not there is said."""
+    """A source may name a branch, tag or commit; an unknown one is an error."""
     assert open_history(str(tree)).name == "local/name"
     first = git(tree, "rev-parse", "HEAD").strip()
     commit(tree, "Fix", a_py="x = 9\n")
@@ -114,7 +114,7 @@ def test_a_clone_is_brought_up_to_date_and_keeps_its_name(tree: Path) -> None:
     ],
 )
 def test_kinds_of_files(path: str, kind: str) -> None:
-    """By name and directory."""
+    """Name and directory decide whether a file is code, test or prose."""
     kinds = {"code": is_code(path), "test": is_test(path), "prose": is_prose(path)}
     assert [name for name, holds in kinds.items() if holds] == ([kind] if kind else [])
 
@@ -131,7 +131,7 @@ def test_kinds_of_files(path: str, kind: str) -> None:
     ],
 )
 def test_closing_keywords(text: str, numbers: list[int]) -> None:
-    """GitHub's, for the repository itself."""
+    """GitHub's keywords close issues of the repository itself."""
     assert closed_by(text, "owner/name") == numbers
 
 
@@ -168,7 +168,7 @@ EVENTS = [
 
 @pytest.mark.parametrize("ending", [".json", ".jsonl", ".jsonl.gz", ".jsonl.zst"])
 def test_dumps_of_the_api(tmp_path: Path, ending: str) -> None:
-    """A list or lines, packed or not; later comments are left out."""
+    """Dumps are lists or lines, packed or not; later comments are left out."""
     rows: list[Any] = [ISSUE, COMMENT, LATE, {**ISSUE, "number": 4, "pull_request": {}}]
     text = json.dumps(rows, indent=1) if ending == ".json" else "\n".join(map(json.dumps, rows))
     path = tmp_path / f"issues{ending}"
@@ -181,7 +181,7 @@ def test_dumps_of_the_api(tmp_path: Path, ending: str) -> None:
 
 
 def test_edits_after_the_fix_are_left_out(tmp_path: Path) -> None:
-    """GH Archive tells what was written when."""
+    """GH Archive dates each edit, and edits after the fix are left out."""
     path = tmp_path / "2020-01-01-0.json"
     path.write_text("\n".join(map(json.dumps, EVENTS)))
     assert linked([3], IssueFiles([path], "Owner/Name"), FIXED) == (
@@ -191,7 +191,7 @@ def test_edits_after_the_fix_are_left_out(tmp_path: Path) -> None:
 
 
 def test_a_dump_that_is_none_is_refused(tmp_path: Path) -> None:
-    """In one line that names the file."""
+    """A file that is not a dump gives one line that names it."""
     path = tmp_path / "x.jsonl"
     path.write_text("{broken")
     with pytest.raises(UsageError, match="neither JSON nor JSON Lines"):
@@ -201,7 +201,7 @@ def test_a_dump_that_is_none_is_refused(tmp_path: Path) -> None:
 
 
 class _Api(BaseHTTPRequestHandler):
-    """GraphQL: busy once, then an issue, a pull request, or nothing."""
+    """A GraphQL server: busy once, then an issue, a pull request, or nothing."""
 
     asked: list[Any]
 
@@ -232,7 +232,7 @@ class _Api(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[Any]]]:
-    """The address of a GraphQL server, and what it was asked."""
+    """The address of a GraphQL server, and the requests that it received."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     kind = type("Api", (_Api,), {"asked": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
@@ -245,7 +245,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[Any]]]:
 
 
 def test_github_is_asked_once(tmp_path: Path, api: tuple[str, list[Any]]) -> None:
-    """It is asked again where it is busy; what it said is kept for the next process."""
+    """forager retries a busy server and keeps answers for the next process."""
     url, asked = api
     for _ in range(2):
         issues = GitHub("owner/name", "secret", tmp_path / "kept.jsonl", url)
@@ -258,7 +258,7 @@ def test_github_is_asked_once(tmp_path: Path, api: tuple[str, list[Any]]) -> Non
 
 
 def test_a_pull_request_is_told_by_its_merge_or_its_squash() -> None:
-    """By GitHub's own words for them."""
+    """The number of a pull request comes from GitHub's own merge messages."""
     fields: dict[str, Any] = {"commit": "a", "base": "b", "date": "", "files": []}
     assert Commit(message="Merge pull request #12 from a/b\n\nx", **fields).pull == 12
     assert Commit(message="Mend it (#34)\n\nFixes #2", **fields).pull == 34

@@ -36,24 +36,24 @@ def forager(*arguments: str | Path) -> Result:
 
 
 def imported(format: str, row: dict[str, Any], **wanted: Any) -> RepositoryTask:
-    """The task of a row, whatever it is contaminated by."""
+    """The task of a row, contaminated or not."""
     return to_task(row, ImportRequest(FORMATS[format], keep_contaminated=True, **wanted))
 
 
 def lines(path: Path, listed: list[dict[str, Any]]) -> Path:
-    """A JSON Lines file."""
+    """Write a JSON Lines file."""
     path.write_text("".join(json.dumps(row) + "\n" for row in listed))
     return path
 
 
 def test_the_command_has_the_formats_there_are() -> None:
-    """It names them without importing what reads them."""
+    """The command lists all formats without importing their readers."""
     assert tuple(FORMATS) == NAMED == tuple(rows.ROWS)
 
 
 @pytest.mark.parametrize("format", ["swe-bench", "swe-gym", "swe-rebench", "nemotron"])
 def test_fields_keep_their_meaning(format: str) -> None:
-    """Those that SWE-bench's rows share, and the test files that no patch may touch."""
+    """Fields shared with SWE-bench keep their values, and test files become protected."""
     task = imported(format, rows.ROWS[format][0])
     assert (task.kind, task.repo, task.base_commit) == ("issue-fix", "sensei/dojo", rows.COMMIT)
     assert (task.patch, task.test_patch) == (rows.PATCH, rows.TEST_PATCH)
@@ -64,14 +64,14 @@ def test_fields_keep_their_meaning(format: str) -> None:
 
 
 def test_a_patch_of_swe_smith_makes_the_bug() -> None:
-    """It is applied before the agent comes, and its reverse is the reference."""
+    """The row's patch becomes the setup patch, and its reverse the reference."""
     task = imported("swe-smith", rows.SMITH)
     assert (task.setup_patch, task.patch, task.test_patch) == (rows.BUG, rows.PATCH, "")
     assert (task.repo, task.base_commit) == ("sensei/kata", "5d1f0c9f")
 
 
 def test_a_commit_of_r2e_gym_is_put_together() -> None:
-    """The code's part is the reference; the row's own tests are added beside the code."""
+    """The code's diff is the reference; the row's own tests become a test patch."""
     task = imported("r2e-gym", rows.R2E)
     assert task.patch.split("\n@@")[1:] == rows.PATCH.split("\n@@")[1:]
     assert "tests/test_core.py" not in task.patch
@@ -145,7 +145,7 @@ EVALUATED = {
 
 @pytest.mark.parametrize("name", EVALUATED)
 def test_a_row_is_evaluated_as_its_data_set_does_it(name: str) -> None:
-    """The command, within the environment of the row's own image, and the parser."""
+    """A task keeps the data set's test command, environment and log parser."""
     format, row, command, parser = EVALUATED[name]
     setup = imported(format, row).setup
     assert (setup.command, setup.parser) == (command, parser)
@@ -172,7 +172,7 @@ IMAGES = {
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_a_row_names_its_image(image: str) -> None:
-    """In a field, or by the rule of its data set."""
+    """The image comes from a field of the row or from its data set's rule."""
     format, row = IMAGES[image]
     assert imported(format, row).image == image
 
@@ -215,7 +215,7 @@ def test_a_row_names_its_image(image: str) -> None:
 def test_swebench_is_asked_for_what_only_it_knows(
     facts: tuple[str, str, str, str], command: str, parser: str
 ) -> None:
-    """Rows of SWE-bench's repositories that do not say how they are evaluated."""
+    """Older SWE-bench rows get their command from the package `swebench`."""
     name, repo, version, file = facts
     patch = rows.TEST_PATCH.replace("tests/test_core.py", file)
     row = {**rows.BENCH, "instance_id": name, "repo": repo, "version": version, "test_patch": patch}
@@ -277,7 +277,7 @@ UNFIT = {
 
 @pytest.mark.parametrize("name", UNFIT)
 def test_what_cannot_be_mapped_is_refused(name: str) -> None:
-    """With a reason."""
+    """A row that cannot become a task is refused with a reason."""
     format, row, reason = UNFIT[name]
     with pytest.raises(UnusableRow) as caught:
         imported(format, row)
@@ -287,7 +287,7 @@ def test_what_cannot_be_mapped_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("kind", ["jsonl", "json", "by id", "lines as json", "parquet", "hub"])
 def test_rows_are_read_from(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each kind of file, and a data set that `datasets` loads."""
+    """Rows come from every kind of file and from data sets that `datasets` loads."""
     listed = [rows.GYM, {**rows.GYM, "instance_id": "second"}]
     path = tmp_path / {"jsonl": "a.jsonl", "parquet": "a.parquet", "hub": "set"}.get(kind, "a.json")
     if kind in ("jsonl", "lines as json"):
@@ -325,7 +325,7 @@ def test_rows_are_read_from(kind: str, tmp_path: Path, monkeypatch: pytest.Monke
 def test_what_cannot_be_read_is_one_line(
     tmp_path: Path, name: str, content: str | None, message: str
 ) -> None:
-    """And leaves no file."""
+    """An unreadable source gives one line of error and no file."""
     if content is not None:
         (tmp_path / name).write_text(content)
     out = tmp_path / "tasks.jsonl"
@@ -336,7 +336,7 @@ def test_what_cannot_be_read_is_one_line(
 
 
 def test_an_import_adds_to_a_file(tmp_path: Path) -> None:
-    """Rows that are there already are passed over, refused ones are told, counted and kept."""
+    """An import skips known rows, and prints, counts and records refused ones."""
     out = tmp_path / "tasks.jsonl"
     file = lines(tmp_path / "a.jsonl", [rows.GYM, {**rows.GYM, "instance_id": "b", "patch": ""}])
     first = forager("tasks", "import", "swe-gym", file, "-o", out)
@@ -356,7 +356,7 @@ def test_an_import_adds_to_a_file(tmp_path: Path) -> None:
 
 
 def test_contaminated_rows_are_left_out(tmp_path: Path) -> None:
-    """By default; who takes them all the same has it in the task. The list can be longer."""
+    """Contaminated rows are left out by default; kept ones carry the reason."""
     listed = [{**rows.GYM, "repo": "psf/requests", "instance_id": "a"}, rows.GYM]
     file, out = lines(tmp_path / "a.jsonl", listed), tmp_path / "tasks.jsonl"
     counts = import_rows(listed, ImportRequest(FORMATS["swe-gym"]), out)
@@ -374,7 +374,7 @@ def test_contaminated_rows_are_left_out(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def dojo_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    """The image of the commit that the rows are about: the bug is there, its test is not."""
+    """The image of the rows' commit: it contains the bug, but not the bug's test."""
     root = tmp_path_factory.mktemp("dojo")
     files = {
         "pyproject.toml": PYPROJECT,
@@ -398,7 +398,7 @@ def dojo_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 def test_rows_of_every_format_run_from_end_to_end(
     dojo_image: Image, kata_image: Image, tmp_path: Path
 ) -> None:
-    """Imported onto images built here, proven again, solved by an agent, tried by `repair`."""
+    """Imported tasks hold in local images, an agent solves them, `repair` runs."""
     images, out, run = tmp_path / "images.jsonl", tmp_path / "tasks.jsonl", tmp_path / "run"
     write_records(images, [dojo_image, kata_image])
     for format, listed in rows.ROWS.items():
@@ -426,7 +426,7 @@ def test_rows_of_every_format_run_from_end_to_end(
 
 @pytest.mark.engine
 def test_a_row_runs_in_the_image_that_it_names(dojo_image: Image) -> None:
-    """Where that is here; what enters its environment comes before the tests."""
+    """In a row's own image, its environment is activated before the tests."""
     engine = connect()
     task = imported("swe-bench", rows.BENCH_5)
     engine.images.get(dojo_image.reference).tag(*task.image.split(":"))
@@ -438,7 +438,7 @@ def test_a_row_runs_in_the_image_that_it_names(dojo_image: Image) -> None:
 
 @pytest.mark.engine
 def test_an_image_is_taken_by_commit_or_by_its_name(dojo_image: Image, kata_image: Image) -> None:
-    """A commit says more than a name; and where there is neither the row is refused."""
+    """The commit chooses the image, then the name; without either the row is refused."""
     commit = dojo_image.model_copy(
         update={"source": kata_image.source.model_copy(update={"commit": rows.COMMIT})}
     )
@@ -451,7 +451,7 @@ def test_an_image_is_taken_by_commit_or_by_its_name(dojo_image: Image, kata_imag
 
 
 def test_rows_are_read_without_the_packages_of_others(tmp_path: Path) -> None:
-    """JSON needs none; Parquet says what to install."""
+    """JSON needs no extra package; Parquet names the package to install."""
     import subprocess
 
     file = tmp_path / "a.parquet"

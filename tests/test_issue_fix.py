@@ -49,7 +49,7 @@ ISSUE = {
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A project with two fixes, and with what is no task: words, a refactoring, a broken state."""
+    """A project with two fixes, and with commits of prose, a refactoring and a broken state."""
     root = tmp_path_factory.mktemp("history")
     tree = root / "kata"
     tree.mkdir()
@@ -75,7 +75,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def made(history: History, output: Path, **order: Any) -> tuple[list[RepositoryTask], Counter[str]]:
-    """The tasks of a history, and the funnel."""
+    """Make the tasks of a history; return them with the funnel."""
     asked = IssueFixRequest(workers=2, **order)
     counts = make_tasks(
         history, asked, output=output, on_progress=lambda *_, **__: None, report=lambda _: None
@@ -85,7 +85,7 @@ def made(history: History, output: Path, **order: Any) -> tuple[list[RepositoryT
 
 @pytest.fixture(scope="module")
 def found(history: History, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The tasks of the project, with the file and the funnel."""
+    """The project's tasks with their file and funnel."""
     path = tmp_path_factory.mktemp("tasks")
     dump = path / "issues.json"
     dump.write_text(json.dumps([ISSUE]))
@@ -95,7 +95,7 @@ def found(history: History, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.mark.engine
 def test_fixes_become_tasks_and_the_funnel_tells_of_the_others(found: Any) -> None:
-    """Both share one image, built at the older one's base; each is proven, and holds."""
+    """Both fixes share an image at the older one's base and hold."""
     (longest, clamp), counts, _ = found
     assert counts == {
         "commits": 4, "candidates": 3, "no code": 1, "tasks": 2, "images": 1,
@@ -113,7 +113,7 @@ def test_fixes_become_tasks_and_the_funnel_tells_of_the_others(found: Any) -> No
 
 @pytest.mark.engine
 def test_the_issue_is_told_or_what_was_written_and_seen(found: Any) -> None:
-    """The issue's words; else the author's, without trailers, and the failures."""
+    """The statement is the issue, or the author's words with the failures."""
     (longest, clamp), *_ = found
     assert clamp.problem_statement == "A clamp does not hold\n\nclamp(-1, 0, 10) is -1."
     assert (clamp.fix.statement, clamp.fix.issues, longest.fix.statement) == (
@@ -127,7 +127,7 @@ def test_the_issue_is_told_or_what_was_written_and_seen(found: Any) -> None:
 
 @pytest.mark.engine
 def test_a_run_that_goes_on_tries_nothing_twice(found: Any, history: History) -> None:
-    """What was decided is kept, tasks and others."""
+    """A second run keeps all decisions of the first."""
     tasks, counts, output = found
     before = output.read_bytes()
     again, told = made(history, output)
@@ -136,7 +136,7 @@ def test_a_run_that_goes_on_tries_nothing_twice(found: Any, history: History) ->
 
 @pytest.mark.engine
 def test_the_repository_holds_nothing_of_the_fix(found: Any) -> None:
-    """Not in its history, its objects, the installed packages, or any file of the container."""
+    """History, objects, packages and files of the container lack the fix."""
     longest, clamp = found[0]
     for task, telling in ((longest, "len(word) > len(best)"), (clamp, "max(value, low)")):
         sandbox, _ = open_task(task, Limits())
@@ -166,7 +166,7 @@ def test_the_repository_holds_nothing_of_the_fix(found: Any) -> None:
 
 @pytest.mark.engine
 def test_grading_puts_the_hidden_tests_in(found: Any) -> None:
-    """The fix resolves, half of it is told by its likeness; the agent's own tests are ignored."""
+    """The fix resolves, half of it scores by similarity; the agent's tests are ignored."""
     _, clamp = found[0]
     good = grade(clamp, clamp.patch, Limits())
     assert (good.resolved, good.similarity, good.reward) == (True, 1.0, 1)
@@ -184,7 +184,7 @@ def test_grading_puts_the_hidden_tests_in(found: Any) -> None:
 
 @pytest.mark.engine
 def test_a_run_over_issue_fix_tasks(found: Any, tmp_path: Path) -> None:
-    """The agent is told of the issue; `repair` may fail, is graded, and its patches are told."""
+    """Agents read the issue; `repair` may fail, and its patches are graded."""
     command = [
         FORAGER,
         "run",
@@ -214,13 +214,14 @@ def test_a_run_over_issue_fix_tasks(found: Any, tmp_path: Path) -> None:
 
 @pytest.mark.engine
 def test_consecutive_releases_become_tasks(tmp_path: Path) -> None:
-    """From PyPI alone; what is made holds."""
+    """PyPI alone gives tasks that hold and carry no false label."""
     output = tmp_path / "tasks.jsonl"
     command: list[Any] = [FORAGER, "tasks", "issue-fix", "pypi:toolz", "-o", output, "--limit", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     task, *_ = read_records(output, RepositoryTask)
     assert task.fix and task.setup_patch and check(task) == ""
+    assert task.contaminated == ""
 
 
 NEW = CORE.replace('best = ""', "best = str()").replace("result = 0", "result = int()")
@@ -228,7 +229,7 @@ NEW = CORE.replace('best = ""', "best = str()").replace("result = 0", "result = 
 
 @pytest.fixture
 def releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[History, str, str]:
-    """Two releases: three functions are changed, a version and a name outside them too."""
+    """Two releases that differ in three functions, a version and a name."""
     monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
     tree = tmp_path / "tree"
     tree.mkdir()
@@ -239,7 +240,7 @@ def releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[History, 
 
 
 def test_a_release_is_taken_apart_by_functions(releases: tuple[History, str, str]) -> None:
-    """Hunks of one function belong together; the version is nobody's."""
+    """Hunks of one function form a group; the version is in no group."""
     history, old, new = releases
     groups = hunk_groups(history, old, new, ["kata/core.py", "tests/test_core.py"])
     assert [group.name for group in groups if not group.name.startswith("line")] == [
@@ -251,7 +252,7 @@ def test_a_release_is_taken_apart_by_functions(releases: tuple[History, str, str
 
 
 def test_pieces_are_taken_out_and_put_back(releases: tuple[History, str, str]) -> None:
-    """The base is the new release without them; the fix is they alone."""
+    """The base is the new release without the groups; the fix restores only them."""
     history, old, new = releases
     groups = [
         group for group in hunk_groups(history, old, new, ["kata/core.py"]) if group.name == "clamp"
@@ -264,7 +265,7 @@ def test_pieces_are_taken_out_and_put_back(releases: tuple[History, str, str]) -
 
 
 def test_entries_of_a_changelog_go_to_what_they_tell_of() -> None:
-    """By the names of what is changed, or the words of the tests."""
+    """Entries match by names of changed functions or words of tests."""
     told = entries(
         "## 2.0\n\n- `clamp` holds\n  the lower bound\n* Empty words are longest\n1. Other"
     )
@@ -279,7 +280,7 @@ PATCH = "--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-    return low\n+    return max(l
 
 
 def test_what_an_author_wrote_does_not_quote_the_fix() -> None:
-    """Lines that the patch adds, trailers, merges' first lines and repetitions are left out."""
+    """The text drops added lines, trailers, merge headers and repetitions."""
     said = "The lower bound is not held by clamp, it seems"
     text = (
         f"Merge pull request #4 from a/b\n\n{said}\n\n    return max(low, value)\n\n"
@@ -292,12 +293,12 @@ def test_what_an_author_wrote_does_not_quote_the_fix() -> None:
 
 
 def reply(text: str) -> Reply:
-    """An answer of a model."""
+    """A model's answer."""
     return Reply(message={"role": "assistant", "content": text})
 
 
 def test_an_issue_by_a_model_does_not_quote_the_fix(tmp_path: Path) -> None:
-    """One that does is written again; one that always does is not taken."""
+    """A model rewrites an issue that quotes the fix; after three tries it is dropped."""
     failures = {"t": Failure(error="E", frames=[], text="assert -1 == 0")}
     good = "Clamp lets low values through\n\nclamp(-1, 0, 10) gives -1, and should give 0."
     bad = f"{good} Write return max(low, value) instead."
@@ -312,7 +313,7 @@ def test_an_issue_by_a_model_does_not_quote_the_fix(tmp_path: Path) -> None:
 
 @pytest.mark.engine
 def test_an_image_with_a_history_of_its_own_gives_one_commit(kata_task: RepositoryTask) -> None:
-    """Images of data sets hold what came after the base; the agent's repository does not."""
+    """The agent's repository lacks commits after the base."""
     later = (
         "cd /testbed && echo '# the fix' >>kata/core.py && git config user.name a && "
         "git config user.email a@b && git commit -qam Later && git tag v9 && "

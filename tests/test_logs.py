@@ -161,7 +161,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_log_is_read(name: str) -> None:
-    """Each form, and what stands around the results."""
+    """Parsers read each form of log and ignore the lines around results."""
     parser, log, expected = CASES[name]
     assert PARSERS[parser](log) == expected
 
@@ -169,12 +169,12 @@ def test_a_log_is_read(name: str) -> None:
 @pytest.mark.parametrize("name", PARSERS)
 @pytest.mark.parametrize("log", ["", "Segmentation fault\n", '{"tests": 3}\n{"a": 1}\n{'])
 def test_a_log_without_results_is_none(name: str, log: str) -> None:
-    """And no error."""
+    """A log without results gives no outcomes and no error."""
     assert PARSERS[name](log) == {}
 
 
 def test_a_parser_that_there_is_not_is_said() -> None:
-    """Where the task is read, with those that there are."""
+    """A task with an unknown parser fails to load, and the error lists the parsers."""
     with pytest.raises(ValueError, match="there is no parser 'nose'; there are pytest, "):
         TestSetup(command="nosetests", parser="nose")
 
@@ -187,7 +187,7 @@ def by_command(task: RepositoryTask, command: str) -> RepositoryTask:
 
 @pytest.mark.engine
 def test_a_task_is_graded_by_its_own_command(kata_task: RepositoryTask) -> None:
-    """Checked, resolved by the reference, and not by another change; the variables hold."""
+    """The reference resolves under the task's own command and variables; others do not."""
     task = by_command(kata_task, 'cd tests\ncd ..\npytest -rA "$TESTS"')
     setup = task.setup.model_copy(update={"variables": {"TESTS": "tests/test_core.py"}})
     task = task.model_copy(update={"setup": setup})
@@ -203,7 +203,7 @@ def test_a_task_is_graded_by_its_own_command(kata_task: RepositoryTask) -> None:
 
 @pytest.mark.engine
 def test_a_task_that_grading_would_always_refuse_does_not_hold(kata_task: RepositoryTask) -> None:
-    """All tests pass with the reference, and the exit code denies it."""
+    """A failing exit code after passing tests makes the task fail its check."""
     task = by_command(kata_task, "pytest -rA tests; exit 3")
     assert check(task) == "with the reference patch: no test failed, and the exit code was 3"
 
@@ -221,7 +221,7 @@ def test_a_task_that_grading_would_always_refuse_does_not_hold(kata_task: Reposi
 def test_a_log_that_cannot_be_is_refused(
     kata_task: RepositoryTask, command: str, note: str
 ) -> None:
-    """No failure beside a failing exit code, no result at all, or no end."""
+    """Grading refuses a failing exit code without a failure, and logs without results or end."""
     task = by_command(kata_task, command)
     setup = task.setup.model_copy(update={"timeout": 3})
     result = grade(task.model_copy(update={"setup": setup}), CORE_PATCH, Limits())

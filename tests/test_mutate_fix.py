@@ -34,7 +34,7 @@ CHOSEN: Families = {name: FAMILIES.get(name, ()) for name in NAMES}
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where coverage is kept, once for all tests of this file."""
+    """The folder of stored coverage, shared by all tests of this file."""
     path = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FORAGER_HOME", str(path))
@@ -42,11 +42,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def quiet(line: str) -> None:
-    """Take no notice."""
+    """Ignore progress."""
 
 
 def make(image: Image, output: Path, **asked: Any) -> list[RepositoryTask]:
-    """The tasks that are made."""
+    """Make tasks and return them."""
     order = MutateFixRequest(**{"families": CHOSEN, "limit": 9, "seed": 4, "workers": 2, **asked})
     told: list[int] = []
     made = make_tasks(
@@ -59,7 +59,7 @@ def make(image: Image, output: Path, **asked: Any) -> list[RepositoryTask]:
 
 
 def facts(tasks: list[RepositoryTask]) -> list[dict[str, Any]]:
-    """All that must be the same in every run."""
+    """The fields that must be equal in every run."""
     return [task.model_dump(exclude={"created_at"}) for task in tasks]
 
 
@@ -67,7 +67,7 @@ def facts(tasks: list[RepositoryTask]) -> list[dict[str, Any]]:
 def tasks(
     kata_image: Image, home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[list[RepositoryTask], list[RejectedCandidate]]:
-    """Tasks of an uninterrupted run of one worker, and the rejected candidates."""
+    """The tasks and rejected candidates of an uninterrupted run with one worker."""
     output = tmp_path_factory.mktemp("tasks") / "tasks.jsonl"
     made = make(kata_image, output, workers=1)
     return made, list(read_records(rejected_path(output), RejectedCandidate))
@@ -79,7 +79,7 @@ def test_the_same_seed_gives_the_same_tasks(
     tmp_path: Path,
     tasks: tuple[list[RepositoryTask], list[RejectedCandidate]],
 ) -> None:
-    """With any number of workers, and not with another seed; nothing is made twice."""
+    """Any number of workers gives the same tasks; another seed gives others."""
     again = make(kata_image, tmp_path / "again.jsonl", workers=2)
     assert facts(again) == facts(tasks[0])
     assert list(read_records(tmp_path / "again.rejected.jsonl", RejectedCandidate)) == tasks[1]
@@ -91,7 +91,7 @@ def test_the_same_seed_gives_the_same_tasks(
 
 
 def test_tasks_hold(tasks: tuple[list[RepositoryTask], list[RejectedCandidate]]) -> None:
-    """Proven again, one of each family, those of several bugs among them."""
+    """A task of each family, combined ones included, passes `check`."""
     by_family = {task.mutation.family: task for task in tasks[0] if task.mutation}
     assert set(by_family) == set(NAMES)
     for task in by_family.values():
@@ -105,7 +105,7 @@ def test_tasks_hold(tasks: tuple[list[RepositoryTask], list[RejectedCandidate]])
 def test_check_finds_what_is_wrong(
     tasks: tuple[list[RepositoryTask], list[RejectedCandidate]],
 ) -> None:
-    """A FAIL_TO_PASS test that passes, and a patch that mends but one of two bugs."""
+    """`check` finds a FAIL_TO_PASS test that passes, and an incomplete patch."""
     task = next(task for task in tasks[0] if task.PASS_TO_PASS)
     wrong = {"FAIL_TO_PASS": [*task.FAIL_TO_PASS, task.PASS_TO_PASS[0]], "PASS_TO_PASS": []}
     found = check(task.model_copy(update=wrong))
@@ -120,7 +120,7 @@ def test_killed_and_started_again(
     tmp_path: Path,
     tasks: tuple[list[RepositoryTask], list[RejectedCandidate]],
 ) -> None:
-    """SIGKILL in the middle: the same tasks as without, nothing twice."""
+    """After SIGKILL, a second run completes the same tasks without repeats."""
     write_records(tmp_path / "images.jsonl", [kata_image])
     output = tmp_path / "tasks.jsonl"
     command: list[str | Path] = [
@@ -148,7 +148,7 @@ def test_proofs_agree(
     proof: str,
     tasks: tuple[list[RepositoryTask], list[RejectedCandidate]],
 ) -> None:
-    """Each task says how it was proven; on sound tests all ways find the same failing tests."""
+    """Each task names its proof, and all kinds of proof find the same failing tests."""
     made = make(kata_image, tmp_path / "tasks.jsonl", proof=proof)
     assert [task.FAIL_TO_PASS for task in made] == [task.FAIL_TO_PASS for task in tasks[0]]
     ways = Counter(task.mutation.proof for task in made if task.mutation)
@@ -156,7 +156,7 @@ def test_proofs_agree(
 
 
 def test_caps_targets_and_bands(kata_image: Image, home: Path, tmp_path: Path) -> None:
-    """Tasks of a function, of a family, and of a difficulty; what lies outside is told so."""
+    """Caps, targets and bands limit the tasks, and rejected candidates name the band."""
     settings = MutateFixSettings(
         targets={"operators": 2, "functions": 3}, per_function=1, difficulty=Bands(failing="..1")
     )
@@ -181,7 +181,7 @@ def test_caps_targets_and_bands(kata_image: Image, home: Path, tmp_path: Path) -
 
 
 def test_a_bug_report_names_nothing(kata_image: Image, home: Path, tmp_path: Path) -> None:
-    """Neither the function nor the file of the bug; the same failures give the same words."""
+    """A report names neither function nor file, and is equal for equal failures."""
     made = make(kata_image, tmp_path / "tasks.jsonl", statement="issue", limit=4)
     for task in made:
         assert task.mutation is not None
@@ -216,7 +216,7 @@ CLEAN = """
 def test_a_sandbox_is_used_again_where_nothing_is_left(
     kata_image: Image, does: str, again: bool
 ) -> None:
-    """What a mutant leaves behind is put back, or its sandbox is thrown away."""
+    """The prover undoes a mutant's traces or discards the sandbox."""
     started = []
 
     def start(reference: str, limits: Limits) -> Sandbox:
@@ -271,7 +271,7 @@ def test_names():
 def test_a_bug_whose_failing_test_spoils_those_of_other_files_is_no_task(
     home: Path, tmp_path: Path
 ) -> None:
-    """What is proven by some test files holds when all tests run."""
+    """A proof by some test files must hold when all tests run."""
     output = tmp_path / "tasks.jsonl"
     with built(tmp_path, SPOILING) as image:
         assert not make(image, output, families={"operators": FAMILIES["operators"]})

@@ -63,7 +63,7 @@ def function(name: str = "Basket.total", text: str = SHOP) -> Function:
 
 
 def fenced(code: str) -> str:
-    """As a model answers."""
+    """A model's answer with this code block."""
     return f"Here it is:\n\n```python\n{code}```\n"
 
 
@@ -72,7 +72,7 @@ GOOD = fenced(HEAD + "    # BUG: no rate\n    return sum(self.prices)  # wrong\n
 
 
 def test_functions_that_are_worth_writing() -> None:
-    """Methods too; none without a body of some lines of its own, no nested ones."""
+    """Models rewrite functions and methods with a body of several lines, none nested."""
     found = {
         function.name: (function.first, function.body, function.last)
         for function in functions("s.py", SHOP)
@@ -81,7 +81,7 @@ def test_functions_that_are_worth_writing() -> None:
 
 
 def test_an_answer_becomes_a_candidate() -> None:
-    """Head and docstring stay as they are, comments that point at the bug go."""
+    """The candidate keeps head and docstring and drops comments that point at the bug."""
     made = answered("modify", function(), SHOP, GOOD)
     start, end = SHOP.index("        result = 0"), SHOP.index("\n    def short")
     expected = SHOP[:start] + "        return sum(self.prices)\n" + SHOP[end:]
@@ -90,7 +90,7 @@ def test_an_answer_becomes_a_candidate() -> None:
 
 
 def test_comments_of_the_project_stay() -> None:
-    """Those that were there; line ends are the file's own."""
+    """The project's comments stay, and so do the file's line ends."""
     body = '    """The sum."""\n    result = 1\n    for price in self.prices:  # each\n'
     answer = fenced(f"def total(self, rate=1):\n{body}        pass  # new\n    return result\n")
     text = SHOP.replace("\n", "\r\n")
@@ -100,7 +100,7 @@ def test_comments_of_the_project_stay() -> None:
 
 
 def test_texts_of_several_lines_stay_as_they_are() -> None:
-    """Where the answer stands as the function does in its file, nothing moves."""
+    """Multi-line strings do not move if the answer has the file's indentation."""
     text = 'def f(a):\n    b = """x\ny"""\n    return a + b\n'
     made = answered("modify", function("f", text), text, fenced(text.replace("a + b", "b")))
     assert made.diff.endswith("-    return a + b\n+    return b\n")
@@ -132,13 +132,13 @@ UNUSABLE = [
 
 @pytest.mark.parametrize(("answer", "problem"), UNUSABLE)
 def test_an_answer_that_is_no_bug_is_refused(answer: str, problem: str) -> None:
-    """With what is wrong with it."""
+    """An unusable answer is refused with the reason."""
     with pytest.raises(UnusableAnswer, match=f"^{problem}$"):
         answered("rewrite", function(), SHOP, answer)
 
 
 def test_what_is_asked() -> None:
-    """A rewrite does not show the body, a modification does."""
+    """The question for a rewrite hides the body, the one for a modification shows it."""
     assert "result += price" not in question("rewrite", function(), SHOP)
     assert "result += price" in question("modify", function(), SHOP)
     for family in ("rewrite", "modify"):
@@ -149,13 +149,13 @@ def test_what_is_asked() -> None:
 
 
 def said(text: str, **fields: Any) -> Reply:
-    """An answer of a scripted model."""
+    """A scripted model's answer."""
     usage = Usage(prompt_tokens=100, completion_tokens=10)
     return Reply({"role": "assistant", "content": text}, usage, **fields)
 
 
 def test_what_was_written_is_kept(tmp_path: Path) -> None:
-    """Asked again, in this process or the next, the model is not paid again."""
+    """The same question is paid once, in this process and the next."""
     question: list[Message] = [{"role": "user", "content": "write"}]
     with Author("m", ScriptedModel([said("text", finish_reason="length")]), tmp_path / "w") as one:
         first = one.ask(question)
@@ -182,7 +182,7 @@ LEAKS = [
 
 @pytest.mark.parametrize("leak", LEAKS)
 def test_an_issue_that_gives_the_bug_away_is_written_again(tmp_path: Path, leak: str) -> None:
-    """The model is told why; the cost of all tries is counted."""
+    """The model reads the reason, and the cost of all tries counts."""
     model = ScriptedModel([said(leak), said(GOOD_ISSUE)])
     with Author("m", model, tmp_path / "w") as author:
         text, form, cost = by_model(author, CANDIDATE, VERDICT, {})
@@ -192,7 +192,7 @@ def test_an_issue_that_gives_the_bug_away_is_written_again(tmp_path: Path, leak:
 
 
 def test_the_same_failure_is_the_same_question(tmp_path: Path) -> None:
-    """Addresses in memory aside, and in whatever order the failures come."""
+    """Memory addresses and the order of failures do not change the question."""
 
     def verdict(address: str, *tests: str) -> Verdict:
         text = f"E   <Basket at {address}>"
@@ -206,14 +206,14 @@ def test_the_same_failure_is_the_same_question(tmp_path: Path) -> None:
 
 
 def test_an_issue_that_cannot_be_had_is_made_from_the_failures(tmp_path: Path) -> None:
-    """After three tries, or where the conversation grows too long for the model."""
+    """After three tries, or a full context, the issue comes from the failures."""
     expected = issue(CANDIDATE, VERDICT, {})
     with Author("m", ScriptedModel([said(text) for text in LEAKS]), tmp_path / "w") as author:
         text, form, cost = by_model(author, CANDIDATE, VERDICT, {})
     assert (text, form, cost.requests) == (expected, "issue", 3)
 
     class Short(ScriptedModel):
-        """Has room for one question."""
+        """A model with context for one question."""
 
         def query(self, messages: Any, tools: Any, calls: Any = ()) -> Reply:
             if len(messages) > 1:
@@ -225,7 +225,7 @@ def test_an_issue_that_cannot_be_had_is_made_from_the_failures(tmp_path: Path) -
 
 
 class Server(BaseHTTPRequestHandler):
-    """An endpoint that knows the exercises by heart, with a mistake in each."""
+    """An endpoint that answers with the known exercises, each with a mistake."""
 
     answers: ClassVar[dict[tuple[str, str], str]] = {
         ("rewrite", "longest"): "def longest(words):\n    return max(words, key=len)\n",
@@ -236,7 +236,7 @@ class Server(BaseHTTPRequestHandler):
     asked: ClassVar[list[str]] = []
 
     def do_POST(self) -> None:
-        """A chat completion."""
+        """Answer with a chat completion."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         content = body["messages"][-1]["content"]
         self.asked.append(content)
@@ -256,12 +256,12 @@ class Server(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    """A running server."""
+    """The address of a running server."""
     Server.asked.clear()
     running = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
@@ -276,7 +276,7 @@ def url() -> Iterator[str]:
 def test_tasks_by_a_model(
     kata_image: Image, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over HTTP: what the tests notice becomes a task with its cost, and is paid for once."""
+    """Over HTTP, bugs that tests notice become tasks with their cost, paid once."""
     monkeypatch.setenv("FORAGER_HOME", str(tmp_path))
     families: Families = {"rewrite": (), "modify": ()}
 
@@ -318,7 +318,7 @@ def test_tasks_by_a_model(
 
 
 def test_a_model_that_is_not_there_ends_the_run(tmp_path: Path) -> None:
-    """With the endpoint's error; nothing is kept of it."""
+    """The run ends with the endpoint's error and keeps nothing."""
     model = ChatModel("m", ChatEndpoint("http://127.0.0.1:9", tries=1, timeout=2))
     with Author("m", model, tmp_path / "w") as author, pytest.raises(ModelError):
         author.ask([{"role": "user", "content": "write"}])
@@ -326,6 +326,6 @@ def test_a_model_that_is_not_there_ends_the_run(tmp_path: Path) -> None:
 
 
 def test_the_exercises_are_known() -> None:
-    """The server's answers are about functions that the project has."""
+    """The server's answers concern functions of the project."""
     assert {function.name for function in functions("core.py", CORE)} == {"total", "longest"}
     assert isinstance(CANDIDATE, Candidate)

@@ -39,26 +39,26 @@ BANDS: list[tuple[dict[str, Any], dict[str, Any], str]] = [  # bands, difficulty
 
 @pytest.mark.parametrize(("bands", "known", "missed"), BANDS)
 def test_bands(bands: dict[str, Any], known: dict[str, Any], missed: str) -> None:
-    """Both ends are taken in; what is not known lies in no band that was asked for."""
+    """Bands include both ends; unknown values lie only in the empty band."""
     assert Bands(**bands).missed(Difficulty(**known)) == missed
 
 
 @pytest.mark.parametrize("text", ["5", "..", "a..b", "5..2", "1...2", "-"])
 def test_what_is_no_band(text: str) -> None:
-    """Is said so."""
+    """An invalid band is an error that shows the right form."""
     with pytest.raises(ValidationError):
         Bands(failing=text)
 
 
 def candidate(family: str, file: str, function: str, *parts: Part) -> Candidate:
-    """A candidate somewhere."""
+    """A candidate with this family and place."""
     return Candidate(
         family=family, operator="o", file=file, function=function, line=1, diff="", parts=parts
     )
 
 
-def test_room() -> None:
-    """Caps hold for tasks of a function and a file; the parts of a combination were counted."""
+def test_quota() -> None:
+    """Caps count tasks per function and file; parts of combinations count as single bugs."""
     quota = Quota({"f": 3, "combined": 1}, per_function=1, per_file=2)
     first = candidate("f", "a.py", "one")
     quota.take(first)
@@ -79,13 +79,13 @@ def test_room() -> None:
 
 
 def mutate_fix(tmp_path: Path, *options: str) -> Result:
-    """The verb, which does nothing but say what it would."""
+    """Run the verb with --dry-run and return its output."""
     words = ["tasks", "mutate-fix", "pypi:toolz", "-o", str(tmp_path / "t.jsonl"), "--dry-run"]
     return CliRunner().invoke(main, [*words, *options], env={"OPENAI_BASE_URL": ""})
 
 
 def test_settings_of_a_file(tmp_path: Path) -> None:
-    """Families are those with a weight or a target, where none are named."""
+    """Without named families, those with a weight or target are used."""
     file = tmp_path / "settings.toml"
     file.write_text(
         "per_file = 3\n[targets]\noperators = 5\ncombined = 2\n[difficulty]\ncalls = '2..'\n"
@@ -122,7 +122,7 @@ MISTAKES = [  # a settings file, options, what is said
 
 @pytest.mark.parametrize(("text", "options", "message"), MISTAKES)
 def test_a_mistake_is_one_line(tmp_path: Path, text: str, options: str, message: str) -> None:
-    """Which names the key and what to do."""
+    """The error is one line with the wrong key and the remedy."""
     file = tmp_path / "settings.toml"
     file.write_text(text)
     result = mutate_fix(tmp_path, "--config", str(file), *options.split())
@@ -132,7 +132,7 @@ def test_a_mistake_is_one_line(tmp_path: Path, text: str, options: str, message:
 
 
 def test_a_model_needs_an_address(tmp_path: Path) -> None:
-    """Before anything is built or asked."""
+    """The error comes before any build or request."""
     words = ["tasks", "mutate-fix", "pypi:toolz", "-o", str(tmp_path / "t.jsonl")]
     options = ["-m", "name", "--mutators", "modify"]
     result = CliRunner().invoke(main, [*words, *options], env={"OPENAI_BASE_URL": ""})
@@ -141,7 +141,7 @@ def test_a_model_needs_an_address(tmp_path: Path) -> None:
 
 
 def test_pace_and_yield(capsys: pytest.CaptureFixture[str]) -> None:
-    """Of what this process tries; what was known before counts as done and no more."""
+    """The pace counts this process's work only; known tasks count as done."""
     with Progress("tasks", 100, tried="mutants") as progress:
         for known in range(40):
             progress.update(known + 1, mutants=0)

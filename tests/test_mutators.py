@@ -125,7 +125,7 @@ EXPRESSIONS = [
 
 @pytest.mark.parametrize(("mutator", "before", "after"), EXPRESSIONS)
 def test_expressions(mutator: Mutator, before: str, after: list[str]) -> None:
-    """An expression is changed in these ways, in this order, and in no other."""
+    """The mutator changes an expression in exactly these ways, in this order."""
     assert expressions(mutator, before) == after
 
 
@@ -151,7 +151,7 @@ AUGMENTED_ROWS = [
 
 @pytest.mark.parametrize(("before", "after"), [*AUGMENTED_ROWS, ("a += 'text'\n", [])])
 def test_augmented(before: str, after: list[str]) -> None:
-    """Every augmented assignment has its swaps; those of string literals have none."""
+    """Every augmented assignment has its swaps, except with string literals."""
     start = "def f(a, b):\n    "
     assert mutate(swap_augmented, start + before) == [start + change for change in after]
 
@@ -167,7 +167,7 @@ TABLES = [
 
 @pytest.mark.parametrize(("table", "base"), TABLES)
 def test_tables_are_complete(table: Table, base: type[cst.CSTNode]) -> None:
-    """A table names every operator of its kind, and never the operator itself as its swap."""
+    """Tables list every operator of their kind, and never as its own replacement."""
     kinds = {kind for kind in vars(cst).values() if isinstance(kind, type)}
     assert set(table) == {kind for kind in kinds if issubclass(kind, base) and kind is not base}
     for operator, texts in table.items():
@@ -615,7 +615,7 @@ STATEMENTS = [
 
 @pytest.mark.parametrize(("mutator", "before", "after"), STATEMENTS)
 def test_statements(mutator: Mutator, before: str, after: list[str]) -> None:
-    """A piece of code is changed in these ways and in no other; all else stays as it was."""
+    """The mutator changes code in exactly these ways and leaves the rest unchanged."""
     assert mutate(mutator, text(before)) == [text(change) for change in after]
 
 
@@ -637,7 +637,7 @@ LEFT_OUT = [
 
 @pytest.mark.parametrize("before", LEFT_OUT)
 def test_left_out(before: str) -> None:
-    """What runs at import time, what only type checkers read, and stubs are never changed."""
+    """Code that runs at import, stubs, and code for type checkers never change."""
     assert list(variants(before, FAMILIES)) == []
 
 
@@ -651,7 +651,7 @@ MESSAGES = [
 
 @pytest.mark.parametrize("message", MESSAGES)
 def test_messages_are_left_alone(message: str) -> None:
-    """The text of an exception is for people; its other arguments are not."""
+    """An exception's message never changes; its other arguments may."""
     start = "def f(a):\n    raise KeyError("
     operators = {"operators": FAMILIES["operators"]}
     assert list(variants(f"{start}{message})\n", operators)) == []
@@ -668,7 +668,7 @@ def test_families() -> None:
 
 
 def test_reversible() -> None:
-    """What the repair policy gets is part of the families."""
+    """The repair policy's mutators are members of the families."""
     assert all(set(own) <= set(FAMILIES[name]) for name, own in REVERSIBLE.items())
 
 

@@ -24,7 +24,7 @@ OPERATORS = {mutator.__name__ for family in FAMILIES.values() for mutator in fam
 
 @cache
 def sources(project: str) -> dict[str, str]:
-    """The files of an installed project, but for the longest."""
+    """The files of an installed project, without the longest ones."""
     spec = find_spec(project)
     assert spec is not None
     assert spec.origin is not None
@@ -35,7 +35,7 @@ def sources(project: str) -> dict[str, str]:
 
 @cache
 def sampled(project: str) -> list[tuple[str, Variant]]:
-    """Some functions for each operator, and one change of each; the same ones every time."""
+    """A fixed sample: some functions for each operator, with one change each."""
     found: dict[str, dict[tuple[str, str], list[Variant]]] = {}
     for name, text in sources(project).items():
         for families in LISTINGS:
@@ -51,7 +51,7 @@ def sampled(project: str) -> list[tuple[str, Variant]]:
 
 
 def test_every_operator_occurs() -> None:
-    """The samples hold every operator of every family, and no operator has another's name."""
+    """The sample has every operator of every family, under unique names."""
     occurring = {variant.operator for project in PROJECTS for _, variant in sampled(project)}
     assert occurring == OPERATORS
     assert len(OPERATORS) == sum(map(len, FAMILIES.values()))
@@ -60,7 +60,7 @@ def test_every_operator_occurs() -> None:
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")  # of the mutated code
 @pytest.mark.parametrize("project", PROJECTS)
 def test_diffs_apply_compile_and_reverse(project: str, tmp_path: Path) -> None:
-    """`git apply` makes the text, which compiles; reversed, it restores the file byte for byte."""
+    """`git apply` gives the text, which compiles; the reverse restores every byte."""
     texts = sources(project)
     diffs, files = [], []
     for number, (name, variant) in enumerate(sampled(project)):

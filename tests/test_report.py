@@ -38,7 +38,7 @@ ATTEMPTS = [
 
 
 def test_attempts_are_counted_by_family_and_by_exit_reason() -> None:
-    """A task without a mutation stands under its kind; a task counts once."""
+    """Tasks without a mutation count under their kind; each task counts once."""
     counted = report(ATTEMPTS)
     assert [(row.name, row.tasks, row.attempts, row.resolved) for row in counted.families] == [
         ("arguments", 1, 1, 1),
@@ -55,7 +55,7 @@ def test_attempts_are_counted_by_family_and_by_exit_reason() -> None:
 
 
 def test_the_table_fits_into_80_columns() -> None:
-    """And says what the intervals suppose where a task has several attempts."""
+    """The table fits, and states the assumption of intervals for several attempts."""
     lines = drawn(family_table(report(ATTEMPTS)))
     head = "family tasks attempts resolved share (95 %) turns seconds tokens"
     assert words(lines[0]) == head
@@ -67,7 +67,7 @@ def test_the_table_fits_into_80_columns() -> None:
 
 
 def test_nothing_is_reported_of_nothing() -> None:
-    """No attempt, no division by zero."""
+    """No attempts give an empty report, not a division by zero."""
     counted = report([])
     assert (counted.families, counted.total.share) == ([], 0.0)
     assert drawn(family_table(counted))[-1].split()[:4] == ["all", "0", "0", "0"]
@@ -84,12 +84,12 @@ def test_nothing_is_reported_of_nothing() -> None:
     ],
 )
 def test_wilson(successes: int, trials: int, low: float, high: float) -> None:
-    """Against published values."""
+    """Wilson's interval equals published values."""
     assert wilson(successes, trials) == pytest.approx((low, high), abs=1e-4)
 
 
 def test_the_share_lies_within_its_interval() -> None:
-    """Rounding does not put it outside, which no plot would take."""
+    """Rounding never moves the share out of its interval, which plots require."""
     for trials in range(1, 60):
         for successes in range(trials + 1):
             low, high = wilson(successes, trials)
@@ -97,7 +97,7 @@ def test_the_share_lies_within_its_interval() -> None:
 
 
 def test_counts_are_short() -> None:
-    """Few characters at any size."""
+    """Counts of any size need few characters."""
     assert [short(n) for n in (0, 999, 1000, 12_345, 4_000_000, 7_200_000_000)] == [
         "0", "999", "1.0k", "12.3k", "4.0M", "7.2G",
     ]  # fmt: skip

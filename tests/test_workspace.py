@@ -21,7 +21,7 @@ KEEP = "git rev-parse HEAD HEAD^{tree} HEAD:kata HEAD:kata/core.py >/tmp/before"
 
 
 def after(command: str) -> SandboxFactory:
-    """Starts sandboxes whose image was made otherwise: by this command too."""
+    """Start sandboxes whose image differs by the effect of a command."""
 
     def start(
         image: str, *, limits: Limits = LIMITS, environment: Mapping[str, str] = {}
@@ -35,7 +35,7 @@ def after(command: str) -> SandboxFactory:
 
 
 def found(task: RepositoryTask, command: str) -> tuple[str, list[str]]:
-    """The commit and the state that an agent finds, and which ids of the code before are left."""
+    """The commit and state that an agent finds, and remaining ids of the original code."""
     opened, commit = open_task(task, LIMITS, sandbox=after(f"{command}; {KEEP}"))
     try:
         assert opened.run("git rev-list --all --reflog").output.split() == [commit]
@@ -66,7 +66,7 @@ def found(task: RepositoryTask, command: str) -> tuple[str, list[str]]:
 def test_nothing_of_the_code_before_is_left(
     kata_task: RepositoryTask, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the image's repository holds, the agent finds one commit, always the same."""
+    """The agent finds one commit, always the same, whatever the image contains."""
     state, left = found(kata_task, f"mkdir -p .git/hooks .git/objects/info; {command}")
     assert left == []
     monkeypatch.setattr(workspace, "_REPLACE", "false")
@@ -76,6 +76,6 @@ def test_nothing_of_the_code_before_is_left(
 def test_a_commit_is_replaced_in_place(
     kata_task: RepositoryTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So it is with images made here: to make it anew each file would be read."""
+    """Images made here get the commit in place, which saves reading each file."""
     monkeypatch.setattr(workspace, "_ANEW", "false")
     assert found(kata_task, "true")[1] == []
