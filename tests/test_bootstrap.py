@@ -28,7 +28,7 @@ from forager.learning.tiny import BaseSettings, make_base
 from forager.records import read_records, write_records
 from forager.trajectories.store import Run
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.train]
 FORAGER = Path(sys.executable).with_name("forager")
 EXERCISES = Path(__file__).parents[1] / "examples/kata/exercises.py"
 SKILLED = "round-0"  # the one model that knows the answers

@@ -10,7 +10,7 @@ from attempts import Settings, make_attempt
 from chat_templates import OURS, SPECIALS, make_tokenizer
 from earlier import unpack
 from pyarrow import parquet
-from tiny_models import make_base, make_dataset
+from tiny_models import make_dataset
 
 from forager.errors import UsageError
 from forager.learning.dataset import Dataset, DatasetSettings, Sample
@@ -24,19 +24,13 @@ from forager.trajectories.store import Run
 NOT_TRAINED = -100
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model."""
-    return make_base(tmp_path_factory.mktemp("base") / "tiny")
-
-
 @pytest.mark.filterwarnings("ignore")  # of TRL, torch and transformers
-def test_trl_trains_on_a_data_set(tmp_path: Path, base: Path) -> None:
+def test_trl_trains_on_a_data_set(tmp_path: Path, tiny_base: Path) -> None:
     """SFTTrainer takes the files after the documented rename, and its labels match our mask."""
     from datasets import load_dataset
     from trl import SFTConfig, SFTTrainer
 
-    ours = Dataset(make_dataset(tmp_path / "data", base, samples=6))
+    ours = Dataset(make_dataset(tmp_path / "data", tiny_base, samples=6))
     rows = load_dataset(
         "parquet",
         data_files=str(ours.path / "*.parquet"),
@@ -54,7 +48,7 @@ def test_trl_trains_on_a_data_set(tmp_path: Path, base: Path) -> None:
         save_strategy="no",
         disable_tqdm=True,
     )
-    trainer = SFTTrainer(model=str(base), args=config, train_dataset=rows)
+    trainer = SFTTrainer(model=str(tiny_base), args=config, train_dataset=rows)
     prepared = trainer.train_dataset
     assert [row["input_ids"] for row in prepared] == [sample.input_ids for sample in ours]
     assert [row["labels"] for row in prepared] == [_labels(sample) for sample in ours]
@@ -125,27 +119,27 @@ def test_a_data_set_of_an_earlier_version_loads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", PER_TOKEN[1:])
-def test_lists_of_other_lengths_are_refused(tmp_path: Path, base: Path, name: str) -> None:
+def test_lists_of_other_lengths_are_refused(tmp_path: Path, tiny_base: Path, name: str) -> None:
     """The message names file, row and column."""
-    data = make_dataset(tmp_path / "data", base, samples=2)
+    data = make_dataset(tmp_path / "data", tiny_base, samples=2)
     rows = [_row(0), {**_row(1), name: [1, 0]}]
     _rewrite(data, rows)
     with pytest.raises(UsageError, match=rf"samples-00000.*row 1 has 2 {name} for 3 input_ids"):
         list(Dataset(data))
 
 
-def test_a_file_without_masks_is_refused(tmp_path: Path, base: Path) -> None:
+def test_a_file_without_masks_is_refused(tmp_path: Path, tiny_base: Path) -> None:
     """Training on every token would be the worst reading of such a file."""
-    data = make_dataset(tmp_path / "data", base, samples=2)
+    data = make_dataset(tmp_path / "data", tiny_base, samples=2)
     table = parquet.read_table(data / "samples-00000.parquet").drop_columns(["loss_mask"])
     parquet.write_table(table, data / "samples-00000.parquet")
     with pytest.raises(UsageError, match="has no column loss_mask"):
         Samples([data])
 
 
-def test_advantages_are_read(tmp_path: Path, base: Path) -> None:
+def test_advantages_are_read(tmp_path: Path, tiny_base: Path) -> None:
     """A column that other software fills stays with its sample."""
-    data = make_dataset(tmp_path / "data", base, samples=2)
+    data = make_dataset(tmp_path / "data", tiny_base, samples=2)
     _rewrite(data, [_row(0), {**_row(1), "advantages": [0.0, 0.5, -1.0]}])
     first, second = Dataset(data)
     assert first.advantages is None

@@ -26,7 +26,7 @@ SMALL = BaseSettings(vocabulary=400, layers=2, width=64, context=128, copying=Fa
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base trained on a module of the katas."""
     pytest.importorskip("transformers")
     base = tmp_path_factory.mktemp("base") / "base"
@@ -34,11 +34,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base
 
 
-def test_a_base_reads_and_writes_any_text(made: Path) -> None:
+def test_a_base_reads_and_writes_any_text(small_base: Path) -> None:
     """Any text survives encoding and decoding; a word is the same token everywhere."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(made)
+    tokenizer = AutoTokenizer.from_pretrained(small_base)
     for text in (
         "def f(x):\n\treturn x  # é\r\n",
         "<tool: edit>\n   \n",
@@ -50,12 +50,12 @@ def test_a_base_reads_and_writes_any_text(made: Path) -> None:
     assert tokenizer.encode("number", add_special_tokens=False)[0] in tokenizer.encode("(number")
 
 
-def test_a_base_takes_conversations_of_text_calls_alone(made: Path) -> None:
+def test_a_base_takes_conversations_of_text_calls_alone(small_base: Path) -> None:
     """Each message ends with the end-of-sequence token; function calls are refused."""
     from jinja2 import TemplateError
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(made)
+    tokenizer = AutoTokenizer.from_pretrained(small_base)
     told = [{"role": "system", "content": "Fix."}, {"role": "user", "content": "It is 1, not 2."}]
     text = tokenizer.apply_chat_template(told, tokenize=False, add_generation_prompt=True)
     assert text == "<|system|>Fix.<|end|><|user|>It is 1, not 2.<|end|><|assistant|>"
@@ -64,30 +64,31 @@ def test_a_base_takes_conversations_of_text_calls_alone(made: Path) -> None:
         tokenizer.apply_chat_template([{"role": "tool", "content": "1"}], tokenize=False)
 
 
-def test_a_base_is_a_model_of_the_size_asked_for(made: Path) -> None:
+def test_a_base_is_a_model_of_the_size_asked_for(small_base: Path) -> None:
     """Heads are 64 wide, embeddings tied, and the vocabulary is the tokenizer's."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(made)
+    model = AutoModelForCausalLM.from_pretrained(small_base)
     config = model.config
     assert (config.num_hidden_layers, config.hidden_size, config.num_attention_heads) == (2, 64, 1)
-    assert config.vocab_size == len(AutoTokenizer.from_pretrained(made)) <= 400
+    assert config.vocab_size == len(AutoTokenizer.from_pretrained(small_base)) <= 400
     assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
 
 
-def test_a_base_is_made_once(made: Path, tmp_path: Path) -> None:
+def test_a_base_is_made_once(small_base: Path, tmp_path: Path) -> None:
     """The same request gives the same base anywhere; another request is refused."""
     text = KATA / "kata" / "numbers.py"
-    before = (made / "model.safetensors").stat().st_mtime_ns
-    known = make_base([text], made, SMALL)
-    assert (made / "model.safetensors").stat().st_mtime_ns == before
+    before = (small_base / "model.safetensors").stat().st_mtime_ns
+    known = make_base([text], small_base, SMALL)
+    assert (small_base / "model.safetensors").stat().st_mtime_ns == before
     assert make_base([text], tmp_path / "again", SMALL) == known
     seeded = SMALL.model_copy(update={"seed": 1})
     assert make_base([text], tmp_path / "seeded", seeded).digest != known.digest
     with pytest.raises(UsageError, match="other texts or settings"):
-        make_base([text], made, seeded)
+        make_base([text], small_base, seeded)
 
 
+@pytest.mark.train
 def test_a_base_begins_by_copying(tmp_path: Path) -> None:
     """An untrained base repeats a sequence thanks to its induction heads, and not without them."""
     torch = pytest.importorskip("torch")
