@@ -95,7 +95,7 @@ def test_a_clone_is_brought_up_to_date_and_keeps_its_name(tree: Path) -> None:
     assert not list(open_history(f"{tree}@{first}").changes())
     with pytest.raises(SourceError, match="no branch, tag or commit 'absent'"):
         open_history(f"{tree}@absent")
-    with pytest.raises(SourceError, match="no directory and no git URL"):
+    with pytest.raises(SourceError, match="neither a directory nor a git URL"):
         open_history(str(tree / "absent"))
 
 
