@@ -6,8 +6,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("forager", "mutators", "tools", "tasks")
-STILL_SHARED = {"Answer", "Budget", "Change", "Job", "Source", "Trials"}
-"""Names to give to one class only; take a name out of this set as soon as it has one owner."""
 
 
 def classes() -> dict[str, list[str]]:
@@ -24,10 +22,4 @@ def classes() -> dict[str, list[str]]:
 def test_a_class_name_has_one_owner() -> None:
     """A new class takes a name that no other class has, private classes included."""
     shared = {name: places for name, places in classes().items() if len(places) > 1}
-    assert {name: shared[name] for name in shared.keys() - STILL_SHARED} == {}
-
-
-def test_the_list_of_shared_names_only_shrinks() -> None:
-    """A name that has one owner again leaves the list of exceptions."""
-    shared = {name for name, places in classes().items() if len(places) > 1}
-    assert STILL_SHARED - shared == set()
+    assert shared == {}

@@ -13,7 +13,7 @@ from forager.errors import SandboxError
 from forager.images.image import Image
 from forager.mutation.coverage import Coverage, bits
 from forager.mutation.reach import Reach
-from forager.programs.sieve.messages import Job, MutantQuestion, Way
+from forager.programs.sieve.messages import MutantQuestion, SieveJob, Way
 from forager.records import Record
 from forager.sandboxes.sandbox import Sandbox
 from forager.text import ending
@@ -69,7 +69,7 @@ class Sieve:
         has crashed or timed out, and this sieve is of no more use).
         """
         self._start()
-        job = Job(
+        job = SieveJob(
             root=self._image.setup.workdir,
             arguments=[*ALWAYS, *self._image.setup.arguments],
             order=self._order,

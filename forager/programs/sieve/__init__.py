@@ -1,6 +1,6 @@
 """The sieve: stays in the sandbox and reports which tests each mutant fails.
 
-usage: python sieve.pyz IN OUT, two named pipes. Each time the engine writes a `Job` to IN, the
+usage: python sieve.pyz IN OUT, two named pipes. Each time the engine writes a `SieveJob` to IN, the
 program answers on OUT: a line `ready`, an `Answer` for each mutant, and a line `end`. Nothing here
 is proof: whatever passes the sieve runs again by the plain test command in a clean container.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .cold import ColdTests
-from .messages import Job
+from .messages import SieveJob
 from .processes import adopt_orphans, silence
 from .warm import WarmProcess, WarmQuestion
 
@@ -27,7 +27,7 @@ class MutantTests:
         self._cold = ColdTests(arguments, root, patience)
         _import_quietly(self._warm.modules)
 
-    def judge(self, job: Job, mutant: MutantQuestion) -> Answer:
+    def judge(self, job: SieveJob, mutant: MutantQuestion) -> Answer:
         """Say which tests fail."""
         tests = job.tests_of(mutant)
         answer = None if mutant.cold else self._warm.judge(WarmQuestion(mutant.edits, tests))
@@ -53,7 +53,7 @@ def main() -> None:
     adopt_orphans()
     tests: MutantTests | None = None
     while True:
-        job = Job.read(Path(source).read_text())
+        job = SieveJob.read(Path(source).read_text())
         if tests is None:
             os.chdir(job.root)
             sys.path[0] = str(Path.cwd())  # as `python -m pytest` has it

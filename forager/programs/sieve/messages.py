@@ -26,7 +26,7 @@ class MutantQuestion:
 
 
 @dataclass
-class Job:
+class SieveJob:
     """Mutants to judge within so many seconds; what is not begun by then has no answer."""
 
     root: str
@@ -43,7 +43,7 @@ class Job:
         return json.dumps(asdict(self))
 
     @classmethod
-    def read(cls, text: str) -> Job:
+    def read(cls, text: str) -> SieveJob:
         """The job that `line` wrote."""
         fields = json.loads(text)
         mutants = [MutantQuestion(**mutant) for mutant in fields.pop("mutants")]
