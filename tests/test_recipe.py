@@ -44,6 +44,7 @@ def test_memory_may_have_a_unit(tmp_path: Path) -> None:
         ("timeout = 0", "timeout: Input should be greater than 0"),
         ("memory = 'much'", "memory: Input should be a valid integer"),
         ("python = '2.7'", "python: write it as in '3.12'"),
+        ("python = '3.7'", "python: forager's programs need Python 3.8 or later"),
         ("system = ['-o=x']", "system: '-o=x' is not the name of a Debian package"),
         ("protected = ['../x']", "protected: '../x' is not inside the project"),
         ("install = [", "is not TOML"),

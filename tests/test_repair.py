@@ -82,10 +82,12 @@ def project(root: Path, code: str, tests: str = TESTS) -> str:
     return code
 
 
-def attempt(root: Path, statement: str, syntax: str = "functions", turns: int = 60) -> Agent:
+def attempt(
+    root: Path, statement: str, syntax: str = "functions", turns: int = 60, path: str = ""
+) -> Agent:
     """Let the policy work on the project in `root` until it submits."""
     toolbox = load_toolbox()
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    path = f"{path or Path(sys.executable).parent}:{os.environ['PATH']}"
     with LocalSandbox(root, environment={"PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}) as sandbox:
         model = RepairModel(SYNTAXES[syntax], toolbox, load_families(), test_seconds=4)
         agent = Agent(model, sandbox, toolbox, SYNTAXES[syntax], AttemptLimits(turns=turns))
@@ -120,6 +122,22 @@ def test_an_import_of_the_module_is_put_back(tmp_path: Path) -> None:
         "Run them with:\npython -m pytest test_sums.py::test_ratio test_sums.py::test_spread\n",
     )
     assert "import math\n" in (tmp_path / "sums.py").read_text()
+
+
+def test_a_program_that_crashes_is_named_at_the_end(tmp_path: Path) -> None:
+    """Who reads that nothing helped reads which of the programs could not run, and why."""
+    project(tmp_path, "def total(values, start=0):\n    return 7\n", "from sums import total\n\n\n"
+            "def test_total():\n    assert total([1, 2]) == hash(total)\n")  # fmt: skip
+    (tmp_path / "bin").mkdir()
+    wrapper = tmp_path / "bin" / "python"
+    wrapper.write_text(
+        '#!/bin/sh\ncase "$1" in -|*trial.py) echo "SyntaxError: \033[31mtoo old"; exit 1;; esac\n'
+        f'exec {sys.executable} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    agent = attempt(tmp_path, FORM.format(function="total"), path=str(wrapper.parent))
+    last = str(agent.messages[-2:])
+    assert "My program `trial` crashed: SyntaxError: too old" in last
 
 
 def test_a_statement_without_names_is_enough(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ import tomli_w
 from pydantic import Field, field_validator
 
 from forager.config import load_settings
+from forager.programs import PYTHONS
 from forager.records import Record
 
 _WITH_VALUE = ("-c", "-k", "-m", "-o", "-p", "-W", "--ignore", "--ignore-glob", "--deselect",
@@ -60,6 +61,8 @@ class Recipe(Record):
     def _version(cls, value: str) -> str:
         if value and not re.fullmatch(r"3\.\d+(\.\d+)?", value):
             raise ValueError("write it as in '3.12'")
+        if value and int(value.split(".")[1]) < int(PYTHONS[0].split(".")[1]):
+            raise ValueError(f"forager's programs need Python {PYTHONS[0]} or later")
         return value
 
     @field_validator("system")

@@ -27,6 +27,7 @@ class Baseline:
         self._run = run
         """Runs tests in a child, without a mutant."""
         self._patience = patience
+        self._cpu: dict[str, float] = {}
         self._waiting: dict[str, float] = {}
         self._unstable: set[str] = set()
         self.limits: dict[str, float] = {}
@@ -38,7 +39,7 @@ class Baseline:
 
     def stable(self, tests: Sequence[str]) -> tuple[list[str], list[str]]:
         """The tests that pass without a mutant, and those that do not."""
-        known = self._waiting.keys() | self._unstable
+        known = self._cpu.keys() | self._unstable
         new = [test for test in tests if test not in known]
         if new:
             self._learn(new)
@@ -47,7 +48,8 @@ class Baseline:
 
     def bounds(self, tests: Sequence[str]) -> Bounds:
         """What a child may take that runs these tests on a mutant."""
-        cpu = sum(self.limits[test] for test in tests) + _SLOWER * self.overhead + 1
+        normal = self.overhead + sum(self._cpu[test] for test in tests)
+        cpu = max(self.limits[test] for test in tests) + _SLOWER * normal + 1
         waiting = sum(self._waiting[test] for test in tests)
         return Bounds(cpu, self._patience + _SLOWER * waiting)
 
@@ -71,7 +73,7 @@ class Baseline:
             report.spent.update(again.spent)
         for test, (cpu, waiting) in report.spent.items():
             self.limits[test] = _SLOWER * cpu + _CPU_GRACE
-            self._waiting[test] = waiting
+            self._cpu[test], self._waiting[test] = cpu, waiting
 
     def _unharmed(self, tests: list[str]) -> ChildReport | None:
         """What these tests do; None if they do not come to their end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import time
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ class Watch:
         self.broken: list[str] = []
         self.timeout = False
         self.spent: dict[str, list[float]] = {}
+        self._schedstat = 0
 
     def pytest_collectreport(self, report: Any) -> None:
         """Note a file that cannot be collected."""
@@ -53,7 +55,7 @@ class Watch:
         before = signal.signal(signal.SIGPROF, stop)
         signal.setitimer(signal.ITIMER_PROF, self.limits[test])
         signal.setitimer(signal.ITIMER_VIRTUAL, self.limits[test] + _DEAF)  # nobody handles it
-        began, clock = time.process_time(), time.monotonic()
+        began, clock, queued = time.process_time(), time.monotonic(), self._queued()
         try:
             yield
         finally:
@@ -61,7 +63,12 @@ class Watch:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             signal.signal(signal.SIGPROF, before)
             cpu = time.process_time() - began
-            self.spent[test] = [cpu, max(0.0, time.monotonic() - clock - cpu)]
+            busy = cpu + self._queued() - queued
+            self.spent[test] = [cpu, max(0.0, time.monotonic() - clock - busy)]
+
+    def _queued(self) -> float:
+        """Seconds in which this process was ready and did not run, because others did."""
+        return int(os.pread(self._schedstat, 99, 0).split()[1]) / 1e9 if self._schedstat else 0.0
 
     def pytest_runtest_makereport(self, item: Any, call: Any) -> Any:
         """Say how it ended and no more: nobody reads the traceback, which takes long to make."""
@@ -79,6 +86,8 @@ class Watch:
 
     def run(self, items: list[Any]) -> None:
         """Run collected tests; the first that loops ends it: such a mutant is no task."""
+        with contextlib.suppress(OSError):  # not every kernel counts
+            self._schedstat = os.open("/proc/self/schedstat", os.O_RDONLY)
         plain = bool(items) and only_known_hooks(items[0].config, Watch)
         for item, following in zip(items, [*items[1:], None]):
             with self.bounded(item.nodeid):
