@@ -1,4 +1,4 @@
-"""What benchmarks/mutation has the peers do; runs in their environment, in a scratch directory.
+"""The peers' part of benchmarks/mutation; runs in their environment, in a scratch directory.
 
 usage: mutation_peers.py prepare|list|valid|mutmut-list|mutmut, in the directory of settings.json
 """
@@ -21,7 +21,7 @@ COMMIT = "0" * 40
 
 
 def profile() -> Any:
-    """A local profile of SWE-smith's: the sdist's tree, an image that has it."""
+    """A local SWE-smith profile with the sdist's tree and an image that contains it."""
     import swesmith.harness.utils as harness
     from swesmith.profiles import registry
     from swesmith.profiles.python import PythonProfile
@@ -60,7 +60,7 @@ def profile() -> Any:
 
 
 def prepare() -> None:
-    """The image: forager's of the same sdist, as root."""
+    """Make the image: forager's image of the same sdist, as root."""
     text = f"FROM {SETTINGS['image']}\nUSER root\nRUN git config --system safe.directory '*'\n"
     Path("Dockerfile").write_text(text)
     name = profile().image_name
@@ -69,7 +69,7 @@ def prepare() -> None:
 
 
 def listing() -> None:
-    """Every candidate of SWE-smith's procedural generation."""
+    """List every candidate of SWE-smith's procedural generation."""
     from swesmith.bug_gen import collect_patches
     from swesmith.bug_gen.procedural import generate
 
@@ -82,7 +82,7 @@ def listing() -> None:
 
 
 def valid() -> None:
-    """A sample of them, validated."""
+    """Validate a sample of the candidates."""
     from swesmith.harness import valid as harness
 
     name = profile().repo_name
@@ -101,7 +101,7 @@ def valid() -> None:
 
 
 def mutmut(names: list[str]) -> dict[str, int | None]:
-    """Run mutmut on these; what it says of all mutants."""
+    """Run mutmut on these files; return its results for all mutants."""
     tree, name = Path(SETTINGS["tree"]), SETTINGS["name"]
     source = next(path for path in (f"src/{name}", name) if (tree / path).is_dir())
     left_out = (source, "mutants", ".git")
@@ -130,19 +130,19 @@ def mutmut(names: list[str]) -> dict[str, int | None]:
 
 
 def deselected() -> list[str]:
-    """Tests that fail under mutmut's rewriting without any mutant; it refuses to go on then."""
+    """Tests that fail under mutmut's rewriting without a mutant, which would stop mutmut."""
     known = Path("deselected.json")
     return json.loads(known.read_text()) if known.exists() else []
 
 
 def used() -> float:
-    """CPU seconds of the processes started here."""
+    """CPU seconds of the child processes."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def mutmut_list() -> None:
-    """Make the mutants and time the tests; run none."""
+    """Make the mutants and time the tests, without running mutants."""
     for _ in range(20):
         spent, began = used(), time.monotonic()
         found = mutmut(["none-of-them"])
@@ -157,7 +157,7 @@ def mutmut_list() -> None:
 
 
 def mutmut_some() -> None:
-    """The same again with a sample."""
+    """Do the same with a sample of mutants."""
     names = json.loads(Path("mutmut-names.json").read_text())
     some = random.Random(SETTINGS["seed"]).sample(names, min(10 * SETTINGS["count"], len(names)))
     shutil.rmtree(Path(SETTINGS["tree"], "mutants"), ignore_errors=True)

@@ -18,7 +18,7 @@ def environment_of(task: Task) -> Environment[Any]:
 
 
 def environment_named(name: object) -> Environment[Any]:
-    """The environment of this name. Raises UsageError where no installed package has it."""
+    """The environment of this name. Raises UsageError if no installed package provides it."""
     known = environments()
     if name not in known:
         raise UsageError(

@@ -100,7 +100,7 @@ def bits(numbers: int) -> Iterator[int]:
 
 
 def coverage_of(image: Image, start: Callable[[str, Limits], Sandbox]) -> Coverage:
-    """Return what is kept with the image, or measure it in a sandbox. Raises SandboxError."""
+    """Return the coverage stored with the image, or measure it. Raises SandboxError."""
     path = data_directory() / "images" / f"{image.key}.coverage.json.gz"
     known = _read(path)
     if known and known.version == 2 and set(known.tests) == set(image.passing):
