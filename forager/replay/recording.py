@@ -70,7 +70,7 @@ class Recording:
         )
 
     def next(self, wanted: Callable[[Turn], bool], step: int, by: int = 1) -> int | None:
-        """The next step whose turn is wanted; with `by` -1 the previous one."""
+        """The next step whose turn fulfils the condition; with `by` -1 the previous one."""
         end = self.last if by > 0 else 0
         return next((place for place in range(step + by, end, by) if self._is(wanted, place)), None)
 

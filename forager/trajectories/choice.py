@@ -1,4 +1,4 @@
-"""Which attempts are wanted: the conditions of `forager list` and of the browser."""
+"""Conditions on attempts, as `forager list` and the browser take them."""
 
 import json
 import re

@@ -1,7 +1,7 @@
 """Whether an attempt that was run again came out as it is recorded.
 
 What may differ without meaning anything is replaced in both before they are compared: see RULES.
-What was found is a line of `RUN/reproduced.jsonl` (`NAME.reproduced.jsonl` beside a file).
+Each result is a line of `RUN/reproduced.jsonl` (`NAME.reproduced.jsonl` for a file of attempts).
 """
 
 import re
@@ -129,17 +129,17 @@ def results_path(source: Path) -> Path:
 def result_tables(results: Iterable[Reproduction]) -> list[Table]:
     """The tables of `--execute`: the share that reproduces, the reasons, the first differences."""
     all = list(results)
+    differing = [result for result in all if not result.reproduces]
     share = Table(box=None, pad_edge=False)
     share.add_column("")
     share.add_column("attempts", justify="right")
     share.add_column("share", justify="right")
-    counts = Counter(f"{one.kind}: {one.reason}" for one in all if not one.reproduces)
-    ended = sum(one.same_end and not one.reproduces for one in all)
-    rows = [(REPRODUCES, sum(one.reproduces for one in all)), *counts.most_common()]
+    counts = Counter(f"{result.kind}: {result.reason}" for result in differing)
+    ended = sum(result.same_end for result in differing)
+    rows = [(REPRODUCES, len(all) - len(differing)), *counts.most_common()]
     rows.append(("(differs on the way, ends the same)", ended))
     for name, count in rows:
         share.add_row(Text(name), f"{count:,}", f"{count / max(1, len(all)):.1%}")
-    differing = [one for one in all if not one.reproduces]
     return [share, *([_differences(differing)] if differing else [])]
 
 
@@ -148,9 +148,9 @@ def _differences(results: list[Reproduction], most: int = 20) -> Table:
     table.title = "\nfirst differences" + (f" ({most} of {len(results)})" * (len(results) > most))
     for name in ("id", "turn", "expected", "got"):
         table.add_column(name, overflow="fold")
-    for one in results[:most]:
-        turn = str(one.turn) if one.turn else one.kind
-        table.add_row(Text(one.id), turn, Text(one.expected[:100]), Text(one.got[:100]))
+    for result in results[:most]:
+        turn = str(result.turn) if result.turn else result.kind
+        table.add_row(Text(result.id), turn, Text(result.expected[:100]), Text(result.got[:100]))
     return table
 
 

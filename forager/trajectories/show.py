@@ -74,7 +74,7 @@ def show_turn(turn: Turn, *, full: bool = False) -> RenderableType:
 
 
 def text_of(message: Message) -> str:
-    """The text of a message; parts that are no text are shown as JSON."""
+    """The text of a message; other parts are shown as JSON."""
     content = message.get("content") or ""
     if isinstance(content, str):
         return content
@@ -83,11 +83,11 @@ def text_of(message: Message) -> str:
 
 
 def _thought(message: Message, call: ToolCall | None, syntax: str) -> str:
-    """What the model wrote beside its call; all that it wrote where the call was not executed."""
+    """What the model wrote with its call; everything that it wrote if the call was not executed."""
     text = text_of(message)
     thought = reasoning(message)
     if call is None or not call.tool:
-        raw = [json.dumps(one.get("function", one)) for one in message.get("tool_calls") or []]
+        raw = [json.dumps(call.get("function", call)) for call in message.get("tool_calls") or []]
         text = "\n".join([text, *raw])
     elif syntax == "text":
         text = _TEXT_CALL.split(text, maxsplit=1)[0]

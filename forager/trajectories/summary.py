@@ -14,8 +14,8 @@ from forager.trajectories.record import Trajectory, Usage
 class Summary(Record):
     """An attempt in one line.
 
-    It lies beside the attempt in the store: a field that is added needs a default, for the
-    attempts that were stored without it.
+    The store keeps it with the attempt. A new field needs a default, for attempts that were stored
+    without it.
     """
 
     id: str
@@ -78,7 +78,7 @@ class Summary(Record):
 
 
 def _after(started_at: str, seconds: float) -> str:
-    """The time so long after another (ISO 8601); empty where that is no time."""
+    """The time `seconds` after another (ISO 8601); empty if that one cannot be read."""
     try:
         ended = datetime.fromisoformat(started_at) + timedelta(seconds=seconds)
     except ValueError:

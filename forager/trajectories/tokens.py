@@ -12,7 +12,7 @@ from typing import NamedTuple
 from forager.records import Record
 from forager.trajectories.record import ModelCall, Trajectory
 
-SHOWN = 20  # attempts whose rewrites are told one by one
+SHOWN = 20  # attempts whose rewrites are listed
 
 
 class TokenSequence(NamedTuple):
@@ -102,19 +102,19 @@ def check(trajectories: Iterable[Trajectory]) -> TokenCheck:
     """Count ids and sequences, and find where history was rewritten."""
     counts: Counter[str] = Counter()
     first: list[Rewritten] = []
-    for one in trajectories:
-        made, found = list(sequences(one)), list(rewrites(one))
+    for attempt in trajectories:
+        made, found = list(sequences(attempt)), list(rewrites(attempt))
         counts["attempts"] += 1
         counts["attempts_with_ids"] += bool(made)
         counts["attempts_rewritten"] += bool(found)
-        counts["calls"] += one.turns
+        counts["calls"] += attempt.turns
         counts["calls_with_ids"] += sum(len(sequence.calls) for sequence in made)
         counts["calls_rewritten"] += len(found)
         counts["sequences"] += len(made)
         counts["ids"] += sum(len(sequence.ids) for sequence in made)
         counts["ids_sampled"] += sum(sum(sequence.sampled) for sequence in made)
         if found and len(first) < SHOWN:
-            first.append(Rewritten(id=one.id, rewrites=len(found), **found[0]._asdict()))
+            first.append(Rewritten(id=attempt.id, rewrites=len(found), **found[0]._asdict()))
     names = (name for name in TokenCheck.model_fields if name != "first")
     return TokenCheck(first=first, **{name: counts[name] for name in names})
 

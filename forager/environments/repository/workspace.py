@@ -1,4 +1,11 @@
-"""Puts a sandbox into a task's state, and reads the agent's changes."""
+"""Puts a sandbox into a task's state, and reads the agent's changes.
+
+A task's bug becomes part of the repository's only commit, so that no git object holds the right
+code, and the commit is the same in every sandbox. This happens in place if every object that is
+left belongs to that commit: references, logs and stashes go, the rest is pruned and counted.
+Otherwise a new repository of the same tracked files replaces `.git`. A second repository, which is
+forager's own, takes the patch; the agent's shell, index, settings and attributes have no influence.
+"""
 
 import re
 import secrets

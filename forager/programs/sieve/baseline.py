@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .messages import Answer, ChildReport
-from .processes import Bounds, Ended
+from .processes import Bounds, ChildEnd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from .messages import Way
 
-    RunTests = Callable[[list[str], Bounds], Ended]
+    RunTests = Callable[[list[str], Bounds], ChildEnd]
 
 BASELINE_SECONDS = 60.0  # of processor time that a test may take without a mutant
 _SLOWER = 4  # times its normal processor time and waiting that a test may take, and
@@ -35,7 +35,7 @@ class Baseline:
         self.special: set[str] = set()
         """Tests that pass in pytest's own way only."""
         self.overhead = 0.0
-        """The most seconds of processor time that a child took beside its tests."""
+        """The most seconds of processor time that a child took in addition to its tests."""
 
     def stable(self, tests: Sequence[str]) -> tuple[list[str], list[str]]:
         """The tests that pass without a mutant, and those that do not."""
@@ -88,7 +88,7 @@ class Baseline:
 
 
 def verdict(
-    run: Callable[[Bounds], Ended], bounds: Bounds, unstable: list[str], way: Way
+    run: Callable[[Bounds], ChildEnd], bounds: Bounds, unstable: list[str], way: Way
 ) -> Answer:
     """Run a mutant's tests in a child of its own.
 

@@ -16,7 +16,7 @@ import pytest
 from .baseline import Baseline, verdict
 from .functions import edited
 from .messages import Answer
-from .processes import Bounds, Ended, in_child
+from .processes import Bounds, ChildEnd, in_child
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class ColdTests:
                 path.write_bytes(data)
                 os.utime(path, ns=times)  # its byte code is good again
 
-    def _in_child(self, tests: list[str], bounds: Bounds) -> Ended:
+    def _in_child(self, tests: list[str], bounds: Bounds) -> ChildEnd:
         try:
             return in_child(lambda tell: self._run(tests, tell), bounds, self._spared)
         finally:
@@ -91,7 +91,7 @@ class ColdWatch(Watch):
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        """Keep the tests that are wanted."""
+        """Keep the tests that were asked for."""
         wanted = set(self._tests)
         items[:] = [item for item in items if item.nodeid in wanted]
 

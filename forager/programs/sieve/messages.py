@@ -35,7 +35,7 @@ class SieveJob:
     order: list[str]
     seconds: float
     patience: float
-    """Seconds that a mutant may wait, beside what its tests wait without it."""
+    """Seconds that a mutant may wait in addition to what its tests wait without it."""
     mutants: list[MutantQuestion]
 
     def line(self) -> str:

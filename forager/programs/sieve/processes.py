@@ -42,7 +42,7 @@ class Bounds(NamedTuple):
         return self._replace(waiting=factor * self.waiting)
 
 
-class Ended(NamedTuple):
+class ChildEnd(NamedTuple):
     """How a child ended."""
 
     report: ChildReport | None
@@ -53,7 +53,7 @@ class Ended(NamedTuple):
     """Seconds of processor time that it took."""
 
 
-def in_child(work: Work, bounds: Bounds, spared: int = 0) -> Ended:
+def in_child(work: Work, bounds: Bounds, spared: int = 0) -> ChildEnd:
     """Do the work in a forked process of its own group.
 
     The work may report before it returns; the child ends with that. `spared` is another child of
@@ -74,9 +74,9 @@ def in_child(work: Work, bounds: Bounds, spared: int = 0) -> Ended:
     _end_orphans(spared)
     cpu = usage.ru_utime + usage.ru_stime
     if line.endswith(b"\n"):
-        return Ended(ChildReport.read(line), "", cpu)
+        return ChildEnd(ChildReport.read(line), "", cpu)
     used_up = os.WIFSIGNALED(status) and os.WTERMSIG(status) in _USED_UP
-    return Ended(None, "cpu" if used_up else cut or "died", cpu)
+    return ChildEnd(None, "cpu" if used_up else cut or "died", cpu)
 
 
 def _receive(reading: int, child: int, patience: float) -> tuple[bytes, str]:

@@ -20,7 +20,7 @@ import pytest
 from .baseline import Baseline, verdict
 from .functions import NotWarm, SourceFunctions, identity
 from .messages import Answer
-from .processes import Bounds, Ended, adopt_orphans, in_child, silence
+from .processes import Bounds, ChildEnd, adopt_orphans, in_child, silence
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class WarmTests:
             raise NotWarm
         return [(function, new) for function in alive]
 
-    def _in_child(self, changes: Changes, tests: list[str], bounds: Bounds) -> Ended:
+    def _in_child(self, changes: Changes, tests: list[str], bounds: Bounds) -> ChildEnd:
         return in_child(lambda _: self._run(changes, tests), bounds)
 
     def _run(self, changes: Changes, tests: list[str]) -> ChildReport:

@@ -19,37 +19,39 @@ def write(attempts: Iterable[Trajectory], target: Path) -> int:
     """Write a directory with a file an attempt, named after its id."""
     count = 0
     with new_directory(target) as part:
-        for one in attempts:
-            text = json.dumps(document(one), ensure_ascii=False)
-            write_once(part / f"{file_name(one.id)}.json", text + "\n")
+        for attempt in attempts:
+            text = json.dumps(document(attempt), ensure_ascii=False)
+            write_once(part / f"{file_name(attempt.id)}.json", text + "\n")
             count += 1
     return count
 
 
-def document(one: Trajectory) -> dict[str, Any]:
+def document(attempt: Trajectory) -> dict[str, Any]:
     """An attempt as an ATIF document."""
     first = [
         {"source": "system" if message["role"] == "system" else "user", "message": _text(message)}
-        for message in opening(one)
+        for message in opening(attempt)
     ]
-    acts = [_act(step, prompt) for step, prompt in zip(steps(one), one.prompts(), strict=True)]
+    acts = [
+        _act(step, prompt) for step, prompt in zip(steps(attempt), attempt.prompts(), strict=True)
+    ]
     return {
         "schema_version": "ATIF-v1.8",
-        "trajectory_id": one.id,
+        "trajectory_id": attempt.id,
         "agent": {
             "name": "forager",
-            "version": one.version,
-            "model_name": one.model,
-            **({"tool_definitions": one.tools} if one.tools else {}),
-            "extra": one.model_dump(include={"syntax", "sampling", "limits", "sandbox_limits"}),
+            "version": attempt.version,
+            "model_name": attempt.model,
+            **({"tool_definitions": attempt.tools} if attempt.tools else {}),
+            "extra": attempt.model_dump(include={"syntax", "sampling", "limits", "sandbox_limits"}),
         },
         "steps": [{"step_id": number, **step} for number, step in enumerate(first + acts, 1)],
         "final_metrics": {
-            "total_prompt_tokens": one.usage.prompt_tokens,
-            "total_completion_tokens": one.usage.completion_tokens,
+            "total_prompt_tokens": attempt.usage.prompt_tokens,
+            "total_completion_tokens": attempt.usage.completion_tokens,
             "total_steps": len(first) + len(acts),
         },
-        "extra": one.model_dump(include=_EXTRA),
+        "extra": attempt.model_dump(include=_EXTRA),
     }
 
 
@@ -84,8 +86,8 @@ def _calls(step: Step) -> list[dict[str, Any]]:
         call = step.call
         return [{"tool_call_id": "call_0", "function_name": call.tool, "arguments": call.arguments}]
     return [
-        {"tool_call_id": one["id"], "function_name": one["function"]["name"], **_arguments(one)}
-        for one in written
+        {"tool_call_id": call["id"], "function_name": call["function"]["name"], **_arguments(call)}
+        for call in written
     ]
 
 

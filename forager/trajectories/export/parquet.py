@@ -90,9 +90,9 @@ def batches(attempts: Iterable[Trajectory]) -> "Iterator[pyarrow.RecordBatch]":
 
     rows: list[dict[str, Any]] = []
     size = 0
-    for one in attempts:
-        rows.append(_row(one))
-        size += _size(one)
+    for attempt in attempts:
+        rows.append(_row(attempt))
+        size += _size(attempt)
         if size >= GROUP_SIZE:
             yield pa.RecordBatch.from_pylist(rows, schema())
             rows, size = [], 0
@@ -100,34 +100,34 @@ def batches(attempts: Iterable[Trajectory]) -> "Iterator[pyarrow.RecordBatch]":
         yield pa.RecordBatch.from_pylist(rows, schema())
 
 
-def _size(one: Trajectory) -> int:
-    texts = sum(len(str(message.get("content"))) for message in one.messages)
-    ids = sum(len(call.prompt_token_ids or ()) for call in one.model_calls)
-    return texts + ids + sum(map(len, one.outcome.tests)) + len(one.outcome.answer)
+def _size(attempt: Trajectory) -> int:
+    texts = sum(len(str(message.get("content"))) for message in attempt.messages)
+    ids = sum(len(call.prompt_token_ids or ()) for call in attempt.model_calls)
+    return texts + ids + sum(map(len, attempt.outcome.tests)) + len(attempt.outcome.answer)
 
 
-def _row(one: Trajectory) -> dict[str, Any]:
-    outcome = one.outcome
+def _row(attempt: Trajectory) -> dict[str, Any]:
+    outcome = attempt.outcome
     return {
-        **Summary.of(one).model_dump(exclude={"tokens", "ended_at"}),
-        **one.model_dump(include={"syntax", "image", "image_digest", "started_at", "version"}),
+        **Summary.of(attempt).model_dump(exclude={"tokens", "ended_at"}),
+        **attempt.model_dump(include={"syntax", "image", "image_digest", "started_at", "version"}),
         "patch": outcome.answer,
         "note": outcome.cause,
         "tests": json.dumps(outcome.tests),
         "ignored_files": json.dumps(outcome.ignored_files),
-        "labels": one.labels.model_dump_json(),
-        "sampling": one.sampling.model_dump_json(),
-        "limits": one.limits.model_dump_json(),
-        "sandbox_limits": one.sandbox_limits.model_dump_json(),
-        "timings": one.timings.model_dump_json(),
-        "tools": json.dumps(one.tools),
-        "transforms": json.dumps(one.transforms),
-        "messages": [_message(message) for message in one.messages],
+        "labels": attempt.labels.model_dump_json(),
+        "sampling": attempt.sampling.model_dump_json(),
+        "limits": attempt.limits.model_dump_json(),
+        "sandbox_limits": attempt.sandbox_limits.model_dump_json(),
+        "timings": attempt.timings.model_dump_json(),
+        "tools": json.dumps(attempt.tools),
+        "transforms": json.dumps(attempt.transforms),
+        "messages": [_message(message) for message in attempt.messages],
         "model_calls": [
             {**call.model_dump(exclude={"usage"}), **call.usage.model_dump()}
-            for call in one.model_calls
+            for call in attempt.model_calls
         ],
-        "tool_calls": list(map(_tool_call, one.tool_calls)),
+        "tool_calls": list(map(_tool_call, attempt.tool_calls)),
     }
 
 

@@ -32,30 +32,30 @@ def write(attempts: Iterable[Trajectory], target: Path) -> int:
     count = 0
     with new_directory(target) as part:
         with (part / f"{_NAME}.jsonl").open("w", encoding="utf-8") as file:
-            for one in attempts:
-                print(json.dumps(_conversation(one), ensure_ascii=False), file=file)
+            for attempt in attempts:
+                print(json.dumps(_conversation(attempt), ensure_ascii=False), file=file)
                 count += 1
         (part / "dataset_info.json").write_text(json.dumps(_INFO, indent=2) + "\n")
     return count
 
 
-def _conversation(one: Trajectory) -> dict[str, Any]:
-    turns = [_turn(message) for message in one.messages]
+def _conversation(attempt: Trajectory) -> dict[str, Any]:
+    turns = [_turn(message) for message in attempt.messages]
     system = [value for role, value in turns if role == "system"]
     spoken = [turn for turn in turns if turn[0] != "system"]
     while spoken and spoken[-1][0] not in _OURS:  # what a limit cut off leaves nothing to learn
         spoken.pop()
     return {
-        "id": one.id,
+        "id": attempt.id,
         "conversations": [
             {"from": side[0][0], "value": "\n".join(value for _, value in side)}
             for _, group in groupby(spoken, lambda turn: turn[0] in _OURS)
             for side in [list(group)]
         ],
         "system": "\n".join(system),
-        "tools": json.dumps(one.tools) if one.tools else "",
-        "resolved": one.outcome.resolved,
-        "reward": one.outcome.reward,
+        "tools": json.dumps(attempt.tools) if attempt.tools else "",
+        "resolved": attempt.outcome.resolved,
+        "reward": attempt.outcome.reward,
     }
 
 
@@ -71,8 +71,8 @@ def _turn(message: Message) -> tuple[str, str]:
     if not raw:
         return "gpt", text
     try:
-        calls = [{"name": one["name"], "arguments": json.loads(one["arguments"])} for one in raw]
-    except ValueError:  # a call that could not be read, and was told so
+        calls = [{"name": call["name"], "arguments": json.loads(call["arguments"])} for call in raw]
+    except ValueError:  # a call that could not be read
         return "gpt", "\n".join([text, *map(json.dumps, raw)])
     value = json.dumps(calls[0] if len(calls) == 1 else calls, ensure_ascii=False)
     return "function_call", f"{text}\n<tool_call>\n{value}\n</tool_call>" if text else value

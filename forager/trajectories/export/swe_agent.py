@@ -22,38 +22,38 @@ def write(attempts: Iterable[Trajectory], target: Path) -> int:
     """Write a directory."""
     count = 0
     with new_directory(target) as part:
-        for one in attempts:
-            name = file_name(one.instance_id)
-            path = part / str(one.attempt) / name / name
-            write_once(Path(f"{path}.traj"), json.dumps(_document(one), indent=2))
-            write_once(Path(f"{path}.pred"), json.dumps(prediction(one)))
+        for attempt in attempts:
+            name = file_name(attempt.instance_id)
+            path = part / str(attempt.attempt) / name / name
+            write_once(Path(f"{path}.traj"), json.dumps(_document(attempt), indent=2))
+            write_once(Path(f"{path}.pred"), json.dumps(prediction(attempt)))
             count += 1
     return count
 
 
-def _document(one: Trajectory) -> dict[str, Any]:
+def _document(attempt: Trajectory) -> dict[str, Any]:
     return {
-        "environment": one.image,
-        "trajectory": [_turn(step) for step in steps(one)],
-        "history": [_item(message) for message in one.messages],
+        "environment": attempt.image,
+        "trajectory": [_turn(step) for step in steps(attempt)],
+        "history": [_item(message) for message in attempt.messages],
         "info": {
-            "exit_status": one.outcome.exit_reason,
-            "submission": one.outcome.answer,
+            "exit_status": attempt.outcome.exit_reason,
+            "submission": attempt.outcome.answer,
             "model_stats": {
                 "instance_cost": 0.0,
-                "tokens_sent": one.usage.prompt_tokens,
-                "tokens_received": one.usage.completion_tokens,
-                "api_calls": one.turns,
+                "tokens_sent": attempt.usage.prompt_tokens,
+                "tokens_received": attempt.usage.completion_tokens,
+                "api_calls": attempt.turns,
             },
-            "forager": {"id": one.id, "version": one.version, **_result(one)},
+            "forager": {"id": attempt.id, "version": attempt.version, **_result(attempt)},
         },
         "replay_config": None,  # the tools are not SWE-agent's, it cannot run them again
     }
 
 
-def _result(one: Trajectory) -> dict[str, Any]:
-    info = one.outcome.model_dump(include={"resolved", "reward", "similarity", "tests"})
-    return {**info, "note": one.outcome.cause}
+def _result(attempt: Trajectory) -> dict[str, Any]:
+    info = attempt.outcome.model_dump(include={"resolved", "reward", "similarity", "tests"})
+    return {**info, "note": attempt.outcome.cause}
 
 
 def _turn(step: Step) -> dict[str, Any]:

@@ -20,23 +20,24 @@ def write(attempts: Iterable[Trajectory], target: Path) -> int:
     files: dict[int, TextIO] = {}
     written: set[tuple[int, str]] = set()
     with new_directory(target) as part, ExitStack() as stack:
-        for one in attempts:
-            if (one.attempt, one.instance_id) in written:
+        for attempt in attempts:
+            if (attempt.attempt, attempt.instance_id) in written:
                 raise UsageError(
-                    f"{one.instance_id} has two attempts {one.attempt}; export the runs one by one"
+                    f"{attempt.instance_id} has two attempts {attempt.attempt}; "
+                    "export the runs one by one"
                 )
-            written.add((one.attempt, one.instance_id))
-            if one.attempt not in files:
-                path = part / f"{one.attempt}.jsonl"
-                files[one.attempt] = stack.enter_context(path.open("w", encoding="utf-8"))
-            print(json.dumps(prediction(one), ensure_ascii=False), file=files[one.attempt])
+            written.add((attempt.attempt, attempt.instance_id))
+            if attempt.attempt not in files:
+                path = part / f"{attempt.attempt}.jsonl"
+                files[attempt.attempt] = stack.enter_context(path.open("w", encoding="utf-8"))
+            print(json.dumps(prediction(attempt), ensure_ascii=False), file=files[attempt.attempt])
     return len(written)
 
 
-def prediction(one: Trajectory) -> dict[str, str]:
+def prediction(attempt: Trajectory) -> dict[str, str]:
     """What SWE-bench's evaluation reads of an attempt."""
     return {
-        "instance_id": one.instance_id,
-        "model_name_or_path": one.model,
-        "model_patch": one.outcome.answer,
+        "instance_id": attempt.instance_id,
+        "model_name_or_path": attempt.model,
+        "model_patch": attempt.outcome.answer,
     }
