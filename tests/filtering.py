@@ -23,10 +23,10 @@ def recorded(tmp_path: Path) -> Path:
 
 def write_run(path: Path, attempts: list[Trajectory], **task: Any) -> Path:
     """A run of these attempts."""
-    names = dict.fromkeys(one.instance_id for one in attempts)
+    names = dict.fromkeys(attempt.instance_id for attempt in attempts)
     with Run.write(path, Settings(), [make_task(name, **task) for name in names]) as writer:
-        for one in attempts:
-            writer.append(one)
+        for attempt in attempts:
+            writer.append(attempt)
     return path
 
 
@@ -34,7 +34,7 @@ def filtered(
     runs: Path | list[Path], kept: Path, *filters: str | FilterChoice, contaminated: str = "-"
 ) -> Filtering:
     """What filters leave of runs."""
-    chosen = [FilterChoice(name=one) if isinstance(one, str) else one for one in filters]
+    chosen = [FilterChoice(name=name) if isinstance(name, str) else name for name in filters]
     context = FilterContext(
         toolbox=TOOLBOX, contaminated=lambda name: "listed" * (name == contaminated)
     )
@@ -49,7 +49,7 @@ def choice(name: str, **settings: Any) -> FilterChoice:
 
 def ids(run: Path) -> list[str]:
     """The ids of the attempts in a run."""
-    return [one.id for one in Run(run).trajectories()]
+    return [attempt.id for attempt in Run(run).trajectories()]
 
 
 def changed(attempt: Trajectory, **update: Any) -> Trajectory:

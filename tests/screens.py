@@ -52,7 +52,7 @@ def keys(*names: str) -> Play:
     async def play(pilot: "Pilot[None]") -> None:
         for name in names:
             if name.startswith("type:"):
-                await pilot.press(*("space" if one == " " else one for one in name[5:]))
+                await pilot.press(*("space" if key == " " else key for key in name[5:]))
             else:
                 await pilot.press(name)
             await settle(pilot)

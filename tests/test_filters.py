@@ -28,7 +28,7 @@ A, B = make_attempt("a"), make_attempt("b", resolved=False)
 LONG = make_attempt("c", steps=STEPS * 5)
 FAILING = changed(
     make_attempt("d"),
-    tool_calls=[ToolCall(**{**dict(one), "error": True}) for one in make_attempt("d").tool_calls],
+    tool_calls=[ToolCall(**{**dict(call), "error": True}) for call in make_attempt("d").tool_calls],
 )
 IN_TESTS = with_outcome(make_attempt("e"), answer=A.outcome.answer.replace("pkg/", "tests/"))
 IGNORED = with_outcome(make_attempt("f"), ignored_files=["conftest.py"])
@@ -58,8 +58,8 @@ def test_a_filter_drops_what_it_is_for(
     all = [A, B, LONG, FAILING, IN_TESTS, IGNORED, LISTED]
     run = write_run(tmp_path / "run", all)
     done = filtered(run, tmp_path / "kept", filter, contaminated="django/django")
-    left = [one.instance_id for one in Run(tmp_path / "kept").trajectories()]
-    assert {one.instance_id for one in all} - set(left) == dropped
+    left = [attempt.instance_id for attempt in Run(tmp_path / "kept").trajectories()]
+    assert {attempt.instance_id for attempt in all} - set(left) == dropped
     (count,) = done.counts
     assert (count.given, count.dropped, count.changed) == (7, len(dropped), 0)
     assert count.kept == done.attempts == len(left)
@@ -67,7 +67,7 @@ def test_a_filter_drops_what_it_is_for(
 
 def test_tokens_are_reckoned_where_no_server_counted(tmp_path: Path) -> None:
     """Four characters a token."""
-    calls = [ModelCall(message=one.message, usage=Usage(), seconds=0) for one in A.model_calls]
+    calls = [ModelCall(message=call.message, usage=Usage(), seconds=0) for call in A.model_calls]
     bare = changed(A, model_calls=calls)
     size = sum(len(text_of(message)) for message in bare.messages) // 4
     run = write_run(tmp_path / "run", [bare])
@@ -101,9 +101,9 @@ def test_a_task_gives_no_more_than_its_share(tmp_path: Path) -> None:
     """Drawn by the seed; only what earlier filters left counts."""
     run = write_run(tmp_path / "run", several(5, 4))
     done = filtered(run, tmp_path / "kept", "resolved", choice("per-task", most=2))
-    tasks = Counter(one.rpartition(".")[0] for one in ids(tmp_path / "kept"))
+    tasks = Counter(id.rpartition(".")[0] for id in ids(tmp_path / "kept"))
     assert tasks == {"t1": 1, "t2": 2, "t3": 2, "t4": 2}
-    assert [(one.given, one.dropped) for one in done.counts] == [(20, 10), (10, 3)]
+    assert [(count.given, count.dropped) for count in done.counts] == [(20, 10), (10, 3)]
     drawn = set()
     for seed in range(8):
         kept = tmp_path / f"seed{seed}"
@@ -124,12 +124,12 @@ def test_the_pass_rate_is_of_all_attempts(
     tmp_path: Path, settings: dict[str, Any], tasks: set[str]
 ) -> None:
     """Also of those that filters before it dropped; of few attempts none is believed."""
-    made = [one.model_copy(update={"model": "m"}) for one in several(5, 4)]
+    made = [attempt.model_copy(update={"model": "m"}) for attempt in several(5, 4)]
     run = write_run(tmp_path / "run", made)
     filtered(
         run, tmp_path / "kept", choice("resolved", wanted=True), choice("pass-rate", **settings)
     )
-    left = {one.rpartition(".")[0] for one in ids(tmp_path / "kept")}
+    left = {id.rpartition(".")[0] for id in ids(tmp_path / "kept")}
     assert left == tasks - {"t0"}  # which has no success
 
 
@@ -162,7 +162,7 @@ def test_what_reproduces_is_kept(tmp_path: Path) -> None:
         Reproduction(id="b.0", reproduces=False, same_end=False),
         Reproduction(id="c.0", reproduces=False),
     ]
-    lines = "".join(f"{one.model_dump_json()}\n" for one in results)
+    lines = "".join(f"{result.model_dump_json()}\n" for result in results)
     (run / "reproduced.jsonl").write_text(lines)
     filtered(run, tmp_path / "kept", "reproduces")
     assert ids(tmp_path / "kept") == ["a.0"]
@@ -178,7 +178,9 @@ def wanderer(name: str, seed: int) -> Trajectory:
     drawn = random.Random(seed // 3)
     commands = [" ".join(drawn.choices(WORDS, k=12)) for _ in range(4)]
     commands += [" ".join(random.Random(seed).choices(WORDS, k=6))]
-    return make_attempt(name, steps=[("", "bash", {"command": one}, "") for one in commands])
+    return make_attempt(
+        name, steps=[("", "bash", {"command": command}, "") for command in commands]
+    )
 
 
 def test_no_two_that_are_kept_are_near_duplicates(tmp_path: Path) -> None:
@@ -187,13 +189,13 @@ def test_no_two_that_are_kept_are_near_duplicates(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", all)
     filtered(run, tmp_path / "kept", "near-duplicates")
     left = set(ids(tmp_path / "kept"))
-    sets = {one.id: shingles(actions(one), 5) for one in all}
+    sets = {attempt.id: shingles(actions(attempt), 5) for attempt in all}
     assert all[0].id in left
     assert 10 <= len(left) < 30
-    for one, other in combinations(left, 2):
-        assert jaccard(sets[one], sets[other]) < 0.5
-    for one in sets.keys() - left:
-        assert any(jaccard(sets[one], sets[other]) >= 0.5 for other in left)
+    for id, other in combinations(left, 2):
+        assert jaccard(sets[id], sets[other]) < 0.5
+    for id in sets.keys() - left:
+        assert any(jaccard(sets[id], sets[other]) >= 0.5 for other in left)
 
 
 def test_repositories_have_no_near_duplicates_in_others(tmp_path: Path) -> None:
@@ -250,7 +252,7 @@ def test_nothing_is_left_of_what_fails(tmp_path: Path) -> None:
         filter_runs(
             [run], tmp_path / "kept", [choice("broken")], {"broken": broken}, FilterContext()
         )
-    assert [one.name for one in tmp_path.iterdir()] == ["run"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_attempts_of_one_id_in_two_runs_are_two(tmp_path: Path) -> None:
@@ -271,7 +273,7 @@ def test_filters_stand_in_their_order(tmp_path: Path) -> None:
         for seed in range(5)
     ]
     assert after.attempts == 4
-    assert min(one.attempts for one in before) < 4
+    assert min(task.attempts for task in before) < 4
     short = filtered(
         recorded(tmp_path),
         tmp_path / "short",
@@ -288,7 +290,7 @@ def test_filters_stand_in_their_order(tmp_path: Path) -> None:
 
 def forager(*arguments: object) -> Result:
     """The command in this process."""
-    return CliRunner().invoke(main, [str(one) for one in arguments])
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def test_the_usual_filters_and_a_table_of_drops(tmp_path: Path) -> None:
@@ -301,7 +303,7 @@ def test_the_usual_filters_and_a_table_of_drops(tmp_path: Path) -> None:
     assert lines[1][-4:] == ["3", "1", "0", "2"]
     assert done.stdout.endswith("kept\t1 attempts\n")  # `a` and `e` did the same
     settings = json.loads((tmp_path / "kept" / "settings.json").read_text())
-    assert "tests" not in [one["name"] for one in settings["filters"]]
+    assert "tests" not in [choice["name"] for choice in settings["filters"]]
 
 
 def test_filters_of_a_file_and_of_the_command_line_are_the_same(tmp_path: Path) -> None:

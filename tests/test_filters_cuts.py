@@ -182,7 +182,7 @@ def transformed(
     """The recorded attempts and what filters made of them, those that are changed."""
     source = recorded(tmp_path)
     filtered(source, tmp_path / "kept", *filters)
-    before = {one.id: one for one in Run(source).trajectories()}
+    before = {attempt.id: attempt for attempt in Run(source).trajectories()}
     for after in Run(tmp_path / "kept").trajectories():
         if after != before[after.id]:
             yield before[after.id], after
@@ -232,7 +232,8 @@ def test_hindsight_leaves_out_what_was_undone(tmp_path: Path) -> None:
         assert files_after(after) == files_after(before)
         kept = iter(step.message for step in steps(before))
         assert all(
-            any(message == one for one in kept) for message in (s.message for s in steps(after))
+            any(message == answer for answer in kept)
+            for message in (s.message for s in steps(after))
         )
 
 
@@ -349,14 +350,20 @@ def test_what_is_cut_out(
     check_facts(after)
     again = played([(call.tool, call.arguments) for call in after.tool_calls], syntax)
     thoughts = [
-        text_of(one).partition("\n")[0] for one in after.messages if one["role"] == "assistant"
+        text_of(message).partition("\n")[0]
+        for message in after.messages
+        if message["role"] == "assistant"
     ]
-    assert all(one.startswith("Thought ") for one in thoughts)
+    assert all(thought.startswith("Thought ") for thought in thoughts)
     told = [
-        text_of(one).rpartition("\n")[0] for one in after.messages[2:] if one["role"] != "assistant"
+        text_of(message).rpartition("\n")[0]
+        for message in after.messages[2:]
+        if message["role"] != "assistant"
     ]
     assert told == [
-        text_of(one).rpartition("\n")[0] for one in again.messages[2:] if one["role"] != "assistant"
+        text_of(message).rpartition("\n")[0]
+        for message in again.messages[2:]
+        if message["role"] != "assistant"
     ]
     assert after.outcome.answer == again.outcome.answer
     assert [call.change for call in after.tool_calls] == [call.change for call in again.tool_calls]
@@ -408,7 +415,7 @@ def test_a_cut_attempt_remembers_whose_turns_its_first_are(tmp_path: Path) -> No
     (after,) = Run(tmp_path / "kept").trajectories()
     assert after.parent_turn == 3  # LOOK and RIGHT are the parent's
     own = after.model_calls[2:]
-    assert after.usage == sum((one.usage for one in own), Usage())
+    assert after.usage == sum((call.usage for call in own), Usage())
 
 
 _PIECES = [
@@ -461,18 +468,18 @@ def test_an_edit_and_its_tests_become_one_command(tmp_path: Path) -> None:
     filtered(recorded(tmp_path), tmp_path / "short", "resolved", short)
     filtered(recorded(tmp_path), kept, "resolved", short, choice("sed", tests=True))
     runs = {
-        one.id: [each for each in steps(one) if each.call and each.call.tool == "bash"]
-        for one in Run(tmp_path / "short").trajectories()
+        attempt.id: [step for step in steps(attempt) if step.call and step.call.tool == "bash"]
+        for attempt in Run(tmp_path / "short").trajectories()
     }
     joined = 0
-    for one in Run(kept).trajectories():
-        *trials, last = steps(one)
+    for attempt in Run(kept).trajectories():
+        *trials, last = steps(attempt)
         assert last.call and last.call.tool == "submit"
-        for each in trials:
-            made = each.call.arguments["command"] if each.call else ""
+        for trial in trials:
+            made = trial.call.arguments["command"] if trial.call else ""
             if made.startswith("git checkout -q "):
-                (run,) = runs[one.id]
-                told = text_of(each.observations[0])
+                (run,) = runs[attempt.id]
+                told = text_of(trial.observations[0])
                 assert told.rpartition("\n")[0] == text_of(run.observations[0]).rpartition("\n")[0]
                 assert run.call and run.call.arguments["command"].endswith(made.split("--tb=no")[1])
                 joined += 1
@@ -509,10 +516,10 @@ def test_a_trial_begins_with_the_file_as_it_was(tmp_path: Path, template: str) -
         )
         for script in ("1s/1/2/", "1s/7/3/", "1s/1/3", "1s/1/3/")
     ]
-    assert [one.returncode for one in runs] == [1, 1, 1, 0]
+    assert [run.returncode for run in runs] == [1, 1, 1, 0]
     assert (tmp_path / "kata/a.py").read_text() == "x = 3\n"
     if template == KATA_TRIAL:
-        assert [one.stdout for one in runs] == [b"failed\n"] * 3 + [b"passed\n"]
+        assert [run.stdout for run in runs] == [b"failed\n"] * 3 + [b"passed\n"]
 
 
 def test_a_trial_has_the_form_that_it_is_given() -> None:
@@ -541,12 +548,12 @@ def test_the_repository_says_what_it_says(tmp_path: Path) -> None:
     filtered(recorded(tmp_path), kept, "resolved", short, own)
     told = [
         text_of(step.observations[0]).splitlines()
-        for one in Run(kept).trajectories()
-        for step in steps(one)
+        for attempt in Run(kept).trajectories()
+        for step in steps(attempt)
         if step.call and step.call.arguments.get("command", "").startswith("./try ")
     ]
     assert told
-    assert all(one[:2] == ["passed", "[exit code 0]"] and len(one) == 3 for one in told)
+    assert all(lines[:2] == ["passed", "[exit code 0]"] and len(lines) == 3 for lines in told)
 
 
 def guess(new: str) -> tuple[str, dict[str, str]]:
@@ -563,13 +570,17 @@ def test_a_success_is_put_behind_what_failed(tmp_path: Path) -> None:
     filtered(runs, tmp_path / "kept", "correct", "resolved")
     before, after = sorted(Run(tmp_path / "kept").trajectories(), key=lambda one: one.turns)
     assert list(steps(before)) == list(steps(success))
-    assert [one.arguments for one in after.tool_calls] == [
+    assert [call.arguments for call in after.tool_calls] == [
         arguments for _, arguments in (guess("a"), guess("b"), guess("right"), SUBMIT)
     ]
-    assert [one.exit_code for one in after.tool_calls] == [1, 1, 0, 0]
+    assert [call.exit_code for call in after.tool_calls] == [1, 1, 0, 0]
     assert (after.outcome, after.transforms) == (success.outcome, ["correct"])
-    told = [text_of(one).rpartition("\n")[2] for step in steps(after) for one in step.observations]
-    assert [one.split()[0] for one in told] == ["[127", "[126", "[125"]
+    told = [
+        text_of(message).rpartition("\n")[2]
+        for step in steps(after)
+        for message in step.observations
+    ]
+    assert [line.split()[0] for line in told] == ["[127", "[126", "[125"]
 
 
 @pytest.mark.parametrize(
@@ -590,12 +601,12 @@ def test_nothing_stays_behind_what_may_have_done_more(
     success = played([guess("right"), SUBMIT]).model_copy(update={"id": "b.1", "attempt": 1})
     begun = played([guess("a"), other, guess(last), guess("c"), SUBMIT])
     nothing = played([other, guess("a"), SUBMIT]).model_copy(update={"id": "b.2", "attempt": 2})
-    failed = [with_outcome(one, resolved=False, answer="") for one in (begun, nothing)]
+    failed = [with_outcome(attempt, resolved=False, answer="") for attempt in (begun, nothing)]
     run = write_run(tmp_path / "run", [*failed, success])
     filtered(run, tmp_path / "kept", "correct")
-    kept = {one.attempt: one for one in Run(tmp_path / "kept").trajectories()}
+    kept = {attempt.attempt: attempt for attempt in Run(tmp_path / "kept").trajectories()}
     trials = [guess("a")] + [guess("b")] * (other == guess("b"))
-    assert [one.arguments for one in kept[0].tool_calls] == [
+    assert [call.arguments for call in kept[0].tool_calls] == [
         arguments for _, arguments in (*trials, guess("right"), SUBMIT)
     ]
     assert (kept[2] == failed[1]) is (other != guess("b"))
@@ -619,10 +630,10 @@ def test_edits_become_commands(tmp_path: Path) -> None:
     filtered(recorded(tmp_path), kept, "resolved", choice("shorten", only=True, tests=False), "sed")
     found = list(Run(kept).trajectories())
     assert found
-    for one in found:
-        assert one.transforms == ["shorten", "sed"]
-        *edits, last = [step.call for step in steps(one) if step.call]
+    for attempt in found:
+        assert attempt.transforms == ["shorten", "sed"]
+        *edits, last = [step.call for step in steps(attempt) if step.call]
         assert last.tool == "submit"
         assert all(call.arguments["command"].startswith("sed -i '") for call in edits)
-        told = [text_of(step.observations[0]) for step in steps(one) if step.observations]
+        told = [text_of(step.observations[0]) for step in steps(attempt) if step.observations]
         assert all(text.startswith("[exit code 0]\n[") for text in told)

@@ -165,12 +165,14 @@ def test_a_text_is_found_around_the_end() -> None:
 
 def test_attempts_are_aligned_where_they_diverge(tmp_path: Path) -> None:
     """Equal calls stand beside each other, in order, and none is left out."""
-    run = {one.id: Recording(one).turns for one in Run(recorded(tmp_path)).trajectories()}
+    run = {
+        attempt.id: Recording(attempt).turns for attempt in Run(recorded(tmp_path)).trajectories()
+    }
     id = IDS["resolved"]
     pairs = align(run[id.removesuffix("1") + "0"], run[id])
     first = divergence(pairs)
     assert 0 < first < len(pairs)
-    assert all(one.same for one in pairs[:first])
+    assert all(pair.same for pair in pairs[:first])
     for side, turns in ((0, run[id.removesuffix("1") + "0"]), (1, run[id])):
         assert [pair[side] for pair in pairs if pair[side]] == turns
     assert all(

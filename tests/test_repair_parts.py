@@ -131,8 +131,8 @@ def test_proposals(generator: Generator, clues: Clues, before: str, after: str) 
     name = "A.f" if before.startswith(" ") else "f"
     passage = Passage("a.py", 10, tuple(before.splitlines()), name)
     proposals = list(ranked(generator(passage, clues)))
-    assert tuple(after.splitlines()) in [each.lines for each in proposals]
-    assert len({each.lines for each in proposals}) == len(proposals)
+    assert tuple(after.splitlines()) in [proposal.lines for proposal in proposals]
+    assert len({proposal.lines for proposal in proposals}) == len(proposals)
     for proposal in proposals:
         ast.parse(Passage("a.py", 10, proposal.lines, name).text)
 
@@ -150,7 +150,7 @@ def test_an_import_goes_behind_the_others() -> None:
         "    x = 1",
     )
     found = list(ranked(imports_in_module(Passage("a.py", 1, head), WAYS, {})))
-    texts = [each.lines for each in found]
+    texts = [proposal.lines for proposal in found]
     assert (*head[:5], "    from functools import partial", *head[6:]) in texts
     assert (*head[:3], "from functools import partial", *head[3:]) in texts
 
@@ -196,7 +196,9 @@ def test_answers() -> None:
 def test_outlines() -> None:
     """Qualified names and the lines that belong to each definition, decorators included."""
     listing = "1:class A:\n3:    @property\n4:    def f(self):\n6:        def g():\n9:def h():\n"
-    found = [(each.name, each.first, each.last) for each in read_outline(listing)]
+    found = [
+        (definition.name, definition.first, definition.last) for definition in read_outline(listing)
+    ]
     assert found == [("A", 1, 8), ("A.f", 3, 8), ("A.f.<locals>.g", 6, 8), ("h", 9, None)]
 
 

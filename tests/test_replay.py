@@ -60,7 +60,7 @@ SCREENS: list[tuple[str, str, Play]] = [
 
 
 @pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x40"])
-@pytest.mark.parametrize(("name", "id", "play"), SCREENS, ids=[one[0] for one in SCREENS])
+@pytest.mark.parametrize(("name", "id", "play"), SCREENS, ids=[screen[0] for screen in SCREENS])
 def test_screens(
     run: Path,
     name: str,
@@ -278,7 +278,7 @@ def test_light_dark_and_no_colour(run: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     dark, light = colours("f"), colours("f", "d")
     assert dark != light
-    assert any(len(set(one)) > 1 for one in dark)
+    assert any(len(set(colours)) > 1 for colours in dark)
     monkeypatch.setenv("NO_COLOR", "1")
     assert not colours("f")
 
