@@ -89,7 +89,7 @@ def rejected_path(output: Path) -> Path:
 
 
 def written_path(output: Path) -> Path:
-    """The file of what a model wrote for a tasks file."""
+    """The file of a model's answers for a tasks file."""
     return output.with_name(f"{output.stem}.written.jsonl")
 
 

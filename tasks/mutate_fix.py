@@ -267,7 +267,7 @@ class _MutateFixRun:
         self._on_progress(self._counts["tasks"], **counts)
 
     def _problem(self, candidate: Candidate, verdict: Verdict) -> str:
-        """Why a judged candidate is rejected, or nothing."""
+        """Why a judged candidate is rejected, or ""."""
         if verdict.reason:
             return f"{verdict.reason}: {verdict.band}" if verdict.band else verdict.reason
         shown = self._shown.get(candidate.diff, ())

@@ -254,7 +254,7 @@ def _shadows(path: str, new: bool) -> bool:
 
 
 def _brought_in(task: RepositoryTask, text: str) -> str:
-    """Why a patch may import test machinery, or ""; what the reference imports is allowed."""
+    """How a patch imports test machinery, or ""; the patch may do what the reference does."""
     rules = {
         "brings the test machinery into": _MACHINERY,
         "imports by a computed name in": _COMPUTED_IMPORT,

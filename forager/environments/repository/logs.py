@@ -92,7 +92,7 @@ def _matplotlib(log: str) -> dict[str, str]:
 def _unittest(log: str) -> dict[str, str]:
     """`name (case) ... ok`, of unittest's and Django's runners with `-v`.
 
-    What a test prints stands between its name and its `ok`, which then begins a line.
+    A test's own output appears between its name and its `ok`, which then begins a line.
     """
     found: dict[str, str] = {}
     open_test = ""

@@ -63,7 +63,7 @@ class TestReport(Record):
 
     @property
     def broken_off(self) -> str:
-        """The end of what a run printed that broke off; empty if it came to its end."""
+        """The last lines of an incomplete run's output; empty for a complete run."""
         return "" if self.complete else ending(self.log)
 
 
