@@ -1,6 +1,15 @@
 """Judges candidates: the sieve finds killed mutants, a clean sandbox proves them.
 
 candidates ─▶ reach ─▶ sieve, a batch at a time ─▶ proof, one at a time ─▶ verdicts in order
+
+The sieve does not see what a child process of a test runs (such tests are *opaque*: they are part
+of every proof and never alone reject a mutant), nor what depends on a fresh process or on the order
+of the tests. It says nothing about tests that fail in it without a mutant (*unstable*). A mutant
+that only such tests notice counts as survived or not covered.
+
+Sieve and proof should see the same tests fail. If they do not, the failures depend on earlier tests
+or on chance: the candidate is *flaky*, and the disagreement is counted and reported. A proof whose
+FAIL_TO_PASS holds an opaque test is repeated with the whole suite.
 """
 
 import hashlib
