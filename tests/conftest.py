@@ -44,6 +44,8 @@ LONGEST_FIRST = [
     "test_image",
     "test_issue_fix",
     "test_sieve",
+    "test_candidates",
+    "test_mutators_property",
 ]
 
 CORE = '''\
@@ -139,7 +141,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for need in {NEEDS[fixture] for fixture in fixtures if fixture in NEEDS}:
             item.add_marker(need)
         if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+            group = "ray" if item.get_closest_marker("ray") else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(group))  # two clusters would be in the way
     items.sort(key=_place)
 
 
