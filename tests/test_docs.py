@@ -8,9 +8,11 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from attempts import make_attempt
 
+from forager.cli.main import main
 from forager.learning.filters import load_filters
 from forager.sandboxes.local_sandbox import LocalSandbox
 from tools import load_toolbox
@@ -95,6 +97,14 @@ def test_extras_that_pages_install_exist() -> None:
             assert set(extras.split(",")) <= set(known)
 
 
+def test_options_in_prose_exist() -> None:
+    """Options of forager; the pages name one of vLLM's too."""
+    known = {"--enable-auto-tool-choice", *options(main)}
+    for document in (ROOT / "README.md", ROOT / "ARCHITECTURE.md", *PAGES):
+        named = set(re.findall(r"`(--[a-z][a-z-]+)", document.read_text()))
+        assert named <= known, f"{document.name}: no {named - known}"
+
+
 def test_the_tool_in_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """docs/tool.md has a tool that its entry point adds, and that works."""
     install(ROOT / "docs/tool.md", tmp_path / "site", monkeypatch)
@@ -154,6 +164,15 @@ def test_the_site_builds_without_a_network(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for page in (tmp_path / "site").rglob("*.html"):
         assert not re.search(r'(src="|rel="stylesheet" href=")https?:', page.read_text()), page
+
+
+def options(command: click.Command) -> Iterator[str]:
+    """The options of a verb, or of all verbs of a group."""
+    for parameter in command.params:
+        yield from (*parameter.opts, *parameter.secondary_opts)
+    if isinstance(command, click.Group):
+        for member in command.commands.values():
+            yield from options(member)
 
 
 def prose(document: Path) -> str:
