@@ -1,4 +1,4 @@
-"""Conditions on attempts, as `forager list` and the browser take them."""
+"""Conditions that select attempts, for `forager list` and for the browser."""
 
 import json
 import re
@@ -10,11 +10,11 @@ from forager.errors import UsageError
 from forager.records import Record
 
 WORDS = ("id", "model", "family", "operator", "kind", "repo", "exit_reason")
-"""The fields that words are looked for in."""
+"""The fields that a search for words covers."""
 
 
 class Choice(Record):
-    """What is asked of attempts; what is left empty asks nothing."""
+    """Conditions that attempts must all meet; an empty field sets no condition."""
 
     resolved: bool | None = None
     instance_id: str = ""
@@ -25,7 +25,7 @@ class Choice(Record):
     ids: frozenset[str] | None = Field(None, description="Only these: those marked, say.")
 
     def condition(self) -> tuple[str, list[Any]]:
-        """An SQL condition over the index, and its values."""
+        """Return an SQL condition over the index, and the values of its placeholders."""
         parts: list[str] = ["1"]
         values: list[Any] = []
 
@@ -55,7 +55,7 @@ class Choice(Record):
 
 
 def turns_between(text: str) -> tuple[int | None, int | None]:
-    """Such as "5", "5..", "..5" or "2..5". Raises UsageError for anything else."""
+    """Parse "5", "5..", "..5" or "2..5" as (least, most). Raises UsageError for other texts."""
     found = re.fullmatch(r"(\d{1,9})?(\.\.)?(\d{1,9})?", text)
     if not found or not (found[1] or found[3]):
         raise UsageError(f"turns are given as 5, 5.., ..5 or 2..5, not {text!r}")

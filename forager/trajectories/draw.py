@@ -1,7 +1,7 @@
-"""Pieces of text as a terminal or a pipe takes them: safe, coloured, folded, with a margin.
+"""Text for a terminal or a pipe: safe, coloured, folded, with a margin.
 
-What a model or a program wrote is never read as markup, and its control characters are not sent
-to the terminal.
+Text from a model or a program is never parsed as markup, and its control characters never reach
+the terminal.
 """
 
 import difflib
@@ -14,10 +14,10 @@ from rich.text import Text
 
 from forager.text import safe as safe  # what draws says `draw.safe`
 
-FOLD_LINES = 40  # a longer text is folded in the middle
-FOLD_COLUMNS = 2000  # a longer line is cut
+FOLD_LINES = 40  # longer texts lose their middle
+FOLD_COLUMNS = 2000  # longer lines lose their end
 
-_LINE_STYLES = [  # the first pattern that a line begins with decides
+_LINE_STYLES = [  # the first pattern that matches the beginning of a line decides
     (r"E  |Traceback \(most recent call last\)|\w*(Error|Exception)\b|FAILED|ERROR", "red"),
     (r'  File "|>  |[\w./-]+\.py:\d+', "cyan"),
     (r"(=+ .*\b|(\d+ \w+, )*\d+ )(failed|errors?)\b", "red"),
@@ -33,7 +33,7 @@ _DIFF_STYLES = [
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Text with a margin. Long lines are wrapped in a terminal and left whole in a pipe."""
+    """Text with a margin. Long lines wrap in a terminal and stay whole in a pipe."""
 
     text: Text
     margin: str = "│ "
@@ -54,9 +54,9 @@ class Block:
 
 
 def fold(text: Text, *, full: bool = False, way: str = "--full shows them") -> Text:
-    """The text without its middle where it is long; what is left out is counted.
+    """Return the text; a long one (see FOLD_LINES, FOLD_COLUMNS) with counts of what it lacks.
 
-    `way` says how to see it.
+    `way` tells the reader how to see the folded lines; `full` disables folding.
     """
     lines = list(text.split("\n", allow_blank=True))
     if full:
@@ -74,33 +74,33 @@ def fold(text: Text, *, full: bool = False, way: str = "--full shows them") -> T
 
 
 def code(text: str, language: str) -> Text:
-    """Source code in its colours."""
+    """Return source code in the colours of its language."""
     highlighted = Syntax("", language, theme="ansi_dark").highlight(safe(text))
     highlighted.rstrip()
     return highlighted
 
 
 def language_of(path: str) -> str:
-    """The name under which the colours of a file's language are known."""
+    """Return Pygments' name of a file's language; "text" for a path without a suffix."""
     return str(Syntax.guess_lexer(path)) if re.search(r"\.\w+$", path) else "text"
 
 
 def diff(text: str) -> Text:
-    """A unified diff."""
+    """Return a unified diff in colours."""
     return _styled(safe(text).rstrip("\n"), _DIFF_STYLES)
 
 
 def changed(path: str, old: str, new: str) -> Text:
-    """A replacement of lines, as a diff with its context."""
+    """Return the replacement of `old` by `new` in a file, as a diff with all its context."""
     lines = difflib.unified_diff(
         safe(old).splitlines(), safe(new).splitlines(), n=1000, lineterm=""
     )
-    body = "\n".join(list(lines)[3:])  # the file names, and line numbers of no meaning
+    body = "\n".join(list(lines)[3:])  # without file names and meaningless line numbers
     return Text.assemble((safe(path), "bold"), "\n", diff(body))
 
 
 def output(text: str) -> Text:
-    """What a program printed: diffs, tracebacks and the results of tests stand out."""
+    """Return a program's output; diffs, tracebacks and test results stand out."""
     text = safe(text).rstrip("\n")
     if re.search(r"^@@ -\d", text, re.MULTILINE):
         return _styled(text, _DIFF_STYLES)
@@ -116,7 +116,7 @@ def _styled(text: str, styles: list[tuple[str, str]]) -> Text:
 
 
 def short(number: int) -> str:
-    """A count in a few characters: 950, 12.3k, 4.0M."""
+    """Return a count in a few characters: 950, 12.3k, 4.0M."""
     for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
         if number >= size:
             return f"{number / size:.1f}{letter}"

@@ -1,4 +1,4 @@
-"""Reads what earlier versions recorded, so that all readers see the fields of today."""
+"""Converts what earlier versions recorded, so that all readers see today's fields."""
 
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ from forager.environments.task import Labels
 
 
 def _labels(given: Labels | dict[str, Any] | None, info: ValidationInfo) -> object:
-    """The labels of an attempt that recorded its task's mutation, or null for a real bug."""
+    """Return labels, computed from a mutation if the attempt recorded one (null: a real bug)."""
     if isinstance(given, Labels) or (given is not None and "seed" not in given):
         return given
     mutation = None if given is None else Mutation.model_validate(given)  # which alone has a seed
@@ -18,4 +18,4 @@ def _labels(given: Labels | dict[str, Any] | None, info: ValidationInfo) -> obje
 
 
 StoredLabels = Annotated[Labels, BeforeValidator(_labels)]
-"""Labels, or the mutation from which they follow. Stands behind the fields `kind` and `repo`."""
+"""Labels, or the mutation from which they follow. Declare it after the fields `kind` and `repo`."""

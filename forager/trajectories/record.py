@@ -1,4 +1,4 @@
-"""The trajectory: everything that one attempt did, enough to train on it and to run it again."""
+"""The trajectory: everything that one attempt did, enough to train on it and to rerun it."""
 
 from collections.abc import Iterator
 from posixpath import normpath
@@ -23,7 +23,7 @@ Message = dict[str, Any]  # an OpenAI chat message: role, content, tool_calls, t
 
 
 class Usage(Record):
-    """Tokens, as the server counted them."""
+    """Numbers of tokens, as the server counted them."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -36,7 +36,7 @@ class Usage(Record):
 
 
 class Sampling(Record):
-    """How the server samples tokens; None leaves the choice to the server."""
+    """How the server samples tokens; with None the server decides."""
 
     temperature: FiniteFloat | None = Field(None, description="Sampling temperature.")
     top_p: FiniteFloat | None = Field(
@@ -73,12 +73,12 @@ class AttemptLimits(Record):
 
 
 class ModelCall(Record):
-    """One request to the model. Ids and log-probabilities are the server's own, or None.
+    """One request to the model. Token ids and log-probabilities come from the server, or are None.
 
-    `message` is the index, in the trajectory's messages, of the assistant's answer. Within a
-    trajectory `prompt_token_ids` holds what is new: the prompt begins with the first
-    `prompt_shared` ids of the call before it, its prompt and completion taken together.
-    `Trajectory.prompts` gives the whole ids.
+    `message` is the index of the assistant's answer in the trajectory's messages. Within a
+    trajectory `prompt_token_ids` holds only new ids: the prompt begins with the first
+    `prompt_shared` ids of the previous call's prompt and completion. `Trajectory.prompts` yields
+    whole prompts.
     """
 
     message: int
@@ -112,12 +112,12 @@ class FileChange(Record):
 
     @property
     def file(self) -> str:
-        """The path, relative to the repository where it is absolute and lies in it."""
+        """The path; relative to the repository if the call named an absolute path inside it."""
         return normpath(self.path.strip()).removeprefix(f"{WORKDIR}/")
 
 
 class ToolCall(Record):
-    """One call as it was executed. `message` is the index of the observation in the messages."""
+    """One executed call. `message` is the index of its observation in the messages."""
 
     message: int
     tool: str = Field(description="Name of the tool; empty for a call that could not be read.")
@@ -141,10 +141,10 @@ class ToolCall(Record):
 
 
 class Outcome(Record):
-    """What came of the attempt. `resolved` is a fact, not a filter.
+    """The result of an attempt. `resolved` is a fact, not a filter.
 
-    `tests` maps each test that decides to passed, failed, error, skipped, timeout or missing. In
-    the repository environment `reward` is CWM's: +1 resolved; else 0 where `similarity` to the
+    `tests` maps each deciding test to passed, failed, error, skipped, timeout or missing. In the
+    repository environment `reward` is CWM's: +1 if resolved; else 0 if `similarity` to the
     reference patch is at least 0.5; else -1. Earlier versions wrote `patch` for `answer` and `note`
     for `cause`.
     """
@@ -170,7 +170,7 @@ class Outcome(Record):
 
 
 class Timings(Record):
-    """Wall seconds of an attempt, by what they were spent on."""
+    """Wall-clock seconds of an attempt, by what it spent them on."""
 
     total: float = 0.0
     start: float = 0.0
@@ -225,7 +225,7 @@ class Trajectory(Record):
     @field_validator("model_calls")
     @classmethod
     def _as_extensions(cls, calls: list[ModelCall]) -> list[ModelCall]:
-        """Whole prompts would make the record grow with the square of the turns."""
+        """Store prompts as extensions; whole ones make a record grow with the turns squared."""
         if any(call.prompt_shared for call in calls):
             return calls
         return list(_extensions(calls))
@@ -236,7 +236,7 @@ class Trajectory(Record):
         return len(self.model_calls)
 
     def prompts(self) -> Iterator[list[int] | None]:
-        """The whole prompt ids of each model call; None where the server gave none."""
+        """Yield each model call's whole prompt as token ids; None if the server gave no ids."""
         before: list[int] = []
         for call in self.model_calls:
             new = call.prompt_token_ids
@@ -246,7 +246,7 @@ class Trajectory(Record):
 
 
 def _extensions(calls: list[ModelCall]) -> Iterator[ModelCall]:
-    """The calls with each prompt told as an extension of the call before it."""
+    """Yield the calls, each prompt rewritten as an extension of the call before it."""
     before: list[int] = []
     for call in calls:
         prompt = call.prompt_token_ids or []
@@ -256,9 +256,9 @@ def _extensions(calls: list[ModelCall]) -> Iterator[ModelCall]:
         yield call.model_copy(update=update) if shared else call
 
 
-def _common(one: list[int], other: list[int]) -> int:
-    """How many ids the lists begin with in common."""
-    length = min(len(one), len(other))
-    if one[:length] == other[:length]:
+def _common(ids: list[int], others: list[int]) -> int:
+    """Return the length of the lists' common prefix."""
+    length = min(len(ids), len(others))
+    if ids[:length] == others[:length]:
         return length
-    return next(number for number in range(length) if one[number] != other[number])
+    return next(number for number in range(length) if ids[number] != others[number])

@@ -1,7 +1,8 @@
-"""Whether an attempt that was run again came out as it is recorded.
+"""Whether a rerun attempt reproduces its record.
 
-What may differ without meaning anything is replaced in both before they are compared: see RULES.
-Each result is a line of `RUN/reproduced.jsonl` (`NAME.reproduced.jsonl` for a file of attempts).
+RULES replace what may differ without meaning anything, in both, before the comparison. Each
+attempt's result is a line of `RUN/reproduced.jsonl` (for a file of attempts,
+`NAME.reproduced.jsonl` next to it).
 """
 
 import re
@@ -19,9 +20,9 @@ from forager.trajectories.record import Trajectory
 from forager.trajectories.show import Turn, turns
 
 REPRODUCES, DIFFERS = "reproduces", "differs"
-"""The tags that an attempt gets."""
+"""The tags that mark an attempt."""
 
-_SHOWN = 400  # characters of a differing line that are kept
+_SHOWN = 400  # characters of a differing line to keep
 _MONTH = (
     r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?"
     r"|Sep(?:tember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)"
@@ -29,7 +30,7 @@ _MONTH = (
 
 
 class Rule(NamedTuple):
-    """What is replaced before observations are compared, and why it may differ."""
+    """A regular expression, its replacement before the comparison, and why the text may differ."""
 
     name: str
     pattern: str
@@ -65,9 +66,9 @@ RULES = [
          r"|(?<=HEAD is now at )[0-9a-f]{7,12})\b", "<commit>",
          "a commit made by the agent holds the time; the first one is always the same"),
     Rule("seed", r"\b(?:randomly-seed|hypothesis-seed|random seed)[ =:]+\d+", "<seed>",
-         "test plugins draw a seed and tell it"),
+         "test plugins draw a seed and print it"),
 ]  # fmt: skip
-"""What is replaced, in this order."""
+"""The replacements, in the order in which they apply."""
 
 _COMPILED = [(re.compile(rule.pattern, re.MULTILINE), rule.by) for rule in RULES]
 
@@ -75,11 +76,11 @@ Kind = Literal["", "observation", "patch", "exit", "outcome"]
 
 
 class Reproduction(Record):
-    """What came of running an attempt again: where it first differs, or that it does not.
+    """The result of rerunning an attempt: it reproduces, or where it first differs.
 
     `kind` says what differs: an observation (in `turn`), else the patch, else the exit reason,
     else the outcome (resolved, or the result of a test). `same_end` says that patch, exit reason
-    and outcome are the same, whatever was observed on the way.
+    and outcome agree, whatever the observations were.
     """
 
     id: str
@@ -96,14 +97,14 @@ class Reproduction(Record):
 
 
 def normalised(text: str) -> str:
-    """The text without what may differ each time."""
+    """Return the text with every match of RULES replaced."""
     for pattern, by in _COMPILED:
         text = pattern.sub(by, text)
     return text
 
 
 def compare(recorded: Trajectory, again: Trajectory) -> Reproduction:
-    """Compare an attempt with the record of it."""
+    """Compare a recorded attempt with its rerun."""
     differing = list(_observations(recorded, again))
     ending = _endings(recorded, again)
     found = (differing and differing[0]) or ending or {"reproduces": True}
@@ -121,13 +122,13 @@ def compare(recorded: Trajectory, again: Trajectory) -> Reproduction:
 
 
 def results_path(source: Path) -> Path:
-    """Where the results of a run, or of a file of attempts, are kept."""
+    """Return the file for the results of a run, or of a file of attempts."""
     name = "reproduced.jsonl"
     return source / name if source.is_dir() else source.with_suffix(f".{name}")
 
 
 def result_tables(results: Iterable[Reproduction]) -> list[Table]:
-    """The tables of `--execute`: the share that reproduces, the reasons, the first differences."""
+    """Return the tables of `--execute`: shares by reason, and the first differences if any."""
     all = list(results)
     differing = [result for result in all if not result.reproduces]
     share = Table(box=None, pad_edge=False)
@@ -155,7 +156,7 @@ def _differences(results: list[Reproduction], most: int = 20) -> Table:
 
 
 def _observations(recorded: Trajectory, again: Trajectory) -> Iterator[dict[str, object]]:
-    """The turns in which the answers differ; what one has beyond the other is no turn."""
+    """Yield the turns whose observations differ, up to the end of the shorter attempt."""
     for old, new in zip(turns(recorded), turns(again), strict=False):
         expected, got = normalised(old.observation), normalised(new.observation)
         if expected != got:
@@ -165,7 +166,7 @@ def _observations(recorded: Trajectory, again: Trajectory) -> Iterator[dict[str,
 
 
 def _reason(old: Turn, new: Turn, expected: str, got: str) -> str:
-    """What kind of difference it is, as far as can be told."""
+    """Classify a difference between two observations, most specific cause first."""
     if old.call is None or new.call is None:
         return "the attempt ended in this turn"
     if old.call.timed_out != new.call.timed_out:

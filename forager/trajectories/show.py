@@ -1,4 +1,4 @@
-"""Shows an attempt turn by turn: what the model thought, what it called, what it was answered."""
+"""Shows an attempt turn by turn: thought, call and observation."""
 
 import json
 import re
@@ -20,7 +20,7 @@ _SHOWS_FILE = re.compile(r"(?:.*&& *)?(?:cat|head|tail|sed -n|nl)\b[^|;&]*?([\w.
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One model call with what it led to. `call` is None where nothing was executed."""
+    """One model call and its consequences. `call` is None if nothing was executed."""
 
     number: int
     thought: str
@@ -30,7 +30,7 @@ class Turn:
 
 
 def turns(trajectory: Trajectory) -> list[Turn]:
-    """The turns of an attempt, read from the calls that were executed, whatever their syntax."""
+    """Return an attempt's turns, read from its executed calls, whatever their syntax."""
     return [
         Turn(
             number,
@@ -46,9 +46,9 @@ def turns(trajectory: Trajectory) -> list[Turn]:
 def show(
     trajectory: Trajectory, task: Task | None = None, *, full: bool = False
 ) -> Iterator[RenderableType]:
-    """Yield an attempt piece by piece, for a console to print; `full` folds nothing.
+    """Yield an attempt piece by piece, for a console to print; `full` disables folding.
 
-    The task, where it is at hand, tells FAIL_TO_PASS from PASS_TO_PASS.
+    With a task, the outcome counts FAIL_TO_PASS and PASS_TO_PASS separately.
     """
     yield _heading(trajectory)
     for message in opening(trajectory):
@@ -59,7 +59,7 @@ def show(
 
 
 def show_turn(turn: Turn, *, full: bool = False) -> RenderableType:
-    """One turn: a rule with its cost, the thought, the call, the observation."""
+    """Return one turn: a rule with its cost, the thought, the call, the observation."""
     parts: list[RenderableType] = [Text(), _rule(_cost(turn))]
     if turn.thought.strip():
         parts.append(draw.Block(draw.fold(Text(draw.safe(turn.thought.strip())), full=full), ""))
@@ -74,7 +74,7 @@ def show_turn(turn: Turn, *, full: bool = False) -> RenderableType:
 
 
 def text_of(message: Message) -> str:
-    """The text of a message; other parts are shown as JSON."""
+    """Return the text of a message; parts without text appear as JSON."""
     content = message.get("content") or ""
     if isinstance(content, str):
         return content
@@ -83,11 +83,14 @@ def text_of(message: Message) -> str:
 
 
 def _thought(message: Message, call: ToolCall | None, syntax: str) -> str:
-    """What the model wrote with its call; everything that it wrote if the call was not executed."""
+    """Return what the model wrote apart from its call, or everything if no call was executed."""
     text = text_of(message)
     thought = reasoning(message)
     if call is None or not call.tool:
-        raw = [json.dumps(call.get("function", call)) for call in message.get("tool_calls") or []]
+        raw = [
+            json.dumps(written.get("function", written))
+            for written in message.get("tool_calls") or []
+        ]
         text = "\n".join([text, *raw])
     elif syntax == "text":
         text = _TEXT_CALL.split(text, maxsplit=1)[0]
@@ -139,12 +142,12 @@ _CALLS: dict[str, Callable[[dict[str, str]], Text]] = {
 
 
 def show_call(made: ToolCall) -> Text:
-    """What was called: a command, an edit as a diff, a new file."""
+    """Return a call as text: a command, an edit as a diff, a new file, or its arguments."""
     return _CALLS.get(made.tool, _any_call)(made.arguments)
 
 
 def show_observation(turn: Turn) -> Text:
-    """The answer; a file that was printed whole appears in the colours of its language."""
+    """Return the observation; a command that only prints a file gets the language's colours."""
     call = turn.call
     if call is not None and call.tool == "bash" and call.exit_code == 0:
         shown = _SHOWS_FILE.fullmatch(call.arguments.get("command", "").strip())
@@ -154,7 +157,7 @@ def show_observation(turn: Turn) -> Text:
 
 
 def notes(turn: Turn) -> Iterator[str]:
-    """What is said of a call besides its output, such as how it ended."""
+    """Yield remarks on a call that its output lacks, such as its exit code."""
     call = turn.call
     if call is None:
         yield "(nothing was executed)"
@@ -186,7 +189,7 @@ def _heading(trajectory: Trajectory) -> RenderableType:
 
 
 def _opening(message: Message, full: bool) -> Iterator[RenderableType]:
-    """A message before the first turn; of the system prompt only the beginning."""
+    """Yield a message from before the first turn; a long system prompt is cut unless `full`."""
     role = str(message.get("role", ""))
     yield Text()
     yield _rule(Text(draw.safe(role), "bold"))
@@ -210,7 +213,7 @@ def _ending(trajectory: Trajectory, task: Task | None, full: bool) -> Iterator[R
 
 
 def show_outcome(trajectory: Trajectory, task: Task | None) -> Iterator[Text]:
-    """What came of an attempt, line by line."""
+    """Yield the outcome of an attempt, line by line."""
     came = trajectory.outcome
     verdict = ("resolved", "bold green") if came.resolved else ("not resolved", "bold red")
     yield Text.assemble(verdict, f", ended by: {draw.safe(came.exit_reason)}")
@@ -234,7 +237,7 @@ def show_outcome(trajectory: Trajectory, task: Task | None) -> Iterator[Text]:
 
 
 def _test_counts(tests: dict[str, str], task: Task | None) -> str:
-    """Such as "FAIL_TO_PASS 1 of 1 passed, PASS_TO_PASS 40 of 42 passed"."""
+    """Return, say, "FAIL_TO_PASS 1 of 1 passed, PASS_TO_PASS 40 of 42 passed"."""
     if not tests:
         return "none run"
     groups = (task.test_groups() if task else {}) or {"all": list(tests)}

@@ -1,4 +1,4 @@
-"""An attempt as steps: an answer of the model, the call that was executed, what it was answered."""
+"""An attempt as steps: the model's answer, the executed call and its observations."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from typing import NamedTuple
 from forager.trajectories.record import Message, ModelCall, ToolCall, Trajectory
 
 REASONING = ("reasoning_content", "reasoning")
-"""The fields of a message in which servers put what the model thought, where that is text."""
+"""The fields of a message in which servers return the model's reasoning as text."""
 
 
 class Step(NamedTuple):
-    """A model call, the message it gave, the call that was executed, the messages in answer."""
+    """A model call, its message, the executed call (None if none was), and its observations."""
 
     model_call: ModelCall
     message: Message
@@ -20,7 +20,7 @@ class Step(NamedTuple):
 
 
 def opening(trajectory: Trajectory) -> list[Message]:
-    """The messages before the model's first answer."""
+    """Return the messages before the model's first answer."""
     first = trajectory.model_calls[0].message if trajectory.model_calls else None
     return trajectory.messages[:first]
 
@@ -40,5 +40,5 @@ def steps(trajectory: Trajectory) -> Iterator[Step]:
 
 
 def reasoning(message: Message) -> str:
-    """What the model thought before it answered, where the server gave it apart."""
+    """Return the model's reasoning if the server returned it separately; else an empty text."""
     return next((str(message[name]) for name in REASONING if message.get(name)), "")

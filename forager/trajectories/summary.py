@@ -1,4 +1,4 @@
-"""An attempt in one line: what lists and reports are made of."""
+"""An attempt in one line, the input of lists and reports."""
 
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -14,8 +14,7 @@ from forager.trajectories.record import Trajectory, Usage
 class Summary(Record):
     """An attempt in one line.
 
-    The store keeps it with the attempt. A new field needs a default, for attempts that were stored
-    without it.
+    The store keeps it next to the attempt, so a new field needs a default for older attempts.
     """
 
     id: str
@@ -40,7 +39,7 @@ class Summary(Record):
     @model_validator(mode="before")
     @classmethod
     def _fill_family(cls, given: Any) -> Any:
-        """Earlier versions left the family of a real bug empty."""
+        """Fill the family that earlier versions left empty for a real bug."""
         if isinstance(given, dict) and not given.get("family"):
             return {**given, "family": given.get("kind", "")}
         return given
@@ -53,7 +52,7 @@ class Summary(Record):
 
     @classmethod
     def of(cls, attempt: "Trajectory | TrajectoryHead") -> Self:
-        """The line of an attempt."""
+        """Summarise an attempt."""
         outcome, labels = attempt.outcome, attempt.labels
         return cls(
             id=attempt.id,
@@ -78,7 +77,7 @@ class Summary(Record):
 
 
 def _after(started_at: str, seconds: float) -> str:
-    """The time `seconds` after another (ISO 8601); empty if that one cannot be read."""
+    """Return the time `seconds` later (ISO 8601); empty if `started_at` cannot be parsed."""
     try:
         ended = datetime.fromisoformat(started_at) + timedelta(seconds=seconds)
     except ValueError:
@@ -87,7 +86,7 @@ def _after(started_at: str, seconds: float) -> str:
 
 
 class _Ignored(BaseModel):
-    """Anything: parsed, and not kept."""
+    """An item of a list of which only the length matters; its fields are dropped."""
 
 
 class _Outcome(BaseModel):
@@ -102,7 +101,7 @@ class _Timings(BaseModel):
 
 
 class TrajectoryHead(BaseModel):
-    """The small fields of a trajectory; its messages and token ids never become Python objects."""
+    """A trajectory's small fields; its messages and token ids never become Python objects."""
 
     id: str
     instance_id: str

@@ -1,8 +1,8 @@
-"""Token ids as the server gave them: sequences to train on, and where history was rewritten.
+"""The server's token ids: sequences to train on, and where the chat template rewrote history.
 
-Nothing is ever re-tokenised. Calls become one sequence only where the next prompt extends the
-last prompt and completion by its ids; where a chat template renders the past in another way
-(thoughts of earlier turns left out, arguments of calls formatted anew), a new sequence begins.
+Nothing is ever re-tokenised. A call continues a sequence only if its prompt ids begin with the
+previous prompt and completion. If the chat template renders the past differently (it drops earlier
+reasoning, or reformats the arguments of calls), a new sequence begins.
 """
 
 from collections import Counter
@@ -12,14 +12,15 @@ from typing import NamedTuple
 from forager.records import Record
 from forager.trajectories.record import ModelCall, Trajectory
 
-SHOWN = 20  # attempts whose rewrites are listed
+SHOWN = 20  # attempts whose first rewrite a TokenCheck lists
 
 
 class TokenSequence(NamedTuple):
-    """Ids in their order. `sampled` says which the model wrote; those are trained on.
+    """Token ids in order; the three lists have one item per token.
 
-    `logprobs` are the server's, None for what the model did not write and where the server gave
-    none, or not one for each id. `calls` are the model calls that the sequence is made of.
+    `sampled` marks the ids that the model wrote, on which training computes its loss. `logprobs`
+    holds the server's values; None for other ids, and if the server did not return one per id.
+    `calls` are the indices of the model calls in the sequence.
     """
 
     ids: list[int]
@@ -31,8 +32,9 @@ class TokenSequence(NamedTuple):
 class Rewrite(NamedTuple):
     """A call whose prompt does not extend the call before it.
 
-    `shared` is the number of ids that agree, `prompt` and `completion` the lengths of the call
-    before. Below `prompt` older history was rewritten, else the model's last answer.
+    `shared` is the length of the common prefix in tokens; `prompt` and `completion` are the lengths
+    of the call before. If `shared` is less than `prompt`, the template rewrote older history;
+    otherwise it rewrote the model's last answer.
     """
 
     call: int
@@ -42,7 +44,7 @@ class Rewrite(NamedTuple):
 
 
 def sequences(trajectory: Trajectory) -> Iterator[TokenSequence]:
-    """Yield the sequences of an attempt; calls without ids are in none."""
+    """Yield the sequences of an attempt; they leave out calls without token ids."""
     current = _empty(0)
     for number, prompt in enumerate(trajectory.prompts()):
         call = trajectory.model_calls[number]
@@ -60,7 +62,7 @@ def sequences(trajectory: Trajectory) -> Iterator[TokenSequence]:
 
 
 def rewrites(trajectory: Trajectory) -> Iterator[Rewrite]:
-    """Yield the calls whose prompt does not extend the prompt and completion before it."""
+    """Yield the calls whose prompt does not extend the previous prompt and completion."""
     before: tuple[int, int] | None = None  # lengths of prompt and completion
     for number, call in enumerate(trajectory.model_calls):
         prompt, completion = call.prompt_token_ids, call.completion_token_ids
@@ -73,7 +75,7 @@ def rewrites(trajectory: Trajectory) -> Iterator[Rewrite]:
 
 
 class Rewritten(Record):
-    """An attempt with rewrites: how many, and where the first one is (see Rewrite)."""
+    """An attempt with rewrites: their number, and the first one's fields (see Rewrite)."""
 
     id: str
     rewrites: int
@@ -84,7 +86,7 @@ class Rewritten(Record):
 
 
 class TokenCheck(Record):
-    """What `forager tokens` says. `first` names the first attempts with rewrites, no more."""
+    """What `forager tokens` prints. `first` lists at most SHOWN attempts with rewrites."""
 
     attempts: int
     attempts_with_ids: int
@@ -99,7 +101,7 @@ class TokenCheck(Record):
 
 
 def check(trajectories: Iterable[Trajectory]) -> TokenCheck:
-    """Count ids and sequences, and find where history was rewritten."""
+    """Count token ids and sequences, and find rewritten history."""
     counts: Counter[str] = Counter()
     first: list[Rewritten] = []
     for attempt in trajectories:
@@ -126,7 +128,7 @@ def _empty(call: int) -> TokenSequence:
 def _grown(
     current: TokenSequence, number: int, prompt: list[int], call: ModelCall
 ) -> TokenSequence:
-    """The sequence with the new part of a prompt, and with its completion."""
+    """Return the sequence extended by a call's new prompt ids and completion."""
     ids, sampled, logprobs, calls = current
     new, completion = prompt[len(ids) :], call.completion_token_ids or []
     unknown: list[float | None] = [None] * len(completion)

@@ -1,7 +1,7 @@
 """Attempts in the formats of other software, one attempt in memory at a time.
 
-A format is a module with a function `write(attempts, target)` that returns how many attempts it
-wrote.
+A format is a module with a function `write(attempts, target)` that returns the number of attempts
+it wrote.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -31,14 +31,17 @@ FORMATS = {
 
 
 def writer(format: str) -> Write:
-    """The function that writes a format; imports what it needs."""
+    """Import a format's module and return its `write`."""
     write: Write = import_module(f"{__name__}.{format.replace('-', '_')}").write
     return write
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """A path to write to; at the end it becomes the file."""
+    """Give a temporary path to write to; it replaces `path` when the block ends.
+
+    Raises UsageError if `path` is a directory.
+    """
     if path.is_dir():
         raise UsageError(f"{path} is a directory; this format is one file")
     with replacing(path) as part:
@@ -47,7 +50,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def needed(package: str) -> Iterator[None]:
-    """Within it a package is imported; a missing one is said with what to install."""
+    """Raise UsageError that says what to install if an import in the block fails."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -55,7 +58,7 @@ def needed(package: str) -> Iterator[None]:
 
 
 def write_once(path: Path, text: str) -> None:
-    """Write the file of one attempt. Raises UsageError where another attempt has taken the name."""
+    """Write the file of one attempt. Raises UsageError if another attempt has taken the name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -67,5 +70,5 @@ def write_once(path: Path, text: str) -> None:
 
 
 def file_name(id: str) -> str:
-    """An id as a file name."""
+    """Return an id as a file name; characters that a path may not hold are percent-encoded."""
     return quote(id, safe=" []()+,=@") if id not in (".", "..") else quote(id).replace(".", "%2E")

@@ -1,7 +1,7 @@
 """ATIF 1.8, Harbor's interchange format for trajectories of agents.
 
-A step holds the model's answer, its calls and what was answered to them. The format has no place
-for exit codes, durations, rewards and patches: these are in `extra`.
+A step holds the model's answer, its calls and their observations. The format has no fields for exit
+codes, durations, rewards and patches; `extra` holds them.
 """
 
 import json
@@ -16,7 +16,7 @@ from forager.trajectories.steps import Step, opening, reasoning, steps
 
 
 def write(attempts: Iterable[Trajectory], target: Path) -> int:
-    """Write a directory with a file an attempt, named after its id."""
+    """Write a directory with one file per attempt, named after its id; return their number."""
     count = 0
     with new_directory(target) as part:
         for attempt in attempts:
@@ -27,7 +27,7 @@ def write(attempts: Iterable[Trajectory], target: Path) -> int:
 
 
 def document(attempt: Trajectory) -> dict[str, Any]:
-    """An attempt as an ATIF document."""
+    """Return an attempt as an ATIF document, ready for `json.dumps`."""
     first = [
         {"source": "system" if message["role"] == "system" else "user", "message": _text(message)}
         for message in opening(attempt)
@@ -60,7 +60,7 @@ _EXTRA |= {"started_at", "outcome", "timings", "parent", "parent_turn"}
 
 
 def _act(step: Step, prompt: list[int] | None) -> dict[str, Any]:
-    """A step of the agent."""
+    """Return a step of the agent; `prompt` is the whole prompt's token ids, if known."""
     calls = _calls(step)
     thought = reasoning(step.message)
     return {
@@ -73,14 +73,14 @@ def _act(step: Step, prompt: list[int] | None) -> dict[str, Any]:
         "llm_call_count": 1,
         "extra": {
             **step.model_call.model_dump(include={"seconds", "waited", "finish_reason"}),
-            # A call that ended the attempt has no observation to hold these.
+            # A call that ended the attempt has no observation to hold these facts.
             **({} if step.observations or not step.call else {"call": _facts(step)}),
         },
     }
 
 
 def _calls(step: Step) -> list[dict[str, Any]]:
-    """The calls that the model wrote; those of the text syntax as they were executed."""
+    """Return the calls that the model wrote; in the text syntax, the call that was executed."""
     written = step.message.get("tool_calls") or []
     if not written and step.call and step.call.tool:
         call = step.call
@@ -113,7 +113,7 @@ def _results(step: Step, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _facts(step: Step) -> dict[str, Any]:
-    """How the call went."""
+    """Return exit code, duration and the like of the executed call; empty without a call."""
     return step.call.model_dump(exclude={"message", "tool", "arguments"}) if step.call else {}
 
 

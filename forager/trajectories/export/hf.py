@@ -12,7 +12,7 @@ from forager.trajectories.export import needed
 from forager.trajectories.export.parquet import batches, schema
 from forager.trajectories.record import Trajectory
 
-FILE_SIZE = 400 << 20  # bytes of a file, about what the Hub's own tools make
+FILE_SIZE = 400 << 20  # bytes per file, about what the Hub's own tools write
 
 _CARD = """\
 ---
@@ -33,7 +33,7 @@ in them.
 
 
 def write(attempts: Iterable[Trajectory], target: Path) -> int:
-    """Write a directory."""
+    """Write a directory; return the number of rows. Raises UsageError if pyarrow is missing."""
     with needed("pyarrow"):
         from pyarrow.parquet import ParquetWriter
     count = files = 0

@@ -1,4 +1,4 @@
-"""JSON Lines: the attempts as forager keeps them, which `forager replay FILE` reads."""
+"""JSON Lines: attempts in forager's own format, which `forager replay FILE` reads."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,5 +8,5 @@ from forager.trajectories.record import Trajectory
 
 
 def write(attempts: Iterable[Trajectory], target: Path) -> int:
-    """Write one file."""
+    """Write one file; return the number of attempts."""
     return write_records(target, attempts)

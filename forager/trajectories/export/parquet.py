@@ -1,8 +1,8 @@
-"""Parquet: a row an attempt, messages and calls as nested columns.
+"""Parquet: one row per attempt, messages and calls as nested columns.
 
-Nothing is lost: what a column cannot hold (keys of a message that few servers use, arguments and
-changes of calls, results by test) is JSON text. Prompt ids continue those of the call before, as in
-the record.
+Nothing is lost: what fits no column (keys of a message that few servers use, arguments and changes
+of calls, results by test) becomes JSON text. As in the record, prompt ids continue those of the
+call before.
 """
 
 import json
@@ -18,13 +18,13 @@ from forager.trajectories.summary import Summary
 if TYPE_CHECKING:
     import pyarrow
 
-GROUP_SIZE = 8 << 20  # characters and ids of the rows that are held in memory at a time
+GROUP_SIZE = 8 << 20  # characters and token ids of the rows held in memory at a time
 
 _KNOWN = {"role", "content", "reasoning_content", "tool_calls", "tool_call_id"}
 
 
 def write(attempts: Iterable[Trajectory], target: Path) -> int:
-    """Write one file."""
+    """Write one file; return the number of rows. Raises UsageError if pyarrow is missing."""
     with needed("pyarrow"):
         from pyarrow.parquet import ParquetWriter
     count = 0
@@ -36,7 +36,7 @@ def write(attempts: Iterable[Trajectory], target: Path) -> int:
 
 
 def schema() -> "pyarrow.Schema":
-    """The columns."""
+    """Return the columns: a Summary's fields, the texts in `_TEXTS`, and three nested lists."""
     import pyarrow as pa
 
     function = pa.struct({"name": pa.string(), "arguments": pa.string()})
@@ -85,7 +85,7 @@ _TEXTS = [
 
 
 def batches(attempts: Iterable[Trajectory]) -> "Iterator[pyarrow.RecordBatch]":
-    """Yield the attempts as batches of rows, each of a bounded size."""
+    """Yield the attempts as batches of rows; a batch ends once it reaches GROUP_SIZE."""
     import pyarrow as pa
 
     rows: list[dict[str, Any]] = []

@@ -1,9 +1,9 @@
 """ShareGPT conversations, as LLaMA-Factory reads them.
 
-Its rules: an optional system text, then turns of the environment (human, observation) and of the
-model (gpt, function_call) by turns, a turn of the model last. A function_call is JSON; where the
-model also wrote a text, that stands before the JSON in <tool_call> tags (and what it thought in
-<think> tags before both). Calls of the text syntax are text.
+Its rules: an optional system text, then turns of the environment (human, observation) alternate
+with turns of the model (gpt, function_call), and the model has the last turn. A function_call is
+JSON. If the model also wrote text, the text comes first and the JSON follows in <tool_call> tags;
+reasoning precedes both in <think> tags. Calls of the text syntax stay text.
 """
 
 import json
@@ -28,7 +28,10 @@ _OURS = {"gpt", "function_call"}
 
 
 def write(attempts: Iterable[Trajectory], target: Path) -> int:
-    """Write a directory with the conversations and LLaMA-Factory's dataset_info.json."""
+    """Write a directory with the conversations and LLaMA-Factory's dataset_info.json.
+
+    Returns the number of conversations.
+    """
     count = 0
     with new_directory(target) as part:
         with (part / f"{_NAME}.jsonl").open("w", encoding="utf-8") as file:
@@ -43,7 +46,7 @@ def _conversation(attempt: Trajectory) -> dict[str, Any]:
     turns = [_turn(message) for message in attempt.messages]
     system = [value for role, value in turns if role == "system"]
     spoken = [turn for turn in turns if turn[0] != "system"]
-    while spoken and spoken[-1][0] not in _OURS:  # what a limit cut off leaves nothing to learn
+    while spoken and spoken[-1][0] not in _OURS:  # no answer follows, so nothing to learn
         spoken.pop()
     return {
         "id": attempt.id,
@@ -60,7 +63,7 @@ def _conversation(attempt: Trajectory) -> dict[str, Any]:
 
 
 def _turn(message: Message) -> tuple[str, str]:
-    """Who speaks, and the text."""
+    """Return LLaMA-Factory's role for a message, and its text."""
     content = message.get("content") or ""
     text = content if isinstance(content, str) else json.dumps(content)
     if message["role"] != "assistant":
@@ -72,7 +75,7 @@ def _turn(message: Message) -> tuple[str, str]:
         return "gpt", text
     try:
         calls = [{"name": call["name"], "arguments": json.loads(call["arguments"])} for call in raw]
-    except ValueError:  # a call that could not be read
+    except ValueError:  # malformed arguments; the next observation says so
         return "gpt", "\n".join([text, *map(json.dumps, raw)])
     value = json.dumps(calls[0] if len(calls) == 1 else calls, ensure_ascii=False)
     return "function_call", f"{text}\n<tool_call>\n{value}\n</tool_call>" if text else value

@@ -1,9 +1,9 @@
 """SWE-agent's files: .traj with the turns, .pred with the patch.
 
-TARGET/<attempt>/<instance_id>/<instance_id>.traj: each attempt number is a run directory of
-SWE-agent's, so its `quick-stats`, `merge-preds` and inspectors take it. `query`, the messages
-before each turn, is left empty: it would make a file grow with the square of the turns; they are
-in `history`, once.
+TARGET/<attempt>/<instance_id>/<instance_id>.traj: each attempt number is a run directory in
+SWE-agent's layout, so its `quick-stats`, `merge-preds` and inspectors read it. `query`, the
+messages before each turn, stays empty, because it would make a file grow with the square of the
+turns; `history` holds each message once.
 """
 
 import json
@@ -19,7 +19,7 @@ from forager.trajectories.steps import Step, reasoning, steps
 
 
 def write(attempts: Iterable[Trajectory], target: Path) -> int:
-    """Write a directory."""
+    """Write a directory; return the number of attempts."""
     count = 0
     with new_directory(target) as part:
         for attempt in attempts:
@@ -47,7 +47,7 @@ def _document(attempt: Trajectory) -> dict[str, Any]:
             },
             "forager": {"id": attempt.id, "version": attempt.version, **_result(attempt)},
         },
-        "replay_config": None,  # the tools are not SWE-agent's, it cannot run them again
+        "replay_config": None,  # SWE-agent cannot replay: it lacks forager's tools
     }
 
 
@@ -72,7 +72,7 @@ def _turn(step: Step) -> dict[str, Any]:
 
 
 def _action(step: Step) -> str:
-    """The command, or the tool with its arguments."""
+    """Return the command, or the tool with its arguments as JSON; empty if nothing was executed."""
     call = step.call
     if call is None or not call.tool:
         return ""

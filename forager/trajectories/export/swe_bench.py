@@ -1,7 +1,7 @@
 """SWE-bench's predictions: TARGET/<attempt>.jsonl, which `swebench` evaluates.
 
-Its harness takes one prediction an instance, so each attempt number is a file of its own, to be
-evaluated under a run id of its own.
+Its harness takes one prediction per instance, so each attempt number gets its own file. Evaluate
+each file under its own run id.
 """
 
 import json
@@ -16,7 +16,10 @@ from forager.trajectories.record import Trajectory
 
 
 def write(attempts: Iterable[Trajectory], target: Path) -> int:
-    """Write a directory with a file an attempt number."""
+    """Write a directory with one file per attempt number; return the number of predictions.
+
+    Raises UsageError if two attempts share instance and number, as those of two runs can.
+    """
     files: dict[int, TextIO] = {}
     written: set[tuple[int, str]] = set()
     with new_directory(target) as part, ExitStack() as stack:
@@ -35,7 +38,7 @@ def write(attempts: Iterable[Trajectory], target: Path) -> int:
 
 
 def prediction(attempt: Trajectory) -> dict[str, str]:
-    """What SWE-bench's evaluation reads of an attempt."""
+    """Return the fields of an attempt that SWE-bench's evaluation reads."""
     return {
         "instance_id": attempt.instance_id,
         "model_name_or_path": attempt.model,
