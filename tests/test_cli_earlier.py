@@ -32,6 +32,7 @@ def plan(*arguments: str | Path) -> Any:
     return json.loads(result.stdout)
 
 
+@pytest.mark.engine
 def test_a_run_is_resumed(tmp_path: Path) -> None:
     """Its settings.json is rewritten under the current names; other settings are refused."""
     run = tmp_path / "run"
