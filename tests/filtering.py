@@ -17,7 +17,7 @@ RECORDED = Path(__file__).parent / "data" / "replay" / "run"  # real attempts of
 
 
 def recorded(tmp_path: Path) -> Path:
-    """A copy of the real attempts: an index is made beside them."""
+    """A copy of the real attempts, because reading them makes an index next to them."""
     return Path(shutil.copytree(RECORDED, tmp_path / "recorded", dirs_exist_ok=True))
 
 

@@ -44,7 +44,9 @@ DICE = Call("bash", {"command": "echo $RANDOM$RANDOM; date; python -c 'print(obj
 
 def forager(*arguments: str | Path | int) -> Result:
     """The command in this process; nothing of the environment names an endpoint."""
-    return CliRunner(env={"OPENAI_BASE_URL": None}).invoke(main, [str(one) for one in arguments])
+    return CliRunner(env={"OPENAI_BASE_URL": None}).invoke(
+        main, [str(argument) for argument in arguments]
+    )
 
 
 def recorded(path: Path, task: RepositoryTask, *calls: Call, **settings: Any) -> Trajectory:
@@ -215,7 +217,7 @@ def test_the_first_difference_is_told() -> None:
     """An observation before the patch, the patch before the end, the end before the grades."""
     attempt = make_attempt()
     assert compare(attempt, attempt).reproduces
-    messages = [dict(one) for one in attempt.messages]
+    messages = [dict(message) for message in attempt.messages]
     messages[5]["content"] = "def last(items):\n    return items[0:1]\n"
     other = compare(attempt, attempt.model_copy(update={"messages": messages}))
     assert (other.kind, other.turn, other.reason) == ("observation", 2, "other output")
@@ -238,7 +240,7 @@ def test_the_first_difference_is_told() -> None:
 def test_another_order_is_told(text: str, reason: str) -> None:
     """As of a set whose strings are hashed with another seed."""
     attempt = make_attempt()
-    messages = [dict(one) for one in attempt.messages]
+    messages = [dict(message) for message in attempt.messages]
     messages[5]["content"] = text
     other = attempt.model_copy(update={"messages": messages})
     assert compare(attempt, other).reason == reason
@@ -249,7 +251,7 @@ def test_another_order_is_told(text: str, reason: str) -> None:
 
 @pytest.mark.engine
 def test_attempts_are_run_again_and_compared(tmp_path: Path, kata_task: RepositoryTask) -> None:
-    """Twice is once; what came of them is kept, is a tag, and is told with its reasons."""
+    """Twice is once; the result is kept, becomes a tag, and is printed with its reasons."""
     path = tmp_path / "run"
     recorded(path, kata_task, FIX, TEST, SUBMIT)
     run(path, kata_task, script("functions", DICE, SUBMIT), attempts=2)
@@ -259,11 +261,11 @@ def test_attempts_are_run_again_and_compared(tmp_path: Path, kata_task: Reposito
     assert "reproduces 1 50.0%" in lines
     assert "observation: other output 1 50.0%" in lines
     kept = [json.loads(line) for line in (path / "reproduced.jsonl").read_text().splitlines()]
-    assert [(one["id"][-1], one["reproduces"], one["turn"]) for one in kept] == [
+    assert [(line["id"][-1], line["reproduces"], line["turn"]) for line in kept] == [
         ("0", True, None), ("1", False, 1)]  # fmt: skip
     assert kept[1]["expected"].isdigit() and kept[1]["got"].isdigit()  # the date is not the reason
     listed = json.loads(forager("list", path, "--tag", "reproduces", "--json").stdout)
-    assert [one["attempt"] for one in listed] == [0]
+    assert [attempt["attempt"] for attempt in listed] == [0]
     again = forager("replay", path, "--execute", "--json")
     assert json.loads(again.stdout) == kept
     assert len((path / "reproduced.jsonl").read_text().splitlines()) == 2
@@ -398,14 +400,17 @@ def test_repair_takes_over_from_the_command_line(tmp_path: Path, kata_task: Repo
         assert result.exit_code == 0, result.stderr
         assert f"{output}/{kata_task.instance_id}.{turn - 1}" in result.stdout
     attempts = sorted(Run(output).trajectories(), key=lambda one: one.attempt)
-    assert [(one.parent, one.parent_turn) for one in attempts] == [
+    assert [(attempt.parent, attempt.parent_turn) for attempt in attempts] == [
         (f"one/{parent.id}", 1),
         (f"one/{parent.id}", 2),
     ]
-    assert [one.tool_calls[0].tool for one in attempts] == ["bash", "edit"]
-    assert all(one.model == "repair" and one.outcome.exit_reason == "submitted" for one in attempts)
+    assert [attempt.tool_calls[0].tool for attempt in attempts] == ["bash", "edit"]
+    assert all(
+        attempt.model == "repair" and attempt.outcome.exit_reason == "submitted"
+        for attempt in attempts
+    )
     listed = json.loads(forager("list", output, "--json").stdout)
-    assert {one["parent"] for one in listed} == {f"one/{parent.id}"}
+    assert {attempt["parent"] for attempt in listed} == {f"one/{parent.id}"}
     shown = forager("replay", output / attempts[1].id, "--print").stdout
     assert f"goes on    from one/{parent.id}, at turn 2" in shown
 

@@ -165,8 +165,8 @@ def test_a_bootstrap_is_killed_twice_and_goes_on(config: Path, given: Path, tmp_
     assert (second.policy.name, second.promotion.accepted) == (SKILLED, False)
     assert second.current == first.candidate
     assert second.attempts.resolved == second.attempts.attempts == 5
-    for each in (first, second):
-        _check(out / f"round-{each.number}", each, given)
+    for manifest in (first, second):
+        _check(out / f"round-{manifest.number}", manifest, given)
     assert "rolled back" in ended.stdout == (out / "report.md").read_text()
 
     times = {path: path.stat().st_mtime_ns for path in out.glob("round-*/**/*.json")}
@@ -265,7 +265,7 @@ def _check(path: Path, manifest: Round, given: Path) -> None:
     rehearsed = Dataset(given / "rehearsal").manifest.digest
     assert manifest.dataset and manifest.training and manifest.candidate
     assert manifest.dataset.digest == made
-    assert [one.digest for one in manifest.training.datasets] == [made, rehearsed]
+    assert [dataset.digest for dataset in manifest.training.datasets] == [made, rehearsed]
     assert manifest.training.base.digest == manifest.init.digest == digest(given / "base")
     assert manifest.candidate.model.digest == digest(path / "training/model")
     assert manifest.candidate.run.attempts == len(held_out)

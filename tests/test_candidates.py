@@ -395,8 +395,8 @@ def test_pick_in_another_process(listed: list[Candidate]) -> None:
     program = (
         "import json, sys; from forager.mutation.pick import pick;"
         "from forager.mutation.candidates import Candidate;"
-        "given = [Candidate(**each) for each in json.load(sys.stdin)];"
-        "print(json.dumps([each.diff for each in pick(given, seed=7)]))"
+        "given = [Candidate(**row) for row in json.load(sys.stdin)];"
+        "print(json.dumps([candidate.diff for candidate in pick(given, seed=7)]))"
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", program],

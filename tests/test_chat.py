@@ -331,8 +331,10 @@ def nested(levels: int) -> Any:
             for count in (1.5, "many", -1, 10**20, [2], float("inf"))
         ),
         *(
-            pytest.param(completion(choice={"logprobs": {"content": [one]}}), id=f"logprobs {one}")
-            for one in (
+            pytest.param(
+                completion(choice={"logprobs": {"content": [entry]}}), id=f"logprobs {entry}"
+            )
+            for entry in (
                 *({"logprob": None}, {"token": "h"}, None, {"logprob": "low"}),
                 *({"logprob": -float("inf")}, {"logprob": float("nan")}),
             )
@@ -419,7 +421,7 @@ def test_a_server_that_is_gone_is_replaced_by_one_that_is_there(server: Script) 
 
 
 def test_where_all_fail_each_is_tried_so_often(pair: tuple[Script, Script]) -> None:
-    """And the last one's fault is told; a request that is wrong is not tried elsewhere."""
+    """And the message names the last one's fault; a wrong request is not tried elsewhere."""
     one, other = pair
     one.answers = other.answers = [failure(500)]
     endpoint = ChatEndpoint(one.url, others=(other.url,), tries=3, backoff=0.01)

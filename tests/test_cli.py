@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 
 def forager(*arguments: str | Path) -> Result:
     """Run the command in this process."""
-    return CliRunner().invoke(main, [str(one) for one in arguments])
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def shell(*arguments: str | Path, **options: str) -> subprocess.CompletedProcess[str]:
@@ -280,7 +280,7 @@ def test_a_closed_pipe_is_no_error(run: Path) -> None:
 def test_list_json_is_one_array(run: Path) -> None:
     """With an object an attempt."""
     listed = json.loads(forager("list", run, "--json").stdout)
-    assert [one["id"] for one in listed] == ["a.0", "a.1", "b.0", "b.1"]
+    assert [attempt["id"] for attempt in listed] == ["a.0", "a.1", "b.0", "b.1"]
     assert listed[1] == {
         "id": "a.1",
         "instance_id": "a",
@@ -317,7 +317,7 @@ def test_list_json_is_one_array(run: Path) -> None:
 def test_list_chooses_and_sorts(run: Path, options: str, ids: list[str]) -> None:
     """In the order asked for; the table and the JSON agree."""
     listed = json.loads(forager("list", run, "--json", *options.split()).stdout)
-    assert [one["id"] for one in listed] == ids
+    assert [attempt["id"] for attempt in listed] == ids
     rows = forager("list", run, *options.split()).stdout.splitlines()[1:]
     assert [row.split()[0] for row in rows] == ids
 
@@ -330,7 +330,7 @@ def test_list_names_the_fields(run: Path) -> None:
 
 
 def test_an_empty_run_lists_nothing(tmp_path: Path) -> None:
-    """And that is no error."""
+    """And the exit code is 0."""
     Run.write(tmp_path / "run", Settings(), []).close()
     assert forager("list", tmp_path / "run", "--json").stdout == "[]\n"
     assert forager("report", tmp_path / "run").exit_code == 0
@@ -391,7 +391,7 @@ def test_report_takes_runs_together(run: Path) -> None:
     assert "turn_limit" in text
     counted = json.loads(forager("report", run, run, "--json").stdout)
     assert counted["total"]["attempts"] == 8
-    assert [one["name"] for one in counted["families"]] == ["arguments", "operators"]
+    assert [family["name"] for family in counted["families"]] == ["arguments", "operators"]
 
 
 def test_tokens_shows_where_history_is_rewritten(tmp_path: Path) -> None:
@@ -448,7 +448,7 @@ def test_an_unknown_image_is_said() -> None:
 
 @pytest.mark.engine
 def test_images_are_built_listed_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A source that fails is told, does not stop the other, and makes the exit code."""
+    """A source that fails is reported, does not stop the other, and decides the exit code."""
     monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
     project = tmp_path / "tiny"
     (project / "tests").mkdir(parents=True)

@@ -88,8 +88,8 @@ def test_several_models_endpoints_and_temperatures(tasks: Path, tmp_path: Path) 
     assert (settings.urls, settings.stop_after) == (["http://a:1", "http://b:1"], 2)
     assert [settings.model_of(number) for number in settings.numbers] == ["small", "large"] * 3
     drawn = [settings.sampling_of(number) for number in settings.numbers]
-    assert [one.temperature for one in drawn] == [0, 0, 0.8, 0.8, 0.8, 0.8]
-    assert [one.seed for one in drawn] == [5, 5, 6, 6, 7, 7]
+    assert [sampling.temperature for sampling in drawn] == [0, 0, 0.8, 0.8, 0.8, 0.8]
+    assert [sampling.seed for sampling in drawn] == [5, 5, 6, 6, 7, 7]
     assert settings.budget.money == 20
     assert settings.budget.prices["large"].of(Usage(prompt_tokens=2_000_000)) == 2.5
 
@@ -184,7 +184,7 @@ def test_a_mistake_is_one_line(tasks: Path, options: str, message: str) -> None:
 
 
 def test_no_tasks_is_a_mistake(tmp_path: Path) -> None:
-    """As is a file that is none."""
+    """As is a file that does not exist."""
     empty = tmp_path / "empty.jsonl"
     empty.touch()
     assert "holds no tasks" in run(empty, "-m", "repair").stderr

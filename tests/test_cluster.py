@@ -154,13 +154,13 @@ def test_attempts_of_a_node_that_is_killed_are_made_elsewhere(
     killer.join()
     assert max(told) == 18
     made = list(Run(path).trajectories())
-    assert Counter(one.id for one in made) == Counter(
+    assert Counter(attempt.id for attempt in made) == Counter(
         f"{kata_task.instance_id}.{number}" for number in range(18)
     )
-    assert all(one.outcome.resolved for one in made)
+    assert all(attempt.outcome.resolved for attempt in made)
     lost = list(Run(path).lost())
     assert lost
-    assert {one.error.split(":")[0] for one in lost} == {"NodeLost"}
+    assert {attempt.error.split(":")[0] for attempt in lost} == {"NodeLost"}
     assert len(list(Run(path).shards())) >= 2
     remove_leftovers()  # of the node that is gone; its machine would sweep them itself
     image: dict[str, str | list[str] | bool] = {"ancestor": kata_task.image}
@@ -186,7 +186,7 @@ def test_requests_of_a_node_that_is_killed_hold_up_no_others(
     told = run(cluster, path, kata_task, replies, Paced, attempts=12, budget=budget)
     killer.join()
     assert max(told) == 12
-    assert {one.error.split(":")[0] for one in Run(path).lost()} == {"NodeLost"}
+    assert {attempt.error.split(":")[0] for attempt in Run(path).lost()} == {"NodeLost"}
     remove_leftovers()
 
 
@@ -222,7 +222,7 @@ def test_a_bug_on_a_node_is_told_with_its_traceback(
         run(cluster, tmp_path / "run", kata_task, [], Broken)
     assert "in query" in caught.value.log
     lost = list(Run(tmp_path / "run").lost())
-    assert [one.error.split(" for")[0] for one in lost] == [
+    assert [attempt.error.split(" for")[0] for attempt in lost] == [
         "Unforeseen: ValidationError: 1 validation error"
     ] * len(lost)
 
@@ -235,10 +235,10 @@ def test_a_budget_holds_over_the_cluster(
     budget = Budget(tokens=500, requests_per_minute=6000)
     with pytest.raises(BudgetSpent, match="500 tokens are spent"):
         run(cluster, tmp_path / "run", kata_task, replies, attempts=9, budget=budget)
-    kept = sum(one.tokens for one in Run(tmp_path / "run").summaries())
+    kept = sum(attempt.tokens for attempt in Run(tmp_path / "run").summaries())
     lost = sum(
-        one.usage.prompt_tokens + one.usage.completion_tokens
-        for one in Run(tmp_path / "run").lost()
+        attempt.usage.prompt_tokens + attempt.usage.completion_tokens
+        for attempt in Run(tmp_path / "run").lost()
     )
     assert 500 <= kept + lost <= 500 + 8 * 110
 

@@ -31,7 +31,7 @@ def test_a_missing_engine_is_said_with_what_to_type(
     """And makes the exit code 1, for it is needed by every run."""
     assert without_engine.returncode == 1
     assert without_engine.stderr == ""
-    found = {one["name"]: one for one in json.loads(without_engine.stdout)}
+    found = {check["name"]: check for check in json.loads(without_engine.stdout)}
     assert found["Docker engine"]["state"] == "missing"
     assert "apt-get install docker.io" in found["Docker engine"]["advice"]
     assert found["Python"]["state"] == "ok"
@@ -41,7 +41,7 @@ def test_a_silent_endpoint_is_no_obstacle(
     without_engine: subprocess.CompletedProcess[str],
 ) -> None:
     """`-m repair` needs none."""
-    found = {one["name"]: one for one in json.loads(without_engine.stdout)}
+    found = {check["name"]: check for check in json.loads(without_engine.stdout)}
     assert found["model endpoint"]["state"] == "absent"
     assert found["model endpoint"]["advice"]
 
@@ -69,7 +69,7 @@ def test_containers_of_dead_processes_are_removed_and_no_others(kata_image: Imag
         return str(client.containers.create(kata_image.reference, ["true"], labels=labels).id)
 
     def found() -> set[str]:
-        return {one["Id"] for one in client.api.containers(all=True)}
+        return {container["Id"] for container in client.api.containers(all=True)}
 
     alive = made(maker())
     try:

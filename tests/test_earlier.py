@@ -66,7 +66,7 @@ def test_attempts_get_labels_answer_and_cause(run: Path) -> None:
     ):
         assert [attempt.labels for attempt in attempts] == LABELS
         assert attempts[0].outcome.answer.startswith("diff --git a/pkg/core.py")
-        again = [Trajectory.model_validate_json(one.model_dump_json()) for one in attempts]
+        again = [Trajectory.model_validate_json(stored.model_dump_json()) for stored in attempts]
         assert again == attempts
 
 

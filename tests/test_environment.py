@@ -47,7 +47,7 @@ def _install(place: Path, points: dict[str, str]) -> None:
 
 
 def _says(*texts: str) -> list[Message]:
-    """Messages of the model that call submit beside these texts."""
+    """Messages of the model with these texts, each with a call of submit."""
     syntax = SYNTAXES["functions"]
     return [
         {**assistant(syntax, TOOLBOX, [Call("submit", {})])[0], "content": text} for text in texts
@@ -84,8 +84,8 @@ def test_a_third_party_environment_is_run_and_reported(
         ["filter", "RUN", "-o", "OUT", "--filter", "resolved"],
     ):
         given = [
-            one.replace("RUN", str(tmp_path / "run")).replace("OUT", str(tmp_path / "out"))
-            for one in arguments
+            argument.replace("RUN", str(tmp_path / "run")).replace("OUT", str(tmp_path / "out"))
+            for argument in arguments
         ]
         result = CliRunner().invoke(main, given)
         assert result.exit_code == 0, result.output

@@ -160,7 +160,9 @@ def test_atif_keeps_harbors_schema(run: Path) -> None:
         for step in document["steps"]:
             ids = {call["tool_call_id"] for call in step.get("tool_calls", [])}
             results = step.get("observation", {"results": []})["results"]
-            assert {one["source_call_id"] for one in results if "source_call_id" in one} <= ids
+            assert {
+                result["source_call_id"] for result in results if "source_call_id" in result
+            } <= ids
     first, second, _ = documents
     assert first["extra"]["outcome"]["answer"] == PATCH
     assert first["extra"]["outcome"]["reward"] == 1
@@ -212,10 +214,13 @@ def test_swe_bench_itself_reads_the_predictions(run: Path) -> None:
             check=True,
         )
         predictions = json.loads(read.stdout)
-        assert [one["instance_id"] for one in predictions] == names
-        stored = [one for one in ATTEMPTS if one.attempt == number]
-        told = [(one["model_name_or_path"], one["model_patch"]) for one in predictions]
-        assert told == [(one.model, one.outcome.answer) for one in stored]
+        assert [prediction["instance_id"] for prediction in predictions] == names
+        stored = [attempt for attempt in ATTEMPTS if attempt.attempt == number]
+        told = [
+            (prediction["model_name_or_path"], prediction["model_patch"])
+            for prediction in predictions
+        ]
+        assert told == [(attempt.model, attempt.outcome.answer) for attempt in stored]
 
 
 def test_a_prediction_is_written_once(run: Path, tmp_path: Path) -> None:
@@ -240,7 +245,7 @@ def test_a_prediction_is_written_once(run: Path, tmp_path: Path) -> None:
 def test_attempts_are_chosen(run: Path, options: str, ids: list[str]) -> None:
     """In their stored order."""
     path = exported(run, "jsonl", *options.split())
-    assert [one.id for one in read_records(path, Trajectory)] == ids
+    assert [attempt.id for attempt in read_records(path, Trajectory)] == ids
 
 
 def test_several_runs_and_files_are_exported_together(run: Path, tmp_path: Path) -> None:
@@ -248,7 +253,7 @@ def test_several_runs_and_files_are_exported_together(run: Path, tmp_path: Path)
     file = exported(run, "jsonl")
     target = tmp_path / "all.jsonl"
     assert export(run, file, "-o", target, "--format", "jsonl", "--limit", "4").exit_code == 0
-    assert [one.id for one in read_records(target, Trajectory)] == [
+    assert [attempt.id for attempt in read_records(target, Trajectory)] == [
         "a/b.0", "a/b.1", "c.0", "a/b.0",
     ]  # fmt: skip
 
@@ -310,7 +315,7 @@ def test_a_disk_that_is_full_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_is_said(run: Path, tmp_path: Path) -> None:
-    """With what to install; here Python is told that there is no pyarrow."""
+    """With what to install; here pyarrow cannot be imported."""
     code = (
         "import sys; sys.modules['pyarrow.parquet'] = None; import forager.cli.main as m; m.main()"
     )

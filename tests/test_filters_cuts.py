@@ -334,7 +334,7 @@ def test_what_is_cut_out(
     left: str | None,
     syntax: str,
 ) -> None:
-    """And what is left is told as it would have been: played again it is the same."""
+    """And the counts of what is left are adapted: played again the attempt is the same."""
     attempt = played(script, syntax)
     run = write_run(tmp_path / "run", [attempt], patch="")
     done = filtered(run, tmp_path / "kept", name)
@@ -625,7 +625,7 @@ def test_an_attempt_without_trials_to_keep_stays(
 
 
 def test_edits_become_commands(tmp_path: Path) -> None:
-    """Of real attempts, shortened: a command, submit; no thought, no id, and it is told so."""
+    """Of shortened attempts: a command, submit; no thought, no id, both filters in `transforms`."""
     kept = tmp_path / "kept"
     filtered(recorded(tmp_path), kept, "resolved", choice("shorten", only=True, tests=False), "sed")
     found = list(Run(kept).trajectories())

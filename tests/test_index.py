@@ -31,7 +31,7 @@ def run(tmp_path: Path) -> Path:
 
 def ids(path: Path) -> list[str]:
     """All ids of a run."""
-    return [one.id for one in Run(path).summaries()]
+    return [attempt.id for attempt in Run(path).summaries()]
 
 
 def test_attempts_are_chosen_and_sorted(run: Path) -> None:
@@ -39,11 +39,12 @@ def test_attempts_are_chosen_and_sorted(run: Path) -> None:
     with Run(run).index() as index:
         assert len(index.places()) == 20
         places = index.places(Choice(resolved=True))
-        assert [one.id for one in index.summaries(places)][:3] == ["t0.0", "t1.1", "t3.0"]
+        assert [attempt.id for attempt in index.summaries(places)][:3] == ["t0.0", "t1.1", "t3.0"]
         places = index.places(Choice(resolved=False), sort="-seconds", limit=2)
-        assert [one.seconds for one in index.summaries(places)] == [19.0, 18.0]
-        assert [one.timings.total for one in index.trajectories(places)] == [19.0, 18.0]
-        assert [one.attempt for one in index.summaries(index.places(sort="attempt"))][9:11] == [
+        assert [attempt.seconds for attempt in index.summaries(places)] == [19.0, 18.0]
+        assert [attempt.timings.total for attempt in index.trajectories(places)] == [19.0, 18.0]
+        by_attempt = index.summaries(index.places(sort="attempt"))
+        assert [attempt.attempt for attempt in by_attempt][9:11] == [
             0,
             1,
         ]
@@ -131,11 +132,12 @@ def test_an_attempt_that_was_made_twice_counts_once(run: Path) -> None:
     with AttemptWriter(run) as one, AttemptWriter(run) as other:
         one.append(make_attempt("first"))
         other.append(make_attempt("twice", seconds=2.0))
-        assert [one.seconds for one in Run(run).summaries() if one.id == "twice.0"] == [2.0]
+        listed = [attempt for attempt in Run(run).summaries() if attempt.id == "twice.0"]
+        assert [attempt.seconds for attempt in listed] == [2.0]
         one.append(make_attempt("twice", seconds=1.0))
     for _ in range(2):
-        found = [one for one in Run(run).trajectories() if one.id == "twice.0"]
-        assert [one.timings.total for one in found] == [1.0]
+        found = [attempt for attempt in Run(run).trajectories() if attempt.id == "twice.0"]
+        assert [attempt.timings.total for attempt in found] == [1.0]
         (run / "index.sqlite").unlink()
 
 
@@ -164,7 +166,7 @@ def test_several_bring_it_up_to_date_at_once(run: Path) -> None:
         for thread in threads:
             thread.join()
     assert len(found) == 6
-    assert all(len(set(one)) == len(one) >= 20 for one in found)
+    assert all(len(set(places)) == len(places) >= 20 for places in found)
     assert len(ids(run)) == 70
 
 
@@ -204,7 +206,7 @@ def test_a_sample_is_the_seeds(run: Path, tmp_path: Path) -> None:
         opened = Run(path).index() if path.is_dir() else Index(lambda: [path])
         with opened as index:
             (places,) = sample([index], count, seed, Choice(resolved=resolved))
-            return {one.id for one in index.summaries(places)}
+            return {attempt.id for attempt in index.summaries(places)}
 
     assert len(drawn(run, 5, 0)) == 5
     assert drawn(run, 5, 0) == drawn(file, 5, 0) != drawn(run, 5, 1)
@@ -230,7 +232,7 @@ def test_a_file_of_attempts_has_an_index_too(tmp_path: Path) -> None:
     text = "\n\n".join(make_attempt(name).model_dump_json() for name in "abc")
     path.write_text(text)
     with Index(lambda: [path]) as index:
-        assert [one.id for one in index.summaries()] == ["a.0", "b.0", "c.0"]
+        assert [attempt.id for attempt in index.summaries()] == ["a.0", "b.0", "c.0"]
         assert list(index.trajectories(index.places()[1:2])) == [make_attempt("b")]
         assert index.damaged() == []
     path.write_text(f"{text}\n{{}}\n")

@@ -76,7 +76,7 @@ def test_where_nothing_can_be_written_it_is_said(tmp_path: Path) -> None:
 
 
 def test_list_takes_tags_and_marks(tmp_path: Path) -> None:
-    """Of a run, and of a file of attempts beside which they are kept."""
+    """Of a run, and of a file of attempts, next to which they are kept."""
     run = tmp_path / "run"
     with Run.write(run, Settings(), []) as writer:
         for number in range(3):

@@ -207,8 +207,8 @@ CLEAN = """
     left = ["kata/left.py", os.path.expanduser("~/left"), "/tmp/left"]
     assert not any(map(os.path.exists, left))
     assert not open("kata/__init__.py").read()
-    processes = [each for each in os.listdir("/proc") if each.isdigit()]
-    assert not any("1000" in open(f"/proc/{each}/cmdline").read() for each in processes)
+    processes = [pid for pid in os.listdir("/proc") if pid.isdigit()]
+    assert not any("1000" in open(f"/proc/{pid}/cmdline").read() for pid in processes)
 """
 
 

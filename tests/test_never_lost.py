@@ -60,7 +60,7 @@ def made(
             on_progress=lambda *_, **__: None,
             hold=0.05,
         )
-    return {one.id: one.resolved for one in Run(path).summaries()}
+    return {attempt.id: attempt.resolved for attempt in Run(path).summaries()}
 
 
 def ours(process: int | None = None) -> list[Any]:
@@ -117,7 +117,7 @@ def stored(path: Path) -> list[str]:
     """The ids of the attempts that a run holds, in a run directory that may not be one yet."""
     if not (path / "settings.json").exists():
         return []
-    return [one.id for one in Run(path).summaries()]
+    return [attempt.id for attempt in Run(path).summaries()]
 
 
 @pytest.mark.engine
@@ -164,8 +164,8 @@ class Killing:
         calls: Sequence[ToolCall] = (),
     ) -> Reply:
         if not self._model.seen:
-            for one in ours():
-                one.kill()
+            for container in ours():
+                container.kill()
         return self._model.query(messages, tools, calls)
 
 
@@ -248,7 +248,7 @@ def test_an_engine_that_is_restarted_costs_what_ran_in_it(
     assert Counter(stored(path)) == Counter(f"{kata_task.instance_id}.{n}" for n in range(5))
     lost = list(Run(path).lost())
     assert lost
-    assert all(one.error.startswith(("SandboxError", "EngineError")) for one in lost)
+    assert all(attempt.error.startswith(("SandboxError", "EngineError")) for attempt in lost)
 
 
 @pytest.mark.engine
@@ -270,7 +270,7 @@ def test_a_full_disk_ends_the_run_and_costs_nothing_that_was_kept(
     assert stored(path) == [f"{kata_task.instance_id}.0"]
     assert ours() == []
     attempts, _, _ = run(path, kata_task, replies, attempts=3)
-    assert [one.outcome.resolved for one in attempts] == [True] * 3
+    assert [attempt.outcome.resolved for attempt in attempts] == [True] * 3
 
 
 @pytest.mark.engine
@@ -301,7 +301,7 @@ def test_faults_of_the_model_server_are_not_the_models(
     tmp_path: Path, kata_task: RepositoryTask
 ) -> None:
     """Those that pass cost time; a server that stays away loses attempts, and none fails."""
-    good = [completion(one) for one in script_messages()]
+    good = [completion(message) for message in script_messages()]
     with serving() as server:
         server.answers = [*FAULTS, good[0], *FAULTS, good[1]]
         assert made(tmp_path / "run", kata_task, chat(server)) == {
@@ -314,7 +314,7 @@ def test_faults_of_the_model_server_are_not_the_models(
             made(tmp_path / "run", kata_task, chat(server, tries=1), attempts=9, workers=3)
         lost = list(Run(tmp_path / "run").lost())
         assert lost
-        assert all(one.error.startswith("ModelError: ") for one in lost)
+        assert all(loss.error.startswith("ModelError: ") for loss in lost)
         server.seen.clear()
         server.answers = good * 2
         kept = made(tmp_path / "run", kata_task, chat(server), attempts=3)
@@ -350,12 +350,14 @@ def test_a_bug_costs_its_attempt_and_is_told(tmp_path: Path, kata_task: Reposito
     assert "ValidationError: 1 validation error for Usage" in caught.value.log
     assert set(stored(path)) == {f"{kata_task.instance_id}.{number}" for number in (0, 2, 3)}
     lost = list(Run(path).lost())
-    assert {one.id for one in lost} == {f"{kata_task.instance_id}.1"}
+    assert {attempt.id for attempt in lost} == {f"{kata_task.instance_id}.1"}
     assert len(lost) == TRIES
-    for one in lost:
-        assert one.error.startswith("Unforeseen: ValidationError: 1 validation error for Usage ")
-        assert "\n" not in one.error
-        assert "in query" in one.log
+    for attempt in lost:
+        assert attempt.error.startswith(
+            "Unforeseen: ValidationError: 1 validation error for Usage "
+        )
+        assert "\n" not in attempt.error
+        assert "in query" in attempt.log
     with pytest.raises(Unforeseen, match="ValidationError: 1 validation"):
         made(tmp_path / "other", kata_task, lambda *_: Broken(), attempts=9, workers=3)
 
@@ -363,7 +365,7 @@ def test_a_bug_costs_its_attempt_and_is_told(tmp_path: Path, kata_task: Reposito
 def script_messages() -> list[Message]:
     """The messages of a model that mends the bug."""
     replies = script("functions", FIX, SUBMIT)
-    return [one.message for one in replies if isinstance(one, Reply)]
+    return [reply.message for reply in replies if isinstance(reply, Reply)]
 
 
 def test_no_duration_is_taken_from_a_clock_that_may_jump() -> None:

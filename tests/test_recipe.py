@@ -60,7 +60,7 @@ def test_mistakes_name_the_key(tmp_path: Path, text: str, words: str) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    """A recipe that is not there is told so."""
+    """A recipe that does not exist is reported."""
     with pytest.raises(UsageError, match="cannot read"):
         load(tmp_path / "recipe.toml")
 
@@ -279,5 +279,5 @@ OPTIONS = [
 
 @pytest.mark.parametrize(("arguments", "expected"), OPTIONS)
 def test_options_are_arguments_without_paths(arguments: list[str], expected: list[str]) -> None:
-    """What holds for every run of pytest is told from what the whole suite is."""
+    """Options for every run of pytest are separated from those that select the whole suite."""
     assert options(arguments) == expected

@@ -128,7 +128,7 @@ def test_a_refused_edit_changes_nothing() -> None:
 
 
 def test_tests_are_known_by_what_was_printed() -> None:
-    """By name, or because a run without a failure surely ran them; the turn is told."""
+    """By name, or because a run without a failure surely ran them; the turn is recorded."""
     last = "tests/test_core.py::test_last"
     made = recording(
         ("", "bash", {"command": "pytest"}, f"FAILED {last} - E\n1 failed in 1s"),
@@ -164,7 +164,7 @@ def test_a_text_is_found_around_the_end() -> None:
 
 
 def test_attempts_are_aligned_where_they_diverge(tmp_path: Path) -> None:
-    """Equal calls stand beside each other, in order, and none is left out."""
+    """Equal calls stand next to each other, in order, and none is left out."""
     run = {
         attempt.id: Recording(attempt).turns for attempt in Run(recorded(tmp_path)).trajectories()
     }
@@ -185,7 +185,7 @@ def test_attempts_are_aligned_where_they_diverge(tmp_path: Path) -> None:
 
 
 def test_filters_are_read() -> None:
-    """Keys in any order; words that are no keys are looked for."""
+    """Keys in any order; other words are searched for."""
     query = parse('unresolved family:op turns:2..9 says:"no attr" exit:turn tag:a marked my a::b')
     choice = query.choice
     assert (choice.resolved, choice.family, choice.exit_reason) == (False, "op", "turn")

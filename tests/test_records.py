@@ -21,7 +21,7 @@ class Point(Record):
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    """A file appears whole, one line a record, and nothing beside it."""
+    """A file appears whole, one line a record, and no other file is left."""
     path = tmp_path / "new" / "points.jsonl"
     points = [Point(x=1), Point(x=2, label="ünï\n\u2028\x00code")]
     assert write_records(path, points) == 2

@@ -252,7 +252,7 @@ def test_a_run_that_cannot_be_written_is_browsed(run: Path) -> None:
 
 
 def test_a_file_of_attempts_is_browsed_too(run: Path) -> None:
-    """Its marks lie beside it."""
+    """Its marks are in a file next to it."""
     write_records(Path("some.jsonl"), list(Run(run).trajectories())[:3])
     assert "3 attempts · some.jsonl" in played(Path("some.jsonl"), keys("m"))
     assert Marks(Path("some.jsonl")).path == Path("some.marks.jsonl")

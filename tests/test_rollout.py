@@ -43,7 +43,7 @@ SMALL = Limits(memory=512 << 20)
 def script(syntax: str, *calls: Call) -> list[Message | Reply]:
     """Replies that make the calls, each of 100 and 10 tokens."""
     usage = Usage(prompt_tokens=100, completion_tokens=10)
-    return [Reply(one, usage) for one in assistant(SYNTAXES[syntax], TOOLBOX, calls)]
+    return [Reply(message, usage) for message in assistant(SYNTAXES[syntax], TOOLBOX, calls)]
 
 
 def run(
@@ -136,7 +136,7 @@ def test_limits_end_attempts_that_are_graded_all_the_same(
 def test_malformed_calls_are_answered_and_in_a_row_end_the_attempt(
     tmp_path: Path, kata_task: RepositoryTask
 ) -> None:
-    """Each is told what was wrong; a good call between them starts the count anew."""
+    """Each answer says what was wrong; a good call between them starts the count anew."""
     bad: list[Message | Reply] = [{"role": "assistant", "content": "I think."}]
     good = script("functions", Call("bash", {"command": "pwd"}))
     replies = [*bad, *good, *bad, *bad]
@@ -160,9 +160,9 @@ def test_a_missing_image_ends_the_run_at_once(tmp_path: Path, kata_task: Reposit
     with pytest.raises(ImageMissing, match="no/such:0"):
         run(tmp_path / "run", gone, [])
     lost = list(Run(tmp_path / "run").lost())
-    assert [one.id for one in lost] == ["gone-0.0", "gone-1.0", "gone-2.0"]
-    assert all(one.error.startswith("ImageMissing: there is no image") for one in lost)
-    assert {one.id for one in Run(tmp_path / "run").summaries()} == set()
+    assert [attempt.id for attempt in lost] == ["gone-0.0", "gone-1.0", "gone-2.0"]
+    assert all(attempt.error.startswith("ImageMissing: there is no image") for attempt in lost)
+    assert {attempt.id for attempt in Run(tmp_path / "run").summaries()} == set()
 
 
 def test_an_attempt_that_stays_lost_is_left_and_the_others_are_made(
@@ -173,7 +173,9 @@ def test_an_attempt_that_stays_lost_is_left_and_the_others_are_made(
     tasks = [gone, kata_task]
     with pytest.raises(ForagerError, match=r"2 attempts were lost .* run again"):
         run(tmp_path / "run", tasks, script("functions", FIX, SUBMIT), attempts=2, stop_after=1)
-    assert {one.id for one in Run(tmp_path / "run").summaries()} == {f"{kata_task.instance_id}.0"}
+    assert {attempt.id for attempt in Run(tmp_path / "run").summaries()} == {
+        f"{kata_task.instance_id}.0"
+    }
 
 
 def test_a_task_that_is_given_twice_is_attempted_once(

@@ -107,8 +107,12 @@ def test_tasks_of_the_wanted_pass_rate_are_drawn_more_often() -> None:
         if task.mutation
     ]
     drawn = draw(tasks, 90, attempts, band=(0.2, 0.8), seed=3)
-    operators = {each.instance_id: each.mutation.operator for each in tasks if each.mutation}
-    found = Counter(operators[each.instance_id] for each in drawn)
+    operators = {
+        candidate.instance_id: candidate.mutation.operator
+        for candidate in tasks
+        if candidate.mutation
+    }
+    found = Counter(operators[candidate.instance_id] for candidate in drawn)
     assert found["fair"] > 2 * max(found["easy"], found["never"])
     assert found["easy"] and found["never"]
     assert drawn == draw(tasks, 90, attempts, band=(0.2, 0.8), seed=3)

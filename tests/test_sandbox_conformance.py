@@ -430,7 +430,7 @@ def test_the_sum_of_files_is_bounded(name: str, kata_image: Image) -> None:
 
 
 def test_not_root_and_no_way_to_become_it(walled: Sandbox) -> None:
-    """An ordinary user without capabilities, and none to be had."""
+    """An ordinary user without capabilities, who cannot gain any."""
     status = walled.run("cat /proc/self/status").output
     assert re.findall(r"^Cap(?:Prm|Eff|Bnd|Amb):\s+(\w+)", status, re.M) == ["0" * 16] * 4
     assert re.search(r"^NoNewPrivs:\s+1$", status, re.M)
@@ -514,8 +514,10 @@ def test_the_machine_is_not_seen(walled: Sandbox, tmp_path: Path) -> None:
     assert int(walled.run("ls /proc | grep -c '^[1-9]'").output) < 8
     assert walled.run("hostname").output.strip() != os.uname().nodename
     open_files = walled.run("readlink /proc/self/fd/*").output.split()
-    assert not [one for one in open_files if not one.startswith(("pipe:", "/dev/null", "/proc/"))]
-    assert len([one for one in open_files if one.startswith("pipe:")]) == 2
+    assert not [
+        file for file in open_files if not file.startswith(("pipe:", "/dev/null", "/proc/"))
+    ]
+    assert len([file for file in open_files if file.startswith("pipe:")]) == 2
 
 
 @pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
@@ -538,7 +540,7 @@ def test_closing_leaves_nothing(name: str, kata_image: Image) -> None:
 def traces() -> tuple[list[str], list[str], int, int]:
     """What a sandbox could leave: processes, control groups, mounts, descriptors."""
     found = subprocess.run(["pgrep", "-fx", "sleep 4321"], capture_output=True, text=True)
-    groups = [str(one) for one in Path("/sys/fs/cgroup").glob(f"*/forager.{os.getpid()}.*")]
+    groups = [str(group) for group in Path("/sys/fs/cgroup").glob(f"*/forager.{os.getpid()}.*")]
     mounts = len(re.findall(r"forager|upperdir=/tmp/upper", Path("/proc/mounts").read_text()))
     return found.stdout.split(), groups, mounts, len(list(Path("/proc/self/fd").iterdir()))
 
@@ -619,7 +621,9 @@ def test_nothing_outlives_a_killed_run(kata_image: Image) -> None:
     else:
         pytest.fail("its processes live on")
     sweep()
-    left = [one for parent in parents().values() for one in parent.glob(f"forager.{process.pid}.*")]
+    left = [
+        group for parent in parents().values() for group in parent.glob(f"forager.{process.pid}.*")
+    ]
     assert left == []
 
 
@@ -744,7 +748,7 @@ def test_links_of_an_image_lead_nowhere_outside(link: str, kata_image: Image) ->
             assert said.output == "2\nbash\ndevices\n"
         finally:
             stream.close()
-        assert [(one.name, one.read_text()) for one in outside.iterdir()] == [("hosts", "here")]
+        assert [(path.name, path.read_text()) for path in outside.iterdir()] == [("hosts", "here")]
     finally:
         shutil.rmtree(layer)
         shutil.rmtree(outside)

@@ -136,7 +136,7 @@ def test_a_reader_beside_writers_passes_nothing_over(tmp_path: Path) -> None:
         found: list[int] = []
         end = 0
         while len(found) < 96:
-            finished = all(one.done() for one in writes)
+            finished = all(future.done() for future in writes)
             for path in shards(tmp_path):
                 for entry in scan(path, end):
                     found.append(int(entry.head))

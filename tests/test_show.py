@@ -21,7 +21,7 @@ def drawn(trajectory: Trajectory, *, colour: bool = False, full: bool = False) -
 
 @pytest.mark.parametrize("syntax", ["functions", "text"])
 def test_turns_are_read_from_either_syntax(syntax: str) -> None:
-    """The thought is what stands beside the call, the call what was executed."""
+    """The thought is the text around the call, the call what was executed."""
     found = turns(make_attempt(syntax=syntax))
     assert [turn.number for turn in found] == [1, 2, 3, 4, 5, 6]
     assert [turn.thought.strip() for turn in found] == [*(step[0] for step in STEPS), "Done."]

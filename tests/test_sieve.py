@@ -289,7 +289,7 @@ def test_one_mutant_leaves_nothing_behind_for_the_next(
     """The same mutants in another order have the same answers; the files are as they were."""
     reaches = [reach_of(coverage, old, new) for old, new, *_ in SIFTED]
     first, second = sieve.sift(reaches), sieve.sift(reaches[::-1])[::-1]
-    assert [one.failed for one in first] == [one.failed for one in second]
+    assert [answer.failed for answer in first] == [answer.failed for answer in second]
     assert (project / "shop.py").read_text() == CODE
 
 
@@ -399,7 +399,7 @@ def test_the_engine_reads_every_field_of_an_answer() -> None:
 
 
 def test_what_breaks_the_import_is_named(sieve: Sieve, coverage: Coverage) -> None:
-    """All tests of a file that cannot be loaded fail, and the file is told."""
+    """All tests of a file that cannot be loaded fail, and the file is reported."""
     (answer,) = sieve.sift([reach_of(coverage, "from helper import loud\n", "")])
     assert answer.broken == ["test_shop.py"]
     assert isinstance(answer, SieveResult)

@@ -25,8 +25,8 @@ def test_a_run_explains_itself(tmp_path: Path) -> None:
     assert run.settings() == {"model": "repair", "attempts": 1, "workers": 2}
     assert [task.instance_id for task in run.tasks()] == ["a", "b"]
     assert list(run.trajectories()) == attempts
-    assert {one.id for one in run.summaries()} == {"a.0", "b.0"}
-    assert [(one.id, one.error) for one in run.lost()] == [
+    assert {stored.id for stored in run.summaries()} == {"a.0", "b.0"}
+    assert [(stored.id, stored.error) for stored in run.lost()] == [
         ("b.1", "SandboxError: the container is gone")
     ]
 
@@ -103,12 +103,12 @@ def test_nodes_of_a_cluster_write_beside_the_one_that_decides(tmp_path: Path) ->
         node.append(make_attempt("a"))
         other.append(make_attempt("b"))
         run.append(make_attempt("c"))
-        assert {one.id for one in run.summaries()} == {"a.0", "b.0", "c.0"}
+        assert {attempt.id for attempt in run.summaries()} == {"a.0", "b.0", "c.0"}
     assert len(list(Run(path).shards())) == 3
 
 
 def test_one_process_writes(tmp_path: Path) -> None:
-    """A second writer is told who the first is; readers are let in."""
+    """A second writer reads who the first is; readers are let in."""
     path = tmp_path / "run"
     with Run.write(path, Settings(), []):
         with pytest.raises(UsageError, match=f"process {os.getpid()} is writing"):
@@ -142,11 +142,11 @@ def test_a_killed_writer_loses_nothing_and_locks_nothing(tmp_path: Path) -> None
         process.stdout.read()
     (shard,) = Run(path).shards()
     os.truncate(shard, shard.stat().st_size + 9)
-    finished = {one.id for one in Run(path).summaries()}
+    finished = {attempt.id for attempt in Run(path).summaries()}
     assert {f"pkg-1.{number}" for number in range(4)} <= finished
     with Run.write(path, Settings(), [make_task()]) as run:
         run.append(make_attempt("new"))
-        assert {one.id for one in run.summaries()} == finished | {"new.0"}
+        assert {attempt.id for attempt in run.summaries()} == finished | {"new.0"}
         assert list(Run(path).shards()) == [shard]
         assert sum(1 for _ in run.trajectories()) == len(finished) + 1
 
@@ -187,7 +187,7 @@ def test_reading_holds_one_attempt_at_a_time(tmp_path: Path) -> None:
         for number in range(20):
             run.append(make_attempt(attempt=number, steps=long))
     tracemalloc.start()
-    assert sum(one.turns for one in run.trajectories()) == 40
+    assert sum(attempt.turns for attempt in run.trajectories()) == 40
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10_000_000

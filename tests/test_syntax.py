@@ -159,7 +159,9 @@ def test_every_function_call_is_answered() -> None:
 
 def test_definitions_go_with_functions_and_instructions_with_text() -> None:
     """Either the request or the system prompt says what the tools are, not both."""
-    assert [each["function"]["name"] for each in FUNCTIONS.definitions(TOOLBOX)] == list(TOOLBOX)
+    assert [
+        definition["function"]["name"] for definition in FUNCTIONS.definitions(TOOLBOX)
+    ] == list(TOOLBOX)
     assert TEXT.definitions(TOOLBOX) == []
     assert "bash, edit, create, submit" in FUNCTIONS.instructions(TOOLBOX)
     for tool in TOOLBOX.values():

@@ -17,7 +17,7 @@ def attempt(*calls: tuple[Ids, Ids], logprobs: bool = True) -> Trajectory:
             seconds=0.1,
             prompt_token_ids=prompt,
             completion_token_ids=completion,
-            logprobs=[-0.5 * one for one in completion] if logprobs and completion else None,
+            logprobs=[-0.5 * token for token in completion] if logprobs and completion else None,
         )
         for number, (prompt, completion) in enumerate(calls)
     ]
@@ -80,7 +80,7 @@ def test_calls_that_extend_are_one_sequence() -> None:
 
 
 def test_where_history_is_rewritten_a_new_sequence_begins() -> None:
-    """And the place is told: within the last answer, or before it."""
+    """And the place is reported: within the last answer, or before it."""
     made = attempt(*REWRITING)
     first, second = sequences(made)
     assert (first.ids, first.calls) == ([1, 2, 3, 4], range(1))
@@ -92,14 +92,14 @@ def test_where_history_is_rewritten_a_new_sequence_begins() -> None:
 def test_calls_without_ids_are_in_no_sequence() -> None:
     """And nothing is joined across them; missing log-probabilities stay missing."""
     made = attempt(*STRANGE, logprobs=False)
-    assert [(one.ids, one.calls) for one in sequences(made)] == [
+    assert [(sequence.ids, sequence.calls) for sequence in sequences(made)] == [
         ([3, 4, 5, 6], range(2, 3)),
         ([3, 4], range(5, 6)),
         ([1, 2], range(6, 7)),
         ([1, 2], range(7, 8)),
     ]
     assert list(rewrites(made)) == [Rewrite(6, 0, 1, 1), Rewrite(7, 1, 1, 1)]
-    assert all(set(one.logprobs) == {None} for one in sequences(made))
+    assert all(set(sequence.logprobs) == {None} for sequence in sequences(made))
     assert list(sequences(make_attempt())) == []
 
 

@@ -317,7 +317,7 @@ def test_create_refuses_existing_paths_and_missing_parents(
 
 
 def test_submit_ends_the_attempt(box: LocalSandbox) -> None:
-    """`submit` is told to the loop by exception; its text body is empty."""
+    """`submit` reaches the loop as an exception; its text body is empty."""
     with pytest.raises(Submitted):
         use(box, "submit")
     assert TOOLBOX["submit"].read_body("\n") == {}

@@ -64,7 +64,7 @@ def test_the_order_is_a_function_of_the_seed_and_not_of_the_processes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "given", "told"),
+    ("flags", "given", "warned"),
     [
         ("fma avx2", {"precision": "bf16"}, True),
         ("avx2 avx512_bf16 amx_bf16", {"precision": "bf16"}, False),
@@ -73,13 +73,13 @@ def test_the_order_is_a_function_of_the_seed_and_not_of_the_processes() -> None:
     ],
 )
 def test_a_processor_without_bf16_is_told_of(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: str, given: Any, told: bool
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: str, given: Any, warned: bool
 ) -> None:
     """A CPU without bf16 units gets a warning: bf16 was measured to be sixty times slower there."""
     processor = tmp_path / "cpuinfo"
     processor.write_text(f"processor : 0\nflags : {flags}\n")
     warn_of_bf16(settings(**given), processor, tmp_path / "no-gpu")
-    assert ("fp32" in capsys.readouterr().err) is told
+    assert ("fp32" in capsys.readouterr().err) is warned
 
 
 @pytest.mark.parametrize(("schedule", "end"), [("cosine", 0.1), ("linear", 0.1), ("constant", 1)])
@@ -182,9 +182,9 @@ def test_packing_does_not_leak(tiny_base: Path, tiny_data: Path) -> None:
 
     samples, row = Samples([tiny_data]), [3, 11, 5, 20]
     found = []
-    for way, rows in (("eager", [[one] for one in row]), ("packed", [row]), ("sdpa", [row])):
+    for way, rows in (("eager", [[value] for value in row]), ("packed", [row]), ("sdpa", [row])):
         model = open_model(tiny_base, settings(attn_implementation=way))
-        each = [log_probabilities(model, make_batch(samples, one)) for one in rows]
+        each = [log_probabilities(model, make_batch(samples, batch)) for batch in rows]
         whole = torch.cat(each)
         whole.sum().backward()
         found.append((whole, {name: weight.grad for name, weight in model.named_parameters()}))
@@ -316,8 +316,8 @@ def run_together(processes: int, directories: Sequence[Path]) -> None:
             )
             for rank in range(processes)
         ]
-        for one in started:
-            assert one.wait(600) == 0, one.tail(40)
+        for process in started:
+            assert process.wait(600) == 0, process.tail(40)
 
 
 def test_two_processes_agree_with_one(

@@ -84,7 +84,7 @@ def test_an_image_is_found_by_name_and_id_without_an_engine(tmp_path: Path) -> N
     [image] = unpack(save(tmp_path / "a.tar", tar(BASE), tar([("srv/new", b"new")])))
     assert image.environment == {"PATH": "/opt/bin", "A": "b=c"}
     assert (image.user, image.group) == (1234, 77)
-    assert [(layers_directory() / one / "srv/new").exists() for one in image.layers] == [
+    assert [(layers_directory() / layer / "srv/new").exists() for layer in image.layers] == [
         True,
         False,
     ]
@@ -92,7 +92,7 @@ def test_an_image_is_found_by_name_and_id_without_an_engine(tmp_path: Path) -> N
 
 
 def test_archives_are_imported_by_a_verb(tmp_path: Path) -> None:
-    """It says which images there are now; a file that is no archive is told in a line."""
+    """It prints the images that exist now; another file than an archive gives one line."""
     result = CliRunner().invoke(main, ["image", "import", str(save(tmp_path / "a.tar", tar(BASE)))])
     assert (result.exit_code, result.stdout) == (0, "kata:1\tunpacked\n")
     result = CliRunner().invoke(main, ["image", "import", str(tmp_path / "none.tar")])
@@ -199,7 +199,9 @@ def test_a_torn_layer_is_made_anew(tmp_path: Path) -> None:
     half.mkdir(parents=True)
     (half / "left").touch()
     [image] = unpack(save(tmp_path / "a.tar", tar(BASE)))
-    assert sorted(one.name for one in (layers_directory() / image.layers[0] / "etc").iterdir()) == [
+    assert sorted(
+        path.name for path in (layers_directory() / image.layers[0] / "etc").iterdir()
+    ) == [
         "old",
         "passwd",
     ]

@@ -1,4 +1,4 @@
-"""Sandboxes that are started before they are wanted."""
+"""Sandboxes that are started before they are needed."""
 
 import threading
 from collections.abc import Mapping
@@ -101,15 +101,15 @@ def test_what_was_not_wanted_is_ended(engine: Engine) -> None:
 
 
 def test_no_more_wait_than_may_and_none_is_started_in_vain(engine: Engine) -> None:
-    """Of many that are expected so many are started as may wait; in the end each is wanted."""
+    """Of many that are expected only as many start as may wait; in the end each is used."""
     sandboxes = WarmSandboxes(engine, 2)
     expected = [sandboxes.expected("a", LIMITS) for _ in range(8)]
     engine.wait(2)
     with ThreadPoolExecutor(8) as pool:
         opened = list(pool.map(lambda one: one("a", limits=LIMITS), expected))
-    assert len({one.run("echo $$").output for one in opened}) == 8
-    for each in opened:
-        each.close()
+    assert len({sandbox.run("echo $$").output for sandbox in opened}) == 8
+    for sandbox in opened:
+        sandbox.close()
     sandboxes.close()
     assert engine.tried == len(engine.started) == 8
     assert not engine.living()

@@ -98,14 +98,14 @@ def test_what_an_attempt_does_is_told(run: Path, tmp_path: Path) -> None:
     """While it runs, and not afterwards; no file is left."""
     with under_way(run, tmp_path, tmp_path / "go"):
         listener = live.Listener(run)
-        until(lambda: any(one.turn == 2 for s in listener.statuses() for one in s.attempts))
+        until(lambda: any(attempt.turn == 2 for s in listener.statuses() for attempt in s.attempts))
         (told,) = listener.statuses()[0].attempts
         assert (told.id, told.doing, told.call) == (ID, "tool", "bash echo one")
         until(lambda: live.attempt(run, ID))
         trajectory = live.attempt(run, ID)
         assert trajectory is not None
         assert trajectory.outcome.exit_reason == live.RUNNING
-        assert [one.arguments for one in trajectory.tool_calls] == [{"command": "echo one"}]
+        assert [call.arguments for call in trajectory.tool_calls] == [{"command": "echo one"}]
     assert listener.statuses() == []
     assert not live.directory(run).exists()
 
@@ -169,14 +169,14 @@ def test_a_batch_is_counted(tmp_path: Path) -> None:
     batch = read_batch(run)
     assert (batch.total, batch.done, batch.resolved, batch.running) == (16, 14, 7, False)
     assert (sum(batch.ended), len(batch.ended)) == (14, BUCKETS)
-    assert {one.name: (one.attempts, one.resolved) for one in batch.families} == {
+    assert {family.name: (family.attempts, family.resolved) for family in batch.families} == {
         "arguments": (2, 1),
         "functions": (2, 0),
         "operators": (6, 3),
         "statements": (2, 2),
         "variables": (2, 1),
     }
-    assert all(len(one.shares) == BUCKETS for one in batch.families)
+    assert all(len(family.shares) == BUCKETS for family in batch.families)
     assert seconds_left(batch) is None
 
 
@@ -210,10 +210,10 @@ def telling(run: Path, *statuses: Status) -> Iterator[None]:
 
     def tell() -> None:
         for beat in count():
-            for one in statuses:
-                path = live.directory(run) / f"{one.process}.status.json"
+            for status in statuses:
+                path = live.directory(run) / f"{status.process}.status.json"
                 part = path.with_suffix(".part")
-                part.write_text(one.model_copy(update={"beat": beat}).model_dump_json())
+                part.write_text(status.model_copy(update={"beat": beat}).model_dump_json())
                 part.replace(path)
             if stop.wait(0.1):
                 return
@@ -252,18 +252,18 @@ async def look_again(pilot: "Pilot[None]") -> None:
 
 
 def test_endpoints_of_all_processes_are_taken_together(tmp_path: Path) -> None:
-    """And those that are slow are told apart."""
+    """And slow ones are marked."""
     run = recorded(tmp_path)
     with telling(run, *two_processes()):
         batch = read_batch(run)
         listed = json.loads(forager("watch", run, "--json").stdout)
     assert batch.running
-    assert [(one.url, one.answered) for one in batch.endpoints] == [
+    assert [(endpoint.url, endpoint.answered) for endpoint in batch.endpoints] == [
         ("http://late", 10),
         ("http://quick", 20),
     ]
     assert slow(batch) == {"http://late"}
-    assert [one["id"] for one in listed["workers"]] == ["a.0", "b.0"]
+    assert [worker["id"] for worker in listed["workers"]] == ["a.0", "b.0"]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x40"])
