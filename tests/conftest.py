@@ -133,16 +133,18 @@ PASSING = [
 ]
 
 
-@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test with what it needs and with its group, before pytest-xdist reads the groups."""
+    fixtures = getattr(item, "fixturenames", [])  # a fixture's own fixtures are among them
+    for need in {NEEDS[fixture] for fixture in fixtures if fixture in NEEDS}:
+        item.add_marker(need)
+    if item.get_closest_marker("xdist_group") is None:
+        group = "ray" if item.get_closest_marker("ray") else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))  # two clusters would be in the way
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests with what they need and with their group; begin with the longest groups."""
-    for item in items:
-        fixtures = getattr(item, "fixturenames", [])  # a fixture's own fixtures are among them
-        for need in {NEEDS[fixture] for fixture in fixtures if fixture in NEEDS}:
-            item.add_marker(need)
-        if item.get_closest_marker("xdist_group") is None:
-            group = "ray" if item.get_closest_marker("ray") else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(group))  # two clusters would be in the way
+    """Begin with the groups that take longest."""
     items.sort(key=_place)
 
 
