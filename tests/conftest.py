@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -29,6 +30,11 @@ NEEDS = {  # what a test needs that uses a fixture
     "served_models": "serve",
     "small_base": "train",
     "tiny_base": "train",
+}
+GROUPS = {  # files on the same worker, and tests apart from those of their file
+    "test_cluster": "ray",  # two clusters at a time would be in each other's way
+    "test_training_hosts": "ray",
+    "test_tied_weights_are_replaced_on_every_replica_and_nothing_outlives_forager": "tied",
 }
 LONGEST_FIRST = [
     "test_serve",
@@ -134,18 +140,28 @@ PASSING = [
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark a test with what it needs and with its group, before pytest-xdist reads the groups."""
+    """Mark a test with what it needs."""
     fixtures = getattr(item, "fixturenames", [])  # a fixture's own fixtures are among them
     for need in {NEEDS[fixture] for fixture in fixtures if fixture in NEEDS}:
         item.add_marker(need)
-    if item.get_closest_marker("xdist_group") is None:
-        group = "ray" if item.get_closest_marker("ray") else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))  # two clusters would be in the way
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the groups that take longest."""
+    """Begin with the files that take longest."""
     items.sort(key=_place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep each file on one worker; with pytest 9.2 `--dist loadgroup` (3.8) finds no groups."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, test = nodeid.partition("::")
+            return GROUPS.get(test) or GROUPS.get(Path(file).stem, file)
+
+    return Groups(config, log)
 
 
 def _place(item: pytest.Item) -> int:

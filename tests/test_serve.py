@@ -80,7 +80,6 @@ def gone(processes: list[int], seconds: float = 15.0) -> bool:
     return not any(map(alive, processes))
 
 
-@pytest.mark.xdist_group("server")
 def test_trainer_and_server_agree_after_new_weights_too(
     server: ModelServer, served_models: dict[str, Path]
 ) -> None:
@@ -94,7 +93,6 @@ def test_trainer_and_server_agree_after_new_weights_too(
     assert compare(url, "tiny", SAMPLES, new).largest < 1e-4
 
 
-@pytest.mark.xdist_group("server")
 def test_the_template_is_the_models(server: ModelServer) -> None:
     """The server renders chats with the model's template."""
     asked = {
@@ -107,7 +105,6 @@ def test_the_template_is_the_models(server: ModelServer) -> None:
     assert len(answer["prompt_token_ids"]) == len("user: hi") + 1 + len("assistant: ")
 
 
-@pytest.mark.xdist_group("server")
 def test_a_server_that_dies_is_said(server: ModelServer) -> None:
     """The error carries the end of the log, and no process is left."""
     processes = [server._children[0].pid, *below(server._children[0].pid)]
