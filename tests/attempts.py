@@ -1,4 +1,4 @@
-"""Attempts made by hand, for the tests of what is shown and counted."""
+"""Handmade attempts for tests of displays and counts."""
 
 import json
 from typing import Any
@@ -67,7 +67,7 @@ class Settings(Record):
 
 
 def make_task(name: str = "pkg-1", **fields: Any) -> RepositoryTask:
-    """A task that `make_attempt` is an attempt at."""
+    """Return the task that `make_attempt` attempts."""
     return RepositoryTask(
         **{
             "instance_id": name,
@@ -93,7 +93,7 @@ def make_attempt(
     family: str | None = "operators",
     seconds: float = 12.5,
 ) -> Trajectory:
-    """An attempt that ends with `submit`, which has no observation."""
+    """Return an attempt that ends with `submit`, which has no observation."""
     messages: list[dict[str, Any]] = [
         {"role": "system", "content": "You repair code.\nLine 2.\nLine 3.\nLine 4."},
         {"role": "user", "content": "Some tests fail: [bold]not markup[/bold] [/foo]"},

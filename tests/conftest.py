@@ -165,21 +165,21 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def _place(item: pytest.Item) -> int:
-    """Where its file comes in the run; files that take little keep their order at the end."""
+    """Return a test's place in the run; files that take little keep their order at the end."""
     name = item.path.stem
     return LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 @pytest.fixture(autouse=True)
 def _no_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests without the marker find no engine, so that a run without Docker is like any other."""
+    """Hide the engine from tests without the marker, as on a machine without Docker."""
     if request.node.get_closest_marker("engine") is None:
         monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
 
 
 @contextmanager
 def built(root: Path, files: dict[str, str]) -> Iterator[Image]:
-    """The image of a small project, for as long as it is used."""
+    """Build the image of a small project, and remove it afterwards."""
     files["session"] = uuid4().hex  # two sessions at a time must not remove each other's image
     for name, text in files.items():
         path = root / "kata" / name

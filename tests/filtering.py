@@ -1,4 +1,4 @@
-"""Filters on runs that are made for it."""
+"""Runs made for tests of filters, and helpers that filter them."""
 
 import shutil
 from pathlib import Path
@@ -17,12 +17,12 @@ RECORDED = Path(__file__).parent / "data" / "replay" / "run"  # real attempts of
 
 
 def recorded(tmp_path: Path) -> Path:
-    """A copy of the real attempts, because reading them makes an index next to them."""
+    """Copy the recorded attempts, because reading a run writes an index next to it."""
     return Path(shutil.copytree(RECORDED, tmp_path / "recorded", dirs_exist_ok=True))
 
 
 def write_run(path: Path, attempts: list[Trajectory], **task: Any) -> Path:
-    """A run of these attempts."""
+    """Write a run of these attempts."""
     names = dict.fromkeys(attempt.instance_id for attempt in attempts)
     with Run.write(path, Settings(), [make_task(name, **task) for name in names]) as writer:
         for attempt in attempts:
@@ -33,7 +33,7 @@ def write_run(path: Path, attempts: list[Trajectory], **task: Any) -> Path:
 def filtered(
     runs: Path | list[Path], kept: Path, *filters: str | FilterChoice, contaminated: str = "-"
 ) -> Filtering:
-    """What filters leave of runs."""
+    """Filter runs into `kept`; return the counts."""
     chosen = [FilterChoice(name=name) if isinstance(name, str) else name for name in filters]
     context = FilterContext(
         toolbox=TOOLBOX, contaminated=lambda name: "listed" * (name == contaminated)
@@ -43,20 +43,20 @@ def filtered(
 
 
 def choice(name: str, **settings: Any) -> FilterChoice:
-    """A filter with settings."""
+    """Return a filter with settings."""
     return FilterChoice(name=name, settings=settings)
 
 
 def ids(run: Path) -> list[str]:
-    """The ids of the attempts in a run."""
+    """Return the ids of a run's attempts."""
     return [attempt.id for attempt in Run(run).trajectories()]
 
 
 def changed(attempt: Trajectory, **update: Any) -> Trajectory:
-    """An attempt with other fields."""
+    """Return the attempt with other fields."""
     return attempt.model_copy(update=update)
 
 
 def with_outcome(attempt: Trajectory, **update: Any) -> Trajectory:
-    """An attempt with another outcome."""
+    """Return the attempt with another outcome."""
     return changed(attempt, outcome=Outcome(**{**dict(attempt.outcome), **update}))

@@ -1,4 +1,4 @@
-"""What the tests of the mutators share."""
+"""Helpers that the mutators' tests share."""
 
 from textwrap import dedent
 
@@ -6,17 +6,17 @@ from forager.mutation.candidates import Mutator, variants
 
 
 def mutate(mutator: Mutator, text: str) -> list[str]:
-    """The text after each change that one mutator makes."""
+    """Return the text after each change that one mutator makes."""
     return [variant.text for variant in variants(text, {"family": (mutator,)})]
 
 
 def text(source: str) -> str:
-    """A piece of code as it stands in a file."""
+    """Return a piece of code as it stands in a file."""
     return dedent(source).lstrip("\n")
 
 
 def expressions(mutator: Mutator, expression: str) -> list[str]:
-    """What becomes of one returned expression."""
+    """Return what becomes of one returned expression."""
     start, end = "async def f(a, b, c, d):\n    return ", "  # why\n"
     results = mutate(mutator, f"{start}{expression}{end}")
     assert all(result.startswith(start[:-1]) and result.endswith(end) for result in results)

@@ -16,7 +16,7 @@ STORE = {"object_store_memory": 80 << 20}
 
 @contextmanager
 def ray_cluster(nodes: int, **node: Any) -> Iterator["Cluster"]:
-    """A head without processors, and some nodes; the dashboard would cost more than they do."""
+    """Start a head without processors and some nodes; no dashboard, which would cost more."""
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
@@ -31,7 +31,7 @@ def ray_cluster(nodes: int, **node: Any) -> Iterator["Cluster"]:
 
 
 def complete(cluster: "Cluster", nodes: int, **node: Any) -> None:
-    """Add nodes until there are so many, and wait until all are alive."""
+    """Add nodes up to the given number, and wait until all are alive."""
     while len(cluster.worker_nodes) < nodes:
         cluster.add_node(**node, **STORE)
     cluster.wait_for_nodes()

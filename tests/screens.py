@@ -20,7 +20,7 @@ Play = Callable[["Pilot[None]"], Awaitable[None]]
 
 
 def recorded(directory: Path) -> Path:
-    """A copy of the recorded run, which a test may write to."""
+    """Copy the recorded run, so that a test may write to it."""
     return shutil.copytree(DATA / "run", directory / "run")
 
 
@@ -33,7 +33,7 @@ def played(
     watch: bool = False,
     full: bool = False,
 ) -> str:
-    """The text of the screen after all that `play` did."""
+    """Return the screen's text after `play`."""
 
     async def run() -> str:
         app = ReplayApp(path, id, watch=watch, full=full)
@@ -47,7 +47,7 @@ def played(
 
 
 def keys(*names: str) -> Play:
-    """Presses keys; what is longer than a key's name is typed."""
+    """Return a play that presses keys and types longer texts."""
 
     async def play(pilot: "Pilot[None]") -> None:
         for name in names:
@@ -61,19 +61,19 @@ def keys(*names: str) -> Play:
 
 
 async def settle(pilot: "Pilot[None]") -> None:
-    """Wait until nothing is under way."""
+    """Wait until the app has nothing left to do."""
     await pilot.app.workers.wait_for_complete()
     await pilot.pause()
 
 
 def text(app: ReplayApp) -> str:
-    """What is on the screen, without its colours."""
+    """Return the screen's text without its colours."""
     strips = app.screen._compositor.render_strips()
     return "\n".join(strip.text.rstrip() for strip in strips).rstrip() + "\n"
 
 
 def check(name: str, size: tuple[int, int], found: str) -> None:
-    """Compare a screen with the one that is kept; REPLAY_SNAPSHOTS=write keeps it anew."""
+    """Compare a screen with the stored one; REPLAY_SNAPSHOTS=write stores it anew."""
     path = DATA / "screens" / f"{name}-{size[0]}x{size[1]}.txt"
     if os.environ.get("REPLAY_SNAPSHOTS") == "write":
         path.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Attempts made again: whole, up to a turn, by a person; in real containers."""
+"""Attempts rerun in real containers: whole, up to a turn, or continued by a person."""
 
 import io
 import json
@@ -43,20 +43,20 @@ DICE = Call("bash", {"command": "echo $RANDOM$RANDOM; date; python -c 'print(obj
 
 
 def forager(*arguments: str | Path | int) -> Result:
-    """The command in this process; nothing of the environment names an endpoint."""
+    """Run the command in this process; no environment variable names an endpoint."""
     return CliRunner(env={"OPENAI_BASE_URL": None}).invoke(
         main, [str(argument) for argument in arguments]
     )
 
 
 def recorded(path: Path, task: RepositoryTask, *calls: Call, **settings: Any) -> Trajectory:
-    """An attempt that makes the calls, in a run of its own."""
+    """Write a run whose one attempt makes these calls; return the attempt."""
     (attempt,), _, _ = run(path, task, script("functions", *calls), **settings)
     return attempt
 
 
 def conversation(attempt: Trajectory, turn: int) -> list[Message]:
-    """What the model was shown in a turn."""
+    """Return the messages that the model saw in a turn."""
     return attempt.messages[: attempt.model_calls[turn - 1].message]
 
 
@@ -64,7 +64,7 @@ def conversation(attempt: Trajectory, turn: int) -> list[Message]:
 
 
 def test_recorded_answers_come_in_turn_and_then_the_end() -> None:
-    """With their usage; the attempt ends for the reason that it ended for."""
+    """Replay returns recorded answers with their usage, then ends for the recorded reason."""
     attempt = make_attempt(exit_reason="time_limit")
     model = Recorded(attempt)
     for turn in range(1, attempt.turns + 1):
@@ -76,7 +76,7 @@ def test_recorded_answers_come_in_turn_and_then_the_end() -> None:
 
 
 def test_token_ids_hold_only_for_the_same_prompt() -> None:
-    """After the first answer that differs nobody knows what ids the server would have seen."""
+    """After the first different observation, answers carry no token ids."""
     attempt = make_attempt()
     calls = [
         call.model_copy(update={"prompt_token_ids": [1, 2] * n, "completion_token_ids": [n],
@@ -109,7 +109,7 @@ def ModelCalls(calls: list[ModelCall]) -> list[ModelCall]:
 
 
 def test_from_a_turn_on_another_answers() -> None:
-    """It is shown the whole conversation."""
+    """From the branching turn on, another model answers and sees the whole conversation."""
     attempt, other = make_attempt(), ScriptedModel([{"role": "assistant", "content": "mine"}])
     model = Recorded(attempt, until=2, then=other)
     model.query(conversation(attempt, 1), [])
@@ -118,7 +118,7 @@ def test_from_a_turn_on_another_answers() -> None:
 
 
 def test_repair_takes_over_with_the_problem() -> None:
-    """Not with what was answered last: it begins with the tests that the problem names."""
+    """`repair` starts from the tests in the problem, not from the last observation."""
     statement = "There is a bug in the function `last` of `pkg/core.py`.\n\nThese tests fail:\n"
     statement += "- t.py::test_a"
     messages: list[Message] = [
@@ -137,7 +137,7 @@ def test_repair_takes_over_with_the_problem() -> None:
     ("where", "turn"), [("1", 1), ("4", 4), ("99", 6), ("middle", 4), ("failure", 2)]
 )
 def test_where_to_branch(where: str, turn: int) -> None:
-    """A number, the middle, the last call that failed; not beyond the last turn."""
+    """A branch starts at a number, the middle or the last failed call, within the turns."""
     attempt = make_attempt()
     calls = list(attempt.tool_calls)
     for number, update in ((0, {"error": True}), (1, {"exit_code": 1})):
@@ -146,7 +146,7 @@ def test_where_to_branch(where: str, turn: int) -> None:
 
 
 def test_without_a_failure_the_last_turn_is_made_anew() -> None:
-    """As where none is after it."""
+    """Without a failed call, `failure` branches at the last turn."""
     assert branching_turn(make_attempt(), "failure") == 6
 
 
@@ -179,7 +179,7 @@ def test_without_a_failure_the_last_turn_is_made_anew() -> None:
     ],
 )  # fmt: skip
 def test_what_may_differ_each_time_is_replaced(one: str, other: str) -> None:
-    """Places of temporary files, times, addresses, sizes, numbers of processes, hosts."""
+    """Normalising removes temporary names, times, addresses, sizes, process numbers, hosts."""
     assert normalised(one) == normalised(other)
 
 
@@ -198,23 +198,23 @@ def test_what_may_differ_each_time_is_replaced(one: str, other: str) -> None:
     ],
 )
 def test_what_means_something_is_not(one: str, other: str) -> None:
-    """Counts, codes, lines, values."""
+    """Normalising keeps counts, codes, lines and values."""
     assert normalised(one) != normalised(other)
 
 
 def test_every_rule_has_its_reason() -> None:
-    """Which is the documentation of the table."""
+    """Every rule has a unique name and a reason, which document the table."""
     assert all(rule.reason and rule.name for rule in RULES)
     assert len({rule.name for rule in RULES}) == len(RULES)
 
 
 def changed(attempt: Trajectory, **outcome: Any) -> Trajectory:
-    """The attempt with another outcome."""
+    """Return the attempt with another outcome."""
     return attempt.model_copy(update={"outcome": attempt.outcome.model_copy(update=outcome)})
 
 
 def test_the_first_difference_is_told() -> None:
-    """An observation before the patch, the patch before the end, the end before the grades."""
+    """Observations are compared before the patch, the exit reason and the grades."""
     attempt = make_attempt()
     assert compare(attempt, attempt).reproduces
     messages = [dict(message) for message in attempt.messages]
@@ -238,7 +238,7 @@ def test_the_first_difference_is_told() -> None:
     ],
 )
 def test_another_order_is_told(text: str, reason: str) -> None:
-    """As of a set whose strings are hashed with another seed."""
+    """The reason names another order, as of a set of strings under another hash seed."""
     attempt = make_attempt()
     messages = [dict(message) for message in attempt.messages]
     messages[5]["content"] = text
@@ -251,7 +251,7 @@ def test_another_order_is_told(text: str, reason: str) -> None:
 
 @pytest.mark.engine
 def test_attempts_are_run_again_and_compared(tmp_path: Path, kata_task: RepositoryTask) -> None:
-    """Twice is once; the result is kept, becomes a tag, and is printed with its reasons."""
+    """A second rerun repeats nothing; results are stored, tagged and printed with reasons."""
     path = tmp_path / "run"
     recorded(path, kata_task, FIX, TEST, SUBMIT)
     run(path, kata_task, script("functions", DICE, SUBMIT), attempts=2)
@@ -269,13 +269,13 @@ def test_attempts_are_run_again_and_compared(tmp_path: Path, kata_task: Reposito
     again = forager("replay", path, "--execute", "--json")
     assert json.loads(again.stdout) == kept
     assert len((path / "reproduced.jsonl").read_text().splitlines()) == 2
-    one = forager("replay", path / kept[0]["id"], "--execute", "--json")  # one that is named: anew
-    assert [found["reproduces"] for found in json.loads(one.stdout)] == [True]
+    named = forager("replay", path / kept[0]["id"], "--execute", "--json")  # reruns it
+    assert [found["reproduces"] for found in json.loads(named.stdout)] == [True]
     assert len((path / "reproduced.jsonl").read_text().splitlines()) == 3
 
 
 def test_execution_needs_the_task(tmp_path: Path) -> None:
-    """A file of attempts without its tasks says so in one line."""
+    """A file of attempts without its tasks gives one line of error."""
     path = tmp_path / "attempts.jsonl"
     path.write_text(make_attempt().model_dump_json() + "\n")
     result = forager("replay", path, "--execute")
@@ -286,7 +286,7 @@ def test_execution_needs_the_task(tmp_path: Path) -> None:
 
 
 def unsaved(_: str) -> None:
-    """An editor that is left without saving."""
+    """Replace $EDITOR by an editor that exits without saving."""
 
 
 def keyboard(
@@ -308,7 +308,7 @@ def keyboard(
 def test_a_person_takes_over_and_resolves_it(
     tmp_path: Path, kata_task: RepositoryTask, syntax: str
 ) -> None:
-    """The parent's turns are made again; then calls are typed, or written in $EDITOR."""
+    """The parent's turns are replayed; then a person types calls or writes them in $EDITOR."""
     replies = script(syntax, WRONG, SUBMIT)
     (parent,), _, _ = run(tmp_path / "run", kata_task, replies, syntax=syntax)
     assert not parent.outcome.resolved
@@ -332,7 +332,7 @@ def test_a_person_takes_over_and_resolves_it(
 
 
 def asked(typed: str, messages: Sequence[Message] = (), edit: Any = None) -> tuple[Reply, str]:
-    """The answer of a person, and what the terminal said."""
+    """Return a person's answer, and what the terminal showed."""
     console = Console(record=True, width=100, file=io.StringIO())
     with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
         pipe.send_text(typed)
@@ -341,7 +341,7 @@ def asked(typed: str, messages: Sequence[Message] = (), edit: Any = None) -> tup
 
 
 def test_mistakes_at_the_keyboard_are_told_and_asked_again() -> None:
-    """Nothing of them reaches the record; what was written in the editor is not lost."""
+    """Mistakes never reach the record, and text written in the editor survives them."""
     written = iter(["no path", None, TOOLBOX["edit"].write_body(FIX.arguments)])
     texts: list[str] = []
 
@@ -361,7 +361,7 @@ def test_mistakes_at_the_keyboard_are_told_and_asked_again() -> None:
 
 
 def test_a_person_sees_what_the_model_would() -> None:
-    """The problem, the calls and the answers; the system prompt says nothing to them."""
+    """A person sees problem, calls and observations, but not the system prompt."""
     attempt = make_attempt()
     _, told = asked("submit\n", attempt.messages)
     assert "Some tests fail: [bold]not markup[/bold]" in told
@@ -371,13 +371,13 @@ def test_a_person_sees_what_the_model_would() -> None:
 
 
 def test_giving_up_keeps_nothing() -> None:
-    """Ctrl-C clears the line, Ctrl-D ends."""
+    """Ctrl-C clears the line; Ctrl-D ends the attempt, which is discarded."""
     with pytest.raises(Stopped, match="nothing of the attempt is kept"):
         asked("bash ls\x03\x04")
 
 
 def test_tools_paths_and_words_are_completed() -> None:
-    """Those that occurred in the conversation too, such as the names of tests."""
+    """Completion offers tools, paths, and words of the conversation such as test names."""
     person = Person(SYNTAXES["text"], TOOLBOX, lambda: ["pkg/core.py", "pkg/__init__.py"],
                     unsaved, Console(quiet=True))  # fmt: skip
     assert person.completions("s") == ["submit"]
@@ -392,14 +392,14 @@ def test_tools_paths_and_words_are_completed() -> None:
 
 @pytest.mark.engine
 def test_repair_takes_over_from_the_command_line(tmp_path: Path, kata_task: RepositoryTask) -> None:
-    """Several attempts are taken over into one run; each says what it goes on from."""
+    """Several attempts branch into one run, and each records its parent."""
     parent = recorded(tmp_path / "one", kata_task, WRONG, TEST, SUBMIT)
     target, output = tmp_path / "one" / parent.id, tmp_path / "two"
     for turn in (1, 2):
         result = forager("replay", target, "--take-over", turn, "-o", output, "-m", "repair")
         assert result.exit_code == 0, result.stderr
         assert f"{output}/{kata_task.instance_id}.{turn - 1}" in result.stdout
-    attempts = sorted(Run(output).trajectories(), key=lambda one: one.attempt)
+    attempts = sorted(Run(output).trajectories(), key=lambda attempt: attempt.attempt)
     assert [(attempt.parent, attempt.parent_turn) for attempt in attempts] == [
         (f"one/{parent.id}", 1),
         (f"one/{parent.id}", 2),
@@ -427,7 +427,7 @@ def test_repair_takes_over_from_the_command_line(tmp_path: Path, kata_task: Repo
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line(tmp_path: Path, options: list[Any], message: str) -> None:
-    """Which says what to do; nothing is made."""
+    """A mistake gives one line with the remedy, and no files."""
     with Run.write(tmp_path / "run", RunSettings(models=["repair"]), [make_task()]) as writer:
         writer.append(make_attempt())
     result = forager("replay", tmp_path / "run" / "pkg-1.0", *options)
@@ -443,14 +443,14 @@ def test_a_mistake_is_one_line(tmp_path: Path, options: list[Any], message: str)
 def test_a_run_goes_on_from_the_attempts_of_another(
     tmp_path: Path, kata_task: RepositoryTask
 ) -> None:
-    """One after the other, from those that were chosen; and it is resumed like every run."""
+    """A run branches from the chosen attempts one by one, and can be resumed."""
     one, two = tmp_path / "one", tmp_path / "two"
     for number, calls in enumerate([(WRONG, SUBMIT), (FIX, SUBMIT), (TEST, WRONG, SUBMIT)], 1):
         run(one, kata_task, script("functions", *calls), attempts=number)
     branch = {"run": str(one), "turn": "2", "resolved": False}
     made, models, _ = run(two, kata_task, script("functions", SUBMIT), attempts=3, branch=branch)
     name = f"one/{kata_task.instance_id}"
-    ordered = sorted(made, key=lambda one: one.attempt)
+    ordered = sorted(made, key=lambda attempt: attempt.attempt)
     assert [attempt.parent for attempt in ordered] == [f"{name}.0", f"{name}.2", f"{name}.0"]
     assert [attempt.tool_calls[0].tool for attempt in ordered] == ["edit", "bash", "edit"]
     assert [len(model.seen) for model in models] == [1, 1, 1]
@@ -461,7 +461,7 @@ def test_a_run_goes_on_from_the_attempts_of_another(
 
 @pytest.fixture
 def branching(tmp_path: Path) -> Path:
-    """A run with attempts at the tasks a and b, and a file of the tasks a, b and c."""
+    """Write a run with attempts at the tasks a and b, and a file of the tasks a, b and c."""
     tasks = [make_task(name) for name in "abc"]
     with Run.write(tmp_path / "one", RunSettings(models=["repair"]), tasks[:2]) as writer:
         writer.append(make_attempt("a"))
@@ -473,7 +473,7 @@ def branching(tmp_path: Path) -> Path:
 
 
 def branch(place: Path, *options: str) -> Result:
-    """The plan of `forager run --branch-from`."""
+    """Return the plan of `forager run --branch-from`."""
     common: list[str | Path] = [
         place / "tasks.jsonl",
         "-o",
@@ -486,7 +486,7 @@ def branch(place: Path, *options: str) -> Result:
 
 
 def test_tasks_without_a_parent_are_left_out(branching: Path) -> None:
-    """And told; the settings say what is gone on from."""
+    """A message counts tasks without a parent; the settings name the parents' run."""
     one = str(branching / "one")
     result = branch(branching, "--branch-from", one, "--branch-turn", "failure")
     plan = json.loads(result.stdout)
@@ -516,7 +516,7 @@ def test_tasks_without_a_parent_are_left_out(branching: Path) -> None:
     ],
 )
 def test_a_wrong_branch_is_one_line(branching: Path, options: str, message: str) -> None:
-    """With exit code 2."""
+    """A wrong branch gives one line of error and exit code 2."""
     words = [str(branching / "one") if word == "ONE" else word for word in options.split()]
     result = branch(branching, *words)
     assert result.exit_code == 2
@@ -524,7 +524,7 @@ def test_a_wrong_branch_is_one_line(branching: Path, options: str, message: str)
 
 
 def test_a_parent_needs_the_turn() -> None:
-    """One more than it has is its end."""
+    """An attempt may branch right after its last turn, but no later."""
     assert parent_of(Path("run"), make_attempt(), 7).turn == 7
     with pytest.raises(UsageError, match="has 6 turns"):
         parent_of(Path("run"), make_attempt(), 8)

@@ -9,7 +9,7 @@ from forager.errors import StoreError, UsageError
 
 
 def test_a_file_is_replaced_whole_or_stays(tmp_path: Path) -> None:
-    """Text is written as UTF-8, and nothing lies next to the file afterwards."""
+    """Text is written as UTF-8, and no temporary file remains."""
     path = tmp_path / "new" / "file.txt"
     replace_text(path, "ä")
     assert path.read_bytes() == "ä".encode()
@@ -20,7 +20,7 @@ def test_a_file_is_replaced_whole_or_stays(tmp_path: Path) -> None:
 
 
 def test_a_directory_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    """An empty one may be there; what a killed process left is not taken over."""
+    """An empty target is replaced; leftovers of a killed process are not reused."""
     path = tmp_path / "new"
     path.mkdir()
     part_of(path).mkdir()
@@ -36,7 +36,7 @@ def test_a_directory_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_holds_something_is_not_replaced(tmp_path: Path) -> None:
-    """The message says what to do."""
+    """The error for a directory with contents gives the remedy."""
     (tmp_path / "file").touch()
     with (
         pytest.raises(UsageError, match="exists; choose a new directory"),
@@ -67,7 +67,7 @@ except StoreError as error:
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
-    """Of a file and of a directory."""
+    """A full disk gives one line of error, for a file and for a directory."""
     command: list[str | Path] = [sys.executable, "-c", FULL, tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
@@ -77,7 +77,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_takes_nothing_is_one_line() -> None:
-    """/proc takes no new files, not even from root."""
+    """An unwritable place gives one line: /proc takes no new files, not even from root."""
     path = Path("/proc/forager")
     with pytest.raises(StoreError, match=f"cannot write {path}: "):
         replace_text(path, "")

@@ -15,7 +15,7 @@ from forager.sandboxes.engine import connect
 
 
 def test_index_settings_go_along_without_files_of_the_host(tmp_path: Path) -> None:
-    """Indexes that are files are not in a container; the bundle gets the container's path."""
+    """Containers get no index that is a file, and their own path for the bundle."""
     (tmp_path / ".pip").mkdir()
     (tmp_path / ".pip/pip.conf").write_text(
         "[global]\nindex-url = https://pip.example/simple\ntrusted-host = pip.example\n"
@@ -36,7 +36,7 @@ def test_index_settings_go_along_without_files_of_the_host(tmp_path: Path) -> No
 
 
 def test_index_of_the_environment_wins() -> None:
-    """uv's variable comes before pip's."""
+    """uv's variable takes precedence over pip's."""
     assert index_url({"PIP_INDEX_URL": "https://b", "UV_DEFAULT_INDEX": "https://a"}) == "https://a"
     assert index_url({"HOME": "/nonexistent", "PIP_INDEX_URL": ""}).startswith("https://")
     assert PYPI.endswith("/simple")
@@ -64,7 +64,7 @@ def test_lock_is_held_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_telling_lines() -> None:
-    """Errors are picked out; a log without any gives its end."""
+    """A log's errors are picked out; without errors, its end is."""
     log = "Collecting\nerror: no wheel\n" + "fine\n" * 50
     assert telling_lines(log) == "error: no wheel"
     assert telling_lines("a\nb\n", most=1) == "b"
@@ -79,7 +79,7 @@ def test_reference_depends_on_what_goes_in(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.engine
 def test_base_has_what_tests_need_and_nothing_of_the_host() -> None:
-    """The user, the environment, the tools; no uv, no certificates of the host, no pip."""
+    """The base has user, environment and tools, but no uv, pip or host certificates."""
     client = connect()
     base = ensure_base(client)
     assert ensure_base(client) == base
@@ -97,7 +97,7 @@ def test_base_has_what_tests_need_and_nothing_of_the_host() -> None:
 
 @pytest.mark.engine
 def test_workbench_bounds_what_runs_in_it() -> None:
-    """Commands end in time, print without end safely, and have no way to root."""
+    """Commands obey time limits, may print without end, and cannot become root."""
     client = connect()
     with Workbench(client, ensure_base(client), memory=256 << 20, timeout=60) as bench:
         assert bench.run("sleep 30", timeout=1).code == 124
@@ -116,7 +116,7 @@ def test_workbench_bounds_what_runs_in_it() -> None:
 
 @pytest.mark.engine
 def test_python_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message says what to do."""
+    """The error for an unavailable Python gives the remedy."""
     monkeypatch.setenv("FORAGER_BASE_IMAGE", ensure_base(connect()))
     with pytest.raises(BuildError, match="leave `python` empty"):
         ensure_base(connect(), "3.99")

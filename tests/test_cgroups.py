@@ -1,4 +1,4 @@
-"""Where control groups are made, in trees of both versions."""
+"""Where control groups are created, in trees of both versions."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ ROOT = os.geteuid() == 0
 
 
 def make(root: Path, *groups: str, controllers: str = "") -> None:
-    """A tree of groups as the kernel shows it."""
+    """Create a tree of groups as the kernel shows it."""
     for group in groups:
         (root / group).mkdir(parents=True, exist_ok=True)
         (root / group / "cgroup.procs").touch()
@@ -34,7 +34,7 @@ def test_version_1_has_a_tree_for_each_controller(tmp_path: Path) -> None:
 
 
 def test_version_2_has_one_tree(tmp_path: Path) -> None:
-    """The highest group that may be written, and all three controllers in it."""
+    """The highest writable group is chosen, with all three controllers."""
     make(tmp_path, "user/mine", "user/mine/job", controllers="memory pids cpu")
     found = find_parents("0::/user/mine/job\n", f"cgroup2 {tmp_path} cgroup2 rw 0 0\n")
     assert found == dict.fromkeys(("memory", "pids", "cpu"), tmp_path / "user" / "mine")
@@ -42,14 +42,14 @@ def test_version_2_has_one_tree(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(ROOT, reason="root may write all")
 def test_nothing_is_found_where_nothing_may_be_written(tmp_path: Path) -> None:
-    """Then the sandbox has bounds for each process only."""
+    """Without a writable group, the sandbox bounds only each process."""
     make(tmp_path, "")
     tmp_path.chmod(0o500)
     assert find_parents("0::/\n", f"cgroup2 {tmp_path} cgroup2 rw 0 0\n") == {}
 
 
 def test_a_controller_that_cannot_be_handed_down_is_left_out(tmp_path: Path) -> None:
-    """Of version 2 each must be switched on for the children."""
+    """In version 2, only controllers enabled for child groups count."""
     make(tmp_path, "", controllers="memory")
     (tmp_path / "cgroup.subtree_control").unlink()
     (tmp_path / "cgroup.subtree_control").mkdir()  # cannot be written, whoever tries
@@ -58,7 +58,7 @@ def test_a_controller_that_cannot_be_handed_down_is_left_out(tmp_path: Path) -> 
 
 @pytest.mark.skipif(not parents(), reason="no group can be made here")
 def test_what_runs_in_a_group_that_was_left_is_ended() -> None:
-    """A process in it would keep the group from being removed, and itself for ever."""
+    """Sweeping ends processes in a stale group, which would otherwise keep it for ever."""
     with subprocess.Popen(["sleep", "4323"]) as process:
         code = (
             "from forager.sandboxes.cgroups import ControlGroup; from forager.sandboxes.sandbox "
@@ -71,7 +71,7 @@ def test_what_runs_in_a_group_that_was_left_is_ended() -> None:
 
 @pytest.mark.skipif(not parents(), reason="no group can be made here")
 def test_groups_of_other_namespaces_are_left_alone() -> None:
-    """A process number means another process there; one of ours that was taken again is swept."""
+    """Sweeping spares foreign and live makers, but no stale group of a reused number."""
     parent = next(iter(parents().values()))
     number, started, realm = maker().split(" ")
     kept = [
@@ -91,7 +91,7 @@ def test_groups_of_other_namespaces_are_left_alone() -> None:
 
 
 def test_a_process_of_another_namespace_is_not_taken_for_ours(tmp_path: Path) -> None:
-    """The kernel shows it as 0, and a signal to 0 reaches the sender's own group."""
+    """A foreign process appears as 0, and a signal to 0 would reach forager's own group."""
     (tmp_path / "cgroup.procs").write_text("0\n")
     code = (
         "import sys; from pathlib import Path; from forager.sandboxes.cgroups import _end; "

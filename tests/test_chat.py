@@ -32,7 +32,7 @@ JSON = "application/json"
 
 @dataclass
 class Answer:
-    """One scripted answer; `declared` is a Content-Length that is not the truth.
+    """One scripted answer; `declared` is a false Content-Length.
 
     The first `drip` bytes come a tenth of a second apart.
     """
@@ -48,7 +48,7 @@ class Answer:
 
 @dataclass
 class Script:
-    """What the server answers, in turn, and what it was asked."""
+    """What the server answers in turn, and the requests that it received."""
 
     url: str
     answers: list[Answer] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Script:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def model(self, **settings: Any) -> ChatModel:
-        """A model of this server, quick to try again."""
+        """Return a model of this server that retries quickly."""
         endpoint = ChatEndpoint(self.url, "secret", timeout=5, tries=3, backoff=0.01)
         return replace(ChatModel("m", endpoint), **settings)
 
@@ -78,11 +78,11 @@ class Scripted(BaseHTTPRequestHandler):
     script: Script
 
     def do_GET(self) -> None:
-        """The list of models."""
+        """Send the list of models."""
         self.give(self.script.models)
 
     def do_POST(self) -> None:
-        """The next scripted answer; the last one again when they are used up."""
+        """Send the next scripted answer; repeat the last one once they are used up."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         script = self.script
         with script.lock:
@@ -115,7 +115,7 @@ class Scripted(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """A server that does not complain of clients that hang up."""
+    """A server that ignores clients that hang up."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -126,7 +126,7 @@ class Server(ThreadingHTTPServer):
 
 @contextmanager
 def serving() -> Iterator[Script]:
-    """A running server and its script."""
+    """Run a server; yield its script."""
     handler = type("Handler", (Scripted,), {})
     running = Server(("127.0.0.1", 0), handler)
     script = Script(f"http://127.0.0.1:{running.server_port}")
@@ -141,13 +141,13 @@ def serving() -> Iterator[Script]:
 
 @pytest.fixture
 def server() -> Iterator[Script]:
-    """A running server and its script."""
+    """Run a server; yield its script."""
     with serving() as script:
         yield script
 
 
 def completion(message: dict[str, Any] | None = None, **fields: Any) -> Answer:
-    """A chat completion as servers give it."""
+    """Return a chat completion as servers send it."""
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": "hi", "refusal": None} | (message or {}),
@@ -158,12 +158,12 @@ def completion(message: dict[str, Any] | None = None, **fields: Any) -> Answer:
 
 
 def failure(status: int, message: str = "no", headers: Any = None, **fields: Any) -> Answer:
-    """An error as servers give it."""
+    """Return an error as servers send it."""
     return Answer({"error": {"message": message, **fields}}, status, headers or {})
 
 
 def function(name: str, arguments: Any, **fields: Any) -> dict[str, Any]:
-    """A tool call as servers give it."""
+    """Return a tool call as servers send it."""
     return {"type": "function", "function": {"name": name, "arguments": arguments}, **fields}
 
 
@@ -171,7 +171,7 @@ def function(name: str, arguments: Any, **fields: Any) -> dict[str, Any]:
 
 
 def test_an_answer_becomes_a_plain_message(server: Script) -> None:
-    """Message, usage and finish reason are kept; null fields are not."""
+    """Message, usage and finish reason are kept; null fields are dropped."""
     reply = server.ask(completion())
     assert 0 < reply.waited < 1  # until it was sent
     assert replace(reply, waited=0.0) == Reply(
@@ -182,7 +182,7 @@ def test_an_answer_becomes_a_plain_message(server: Script) -> None:
 
 
 def test_the_request_holds_the_settings_and_no_others(server: Script) -> None:
-    """Sampling is sent as set, what is None left out, and extra_body has the last word."""
+    """A request holds the set sampling fields only, and extra_body overrides them."""
     server.ask(completion())
     assert server.seen[0] == {
         "path": "/v1/chat/completions",
@@ -199,7 +199,7 @@ def test_the_request_holds_the_settings_and_no_others(server: Script) -> None:
 
 
 def test_token_ids_and_log_probabilities_are_kept_as_given(server: Script) -> None:
-    """`token_ids` asks vLLM for them; nothing is made up where a server gives none."""
+    """`token_ids` requests ids from vLLM; without them the record has None."""
     given = completion(
         choice={
             "token_ids": [4, 5],
@@ -217,7 +217,7 @@ def test_token_ids_and_log_probabilities_are_kept_as_given(server: Script) -> No
 
 
 def test_tool_calls_can_be_sent_back(server: Script) -> None:
-    """All calls of an answer are kept, in the form in which they are sent back."""
+    """All calls of an answer are kept in the form of the next request."""
     calls = [
         function("bash", '{"command": "ls"}', id="a", index=0),
         function("submit", "{}", id="b", index=1),
@@ -244,13 +244,13 @@ def test_tool_calls_can_be_sent_back(server: Script) -> None:
     ],
 )
 def test_odd_tool_calls_are_kept_readable(server: Script, given: Any, kept: Any) -> None:
-    """What servers leave out or get wrong becomes a call that the syntax can refuse."""
+    """Incomplete or wrong calls become calls that the syntax can refuse."""
     reply = server.ask(completion({"tool_calls": [given]}))
     assert reply.message["tool_calls"] == [kept]
 
 
 def test_calls_that_are_no_json_are_mended_where_they_are_sent(server: Script) -> None:
-    """Servers refuse a conversation with such a call for good; the record keeps what was said."""
+    """Requests carry valid JSON, which servers demand; the record keeps the original."""
     reply = server.ask(completion({"tool_calls": [function("bash", '{"a', id="a")]}))
     server.model().query([*QUESTION, reply.message], [])
     assert server.seen[1]["messages"][1]["tool_calls"] == [function("bash", "{}", id="a")]
@@ -258,7 +258,7 @@ def test_calls_that_are_no_json_are_mended_where_they_are_sent(server: Script) -
 
 
 def test_reasoning_is_kept_and_sent_back_unless_told_otherwise(server: Script) -> None:
-    """What a server gave it gets back; `send_reasoning=False` is for those that refuse it."""
+    """Reasoning returns to its server, unless `send_reasoning=False`."""
     reply = server.ask(completion({"reasoning_content": "hm"}))
     assert reply.message["reasoning_content"] == "hm"
     server.model().query([reply.message], [])
@@ -268,13 +268,13 @@ def test_reasoning_is_kept_and_sent_back_unless_told_otherwise(server: Script) -
 
 
 def test_content_in_parts_and_half_characters(server: Script) -> None:
-    """Content is one text that UTF-8 can hold, so that it can be recorded."""
+    """Content becomes one text that UTF-8 can encode, so that it can be recorded."""
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b\ud800"}, "odd"]
     assert server.ask(completion({"content": parts})).message["content"] == "ab?"
 
 
 def test_what_is_kept_of_an_answer_can_be_written_and_read(server: Script) -> None:
-    """At any depth: half characters are replaced, and what is no number is null."""
+    """Half characters are replaced, and NaN and infinity become null, at any depth."""
     details = [{"type": "text", "te\ud800xt": ["a\udc00", float("nan"), 10**30, None, 0.5]}]
     call = function("bash", "{}", id="\ud800")
     given = {"reasoning_details": details, "tool_calls": [call]}
@@ -292,7 +292,7 @@ def test_what_is_kept_of_an_answer_can_be_written_and_read(server: Script) -> No
 
 
 def test_the_deepest_message_that_is_kept_can_be_read(server: Script) -> None:
-    """Writing goes deeper than reading does."""
+    """The greatest kept depth can be read back: JSON writes deeper than it reads."""
     deep = nested(98)
     reply = server.ask(completion({"reasoning_details": deep}))
     assert reply.message["reasoning_details"] == deep
@@ -301,7 +301,7 @@ def test_the_deepest_message_that_is_kept_can_be_read(server: Script) -> None:
 
 
 def nested(levels: int) -> Any:
-    """Lists in lists."""
+    """Return nested lists."""
     value: Any = "x"
     for _ in range(levels):
         value = [value]
@@ -350,7 +350,7 @@ def nested(levels: int) -> Any:
     ],
 )
 def test_faults_that_pass_are_tried_again(server: Script, fault: Answer) -> None:
-    """A fault twice and then an answer is an answer; a fault that stays is one clear line."""
+    """The client retries a passing fault; a lasting one gives one clear line."""
     endpoint = ChatEndpoint(server.url, timeout=0.3, tries=3, backoff=0.01)
     assert server.ask(fault, fault, completion(), endpoint=endpoint).message["content"] == "hi"
     assert len(server.seen) == 3
@@ -363,7 +363,7 @@ def test_faults_that_pass_are_tried_again(server: Script, fault: Answer) -> None
 
 
 def test_the_server_says_when_to_try_again(server: Script) -> None:
-    """Retry-After is kept to, in seconds as in a date."""
+    """The client waits for Retry-After, in seconds or as a date."""
     server.ask(failure(429, headers={"Retry-After": "0.3"}), completion())
     assert server.times[1] - server.times[0] >= 0.3
     past = {"Retry-After": formatdate(time.time() - 60, usegmt=True)}
@@ -371,7 +371,7 @@ def test_the_server_says_when_to_try_again(server: Script) -> None:
 
 
 def test_patience_has_an_end(server: Script) -> None:
-    """A wait that would go beyond the patience is not begun."""
+    """A wait that would exceed the patience does not begin."""
     endpoint = ChatEndpoint(server.url, patience=5)
     started = time.monotonic()
     with pytest.raises(ModelError, match="answers 429: no; use fewer workers"):
@@ -380,7 +380,7 @@ def test_patience_has_an_end(server: Script) -> None:
 
 
 def test_nobody_there() -> None:
-    """A refused connection is tried again, and then said with what to look at."""
+    """The client retries a refused connection, then says what to check."""
     endpoint = ChatEndpoint("http://127.0.0.1:9", tries=2, backoff=0.01)
     with pytest.raises(ModelError, match=r"does not answer: .*refused.*is the server up"):
         ChatModel("m", endpoint).query(QUESTION, [])
@@ -393,7 +393,7 @@ def test_nobody_there() -> None:
 
 @pytest.fixture
 def pair() -> Iterator[tuple[Script, Script]]:
-    """Two servers of the same model."""
+    """Run two servers of the same model."""
     with serving() as one, serving() as other:
         yield one, other
 
@@ -402,7 +402,7 @@ def pair() -> Iterator[tuple[Script, Script]]:
 def test_what_fails_at_one_endpoint_is_asked_at_another(
     pair: tuple[Script, Script], fault: Answer
 ) -> None:
-    """At once, and the one that failed is left alone while it rests."""
+    """The other endpoint gets the request at once, while the failed one rests."""
     one, other = pair
     one.answers, other.answers = [fault], [completion()]
     endpoint = ChatEndpoint(one.url, others=(other.url,), backoff=30)
@@ -414,14 +414,14 @@ def test_what_fails_at_one_endpoint_is_asked_at_another(
 
 
 def test_a_server_that_is_gone_is_replaced_by_one_that_is_there(server: Script) -> None:
-    """A refused connection is a fault like the others."""
+    """After a refused connection, another endpoint gets the request."""
     server.answers = [completion()]
     endpoint = ChatEndpoint("http://127.0.0.1:9", others=(server.url,))
     assert ChatModel("m", endpoint).query(QUESTION, []).message["content"] == "hi"
 
 
 def test_where_all_fail_each_is_tried_so_often(pair: tuple[Script, Script]) -> None:
-    """And the message names the last one's fault; a wrong request is not tried elsewhere."""
+    """The error names the last fault; a wrong request is not repeated elsewhere."""
     one, other = pair
     one.answers = other.answers = [failure(500)]
     endpoint = ChatEndpoint(one.url, others=(other.url,), tries=3, backoff=0.01)
@@ -435,7 +435,7 @@ def test_where_all_fail_each_is_tried_so_often(pair: tuple[Script, Script]) -> N
 
 
 def test_the_least_busy_endpoint_comes_first() -> None:
-    """By requests under way; one that rests comes last."""
+    """Endpoints are ordered by requests under way; resting ones come last."""
     traffic = Traffic()
     with traffic.counted("a"), traffic.counted("a"), traffic.counted("b"):
         assert traffic.least_busy_first(["a", "b", "c"]) == ["c", "b", "a"]
@@ -460,14 +460,14 @@ def test_the_least_busy_endpoint_comes_first() -> None:
     ],
 )
 def test_faults_that_stay_are_said_at_once(server: Script, fault: Answer, told: str) -> None:
-    """No second try; one line with what the server said and what to do."""
+    """A lasting fault gives one line, with the server's words and the remedy, at once."""
     with pytest.raises(ModelError, match=told):
         server.ask(fault)
     assert len(server.seen) == 1
 
 
 def test_a_wrong_address_is_told_from_a_missing_model(server: Script) -> None:
-    """Where the list of models is missing too, the address is wrong."""
+    """If the list of models is missing too, the error blames the address."""
     server.models = failure(404)
     with pytest.raises(ModelError, match="is the address right"):
         server.ask(failure(404))
@@ -490,7 +490,7 @@ OVERFLOWS = [
 
 @pytest.mark.parametrize("fault", OVERFLOWS)
 def test_a_full_context_ends_the_attempt(server: Script, fault: Answer) -> None:
-    """A conversation that has outgrown the model is a limit, not a fault, in any server's words."""
+    """Every server's message about a full context is a limit, not a fault."""
     with pytest.raises(LimitReached) as caught:
         server.ask(fault, messages=LATER)
     assert caught.value.reason == "token_limit"
@@ -498,7 +498,7 @@ def test_a_full_context_ends_the_attempt(server: Script, fault: Answer) -> None:
 
 
 def test_a_first_prompt_that_does_not_fit_is_a_setting(server: Script) -> None:
-    """Before the agent has said a word the fault is the user's to mend."""
+    """If the first prompt does not fit, the error tells the user to change settings."""
     with pytest.raises(ModelError, match=r"first prompt does not fit .* lower max_tokens"):
         server.ask(OVERFLOWS[0])
 
@@ -519,19 +519,19 @@ def test_a_first_prompt_that_does_not_fit_is_a_setting(server: Script) -> None:
     ],
 )
 def test_addresses_are_completed(given: str, url: str) -> None:
-    """A path of one's own is kept; without any it is `/v1`."""
+    """An address keeps its own path; without one it gets `/v1`."""
     assert normalised(given) == url
 
 
 @pytest.mark.parametrize("given", ["ftp://host", "http://", "http://host:port", ""])
 def test_what_is_no_address_is_a_usage_error(given: str) -> None:
-    """The user is shown how to write it."""
+    """The error for an invalid address shows the right form."""
     with pytest.raises(UsageError, match="write http://HOST:PORT/v1"):
         normalised(given)
 
 
 def test_the_environment_gives_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    """OPENAI_BASE_URL and OPENAI_API_KEY, as everywhere; the key is not shown."""
+    """OPENAI_BASE_URL and OPENAI_API_KEY are the defaults; the key is never printed."""
     monkeypatch.setenv("OPENAI_BASE_URL", "http://there:1")
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     endpoint = ChatEndpoint()
@@ -543,7 +543,7 @@ def test_the_environment_gives_the_defaults(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_models_of_an_endpoint(server: Script) -> None:
-    """`models` names them, or says in a line what is wrong."""
+    """`models` lists them, or raises an error of one line."""
     endpoint = server.model().endpoint
     assert endpoint.models() == ["m", "n"]
     for wrong, told in [
@@ -558,7 +558,7 @@ def test_the_models_of_an_endpoint(server: Script) -> None:
 
 
 def test_threads_share_the_connections(server: Script) -> None:
-    """Many attempts, of models made apart, need no more connections than run at once."""
+    """Many models and threads open no more connections than requests run at once."""
     server.answers = [completion()]
     with ThreadPoolExecutor(8) as pool:
         replies = list(pool.map(lambda _: server.model().query(QUESTION, []), range(100)))
@@ -568,7 +568,7 @@ def test_threads_share_the_connections(server: Script) -> None:
 
 
 def test_a_model_can_be_sent_to_another_process(server: Script) -> None:
-    """It is a value: it pickles, and asks with a client of the new process."""
+    """A model pickles, and the new process uses a client of its own."""
     server.answers = [completion()]
     model = pickle.loads(pickle.dumps(server.model()))
     assert model == server.model()
@@ -576,6 +576,6 @@ def test_a_model_can_be_sent_to_another_process(server: Script) -> None:
 
 
 def test_importing_does_not_import_openai() -> None:
-    """The package is loaded when the first question is asked, so that --help answers at once."""
+    """The first request loads the package, so that --help answers at once."""
     code = "import sys, forager.agent.chat; sys.exit('openai' in sys.modules)"
     assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0

@@ -97,7 +97,7 @@ def documented() -> Iterator[tuple[str, int, str]]:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    """So that it answers at once; help of a verb may import its settings records."""
+    """Help answers at once; that of a verb may import its settings records."""
     for arguments, heavy in (
         (["--help"], "docker openai libcst rich pydantic textual torch pyarrow"),
         (["run", "--help"], "docker openai libcst rich textual torch pyarrow"),
@@ -115,7 +115,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(("words", "command"), list(verbs(main)))
 def test_every_verb_has_help(words: str, command: click.Command) -> None:
-    """Whole sentences, for the verb and for each of its options, with an example or a paragraph."""
+    """Verbs and options have whole sentences, and an example or a paragraph."""
     result = forager(*words.split()[1:], "--help")
     assert result.exit_code == 0
     assert command.help
@@ -167,7 +167,7 @@ UNWANTED = re.compile(
 
 @pytest.mark.parametrize(("words", "command"), list(verbs(main)))
 def test_help_is_written_in_the_words_of_the_field(words: str, command: click.Command) -> None:
-    """None of the private words that earlier versions used."""
+    """Help uses none of the private words of earlier versions."""
     shown = forager(*words.split()[1:], "--help").stdout
     assert not UNWANTED.search(" ".join(shown.split()))
 
@@ -181,7 +181,7 @@ def test_help_shows_the_defaults_of_the_settings() -> None:
 
 
 def test_verbs_are_grouped_by_what_a_person_does() -> None:
-    """Each verb has its place."""
+    """Each verb stands in one group of the overview."""
     grouped = {heading: " ".join(names) for heading, names in main.headings.items()}
     assert grouped == {
         "Set up": "doctor",
@@ -225,7 +225,7 @@ def test_commands_of_the_documentation_can_be_typed(path: str, line: int, comman
 def test_an_error_is_a_line_and_an_exit_code(
     error: BaseException, code: int, lines: list[str]
 ) -> None:
-    """Without a traceback, and on stderr."""
+    """An error is one line on stderr, without a traceback."""
 
     @click.command()
     def fail() -> None:
@@ -238,7 +238,7 @@ def test_an_error_is_a_line_and_an_exit_code(
 
 
 def test_mistyped_options_are_one_line(run: Path) -> None:
-    """Which says where help is."""
+    """The line for a mistyped option points to the help."""
     for arguments, message in (
         (["list", run, "--nope"], "No such option '--nope' (see `forager list --help`)"),
         (["xyz"], "No such command 'xyz' (see `forager --help`)"),
@@ -270,7 +270,7 @@ def test_interrupted(run: Path) -> None:
 
 
 def test_a_closed_pipe_is_no_error(run: Path) -> None:
-    """As with `forager list … | head`."""
+    """A reader that stops early, as in `forager list … | head`, causes no error."""
     command = f"{FORAGER} replay {run} --print --full | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert done.stderr == ""
@@ -278,7 +278,7 @@ def test_a_closed_pipe_is_no_error(run: Path) -> None:
 
 
 def test_list_json_is_one_array(run: Path) -> None:
-    """With an object an attempt."""
+    """The array has one object per attempt."""
     listed = json.loads(forager("list", run, "--json").stdout)
     assert [attempt["id"] for attempt in listed] == ["a.0", "a.1", "b.0", "b.1"]
     assert listed[1] == {
@@ -315,7 +315,7 @@ def test_list_json_is_one_array(run: Path) -> None:
     ],
 )
 def test_list_chooses_and_sorts(run: Path, options: str, ids: list[str]) -> None:
-    """In the order asked for; the table and the JSON agree."""
+    """The table and the JSON have the same attempts in the requested order."""
     listed = json.loads(forager("list", run, "--json", *options.split()).stdout)
     assert [attempt["id"] for attempt in listed] == ids
     rows = forager("list", run, *options.split()).stdout.splitlines()[1:]
@@ -323,14 +323,14 @@ def test_list_chooses_and_sorts(run: Path, options: str, ids: list[str]) -> None
 
 
 def test_list_names_the_fields(run: Path) -> None:
-    """Where the one asked for is none."""
+    """An unknown field gives an error that lists the known ones."""
     result = forager("list", run, "--sort", "size")
     assert result.exit_code == 2
     assert "no field 'size' to sort by; there are id, instance_id" in result.stderr
 
 
 def test_an_empty_run_lists_nothing(tmp_path: Path) -> None:
-    """And the exit code is 0."""
+    """An empty run is no error."""
     Run.write(tmp_path / "run", Settings(), []).close()
     assert forager("list", tmp_path / "run", "--json").stdout == "[]\n"
     assert forager("report", tmp_path / "run").exit_code == 0
@@ -346,7 +346,7 @@ def test_in_a_pipe_nothing_is_cut(tmp_path: Path) -> None:
 
 
 def test_replay_takes_a_run_an_id_or_a_file(run: Path, tmp_path: Path) -> None:
-    """An id may be abbreviated; of several attempts a list is shown."""
+    """An id may be abbreviated; an ambiguous one prints a list."""
     assert "attempt  b.1\n" in forager("replay", run / "b.1").stdout
     listed = forager("replay", run).stdout
     assert listed.endswith(f"Show one with: forager replay {run}/a.0\n")
@@ -370,7 +370,7 @@ def test_replay_takes_a_run_an_id_or_a_file(run: Path, tmp_path: Path) -> None:
 def test_replay_says_what_it_does_not_find(
     run: Path, tmp_path: Path, path: str, message: str
 ) -> None:
-    """In one line."""
+    """An unknown attempt gives one line of error."""
     result = forager("replay", tmp_path / path)
     assert result.exit_code == 2
     assert message in result.stderr
@@ -378,14 +378,14 @@ def test_replay_says_what_it_does_not_find(
 
 
 def test_replay_in_a_poor_terminal(run: Path) -> None:
-    """What the terminal lacks becomes a question mark."""
+    """Characters that the terminal lacks become question marks."""
     done = shell("replay", run / "a.0", PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert "? Some tests fail: [bold]not markup[/bold] [/foo]" in done.stdout
 
 
 def test_report_takes_runs_together(run: Path) -> None:
-    """As a table and as JSON."""
+    """A report of two runs counts both, as a table and as JSON."""
     text = forager("report", run, run).stdout
     assert "operators" in text
     assert "turn_limit" in text
@@ -395,7 +395,7 @@ def test_report_takes_runs_together(run: Path) -> None:
 
 
 def test_tokens_shows_where_history_is_rewritten(tmp_path: Path) -> None:
-    """Counts and first places; the exit code says whether there is one."""
+    """`tokens` prints counts and first places; its exit code reports rewrites."""
     made = make_attempt()
     calls = [
         call.model_copy(update={"prompt_token_ids": prompt, "completion_token_ids": [3]})
@@ -415,14 +415,14 @@ def test_tokens_shows_where_history_is_rewritten(tmp_path: Path) -> None:
 
 
 def test_tokens_of_a_run_without_ids(run: Path) -> None:
-    """Says how they are kept."""
+    """Without token ids, `tokens` says how to record them."""
     result = forager("tokens", run)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "--token-ids" in result.stderr
 
 
 def test_damage_is_told_once_and_the_rest_is_listed(run: Path) -> None:
-    """On stderr."""
+    """A damaged shard gives one message on stderr."""
     (shard,) = Run(run).shards()
     data = bytearray(shard.read_bytes())
     data[len(data) // 3] ^= 0xFF
@@ -433,14 +433,14 @@ def test_damage_is_told_once_and_the_rest_is_listed(run: Path) -> None:
 
 
 def test_a_recipe_belongs_to_one_source(tmp_path: Path) -> None:
-    """Said before anything is built."""
+    """A recipe with two sources is refused before any build."""
     result = forager("image", "build", "a", "b", "--recipe", tmp_path / "recipe.toml")
     assert result.exit_code == 2
     assert "a recipe belongs to one source" in result.stderr
 
 
 def test_an_unknown_image_is_said() -> None:
-    """With the verb that lists them."""
+    """The error names the verb that lists images."""
     result = forager("image", "show", "nothing-such")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "`forager image list`" in result.stderr
@@ -448,7 +448,7 @@ def test_an_unknown_image_is_said() -> None:
 
 @pytest.mark.engine
 def test_images_are_built_listed_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A source that fails is reported, does not stop the other, and decides the exit code."""
+    """A failing source gives a message and the exit code, but does not stop the other."""
     monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
     project = tmp_path / "tiny"
     (project / "tests").mkdir(parents=True)

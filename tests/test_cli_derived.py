@@ -1,4 +1,4 @@
-"""Options that are derived from the fields of a settings record."""
+"""Command-line options derived from the fields of a settings record."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -66,7 +66,7 @@ DERIVED = Derived(
 @click.command(cls=Verb, settings=DERIVED)
 @click.option("--own", is_flag=True, help="An option of the verb itself.")
 def verb(own: bool, **params: Any) -> None:
-    """Show what is given."""
+    """Print the given settings."""
     del own
     values = DERIVED.given(params)
     click.echo(values)
@@ -74,21 +74,21 @@ def verb(own: bool, **params: Any) -> None:
 
 
 def run(*arguments: str) -> str:
-    """What the verb prints."""
+    """Return what the verb prints."""
     result = CliRunner().invoke(verb, arguments)
     assert result.exit_code == 0, result.output
     return result.output
 
 
 def test_what_is_not_given_keeps_the_default_of_the_record() -> None:
-    """So a settings file may decide it."""
+    """Options that are not given leave their fields to a settings file."""
     given, built = run("-n", "a").splitlines()
     assert given == "{'name': 'a'}"
     assert built == Settings(name="a").model_dump_json()
 
 
 def test_each_kind_of_field(tmp_path: Path) -> None:
-    """Texts, numbers, choices, flags, lists, objects, files and fields of tables."""
+    """Texts, numbers, choices, flags, lists, objects, files and table fields are options."""
     (tmp_path / "text").write_text("some text\n")
     given = run(
         *("--name", "a", "--count", "5", "--most", "2", "--colour", "blue", "--level", "2"),
@@ -115,7 +115,7 @@ def test_each_kind_of_field(tmp_path: Path) -> None:
 
 
 def test_a_table_is_a_file(tmp_path: Path) -> None:
-    """Of TOML; what is wrong in it is said with its name and key."""
+    """A table is a TOML file; an error in it names file and key."""
     file = tmp_path / "rates.toml"
     file.write_text("low = 0.75\n")
     assert '"rates":{"low":0.75}' in run("-n", "a", "--rates-file", str(file))
@@ -139,7 +139,7 @@ def test_a_table_is_a_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_names_the_option(arguments: str, message: str) -> None:
-    """Bounds and choices are those of the record."""
+    """The record's bounds and choices hold, and errors name the option."""
     with pytest.raises((click.UsageError, UsageError)) as caught:
         verb.main(arguments.split(), standalone_mode=False)
     error = caught.value
@@ -155,7 +155,7 @@ def test_the_earlier_spelling_works_unseen() -> None:
 
 
 def test_help_shows_fields_under_headings() -> None:
-    """With descriptions, bounds and defaults of the record; thousands have separators."""
+    """Help has the record's descriptions, bounds and defaults, with separated thousands."""
     shown = run("--help")
     lines = {" ".join(line.split()) for line in shown.splitlines()}
     assert [shown.index(f"\n{name}:\n") for name in ("Options", "Names", "Numbers", "Others")] == (

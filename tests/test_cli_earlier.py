@@ -26,7 +26,7 @@ def forager(*arguments: str | Path) -> Result:
 
 
 def plan(*arguments: str | Path) -> Any:
-    """The settings that --dry-run prints."""
+    """Return the settings that --dry-run prints."""
     result = forager(*arguments, "--dry-run")
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)
@@ -34,7 +34,7 @@ def plan(*arguments: str | Path) -> Any:
 
 @pytest.mark.engine
 def test_a_run_is_resumed(tmp_path: Path) -> None:
-    """Its settings.json is rewritten under the current names; other settings are refused."""
+    """Resuming renames fields in settings.json, and refuses other settings."""
     run = tmp_path / "run"
     shutil.copytree(EARLIER / "run", run)
     assert "enough" in saved_settings(run)
@@ -48,7 +48,7 @@ def test_a_run_is_resumed(tmp_path: Path) -> None:
 
 
 def test_a_bootstrap_is_resumed(tmp_path: Path) -> None:
-    """Its settings file and its settings.json mean the same as before."""
+    """A bootstrap's settings file and settings.json mean the same as before."""
     settings = load_settings(EARLIER / "bootstrap" / "bootstrap.toml", BootstrapSettings)
     assert settings.mix_in == ["rehearsal"]
     assert settings.train.pack_length == 2048
@@ -59,19 +59,19 @@ def test_a_bootstrap_is_resumed(tmp_path: Path) -> None:
 
 
 def test_a_budget_is_read() -> None:
-    """With its table of prices."""
+    """An earlier budget is read with its table of prices."""
     budget = load_settings(EARLIER / "budget.toml", Budget)
     assert (budget.tokens, budget.prices["NAME"].completion) == (50_000_000, 2.0)
 
 
 @pytest.fixture
 def train() -> click.Command:
-    """The verb `forager train`."""
+    """Run the verb `forager train`."""
     return main.commands["train"]
 
 
 def test_a_training_is_read_and_options_take_precedence(train: click.Command) -> None:
-    """In the spelling of today and in the earlier one; the file may have either."""
+    """Files and options may use current and earlier spellings."""
     config = EARLIER / "kata" / "pretraining.toml"
     words = ["data", "-o", "out", "--base", "base", "--config", str(config)]
     for spelled in (
@@ -85,14 +85,14 @@ def test_a_training_is_read_and_options_take_precedence(train: click.Command) ->
 
 
 def test_options_of_a_run_keep_their_earlier_spelling(tmp_path: Path) -> None:
-    """Without a word in help."""
+    """`run` accepts earlier spellings, which help does not show."""
     found = plan(*RUN, tmp_path / "run", "--attempts", "3", "--enough", "2")
     assert found["settings"]["stop_after"] == 2
     assert "--enough" not in forager("run", "--help").stdout
 
 
 def test_options_of_other_verbs_keep_their_earlier_spelling() -> None:
-    """Those that name a field which has another name now."""
+    """Other verbs accept the earlier names of renamed fields."""
     for verb, words, expected in (
         (
             "serve",

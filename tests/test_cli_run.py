@@ -29,27 +29,27 @@ prices.large = {prompt = 1.25, completion = 10}
 
 @pytest.fixture
 def tasks(tmp_path: Path) -> Path:
-    """A file of three tasks."""
+    """Write a file of three tasks."""
     path = tmp_path / "tasks.jsonl"
     write_records(path, [make_task(name) for name in "abc"])
     return path
 
 
 def run(tasks: Path, *options: str | Path) -> Result:
-    """`forager run` in this process; nothing of the environment names an endpoint."""
+    """Run `forager run` in this process; no environment variable names an endpoint."""
     arguments = ["run", str(tasks), "-o", str(tasks.parent / "run"), *map(str, options)]
     return CliRunner(env={"OPENAI_BASE_URL": None}).invoke(main, arguments)
 
 
 def plan(tasks: Path, *options: str) -> Any:
-    """What --dry-run prints."""
+    """Return what --dry-run prints."""
     result = run(tasks, "--dry-run", *options)
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)
 
 
 def test_a_dry_run_prints_the_resolved_settings_and_counts(tasks: Path) -> None:
-    """And makes nothing."""
+    """A dry run creates no files."""
     found = plan(tasks, "-m", "repair", "--attempts", "2", "-w", "3")
     expected = RunSettings(models=["repair"], attempts=2, workers=3)
     assert found["settings"] == expected.model_dump(mode="json")
@@ -58,7 +58,7 @@ def test_a_dry_run_prints_the_resolved_settings_and_counts(tasks: Path) -> None:
 
 
 def test_every_option_reaches_the_settings(tasks: Path) -> None:
-    """Under the name that the record gives it."""
+    """Every option sets the field that the record names."""
     options = (
         "-m qwen --url http://127.0.0.1:8000/v1 --key-env MINE --max-turns 7 --max-tokens 900 "
         "--time-limit 60 --command-timeout 5 --temperature 0.7 --top-p 0.9 --completion-tokens 80 "
@@ -76,7 +76,7 @@ def test_every_option_reaches_the_settings(tasks: Path) -> None:
 
 
 def test_several_models_endpoints_and_temperatures(tasks: Path, tmp_path: Path) -> None:
-    """Rounds in which each model makes an attempt; the last temperature holds on."""
+    """Each model attempts each round; rounds beyond the last temperature repeat it."""
     (tmp_path / "budget.toml").write_text(BUDGET)
     options = (
         "-m small -m large --url http://a:1 --url http://b:1 --attempts 3 --temperature 0,0.8 "
@@ -104,7 +104,7 @@ def test_several_models_endpoints_and_temperatures(tasks: Path, tmp_path: Path) 
     ],
 )
 def test_a_wrong_budget_is_one_line(tasks: Path, text: str, message: str) -> None:
-    """A model without a price could spend without end."""
+    """A budget in money needs a price for every model, or it could not hold."""
     budget = tasks.parent / "budget.toml"
     budget.write_text(text)
     result = run(tasks, *["-m", "gpt", "--url", "http://x", "--budget"], budget)
@@ -113,7 +113,7 @@ def test_a_wrong_budget_is_one_line(tasks: Path, text: str, message: str) -> Non
 
 
 def test_finished_attempts_are_counted(tasks: Path) -> None:
-    """Those that the run asks for."""
+    """Finished attempts count only if the run asks for them."""
     settings = RunSettings(models=["repair"])
     with Run.write(tasks.parent / "run", settings, [make_task("a")]) as writer:
         writer.append(make_attempt("a"))
@@ -122,7 +122,7 @@ def test_finished_attempts_are_counted(tasks: Path) -> None:
 
 
 def test_a_batch_holds_nothing_of_each_attempt_that_is_finished(tmp_path: Path) -> None:
-    """Of 20,000 no more than a bit each: a set of their ids would be three megabytes."""
+    """20,000 finished attempts need about a bit each; a set of ids would take 3 MB."""
     count, held = 20_000, list[int]()
     settings = RunSettings(models=["repair"], attempts=count, sandbox="bubblewrap")
     Run.write(tmp_path / "run", settings, []).close()
@@ -149,7 +149,7 @@ def test_a_batch_holds_nothing_of_each_attempt_that_is_finished(tmp_path: Path) 
 
 
 def test_a_task_that_is_there_twice_counts_once(tasks: Path) -> None:
-    """Of --limit too; two that differ under one name are a mistake, which names it."""
+    """A repeated task counts once, for --limit too; two tasks with one id are an error."""
     write_records(tasks, [make_task(name) for name in "aabca"])
     assert plan(tasks, *["-m", "repair", "--attempts", "2"])["attempts"] == 6
     assert plan(tasks, *["-m", "repair", "--limit", "2"])["tasks"] == 2
@@ -176,7 +176,7 @@ def test_a_task_that_is_there_twice_counts_once(tasks: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_line(tasks: Path, options: str, message: str) -> None:
-    """Which says what to do, with exit code 2."""
+    """A mistake gives one line with the remedy, and exit code 2."""
     result = run(tasks, *options.split())
     assert result.exit_code == 2
     assert message in result.stderr
@@ -184,7 +184,7 @@ def test_a_mistake_is_one_line(tasks: Path, options: str, message: str) -> None:
 
 
 def test_no_tasks_is_a_mistake(tmp_path: Path) -> None:
-    """As is a file that does not exist."""
+    """An empty or missing file of tasks gives one line of error."""
     empty = tmp_path / "empty.jsonl"
     empty.touch()
     assert "holds no tasks" in run(empty, "-m", "repair").stderr
@@ -192,7 +192,7 @@ def test_no_tasks_is_a_mistake(tmp_path: Path) -> None:
 
 
 def test_mutate_fix_says_what_it_would_do(tmp_path: Path) -> None:
-    """Families in the order of the catalogue's words, weights of the preset."""
+    """A dry run lists families in the catalogue's order, with the preset's weights."""
     options = "--mutators operators,arguments --preset cwm --limit 5 --seed 7 --dry-run"
     arguments = ["tasks", "mutate-fix", "pypi:toolz", "-o", str(tmp_path / "t.jsonl")]
     result = CliRunner().invoke(main, [*arguments, *options.split()])
@@ -202,7 +202,7 @@ def test_mutate_fix_says_what_it_would_do(tmp_path: Path) -> None:
 
 
 def test_an_unknown_family_is_said(tmp_path: Path) -> None:
-    """With those that there are."""
+    """The error lists the known families."""
     arguments = ["tasks", "mutate-fix", "pypi:toolz", "-o", str(tmp_path / "t.jsonl")]
     result = CliRunner().invoke(main, [*arguments, "--mutators", "colours"])
     assert result.exit_code == 2

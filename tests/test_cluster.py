@@ -45,7 +45,7 @@ NODE = {"num_cpus": 2, "memory": 4 << 30}
 
 @pytest.fixture(scope="module")
 def shared_cluster() -> Iterator["Cluster"]:
-    """Three nodes of two processors, for all tests of this file."""
+    """Start three nodes of two processors, shared by this file's tests."""
     with ray_cluster(3, **NODE) as cluster:
         from ray import cloudpickle
 
@@ -55,7 +55,7 @@ def shared_cluster() -> Iterator["Cluster"]:
 
 @pytest.fixture
 def cluster(shared_cluster: "Cluster") -> Iterator["Cluster"]:
-    """The shared one; a node that a test has killed is replaced after it."""
+    """Give the shared cluster; replace nodes that the test killed."""
     import ray
 
     yield shared_cluster
@@ -64,12 +64,12 @@ def cluster(shared_cluster: "Cluster") -> Iterator["Cluster"]:
 
 
 def scripted(replies: Sequence[Message | Reply], job: Job, limiter: RateLimiter) -> ScriptedModel:
-    """A model on a node."""
+    """Return a model that follows a script on a node."""
     return ScriptedModel(replies)
 
 
 class Paced:
-    """Follows a script; each answer takes its time once the limiter lets it through."""
+    """Follows a script; each answer takes a while once the limiter admits it."""
 
     def __init__(self, replies: Sequence[Message | Reply], job: Job, limiter: RateLimiter) -> None:
         del job
@@ -90,7 +90,7 @@ class Paced:
 
 
 class Broken:
-    """Breaks at its first question, by an error that does not pickle."""
+    """Fails at its first request with an error that does not pickle."""
 
     def __init__(self, replies: Sequence[Message | Reply], job: Job, limiter: RateLimiter) -> None:
         del replies, job, limiter
@@ -114,7 +114,7 @@ def run(
     model: Any = scripted,
     **given: Any,
 ) -> list[int]:
-    """Run a batch on the cluster; return how many were done after each attempt."""
+    """Run a batch on the cluster; return the number of finished attempts after each one."""
     settings = RunSettings(
         models=["m"],
         executor="ray",
@@ -139,7 +139,7 @@ def run(
 def test_attempts_of_a_node_that_is_killed_are_made_elsewhere(
     tmp_path: Path, cluster: "Cluster", kata_task: RepositoryTask
 ) -> None:
-    """Each is accounted for exactly once; each node wrote a shard; no container is left."""
+    """Each attempt counts once, each node has a shard, and no container remains."""
     path = tmp_path / "run"
     victim = cluster.list_all_nodes()[-1]
 
@@ -170,7 +170,7 @@ def test_attempts_of_a_node_that_is_killed_are_made_elsewhere(
 def test_requests_of_a_node_that_is_killed_hold_up_no_others(
     tmp_path: Path, cluster: "Cluster", kata_task: RepositoryTask
 ) -> None:
-    """Neither the one that was under way nor those that waited for their turn."""
+    """A dead node's requests free their slots, running or queued."""
     path = tmp_path / "run"
     victim = cluster.list_all_nodes()[-1]
 
@@ -191,7 +191,7 @@ def test_requests_of_a_node_that_is_killed_hold_up_no_others(
 
 
 def test_a_request_that_ends_waits_behind_none_that_waits(cluster: "Cluster") -> None:
-    """However many wait: the meter has other threads for those that end."""
+    """Requests end on threads of their own, however many others wait."""
     import ray
 
     ray.init(cluster.address, log_to_driver=False)
@@ -217,7 +217,7 @@ def test_a_request_that_ends_waits_behind_none_that_waits(cluster: "Cluster") ->
 def test_a_bug_on_a_node_is_told_with_its_traceback(
     tmp_path: Path, cluster: "Cluster", kata_task: RepositoryTask
 ) -> None:
-    """It costs its attempt."""
+    """A bug costs its attempt, and the log has the node's traceback."""
     with pytest.raises(LoggedError, match=r"1 attempts were lost .* run again") as caught:
         run(cluster, tmp_path / "run", kata_task, [], Broken)
     assert "in query" in caught.value.log
@@ -230,7 +230,7 @@ def test_a_bug_on_a_node_is_told_with_its_traceback(
 def test_a_budget_holds_over_the_cluster(
     tmp_path: Path, cluster: "Cluster", kata_task: RepositoryTask
 ) -> None:
-    """All nodes draw on the same one."""
+    """All nodes draw on one budget."""
     replies = script("functions", FIX, SUBMIT)  # 220 tokens
     budget = Budget(tokens=500, requests_per_minute=6000)
     with pytest.raises(BudgetSpent, match="500 tokens are spent"):
@@ -244,7 +244,7 @@ def test_a_budget_holds_over_the_cluster(
 
 
 def test_a_missing_ray_is_said_in_a_line(tmp_path: Path) -> None:
-    """With what to install."""
+    """Without Ray, the error says what to install."""
     code = (
         "import sys; sys.modules['ray'] = None\n"
         "from forager.rollout.cluster import connected\n"

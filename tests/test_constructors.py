@@ -1,4 +1,4 @@
-"""Where the state of objects begins, kept over the syntax trees."""
+"""Objects get their attributes in constructors, checked in the syntax trees."""
 
 import ast
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ TEXTUAL = {"border_title", "theme", "virtual_size"}
 
 
 def assigned(function: ast.FunctionDef) -> Iterator[str]:
-    """The attributes of `self` that a method assigns."""
+    """Return the attributes of `self` that a method assigns."""
     for node in ast.walk(function):
         if (
             isinstance(node, ast.Attribute)
@@ -24,7 +24,7 @@ def assigned(function: ast.FunctionDef) -> Iterator[str]:
 
 
 def declared(kind: ast.ClassDef) -> Iterator[str]:
-    """The attributes that a class or its constructor gives each object."""
+    """Return the attributes that a class or its constructor gives each object."""
     for node in kind.body:
         if isinstance(node, ast.FunctionDef) and node.name == "__init__":
             yield from assigned(node)
@@ -35,7 +35,7 @@ def declared(kind: ast.ClassDef) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=identify)
 def test_state_begins_in_constructors(path: Path) -> None:
-    """No method gives an object an attribute that it did not have from its beginning."""
+    """No method gives an object an attribute that it lacked from its beginning."""
     for kind in ast.walk(ast.parse(path.read_text())):
         if isinstance(kind, ast.ClassDef):
             methods = [node for node in kind.body if isinstance(node, ast.FunctionDef)]

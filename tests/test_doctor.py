@@ -15,7 +15,7 @@ FORAGER = Path(sys.executable).with_name("forager")
 
 @pytest.fixture(scope="module")
 def without_engine() -> subprocess.CompletedProcess[str]:
-    """What doctor says where no engine and no endpoint answers."""
+    """Run doctor where no engine and no endpoint answers."""
     nothing = {"DOCKER_HOST": "unix:///nowhere.sock", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
     return subprocess.run(
         [FORAGER, "doctor", "--json"],
@@ -28,7 +28,7 @@ def without_engine() -> subprocess.CompletedProcess[str]:
 def test_a_missing_engine_is_said_with_what_to_type(
     without_engine: subprocess.CompletedProcess[str],
 ) -> None:
-    """And makes the exit code 1, for it is needed by every run."""
+    """Every run needs an engine, so a missing one gives exit code 1 and a remedy."""
     assert without_engine.returncode == 1
     assert without_engine.stderr == ""
     found = {check["name"]: check for check in json.loads(without_engine.stdout)}
@@ -40,7 +40,7 @@ def test_a_missing_engine_is_said_with_what_to_type(
 def test_a_silent_endpoint_is_no_obstacle(
     without_engine: subprocess.CompletedProcess[str],
 ) -> None:
-    """`-m repair` needs none."""
+    """`-m repair` needs no endpoint."""
     found = {check["name"]: check for check in json.loads(without_engine.stdout)}
     assert found["model endpoint"]["state"] == "absent"
     assert found["model endpoint"]["advice"]
@@ -48,7 +48,7 @@ def test_a_silent_endpoint_is_no_obstacle(
 
 @pytest.mark.engine
 def test_a_machine_with_an_engine() -> None:
-    """The table says what there is, and nothing needed is missing."""
+    """The table lists what was found; nothing required is missing."""
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 0, result.output
     for words in ("Docker engine", "storage", "cgroup version", "GiB free", "left containers"):
@@ -57,7 +57,7 @@ def test_a_machine_with_an_engine() -> None:
 
 @pytest.mark.engine
 def test_containers_of_dead_processes_are_removed_and_no_others(kata_image: Image) -> None:
-    """A container's label says which process made it; a number that is used again is not it."""
+    """A label identifies the creating process, even if its number is reused."""
     from forager.sandboxes.engine import connect
     from forager.sandboxes.leftovers import SANDBOX_LABEL, leftovers, maker
 

@@ -45,13 +45,13 @@ LABELS = [
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A copy of a run directory, with the index that the earlier version kept in it."""
+    """Copy an earlier run directory, with the index that it contained."""
     shutil.copytree(EARLIER / "run", tmp_path / "run")
     return tmp_path / "run"
 
 
 def test_tasks_get_their_labels(run: Path) -> None:
-    """From the mutation, or from the kind of a real bug."""
+    """Labels come from the mutation, or from the kind of a real bug."""
     tasks = list(Run(run).tasks())
     assert [task.labels for task in tasks] == LABELS
     assert all(isinstance(task, RepositoryTask) for task in tasks)
@@ -59,7 +59,7 @@ def test_tasks_get_their_labels(run: Path) -> None:
 
 
 def test_attempts_get_labels_answer_and_cause(run: Path) -> None:
-    """In a run and in a file of attempts alike, and they keep them when they are written again."""
+    """Runs and files of attempts get today's fields, and keep them when written again."""
     for attempts in (
         list(Run(run).trajectories()),
         list(read_records(EARLIER / "attempts.jsonl", Trajectory)),
@@ -71,7 +71,7 @@ def test_attempts_get_labels_answer_and_cause(run: Path) -> None:
 
 
 def test_an_index_of_the_earlier_version_is_made_anew(run: Path) -> None:
-    """It held no family for real bugs, by which attempts are chosen and counted now."""
+    """The old index lacks the family of real bugs, which queries need now."""
     assert [summary.family for summary in Run(run).summaries()] == [
         *("operators", "issue-fix", "combined")
     ]
@@ -91,7 +91,7 @@ def test_an_index_of_the_earlier_version_is_made_anew(run: Path) -> None:
     ids=lambda arguments: " ".join(arguments[:1]),
 )
 def test_verbs_read_an_earlier_run(run: Path, tmp_path: Path, arguments: list[str]) -> None:
-    """Lists, reports, replay, filters and exports take it as it is."""
+    """list, report, replay, filter and export read an earlier run unchanged."""
     given = [
         argument.replace("RUN", str(run)).replace("OUT", str(tmp_path / "out"))
         for argument in arguments
@@ -101,7 +101,7 @@ def test_verbs_read_an_earlier_run(run: Path, tmp_path: Path, arguments: list[st
 
 
 def test_a_row_of_swe_bench_is_a_repository_task() -> None:
-    """As it is published: no environment, lists as JSON text, fields of its own.
+    """A published row loads: no environment, lists as JSON text, fields of its own.
 
     The files that its fix changes stand for functions.
     """

@@ -18,7 +18,7 @@ EARLIER = ARCHIVE.parent / "kata"
 
 
 def test_earlier_settings_mean_the_same() -> None:
-    """Every setting that has a new name is still read by its earlier one."""
+    """Every renamed setting is still read by its earlier name."""
     bootstraps = [BootstrapSettings.read(path / "bootstrap.toml") for path in (KATA, EARLIER)]
     assert "row_tokens" in (EARLIER / "bootstrap.toml").read_text()
     assert bootstraps[0] == bootstraps[1]
@@ -28,13 +28,13 @@ def test_earlier_settings_mean_the_same() -> None:
 
 @pytest.fixture
 def earlier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The bootstrap's directory, as the current one: its paths are relative."""
+    """Enter the bootstrap's directory, because its paths are relative."""
     monkeypatch.chdir(unpack(tmp_path))
     return Path("rounds")
 
 
 def test_an_earlier_bootstrap_is_complete(earlier: Path) -> None:
-    """The same settings under new names continue it; nothing is made again."""
+    """The same settings under new names continue it without repeating work."""
     saved = json.loads((earlier / "settings.json").read_text())
     assert saved["rehearse"] == ["rehearsal"]
     settings = Path("bootstrap.toml")
@@ -47,7 +47,7 @@ def test_an_earlier_bootstrap_is_complete(earlier: Path) -> None:
 
 
 def test_the_stages_of_an_earlier_round_are_not_repeated(earlier: Path) -> None:
-    """Attempts, filtering, data set, training and evaluation are recognised as finished."""
+    """Finished attempts, filtering, data set, training and evaluation are recognised."""
     path = earlier / "round-0" / "manifest.json"
     known = load(path, Round)
     path.unlink()
@@ -69,7 +69,7 @@ def _continue(bootstrap: Path) -> None:
 
 
 def _times(bootstrap: Path) -> dict[Path, int]:
-    """When each file of the rounds and of the base's evaluation was written."""
+    """Return when each file of the rounds and of the base's evaluation was written."""
     paths = [*bootstrap.glob("round-*/**/*"), *bootstrap.glob("base/**/*")]
     return {
         path: path.stat().st_mtime_ns

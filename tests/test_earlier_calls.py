@@ -33,7 +33,7 @@ NUMBERS = range(6)
 
 @pytest.fixture(scope="module")
 def attempts(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Trajectory]:
-    """The attempts by number, read through the store; the index is made next to a copy."""
+    """Return the attempts by number; reading indexes a copy."""
     run = tmp_path_factory.mktemp("earlier") / "run"
     for path in (EARLIER / "run").rglob("*"):
         if path.is_file():
@@ -44,7 +44,7 @@ def attempts(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Trajectory]:
 
 
 def made_again(attempt: Trajectory, root: Path) -> Agent:
-    """The same answers of the model, given to this version's loop and tools."""
+    """Replay the model's answers through this version's loop and tools."""
     for name, text in json.loads((EARLIER / "files.json").read_text()).items():
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_bytes(text.encode())
@@ -61,7 +61,7 @@ def made_again(attempt: Trajectory, root: Path) -> Agent:
 
 
 def proven(call: ToolCall, old: ToolCall) -> ToolCall:
-    """A call without its duration, and without what the text of the old record does not prove."""
+    """Return a call without its duration, and without facts that old text cannot prove."""
     change = call.change
     if change and old.change and (old.change.first is None or change.path == "crlf.txt"):
         removed, added = ([line.rstrip("\r") for line in lines]
@@ -74,7 +74,7 @@ def proven(call: ToolCall, old: ToolCall) -> ToolCall:
 def test_facts_read_from_the_text_are_those_that_tools_record(
     attempts: dict[int, Trajectory], number: int, tmp_path: Path
 ) -> None:
-    """Made again by this version, an attempt reads the same and has the same facts."""
+    """A rerun by this version has the same text and the same facts."""
     attempt = attempts[number]
     agent = made_again(attempt, tmp_path)
     assert attempt.schema_version == SCHEMA_VERSION
@@ -85,7 +85,7 @@ def test_facts_read_from_the_text_are_those_that_tools_record(
 
 
 def test_every_kind_of_fact_is_read(attempts: dict[int, Trajectory]) -> None:
-    """The recorded attempts hold each reason, and what no text proves is None."""
+    """The recorded attempts hold each reason; what no text proves is None."""
     calls = [call for number in NUMBERS for call in attempts[number].tool_calls]
     assert {call.reason for call in calls} == {
         *("", "not_found", "ambiguous", "unchanged", "no_such_file", "no_such_directory"),
@@ -103,7 +103,7 @@ def test_every_kind_of_fact_is_read(attempts: dict[int, Trajectory]) -> None:
 
 
 def test_what_this_version_recorded_stays(attempts: dict[int, Trajectory]) -> None:
-    """Nothing is read twice, and nothing else of an attempt changes."""
+    """Facts that this version recorded, and all other fields, stay unchanged."""
     attempt = attempts[0]
     assert upgraded(attempt) is attempt
     bare = ToolCall.model_fields.keys() - {"message", "tool", "arguments", "exit_code", "seconds"}
@@ -123,7 +123,7 @@ def test_what_this_version_recorded_stays(attempts: dict[int, Trajectory]) -> No
 
 
 def test_attempts_without_a_budget_in_their_text_have_a_computed_one(tmp_path: Path) -> None:
-    """Such as the run that an older version recorded: every call has its budget and its change."""
+    """Every call of an older run gets its budget and its change."""
     run = tmp_path / "run"
     for path in RECORDED.rglob("*"):
         if path.is_file():

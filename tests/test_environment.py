@@ -1,4 +1,4 @@
-"""The Environment seam, and one that somebody else provides."""
+"""The Environment interface, and an environment from another package."""
 
 import re
 import tomllib
@@ -26,7 +26,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "environment.md"
 
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The package of the page is installed; the page's line of tasks.jsonl."""
+    """Install the package of the docs page; return the page's line of tasks.jsonl."""
     blocks = dict(re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text(), re.DOTALL))
     points = tomllib.loads(blocks["toml"])["project"]["entry-points"]["forager.environments"]
     (tmp_path / "my_environment.py").write_text(blocks["python"])
@@ -38,7 +38,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def _install(place: Path, points: dict[str, str]) -> None:
-    """Make metadata of a distribution with these entry points."""
+    """Write the metadata of a distribution with these entry points."""
     metadata = place / "my_environment-1.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Name: my-environment\nVersion: 1\n")
@@ -47,7 +47,7 @@ def _install(place: Path, points: dict[str, str]) -> None:
 
 
 def _says(*texts: str) -> list[Message]:
-    """Messages of the model with these texts, each with a call of submit."""
+    """Return model messages that hold these texts and call submit."""
     syntax = SYNTAXES["functions"]
     return [
         {**assistant(syntax, TOOLBOX, [Call("submit", {})])[0], "content": text} for text in texts
@@ -55,7 +55,7 @@ def _says(*texts: str) -> list[Message]:
 
 
 def test_a_task_becomes_its_environments_record(page: str) -> None:
-    """Read as Task, it is the environment's own type, and stays so when it is written again."""
+    """A Task loads as its environment's own type, and survives writing."""
     task = Task.model_validate_json(page)
     assert type(task).__name__ == "CountTask"
     assert Task.model_validate_json(task.model_dump_json()) == task
@@ -67,7 +67,7 @@ def test_a_task_becomes_its_environments_record(page: str) -> None:
 def test_a_third_party_environment_is_run_and_reported(
     tmp_path: Path, page: str, kata_image: Image, text: str, resolved: bool
 ) -> None:
-    """The verbs know that it is graded, and not how: run, list, report, replay, export."""
+    """run, list, report, replay and export need no knowledge of how it grades."""
     task = Task.model_validate_json(page).model_copy(update={"image": kata_image.reference})
     (attempt,), _, _ = run(tmp_path / "run", task, _says(text))
     outcome = attempt.outcome
@@ -93,7 +93,7 @@ def test_a_third_party_environment_is_run_and_reported(
 
 
 def test_splits_follow_the_labels_of_any_environment(page: str) -> None:
-    """Tasks that share what they are about lie on one side."""
+    """Tasks that share a subject stay on one side."""
     task = Task.model_validate_json(page)
     tasks = [
         task.model_copy(
@@ -111,7 +111,7 @@ def test_splits_follow_the_labels_of_any_environment(page: str) -> None:
 
 
 def test_a_task_of_an_unknown_environment_is_refused() -> None:
-    """In one line that says which there are and what to install."""
+    """One line lists the known environments and says what to install."""
     with pytest.raises(UsageError, match="no environment 'chess' is installed; there are"):
         Task.model_validate_json(
             '{"instance_id": "a", "environment": "chess", "problem_statement": "Mate in two."}'
@@ -128,7 +128,7 @@ def test_a_task_of_an_unknown_environment_is_refused() -> None:
 def test_an_entry_point_that_is_wrong_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, message: str
 ) -> None:
-    """With the name of the entry point."""
+    """The error names the entry point."""
     (tmp_path / "wrong_environment.py").write_text(code)
     _install(tmp_path, {"wrong": "wrong_environment:environment"})
     monkeypatch.syspath_prepend(tmp_path)

@@ -21,7 +21,7 @@ from forager.trajectories.store import Run
 
 
 def with_ids(attempt: Trajectory) -> Trajectory:
-    """The attempt with the ids that a server gave, and with a thought."""
+    """Return the attempt with a server's token ids and with reasoning."""
     history: list[int] = []
     calls = []
     for call in attempt.model_calls:
@@ -45,7 +45,7 @@ ATTEMPTS = [
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run with three attempts."""
+    """Write a run with three attempts."""
     with Run.write(tmp_path / "run", Settings(), []) as writer:
         for attempt in ATTEMPTS:
             writer.append(attempt)
@@ -53,12 +53,12 @@ def run(tmp_path: Path) -> Path:
 
 
 def export(*arguments: str | Path) -> Result:
-    """`forager export` in this process."""
+    """Run `forager export` in this process."""
     return CliRunner().invoke(main, ["export", *map(str, arguments)])
 
 
 def exported(run: Path, format: str, *options: str) -> Path:
-    """What an export wrote."""
+    """Export the run; return the path."""
     target = run.parent / "out" / format
     result = export(run, "-o", target, "--format", format, *options)
     assert result.exit_code == 0, result.output
@@ -67,7 +67,7 @@ def exported(run: Path, format: str, *options: str) -> Path:
 
 
 def test_jsonl_is_read_by_forager_itself(run: Path) -> None:
-    """Equal to what was stored."""
+    """Attempts equal the stored ones."""
     assert list(read_records(exported(run, "jsonl"), Trajectory)) == ATTEMPTS
 
 
@@ -93,7 +93,7 @@ def test_parquet_is_read_by_pyarrow(run: Path) -> None:
 
 
 def test_hf_is_loaded_by_datasets(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its one split, and messages as chat templates take them."""
+    """The data set has one split, with messages that chat templates accept."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     target = exported(run, "hf")
     import datasets
@@ -108,7 +108,7 @@ def test_hf_is_loaded_by_datasets(run: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_sharegpt_keeps_the_rules_of_llama_factory(run: Path) -> None:
-    """Environment and model by turns, the model last, calls as JSON (its SharegptDatasetConverter).
+    """Sides alternate, the model is last, calls are JSON (SharegptDatasetConverter).
 
     LLaMA-Factory itself is too heavy for a test; its `datasets` reads the file.
     """
@@ -138,7 +138,7 @@ def test_sharegpt_keeps_the_rules_of_llama_factory(run: Path) -> None:
 
 
 def test_atif_keeps_harbors_schema(run: Path) -> None:
-    """And its rules beyond the schema: step ids in order, sources that are calls of the step.
+    """Files keep the schema and the rules beyond it: ordered step ids, known call ids.
 
     `harbor` itself needs Python 3.12; its own validator accepts these files.
     """
@@ -177,7 +177,7 @@ def test_atif_keeps_harbors_schema(run: Path) -> None:
 
 
 def test_swe_agent_files_are_as_its_own(run: Path) -> None:
-    """The fields of its AgentRunResult, and what its quick-stats and merge-preds read.
+    """Files have AgentRunResult's fields, and all that quick-stats and merge-preds read.
 
     `sweagent` on PyPI does not install; its sources read these files.
     """
@@ -197,7 +197,7 @@ def test_swe_agent_files_are_as_its_own(run: Path) -> None:
 
 
 def test_swe_bench_itself_reads_the_predictions(run: Path) -> None:
-    """All attempts of a number in one file, in the words of its evaluation."""
+    """SWE-bench loads each file, with all attempts of one number."""
     target = exported(run, "swe-bench")
     assert sorted(path.name for path in target.iterdir()) == ["0.jsonl", "1.jsonl"]
     if find_spec("swebench") is None:
@@ -224,7 +224,7 @@ def test_swe_bench_itself_reads_the_predictions(run: Path) -> None:
 
 
 def test_a_prediction_is_written_once(run: Path, tmp_path: Path) -> None:
-    """SWE-bench would take the last of several without a word."""
+    """SWE-bench would silently use the last of several, so the export refuses them."""
     result = export(run, run, "-o", tmp_path / "twice", "--format", "swe-bench")
     assert result.exit_code == 2
     assert "a/b has two attempts 0; export the runs one by one" in result.stderr.splitlines()[-1]
@@ -243,13 +243,13 @@ def test_a_prediction_is_written_once(run: Path, tmp_path: Path) -> None:
     ],
 )
 def test_attempts_are_chosen(run: Path, options: str, ids: list[str]) -> None:
-    """In their stored order."""
+    """Chosen attempts keep their stored order."""
     path = exported(run, "jsonl", *options.split())
     assert [attempt.id for attempt in read_records(path, Trajectory)] == ids
 
 
 def test_several_runs_and_files_are_exported_together(run: Path, tmp_path: Path) -> None:
-    """A limit counts them together."""
+    """A limit counts several runs and files together."""
     file = exported(run, "jsonl")
     target = tmp_path / "all.jsonl"
     assert export(run, file, "-o", target, "--format", "jsonl", "--limit", "4").exit_code == 0
@@ -272,7 +272,7 @@ def test_several_runs_and_files_are_exported_together(run: Path, tmp_path: Path)
 def test_a_mistake_is_one_line_and_leaves_nothing(
     run: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
-    """With exit code 2."""
+    """A mistake gives one line, exit code 2 and no file."""
     Run.write(run.parent / "empty", Settings(), []).close()
     monkeypatch.chdir(run.parent)
     result = export(*arguments, "-o", "out")
@@ -283,7 +283,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
 
 @pytest.mark.parametrize("format", sorted(set(FORMATS) - {"jsonl", "parquet"}))
 def test_a_directory_is_not_written_into(run: Path, tmp_path: Path, format: str) -> None:
-    """What lies there stays."""
+    """An existing directory and its files stay."""
     target = tmp_path / "thesis"
     target.mkdir()
     (target / "main.tex").touch()
@@ -294,7 +294,7 @@ def test_a_directory_is_not_written_into(run: Path, tmp_path: Path, format: str)
 
 @pytest.mark.parametrize("format", sorted(FORMATS))
 def test_a_disk_that_takes_nothing_is_one_line(run: Path, tmp_path: Path, format: str) -> None:
-    """Files and directories alike: a place that cannot be made."""
+    """A place that cannot be created gives one line, for files and directories."""
     (tmp_path / "file").touch()
     target = tmp_path / "file" / "out"
     done = export(run, "-o", target, "--format", format)
@@ -315,7 +315,7 @@ def test_a_disk_that_is_full_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_is_said(run: Path, tmp_path: Path) -> None:
-    """With what to install; here pyarrow cannot be imported."""
+    """Without pyarrow, hidden here from Python, the error says what to install."""
     code = (
         "import sys; sys.modules['pyarrow.parquet'] = None; import forager.cli.main as m; m.main()"
     )
@@ -338,7 +338,7 @@ def test_a_missing_package_is_said(run: Path, tmp_path: Path) -> None:
 
 
 def test_usage_of_an_export_is_bounded(tmp_path: Path) -> None:
-    """One attempt is in memory at a time."""
+    """An export holds one attempt in memory at a time."""
     import tracemalloc
 
     long = [("", "bash", {"command": "seq"}, "x" * 1_000_000)]
@@ -355,7 +355,7 @@ def test_usage_of_an_export_is_bounded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("id", ["a/b", "..", "a b", "ünï", "a\x00b", "%"])
 def test_ids_are_file_names(id: str) -> None:
-    """Different ones for different ids, and none that leads elsewhere."""
+    """Different ids get different file names, all inside the directory."""
     name = file_name(id)
     assert Path("/x", name).parent == Path("/x")
     assert Path("/x", name).name == name

@@ -54,7 +54,7 @@ LISTED = changed(make_attempt("g"), repo="django/django")
 def test_a_filter_drops_what_it_is_for(
     tmp_path: Path, filter: FilterChoice, dropped: set[str]
 ) -> None:
-    """And counts it."""
+    """A filter drops exactly its attempts, and counts them."""
     all = [A, B, LONG, FAILING, IN_TESTS, IGNORED, LISTED]
     run = write_run(tmp_path / "run", all)
     done = filtered(run, tmp_path / "kept", filter, contaminated="django/django")
@@ -66,7 +66,7 @@ def test_a_filter_drops_what_it_is_for(
 
 
 def test_tokens_are_reckoned_where_no_server_counted(tmp_path: Path) -> None:
-    """Four characters a token."""
+    """Without the server's count, four characters count as a token."""
     calls = [ModelCall(message=call.message, usage=Usage(), seconds=0) for call in A.model_calls]
     bare = changed(A, model_calls=calls)
     size = sum(len(text_of(message)) for message in bare.messages) // 4
@@ -76,20 +76,20 @@ def test_tokens_are_reckoned_where_no_server_counted(tmp_path: Path) -> None:
 
 
 def test_protected_paths_of_the_task_are_tests_too(tmp_path: Path) -> None:
-    """A project's tests may lie anywhere."""
+    """A project's tests may lie anywhere, so a task's protected paths count as tests."""
     setup = {"protected": ["pkg/core.py"]}
     run = write_run(tmp_path / "run", [A], setup=setup)
     assert filtered(run, tmp_path / "kept", "tests").attempts == 0
 
 
 def test_a_task_that_was_made_all_the_same_is_contaminated(tmp_path: Path) -> None:
-    """Whatever its repository is called."""
+    """A task's own contamination label counts, whatever its repository's name."""
     run = write_run(tmp_path / "run", [A], contaminated="its files are those of another")
     assert filtered(run, tmp_path / "kept", "contamination").attempts == 0
 
 
 def several(tasks: int, attempts: int) -> list[Trajectory]:
-    """Attempts at several tasks; of task n the first n are resolved."""
+    """Return attempts at several tasks; the first n attempts at task n are resolved."""
     return [
         make_attempt(f"t{task}", number, resolved=number < task)
         for task in range(tasks)
@@ -98,7 +98,7 @@ def several(tasks: int, attempts: int) -> list[Trajectory]:
 
 
 def test_a_task_gives_no_more_than_its_share(tmp_path: Path) -> None:
-    """Drawn by the seed; only what earlier filters left counts."""
+    """The seed draws a task's share from what earlier filters kept."""
     run = write_run(tmp_path / "run", several(5, 4))
     done = filtered(run, tmp_path / "kept", "resolved", choice("per-task", most=2))
     tasks = Counter(id.rpartition(".")[0] for id in ids(tmp_path / "kept"))
@@ -123,7 +123,7 @@ def test_a_task_gives_no_more_than_its_share(tmp_path: Path) -> None:
 def test_the_pass_rate_is_of_all_attempts(
     tmp_path: Path, settings: dict[str, Any], tasks: set[str]
 ) -> None:
-    """Also of those that filters before it dropped; of few attempts none is believed."""
+    """The rate counts attempts that earlier filters dropped, and needs enough of them."""
     made = [attempt.model_copy(update={"model": "m"}) for attempt in several(5, 4)]
     run = write_run(tmp_path / "run", made)
     filtered(
@@ -134,14 +134,14 @@ def test_the_pass_rate_is_of_all_attempts(
 
 
 def test_what_a_teacher_resolves_is_not_too_easy_for_a_model(tmp_path: Path) -> None:
-    """`repair` at a task again and again does not drop it."""
+    """Many successes of `repair` do not make a task too easy."""
     run = write_run(tmp_path / "run", several(5, 4))
     filtered(run, tmp_path / "kept", choice("pass-rate", attempts=4, high=0.1))
     assert len(ids(tmp_path / "kept")) == 20
 
 
 def test_the_same_prompt_counts_as_one(tmp_path: Path) -> None:
-    """Whatever tasks it is of."""
+    """Equal prompts of different tasks count once."""
     other = [dict(message) for message in A.messages]
     other[1]["content"] = "Something else fails."
     run = write_run(
@@ -153,7 +153,7 @@ def test_the_same_prompt_counts_as_one(tmp_path: Path) -> None:
 
 
 def test_what_reproduces_is_kept(tmp_path: Path) -> None:
-    """As `replay --execute` has found; without that the filter cannot say anything."""
+    """The filter reads results of `replay --execute`; without them it refuses."""
     run = write_run(tmp_path / "run", [make_attempt(name) for name in "abcd"])
     with pytest.raises(UsageError, match="forager replay RUN --execute"):
         filtered(run, tmp_path / "none", "reproduces")
@@ -174,7 +174,7 @@ WORDS = "read write count find sort join split strip lower upper first last".spl
 
 
 def wanderer(name: str, seed: int) -> Trajectory:
-    """An attempt whose actions are drawn, and often nearly those of another seed."""
+    """Return an attempt with random actions, often close to those of another seed."""
     drawn = random.Random(seed // 3)
     commands = [" ".join(drawn.choices(WORDS, k=12)) for _ in range(4)]
     commands += [" ".join(random.Random(seed).choices(WORDS, k=6))]
@@ -184,7 +184,7 @@ def wanderer(name: str, seed: int) -> Trajectory:
 
 
 def test_no_two_that_are_kept_are_near_duplicates(tmp_path: Path) -> None:
-    """By the shingles themselves, all pairs; and what was dropped is like one that was kept."""
+    """No kept pair shares many shingles, and each dropped attempt resembles a kept one."""
     all = [wanderer(f"w{seed}", seed) for seed in range(30)]
     run = write_run(tmp_path / "run", all)
     filtered(run, tmp_path / "kept", "near-duplicates")
@@ -199,7 +199,7 @@ def test_no_two_that_are_kept_are_near_duplicates(tmp_path: Path) -> None:
 
 
 def test_repositories_have_no_near_duplicates_in_others(tmp_path: Path) -> None:
-    """Each is by itself, as in CWM."""
+    """Duplicates count only within a repository, as in CWM."""
     run = write_run(tmp_path / "run", [make_attempt("a"), changed(make_attempt("b"), repo="x/y")])
     assert filtered(run, tmp_path / "kept", "near-duplicates").attempts == 2
 
@@ -208,7 +208,7 @@ def test_repositories_have_no_near_duplicates_in_others(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_is_a_run(tmp_path: Path) -> None:
-    """`list`, `report`, `replay` and `export` read it; its settings say how it was made."""
+    """list, report, replay and export read it, and its settings record the filters."""
     run = write_run(tmp_path / "run", [A, B])
     done = filtered(run, tmp_path / "kept", "resolved")
     kept = Run(tmp_path / "kept")
@@ -223,7 +223,7 @@ def test_what_is_kept_is_a_run(tmp_path: Path) -> None:
 
 
 def test_done_is_done_and_something_else_is_refused(tmp_path: Path) -> None:
-    """The same request leaves it as it is; new attempts or other settings are another one."""
+    """Repeating a request changes nothing; new attempts or settings need a new directory."""
     run = write_run(tmp_path / "run", [A])
     done = filtered(run, tmp_path / "kept", choice("per-task", most=2))
     written = (tmp_path / "kept" / "settings.json").stat().st_mtime_ns
@@ -256,16 +256,16 @@ def test_nothing_is_left_of_what_fails(tmp_path: Path) -> None:
 
 
 def test_attempts_of_one_id_in_two_runs_are_two(tmp_path: Path) -> None:
-    """The later one's id gets the number of its run; tasks are there once."""
-    one = write_run(tmp_path / "one", [A, make_attempt("x")])
-    two = write_run(tmp_path / "two", [A, make_attempt("y")])
-    filtered([one, two], tmp_path / "kept", choice("per-task", most=2))
+    """The later attempt's id gets its run's number; tasks appear once."""
+    first = write_run(tmp_path / "one", [A, make_attempt("x")])
+    second = write_run(tmp_path / "two", [A, make_attempt("y")])
+    filtered([first, second], tmp_path / "kept", choice("per-task", most=2))
     assert ids(tmp_path / "kept") == ["a.0", "x.0", "a.0~2", "y.0"]
     assert [task.instance_id for task in Run(tmp_path / "kept").tasks()] == ["a", "x", "y"]
 
 
 def test_filters_stand_in_their_order(tmp_path: Path) -> None:
-    """A cap before the successes are chosen leaves fewer of them; changes are seen later on."""
+    """Each filter sees what the ones before it kept and changed."""
     run = write_run(tmp_path / "run", several(5, 4))
     after = filtered(run, tmp_path / "after", "resolved", choice("per-task", most=1))
     before = [
@@ -289,12 +289,12 @@ def test_filters_stand_in_their_order(tmp_path: Path) -> None:
 
 
 def forager(*arguments: object) -> Result:
-    """The command in this process."""
+    """Run the command in this process."""
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def test_the_usual_filters_and_a_table_of_drops(tmp_path: Path) -> None:
-    """Any can be left out, and that is recorded."""
+    """Any usual filter can be left out, and the settings record it."""
     run = write_run(tmp_path / "run", [A, B, IN_TESTS])
     done = forager("filter", run, "-o", tmp_path / "kept", "--without", "tests")
     assert done.exit_code == 0, done.output
@@ -307,7 +307,7 @@ def test_the_usual_filters_and_a_table_of_drops(tmp_path: Path) -> None:
 
 
 def test_filters_of_a_file_and_of_the_command_line_are_the_same(tmp_path: Path) -> None:
-    """Settings by name, or the first without it."""
+    """Settings have names; the first may omit its name on the command line."""
     run = write_run(tmp_path / "run", several(5, 4))
     config = tmp_path / "filters.toml"
     config.write_text('[[filters]]\nname = "per-task"\nmost = 2\n[[filters]]\nname = "resolved"\n')
@@ -339,7 +339,7 @@ def test_filters_of_a_file_and_of_the_command_line_are_the_same(tmp_path: Path) 
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, options: list[str], message: str) -> None:
-    """That says what there is, and nothing is written."""
+    """A mistake gives one line with the known names, and no files."""
     run = write_run(tmp_path / "run", [A])
     done = forager("filter", run, "-o", tmp_path / "kept", *options)
     assert done.exit_code == 2
@@ -349,7 +349,7 @@ def test_a_mistake_is_one_line(tmp_path: Path, options: list[str], message: str)
 
 
 def test_others_add_filters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through entry points, under names that are free."""
+    """Packages add filters through entry points, under free names."""
     package = tmp_path / "mine-1.dist-info"
     package.mkdir()
     (package / "METADATA").write_text("Name: mine\nVersion: 1\n")

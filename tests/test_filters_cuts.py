@@ -1,4 +1,4 @@
-"""Filters that change attempts: what edits come to, `hindsight`, `shorten`, `sed`."""
+"""Filters that change attempts: net edits, `hindsight`, `shorten`, `sed`."""
 
 import os
 import random
@@ -41,7 +41,7 @@ A = make_attempt("a")
 
 
 class OneFile:
-    """A sandbox of one file, for the real tools."""
+    """A sandbox with a single file, for the real tools."""
 
     def __init__(self, text: str) -> None:
         self.content = text.encode()
@@ -85,7 +85,7 @@ def drawn_edits(drawn: random.Random, lines: int) -> Iterator[tuple[str, ToolCal
 
 
 def applied(hunks: Hunks, text: str) -> str:
-    """The file after what has become of it."""
+    """Return the file after an edit's changes."""
     lines = text.splitlines()
     for hunk in reversed(hunks):
         assert tuple(lines[hunk.start : hunk.start + len(hunk.before)]) == hunk.before
@@ -95,8 +95,9 @@ def applied(hunks: Hunks, text: str) -> str:
 
 @pytest.mark.parametrize("lines", [6, 15, 30, 200])
 def test_edits_are_put_together_as_the_tool_makes_them(lines: int) -> None:
-    """Drawn edits by the real tool: what they come to is the file that there is then; nothing
-    comes to nothing but what gives the same file.
+    """The net change of random edits by the real tool gives the final file.
+
+    It is empty only if the file ends up as it began.
     """
     proven = nothing = 0
     for seed in range(60):
@@ -122,7 +123,7 @@ def test_edits_are_put_together_as_the_tool_makes_them(lines: int) -> None:
 
 
 def test_an_edit_of_what_is_not_there_is_not_proven() -> None:
-    """Something else has changed the file between."""
+    """An edit of a file that something else changed has no net change."""
     hunks = composed((), LineEdit("f", 3, ("a", "b"), ("c",)))
     with pytest.raises(Unproven):
         composed(hunks, LineEdit("f", 3, ("x",), ("y",)))
@@ -139,7 +140,7 @@ def test_an_edit_of_what_is_not_there_is_not_proven() -> None:
     ],
 )
 def test_edits_make_a_patch_or_not(patch: str, verdict: bool) -> None:
-    """The same lines at the same place."""
+    """Edits make a patch only if lines and places match."""
     change = change_of(A.tool_calls[2])
     assert change
     assert (
@@ -169,7 +170,7 @@ def test_edits_make_a_patch_or_not(patch: str, verdict: bool) -> None:
     ],
 )
 def test_runs_of_tests_are_known(command: str, verdict: bool) -> None:
-    """And nothing else is taken for one."""
+    """Only commands that run tests count as test runs."""
     assert runs_tests(command) is verdict
 
 
@@ -179,7 +180,7 @@ def test_runs_of_tests_are_known(command: str, verdict: bool) -> None:
 def transformed(
     tmp_path: Path, *filters: str | FilterChoice
 ) -> Iterator[tuple[Trajectory, Trajectory]]:
-    """The recorded attempts and what filters made of them, those that are changed."""
+    """Return the recorded attempts that filters changed, with their results."""
     source = recorded(tmp_path)
     filtered(source, tmp_path / "kept", *filters)
     before = {attempt.id: attempt for attempt in Run(source).trajectories()}
@@ -189,7 +190,7 @@ def transformed(
 
 
 def files_after(attempt: Trajectory) -> Hunks:
-    """What the edits of an attempt in one file come to."""
+    """Return what an attempt's edits make of one file."""
     hunks: Hunks = ()
     for step in steps(attempt):
         if step.call and (change := change_of(step.call)):
@@ -198,7 +199,7 @@ def files_after(attempt: Trajectory) -> Hunks:
 
 
 def check_consistency(before: Trajectory, after: Trajectory, name: str) -> None:
-    """What every changed attempt must be."""
+    """Check what holds for every changed attempt."""
     assert after.transforms == [*before.transforms, name]
     assert Trajectory.model_validate_json(after.model_dump_json()) == after
     assert all(call.prompt_token_ids is None for call in after.model_calls)
@@ -215,7 +216,7 @@ def check_consistency(before: Trajectory, after: Trajectory, name: str) -> None:
 
 
 def check_facts(attempt: Trajectory) -> None:
-    """The facts of every call are those that its answer tells."""
+    """Check that the facts of every call match its observation."""
     bare = {"reason": "", "output_length": None, "change": None}
     bare |= {"turns_left": None, "tokens_left": None}
     calls = [call.model_copy(update=bare) for call in attempt.tool_calls]
@@ -224,7 +225,7 @@ def check_facts(attempt: Trajectory) -> None:
 
 
 def test_hindsight_leaves_out_what_was_undone(tmp_path: Path) -> None:
-    """All else stays as it was, and the files come to the same."""
+    """Everything else stays, and the files end up the same."""
     pairs = list(transformed(tmp_path, "hindsight"))
     assert len(pairs) >= 5
     for before, after in pairs:
@@ -238,7 +239,7 @@ def test_hindsight_leaves_out_what_was_undone(tmp_path: Path) -> None:
 
 
 def test_a_short_demonstration_is_an_edit_a_test_and_submit(tmp_path: Path) -> None:
-    """Of successes of `repair`, whatever they tried on the way; others are as they were."""
+    """Successes of `repair` become short demonstrations; other attempts stay unchanged."""
     pairs = list(transformed(tmp_path, "shorten"))
     assert len(pairs) >= 5
     for before, after in pairs:
@@ -295,7 +296,7 @@ def played(script: list[tuple[str, dict[str, str]]], syntax: str = "functions") 
 
 
 def edit(old: str, new: str) -> tuple[str, dict[str, str]]:
-    """A call of `edit`."""
+    """Return a call of `edit`."""
     return "edit", {"path": "/testbed/f.py", "search": old, "replace": new}
 
 
@@ -307,7 +308,7 @@ BACK = edit("line 19\nwrong\n", "line 19\nline 20\n")  # undone by other lines t
 
 
 def tools_of(attempt: Trajectory) -> list[str]:
-    """The calls of an attempt."""
+    """Return the tools of an attempt's calls."""
     return [call.tool for call in attempt.tool_calls]
 
 
@@ -334,7 +335,7 @@ def test_what_is_cut_out(
     left: str | None,
     syntax: str,
 ) -> None:
-    """And the counts of what is left are adapted: played again the attempt is the same."""
+    """A rerun of what remains gives the same observations."""
     attempt = played(script, syntax)
     run = write_run(tmp_path / "run", [attempt], patch="")
     done = filtered(run, tmp_path / "kept", name)
@@ -380,7 +381,7 @@ def test_what_is_cut_out(
 
 
 def test_an_edit_by_other_means_is_not_shortened_away(tmp_path: Path) -> None:
-    """Where the patch is not of the edits alone nothing is proven; `only` drops it then."""
+    """Edits that do not prove the patch leave the attempt; `only` drops it."""
     attempt = played([LOOK, RIGHT, TEST, SUBMIT])
     patch = attempt.outcome.answer.replace("+right", "+right\n+and more").replace("23,7", "23,8")
     other = with_outcome(attempt, answer=patch.replace("+17,7", "+17,8"))
@@ -392,7 +393,7 @@ def test_an_edit_by_other_means_is_not_shortened_away(tmp_path: Path) -> None:
 def test_what_tests_leave_about_does_not_count_where_the_edits_are_the_tasks_own(
     tmp_path: Path,
 ) -> None:
-    """The reference patch is known to pass."""
+    """Edits that equal the reference patch, which is known to pass, need no further proof."""
     attempt = played([LOOK, RIGHT, TEST, SUBMIT])
     about = (
         "diff --git a/x.log b/x.log\nnew file mode 100644\n"
@@ -406,7 +407,7 @@ def test_what_tests_leave_about_does_not_count_where_the_edits_are_the_tasks_own
 
 
 def test_a_cut_attempt_remembers_whose_turns_its_first_are(tmp_path: Path) -> None:
-    """The parent's turns that are left, and the tokens of its own calls."""
+    """A cut attempt counts its parent's remaining turns and its own calls' tokens."""
     attempt = changed(
         played([LOOK, WRONG, TEST, BACK, RIGHT, TEST, SUBMIT]), parent="x/y", parent_turn=6
     )
@@ -442,7 +443,7 @@ _PIECES = [
 
 @pytest.mark.parametrize("seed", range(30))
 def test_sed_does_what_the_edit_did(seed: int, tmp_path: Path) -> None:
-    """The command is run for real: whatever is in a line, it makes the new one of the old."""
+    """The sed command, run for real, makes the edit whatever the lines contain."""
     coin = random.Random(seed)
     lines = ["".join(coin.choices(_PIECES, k=coin.randrange(1, 9))) for _ in range(6)]
     new = list(lines)
@@ -462,7 +463,7 @@ def test_sed_does_what_the_edit_did(seed: int, tmp_path: Path) -> None:
 
 
 def test_an_edit_and_its_tests_become_one_command(tmp_path: Path) -> None:
-    """The first edit and the first run that passed: the answer is the run's as it was recorded."""
+    """The first edit and first passing run become one command with that run's output."""
     kept = tmp_path / "kept"
     short = choice("shorten", only=True, first=True)
     filtered(recorded(tmp_path), tmp_path / "short", "resolved", short)
@@ -491,7 +492,7 @@ KATA_TRIAL = "./try {stem} '{script}'"
 
 @pytest.mark.parametrize("template", [TRIAL, KATA_TRIAL])
 def test_a_trial_begins_with_the_file_as_it_was(tmp_path: Path, template: str) -> None:
-    """One that failed is followed by the next: nothing of it is left; it exits as pytest.
+    """A failed trial leaves nothing for the next one, and exits with pytest's code.
 
     Also in the short form that the katas have; there one that changes nothing fails as well.
     """
@@ -523,7 +524,7 @@ def test_a_trial_begins_with_the_file_as_it_was(tmp_path: Path, template: str) -
 
 
 def test_a_trial_has_the_form_that_it_is_given() -> None:
-    """It is written and known by it; nothing that does more is taken for one."""
+    """A trial is written in the given form, and only that form counts as one."""
     trials = TrialTemplate(KATA_TRIAL)
     done = trials.command("3s/a/b/", "kata/words.py", "tests/test_words.py::test_a")
     assert done == "./try words '3s/a/b/'"
@@ -542,7 +543,7 @@ def test_a_trial_has_the_form_that_it_is_given() -> None:
 
 
 def test_the_repository_says_what_it_says(tmp_path: Path) -> None:
-    """A trial in the repository's own form is answered in its words, behind them what is left."""
+    """A trial in the repository's form has its output, then the remaining budget."""
     kept, short = tmp_path / "kept", choice("shorten", only=True, first=True)
     own = choice("sed", tests=True, trial=KATA_TRIAL, said="passed")
     filtered(recorded(tmp_path), kept, "resolved", short, own)
@@ -557,18 +558,18 @@ def test_the_repository_says_what_it_says(tmp_path: Path) -> None:
 
 
 def guess(new: str) -> tuple[str, dict[str, str]]:
-    """A trial of another line 20."""
+    """Return a trial of another line 20."""
     return "bash", {"command": TrialTemplate().command(f"20s/line 20/{new}/", "f.py", "tests")}
 
 
 def test_a_success_is_put_behind_what_failed(tmp_path: Path) -> None:
-    """The failed trials, each once, and then what was right; told as if it had been so."""
+    """Each failed trial comes once, then the success, with matching observations."""
     success = played([guess("right"), SUBMIT])
     failed = [guess("a"), guess("a"), guess("b"), guess("c"), SUBMIT]
     runs = [write_run(tmp_path / "teacher", [success]), tmp_path / "own"]
     write_run(runs[1], [with_outcome(played(failed), resolved=False, answer="")])
     filtered(runs, tmp_path / "kept", "correct", "resolved")
-    before, after = sorted(Run(tmp_path / "kept").trajectories(), key=lambda one: one.turns)
+    before, after = sorted(Run(tmp_path / "kept").trajectories(), key=lambda attempt: attempt.turns)
     assert list(steps(before)) == list(steps(success))
     assert [call.arguments for call in after.tool_calls] == [
         arguments for _, arguments in (guess("a"), guess("b"), guess("right"), SUBMIT)
@@ -597,7 +598,7 @@ def test_a_success_is_put_behind_what_failed(tmp_path: Path) -> None:
 def test_nothing_stays_behind_what_may_have_done_more(
     other: tuple[str, dict[str, str]], last: str, tmp_path: Path
 ) -> None:
-    """The trials that failed before it do, where there are any."""
+    """Only trials before a step with unknown effects stay."""
     success = played([guess("right"), SUBMIT]).model_copy(update={"id": "b.1", "attempt": 1})
     begun = played([guess("a"), other, guess(last), guess("c"), SUBMIT])
     nothing = played([other, guess("a"), SUBMIT]).model_copy(update={"id": "b.2", "attempt": 2})
@@ -616,7 +617,7 @@ def test_nothing_stays_behind_what_may_have_done_more(
 def test_an_attempt_without_trials_to_keep_stays(
     script: list[tuple[str, dict[str, str]]], tmp_path: Path
 ) -> None:
-    """The last two steps are where the success stands."""
+    """A failed attempt without trials to keep before its last two steps stays unchanged."""
     failed = with_outcome(played(script), resolved=False, answer="")
     success = played([guess("right"), SUBMIT]).model_copy(update={"id": "b.1", "attempt": 1})
     run = write_run(tmp_path / "run", [failed, success])
@@ -625,7 +626,7 @@ def test_an_attempt_without_trials_to_keep_stays(
 
 
 def test_edits_become_commands(tmp_path: Path) -> None:
-    """Of shortened attempts: a command, submit; no thought, no id, both filters in `transforms`."""
+    """Real attempts shrink to a command and submit, without thoughts or token ids."""
     kept = tmp_path / "kept"
     filtered(recorded(tmp_path), kept, "resolved", choice("shorten", only=True, tests=False), "sed")
     found = list(Run(kept).trajectories())

@@ -19,7 +19,7 @@ Plant = Callable[[Path, str], None]
 
 
 def git(tree: Path, *arguments: str) -> str:
-    """Plain git, as whoever made the repository ran it."""
+    """Run plain git, as the repository's author did."""
     done = subprocess.run(["git", *arguments], cwd=tree, check=True, capture_output=True, text=True)
     return done.stdout
 
@@ -30,18 +30,18 @@ def _configure(tree: Path, text: str) -> None:
 
 
 def fsmonitor(tree: Path, command: str) -> None:
-    """Asked by every command that looks at the files."""
+    """Plant a command that git runs whenever it looks at the files."""
     _configure(tree, f'[core]\n\tfsmonitor = "{command}; false"\n')
 
 
 def filters(tree: Path, command: str) -> None:
-    """Run on files that are added or checked out."""
+    """Plant a command that git runs on files that it adds or checks out."""
     _configure(tree, f'[filter "x"]\n\tclean = "{command}; cat"\n\tsmudge = "{command}; cat"\n')
     (tree / ".gitattributes").write_text("* filter=x\n")
 
 
 def hooks(tree: Path, command: str) -> None:
-    """Run at commits, checkouts, fetches."""
+    """Plant commands that git runs at commits, checkouts and fetches."""
     (tree / ".git" / "hooks").mkdir(exist_ok=True)
     for name in ("pre-commit", "post-checkout", "post-index-change", "reference-transaction"):
         hook = tree / ".git" / "hooks" / name
@@ -50,13 +50,13 @@ def hooks(tree: Path, command: str) -> None:
 
 
 def included(tree: Path, command: str) -> None:
-    """The settings lie in another file."""
+    """Plant the settings in another file."""
     _configure(tree, "[include]\n\tpath = ../more\n")
     (tree / "more").write_text(f'[core]\n\tfsmonitor = "{command}; false"\n')
 
 
 def upload_pack(tree: Path, command: str) -> None:
-    """Run where objects are missing, of a clone that promises them."""
+    """Plant a command that git runs to fetch a partial clone's missing objects."""
     _configure(
         tree,
         '[remote "origin"]\n\turl = .\n\tpromisor = true\n\tpartialclonefilter = blob:none\n'
@@ -68,7 +68,7 @@ def upload_pack(tree: Path, command: str) -> None:
 
 
 def nested(tree: Path, command: str) -> None:
-    """In a repository within."""
+    """Plant the command in a repository within."""
     (tree / "within").mkdir()
     _repository(tree / "within")
     fsmonitor(tree / "within", command)
@@ -89,7 +89,7 @@ def _repository(tree: Path) -> None:
 def planted(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Path, Path]:
-    """A repository that asks for a command, and the file that the command would make."""
+    """Return a repository that plants a command, and the file that the command would create."""
     monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
     tree, proof = tmp_path / "tree", tmp_path / "PWNED"
     tree.mkdir()
@@ -100,7 +100,7 @@ def planted(
 
 
 def test_a_path_runs_nothing(planted: tuple[Path, Path], tmp_path: Path) -> None:
-    """A working tree of somebody else, given as SOURCE."""
+    """A foreign working tree as SOURCE runs none of its commands."""
     tree, proof = planted
     assert fetch(str(tree), tmp_path / "into").commit
     assert (tmp_path / "into" / "code.py").read_text() == "value = 1\n"
@@ -108,7 +108,7 @@ def test_a_path_runs_nothing(planted: tuple[Path, Path], tmp_path: Path) -> None
 
 
 def test_a_local_url_runs_nothing(planted: tuple[Path, Path], tmp_path: Path) -> None:
-    """The same repository, cloned, also with its history; missing objects are an error."""
+    """Cloning runs none of its commands, with history too; missing objects are an error."""
     tree, proof = planted
     for attempt in (
         lambda: fetch(tree.as_uri(), tmp_path / "into"),
@@ -122,7 +122,7 @@ def test_a_local_url_runs_nothing(planted: tuple[Path, Path], tmp_path: Path) ->
 
 
 def test_an_archive_runs_nothing(planted: tuple[Path, Path], tmp_path: Path) -> None:
-    """A source distribution may hold a `.git`; it does not survive, its files do."""
+    """Unpacking a source distribution drops its `.git` and keeps its files."""
     tree, proof = planted
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
@@ -136,7 +136,7 @@ def test_an_archive_runs_nothing(planted: tuple[Path, Path], tmp_path: Path) -> 
 
 
 def test_a_linked_working_tree_is_read_as_git_reads_it(tmp_path: Path) -> None:
-    """`.git` is a file there; index and HEAD are its own, refs and objects are shared."""
+    """In a linked tree `.git` is a file; index and HEAD are its own, objects are shared."""
     (tmp_path / "one").mkdir()
     _repository(tmp_path / "one")
     git(tmp_path / "one", "tag", "v1.5")
@@ -150,7 +150,7 @@ def test_a_linked_working_tree_is_read_as_git_reads_it(tmp_path: Path) -> None:
 
 
 def test_git_is_run_in_one_place_only() -> None:
-    """Whoever needs git on this machine calls `forager.images.git`."""
+    """All code that needs git on this machine calls `forager.images.git`."""
     elsewhere = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for top in ("forager", "mutators", "tools", "tasks")

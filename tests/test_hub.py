@@ -43,8 +43,8 @@ class Hub(BaseHTTPRequestHandler):
             body = json.dumps({"id": "forager/tiny", "sha": COMMIT, "siblings": siblings}).encode()
         elif self.path.startswith("/api/models/forager/tiny/tree/"):
             tree = [
-                {"type": "file", "path": each, "size": len(data), "oid": each}
-                for each, data in self.files.items()
+                {"type": "file", "path": file, "size": len(data), "oid": file}
+                for file, data in self.files.items()
             ]
             body = json.dumps(tree).encode()
         elif self.path.startswith("/forager/tiny/resolve/"):

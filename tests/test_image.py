@@ -27,7 +27,7 @@ _PYPROJECT = """
 
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records of the tests stay apart; the base is the engine's and shared."""
+    """Keep the tests' records apart; the base image is shared."""
     ensure_base(connect())
     monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
 
@@ -52,7 +52,7 @@ def _remove(image: Image) -> None:
 
 
 def test_src_layout_leaves_one_commit_and_no_copy(tmp_path: Path) -> None:
-    """The whole of a build: outcomes, one commit, a clean tree, nothing of the host, the cache."""
+    """A build gives outcomes, one commit, a clean tree, and nothing of the host or cache."""
     source = _project(
         tmp_path,
         {
@@ -117,7 +117,7 @@ def test_src_layout_leaves_one_commit_and_no_copy(tmp_path: Path) -> None:
 
 
 def test_flat_module_with_unittest_tests(tmp_path: Path) -> None:
-    """No packaging files at all, and file names that pytest alone would pass by."""
+    """A project may lack packaging files and use file names that pytest would skip."""
     source = _project(
         tmp_path,
         {
@@ -139,7 +139,7 @@ def test_flat_module_with_unittest_tests(tmp_path: Path) -> None:
 
 
 def test_compiled_extension(tmp_path: Path) -> None:
-    """The extension is built in place, unseen by git; its build directory is gone."""
+    """The extension is built in place, ignored by git, without its build directory."""
     source = _project(
         tmp_path,
         {
@@ -173,7 +173,7 @@ def test_compiled_extension(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_installed_is_dropped_from_an_inferred_recipe(tmp_path: Path) -> None:
-    """One bad requirement does not cost the others; a recipe by hand is taken at its word."""
+    """Inference drops a bad requirement alone; a handwritten recipe with one fails."""
     source = _project(
         tmp_path,
         {
@@ -196,7 +196,7 @@ def test_what_cannot_be_installed_is_dropped_from_an_inferred_recipe(tmp_path: P
 
 
 def test_installed_copies_are_refused_or_replaced(tmp_path: Path) -> None:
-    """A recipe that installs a copy gives an image without it all the same."""
+    """Even if a recipe installs a copy, the image has none."""
     source = _project(
         tmp_path,
         {
@@ -214,7 +214,7 @@ def test_installed_copies_are_refused_or_replaced(tmp_path: Path) -> None:
 
 
 def test_failing_projects_are_refused_with_telling_lines(tmp_path: Path) -> None:
-    """Under the share, without an image left behind."""
+    """Too few passing tests give the telling lines, and no image."""
     source = _project(
         tmp_path,
         {
@@ -230,13 +230,13 @@ def test_failing_projects_are_refused_with_telling_lines(tmp_path: Path) -> None
 
 
 def test_projects_without_tests_are_refused(tmp_path: Path) -> None:
-    """The reason is given, and what to do."""
+    """The error gives the reason and the remedy."""
     source = _project(tmp_path, {"thing.py": "X = 1\n"})
     with pytest.raises(SourceError, match="no tests found"):
         build(source)
 
 
 def test_unknown_image() -> None:
-    """A name that no record has."""
+    """A name without a record is an error."""
     with pytest.raises(UsageError, match="forager image list"):
         find_image("nothing")

@@ -1,4 +1,4 @@
-"""Who may import whom, kept over the syntax trees."""
+"""Which packages may import which, checked in the syntax trees."""
 
 import ast
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ BELOW = {  # package of the engine → the packages that it builds on, and all t
 
 
 def reachable(package: str) -> set[str]:
-    """The packages that one may import: those below it, however deep."""
+    """Return the packages that a package may import: those below it, at any depth."""
     return BELOW[package].union(*map(reachable, BELOW[package]))
 
 
@@ -40,7 +40,7 @@ SOURCES = sorted(path for top in ("forager", *CATALOGUES) for path in (ROOT / to
 
 
 def imports(tree: ast.AST, *, lazy: bool) -> Iterator[str]:
-    """Full names of what is imported; with `lazy`, inside functions too."""
+    """Return full names of imports; with `lazy`, those inside functions too."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -60,13 +60,13 @@ def _is_for_types(node: ast.AST) -> bool:
 
 
 def identify(path: Path) -> str:
-    """The name of a test's file."""
+    """Return the name of a test's file."""
     return str(path.relative_to(ROOT))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=identify)
 def test_imports_keep_their_direction(path: Path) -> None:
-    """Catalogues import the engine, the command line both, and nobody the other way."""
+    """Catalogues import the engine, the command line imports both, and never reversed."""
     top, *rest = path.relative_to(ROOT).parts
     package = rest[0] if len(rest) > 1 else rest[0].removesuffix(".py")
     for name in imports(ast.parse(path.read_text()), lazy=True):
@@ -86,7 +86,7 @@ def test_imports_keep_their_direction(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=identify)
 def test_heavy_packages_are_imported_where_they_are_used(path: Path) -> None:
-    """Inside functions; only packages that are about one library import it at once."""
+    """Functions import heavy packages; only packages about one library import it at once."""
     here = path.relative_to(ROOT).parts
     heavy = HEAVY - AT_ONCE.get(here[1], set())
     eager = {name.split(".")[0] for name in imports(ast.parse(path.read_text()), lazy=False)}
@@ -94,13 +94,13 @@ def test_heavy_packages_are_imported_where_they_are_used(path: Path) -> None:
 
 
 def test_every_package_of_the_engine_has_its_place_in_the_order() -> None:
-    """A new package is entered above."""
+    """A new package must be entered in the order above."""
     packages = {path.parent.name for path in (ROOT / "forager").glob("*/__init__.py")}
     assert packages - {"cli"} <= set(BELOW)
 
 
 def test_the_top_level_names_are_ours_alone() -> None:
-    """`tools` and `tasks` are names that other distributions could take."""
+    """No other installed distribution provides the names `tools` and `tasks`."""
     owners = packages_distributions()
     for name in ("forager", *sorted(CATALOGUES)):
         assert set(owners[name]) == {"forager-agent"}
@@ -116,7 +116,7 @@ WITH_REPOSITORIES = {  # what is about broken repositories; all else knows tasks
 
 @pytest.mark.parametrize("path", SOURCES, ids=identify)
 def test_only_what_is_about_repositories_knows_the_repository_environment(path: Path) -> None:
-    """Runs, stores, reports, splits and replay serve the tasks of every environment."""
+    """Runs, stores, reports, splits and replay serve every environment's tasks."""
     top, *rest = path.relative_to(ROOT).parts
     if top != "forager" or {rest[0], "/".join(rest)} & WITH_REPOSITORIES:
         return
@@ -139,7 +139,7 @@ LATE = ("forager.environments.task", "forager.environments.registry")
 
 
 def modules() -> dict[str, Path]:
-    """All modules by their full names."""
+    """Return all modules by their full names."""
     found = {}
     for path in SOURCES:
         *packages, name = path.relative_to(ROOT).with_suffix("").parts
@@ -148,7 +148,7 @@ def modules() -> dict[str, Path]:
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
-    """Imports within functions and those for types count too."""
+    """No import cycle exists, even within functions or for types."""
     known = modules()
     graph: dict[str, set[str]] = {}
     for module, path in known.items():

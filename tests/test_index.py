@@ -19,7 +19,7 @@ from forager.trajectories.store import AttemptWriter, Run
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run of twenty attempts at ten tasks; every third is resolved."""
+    """Write a run of twenty attempts at ten tasks; every third is resolved."""
     path = tmp_path / "run"
     with Run.write(path, Settings(), [make_task()]) as writer:
         for number in range(20):
@@ -30,12 +30,12 @@ def run(tmp_path: Path) -> Path:
 
 
 def ids(path: Path) -> list[str]:
-    """All ids of a run."""
+    """Return all ids of a run."""
     return [attempt.id for attempt in Run(path).summaries()]
 
 
 def test_attempts_are_chosen_and_sorted(run: Path) -> None:
-    """And fetched in the order asked for, in one line each or whole."""
+    """Attempts come in the requested order, as summaries or whole."""
     with Run(run).index() as index:
         assert len(index.places()) == 20
         places = index.places(Choice(resolved=True))
@@ -71,14 +71,14 @@ def test_attempts_are_chosen_and_sorted(run: Path) -> None:
     ],
 )
 def test_conditions_are_joined(run: Path, choice: Choice, count: int) -> None:
-    """What is typed is text, and no pattern."""
+    """Conditions combine with AND, and typed text is never a pattern."""
     with Run(run).index() as index:
         assert len(index.places(choice)) == count
         assert len(index) == 20
 
 
 def test_what_was_appended_is_found(run: Path) -> None:
-    """An index that is there is brought up to date, not made anew."""
+    """An existing index is updated, not rebuilt."""
     assert len(ids(run)) == 20
     made = (run / "index.sqlite").stat().st_ino
     with AttemptWriter(run) as writer:
@@ -88,7 +88,7 @@ def test_what_was_appended_is_found(run: Path) -> None:
 
 
 def test_the_index_is_a_cache(run: Path) -> None:
-    """Missing, of another version, damaged, or of a run that was copied: it is made anew."""
+    """A missing, outdated, damaged or copied index is rebuilt."""
     index, before = run / "index.sqlite", ids(run)
     index.unlink()
     assert ids(run) == before
@@ -103,7 +103,7 @@ def test_the_index_is_a_cache(run: Path) -> None:
 
 
 def test_a_shard_that_was_taken_away_or_replaced_is_noticed(run: Path) -> None:
-    """The index holds what the shards hold."""
+    """The index matches the shards after one disappears or is replaced."""
     (shard,) = Run(run).shards()
     assert len(ids(run)) == 20
     kept = shard.read_bytes()
@@ -121,14 +121,14 @@ def test_a_shard_that_was_taken_away_or_replaced_is_noticed(run: Path) -> None:
 
 
 def test_attempts_that_lie_where_nothing_can_be_written_are_read(run: Path) -> None:
-    """With an index for this once."""
+    """In a read-only directory the index is temporary."""
     shards = list(Run(run).shards())
     with Index(lambda: shards, Path("/proc/index.sqlite")) as index:
         assert len(index.places()) == 20
 
 
 def test_an_attempt_that_was_made_twice_counts_once(run: Path) -> None:
-    """That of the older shard, in whatever order they were indexed."""
+    """The older shard's attempt counts, whatever the order of indexing."""
     with AttemptWriter(run) as one, AttemptWriter(run) as other:
         one.append(make_attempt("first"))
         other.append(make_attempt("twice", seconds=2.0))
@@ -142,7 +142,7 @@ def test_an_attempt_that_was_made_twice_counts_once(run: Path) -> None:
 
 
 def test_damage_is_said(run: Path) -> None:
-    """How many bytes of which file; the other attempts are there."""
+    """The index reports damaged bytes per file, and reads the other attempts."""
     (shard,) = Run(run).shards()
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 0xFF
@@ -155,7 +155,7 @@ def test_damage_is_said(run: Path) -> None:
 
 
 def test_several_bring_it_up_to_date_at_once(run: Path) -> None:
-    """While another writes; each sees every attempt once."""
+    """During writing, every concurrent reader sees every attempt once."""
     found: list[list[str]] = []
     threads = [Thread(target=lambda: found.append(ids(run))) for _ in range(6)]
     with AttemptWriter(run) as writer:
@@ -183,7 +183,7 @@ list(Run(Path(sys.argv[1])).summaries())
 
 @pytest.mark.parametrize("delay", [0.0, 0.005, 0.01, 0.02, 0.04])
 def test_an_index_that_was_killed_in_the_making_is_carried_on(run: Path, delay: float) -> None:
-    """SIGKILL at any moment; every attempt is there once."""
+    """After SIGKILL at any moment, the index has every attempt once."""
     with AttemptWriter(run) as writer:
         for number in range(60):
             writer.append(make_attempt("more", number))
@@ -197,9 +197,11 @@ def test_an_index_that_was_killed_in_the_making_is_carried_on(run: Path, delay: 
 
 
 def test_a_sample_is_the_seeds(run: Path, tmp_path: Path) -> None:
-    """The same with the same seed, whatever the order of the attempts; a larger one holds it."""
+    """A seed gives one sample in any order of attempts; larger samples contain it."""
     file = tmp_path / "attempts.jsonl"
-    made: list[Trajectory] = sorted(Run(run).trajectories(), key=lambda one: -one.timings.total)
+    made: list[Trajectory] = sorted(
+        Run(run).trajectories(), key=lambda attempt: -attempt.timings.total
+    )
     write_records(file, made)
 
     def drawn(path: Path, count: int, seed: int, resolved: bool | None = None) -> set[str]:
@@ -216,7 +218,7 @@ def test_a_sample_is_the_seeds(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_sample_of_several_runs_is_of_all_together(run: Path, tmp_path: Path) -> None:
-    """Each attempt has the same chance."""
+    """Each attempt has the same chance, whichever run has it."""
     with Run.write(tmp_path / "small", Settings(), []) as writer:
         writer.append(make_attempt("small"))
     with Run(run).index() as one, Run(tmp_path / "small").index() as other:
@@ -227,7 +229,7 @@ def test_a_sample_of_several_runs_is_of_all_together(run: Path, tmp_path: Path) 
 
 
 def test_a_file_of_attempts_has_an_index_too(tmp_path: Path) -> None:
-    """For this once; empty lines do not matter, a wrong line is named."""
+    """A file's index is temporary; it skips empty lines and names wrong ones."""
     path = tmp_path / "attempts.jsonl"
     text = "\n\n".join(make_attempt(name).model_dump_json() for name in "abc")
     path.write_text(text)

@@ -1,4 +1,4 @@
-"""The sandbox without walls: the shell's behaviour, files, and that nothing is left behind."""
+"""The sandbox without walls: the shell's behaviour, files, and cleaning up."""
 
 import time
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ from forager.sandboxes.sandbox import Sandbox
 
 @pytest.fixture
 def box(tmp_path: Path) -> Iterator[LocalSandbox]:
-    """A sandbox of the test's own."""
+    """Give each test a sandbox of its own."""
     with LocalSandbox(tmp_path, {"COLOUR": "green"}) as sandbox:
         yield sandbox
 
 
 def is_gone(process: int) -> bool:
-    """Whether a process ends within two seconds."""
+    """Return whether a process ends within two seconds."""
     for _ in range(200):
         try:
             state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
@@ -32,12 +32,12 @@ def is_gone(process: int) -> bool:
 
 
 def open_files() -> int:
-    """Number of this process's descriptors."""
+    """Return the number of this process's descriptors."""
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_it_is_a_sandbox(box: LocalSandbox, tmp_path: Path) -> None:
-    """It has the protocol's shape, starts in its directory, and has the environment given."""
+    """It has the protocol's methods, its starting directory and the given environment."""
     sandbox: Sandbox = box
     result = sandbox.run("pwd; echo $COLOUR; cd /; x=1")
     assert result.output == f"{tmp_path}\ngreen\n"
@@ -47,7 +47,7 @@ def test_it_is_a_sandbox(box: LocalSandbox, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("before", ["", "trap '' INT; ", "setsid -w "])
 def test_a_time_limit_ends_the_command_and_its_children(box: LocalSandbox, before: str) -> None:
-    """What runs in the foreground does not live on after a time-out, and the sandbox goes on."""
+    """A time-out ends the foreground processes, and the sandbox continues."""
     result = box.run(f"echo early; {before}sh -c 'echo $$ >child; sleep 60; :'", timeout=0.3)
     assert result.timed_out
     assert result.output == "early\n"
@@ -58,7 +58,7 @@ def test_a_time_limit_ends_the_command_and_its_children(box: LocalSandbox, befor
 def test_files_are_read_and_written_from_the_shells_directory(
     box: LocalSandbox, tmp_path: Path
 ) -> None:
-    """Bytes go in and out as they are; relative paths follow `cd`, and a new shell's directory."""
+    """Bytes survive unchanged; relative paths follow `cd`, and a new shell's directory."""
     box.run("mkdir sub; cd sub; echo one >a; chmod 755 a")
     assert box.read("a") == b"one\n"
     box.write("a", bytes(range(256)))
@@ -70,7 +70,7 @@ def test_files_are_read_and_written_from_the_shells_directory(
 
 
 def test_file_errors_are_the_operating_systems(box: LocalSandbox) -> None:
-    """What the protocol says: missing files and parents, directories, and no pipes."""
+    """Missing files and parents, directories and pipes raise the protocol's errors."""
     box.run("mkdir d; mkfifo pipe")
     for path, error in [("no", FileNotFoundError), ("d", IsADirectoryError), ("pipe", OSError)]:
         with pytest.raises(error):
@@ -97,12 +97,12 @@ def test_closing_ends_all_processes(tmp_path: Path) -> None:
 
 
 def test_a_missing_directory_is_infrastructure(tmp_path: Path) -> None:
-    """A sandbox that cannot start says so."""
+    """A sandbox that cannot start raises an error of the infrastructure."""
     with pytest.raises(SandboxError, match="there is no directory"):
         LocalSandbox(tmp_path / "no")
 
 
 def test_a_killed_keeper_is_infrastructure(box: LocalSandbox) -> None:
-    """When the machinery itself is gone the command has no result."""
+    """If the keeper dies, the command raises instead of returning a result."""
     with pytest.raises(SandboxError):
         box.run("kill -9 $PPID; sleep 1; exit")

@@ -27,7 +27,7 @@ time.sleep(60)
 
 
 def holder(path: Path) -> "subprocess.Popen[str]":
-    """A process that holds a directory, whose first child has ended and whose second lives."""
+    """Start a process that holds a directory; its first child ends and its second lives on."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, path],
         stdout=subprocess.PIPE,
@@ -40,7 +40,7 @@ def holder(path: Path) -> "subprocess.Popen[str]":
 
 
 def test_a_lock_ends_with_its_process_and_not_with_that_process_s_children(tmp_path: Path) -> None:
-    """A child that ends does not end it, and one that lives on does not keep it after a SIGKILL."""
+    """A child's end does not release the lock, and after SIGKILL no child keeps it."""
     with holder(tmp_path) as process:
         try:
             with pytest.raises(UsageError, match=f"process {process.pid} is writing to {tmp_path}"):
@@ -53,7 +53,7 @@ def test_a_lock_ends_with_its_process_and_not_with_that_process_s_children(tmp_p
 
 
 def test_a_lock_is_refused_within_a_process_too(tmp_path: Path) -> None:
-    """The thread that releases it may be another one than the one that took it."""
+    """A second lock is refused; any thread may release the first."""
     lock = take_directory(tmp_path)
     assert take(tmp_path / ".lock") is None
     releasing = threading.Thread(target=lock.release)
@@ -65,7 +65,7 @@ def test_a_lock_is_refused_within_a_process_too(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
-    """In one line that names it."""
+    """The error is one line that names the directory."""
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"cannot write to .*file/run: Not a directory"):
         take_directory(tmp_path / "file" / "run")

@@ -11,7 +11,7 @@ from forager.trajectories.store import Run
 
 
 def test_the_last_word_holds(tmp_path: Path) -> None:
-    """What is not changed stays; others see it once they look."""
+    """The last mark wins, unchanged parts stay, and others see it when they look."""
     mine, other = Marks(tmp_path), Marks(tmp_path)
     mine.say("a.0", marked=True, tags=("good", "short"))
     mine.say("a.0", note="a lucky guess", tags=("good",))
@@ -24,7 +24,7 @@ def test_the_last_word_holds(tmp_path: Path) -> None:
 
 
 def test_marks_choose(tmp_path: Path) -> None:
-    """By all tags that are named, and by the mark."""
+    """Marks select by all named tags, and by the mark."""
     marks = Marks(tmp_path)
     marks.say("a", tags=("x", "y"))
     marks.say("b", tags=("x",), marked=True)
@@ -35,7 +35,7 @@ def test_marks_choose(tmp_path: Path) -> None:
 
 
 def test_a_torn_line_is_passed_over(tmp_path: Path) -> None:
-    """And the next writer cuts it off."""
+    """Readers skip a torn line, and the next writer cuts it off."""
     marks = Marks(tmp_path)
     marks.say("a", marked=True)
     with marks.path.open("a") as file:
@@ -46,7 +46,7 @@ def test_a_torn_line_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_several_may_write(tmp_path: Path) -> None:
-    """Nothing that one says is lost to another."""
+    """Concurrent writers lose none of each other's marks."""
 
     def write(name: str) -> None:
         for number in range(20):
@@ -61,7 +61,7 @@ def test_several_may_write(tmp_path: Path) -> None:
 
 
 def test_tags_are_words() -> None:
-    """With spaces or commas between them."""
+    """Spaces or commas separate tags."""
     assert read_tags(" good, short  good ") == ("good", "short")
     for text in ("a:b", "\x1b[31m"):
         with pytest.raises(UsageError, match="is not a tag"):
@@ -69,14 +69,14 @@ def test_tags_are_words() -> None:
 
 
 def test_where_nothing_can_be_written_it_is_said(tmp_path: Path) -> None:
-    """In one line."""
+    """An unwritable place gives one line of error."""
     marks = Marks(tmp_path / "no" / "run")
     with pytest.raises(StoreError, match="cannot write"):
         marks.say("a", marked=True)
 
 
 def test_list_takes_tags_and_marks(tmp_path: Path) -> None:
-    """Of a run, and of a file of attempts, next to which they are kept."""
+    """`list` selects by marks of a run, and by those next to a file of attempts."""
     run = tmp_path / "run"
     with Run.write(run, Settings(), []) as writer:
         for number in range(3):

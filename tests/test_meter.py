@@ -1,4 +1,4 @@
-"""What a run may spend, and how fast; which attempts it makes, and when it holds them back."""
+"""What a run may spend and how fast; which attempts it makes, and when it pauses."""
 
 import pickle
 import threading
@@ -31,7 +31,7 @@ USED = Usage(prompt_tokens=900, completion_tokens=100)
 
 
 def test_tokens_and_money_are_counted_from_what_was_spent_before() -> None:
-    """Of the whole run, over resumes; a model without a price is free."""
+    """A resumed run counts earlier spending; a model without a price is free."""
     meter = Meter(Budget(tokens=3000), {"m": USED})
     meter.spend("n", USED)
     meter.check()
@@ -47,7 +47,7 @@ def test_tokens_and_money_are_counted_from_what_was_spent_before() -> None:
 
 
 def test_time_is_over_also_for_those_who_wait() -> None:
-    """Wall time since the start, by a clock that does not jump."""
+    """Waiting requests end when the wall time, by a monotonic clock, runs out."""
     meter = Meter(Budget(seconds=0.3, requests_per_minute=1))
     meter.enter(URL)
     with pytest.raises(BudgetSpent, match="seconds are over"):
@@ -55,7 +55,7 @@ def test_time_is_over_also_for_those_who_wait() -> None:
 
 
 def test_requests_keep_the_pace_of_each_endpoint() -> None:
-    """One endpoint's pace is not another's."""
+    """Each endpoint has a pace of its own."""
     meter = Meter(Budget(requests_per_minute=600))
     started = time.monotonic()
     with ThreadPoolExecutor(4) as pool:
@@ -64,7 +64,7 @@ def test_requests_keep_the_pace_of_each_endpoint() -> None:
 
 
 def test_no_more_requests_than_may_be_are_under_way() -> None:
-    """Those beyond wait until one ends."""
+    """Requests beyond the bound wait until another ends."""
     meter, lock = Meter(Budget(concurrent_requests=2)), threading.Lock()
     now = most = 0
 
@@ -85,7 +85,7 @@ def test_no_more_requests_than_may_be_are_under_way() -> None:
 
 
 def test_a_run_that_ends_wakes_those_who_wait() -> None:
-    """No attempt hangs at the gate."""
+    """No attempt waits for ever when the run ends."""
     meter = Meter(Budget(concurrent_requests=1))
     meter.enter(URL)
     threading.Timer(0.1, meter.stop).start()
@@ -94,7 +94,7 @@ def test_a_run_that_ends_wakes_those_who_wait() -> None:
 
 
 def test_who_is_gone_holds_up_nobody() -> None:
-    """Neither with what was under way, nor with what waited: it would take the slots for ever."""
+    """A dead process frees its slots, those of running and of waiting requests."""
     meter = Meter(Budget(concurrent_requests=1))
     meter.enter(URL, "a")
     with ThreadPoolExecutor(2) as pool:
@@ -117,7 +117,7 @@ def test_who_is_gone_holds_up_nobody() -> None:
 
 
 def test_a_spent_budget_ends_an_attempt_at_its_next_request() -> None:
-    """Not only between attempts; what it has cost is known."""
+    """A spent budget ends attempts at their next request, and their cost counts."""
     meter = Meter(Budget(tokens=1500))
     model = MeteredModel(ScriptedModel([Reply({}, USED)] * 3), "m", meter)
     model.query([], [])
@@ -128,12 +128,12 @@ def test_a_spent_budget_ends_an_attempt_at_its_next_request() -> None:
 
 
 def settings(**given: object) -> RunSettings:
-    """Settings of a run of two models."""
+    """Return the settings of a run of two models."""
     return RunSettings.model_validate({"models": ["m", "n"], **given})
 
 
 def test_attempts_are_made_in_rounds_and_not_again() -> None:
-    """Every task before the next round; what is finished is left out."""
+    """Every task comes before the next round; finished attempts are left out."""
     tasks = [make_task("a"), make_task("b")]
     before = [Summary.of(make_attempt("a", 1)), Summary.of(make_attempt("other", 0))]
     plan = Plan(tasks, settings(), before)
@@ -145,7 +145,7 @@ def test_attempts_are_made_in_rounds_and_not_again() -> None:
 
 
 def test_a_task_that_is_given_twice_is_one() -> None:
-    """Two that differ under one name are refused in a line."""
+    """Equal tasks count once; different ones with one id give one line of error."""
     plan = Plan([make_task("a"), make_task("b"), make_task("a")], RunSettings(models=["m"]), [])
     jobs = [plan.take() for _ in range(3)]
     assert [job.id if job else None for job in jobs] == ["a.0", "b.0", None]
@@ -156,7 +156,7 @@ def test_a_task_that_is_given_twice_is_one() -> None:
 
 
 def test_a_task_with_enough_successes_is_left() -> None:
-    """Those of an earlier process count; failures do not."""
+    """Successes of earlier processes count; failures do not."""
     tasks = [make_task("a"), make_task("b")]
     before = [Summary.of(make_attempt("a", 0)), Summary.of(make_attempt("b", 0, resolved=False))]
     plan = Plan(tasks, settings(stop_after=1), before)
@@ -166,7 +166,7 @@ def test_a_task_with_enough_successes_is_left() -> None:
 
 
 def test_lost_attempts_come_last_and_not_for_ever() -> None:
-    """Each some times; then the next process makes them."""
+    """A process retries a lost attempt a few times; the next process tries again."""
     plan = Plan([make_task("a"), make_task("b")], RunSettings(models=["m"]), [])
     made = []
     while job := plan.take():
@@ -178,7 +178,7 @@ def test_lost_attempts_come_last_and_not_for_ever() -> None:
 
 
 def test_losses_in_a_row_hold_the_others_back_and_then_end_the_batch() -> None:
-    """Each pause is twice the last; attempts of the same outage count once."""
+    """Each pause is twice the last; attempts lost in one outage count once."""
     breaker, error = CircuitBreaker(0.001), SandboxError("gone")
     began = time.monotonic()
     for _ in range(32):  # all that were under way
@@ -196,7 +196,7 @@ def test_losses_in_a_row_hold_the_others_back_and_then_end_the_batch() -> None:
 
 
 def test_what_no_waiting_mends_ends_the_batch() -> None:
-    """After as many as may be chance."""
+    """A lasting error ends the batch once it repeats too often for chance."""
     breaker = CircuitBreaker(60)
     with pytest.raises(ImageMissing):
         for _ in range(LOST_IN_A_ROW):
@@ -204,7 +204,7 @@ def test_what_no_waiting_mends_ends_the_batch() -> None:
 
 
 def test_an_error_of_no_kind_is_told_in_a_line_with_its_traceback() -> None:
-    """It can be sent from a node, as many errors of packages cannot; forager's own stay."""
+    """An unforeseen error becomes one that pickles; forager's own errors stay."""
     own = SandboxError("gone")
     assert foreseen(own) is own
     try:
@@ -218,7 +218,7 @@ def test_an_error_of_no_kind_is_told_in_a_line_with_its_traceback() -> None:
 
 
 def test_attempts_come_faster_again_when_none_is_lost() -> None:
-    """After an outage a long attempt need not end before the others begin."""
+    """After an outage, attempts start before the first long one has ended."""
     breaker = CircuitBreaker(0.01)
     for _ in range(LOST_IN_A_ROW + 2):
         breaker.lost(time.monotonic(), SandboxError("gone"))

@@ -48,7 +48,7 @@ SOURCES = Path(__file__).parent.parent / "forager"
 def made(
     path: Path, task: RepositoryTask, model: Callable[[Job, RateLimiter], Model], **settings: Any
 ) -> dict[str, bool]:
-    """Run a batch with these models; return what is stored: ids and whether resolved."""
+    """Run a batch with these models; return the stored ids and whether each is resolved."""
     resolved = RunSettings(models=["m"], sandbox_limits=SMALL, **settings)
     with Run.write(path, resolved, [task], may_change=MAY_CHANGE) as store:
         run_batch(
@@ -64,12 +64,12 @@ def made(
 
 
 def ours(process: int | None = None) -> list[Any]:
-    """The containers that a process has made; this one where none is given."""
+    """Return the containers of a process, by default of this one."""
     return labelled(f"{SANDBOX_LABEL}={maker(process)}")
 
 
 def labelled(label: str, client: docker.DockerClient | None = None) -> list[Any]:
-    """The containers that bear a label."""
+    """Return the containers with a label."""
     found: list[Any] = (client or connect()).containers.list(
         all=True, filters={"label": label}, ignore_removed=True
     )
@@ -77,7 +77,7 @@ def labelled(label: str, client: docker.DockerClient | None = None) -> list[Any]
 
 
 def started(tasks: Path, path: Path, **environment: str) -> subprocess.Popen[bytes]:
-    """`forager run` as a process of its own: five attempts, two at a time."""
+    """Start `forager run` as a process: five attempts, two at a time."""
     command: list[str | Path] = [
         FORAGER,
         "run",
@@ -97,7 +97,7 @@ def started(tasks: Path, path: Path, **environment: str) -> subprocess.Popen[byt
 
 
 def wait_for(condition: Callable[[], Any], process: subprocess.Popen[bytes]) -> None:
-    """Until it is true, for as long as the process lives that is to make it true."""
+    """Wait until the condition holds; fail if the process ends first."""
     while not condition():
         assert process.poll() is None
         time.sleep(0.05)
@@ -114,7 +114,7 @@ def halted_with_containers(process: subprocess.Popen[bytes]) -> str:
 
 
 def stored(path: Path) -> list[str]:
-    """The ids of the attempts that a run holds, in a run directory that may not be one yet."""
+    """Return the ids of a run's attempts; none before the run directory exists."""
     if not (path / "settings.json").exists():
         return []
     return [attempt.id for attempt in Run(path).summaries()]
@@ -124,7 +124,7 @@ def stored(path: Path) -> list[str]:
 def test_a_run_that_is_killed_or_terminated_goes_on(
     tmp_path: Path, kata_task: RepositoryTask
 ) -> None:
-    """SIGKILL leaves containers that the next process sweeps; SIGTERM leaves none."""
+    """The next process sweeps containers left by SIGKILL; SIGTERM leaves none."""
     tasks, path = tmp_path / "tasks.jsonl", tmp_path / "run"
     write_records(tasks, [kata_task])
     with started(tasks, path) as process:
@@ -173,7 +173,7 @@ class Killing:
 def test_a_container_that_is_killed_costs_its_attempt_only(
     tmp_path: Path, kata_task: RepositoryTask
 ) -> None:
-    """It is lost to infrastructure, made again in the same run, and nothing is left."""
+    """The attempt counts as lost and is remade in the same run; nothing remains."""
     replies = script("functions", FIX, SUBMIT)
     models: Iterator[Model] = iter([Killing(replies), ScriptedModel(replies)])
     assert made(tmp_path / "run", kata_task, lambda *_: next(models)) == {
@@ -187,7 +187,7 @@ def test_a_container_that_is_killed_costs_its_attempt_only(
 
 @contextmanager
 def engine(home: Path) -> Iterator[None]:
-    """A Docker engine of our own, in namespaces: without a bridge it would remove the machine's."""
+    """Start a separate Docker engine in namespaces; with a bridge it would remove the machine's."""
     command: list[str | Path] = [
         "unshare",
         "--net",
@@ -216,7 +216,7 @@ def engine(home: Path) -> Iterator[None]:
 
 @pytest.fixture
 def short_path() -> Iterator[Path]:
-    """A directory for sockets, whose paths have a bound."""
+    """Return a short directory for sockets, because the length of their paths is bounded."""
     path = Path(tempfile.mkdtemp(prefix="forager-"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
@@ -227,7 +227,7 @@ def short_path() -> Iterator[Path]:
 def test_an_engine_that_is_restarted_costs_what_ran_in_it(
     tmp_path: Path, short_path: Path, kata_task: RepositoryTask
 ) -> None:
-    """The run waits for it and goes on; all attempts are made, and no container is left."""
+    """The run waits, then makes all attempts, and no container remains."""
     tasks, path, home = tmp_path / "tasks.jsonl", tmp_path / "run", short_path
     write_records(tasks, [kata_task])
     host = f"unix://{home}/engine.sock"
@@ -255,7 +255,7 @@ def test_an_engine_that_is_restarted_costs_what_ran_in_it(
 def test_a_full_disk_ends_the_run_and_costs_nothing_that_was_kept(
     tmp_path: Path, kata_task: RepositoryTask
 ) -> None:
-    """One line; with room again the run makes what it lacks."""
+    """A full disk gives one line; with free space the run completes."""
     path = tmp_path / "run"
     replies = script("functions", FIX, SUBMIT)
     run(path, kata_task, replies)
@@ -275,7 +275,7 @@ def test_a_full_disk_ends_the_run_and_costs_nothing_that_was_kept(
 
 @pytest.mark.engine
 def test_a_full_disk_of_the_engine_is_nobodys_failure() -> None:
-    """An attempt that is not resolved is not kept while it is full."""
+    """While the engine's disk is full, unresolved attempts are discarded."""
     check_disk(1)
     with pytest.raises(SandboxError, match="disk of the Docker engine is full"):
         check_disk(1 << 60)
@@ -291,7 +291,7 @@ FAULTS = [
 
 
 def chat(server: Script, **settings: Any) -> Callable[[Job, RateLimiter], Model]:
-    """Makes models of the server that lose patience soon."""
+    """Return a factory of models that soon lose patience with the server."""
     endpoint = ChatEndpoint(server.url, timeout=0.5, backoff=0.01, **settings)
     return lambda _, limiter: ChatModel("m", endpoint, limiter=limiter)
 
@@ -300,7 +300,7 @@ def chat(server: Script, **settings: Any) -> Callable[[Job, RateLimiter], Model]
 def test_faults_of_the_model_server_are_not_the_models(
     tmp_path: Path, kata_task: RepositoryTask
 ) -> None:
-    """Those that pass cost time; a server that stays away loses attempts, and none fails."""
+    """Passing faults cost time; a lasting one loses attempts and fails none."""
     good = [completion(message) for message in script_messages()]
     with serving() as server:
         server.answers = [*FAULTS, good[0], *FAULTS, good[1]]
@@ -323,7 +323,7 @@ def test_faults_of_the_model_server_are_not_the_models(
 
 
 class Broken:
-    """Breaks at its first question, as a bug would."""
+    """Raises at its first request, as a bug would."""
 
     def query(
         self,
@@ -338,7 +338,7 @@ class Broken:
 
 @pytest.mark.engine
 def test_a_bug_costs_its_attempt_and_is_told(tmp_path: Path, kata_task: RepositoryTask) -> None:
-    """The others are made; it is tried some times, and the run ends with a line and a traceback."""
+    """Other attempts finish; the broken one is retried, then a line and a traceback follow."""
     path, replies = tmp_path / "run", script("functions", FIX, SUBMIT)
 
     def model(job: Job, _: RateLimiter) -> Model:
@@ -363,7 +363,7 @@ def test_a_bug_costs_its_attempt_and_is_told(tmp_path: Path, kata_task: Reposito
 
 
 def script_messages() -> list[Message]:
-    """The messages of a model that mends the bug."""
+    """Return the messages of a model that fixes the bug."""
     replies = script("functions", FIX, SUBMIT)
     return [reply.message for reply in replies if isinstance(reply, Reply)]
 

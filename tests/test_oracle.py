@@ -1,4 +1,4 @@
-"""The oracle, through the real loop, tools and a real shell."""
+"""The oracle with the real loop, tools and a real shell."""
 
 import os
 import subprocess
@@ -39,13 +39,13 @@ AFTER = {
 
 
 def git(root: Path, *words: str) -> str:
-    """Run git there."""
+    """Run git in a directory."""
     given = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words]
     return subprocess.run(given, cwd=root, check=True, capture_output=True, text=True).stdout
 
 
 def write(root: Path, files: dict[str, str]) -> None:
-    """Leave these files alone there."""
+    """Write these files to a directory."""
     for path in root.iterdir():
         if path.is_file():
             path.unlink()
@@ -55,7 +55,7 @@ def write(root: Path, files: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_it_makes_the_patch_whatever_the_patch_does(tmp_path: Path, syntax: str) -> None:
-    """Lines by `edit`; lines that stand at several places, new and deleted files by git."""
+    """`edit` changes unique lines; git changes ambiguous ones and adds or deletes files."""
     write(tmp_path, BEFORE)
     git(tmp_path, "init", "-q")
     git(tmp_path, "add", "-A")
@@ -81,7 +81,7 @@ def test_it_makes_the_patch_whatever_the_patch_does(tmp_path: Path, syntax: str)
 
 @pytest.mark.engine
 def test_a_task_is_resolved_by_its_name(kata_task: RepositoryTask, tmp_path: Path) -> None:
-    """`-m oracle`, as a user says it: graded, it resolves the task in three turns."""
+    """`-m oracle` resolves the task in three turns."""
     tasks, run = tmp_path / "tasks.jsonl", tmp_path / "run"
     write_records(tasks, [kata_task])
     said = CliRunner().invoke(main, ["run", str(tasks), "-o", str(run), "-m", "oracle"])

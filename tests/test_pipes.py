@@ -1,4 +1,4 @@
-"""The pipes to a keeper, used by one thread and closed by another."""
+"""A keeper's pipes, used by one thread and closed by another."""
 
 import subprocess
 import threading
@@ -7,7 +7,7 @@ from forager.sandboxes.pipes import PipedShell
 
 
 def test_nothing_is_closed_under_a_thread_that_waits() -> None:
-    """A descriptor that is closed too early is another file's by the time it is waited for."""
+    """Closing waits for the reader: a freed descriptor could become another file's."""
     process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     pipes = PipedShell(process)
     pipes.send(b"there")

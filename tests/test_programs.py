@@ -1,4 +1,4 @@
-"""The programs that run inside sandboxes: each under every version of Python that they support."""
+"""Programs that run inside sandboxes, each under every Python version that they support."""
 
 import ast
 import shutil
@@ -82,7 +82,7 @@ CHANGES = [
 
 
 def interpreter(version: str) -> str:
-    """A CPython of this version that runs: of pyenv, on PATH or managed by uv; empty if none."""
+    """Return a working CPython of this version (pyenv, PATH or uv); empty if there is none."""
     pyenv = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
     found = [str(path) for path in pyenv] + [shutil.which(f"python{version}") or ""]
     asked = ["uv", "python", "find", "--no-python-downloads", "--offline", "--no-project", version]
@@ -91,7 +91,7 @@ def interpreter(version: str) -> str:
 
 
 def version_of(path: str) -> str:
-    """The version of an interpreter, such as 3.11; empty if it does not run."""
+    """Return an interpreter's version, such as 3.11; empty if it does not run."""
     command = [path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
@@ -115,7 +115,7 @@ Environments = dict[str, Future[str]]
 
 @pytest.fixture(scope="module")
 def environments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environments]:
-    """An environment for each supported version, two of them in the making at a time."""
+    """Create an environment for each supported version, two at a time."""
     directory = tmp_path_factory.mktemp("pythons")
     with ThreadPoolExecutor(2) as pool:
         yield {name: pool.submit(make_environment, name, directory) for name in PYTHONS}
@@ -123,7 +123,7 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environme
 
 @pytest.fixture(params=PYTHONS)
 def python(request: pytest.FixtureRequest, environments: Environments) -> str:
-    """The Python of one version, with pytest."""
+    """Return the Python of one version, with pytest."""
     made = environments[request.param].result()
     return made or pytest.skip(f"there is no Python {request.param} on this machine")
 
@@ -132,7 +132,7 @@ def python(request: pytest.FixtureRequest, environments: Environments) -> str:
 
 
 def project(root: Path, python: str) -> tuple[LocalSandbox, Image]:
-    """A small project with one wrong test, in a sandbox, and its image."""
+    """Create a small project with one wrong test in a sandbox, and its image."""
     (root / "sums.py").write_text(CODE)
     (root / "test_sums.py").write_text(TESTS)
     setup = TestSetup(workdir=str(root), python=python)
@@ -145,7 +145,7 @@ def project(root: Path, python: str) -> tuple[LocalSandbox, Image]:
 
 
 def pytest_runner(sandbox: LocalSandbox, image: Image) -> None:
-    """Every test is reported, and a failure described."""
+    """Check that every test is reported, and a failure described."""
     report = run_tests(sandbox, image.setup, failures=1)
     wrong = "test_sums.py::test_wrong"
     assert report.outcomes == dict.fromkeys(image.passing, "passed") | {wrong: "failed"}, report.log
@@ -155,14 +155,14 @@ def pytest_runner(sandbox: LocalSandbox, image: Image) -> None:
 
 
 def shadows(sandbox: LocalSandbox, image: Image) -> None:
-    """A module of the standard library's name is found out."""
+    """Check that a module with a standard library name is found."""
     request = {"new": ["json.py", "sums2.py"], "arguments": ["-q"], "tests": ["test_sums.py"]}
     run = run_program(sandbox, image.setup, "shadows", request, timeout=60, output_limit=9999)
     assert [report["taken"] for report in run.reports] == [["json.py"]], run.log
 
 
 def coverage_tracer(sandbox: LocalSandbox, image: Image) -> None:
-    """Lines and functions have their tests."""
+    """Check that lines and functions have their tests."""
     coverage = measure(sandbox, image)
     line = CODE.split("\n").index("    return math.floor(value / RATE)") + 1
     assert coverage.names(coverage.running("sums.py", [line], [])) == HALVES
@@ -170,7 +170,7 @@ def coverage_tracer(sandbox: LocalSandbox, image: Image) -> None:
 
 
 def sieve(sandbox: LocalSandbox, image: Image) -> None:
-    """Warm and cold mutants are killed by their tests; one that loops times out."""
+    """Check that tests kill warm and cold mutants, and that an endless one times out."""
     coverage = measure(sandbox, image)
     reaches = ReachAnalysis(coverage, {"sums.py": CODE})
     diffs = [unified_diff("sums.py", CODE, CODE.replace(*change)) for change in CHANGES]
@@ -181,7 +181,7 @@ def sieve(sandbox: LocalSandbox, image: Image) -> None:
 
 
 def undefined_names(sandbox: LocalSandbox, image: Image) -> None:
-    """A name that nothing binds, and the ways to import it from here and from the library."""
+    """Check that an unbound name is found, with ways to import it."""
     sandbox.write("broken.py", b"def third(value):\n    return math.floor(json, value)\n")
     path = ship(sandbox, "undefined_names")
     result = sandbox.run(f"{image.setup.python} {path} broken.py sums")
@@ -191,7 +191,7 @@ def undefined_names(sandbox: LocalSandbox, image: Image) -> None:
 
 
 def spectrum(sandbox: LocalSandbox, image: Image) -> None:
-    """The line that only the failing test runs is the most suspicious."""
+    """Check that the line that only the failing test runs is the most suspicious."""
     sandbox.write("sums.py", CODE.replace("value / RATE", "value * RATE").encode())
     job = {"tests": ["test_sums.py"], "failing": HALVES, "file": None, "first": 0, "last": 0}
     path = ship(sandbox, "spectrum")
@@ -201,7 +201,7 @@ def spectrum(sandbox: LocalSandbox, image: Image) -> None:
 
 
 def trial(sandbox: LocalSandbox, image: Image) -> None:
-    """The edit that mends the code is found, with and without importing anew."""
+    """Check that the fixing edit is found, with and without a new import."""
     sandbox.write("sums.py", CODE.replace("value / RATE", "value * RATE").encode())
     first = CODE.split("\n").index("def half(value):") + 1
     news = [[f"    return math.floor({text})"] for text in ("value", "value / RATE")]
@@ -230,7 +230,7 @@ def test_every_program_works_under_every_supported_python(
 
 
 def test_no_program_is_left_out_above() -> None:
-    """A new program needs a test that runs it."""
+    """Every program has a test that runs it."""
     modules = {path.stem for path in PROGRAMS.iterdir()} - {"__init__", "__pycache__"}
     assert modules == {program.__name__ for program in RUNS}
 
@@ -239,7 +239,7 @@ FILES = [path for path in PROGRAMS.rglob("*.py") if path != PROGRAMS / "__init__
 
 
 def test_programs_use_nothing_newer_than_the_oldest_python() -> None:
-    """Found without any interpreter, by what each feature and function of Python needs."""
+    """vermin finds the Python that each feature and function needs, without running it."""
     vermin = str(Path(sys.executable).with_name("vermin"))
     command = [vermin, f"-t={PYTHONS[0]}-", "--violations", "--no-tips", *map(str, FILES)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -247,7 +247,7 @@ def test_programs_use_nothing_newer_than_the_oldest_python() -> None:
 
 
 class RunTime(ast.NodeTransformer):
-    """What runs of a file: neither annotations nor what only a type checker reads."""
+    """The run-time parts of a file: no annotations, nothing for type checkers alone."""
 
     def visit_If(self, node: ast.If) -> ast.AST | None:
         return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
@@ -276,7 +276,7 @@ def test_programs_make_no_generic_types_at_run_time(path: Path) -> None:
 
 
 def test_the_image_builder_chooses_supported_pythons() -> None:
-    """What it may choose, the programs run under."""
+    """The programs support every version that the builder may choose."""
     from forager.images.build import _PYTHONS
 
     assert set(_PYTHONS) <= set(PYTHONS)
@@ -295,7 +295,7 @@ exit 3
 
 
 def crashing(root: Path, script: str) -> tuple[LocalSandbox, Image]:
-    """The project with this script in place of Python."""
+    """Replace the project's Python by this script."""
     wrapper = root / "python"
     wrapper.write_text(script)
     wrapper.chmod(0o755)
@@ -303,21 +303,21 @@ def crashing(root: Path, script: str) -> tuple[LocalSandbox, Image]:
 
 
 def of_tests(sandbox: LocalSandbox, image: Image) -> str:
-    """How a test run describes its end."""
+    """Return how a test run describes its end."""
     report = run_tests(sandbox, image.setup)
     assert not report.complete
     return report.broken_off
 
 
 def of_coverage(sandbox: LocalSandbox, image: Image) -> str:
-    """The error of the tracer."""
+    """Return the tracer's error."""
     with pytest.raises(SandboxError) as error:
         measure(sandbox, image)
     return str(error.value)
 
 
 def of_sieve(sandbox: LocalSandbox, image: Image) -> str:
-    """The error of the sieve."""
+    """Return the sieve's error."""
     from forager.mutation.coverage import Coverage
 
     with pytest.raises(SandboxError) as error:
@@ -329,7 +329,7 @@ def of_sieve(sandbox: LocalSandbox, image: Image) -> str:
 def test_the_last_lines_of_a_program_that_crashes_are_shown(
     message: Callable[[LocalSandbox, Image], str], tmp_path: Path
 ) -> None:
-    """Whoever reads that tests did not finish reads why, in one line."""
+    """The message about a crash ends with the program's last lines."""
     sandbox, image = crashing(tmp_path, NO_PYTEST.format(python=sys.executable))
     with sandbox:
         assert message(sandbox, image).endswith("ModuleNotFoundError: No module named 'pytest'")

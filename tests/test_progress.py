@@ -20,7 +20,7 @@ with Progress("attempts", 3, start=1) as progress:
 
 
 def test_without_a_terminal_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    """Not one for each update, and the last state at the end."""
+    """Quick updates print nothing; notes and the last state are plain lines."""
     with Progress("images", 200) as progress:
         for number in range(200):
             progress.update(number + 1, failed=number // 100)
@@ -31,14 +31,14 @@ def test_without_a_terminal_plain_lines(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_an_unknown_total(capsys: pytest.CaptureFixture[str]) -> None:
-    """Only what is done is said."""
+    """Without a total, only the finished number is printed."""
     with Progress("tasks") as progress:
         progress.update(7)
     assert capsys.readouterr().err == "tasks: 7\n"
 
 
 def test_in_a_terminal_a_bar() -> None:
-    """Which goes at the end; notes and the last state stay."""
+    """The bar disappears at the end; notes and the last state stay."""
     leader, follower = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
     command = [sys.executable, "-c", PROGRAM]

@@ -1,4 +1,4 @@
-"""Recipes: read, written, and inferred from the projects' own files."""
+"""Recipes: loading, writing, and inference from a project's own files."""
 
 from pathlib import Path
 from textwrap import dedent
@@ -23,7 +23,7 @@ def _project(root: Path, files: dict[str, str]) -> Path:
 
 
 def test_dump_is_read_back(tmp_path: Path) -> None:
-    """What is written explains its keys and loads as it was."""
+    """A written recipe explains its keys and loads unchanged."""
     recipe = Recipe(install=["uv pip install -e '.[a]'"], variables={"TZ": "UTC"}, tests=["t"])
     (tmp_path / "recipe.toml").write_text(dump(recipe))
     assert load(tmp_path / "recipe.toml") == recipe
@@ -31,7 +31,7 @@ def test_dump_is_read_back(tmp_path: Path) -> None:
 
 
 def test_memory_may_have_a_unit(tmp_path: Path) -> None:
-    """Memory is written as people write it."""
+    """Memory sizes may have the usual units."""
     (tmp_path / "recipe.toml").write_text('memory = "4g"')
     assert load(tmp_path / "recipe.toml").memory == 4 << 30
 
@@ -51,7 +51,7 @@ def test_memory_may_have_a_unit(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_name_the_key(tmp_path: Path, text: str, words: str) -> None:
-    """One line, with the file and the key."""
+    """A mistake gives one line with the file and the key."""
     (tmp_path / "recipe.toml").write_text(text)
     with pytest.raises(UsageError) as caught:
         load(tmp_path / "recipe.toml")
@@ -60,7 +60,7 @@ def test_mistakes_name_the_key(tmp_path: Path, text: str, words: str) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    """A recipe that does not exist is reported."""
+    """A recipe that does not exist is an error."""
     with pytest.raises(UsageError, match="cannot read"):
         load(tmp_path / "recipe.toml")
 
@@ -161,7 +161,7 @@ _STATED: list[tuple[str, str, list[str]]] = [
 
 @pytest.mark.parametrize(("name", "text", "expected"), _STATED)
 def test_requirements(tmp_path: Path, name: str, text: str, expected: list[str]) -> None:
-    """Each place in which projects state what their tests need."""
+    """Inference reads every place in which projects state test requirements."""
     _project(tmp_path, {"widget.py": "VALUE = 1\n", "tests/test_widget.py": _TEST, name: text})
     assert infer(tmp_path).install == expected
 
@@ -219,14 +219,14 @@ _LAYOUTS: list[tuple[dict[str, str], list[str], list[str]]] = [
 def test_layouts(
     tmp_path: Path, files: dict[str, str], arguments: list[str], protected: list[str]
 ) -> None:
-    """Where tests lie, and which paths decide what they say; source is never protected."""
+    """Inference finds tests and the paths that affect them, but never protects source."""
     recipe = infer(_project(tmp_path, files))
     assert recipe.tests == arguments
     assert recipe.protected == protected
 
 
 def test_no_tests(tmp_path: Path) -> None:
-    """A file that is only named like a test is none."""
+    """A file that is only named like a test does not count."""
     _project(tmp_path, {"widget.py": "VALUE = 1\n", "tests/test_nothing.py": "X = 1\n"})
     with pytest.raises(SourceError, match="no tests found"):
         infer(tmp_path)
@@ -236,13 +236,13 @@ def test_no_tests(tmp_path: Path) -> None:
     "name", ["pyproject.toml", "setup.cfg", "tox.ini", "setup.py", "noxfile.py"]
 )
 def test_broken_files_state_nothing(tmp_path: Path, name: str) -> None:
-    """Inference goes on; the install will say what is wrong."""
+    """Inference skips broken files; the installation reports what is wrong."""
     _project(tmp_path, {"tests/test_a.py": _TEST, name: "[[[ = \0 ("})
     assert infer(tmp_path).tests == ["tests"]
 
 
 def test_links_out_of_the_project_are_not_followed(tmp_path: Path) -> None:
-    """A hostile project learns nothing of the host's files."""
+    """A hostile project reads none of the host's files."""
     (tmp_path / "secret.txt").write_text("mock\n")
     project = _project(tmp_path / "project", {"tests/test_a.py": _TEST})
     (project / "requirements-test.txt").symlink_to(tmp_path / "secret.txt")
@@ -251,7 +251,7 @@ def test_links_out_of_the_project_are_not_followed(tmp_path: Path) -> None:
 
 
 def test_names(tmp_path: Path) -> None:
-    """Import names of a src layout with a flat module, distribution name, licence."""
+    """Inference finds import names, distribution name and licence."""
     _project(
         tmp_path,
         {

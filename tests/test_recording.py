@@ -1,4 +1,4 @@
-"""What is derived from the record: tests seen, the repository turn by turn, where to jump to."""
+"""Facts derived from the record: tests seen, the repository by turn, places to jump to."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -35,7 +35,7 @@ from forager.trajectories.store import Run
     ],
 )  # fmt: skip
 def test_results_of_tests_are_read(output: str, found: tuple[int, int, dict[str, str]]) -> None:
-    """pytest's and unittest's; what is neither is nothing."""
+    """Results of pytest and unittest are read; other output has none."""
     assert results(output) == (SuiteResults(*found) if found else None)
 
 
@@ -56,7 +56,7 @@ def test_results_of_tests_are_read(output: str, found: tuple[int, int, dict[str,
 def test_what_a_command_surely_runs(
     command: str, covered: list[str], not_covered: list[str]
 ) -> None:
-    """By names, files and directories; nothing where options take tests out."""
+    """Names, files and directories select tests; options that deselect make it unsure."""
     chosen = selection(command)
     assert chosen is not None
     assert all(map(chosen.covers, covered))
@@ -64,13 +64,13 @@ def test_what_a_command_surely_runs(
 
 
 def test_commands_that_run_no_tests() -> None:
-    """Select none."""
+    """Other commands select no tests."""
     assert selection("cat pytest.ini") is None
     assert selection("grep -rn pytest-cov .") is None
 
 
 def edit(search: str, replace: str, answer: str = "Edited") -> Step:
-    """A step that edits."""
+    """Return a step that edits."""
     return (
         "",
         "edit",
@@ -80,14 +80,14 @@ def edit(search: str, replace: str, answer: str = "Edited") -> Step:
 
 
 def recording(*steps: Step, patch: str = PATCH) -> Recording:
-    """An attempt of these steps."""
+    """Return the recording of an attempt with these steps."""
     attempt = make_attempt(steps=list(steps))
     outcome = attempt.outcome.model_copy(update={"answer": patch})
     return Recording(attempt.model_copy(update={"outcome": outcome}), make_task())
 
 
 def test_edits_are_put_together() -> None:
-    """An edit of an edited place becomes one change; one that is undone is gone."""
+    """Edits of one place become one change; undone ones disappear."""
     made = recording(edit("a\nb", "a\nc"), edit("c", "d"), edit("x", "y"), edit("y", "x"))
     assert made.state(0).files() == []
     assert made.state(1).diff().splitlines()[-2:] == ["-b", "+c"]
@@ -98,13 +98,13 @@ def test_edits_are_put_together() -> None:
 
 
 def test_an_edit_around_an_edit_takes_it_in() -> None:
-    """What the second replaces holds what the first wrote."""
+    """A later edit absorbs an earlier one that it contains."""
     made = recording(edit("b", "c"), edit("a\nc\nd", "a\nd"))
     assert made.state(2).changes == {"pkg/core.py": ((("a", "b", "d"), ("a", "d")),)}
 
 
 def test_files_are_known_by_how_they_changed() -> None:
-    """New, edited, or perhaps changed by a command that names a file of the patch."""
+    """Files are new, edited, or perhaps changed by a command that names a patched file."""
     made = recording(
         ("", "bash", {"command": "cat pkg/core.py"}, ""),
         ("", "bash", {"command": "sed -i s/0/-1/ pkg/core.py other.py"}, ""),
@@ -119,7 +119,7 @@ def test_files_are_known_by_how_they_changed() -> None:
 
 
 def test_a_refused_edit_changes_nothing() -> None:
-    """And is a failure, not an edit."""
+    """A refused edit counts as a failure, not as an edit."""
     attempt = make_attempt(steps=[edit("a", "b", "not found")])
     refused = attempt.tool_calls[0].model_copy(update={"error": True, "change": None})
     made = Recording(attempt.model_copy(update={"tool_calls": [refused, *attempt.tool_calls[1:]]}))
@@ -128,7 +128,7 @@ def test_a_refused_edit_changes_nothing() -> None:
 
 
 def test_tests_are_known_by_what_was_printed() -> None:
-    """By name, or because a run without a failure surely ran them; the turn is recorded."""
+    """Tests pass by name, or by a clean run that surely includes them, in a known turn."""
     last = "tests/test_core.py::test_last"
     made = recording(
         ("", "bash", {"command": "pytest"}, f"FAILED {last} - E\n1 failed in 1s"),
@@ -146,7 +146,7 @@ def test_tests_are_known_by_what_was_printed() -> None:
 
 
 def test_the_budget_goes_down() -> None:
-    """Turns, tokens of the context, seconds; in total what was spent."""
+    """Remaining turns, context tokens and seconds decrease; totals count what was spent."""
     made = recording(*STEPS)
     assert made.left(0) == (128, 131_072, 2400.0, 0, 0.0)
     assert made.left(2) == (126, 130_022, 2399.0, 2100, 1.0)
@@ -154,7 +154,7 @@ def test_the_budget_goes_down() -> None:
 
 
 def test_a_text_is_found_around_the_end() -> None:
-    """In thoughts, calls, answers and the outcome, either way."""
+    """Search covers thoughts, calls, observations and outcome, and wraps both ways."""
     made = recording(*STEPS)
     assert made.matching("INDEXERROR", 0) == 1
     assert made.matching("indexerror", 1) == 1
@@ -164,7 +164,7 @@ def test_a_text_is_found_around_the_end() -> None:
 
 
 def test_attempts_are_aligned_where_they_diverge(tmp_path: Path) -> None:
-    """Equal calls stand next to each other, in order, and none is left out."""
+    """Alignment pairs equal calls in order, and leaves out none."""
     run = {
         attempt.id: Recording(attempt).turns for attempt in Run(recorded(tmp_path)).trajectories()
     }
@@ -181,11 +181,11 @@ def test_attempts_are_aligned_where_they_diverge(tmp_path: Path) -> None:
         if pair.same and pair.left and pair.right and pair.left.call and pair.right.call
     )
     assert divergence(align(run[id], run[id])) == len(run[id])
-    assert all(one.same or not two.same for one, two in pairwise(pairs[: first + 1]))
+    assert all(pair.same or not later.same for pair, later in pairwise(pairs[: first + 1]))
 
 
 def test_filters_are_read() -> None:
-    """Keys in any order; other words are searched for."""
+    """Keys may come in any order; other words are searched for."""
     query = parse('unresolved family:op turns:2..9 says:"no attr" exit:turn tag:a marked my a::b')
     choice = query.choice
     assert (choice.resolved, choice.family, choice.exit_reason) == (False, "op", "turn")
@@ -197,7 +197,7 @@ def test_filters_are_read() -> None:
 
 
 def test_resolved_goes_round() -> None:
-    """Words that need quotes keep them."""
+    """Cycling through `resolved` keeps quoted words."""
     text = 'says:"a b" x'
     for wanted in ("resolved", "unresolved", None):
         text = with_resolved(text)

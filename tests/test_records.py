@@ -21,7 +21,7 @@ class Point(Record):
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    """A file appears whole, one line a record, and no other file is left."""
+    """A file appears whole, one line per record, without other files next to it."""
     path = tmp_path / "new" / "points.jsonl"
     points = [Point(x=1), Point(x=2, label="ünï\n\u2028\x00code")]
     assert write_records(path, points) == 2
@@ -31,7 +31,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 
 def test_a_torn_tail_is_skipped_and_then_cut_off(tmp_path: Path) -> None:
-    """Readers skip what a killed writer left; the next one removes it."""
+    """Readers skip a killed writer's torn line; the next writer removes it."""
     path = tmp_path / "points.jsonl"
     path.write_text('{"x": 1}\n{"x": 2, "la')
     assert list(read_records(path, Point)) == [Point(x=1)]
@@ -41,7 +41,7 @@ def test_a_torn_tail_is_skipped_and_then_cut_off(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_one_torn_record_starts_anew(tmp_path: Path) -> None:
-    """The tail may be longer than one block."""
+    """A torn tail may be longer than one block."""
     path = tmp_path / "points.jsonl"
     path.write_text('{"x": ' + "1" * 200_000)
     with RecordWriter(path) as writer:
@@ -50,7 +50,7 @@ def test_a_file_that_is_one_torn_record_starts_anew(tmp_path: Path) -> None:
 
 
 def test_the_last_newline_may_be_missing(tmp_path: Path) -> None:
-    """As in a file that was written by hand."""
+    """A handwritten file may lack its last newline."""
     path = tmp_path / "points.jsonl"
     path.write_text('{"x": 1}\n\n{"x": 2}')
     assert [point.x for point in read_records(path, Point)] == [1, 2]
@@ -65,7 +65,7 @@ def test_the_last_newline_may_be_missing(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, line: str, message: str) -> None:
-    """The message says file, line and field."""
+    """The error names file, line and field."""
     path = tmp_path / "points.jsonl"
     path.write_text(f'{{"x": 1}}\n{line}\n{{"x": 3}}\n')
     with pytest.raises(UsageError, match=message):
@@ -73,13 +73,13 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str, message: str) -> None:
 
 
 def test_a_missing_file_is_the_users_mistake(tmp_path: Path) -> None:
-    """It is a UsageError."""
+    """A missing file raises UsageError."""
     with pytest.raises(UsageError, match=r"cannot read .*: No such file"):
         list(read_records(tmp_path / "none.jsonl", Point))
 
 
 def test_threads_write_whole_lines(tmp_path: Path) -> None:
-    """No line is torn by another thread's."""
+    """Threads never tear each other's lines."""
     path = tmp_path / "points.jsonl"
     with RecordWriter(path) as writer:
 
@@ -117,7 +117,7 @@ with RecordWriter(path) as writer:
 
 
 def test_a_full_disk_is_said_and_tears_nothing(tmp_path: Path) -> None:
-    """What did not fit leaves no trace, and what was there stays."""
+    """A full disk leaves no part of a record, and earlier ones stay."""
     path = tmp_path / "points.jsonl"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     command: list[str | Path] = [sys.executable, "-c", FULL, path]
@@ -129,7 +129,7 @@ def test_a_full_disk_is_said_and_tears_nothing(tmp_path: Path) -> None:
 
 
 def test_a_swe_bench_row_loads_as_it_is() -> None:
-    """Lists as JSON text and unknown fields included."""
+    """A row may have lists as JSON text, and unknown fields."""
     row = {
         "repo": "astropy/astropy",
         "instance_id": "astropy__astropy-12907",
@@ -152,7 +152,7 @@ def test_a_swe_bench_row_loads_as_it_is() -> None:
 
 
 def test_a_task_and_an_attempt_survive_the_file(tmp_path: Path) -> None:
-    """Both are equal to what was written."""
+    """A task and an attempt equal what was written."""
     path = tmp_path / "attempts.jsonl"
     write_records(path, [make_attempt(), make_attempt("b", syntax="text", family=None)])
     assert next(read_records(path, Trajectory)) == make_attempt()
@@ -160,12 +160,12 @@ def test_a_task_and_an_attempt_survive_the_file(tmp_path: Path) -> None:
 
 
 def test_a_log_probability_is_finite_or_no_record_is_made() -> None:
-    """JSON has no infinity: one would be stored as null, and the record could not be read again."""
+    """JSON lacks infinity: stored as null, the record could not be read again."""
     with pytest.raises(ValidationError, match="finite number"):
         ModelCall(message=0, usage=Usage(), seconds=0, logprobs=[-0.5, float("-inf")])
 
 
 def test_usage_adds_up() -> None:
-    """Field by field."""
+    """Usage adds field by field."""
     usage = Usage(prompt_tokens=1, completion_tokens=2) + Usage(prompt_tokens=10)
     assert usage == Usage(prompt_tokens=11, completion_tokens=2)

@@ -1,4 +1,4 @@
-"""The model-free repair policy, through the real loop, tools and a real shell."""
+"""The model-free repair policy with the real loop, tools and a real shell."""
 
 import os
 import sys
@@ -98,7 +98,7 @@ def attempt(
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_each_kind_of_bug_is_repaired(tmp_path: Path, bug: str) -> None:
-    """The code does again what it did, in either syntax; the tests are as they were."""
+    """The code works again, in either syntax, and the tests stay unchanged."""
     right, wrong, function = BUGS[bug]
     project(tmp_path, RIGHT.replace(right, wrong))
     agent = attempt(tmp_path, FORM.format(function=function), SYNTAX_OF[bug])
@@ -113,7 +113,7 @@ def test_each_kind_of_bug_is_repaired(tmp_path: Path, bug: str) -> None:
 
 
 def test_an_import_of_the_module_is_put_back(tmp_path: Path) -> None:
-    """Outside functions it looks for names that nothing defines."""
+    """Outside functions the policy looks for undefined names."""
     project(tmp_path, RIGHT.replace("import math\n", ""))
     attempt(
         tmp_path,
@@ -125,7 +125,7 @@ def test_an_import_of_the_module_is_put_back(tmp_path: Path) -> None:
 
 
 def test_a_program_that_crashes_is_named_at_the_end(tmp_path: Path) -> None:
-    """Who reads that nothing helped reads which of the programs could not run, and why."""
+    """The final message names programs that could not run, with the reason."""
     project(tmp_path, "def total(values, start=0):\n    return 7\n", "from sums import total\n\n\n"
             "def test_total():\n    assert total([1, 2]) == hash(total)\n")  # fmt: skip
     (tmp_path / "bin").mkdir()
@@ -141,14 +141,14 @@ def test_a_program_that_crashes_is_named_at_the_end(tmp_path: Path) -> None:
 
 
 def test_a_statement_without_names_is_enough(tmp_path: Path) -> None:
-    """Without file, function and tests it finds all three, by running and by tracing."""
+    """Running and tracing find file, function and tests that the statement omits."""
     project(tmp_path, RIGHT.replace("value > 0", "value < 0"))
     attempt(tmp_path, "Sums come out wrong.")
     assert (tmp_path / "sums.py").read_text() == RIGHT
 
 
 def test_what_cannot_be_repaired_is_left_as_it_was(tmp_path: Path) -> None:
-    """Nothing helps: it puts the text back and submits within its turns."""
+    """If nothing helps, the policy restores the text and submits within its turns."""
     code = project(
         tmp_path,
         "def total(values):\n    raise ValueError(values)\n",
@@ -160,7 +160,7 @@ def test_what_cannot_be_repaired_is_left_as_it_was(tmp_path: Path) -> None:
 
 
 def test_the_turns_told_are_kept(tmp_path: Path) -> None:
-    """With a handful of turns it still cleans up and submits before they are over."""
+    """With a handful of turns, the policy still cleans up and submits in time."""
     code = project(tmp_path, RIGHT.replace("return result", "return [result][1]"))
     agent = attempt(tmp_path, FORM.format(function="total"), turns=9)
     assert (tmp_path / "sums.py").read_text() == code
@@ -168,7 +168,7 @@ def test_the_turns_told_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_change_that_breaks_other_tests_is_not_kept(tmp_path: Path) -> None:
-    """What mends the failing tests alone is undone; the change that mends all is found."""
+    """A change must fix the failing tests and break no others."""
     code = "def is_low(value, bound):\n    return value > bound\n"
     tests = (
         "from sums import is_low\n\n\ndef test_is_low():\n    assert is_low(1, 2)\n\n\n"
@@ -183,7 +183,7 @@ def test_a_change_that_breaks_other_tests_is_not_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_what_failed_before_is_not_ours(tmp_path: Path, count: int) -> None:
-    """Few or many tests that fail whatever is done do not keep it from mending the bug."""
+    """Tests that fail anyway, few or many, do not prevent the repair."""
     strange = (
         f"\n\n@pytest.mark.parametrize('number', range({count}))\n"
         "def test_strange(number):\n    import nowhere_to_be_found\n"
@@ -195,7 +195,7 @@ def test_what_failed_before_is_not_ours(tmp_path: Path, count: int) -> None:
 
 
 def test_tests_that_hang_are_stopped(tmp_path: Path) -> None:
-    """A loop without an end costs seconds, not the attempt."""
+    """An endless loop costs seconds, not the attempt."""
     code = "def steps(number):\n    count = 0\n    while number > 0:\n        number {} 2\n"
     code += "        count += 1\n    return count\n"
     tests = "from sums import steps\n\n\ndef test_steps():\n    assert steps(7) == 4\n"

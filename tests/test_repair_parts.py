@@ -1,4 +1,4 @@
-"""What the repair policy reads, and what it proposes: tables, without a sandbox."""
+"""What the repair policy reads and proposes, as tables without a sandbox."""
 
 import ast
 from collections.abc import Callable, Iterator
@@ -127,7 +127,7 @@ PROPOSALS: list[tuple[Generator, Clues, str, str]] = [
 
 @pytest.mark.parametrize(("generator", "clues", "before", "after"), PROPOSALS)
 def test_proposals(generator: Generator, clues: Clues, before: str, after: str) -> None:
-    """The right text is among the proposals; each of them compiles, and comes once."""
+    """The right text is among the proposals, which are unique and compile."""
     name = "A.f" if before.startswith(" ") else "f"
     passage = Passage("a.py", 10, tuple(before.splitlines()), name)
     proposals = list(ranked(generator(passage, clues)))
@@ -138,7 +138,7 @@ def test_proposals(generator: Generator, clues: Clues, before: str, after: str) 
 
 
 def test_an_import_goes_behind_the_others() -> None:
-    """The likeliest import first, behind the imports that there are; a `pass` is replaced."""
+    """The likeliest import comes first, after existing imports, or replaces a `pass`."""
     head = (
         '"""Doc."""',
         "",
@@ -156,7 +156,7 @@ def test_an_import_goes_behind_the_others() -> None:
 
 
 def test_statements() -> None:
-    """The form of a mutate-fix task is read whole; of a free text what there is."""
+    """A mutate-fix statement is parsed whole, free text as far as possible."""
     form = read_statement(
         "There is a bug in the function `A.f` of `pkg/a.py`. Look.\n\nThese tests fail:\n"
         "- tests/t.py::test[a b]\n- … and 3 more\n\nRun them with:\n"
@@ -172,7 +172,7 @@ def test_statements() -> None:
 
 
 def test_answers() -> None:
-    """The failures are found in what a command printed; how it ended is a fact of the call."""
+    """Failures come from the printed output; the exit comes from the call's facts."""
     printed = (
         "F\nE   pkg.Bad: no\nE   TypeError: f() takes 1\npkg/a.py:3: in f\n    g()\n"
         "FAILED tests/t.py::test[a] - TypeError: f()..."
@@ -194,7 +194,7 @@ def test_answers() -> None:
 
 
 def test_outlines() -> None:
-    """Qualified names and the lines that belong to each definition, decorators included."""
+    """Outlines have qualified names and each definition's lines, with decorators."""
     listing = "1:class A:\n3:    @property\n4:    def f(self):\n6:        def g():\n9:def h():\n"
     found = [
         (definition.name, definition.first, definition.last) for definition in read_outline(listing)
@@ -203,7 +203,7 @@ def test_outlines() -> None:
 
 
 def test_a_passage_ends_with_its_function() -> None:
-    """Lines behind the function are cut off, whole or not."""
+    """A passage drops lines after its function, even partial ones."""
     lines = ["    def f(self):", "        return 1", "", "    # next", "    @decorated("]
     passage = function_passage("a.py", "A.f", 5, lines)
     assert passage is not None
@@ -211,7 +211,7 @@ def test_a_passage_ends_with_its_function() -> None:
 
 
 def test_edits_are_unique_in_what_was_seen() -> None:
-    """The search grows until it stands once in the passage."""
+    """The search text grows until it is unique in the passage."""
     old = ("def f():", "    if a:", "        b", "    if c:", "        b")
     passage = Passage("a.py", 1, old, "f")
     new = (*old[:4], "        d")

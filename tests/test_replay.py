@@ -1,4 +1,4 @@
-"""The screens of `forager replay`, by Textual's own pilot on a recorded run."""
+"""The screens of `forager replay` on a recorded run, driven by Textual's own pilot."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ GOOD = IDS["resolved"]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The recorded run, as `run` in the working directory; the times are those of Greenwich."""
+    """Copy the recorded run to `run` in the working directory, with times in UTC."""
     with monkeypatch.context() as patch:
         patch.chdir(recorded(tmp_path).parent)
         patch.setenv("TZ", "UTC")
@@ -68,24 +68,24 @@ def test_screens(
     play: Play,
     size: tuple[int, int],
 ) -> None:
-    """They are as they were when somebody last looked at them (tests/data/replay/screens)."""
+    """Screens equal the reviewed ones in tests/data/replay/screens."""
     watch = id == "watch"
     check(name, size, played(run, play, id="" if watch else id, size=size, watch=watch))
 
 
 def drawn(app: App[None]) -> Iterator[Segment]:
-    """What is written to the terminal, piece by piece."""
+    """Yield what the app writes to the terminal, piece by piece."""
     for strip in app.screen._compositor.render_strips():
         yield from strip
 
 
 def step(pilot: "Pilot[None]") -> int:
-    """The step that is shown."""
+    """Return the visible step."""
     return cast(AttemptScreen, pilot.app.screen)._step
 
 
 def test_an_attempt_is_stepped_through(run: Path) -> None:
-    """By arrows and space, to turns of a kind, to a number; and never beyond its ends."""
+    """Keys step by turn, by kind and by number, within the attempt."""
     seen: list[int] = []
 
     async def play(pilot: "Pilot[None]") -> None:
@@ -102,7 +102,7 @@ def test_an_attempt_is_stepped_through(run: Path) -> None:
 
 
 def test_an_attempt_plays(run: Path) -> None:
-    """At a speed that can be changed, and stops at its end."""
+    """Playing has an adjustable speed and stops at the end."""
 
     async def play(pilot: "Pilot[None]") -> None:
         await pilot.press("plus", "plus", "plus", "p")
@@ -120,14 +120,14 @@ def test_an_attempt_plays(run: Path) -> None:
 
 
 def test_long_answers_are_folded(run: Path) -> None:
-    """And unfolded by a key, or from the start."""
+    """A key, or an option at the start, unfolds long observations."""
     assert "lines folded, o shows them" in played(run, keys("f"), id=GOOD, size=(80, 80))
     assert "folded" not in played(run, keys("f", "o"), id=GOOD, size=(80, 80))
     assert "folded" not in played(run, keys("f"), id=GOOD, size=(80, 80), full=True)
 
 
 def test_the_mouse_chooses_opens_sorts_and_jumps(run: Path) -> None:
-    """A click on a row, again on it, on a title, on a turn's mark."""
+    """Clicks select and open rows, sort by a title, and jump to a turn's mark."""
 
     async def play(pilot: "Pilot[None]") -> None:
         rows = pilot.app.screen.query_one(RowTable)
@@ -147,7 +147,7 @@ def test_the_mouse_chooses_opens_sorts_and_jumps(run: Path) -> None:
 
 
 def test_marks_are_kept_and_filter(run: Path) -> None:
-    """From the table and from the attempt; the filter finds them again."""
+    """Marks from the table and from the attempt are stored, and the filter finds them."""
     played(run, keys("m", "down", "t", "type:odd, long", "enter"))
     played(run, keys("w", "type:a guess", "enter", "m"), id=GOOD)
     marks = Marks(run)
@@ -160,7 +160,7 @@ def test_marks_are_kept_and_filter(run: Path) -> None:
 
 
 def test_a_wrong_filter_or_tag_is_said(run: Path) -> None:
-    """In a line, and what was shown stays."""
+    """A mistake gives one line, and the screen keeps its contents."""
     shown = played(run, keys("slash", "type:turns:many", "enter"), size=(120, 40))
     assert "turns are given as 5, 5.., ..5 or 2..5" in shown
     assert "14 attempts" in shown
@@ -168,14 +168,14 @@ def test_a_wrong_filter_or_tag_is_said(run: Path) -> None:
 
 
 def test_the_filter_is_completed(run: Path) -> None:
-    """Keys, and the values that there are."""
+    """Completion offers keys and existing values."""
     shown = played(run, keys("slash", "type:fam", "right", "type:op", "right", "enter"))
     assert "family:operators" in shown
     assert "6 of 14 attempts" in shown
 
 
 def test_r_goes_round(run: Path) -> None:
-    """Resolved, unresolved, all; the rest of the filter stays."""
+    """`r` cycles through resolved, unresolved and all; the rest of the filter stays."""
     first = keys("slash", "type:family:operators", "enter", "r")
     assert "3 of 14" in played(run, first)
     for more, count in ((["r"], "3 of 14"), (["r", "r"], "6 of 14")):
@@ -188,7 +188,7 @@ def test_r_goes_round(run: Path) -> None:
 
 
 def test_escape_leads_back(run: Path) -> None:
-    """From the attempt to the table, where the cursor stayed; there it clears the filter."""
+    """Escape returns from attempt to table, keeping the cursor; there it clears the filter."""
 
     async def play(pilot: "Pilot[None]") -> None:
         await keys("slash", "type:resolved", "enter", "down", "enter", "c", "escape", "escape")(
@@ -203,12 +203,12 @@ def test_escape_leads_back(run: Path) -> None:
 
 
 def test_what_cannot_be_compared_is_said(run: Path) -> None:
-    """Where there is no other attempt at the task."""
+    """Comparing needs another attempt at the task; otherwise a message says so."""
     assert "there is no other attempt at" in played(run, keys("end", "c"))
 
 
 def test_attempts_that_are_added_appear(run: Path) -> None:
-    """While the table is open; the cursor stays on its attempt."""
+    """New attempts appear in the open table; the cursor stays on its attempt."""
     shard = next((run / "trajectories").iterdir())
     whole = shard.read_bytes()
     shard.write_bytes(whole[: len(whole) // 2])
@@ -226,7 +226,7 @@ def test_attempts_that_are_added_appear(run: Path) -> None:
 
 
 def test_an_empty_run_waits_for_attempts(tmp_path: Path) -> None:
-    """Nothing can be opened in it, and nothing breaks."""
+    """In an empty run nothing opens and nothing breaks."""
     Run.write(tmp_path / "new", Settings(), []).close()
     names = ("enter", "m", "t", "w", "c", "end", "s", "r", "escape")
     assert " 0 attempts" in played(tmp_path / "new", keys(*names))
@@ -240,7 +240,7 @@ def test_an_empty_run_waits_for_attempts(tmp_path: Path) -> None:
 
 
 def test_a_run_that_cannot_be_written_is_browsed(run: Path) -> None:
-    """A mark that cannot be kept is said in a line."""
+    """In a read-only run, a mark gives one line of error."""
 
     async def play(pilot: "Pilot[None]") -> None:
         (run / "marks.jsonl").mkdir()
@@ -252,7 +252,7 @@ def test_a_run_that_cannot_be_written_is_browsed(run: Path) -> None:
 
 
 def test_a_file_of_attempts_is_browsed_too(run: Path) -> None:
-    """Its marks are in a file next to it."""
+    """A file of attempts has its marks in a file next to it."""
     write_records(Path("some.jsonl"), list(Run(run).trajectories())[:3])
     assert "3 attempts · some.jsonl" in played(Path("some.jsonl"), keys("m"))
     assert Marks(Path("some.jsonl")).path == Path("some.marks.jsonl")
@@ -260,7 +260,7 @@ def test_a_file_of_attempts_is_browsed_too(run: Path) -> None:
 
 
 def test_light_dark_and_no_colour(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`d` changes the colours; with NO_COLOR there are none."""
+    """`d` changes the colours; NO_COLOR removes them."""
 
     def colours(*names: str) -> set[tuple[int, int, int]]:
         found: set[tuple[int, int, int]] = set()
@@ -284,7 +284,7 @@ def test_light_dark_and_no_colour(run: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_only_the_rows_on_the_screen_are_fetched() -> None:
-    """Of a million: a few pages."""
+    """Of a million rows, the table fetches a few pages."""
     fetched: list[int] = []
 
     def fetch(start: int, end: int) -> list[Text]:

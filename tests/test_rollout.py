@@ -41,7 +41,7 @@ SMALL = Limits(memory=512 << 20)
 
 
 def script(syntax: str, *calls: Call) -> list[Message | Reply]:
-    """Replies that make the calls, each of 100 and 10 tokens."""
+    """Return replies with these calls, of 100 and 10 tokens each."""
     usage = Usage(prompt_tokens=100, completion_tokens=10)
     return [Reply(message, usage) for message in assistant(SYNTAXES[syntax], TOOLBOX, calls)]
 
@@ -52,7 +52,7 @@ def run(
     replies: Sequence[Message | Reply],
     **settings: Any,
 ) -> tuple[list[Trajectory], list[ScriptedModel], list[dict[str, int]]]:
-    """Run a batch; return the attempts stored, the models made, and the progress told."""
+    """Run a batch; return the stored attempts, the created models, and the progress messages."""
     tasks = [task] if isinstance(task, Task) else list(task)
     resolved = RunSettings(**{"models": ["scripted"], "sandbox_limits": SMALL, **settings})
     models: list[ScriptedModel] = []
@@ -79,7 +79,7 @@ def run(
 def test_a_resolved_attempt_is_stored_whole_and_not_made_again(
     tmp_path: Path, kata_task: RepositoryTask, syntax: str
 ) -> None:
-    """Each field says what was done; a run that is resumed makes what it lacks only."""
+    """Each field is recorded, and a resumed run makes only missing attempts."""
     replies = script(syntax, FIX, TEST, SUBMIT)
     stored, _, told = run(tmp_path / "run", kata_task, replies, syntax=syntax)
     (attempt,) = stored
@@ -123,7 +123,7 @@ def test_a_resolved_attempt_is_stored_whole_and_not_made_again(
 def test_limits_end_attempts_that_are_graded_all_the_same(
     tmp_path: Path, kata_task: RepositoryTask
 ) -> None:
-    """What was done up to the turn limit counts."""
+    """Grading counts what the agent did before the turn limit."""
     (attempt,), _, _ = run(
         tmp_path / "run", kata_task, script("functions", FIX), limits=AttemptLimits(turns=1)
     )
@@ -136,7 +136,7 @@ def test_limits_end_attempts_that_are_graded_all_the_same(
 def test_malformed_calls_are_answered_and_in_a_row_end_the_attempt(
     tmp_path: Path, kata_task: RepositoryTask
 ) -> None:
-    """Each answer says what was wrong; a good call between them starts the count anew."""
+    """Each answer says what was wrong; a good call in between restarts the count."""
     bad: list[Message | Reply] = [{"role": "assistant", "content": "I think."}]
     good = script("functions", Call("bash", {"command": "pwd"}))
     replies = [*bad, *good, *bad, *bad]
@@ -152,7 +152,7 @@ def test_malformed_calls_are_answered_and_in_a_row_end_the_attempt(
 
 
 def test_a_missing_image_ends_the_run_at_once(tmp_path: Path, kata_task: RepositoryTask) -> None:
-    """Infrastructure is no outcome: it is noted, not stored; what no waiting mends is said."""
+    """A lasting infrastructure error ends the run; its attempts are lost, not stored."""
     gone = [
         kata_task.model_copy(update={"instance_id": f"gone-{number}", "image": "no/such:0"})
         for number in range(LOST_IN_A_ROW + 1)
@@ -168,7 +168,7 @@ def test_a_missing_image_ends_the_run_at_once(tmp_path: Path, kata_task: Reposit
 def test_an_attempt_that_stays_lost_is_left_and_the_others_are_made(
     tmp_path: Path, kata_task: RepositoryTask
 ) -> None:
-    """It is tried again some times, last of all; the run ends with a line and can be resumed."""
+    """A lost attempt is retried last, a few times; the run can be resumed."""
     gone = kata_task.model_copy(update={"instance_id": "gone", "setup_patch": "no patch"})
     tasks = [gone, kata_task]
     with pytest.raises(ForagerError, match=r"2 attempts were lost .* run again"):
@@ -181,7 +181,7 @@ def test_an_attempt_that_stays_lost_is_left_and_the_others_are_made(
 def test_a_task_that_is_given_twice_is_attempted_once(
     tmp_path: Path, kata_task: RepositoryTask
 ) -> None:
-    """With workers to spare as well."""
+    """Spare workers do not attempt a repeated task again."""
     tasks, replies = [kata_task, kata_task], script("functions", FIX, SUBMIT)
     stored, models, told = run(tmp_path / "run", tasks, replies, workers=2, attempts=2)
     assert (len(stored), len(models), told[-1]["done"]) == (2, 2, 2)
@@ -192,7 +192,7 @@ def test_a_task_that_is_given_twice_is_attempted_once(
 def test_another_image_under_the_name_is_refused(
     tmp_path: Path, kata_task: RepositoryTask, sandbox: str
 ) -> None:
-    """Where it is here already; a task that does not tell its image's id takes what there is."""
+    """A local image must have the task's image id; a task without one accepts any."""
     other = kata_task.model_copy(update={"image_digest": "sha256:0"})
     with pytest.raises(ImageMissing, match="but the task needs sha256:0: remove the image and"):
         run(tmp_path / "run", other, [], sandbox=sandbox)
@@ -208,7 +208,7 @@ def test_another_image_under_the_name_is_refused(
 def test_an_unpacked_image_is_compared_without_an_engine(
     tmp_path: Path, kata_task: RepositoryTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The archive holds another image than the task's."""
+    """An unpacked image that differs from the task's is refused."""
     engine, place = connect(), tmp_path / "images"
     place.mkdir()
     with (place / "kata.tar").open("wb") as file:
@@ -236,7 +236,7 @@ def test_an_unpacked_image_is_compared_without_an_engine(
 def test_an_image_that_is_not_here_comes_from_an_archive(
     tmp_path: Path, kata_task: RepositoryTask
 ) -> None:
-    """Of the directory that was named; another image under its name is refused."""
+    """The named directory's archive provides it; a different image is refused."""
     engine, place = connect(), tmp_path / "images"
     place.mkdir()
     with (place / "kata.tar").open("wb") as file:

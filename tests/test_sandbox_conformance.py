@@ -51,19 +51,19 @@ UNBOUNDED = pytest.param(
 
 
 def is_bubblewrap(box: Sandbox) -> bool:
-    """Whether bubblewrap made it."""
+    """Return whether bubblewrap made the sandbox."""
     return isinstance(box, ShellSandbox) and isinstance(box._machine, _Namespaces)
 
 
 def expect_owners(box: Sandbox) -> None:
-    """What is not contained: without root, the files of an unpacked image are all the agent's."""
+    """Expect a failure: without root, the agent owns all files of an unpacked image."""
     if is_bubblewrap(box) and os.geteuid():
         pytest.xfail("all files are the agent's where forager is not root")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def unpacked_layer(kata_image: Image) -> Iterator[None]:
-    """What the module unpacks of its own image goes with it; layers of the base stay."""
+    """Remove what the module unpacked of its own image; layers of the base stay."""
     yield
     record = layers_directory().parent / f"{kata_image.digest.removeprefix('sha256:')}.json"
     if record.exists():
@@ -73,7 +73,7 @@ def unpacked_layer(kata_image: Image) -> Iterator[None]:
 
 @pytest.fixture(scope="module", params=["docker", BUBBLEWRAP])
 def walled(request: pytest.FixtureRequest, kata_image: Image) -> Iterator[Sandbox]:
-    """One sandbox of each kind with tight limits, for the whole module."""
+    """Start one sandbox of each kind with tight limits, for the whole module."""
     factory = SANDBOXES[request.param]
     os.environ["FORAGER_TEST_SECRET"] = "sesame"
     box = factory(kata_image.reference, limits=LIMITS, environment={"COLOUR": "green"})
@@ -107,19 +107,19 @@ def shared(
 
 @pytest.fixture
 def place(shared: tuple[Sandbox, str]) -> str:
-    """Where the sandbox starts."""
+    """Return the directory in which the sandbox starts."""
     return shared[1]
 
 
 @pytest.fixture
 def box(shared: tuple[Sandbox, str]) -> Sandbox:
-    """The shared sandbox, its shell back in its first directory."""
+    """Give the shared sandbox, its shell back in its first directory."""
     shared[0].run(f"cd {shared[1]}")
     return shared[0]
 
 
 def test_state_persists_between_calls(box: Sandbox, place: str) -> None:
-    """Directory, variables and functions stay; the environment is the one given."""
+    """Directory, variables and functions persist, in the given environment."""
     first = box.run("cd kata; x=1; greet() { echo hello $1; }; export Y=2; echo $COLOUR")
     assert (first.output, first.directory) == ("green\n", f"{place}/kata")
     assert box.run("greet $x; pwd; sh -c 'echo $Y'").output == f"hello 1\n{place}/kata\n2\n"
@@ -154,7 +154,7 @@ def test_state_persists_between_calls(box: Sandbox, place: str) -> None:
 def test_hostile_commands_cost_one_command(
     box: Sandbox, place: str, command: str, output: str, exit_code: int, lost: bool
 ) -> None:
-    """Whatever a command does to its shell, it is answered and the next one runs."""
+    """Whatever a command does to its shell, it returns, and the next one runs."""
     result = box.run(command, timeout=30)
     assert result.output[: len(output) or None] == output
     assert (result.exit_code, result.state_lost) == (exit_code, lost)
@@ -165,7 +165,7 @@ def test_hostile_commands_cost_one_command(
 
 
 def test_syntax_errors_are_told(box: Sandbox) -> None:
-    """Unbalanced quotes and the like end with bash's message and code 2."""
+    """Unbalanced quotes and the like return bash's message and code 2."""
     for command in ("echo 'a", 'echo "a', "if true; then", "echo )", "cat <<X", "echo `"):
         result = box.run(command, timeout=10)
         assert result.exit_code == 2 or command == "cat <<X", command
@@ -174,7 +174,7 @@ def test_syntax_errors_are_told(box: Sandbox) -> None:
 
 
 def test_a_time_limit_interrupts_and_keeps_the_state(box: Sandbox, place: str) -> None:
-    """A command that takes the interrupt costs itself and its jobs; what it said is kept."""
+    """A command that obeys the interrupt costs itself and its jobs; its output is kept."""
     box.run("kept=1; cd kata")
     result = box.run("sleep 61 & echo early; sleep 60", timeout=0.5)
     assert (result.timed_out, result.output, result.state_lost) == (True, "early\n", False)
@@ -186,7 +186,7 @@ def test_a_time_limit_interrupts_and_keeps_the_state(box: Sandbox, place: str) -
     "command", ["while :; do :; done", "sh -c 'trap \"\" INT; while :; do sleep 1; done'"]
 )
 def test_a_deaf_command_is_killed_with_its_shell(box: Sandbox, command: str) -> None:
-    """A busy loop of the shell, and a child that ignores the interrupt, cost the state."""
+    """Busy loops and children that ignore the interrupt cost the shell's state."""
     result = box.run(f"lost=1; {command}", timeout=0.5)
     assert result.timed_out
     assert result.state_lost
@@ -195,7 +195,7 @@ def test_a_deaf_command_is_killed_with_its_shell(box: Sandbox, command: str) -> 
 
 
 def test_a_stopped_shell_is_killed(box: Sandbox) -> None:
-    """A worker that stops itself takes no signal but KILL."""
+    """A worker that stops itself reacts to SIGKILL only."""
     result = box.run("kill -STOP $$", timeout=0.3)
     assert result.timed_out
     assert result.state_lost
@@ -203,7 +203,7 @@ def test_a_stopped_shell_is_killed(box: Sandbox) -> None:
 
 
 def test_a_flood_is_cut_in_the_middle(box: Sandbox) -> None:
-    """The first and the last part are kept, and what is left out is counted exactly."""
+    """Both ends of the output stay, with the exact number of bytes left out."""
     result = box.run("seq 100000", output_limit=1000)
     size = len("".join(f"{number}\n" for number in range(1, 100001)))
     assert result.omitted == size - 1000
@@ -213,13 +213,13 @@ def test_a_flood_is_cut_in_the_middle(box: Sandbox) -> None:
 
 
 def test_a_line_of_ten_megabytes(box: Sandbox) -> None:
-    """The length of a line does not matter."""
+    """A line may have any length."""
     result = box.run("head -c 10000000 /dev/zero | tr '\\0' x", output_limit=20_000_000)
     assert (len(result.output), result.omitted) == (10_000_000, 0)
 
 
 def test_output_cannot_pass_for_the_end_of_a_command(box: Sandbox) -> None:
-    """What looks like a report, with any other token, is output."""
+    """A fake report without the right token is output."""
     token = "0123456789abcdef" * 2
     text = f"\n{token} 0 /{token}\n\n{token} 0 keeper{token}\nrest"
     result = box.run(f"printf '%s' '{text}'; (exit 5)")
@@ -230,7 +230,7 @@ def test_output_cannot_pass_for_the_end_of_a_command(box: Sandbox) -> None:
     "name", ["a", "with blank", "-n", "it's", 'a"b$c`d', "größe", "line\nbreak", "*", "\\"]
 )
 def test_files_come_back_as_they_went(box: Sandbox, name: str) -> None:
-    """Any name and any bytes, relative to the shell's directory."""
+    """Files may have any name and bytes; paths start at the shell's directory."""
     box.run("mkdir -p odd; cd odd")
     for content in (bytes(range(256)), b"", b"no end", b"\xff\xfe'\n\n", b"-n\\t%s\r\n"):
         box.write(name, content)
@@ -250,7 +250,7 @@ def test_files_come_back_as_they_went(box: Sandbox, name: str) -> None:
     ],
 )
 def test_files_are_apart_from_what_else_is_said_and_set(walled: Sandbox, before: str) -> None:
-    """Output of jobs, traces, traps and options get neither into files nor in their way."""
+    """Output of jobs, traces, traps and options neither enters files nor stops them."""
     walled.run(f"mkdir -p /tmp/deep; cd /tmp/deep; echo one >file; kept=1; {before}")
     time.sleep(0.4)
     assert walled.read("file") == b"one\n"
@@ -265,7 +265,7 @@ def test_files_are_apart_from_what_else_is_said_and_set(walled: Sandbox, before:
 
 
 def test_what_a_job_says_within_a_file_is_seen(walled: Sandbox) -> None:
-    """The file is read again, and where that does not help, not at all."""
+    """A file mixed with a job's output is read again, or the read fails."""
     content = bytes(range(256)) * 20_000
     walled.write("/tmp/large", content)
     walled.run("for i in {1..150}; do echo noise; sleep 0.01; done & for i in 1; do :; done")
@@ -283,7 +283,7 @@ def test_what_a_job_says_within_a_file_is_seen(walled: Sandbox) -> None:
 
 
 def test_a_shell_that_was_lost_meanwhile_is_told(walled: Sandbox) -> None:
-    """A relative path means another file then, and no content is taken for commands."""
+    """After a lost shell, a relative path fails, and content never runs as commands."""
     content = b"touch /tmp/ran\n" * 100
     for act in (lambda: walled.read("a"), lambda: walled.write("a", content)):
         walled.run("cd /tmp; (sleep 0.2; kill -9 $$) & echo a >a")
@@ -295,7 +295,7 @@ def test_a_shell_that_was_lost_meanwhile_is_told(walled: Sandbox) -> None:
 
 
 def test_a_trap_cannot_break_the_report(box: Sandbox) -> None:
-    """It sees the token, and may print what no exit code is."""
+    """A trap sees the token and may print an invalid exit code, without effect."""
     number = "[[ $BASH_COMMAND =~ [0-9a-f]{32} ]] && printf '\\n%s %05000d /%s\\n'"
     report = f"{number} $BASH_REMATCH 7 $BASH_REMATCH"
     assert box.run(f"trap {shlex.quote(report)} DEBUG; echo a", timeout=5).exit_code == 0
@@ -304,7 +304,7 @@ def test_a_trap_cannot_break_the_report(box: Sandbox) -> None:
 
 
 def test_large_files_and_modes(box: Sandbox) -> None:
-    """Megabytes go both ways, quickly, and an executable stays one."""
+    """Megabytes pass quickly both ways, and an executable stays one."""
     box.run("touch run; chmod 755 run")
     content = b"\x00\x01abc\n" * 500_000
     started = time.monotonic()
@@ -315,7 +315,7 @@ def test_large_files_and_modes(box: Sandbox) -> None:
 
 
 def test_a_write_that_fails_runs_nothing_of_its_content(walled: Sandbox) -> None:
-    """What could not be written is not taken for commands, wherever the writing stops."""
+    """Wherever a write stops, its content never runs as commands."""
     content = b"\ntouch /tmp/ran\n" * 20_000
     walled.run("kept=1; mkdir -p /tmp/d")
     walled.run("touch /tmp/shut; chmod 000 /tmp/shut")
@@ -333,7 +333,7 @@ def test_a_write_that_fails_runs_nothing_of_its_content(walled: Sandbox) -> None
 
 
 def test_file_errors_are_the_operating_systems(walled: Sandbox) -> None:
-    """What the protocol says: missing files and parents, directories, permissions."""
+    """Missing files and parents, directories, permissions raise the protocol's errors."""
     walled.run("cd /tmp; mkdir -p d; touch shut; chmod 000 shut; mkfifo pipe")
     for path, error in [
         ("no", FileNotFoundError),
@@ -374,7 +374,7 @@ def test_paths_that_lead_out_stay_inside(walled: Sandbox, tmp_path: Path) -> Non
 
 
 def test_a_fork_bomb_costs_one_command(walled: Sandbox) -> None:
-    """The bound on processes holds, and the sandbox goes on with its files."""
+    """The process limit holds, and the sandbox continues with its files."""
     walled.run("echo kept >/tmp/kept")
     result = walled.run("bomb() { bomb | bomb & wait; }; bomb", timeout=2)
     assert result.exit_code != 0
@@ -383,7 +383,7 @@ def test_a_fork_bomb_costs_one_command(walled: Sandbox) -> None:
 
 
 def test_a_memory_hog_is_killed(walled: Sandbox) -> None:
-    """The bound on memory ends the command that breaks it and nothing else."""
+    """The memory limit ends only the command that exceeds it."""
     walled.run("kept=1")
     result = walled.run("python3 -c 'x = bytearray(1 << 30)'", timeout=60)
     assert result.exit_code in (1, 137)
@@ -391,7 +391,7 @@ def test_a_memory_hog_is_killed(walled: Sandbox) -> None:
 
 
 def test_many_small_hogs_are_held_together(walled: Sandbox) -> None:
-    """The bound is on the sum: ten processes that each stay below it break it."""
+    """The memory limit covers the sum: ten small processes exceed it together."""
     if is_bubblewrap(walled) and "memory" not in parents():
         pytest.xfail("memory is bounded for each process where no control group may be made")
     hog = "import time; x = bytearray(60 << 20); time.sleep(1); print(1)"
@@ -402,21 +402,21 @@ def test_many_small_hogs_are_held_together(walled: Sandbox) -> None:
 
 
 def test_kill_all_costs_one_command(walled: Sandbox) -> None:
-    """`kill -1` reaches the sandbox's own processes only."""
+    """`kill -1` reaches only the sandbox's own processes."""
     walled.run("echo kept >/tmp/kept")
     walled.run("kill -9 -1", timeout=10)
     assert walled.run("cat /tmp/kept; rm /tmp/kept").output == "kept\n"
 
 
 def test_the_size_of_a_file_is_bounded(walled: Sandbox) -> None:
-    """A file ends at its bound."""
+    """A file cannot grow beyond its limit."""
     assert walled.run(f"head -c {FILE_SIZE + 4096} /dev/zero >/tmp/large").exit_code != 0
     assert walled.run("stat -c %s /tmp/large; rm /tmp/large").output == f"{FILE_SIZE}\n"
 
 
 @pytest.mark.parametrize("name", [UNBOUNDED, BUBBLEWRAP])
 def test_the_sum_of_files_is_bounded(name: str, kata_image: Image) -> None:
-    """A full disk is an error of the command; after deleting there is room again."""
+    """A full disk is the command's error; deleting frees space again."""
     box = SANDBOXES[name](kata_image.reference, limits=LIMITS)
     try:
         fill = (
@@ -430,7 +430,7 @@ def test_the_sum_of_files_is_bounded(name: str, kata_image: Image) -> None:
 
 
 def test_not_root_and_no_way_to_become_it(walled: Sandbox) -> None:
-    """An ordinary user without capabilities, who cannot gain any."""
+    """The agent is an ordinary user who has no capabilities and cannot gain any."""
     status = walled.run("cat /proc/self/status").output
     assert re.findall(r"^Cap(?:Prm|Eff|Bnd|Amb):\s+(\w+)", status, re.M) == ["0" * 16] * 4
     assert re.search(r"^NoNewPrivs:\s+1$", status, re.M)
@@ -446,7 +446,7 @@ def test_not_root_and_no_way_to_become_it(walled: Sandbox) -> None:
 
 
 def test_the_systems_files_are_roots(walled: Sandbox) -> None:
-    """The agent cannot change what is not its own."""
+    """The agent cannot change files that it does not own."""
     expect_owners(walled)
     assert walled.run("stat -c %U / /etc /testbed").output.split() == ["root", "root", "agent"]
     assert walled.run("touch /etc/x").exit_code == 1
@@ -456,7 +456,7 @@ def test_the_systems_files_are_roots(walled: Sandbox) -> None:
 
 
 def test_the_kernels_files_cannot_be_written(walled: Sandbox) -> None:
-    """Settings of the machine, its power switch, its devices, its control groups."""
+    """The agent cannot write kernel settings, devices or control groups."""
     for path in (
         "/proc/sys/kernel/hostname",
         "/proc/sys/vm/drop_caches",
@@ -475,7 +475,7 @@ def test_the_kernels_files_cannot_be_written(walled: Sandbox) -> None:
 
 
 def test_there_is_no_network(walled: Sandbox) -> None:
-    """No device but the loopback, no address, no name; the machine's own ports are not there."""
+    """Only the loopback device exists: no address, no names, no port of the machine."""
     devices = walled.run("tail -n +3 /proc/net/dev | cut -d: -f1").output.split()
     assert devices == ["lo"]
     with subprocess.Popen(
@@ -505,7 +505,7 @@ def test_there_is_no_network(walled: Sandbox) -> None:
 
 
 def test_the_machine_is_not_seen(walled: Sandbox, tmp_path: Path) -> None:
-    """Neither its environment, nor its processes, files, users or engine."""
+    """The agent sees none of the machine's environment, processes, files, users, engine."""
     everything = walled.run("env; cat /proc/*/environ /proc/*/cmdline | tr '\\0' '\\n'").output
     assert "sesame" not in everything
     assert "pytest" not in everything
@@ -522,7 +522,7 @@ def test_the_machine_is_not_seen(walled: Sandbox, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
 def test_closing_leaves_nothing(name: str, kata_image: Image) -> None:
-    """No process, group or mount, nor a descriptor each; closing twice is allowed."""
+    """Closing, even twice, leaves no process, group, mount or descriptor."""
     rounds, found = 4, []
     for _ in range(rounds):
         box = SANDBOXES[name](kata_image.reference)
@@ -538,7 +538,7 @@ def test_closing_leaves_nothing(name: str, kata_image: Image) -> None:
 
 
 def traces() -> tuple[list[str], list[str], int, int]:
-    """What a sandbox could leave: processes, control groups, mounts, descriptors."""
+    """Return what a sandbox could leave: processes, control groups, mounts, descriptors."""
     found = subprocess.run(["pgrep", "-fx", "sleep 4321"], capture_output=True, text=True)
     groups = [str(group) for group in Path("/sys/fs/cgroup").glob(f"*/forager.{os.getpid()}.*")]
     mounts = len(re.findall(r"forager|upperdir=/tmp/upper", Path("/proc/mounts").read_text()))
@@ -547,7 +547,7 @@ def traces() -> tuple[list[str], list[str], int, int]:
 
 @pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
 def test_a_killed_sandbox_is_infrastructure(name: str, kata_image: Image) -> None:
-    """A machine that goes away under a command is an error, never a result."""
+    """A sandbox that dies during a command raises, and never returns a result."""
     box = SANDBOXES[name](kata_image.reference)
     try:
         os.kill(keeper_of(box), signal.SIGKILL)
@@ -559,7 +559,7 @@ def test_a_killed_sandbox_is_infrastructure(name: str, kata_image: Image) -> Non
 
 
 def keeper_of(box: Sandbox) -> int:
-    """The number of a sandbox's first process on this machine; needs the engine to be here."""
+    """Return the number of a sandbox's first process; needs a local engine."""
     mark = f"sleep {time.monotonic_ns() % 10**9}"
     box.run(f"{mark} & :")
     number = next(filter(None, (number_of(mark) for _ in range(500))))
@@ -570,20 +570,20 @@ def keeper_of(box: Sandbox) -> int:
 
 
 def number_of(command: str) -> int:
-    """The number of the process that runs a command; 0 while none does."""
+    """Return the number of the process that runs a command; 0 if none does."""
     time.sleep(0.01)
     found = subprocess.run(["pgrep", "-fx", command], capture_output=True, text=True)
     return int(found.stdout or 0)
 
 
 def parent_of(process: int) -> int:
-    """The number of a process's parent."""
+    """Return the number of a process's parent."""
     return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 @pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
 def test_a_restart_keeps_the_files(name: str, kata_image: Image) -> None:
-    """The last resort against commands that cannot be ended costs the state alone."""
+    """The last resort against endless commands costs only the shell's state."""
     box = SANDBOXES[name](kata_image.reference)
     try:
         box.run("echo kept >/testbed/kept; sleep 4321 &")
@@ -596,14 +596,14 @@ def test_a_restart_keeps_the_files(name: str, kata_image: Image) -> None:
 
 @pytest.mark.parametrize("factory", [docker_sandbox, bubblewrap_sandbox])
 def test_an_unknown_image_is_infrastructure(factory: SandboxFactory) -> None:
-    """The advice is to build it."""
+    """The error advises to build the image."""
     with pytest.raises(SandboxError, match="forager image build"):
         factory("forager/no-such-image:0")
 
 
 @pytest.mark.skipif(bool(LACKING), reason=f"bubblewrap: {LACKING}")
 def test_nothing_outlives_a_killed_run(kata_image: Image) -> None:
-    """The kernel ends a bubblewrap sandbox when the process that made it is killed."""
+    """The kernel ends a bubblewrap sandbox when the process that made it dies."""
     code = (
         "import sys; from forager.sandboxes.bubblewrap_sandbox import bubblewrap_sandbox\n"
         "box = bubblewrap_sandbox(sys.argv[1])\n"
@@ -632,7 +632,7 @@ def test_nothing_outlives_a_killed_run(kata_image: Image) -> None:
 def test_nothing_outlives_a_run_that_is_killed_while_it_starts(
     order: str, kata_image: Image
 ) -> None:
-    """Also in between, where bwrap has made a process that does not yet die with it."""
+    """This holds even before bwrap's process dies with its parent."""
     code = (
         "import os, sys; from forager.sandboxes import bubblewrap_sandbox as it\n"
         "set_up, dies = it._Namespaces._set_up, lambda: os.kill(os.getpid(), 9)\n"
@@ -651,7 +651,7 @@ def test_nothing_outlives_a_run_that_is_killed_while_it_starts(
 
 
 def text_of(path: Path) -> str:
-    """What a file of /proc says; nothing where its process is gone."""
+    """Return the text of a file of /proc; empty if its process is gone."""
     try:
         return path.read_text(errors="replace")
     except OSError:
@@ -678,7 +678,7 @@ def text_of(path: Path) -> str:
 def test_the_patch_is_what_is_in_the_files(
     name: str, before: str, kata_task: RepositoryTask
 ) -> None:
-    """What the agent has set in its shell and for git neither hides a fix nor puts one there."""
+    """The agent's shell and git settings neither hide a fix nor fake one."""
     box, commit = open_task(kata_task, LIMITS, sandbox=SANDBOXES[name])
     try:
         core = "/testbed/kata/core.py"
@@ -695,7 +695,7 @@ def test_the_patch_is_what_is_in_the_files(
 
 @pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
 def test_a_change_within_the_second_is_in_the_patch(name: str, kata_task: RepositoryTask) -> None:
-    """Also where the file stays as long as it was: git sees neither by time nor by size."""
+    """The patch has changes that git misses because time and size stay equal."""
     for _ in range(3):  # some are opened and changed within one second
         box, commit = open_task(kata_task, LIMITS, sandbox=SANDBOXES[name])
         try:
@@ -709,7 +709,7 @@ def test_a_change_within_the_second_is_in_the_patch(name: str, kata_task: Reposi
 
 @pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
 def test_a_patch_of_other_encodings_applies(name: str, kata_task: RepositoryTask) -> None:
-    """It is valid text, shows the lines, and is graded as what the agent wrote."""
+    """The patch is valid text, shows the lines, and grades as the agent wrote it."""
     box, commit = open_task(kata_task, LIMITS, sandbox=SANDBOXES[name])
     try:
         core = "/testbed/kata/core.py"
@@ -732,7 +732,7 @@ def test_a_patch_of_other_encodings_applies(name: str, kata_task: RepositoryTask
 @pytest.mark.skipif(bool(LACKING), reason=f"bubblewrap: {LACKING}")
 @pytest.mark.parametrize("link", ["etc/hosts", "etc", "proc", "sys"])
 def test_links_of_an_image_lead_nowhere_outside(link: str, kata_image: Image) -> None:
-    """What a sandbox puts among the image's files is not put into the machine's."""
+    """A sandbox's own files, placed among the image's, never reach the machine's."""
     outside = Path(tempfile.mkdtemp(dir="/var/tmp"))  # /tmp is another one where files are mounted
     (outside / "hosts").write_text("here")
     layer = layers_directory() / f"test-{outside.name}"
@@ -756,7 +756,7 @@ def test_links_of_an_image_lead_nowhere_outside(link: str, kata_image: Image) ->
 
 @pytest.mark.skipif(bool(LACKING), reason=f"bubblewrap: {LACKING}")
 def test_a_keeper_that_ends_while_it_starts_is_infrastructure(kata_image: Image) -> None:
-    """Nobody waits for it, and nothing of it is left."""
+    """Starting fails at once and leaves nothing."""
     code = (
         "import os, sys; from forager.sandboxes import bubblewrap_sandbox as it\n"
         "from forager.errors import SandboxError\n"
@@ -775,7 +775,7 @@ def test_a_keeper_that_ends_while_it_starts_is_infrastructure(kata_image: Image)
 
 @pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
 def test_grading_says_the_same(name: str, kata_task: RepositoryTask) -> None:
-    """A task is opened and graded in any sandbox alike."""
+    """Every sandbox opens and grades a task alike."""
     factory = SANDBOXES[name]
     limits = Limits(memory=512 << 20)
     assert grade(kata_task, kata_task.patch, limits, sandbox=factory).resolved

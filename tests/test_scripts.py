@@ -17,7 +17,7 @@ sys.exit(f"collecting imports {sorted(found)}" if found else code)
 
 
 def test_ruff_checks_every_python_file() -> None:
-    """A file without the suffix is Python by its first line; ruff needs its name."""
+    """ruff's settings name each Python file that lacks the suffix."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     python = [
         path.relative_to(ROOT).as_posix()
@@ -30,7 +30,7 @@ def test_ruff_checks_every_python_file() -> None:
 
 
 def test_tests_are_collected_without_what_some_of_them_need() -> None:
-    """Heavy packages are imported by the tests that use them."""
+    """Only the tests that use heavy packages import them."""
     command = [sys.executable, "-c", COLLECT]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
@@ -38,7 +38,7 @@ def test_tests_are_collected_without_what_some_of_them_need() -> None:
 
 @pytest.mark.parametrize("need", ["engine", "gpu", "ray", "serve", "train"])
 def test_each_need_has_a_marker(pytestconfig: pytest.Config, need: str) -> None:
-    """CONTRIBUTING.md lists them."""
+    """CONTRIBUTING.md lists every marker."""
     listed = [line.split(":")[0] for line in pytestconfig.getini("markers")]
     assert need in listed
     assert f"| `{need}` |" in (ROOT / "CONTRIBUTING.md").read_text()

@@ -14,12 +14,12 @@ from forager.trajectories.shards import SUFFIX, ShardWriter, entry_at, read_line
 
 
 def shards(directory: Path) -> list[Path]:
-    """The shards of a directory, in the order of their names."""
+    """Return a directory's shards, ordered by name."""
     return sorted(directory.glob(f"*{SUFFIX}"))
 
 
 def line(number: int) -> bytes:
-    """A record."""
+    """Return a record."""
     return json.dumps({"number": number, "text": "word " * 500}).encode() + b"\n"
 
 
@@ -31,12 +31,12 @@ def fill(directory: Path, *numbers: int, size: int = 1 << 20) -> None:
 
 
 def heads(path: Path, start: int = 0) -> list[int]:
-    """The heads of the entries."""
+    """Return the heads of the entries."""
     return [int(entry.head) for entry in scan(path, start)]
 
 
 def test_each_record_is_read_alone(tmp_path: Path) -> None:
-    """By its offset, without those before it."""
+    """An offset suffices to read a record."""
     fill(tmp_path, 1, 2, 3)
     (path,) = shards(tmp_path)
     entries = list(scan(path))
@@ -57,7 +57,7 @@ def test_ordinary_tools_read_a_shard(tmp_path: Path) -> None:
 
 
 def test_a_shard_is_carried_on_and_left_when_it_is_full(tmp_path: Path) -> None:
-    """By writers that come one after the other; no record is split."""
+    """Later writers append until the shard is full, and split no record."""
     fill(tmp_path, 1)
     fill(tmp_path, 2)
     assert [heads(path) for path in shards(tmp_path)] == [[1, 2]]
@@ -66,7 +66,7 @@ def test_a_shard_is_carried_on_and_left_when_it_is_full(tmp_path: Path) -> None:
 
 
 def test_writers_at_the_same_time_have_their_own(tmp_path: Path) -> None:
-    """As the nodes of a cluster do."""
+    """Concurrent writers, such as a cluster's nodes, use separate shards."""
     with ShardWriter(tmp_path) as one, ShardWriter(tmp_path) as other:
         one.append(b"1", line(1))
         other.append(b"2", line(2))
@@ -75,7 +75,7 @@ def test_writers_at_the_same_time_have_their_own(tmp_path: Path) -> None:
 
 
 def test_nothing_is_made_before_the_first_record(tmp_path: Path) -> None:
-    """An idle node leaves no file."""
+    """An idle node creates no file."""
     with ShardWriter(tmp_path / "shards"):
         pass
     assert list(tmp_path.iterdir()) == []
@@ -83,7 +83,7 @@ def test_nothing_is_made_before_the_first_record(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("left", [1, 8, 20, 50])
 def test_a_torn_tail_is_passed_over_and_cut_off(tmp_path: Path, left: int) -> None:
-    """Wherever the record was torn."""
+    """Readers skip and writers remove a torn record, wherever it was torn."""
     fill(tmp_path, 1, 2)
     (path,) = shards(tmp_path)
     whole = next(scan(path)).end
@@ -96,7 +96,7 @@ def test_a_torn_tail_is_passed_over_and_cut_off(tmp_path: Path, left: int) -> No
 
 @pytest.mark.parametrize("place", [0, 4, 14, 30, 60])
 def test_a_damaged_record_costs_no_other(tmp_path: Path, place: int) -> None:
-    """What is between records is passed over."""
+    """Readers skip damage between records."""
     fill(tmp_path, 1, 2, 3)
     (path,) = shards(tmp_path)
     second = list(scan(path))[1]
@@ -107,7 +107,7 @@ def test_a_damaged_record_costs_no_other(tmp_path: Path, place: int) -> None:
 
 
 def test_threads_append_side_by_side(tmp_path: Path) -> None:
-    """Across several shards; every record is there once and can be read."""
+    """Every thread's record is readable once, across several shards."""
     with ShardWriter(tmp_path, 20_000) as writer:
 
         def write(start: int) -> None:
@@ -124,7 +124,7 @@ def test_threads_append_side_by_side(tmp_path: Path) -> None:
 
 
 def test_a_reader_beside_writers_passes_nothing_over(tmp_path: Path) -> None:
-    """A record that is being written when it is looked at is read a moment later."""
+    """A reader sees a record that is being written a moment later."""
     writer, data = ShardWriter(tmp_path), os.urandom(1_000_000)
 
     def write(start: int) -> None:
@@ -159,7 +159,7 @@ for number in range(1000000):
 
 @pytest.mark.parametrize("after", [0, 7, 300])
 def test_a_killed_writer_loses_nothing_that_it_has_appended(tmp_path: Path, after: int) -> None:
-    """SIGKILL at any moment; the next writer carries on."""
+    """After SIGKILL at any moment, the next writer continues."""
     command = [sys.executable, "-c", WRITER, str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
@@ -203,7 +203,7 @@ assert heads(path) == [0, 1, 3]
 
 
 def test_a_full_disk_is_said_and_tears_nothing(tmp_path: Path) -> None:
-    """The record that did not fit leaves no trace; with room again the writer goes on."""
+    """A record that does not fit leaves no trace; with free space writing continues."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(
         [sys.executable, "-c", FULL, tmp_path], capture_output=True, text=True, env=environment
@@ -213,14 +213,14 @@ def test_a_full_disk_is_said_and_tears_nothing(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
-    """In one line."""
+    """The error is one line."""
     (tmp_path / "file").touch()
     with ShardWriter(tmp_path / "file" / "shards") as writer, pytest.raises(StoreError):
         writer.append(b"1", line(1))
 
 
 def test_memory_of_a_scan_is_bounded(tmp_path: Path) -> None:
-    """One record at a time."""
+    """A scan holds one record at a time."""
     import tracemalloc
 
     with ShardWriter(tmp_path) as writer:

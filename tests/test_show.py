@@ -11,7 +11,7 @@ from forager.trajectories.show import show, turns
 
 
 def drawn(trajectory: Trajectory, *, colour: bool = False, full: bool = False) -> str:
-    """What the console prints, 80 columns wide."""
+    """Return what the console prints, 80 columns wide."""
     file = io.StringIO()
     console = Console(file=file, width=80, force_terminal=colour, markup=False, highlight=False)
     for piece in show(trajectory, make_task(), full=full):
@@ -21,7 +21,7 @@ def drawn(trajectory: Trajectory, *, colour: bool = False, full: bool = False) -
 
 @pytest.mark.parametrize("syntax", ["functions", "text"])
 def test_turns_are_read_from_either_syntax(syntax: str) -> None:
-    """The thought is the text around the call, the call what was executed."""
+    """The thought is the text around the call, and the call is what was executed."""
     found = turns(make_attempt(syntax=syntax))
     assert [turn.number for turn in found] == [1, 2, 3, 4, 5, 6]
     assert [turn.thought.strip() for turn in found] == [*(step[0] for step in STEPS), "Done."]
@@ -31,7 +31,7 @@ def test_turns_are_read_from_either_syntax(syntax: str) -> None:
 
 @pytest.mark.parametrize("syntax", ["functions", "text"])
 def test_an_attempt_is_shown_whole(syntax: str) -> None:
-    """Head, prompt, turns, patch and outcome, in this order."""
+    """Head, prompt, turns, patch and outcome appear in this order."""
     text = drawn(make_attempt(syntax=syntax))
     positions = [
         text.index(part)
@@ -56,7 +56,7 @@ def test_an_attempt_is_shown_whole(syntax: str) -> None:
 
 
 def test_full_folds_nothing() -> None:
-    """The system prompt and long outputs are all there."""
+    """`full` shows the whole system prompt and long outputs."""
     text = drawn(make_attempt(), full=True)
     assert "folded" not in text
     assert "│ Line 4.\n" in text
@@ -64,7 +64,7 @@ def test_full_folds_nothing() -> None:
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
-    """Nothing that a program printed moves the cursor or rings the bell."""
+    """No program's output moves the cursor or rings the bell."""
     text = drawn(make_attempt())
     assert not [char for char in text if char not in "\n" and ord(char) < 32]
     assert "\x9b" not in text
@@ -72,7 +72,7 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 
 
 def test_a_terminal_gets_colours_and_lines_that_fit() -> None:
-    """Long lines are wrapped behind the margin."""
+    """Long lines wrap behind the margin."""
     steps = [("", "bash", {"command": "x"}, "y" * 200)]
     text = drawn(make_attempt(steps=steps), colour=True)
     plain = Text.from_ansi(text).plain
@@ -82,13 +82,13 @@ def test_a_terminal_gets_colours_and_lines_that_fit() -> None:
 
 
 def test_a_pipe_gets_long_lines_whole() -> None:
-    """So that they can be searched."""
+    """Whole lines can be searched."""
     steps = [("", "bash", {"command": "x"}, "y" * 200)]
     assert "│ " + "y" * 200 + "\n" in drawn(make_attempt(steps=steps))
 
 
 def test_a_call_that_could_not_be_read_is_shown_as_it_was_written() -> None:
-    """With what the model was told."""
+    """The malformed call appears with the error that the model read."""
     steps = [("Hm.", "", {"command": "ls"}, "Your message holds 2 calls")]
     attempt = make_attempt(steps=steps)
     broken = attempt.tool_calls[0].model_copy(update={"arguments": {}, "error": True})
@@ -100,7 +100,7 @@ def test_a_call_that_could_not_be_read_is_shown_as_it_was_written() -> None:
 
 
 def test_what_ended_a_command_is_said() -> None:
-    """The exit code, the time limit, the bytes left out."""
+    """Notes name exit code, time limit and bytes left out."""
     attempt = make_attempt()
     first, second, *rest = attempt.tool_calls
     changed = [
@@ -113,7 +113,7 @@ def test_what_ended_a_command_is_said() -> None:
 
 
 def test_an_attempt_without_turns_is_shown() -> None:
-    """As when the first request failed."""
+    """An attempt whose first request failed is shown too."""
     attempt = make_attempt(resolved=False, exit_reason="model_error")
     empty = {"messages": attempt.messages[:2], "model_calls": [], "tool_calls": []}
     text = drawn(attempt.model_copy(update=empty))
@@ -124,13 +124,13 @@ def test_an_attempt_without_turns_is_shown() -> None:
 
 
 def test_an_unanswered_call_of_an_unknown_tool_is_shown() -> None:
-    """Names and values, whatever they are."""
+    """An unknown tool's call shows names and values of its arguments."""
     text = drawn(make_attempt(steps=[("", "browse", {"url": "[x]", "depth": "2"}, "ok")]))
     assert "▌ url: [x]\n▌ depth: 2" in text
 
 
 def test_content_in_parts_and_reasoning_are_shown() -> None:
-    """As some servers send them."""
+    """Content in parts, as some servers send it, and reasoning are shown."""
     attempt = make_attempt(steps=STEPS[:1])
     parts = [{"type": "text", "text": "First."}, {"type": "image_url", "image_url": {"url": "u"}}]
     answer = {**attempt.messages[2], "content": parts, "reasoning_content": "I wonder."}
@@ -140,14 +140,14 @@ def test_content_in_parts_and_reasoning_are_shown() -> None:
 
 
 def test_diffs_and_tracebacks_have_colours() -> None:
-    """Added lines green, removed red, errors red."""
+    """Added lines are green, removed ones and errors red."""
     styles = {span.style for span in draw.output(PATCH).spans}
     assert styles == {"bold", "cyan", "red", "green"}
     assert {span.style for span in draw.output(TRACEBACK).spans} == {"red", "cyan"}
 
 
 def test_a_line_of_a_megabyte_is_cut() -> None:
-    """And what was cut is counted."""
+    """The cut line says how many characters it lacks."""
     folded = draw.fold(Text("x" * 1_000_000)).plain
     assert folded.endswith("x … 998,000 characters more")
 
@@ -166,7 +166,7 @@ def test_a_line_of_a_megabyte_is_cut() -> None:
     ],
 )
 def test_text_is_made_safe(raw: str, shown: str) -> None:
-    """Escape sequences go; what else could act on a terminal becomes visible."""
+    """Escape sequences disappear; other control characters become visible."""
     assert draw.safe(raw) == shown
 
 
@@ -188,6 +188,6 @@ def test_text_is_made_safe(raw: str, shown: str) -> None:
     ],
 )
 def test_lines_of_output_have_their_colours(line: str, style: str) -> None:
-    """By what they are: the result of tests, a traceback, or neither."""
+    """The colour shows a test result, a traceback, or neither."""
     text = draw.output(line)
     assert [span.style for span in text.spans] == ([style] if style else [])

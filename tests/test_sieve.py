@@ -146,7 +146,7 @@ PASSING = [f"test_shop.py::{name}" for name in [*NAMES, "TestNested::test_net"]]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project that uses what makes coverage hard."""
+    """Write a project with constructs that make coverage hard."""
     root = tmp_path_factory.mktemp("shop")
     for name, text in {"shop.py": CODE, "helper.py": HELPER, "test_shop.py": TESTS}.items():
         (root / name).write_text(text)
@@ -155,7 +155,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def image(project: Path) -> Image:
-    """As `image build` would record it."""
+    """Return the record that `image build` would write."""
     setup = TestSetup(workdir=str(project), python=sys.executable)
     return Image(
         reference="local", digest="", key="k", base="", commit="", created_at="", test_seconds=1,
@@ -166,27 +166,27 @@ def image(project: Path) -> Image:
 
 @pytest.fixture(scope="module")
 def coverage(project: Path, image: Image) -> Coverage:
-    """Measured once."""
+    """Measure coverage once."""
     with LocalSandbox(project) as sandbox:
         return measure(sandbox, image)
 
 
 @pytest.fixture(scope="module")
 def sieve(project: Path, image: Image, coverage: Coverage) -> Iterator[Sieve]:
-    """One resident program for all tests."""
+    """Start one resident program for all tests."""
     with LocalSandbox(project) as sandbox:
         yield Sieve(sandbox, image, coverage)
 
 
 def reach_of(coverage: Coverage, old: str, new: str) -> Reach:
-    """The reach of one change of text."""
+    """Return the reach of one change of text."""
     assert CODE.count(old) == 1, old
     diff = unified_diff("shop.py", CODE, CODE.replace(old, new))
     return ReachAnalysis(coverage, {"shop.py": CODE}).of(diff)
 
 
 def names(coverage: Coverage, reach: Reach) -> set[str]:
-    """Without their file."""
+    """Return test names without their file."""
     return {test.rpartition("::")[2] for test in coverage.names(reach.tests)}
 
 
@@ -213,14 +213,14 @@ REACHES = [  # a change, the tests that run it, whether it shows at import
 def test_reach_is_the_tests_that_run_the_change(
     coverage: Coverage, old: str, new: str, tests: set[str], at_import: bool
 ) -> None:
-    """No test that can notice a change is left out; fixtures and caches hide nothing."""
+    """Reach has every test that can notice a change, despite fixtures and caches."""
     reach = reach_of(coverage, old, new)
     assert names(coverage, reach) == tests
     assert reach.at_import is at_import
 
 
 def test_code_outside_functions_concerns_all_that_use_the_file(coverage: Coverage) -> None:
-    """A module's own code runs before any test: whoever uses the file may notice."""
+    """Module code runs before any test, so every user of the file may notice."""
     reach = reach_of(coverage, "RATE = loud(2)", "RATE = loud(3)")
     assert reach.at_import
     assert names(coverage, reach) >= {"test_net", "test_rate", "test_total"}
@@ -236,19 +236,19 @@ REMOVED = [
 def test_a_method_that_goes_or_changes_its_kind_shows_at_import(
     coverage: Coverage, text: str
 ) -> None:
-    """Tests may look for it without ever running a line of it."""
+    """Tests may look for a method without ever running a line of it."""
     reach = reach_of(coverage, text, "")
     assert reach.at_import
     assert names(coverage, reach) >= {"test_total", "test_count", "test_empty"}
 
 
 def test_a_test_that_starts_processes_is_opaque(coverage: Coverage) -> None:
-    """What a child process runs is not seen, and that is said."""
+    """Coverage misses child processes, so their tests are marked opaque."""
     assert coverage.names(int(coverage.opaque, 16)) == ["test_shop.py::test_child"]
 
 
 def test_distance_counts_calls_and_files(coverage: Coverage) -> None:
-    """From the nearest of the failing tests to the function: calls between, files crossed."""
+    """Distance counts calls and file boundaries from the nearest failing test."""
     lines = CODE.split("\n")
     net, rate = lines.index('@register("net")') + 1, lines.index("@lru_cache") + 1
     assert coverage.distance("shop.py", net, ["test_shop.py::TestNested::test_net"]) == (1, 1)
@@ -277,7 +277,7 @@ SIFTED = [  # a change, the tests that fail, how it is run
 def test_the_sieve_says_which_tests_fail(
     sieve: Sieve, coverage: Coverage, old: str, new: str, failed: set[str], way: str
 ) -> None:
-    """As the plain test command would, warm where only function code changes, cold elsewhere."""
+    """Warm and cold verdicts equal those of the plain test command."""
     (answer,) = sieve.sift([reach_of(coverage, old, new)])
     assert {test.rpartition("::")[2] for test in answer.failed} == failed
     assert (answer.way, answer.timeout, answer.crashed, answer.unstable) == (way, False, "", [])
@@ -286,7 +286,7 @@ def test_the_sieve_says_which_tests_fail(
 def test_one_mutant_leaves_nothing_behind_for_the_next(
     sieve: Sieve, coverage: Coverage, project: Path
 ) -> None:
-    """The same mutants in another order have the same answers; the files are as they were."""
+    """Mutants in another order get the same answers, and files stay unchanged."""
     reaches = [reach_of(coverage, old, new) for old, new, *_ in SIFTED]
     first, second = sieve.sift(reaches), sieve.sift(reaches[::-1])[::-1]
     assert [answer.failed for answer in first] == [answer.failed for answer in second]
@@ -305,7 +305,7 @@ SPOILING = [  # changes of much the same tests; what one leaves in a cache chang
 def test_mutants_judged_together_are_judged_as_if_alone(
     sieve: Sieve, coverage: Coverage, order: tuple[int, ...]
 ) -> None:
-    """Whatever one of them does to the state of its process, the others do not see it.
+    """What one mutant does to its process's state never affects the others.
 
     A mutant that survives leaves the right value in the cache of `rate`; the next must not survive
     behind it, nor die of the wrong value that another left there.
@@ -323,7 +323,7 @@ LONG = "sum(range(2_000_000))"
 
 
 def hasty(project: Path, image: Image, coverage: Coverage, mutant: str) -> SieveResult:
-    """What a sieve without patience says of one statement in place of `pop`."""
+    """Return an impatient sieve's verdict on one statement in place of `pop`."""
     with LocalSandbox(project) as sandbox:
         impatient = Sieve(sandbox, image, coverage, patience=0.3)
         return impatient.sift([reach_of(coverage, POP, f"            {mutant}")])[0]
@@ -332,7 +332,7 @@ def hasty(project: Path, image: Image, coverage: Coverage, mutant: str) -> Sieve
 def test_a_mutant_that_waits_too_long_runs_again_with_more_patience(
     project: Path, image: Image, coverage: Coverage
 ) -> None:
-    """The first run is cut short; the verdict is that of the second, which comes to its end."""
+    """The first run is cut short; the second, complete one decides."""
     waits = "import time; time.sleep(0.8); self.prices[:] = []; assert False"
     result = hasty(project, image, coverage, waits)
     assert result.failed == ["test_shop.py::test_empty"]
@@ -342,7 +342,7 @@ def test_a_mutant_that_waits_too_long_runs_again_with_more_patience(
 def test_a_mutant_that_waits_for_ever_has_timed_out(
     project: Path, image: Image, coverage: Coverage
 ) -> None:
-    """It takes no processor time, fails no test and has not survived."""
+    """A mutant that only waits fails no test, and does not survive."""
     result = hasty(project, image, coverage, "import threading; threading.Event().wait()")
     assert result.timeout
     assert not result.crashed
@@ -351,7 +351,7 @@ def test_a_mutant_that_waits_for_ever_has_timed_out(
 def test_a_child_that_dies_is_tried_again(
     project: Path, image: Image, coverage: Coverage, tmp_path: Path
 ) -> None:
-    """The kernel may have killed it for want of memory; only a run that ends gives a verdict."""
+    """The kernel may kill a child for lack of memory; only a complete run gives a verdict."""
     flag = tmp_path / "died"
     once = f"import os; os.path.exists('{flag}') or (open('{flag}', 'w').close(), os._exit(3))"
     result = hasty(project, image, coverage, f"{once}; self.prices.pop(); assert False")
@@ -360,7 +360,7 @@ def test_a_child_that_dies_is_tried_again(
 
 @pytest.mark.skipif(not SCHEDSTAT.exists(), reason="this kernel counts no waiting for processors")
 def test_a_busy_machine_changes_no_verdict(project: Path, image: Image, coverage: Coverage) -> None:
-    """A mutant that has a tenth of a processor for itself has neither timed out nor survived."""
+    """With a tenth of a processor, a mutant neither times out nor survives."""
     processor = min(os.sched_getaffinity(0))
     pinned = ["taskset", "-c", str(processor), sys.executable, "-c", "while True: pass"]
     with LocalSandbox(project) as sandbox, ExitStack() as busy:
@@ -386,7 +386,7 @@ HOSTILE = [
 def test_a_mutant_that_hangs_or_dies_costs_that_mutant(
     sieve: Sieve, coverage: Coverage, old: str, new: str, field: str
 ) -> None:
-    """It is named, and the next is judged as ever."""
+    """The answer names the mutant, and the next is judged as usual."""
     good = reach_of(coverage, "sum(self.prices)", "0")
     bad, after = sieve.sift([reach_of(coverage, old, new), good])
     assert getattr(bad, field)
@@ -399,7 +399,7 @@ def test_the_engine_reads_every_field_of_an_answer() -> None:
 
 
 def test_what_breaks_the_import_is_named(sieve: Sieve, coverage: Coverage) -> None:
-    """All tests of a file that cannot be loaded fail, and the file is reported."""
+    """All tests of a file that cannot be loaded fail, and the answer names the file."""
     (answer,) = sieve.sift([reach_of(coverage, "from helper import loud\n", "")])
     assert answer.broken == ["test_shop.py"]
     assert isinstance(answer, SieveResult)
@@ -424,7 +424,7 @@ DIFF = """\
 
 
 def test_a_diff_is_read_as_edits_of_lines() -> None:
-    """Lines are those of the original; an insertion takes none away."""
+    """Edits count the original's lines; an insertion removes none."""
     assert edits_of(DIFF) == {
         "x.py": [(2, 2, ["2", "2.5"]), (4, 4, []), (11, 10, ["ten and a half"])]
     }

@@ -13,7 +13,7 @@ from forager.trajectories.store import AttemptWriter, Run
 
 
 def test_a_run_explains_itself(tmp_path: Path) -> None:
-    """Settings, tasks, attempts and losses are read back from the directory."""
+    """The directory gives back settings, tasks, attempts and losses."""
     path = tmp_path / "runs" / "first"
     attempts = [make_attempt("a"), make_attempt("b", resolved=False)]
     with Run.write(path, Settings(), [make_task("a"), make_task("b")]) as writer:
@@ -32,7 +32,7 @@ def test_a_run_explains_itself(tmp_path: Path) -> None:
 
 
 def test_what_is_said_of_a_lost_attempt_can_be_written(tmp_path: Path) -> None:
-    """Also where a server has said half a character; of a bug its traceback is kept."""
+    """A server's half character can be stored, and so can a bug's traceback."""
     with Run.write(tmp_path / "run", Settings(), []) as run:
         run.append_lost("a.0", ModelError("answers 500: \ud800"))
         run.append_lost("a.0", Unforeseen("ValueError: x", "Traceback …\n"))
@@ -42,7 +42,7 @@ def test_what_is_said_of_a_lost_attempt_can_be_written(tmp_path: Path) -> None:
 
 
 def test_a_summary_is_the_attempt_in_one_line(tmp_path: Path) -> None:
-    """The small fields are there, tokens and family among them."""
+    """A summary has the small fields, with tokens and family."""
     with Run.write(tmp_path / "run", Settings(), [make_task()]) as run:
         run.append(make_attempt())
         run.append(make_attempt(attempt=1, family=None))
@@ -53,7 +53,7 @@ def test_a_summary_is_the_attempt_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_new_run_is_empty(tmp_path: Path) -> None:
-    """Nothing is finished before the first attempt."""
+    """A new run has no finished attempts."""
     with Run.write(tmp_path / "run", Settings(), []) as run:
         assert [*run.summaries(), *run.tasks(), *run.lost()] == []
 
@@ -70,7 +70,7 @@ def test_a_run_is_resumed_with_the_same_settings_only(tmp_path: Path) -> None:
 
 
 def test_tasks_are_added_and_never_changed(tmp_path: Path) -> None:
-    """New tasks join; a known name with another content is refused."""
+    """New tasks are added; a known id with other content is refused."""
     path = tmp_path / "run"
     Run.write(path, Settings(), [make_task("a"), make_task("b")]).close()
     Run.write(path, Settings(), [make_task("b"), make_task("c")]).close()
@@ -80,7 +80,7 @@ def test_tasks_are_added_and_never_changed(tmp_path: Path) -> None:
 
 
 def test_tasks_are_added_to_the_file_and_it_is_not_written_anew(tmp_path: Path) -> None:
-    """What was there is not touched, so that many tasks cost no more than they are."""
+    """Adding tasks appends, so that existing tasks cost nothing."""
     path = tmp_path / "run"
     Run.write(path, Settings(), [make_task("a")]).close()
     file = path / "tasks.jsonl"
@@ -93,7 +93,7 @@ def test_tasks_are_added_to_the_file_and_it_is_not_written_anew(tmp_path: Path) 
 
 
 def test_nodes_of_a_cluster_write_beside_the_one_that_decides(tmp_path: Path) -> None:
-    """Each its own shard, without the lock of the run."""
+    """Each node writes its own shard, without the run's lock."""
     path = tmp_path / "run"
     with (
         Run.write(path, Settings(), []) as run,
@@ -108,7 +108,7 @@ def test_nodes_of_a_cluster_write_beside_the_one_that_decides(tmp_path: Path) ->
 
 
 def test_one_process_writes(tmp_path: Path) -> None:
-    """A second writer reads who the first is; readers are let in."""
+    """A second writer gets an error that names the first; readers may enter."""
     path = tmp_path / "run"
     with Run.write(path, Settings(), []):
         with pytest.raises(UsageError, match=f"process {os.getpid()} is writing"):
@@ -130,7 +130,7 @@ for number in range(1000000):
 
 
 def test_a_killed_writer_loses_nothing_and_locks_nothing(tmp_path: Path) -> None:
-    """After SIGKILL and a torn line the run goes on."""
+    """After SIGKILL and a torn line, the run continues."""
     path = tmp_path / "run"
     command = [sys.executable, "-c", WRITER, str(path)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
@@ -152,7 +152,7 @@ def test_a_killed_writer_loses_nothing_and_locks_nothing(tmp_path: Path) -> None
 
 
 def test_attempts_are_found_by_id_or_its_beginning(tmp_path: Path) -> None:
-    """An ambiguous or unknown beginning lists some that there are."""
+    """The error for an ambiguous or unknown beginning lists existing ids."""
     with Run.write(tmp_path / "run", Settings(), []) as run:
         for name in ("abc", "abd", "x"):
             run.append(make_attempt(name))
@@ -165,7 +165,7 @@ def test_attempts_are_found_by_id_or_its_beginning(tmp_path: Path) -> None:
 
 
 def test_what_is_no_run_is_said(tmp_path: Path) -> None:
-    """A directory of other things is neither read nor written."""
+    """A directory with other contents is neither read nor written."""
     with pytest.raises(UsageError, match="is not a run directory"):
         Run(tmp_path)
     (tmp_path / "thesis.tex").touch()
@@ -194,7 +194,7 @@ def test_reading_holds_one_attempt_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_is_new_had_its_default(tmp_path: Path) -> None:
-    """A run of an earlier version goes on, unless the new setting is given another value."""
+    """An earlier run continues unless a new setting differs from its default."""
     with Run.write(tmp_path / "run", Settings(), []):
         pass
     path = tmp_path / "run/settings.json"

@@ -1,4 +1,4 @@
-"""The two ways to write a call: what is read, what is refused and with which words."""
+"""The two syntaxes of calls: what parses, what is refused, and the messages."""
 
 import json
 import random
@@ -16,17 +16,17 @@ LS = Call("bash", {"command": "ls"})
 
 
 def text(content: str | None) -> dict[str, Any]:
-    """An assistant message of text."""
+    """Return an assistant message of text."""
     return {"role": "assistant", "content": content}
 
 
 def calls(*functions: Any) -> dict[str, Any]:
-    """An assistant message of function calls: pairs of a name and arguments, or raw entries."""
+    """Return an assistant message of calls: pairs of name and arguments, or raw entries."""
     entries = [
-        {"id": f"id{n}", "function": {"name": each[0], "arguments": each[1]}}
-        if isinstance(each, tuple)
-        else each
-        for n, each in enumerate(functions)
+        {"id": f"id{n}", "function": {"name": function[0], "arguments": function[1]}}
+        if isinstance(function, tuple)
+        else function
+        for n, function in enumerate(functions)
     ]
     return {"role": "assistant", "content": None, "tool_calls": entries}
 
@@ -60,7 +60,7 @@ def calls(*functions: Any) -> dict[str, Any]:
 def test_a_text_call_goes_from_the_first_opening_to_the_last_closing(
     content: str, call: Call
 ) -> None:
-    """Thoughts come before the call; the body may hold either tag."""
+    """Thoughts precede the call, and its body may contain either tag."""
     assert TEXT.read(text(content), TOOLBOX) == call
 
 
@@ -87,7 +87,7 @@ def test_a_text_call_goes_from_the_first_opening_to_the_last_closing(
     ],
 )
 def test_what_is_no_text_call_is_told_what_to_do(content: str | None, told: str) -> None:
-    """Each mistake has words that a model can act on; nothing is guessed."""
+    """Each mistake has a message that a model can act on; nothing is guessed."""
     with pytest.raises(FormatError) as caught:
         TEXT.read(text(content), TOOLBOX)
     assert told in str(caught.value)
@@ -112,7 +112,7 @@ def test_what_is_no_text_call_is_told_what_to_do(content: str | None, told: str)
     ],
 )
 def test_a_function_call_is_read(name: str, arguments: str | None, call: Call) -> None:
-    """Arguments are a JSON object of strings; no arguments may be left out."""
+    """Arguments are a JSON object of strings, and may be omitted if empty."""
     assert FUNCTIONS.read(calls((name, arguments)), TOOLBOX) == call
 
 
@@ -138,7 +138,7 @@ def test_a_function_call_is_read(name: str, arguments: str | None, call: Call) -
     ],
 )
 def test_what_is_no_function_call_is_told_what_to_do(message: Any, told: str) -> None:
-    """Malformed calls, of the model or of the server, are refused in words and never crash."""
+    """Malformed calls, from model or server, get a message and never crash."""
     with pytest.raises(FormatError) as caught:
         FUNCTIONS.read(message, TOOLBOX)
     assert told in str(caught.value)
@@ -148,7 +148,7 @@ def test_what_is_no_function_call_is_told_what_to_do(message: Any, told: str) ->
 
 
 def test_every_function_call_is_answered() -> None:
-    """Servers want an answer to each id, also where all calls were refused."""
+    """Servers require an answer per id, even if all calls were refused."""
     assert FUNCTIONS.answers(calls(("bash", "{}"), ("submit", "{}")), "one only") == [
         {"role": "tool", "tool_call_id": "id0", "content": "one only"},
         {"role": "tool", "tool_call_id": "id1", "content": "one only"},
@@ -158,7 +158,7 @@ def test_every_function_call_is_answered() -> None:
 
 
 def test_definitions_go_with_functions_and_instructions_with_text() -> None:
-    """Either the request or the system prompt says what the tools are, not both."""
+    """Either the request or the system prompt describes the tools, not both."""
     assert [
         definition["function"]["name"] for definition in FUNCTIONS.definitions(TOOLBOX)
     ] == list(TOOLBOX)
@@ -191,7 +191,7 @@ def test_what_is_written_is_read_back() -> None:
 
 
 def test_thoughts_come_before_the_call() -> None:
-    """A thought is the message's text, and does not hinder reading."""
+    """A thought is the message's text, and does not prevent parsing."""
     for syntax in SYNTAXES.values():
         message = syntax.write("I look around.", LS, TOOLBOX)
         assert message["content"].startswith("I look around.")

@@ -8,7 +8,7 @@ Ids = list[int] | None
 
 
 def attempt(*calls: tuple[Ids, Ids], logprobs: bool = True) -> Trajectory:
-    """An attempt of which the server gave these prompt and completion ids."""
+    """Return an attempt with these prompt and completion ids."""
     made = make_attempt()
     model_calls = [
         ModelCall(
@@ -48,7 +48,7 @@ STRANGE: list[tuple[Ids, Ids]] = [
 
 @pytest.mark.parametrize("calls", [EXTENDING, REWRITING, STRANGE, []])
 def test_prompts_are_kept_as_extensions_and_given_back_whole(calls: list[tuple[Ids, Ids]]) -> None:
-    """Exactly, at rest as in memory."""
+    """Whole prompts come back exactly, from file and from memory."""
     made = attempt(*calls)
     assert list(made.prompts()) == [prompt for prompt, _ in calls]
     again = Trajectory.model_validate_json(made.model_dump_json())
@@ -57,7 +57,7 @@ def test_prompts_are_kept_as_extensions_and_given_back_whole(calls: list[tuple[I
 
 
 def test_what_is_kept_grows_with_the_turns_and_not_with_their_square() -> None:
-    """Each id is written once."""
+    """The record holds each id once."""
     calls: list[tuple[Ids, Ids]] = []
     history: list[int] = []
     for turn in range(100):
@@ -70,17 +70,17 @@ def test_what_is_kept_grows_with_the_turns_and_not_with_their_square() -> None:
 
 
 def test_calls_that_extend_are_one_sequence() -> None:
-    """With a mask of what the model wrote, and its log-probabilities there."""
-    (one,) = sequences(attempt(*EXTENDING))
-    assert one.ids == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert one.sampled == [False, False, True, False, True, True, False, True]
-    assert one.logprobs == [None, None, -1.5, None, -2.5, -3.0, None, -4.0]
-    assert one.calls == range(3)
+    """The sequence marks the model's ids and has their log-probabilities."""
+    (sequence,) = sequences(attempt(*EXTENDING))
+    assert sequence.ids == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert sequence.sampled == [False, False, True, False, True, True, False, True]
+    assert sequence.logprobs == [None, None, -1.5, None, -2.5, -3.0, None, -4.0]
+    assert sequence.calls == range(3)
     assert list(rewrites(attempt(*EXTENDING))) == []
 
 
 def test_where_history_is_rewritten_a_new_sequence_begins() -> None:
-    """And the place is reported: within the last answer, or before it."""
+    """A rewrite lies within the last answer or before it."""
     made = attempt(*REWRITING)
     first, second = sequences(made)
     assert (first.ids, first.calls) == ([1, 2, 3, 4], range(1))
@@ -90,7 +90,7 @@ def test_where_history_is_rewritten_a_new_sequence_begins() -> None:
 
 
 def test_calls_without_ids_are_in_no_sequence() -> None:
-    """And nothing is joined across them; missing log-probabilities stay missing."""
+    """No sequence spans them, and missing log-probabilities stay missing."""
     made = attempt(*STRANGE, logprobs=False)
     assert [(sequence.ids, sequence.calls) for sequence in sequences(made)] == [
         ([3, 4, 5, 6], range(2, 3)),
@@ -104,7 +104,7 @@ def test_calls_without_ids_are_in_no_sequence() -> None:
 
 
 def test_a_check_counts_and_names_the_first_place() -> None:
-    """Of each attempt whose history was rewritten."""
+    """The check lists the first rewrite of each attempt that has one."""
     checked = check([attempt(*EXTENDING), attempt(*REWRITING), make_attempt()])
     assert (checked.attempts, checked.attempts_with_ids, checked.attempts_rewritten) == (3, 2, 1)
     assert (checked.calls, checked.calls_with_ids, checked.calls_rewritten) == (12, 6, 1)

@@ -55,10 +55,10 @@ def test_a_pass_has_every_sample_once_in_rows_that_are_full() -> None:
 
 def test_the_order_is_a_function_of_the_seed_and_not_of_the_processes() -> None:
     """Seed and epoch decide the order; the number of processes does not."""
-    one = steps(LENGTHS, settings(max_steps=None, epochs=2))
-    assert one == steps(LENGTHS, settings(max_steps=None, epochs=2, processes=2))
-    assert one != steps(LENGTHS, settings(max_steps=None, epochs=2, seed=1))
-    seen = [sample for step in one for row in step for sample in row]
+    order = steps(LENGTHS, settings(max_steps=None, epochs=2))
+    assert order == steps(LENGTHS, settings(max_steps=None, epochs=2, processes=2))
+    assert order != steps(LENGTHS, settings(max_steps=None, epochs=2, seed=1))
+    seen = [sample for step in order for row in step for sample in row]
     assert sorted(seen) == sorted([*range(len(LENGTHS))] * 2)
     assert len(steps(LENGTHS, settings(max_steps=50))) == 50
 
@@ -157,11 +157,11 @@ def weights(directory: Path) -> "dict[str, Any]":
     return weights_of(directory / "model")
 
 
-def same_weights(one: Path, other: Path, tolerance: float) -> bool:
-    """Whether two trainings produced the same model."""
+def same_weights(first: Path, second: Path, tolerance: float) -> bool:
+    """Return whether two trainings produced the same model."""
     import torch
 
-    pairs = [weights(directory) for directory in (one, other)]
+    pairs = [weights(directory) for directory in (first, second)]
     assert pairs[0].keys() == pairs[1].keys()
     return all(
         torch.allclose(pairs[0][name].float(), pairs[1][name].float(), atol=tolerance)
@@ -184,8 +184,8 @@ def test_packing_does_not_leak(tiny_base: Path, tiny_data: Path) -> None:
     found = []
     for way, rows in (("eager", [[value] for value in row]), ("packed", [row]), ("sdpa", [row])):
         model = open_model(tiny_base, settings(attn_implementation=way))
-        each = [log_probabilities(model, make_batch(samples, batch)) for batch in rows]
-        whole = torch.cat(each)
+        parts = [log_probabilities(model, make_batch(samples, batch)) for batch in rows]
+        whole = torch.cat(parts)
         whole.sum().backward()
         found.append((whole, {name: weight.grad for name, weight in model.named_parameters()}))
     (single, gradients), *others = found
@@ -242,14 +242,14 @@ def test_the_loss_is_over_all_trained_tokens(plain: Path, tiny_base: Path, tiny_
     samples, model = Samples([tiny_data]), open_model(tiny_base, settings())
     (first, *_) = steps(samples.lengths, settings())
     with torch.no_grad():
-        each = [
+        parts = [
             log_probabilities(model, make_batch(samples, [sample]))
             for row in first
             for sample in row
         ]
     told = metrics(plain)
-    assert told[0].loss == pytest.approx(float(-torch.cat(each).mean()), rel=1e-5)
-    assert told[0].trained == len(torch.cat(each))
+    assert told[0].loss == pytest.approx(float(-torch.cat(parts).mean()), rel=1e-5)
+    assert told[0].trained == len(torch.cat(parts))
     assert told[0].tokens == sum(samples.lengths[sample] for row in first for sample in row)
     assert told[-1].loss < told[0].loss
     assert told[-1].evaluation_loss

@@ -1,4 +1,4 @@
-"""Images unpacked without an engine: archives of `docker save`, layers, what must not be done."""
+"""Images unpacked without an engine: archives of `docker save`, layers, refusals."""
 
 import gzip
 import hashlib
@@ -24,14 +24,14 @@ Entry = tuple[str, bytes | str | None]  # a path, and its content, what it links
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path) -> Iterator[Path]:
-    """A data directory of the test's own, and no engine."""
+    """Give each test its own data directory, and no engine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FORAGER_HOME", str(tmp_path / "home"))
         yield tmp_path / "home"
 
 
 def tar(entries: list[Entry], mode: int = 0o755) -> bytes:
-    """An archive of files, links and directories, owned by whoever runs the tests."""
+    """Return an archive of files, links and directories, owned by the current user."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as file:
         for name, content in entries:
@@ -49,12 +49,12 @@ def tar(entries: list[Entry], mode: int = 0o755) -> bytes:
 
 
 def layer_name(layer: bytes) -> str:
-    """The name of a layer below the directory of layers."""
+    """Return the name of a layer below the directory of layers."""
     return hashlib.sha256(layer).hexdigest()[:24]
 
 
 def save(path: Path, *layers: bytes, name: str = "kata:1", **changed: Any) -> Path:
-    """What `docker save` writes of an image with these layers, the lowest first.
+    """Write what `docker save` writes of an image with these layers, the lowest first.
 
     `changed` replaces parts of it: `content` of the layers, `diff_ids`, `env`, `config` (the name
     of the settings), `layers` (names of their members).
@@ -80,7 +80,7 @@ BASE: list[Entry] = [("etc", None), ("etc/passwd", PASSWD), ("etc/old", b"old"),
 
 
 def test_an_image_is_found_by_name_and_id_without_an_engine(tmp_path: Path) -> None:
-    """The record keeps what a sandbox needs: variables, user, layers with the upmost first."""
+    """The record has what a sandbox needs: variables, user, and layers, topmost first."""
     [image] = unpack(save(tmp_path / "a.tar", tar(BASE), tar([("srv/new", b"new")])))
     assert image.environment == {"PATH": "/opt/bin", "A": "b=c"}
     assert (image.user, image.group) == (1234, 77)
@@ -92,7 +92,7 @@ def test_an_image_is_found_by_name_and_id_without_an_engine(tmp_path: Path) -> N
 
 
 def test_archives_are_imported_by_a_verb(tmp_path: Path) -> None:
-    """It prints the images that exist now; another file than an archive gives one line."""
+    """The verb prints the images that exist now; another file gives one line of error."""
     result = CliRunner().invoke(main, ["image", "import", str(save(tmp_path / "a.tar", tar(BASE)))])
     assert (result.exit_code, result.stdout) == (0, "kata:1\tunpacked\n")
     result = CliRunner().invoke(main, ["image", "import", str(tmp_path / "none.tar")])
@@ -101,7 +101,7 @@ def test_archives_are_imported_by_a_verb(tmp_path: Path) -> None:
 
 
 def test_what_a_layer_deletes_is_marked_for_overlayfs(tmp_path: Path) -> None:
-    """A deleted file is a device 0:0, a replaced directory has the attribute."""
+    """A deleted file becomes device 0:0, a replaced directory gets the attribute."""
     if os.geteuid():
         pytest.skip("the attribute's name is another's where not root")
     above = tar([("etc", None), ("etc/.wh.old", b""), ("srv", None), ("srv/.wh..wh..opq", b"")])
@@ -114,7 +114,7 @@ def test_what_a_layer_deletes_is_marked_for_overlayfs(tmp_path: Path) -> None:
 
 
 def test_modes_are_kept(tmp_path: Path) -> None:
-    """The sticky bit of /tmp and its write bits as well; set-user-id is of no use and goes."""
+    """Unpacking keeps write bits and the sticky bit of /tmp, but not set-user-id."""
     upper = tar([("tmp", None)], mode=0o7777)
     unpack(save(tmp_path / "a.tar", tar(BASE), upper))
     assert stat.S_IMODE((layers_directory() / layer_name(upper) / "tmp").stat().st_mode) == 0o1777
@@ -131,7 +131,7 @@ def test_modes_are_kept(tmp_path: Path) -> None:
     ],
 )
 def test_an_archive_cannot_write_outside(tmp_path: Path, entries: list[Entry]) -> None:
-    """It comes from another machine, and nothing of it is unpacked where it tries."""
+    """An archive from elsewhere that tries to write outside is refused."""
     (tmp_path / "home").mkdir()
     with pytest.raises(UsageError, match="not an archive"):
         unpack(save(tmp_path / "a.tar", tar([*BASE, *entries])))
@@ -156,7 +156,7 @@ def test_an_archive_cannot_write_outside(tmp_path: Path, entries: list[Entry]) -
 def test_an_image_is_what_its_digest_says(
     tmp_path: Path, changed: dict[str, Any], words: str
 ) -> None:
-    """Names reach mount options and command lines, and layers are shared by images."""
+    """Wrong digests are refused: names reach commands, and images share layers."""
     with pytest.raises(UsageError, match=words) as caught:
         unpack(save(tmp_path / "a.tar", tar(BASE), **changed))
     assert str(caught.value).isprintable()
@@ -164,7 +164,7 @@ def test_an_image_is_what_its_digest_says(
 
 
 def test_a_compressed_layer_has_the_digest_of_its_content(tmp_path: Path) -> None:
-    """As registries keep layers."""
+    """Registries store compressed layers under their content's digest."""
     base = tar(BASE)
     [image] = unpack(save(tmp_path / "a.tar", base, content=[gzip.compress(base)]))
     assert image.layers == [layer_name(base)]
@@ -179,7 +179,7 @@ def test_an_image_whose_agent_is_root_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"not an archive", tar([("a", b"x")])])
 def test_other_files_are_the_users_mistake(tmp_path: Path, content: bytes) -> None:
-    """Said in a line."""
+    """Other files give one line of error."""
     path = tmp_path / "a.tar"
     path.write_bytes(content)
     with pytest.raises(UsageError, match="not an archive of `docker save`"):
@@ -187,14 +187,14 @@ def test_other_files_are_the_users_mistake(tmp_path: Path, content: bytes) -> No
 
 
 def test_an_image_without_our_user_is_refused(tmp_path: Path) -> None:
-    """Commands would have nobody to run as."""
+    """Commands would lack a user to run as."""
     nobody = tar([("etc", None), ("etc/passwd", b"root:x:0:0::/root:/bin/bash\n")])
     with pytest.raises(UsageError, match="no user 'agent'"):
         unpack(save(tmp_path / "a.tar", nobody))
 
 
 def test_a_torn_layer_is_made_anew(tmp_path: Path) -> None:
-    """What a killed process left half unpacked is not taken for a layer."""
+    """A layer that a killed process left half unpacked is unpacked again."""
     half = layers_directory() / f".{layer_name(tar(BASE))}.part" / "etc"
     half.mkdir(parents=True)
     (half / "left").touch()
@@ -209,6 +209,6 @@ def test_a_torn_layer_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_an_unknown_image_says_what_to_type() -> None:
-    """Build it here, or bring it as an archive."""
+    """The error says to build the image or to import an archive."""
     with pytest.raises(SandboxError, match="forager image import"):
         unpacked("forager/none:1")

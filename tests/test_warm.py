@@ -16,7 +16,7 @@ LIMITS = Limits()
 
 
 class Engine:
-    """Starts sandboxes in a directory, and knows all of them; `away`, it starts none."""
+    """Starts sandboxes in a directory and records them all; `away` makes starts fail."""
 
     def __init__(self, directory: Path) -> None:
         self.directory, self.away, self.tried = directory, False, 0
@@ -50,7 +50,7 @@ class Engine:
 
 
 def lives(sandbox: Sandbox) -> bool:
-    """Whether it still runs commands."""
+    """Return whether the sandbox still runs commands."""
     try:
         return sandbox.run("true").exit_code == 0
     except SandboxError:
@@ -59,12 +59,12 @@ def lives(sandbox: Sandbox) -> bool:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
-    """What starts the sandboxes of a test."""
+    """Give each test an engine."""
     return Engine(tmp_path)
 
 
 def test_what_is_expected_is_started_beforehand_and_given_out(engine: Engine) -> None:
-    """Nothing is started twice: whoever asks gets the one that was started for it."""
+    """Each expected sandbox starts once, and its requester gets it."""
     sandboxes = WarmSandboxes(engine, 2)
     with sandboxes.expected("a", LIMITS) as one:
         engine.wait(1)
@@ -76,7 +76,7 @@ def test_what_is_expected_is_started_beforehand_and_given_out(engine: Engine) ->
 
 
 def test_one_that_is_being_started_is_waited_for(engine: Engine) -> None:
-    """Another one would be started in vain."""
+    """A request waits for a starting sandbox instead of starting another."""
     sandboxes = WarmSandboxes(engine, 2)
     engine.may_start.clear()
     with sandboxes.expected("a", LIMITS) as one, ThreadPoolExecutor(1) as pool:
@@ -87,7 +87,7 @@ def test_one_that_is_being_started_is_waited_for(engine: Engine) -> None:
 
 
 def test_what_was_not_wanted_is_ended(engine: Engine) -> None:
-    """An attempt that changed nothing is not graded; other images and limits are other kinds."""
+    """An unused sandbox ends; other images and limits need their own."""
     sandboxes = WarmSandboxes(engine, 2)
     with sandboxes.expected("a", LIMITS) as one:
         engine.wait(1)
@@ -101,12 +101,12 @@ def test_what_was_not_wanted_is_ended(engine: Engine) -> None:
 
 
 def test_no_more_wait_than_may_and_none_is_started_in_vain(engine: Engine) -> None:
-    """Of many that are expected only as many start as may wait; in the end each is used."""
+    """Only the allowed number starts ahead, and in the end each one is used."""
     sandboxes = WarmSandboxes(engine, 2)
     expected = [sandboxes.expected("a", LIMITS) for _ in range(8)]
     engine.wait(2)
     with ThreadPoolExecutor(8) as pool:
-        opened = list(pool.map(lambda one: one("a", limits=LIMITS), expected))
+        opened = list(pool.map(lambda start: start("a", limits=LIMITS), expected))
     assert len({sandbox.run("echo $$").output for sandbox in opened}) == 8
     for sandbox in opened:
         sandbox.close()
@@ -116,7 +116,7 @@ def test_no_more_wait_than_may_and_none_is_started_in_vain(engine: Engine) -> No
 
 
 def test_one_that_ended_while_it_waited_is_not_given_out(engine: Engine) -> None:
-    """An engine that was restarted must not cost every attempt that has a warm sandbox."""
+    """A restarted engine must not cost every attempt that has a warm sandbox."""
     sandboxes = WarmSandboxes(engine, 1)
     with sandboxes.expected("a", LIMITS) as one:
         engine.wait(1)
@@ -127,7 +127,7 @@ def test_one_that_ended_while_it_waited_is_not_given_out(engine: Engine) -> None
 
 
 def test_where_none_can_be_started_whoever_asks_is_told(engine: Engine) -> None:
-    """It is tried once beforehand, not again and again."""
+    """A failing start is tried once ahead, then raises for the requester."""
     sandboxes = WarmSandboxes(engine, 2)
     engine.away = True
     with sandboxes.expected("a", LIMITS) as one:
@@ -139,7 +139,7 @@ def test_where_none_can_be_started_whoever_asks_is_told(engine: Engine) -> None:
 
 
 def test_at_the_end_all_are_ended(engine: Engine) -> None:
-    """Those that wait, those that are used, and those that are just being started."""
+    """Closing ends waiting, used and starting sandboxes."""
     sandboxes = WarmSandboxes(engine, 2)
     used = sandboxes("a", limits=LIMITS)
     sandboxes.expected("a", LIMITS)

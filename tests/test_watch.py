@@ -1,4 +1,4 @@
-"""A batch while it runs: what its processes tell, how it is counted, what is shown."""
+"""A running batch: what its processes report, how it is counted, what is shown."""
 
 import json
 import os
@@ -40,14 +40,14 @@ ID = "pkg-1.0"
 
 
 def call(name: str, **arguments: str) -> dict[str, object]:
-    """An assistant's message with a call."""
+    """Return an assistant's message with a call."""
     function = {"name": name, "arguments": json.dumps(arguments)}
     entry = {"id": "call_0", "type": "function", "function": function}
     return {"role": "assistant", "content": f"I {name}.", "tool_calls": [entry]}
 
 
 def base() -> Trajectory:
-    """An attempt that has not begun."""
+    """Return an attempt that has not begun."""
     empty: dict[str, list[Any]] = {"messages": [], "model_calls": [], "tool_calls": []}
     made = make_attempt().model_copy(update=empty)
     return made.model_copy(update={"outcome": Outcome(exit_reason=live.RUNNING)})
@@ -55,7 +55,7 @@ def base() -> Trajectory:
 
 @contextmanager
 def under_way(run: Path, sandbox: Path, wait: Path) -> Iterator[threading.Thread]:
-    """An agent that acts, and waits in its second turn until a file is there."""
+    """Run an agent that acts, and waits in its second turn until a file exists."""
     script = [call("bash", command="echo one"), call("bash", command=f"until [ -e {wait} ]; do "
               "sleep 0.05; done"), call("submit")]  # fmt: skip
     showing = Live(run)
@@ -80,7 +80,7 @@ def under_way(run: Path, sandbox: Path, wait: Path) -> Iterator[threading.Thread
 
 
 def until(done: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait for something."""
+    """Wait until the condition holds."""
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, "it does not come"
@@ -89,13 +89,13 @@ def until(done: Callable[[], object], seconds: float = 20.0) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run with a task and no attempt."""
+    """Write a run with a task and no attempt."""
     Run.write(tmp_path / "run", Settings(), [make_task()]).close()
     return tmp_path / "run"
 
 
 def test_what_an_attempt_does_is_told(run: Path, tmp_path: Path) -> None:
-    """While it runs, and not afterwards; no file is left."""
+    """A running attempt reports its state, and leaves no file afterwards."""
     with under_way(run, tmp_path, tmp_path / "go"):
         listener = live.Listener(run)
         until(lambda: any(attempt.turn == 2 for s in listener.statuses() for attempt in s.attempts))
@@ -111,7 +111,7 @@ def test_what_an_attempt_does_is_told(run: Path, tmp_path: Path) -> None:
 
 
 def test_an_attempt_that_fails_is_told_no_more(run: Path) -> None:
-    """Whatever ended it."""
+    """A failed attempt stops reporting, whatever ended it."""
     showing, listener = Live(run), live.Listener(run)
     with pytest.raises(SandboxError), showing.attempt(base()):
         until(listener.statuses)
@@ -123,7 +123,7 @@ def test_an_attempt_that_fails_is_told_no_more(run: Path) -> None:
 
 
 def test_where_nothing_can_be_written_nothing_is_told(run: Path) -> None:
-    """And the attempt does not notice."""
+    """In a read-only place nothing is reported, and the attempt continues."""
     live.directory(run).write_text("in the way")
     showing = Live(run)
     with showing.attempt(base()):
@@ -133,7 +133,7 @@ def test_where_nothing_can_be_written_nothing_is_told(run: Path) -> None:
 
 
 def test_what_a_killed_batch_left_is_not_believed(run: Path) -> None:
-    """And removed by the next one."""
+    """Reports of a killed batch are ignored, and the next batch removes them."""
     live.directory(run).mkdir()
     path = live.directory(run) / "gone-1.status.json"
     path.write_text(Status(process="gone-1", beat=7).model_dump_json())
@@ -148,7 +148,7 @@ def test_what_a_killed_batch_left_is_not_believed(run: Path) -> None:
 
 
 def test_traffic_tells_of_its_addresses() -> None:
-    """Requests by how they ended, and the time of those that were answered."""
+    """Each endpoint has counts of requests by result, and seconds of answered ones."""
     traffic = Traffic()
     with traffic.counted("a"):
         time.sleep(0.01)
@@ -164,7 +164,7 @@ def test_traffic_tells_of_its_addresses() -> None:
 
 
 def test_a_batch_is_counted(tmp_path: Path) -> None:
-    """As the report counts it; over time by when attempts ended."""
+    """Counts equal the report's; shares over time use the end of attempts."""
     run = recorded(tmp_path)
     batch = read_batch(run)
     assert (batch.total, batch.done, batch.resolved, batch.running) == (16, 14, 7, False)
@@ -181,7 +181,7 @@ def test_a_batch_is_counted(tmp_path: Path) -> None:
 
 
 def test_what_is_added_is_counted_once(tmp_path: Path, run: Path) -> None:
-    """However often it is looked at."""
+    """Looking again never counts an attempt twice."""
     watched = BatchWatcher(run)
     assert watched.read().done == 0
     with Run.write(run, Settings(), []) as writer:
@@ -193,7 +193,7 @@ def test_what_is_added_is_counted_once(tmp_path: Path, run: Path) -> None:
 
 
 def test_images_with_lost_attempts_are_named(run: Path) -> None:
-    """With the last error."""
+    """Each image with lost attempts appears with its last error."""
     with Run.write(run, Settings(), [make_task("other", image="bad:1")]) as writer:
         for number in range(2):
             writer.append_lost(f"other.{number}", SandboxError(f"no {number}"))
@@ -204,7 +204,7 @@ def test_images_with_lost_attempts_are_named(run: Path) -> None:
 
 @contextmanager
 def telling(run: Path, *statuses: Status) -> Iterator[None]:
-    """Processes of a batch that tell this, again and again."""
+    """Report these states repeatedly, as a batch's processes do."""
     live.directory(run).mkdir(exist_ok=True)
     stop = threading.Event()
 
@@ -229,7 +229,7 @@ def telling(run: Path, *statuses: Status) -> Iterator[None]:
 
 
 def two_processes() -> tuple[Status, Status]:
-    """Two workers and two endpoints, one of them slow."""
+    """Return the states of two workers and two endpoints, one of them slow."""
     quick = EndpointState(url="http://quick", under_way=2, answered=10, seconds=15.0)
     late = EndpointState(url="http://late", answered=10, failed=2, seconds=150.0, rests_for=9.0)
     workers = [
@@ -243,7 +243,7 @@ def two_processes() -> tuple[Status, Status]:
 
 
 async def look_again(pilot: "Pilot[None]") -> None:
-    """Wait until what the processes tell is believed."""
+    """Wait until the reported states count as live."""
     rows = pilot.app.screen.query_one(RowTable)
     end = time.monotonic() + 20
     while not rows.count:
@@ -252,7 +252,7 @@ async def look_again(pilot: "Pilot[None]") -> None:
 
 
 def test_endpoints_of_all_processes_are_taken_together(tmp_path: Path) -> None:
-    """And slow ones are marked."""
+    """An endpoint's counts add up over processes, and slow ones are marked."""
     run = recorded(tmp_path)
     with telling(run, *two_processes()):
         batch = read_batch(run)
@@ -268,7 +268,7 @@ def test_endpoints_of_all_processes_are_taken_together(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x40"])
 def test_the_screen_of_a_batch(tmp_path: Path, size: tuple[int, int]) -> None:
-    """Numbers, families, workers, endpoints; as in a pipe."""
+    """Screen and pipe show numbers, families, workers and endpoints."""
     run = recorded(tmp_path)
     with telling(run, *two_processes()):
         screen = played(run, look_again, size=size, watch=True)
@@ -287,7 +287,7 @@ def test_the_screen_of_a_batch(tmp_path: Path, size: tuple[int, int]) -> None:
 
 
 def test_the_attempt_of_a_worker_is_followed(run: Path, tmp_path: Path) -> None:
-    """Turn by turn while it runs; then it is the one that was kept."""
+    """The attempt appears turn by turn while it runs, then as stored."""
     go = tmp_path / "go"
 
     async def play(pilot: "Pilot[None]") -> None:
@@ -311,7 +311,7 @@ def test_the_attempt_of_a_worker_is_followed(run: Path, tmp_path: Path) -> None:
 
 
 def test_an_attempt_that_was_lost_is_said(run: Path) -> None:
-    """What was seen of it stays."""
+    """A lost attempt keeps the turns that were seen."""
     live.directory(run).mkdir()
     path = live.attempt_path(run, ID)
     path.write_text(base().model_dump_json())
@@ -330,7 +330,7 @@ def test_an_attempt_that_was_lost_is_said(run: Path) -> None:
 
 
 def test_the_table_is_behind_the_batch(tmp_path: Path) -> None:
-    """`b` opens it, `escape` leads back."""
+    """`b` opens the table, and `escape` returns."""
     run = recorded(tmp_path)
     assert "14 attempts" in played(run, keys("b"), watch=True)
     assert "14 of 16 attempts" in played(run, keys("b", "escape"), watch=True)
@@ -338,7 +338,7 @@ def test_the_table_is_behind_the_batch(tmp_path: Path) -> None:
 
 
 def test_what_is_no_run_is_said(tmp_path: Path) -> None:
-    """In one line."""
+    """Another directory gives one line of error."""
     result = forager("watch", tmp_path)
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert "is not a run directory" in result.stderr
@@ -346,7 +346,7 @@ def test_what_is_no_run_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["replay", "watch"])
 def test_in_a_terminal_screens_open(tmp_path: Path, verb: str) -> None:
-    """And `q` closes them, with exit code 0 and the terminal as it was."""
+    """`q` closes the screen with exit code 0 and restores the terminal."""
     run = recorded(tmp_path)
     master, slave = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
@@ -364,7 +364,7 @@ def test_in_a_terminal_screens_open(tmp_path: Path, verb: str) -> None:
 
 
 def test_in_a_dumb_terminal_it_prints(tmp_path: Path) -> None:
-    """As in a pipe."""
+    """A dumb terminal gets the output of a pipe."""
     run = recorded(tmp_path)
     master, slave = pty.openpty()
     environment = {**os.environ, "TERM": "dumb", "LINES": "24", "COLUMNS": "80"}
@@ -376,7 +376,7 @@ def test_in_a_dumb_terminal_it_prints(tmp_path: Path) -> None:
 
 
 def read(master: int, wanted: bytes) -> bytes:
-    """What a terminal is sent, up to something."""
+    """Read what the terminal receives, up to some text."""
     seen = b""
     end = time.monotonic() + 30
     while wanted not in seen:
