@@ -307,7 +307,7 @@ def test_the_usual_filters_and_a_table_of_drops(tmp_path: Path) -> None:
 
 
 def test_filters_of_a_file_and_of_the_command_line_are_the_same(tmp_path: Path) -> None:
-    """Settings have names; the first may omit its name on the command line."""
+    """A file and options give the same filters; a first setting needs no name."""
     run = write_run(tmp_path / "run", several(5, 4))
     config = tmp_path / "filters.toml"
     config.write_text('[[filters]]\nname = "per-task"\nmost = 2\n[[filters]]\nname = "resolved"\n')

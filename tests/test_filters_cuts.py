@@ -543,7 +543,7 @@ def test_a_trial_has_the_form_that_it_is_given() -> None:
 
 
 def test_the_repository_says_what_it_says(tmp_path: Path) -> None:
-    """A trial in the repository's form has its output, then the remaining budget."""
+    """A trial in the repository's form prints the repository's words, then the budget."""
     kept, short = tmp_path / "kept", choice("shorten", only=True, first=True)
     own = choice("sed", tests=True, trial=KATA_TRIAL, said="passed")
     filtered(recorded(tmp_path), kept, "resolved", short, own)

@@ -218,7 +218,7 @@ def test_an_error_of_no_kind_is_told_in_a_line_with_its_traceback() -> None:
 
 
 def test_attempts_come_faster_again_when_none_is_lost() -> None:
-    """After an outage, attempts start before the first long one has ended."""
+    """After an outage, pauses between attempts shrink to none, even before an attempt ends."""
     breaker = CircuitBreaker(0.01)
     for _ in range(LOST_IN_A_ROW + 2):
         breaker.lost(time.monotonic(), SandboxError("gone"))

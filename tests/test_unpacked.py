@@ -164,7 +164,7 @@ def test_an_image_is_what_its_digest_says(
 
 
 def test_a_compressed_layer_has_the_digest_of_its_content(tmp_path: Path) -> None:
-    """Registries store compressed layers under their content's digest."""
+    """A compressed layer, as registries store it, is named by its content's digest."""
     base = tar(BASE)
     [image] = unpack(save(tmp_path / "a.tar", base, content=[gzip.compress(base)]))
     assert image.layers == [layer_name(base)]
