@@ -354,8 +354,8 @@ def test_others_add_filters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     package.mkdir()
     (package / "METADATA").write_text("Name: mine\nVersion: 1\n")
     entry = package / "entry_points.txt"
-    entry.write_text("[forager.filters]\nbrief = my_filters:brief\n")
-    (tmp_path / "my_filters.py").write_text(
+    entry.write_text("[forager.filters]\nbrief = brief_filters:brief\n")
+    (tmp_path / "brief_filters.py").write_text(
         "def brief(survey, most: int = 6):\n"
         "    return lambda attempt: attempt if attempt.turns <= most else None\n"
     )
@@ -364,6 +364,6 @@ def test_others_add_filters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     done = forager("filter", run, "-o", tmp_path / "kept", "--filter", "brief=10")
     assert done.exit_code == 0, done.output
     assert ids(tmp_path / "kept") == ["a.0"]
-    entry.write_text("[forager.filters]\nresolved = my_filters:brief\n")
+    entry.write_text("[forager.filters]\nresolved = brief_filters:brief\n")
     with pytest.raises(UsageError, match="takes the name of another filter"):
         load_filters()
