@@ -166,6 +166,7 @@ def test_atif_keeps_harbors_schema(run: Path) -> None:
     first, second, _ = documents
     assert first["extra"]["outcome"]["answer"] == PATCH
     assert first["extra"]["outcome"]["reward"] == 1
+    assert first["extra"]["labels"]["location"] == "pkg/core.py:2"
     system, user, act = first["steps"][:3]
     assert (system["source"], user["source"], act["source"]) == ("system", "user", "agent")
     assert act["reasoning_content"] == "Hm."

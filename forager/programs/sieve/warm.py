@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from types import CodeType, FunctionType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import pytest
 
@@ -153,9 +153,10 @@ class WarmProcess:
         """Its number; 0 once it is gone for good."""
         self.modules: list[str] = []
         """The modules of others that the tests import."""
-        self._start()
+        self._answers, self._questions = self._start()
 
-    def _start(self) -> None:
+    def _start(self) -> tuple[TextIO, TextIO]:
+        """Start the process; return the pipes of its answers and of the questions to it."""
         to_read, to_answer = os.pipe()
         answers, questions = os.pipe()
         self.process = os.fork()
@@ -165,12 +166,13 @@ class WarmProcess:
             self._be_process(answers, to_answer)
         os.close(answers)
         os.close(to_answer)
-        self._answers, self._questions = os.fdopen(to_read), os.fdopen(questions, "w")
-        line = self._answers.readline()
+        reading, writing = os.fdopen(to_read), os.fdopen(questions, "w")
+        line = reading.readline()
         if line:
             self.modules = json.loads(line)
         else:
             self._end()
+        return reading, writing
 
     def _be_process(self, reading: int, writing: int) -> None:
         adopt_orphans()
@@ -197,7 +199,7 @@ class WarmProcess:
             fields = json.loads(line)
             return Answer(**fields) if fields else None
         self._end()
-        self._start()
+        self._answers, self._questions = self._start()
         return None
 
     def _end(self) -> None:

@@ -55,7 +55,7 @@ def document(attempt: Trajectory) -> dict[str, Any]:
     }
 
 
-_EXTRA = {"instance_id", "attempt", "kind", "repo", "mutation", "image", "image_digest"}
+_EXTRA = {"instance_id", "attempt", "kind", "repo", "labels", "image", "image_digest"}
 _EXTRA |= {"started_at", "outcome", "timings", "parent", "parent_turn"}
 
 
