@@ -259,7 +259,7 @@ def test_a_full_disk_ends_the_run_and_costs_nothing_that_was_kept(
     path = tmp_path / "run"
     replies = script("functions", FIX, SUBMIT)
     run(path, kata_task, replies)
-    (shard,) = (path / "trajectories").iterdir()
+    (shard,) = Run(path).shards()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (shard.stat().st_size + 100, hard))
     try:
