@@ -7,9 +7,8 @@ point is the family that it extends or creates; its object is a mutator or a tup
     operators = "my_package.mutators:swap_constants"
 """
 
-from importlib.metadata import entry_points
-
 from forager.mutation.candidates import Families
+from forager.plugins import plugins
 from mutators.arguments import (
     change_default,
     remove_keyword,
@@ -126,14 +125,9 @@ REVERSIBLE: Families = {
 
 
 def load_families() -> Families:
-    """All families with the mutators of installed packages."""
+    """All families with the mutators of installed packages. Raises UsageError."""
     families = dict(FAMILIES)
-    found = sorted(
-        entry_points(group="forager.mutators"),
-        key=lambda entry_point: (entry_point.name, entry_point.value),
-    )
-    for entry_point in found:
-        loaded = entry_point.load()
+    for name, _, loaded in plugins("forager.mutators"):
         added = loaded if isinstance(loaded, tuple) else (loaded,)
-        families[entry_point.name] = (*families.get(entry_point.name, ()), *added)
+        families[name] = (*families.get(name, ()), *added)
     return families

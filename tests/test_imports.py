@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CATALOGUES = {"mutators", "tools", "tasks"}
-COMMON = {"atomic", "config", "errors", "locks", "paths", "records", "text"}
+COMMON = {"atomic", "config", "errors", "locks", "paths", "plugins", "records", "text"}
 BELOW = {  # package of the engine → the packages that it builds on, and all that these build on
     "programs": set(),
     "sandboxes": {"programs"},

@@ -1,9 +1,8 @@
 """What an agent can do: bash, edit, create, submit."""
 
-from importlib.metadata import entry_points
-
 from forager.agent.tool import Tool, Toolbox
 from forager.errors import UsageError
+from forager.plugins import plugins
 from tools.bash import BASH
 from tools.create import CREATE
 from tools.edit import EDIT
@@ -22,12 +21,7 @@ def load_toolbox() -> Toolbox:
     name of another tool.
     """
     toolbox = dict(TOOLBOX)
-    for entry in entry_points(group=ENTRY_POINTS):
-        origin = f"entry point {ENTRY_POINTS}:{entry.name} ({entry.value})"
-        try:
-            tool = entry.load()
-        except Exception as error:  # whatever somebody else's import raises
-            raise UsageError(f"{origin} does not load: {error}") from error
+    for _, origin, tool in plugins(ENTRY_POINTS):
         if not isinstance(tool, Tool):
             raise UsageError(f"{origin} is a {type(tool).__name__}, not a forager.agent.tool.Tool")
         if tool.name in toolbox:

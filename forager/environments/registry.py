@@ -1,13 +1,13 @@
 """The environments by name: forager's own, and those that other packages add."""
 
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Any
 
 from forager.environments.environment import Environment
 from forager.environments.repository.environment import RepositoryEnvironment
 from forager.environments.task import REPOSITORY, Task
 from forager.errors import UsageError
+from forager.plugins import plugins
 
 ENTRY_POINTS = "forager.environments"
 
@@ -32,17 +32,12 @@ def environment_named(name: object) -> Environment[Any]:
 def environments() -> dict[str, Environment[Any]]:
     """The environments by name: forager's own, and those of entry points. Raises UsageError."""
     found: dict[str, Environment[Any]] = {REPOSITORY: RepositoryEnvironment()}
-    for entry in entry_points(group=ENTRY_POINTS):
-        origin = f"entry point {ENTRY_POINTS}:{entry.name} ({entry.value})"
-        try:
-            environment = entry.load()
-        except Exception as error:  # another package's import may raise anything
-            raise UsageError(f"{origin} does not load: {error}") from error
-        if entry.name in found:
+    for name, origin, environment in plugins(ENTRY_POINTS):
+        if name in found:
             raise UsageError(f"{origin} takes the name of another environment")
-        if missing := [name for name in _MEMBERS if not hasattr(environment, name)]:
+        if missing := [member for member in _MEMBERS if not hasattr(environment, member)]:
             raise UsageError(f"{origin} is not an Environment: it lacks {', '.join(missing)}")
-        found[entry.name] = environment
+        found[name] = environment
     return found
 
 

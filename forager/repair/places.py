@@ -59,14 +59,6 @@ def _indented(statements: tuple[str, ...], indent: str) -> list[str]:
     return [indent + statement for statement in statements]
 
 
-def function_of(passage: Passage) -> ast.FunctionDef | ast.AsyncFunctionDef:
-    """The function in a passage; raises ValueError if the passage is not a function."""
-    for node in ast.walk(passage.tree()):
-        if isinstance(node, FUNCTIONS):
-            return node
-    raise ValueError("no function")
-
-
 def places(passage: Passage) -> Iterator[Place]:
     """All places of a function and of its nested functions."""
     for node in ast.walk(passage.tree()):

@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from forager.environments.task import Task
 from forager.replay.repository import RepositoryState, is_edit, results_of, states
+from forager.trajectories.budget import budget_after
 from forager.trajectories.live import RUNNING
 from forager.trajectories.record import Trajectory
 from forager.trajectories.show import Turn, turns
 
 
-class RemainingBudget(NamedTuple):
+class StepBudget(NamedTuple):
     """The budget spent up to a turn, and the budget left after it.
 
     `seconds` counts the time of the model and the tools; starting and grading do not count.
@@ -54,18 +55,18 @@ class Recording:
         """The repository after a step, as far as the record shows."""
         return self._states[step]
 
-    def left(self, step: int) -> RemainingBudget:
+    def left(self, step: int) -> StepBudget:
         """The budget spent and left after a step."""
         limits, done = self.trajectory.limits, self.turns[: min(step, self.last - 1)]
+        left = budget_after(limits, [turn.model_call for turn in done])
         usages = [turn.model_call.usage for turn in done]
-        used = [usage.prompt_tokens + usage.completion_tokens for usage in usages]
         seconds = sum(turn.model_call.seconds + (turn.call.seconds if turn.call else 0.0)
                       for turn in done)  # fmt: skip
-        return RemainingBudget(
-            limits.turns - len(done),
-            max(0, limits.tokens - (used[-1] if used else 0)),
+        return StepBudget(
+            left.turns_left,
+            left.tokens_left,
             max(0.0, limits.seconds - seconds),
-            sum(used),
+            sum(usage.prompt_tokens + usage.completion_tokens for usage in usages),
             seconds,
         )
 

@@ -136,8 +136,8 @@ class ToolCall(Record):
         "tools that run no command.",
     )
     change: FileChange | None = None
-    turns_left: int | None = Field(None, description="Model calls left, as the model was told.")
-    tokens_left: int | None = Field(None, description="Tokens left, as the model was told.")
+    turns_left: int | None = Field(None, description="Model calls left, as the observation states.")
+    tokens_left: int | None = Field(None, description="Tokens left, as the observation states.")
 
 
 class Outcome(Record):

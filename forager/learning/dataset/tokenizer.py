@@ -146,7 +146,7 @@ def _call(call: dict[str, Any], form: _CallForm) -> dict[str, Any]:
     if form.objects:
         try:
             parsed = json.loads(arguments)
-        except ValueError:  # a malformed call, which the model was told
+        except ValueError:  # a malformed call
             parsed = arguments
         arguments = parsed
     return {

@@ -14,8 +14,6 @@ filter's name:
     mine = "my_package.filters:mine"
 """
 
-from importlib.metadata import entry_points
-
 from forager.errors import UsageError
 from forager.learning.filters.correct import correct
 from forager.learning.filters.hindsight import hindsight
@@ -26,6 +24,7 @@ from forager.learning.filters.pipeline import Maker
 from forager.learning.filters.sed import sed
 from forager.learning.filters.shorten import shorten
 from forager.learning.filters.spread import pass_rate, per_task, prompts
+from forager.plugins import plugins
 
 FILTERS: dict[str, Maker] = {
     "resolved": resolved,
@@ -54,10 +53,8 @@ DEFAULT = (
 def load_filters() -> dict[str, Maker]:
     """All filters by name, with those of installed packages. Raises UsageError."""
     filters = dict(FILTERS)
-    for entry in entry_points(group="forager.filters"):
-        if entry.name in filters:
-            raise UsageError(
-                f"entry point forager.filters:{entry.name} takes the name of another filter"
-            )
-        filters[entry.name] = entry.load()
+    for name, origin, maker in plugins("forager.filters"):
+        if name in filters:
+            raise UsageError(f"{origin} takes the name of another filter")
+        filters[name] = maker
     return filters
