@@ -135,6 +135,14 @@ def test_an_archive_runs_nothing(planted: tuple[Path, Path], tmp_path: Path) -> 
     assert not proof.exists()
 
 
+def test_a_repository_within_a_repository_directory_goes_with_it(tmp_path: Path) -> None:
+    """A `.git` may hold another one, as an archive can contain."""
+    _repository(tmp_path)
+    (tmp_path / ".git" / "modules" / ".git").mkdir(parents=True)
+    commit_all(tmp_path)
+    assert git(tmp_path, "log", "--format=%s").split() == ["Source"]
+
+
 def test_a_linked_working_tree_is_read_as_git_reads_it(tmp_path: Path) -> None:
     """In a linked tree `.git` is a file; index and HEAD are its own, objects are shared."""
     (tmp_path / "one").mkdir()

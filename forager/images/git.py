@@ -125,7 +125,7 @@ def commit_all(tree: Path) -> None:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)  # it may have lain in one that is gone
     git(tree, "init", "--quiet", "--initial-branch=main", ".")
     without_filters(tree / ".git")
     git(tree, "add", "--all", "--force", ".")
