@@ -54,6 +54,7 @@ def made_again(attempt: Trajectory, root: Path) -> Agent:
     syntax = SYNTAXES[attempt.syntax]
     limits = AttemptLimits.model_validate({**attempt.limits.model_dump(), "seconds": 2400})
     with LocalSandbox(root, environment=environment) as sandbox:
+        sandbox.run("unset CI BUILD_NUMBER")  # where pytest shortens nothing
         sandbox.run("git init -q; git add -A; git -c user.name=a -c user.email=a@b commit -qm a")
         agent = Agent(ScriptedModel(replies), sandbox, TOOLBOX, syntax, limits)
         agent.run(text_of(attempt.messages[1]))

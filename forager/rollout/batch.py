@@ -22,6 +22,7 @@ from forager.rollout.meter import Meter
 from forager.rollout.plan import Plan
 from forager.rollout.settings import RunSettings
 from forager.rollout.worker import Job, JobResult, ModelFactory, Worker
+from forager.text import ending
 from forager.trajectories.record import Usage
 from forager.trajectories.store import RunWriter
 
@@ -112,6 +113,7 @@ class _Batch:
         self._running: dict[str, tuple[Job, float]] = {}  # with the monotonic time of the start
         self._lost = 0
         self._bug = ""  # traceback of the last one
+        self._why = ""  # the last one was lost
         self._over: BudgetSpent | None = None
 
     def run(self) -> None:
@@ -124,8 +126,9 @@ class _Batch:
             raise BudgetSpent(f"{self._over}; raise it in the budget and run again to go on")
         if self._plan.given_up:
             raise LoggedError(
-                f"{self._plan.given_up} attempts were lost to infrastructure, see "
-                f"{self._store.path / 'infrastructure.jsonl'}; run again to make them",
+                f"{self._plan.given_up} attempts were lost to infrastructure, the last because "
+                f"{self._why}; see {self._store.path / 'infrastructure.jsonl'}, and run again to "
+                "make them",
                 self._bug,
             )
 
@@ -170,6 +173,7 @@ class _Batch:
             self._over = error
             return
         self._lost += 1
+        self._why = ending(str(error))
         if isinstance(error, Unforeseen):
             self._bug = error.log
         if isinstance(error, TaskError):
