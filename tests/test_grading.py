@@ -8,7 +8,8 @@ import pytest
 from conftest import BUGGY, CORE, FAILING, PYPROJECT, TESTS, built
 
 from forager.environments.environment import Grade
-from forager.environments.repository.grading import _grade, grade, is_protected, similarity
+from forager.environments.repository.applying import is_protected
+from forager.environments.repository.grading import _grade, grade, similarity
 from forager.environments.repository.task import RepositoryTask
 from forager.mutation.candidates import unified_diff
 from forager.sandboxes.sandbox import Limits
