@@ -30,6 +30,16 @@ class Grade(Record):
     )
     similarity: float = Field(0.0, description="To the reference answer, from 0 to 1.")
     ignored_files: list[str] = Field([], description="Files of the answer that grading left out.")
+    suspect: list[str] = Field(
+        [],
+        description="Reasons to think that an answer which passes all tests forges its result, "
+        "such as 'core.py:61 assigns unittest.TestCase.assertEqual'. Such an answer is not "
+        "resolved and has the reward of a failure, unless someone accepts it.",
+    )
+    caveat: str = Field(
+        "",
+        description="How this verdict could still be forged, where no guard fits the task.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,9 @@ class Outcome(Record):
     repository environment `reward` is CWM's: +1 if resolved; else 0 if `similarity` to the
     reference patch is at least 0.5; else -1. Earlier versions wrote `patch` for `answer` and `note`
     for `cause`.
+
+    An attempt that passes all tests, but has reasons in `suspect`, is not resolved and has the
+    reward of a failure, unless someone accepts it (see `acceptance.py`).
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -166,6 +169,12 @@ class Outcome(Record):
         "",
         description="Why grading refused the answer, in a sentence.",
         validation_alias=AliasChoices("cause", "note"),
+    )
+    suspect: list[str] = Field(
+        [], description="Reasons to think that the answer, which passes all tests, forges this."
+    )
+    caveat: str = Field(
+        "", description="How this verdict could still be forged, where no guard fits the task."
     )
 
 
