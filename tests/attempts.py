@@ -92,8 +92,12 @@ def make_attempt(
     exit_reason: str = "submitted",
     family: str | None = "operators",
     seconds: float = 12.5,
+    suspect: list[str] | None = None,
 ) -> Trajectory:
-    """Return an attempt that ends with `submit`, which has no observation."""
+    """Return an attempt that ends with `submit`, which has no observation.
+
+    With reasons in `suspect` it passes its tests, but is not resolved.
+    """
     messages: list[dict[str, Any]] = [
         {"role": "system", "content": "You repair code.\nLine 2.\nLine 3.\nLine 4."},
         {"role": "user", "content": "Some tests fail: [bold]not markup[/bold] [/foo]"},
@@ -129,13 +133,14 @@ def make_attempt(
         outcome=Outcome(
             exit_reason=exit_reason,
             answer=PATCH if resolved else "",
-            resolved=resolved,
-            reward=1 if resolved else -1,
+            resolved=resolved and not suspect,
+            reward=1 if resolved and not suspect else -1,
             similarity=1.0 if resolved else 0.0,
             tests={
                 "tests/test_core.py::test_last": status,
                 "tests/test_core.py::test_first": "passed",
             },
+            suspect=suspect or [],
         ),
         usage=Usage(prompt_tokens=6000, completion_tokens=300),
         timings=Timings(total=seconds, model=3.0),

@@ -300,6 +300,7 @@ def test_list_json_is_one_array(run: Path) -> None:
         "completion_tokens": 300,
         "ended_at": "2026-11-23T10:00:10+00:00",
         "parent": "",
+        "suspect": "",
         "tokens": 6300,
     }
 

@@ -117,8 +117,7 @@ def take_over(
         say(f"repeating {turn - 1} turns of {recorded.id}")
         made = make_attempt(task, number, settings, model, toolbox, opened, parent=parent)
         store.append(made)
-    word = "resolved" if made.outcome.resolved else "not resolved"
-    click.echo(f"{word}, ended by {made.outcome.exit_reason}: {output / made.id}")
+    click.echo(f"{made.outcome.verdict}, ended by {made.outcome.exit_reason}: {output / made.id}")
 
 
 def read_branch(params: Mapping[str, Any], syntax: str) -> "Branch | None":

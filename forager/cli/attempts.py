@@ -141,8 +141,11 @@ def make_attempts(
                 at_end(store)
 
 
-def print_families(run: "Run") -> None:
-    """Print the results of a run by family."""
-    from forager.evaluation.report import family_table, report
+def print_families(run: "Run", *, accept_suspect: bool = False) -> None:
+    """Print the results of a run by family, and its suspect attempts."""
+    from forager.evaluation.report import family_table, report, suspect_table
 
-    print_table(family_table(report(run.summaries())))
+    counted = report(run.summaries(accept_suspect=accept_suspect))
+    print_table(family_table(counted))
+    if counted.suspects:
+        print_table(suspect_table(counted))

@@ -1,5 +1,6 @@
 """`forager evaluate`: how many tasks a model resolves, and how many more than another."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     shown_default="function",
     help="What makes tasks alike; the standard errors are clustered by it.",
 )
+@options.accept_suspect
 @options.as_json
 def evaluate(
     tasks: Path,
@@ -47,6 +49,7 @@ def evaluate(
     against: Path | None,
     by: "By",
     limit: int | None,
+    accept_suspect: bool,
     as_json: bool,
     **params: Any,
 ) -> None:
@@ -69,14 +72,15 @@ def evaluate(
     settings = run_settings(params)
     if len(settings.models) > 1:
         raise UsageError("an evaluation takes one model; give one -m, and another -o for the next")
-    other = success_by_task(Run(against)) if against else {}
+    other = success_by_task(Run(against), accept_suspect=accept_suspect) if against else {}
     chosen = read_tasks(tasks, limit)
     if against and not any(task.instance_id in other for task in chosen):
         raise UsageError(f"{against} has no attempts at any of these tasks; give another --against")
-    show = (lambda _: None) if as_json else print_families
+    show = (lambda _: None) if as_json else partial(print_families, accept_suspect=accept_suspect)
     make_attempts(settings, chosen, output, at_end=show)
     alike = clusters(chosen, by)
-    rates = {task: rate for task, rate in success_by_task(Run(output)).items() if task in alike}
+    made = success_by_task(Run(output), accept_suspect=accept_suspect)
+    rates = {task: rate for task, rate in made.items() if task in alike}
     found = {"success": estimate(rates, alike)}
     if against:
         found["gain"] = difference(rates, other, alike)

@@ -62,6 +62,7 @@ _OPTIONS = Derived(
     help="Format to write; see above.",
 )
 @options.resolved
+@options.accept_suspect
 @options.limit
 @option(
     "--sample",
@@ -90,6 +91,7 @@ def export(
     output: Path,
     format: str,
     resolved: bool | None,
+    accept_suspect: bool,
     limit: int | None,
     sample: int | None,
     seed: int,
@@ -104,7 +106,8 @@ def export(
     if limit is not None and sample is not None:
         raise UsageError("--limit takes the first attempts, --sample any; give one of them")
     if format in _DATASETS:
-        choice = {"resolved": resolved, "limit": limit, "sample": sample, "seed": seed}
+        choice = {"resolved": resolved, "accept_suspect": accept_suspect}
+        choice |= {"limit": limit, "sample": sample, "seed": seed}
         settings = _OPTIONS.build({**_OPTIONS.given(params), "kind": format, **choice})
         _export_dataset(runs, output, tokenizer, show, settings)
         return
@@ -112,7 +115,9 @@ def export(
         raise UsageError("--tokenizer and --show need --format policy or --format world")
     write = writer(format)
     with ExitStack() as stack:
-        indexes = [stack.enter_context(open_attempts(run)) for run in runs]
+        indexes = [
+            stack.enter_context(open_attempts(run, accept_suspect=accept_suspect)) for run in runs
+        ]
         chosen = _chosen(indexes, Choice(resolved=resolved), limit, sample, seed)
         total = sum(map(len, chosen))
         if not total:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     type=options.PATH,
     help="TOML file with a [[filters]] table for each filter: its name and settings.",
 )
+@options.accept_suspect
 @options.also_exclude
 @options.as_json
 def filter_attempts(
@@ -45,6 +46,7 @@ def filter_attempts(
     filters: tuple[str, ...],
     without: tuple[str, ...],
     config: Path | None,
+    accept_suspect: bool,
     also_exclude: Path | None,
     as_json: bool,
 ) -> None:
@@ -70,6 +72,7 @@ def filter_attempts(
             load_filters(),
             filter_context(also_exclude),
             lambda read, _: progress.update(read),
+            accept_suspect=accept_suspect,
         )
     if as_json:
         print_json(done.model_dump(mode="json"))

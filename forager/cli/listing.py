@@ -21,23 +21,29 @@ _PAGE = 1000  # lines printed at a time
 @click.command("list", cls=Verb)
 @run_argument
 @options.resolved
+@option("--suspect", is_flag=True, help="List only suspect attempts, accepted or not.")
 @option("--tag", "tags", metavar="TAG", multiple=True, help="List attempts with TAG. Repeatable.")
 @option("--marked", is_flag=True, help="List only attempts that were marked in `forager replay`.")
 @option("--sort", metavar="FIELD", help="Sort by a field of --json; -FIELD sorts downwards.")
+@options.accept_suspect
 @options.limit
 @options.as_json
 def list_attempts(
     run: Path,
     resolved: bool | None,
+    suspect: bool,
     tags: tuple[str, ...],
     marked: bool,
     sort: str | None,
+    accept_suspect: bool,
     limit: int | None,
     as_json: bool,
 ) -> None:
     """List the attempts of a run.
 
-    RUN is a run directory or a file of attempts.
+    RUN is a run directory or a file of attempts. A suspect attempt passes all tests with code that
+    only a forger of results needs; it counts as failed unless you accept it (`forager replay
+    RUN/ID --accept`).
 
     \b
     Example:
@@ -46,9 +52,9 @@ def list_attempts(
     from forager.trajectories.choice import Choice
     from forager.trajectories.marks import Marks
 
-    with open_attempts(run) as index:
+    with open_attempts(run, accept_suspect=accept_suspect) as index:
         ids = Marks(run).ids(tags, marked=marked) if tags or marked else None
-        choice = Choice(resolved=resolved, ids=ids)
+        choice = Choice(resolved=resolved, suspect=True if suspect else None, ids=ids)
         summaries = index.summaries(index.places(choice, sort or "", limit))
         if as_json:
             _print_pages(_array(summary.model_dump_json() for summary in summaries))
@@ -73,14 +79,21 @@ def _lines(summaries: "Iterable[Summary]") -> "Iterator[str]":
     head = f"{'id':{id_width}} resolved {'exit reason':{reason_width}}"
     yield f"{head} reward turns seconds tokens"
     for summary in chain(first, rows):
-        word = click.style("yes", "green") if summary.resolved else click.style("no", "red")
-        pad = " " * (6 if summary.resolved else 7)
+        word, colour = _verdict(summary)
         id = summary.id if summary.id.isprintable() else ascii(summary.id)
+        verdict = click.style(f"{word:8}", colour)
         yield (
-            f"{id:{id_width}} {word}{pad}{summary.exit_reason:{reason_width}} "
+            f"{id:{id_width}} {verdict} {summary.exit_reason:{reason_width}} "
             f"{summary.reward:+6g} {summary.turns:5d} {summary.seconds:7.1f} "
             f"{short(summary.tokens):>6}"
         )
+
+
+def _verdict(summary: "Summary") -> tuple[str, str]:
+    """The word for an attempt's verdict, and its colour."""
+    if summary.resolved:
+        return "yes", "green"
+    return ("suspect", "yellow") if summary.suspect else ("no", "red")
 
 
 def _array(items: "Iterable[str]") -> "Iterator[str]":

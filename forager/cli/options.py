@@ -30,6 +30,11 @@ seed = option(
     help="Seed of the random choices; the same seed gives the same result.",
 )
 resolved = option("--resolved/--unresolved", default=None, help="Take only these attempts.")
+accept_suspect = option(
+    "--accept-suspect",
+    is_flag=True,
+    help="Count suspect attempts as resolved; without it, only those that a person accepted.",
+)
 as_json = option("--json", "as_json", is_flag=True, help="Print JSON.")
 dry_run = option(
     "--dry-run", is_flag=True, help="Print the resolved settings and counts, and do nothing."

@@ -27,6 +27,7 @@ _EXECUTE, _TAKE_OVER = "Execute again", "Take over"
 @click.command(cls=Verb, settings=TAKE_OVER)
 @click.argument("target", metavar="RUN|RUN/ID|FILE", type=options.PATH)
 @option("--print", "print_all", is_flag=True, help="Print all attempts, without screens or pager.")
+@option("--accept", is_flag=True, help="Accept the suspect attempt RUN/ID: it counts as resolved.")
 @option("--full", is_flag=True, help="Show long outputs in full.")
 @option(
     "--execute",
@@ -63,6 +64,7 @@ _EXECUTE, _TAKE_OVER = "Execute again", "Take over"
 def replay(
     target: Path,
     print_all: bool,
+    accept: bool,
     full: bool,
     execute: bool,
     take_over: int | None,
@@ -79,7 +81,8 @@ def replay(
     be the beginning of an id.
 
     --execute (with -w, --limit and --json) tags attempts that behave as recorded: `forager list
-    --tag reproduces` lists them. --take-over needs RUN/ID and -o.
+    --tag reproduces` lists them. --accept tags a suspect attempt `accepted`. --take-over needs
+    RUN/ID and -o.
 
     \b
     Examples:
@@ -92,7 +95,9 @@ def replay(
     source, id = locate(target)
     with open_source(source) as index:
         found = find_trajectory(index, id, source) if id else None
-        if execute:
+        if accept:
+            _accept(source, found)
+        elif execute:
             ids = [found.id] if found else _ids(index, limit)
             _execute(source, ids, workers, anew=bool(found), as_json=as_json)
         elif take_over is not None:
@@ -107,6 +112,18 @@ def replay(
             _show([found], source, full, pager=not print_all)
         else:
             _show_all(index, source, full, print_all=print_all)
+
+
+def _accept(source: Path, found: "Trajectory | None") -> None:
+    from forager.trajectories.acceptance import ACCEPTED
+    from forager.trajectories.marks import Marks
+
+    if found is None or not found.outcome.suspect:
+        raise UsageError("--accept needs a suspect attempt RUN/ID; `forager list RUN --suspect`")
+    marks = Marks(source)
+    tags = dict.fromkeys([*marks.of(found.id).tags, ACCEPTED])
+    marks.say(found.id, tags=tuple(tags))
+    click.echo(f"{found.id} is accepted: it counts as resolved. Remove the tag to take it back.")
 
 
 def _ids(index: "Index", limit: int | None) -> list[str]:

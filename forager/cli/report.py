@@ -29,9 +29,16 @@ if TYPE_CHECKING:
     shown_default="30",
     help="Number of attempts that the page shows turn by turn.",
 )
+@options.accept_suspect
 @options.as_json
-def report(runs: tuple[Path, ...], output: Path | None, sample: int, as_json: bool) -> None:
-    """Count the attempts of runs by family and by exit reason.
+def report(
+    runs: tuple[Path, ...],
+    output: Path | None,
+    sample: int,
+    accept_suspect: bool,
+    as_json: bool,
+) -> None:
+    """Count the attempts of runs by family and by exit reason, and list suspect attempts.
 
     Several runs are counted together. The full report of -o adds counts by operator, repository,
     difficulty and model, compares the runs, and shows costs and failed tool calls. Its page has
@@ -45,18 +52,24 @@ def report(runs: tuple[Path, ...], output: Path | None, sample: int, as_json: bo
     from forager.evaluation import report as reports
 
     if output:
-        _write_report(runs, output, sample)
+        _write_report(runs, output, sample, accept_suspect=accept_suspect)
         return
-    counted = reports.report(summary for index in opened(runs) for summary in index.summaries())
+    indexes = opened(runs, accept_suspect=accept_suspect)
+    counted = reports.report(summary for index in indexes for summary in index.summaries())
     if as_json:
         print_json(counted.model_dump())
         return
     print_table(reports.family_table(counted))
     click.echo()
     print_table(reports.reason_table(counted))
+    if counted.suspects:
+        click.echo()
+        print_table(reports.suspect_table(counted))
 
 
-def _write_report(runs: tuple[Path, ...], output: Path, sample: int) -> None:
+def _write_report(
+    runs: tuple[Path, ...], output: Path, sample: int, *, accept_suspect: bool
+) -> None:
     from contextlib import ExitStack
 
     from forager.evaluation.findings.gather import RunSource
@@ -66,7 +79,9 @@ def _write_report(runs: tuple[Path, ...], output: Path, sample: int) -> None:
     if len(set(names)) < len(names):
         names = [str(run) for run in runs]
     with ExitStack() as stack:
-        indexes = [stack.enter_context(open_attempts(run)) for run in runs]
+        indexes = [
+            stack.enter_context(open_attempts(run, accept_suspect=accept_suspect)) for run in runs
+        ]
         parts = zip(names, indexes, map(_cost_of, runs), strict=True)
         sources = [RunSource(*part) for part in parts]
         write_report(sources, output, sample)

@@ -19,27 +19,26 @@ run_argument = click.argument("run", metavar="RUN", type=options.PATH)
 runs_argument = click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=options.PATH)
 
 
-def open_attempts(path: Path) -> "Index":
+def open_attempts(path: Path, *, accept_suspect: bool = False) -> "Index":
     """The attempts of a RUN or a FILE. Raises UsageError."""
     source, id = locate(path)
     if id:
         raise UsageError(f"{path} is not a run; give {path.parent}")
-    return open_source(source)
+    return open_source(source, accept_suspect=accept_suspect)
 
 
-def opened(paths: "Iterable[Path]") -> "Iterator[Index]":
+def opened(paths: "Iterable[Path]", *, accept_suspect: bool = False) -> "Iterator[Index]":
     """The attempts of each path, opened one after the other."""
     for path in paths:
-        with open_attempts(path) as index:
+        with open_attempts(path, accept_suspect=accept_suspect) as index:
             yield index
 
 
-def open_source(source: Path) -> "Index":
+def open_source(source: Path, *, accept_suspect: bool = False) -> "Index":
     """The attempts of a run or of a file; prints what is damaged in them."""
-    from forager.trajectories.index import Index
-    from forager.trajectories.store import Run
+    from forager.trajectories.store import open_index
 
-    index = Run(source).index() if source.is_dir() else Index(lambda: [source])
+    index = open_index(source, accept_suspect=accept_suspect)
     for path, count in index.damaged():
         say(f"skipped {count:,} damaged bytes of {path}")
     return index

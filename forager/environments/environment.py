@@ -6,9 +6,9 @@ and graded, never *how*. Other packages add environments as entry points of
 """
 
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
-from pydantic import Field, FiniteFloat
+from pydantic import Field, FiniteFloat, model_validator
 
 from forager.environments.task import Task
 from forager.records import Record
@@ -40,6 +40,12 @@ class Grade(Record):
         "",
         description="How this verdict could still be forged, where no guard fits the task.",
     )
+
+    @model_validator(mode="after")
+    def _suspects_are_not_resolved(self) -> Self:
+        if self.resolved and self.suspect:
+            raise ValueError("a grade with reasons in `suspect` is not resolved")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,11 @@ from rich.text import Text
 
 from forager.evaluation.estimates import wilson
 from forager.records import Record
-from forager.trajectories.draw import short
+from forager.trajectories.draw import safe, short
 from forager.trajectories.summary import Summary
 from forager.trajectories.tokens import TokenCheck
+
+_SUSPECTS = 20  # listed
 
 
 class ReportRow(Record):
@@ -23,6 +25,7 @@ class ReportRow(Record):
     tasks_resolved: int
     attempts: int
     resolved: int
+    suspect: int
     share: float
     share_low: float
     share_high: float
@@ -31,12 +34,21 @@ class ReportRow(Record):
     tokens: int
 
 
+class SuspectAttempt(Record):
+    """An attempt that passes all tests with code that only a forger of results needs."""
+
+    id: str
+    accepted: bool
+    reasons: str
+
+
 class AttemptReport(Record):
-    """The counts that `forager report` prints."""
+    """The counts that `forager report` prints, and the suspect attempts."""
 
     families: list[ReportRow]
     exit_reasons: list[ReportRow]
     total: ReportRow
+    suspects: list[SuspectAttempt] = []
 
 
 def report(summaries: Iterable[Summary]) -> AttemptReport:
@@ -44,7 +56,12 @@ def report(summaries: Iterable[Summary]) -> AttemptReport:
     families: defaultdict[str, Tally] = defaultdict(Tally)
     reasons: defaultdict[str, Tally] = defaultdict(Tally)
     total = Tally()
+    suspects: list[SuspectAttempt] = []
     for summary in summaries:
+        if summary.suspect:
+            suspects.append(
+                SuspectAttempt(id=summary.id, accepted=summary.resolved, reasons=summary.suspect)
+            )
         for tally in (
             families[summary.family],
             reasons[summary.exit_reason],
@@ -58,6 +75,7 @@ def report(summaries: Iterable[Summary]) -> AttemptReport:
             for name, tally in sorted(reasons.items(), key=lambda item: -item[1].attempts)
         ],
         total=total.row("all"),
+        suspects=suspects,
     )
 
 
@@ -98,6 +116,28 @@ def reason_table(counted: AttemptReport) -> Table:
     return table
 
 
+def suspect_table(counted: AttemptReport) -> Table:
+    """The table of the first suspect attempts, with their reasons and how to accept one."""
+    suspects = counted.suspects
+    accepted = sum(suspect.accepted for suspect in suspects)
+    table = Table(
+        box=None,
+        pad_edge=False,
+        title=f"suspect: {len(suspects):,}, of which {accepted:,} accepted",
+        title_justify="left",
+        caption="`forager list RUN --suspect` lists all; `forager replay RUN/ID` shows one, and "
+        "--accept accepts it.",
+        caption_justify="left",
+    )
+    table.add_column("suspect attempt", overflow="fold")
+    table.add_column("accepted")
+    table.add_column("reasons", overflow="fold")
+    for suspect in suspects[:_SUSPECTS]:
+        word = "yes" if suspect.accepted else "no"
+        table.add_row(Text(safe(suspect.id)), word, Text(safe(suspect.reasons)))
+    return table
+
+
 def token_tables(checked: TokenCheck) -> Iterator[Table]:
     """The tables of `forager tokens`: the counts, then the first attempts with rewrites if any."""
     table = Table(box=None, pad_edge=False)
@@ -129,7 +169,7 @@ class Tally:
         self.attempts = 0
         self._resolved: defaultdict[str, int] = defaultdict(int)  # by task
         self._turns, self._seconds = array("I"), array("d")
-        self._tokens = 0
+        self._suspect = self._tokens = 0
 
     def add(self, summary: Summary) -> None:
         """Count an attempt."""
@@ -137,6 +177,7 @@ class Tally:
         self._resolved[summary.instance_id] += summary.resolved
         self._turns.append(summary.turns)
         self._seconds.append(summary.seconds)
+        self._suspect += bool(summary.suspect)
         self._tokens += summary.tokens
 
     def row(self, name: str) -> ReportRow:
@@ -149,6 +190,7 @@ class Tally:
             tasks_resolved=sum(count > 0 for count in self._resolved.values()),
             attempts=self.attempts,
             resolved=resolved,
+            suspect=self._suspect,
             share=resolved / self.attempts if self.attempts else 0.0,
             share_low=low,
             share_high=high,

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Self
 
 from forager.environments.task import Task
-from forager.errors import StoreError, UsageError
+from forager.errors import StoreError
 from forager.records import Record, locate_records, read_records
+from forager.trajectories.acceptance import Acceptance
 from forager.trajectories.choice import Choice
-from forager.trajectories.index import ALL, Index, Places, sample
+from forager.trajectories.index import ALL, Places, sample
 from forager.trajectories.record import Trajectory
 from forager.trajectories.reproduction import Reproduction, results_path
 from forager.trajectories.shards import SUFFIX
-from forager.trajectories.store import Run
+from forager.trajectories.store import open_index
 from forager.trajectories.summary import Summary
 
 _BLOCK = 1 << 20  # bytes read at a time
@@ -32,14 +33,18 @@ class Sources:
     """Several runs or files of attempts, read as one. A context manager, for one thread.
 
     Ids are unique: if an earlier run has an attempt of the same id, `~` and the number of the run
-    are appended. Raises UsageError for a path that is neither a run nor a file of attempts.
+    are appended. Suspect attempts that a person accepted count as resolved, or all with
+    `accept_suspect`. Raises UsageError for a path that is neither a run nor a file of attempts.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], *, accept_suspect: bool = False) -> None:
         self.paths = list(paths)
         self._stack = ExitStack()
         try:
-            self._indexes = [self._stack.enter_context(_index(path)) for path in paths]
+            self._indexes = [
+                self._stack.enter_context(open_index(path, accept_suspect=accept_suspect))
+                for path in paths
+            ]
         except BaseException:
             self._stack.close()
             raise
@@ -127,7 +132,7 @@ class Sources:
 
 
 def digest(path: Path) -> str:
-    """blake2b over the attempts of a run or file, and over results of running them again.
+    """blake2b over the attempts of a run or file, results of running them again, and acceptances.
 
     It depends on the stored bytes, not on the names of the shards.
     """
@@ -138,6 +143,8 @@ def digest(path: Path) -> str:
             with file.open("rb") as opened:
                 while block := opened.read(_BLOCK):
                     hashed.update(block)
+    for id in sorted(Acceptance(path).ids):
+        hashed.update(f"accepted {id}\n".encode())
     return hashed.hexdigest()
 
 
@@ -145,11 +152,3 @@ def _task(path: Path, offset: int) -> Task:
     with path.open("rb") as file:
         file.seek(offset)
         return Task.model_validate_json(file.readline())
-
-
-def _index(path: Path) -> Index:
-    if path.is_dir():
-        return Run(path).index()
-    if not path.is_file():
-        raise UsageError(f"{path} is neither a run nor a file of attempts")
-    return Index(lambda: [path])

@@ -275,9 +275,7 @@ class AttemptScreen(Screen[None]):
     def _show_title(self) -> None:
         trajectory = self._recording.trajectory
         mark = self._source.marks.of(trajectory.id)
-        outcome = "resolved" if trajectory.outcome.resolved else "not resolved"
-        if self._recording.running:
-            outcome = "running"
+        outcome = "running" if self._recording.running else trajectory.outcome.verdict
         parts = [f"{'★ ' if mark.marked else ''}{trajectory.id}", outcome, trajectory.model]
         parts += [" ".join(f"#{tag}" for tag in mark.tags), mark.note]
         text = " · ".join(part for part in parts if part)

@@ -22,7 +22,9 @@ class TableColumn(NamedTuple):
 
 
 def _resolved(summary: Summary, _: Mark) -> Text:
-    return Text("yes", "green") if summary.resolved else Text("no", "red")
+    if summary.resolved:
+        return Text("yes", "green")
+    return Text("suspect", "yellow") if summary.suspect else Text("no", "red")
 
 
 def _said(_: Summary, mark: Mark) -> Text:

@@ -116,8 +116,7 @@ class CompareScreen(Screen[None]):
 
 def _title(recording: Recording) -> Text:
     trajectory = recording.trajectory
-    outcome = "resolved" if trajectory.outcome.resolved else "not resolved"
-    parts = (f"attempt {trajectory.attempt}", outcome, trajectory.model)
+    parts = (f"attempt {trajectory.attempt}", trajectory.outcome.verdict, trajectory.model)
     return Text(f" {draw.safe(' · '.join(parts))}", no_wrap=True, overflow="ellipsis")
 
 

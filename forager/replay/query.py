@@ -12,7 +12,7 @@ from forager.trajectories.choice import Choice, turns_between
 from forager.trajectories.marks import Marks
 
 HELP = (
-    ("resolved  unresolved", "only these"),
+    ("resolved  unresolved  suspect", "only these"),
     ("family:F  exit:REASON  task:ID", "F and REASON may be the beginning"),
     ("turns:5  turns:5..  turns:2..9", "number of model calls"),
     ("marked  tag:T  note:TEXT", "what you said of them"),
@@ -20,7 +20,7 @@ HELP = (
     ("anything else", "in id, model, family, operator, exit reason"),
 )
 KEYS = ("family:", "exit:", "turns:", "task:", "tag:", "note:", "says:")
-FLAGS = ("resolved", "unresolved", "marked")
+FLAGS = ("resolved", "unresolved", "suspect", "marked")
 
 
 class AttemptQuery(NamedTuple):
@@ -49,6 +49,8 @@ def parse(text: str) -> AttemptQuery:
         key, colon, value = word.partition(":")
         if word in ("resolved", "unresolved"):
             fields["resolved"] = word == "resolved"
+        elif word == "suspect":
+            fields["suspect"] = True
         elif word == "marked":
             query = query._replace(marked=True)
         elif not colon or f"{key}:" not in KEYS:

@@ -11,7 +11,7 @@ from forager.replay.recording import Recording
 from forager.trajectories.choice import Choice
 from forager.trajectories.index import Index, Places
 from forager.trajectories.marks import Marks
-from forager.trajectories.store import Run
+from forager.trajectories.store import Run, open_index
 from forager.trajectories.summary import Summary
 
 
@@ -86,7 +86,7 @@ class AttemptSource:
         """Read what was added to the run or its marks; return whether anything was."""
         changed = self.marks.refresh()
         signature = self._look()
-        if signature != self._signature:
+        if changed or signature != self._signature:
             self._signature, changed = signature, True
             self.index.update()
         return changed
@@ -96,7 +96,7 @@ class AttemptSource:
         self.index.close()
 
     def _open(self) -> Index:
-        return Run(self.path).index() if self.path.is_dir() else Index(lambda: [self.path])
+        return open_index(self.path)
 
     def _look(self) -> list[tuple[str, int]]:
         """The files of attempts and their sizes."""

@@ -17,6 +17,7 @@ class Choice(Record):
     """Conditions that attempts must all meet; an empty field sets no condition."""
 
     resolved: bool | None = None
+    suspect: bool | None = Field(None, description="With or without reasons, accepted or not.")
     instance_id: str = ""
     family: str = Field("", description="The beginning of it.")
     exit_reason: str = Field("", description="The beginning of it.")
@@ -35,6 +36,8 @@ class Choice(Record):
 
         if self.resolved is not None:
             also("resolved = ?", self.resolved)
+        if self.suspect is not None:
+            also("(suspect <> '') = ?", self.suspect)
         if self.instance_id:
             also("instance_id = ?", self.instance_id)
         if self.family:

@@ -3,6 +3,8 @@
 It is a cache. Opening it adds the attempts that were appended since; an index that is missing,
 damaged or of another version is rebuilt. Attempts are fetched in pages, each a short transaction,
 so that a slow reader of a million blocks nobody and needs little memory.
+
+The file holds what was graded. Readers see suspect attempts as an Acceptance says.
 """
 
 import heapq
@@ -18,6 +20,7 @@ from typing import Any, Self
 from zlib import crc32
 
 from forager.errors import StoreError, UsageError
+from forager.trajectories.acceptance import Acceptance
 from forager.trajectories.choice import Choice
 from forager.trajectories.earlier_calls import load
 from forager.trajectories.files import fits, located, read_bytes
@@ -63,8 +66,14 @@ class Index:
     stored at `database`; if that is None or cannot be written, it lasts until `close`.
     """
 
-    def __init__(self, files: Callable[[], Iterable[Path]], database: Path | None = None) -> None:
+    def __init__(
+        self,
+        files: Callable[[], Iterable[Path]],
+        database: Path | None = None,
+        acceptance: Acceptance | None = None,
+    ) -> None:
         self._files, self._database = files, database
+        self._acceptance = acceptance or Acceptance()
         self._paths: dict[int, Path] = {}
         self._connection = sqlite3.connect(":memory:")  # until `_open` replaces it
         try:
@@ -94,7 +103,7 @@ class Index:
             )
         order = f"{name} {'DESC' if sort.startswith('-') else 'ASC'}, place" if name else "place"
         condition, values = choice.condition()
-        query = f"SELECT place FROM attempts WHERE {condition} ORDER BY {order} LIMIT ?"
+        query = f"SELECT place FROM judged WHERE {condition} ORDER BY {order} LIMIT ?"
         rows = self._query(query, [*values, -1 if limit is None else limit])
         return array("q", (place for (place,) in rows))
 
@@ -104,7 +113,7 @@ class Index:
         for start in range(0, len(places), _PAGE):
             page = places[start : start + _PAGE]
             marks = ", ".join("?" * len(page))
-            query = f"SELECT place, {_NAMES} FROM attempts WHERE place IN ({marks})"
+            query = f"SELECT place, {_NAMES} FROM judged WHERE place IN ({marks})"
             rows = {row[0]: row[1:] for row in self._query(query, page)}
             for place in page:  # one may have moved: another process found it twice
                 if place in rows:
@@ -119,10 +128,10 @@ class Index:
 
     def trajectories(self, places: "Places[int] | None" = None) -> Iterator[Trajectory]:
         """Yield the attempts at these places, or all."""
-        return map(load, self.lines(places))
+        return (self._acceptance.applied(load(line)) for line in self.lines(places))
 
     def lines(self, places: "Places[int] | None" = None) -> Iterator[bytes]:
-        """Yield the attempts at these places, or all, as stored JSON."""
+        """Yield the attempts at these places, or all, as stored JSON: as they were graded."""
         number, descriptor = -1, -1
         try:
             for place in self.places() if places is None else places:
@@ -169,8 +178,7 @@ class Index:
         self._connection.create_function("draw", 1, lambda id: _draw(id, key), deterministic=True)
         condition, values = choice.condition()
         return self._query(
-            f"SELECT draw(id) AS drawn, place FROM attempts WHERE {condition} "
-            "ORDER BY drawn LIMIT ?",
+            f"SELECT draw(id) AS drawn, place FROM judged WHERE {condition} ORDER BY drawn LIMIT ?",
             [*values, count],
         )
 
@@ -196,6 +204,7 @@ class Index:
         try:
             if self._connection.execute("PRAGMA user_version").fetchone() != (_VERSION,):
                 self._connection.executescript(_TABLES)
+            self._connection.executescript(_judged(self._acceptance))
             self.update()
         except BaseException:
             self._connection.close()
@@ -212,6 +221,9 @@ class Index:
                 pass
         rows = self._connection.execute("SELECT name, number FROM files")
         self._paths = {number: paths[name] for name, number in rows if name in paths}
+        self._connection.execute("DELETE FROM temp.accepted")
+        accepted = ((id,) for id in self._acceptance.ids)
+        self._connection.executemany("INSERT INTO temp.accepted VALUES (?)", accepted)
 
     def _absorb(self, name: str, path: Path) -> bool:
         """Index the new part of a file; False if another process has just indexed some of it."""
@@ -280,6 +292,16 @@ def sample(
     for (_, place), number in islice(heapq.merge(*streams), count):
         chosen[number].append(place)
     return [array("q", sorted(places)) for places in chosen]
+
+
+def _judged(acceptance: Acceptance) -> str:
+    """SQL that makes the view of the attempts as this connection sees them."""
+    changed = acceptance.columns()
+    columns = (f"{changed[name]} AS {name}" if name in changed else name for name in FIELDS)
+    return f"""
+    CREATE TEMP TABLE accepted (id PRIMARY KEY);
+    CREATE TEMP VIEW judged AS SELECT place, {", ".join(columns)} FROM main.attempts;
+    """
 
 
 def _draw(id: str, key: bytes) -> int:

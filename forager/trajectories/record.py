@@ -177,6 +177,13 @@ class Outcome(Record):
         "", description="How this verdict could still be forged, where no guard fits the task."
     )
 
+    @property
+    def verdict(self) -> str:
+        """In words: resolved, not resolved, suspect, or resolved (suspect, accepted)."""
+        if self.suspect:
+            return "resolved (suspect, accepted)" if self.resolved else "suspect"
+        return "resolved" if self.resolved else "not resolved"
+
 
 class Timings(Record):
     """Wall-clock seconds of an attempt, by what it spent them on."""

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from forager.records import Record
-from forager.trajectories.record import Trajectory
+from forager.trajectories.record import Outcome, Trajectory
 from forager.trajectories.show import Turn, turns
 
 REPRODUCES, DIFFERS = "reproduces", "differs"
@@ -190,16 +190,22 @@ def _endings(recorded: Trajectory, again: Trajectory) -> dict[str, object] | Non
     if old.exit_reason != new.exit_reason:
         return {"kind": "exit", "reason": "ended otherwise",
                 "expected": old.exit_reason, "got": new.exit_reason}  # fmt: skip
-    if (old.resolved, old.tests) != (new.resolved, new.tests):
+    if _verdict(old) != _verdict(new):
         return {"kind": "outcome", "reason": "graded otherwise",
                 **_first_difference(_graded(recorded), _graded(again))}  # fmt: skip
     return None
 
 
+def _verdict(outcome: Outcome) -> tuple[bool, bool, dict[str, str]]:
+    """Resolved, suspect and the tests, before anyone accepted anything."""
+    suspect = bool(outcome.suspect)
+    return outcome.resolved and not suspect, suspect, outcome.tests
+
+
 def _graded(attempt: Trajectory) -> str:
-    outcome = attempt.outcome
-    tests = [f"{name}: {status}" for name, status in sorted(outcome.tests.items())]
-    return "\n".join([f"resolved: {outcome.resolved}", *tests])
+    resolved, suspect, results = _verdict(attempt.outcome)
+    tests = [f"{name}: {status}" for name, status in sorted(results.items())]
+    return "\n".join([f"resolved: {resolved}", f"suspect: {suspect}", *tests])
 
 
 def _first_difference(expected: str, got: str) -> dict[str, str]:

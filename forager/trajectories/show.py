@@ -215,8 +215,8 @@ def _ending(trajectory: Trajectory, task: Task | None, full: bool) -> Iterator[R
 def show_outcome(trajectory: Trajectory, task: Task | None) -> Iterator[Text]:
     """Yield the outcome of an attempt, line by line."""
     came = trajectory.outcome
-    verdict = ("resolved", "bold green") if came.resolved else ("not resolved", "bold red")
-    yield Text.assemble(verdict, f", ended by: {draw.safe(came.exit_reason)}")
+    colour = "bold green" if came.resolved else "bold yellow" if came.suspect else "bold red"
+    yield Text.assemble((came.verdict, colour), f", ended by: {draw.safe(came.exit_reason)}")
     rows = [
         ("reward", f"{came.reward:+g}"),
         ("similarity", f"{came.similarity:.2f} to the reference patch"),
@@ -224,6 +224,8 @@ def show_outcome(trajectory: Trajectory, task: Task | None) -> Iterator[Text]:
         ("not passed", _not_passed(came.tests)),
         ("ignored", ", ".join(came.ignored_files)),
         ("cause", came.cause),
+        *(("suspect", reason) for reason in came.suspect),
+        ("caveat", came.caveat),
         ("turns", f"{trajectory.turns} of at most {trajectory.limits.turns}"),
         ("tokens", f"{trajectory.usage.prompt_tokens:,} in all prompts, "
                    f"{trajectory.usage.completion_tokens:,} in all completions"),

@@ -26,6 +26,7 @@ from forager.environments.task import Task
 from forager.errors import LoggedError, UsageError
 from forager.locks import take_directory
 from forager.records import Record, RecordWriter, read_records, writable
+from forager.trajectories.acceptance import Acceptance
 from forager.trajectories.index import Index
 from forager.trajectories.record import Trajectory, Usage
 from forager.trajectories.shards import SHARD_BYTES, SUFFIX, ShardWriter
@@ -90,18 +91,22 @@ class Run:
         """The files of attempts, in no order; their locks lie next to them."""
         return (self.path / "trajectories").glob(f"*{SUFFIX}")
 
-    def index(self) -> Index:
-        """The index of the attempts; close it after use."""
-        return Index(self.shards, self.path / "index.sqlite")
+    def index(self, *, accept_suspect: bool = False) -> Index:
+        """The index of the attempts; close it after use.
+
+        Suspect attempts that a person accepted count as resolved, or all with `accept_suspect`.
+        """
+        acceptance = Acceptance(self.path, everything=accept_suspect)
+        return Index(self.shards, self.path / "index.sqlite", acceptance)
 
     def trajectories(self) -> Iterator[Trajectory]:
         """Yield the attempts, shard by shard, in the order in which they ended."""
         with self.index() as index:
             yield from index.trajectories()
 
-    def summaries(self) -> Iterator[Summary]:
+    def summaries(self, *, accept_suspect: bool = False) -> Iterator[Summary]:
         """Yield the attempts in one line each, which is much cheaper."""
-        with self.index() as index:
+        with self.index(accept_suspect=accept_suspect) as index:
             yield from index.summaries()
 
     def lost(self) -> Iterator[LostAttempt]:
@@ -179,6 +184,16 @@ class RunWriter(Run):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def open_index(source: Path, *, accept_suspect: bool = False) -> Index:
+    """The index of a run, or of a file of attempts. Raises UsageError."""
+    if source.is_dir():
+        return Run(source).index(accept_suspect=accept_suspect)
+    if not source.is_file():
+        raise UsageError(f"{source} is neither a run nor a file of attempts")
+    acceptance = Acceptance(source, everything=accept_suspect)
+    return Index(lambda: [source], acceptance=acceptance)
 
 
 def find_trajectory(index: Index, id: str, where: Path) -> Trajectory:

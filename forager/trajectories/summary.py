@@ -35,6 +35,7 @@ class Summary(Record):
     completion_tokens: int
     ended_at: str = ""
     parent: str = ""
+    suspect: str = Field("", description="The reasons, with '; ' between them.")
 
     @model_validator(mode="before")
     @classmethod
@@ -73,6 +74,7 @@ class Summary(Record):
             completion_tokens=attempt.usage.completion_tokens,
             ended_at=_after(attempt.started_at, attempt.timings.total),
             parent=attempt.parent,
+            suspect="; ".join(outcome.suspect),
         )
 
 
@@ -94,6 +96,7 @@ class _Outcome(BaseModel):
     resolved: bool
     reward: float
     similarity: float
+    suspect: list[str] = []
 
 
 class _Timings(BaseModel):

@@ -42,6 +42,7 @@ def findings(runs: Sequence[str], seen: Sequence[ReportedAttempt], calls: CallCo
         _groups("models", "By model", "model", seen, lambda attempt: attempt.summary.model),
         _groups("attempt_numbers", "By number of the attempt", "number", seen,
                 lambda attempt: str(attempt.summary.attempt)),
+        _suspects(seen),
         rounds_grid(seen),
         pass_grid(seen),
         agreement_grid(seen),
@@ -57,6 +58,23 @@ def findings(runs: Sequence[str], seen: Sequence[ReportedAttempt], calls: CallCo
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         version=__version__,
         grids=[grid for grid in grids if grid.rows],
+    )
+
+
+def _suspects(seen: Sequence[ReportedAttempt]) -> Grid:
+    """The table of attempts whose answers may forge their results."""
+    return Grid(
+        name="suspects",
+        title="Suspect attempts",
+        note="They pass all tests with code that only a forger of results needs, and count as "
+        "failed unless someone accepts them.",
+        columns=[text("run"), text("attempt"), text("accepted"), text("reasons")],
+        rows=[
+            [attempt.run, summary.id, "yes" if summary.resolved else "no", summary.suspect]
+            for attempt in seen
+            for summary in [attempt.summary]
+            if summary.suspect
+        ],
     )
 
 
@@ -113,6 +131,7 @@ _COUNTED = [
     {"title": "tasks"},
     {"title": "attempts"},
     {"title": "resolved"},
+    {"title": "suspect"},
     {"title": "share", "kind": "share"},
     {"title": "low", "kind": "share"},
     {"title": "high", "kind": "share"},
@@ -127,8 +146,8 @@ def _counted(group: Sequence[ReportedAttempt], money: bool) -> list[Cell]:
     for attempt in group:
         tally.add(attempt.summary)
     row = tally.row("")
-    cells: list[Cell] = [row.tasks, row.attempts, row.resolved, row.share, row.share_low]
-    cells += [row.share_high, row.turns_median, row.seconds_median, row.tokens]
+    cells: list[Cell] = [row.tasks, row.attempts, row.resolved, row.suspect, row.share]
+    cells += [row.share_low, row.share_high, row.turns_median, row.seconds_median, row.tokens]
     return cells + ([sum(attempt.money or 0.0 for attempt in group)] if money else [])
 
 

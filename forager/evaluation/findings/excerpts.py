@@ -36,6 +36,7 @@ class Excerpt(Record):
     model: str
     origin: str
     resolved: bool
+    verdict: str
     exit_reason: str
     seconds: float
     parent: str
@@ -84,6 +85,7 @@ def _excerpt(run: str, attempt: Trajectory) -> Excerpt:
         model=attempt.model,
         origin=f"{origin}, {attempt.repo}",
         resolved=outcome.resolved,
+        verdict=outcome.verdict,
         exit_reason=outcome.exit_reason,
         seconds=attempt.timings.total,
         parent=f"{attempt.parent}, at turn {attempt.parent_turn}" if attempt.parent else "",

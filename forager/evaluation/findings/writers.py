@@ -109,6 +109,7 @@ def _page(
         "attempts": len(seen),
         "tasks": len({attempt.summary.instance_id for attempt in seen}),
         "resolved": sum(attempt.summary.resolved for attempt in seen),
+        "suspect": sum(bool(attempt.summary.suspect) for attempt in seen),
     }
     return template.render(
         found=found, plots=plots(found, seen), shown=shown, written=written, **totals

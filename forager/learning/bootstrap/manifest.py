@@ -37,21 +37,24 @@ class RunId(Record):
     digest: str
     attempts: int
     resolved: int
+    suspect: int = Field(0, description="Attempts with reasons to suspect a forgery.")
     tokens: int
 
     @classmethod
     def of(cls, path: Path) -> Self:
         """Identify the run in a directory."""
-        attempts = resolved = tokens = 0
+        attempts = resolved = suspect = tokens = 0
         for attempt in Run(path).summaries():
             attempts += 1
             resolved += attempt.resolved
+            suspect += bool(attempt.suspect)
             tokens += attempt.tokens
         return cls(
             path=str(path),
             digest=digest_of_attempts(path),
             attempts=attempts,
             resolved=resolved,
+            suspect=suspect,
             tokens=tokens,
         )
 
@@ -60,10 +63,10 @@ class RunId(Record):
         return success_by_task(Run(Path(self.path)))
 
 
-def success_by_task(run: Run) -> dict[str, float]:
+def success_by_task(run: Run, *, accept_suspect: bool = False) -> dict[str, float]:
     """The pass rate of each task: the share of its attempts that resolved it."""
     found: defaultdict[str, list[bool]] = defaultdict(list)
-    for attempt in run.summaries():
+    for attempt in run.summaries(accept_suspect=accept_suspect):
         found[attempt.instance_id].append(attempt.resolved)
     return {task: fmean(resolved) for task, resolved in found.items()}
 

@@ -60,6 +60,10 @@ class DatasetSettings(Record):
         0.5, ge=0, le=1, description="world: share of the observations to train on."
     )
     resolved: bool | None = Field(None, description="Take only resolved or only failed attempts.")
+    accept_suspect: bool = Field(
+        False,
+        description="Count suspect attempts as resolved; else only those that a person accepted.",
+    )
     limit: int | None = Field(None, ge=1, description="Take only the first N attempts.")
     sample: int | None = Field(
         None,

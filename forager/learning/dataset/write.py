@@ -36,7 +36,7 @@ def export_dataset(
     as it is. Raises UsageError, also if no attempt gives a sample.
     """
     loaded = Tokenizer(tokenizer)
-    with Sources(runs) as sources:
+    with Sources(runs, accept_suspect=settings.accept_suspect) as sources:
         request = DatasetManifest(
             schema_version=SCHEMA_VERSION,
             kind=settings.kind,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from forager.atomic import new_directory, sync_directory
 from forager.errors import StoreError, UsageError
@@ -32,6 +32,9 @@ class Filtering(Record):
 
     sources: list[Artifact]
     filters: list[FilterChoice]
+    accept_suspect: bool = Field(
+        False, description="Whether all suspect attempts count as resolved, and are kept as such."
+    )
     counts: list[FilterCount] = []
     attempts: int = 0
 
@@ -43,15 +46,20 @@ def filter_runs(
     filters: Mapping[str, Maker],
     context: FilterContext,
     on_read: OnRead = lambda *_: None,
+    *,
+    accept_suspect: bool = False,
 ) -> Filtering:
     """Write the attempts that filters keep into a new run directory.
 
     The directory appears whole or not at all. A directory that the same filters made from the same
-    attempts stays as it is. Raises UsageError, StoreError.
+    attempts stays as it is. Suspect attempts that count as resolved are written as resolved, with
+    their reasons. Raises UsageError, StoreError.
     """
     wanted = settled(choices, filters)
-    with Sources(runs) as sources:
-        request = Filtering(sources=sources.records(), filters=wanted)
+    with Sources(runs, accept_suspect=accept_suspect) as sources:
+        request = Filtering(
+            sources=sources.records(), filters=wanted, accept_suspect=accept_suspect
+        )
         if done := _done(kept, request):
             return done
         with new_directory(kept) as part:
@@ -90,7 +98,8 @@ def _done(kept: Path, request: Filtering) -> Filtering | None:
     if not (kept / "settings.json").exists():
         return None
     done = load(kept / "settings.json", Filtering)
-    if done is None or (done.sources, done.filters) != (request.sources, request.filters):
+    asked = ("sources", "filters", "accept_suspect")
+    if done is None or any(getattr(done, name) != getattr(request, name) for name in asked):
         raise UsageError(
             f"{kept} holds what other filters left, or what was left of other attempts; "
             "name a new directory, or delete it"

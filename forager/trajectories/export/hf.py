@@ -25,10 +25,11 @@ tags: [agent, trajectories]
 ---
 
 {count:,} graded attempts at software engineering tasks, written by forager. A row is an attempt:
-`messages` as OpenAI chat messages, `resolved` a fact and not a filter. The prompt of a model call
-is the first `prompt_shared` ids of the call before it (prompt and completion), then
-`prompt_token_ids`. The licences of the projects that the attempts were made at hold for the code
-in them.
+`messages` as OpenAI chat messages, `resolved` a fact and not a filter. `suspect` says why an answer
+that passes all tests may forge its result; it is not resolved unless someone accepted it. The
+prompt of a model call is the first `prompt_shared` ids of the call before it (prompt and
+completion), then `prompt_token_ids`. The licences of the projects that the attempts were made at
+hold for the code in them.
 """
 
 

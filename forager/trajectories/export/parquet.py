@@ -80,7 +80,7 @@ def schema() -> "pyarrow.Schema":
 _TEXTS = [
     *("syntax", "image", "image_digest", "started_at", "version", "patch", "note", "tests"),
     *("ignored_files", "labels", "sampling", "limits", "sandbox_limits", "timings", "tools"),
-    "transforms",
+    *("transforms", "caveat"),
 ]
 
 
@@ -113,6 +113,7 @@ def _row(attempt: Trajectory) -> dict[str, Any]:
         **attempt.model_dump(include={"syntax", "image", "image_digest", "started_at", "version"}),
         "patch": outcome.answer,
         "note": outcome.cause,
+        "caveat": outcome.caveat,
         "tests": json.dumps(outcome.tests),
         "ignored_files": json.dumps(outcome.ignored_files),
         "labels": attempt.labels.model_dump_json(),

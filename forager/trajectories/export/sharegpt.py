@@ -59,6 +59,7 @@ def _conversation(attempt: Trajectory) -> dict[str, Any]:
         "tools": json.dumps(attempt.tools) if attempt.tools else "",
         "resolved": attempt.outcome.resolved,
         "reward": attempt.outcome.reward,
+        "suspect": attempt.outcome.suspect,
     }
 
 

@@ -52,7 +52,8 @@ def _document(attempt: Trajectory) -> dict[str, Any]:
 
 
 def _result(attempt: Trajectory) -> dict[str, Any]:
-    info = attempt.outcome.model_dump(include={"resolved", "reward", "similarity", "tests"})
+    kept = {"resolved", "reward", "similarity", "tests", "suspect", "caveat"}
+    info = attempt.outcome.model_dump(include=kept)
     return {**info, "note": attempt.outcome.cause}
 
 
