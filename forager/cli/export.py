@@ -106,9 +106,10 @@ def export(
     if limit is not None and sample is not None:
         raise UsageError("--limit takes the first attempts, --sample any; give one of them")
     if format in _DATASETS:
-        choice = {"resolved": resolved, "accept_suspect": accept_suspect}
-        choice |= {"limit": limit, "sample": sample, "seed": seed}
-        settings = _OPTIONS.build({**_OPTIONS.given(params), "kind": format, **choice})
+        which = {"resolved": resolved, "accept_suspect": accept_suspect}
+        some = {"limit": limit, "sample": sample, "seed": seed}
+        given = _OPTIONS.given(params)
+        settings = _OPTIONS.build({**given, "kind": format, **which, **some})
         _export_dataset(runs, output, tokenizer, show, settings)
         return
     if tokenizer or show:
