@@ -36,11 +36,15 @@ def forager(*arguments: str | Path) -> str:
 def resolved(run: Path, *options: str) -> dict[str, tuple[bool, float]]:
     """Each attempt's verdict and reward, as summaries and whole attempts agree on them."""
     with Run(run).index(accept_suspect="--accept-suspect" in options) as index:
-        chosen = {one.id: (one.resolved, one.reward) for one in index.summaries()}
-        whole = [(one.id, one.outcome.resolved, one.outcome.reward) for one in index.trajectories()]
+        chosen = {short.id: (short.resolved, short.reward) for short in index.summaries()}
+        whole = {
+            attempt.id: (attempt.outcome.resolved, attempt.outcome.reward)
+            for attempt in index.trajectories()
+        }
         places = index.places(Choice(resolved=True))
-        assert [one.id for one in index.summaries(places)] == [id for id, yes, _ in whole if yes]
-    assert chosen == {id: (yes, reward) for id, yes, reward in whole}
+        successes = [short.id for short in index.summaries(places)]
+    assert successes == [id for id, (success, _) in whole.items() if success]
+    assert chosen == whole
     return chosen
 
 
