@@ -5,6 +5,7 @@ record; a crash may leave a torn last line, which readers skip and the next writ
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Lock
@@ -23,6 +24,7 @@ class Record(BaseModel):
 
 
 R = TypeVar("R", bound=BaseModel)
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def describe_problem(kind: type[BaseModel], error: ValidationError, whole: str = "") -> str:
@@ -95,8 +97,8 @@ def write_records(path: Path, records: Iterable[BaseModel]) -> int:
 
 
 def writable(text: str) -> str:
-    """The text without lone surrogates, which JSON can hold but UTF-8 cannot."""
-    return text.encode("utf-8", "replace").decode()
+    """The text with U+FFFD for each lone surrogate, which JSON can hold but UTF-8 cannot."""
+    return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class AppendFile:

@@ -24,6 +24,7 @@ from forager.mutation.reach import ReachAnalysis
 from forager.mutation.sieve import Sieve
 from forager.programs import PYTHONS
 from forager.sandboxes.local_sandbox import LocalSandbox
+from forager.untrusted import OBJECT
 
 PROGRAMS = Path(__file__).parent.parent / "forager" / "programs"
 CODE = '''\
@@ -157,8 +158,10 @@ def pytest_runner(sandbox: LocalSandbox, image: Image) -> None:
 def shadows(sandbox: LocalSandbox, image: Image) -> None:
     """Check that a module with a standard library name is found."""
     request = {"new": ["json.py", "sums2.py"], "arguments": ["-q"], "tests": ["test_sums.py"]}
-    run = run_program(sandbox, image.setup, "shadows", request, timeout=60, output_limit=9999)
-    assert [report["taken"] for report in run.reports] == [["json.py"]], run.log
+    run = run_program(
+        sandbox, image.setup, "shadows", request, OBJECT, timeout=60, output_limit=9999
+    )
+    assert run.reports == [{"taken": "json.py"}, {"end": True}], run.log
 
 
 def coverage_tracer(sandbox: LocalSandbox, image: Image) -> None:

@@ -37,7 +37,7 @@ def test_what_is_said_of_a_lost_attempt_can_be_written(tmp_path: Path) -> None:
         run.append_lost("a.0", ModelError("answers 500: \ud800"))
         run.append_lost("a.0", Unforeseen("ValueError: x", "Traceback …\n"))
     first, second = run.lost()
-    assert (first.error, first.log) == ("ModelError: answers 500: ?", "")
+    assert (first.error, first.log) == ("ModelError: answers 500: \ufffd", "")
     assert (second.error, second.log) == ("Unforeseen: ValueError: x", "Traceback …\n")
 
 

@@ -6,8 +6,9 @@ Sets of tests are whole numbers: bit i stands for the i-th test of the record.
 import gzip
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from forager.atomic import replacing
 from forager.environments.repository.programs import run_program
@@ -17,9 +18,11 @@ from forager.images.image import Image
 from forager.paths import data_directory
 from forager.records import Record
 from forager.sandboxes.sandbox import Limits, Sandbox
+from forager.untrusted import Items, Malformed, Report, record, unpacked
 
 _SLOWER = 40  # times that tracing may slow the suite down
-_LIMIT = 1 << 30  # bytes of the result
+_LIMIT = 64 << 20  # bytes of the compressed result
+_LONGEST = 1 << 18  # characters of a part of it, compressed or not
 
 
 class FileCoverage(Record):
@@ -91,6 +94,30 @@ class Coverage(Record):
         return counts
 
 
+_Set = Annotated[str, Field(pattern=r"^0x[0-9a-f]+$")]
+
+
+class _Packed(Report):
+    """A part of the coverage of one file: `_Part` as JSON, compressed, in base64."""
+
+    part: str
+
+
+class _Part(Report):
+    file: str
+    lines: Items[tuple[int, _Set]] = []
+    calls: Items[tuple[int, Annotated[str, Field(pattern=r"^\d{1,9},\d{1,9}$")], _Set]] = []
+    before: Items[int] = []
+
+
+class _Last(Report):
+    opaque: _Set
+
+
+_REPORT: TypeAdapter[_Packed | _Last] = TypeAdapter(_Packed | _Last)
+_PART = TypeAdapter(_Part)
+
+
 def bits(numbers: int) -> Iterator[int]:
     """The places of the ones, the lowest first."""
     while numbers:
@@ -122,15 +149,43 @@ def measure(sandbox: Sandbox, image: Image) -> Coverage:
         image.setup,
         "coverage_tracer",
         {"arguments": [*ALWAYS, *image.setup.arguments], "tests": image.passing},
+        _REPORT,
         timeout=_SLOWER * image.test_seconds + 60,
         output_limit=_LIMIT,
+        longest=_LONGEST,
     )
-    for report in run.reports:
-        del report["seen"]
-        return Coverage(tests=image.passing, seconds=run.seconds, **report)
-    raise SandboxError(
-        f"{image.reference}: the tests do not come to their end under the tracer: {run.ending}"
-    )
+    parts = [report for report in run.reports if isinstance(report, _Packed)]
+    last = run.reports[-1] if run.reports else None
+    if run.problem or not isinstance(last, _Last):
+        why = run.problem or run.ending
+        raise SandboxError(
+            f"{image.reference}: the tests do not come to their end under the tracer: {why}"
+        )
+    try:
+        files = _joined(parts, len(image.passing))
+        opaque = _checked(last.opaque, len(image.passing))
+    except Malformed as error:
+        raise SandboxError(f"{image.reference}: what the tracer reports is no coverage") from error
+    return Coverage(tests=image.passing, seconds=run.seconds, files=files, opaque=opaque)
+
+
+def _joined(parts: list[_Packed], tests: int) -> dict[str, FileCoverage]:
+    """Join the parts of files. Raises Malformed for tests that do not exist."""
+    files: dict[str, FileCoverage] = {}
+    for packed in parts:
+        part = record(_PART, unpacked(packed.part, _LONGEST), _LONGEST)
+        file = files.setdefault(part.file, FileCoverage(lines={}, calls={}, before=[]))
+        file.before.extend(part.before)
+        file.lines.update((line, _checked(group, tests)) for line, group in part.lines)
+        for first, near, group in part.calls:
+            file.calls.setdefault(first, {})[near] = _checked(group, tests)
+    return files
+
+
+def _checked(group: str, tests: int) -> str:
+    if int(group, 16) >> tests:
+        raise Malformed("there are fewer tests")
+    return group
 
 
 def _read(path: Path) -> Coverage | None:

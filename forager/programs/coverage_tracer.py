@@ -1,7 +1,8 @@
 """Reports which lines and functions each test runs.
 
-Standard input is one JSON object; descriptor 3 takes one line of the request's nonce and a JSON
-object. Sets of tests are numbers in hexadecimal: bit i stands for the i-th test.
+Standard input is one JSON object; descriptor 3 takes lines of the request's nonce and a JSON
+object. Each but the last holds a part of the result as compressed JSON; the last one holds the
+tests that are opaque. Sets of tests are numbers in hexadecimal: bit i stands for the i-th test.
 
 A line that runs in a fixture of a wider scope counts for every test that uses the fixture. What
 runs before the first test, at import and collection, is kept apart. A test that starts processes
@@ -10,12 +11,14 @@ is *opaque*: the tracer does not see what it runs.
 
 from __future__ import annotations
 
+import base64
 import functools
 import gc
 import json
 import os
 import sys
 import threading
+import zlib
 from collections import defaultdict
 from pathlib import Path
 from types import CodeType, FrameType
@@ -25,12 +28,15 @@ import pytest
 
 _PROCESSES = ("subprocess.Popen", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn")
 
+_PART = 65536  # characters of a part, but for its last item
+
 _CACHE = functools.lru_cache(lambda: None)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     Trace = Callable[[FrameType, str, Any], Any]
+    Entry = tuple[str, Any]  # the name of a list in a part, and an item of this list
 
 
 class Context:
@@ -170,8 +176,8 @@ class Watcher:
         self._tracer.context = before
 
 
-def result(watcher: Watcher, root: str) -> dict[str, Any]:
-    """What ran, by file."""
+def results(watcher: Watcher, root: str) -> Iterator[dict[str, Any]]:
+    """What ran, by file: the reports."""
     lines: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     calls: dict[str, dict[int, dict[str, int]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(int))
@@ -193,18 +199,39 @@ def result(watcher: Watcher, root: str) -> dict[str, Any]:
     for code in watcher.before.lines:
         if code.co_name != "<module>":
             before[code.co_filename].add(code.co_firstlineno)
-    by_file = {
-        os.path.relpath(path, root): {
-            "lines": {line: hex(tests) for line, tests in lines[path].items()},
-            "calls": {
-                first: {near: hex(tests) for near, tests in group.items()}
-                for first, group in calls[path].items()
-            },
-            "before": sorted(before[path]),
-        }
-        for path in {*lines, *before}
-    }
-    return {"files": by_file, "opaque": hex(opaque), "seen": sorted(watcher.tests)}
+    for path in sorted({*lines, *before}):
+        for part in parts(entries(before[path], lines[path], calls[path])):
+            yield {"part": packed({"file": os.path.relpath(path, root), **part})}
+    yield {"opaque": hex(opaque)}
+
+
+def entries(
+    before: set[int], lines: dict[int, int], calls: dict[int, dict[str, int]]
+) -> Iterator[Entry]:
+    """What ran in one file."""
+    yield from (("before", first) for first in sorted(before))
+    yield from (("lines", [line, hex(tests)]) for line, tests in lines.items())
+    for first, group in calls.items():
+        yield from (("calls", [first, near, hex(tests)]) for near, tests in group.items())
+
+
+def parts(found: Iterable[Entry]) -> Iterator[dict[str, list[Any]]]:
+    """Divide entries into parts of about the same size."""
+    part: dict[str, list[Any]] = {}
+    size = 0
+    for name, item in found:
+        part.setdefault(name, []).append(item)
+        size += len(str(item))
+        if size > _PART:
+            yield part
+            part, size = {}, 0
+    if part:
+        yield part
+
+
+def packed(part: dict[str, Any]) -> str:
+    """A part as compressed JSON: sets of tests are mostly zeros."""
+    return base64.b64encode(zlib.compress(json.dumps(part).encode(), 1)).decode()
 
 
 def main() -> None:
@@ -221,9 +248,10 @@ def main() -> None:
     tracer.start()
     pytest.main(request["arguments"], plugins=[watcher])
     sys.settrace(None)
-    line = f"{request['nonce']} {json.dumps(result(watcher, root))}\n".encode()
-    while line:
-        line = line[os.write(descriptor, line) :]
+    for report in results(watcher, root):
+        line = f"{request['nonce']} {json.dumps(report)}\n".encode()
+        while line:
+            line = line[os.write(descriptor, line) :]
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -1,7 +1,8 @@
 """Reports which new files would take the name of a module that the image has elsewhere.
 
-It runs before a patch is applied. Standard input is one JSON object; descriptor 3 takes one line of
-the request's nonce and a JSON object. It imports nothing by the names that it is asked about.
+It runs before a patch is applied. Standard input is one JSON object; descriptor 3 takes lines of
+the request's nonce and a JSON object, and the last one says that all are there. It imports nothing
+by the names that it is asked about.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def main() -> None:
     names = {part for parts in new.values() for part in parts if part.isidentifier()}
     known = {name for name in names if elsewhere(name)}
     sys.path[:] = before
-    found = []
+    reports: list[dict[str, Any]] = []
     if known:
         for root in roots(request["arguments"], request["tests"]):
             depth = len(PurePosixPath(root).parts)
@@ -86,8 +87,11 @@ def main() -> None:
                 if inside and parts[depth] in known:
                     below = "/".join(PurePosixPath(path).parts[depth + 1 :])
                     if not taken(root, parts[depth], below):
-                        found.append(path)
-    os.write(answer, f"{request['nonce']} {json.dumps({'taken': found})}\n".encode())
+                        reports.append({"taken": path})
+    lines = [f"{request['nonce']} {json.dumps(report)}\n" for report in [*reports, {"end": True}]]
+    unsent = "".join(lines).encode()
+    while unsent:
+        unsent = unsent[os.write(answer, unsent) :]
     os._exit(0)
 
 

@@ -12,12 +12,15 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from pydantic import TypeAdapter
+
 from forager.environments.repository.programs import run_program
 from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.testing import ALWAYS
 from forager.environments.repository.workspace import apply_patch
 from forager.errors import TaskError
 from forager.sandboxes.sandbox import Sandbox
+from forager.untrusted import Report
 
 _LOADED_BY_THEMSELVES = (
     "conftest.py",
@@ -131,6 +134,17 @@ def _keep(sandbox: Sandbox, task: RepositoryTask, done: AppliedPatch) -> Applied
     return done
 
 
+class _Taken(Report):
+    taken: str
+
+
+class _End(Report):
+    end: bool
+
+
+_SHADOWS: TypeAdapter[_Taken | _End] = TypeAdapter(_Taken | _End)
+
+
 def _taking(sandbox: Sandbox, task: RepositoryTask, new: Sequence[str]) -> set[str]:
     """The new modules whose name the image's Python already finds elsewhere.
 
@@ -143,10 +157,10 @@ def _taking(sandbox: Sandbox, task: RepositoryTask, new: Sequence[str]) -> set[s
     arguments = [*ALWAYS, *task.setup.arguments]
     request = {"new": new, "arguments": arguments, "tests": sorted(tests)}
     run = run_program(
-        sandbox, task.setup, "shadows", request, timeout=120, output_limit=_LIST_LIMIT
+        sandbox, task.setup, "shadows", request, _SHADOWS, timeout=120, output_limit=_LIST_LIMIT
     )
-    for report in run.reports:
-        return set(report["taken"])
+    if run.reports and isinstance(run.reports[-1], _End):
+        return {report.taken for report in run.reports if isinstance(report, _Taken)}
     if run.exit_code == _NOT_FOUND:
         return set()
     raise TaskError(f"nothing can say which modules the patch replaces: {run.ending}")

@@ -8,23 +8,30 @@ import json
 import secrets
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import TypeAdapter
 
 from forager.environments.repository.task import TestSetup
 from forager.programs import PYTHONS, program
-from forager.records import Record
 from forager.sandboxes.sandbox import Sandbox
 from forager.text import ending
+from forager.untrusted import LONGEST_REPORT, reports
 
 _LOG_BYTES = 16384
 _OLDEST = tuple(map(int, PYTHONS[0].split(".")))
 _VERSION = "import sys; print(*sys.version_info[:3], sep='.')"
+M = TypeVar("M")
 
 
-class ProgramRun(Record):
+@dataclass(frozen=True)
+class ProgramRun(Generic[M]):
     """A program's reports, and the end of the log."""
 
-    reports: list[dict[str, Any]]
+    reports: list[M]
+    problem: str
+    """Why not all reports were read: some may be forged. Empty if all were read."""
     exit_code: int | None
     """None if the program reached its time limit."""
     seconds: float
@@ -57,14 +64,16 @@ def run_program(
     setup: TestSetup,
     name: str,
     request: Mapping[str, Any],
+    kind: TypeAdapter[M],
     *,
     timeout: float,
     output_limit: int,
-) -> ProgramRun:
-    """Run a program with the project's interpreter; `request` and its reports are JSON objects.
+    longest: int = LONGEST_REPORT,
+) -> ProgramRun[M]:
+    """Run a program with the project's interpreter; `request` is a JSON object.
 
-    `timeout` is in seconds, `output_limit` in bytes of all reports. Raises SandboxError if the
-    sandbox is gone.
+    `kind` is what the program reports, `timeout` is in seconds, and `output_limit` in bytes of all
+    reports, `longest` in characters of each. Raises SandboxError if the sandbox is gone.
     """
     nonce = secrets.token_hex(16)
     path = ship(sandbox, name)
@@ -78,14 +87,12 @@ def run_program(
     log = sandbox.run(
         f"tail -c {_LOG_BYTES} {path}.log; rm -f {path} {path}.log", output_limit=2 * _LOG_BYTES
     ).output
-    reports = [
-        json.loads(line[len(nonce) :])
-        for line in result.output.split("\n")
-        if line.startswith(f"{nonce} {{")  # bash prints the nonce in its message on a killed run
-    ]
-    if not reports:
+    found, problem = reports(result.output, nonce, kind, longest=longest)
+    if result.omitted:
+        problem = problem or f"the reports have more than {output_limit:,} bytes"
+    if not found:
         log += f"\n{_too_old(sandbox, setup)}"
-    return ProgramRun(reports=reports, exit_code=result.exit_code, seconds=result.seconds, log=log)
+    return ProgramRun(found, problem, result.exit_code, result.seconds, log)
 
 
 def _too_old(sandbox: Sandbox, setup: TestSetup) -> str:

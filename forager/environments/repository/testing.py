@@ -7,6 +7,7 @@ lines of passing tests and exits. It refuses only a log without failures after a
 """
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from pydantic import Field
 
@@ -16,6 +17,7 @@ from forager.environments.repository.task import TestSetup
 from forager.records import Record
 from forager.sandboxes.sandbox import Sandbox
 from forager.text import ending
+from forager.untrusted import OBJECT
 
 _COMMAND = "/tmp/forager-command.sh"
 _LOG = "/tmp/forager-tests.log"
@@ -100,6 +102,7 @@ def run_tests(
         setup,
         "pytest_runner",
         request,
+        OBJECT,
         timeout=timeout or setup.timeout,
         output_limit=_REPORT_LIMIT,
     )
@@ -124,7 +127,7 @@ def _run_command(sandbox: Sandbox, setup: TestSetup, timeout: float) -> TestRepo
     )
 
 
-def _read(run: ProgramRun) -> TestReport:
+def _read(run: ProgramRun[dict[str, Any]]) -> TestReport:
     """Join the runner's reports."""
     outcomes: dict[str, str] = {}
     durations: dict[str, float] = {}
@@ -142,7 +145,7 @@ def _read(run: ProgramRun) -> TestReport:
         canary = record.get("canary", canary)
         always_equal += record.get("always_equal", [])
         ended = ended or "end" in record
-    distrusted = ""
+    distrusted = run.problem
     if ended and collected and canary not in ("failed", "error", "timeout"):
         distrusted = f"a test that must fail was reported as {canary}"
     return TestReport(
