@@ -57,6 +57,9 @@ class OneFile:
         del path
         self.content = content
 
+    def elevate(self) -> bool:
+        return False
+
     def close(self) -> None:
         pass
 

@@ -18,9 +18,9 @@ import docker
 from docker.errors import DockerException, ImageNotFound
 
 from forager.errors import BuildError
-from forager.images.workbench import SYSTEM_PATH, VENV, Workbench
+from forager.images.workbench import VENV, Workbench
 from forager.locks import locked
-from forager.sandboxes.sandbox import LOCALHOST_LABEL, WORKDIR
+from forager.sandboxes.sandbox import LOCALHOST_LABEL, SYSTEM_PATH, WORKDIR
 
 PYTHON_LABEL = "forager.python"  # on a base: the Python version of its environment
 _PACKAGES = (

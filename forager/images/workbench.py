@@ -23,11 +23,10 @@ from docker.utils.socket import frames_iter
 
 from forager.errors import BuildError
 from forager.images.host import build_variables, ca_bundle, without_credentials
-from forager.sandboxes.sandbox import WORKDIR
+from forager.sandboxes.sandbox import SYSTEM_PATH, WORKDIR
 
 TOOLS = "/opt/forager-build"
 VENV = "/opt/venv"
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETUID", "SETGID", "KILL"]
 _KEPT = 1 << 20  # bytes of a command's output
 _LOG = logging.getLogger(__name__)

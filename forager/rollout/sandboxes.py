@@ -98,6 +98,9 @@ class _Open:
     def write(self, path: str, content: bytes) -> None:
         self._sandbox.write(path, content)
 
+    def elevate(self) -> bool:
+        return self._sandbox.elevate()
+
     def close(self) -> None:
         with self._closing:
             if self._closed:

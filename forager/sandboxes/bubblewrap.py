@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from forager.sandboxes import seccomp
-from forager.sandboxes.sandbox import WORKDIR, Limits
+from forager.sandboxes.sandbox import CAPABILITIES, USER, WORKDIR, Limits
 from forager.sandboxes.shell import SUPERVISOR
 from forager.sandboxes.unpacked import UnpackedImage, layers_directory
 
@@ -19,6 +19,7 @@ _OVERLAID = "/tmp/upper /tmp/work /tmp/root"
 _INODE = 4096  # bytes of the upper layer for each file in it
 _HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 _MASKED = ("keys", "timer_list", "kcore", "sched_debug")  # in /proc: they reveal the machine
+_KEPT = ("sys", "sysrq-trigger", "acpi", "asound", "bus", "driver", "fs", "irq", "mtrr", "scsi")
 _SEEN = "/sys/devices/system/cpu"  # all that programs read in /sys; the rest reveals devices
 _ROOT = os.geteuid() == 0
 
@@ -40,6 +41,7 @@ class SandboxSpec(NamedTuple):
     limits: Limits
     variables: Mapping[str, str]
     bounds: Collection[str]  # cgroup controllers that bound the sandbox as a whole
+    owner: int  # user number that owns the namespaces, where forager is root
 
 
 def why_not() -> str:
@@ -48,7 +50,7 @@ def why_not() -> str:
     if missing:
         return f"{', '.join(missing)} not found"
     bwrap = ["bwrap", *_NAMESPACES, "--ro-bind", "/", "/", "--proc", "/proc", "true"]
-    inside = shlex.join([*_becoming(65534, 65534), *bwrap])
+    inside = shlex.join([*_becoming(65534), *bwrap])
     script = (
         f"mount -t tmpfs tmpfs /tmp && cd /tmp && mkdir lower {_OVERLAID} && "
         f"{_overlay(['lower'])} && mkdir /tmp/root/a && rmdir /tmp/root/a && {inside}"
@@ -67,8 +69,7 @@ def watcher(plan: SandboxSpec, pipes: Pipes, before: int | None) -> list[str]:
     interrupts, and waits until the life pipe closes. Then it kills the whole job: a keeper that is
     just starting would survive bwrap.
     """
-    becoming = _becoming(plan.image.user, plan.image.group)
-    bwrap = shlex.join([*becoming, *_bwrap(plan, pipes)])
+    bwrap = shlex.join([*_becoming(plan.owner), *_bwrap(plan, pipes)])
     closed = " ".join(f"{number}<&-" for number in pipes[1:])
     script = (
         f"umask 022; {'' if before else _mounts(plan)} set -m; {bwrap} {pipes.life}<&- & "
@@ -86,9 +87,9 @@ def _entry(before: int | None) -> list[str]:
     return ["nsenter", f"--target={before}", *joined, "--mount", "--"]
 
 
-def _becoming(user: int, group: int) -> list[str]:
+def _becoming(user: int) -> list[str]:
     """The command prefix by which root becomes this user; empty for any other user."""
-    ids = [f"--reuid={user}", f"--regid={group}", "--clear-groups"]
+    ids = [f"--reuid={user}", f"--regid={user}", "--clear-groups"]
     return ["setpriv", *ids, "--"] if _ROOT else []
 
 
@@ -96,7 +97,8 @@ def _mounts(plan: SandboxSpec) -> str:
     """The commands that assemble the files, at /tmp of the mount namespace.
 
     Our own files are a layer above the image's. Nothing is written or mounted through the image's
-    paths: they may be links, which here would lead to the host's files.
+    paths: they may be links, which here would lead to the host's files. Devices are the machine's;
+    the sandbox's root, who has the number of the machine's, may use but not change them.
     """
     size = min(plan.limits.disk, plan.limits.memory // 2)
     options = f"size={size},nr_inodes={max(size // _INODE, 1024)},mode=755"
@@ -104,7 +106,8 @@ def _mounts(plan: SandboxSpec) -> str:
         f"cd {shlex.quote(str(layers_directory()))} && mount -t tmpfs -o {options} tmpfs /tmp && "
         f"mkdir -p /tmp/own/etc /tmp/own/proc /tmp/own/dev /tmp/own/sys {_OVERLAID} && "
         f"printf %s {shlex.quote(_HOSTS)} >/tmp/own/etc/hosts && "
-        f"{_overlay(['/tmp/own', *plan.image.layers])} && cd / || exit;"
+        f"{_overlay(['/tmp/own', *plan.image.layers])} && "
+        f"{'mount -o bind,ro /dev /dev && ' if _ROOT else ''}cd / || exit;"
     )
 
 
@@ -121,24 +124,42 @@ def _bwrap(plan: SandboxSpec, pipes: Pipes) -> list[str]:
         ends += ["--userns-block-fd", str(pipes.owners)]
     if seccomp.program():
         ends += ["--seccomp", str(pipes.rules)]
+    user, group = plan.image.user, plan.image.group
+    if _ROOT:  # bwrap cannot change its user: the keeper's first command does
+        ends += [word for name in CAPABILITIES for word in ("--cap-add", f"CAP_{name}")]
+        user = group = plan.owner
     variables = [word for item in plan.variables.items() for word in ("--setenv", *item)]
     return [
         *("bwrap", *_NAMESPACES, "--die-with-parent", "--as-pid-1", "--new-session"),
-        *("--uid", str(plan.image.user), "--gid", str(plan.image.group), "--cap-drop", "ALL"),
+        *("--uid", str(user), "--gid", str(group), "--cap-drop", "ALL"),
         *("--hostname", "sandbox", *ends, *_places(plan.limits), "--clearenv", *variables),
-        *("--chdir", WORKDIR, "--", "/bin/bash", "-c", _prelude(plan, pipes) + SUPERVISOR),
+        *(
+            "--chdir",
+            WORKDIR,
+            "--",
+            "/bin/bash",
+            "-c",
+            _prelude(plan, pipes) + SUPERVISOR,
+            "keeper",
+            USER if _ROOT else "",
+        ),
     ]
 
 
 def _places(limits: Limits) -> list[str]:
-    """The mounts, in order."""
+    """The mounts, in order.
+
+    What belongs to the machine's root cannot be changed by the sandbox's root, who has its number.
+    """
     masked = [name for name in _MASKED if Path("/proc", name).exists()]
+    kept = [f"/proc/{name}" for name in _KEPT if Path("/proc", name).exists()]
     return [
         *("--bind", "/tmp/root", "/", "--proc", "/proc", "--dev", "/dev"),
         *("--perms", "1777", "--size", str(limits.memory // 4), "--tmpfs", "/dev/shm"),
         *("--remount-ro", "/dev", "--size", "65536", "--tmpfs", "/sys"),
         *("--ro-bind-try", _SEEN, _SEEN, "--remount-ro", "/sys"),
         *(word for name in masked for word in ("--ro-bind", "/dev/null", f"/proc/{name}")),
+        *(word for path in kept for word in ("--ro-bind", path, path)),
     ]
 
 

@@ -18,6 +18,7 @@ It offers no network.
 import contextlib
 import json
 import os
+import secrets
 import select
 import signal
 import subprocess
@@ -30,9 +31,9 @@ from forager.sandboxes import seccomp
 from forager.sandboxes.bubblewrap import Pipes, SandboxSpec, watcher
 from forager.sandboxes.cgroups import ControlGroup, sweep
 from forager.sandboxes.pipes import HEEDING, PipedShell
-from forager.sandboxes.sandbox import WORKDIR, Limits
+from forager.sandboxes.sandbox import USER, WORKDIR, Limits
 from forager.sandboxes.shell_sandbox import ShellSandbox
-from forager.sandboxes.unpacked import USER, UnpackedImage, unpacked
+from forager.sandboxes.unpacked import UnpackedImage, unpacked
 
 _START_SECONDS = 60.0
 _END_SECONDS = 10.0
@@ -64,13 +65,18 @@ class _Namespaces:
             raise SandboxError(f"cannot make a control group: {error}") from error
         home = {"HOME": f"/home/{USER}", "PAGER": "cat", "GIT_PAGER": "cat"}
         variables = {**image.environment, **home, **environment}
-        self._plan = SandboxSpec(image, limits, variables, self._group.bounds)
+        self._plan = SandboxSpec(image, limits, variables, self._group.bounds, _new_owner())
         self._running: _Running | None = None
         try:
             self._running = self._started(None)
         except BaseException:
             self._group.remove()
             raise
+
+    @property
+    def keeper_is_root(self) -> bool:
+        """Whether forager is root here: an ordinary user can map only itself."""
+        return os.geteuid() == 0
 
     def send(self, data: bytes) -> None:
         """Send data to the keeper's standard input."""
@@ -131,7 +137,7 @@ class _Namespaces:
                 end.close()
             try:
                 keeper = _keeper(read["info"].fileno())
-                self._set_up(process, keeper)
+                self._set_up(keeper)
                 write["owners"].write(b"\n")
                 write["go"].write(b"\n")
                 return _Running(process, keeper, write["life"].fileno())
@@ -142,15 +148,23 @@ class _Namespaces:
                     f"bubblewrap does not start (`forager doctor`): {text}"
                 ) from error
 
-    def _set_up(self, process: subprocess.Popen[bytes], keeper: int) -> None:
+    def _set_up(self, keeper: int) -> None:
         """Map the users and set the control group of a keeper that waits to run."""
-        if os.geteuid() == 0:
+        if self.keeper_is_root:
+            owner = self._plan.owner
             for name in ("uid_map", "gid_map"):
-                Path(f"/proc/{keeper}/{name}").write_text("0 0 65536\n")
-            for pipe in (process.stdin, process.stdout):
-                assert pipe is not None  # so that the user can open /dev/stdout
-                os.fchown(pipe.fileno(), self._plan.image.user, self._plan.image.group)
+                Path(f"/proc/{keeper}/{name}").write_text(f"0 0 65536\n{owner} {owner} 1\n")
         self._group.add(keeper)
+
+
+def _new_owner() -> int:
+    """A user number of a sandbox's own, in a range that nothing else uses.
+
+    It owns the sandbox's namespaces, so that the kernel counts inotify instances and watches,
+    message queues and pending signals for each sandbox and not for all of the machine's together.
+    See systemd's "Users, Groups, UIDs and GIDs" for the range.
+    """
+    return 0x7000_0000 + secrets.randbelow(0x0FFF_FFFF)
 
 
 class _Running:

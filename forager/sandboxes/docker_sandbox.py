@@ -1,6 +1,7 @@
 """A sandbox that is a Docker container: bash as PID 1 over one attached stream.
 
-What it contains: an unprivileged user without capabilities or a way to gain any; no network; no
+PID 1 is root, with few capabilities (`CAPABILITIES`); it starts the shell of the agent. What the
+container contains: an unprivileged user without capabilities or a way to gain any; no network; no
 host mounts; bounds on memory, processes, processors and file size. What it does not contain: a bug
 in the kernel, and the total size of files (the size of a file is bounded, their number is not).
 """
@@ -21,7 +22,14 @@ from docker.types import LogConfig, Ulimit
 from forager.errors import ImageMissing, SandboxError
 from forager.sandboxes.engine import connect
 from forager.sandboxes.leftovers import SANDBOX_LABEL, maker, remove, sweep
-from forager.sandboxes.sandbox import LOCALHOST_LABEL, WORKDIR, Limits
+from forager.sandboxes.sandbox import (
+    CAPABILITIES,
+    LOCALHOST_LABEL,
+    SYSTEM_PATH,
+    USER,
+    WORKDIR,
+    Limits,
+)
 from forager.sandboxes.shell import SUPERVISOR
 from forager.sandboxes.shell_sandbox import ShellSandbox
 
@@ -76,6 +84,7 @@ class _Container:
             pids_limit=limits.processes,
             nano_cpus=int(limits.cpus * 1e9),
             cap_drop=["ALL"],
+            cap_add=list(CAPABILITIES),
             security_opt=["no-new-privileges"],
             ulimits=[
                 Ulimit(name="fsize", soft=limits.file_size, hard=limits.file_size),
@@ -88,13 +97,18 @@ class _Container:
         )
         made: dict[str, Any] = self._api.create_container(
             image,
-            entrypoint=["/bin/bash", "-c", SUPERVISOR],
+            entrypoint=["/bin/bash", "-c", SUPERVISOR, "keeper", USER],
             command=[],
-            user="agent",
+            user="0:0",
             working_dir=WORKDIR,
             stdin_open=True,
             network_disabled=not limits.network and _names_localhost(image),  # else `none`
-            environment={"HOME": "/home/agent", "PAGER": "cat", "GIT_PAGER": "cat", **environment},
+            environment={
+                "HOME": f"/home/{USER}",
+                "PAGER": "cat",
+                "GIT_PAGER": "cat",
+                **environment,
+            },
             labels={SANDBOX_LABEL: maker()},
             name=self._name,
             host_config=host,
@@ -109,6 +123,11 @@ class _Container:
         self._socket = getattr(attached, "_sock", attached)
         self._buffer.clear()
         self._api.start(self._id)
+
+    @property
+    def keeper_is_root(self) -> bool:
+        """Return True: PID 1 is root."""
+        return True
 
     def send(self, data: bytes) -> None:
         """Send data to PID 1's standard input."""
@@ -162,7 +181,12 @@ class _Container:
             "done; [ $found ] || exit 0; done"
         )
         try:
-            made = self._api.exec_create(self._id, ["/bin/sh", "-c", script], user="agent")
+            made = self._api.exec_create(
+                self._id,
+                ["/bin/sh", "-c", script],
+                user="0:0",
+                environment={"PATH": SYSTEM_PATH},  # the agent may have planted programs
+            )
             self._api.exec_start(made["Id"])
             code = self._api.exec_inspect(made["Id"])["ExitCode"]
         except _FAULTS as error:
@@ -194,8 +218,7 @@ class _Container:
     def close(self) -> None:
         """Remove the container and disconnect.
 
-        The input stays open until the container is gone, if the engine need not wait for a reader:
-        at the end of its input the keeper would start worker after worker until it is killed.
+        The input stays open until the container is gone, if the engine need not wait for a reader.
         """
         if self._socket is not None and self._socket.family == socket.AF_UNIX:
             with contextlib.suppress(OSError):

@@ -50,6 +50,10 @@ class LocalSandbox:
         """Write a file, keeping the mode of one that exists."""
         self._regular(path).write_bytes(content)
 
+    def elevate(self) -> bool:
+        """Return False: commands keep the user that runs forager."""
+        return self._shell.elevate()
+
     def close(self) -> None:
         """End all processes. The directory stays: it is the caller's."""
         self._shell.close()
@@ -84,10 +88,15 @@ class _LocalProcesses:
         self._keeper = self._start_keeper()
         self._pipes = PipedShell(self._keeper)
 
+    @property
+    def keeper_is_root(self) -> bool:
+        """Return False: keeper and worker are the user that runs forager."""
+        return False
+
     def _start_keeper(self) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
-                [*HEEDING, "/bin/bash", "-c", SUPERVISOR],
+                [*HEEDING, "/bin/bash", "-c", SUPERVISOR, "keeper"],
                 cwd=self._directory,
                 env=self._environment,
                 stdin=subprocess.PIPE,

@@ -9,6 +9,19 @@ from forager.records import Record
 
 WORKDIR = "/testbed"  # the repository in every image, as in SWE-bench's images
 
+USER = "agent"
+"""Who runs the commands, in every sandbox."""
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Directories of programs in which only root can write."""
+
+CAPABILITIES = ("SETUID", "SETGID", "SETPCAP", "KILL", "CHOWN", "DAC_OVERRIDE", "FOWNER")
+"""Root's capabilities in a sandbox.
+
+The first four change the user and end processes; by the others root reads and changes files of the
+agent once the shell is its own.
+"""
+
 LOCALHOST_LABEL = "forager.localhost"
 """The label of an image that resolves `localhost` without /etc/hosts."""
 
@@ -70,6 +83,16 @@ class Sandbox(Protocol):
 
         Raises FileNotFoundError (no such parent directory), IsADirectoryError, PermissionError,
         or OSError (disk full, file too large).
+        """
+        ...
+
+    def elevate(self) -> bool:
+        """End all processes of the agent, and make the shell root's from now on.
+
+        Only forager's own commands may follow. Root's PATH holds the system's directories only;
+        $AGENT_PATH is what PATH is for the agent. Its HOME is /root, and git reads no settings of
+        the agent's but those of the repository. Returns False, and does nothing, where there is
+        only one user: in a LocalSandbox, or where forager is not root and bubblewrap is used.
         """
         ...
 

@@ -7,6 +7,13 @@ input from /dev/null. Then it prints the exit code and directory between two cop
 token, drawn for each command, so that no output can be mistaken for the report. The report goes to
 a private descriptor: a command that closes or redirects its own output cannot silence it. Output is
 read as it comes and cut to a bound.
+
+Where the sandbox has several users, the keeper is root and the worker is the agent, who can neither
+signal, trace nor limit the keeper. `elevate` makes root the worker's user. Keeper and worker read
+the same stream, so a hostile worker may see what follows, and leave what the keeper then reads. It
+can do nothing with either: the keeper's token and the line that makes root the worker's user are
+sent before the first worker starts, or when no process of the agent is left; and the keeper answers
+that line with its own token, which no worker sees.
 """
 
 import re
@@ -17,32 +24,89 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from forager.errors import SandboxError
-from forager.sandboxes.sandbox import CommandResult
+from forager.sandboxes.sandbox import SYSTEM_PATH, CommandResult
 
-# The first line of input is the keeper's own token. The keeper traps signals instead of ignoring
-# them, as its children would inherit that. It ends when nobody reads its reports any more, or when
-# workers keep ending at once: then forager is gone, and there is no input.
-SUPERVISOR = r"""
+# The first argument is the worker's user if it is another than the keeper's, which is then root.
+# The first line of input holds the keeper's token and two lines: one starts a worker, one makes
+# root its user. What an ended worker left unread is skipped until one of them comes. The keeper
+# traps signals instead of ignoring them, as its children would inherit that. It ends at the end of
+# its input, or when nobody reads its reports. It takes no programs from PATH, where the agent may
+# plant some.
+SUPERVISOR = (
+    f"forager_path={SYSTEM_PATH}"
+    + r"""
+forager_say() { printf '%s %d %s%s\n' "$forager_token" "$1" "$2" "$forager_token" || exit 0; }
+forager_find() {
+  local place
+  for place in ${forager_path//:/ }; do
+    forager_found=$place/$1
+    [[ ! -x $forager_found ]] || return 0
+  done
+  return 1
+}
+forager_become() { # user, group, more options of setpriv
+  if forager_find setpriv; then
+    forager_as=("$forager_found" "--reuid=$1" "--regid=$2" --clear-groups "${@:3}" --)
+  elif forager_find python3; then
+    forager_as=("$forager_found" -I -S -c "import os, sys
+os.setgroups([]); os.setgid($2); os.setuid($1); os.execv(sys.argv[1], sys.argv[1:])")
+  else
+    forager_say 1 'the image has neither setpriv nor python3'
+    exit 0
+  fi
+}
+forager_step_down() {
+  local name user group
+  while IFS=: read -r name _ user group _; do
+    [[ $name != "$1" ]] || break
+  done </etc/passwd
+  [[ $name == "$1" ]] || { forager_say 1 "the image has no user '$1'"; exit 0; }
+  forager_become "$user" "$group" --inh-caps=-all --bounding-set=-all
+  /bin/chmod o+w /proc/self/fd/1  # commands may write to /dev/stdout
+}
+forager_elevate() {
+  forager_as=()
+  export HOME=/root AGENT_PATH=$PATH PATH=$forager_path
+  export GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0=core.hooksPath GIT_CONFIG_VALUE_0=/dev/null
+  export GIT_CONFIG_KEY_1=core.fsmonitor GIT_CONFIG_VALUE_1=false
+  printf '[safe]\n\tdirectory = *\n' >/root/.gitconfig  # older versions of git want a file
+  forager_say 0 root
+}
 trap : INT TERM HUP
-IFS= read -r forager_token || exit
-forager_short=0
-while ((forager_short < 500)); do
-  forager_begun=$SECONDS
-  FORAGER_TOKEN= bash --noprofile --norc
-  printf '%s %d keeper%s\n' "$forager_token" "$?" "$forager_token" || exit
-  ((SECONDS - forager_begun > 1)) && forager_short=0
-  ((++forager_short))
+if [[ -n $1 && $UID != 0 ]]; then # bwrap's process, which has root's capabilities
+  forager_become 0 0 --inh-caps=-all
+  exec "${forager_as[@]}" /bin/bash -c "$BASH_EXECUTION_STRING" "$0" "$1"
+fi
+IFS=' ' read -r forager_token forager_go forager_root || exit 0
+forager_as=()
+[[ -z $1 ]] || forager_step_down "$1"
+while :; do
+  while IFS= read -r forager_line || exit 0; do
+    case $forager_line in
+    "$forager_go") break ;;
+    "$forager_root") forager_elevate ;;
+    esac
+  done
+  "${forager_as[@]}" /bin/bash --noprofile --norc
+  forager_say "$?" keeper
 done
 """
+)
 _PRIVATE = 19  # a descriptor that no command is likely to use
 INTERRUPT_GRACE = 1.0  # seconds between the interrupt and the kill
 KILL_GRACE = 5.0  # seconds for the keeper to report after a kill
 START_SECONDS = 60.0  # seconds for a new worker to answer
+_ENDED, _PROMOTED = "keeper", "root"  # what the keeper reports
 _SYNTAX_ERROR = 2  # bash's exit code for one
 
 
 class Machine(Protocol):
     """Carries bytes to and from the keeper, and reaches its processes from outside."""
+
+    @property
+    def keeper_is_root(self) -> bool:
+        """Whether the keeper is root and the worker another user, the agent."""
+        ...
 
     def send(self, data: bytes) -> None:
         """Send data. Raises SandboxError if the other side is gone."""
@@ -112,7 +176,8 @@ class Shell:
     def __init__(self, machine: Machine, directory: str) -> None:
         self._machine = machine
         self._directory = directory
-        self._keeper = ""
+        self._keeper = self._go = self._root = ""
+        self._elevated = False
         self._worker = 0
         self._scanner = _Scanner((), BoundedOutput(1))
         self._greet()
@@ -131,6 +196,36 @@ class Shell:
             directory=directory,
             state_lost=lost,
         )
+
+    def elevate(self) -> bool:
+        """Make root the worker's user; see `Sandbox.elevate`. Raises SandboxError."""
+        if self._machine.keeper_is_root and not self._elevated:
+            self._elevated = True
+            try:
+                self._scanner = _Scanner((self._keeper,), BoundedOutput(1))
+                self._machine.signal("KILL", 0)
+                self._end_of_worker()
+                self._promote()
+                self._start_worker()
+            except SandboxError:  # the agent left too many processes, or input of its own
+                self._start_anew()
+        return self._elevated
+
+    def _end_of_worker(self) -> None:
+        end = self._wait(KILL_GRACE)
+        if end is None or end.directory != _ENDED:
+            raise SandboxError("the shell does not end")
+
+    def _promote(self) -> None:
+        """Tell a keeper without a worker to start the next ones as root.
+
+        Raises SandboxError without the keeper's answer: then a worker of the agent's has read this.
+        """
+        self._scanner = _Scanner((self._keeper,), BoundedOutput(1))
+        self._machine.send(f"{self._root}\n".encode())
+        end = self._wait(KILL_GRACE)
+        if end is None or end.directory != _PROMOTED:
+            raise SandboxError("the shell's user cannot be changed")
 
     def _call(
         self, command: str, timeout: float, output: BoundedOutput
@@ -233,25 +328,29 @@ class Shell:
         return self._directory, True
 
     def _greet(self) -> None:
-        """Give a new keeper its token and wait for its worker."""
-        self._keeper = secrets.token_hex(16)
-        self._machine.send(self._keeper.encode() + b"\n")
+        """Give a new keeper its token and its lines, and wait for its worker."""
+        self._keeper, self._go, self._root = (secrets.token_hex(16) for _ in range(3))
+        self._machine.send(f"{self._keeper} {self._go} {self._root}\n".encode())
+        if self._elevated:
+            self._promote()
         self._start_worker()
 
     def _start_worker(self) -> None:
-        """Set up a worker that has just started, and read its process number."""
+        """Have a worker started, set it up, and read its process number."""
         for _ in range(5):  # a process that still runs may kill it again
             token = secrets.token_hex(16)
             place = shlex.quote(self._directory)
             setup = f"exec {_PRIVATE}>&1; cd {place}; printf '%s %d %s%s\\n' {token} $$ x {token}\n"
             self._scanner = _Scanner((token, self._keeper), BoundedOutput(1024))
-            self._machine.send(setup.encode())
+            self._machine.send(f"{self._go}\n{setup}".encode())
             end = self._wait(START_SECONDS)
             if end is None:
                 break
             if end.token == token:
                 self._worker = end.code
                 return
+            if end.directory != _ENDED:
+                raise SandboxError(f"the sandbox's shell does not start: {end.directory}")
         raise SandboxError("the sandbox's shell does not start")
 
 

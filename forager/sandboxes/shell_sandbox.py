@@ -33,6 +33,10 @@ class ShellSandbox:
         """Write a file, keeping the mode of one that exists."""
         write_file(self._shell, path, content)
 
+    def elevate(self) -> bool:
+        """End the agent's processes and make the shell root's; False where there is one user."""
+        return self._shell.elevate()
+
     def close(self) -> None:
         """End all processes; the files of the machine go with it unless they are the caller's."""
         self._machine.close()

@@ -31,8 +31,8 @@ from forager.locks import locked
 from forager.paths import data_directory
 from forager.records import Record, write_records
 from forager.sandboxes.engine import connect
+from forager.sandboxes.sandbox import USER
 
-USER = "agent"  # who runs the commands, in every sandbox
 _SMALL = 8 << 20  # bytes of a file of settings
 _LAYER_LIMIT = 256 << 30  # bytes of a layer
 _GZIP = b"\x1f\x8b"

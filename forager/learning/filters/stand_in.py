@@ -26,5 +26,9 @@ class StandInSandbox:
         del path
         self._content = content
 
+    def elevate(self) -> bool:
+        """Return False: there are no users."""
+        return False
+
     def close(self) -> None:
         """Nothing has to be removed."""
