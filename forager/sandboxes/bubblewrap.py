@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from forager.sandboxes import seccomp
-from forager.sandboxes.sandbox import CAPABILITIES, USER, WORKDIR, Limits
+from forager.sandboxes.sandbox import CAPABILITIES, WORKDIR, Limits
 from forager.sandboxes.shell import SUPERVISOR
 from forager.sandboxes.unpacked import UnpackedImage, layers_directory
 
@@ -124,25 +124,16 @@ def _bwrap(plan: SandboxSpec, pipes: Pipes) -> list[str]:
         ends += ["--userns-block-fd", str(pipes.owners)]
     if seccomp.program():
         ends += ["--seccomp", str(pipes.rules)]
-    user, group = plan.image.user, plan.image.group
-    if _ROOT:  # bwrap cannot change its user: the keeper's first command does
+    user, group, agent = plan.image.user, plan.image.group, ""
+    if _ROOT:  # bwrap cannot change its user: the keeper does
         ends += [word for name in CAPABILITIES for word in ("--cap-add", f"CAP_{name}")]
-        user = group = plan.owner
+        user, group, agent = plan.owner, plan.owner, f"{user}:{group}"
     variables = [word for item in plan.variables.items() for word in ("--setenv", *item)]
     return [
         *("bwrap", *_NAMESPACES, "--die-with-parent", "--as-pid-1", "--new-session"),
         *("--uid", str(user), "--gid", str(group), "--cap-drop", "ALL"),
         *("--hostname", "sandbox", *ends, *_places(plan.limits), "--clearenv", *variables),
-        *(
-            "--chdir",
-            WORKDIR,
-            "--",
-            "/bin/bash",
-            "-c",
-            _prelude(plan, pipes) + SUPERVISOR,
-            "keeper",
-            USER if _ROOT else "",
-        ),
+        *("--", "/bin/bash", "-c", _prelude(plan, pipes) + SUPERVISOR, "keeper", agent),
     ]
 
 
@@ -166,9 +157,10 @@ def _places(limits: Limits) -> list[str]:
 def _prelude(plan: SandboxSpec, pipes: Pipes) -> str:
     """What the keeper runs first: it closes pipes that bwrap left open, and limits each process.
 
-    Limits of a process replace the control groups that this user may not make.
+    The agent may have removed the working directory before a restart. Limits of a process replace
+    the control groups that this user may not make.
     """
-    bounds = [f"ulimit -c 0 -n 4096 -f {plan.limits.file_size // 1024}"]
+    bounds = [f"cd {WORKDIR}", f"ulimit -c 0 -n 4096 -f {plan.limits.file_size // 1024}"]
     if "memory" not in plan.bounds:
         bounds.append(f"ulimit -d {plan.limits.memory // 1024}")
     if "pids" not in plan.bounds:

@@ -26,12 +26,12 @@ from typing import NamedTuple, Protocol
 from forager.errors import SandboxError
 from forager.sandboxes.sandbox import SYSTEM_PATH, CommandResult
 
-# The first argument is the worker's user if it is another than the keeper's, which is then root.
-# The first line of input holds the keeper's token and two lines: one starts a worker, one makes
-# root its user. What an ended worker left unread is skipped until one of them comes. The keeper
-# traps signals instead of ignoring them, as its children would inherit that. It ends at the end of
-# its input, or when nobody reads its reports. It takes no programs from PATH, where the agent may
-# plant some.
+# The first argument is the worker's user, by name or as USER:GROUP in numbers, if it is another
+# than the keeper's, which is then root. The first line of input holds the keeper's token and two
+# lines: one starts a worker, one makes root its user. What an ended worker left unread is skipped
+# until one of them comes. The keeper traps signals instead of ignoring them, as its children would
+# inherit that. It ends at the end of its input, or when nobody reads its reports. It takes no
+# programs from PATH, where the agent may plant some.
 SUPERVISOR = (
     f"forager_path={SYSTEM_PATH}"
     + r"""
@@ -56,11 +56,11 @@ os.setgroups([]); os.setgid($2); os.setuid($1); os.execv(sys.argv[1], sys.argv[1
   fi
 }
 forager_step_down() {
-  local name user group
-  while IFS=: read -r name _ user group _; do
-    [[ $name != "$1" ]] || break
-  done </etc/passwd
-  [[ $name == "$1" ]] || { forager_say 1 "the image has no user '$1'"; exit 0; }
+  local name= user=${1%:*} group=${1#*:}
+  if [[ $1 != *:* ]]; then
+    while IFS=: read -r name _ user group _ && [[ $name != "$1" ]]; do :; done </etc/passwd
+    [[ $name == "$1" ]] || { forager_say 1 "the image has no user '$1'"; exit 0; }
+  fi
   forager_become "$user" "$group" --inh-caps=-all --bounding-set=-all
   /bin/chmod o+w /proc/self/fd/1  # commands may write to /dev/stdout
 }
