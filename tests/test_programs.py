@@ -1,6 +1,7 @@
 """Programs that run inside sandboxes, each under every Python version that they support."""
 
 import ast
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from forager.images.image import Image
 from forager.images.recipe import Recipe
 from forager.images.source import Source
 from forager.mutation.candidates import unified_diff
-from forager.mutation.coverage import measure
+from forager.mutation.coverage import Coverage, measure
 from forager.mutation.reach import ReachAnalysis
 from forager.mutation.sieve import Sieve
 from forager.programs import PYTHONS
@@ -321,8 +322,6 @@ def of_coverage(sandbox: LocalSandbox, image: Image) -> str:
 
 def of_sieve(sandbox: LocalSandbox, image: Image) -> str:
     """Return the sieve's error."""
-    from forager.mutation.coverage import Coverage
-
     with pytest.raises(SandboxError) as error:
         Sieve(sandbox, image, Coverage(tests=image.passing)).sift([])
     return str(error.value)
@@ -349,6 +348,32 @@ def test_what_a_sandbox_prints_cannot_flood_or_steer_the_terminal(
     assert text.endswith("first� | BadError: x")
     assert text.isprintable()
     assert len(text) < 800
+
+
+ANSWERING = """\
+#!/bin/bash
+[[ $1 == -m ]] && exit
+cat "$2" >/dev/null
+printf 'ready\\n%s' {answers} >"$3"
+"""
+
+
+def test_forged_answers_of_the_sieve_end_the_sieve_and_nothing_else(tmp_path: Path) -> None:
+    """Malformed, missing and additional answers cost the mutant that may have written them."""
+    good, deep = "{}\n", '{"failed": ' + 9999 * "[" + "\n"
+    cases = [good + deep, '{"cpu": NaN}\n', "{\n", "end\n", 3 * good + "end\n", good + "{}", "\n"]
+    for number, answers in enumerate(cases):
+        place = tmp_path / str(number)
+        place.mkdir()
+        sandbox, image = crashing(place, ANSWERING.format(answers=shlex.quote(answers)))
+        coverage = Coverage(tests=image.passing)
+        reach = ReachAnalysis(coverage, {"sums.py": CODE}).of("")
+        with sandbox:
+            sieve = Sieve(sandbox, image, coverage)
+            found = sieve.sift([reach, reach])
+        assert sieve.ended
+        assert found[-1].crashed.startswith("the sieve ended: ")
+        assert len(found) <= 2
 
 
 def test_a_python_that_is_too_old_is_named(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ proof: the code under test could fool it, and tests may differ in a process that
 import shlex
 from collections.abc import Sequence
 
+from pydantic import TypeAdapter
+
 from forager.environments.repository.programs import ship, within
 from forager.environments.repository.testing import ALWAYS
 from forager.errors import SandboxError
@@ -14,16 +16,17 @@ from forager.images.image import Image
 from forager.mutation.coverage import Coverage, bits
 from forager.mutation.reach import Reach
 from forager.programs.sieve.messages import MutantQuestion, SieveJob, Way
-from forager.records import Record
 from forager.sandboxes.sandbox import Sandbox
 from forager.text import ending
+from forager.untrusted import Malformed, Report, record
 
 _JOB_SECONDS = 60.0
 _LAST_MUTANT_SECONDS = 840.0  # to start, to learn what tests take, and to end the last mutant
 _LOG_BYTES = 4096
+_LIMIT, _LONGEST = 64 << 20, 8 << 20  # bytes of all answers, characters of one
 
 
-class SieveResult(Record):
+class SieveResult(Report):
     """What the sieve found out about a mutant: the program's `Answer`.
 
     The mutant was killed if tests failed, and survived if nothing is set.
@@ -39,6 +42,25 @@ class SieveResult(Record):
     way: Way = "none"
     cpu: float = 0.0
     """Seconds of processor time of the child that ran the tests."""
+
+
+_ANSWER = TypeAdapter(SieveResult)
+
+
+def _answers(output: str) -> tuple[list[SieveResult], bool, str]:
+    """Return the answers, whether the last one was read, and what is wrong with the next."""
+    answers: list[SieveResult] = []
+    start = 0
+    while (end := output.find("\n", start)) >= 0:  # what follows the last line break is torn
+        line = output[start:end]
+        if line == "end":
+            return answers, True, ""
+        try:
+            answers.append(record(_ANSWER, line, _LONGEST))
+        except Malformed as error:
+            return answers, False, f"an answer is malformed: {error}"
+        start = end + 1
+    return answers, False, ""
 
 
 class Sieve:
@@ -81,16 +103,16 @@ class Sieve:
         result = self._sandbox.run(
             f"cat {self._directory}/job >{self._directory}/in && cat {self._directory}/out",
             timeout=_JOB_SECONDS + _LAST_MUTANT_SECONDS,
-            output_limit=1 << 28,
+            output_limit=_LIMIT,
         )
-        *lines, _ = result.output.split("\n")  # after the last line break: what is not whole
-        if lines[:1] != ["ready"]:
+        if not result.output.startswith("ready\n"):
             raise SandboxError(f"the sieve does not start: {self._ending()}")
-        answers = [SieveResult.model_validate_json(line) for line in lines[1:] if line != "end"]
-        if lines[-1] != "end":
+        answers, whole, problem = _answers(result.output.removeprefix("ready\n"))
+        if not whole or not 0 < len(answers) <= len(mutants):
             self.ended = True
-            crashed = "" if result.timed_out else f"the sieve ended: {self._ending()}"
-            answers.append(SieveResult(timeout=result.timed_out, crashed=crashed))
+            crashed = "" if result.timed_out else f"the sieve ended: {problem or self._ending()}"
+            last = SieveResult(timeout=result.timed_out, crashed=crashed)
+            answers = [*answers[: len(mutants) - 1], last]
         return answers
 
     def _question(self, mutant: Reach) -> MutantQuestion:
