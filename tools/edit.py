@@ -15,6 +15,7 @@ from tools.files import (
     count_lines,
     failure,
     numbered,
+    occurrences,
     refused,
     shown_whole,
     split_lines,
@@ -25,6 +26,7 @@ CONTEXT = 8
 """Lines shown on each side of a change."""
 
 _LISTED = 10  # places that the answer to an ambiguous search lists
+_LARGEST = 4 << 20  # bytes of a file
 _SHOWN = 40  # new lines in the answer; the model has just written them
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -52,12 +54,14 @@ def edit(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Observa
 
 def _edit(sandbox: Sandbox, path: str, search: list[bytes], replace: list[bytes]) -> Observation:
     content = sandbox.read(path)
+    if len(content) > _LARGEST:
+        return refused(f"{path} is too large to edit: change it with bash.", "too_large")
     if b"\0" in content:
         return refused(f"{path} is a binary file; edit changes text only.", "binary_file")
     mark = _BYTE_ORDER_MARK if content.startswith(_BYTE_ORDER_MARK) else b""
     old = _whole_lines(content[len(mark) :])
     bare = [_bare(line) for line in old]
-    places = _places(bare, search)
+    places = list(occurrences(bare, search))
     if not places:
         return refused(_not_found(path, bare, search), "not_found")
     if len(places) > 1:
@@ -105,16 +109,6 @@ def _whole_lines(content: bytes) -> list[bytes]:
 
 def _bare(line: bytes) -> bytes:
     return line.removesuffix(b"\n").removesuffix(b"\r")
-
-
-def _places(lines: list[bytes], search: list[bytes]) -> list[int]:
-    """Where the lines occur, overlapping places included."""
-    size = len(search)
-    return [
-        start
-        for start, line in enumerate(lines)
-        if line == search[0] and lines[start : start + size] == search
-    ]
 
 
 def _with_endings(old: list[bytes], first: int, end: int, replace: list[bytes]) -> list[bytes]:

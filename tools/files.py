@@ -1,5 +1,7 @@
 """Shared by `edit` and `create`: paths, refusals, and lines of text."""
 
+from collections.abc import Iterator, Sequence
+
 from forager.agent.tool import Observation
 from forager.errors import FormatError
 
@@ -13,6 +15,29 @@ def checked_path(path: str) -> str:
     if "\0" in path:
         raise FormatError("The path holds a NUL character.", "nul_character")
     return path
+
+
+def occurrences(lines: Sequence[bytes], part: Sequence[bytes]) -> Iterator[int]:
+    """Yield where the lines of `part` occur, overlapping places included.
+
+    Knuth, Morris and Pratt's search: the time is linear for lines that repeat, too.
+    """
+    backs = [0] * len(part)  # how many lines of the part still match after each mismatch
+    for number in range(1, len(part)):
+        backs[number] = _matching(part, backs, backs[number - 1], part[number])
+    found = 0
+    for number, line in enumerate(lines):
+        found = _matching(part, backs, found, line)
+        if found == len(part):
+            yield number + 1 - found
+            found = backs[found - 1]
+
+
+def _matching(part: Sequence[bytes], backs: Sequence[int], found: int, line: bytes) -> int:
+    """How many lines of the part match up to this line, if `found` matched before it."""
+    while found and part[found] != line:
+        found = backs[found - 1]
+    return found + (part[found] == line)
 
 
 def refused(text: str, reason: str) -> Observation:

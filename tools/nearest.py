@@ -5,11 +5,12 @@ from collections.abc import Callable
 from difflib import SequenceMatcher
 from heapq import nlargest
 
-from tools.files import numbered
+from tools.files import numbered, occurrences
 
 _SHOWN = 20  # lines of the nearest text that are shown
 _COMPARED = 5000  # lines whose letters are counted, about a tenth of a second,
 _EXACTLY = 50  # and of them those compared in order
+_REPEATED = 20  # equal lines of the search that vote
 _LETTERS = 120  # of each line compared
 _ALIKE = 0.6  # difflib's own measure of a close match
 
@@ -50,12 +51,7 @@ def _same(lines: list[bytes], search: list[bytes], form: Callable[[bytes], bytes
     wanted = [form(line) for line in search]
     if not any(wanted):
         return None
-    formed = [form(line) for line in lines]
-    size = len(wanted)
-    for place, line in enumerate(formed):
-        if line == wanted[0] and formed[place : place + size] == wanted:
-            return place
-    return None
+    return next(occurrences([form(line) for line in lines], wanted), None)
 
 
 def _is_part_of_line(lines: list[bytes], search: list[bytes]) -> bool:
@@ -71,8 +67,9 @@ def _most_in_common(lines: list[bytes], search: list[bytes]) -> int | None:
     """
     offsets: dict[bytes, list[int]] = {}
     for offset, line in enumerate(search):
-        if line.strip():
-            offsets.setdefault(line.strip(), []).append(offset)
+        known = offsets.setdefault(line.strip(), [])
+        if line.strip() and len(known) < _REPEATED:
+            known.append(offset)
     votes: Counter[int] = Counter()
     for number, line in enumerate(lines):
         for offset in offsets.get(line.strip(), []):

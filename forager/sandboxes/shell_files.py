@@ -7,7 +7,7 @@ import shlex
 
 from forager.sandboxes.shell import Shell, announced
 
-_READ_LIMIT = 256 << 20  # bytes of the largest file that `read_file` returns
+_READ_LIMIT = 64 << 20  # bytes of the largest file that `read_file` returns
 _SAID_LIMIT = 4096  # bytes of an error message of `write_file`
 _SECONDS = 120.0
 _TRIES = 3
