@@ -390,7 +390,7 @@ class _Report(NamedTuple):
 
 # A report is one line, which bash writes at once; jobs print before or after it. The exit code has
 # few digits: a DEBUG trap sees the token, and could print a number that `int` refuses.
-_REPORT = re.compile(rb"(\w{32}) (-?\d{1,10}) (.*?)\1\n", re.DOTALL)
+_REPORT = re.compile(rb"(\w{32}) (-?\d{1,10}) ")  # the directory follows, and the token again
 _REPORT_BYTES = 65536  # longer than any report: a longer text is output
 
 
@@ -414,13 +414,13 @@ class _Scanner:
     def write(self, data: bytes) -> None:
         self._pending += data
         begun = sorted(at for start in self._starts for at in _places(self._pending, start))
+        ends: dict[bytes, int] = {}
         for at in begun:
-            if match := _REPORT.match(self._pending, at):
+            match = _REPORT.match(self._pending, at)
+            if match and (end := self._end(match[1], match.end(), ends)) >= 0:
                 self._output.write(bytes(self._pending[:at]))
-                token, code, directory = match.groups()
-                self.found = _Report(
-                    token.decode(), int(code), directory.decode("utf-8", "surrogateescape")
-                )
+                directory = self._pending[match.end() : end].decode("utf-8", "surrogateescape")
+                self.found = _Report(match[1].decode(), int(match[2]), directory)
                 self._pending.clear()
                 return
         # Hold back what may be the beginning of a report: a part of a token.
@@ -428,6 +428,15 @@ class _Scanner:
         safe = next((at for at in begun if at > oldest), max(0, len(self._pending) - 31))
         self._output.write(bytes(self._pending[:safe]))
         del self._pending[:safe]
+
+    def _end(self, token: bytes, start: int, ends: dict[bytes, int]) -> int:
+        """Where the report's second token begins, or -1; `ends` remembers where it was found.
+
+        A command that repeats its token, which a DEBUG trap can see, costs linear time.
+        """
+        if 0 <= ends.get(token, 0) < start:
+            ends[token] = self._pending.find(token + b"\n", start)
+        return ends[token]
 
     def flush(self) -> None:
         """Pass on what was held back; no report will come."""
