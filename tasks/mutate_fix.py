@@ -338,6 +338,7 @@ def _task(
         patch=reverse(candidate.diff),
         FAIL_TO_PASS=verdict.fail_to_pass,
         PASS_TO_PASS=verdict.pass_to_pass,
+        guards=verdict.guards,
         version=image.source.version,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         kind=KIND,

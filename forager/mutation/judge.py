@@ -23,6 +23,7 @@ from typing import Literal, Protocol, TypeVar
 from pydantic import Field, field_validator
 
 from forager.environments.repository.mutation import Difficulty
+from forager.environments.repository.task import Guards
 from forager.environments.repository.testing import Failure, TestReport
 from forager.errors import SandboxError
 from forager.images.image import Image
@@ -102,6 +103,7 @@ class Verdict(Record):
     band: str = Field("", description="The measure of difficulty that is outside its band.")
     difficulty: Difficulty = Difficulty()
     failures: dict[str, Failure] = {}
+    guards: Guards | None = None
     proof: str = ""
     disagrees: bool = Field(False, description="Whether different tests failed in sieve and proof.")
     sifted: SieveResult = SieveResult()
@@ -193,9 +195,13 @@ class Judge:
 
     def _prove(self, pair: tuple[Candidate, tuple[Reach, SieveResult] | None]) -> Verdict | None:
         candidate, found = pair
-        if found is None:
-            return None
-        reach, sifted = found
+        verdict = self._judged(candidate, *found) if found else None
+        if verdict is None or verdict.reason:
+            return verdict
+        with self._borrowed(self._provers, self._new_prover) as prover:
+            return verdict.model_copy(update={"guards": prover.guards(verdict.fail_to_pass)})
+
+    def _judged(self, candidate: Candidate, reach: Reach, sifted: SieveResult) -> Verdict:
         reason = _sieve_reason(reach, sifted)
         if reason is None and sifted.broken and self._rules.difficulty.at_import is False:
             reason = "breaks at import"

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from forager.environments.repository.task import RepositoryTask, TestSetup
+from forager.environments.repository.guards import make_guards
+from forager.environments.repository.task import Guards, RepositoryTask, TestSetup
 from forager.environments.repository.testing import Failure, TestReport, run_tests
 from forager.environments.repository.workspace import apply_patch, open_task
 from forager.errors import SandboxError
@@ -68,6 +69,15 @@ class Prover:
             report = self._report(sandbox, self._image.setup, tests)
             told = self._explained(sandbox, report, explain) if explain else {}
             return Proof(report, told or report.failures)
+        finally:
+            self._reset(sandbox)
+
+    def guards(self, tests: Sequence[str]) -> Guards:
+        """Change these tests, which pass here, so that they fail. Raises SandboxError."""
+        sandbox = self._clean_sandbox()
+        _must(sandbox, f"rm -rf {_KEPT} && mkdir {_KEPT}")
+        try:
+            return make_guards(sandbox, self._image.setup, tests)
         finally:
             self._reset(sandbox)
 

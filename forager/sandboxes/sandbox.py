@@ -8,6 +8,7 @@ from pydantic import Field
 from forager.records import Record
 
 WORKDIR = "/testbed"  # the repository in every image, as in SWE-bench's images
+USER = "agent"  # who runs the commands, in every sandbox
 
 USER = "agent"
 """Who runs the commands, in every sandbox."""

@@ -69,17 +69,19 @@ def run_program(
     timeout: float,
     output_limit: int,
     longest: int = LONGEST_REPORT,
+    isolated: bool = False,
 ) -> ProgramRun[M]:
     """Run a program with the project's interpreter; `request` is a JSON object.
 
     `kind` is what the program reports, `timeout` is in seconds, and `output_limit` in bytes of all
-    reports, `longest` in characters of each. Raises SandboxError if the sandbox is gone.
+    reports, `longest` in characters of each. An `isolated` interpreter loads nothing of the project
+    or of its site directory. Raises SandboxError if the sandbox is gone.
     """
     nonce = secrets.token_hex(16)
     path = ship(sandbox, name)
     question = json.dumps({**request, "nonce": nonce})
     result = sandbox.run(
-        f"{within(setup)} {shlex.quote(setup.python)} {path} "
+        f"{within(setup)} {shlex.quote(setup.python)} {'-I -S ' * isolated}{path} "
         f"3>&1 >{path}.log 2>&1 <<'{nonce}'\n{question}\n{nonce}",
         timeout=timeout,
         output_limit=output_limit,

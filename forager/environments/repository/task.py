@@ -42,6 +42,20 @@ class TestSetup(Record):
         return value
 
 
+class Guards(Record):
+    """FAIL_TO_PASS tests with changed expected values, which must fail on right code."""
+
+    changed_tests: str = Field("", description="Diff that changes the tests.")
+    by_value: list[str] = Field([], description="Tests whose changed values make them fail.")
+    by_end: list[str] = Field([], description="Tests that fail only by a statement at their end.")
+    insensitive: dict[str, str] = Field({}, description="Tests that could not be changed, and why.")
+
+    @property
+    def sensitive(self) -> list[str]:
+        """The tests that the change makes fail."""
+        return [*self.by_value, *self.by_end]
+
+
 class RepositoryTask(Task):
     """A broken repository: an image, its state for the agent, and the tests that decide.
 
@@ -64,6 +78,7 @@ class RepositoryTask(Task):
     kind: str = "issue-fix"
     setup_patch: str = ""
     setup: TestSetup = TestSetup()
+    guards: Guards | None = None
     mutation: Mutation | None = None
     fix: Fix | None = None
 

@@ -1,15 +1,15 @@
 """Runs a project's tests in a sandbox and reads the outcome of each.
 
-Forager's own runner writes reports that the code under test cannot easily forge. If
-`TestSetup.command` is set, that command runs instead, and a parser reads its log as the data set
-does. Such a run has no private descriptor, nonce, canary or audit: it believes code that prints the
-lines of passing tests and exits. It refuses only a log without failures after a failing exit code.
+Forager's own runner (`programs/pytest_runner`) reports over a stream that the tests cannot reach.
+If `TestSetup.command` is set, that command runs instead, and a parser reads its log as the data set
+does. Such a run refuses a log without failures after a failing exit code.
 """
 
-from collections.abc import Collection, Sequence
-from typing import Any
+import shlex
+from collections import Counter
+from collections.abc import Sequence
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from forager.environments.repository.logs import PARSERS
 from forager.environments.repository.programs import ProgramRun, run_program, within
@@ -17,7 +17,7 @@ from forager.environments.repository.task import TestSetup
 from forager.records import Record
 from forager.sandboxes.sandbox import Sandbox
 from forager.text import ending
-from forager.untrusted import OBJECT
+from forager.untrusted import Items, Report
 
 _COMMAND = "/tmp/forager-command.sh"
 _LOG = "/tmp/forager-tests.log"
@@ -33,6 +33,15 @@ ALWAYS = (
 )
 
 
+class Guard(Record):
+    """What protects the tests of a run from the code under test."""
+
+    paths: list[str] = Field(description="Files and directories of the tests, from workdir.")
+    user: str = Field(description="Who runs the tests, if the shell is root's; else empty.")
+    sensitive: list[str] = Field([], description="Tests that run again, if all passed.")
+    changed: str = Field("", description="Directory of their files with changed expected values.")
+
+
 class Failure(Record):
     """A test's failure, as pytest prints it with short tracebacks."""
 
@@ -43,13 +52,35 @@ class Failure(Record):
     text: str = Field(description="The end of the traceback as pytest prints it.")
 
 
+class RunnerReport(Report):
+    """One report of the runner: a test, a failure, a canary, a count, or the end."""
+
+    id: str = ""
+    outcome: str = ""
+    seconds: float = 0.0
+    failure: str = ""
+    error: str = ""
+    frames: Items[tuple[str, int, str]] = []
+    text: str = ""
+    changed: str = ""
+    canary: str = ""
+    collected: int = 0
+    canaries: int = 0
+    distrusted: str = ""
+    end: int | None = None
+
+
+_REPORT = TypeAdapter(RunnerReport)
+
+
 class TestReport(Record):
     """The outcome of each test by its node id.
 
     Outcomes: passed, failed, error, skipped, xfailed, xpassed, timeout. A file that pytest cannot
     collect has the outcome error under its path. `complete` is False if the run broke off. A
-    non-empty `distrusted` says why not to believe the reports. `failures` describes the first
-    failing tests, up to the requested number.
+    non-empty `distrusted` says why not to believe the reports. `changed` holds the outcomes of the
+    tests that ran again with changed expected values. `failures` describes the first failing
+    tests, up to the requested number.
     """
 
     __test__ = False
@@ -59,7 +90,7 @@ class TestReport(Record):
     seconds: float
     complete: bool
     distrusted: str = ""
-    always_equal: list[str] = []
+    changed: dict[str, str] = {}
     failures: dict[str, Failure] = {}
     log: str = ""
 
@@ -77,43 +108,63 @@ def run_tests(
     shuffle: int | None = None,
     timeout: float | None = None,
     test_seconds: float = 60.0,
-    changed: Collection[str] = (),
+    guard: Guard | None = None,
     failures: int = 0,
 ) -> TestReport:
     """Run the whole suite, or the tests named by node id.
 
     `shuffle` is the seed of a random order. `timeout` limits the run and `test_seconds` each test,
-    in seconds. The runner checks classes of the files in `changed` for always-true equality and
-    describes up to `failures` failures. If the setup has a command, only `timeout` applies.
-    Raises SandboxError if the sandbox is gone.
+    in seconds. A `guard` protects the tests and runs some again. The runner describes up to
+    `failures` failures. If the setup has a command, only `timeout` applies. Raises SandboxError if
+    the sandbox is gone.
     """
     if setup.command:
-        return _run_command(sandbox, setup, timeout or setup.timeout)
+        return _run_command(sandbox, setup, timeout or setup.timeout, tests or [], guard)
     request = {
-        "arguments": [*ALWAYS, *setup.arguments],
+        "arguments": [*ALWAYS, *setup.arguments, "--maxfail=0"],
         "tests": list(tests) if tests is not None else None,
         "shuffle": shuffle,
         "test_seconds": test_seconds,
-        "changed": [f"{setup.workdir}/{path}" for path in changed],
         "failures": failures,
+        "guard": guard.model_dump() if guard else None,
     }
     run = run_program(
         sandbox,
         setup,
         "pytest_runner",
         request,
-        OBJECT,
+        _REPORT,
         timeout=timeout or setup.timeout,
         output_limit=_REPORT_LIMIT,
+        isolated=guard is not None and bool(guard.user),
     )
     return _read(run)
 
 
-def _run_command(sandbox: Sandbox, setup: TestSetup, timeout: float) -> TestReport:
-    """Run the setup's own command and read its log."""
+def _run_command(
+    sandbox: Sandbox, setup: TestSetup, timeout: float, tests: Sequence[str], guard: Guard | None
+) -> TestReport:
+    """Run the setup's own command and read its log; a second time with changed tests."""
+    user = guard.user if guard else ""
+    report = _read_log(sandbox, setup, timeout, user)
+    passed = all(report.outcomes.get(test) == "passed" for test in tests)
+    if not guard or not guard.sensitive or not passed or report.distrusted:
+        return report
+    place = sandbox.run(f"cp -r {guard.changed}/. {shlex.quote(setup.workdir)}")
+    again = _read_log(sandbox, setup, timeout, user).outcomes if not place.exit_code else {}
+    changed = {test: again.get(test, "missing") for test in guard.sensitive}
+    return report.model_copy(update={"changed": changed})
+
+
+def _read_log(sandbox: Sandbox, setup: TestSetup, timeout: float, user: str) -> TestReport:
+    """Run the command as this user, or as the shell's if empty, and read the log."""
     sandbox.write(_COMMAND, setup.command.encode())
-    result = sandbox.run(f"{within(setup)} bash {_COMMAND} >{_LOG} 2>&1", timeout=timeout)
-    log = sandbox.run(f"cat {_LOG}", output_limit=_REPORT_LIMIT).output
+    person = f"setpriv --reuid={user} --regid={user} --clear-groups " if user else ""
+    home = f'HOME=/home/{user} PATH="$AGENT_PATH" ' if user else ""
+    result = sandbox.run(
+        f"{within(setup)} {home}{person}bash {_COMMAND} >{_LOG} 2>&1 </dev/null", timeout=timeout
+    )
+    log = sandbox.run(f"cat {_LOG}; rm -f {_COMMAND} {_LOG}", output_limit=_REPORT_LIMIT).output
     outcomes = PARSERS[setup.parser](log)
     failed = {"failed", "error"} & set(outcomes.values())
     hidden = result.exit_code and not failed
@@ -127,34 +178,33 @@ def _run_command(sandbox: Sandbox, setup: TestSetup, timeout: float) -> TestRepo
     )
 
 
-def _read(run: ProgramRun[dict[str, Any]]) -> TestReport:
+def _read(run: ProgramRun[RunnerReport]) -> TestReport:
     """Join the runner's reports."""
-    outcomes: dict[str, str] = {}
-    durations: dict[str, float] = {}
-    ended, collected, canary = False, 0, "missing"
-    always_equal: list[str] = []
-    failures: dict[str, Failure] = {}
-    for record in run.reports:
-        if "id" in record:
-            outcomes[record["id"]] = record["outcome"]
-            durations[record["id"]] = record["seconds"]
-        if "failure" in record:
-            name = record.pop("failure")
-            failures[name] = Failure(**record)
-        collected = record.get("collected", collected)
-        canary = record.get("canary", canary)
-        always_equal += record.get("always_equal", [])
-        ended = ended or "end" in record
-    distrusted = run.problem
-    if ended and collected and canary not in ("failed", "error", "timeout"):
-        distrusted = f"a test that must fail was reported as {canary}"
+    tests = [report for report in run.reports if report.id]
+    problems = [run.problem, *(report.distrusted for report in run.reports)]
+    canaries = Counter(report.canary for report in run.reports if report.canary)
+    ended = any(report.end is not None for report in run.reports)
+    if ended and any(report.collected for report in run.reports):
+        problems.append(_judged(canaries, sum(report.canaries for report in run.reports)))
     return TestReport(
-        outcomes=outcomes,
-        durations=durations,
+        outcomes={report.id: report.outcome for report in tests},
+        durations={report.id: report.seconds for report in tests},
         seconds=run.seconds,
         complete=ended,
-        distrusted=distrusted,
-        always_equal=always_equal,
-        failures=failures,
+        distrusted="; ".join(filter(None, problems)),
+        changed={report.changed: report.outcome for report in run.reports if report.changed},
+        failures={
+            report.failure: Failure(error=report.error, frames=report.frames, text=report.text)
+            for report in run.reports
+            if report.failure
+        },
         log=run.log,
     )
+
+
+def _judged(canaries: Counter[str], planned: int) -> str:
+    """Why the canaries tell not to believe a run, or "". Marks of a module may skip some."""
+    wrong = sorted(set(canaries) & {"passed", "xpassed", "missing"})
+    if not wrong and (not planned or canaries.total() < planned):
+        wrong = ["missing"]
+    return f"a test that must fail was reported as {wrong[0]}" if wrong else ""

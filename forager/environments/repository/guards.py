@@ -1,0 +1,201 @@
+"""Guards of a task: its FAIL_TO_PASS tests with changed expected values.
+
+On right code every changed test fails. A patch that makes everything equal, empties tests or
+replaces comparators passes it, however it works. The changed tests are made once for each task and
+proven against the reference: `mutate-fix` stores them with the task; for other tasks they are made
+before the first grading and kept on this machine.
+"""
+
+import hashlib
+import secrets
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+
+from pydantic import TypeAdapter, ValidationError
+
+from forager.atomic import replace_text
+from forager.environments.repository.applying import changes_by_file
+from forager.environments.repository.programs import run_program
+from forager.environments.repository.task import Guards, RepositoryTask, TestSetup
+from forager.environments.repository.testing import Guard, TestReport, run_tests
+from forager.environments.repository.workspace import apply_patch, open_task
+from forager.errors import SandboxError
+from forager.locks import locked
+from forager.paths import data_directory
+from forager.sandboxes.sandbox import USER, Limits, Sandbox, SandboxFactory
+from forager.untrusted import Report
+
+TEST_SECONDS = 60.0  # of one test in grading
+_CONFIGURATION = ("pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini")
+_LIMIT = 16 << 20  # bytes of the changes of all test files
+_VERSION = 1  # of what is kept on this machine
+
+
+class ChangedFile(Report):
+    """What the program `changed_tests` reports of a file."""
+
+    path: str
+    diff: str
+    unchanged: dict[str, str]
+
+
+_REPORT = TypeAdapter(ChangedFile)
+
+
+def guards_of(task: RepositoryTask, limits: Limits, sandbox: SandboxFactory) -> Guards:
+    """The task's guards, made now if neither the task nor this machine has them."""
+    if task.guards is not None:
+        return task.guards
+    key = hashlib.sha256(f"{_VERSION} {task.model_dump_json()}".encode()).hexdigest()[:32]
+    kept = data_directory() / "guards" / f"{key}.json"
+    with locked(f"guards-{key}"):
+        try:
+            return Guards.model_validate_json(kept.read_bytes())
+        except (OSError, ValidationError):
+            made = _made(task, limits, sandbox)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        replace_text(kept, made.model_dump_json())
+    return made
+
+
+def _made(task: RepositoryTask, limits: Limits, sandbox: SandboxFactory) -> Guards:
+    opened, _ = open_task(task, limits, sandbox=sandbox)
+    try:
+        for patch in (task.patch, task.test_patch):
+            if patch and (applied := apply_patch(opened, patch)).exit_code:
+                reason = f"a patch of the task does not apply: {applied.output.strip()[:200]}"
+                return Guards(insensitive=dict.fromkeys(task.FAIL_TO_PASS, reason))
+        user = USER if opened.elevate() else ""
+        return make_guards(opened, task.setup, task.FAIL_TO_PASS, user)
+    finally:
+        opened.close()
+
+
+def make_guards(sandbox: Sandbox, setup: TestSetup, tests: Sequence[str], user: str = "") -> Guards:
+    """Change these tests and prove the changes, in a sandbox where the tests pass.
+
+    A test that passes in spite of the change gets an end that fails. The files of the tests are as
+    before afterwards. `user` runs the tests, if the shell is root's.
+    """
+    diff, why = _changes(sandbox, setup, tests, ())
+    outcomes = _outcomes(sandbox, setup, tests, user, diff)
+    by_value = [test for test in tests if outcomes.get(test) == "failed"]
+    rest = [test for test in tests if test not in by_value]
+    if not rest:
+        return Guards(changed_tests=diff, by_value=by_value)
+    diff, why = _changes(sandbox, setup, tests, rest)
+    outcomes = _outcomes(sandbox, setup, tests, user, diff)
+    failed = {test for test in tests if outcomes.get(test) == "failed"}
+    told = {
+        test: why.get(test) or f"changed, it ends as {outcomes.get(test, 'missing')}"
+        for test in tests
+        if test not in failed
+    }
+    return Guards(
+        changed_tests=diff,
+        by_value=[test for test in by_value if test in failed],
+        by_end=[test for test in rest if test in failed],
+        insensitive=told,
+    )
+
+
+def run_guarded(sandbox: Sandbox, task: RepositoryTask, guards: Guards) -> tuple[TestReport, bool]:
+    """Run a task's tests in a sandbox that becomes forager's own; and whether it did."""
+    user = USER if sandbox.elevate() else ""
+    tests = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS]
+    return _run(sandbox, task.setup, tests, guards.sensitive, user, guards.changed_tests), bool(
+        user
+    )
+
+
+def _outcomes(
+    sandbox: Sandbox, setup: TestSetup, tests: Sequence[str], user: str, diff: str
+) -> dict[str, str]:
+    """How the changed tests end."""
+    names = " ".join(map(shlex.quote, changes_by_file(diff)))
+    with _directory(sandbox) as kept:
+        go = f"cd {shlex.quote(setup.workdir)}"
+        _must(sandbox, f"{go} && cp -p --parents {names} {kept}" if names else ":")
+        report = _run(sandbox, setup, tests, tests, user, diff)
+        _must(sandbox, f"{go} && cp -p -r {kept}/. .")
+    return report.changed
+
+
+def _run(
+    sandbox: Sandbox,
+    setup: TestSetup,
+    tests: Sequence[str],
+    sensitive: Sequence[str],
+    user: str,
+    diff: str,
+) -> TestReport:
+    with _changed_files(sandbox, setup, diff) as directory:
+        guard = Guard(
+            paths=_paths(setup, tests), user=user, sensitive=list(sensitive), changed=directory
+        )
+        return run_tests(sandbox, setup, tests, test_seconds=TEST_SECONDS, guard=guard)
+
+
+def _changes(
+    sandbox: Sandbox, setup: TestSetup, tests: Sequence[str], end: Sequence[str]
+) -> tuple[str, dict[str, str]]:
+    """The diff that changes these tests, and why some are unchanged."""
+    request = {"tests": list(tests), "end": list(end)}
+    for python in dict.fromkeys((setup.python, "python3")):
+        run = run_program(
+            sandbox,
+            setup.model_copy(update={"python": python}),
+            "changed_tests",
+            request,
+            _REPORT,
+            timeout=120,
+            output_limit=_LIMIT,
+            longest=_LIMIT,
+            isolated=True,
+        )
+        if run.reports:
+            break
+    if not run.reports:
+        return "", dict.fromkeys(tests, f"the changes were not made: {run.ending}")
+    unchanged = {test: why for report in run.reports for test, why in report.unchanged.items()}
+    return "".join(report.diff for report in run.reports), unchanged
+
+
+@contextmanager
+def _changed_files(sandbox: Sandbox, setup: TestSetup, diff: str) -> Iterator[str]:
+    """A directory of the changed files, which only the shell's user can read."""
+    with _directory(sandbox) as directory:
+        if diff:
+            names = " ".join(map(shlex.quote, changes_by_file(diff)))
+            sandbox.write(f"{directory}.diff", diff.encode())
+            _must(
+                sandbox,
+                f"cd {shlex.quote(setup.workdir)} && cp --parents {names} {directory} && "
+                f"(cd {directory} && git apply --whitespace=nowarn {directory}.diff); code=$?; "
+                f"rm -f {directory}.diff; (exit $code)",
+            )
+        yield directory
+
+
+@contextmanager
+def _directory(sandbox: Sandbox) -> Iterator[str]:
+    path = f"/tmp/forager-{secrets.token_hex(8)}"
+    _must(sandbox, f"mkdir -m 700 {path}")
+    yield path
+    sandbox.run(f"rm -rf {path}")
+
+
+def _paths(setup: TestSetup, tests: Sequence[str]) -> list[str]:
+    """What the code under test must not change: test files, what they load, configuration."""
+    files = {test.partition("::")[0] for test in tests}
+    above = {parent for file in files for parent in PurePosixPath(file).parents}
+    conftests = {str(parent / "conftest.py") for parent in above}
+    return sorted({*files, *conftests, *setup.protected, *_CONFIGURATION})
+
+
+def _must(sandbox: Sandbox, command: str) -> None:
+    result = sandbox.run(command)
+    if result.exit_code:
+        raise SandboxError(f"cannot prepare the tests: {result.output.strip()[:500]}")

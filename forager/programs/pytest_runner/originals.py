@@ -1,0 +1,97 @@
+"""The files of the tests, which the code under test must not change while they run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+_FILES, _BYTES = 20_000, 8 << 20  # most files that are guarded, and bytes of one
+_KINDS = (".py", ".cfg", ".ini", ".toml", ".rst", ".txt", ".md")
+_LATER = 10  # seconds: byte code of the file before must not stand for the new one
+
+
+class Originals:
+    """Files and what they were at the start.
+
+    Root owns them and their directories while the tests run. Tests may make files in these
+    directories and remove them, but no file of another owner.
+    """
+
+    def __init__(self, paths: list[str]) -> None:
+        found: dict[Path, None] = {}
+        for path in paths:
+            for file in _below(Path(path)):
+                if len(found) < _FILES:
+                    found[file] = None
+        self._before: dict[Path, tuple[int, ...]] = dict.fromkeys(found, ())
+
+    def protect(self) -> None:
+        """Make root the owner, if this process is root's, and note what the files are."""
+        if os.geteuid() == 0:
+            for path in self._before:
+                mode = stat.S_IMODE(path.stat().st_mode)
+                os.chown(path, 0, 0)
+                path.chmod(mode & ~0o022 | 0o444)
+            for directory in {path.parent for path in self._before} - {Path()}:
+                _share(directory)
+        self._before = {path: _identity(path) for path in self._before}
+
+    def problem(self) -> str:
+        """Which file the run changed, or ""."""
+        for path, before in self._before.items():
+            if _identity(path) != before:
+                return f"the test run changed {path}"
+        return ""
+
+    def replace(self, directory: str) -> None:
+        """Put the files of a directory in the place of those of the same names."""
+        for source in Path(directory).rglob("*"):
+            if source.is_file():
+                _put(source, source.relative_to(directory))
+
+
+def _put(source: Path, path: Path) -> None:
+    if os.geteuid():  # root's directories take no byte code
+        shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
+    before = path.stat()
+    path.unlink()
+    shutil.copyfile(source, path)
+    path.chmod(0o644)
+    os.utime(path, (before.st_atime, before.st_mtime + _LATER))
+
+
+def _below(path: Path) -> Iterator[Path]:
+    """The regular files of a path that Python or pytest read, links left out."""
+    if _regular(path):
+        yield path
+    for folder, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if name not in ("__pycache__", ".git")]
+        places = (Path(folder, name) for name in names if name.endswith(_KINDS))
+        yield from filter(_regular, places)
+
+
+def _regular(path: Path) -> bool:
+    return not path.is_symlink() and path.is_file() and path.stat().st_size <= _BYTES
+
+
+def _share(directory: Path) -> None:
+    """Let all write into a directory but none remove files of others; no byte code there."""
+    cache = directory / "__pycache__"
+    if cache.is_symlink():
+        cache.unlink()
+    shutil.rmtree(cache, ignore_errors=True)
+    cache.mkdir(mode=0o755, exist_ok=True)
+    os.chown(directory, 0, 0)
+    directory.chmod(0o1777)
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    """What changes with a file's content; no user could set the last one back."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_ctime_ns)
