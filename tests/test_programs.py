@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from forager.environments.repository.guards import make_guards
 from forager.environments.repository.programs import run_program, ship
 from forager.environments.repository.task import TestSetup
 from forager.environments.repository.testing import run_tests
@@ -220,7 +221,25 @@ def trial(sandbox: LocalSandbox, image: Image) -> None:
         assert "1 passes\n" in result.output and "sums.py is as it was" in result.output
 
 
-RUNS = [pytest_runner, shadows, coverage_tracer, sieve, undefined_names, spectrum, trial]
+def changed_tests(sandbox: LocalSandbox, image: Image) -> None:
+    """Check that tests with changed values fail on right code."""
+    guards = make_guards(sandbox, image.setup, [TOTAL, *HALVES])
+    assert (guards.by_value, guards.by_end, guards.insensitive) == ([TOTAL, *HALVES], [], {})
+    assert "-    assert sums.total(values) == 6\n+    assert sums.total(values) == 7\n" in (
+        guards.changed_tests
+    )
+
+
+RUNS = [
+    pytest_runner,
+    changed_tests,
+    shadows,
+    coverage_tracer,
+    sieve,
+    undefined_names,
+    spectrum,
+    trial,
+]
 
 
 @pytest.mark.parametrize("program", RUNS, ids=lambda program: program.__name__)
