@@ -26,7 +26,7 @@ class TestTimeout(BaseException):
     """A test took longer than it may; no `except Exception` of the project swallows it."""
 
 
-class Watch:
+class TestWatcher:
     """The pytest plugin."""
 
     def __init__(self, request: dict[str, Any], descriptor: int) -> None:
@@ -170,7 +170,7 @@ def described(report: Any) -> dict[str, Any]:
 
 def run_tests(request: dict[str, Any], descriptor: int) -> NoReturn:
     """Run pytest; the process ends here."""
-    watch = Watch(request, descriptor)
+    watch = TestWatcher(request, descriptor)
     try:
         code = int(pytest.main(request["arguments"], plugins=[watch]))
     except BaseException as error:

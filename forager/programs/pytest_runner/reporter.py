@@ -41,7 +41,7 @@ class Stream:
             del self._unsent[: os.write(3, self._unsent)]
 
 
-class Run:
+class ReportedRun:
     """One run of tests: its reports as they come, until the server says that it has ended."""
 
     def __init__(self, reports: int, answers: int, stream: Stream, prefix: str) -> None:
@@ -149,10 +149,10 @@ class Server:
         numbers = map(str, theirs)
         os.execve(sys.executable, [sys.executable, sys.argv[0], SERVE, *numbers], variables)
 
-    def run(self, request: dict[str, Any], stream: Stream, prefix: str = "") -> Run:
+    def run(self, request: dict[str, Any], stream: Stream, prefix: str = "") -> ReportedRun:
         """Run tests and pass on what they report."""
         os.write(self._questions, f"{json.dumps(request)}\n".encode())
-        run = Run(self._reports.pop(0), self._answers, stream, prefix)
+        run = ReportedRun(self._reports.pop(0), self._answers, stream, prefix)
         run.follow()
         self.sweep()
         return run
