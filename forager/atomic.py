@@ -1,5 +1,6 @@
 """Files and directories that appear under their names whole, or not at all."""
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -7,18 +8,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from forager.errors import StoreError, UsageError
+from forager.locks import claimed_output
+from forager.makers import dotted, from_dotted, is_gone
 
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield the path of a new file to write, which replaces `path` at the end, in one step.
 
-    Then the file is on the disk; without `durable` a power failure may lose it. Raises StoreError
-    if the disk does not take it; after any error `path` is as it was.
+    Then the file is on the disk; without `durable` a power failure may lose it. What a killed
+    process left of such a file is removed first. Raises StoreError if the disk does not take it;
+    after any error `path` is as it was.
     """
-    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
+    part = path.with_name(f".{path.name}.{dotted()}.{os.urandom(4).hex()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if durable:
+            _remove_left(path)
         yield part
         if durable:
             sync_file(part)
@@ -39,25 +45,29 @@ def replace_text(path: Path, text: str) -> None:
 
 
 @contextmanager
-def new_directory(path: Path) -> Iterator[Path]:
+def new_directory(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a new directory to write into, which becomes `path` at the end, in one step.
 
     `path` may exist only if it is empty. What a killed process left of the directory is removed
-    first, so two processes must not make it at once. Raises UsageError if `path` exists, StoreError
-    if the disk does not take it; after any error there is no directory.
+    first. Without `durable` a power failure may lose the contents of its files. Raises UsageError
+    if `path` exists or another process makes it, StoreError if the disk does not take it; after any
+    error there is no directory.
     """
     part = part_of(path)
-    try:
-        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-            raise UsageError(f"{path} exists; choose a new directory")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        yield part
-        publish(path)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with claimed_output(path):
+        try:
+            if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+                raise UsageError(f"{path} exists; choose a new directory")
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(parents=True)
+            yield part
+            if durable:
+                sync_tree(part)
+            publish(path)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def part_of(path: Path) -> Path:
@@ -71,11 +81,31 @@ def publish(path: Path) -> None:
     sync_directory(path.parent)
 
 
+def remove_parts(directory: Path) -> int:
+    """Remove what killed processes left of directories in a directory; return how many."""
+    removed = 0
+    for part in directory.glob(".*.part"):
+        with suppress(UsageError, StoreError), claimed_output(_whole(part)):
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+                removed += 1
+    return removed
+
+
+def _whole(part: Path) -> Path:
+    """The path that a part was to get."""
+    return part.with_name(part.name.removeprefix(".").removesuffix(".part"))
+
+
 def sync_tree(directory: Path) -> None:
-    """Bring the contents of all files in a directory to the disk. Raises OSError."""
-    for path in directory.rglob("*"):
+    """Bring all files in a directory, and their names, to the disk. Raises OSError."""
+    for path in (directory, *directory.rglob("*")):
+        if path.is_symlink():
+            continue
         if path.is_file():
             sync_file(path)
+        elif path.is_dir():
+            sync_directory(path)
 
 
 def sync_file(path: Path) -> None:
@@ -91,6 +121,14 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _remove_left(path: Path) -> None:
+    """Remove the new files for `path` whose makers are gone."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        label = part.name.removeprefix(f".{path.name}.").removesuffix(".part").rpartition(".")[0]
+        if is_gone(from_dotted(label)):
+            part.unlink(missing_ok=True)
 
 
 def _cannot_write(path: Path, error: OSError) -> StoreError:

@@ -18,7 +18,7 @@ ForagerError
 │   └── ModelRefusal        the endpoint refuses the request, and would refuse it again
 ├── BudgetSpent             the run may spend no more tokens, money or time
 ├── Stopped                 the run is stopping
-├── StoreError              files of a run cannot be written or read: disk full, file damaged
+├── StoreError              files cannot be written or read: read-only, full, damaged (exit 2)
 └── AttemptEnd              the regular ends of an attempt, raised in the agent's loop
     ├── Submitted           the agent called `submit`
     └── LimitReached        turns, tokens or time are used up
@@ -104,7 +104,7 @@ class Stopped(ForagerError):
 
 
 class StoreError(ForagerError):
-    """Files of a run cannot be written or read: the disk is full, or a file is damaged."""
+    """Files cannot be written or read: a directory is read-only, the disk full, a file damaged."""
 
 
 class AttemptEnd(ForagerError):

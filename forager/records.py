@@ -1,9 +1,12 @@
 """The base of every record, and files of records in JSON Lines.
 
 At rest, a record is JSON that a person can read. Files are append-only. Each line is a whole
-record; a crash may leave a torn last line, which readers skip and the next writer cuts off.
+record; a crash may leave a torn last line, which readers skip and the next writer cuts off. A file
+has one writer at a time.
 """
 
+import fcntl
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -105,13 +108,23 @@ class AppendFile:
     """A file that only grows, written by several threads; incomplete writes are cut off.
 
     Call `write`, then `sync` up to the end that it returned. While a thread waits for the disk,
-    another one's flush often covers its bytes too, so threads share flushes.
+    another one's flush often covers its bytes too, so threads share flushes. Another writer, in
+    this process or not, gets UsageError, or waits for `close` with `wait`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, wait: bool = False) -> None:
         self.path = path
         self.broken = False  # after a failed flush, as the disk may hold anything
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError as error:
+            os.close(self._descriptor)
+            if not isinstance(error, BlockingIOError):
+                raise
+            raise UsageError(
+                f"another process is writing {path}; wait for it or choose another output"
+            ) from None
         self.end = self._synced = os.fstat(self._descriptor).st_size
         self._writing, self._syncing = Lock(), Lock()
 
@@ -157,6 +170,7 @@ class AppendFile:
     def close(self) -> None:
         """Close the file."""
         if self._descriptor >= 0:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # a child may have the descriptor too
             os.close(self._descriptor)
             self._descriptor = -1
 
@@ -169,13 +183,24 @@ class AppendFile:
 
 
 class RecordWriter:
-    """Append records to a file from several threads; they are on disk when `append` returns."""
+    """Append records to a file from several threads; they are on disk when `append` returns.
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = AppendFile(path)
-        self._file.cut(_end_of_lines(path))
-        sync_directory(path.parent)
+    A file has one writer at a time: another one gets UsageError, or waits with `wait`. Raises
+    StoreError where the file cannot be opened.
+    """
+
+    def __init__(self, path: Path, *, wait: bool = False) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = AppendFile(path, wait=wait)
+            try:
+                _mend_end(self._file)
+                sync_directory(path.parent)
+            except BaseException:
+                self._file.close()
+                raise
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {error.strerror}") from error
 
     def append(self, *records: BaseModel) -> None:
         """Append records and bring them to the disk with one flush. Raises StoreError."""
@@ -194,6 +219,24 @@ class RecordWriter:
 
 def _line(record: BaseModel) -> bytes:
     return record.model_dump_json().encode() + b"\n"
+
+
+def _mend_end(file: AppendFile) -> None:
+    """Cut off the torn line that a killed writer left; end a line that lacks only its newline."""
+    end = _end_of_lines(file.path)
+    tail = _tail(file.path, end)
+    try:
+        json.loads(tail)
+    except ValueError:
+        file.cut(end)
+    else:
+        file.sync(file.write([b"\n"]))
+
+
+def _tail(path: Path, start: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read()
 
 
 def _end_of_lines(path: Path) -> int:

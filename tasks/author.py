@@ -48,9 +48,8 @@ class Author:
         self._name = name
         self._model = model
         self._lock = Lock()
-        known = read_records(path, ModelAnswer) if path.exists() else ()
-        self._known = {written.question: written for written in known}
         self._file = RecordWriter(path)
+        self._known = {written.question: written for written in read_records(path, ModelAnswer)}
         self.paid = Usage()
         """Tokens that this process paid for; answers from the file are free."""
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -30,17 +31,24 @@ class Funnel:
     """Appends tasks to a file, and dropped candidates to NAME.funnel.jsonl."""
 
     def __init__(self, output: Path, repo: str) -> None:
-        dropped = funnel_path(output)
         self._repo, self._output = repo, output
         self._images: set[str] = set()
-        self._dropped = {
-            drop.commit: drop for drop in _read(dropped, DroppedCandidate) if drop.repo == repo
-        }
+        self._dropped: dict[str, DroppedCandidate] = {}
         self._made: dict[str, str] = {}
-        for task in _read(output, RepositoryTask):
-            if task.repo == repo and task.fix:
+        with ExitStack() as stack:
+            # Before the files are read: an earlier writer may still append.
+            self._tasks = stack.enter_context(RecordWriter(output))
+            self._drops = stack.enter_context(RecordWriter(funnel_path(output)))
+            self._read()
+            self._files = stack.pop_all()
+
+    def _read(self) -> None:
+        for drop in _read(funnel_path(self._output), DroppedCandidate):
+            if drop.repo == self._repo:
+                self._dropped[drop.commit] = drop
+        for task in _read(self._output, RepositoryTask):
+            if task.repo == self._repo and task.fix:
                 self._note(task)
-        self._tasks, self._drops = RecordWriter(output), RecordWriter(dropped)
 
     def knows(self, commit: str) -> bool:
         """Whether an earlier or this run decided on a commit."""
@@ -80,8 +88,7 @@ class Funnel:
 
     def close(self) -> None:
         """Close the files."""
-        self._tasks.close()
-        self._drops.close()
+        self._files.close()
 
     def __enter__(self) -> Self:
         return self

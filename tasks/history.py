@@ -3,7 +3,6 @@
 import hashlib
 import re
 import tarfile
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
@@ -18,6 +17,7 @@ from forager.images.source import address, repository_name, split_reference
 from forager.locks import locked
 from forager.paths import data_directory
 from forager.records import Record
+from forager.scratch import scratch
 
 _FIELDS, _RECORDS = "\x1f", "\x1e"
 _FORMAT = f"%x1e{_FIELDS.join(('%H', '%P', '%cI', '%aI', '%B'))}{_FIELDS}".replace("\x1f", "%x1f")
@@ -183,8 +183,8 @@ class History:
 
     def texts(self, commit: str) -> dict[str, str]:
         """The texts of a commit's code files by path."""
-        with tempfile.TemporaryDirectory(prefix="forager-history-") as name:
-            archive = Path(name) / "archive.tar"
+        with scratch("history") as directory:
+            archive = directory / "archive.tar"
             git(self.path, "archive", "-o", str(archive), commit)
             with tarfile.open(archive) as opened:
                 return {

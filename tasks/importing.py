@@ -7,6 +7,7 @@ from pathlib import Path
 
 from forager.environments.repository.task import RepositoryTask
 from forager.images.image import Image
+from forager.locks import claimed_output
 from forager.records import Record, read_records, write_records
 from tasks.contamination import contaminated
 from tasks.formats import Draft, Format, swe_bench, swe_gym, swe_rebench, swe_smith
@@ -52,8 +53,16 @@ def import_rows(
     """Add the rows' tasks to a file, and refused rows to NAME.refused.jsonl.
 
     The files appear whole or not at all. Rows whose task is in the file already are skipped. Return
-    the number of `tasks` that were added, and of rows refused by reason.
+    the number of `tasks` that were added, and of rows refused by reason. Raises UsageError if
+    another process writes the file.
     """
+    with claimed_output(output):
+        return _imported(rows, wanted, output, report)
+
+
+def _imported(
+    rows: Iterable[Row], wanted: ImportRequest, output: Path, report: Callable[[str], None]
+) -> Counter[str]:
     known = (
         {task.instance_id for task in read_records(output, RepositoryTask)}
         if output.exists()

@@ -139,9 +139,8 @@ class GitHub:
     ) -> None:
         self._owner, _, self._name = repo.partition("/")
         self._token, self._url = token, url.rstrip("/")
-        known = read_records(kept, _CachedIssue) if kept.exists() else ()
-        self._known = {answer.number: answer.issue for answer in known}
         self._file = RecordWriter(kept)
+        self._known = {answer.number: answer.issue for answer in read_records(kept, _CachedIssue)}
 
     def find(self, number: int) -> Issue | None:
         """The issue from the cache or the API. Raises ForagerError if the API does not answer."""

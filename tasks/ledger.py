@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -37,16 +38,23 @@ class Ledger:
 
     def __init__(self, output: Path, image: Image) -> None:
         self._failing: dict[str, tuple[str, ...]] = {}
-        for task in read_records(output, RepositoryTask) if output.exists() else ():
+        self._reasons: dict[str, str] = {}
+        with ExitStack() as stack:
+            # Before the files are read: an earlier writer may still append.
+            self._tasks = stack.enter_context(RecordWriter(output))
+            self._rejections = stack.enter_context(RecordWriter(rejected_path(output)))
+            self._read(output, image)
+            self._files = stack.pop_all()
+
+    def _read(self, output: Path, image: Image) -> None:
+        for task in read_records(output, RepositoryTask):
             if task.repo == image.source.name and task.image != image.reference:
                 raise UsageError(
                     f"{output} has tasks of {task.image}, but the project's image is now "
                     f"{image.reference}: give another file with -o"
                 )
             self._failing[task.instance_id] = tuple(task.FAIL_TO_PASS)
-        self._reasons = {rejected.instance_id: rejected.reason for rejected in _rejections(output)}
-        self._tasks = RecordWriter(output)
-        self._rejections = RecordWriter(rejected_path(output))
+        self._reasons |= {rejected.instance_id: rejected.reason for rejected in _rejections(output)}
 
     def knows(self, name: str) -> bool:
         """Whether an earlier or this run decided on a candidate."""
@@ -73,8 +81,7 @@ class Ledger:
 
     def close(self) -> None:
         """Close the files."""
-        self._tasks.close()
-        self._rejections.close()
+        self._files.close()
 
     def __enter__(self) -> Self:
         return self

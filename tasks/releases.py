@@ -9,7 +9,6 @@ stays in.
 
 import ast
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +28,7 @@ from forager.images.sdist import Release, download_sdist, list_releases, unpack
 from forager.locks import locked
 from forager.paths import data_directory
 from forager.sandboxes.sandbox import Limits
+from forager.scratch import scratch
 from tasks.history import History, is_code, may_fix
 from tasks.validate import TEST_SECONDS, RejectedChange, test_files
 
@@ -86,8 +86,8 @@ class Releases:
             return git(self.history.path, "rev-parse", "--verify", "--quiet", tag).strip()
         except SourceError:
             pass
-        with tempfile.TemporaryDirectory(prefix="forager-release-") as name:
-            tree = Path(name) / "tree"
+        with scratch("release") as directory:
+            tree = directory / "tree"
             tree.mkdir()
             sdist = download_sdist(f"pypi:{self.project}=={release.version}")
             unpack(sdist.content, sdist.filename, tree)
@@ -184,9 +184,9 @@ def patches(
 
     Raises RejectedChange if git cannot remove the groups.
     """
-    with tempfile.TemporaryDirectory(prefix="forager-release-") as name:
-        tree = Path(name) / "tree"
-        git(Path(name), "clone", "--quiet", "--shared", "--no-checkout", str(history.path), "tree")
+    with scratch("release") as directory:
+        tree = directory / "tree"
+        git(directory, "clone", "--quiet", "--shared", "--no-checkout", str(history.path), "tree")
         git(tree, "checkout", "--quiet", "--detach", before)
         whole = history.diff(before, after, paths)
         try:

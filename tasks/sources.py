@@ -2,7 +2,6 @@
 
 import io
 import tarfile
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,13 +10,13 @@ from forager.images.image import Image
 from forager.mutation.candidates import read_source, source_files
 from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import Limits, Sandbox
+from forager.scratch import scratch
 
 
 def read_texts(image: Image) -> tuple[dict[str, str], dict[str, str]]:
     """The texts by path of the image's source files, and of its test files."""
     files = {test.partition("::")[0] for test in image.passing}
-    with tempfile.TemporaryDirectory(prefix="forager-mutate-") as name:
-        root = Path(name)
+    with scratch("mutate") as root:
         _copy_out(image, root)
         sources = _texts(root, source_files(root, image.setup.protected))
         return sources, _texts(root, sorted(file for file in files if (root / file).is_file()))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from forager.makers import maker
 from forager.sandboxes.cgroups import find_parents, parents, sweep
-from forager.sandboxes.leftovers import maker
 
 ROOT = os.geteuid() == 0
 

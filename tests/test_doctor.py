@@ -58,8 +58,9 @@ def test_a_machine_with_an_engine() -> None:
 @pytest.mark.engine
 def test_containers_of_dead_processes_are_removed_and_no_others(kata_image: Image) -> None:
     """A label identifies the creating process, even if its number is reused."""
+    from forager.makers import maker
     from forager.sandboxes.engine import connect
-    from forager.sandboxes.leftovers import SANDBOX_LABEL, leftovers, maker
+    from forager.sandboxes.leftovers import SANDBOX_LABEL, leftovers
 
     client = connect()
     number, _, realm = maker().split()

@@ -299,7 +299,7 @@ def test_a_disk_that_takes_nothing_is_one_line(run: Path, tmp_path: Path, format
     (tmp_path / "file").touch()
     target = tmp_path / "file" / "out"
     done = export(run, "-o", target, "--format", format)
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert isinstance(done.exception, SystemExit)
     assert done.stderr.splitlines()[-1].startswith(f"forager: cannot write {target}: ")
 

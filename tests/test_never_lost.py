@@ -30,13 +30,14 @@ from forager.agent.model import Model, Reply, ScriptedModel
 from forager.agent.traffic import RateLimiter
 from forager.environments.repository.task import RepositoryTask
 from forager.errors import LoggedError, ModelError, SandboxError, StoreError, Unforeseen
+from forager.makers import maker
 from forager.records import write_records
 from forager.rollout.batch import run_batch
 from forager.rollout.plan import TRIES
 from forager.rollout.settings import MAY_CHANGE, RunSettings
 from forager.rollout.worker import Job
 from forager.sandboxes.engine import check_disk, connect
-from forager.sandboxes.leftovers import SANDBOX_LABEL, maker
+from forager.sandboxes.leftovers import SANDBOX_LABEL
 from forager.trajectories.record import Message, ToolCall, Usage
 from forager.trajectories.store import Run
 from tools import TOOLBOX

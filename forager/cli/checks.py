@@ -86,7 +86,7 @@ def _engine() -> Iterator[Check]:
 
     from forager.images.base import base_reference
     from forager.sandboxes.engine import connect
-    from forager.sandboxes.leftovers import leftovers
+    from forager.sandboxes.leftovers import left_images, leftovers
 
     try:
         info = connect().info()
@@ -121,11 +121,11 @@ def _engine() -> Iterator[Check]:
     except docker.errors.ImageNotFound:
         found = "the first `forager image build` makes it in a minute or two"
         yield _check("base image", False, found, "", needed=False)
-    count = len(leftovers())
+    containers, images = len(leftovers()), len(left_images())
     yield _check(
         "left containers",
-        count == 0,
-        f"{count} containers of dead processes",
+        containers + images == 0,
+        f"{containers} containers and {images} images of dead processes",
         "forager doctor --clean",
         needed=False,
     )

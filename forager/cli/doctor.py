@@ -16,7 +16,12 @@ MARKS = {"ok": ("ok", "green"), "missing": ("missing", "bold red"), "absent": ("
 
 @click.command(cls=Verb)
 @option("--url", metavar="URL", help="Model endpoint to check; $OPENAI_BASE_URL by default.")
-@option("--clean", is_flag=True, help="Remove containers and control groups of dead processes.")
+@option(
+    "--clean",
+    is_flag=True,
+    help="Remove what killed processes left: containers, images without a name, control groups "
+    "and temporary directories.",
+)
 @options.as_json
 def doctor(url: str | None, clean: bool, as_json: bool) -> None:
     """Check this machine, and print what to type for what is missing.
@@ -24,12 +29,9 @@ def doctor(url: str | None, clean: bool, as_json: bool) -> None:
     The exit code is 1 if something is missing that `forager run -m repair` needs.
     """
     from forager.cli import checks
-    from forager.sandboxes.cgroups import sweep
-    from forager.sandboxes.leftovers import remove_leftovers
 
     if clean:
-        say(f"removed {sweep()} control groups")
-        say(f"removed {remove_leftovers()} containers")
+        _clean()
     found = [check for group in checks.all_checks(url) for check in group]
     if as_json:
         print_json([check.model_dump() for check in found])
@@ -37,6 +39,18 @@ def doctor(url: str | None, clean: bool, as_json: bool) -> None:
         _print(found)
     if any(check.state == "missing" for check in found):
         raise SystemExit(1)
+
+
+def _clean() -> None:
+    """Remove what killed processes left; what needs no engine first."""
+    from forager import scratch
+    from forager.sandboxes import cgroups
+    from forager.sandboxes.leftovers import remove_leftovers
+
+    say(f"removed {cgroups.sweep()} control groups")
+    say(f"removed {scratch.sweep()} temporary directories")
+    containers, images = remove_leftovers()
+    say(f"removed {containers} containers and {images} images without a name")
 
 
 def _print(found: "list[Check]") -> None:

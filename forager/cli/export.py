@@ -10,7 +10,7 @@ from forager.cli import options
 from forager.cli.console import console, say
 from forager.cli.derived import Derived
 from forager.cli.progress import Progress
-from forager.cli.runs import open_attempts, runs_argument
+from forager.cli.runs import open_attempts, runs_argument, say_damage
 from forager.cli.verb import Verb, option
 from forager.errors import UsageError
 from forager.trajectories.export import FORMATS
@@ -146,6 +146,7 @@ def _export_dataset(
     if tokenizer is None:
         raise UsageError("--format policy and world need --tokenizer MODEL")
     tokenizer = model_directory(tokenizer)
+    say_damage(runs)
     with Progress("attempts") as progress:
         done = export_dataset(
             runs, output, tokenizer, settings, lambda read, _: progress.update(read)

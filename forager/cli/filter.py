@@ -8,7 +8,7 @@ import click
 from forager.cli import options
 from forager.cli.console import print_json, print_table
 from forager.cli.progress import Progress
-from forager.cli.runs import runs_argument
+from forager.cli.runs import runs_argument, say_damage
 from forager.cli.verb import Verb, option
 from forager.errors import UsageError
 
@@ -64,6 +64,7 @@ def filter_attempts(
     from forager.learning.filters.kept import filter_runs
 
     choices = choices_of(filters, without, config)
+    say_damage(runs)
     with Progress("attempts read") as progress:
         done = filter_runs(
             runs,

@@ -1,5 +1,6 @@
 """`forager image`: build images from sources, and look at them."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,8 @@ def build(
         raise UsageError("a recipe belongs to one source: give one SOURCE")
     from forager.images import build as builder
     from forager.images.recipe import load
+    from forager.locks import claimed_output
+    from forager.records import write_records
 
     recipe = load(recipe_file) if recipe_file else None
     settings = BUILD.build(BUILD.given(params))
@@ -94,14 +97,15 @@ def build(
         click.echo(f"{made.reference}\t{len(made.passing)} tests pass")
         return made
 
-    built = make_all("images", sources, make, workers)
-    images = succeeded(built)
-    if output and images:
-        from forager.records import write_records
-
-        write_records(output, images)
-    if write_recipe:
-        _write_recipe(write_recipe, sources[0], images[0].recipe if images else recipe)
+    with ExitStack() as stack:
+        for path in filter(None, (output, write_recipe)):
+            stack.enter_context(claimed_output(path))
+        built = make_all("images", sources, make, workers)
+        images = succeeded(built)
+        if output and images:
+            write_records(output, images)
+        if write_recipe:
+            _write_recipe(write_recipe, sources[0], images[0].recipe if images else recipe)
     raise_failures(built)
 
 
@@ -219,19 +223,16 @@ def _facts(found: "Image") -> list[tuple[str, str]]:
 
 def _write_recipe(path: Path, source: str, recipe: "Recipe | None") -> None:
     """Write the recipe; if the build failed, the recipe that was given or inferred."""
-    from tempfile import TemporaryDirectory
-
+    from forager.atomic import replace_text
     from forager.images.infer import infer
     from forager.images.recipe import dump
     from forager.images.source import fetch
+    from forager.scratch import scratch
 
     if recipe is None:
-        with TemporaryDirectory(prefix="forager-source-") as name:
-            tree = Path(name) / "testbed"
+        with scratch("source") as directory:
+            tree = directory / "testbed"
             fetch(source, tree)
             recipe = infer(tree)
-    try:
-        path.write_text(dump(recipe), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    replace_text(path, dump(recipe))
     say(f"wrote the recipe to {path}")

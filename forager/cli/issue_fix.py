@@ -1,7 +1,7 @@
 """`forager tasks issue-fix`: real bugs from histories."""
 
 import os
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +91,7 @@ def issue_fix(
       forager tasks issue-fix https://github.com/pytoolz/toolz -o tasks.jsonl --github
       forager tasks issue-fix pypi:toolz -o tasks.jsonl --dry-run
     """
+    from forager.locks import claimed_output
     from tasks.issue_fix import IssueFixRequest
 
     if given["repo"] and len(sources) > 1:
@@ -103,15 +104,16 @@ def issue_fix(
         also_exclude=given["also_exclude"],
     )
     refused = 0
-    for source in sources:
-        try:
-            if source.startswith("pypi:"):
-                _from_releases(source.removeprefix("pypi:"), order, given, output, dry_run)
-            else:
-                _from_history(source, order, given, output, dry_run)
-        except UsageError as error:
-            say(str(error))
-            refused += 1
+    with nullcontext() if dry_run else claimed_output(output):
+        for source in sources:
+            try:
+                if source.startswith("pypi:"):
+                    _from_releases(source.removeprefix("pypi:"), order, given, output, dry_run)
+                else:
+                    _from_history(source, order, given, output, dry_run)
+            except UsageError as error:
+                say(str(error))
+                refused += 1
     if refused:
         raise click.exceptions.Exit(2 if refused == len(sources) else 1)
 

@@ -131,11 +131,15 @@ def mutate_fix(
             }
         )
         return
+    from forager.locks import claimed_output
     from tasks.contamination import ContaminatedProject
     from tasks.ledger import yields
     from tasks.mutate_fix import make_tasks
 
-    with open_author(given, output, order.settings.sampling) as author:
+    with (
+        claimed_output(output),
+        open_author(given, output, order.settings.sampling) as author,
+    ):
         order = replace(order, author=author)
         images, refused = images_of(sources, workers), 0
         for image in images:

@@ -38,10 +38,30 @@ def open_source(source: Path, *, accept_suspect: bool = False) -> "Index":
     """The attempts of a run or of a file; prints what is damaged in them."""
     from forager.trajectories.store import open_index
 
-    index = open_index(source, accept_suspect=accept_suspect)
-    for path, count in index.damaged():
-        say(f"skipped {count:,} damaged bytes of {path}")
+    def on_damage(path: Path, offset: int) -> None:
+        say(f"left out an attempt that is damaged, at byte {offset:,} of {path}")
+
+    index = open_index(source, accept_suspect=accept_suspect, on_damage=on_damage)
+    if text := _damage(index, source):
+        say(text)
     return index
+
+
+def say_damage(paths: "Iterable[Path]") -> None:
+    """Print what is damaged in runs that another part of forager opens."""
+    for _ in opened(paths):
+        pass
+
+
+def _damage(index: "Index", source: Path) -> str:
+    """What is damaged, and the remedy, in one line; nothing if all is well."""
+    damaged, lost = index.damaged(), index.lost()
+    skipped = [f"skipped {count:,} damaged bytes of {path}" for path, count in damaged]
+    if lost:
+        few = ", ".join(lost[:3]) + (", …" if len(lost) > 3 else "")
+        skipped.append(f"{len(lost):,} attempts are lost ({few})")
+    remedy = f"the command that made {source} makes the missing attempts again"
+    return "; ".join([*skipped, remedy]) if skipped else ""
 
 
 def locate(path: Path) -> tuple[Path, str]:

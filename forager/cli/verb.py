@@ -1,12 +1,21 @@
 """Verbs and their help: options under headings, verbs grouped by what a person does."""
 
+import errno
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import click
 
 from forager.cli.console import say
-from forager.errors import ForagerError, LoggedError, UsageError
+from forager.errors import ForagerError, LoggedError, StoreError, UsageError
+
+_FILE_ERRORS = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
+    *(errno.EEXIST, errno.ENOTEMPTY, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
+    *(errno.ELOOP, errno.ENAMETOOLONG, errno.EBUSY, errno.EXDEV, errno.ESTALE, errno.ENOLCK),
+    *(errno.ENOSYS, errno.EOPNOTSUPP, errno.EMFILE, errno.ENFILE),
+}
 
 OPTIONS = "Options"
 """The heading of the options that name no other."""
@@ -120,7 +129,10 @@ class Group(click.Group):
 
 
 class Forager(Group):
-    """A group whose errors are one line on stderr: exit code 2 for the user's, 1 for others."""
+    """A group whose errors are one line on stderr.
+
+    The exit code is 2 for what the user must settle (input, files, disk), 1 for other errors.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb."""
@@ -136,10 +148,27 @@ class Forager(Group):
             say(str(error))
             if isinstance(error, LoggedError) and error.log:
                 click.echo(error.log.rstrip(), err=True)
-            ctx.exit(2 if isinstance(error, UsageError) else 1)
+            ctx.exit(2 if isinstance(error, UsageError | StoreError) else 1)
+        except OSError as error:
+            if not _is_of_files(error):
+                raise
+            say(_described(error))
+            ctx.exit(2)
         except KeyboardInterrupt:
             say("interrupted")
             ctx.exit(130)
+
+
+def _is_of_files(error: OSError) -> bool:
+    """Whether a file, directory or disk is the cause, and not a connection or a pipe."""
+    return error.errno in _FILE_ERRORS
+
+
+def _described(error: OSError) -> str:
+    """One line, such as "cannot use /mnt/x: Read-only file system"."""
+    path = error.filename2 or error.filename
+    what = f"cannot use {os.fsdecode(path)}" if isinstance(path, str | bytes) else "cannot write"
+    return f"{what}: {error.strerror}"
 
 
 def _add_switch(parser: Any, switch: Option, name: str, value: bool) -> None:

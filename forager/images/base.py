@@ -9,7 +9,6 @@ import os
 import queue
 import shutil
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from forager.errors import BuildError
 from forager.images.workbench import VENV, Workbench
 from forager.locks import locked
 from forager.sandboxes.sandbox import LOCALHOST_LABEL, SYSTEM_PATH, WORKDIR
+from forager.scratch import scratch
 
 PYTHON_LABEL = "forager.python"  # on a base: the Python version of its environment
 _PACKAGES = (
@@ -146,8 +146,8 @@ def _debootstrap(client: docker.DockerClient, report: Callable[[str], None]) -> 
         return reference
     command = [*_as_root(), *_debootstrap_command()]
     report(f"no registry can be reached: making a base of {suite} with debootstrap (one minute)")
-    with tempfile.TemporaryDirectory(prefix="forager-base-") as name:
-        root = Path(name) / "root"
+    with scratch("base") as directory:
+        root = directory / "root"
         options = ["--variant=minbase", f"--include={packages}"]
         _run([*command, *options, suite, str(root), *mirror])
         try:

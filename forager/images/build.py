@@ -10,7 +10,6 @@ import hashlib
 import json
 import re
 import shlex
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +31,7 @@ from forager.images.unproven import UnprovenImage, accepted, identity
 from forager.images.workbench import Workbench
 from forager.locks import locked
 from forager.sandboxes.engine import connect
+from forager.scratch import scratch
 
 _PYTHONS = ("3.12", "3.13", "3.11", "3.14", "3.10", "3.9", "3.8")  # the most likely to work first
 _DEFAULT = BuildSettings()
@@ -51,8 +51,8 @@ def build(
     no tests, BuildError (with the log's telling lines) for one that does not come to pass.
     """
     client = connect()
-    with tempfile.TemporaryDirectory(prefix="forager-source-") as name:
-        tree = Path(name) / "testbed"
+    with scratch("source") as directory:
+        tree = directory / "testbed"
         report(f"fetching {source}")
         fetched = fetch(source, tree)
         chosen = recipe or _inferred(source, tree)

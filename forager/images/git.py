@@ -12,7 +12,6 @@ Only the network needs the user's settings: credentials, proxies, rewritten addr
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from urllib.parse import unquote
 
 from forager.errors import SourceError
 from forager.images.host import without_credentials
+from forager.scratch import scratch
 
 IDENTITY = {
     f"GIT_{who}_{what}": value
@@ -203,13 +203,13 @@ def foreign(path: Path) -> Iterator[Foreign | None]:
         yield None
         return
     tree, own, common = found
-    with tempfile.TemporaryDirectory(prefix="forager-git-") as name:
-        repository = Path(name) / ".git"
+    with scratch("git") as directory:
+        repository = directory / ".git"
         told = ("config", "--no-includes", "--file", str(common / "config"))
-        kind = quiet_git(Path(name), *told, "extensions.objectFormat") or "sha1"
-        git(Path(name), "init", "--quiet", f"--object-format={kind}", ".")
+        kind = quiet_git(directory, *told, "extensions.objectFormat") or "sha1"
+        git(directory, "init", "--quiet", f"--object-format={kind}", ".")
         _borrow(own, common, repository)
-        yield Foreign(repository, tree, quiet_git(Path(name), *told, "remote.origin.url"))
+        yield Foreign(repository, tree, quiet_git(directory, *told, "remote.origin.url"))
 
 
 def _find(path: Path) -> tuple[Path | None, Path, Path] | None:

@@ -27,6 +27,7 @@ from forager.images.git import (
 from forager.images.host import without_credentials
 from forager.images.layout import guess_licence
 from forager.images.sdist import download_sdist, unpack
+from forager.paths import data_directory
 from forager.records import Record
 
 _SKIPPED = {"__pycache__", ".git", ".hg", ".svn", ".tox", ".nox", ".venv", "venv", "node_modules"}
@@ -89,12 +90,12 @@ def _fetch_pypi(source: str, into: Path) -> Source:
 
 def _fetch_path(source: str, path: Path, into: Path) -> Source:
     """Copy a user's tree with uncommitted work, without ignored files."""
-    if into.resolve().is_relative_to(path):
-        raise SourceError(f"{path} holds forager's temporary files: set TMPDIR elsewhere")
     with foreign(path) as found:
         names = _listed_by_git(found, path) if found else []
         if not names and (found is None or found.tree != path):  # a build below a repository
             found, names = None, _listed_by_walk(path)
+        own = data_directory().resolve()  # which may lie in the tree
+        names = [name for name in names if not (path / name).is_relative_to(own)]
         _copy(names, path, into)
         commit_all(into)
         origin = found.origin if found else ""

@@ -7,8 +7,6 @@ that is made and removed in one layer leaves no trace.
 
 import io
 import logging
-import os
-import secrets
 import tarfile
 import time
 from collections.abc import Mapping
@@ -23,6 +21,8 @@ from docker.utils.socket import frames_iter
 
 from forager.errors import BuildError
 from forager.images.host import build_variables, ca_bundle, without_credentials
+from forager.makers import maker
+from forager.sandboxes.leftovers import IMAGE_LABEL, build_name, sweep
 from forager.sandboxes.sandbox import SYSTEM_PATH, WORKDIR
 
 TOOLS = "/opt/forager-build"
@@ -64,7 +64,8 @@ class Workbench:
             raise
 
     def _start(self, image: str, memory: int, timeout: float) -> Any:
-        # The process that holds the container ends by itself if forager is killed.
+        sweep()
+        # The process that holds the container ends by itself if nobody sweeps.
         hold = f"trap 'exit 0' TERM; sleep {int(timeout) + 60} & wait"
         try:
             return self._client.containers.run(
@@ -80,7 +81,7 @@ class Workbench:
                 mem_limit=memory,
                 memswap_limit=memory,
                 pids_limit=1024,
-                name=f"forager-build-{os.getpid()}-{secrets.token_hex(4)}",  # labels would stay
+                name=build_name(),  # labels would stay
             )
         except DockerException as error:
             raise BuildError(f"no build container starts: {error}") from error
@@ -161,7 +162,8 @@ class Workbench:
         """Make an image of the container's state, without the tools; return its id."""
         self.check(f"rm -rf {TOOLS} /tmp/* /tmp/.[!.]* /var/tmp/*; true", user="root")
         try:
-            made = self._client.api.commit(self._container.id, changes=changes)
+            marked = [*changes, f'LABEL {IMAGE_LABEL}="{maker()}"']
+            made = self._client.api.commit(self._container.id, changes=marked)
         except (DockerException, OSError) as error:
             raise BuildError(f"the image cannot be written: {error}") from error
         return str(made["Id"])

@@ -74,8 +74,7 @@ class AttemptSource:
         """
         texts = [json.dumps(text, ensure_ascii=False)[1:-1].lower().encode() for text in query.says]
         with self._open() as index:
-            places = index.places(choice)
-            for summary, line in zip(index.summaries(places), index.lines(places), strict=False):
+            for summary, line in index.entries(index.places(choice)):
                 if not wanted():
                     return
                 low = line.lower()

@@ -58,7 +58,7 @@ class ReproductionLog:
         """Store a result; it is on disk when this returns. Raises StoreError."""
         tag = REPRODUCES if result.reproduces else DIFFERS
         with self._lock:
-            with RecordWriter(self._path) as writer:
+            with RecordWriter(self._path, wait=True) as writer:
                 writer.append(result)
             self._marks.refresh()
             others = set(self._marks.of(result.id).tags) - {REPRODUCES, DIFFERS}

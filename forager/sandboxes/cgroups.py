@@ -2,7 +2,7 @@
 
 Version 2 has one tree for all controllers, version 1 a tree for each. A group is made as high in
 the tree as possible: at the root as root, or in the user's own part, if systemd or a batch system
-delegated one. Its name says who made it, as a container's label does (`leftovers.py`), so that
+delegated one. Its name says who made it, as a container's label does (`makers.py`), so that
 `sweep` finds the groups of killed makers, except those in other process namespaces.
 """
 
@@ -14,7 +14,7 @@ import time
 from functools import cache
 from pathlib import Path
 
-from forager.sandboxes.leftovers import maker
+from forager.makers import dotted, from_dotted, is_gone
 from forager.sandboxes.sandbox import Limits
 
 CONTROLLERS = ("memory", "pids", "cpu")
@@ -99,21 +99,15 @@ def find_parents(own: str, mounts: str) -> dict[str, Path]:
 
 def _name() -> str:
     """A new name: the maker's number, start, boot and namespace, and a random part."""
-    return f"{_PREFIX}{_dotted(os.getpid())}.{secrets.token_hex(6)}"
-
-
-def _dotted(process: int) -> str:
-    return maker(process).replace(" ", ".")
+    return f"{_PREFIX}{dotted()}.{secrets.token_hex(6)}"
 
 
 def _is_left(name: str) -> bool:
     """Whether the maker is gone; False for makers of other namespaces."""
     label = name.removeprefix(_PREFIX).rpartition(".")[0]
-    number, _, rest = label.partition(".")
-    if not number.isdecimal() or "." not in rest:  # the names of earlier versions
+    if not label[:1].isdecimal() or label.count(".") < 2:  # the names of earlier versions
         return False
-    now = _dotted(int(number))
-    return label != now and rest.partition(".")[2] == now.split(".", 2)[2]
+    return is_gone(from_dotted(label)) is True
 
 
 def _highest(root: Path, path: str, controller: str, *, new: bool) -> Path | None:

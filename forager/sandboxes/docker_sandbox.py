@@ -20,8 +20,9 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from docker.types import LogConfig, Ulimit
 
 from forager.errors import ImageMissing, SandboxError
+from forager.makers import maker
 from forager.sandboxes.engine import connect
-from forager.sandboxes.leftovers import SANDBOX_LABEL, maker, remove, sweep
+from forager.sandboxes.leftovers import SANDBOX_LABEL, remove, sweep
 from forager.sandboxes.sandbox import (
     CAPABILITIES,
     LOCALHOST_LABEL,

@@ -1,48 +1,73 @@
-"""Containers that outlive their makers: how to recognise them, and how to remove them.
+"""Containers and images that outlive their makers: how to recognise and how to remove them.
 
-Each container's label names the process that made it: its number, its start time, the boot and the
-process namespace. A killed maker removes nothing, so the next process that starts a container
-removes what it left, as does `forager doctor --clean`.
+The label of a sandbox names the process that made it (see `makers.py`). A container in which an
+image is built has it in its name instead, because its labels would become those of the image. An
+image that is not proven yet has no name, and a label. A killed maker removes nothing, so the next
+process that starts a container removes what it left, as does `forager doctor --clean`.
 """
 
 import contextlib
-import os
+import secrets
+from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import requests
 from docker.errors import DockerException, NotFound
 
+from forager.makers import dotted, from_dotted, is_gone
 from forager.sandboxes.engine import connect
 
-SANDBOX_LABEL = "forager.sandbox"  # on every container made here; its value is `maker()`
+SANDBOX_LABEL = "forager.sandbox"  # on every sandbox; its value is `maker()`
+IMAGE_LABEL = "forager.maker"  # on every image; its value is `maker()`
+_BUILD = "forager-build."  # begins the name of a container in which an image is built
 _FAULTS = (DockerException, requests.RequestException, OSError)
 
 
-def maker(process: int | None = None) -> str:
-    """The label of a process; of this process by default."""
-    number = os.getpid() if process is None else process
-    return f"{number} {_started(number)} {_realm()}"
+def build_name() -> str:
+    """A name for a container in which an image is built."""
+    return f"{_BUILD}{dotted()}.{secrets.token_hex(4)}"
 
 
 def leftovers() -> list[str]:
     """The ids of containers whose makers are gone. Raises what docker raises."""
-    found = connect().api.containers(all=True, filters={"label": SANDBOX_LABEL})
+    return [id for id, label, state in _containers() if _is_left(label, state)]
+
+
+def left_images() -> list[str]:
+    """The ids of images without a name whose makers are gone. Raises what docker raises."""
+    filters = {"dangling": True, "label": IMAGE_LABEL}
     return [
-        container["Id"]
-        for container in found
-        if _is_left(container["Labels"][SANDBOX_LABEL], container["State"])
+        image["Id"]
+        for image in connect().api.images(filters=filters)
+        if is_gone(image["Labels"][IMAGE_LABEL])
     ]
 
 
-def remove_leftovers() -> int:
-    """Remove the containers whose makers are gone; return how many. Raises EngineError."""
-    found = leftovers()
-    for container in found:
+def remove_leftovers() -> tuple[int, int]:
+    """Remove the containers and images whose makers are gone; return how many of each.
+
+    Raises EngineError.
+    """
+    containers, images = leftovers(), left_images()
+    for container in containers:
         remove(container)
-    return len(found)
+    for image in images:
+        with contextlib.suppress(*_FAULTS):  # a container may use it
+            connect().api.remove_image(image)
+    return len(containers), len(images)
+
+
+def _containers() -> Iterator[tuple[str, str, str]]:
+    """Yield id, maker's label and state of the containers that were made here."""
+    api = connect().api
+    for container in api.containers(all=True, filters={"label": SANDBOX_LABEL}):
+        yield container["Id"], container["Labels"][SANDBOX_LABEL], container["State"]
+    for container in api.containers(all=True, filters={"name": _BUILD}):
+        for name in container["Names"]:
+            if (named := name.removeprefix("/")).startswith(_BUILD):
+                made = named.removeprefix(_BUILD).rpartition(".")[0]
+                yield container["Id"], from_dotted(made), container["State"]
 
 
 def remove(container: str) -> None:
@@ -76,33 +101,11 @@ _UNREMOVED: set[str] = set()
 
 
 @cache
-def _swept() -> int:
+def _swept() -> tuple[int, int]:
     return remove_leftovers()
 
 
 def _is_left(label: str, state: str) -> bool:
     """Whether the maker is gone; if it cannot be looked up, whether the container has ended."""
-    number, *more = label.split(" ")
-    if not more:  # the labels of earlier versions
-        return _started(int(number)) == "" if number.isdecimal() else True
-    started, realm = more
-    if realm != _realm():  # another boot, namespace or machine
-        return state in ("exited", "dead")
-    return _started(int(number)) != started
-
-
-def _started(process: int) -> str:
-    """When a process started, in ticks since the boot; empty if there is no such process."""
-    try:
-        text = Path(f"/proc/{process}/stat").read_text()
-    except OSError:
-        return ""
-    fields: list[Any] = text.rpartition(")")[2].split()
-    return "" if fields[0] == "Z" else str(fields[19])
-
-
-@cache
-def _realm() -> str:
-    """The boot and the namespace in which process numbers are unique."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot}.{Path('/proc/self/ns/pid').stat().st_ino}"
+    gone = is_gone(label)
+    return state in ("exited", "dead") if gone is None else gone

@@ -32,6 +32,7 @@ from forager.paths import data_directory
 from forager.records import Record, write_records
 from forager.sandboxes.engine import connect
 from forager.sandboxes.sandbox import USER
+from forager.scratch import scratch
 
 _SMALL = 8 << 20  # bytes of a file of settings
 _LAYER_LIMIT = 256 << 30  # bytes of a layer
@@ -121,19 +122,18 @@ def stored_images() -> set[str]:
 
 def _from_engine(reference: str, image: Any) -> UnpackedImage:
     record = _record_path(str(image.id))
-    archive = record.with_suffix(".save")
     with locked(f"unpack-{record.stem[:24]}"):
         if known := _read(record):  # another process was faster
             return known
         try:
-            with archive.open("wb") as file:
-                named = reference if reference in image.tags else False
-                file.writelines(image.save(chunk_size=1 << 20, named=named))
-            return unpack(archive)[0]
+            with scratch("unpack") as directory:
+                archive = directory / "image.tar"
+                with archive.open("wb") as file:
+                    named = reference if reference in image.tags else False
+                    file.writelines(image.save(chunk_size=1 << 20, named=named))
+                return unpack(archive)[0]
         except (DockerException, RequestException, StoreError, OSError) as error:
             raise SandboxError(f"cannot unpack {reference}: {error}") from error
-        finally:
-            archive.unlink(missing_ok=True)
 
 
 def unpack(archive: Path) -> list[UnpackedImage]:
@@ -184,7 +184,7 @@ def _add_layer(digest: str, content: IO[bytes]) -> None:
     with locked(f"layer-{name}"):
         if (layers_directory() / name).exists():
             return
-        with new_directory(layers_directory() / name) as part:
+        with new_directory(layers_directory() / name, durable=False) as part:
             read = _HashingReader(_decompressed(content))
             _unpack_layer(read, part)
             if read.digest() != digest:

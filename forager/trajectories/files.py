@@ -1,16 +1,21 @@
 """The two kinds of files that hold attempts: shards, and plain JSON Lines (exports)."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 from pydantic import ValidationError
 
-from forager.errors import StoreError, UsageError
+from forager.errors import UsageError
 from forager.records import locate_records
 from forager.trajectories.shards import SUFFIX, entry_at, read_line, scan
 from forager.trajectories.summary import Summary, TrajectoryHead
+
+_BLOCK = 1 << 20
+_FRESH = 2_000_000_000  # nanoseconds, more than the steps of a file system's times
 
 
 class Located(NamedTuple):
@@ -47,15 +52,30 @@ def located(path: Path, start: int) -> Iterator[Located]:
         yield Located(entry.offset, entry.end, summary)
 
 
-def read_bytes(path: Path, descriptor: int, offset: int) -> bytes:
-    """The JSON of the attempt at an offset of an open file. Raises StoreError if it is gone."""
-    line = None
+def state(path: Path) -> str:
+    """The size, times and number of a file, by which a change shows.
+
+    Empty for a file that has just changed: another change might get the same times.
+    """
+    now, found = time.time_ns(), path.stat()
+    if now - found.st_ctime_ns < _FRESH:
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
+
+
+def checksum(path: Path, start: int, end: int, total: int = 0) -> int:
+    """Continue the CRC-32 of a file from an offset to another one."""
+    with path.open("rb") as file:
+        file.seek(start)
+        while start < end and (block := file.read(min(_BLOCK, end - start))):
+            start, total = start + len(block), crc32(block, total)
+    return total
+
+
+def read_bytes(path: Path, descriptor: int, offset: int) -> bytes | None:
+    """The JSON of the attempt at an offset of an open file; None if it is damaged or gone."""
     if path.name.endswith(SUFFIX):
-        line = read_line(descriptor, offset)
-    else:
-        with os.fdopen(os.dup(descriptor), "rb") as file:
-            file.seek(offset)
-            line = file.readline()
-    if line is None:
-        raise StoreError(f"{path} was changed or is damaged at byte {offset}")
-    return line
+        return read_line(descriptor, offset)
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        file.seek(offset)
+        return file.readline()

@@ -1,7 +1,9 @@
 """An index of attempts: the summary of each, and its place in a file.
 
 It is a cache. Opening it adds the attempts that were appended since; an index that is missing,
-damaged or of another version is rebuilt. Attempts are fetched in pages, each a short transaction,
+damaged or of another version is rebuilt. It knows a checksum of what it indexed of each file, and
+compares it when the file's size or times differ. So a file that was cut, replaced or damaged is
+indexed anew, without what is damaged. Attempts are fetched in pages, each a short transaction,
 so that a slow reader of a million blocks nobody and needs little memory.
 
 The file holds what was graded. Readers see suspect attempts as an Acceptance says.
@@ -12,7 +14,7 @@ import os
 import sqlite3
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from itertools import islice, repeat
 from pathlib import Path
@@ -23,9 +25,9 @@ from forager.errors import StoreError, UsageError
 from forager.trajectories.acceptance import Acceptance
 from forager.trajectories.choice import Choice
 from forager.trajectories.earlier_calls import load
-from forager.trajectories.files import fits, located, read_bytes
+from forager.trajectories.files import checksum, fits, located, read_bytes, state
 from forager.trajectories.record import Trajectory
-from forager.trajectories.shards import SUFFIX
+from forager.trajectories.shards import SUFFIX, torn
 from forager.trajectories.summary import Summary
 
 FIELDS = (*Summary.model_fields, *Summary.model_computed_fields)
@@ -33,6 +35,7 @@ FIELDS = (*Summary.model_fields, *Summary.model_computed_fields)
 
 ALL = Choice()
 
+OnDamage = Callable[[Path, int], None]  # receives a file and the offset of an attempt in it
 Places = array  # of attempts, 8 bytes each: the number of a file, then the offset in it
 _OFFSET_BITS = 40
 _PAGE = 1000  # attempts fetched at a time
@@ -42,9 +45,12 @@ _TABLES = f"""-- families are never empty
 BEGIN IMMEDIATE;
 DROP TABLE IF EXISTS attempts;
 DROP TABLE IF EXISTS files;
+DROP TABLE IF EXISTS lost;
 CREATE TABLE files (
-  number INTEGER PRIMARY KEY, name TEXT UNIQUE, end INTEGER, last INTEGER, damaged INTEGER
+  number INTEGER PRIMARY KEY, name TEXT UNIQUE, end INTEGER, last INTEGER, damaged INTEGER,
+  checksum INTEGER, state TEXT
 );
+CREATE TABLE lost (id PRIMARY KEY, name TEXT);
 CREATE TABLE attempts (place INTEGER PRIMARY KEY, {_NAMES}, UNIQUE (id));
 """
 _VERSION = crc32(_TABLES.encode()) >> 1
@@ -63,7 +69,8 @@ class Index:
     """The attempts of some files. For one thread; a context manager.
 
     `files` lists them: a name in `.jsonl.zst` is a shard, any other one JSON Lines. The index is
-    stored at `database`; if that is None or cannot be written, it lasts until `close`.
+    stored at `database`; if that is None or cannot be written, it lasts until `close`. `on_damage`
+    receives file and offset of an attempt that turns out to be damaged when it is read.
     """
 
     def __init__(
@@ -71,10 +78,12 @@ class Index:
         files: Callable[[], Iterable[Path]],
         database: Path | None = None,
         acceptance: Acceptance | None = None,
+        on_damage: OnDamage = lambda *_: None,
     ) -> None:
-        self._files, self._database = files, database
+        self._files, self._database, self._on_damage = files, database, on_damage
         self._acceptance = acceptance or Acceptance()
         self._paths: dict[int, Path] = {}
+        self._verified: set[str] = set()
         self._connection = sqlite3.connect(":memory:")  # until `_open` replaces it
         try:
             self._open(database)
@@ -112,12 +121,17 @@ class Index:
         places = self.places() if places is None else places
         for start in range(0, len(places), _PAGE):
             page = places[start : start + _PAGE]
-            marks = ", ".join("?" * len(page))
-            query = f"SELECT place, {_NAMES} FROM judged WHERE place IN ({marks})"
-            rows = {row[0]: row[1:] for row in self._query(query, page)}
-            for place in page:  # one may have moved: another process found it twice
-                if place in rows:
-                    yield Summary(**dict(zip(Summary.model_fields, rows[place], strict=False)))
+            known = self._summaries(page)
+            yield from (known[place] for place in page if place in known)
+
+    def _summaries(self, page: "Places[int]") -> dict[int, Summary]:
+        """The summaries by place; one may have moved, if another process found it twice."""
+        marks = ", ".join("?" * len(page))
+        query = f"SELECT place, {_NAMES} FROM judged WHERE place IN ({marks})"
+        return {
+            place: Summary(**dict(zip(Summary.model_fields, fields, strict=False)))
+            for place, *fields in self._query(query, page)
+        }
 
     def values(self, field: str) -> list[str]:
         """The distinct values of a field, sorted."""
@@ -131,7 +145,21 @@ class Index:
         return (self._acceptance.applied(load(line)) for line in self.lines(places))
 
     def lines(self, places: "Places[int] | None" = None) -> Iterator[bytes]:
-        """Yield the attempts at these places, or all, as stored JSON: as they were graded."""
+        """Yield the attempts at these places, or all, as stored JSON: as they were graded.
+
+        Damaged ones are left out.
+        """
+        return (line for _, line in self._read(places))
+
+    def entries(self, places: "Places[int] | None" = None) -> Iterator[tuple[Summary, bytes]]:
+        """Yield summary and stored JSON of the attempts at these places, or all."""
+        places = self.places() if places is None else places
+        for start in range(0, len(places), _PAGE):
+            page = places[start : start + _PAGE]
+            known = self._summaries(page)
+            yield from ((known[place], line) for place, line in self._read(page) if place in known)
+
+    def _read(self, places: "Places[int] | None") -> Iterator[tuple[int, bytes]]:
         number, descriptor = -1, -1
         try:
             for place in self.places() if places is None else places:
@@ -140,7 +168,13 @@ class Index:
                         os.close(descriptor)
                     number = place >> _OFFSET_BITS
                     descriptor = os.open(self._paths[number], os.O_RDONLY)
-                yield read_bytes(self._paths[number], descriptor, place & ((1 << _OFFSET_BITS) - 1))
+                offset = place & ((1 << _OFFSET_BITS) - 1)
+                line = read_bytes(self._paths[number], descriptor, offset)
+                if line is None:
+                    self._doubt(number)
+                    self._on_damage(self._paths[number], offset)
+                else:
+                    yield place, line
         finally:
             if descriptor >= 0:
                 os.close(descriptor)
@@ -160,14 +194,24 @@ class Index:
         return [found for (found,) in first] or [found for (found,) in self._query(begin, (id,))]
 
     def get(self, id: str) -> Trajectory:
-        """The attempt with this id."""
+        """The attempt with this id. Raises StoreError if it is damaged."""
         (row,) = self._query("SELECT place FROM attempts WHERE id = ?", (id,))
-        return next(self.trajectories(array("q", row)))
+        for attempt in self.trajectories(array("q", row)):
+            return attempt
+        raise StoreError(f"{self._paths[row[0] >> _OFFSET_BITS]} is damaged: {id} cannot be read")
 
     def damaged(self) -> list[tuple[Path, int]]:
-        """The files with damaged parts, and how many bytes between attempts were skipped."""
-        rows = self._query("SELECT number, damaged FROM files WHERE damaged > 0")
-        return [(self._paths[number], count) for number, count in rows]
+        """The files with damaged or torn parts, and how many bytes were skipped in each."""
+        found = [
+            (self._paths[number], count + torn(self._paths[number], end))
+            for number, count, end in self._query("SELECT number, damaged, end FROM files")
+        ]
+        return [(path, count) for path, count in found if count]
+
+    def lost(self) -> list[str]:
+        """The ids of attempts that were indexed, and that damage to their file took."""
+        rows = self._query("SELECT id FROM lost WHERE id NOT IN (SELECT id FROM attempts)")
+        return [id for (id,) in rows]
 
     def draws(self, seed: int, count: int, choice: Choice = ALL) -> Iterator[tuple[int, int]]:
         """Yield the `count` smallest numbers drawn for attempts, ascending, each with the place.
@@ -213,25 +257,54 @@ class Index:
     def update(self) -> None:
         """Add the attempts that were appended since the index was opened."""
         paths = {path.name: path for path in self._files()}
-        for name, end, last in list(self._connection.execute("SELECT name, end, last FROM files")):
-            if name not in paths or not fits(paths[name], end, last):
+        states = {name: state(path) for name, path in paths.items()}
+        known = "SELECT name, end, last, checksum, state FROM files"
+        for name, end, last, total, before in list(self._connection.execute(known)):
+            if name not in paths:
                 self._forget(name)
+            elif states[name] and states[name] == before:
+                self._verified.add(name)
+            elif not self._fits(name, paths[name], end, last, total):
+                self._forget(name, damaged=True)
         for name in sorted(paths):  # shards are named by their time
             while not self._absorb(name, paths[name]):
                 pass
+            if name not in self._verified:
+                self._settle(name, states[name])
         rows = self._connection.execute("SELECT name, number FROM files")
         self._paths = {number: paths[name] for name, number in rows if name in paths}
         self._connection.execute("DELETE FROM temp.accepted")
         accepted = ((id,) for id in self._acceptance.ids)
         self._connection.executemany("INSERT INTO temp.accepted VALUES (?)", accepted)
 
+    def _fits(self, name: str, path: Path, end: int, last: int, total: int) -> bool:
+        """Whether the part of a file that was indexed is as it was.
+
+        It is read once; then a file that grows is compared at its last attempt only.
+        """
+        if name in self._verified:
+            return fits(path, end, last)
+        return path.stat().st_size >= end and checksum(path, 0, end) == total
+
+    def _settle(self, name: str, state: str) -> None:
+        """Remember in which state a file was when it was found in order."""
+        self._verified.add(name)
+        self._connection.execute(
+            "UPDATE files SET state = ? WHERE name = ? AND state != ?", (state, name, state)
+        )
+
+    def _doubt(self, number: int) -> None:
+        """Let the next process that opens the index read a file again."""
+        with suppress(sqlite3.OperationalError):  # nothing can be written here
+            self._connection.execute("UPDATE files SET state = '' WHERE number = ?", (number,))
+
     def _absorb(self, name: str, path: Path) -> bool:
         """Index the new part of a file; False if another process has just indexed some of it."""
-        number, end = self._known(name)
+        number, end, total = self._known(name)
         entries = located(path, end)
         while batch := list(islice(entries, _BATCH)):
             with self._transaction():
-                if self._known(name) != (number, end):
+                if self._known(name) != (number, end, total):
                     return False
                 rows = (
                     (
@@ -241,28 +314,36 @@ class Index:
                     for entry in batch
                 )
                 self._connection.executemany(_INSERT, rows)
-                gaps = 0
+                gaps, start = 0, end
                 for entry in batch:
                     gaps, end = gaps + entry.offset - end, entry.end
                 gaps *= path.name.endswith(SUFFIX)  # in JSON Lines, gaps are empty lines
+                total = checksum(path, start, end, total)
                 self._connection.execute(
-                    "UPDATE files SET end = ?, last = ?, damaged = damaged + ? WHERE number = ?",
-                    (end, batch[-1].offset, gaps, number),
+                    "UPDATE files SET end = ?, last = ?, damaged = damaged + ?, checksum = ?"
+                    " WHERE number = ?",
+                    (end, batch[-1].offset, gaps, total, number),
                 )
         return True
 
-    def _known(self, name: str) -> tuple[int, int]:
-        """The number of a file, and the offset up to which it is indexed."""
-        query = "SELECT number, end FROM files WHERE name = ?"
-        for number, end in self._connection.execute(query, (name,)):
-            return number, end
-        self._connection.execute("INSERT OR IGNORE INTO files VALUES (NULL, ?, 0, 0, 0)", (name,))
+    def _known(self, name: str) -> tuple[int, int, int]:
+        """The number of a file, the offset up to which it is indexed, and the checksum so far."""
+        query = "SELECT number, end, checksum FROM files WHERE name = ?"
+        for number, end, total in self._connection.execute(query, (name,)):
+            return number, end, total
+        self._connection.execute(
+            "INSERT OR IGNORE INTO files VALUES (NULL, ?, 0, 0, 0, 0, '')", (name,)
+        )
         return self._known(name)
 
-    def _forget(self, name: str) -> None:
+    def _forget(self, name: str, *, damaged: bool = False) -> None:
+        self._verified.discard(name)
         with self._transaction():
-            number, _ = self._known(name)
+            number, *_ = self._known(name)
             span = (number << _OFFSET_BITS, (number + 1) << _OFFSET_BITS)
+            if damaged:
+                taken = "SELECT id, ? FROM attempts WHERE place >= ? AND place < ?"
+                self._connection.execute(f"INSERT OR REPLACE INTO lost {taken}", (name, *span))
             self._connection.execute("DELETE FROM attempts WHERE place >= ? AND place < ?", span)
             self._connection.execute("DELETE FROM files WHERE number = ?", (number,))
 

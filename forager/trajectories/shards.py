@@ -99,6 +99,24 @@ def read_line(descriptor: int, offset: int) -> bytes | None:
     return ZstdDecompressor().decompress(frame)
 
 
+def torn(path: Path, end: int) -> int:
+    """How many bytes lie behind the last whole entry; 0 for a file that is being written.
+
+    A killed writer left them, or the last entries are damaged.
+    """
+    count = path.stat().st_size - end if path.name.endswith(SUFFIX) else 0
+    if count <= 0:
+        return 0
+    try:
+        lock = take(lock_path(path))
+    except OSError:  # where nothing can be written, nobody writes
+        return count
+    if lock is None:
+        return 0
+    lock.release()
+    return count
+
+
 class ShardWriter:
     """Appends records to shards in a directory, from several threads.
 

@@ -27,7 +27,7 @@ from forager.errors import LoggedError, UsageError
 from forager.locks import take_directory
 from forager.records import Record, RecordWriter, read_records, writable
 from forager.trajectories.acceptance import Acceptance
-from forager.trajectories.index import Index
+from forager.trajectories.index import Index, OnDamage
 from forager.trajectories.record import Trajectory, Usage
 from forager.trajectories.shards import SHARD_BYTES, SUFFIX, ShardWriter
 from forager.trajectories.summary import Summary
@@ -91,13 +91,15 @@ class Run:
         """The files of attempts, in no order; their locks lie next to them."""
         return (self.path / "trajectories").glob(f"*{SUFFIX}")
 
-    def index(self, *, accept_suspect: bool = False) -> Index:
+    def index(
+        self, *, accept_suspect: bool = False, on_damage: OnDamage = lambda *_: None
+    ) -> Index:
         """The index of the attempts; close it after use.
 
         Suspect attempts that a person accepted count as resolved, or all with `accept_suspect`.
         """
         acceptance = Acceptance(self.path, everything=accept_suspect)
-        return Index(self.shards, self.path / "index.sqlite", acceptance)
+        return Index(self.shards, self.path / "index.sqlite", acceptance, on_damage)
 
     def trajectories(self) -> Iterator[Trajectory]:
         """Yield the attempts, shard by shard, in the order in which they ended."""
@@ -186,14 +188,16 @@ class RunWriter(Run):
         self.close()
 
 
-def open_index(source: Path, *, accept_suspect: bool = False) -> Index:
+def open_index(
+    source: Path, *, accept_suspect: bool = False, on_damage: OnDamage = lambda *_: None
+) -> Index:
     """The index of a run, or of a file of attempts. Raises UsageError."""
     if source.is_dir():
-        return Run(source).index(accept_suspect=accept_suspect)
+        return Run(source).index(accept_suspect=accept_suspect, on_damage=on_damage)
     if not source.is_file():
         raise UsageError(f"{source} is neither a run nor a file of attempts")
     acceptance = Acceptance(source, everything=accept_suspect)
-    return Index(lambda: [source], acceptance=acceptance)
+    return Index(lambda: [source], acceptance=acceptance, on_damage=on_damage)
 
 
 def find_trajectory(index: Index, id: str, where: Path) -> Trajectory:

@@ -45,9 +45,7 @@ class ReportedAttempt:
 def gather(sources: Iterable[RunSource], calls: CallCount) -> Iterator[ReportedAttempt]:
     """Yield the attempts of all sources, and count their tool calls in `calls`."""
     for source in sources:
-        places = source.index.places()
-        attempts = zip(source.index.summaries(places), source.index.lines(places), strict=False)
-        for summary, line in attempts:
+        for summary, line in source.index.entries():
             details = _Details.model_validate_json(line)
             calls.add(details.tool_calls if details.is_new else load(line).tool_calls)
             usage = Usage(

@@ -48,7 +48,7 @@ class StageLog:
         yield cost
         seconds = time.monotonic() - clock
         overhead = None if cost.busy is None else max(0.0, 1 - cost.busy / max(seconds, 1e-9))
-        with RecordWriter(self._path) as writer:
+        with RecordWriter(self._path, wait=True) as writer:
             writer.append(
                 Stage(
                     round=number,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from forager.atomic import new_directory, replace_text, sync_tree
+from forager.atomic import new_directory, replace_text
 from forager.errors import TrainingError
 from forager.learning.train import engine as engines
 from forager.learning.train.batch import log_probabilities, make_batch
@@ -137,7 +137,6 @@ class Training:
         if self._rank == 0:
             with new_directory(self._directory / "model") as part:
                 write_model(state, self._base, self._settings, part)
-                sync_tree(part)
         comm.barrier()
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from forager.atomic import replacing
 from forager.errors import UsageError
+from forager.locks import claimed_output
 
 if TYPE_CHECKING:
     from forager.trajectories.record import Trajectory
@@ -40,11 +41,11 @@ def writer(format: str) -> Write:
 def new_file(path: Path) -> Iterator[Path]:
     """Give a temporary path to write to; it replaces `path` when the block ends.
 
-    Raises UsageError if `path` is a directory.
+    Raises UsageError if `path` is a directory, or if another process writes it.
     """
     if path.is_dir():
         raise UsageError(f"{path} is a directory; this format is one file")
-    with replacing(path) as part:
+    with claimed_output(path), replacing(path) as part:
         yield part
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from forager.locks import claimed_output
 from forager.records import write_records
 from forager.trajectories.record import Trajectory
 
 
 def write(attempts: Iterable[Trajectory], target: Path) -> int:
     """Write one file; return the number of attempts."""
-    return write_records(target, attempts)
+    with claimed_output(target):
+        return write_records(target, attempts)
