@@ -106,6 +106,15 @@ def claimed_output(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def claimed_file(path: Path) -> Iterator[None]:
+    """Do the same for a file. Raises UsageError for a directory as well."""
+    with claimed_output(path):
+        if path.is_dir():
+            raise UsageError(f"{path} is a directory, and this verb writes a file; name another")
+        yield
+
+
+@contextmanager
 def locked(name: str) -> Iterator[None]:
     """Hold a lock of the data directory, waiting for whoever holds it now."""
     directory = data_directory() / "locks"

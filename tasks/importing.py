@@ -7,7 +7,7 @@ from pathlib import Path
 
 from forager.environments.repository.task import RepositoryTask
 from forager.images.image import Image
-from forager.locks import claimed_output
+from forager.locks import claimed_file
 from forager.records import Record, read_records, write_records
 from tasks.contamination import contaminated
 from tasks.formats import Draft, Format, swe_bench, swe_gym, swe_rebench, swe_smith
@@ -56,7 +56,7 @@ def import_rows(
     the number of `tasks` that were added, and of rows refused by reason. Raises UsageError if
     another process writes the file.
     """
-    with claimed_output(output):
+    with claimed_file(output):
         return _imported(rows, wanted, output, report)
 
 

@@ -81,7 +81,7 @@ def build(
         raise UsageError("a recipe belongs to one source: give one SOURCE")
     from forager.images import build as builder
     from forager.images.recipe import load
-    from forager.locks import claimed_output
+    from forager.locks import claimed_file
     from forager.records import write_records
 
     recipe = load(recipe_file) if recipe_file else None
@@ -99,7 +99,7 @@ def build(
 
     with ExitStack() as stack:
         for path in filter(None, (output, write_recipe)):
-            stack.enter_context(claimed_output(path))
+            stack.enter_context(claimed_file(path))
         built = make_all("images", sources, make, workers)
         images = succeeded(built)
         if output and images:

@@ -91,7 +91,7 @@ def issue_fix(
       forager tasks issue-fix https://github.com/pytoolz/toolz -o tasks.jsonl --github
       forager tasks issue-fix pypi:toolz -o tasks.jsonl --dry-run
     """
-    from forager.locks import claimed_output
+    from forager.locks import claimed_file
     from tasks.issue_fix import IssueFixRequest
 
     if given["repo"] and len(sources) > 1:
@@ -104,7 +104,7 @@ def issue_fix(
         also_exclude=given["also_exclude"],
     )
     refused = 0
-    with nullcontext() if dry_run else claimed_output(output):
+    with nullcontext() if dry_run else claimed_file(output):
         for source in sources:
             try:
                 if source.startswith("pypi:"):

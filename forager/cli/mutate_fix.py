@@ -131,13 +131,13 @@ def mutate_fix(
             }
         )
         return
-    from forager.locks import claimed_output
+    from forager.locks import claimed_file
     from tasks.contamination import ContaminatedProject
     from tasks.ledger import yields
     from tasks.mutate_fix import make_tasks
 
     with (
-        claimed_output(output),
+        claimed_file(output),
         open_author(given, output, order.settings.sampling) as author,
     ):
         order = replace(order, author=author)

@@ -74,13 +74,13 @@ def _write_report(
 
     from forager.evaluation.findings.gather import RunSource
     from forager.evaluation.findings.writers import write_report
-    from forager.locks import claimed_output
+    from forager.locks import claimed_file
 
     names = [run.resolve().name for run in runs]
     if len(set(names)) < len(names):
         names = [str(run) for run in runs]
     with ExitStack() as stack:
-        stack.enter_context(claimed_output(output))
+        stack.enter_context(claimed_file(output))
         indexes = [
             stack.enter_context(open_attempts(run, accept_suspect=accept_suspect)) for run in runs
         ]

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from forager.atomic import replacing
 from forager.errors import UsageError
-from forager.locks import claimed_output
+from forager.locks import claimed_file
 
 if TYPE_CHECKING:
     from forager.trajectories.record import Trajectory
@@ -43,9 +43,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
     Raises UsageError if `path` is a directory, or if another process writes it.
     """
-    if path.is_dir():
-        raise UsageError(f"{path} is a directory; this format is one file")
-    with claimed_output(path), replacing(path) as part:
+    with claimed_file(path), replacing(path) as part:
         yield part
 
 
