@@ -54,11 +54,6 @@ def sweep() -> int:
     return removed
 
 
-def left() -> int:
-    """The number of directories and locks there, those in use included."""
-    return sum(1 for _ in _place().glob("*.lock"))
-
-
 @cache
 def _swept() -> int:
     return sweep()

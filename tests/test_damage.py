@@ -1,15 +1,12 @@
 """Outputs that another process writes or nothing can be written to, and files that were damaged."""
 
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -125,3 +122,182 @@ def test_an_output_that_cannot_be_written_is_one_line(
         else:
             written.write_text("")
     assert str(output) in one_line(forager(*words(verb, output)))
+
+
+def test_a_directory_that_several_make_at_once_is_of_one(tmp_path: Path) -> None:
+    """One of eight makers publishes all of its files, and the others are refused."""
+    results: list[str] = []
+    barrier = threading.Barrier(8)
+
+    def make(number: int) -> None:
+        barrier.wait()
+        try:
+            with new_directory(tmp_path / "out") as part:
+                for name in range(20):
+                    (part / f"{number}-{name}").touch()
+        except UsageError as error:
+            results.append(str(error))
+        else:
+            results.append("made")
+
+    threads = [threading.Thread(target=make, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(results), results.count("made")) == (8, 1)
+    assert len({path.name.split("-")[0] for path in (tmp_path / "out").iterdir()}) == 1
+    assert len(list((tmp_path / "out").iterdir())) == 20
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_file_of_records_has_one_writer_and_mends_its_end(tmp_path: Path) -> None:
+    """A torn line is cut off, a whole one gets its newline, and a second writer is refused."""
+    path = tmp_path / "tasks.jsonl"
+    whole = make_task("a").model_dump_json()
+    path.write_text(f"{whole}\n{whole[:-20]}")
+    with RecordWriter(path) as writer:
+        with pytest.raises(UsageError, match="another process is writing"):
+            RecordWriter(path)
+        writer.append(make_task("b"))
+    path.write_text(path.read_text() + make_task("c").model_dump_json())
+    RecordWriter(path).close()
+    with RecordWriter(path) as first:
+        late = threading.Thread(target=lambda: RecordWriter(path, wait=True).close())
+        late.start()
+        first.append(make_task("d"))
+    late.join(10)
+    assert not late.is_alive()
+    names = [task.instance_id for task in read_records(path, type(make_task("a")))]
+    assert names == [make_task(name).instance_id for name in "abcd"]
+
+
+def test_a_lock_file_of_a_killed_process_locks_nothing(tmp_path: Path) -> None:
+    """Also if it names a process that lives; a holder on another host is named with its host."""
+    output = tmp_path / "out"
+    lock_path(output).write_text("1 node7\n")
+    with claimed_output(output):
+        lock_path(output).write_text("4711 node7\n")
+        with pytest.raises(UsageError, match="process 4711 on node7 is writing"):
+            claimed_output(output).__enter__()
+    assert list(tmp_path.iterdir()) == []
+
+
+def flip(data: bytes, at: float) -> bytes:
+    """The data with a byte changed at a share of its length."""
+    place = int(at * len(data))
+    return data[:place] + bytes([data[place] ^ 0x55]) + data[place + 1 :]
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "cut": lambda data: data[: len(data) // 2],
+    "emptied": lambda _: b"",
+    "extended": lambda data: data + b"garbage",
+    "first": lambda data: flip(data, 0.01),
+    "middle": lambda data: flip(data, 0.55),
+    "last": lambda data: flip(data, 0.99),
+    "zeros": lambda data: data[:4000] + bytes(4000) + data[8000:],
+    "noise": lambda data: bytes(range(256)) * (len(data) // 256),
+}
+
+LEFT = {"cut": 4, "emptied": 0, "extended": 10, "zeros": 5, "noise": 0}  # attempts of ten
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("index", ["old", "none"])
+def test_a_damaged_shard_costs_what_is_damaged(
+    place: Path, tmp_path: Path, damage: str, index: str
+) -> None:
+    """Export, list and replay take the other attempts, and one line names the shard and the lost.
+
+    The file keeps its time of change, as after a fault of the disk.
+    """
+    run = tmp_path / "run"
+    shutil.copytree(place / "run", run)
+    (shard,) = Run(run).shards()
+    before = {attempt.id for attempt in Run(run).summaries()}
+    if index == "none":
+        (run / "index.sqlite").unlink()
+    times = shard.stat()
+    shard.write_bytes(DAMAGE[damage](shard.read_bytes()))
+    os.utime(shard, ns=(times.st_atime_ns, times.st_mtime_ns))
+    results = [
+        forager("list", run),
+        forager("replay", run, "--print"),
+        forager("export", run, "--format", "jsonl", "-o", tmp_path / "out.jsonl"),
+    ]
+    left = {attempt.id for attempt in Run(run).trajectories()}
+    assert left <= before
+    assert len(left) >= LEFT.get(damage, 9)
+    for result in results:
+        assert result.exit_code == (0 if left or result is results[0] else 2)
+        told = [line for line in result.stderr.splitlines() if str(shard) in line or "lost" in line]
+        if damage == "emptied" and index == "none":
+            continue  # an empty shard is one whose first attempt is still being made
+        (line,) = told
+        assert f"the command that made {run} makes the missing attempts again" in line
+        if index == "old" and left != before:
+            assert f"{len(before - left)} attempts are lost" in line
+    if left:
+        assert results[-1].stdout.split("\t")[1] == f"{len(left)} attempts\n"
+
+
+def test_a_record_that_rots_after_it_was_indexed_is_left_out(place: Path, tmp_path: Path) -> None:
+    """An export goes on after a record that has just become unreadable; the next one knows it."""
+    run = tmp_path / "run"
+    shutil.copytree(place / "run", run)
+    (shard,) = Run(run).shards()
+    told: list[Path] = []
+    with Run(run).index(on_damage=lambda path, _: told.append(path)) as index:
+        shard.write_bytes(flip(shard.read_bytes(), 0.5))
+        assert len(list(index.trajectories())) == 9
+        assert told == [shard]
+        assert len(list(index.entries())) == 9
+    with Run(run).index() as index:
+        assert len(index) == 9
+        assert len(index.lost()) == 1
+
+
+MAKER = """
+import sys, time
+from pathlib import Path
+from forager.atomic import new_directory, replacing
+from forager.paths import data_directory
+from forager.scratch import scratch
+(data_directory() / "histories").mkdir()
+with scratch("source") as path, new_directory(data_directory() / "histories" / "x") as part:
+    with replacing(Path(sys.argv[1])) as file:
+        for place in (path / "tree", part / "half", file):
+            place.write_text("half")
+        print("made", flush=True)
+        time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_left_goes_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Temporary directories and files live as long as their maker, whatever their age."""
+    monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
+    target = tmp_path / "out" / "file"
+
+    def files() -> list[Path]:
+        return sorted(path for path in tmp_path.rglob("*") if path.is_file())
+
+    command = [sys.executable, "-c", MAKER, str(target)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "made\n"
+        assert sweep() == 0
+        with replacing(target) as part:
+            part.touch()
+        made = files()
+        assert len(made) >= 5
+        process.send_signal(signal.SIGKILL)
+    assert files() == made
+    assert sweep() == 2
+    with replacing(target) as part:
+        part.touch()
+    with scratch("other") as path:
+        assert path.parent == tmp_path / "home" / "scratch"
+    assert files() == [target]

@@ -84,3 +84,38 @@ def test_containers_of_dead_processes_are_removed_and_no_others(kata_image: Imag
         assert {alive, dead, again} & found() == {alive}
     finally:
         client.api.remove_container(alive, force=True)
+
+
+BUILDER = """
+import sys, time
+from forager.images.workbench import Workbench
+from forager.sandboxes.engine import connect
+with Workbench(connect(), sys.argv[1], memory=1 << 30, timeout=600) as bench:
+    print(bench.commit([]), flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.engine
+def test_what_a_killed_build_left_is_removed(kata_image: Image) -> None:
+    """Its container and the image that it had not proven go; those of a live build stay."""
+    from forager.sandboxes.engine import connect
+    from forager.sandboxes.leftovers import remove_leftovers
+
+    api = connect().api
+
+    def there(process: int, image: str) -> tuple[int, int]:
+        containers = api.containers(filters={"name": f"forager-build.{process}."})
+        images = api.images(filters={"dangling": True})
+        return len(containers), sum(found["Id"] == image for found in images)
+
+    command = [sys.executable, "-c", BUILDER, kata_image.reference]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        image = process.stdout.readline().strip()
+        remove_leftovers()
+        assert there(process.pid, image) == (1, 1)
+        process.kill()
+    result = CliRunner().invoke(main, ["doctor", "--clean"])
+    assert "containers and" in result.stderr
+    assert there(process.pid, image) == (0, 0)

@@ -19,9 +19,9 @@ if os.fork() == 0:
     sys.exit()  # with all that an interpreter does at its end
 os.wait()
 if os.fork() == 0:
+    print("held", flush=True)  # here, where the fork's copy of the lock is closed already
     time.sleep(60)
     os._exit(0)
-print("held", flush=True)
 time.sleep(60)
 """
 
