@@ -15,6 +15,7 @@ from forager.images.git import clone, foreign, git, update
 from forager.images.layout import TEST_DIRECTORIES
 from forager.images.source import address, repository_name, split_reference
 from forager.locks import locked
+from forager.logins import LOGINS
 from forager.paths import data_directory
 from forager.records import Record
 from forager.scratch import scratch
@@ -208,6 +209,7 @@ def open_history(source: str, *, name: str = "") -> History:
 
     `name` overrides the name in the address. Raises SourceError; UsageError for a shallow clone.
     """
+    source = LOGINS.take(source)
     url, reference = split_reference(source)
     url = address(url)
     directory = _directory() / hashlib.sha256(url.encode()).hexdigest()[:16]

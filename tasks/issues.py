@@ -20,6 +20,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from forager.errors import ForagerError, UsageError
 from forager.images.host import ca_bundle
+from forager.logins import LOGINS
 from forager.records import Record, RecordWriter, read_records
 
 _QUERY = """
@@ -138,7 +139,8 @@ class GitHub:
         self, repo: str, token: str, kept: Path, url: str = "https://api.github.com"
     ) -> None:
         self._owner, _, self._name = repo.partition("/")
-        self._token, self._url = token, url.rstrip("/")
+        self._token, self._url = token, LOGINS.take(url).rstrip("/")
+        LOGINS.keep_secret(token)
         self._file = RecordWriter(kept)
         self._known = {answer.number: answer.issue for answer in read_records(kept, _CachedIssue)}
 
@@ -159,7 +161,8 @@ class GitHub:
         try:
             told = again(self._post, number)
         except (requests.RequestException, _ServerBusy) as error:
-            raise ForagerError(f"{self._url} does not answer: {error}; try again later") from error
+            why = LOGINS.hide(str(error))
+            raise ForagerError(f"{self._url} does not answer: {why}; try again later") from error
         repository = (told.get("data") or {}).get("repository") or {}
         issue = repository.get("issueOrPullRequest") or {}
         return _from_graph(issue) if issue.get("__typename") == "Issue" else None

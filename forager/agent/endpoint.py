@@ -35,6 +35,7 @@ from forager.agent.faults import (
 )
 from forager.agent.traffic import TRAFFIC, NoLimit, RateLimiter
 from forager.errors import ModelError, ModelRefusal, UsageError
+from forager.logins import LOGINS, NO_LOGIN, Login
 
 if TYPE_CHECKING:  # imported where it is used: that takes half a second
     from openai import OpenAI
@@ -54,16 +55,16 @@ class ContextOverflow(ModelError):
 def normalised(url: str) -> str:
     """The base URL: with a scheme and a path (`/v1` by default), without a slash at the end.
 
-    Raises UsageError unless it is a web address.
+    LOGINS remembers its login. Raises UsageError unless it is a web address.
     """
-    text = url.strip() if "://" in url else f"http://{url.strip()}"
+    text = LOGINS.take(url.strip() if "://" in url else f"http://{url.strip()}", query=True)
     parts = urlsplit(text)
     try:
         sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:  # a port that is not a number
         sound = False
     if not sound:
-        raise UsageError(f"{url!r} is not the address of an endpoint; write http://HOST:PORT/v1")
+        raise UsageError(f"{text!r} is not the address of an endpoint; write http://HOST:PORT/v1")
     path = parts.path.rstrip("/").removesuffix("/chat/completions") or "/v1"
     return parts._replace(path=path, query="", fragment="").geturl()
 
@@ -95,7 +96,9 @@ class ChatEndpoint:
         object.__setattr__(self, "url", normalised(url))
         object.__setattr__(self, "others", tuple(map(normalised, self.others)))
         # The package wants some key; servers of one's own mostly take any.
-        object.__setattr__(self, "key", self.key or os.environ.get("OPENAI_API_KEY") or "none")
+        key = self.key or os.environ.get("OPENAI_API_KEY") or ""
+        LOGINS.keep_secret(key)  # a server may repeat it in its error
+        object.__setattr__(self, "key", key or "none")
 
     def models(self) -> list[str]:
         """The names of the models that the endpoint offers; one request, without retries.
@@ -211,7 +214,7 @@ def _refusal(url: str, error: Exception) -> ModelError:
         cause = f" ({error.__cause__})" if error.__cause__ and str(error.__cause__) else ""
         what = f"does not answer: {one_line(f'{error}{cause}')}"
     kind = ModelError if may_pass(error) else ModelRefusal
-    return kind(f"{url} {what}; {advice(status)}")
+    return kind(LOGINS.hide(f"{url} {what}; {advice(status)}"))
 
 
 _CLIENTS = Lock()
@@ -220,11 +223,11 @@ _CLIENTS = Lock()
 def _client(url: str, key: str, timeout: float) -> "OpenAI":
     """The process's client for this endpoint; it may be used from any thread."""
     with _CLIENTS:  # the cache alone would let the first threads make one each
-        return _new_client(url, key, timeout)
+        return _new_client(url, key, timeout, *LOGINS.of([url]).values())
 
 
 @cache  # a process asks few endpoints, and their connections must not be dropped unclosed
-def _new_client(url: str, key: str, timeout: float) -> "OpenAI":
+def _new_client(url: str, key: str, timeout: float, login: Login = NO_LOGIN) -> "OpenAI":
     from openai import DefaultHttpxClient, OpenAI, Timeout
 
     def bound(response: Any) -> None:
@@ -236,8 +239,12 @@ def _new_client(url: str, key: str, timeout: float) -> "OpenAI":
         api_key=key,
         timeout=limits,
         max_retries=0,  # retrying is ours: it covers garbled answers too
+        default_query=dict(login.query),
         http_client=DefaultHttpxClient(
-            base_url=url, timeout=limits, event_hooks={"response": [bound]}
+            base_url=url,
+            timeout=limits,
+            event_hooks={"response": [bound]},
+            auth=(login.user, login.password) if login.user or login.password else None,
         ),
     )
 

@@ -5,6 +5,8 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from forager.logins import LOGINS
+
 _AGAIN = {408, 409, 425, 429}  # and everything from 500
 _HERE_ONLY = {401, 403, 404}  # this endpoint's; another one may know the key and the model
 _OVERFLOW = re.compile(
@@ -54,12 +56,12 @@ def is_overflow(error: BaseException) -> bool:
 
 
 def said(error: BaseException) -> str:
-    """What the server said, in a line."""
+    """What the server said, in a line without secrets."""
     body = getattr(error, "body", None)
     inner = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(inner, dict):
         inner = inner.get("message") or inner.get("detail") or inner
-    return one_line(str(inner or error))
+    return one_line(LOGINS.hide(str(inner or error)))
 
 
 def one_line(text: str) -> str:

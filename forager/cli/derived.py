@@ -159,7 +159,9 @@ def _kind_of(field: "FieldInfo") -> tuple[Any, bool]:
     if NoneType in get_args(kind):
         (kind,) = parts
     many = get_origin(kind) is list
-    if many or get_origin(kind) is Annotated:
+    if many:
+        kind = get_args(kind)[0]
+    if get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     return kind, many
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from forager.agent import ORACLE, REPAIR, SERVERLESS
 from forager.errors import UsageError
+from forager.logins import LOGINS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,6 +42,7 @@ class MakeModel:
 
     def __init__(self, settings: "RunSettings", toolbox: "Toolbox", key: str) -> None:
         self._settings, self._toolbox, self._key = settings, toolbox, key
+        self._logins = LOGINS.of(settings.urls)
 
     def __call__(self, job: "Job", limiter: "RateLimiter") -> "Model":
         """The model of the attempt, whose requests ask the limiter first."""
@@ -69,6 +71,7 @@ class MakeModel:
         from forager.agent.endpoint import ChatEndpoint, normalised
         from forager.agent.traffic import TRAFFIC
 
+        LOGINS.learn(self._logins)
         # An attempt stays with its first endpoint, which caches its prompt.
         url, *others = TRAFFIC.least_busy_first(list(map(normalised, settings.urls)))
         endpoint = ChatEndpoint(url, self._key, others=tuple(others))

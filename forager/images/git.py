@@ -19,7 +19,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from forager.errors import SourceError
-from forager.images.host import without_credentials
+from forager.logins import LOGINS, without_login
 from forager.scratch import scratch
 
 IDENTITY = {
@@ -82,7 +82,7 @@ def git(
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         telling = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
-        raise SourceError(f"git {arguments[0]} failed: {without_credentials(telling[-1])}")
+        raise SourceError(f"git {arguments[0]} failed: {LOGINS.hide(telling[-1])}")
     return done.stdout.decode(errors="surrogateescape")
 
 
@@ -107,6 +107,7 @@ def _variables(directory: Path, network: bool) -> dict[str, str]:
     }
     if network:
         ours["GIT_SSH_COMMAND"] = os.environ.get("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
+        ours |= _logins()
     else:
         ours |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
     return {
@@ -114,6 +115,20 @@ def _variables(directory: Path, network: bool) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith("GIT_") or name in kept
     } | ours
+
+
+def _logins() -> dict[str, str]:
+    """Variables that answer git's questions for logins, which arguments would show to all users."""
+    variables: dict[str, str] = {}
+    settings: list[tuple[str, str]] = []
+    for number, (host, login) in enumerate(LOGINS.all().items()):
+        user, password = f"FORAGER_USER_{number}", f"FORAGER_PASSWORD_{number}"
+        variables |= {user: login.user, password: login.password}
+        helper = f'!printf \'username=%s\\npassword=%s\\n\' "${user}" "${password}"; :'
+        settings += [(f"credential.{host}.helper", ""), (f"credential.{host}.helper", helper)]
+    for number, (key, value) in enumerate(settings):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return variables | {"GIT_CONFIG_COUNT": str(len(settings))}
 
 
 def commit_all(tree: Path) -> None:
@@ -180,7 +195,7 @@ class Foreign(NamedTuple):
     tree: Path | None
     """The top of their working tree; None of a bare repository."""
     origin: str
-    """The address of their `origin`, or nothing."""
+    """The address of their `origin` without a login, or nothing."""
 
     def run(self, directory: Path, *arguments: str) -> str:
         """Run git over their working tree, from a directory of it. Raises SourceError."""
@@ -209,7 +224,8 @@ def foreign(path: Path) -> Iterator[Foreign | None]:
         kind = quiet_git(directory, *told, "extensions.objectFormat") or "sha1"
         git(directory, "init", "--quiet", f"--object-format={kind}", ".")
         _borrow(own, common, repository)
-        yield Foreign(repository, tree, quiet_git(directory, *told, "remote.origin.url"))
+        origin = quiet_git(directory, *told, "remote.origin.url")
+        yield Foreign(repository, tree, without_login(origin))
 
 
 def _find(path: Path) -> tuple[Path | None, Path, Path] | None:

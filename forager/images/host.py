@@ -5,10 +5,11 @@ Build commands get them as variables; no image contains them.
 
 import configparser
 import os
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from forager.logins import LOGINS
 
 PYPI = "https://pypi.org/simple"
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
@@ -64,12 +65,9 @@ def build_variables(bundle: str, environ: Mapping[str, str] = os.environ) -> dic
         variables |= {"UV_INSECURE_HOST": trusted, "PIP_TRUSTED_HOST": trusted}
     if bundle:
         variables |= dict.fromkeys((*_BUNDLES, "GIT_SSL_CAINFO"), bundle)
+    for address in " ".join(variables.values()).split():
+        LOGINS.take(address)  # so that no log of a build shows a password
     return variables
-
-
-def without_credentials(text: str) -> str:
-    """Cut 'user:password@' out of the URLs of a text."""
-    return re.sub(r"(?<=://)[^/@\s]+@", "", text)
 
 
 def _reachable(url: str) -> bool:

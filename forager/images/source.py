@@ -24,9 +24,9 @@ from forager.images.git import (
     update,
     without_filters,
 )
-from forager.images.host import without_credentials
 from forager.images.layout import guess_licence
 from forager.images.sdist import download_sdist, unpack
+from forager.logins import LOGINS, without_login
 from forager.paths import data_directory
 from forager.records import Record
 
@@ -57,6 +57,7 @@ def fetch(source: str, into: Path) -> Source:
         raise SourceError(
             f"'{source}' is not a SOURCE: give a path, a git URL[@ref] or pypi:NAME[==VERSION]"
         )
+    source = LOGINS.take(source)
     into.mkdir(parents=True, exist_ok=True)
     if source.startswith("pypi:"):
         return _fetch_pypi(source, into)
@@ -84,7 +85,7 @@ def _fetch_pypi(source: str, into: Path) -> Source:
         commit=git(into, "rev-parse", "HEAD").strip(),
         licence=sdist.licence or guess_licence(into),
         digest=f"sha256:{hashlib.sha256(sdist.content).hexdigest()}",
-        url=without_credentials(sdist.url),
+        url=without_login(sdist.url),
     )
 
 
@@ -107,7 +108,7 @@ def _fetch_path(source: str, path: Path, into: Path) -> Source:
             commit=found.ask("rev-parse", "--verify", "HEAD") if found else "",
             licence=guess_licence(into),
             digest="tree:" + git(into, "rev-parse", "HEAD^{tree}").strip(),
-            url=without_credentials(origin) or path.as_uri(),
+            url=origin or path.as_uri(),
         )
 
 
@@ -136,14 +137,14 @@ def _fetch_git(source: str, into: Path) -> Source:
     without_filters(into / ".git")
     git(into, "checkout", "--quiet", "--detach", commit, network=True)  # which brings the files
     return Source(
-        given=without_credentials(source),
+        given=source,
         kind="git",
         name=repository_name(url),
         version=_version(lambda *asked: quiet_git(into, *asked)),
         commit=git(into, "rev-parse", "HEAD").strip(),
         licence=guess_licence(into),
         digest="tree:" + git(into, "rev-parse", "HEAD^{tree}").strip(),
-        url=without_credentials(url),
+        url=without_login(url),
     )
 
 

@@ -20,7 +20,8 @@ from docker.errors import APIError, DockerException
 from docker.utils.socket import frames_iter
 
 from forager.errors import BuildError
-from forager.images.host import build_variables, ca_bundle, without_credentials
+from forager.images.host import build_variables, ca_bundle
+from forager.logins import LOGINS
 from forager.makers import maker
 from forager.sandboxes.leftovers import IMAGE_LABEL, build_name, sweep
 from forager.sandboxes.sandbox import SYSTEM_PATH, WORKDIR
@@ -134,7 +135,7 @@ class Workbench:
         finally:
             attached._response.close()  # docker-py leaves the connection to the collector
         code = api.exec_inspect(made["Id"])["ExitCode"]
-        text = without_credentials(output.decode(errors="replace"))
+        text = LOGINS.hide(output.decode(errors="replace"))
         return BenchResult(137 if code is None else code, text)
 
     def check(

@@ -7,6 +7,7 @@ from pydantic import AliasChoices, Field
 
 from forager.agent.loop import SYSTEM
 from forager.config import load_settings
+from forager.logins import Address
 from forager.records import Record
 from forager.sandboxes.sandbox import Limits
 from forager.trajectories.record import AttemptLimits, Sampling, Usage
@@ -84,7 +85,7 @@ class RunSettings(Record):
         description="Model that makes the attempts: `repair` (needs no server), `oracle` (knows "
         "the reference patch), or a model that the endpoint serves. Can be repeated."
     )
-    urls: list[str] = Field(
+    urls: list[Address] = Field(
         [],
         description="OpenAI-compatible endpoint; $OPENAI_BASE_URL by default. Can be repeated: "
         "attempts are spread over the endpoints, and another one answers when one fails.",

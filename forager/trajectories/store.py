@@ -25,6 +25,7 @@ from forager.config import SETTINGS, save_settings, saved_settings
 from forager.environments.task import Task
 from forager.errors import LoggedError, UsageError
 from forager.locks import take_directory
+from forager.logins import LOGINS
 from forager.records import Record, RecordWriter, read_records, writable
 from forager.trajectories.acceptance import Acceptance
 from forager.trajectories.index import Index, OnDamage
@@ -168,10 +169,10 @@ class RunWriter(Run):
             LostAttempt(
                 id=id,
                 at=datetime.now(UTC).isoformat(timespec="seconds"),
-                error=writable(f"{type(error).__name__}: {error}"),
+                error=writable(LOGINS.hide(f"{type(error).__name__}: {error}")),
                 model=model,
                 usage=usage or Usage(),
-                log=writable(error.log if isinstance(error, LoggedError) else ""),
+                log=writable(LOGINS.hide(error.log if isinstance(error, LoggedError) else "")),
             )
         )
 

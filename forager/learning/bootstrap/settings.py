@@ -11,6 +11,7 @@ from forager.learning.bootstrap.split import By
 from forager.learning.dataset import DatasetSettings
 from forager.learning.serve import ServeSettings
 from forager.learning.train.settings import TrainSettings
+from forager.logins import Address
 from forager.records import Record
 from forager.rollout.settings import RunSettings
 
@@ -92,7 +93,7 @@ class BootstrapSettings(Record):
     dataset: DatasetSettings = DatasetSettings()
     train: TrainSettings = TrainSettings()
     serve: ServeSettings = ServeSettings()
-    urls: list[str] = Field(
+    urls: list[Address] = Field(
         [], description="Your own endpoints, which serve each round's model under its name."
     )
     promotion: PromotionSettings = Field(
@@ -102,8 +103,9 @@ class BootstrapSettings(Record):
     @field_validator("rollout", "teach", "evaluate")
     @classmethod
     def _known(cls, value: dict[str, Any]) -> dict[str, Any]:
-        RunSettings.model_validate({"models": ["any"], **value})
-        return current_names(RunSettings, value)
+        settings = RunSettings.model_validate({"models": ["any"], **value})
+        known = current_names(RunSettings, value)
+        return known | {"urls": settings.urls} if "urls" in known else known
 
     @field_validator("evaluate")
     @classmethod

@@ -1,0 +1,129 @@
+"""Names, passwords and tokens in addresses: kept in this process, in no record and no message.
+
+An address loses its login before it enters a record (`Address`, `Logins.take`). Whoever makes a
+request asks for the login again (`Logins.of`). What is printed or recorded of a failure passes
+`Logins.hide`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from threading import Lock
+from typing import Annotated, NamedTuple
+from urllib.parse import parse_qsl, quote, unquote
+
+from pydantic import AfterValidator
+
+_HIDDEN = "***"
+_SHORTEST = 5  # characters of a secret that is hidden in texts; a shorter one would hide too much
+_USER = re.compile(r"(?<=://)[^/?#\s]*@")
+_QUERY = re.compile(
+    r"([?&][\w.-]{0,40}(?:key|token|secret|password|passwd|auth|sig|signature)=)[^&\s#'\"]+",
+    re.IGNORECASE,
+)
+
+
+class Login(NamedTuple):
+    """What an address says of the one who asks."""
+
+    user: str
+    password: str
+    query: tuple[tuple[str, str], ...]
+
+    def __repr__(self) -> str:
+        return f"Login({_HIDDEN})"
+
+
+NO_LOGIN = Login("", "", ())
+
+
+class Logins:
+    """The logins of this process by scheme and host; for several threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._logins: dict[str, Login] = {}
+        self._secrets: set[str] = set()
+
+    def take(self, url: str, *, query: bool = False) -> str:
+        """Return a web address without its login, which is remembered; with `query` that, too.
+
+        Of an address that is not of the web only the password is cut off: ssh asks for it itself.
+        """
+        scheme, login, rest = _split(url)
+        if not scheme.endswith(("http://", "https://")):
+            return f"{scheme}{login.partition(':')[0]}@{rest}" if ":" in login else url
+        rest, mark, asked = rest.partition("?") if query else (rest, "", "")
+        if not login and not mark:
+            return url
+        user, _, password = map(unquote, login.partition(":"))
+        given = Login(user, password, tuple(parse_qsl(asked.partition("#")[0], True)))
+        self.learn({_host(scheme, rest): given})
+        return scheme + rest
+
+    def learn(self, logins: Mapping[str, Login]) -> None:
+        """Remember logins that another process took."""
+        with self._lock:
+            self._logins |= logins
+        for login in logins.values():
+            self.keep_secret(login.password or login.user, *(value for _, value in login.query))
+
+    def keep_secret(self, *secrets: str) -> None:
+        """Hide these in texts."""
+        with self._lock:
+            known = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
+            self._secrets |= {secret for secret in known if len(secret) >= _SHORTEST}
+
+    def of(self, urls: Iterable[str]) -> dict[str, Login]:
+        """The logins for these addresses by scheme and host."""
+        hosts = {_host(scheme, rest) for scheme, _, rest in map(_split, urls)}
+        return {host: login for host, login in self.all().items() if host in hosts}
+
+    def all(self) -> dict[str, Login]:
+        """All logins by scheme and host."""
+        with self._lock:
+            return dict(self._logins)
+
+    def hide(self, text: str) -> str:
+        """The text with `***` for the logins of all addresses, and for secrets that are known."""
+        with self._lock:
+            secrets = sorted(self._secrets, key=len, reverse=True)
+        for secret in secrets:
+            text = text.replace(secret, _HIDDEN)
+        return _QUERY.sub(rf"\g<1>{_HIDDEN}", _USER.sub(f"{_HIDDEN}@", text))
+
+
+LOGINS = Logins()
+
+
+def _taken(url: str) -> str:
+    full = url if "://" in url or not {"@", "?"} & set(url) else f"http://{url}"
+    return LOGINS.take(full.strip(), query=True)
+
+
+Address = Annotated[str, AfterValidator(_taken)]
+"""The address of a server in a record, without its login and query."""
+
+
+def without_login(url: str) -> str:
+    """An address that somebody else wrote, without user, password and tokens."""
+    return _QUERY.sub(r"\1", _USER.sub("", url))
+
+
+def _split(url: str) -> tuple[str, str, str]:
+    """Scheme (with `://`), login and the rest of an address.
+
+    A password may hold a slash that should be written `%2F`; what stands before it is no port then.
+    """
+    scheme, mark, rest = url.rpartition("://") if url.count("://") == 1 else ("", "", url)
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    if "@" in authority:
+        login = authority.rpartition("@")[0]
+    elif ":" in authority and not authority.rpartition(":")[2].isdecimal() and "@" in rest:
+        login = rest.rpartition("@")[0]
+    else:
+        return scheme + mark, "", rest
+    return scheme + mark, login, rest[len(login) + 1 :]
+
+
+def _host(scheme: str, rest: str) -> str:
+    return scheme + re.split("[/?#]", rest, maxsplit=1)[0].lower()
