@@ -95,7 +95,8 @@ done
 _PRIVATE = 19  # a descriptor that no command is likely to use
 INTERRUPT_GRACE = 1.0  # seconds between the interrupt and the kill
 KILL_GRACE = 5.0  # seconds for the keeper to report after a kill
-START_SECONDS = 60.0  # seconds for a new worker to answer
+START_SECONDS = 60.0  # seconds for the worker of a new keeper to answer
+RESTART_SECONDS = 5.0  # seconds for a later one, whose input other processes may take
 _ENDED, _PROMOTED = "keeper", "root"  # what the keeper reports
 _SYNTAX_ERROR = 2  # bash's exit code for one
 
@@ -333,9 +334,16 @@ class Shell:
         self._machine.send(f"{self._keeper} {self._go} {self._root}\n".encode())
         if self._elevated:
             self._promote()
-        self._start_worker()
+        if not self._worker_starts(START_SECONDS):
+            raise SandboxError("the sandbox's shell does not start")
 
     def _start_worker(self) -> None:
+        """Have the keeper start a worker; start everything anew if processes prevent it."""
+        if not self._worker_starts(RESTART_SECONDS):
+            self._machine.restart()
+            self._greet()
+
+    def _worker_starts(self, seconds: float) -> bool:
         """Have a worker started, set it up, and read its process number."""
         for _ in range(5):  # a process that still runs may kill it again
             token = secrets.token_hex(16)
@@ -343,15 +351,15 @@ class Shell:
             setup = f"exec {_PRIVATE}>&1; cd {place}; printf '%s %d %s%s\\n' {token} $$ x {token}\n"
             self._scanner = _Scanner((token, self._keeper), BoundedOutput(1024))
             self._machine.send(f"{self._go}\n{setup}".encode())
-            end = self._wait(START_SECONDS)
+            end = self._wait(seconds)
             if end is None:
-                break
+                return False
             if end.token == token:
                 self._worker = end.code
-                return
+                return True
             if end.directory != _ENDED:
                 raise SandboxError(f"the sandbox's shell does not start: {end.directory}")
-        raise SandboxError("the sandbox's shell does not start")
+        return False
 
 
 def _line(command: str, token: str) -> bytes:
