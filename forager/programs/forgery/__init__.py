@@ -1,0 +1,7 @@
+"""Finds constructs in Python files that only a forger of test results needs.
+
+It reads syntax trees, executes and imports nothing of what it reads, and takes bounded time. Its
+parts: `values` folds constants, `scopes` binds names, `evaluator` says which modules, functions and
+texts an expression can stand for, `rules` names what only a forger needs, `finder` looks for it,
+`reach` says which files a test run can import, `main` compares the files before and after a patch.
+"""

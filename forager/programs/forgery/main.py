@@ -1,0 +1,219 @@
+"""Compares the files before and after a patch, and reports what was added for a forger only.
+
+Standard input is one JSON object: the paths that the patch changed (`files`), the reference patch
+(`reference`), and whether pytest imports modules for their doctests (`doctests`). The current
+directory is the repository, whose HEAD holds the files before. Descriptor 3 takes one line of the
+request's nonce and a JSON object with `reasons`.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+
+from .binaries import findings_of_binary
+from .evaluator import TooMuch
+from .finder import Finding, SourceFinder
+from .reach import Reach
+from .rules import is_machinery
+
+_MEMORY = 3 << 30  # bytes
+_LARGEST = 4 << 20  # bytes of a file that is read
+_MOST = 20  # reasons
+_GIT = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
+_PYTHON = (".py", ".pyw")
+
+
+class Repository:
+    """The repository in the current directory, at HEAD and with the reference patch."""
+
+    def __init__(self, reference: str) -> None:
+        self._reference = reference
+        self._paths: Optional[List[str]] = None
+
+    def paths(self) -> List[str]:
+        """The files at HEAD."""
+        if self._paths is None:
+            listed = _git(["ls-tree", "-r", "-z", "--name-only", "HEAD"])
+            self._paths = os.fsdecode(listed).split("\0")[:-1]
+        return self._paths
+
+    def before(self, paths: List[str]) -> Dict[str, bytes]:
+        """The files at HEAD; those that it lacks are left out."""
+        return _blobs([f"HEAD:{path}" for path in paths], paths, {})
+
+    def reference(self) -> Dict[str, Tuple[bytes, bytes]]:
+        """The files of the reference patch, before and after."""
+        if not self._reference.strip():
+            return {}
+        with tempfile.TemporaryDirectory() as directory:
+            index = {"GIT_INDEX_FILE": f"{directory}/index"}
+            patch = Path(directory, "patch")
+            patch.write_bytes(self._reference.encode("utf-8", "surrogateescape"))
+            _git(["read-tree", "HEAD"], index)
+            _git(["apply", "--cached", "--whitespace=nowarn", str(patch)], index)
+            changed = _git(["diff", "--cached", "--name-only", "--no-renames", "-z", "HEAD"], index)
+            paths = os.fsdecode(changed).split("\0")[:-1]
+            after = _blobs([f":{path}" for path in paths], paths, index)
+            before = self.before(paths)
+        return {path: (before.get(path, b""), after.get(path, b"")) for path in paths}
+
+
+def _git(words: List[str], environment: Optional[Dict[str, str]] = None, given: bytes = b"") -> bytes:
+    """The output of git, which reads no settings of other users; empty if it fails."""
+    settings = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
+    done = subprocess.run(
+        [*_GIT, *words],
+        input=given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **settings, **(environment or {})},
+    )
+    return done.stdout
+
+
+def _blobs(names: List[str], paths: List[str], environment: Dict[str, str]) -> Dict[str, bytes]:
+    """The contents of git objects, by path."""
+    if not names:
+        return {}
+    asked = [(name, path) for name, path in zip(names, paths) if "\n" not in name]
+    request = "".join(f"{name}\n" for name, _ in asked)
+    told = _git(["cat-file", "--batch"], environment, os.fsencode(request))
+    found: Dict[str, bytes] = {}
+    for _, path in asked:
+        head, _, told = told.partition(b"\n")
+        words = head.rsplit(b" ", 2)
+        if len(words) == 3 and words[1] == b"blob":
+            size = int(words[2])
+            found[path], told = told[:size], told[size + 1 :]
+    return found
+
+
+class Reader:
+    """Finds what files do. `owns` says whether a module is the project's own."""
+
+    def __init__(self, owns: Callable[[str], bool]) -> None:
+        self._owns = owns
+
+    def findings(self, path: str, data: bytes) -> List[Finding]:
+        """What a file does that only a forger needs."""
+        if not path.endswith(_PYTHON):
+            found = findings_of_binary(path, data)
+            if found or b"\0" in data or len(data) > _LARGEST:
+                return found
+        if len(data) > _LARGEST:
+            return [Finding(1, "is too large to be read")]
+        try:
+            tree = ast.parse(data)
+        except (SyntaxError, ValueError):  # nothing can import it
+            return []
+        except (RecursionError, MemoryError):
+            return [Finding(1, "nests too deeply to be read")]
+        try:
+            return sorted(SourceFinder(tree, self._owns).look())
+        except TooMuch:
+            return [Finding(1, "is too complicated to be read")]
+        except (RecursionError, MemoryError):
+            return [Finding(1, "nests too deeply to be read")]
+
+
+def owner(paths: Callable[[], List[str]]) -> Callable[[str], bool]:
+    """Whether a module belongs to the project, by the paths of its files."""
+    known: Set[str] = set()
+
+    def owns(name: str) -> bool:
+        if name in ("", "__self__"):
+            return True
+        if not known:
+            known.update(_roots(paths()))
+        return name in known and not is_machinery(name)
+
+    return owns
+
+
+def _roots(paths: List[str]) -> Set[str]:
+    """The names by which a project's modules are imported."""
+    standard = getattr(sys, "stdlib_module_names", frozenset(sys.builtin_module_names))
+    names = {"__self__"}
+    for path in paths:
+        parts = path.split("/")
+        while parts[0] in ("src", "lib", "python") and len(parts) > 1:
+            parts.pop(0)
+        if path.endswith(".py"):
+            names.add(parts[0].partition(".")[0])
+    return names - standard
+
+
+def added(
+    before: Dict[str, List[Finding]], after: Dict[str, List[Finding]], allowed: Set[str]
+) -> Dict[str, List[Finding]]:
+    """The findings that are more than they were; `allowed` are those of the reference patch."""
+    old = Counter(finding.text for findings in before.values() for finding in findings)
+    new = Counter(finding.text for findings in after.values() for finding in findings)
+    more = {text for text, count in new.items() if count > old[text] and text not in allowed}
+    found: Dict[str, List[Finding]] = {}
+    for path, findings in after.items():
+        mine = Counter(finding.text for finding in before.get(path, ()))
+        here = Counter(finding.text for finding in findings)
+        kept = [f for f in findings if f.text in more and here[f.text] > mine[f.text]]
+        if kept:
+            found[path] = kept
+    return found
+
+
+def reasons(request: Dict[str, Any]) -> List[str]:
+    """One line for each construct that was added."""
+    repository = Repository(request["reference"])
+    files: List[str] = request["files"]
+    contents = {path: Path(path).read_bytes() for path in files if os.path.isfile(path)}
+    reader = Reader(owner(lambda: [*repository.paths(), *files]))
+    after = {path: reader.findings(path, data) for path, data in contents.items()}
+    after = {path: findings for path, findings in after.items() if findings}
+    if not after:
+        return []
+    old = repository.before(files)
+    before = {path: reader.findings(path, data) for path, data in old.items()}
+    found = added(before, after, set())
+    if not found:
+        return []
+    found = added(before, after, _of_reference(reader, repository))
+    reach = Reach(
+        [path for path in repository.paths() if path.endswith(_PYTHON)],
+        [path for path in files if path.endswith((*_PYTHON, ".toml", ".cfg", ".ini", "points.txt"))],
+        lambda path: Path(path).read_bytes(),
+    )
+    counted = reach.reachable(found, doctests=request["doctests"])
+    return [
+        f"{path}:{finding.line} {finding.text}"
+        for path in sorted(counted)
+        for finding in found[path]
+    ]
+
+
+def _of_reference(reader: Reader, repository: Repository) -> Set[str]:
+    """What the reference patch adds."""
+    found: Set[str] = set()
+    for path, (old, new) in repository.reference().items():
+        before = {path: reader.findings(path, old)}
+        for findings in added(before, {path: reader.findings(path, new)}, set()).values():
+            found.update(finding.text for finding in findings)
+    return found
+
+
+def main() -> None:
+    """Read the request and answer it."""
+    request = json.loads(sys.stdin.readline())
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    sys.setrecursionlimit(5000)
+    found = [ascii(reason)[1:-1][:300] for reason in reasons(request)]
+    more = len(found) - _MOST
+    answer = found[:_MOST] + ([f"and {more} more"] if more > 0 else [])
+    os.write(3, f"{request['nonce']} {json.dumps({'reasons': answer})}\n".encode())
