@@ -230,7 +230,24 @@ def changed_tests(sandbox: LocalSandbox, image: Image) -> None:
     )
 
 
+def forgery(sandbox: LocalSandbox, image: Image) -> None:
+    """Check that what was added is read, with and without names to fold."""
+    added = 'import sys as s\nlook = getattr(s, "_get" + "frame")\nlook(1).f_back\n'
+    for words in ("init -q", "add -A", "-c user.name=a -c user.email=a commit -qm base"):
+        assert not sandbox.run(f"git {words}").exit_code
+    sandbox.write("sums.py", (CODE + added).encode())
+    request = {"files": ["sums.py"], "reference": "", "doctests": False}
+    run = run_program(
+        sandbox, image.setup, "forgery", request, OBJECT,
+        timeout=60, output_limit=9999, isolated=True,
+    )  # fmt: skip
+    (report,) = run.reports
+    line = CODE.count("\n") + 2
+    assert f"sums.py:{line} reads stack frames: sys._getframe" in report["reasons"], run.log
+
+
 RUNS = [
+    forgery,
     pytest_runner,
     changed_tests,
     shadows,

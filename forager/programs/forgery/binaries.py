@@ -4,26 +4,53 @@ from __future__ import annotations
 
 import io
 import pickletools
-from typing import List
 from zipfile import BadZipFile, ZipFile
 
 from .finder import Finding
 
 _HARMLESS = frozenset(
-    "builtins collections copyreg datetime decimal numpy numpy.core.multiarray "
-    "numpy._core.multiarray pandas fractions array _codecs __builtin__".split()
+    [
+        "builtins",
+        "collections",
+        "copyreg",
+        "datetime",
+        "decimal",
+        "numpy",
+        "numpy.core.multiarray",
+        "numpy._core.multiarray",
+        "pandas",
+        "fractions",
+        "array",
+        "_codecs",
+        "__builtin__",
+    ]
 )
 _CALLING = frozenset(
-    "eval exec compile getattr setattr __import__ open globals vars delattr input map".split()
+    [
+        "eval",
+        "exec",
+        "compile",
+        "getattr",
+        "setattr",
+        "__import__",
+        "open",
+        "globals",
+        "vars",
+        "delattr",
+        "input",
+        "map",
+    ]
 )
 _CODE = (".py", ".pyc", ".so", ".pyd")
 
 
-def findings_of_binary(path: str, data: bytes) -> List[Finding]:
+def findings_of_binary(path: str, data: bytes) -> list[Finding]:
     """What a file holds that only a forger needs; empty for most."""
     if data.startswith(b"\x7fELF"):
         return [Finding(1, "is machine code")]
-    if path.endswith((".pyc", ".pyo")) or (data[2:4] == b"\r\n" and data[:1] > b"\x20" and b"\0" in data[4:12]):
+    if path.endswith((".pyc", ".pyo")) or (
+        data[2:4] == b"\r\n" and data[:1] > b"\x20" and b"\0" in data[4:12]
+    ):
         return [Finding(1, "is byte code")]
     if data.startswith(b"PK\x03\x04") and _holds_code(data):
         return [Finding(1, "is an archive from which Python can import")]
@@ -41,9 +68,9 @@ def _holds_code(data: bytes) -> bool:
         return False
 
 
-def _of_pickle(data: bytes) -> List[Finding]:
+def _of_pickle(data: bytes) -> list[Finding]:
     """The functions of other modules that a pickle calls."""
-    texts: List[str] = []
+    texts: list[str] = []
     names = set()
     try:
         for number, (opcode, argument, _) in enumerate(pickletools.genops(data)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
-from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable
 
 from .rules import FRAMES
 from .scopes import FUNCTIONS, Binding, Layout, Scope
@@ -26,7 +26,6 @@ from .values import (
     Sequence,
     Table,
     Thing,
-    Values,
     constant,
     folded,
     method,
@@ -35,14 +34,35 @@ from .values import (
     plain,
 )
 
+if TYPE_CHECKING:
+    from .values import Values
+
+    Reader = Callable[["Evaluator", Any, Scope, Any, int], Values]
+    Special = Callable[["Evaluator", str, list[Values], int], Values]
+
 STEPS = 300_000  # expressions that are read per file
 _DEPTH = 80
 _MOST = 12  # values of one expression
 _BUILTINS = frozenset(dir(builtins)) | {"__builtins__", "__loader__", "__spec__", "__file__"}
-_ALWAYS = frozenset("sys builtins gc marshal posix _pytest".split())
+_ALWAYS = frozenset(["sys", "builtins", "gc", "marshal", "posix", "_pytest"])
 _OFTEN = frozenset(
-    "os inspect importlib ctypes types threading signal unittest pytest functools operator math "
-    "atexit shutil subprocess".split()
+    [
+        "os",
+        "inspect",
+        "importlib",
+        "ctypes",
+        "types",
+        "threading",
+        "signal",
+        "unittest",
+        "pytest",
+        "functools",
+        "operator",
+        "math",
+        "atexit",
+        "shutil",
+        "subprocess",
+    ]
 )
 """Modules that other modules hold as attributes: `os.sys` is `sys`. Packages have submodules of
 these names; modules of the standard library do not."""
@@ -50,29 +70,118 @@ _STANDARD = getattr(
     sys,
     "stdlib_module_names",  # since 3.10
     frozenset(
-        "abc argparse ast asyncio collections concurrent contextlib copy dataclasses datetime "
-        "decimal email enum fractions functools glob http importlib inspect io itertools json "
-        "logging math multiprocessing operator os pathlib pickle pkgutil random re shutil socket "
-        "statistics string subprocess tempfile textwrap threading time traceback types typing "
-        "unittest urllib uuid warnings weakref xml zipfile".split()
+        [
+            "abc",
+            "argparse",
+            "ast",
+            "asyncio",
+            "collections",
+            "concurrent",
+            "contextlib",
+            "copy",
+            "dataclasses",
+            "datetime",
+            "decimal",
+            "email",
+            "enum",
+            "fractions",
+            "functools",
+            "glob",
+            "http",
+            "importlib",
+            "inspect",
+            "io",
+            "itertools",
+            "json",
+            "logging",
+            "math",
+            "multiprocessing",
+            "operator",
+            "os",
+            "pathlib",
+            "pickle",
+            "pkgutil",
+            "random",
+            "re",
+            "shutil",
+            "socket",
+            "statistics",
+            "string",
+            "subprocess",
+            "tempfile",
+            "textwrap",
+            "threading",
+            "time",
+            "traceback",
+            "types",
+            "typing",
+            "unittest",
+            "urllib",
+            "uuid",
+            "warnings",
+            "weakref",
+            "xml",
+            "zipfile",
+        ]
     ),
 )
 
-_TRACKED = frozenset(
-    "__globals__ __dict__ __class__ __subclasses__ __base__ __bases__ __mro__ __code__ "
-    "__builtins__ __doc__ __setattr__ __delattr__ __getattribute__ __loader__ __spec__".split()
-) | FRAMES
+_TRACKED = (
+    frozenset(
+        [
+            "__globals__",
+            "__dict__",
+            "__class__",
+            "__subclasses__",
+            "__base__",
+            "__bases__",
+            "__mro__",
+            "__code__",
+            "__builtins__",
+            "__doc__",
+            "__setattr__",
+            "__delattr__",
+            "__getattribute__",
+            "__loader__",
+            "__spec__",
+        ]
+    )
+    | FRAMES
+)
 """Attributes that count even if nothing is known of their owner."""
 
 IMPORTERS = frozenset(
-    "builtins.__import__ importlib.import_module importlib.__import__ pydoc.locate pydoc.safeimport "
-    "pkgutil.resolve_name importlib._bootstrap._gcd_import imp.load_module runpy.run_module "
-    "importlib.reload".split()
+    [
+        "builtins.__import__",
+        "importlib.import_module",
+        "importlib.__import__",
+        "pydoc.locate",
+        "pydoc.safeimport",
+        "pkgutil.resolve_name",
+        "importlib._bootstrap._gcd_import",
+        "imp.load_module",
+        "runpy.run_module",
+        "importlib.reload",
+    ]
 )
 _PASSING = frozenset(
-    "builtins.list builtins.tuple builtins.set builtins.frozenset builtins.iter builtins.sorted "
-    "builtins.reversed builtins.dict copy.copy copy.deepcopy itertools.chain itertools.cycle "
-    "typing.cast weakref.proxy weakref.ref".split()
+    [
+        "builtins.list",
+        "builtins.tuple",
+        "builtins.set",
+        "builtins.frozenset",
+        "builtins.iter",
+        "builtins.sorted",
+        "builtins.reversed",
+        "builtins.dict",
+        "copy.copy",
+        "copy.deepcopy",
+        "itertools.chain",
+        "itertools.cycle",
+        "typing.cast",
+        "weakref.proxy",
+        "weakref.ref",
+    ]
 )
 
 
@@ -83,14 +192,14 @@ class TooMuch(Exception):
 class Evaluator:
     """What the expressions of a tree can stand for."""
 
-    def __init__(self, layout: Layout, outer: Optional["Evaluator"] = None) -> None:
+    def __init__(self, layout: Layout, outer: Evaluator | None = None) -> None:
         self.layout = layout
-        self.nested: List[Evaluator] = []  # of texts that the file executes
+        self.nested: list[Evaluator] = []  # of texts that the file executes
         self._outer = outer
-        self._known: Dict[int, Values] = {}
-        self._under_way: Set[Any] = set()
+        self._known: dict[int, Values] = {}
+        self._under_way: set[Any] = set()
         self._steps = self._cuts = 0
-        self._alive: List[ast.AST] = []  # so that no two nodes share an id
+        self._alive: list[ast.AST] = []  # so that no two nodes share an id
 
     def values(self, node: ast.AST, scope: Scope, given: Any = None, depth: int = 0) -> Values:
         """The values of an expression; empty if nothing is known of it.
@@ -119,7 +228,7 @@ class Evaluator:
             self._known[id(node)] = found
         return found
 
-    def texts(self, node: ast.AST, scope: Scope) -> List[str]:
+    def texts(self, node: ast.AST, scope: Scope) -> list[str]:
         """The texts that an expression can stand for."""
         found = (value.value for value in self.values(node, scope) if isinstance(value, Constant))
         return [
@@ -128,7 +237,7 @@ class Evaluator:
             if isinstance(text, (str, bytes))
         ]
 
-    def paths(self, node: ast.AST, scope: Scope) -> List[str]:
+    def paths(self, node: ast.AST, scope: Scope) -> list[str]:
         """The paths of the things that an expression can stand for."""
         return [value.path for value in self.values(node, scope) if isinstance(value, Thing)]
 
@@ -146,16 +255,16 @@ class Evaluator:
 
     def lookup(self, name: str, scope: Scope, depth: int = 0) -> Values:
         """What a name can hold in a scope."""
-        found: Set[Any] = set()
+        found: set[Any] = set()
         bound = False
-        place: Optional[Scope] = scope
+        place: Scope | None = scope
         while place is not None and not bound:
-            if place is scope or not place.is_class:
-                if name not in place.elsewhere or place is scope.module:
-                    bindings = place.names.get(name, ())
-                    bound = bool(bindings)
-                    for binding in bindings:
-                        found |= self._bound(binding, depth)
+            visible = place is scope or not place.is_class
+            if visible and (name not in place.elsewhere or place is scope.module):
+                bindings = place.names.get(name, ())
+                bound = bool(bindings)
+                for binding in bindings:
+                    found |= self._bound(binding, depth)
             place = place.parent
         for nested in self.nested:
             bindings = nested.layout.top.names.get(name, ())
@@ -185,7 +294,7 @@ class Evaluator:
             if binding.kind == "own":
                 return frozenset([Own(binding.node, binding.scope)])
             if binding.kind == "parameter":
-                return self._parameter(*binding.node, depth)
+                return self._parameter(binding.node[0], binding.node[1], depth)
             if binding.kind == "value":
                 found = self.values(binding.node, binding.scope, None, depth)
                 for place in binding.places:
@@ -202,7 +311,7 @@ class Evaluator:
         place = names.index(name) if name in names else -1
         if names[:1] in (["self"], ["cls"]):
             place -= 1
-        found: Set[Any] = set()
+        found: set[Any] = set()
         for called in self._names_of(function):
             for call, scope in self.layout.calls.get(called, ())[:_MOST]:
                 for keyword in call.keywords:
@@ -222,7 +331,7 @@ class Evaluator:
             return True
         return isinstance(node, ast.Name) and node.id in self._names_of(function)
 
-    def _names_of(self, function: Any) -> List[str]:
+    def _names_of(self, function: Any) -> list[str]:
         """The names by which the file may call a function."""
         if not isinstance(function, ast.Lambda):
             return [function.name]
@@ -238,7 +347,7 @@ class Evaluator:
 
     def attribute(self, owners: Values, name: str, depth: int = 0) -> Values:
         """The attribute of any of the owners."""
-        found: Set[Any] = set()
+        found: set[Any] = set()
         for owner in owners:
             if isinstance(owner, Thing):
                 found.add(Thing(canonical(f"{owner.path}.{name}")))
@@ -270,7 +379,7 @@ class Evaluator:
 
     def entry(self, owners: Values, keys: Values, depth: int = 0) -> Values:
         """What any of the owners holds under any of the keys."""
-        found: Set[Any] = set()
+        found: set[Any] = set()
         names = [key.value for key in keys if isinstance(key, Constant)]
         for owner in owners:
             if isinstance(owner, Thing):
@@ -286,7 +395,7 @@ class Evaluator:
                     found |= method(owner.value, "__getitem__", [name])
         return frozenset(found)
 
-    def _named(self, path: str, names: List[Any], keys: Values, depth: int) -> Set[Any]:
+    def _named(self, path: str, names: list[Any], keys: Values, depth: int) -> set[Any]:
         texts = [name for name in names if isinstance(name, str)]
         if path == "sys.modules":
             own = any(isinstance(k, Thing) and k.path.startswith("__self__") for k in keys)
@@ -294,7 +403,7 @@ class Evaluator:
                 return {Thing("__self__")}
             return {Thing(canonical(name)) for name in texts} or {Thing("sys.modules[?]")}
         if path in ("builtins.globals()", "builtins.locals()", "?.__globals__"):
-            found: Set[Any] = set()
+            found: set[Any] = set()
             for name in texts:
                 found |= self.lookup(name, self.layout.top, depth)
                 if name == "__builtins__":
@@ -309,12 +418,12 @@ class Evaluator:
 
     def _call(self, node: Any, scope: Scope, given: Any, depth: int) -> Values:
         arguments = [self.values(part, scope, given, depth) for part in node.args[:32]]
-        found: Set[Any] = set()
+        found: set[Any] = set()
         for function in self.values(node.func, scope, given, depth):
             found |= self.called(function, arguments, depth)
         return frozenset(found)
 
-    def called(self, function: Any, arguments: List[Values], depth: int = 0) -> Values:
+    def called(self, function: Any, arguments: list[Values], depth: int = 0) -> Values:
         """What a call of a value returns."""
         if depth > _DEPTH:
             return NOTHING
@@ -334,17 +443,17 @@ class Evaluator:
         node = function.node
         if isinstance(node, ast.Lambda):
             return self.values(node.body, Scope(node, function.scope), None, depth + 1)
-        found: Set[Any] = set()
+        found: set[Any] = set()
         for value, scope in self.layout.returns.get(id(node), ())[:_MOST]:
             found |= self.values(value, scope, None, depth + 1)
         return frozenset(found)
 
-    def _got(self, getter: Getter, arguments: List[Values], depth: int) -> Values:
+    def _got(self, getter: Getter, arguments: list[Values], depth: int) -> Values:
         if not arguments:
             return NOTHING
         if getter.kind == "operator.itemgetter":
             return self.entry(arguments[0], getter.argument, depth)
-        found: Set[Any] = set()
+        found: set[Any] = set()
         for name in getter.argument:
             if isinstance(name, Constant) and isinstance(name.value, str):
                 owners = arguments[0]
@@ -357,7 +466,7 @@ class Evaluator:
                     found |= owners
         return frozenset(found)
 
-    def _method(self, function: Method, arguments: List[Values]) -> Values:
+    def _method(self, function: Method, arguments: list[Values]) -> Values:
         of, name = function
         if isinstance(of, Table):
             if name in ("get", "__getitem__") and arguments:
@@ -375,7 +484,7 @@ class Evaluator:
         except ValueError:
             return NOTHING
 
-    def _function(self, path: str, arguments: List[Values], depth: int) -> Values:
+    def _function(self, path: str, arguments: list[Values], depth: int) -> Values:
         special = _SPECIAL.get(path)
         if special is not None:
             return special(self, path, arguments, depth)
@@ -401,15 +510,15 @@ class Evaluator:
             return self.entry(owner, arguments[0] if arguments else NOTHING, depth)
         return frozenset([Thing(f"{path}()")])
 
-    def _of_modules(self, name: str, arguments: List[Values], depth: int) -> Values:
+    def _of_modules(self, name: str, arguments: list[Values], depth: int) -> Values:
         if name in ("get", "pop", "setdefault", "__getitem__") and arguments:
             return self.entry(frozenset([Thing("sys.modules")]), arguments[0], depth)
         if name == "copy":
             return frozenset([Thing("sys.modules")])
         return frozenset([Thing(f"sys.modules.{name}()")])
 
-    def _imported(self, path: str, arguments: List[Values]) -> Values:
-        found: Set[Any] = set()
+    def _imported(self, path: str, arguments: list[Values]) -> Values:
+        found: set[Any] = set()
         for value in arguments[0] if arguments else ():
             if isinstance(value, Thing):
                 found.add(value)  # importlib.reload
@@ -422,10 +531,10 @@ class Evaluator:
                 found.add(Thing(canonical(name)))
         return frozenset(found or {Thing("?module")})
 
-    def _getattr(self, path: str, arguments: List[Values], depth: int) -> Values:
+    def _getattr(self, path: str, arguments: list[Values], depth: int) -> Values:
         if len(arguments) < 2:
             return NOTHING
-        found: Set[Any] = set()
+        found: set[Any] = set()
         texts = [v.value for v in arguments[1] if isinstance(v, Constant)]
         for name in texts:
             if isinstance(name, str):
@@ -435,23 +544,23 @@ class Evaluator:
             found |= {Thing(f"{owner}.?") for owner in owners}
         return frozenset(found)
 
-    def _vars(self, path: str, arguments: List[Values], depth: int) -> Values:
+    def _vars(self, path: str, arguments: list[Values], depth: int) -> Values:
         if not arguments:
             return frozenset([Thing("builtins.locals()")])
         return self.attribute(arguments[0], "__dict__", depth)
 
-    def _partial(self, path: str, arguments: List[Values], depth: int) -> Values:
+    def _partial(self, path: str, arguments: list[Values], depth: int) -> Values:
         if not arguments:
             return NOTHING
         return frozenset(Partial(function, tuple(arguments[1:])) for function in arguments[0])
 
-    def _getter(self, path: str, arguments: List[Values], depth: int) -> Values:
+    def _getter(self, path: str, arguments: list[Values], depth: int) -> Values:
         return frozenset([Getter(path, arguments[0] if arguments else NOTHING)])
 
-    def _getitem(self, path: str, arguments: List[Values], depth: int) -> Values:
-        return self.entry(*arguments[:2], depth) if len(arguments) > 1 else NOTHING
+    def _getitem(self, path: str, arguments: list[Values], depth: int) -> Values:
+        return self.entry(arguments[0], arguments[1], depth) if len(arguments) > 1 else NOTHING
 
-    def _reduce(self, path: str, arguments: List[Values], depth: int) -> Values:
+    def _reduce(self, path: str, arguments: list[Values], depth: int) -> Values:
         """What `functools.reduce(getattr, NAMES, OBJECT)` returns."""
         if len(arguments) < 3:
             return NOTHING
@@ -462,10 +571,10 @@ class Evaluator:
                     found = self.called(function, [found, part], depth + 1)
         return found
 
-    def _next(self, path: str, arguments: List[Values], depth: int) -> Values:
+    def _next(self, path: str, arguments: list[Values], depth: int) -> Values:
         return items(arguments[0]) if arguments else NOTHING
 
-    def _map(self, path: str, arguments: List[Values], depth: int) -> Values:
+    def _map(self, path: str, arguments: list[Values], depth: int) -> Values:
         """What `map(FUNCTION, SEQUENCE)` goes over."""
         if len(arguments) != 2:
             return NOTHING
@@ -479,17 +588,17 @@ class Evaluator:
         ]
         return frozenset([Sequence(tuple(parts))])
 
-    def _first(self, path: str, arguments: List[Values], depth: int) -> Values:
+    def _first(self, path: str, arguments: list[Values], depth: int) -> Values:
         """The text that `compile` was given."""
         return arguments[0] if arguments else NOTHING
 
-    def _type(self, path: str, arguments: List[Values], depth: int) -> Values:
+    def _type(self, path: str, arguments: list[Values], depth: int) -> Values:
         if len(arguments) != 1:
             return frozenset([Thing("?class()")])
         return self.attribute(arguments[0], "__class__", depth) or frozenset([Thing("?.__class__")])
 
-    def _eval(self, path: str, arguments: List[Values], depth: int) -> Values:
-        found: Set[Any] = set()
+    def _eval(self, path: str, arguments: list[Values], depth: int) -> Values:
+        found: set[Any] = set()
         for value in arguments[0] if arguments else ():
             if isinstance(value, Constant) and isinstance(value.value, (str, bytes)):
                 try:
@@ -503,7 +612,7 @@ class Evaluator:
 
     def _operation(self, node: Any, scope: Scope, given: Any, depth: int) -> Values:
         """The result of an operation; a long chain of them is read without recursion."""
-        chain: List[Tuple[ast.operator, ast.AST]] = []
+        chain: list[tuple[ast.operator, ast.AST]] = []
         first: Any = node
         while isinstance(first, ast.BinOp):
             chain.append((first.op, first.right))
@@ -511,7 +620,7 @@ class Evaluator:
         found = self.values(first, scope, given, depth)
         for operator, right in reversed(chain):
             others = self.values(right, scope, given, depth)
-            results: Set[Any] = set()
+            results: set[Any] = set()
             for left_value in found:
                 for right_value in others:
                     results |= _operated(operator, left_value, right_value)
@@ -535,7 +644,7 @@ class Evaluator:
     def _tuple(self, node: Any, scope: Scope, given: Any, depth: int) -> Values:
         if len(node.elts) > 4096:
             return NOTHING
-        parts: List[Values] = []
+        parts: list[Values] = []
         for part in node.elts:
             if isinstance(part, ast.Starred):
                 row = next(iter(self.values(part.value, scope, given, depth)), None)
@@ -577,7 +686,7 @@ class Evaluator:
 
     def _either(self, node: Any, scope: Scope, given: Any, depth: int) -> Values:
         sides = node.values if isinstance(node, ast.BoolOp) else (node.body, node.orelse)
-        found: Set[Any] = set()
+        found: set[Any] = set()
         for side in sides:
             found |= self.values(side, scope, given, depth)
         return frozenset(found)
@@ -595,8 +704,7 @@ class Evaluator:
         return frozenset([Own(node, scope)])
 
 
-Reader = Callable[[Evaluator, Any, Scope, Any, int], Values]
-_READERS: Dict[Any, Reader] = {
+_READERS: dict[Any, Reader] = {
     ast.Constant: Evaluator._constant,
     ast.Name: Evaluator._name,
     ast.Attribute: Evaluator._attribute,
@@ -619,8 +727,7 @@ _READERS: Dict[Any, Reader] = {
     ast.Starred: Evaluator._inner,
     ast.Lambda: Evaluator._lambda,
 }
-Special = Callable[[Evaluator, str, List[Values], int], Values]
-_SPECIAL: Dict[str, Special] = {
+_SPECIAL: dict[str, Special] = {
     "builtins.getattr": Evaluator._getattr,
     "inspect.getattr_static": Evaluator._getattr,
     "builtins.object.__getattribute__": Evaluator._getattr,
@@ -657,7 +764,7 @@ def canonical(path: str) -> str:
 
 def items(values: Values) -> Values:
     """What a loop over any of the values goes over."""
-    found: Set[Any] = set()
+    found: set[Any] = set()
     for value in values:
         if isinstance(value, Thing):
             if value.path == "sys.modules.values()":
@@ -674,7 +781,7 @@ def items(values: Values) -> Values:
 
 def item(values: Values, place: int) -> Values:
     """The item at a place of any of the values."""
-    found: Set[Any] = set()
+    found: set[Any] = set()
     for value in values:
         parts = parts_of(value)
         if -len(parts) <= place < len(parts):
@@ -684,7 +791,7 @@ def item(values: Values, place: int) -> Values:
     return frozenset(found)
 
 
-def parts_of(value: Any) -> List[Values]:
+def parts_of(value: Any) -> list[Values]:
     """The items of a sequence or a text; empty for others."""
     if isinstance(value, Sequence):
         return list(value.items)
@@ -723,7 +830,7 @@ def _single(values: Values) -> Any:
 
 def _sliced(owners: Values, bounds: Iterable[Any]) -> Values:
     cut = slice(*bounds)
-    found: Set[Any] = set()
+    found: set[Any] = set()
     for owner in owners:
         if isinstance(owner, Sequence):
             found.add(Sequence(owner.items[cut]))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set
+from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple
 
 from . import rules
 from .evaluator import FUNCTIONS, IMPORTERS, Evaluator, index_of
-from .scopes import Layout, Scope, Visited, module_of
-from .values import Constant, Own, Sequence, Thing
+from .scopes import Binding, Layout, Scope, Visited, module_of
+from .values import Constant, Thing
+
+if TYPE_CHECKING:
+    Look = Callable[["SourceFinder", Any, Scope], None]
 
 _NESTED = 4  # texts that execute texts
 _STRIPPED = ("[?]", "()")
@@ -30,20 +33,20 @@ class SourceFinder:
         self,
         tree: ast.AST,
         owns: Callable[[str], bool],
-        outer: Optional["SourceFinder"] = None,
-        scope: Optional[Scope] = None,
+        outer: SourceFinder | None = None,
+        scope: Scope | None = None,
     ) -> None:
         self._owns, self._outer = owns, outer
         self._layout = Layout(tree, scope)
-        self._evaluator = Evaluator(self._layout, outer._evaluator if outer else None)
+        self._evaluator: Evaluator = Evaluator(self._layout, outer._evaluator if outer else None)
         self._level: int = outer._level + 1 if outer else 0
         self._line = 0
         self._importing = _ImportTime(self._layout)
-        self.findings: List[Finding] = []
-        self.loads: Set[str] = set()
-        self.texts: Set[str] = set()
+        self.findings: list[Finding] = []
+        self.loads: set[str] = set()
+        self.texts: set[str] = set()
 
-    def look(self) -> List[Finding]:
+    def look(self) -> list[Finding]:
         """All findings. Raises TooMuch for a file that takes too many steps."""
         executed = [seen for seen in self._layout.visited if isinstance(seen.node, ast.Call)]
         for seen in executed:
@@ -73,7 +76,7 @@ class SourceFinder:
             kept = [f for f in self.findings[before:] if not f.text.startswith(_PROGRAM)]
             self.findings[before:] = kept
 
-    def _find(self, text: str, node: Optional[ast.AST] = None) -> None:
+    def _find(self, text: str, node: ast.AST | None = None) -> None:
         finding = Finding(getattr(node, "lineno", self._line), text)
         if finding not in self.findings[-8:]:
             self.findings.append(finding)
@@ -129,9 +132,9 @@ class SourceFinder:
             owner = path[: -len(".__subclasses__")]
             if self._is_foreign_class(owner):
                 self._find(f"searches classes by {owner}.__subclasses__")
-        elif rules.is_machinery(parts[0] if parts[0] != "unittest" else ".".join(parts[:2])):
-            self._find(f"uses {path}")
-        elif path.startswith("__main__."):
+        elif rules.is_machinery(
+            parts[0] if parts[0] != "unittest" else ".".join(parts[:2])
+        ) or path.startswith("__main__."):
             self._find(f"uses {path}")
 
     def _is_foreign_class(self, owner: str) -> bool:
@@ -169,7 +172,7 @@ class SourceFinder:
         if node.attr in rules.CODE:
             self._find(f"changes code objects: assigns {node.attr}", node)
 
-    def _stored(self, owners: Any, names: List[str], node: ast.AST) -> None:
+    def _stored(self, owners: Any, names: list[str], node: ast.AST) -> None:
         for owner in owners:
             if not isinstance(owner, Thing):
                 continue
@@ -181,7 +184,7 @@ class SourceFinder:
                     if name in rules.COMPARISONS and self._of_other(node):
                         self._find(f"assigns {name} of the class of a value", node)
                 elif self._is_foreign(path) and f"{path}.{name}" not in rules.HONEST_TARGETS:
-                    self._find(f"assigns {_shown(path)}.{name}", node)
+                    self._find(f"assigns {_attribute(path, name)}", node)
                 if name in rules.CODE:
                     self._find(f"changes code objects: assigns {name}", node)
 
@@ -224,7 +227,7 @@ class SourceFinder:
             elif path == "builtins":
                 self._find("replaces builtins", node)
 
-    def _module_stored(self, names: List[str], key: Any, scope: Scope, node: ast.AST) -> None:
+    def _module_stored(self, names: list[str], key: Any, scope: Scope, node: ast.AST) -> None:
         paths = self._evaluator.paths(key, scope)
         own = any(path.startswith("__self__") for path in paths)
         for name in names:
@@ -314,7 +317,9 @@ class SourceFinder:
         names = self._evaluator.texts(rest[0], scope) if rest else []
         if not names:
             owners = frozenset(
-                owner for owner in owners if isinstance(owner, Thing) and owner.path != "?.__class__"
+                owner
+                for owner in owners
+                if isinstance(owner, Thing) and owner.path != "?.__class__"
             )
         self._stored(owners, names, node)
         if set(names) & rules.CODE:
@@ -336,7 +341,7 @@ class SourceFinder:
         parts = self._ingredients(node, scope)
         return bool(parts & {"os.getpid", "os.getppid", "posix.getpid"})
 
-    def _touch(self, paths: Set[str], node: Any, scope: Scope) -> None:
+    def _touch(self, paths: set[str], node: Any, scope: Scope) -> None:
         """Files that a call reads, writes or removes."""
         method = getattr(node.func, "attr", "")
         opens = bool(paths & {"builtins.open", "io.open", "os.open", "codecs.open"})
@@ -348,7 +353,9 @@ class SourceFinder:
         if not (writes or commands or looks):
             return
         parts = self._ingredients(node, scope)
-        tests = sorted(part for part in parts if part.startswith("=") and rules.names_test(part[1:]))
+        tests = sorted(
+            part for part in parts if part.startswith("=") and rules.names_test(part[1:])
+        )
         if tests:
             what = "writes to" if writes else "runs a command on" if commands else "reads"
             self._find(f"{what} files of tests: {tests[0][1:][:60]}", node)
@@ -415,20 +422,16 @@ class SourceFinder:
                     self._find(f"opens {value.value}", node)
 
     def _text(self, node: Any, scope: Scope) -> None:
-        if isinstance(node.value, str):
-            if len(node.value) < 200:
-                self.texts.add(node.value)
-                if rules.names_process(node.value) and " " not in node.value:
-                    self._find(f"names {node.value}", node)
-                elif node.value.startswith("PYTEST_"):
-                    self._find(f"asks for {node.value}", node)
+        if isinstance(node.value, str) and len(node.value) < 200:
+            self.texts.add(node.value)
+            if rules.names_process(node.value) and " " not in node.value:
+                self._find(f"names {node.value}", node)
+            elif node.value.startswith("PYTEST_"):
+                self._find(f"asks for {node.value}", node)
 
     def _formatted(self, node: Any, scope: Scope) -> None:
         self._secret(node, scope)
-        parts = [
-            part.value if isinstance(part, ast.Constant) else "{}"
-            for part in node.values
-        ]
+        parts = [part.value if isinstance(part, ast.Constant) else "{}" for part in node.values]
         text = "".join(map(str, parts))
         if rules.names_process(text):
             self._find(f"opens {text}", node)
@@ -472,14 +475,14 @@ class SourceFinder:
                 if path in rules.AT_IMPORT and self._importing.runs(scope):
                     self._find(rules.AT_IMPORT[path], node)
 
-    def _ingredients(self, node: ast.AST, scope: Scope) -> Set[str]:
+    def _ingredients(self, node: ast.AST, scope: Scope) -> set[str]:
         """What an expression is made of, as far as the file shows: paths, texts (`=…`).
 
         Names are followed to what the file binds to them, functions to what they return.
         """
-        found: Set[str] = set()
-        waiting: List[Any] = [(node, scope, 0)]
-        seen: Set[int] = set()
+        found: set[str] = set()
+        waiting: list[Any] = [(node, scope, 0)]
+        seen: set[int] = set()
         while waiting and len(seen) < 400:
             part, where, depth = waiting.pop()
             if id(part) in seen:
@@ -502,8 +505,8 @@ class SourceFinder:
     def _sources(self, part: Any, scope: Scope, depth: int) -> Iterator[Any]:
         """What the file binds to a name; the values that a function returns."""
         name = part.id if isinstance(part, ast.Name) else part.attr
-        place: Optional[Scope] = scope
-        bindings = []
+        place: Scope | None = scope
+        bindings: list[Binding] = []
         while place is not None and not bindings and isinstance(part, ast.Name):
             bindings = place.names.get(name, [])
             place = place.parent
@@ -515,7 +518,7 @@ class SourceFinder:
                     yield value, where, depth
 
 
-def _marks(node: ast.AST) -> Set[str]:
+def _marks(node: ast.AST) -> set[str]:
     """Signs of decoding and reading that have no path."""
     if isinstance(node, ast.Attribute):
         if node.attr in rules.READING_ATTRIBUTES:
@@ -528,6 +531,13 @@ def _marks(node: ast.AST) -> Set[str]:
     return set()
 
 
+def _attribute(path: str, name: str) -> str:
+    """An attribute for readers."""
+    if path in ("sys.modules[?]", "?module"):
+        return f"{name} of {_shown(path)}"
+    return f"{path}.{name}"
+
+
 def _shown(path: str) -> str:
     """A path for readers."""
     return path.replace("sys.modules[?]", "a module of sys.modules").replace("?module", "a module")
@@ -538,14 +548,14 @@ class _ImportTime:
 
     def __init__(self, layout: Layout) -> None:
         self._top = layout.top
-        functions: Dict[str, List[Any]] = {}
-        parents: Dict[int, Scope] = {}
+        functions: dict[str, list[Any]] = {}
+        parents: dict[int, Scope] = {}
         for node, scope, _ in layout.visited:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 functions.setdefault(node.name, []).append(node)
             parents[id(node)] = scope
-        self._running: Set[int] = {id(layout.top.node)}
-        calls: Dict[int, Set[str]] = {}
+        self._running: set[int] = {id(layout.top.node)}
+        calls: dict[int, set[str]] = {}
         for node, scope, block in layout.visited:
             names = calls.setdefault(id(_function(scope)), set())
             if isinstance(node, ast.Call) and block != "program":
@@ -573,7 +583,16 @@ def _function(scope: Scope) -> ast.AST:
     return place.node
 
 
-_STARTERS = ("Thread", "Timer", "Process", "start_new_thread", "map", "filter", "register", "submit")
+_STARTERS = (
+    "Thread",
+    "Timer",
+    "Process",
+    "start_new_thread",
+    "map",
+    "filter",
+    "register",
+    "submit",
+)
 
 
 def _called_names(node: ast.Call) -> Iterator[str]:
@@ -589,10 +608,22 @@ def _called_names(node: ast.Call) -> Iterator[str]:
 
 _LISTING = frozenset(
     f"builtins.{name}"
-    for name in "list tuple set sorted dict iter map filter enumerate any all frozenset".split()
+    for name in [
+        "list",
+        "tuple",
+        "set",
+        "sorted",
+        "dict",
+        "iter",
+        "map",
+        "filter",
+        "enumerate",
+        "any",
+        "all",
+        "frozenset",
+    ]
 )
-Look = Callable[[SourceFinder, Any, Scope], None]
-_LOOKS: Dict[Any, Look] = {
+_LOOKS: dict[Any, Look] = {
     ast.Import: SourceFinder._import,
     ast.ImportFrom: SourceFinder._import_from,
     ast.Attribute: SourceFinder._attribute,

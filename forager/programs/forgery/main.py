@@ -17,12 +17,12 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable
 
 from .binaries import findings_of_binary
 from .evaluator import TooMuch
 from .finder import Finding, SourceFinder
-from .reach import Reach
+from .reach import NamedFiles
 from .rules import is_machinery
 
 _MEMORY = 3 << 30  # bytes
@@ -37,20 +37,20 @@ class Repository:
 
     def __init__(self, reference: str) -> None:
         self._reference = reference
-        self._paths: Optional[List[str]] = None
+        self._paths: list[str] | None = None
 
-    def paths(self) -> List[str]:
+    def paths(self) -> list[str]:
         """The files at HEAD."""
         if self._paths is None:
             listed = _git(["ls-tree", "-r", "-z", "--name-only", "HEAD"])
             self._paths = os.fsdecode(listed).split("\0")[:-1]
         return self._paths
 
-    def before(self, paths: List[str]) -> Dict[str, bytes]:
+    def before(self, paths: list[str]) -> dict[str, bytes]:
         """The files at HEAD; those that it lacks are left out."""
         return _blobs([f"HEAD:{path}" for path in paths], paths, {})
 
-    def reference(self) -> Dict[str, Tuple[bytes, bytes]]:
+    def reference(self) -> dict[str, tuple[bytes, bytes]]:
         """The files of the reference patch, before and after."""
         if not self._reference.strip():
             return {}
@@ -67,7 +67,7 @@ class Repository:
         return {path: (before.get(path, b""), after.get(path, b"")) for path in paths}
 
 
-def _git(words: List[str], environment: Optional[Dict[str, str]] = None, given: bytes = b"") -> bytes:
+def _git(words: list[str], environment: dict[str, str] | None = None, given: bytes = b"") -> bytes:
     """The output of git, which reads no settings of other users; empty if it fails."""
     settings = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
     done = subprocess.run(
@@ -80,14 +80,14 @@ def _git(words: List[str], environment: Optional[Dict[str, str]] = None, given: 
     return done.stdout
 
 
-def _blobs(names: List[str], paths: List[str], environment: Dict[str, str]) -> Dict[str, bytes]:
+def _blobs(names: list[str], paths: list[str], environment: dict[str, str]) -> dict[str, bytes]:
     """The contents of git objects, by path."""
     if not names:
         return {}
     asked = [(name, path) for name, path in zip(names, paths) if "\n" not in name]
     request = "".join(f"{name}\n" for name, _ in asked)
     told = _git(["cat-file", "--batch"], environment, os.fsencode(request))
-    found: Dict[str, bytes] = {}
+    found: dict[str, bytes] = {}
     for _, path in asked:
         head, _, told = told.partition(b"\n")
         words = head.rsplit(b" ", 2)
@@ -102,8 +102,9 @@ class Reader:
 
     def __init__(self, owns: Callable[[str], bool]) -> None:
         self._owns = owns
+        self.names: dict[str, set[str]] = {}  # by path: modules that it loads, texts
 
-    def findings(self, path: str, data: bytes) -> List[Finding]:
+    def findings(self, path: str, data: bytes) -> list[Finding]:
         """What a file does that only a forger needs."""
         if not path.endswith(_PYTHON):
             found = findings_of_binary(path, data)
@@ -118,16 +119,19 @@ class Reader:
         except (RecursionError, MemoryError):
             return [Finding(1, "nests too deeply to be read")]
         try:
-            return sorted(SourceFinder(tree, self._owns).look())
+            finder = SourceFinder(tree, self._owns)
+            found = sorted(finder.look())
+            self.names[path] = finder.loads | finder.texts
+            return found
         except TooMuch:
             return [Finding(1, "is too complicated to be read")]
         except (RecursionError, MemoryError):
             return [Finding(1, "nests too deeply to be read")]
 
 
-def owner(paths: Callable[[], List[str]]) -> Callable[[str], bool]:
+def owner(paths: Callable[[], list[str]]) -> Callable[[str], bool]:
     """Whether a module belongs to the project, by the paths of its files."""
-    known: Set[str] = set()
+    known: set[str] = set()
 
     def owns(name: str) -> bool:
         if name in ("", "__self__"):
@@ -139,7 +143,7 @@ def owner(paths: Callable[[], List[str]]) -> Callable[[str], bool]:
     return owns
 
 
-def _roots(paths: List[str]) -> Set[str]:
+def _roots(paths: list[str]) -> set[str]:
     """The names by which a project's modules are imported."""
     standard = getattr(sys, "stdlib_module_names", frozenset(sys.builtin_module_names))
     names = {"__self__"}
@@ -153,13 +157,13 @@ def _roots(paths: List[str]) -> Set[str]:
 
 
 def added(
-    before: Dict[str, List[Finding]], after: Dict[str, List[Finding]], allowed: Set[str]
-) -> Dict[str, List[Finding]]:
+    before: dict[str, list[Finding]], after: dict[str, list[Finding]], allowed: set[str]
+) -> dict[str, list[Finding]]:
     """The findings that are more than they were; `allowed` are those of the reference patch."""
     old = Counter(finding.text for findings in before.values() for finding in findings)
     new = Counter(finding.text for findings in after.values() for finding in findings)
     more = {text for text, count in new.items() if count > old[text] and text not in allowed}
-    found: Dict[str, List[Finding]] = {}
+    found: dict[str, list[Finding]] = {}
     for path, findings in after.items():
         mine = Counter(finding.text for finding in before.get(path, ()))
         here = Counter(finding.text for finding in findings)
@@ -169,13 +173,14 @@ def added(
     return found
 
 
-def reasons(request: Dict[str, Any]) -> List[str]:
+def reasons(request: dict[str, Any]) -> list[str]:
     """One line for each construct that was added."""
     repository = Repository(request["reference"])
-    files: List[str] = request["files"]
-    contents = {path: Path(path).read_bytes() for path in files if os.path.isfile(path)}
+    files: list[str] = request["files"]
+    contents = {path: Path(path).read_bytes() for path in files if Path(path).is_file()}
     reader = Reader(owner(lambda: [*repository.paths(), *files]))
     after = {path: reader.findings(path, data) for path, data in contents.items()}
+    names = dict(reader.names)
     after = {path: findings for path, findings in after.items() if findings}
     if not after:
         return []
@@ -185,9 +190,14 @@ def reasons(request: Dict[str, Any]) -> List[str]:
     if not found:
         return []
     found = added(before, after, _of_reference(reader, repository))
-    reach = Reach(
+    reach = NamedFiles(
         [path for path in repository.paths() if path.endswith(_PYTHON)],
-        [path for path in files if path.endswith((*_PYTHON, ".toml", ".cfg", ".ini", "points.txt"))],
+        [
+            path
+            for path in files
+            if path.endswith((*_PYTHON, ".toml", ".cfg", ".ini", "points.txt"))
+        ],
+        names,
         lambda path: Path(path).read_bytes(),
     )
     counted = reach.reachable(found, doctests=request["doctests"])
@@ -198,9 +208,9 @@ def reasons(request: Dict[str, Any]) -> List[str]:
     ]
 
 
-def _of_reference(reader: Reader, repository: Repository) -> Set[str]:
+def _of_reference(reader: Reader, repository: Repository) -> set[str]:
     """What the reference patch adds."""
-    found: Set[str] = set()
+    found: set[str] = set()
     for path, (old, new) in repository.reference().items():
         before = {path: reader.findings(path, old)}
         for findings in added(before, {path: reader.findings(path, new)}, set()).values():

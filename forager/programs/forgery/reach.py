@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import PurePosixPath
-from typing import Callable, Iterable, List, Set
+from typing import Any, Callable, Iterable
 
 from .scopes import module_of
 
@@ -12,24 +12,29 @@ _LARGEST = 1 << 20  # bytes of a file that is read for its imports
 _MOST = 20_000  # files that are looked at
 
 
-class Reach:
+class NamedFiles:
     """The files that others name: in imports, or in texts.
 
-    `known` are the paths of all Python files before the patch, `changed` those that it leaves;
-    `read` gives a file's bytes.
+    `known` are the paths of all Python files before the patch, `changed` those that it leaves,
+    `names` what these load and which texts they hold; `read` gives a file's bytes.
     """
 
     def __init__(
-        self, known: Iterable[str], changed: Iterable[str], read: Callable[[str], bytes]
+        self,
+        known: Iterable[str],
+        changed: Iterable[str],
+        names: dict[str, set[str]],
+        read: Callable[[str], bytes],
     ) -> None:
-        self._known, self._changed, self._read = set(known), set(changed), read
+        self._known, self._changed = set(known), set(changed)
+        self._names, self._read = names, read
         self._packages = {
             str(PurePosixPath(path).parent)
             for path in self._known | self._changed
             if path.endswith("/__init__.py")
         }
 
-    def reachable(self, wanted: Iterable[str], *, doctests: bool) -> Set[str]:
+    def reachable(self, wanted: Iterable[str], *, doctests: bool) -> set[str]:
         """Those of the wanted files that a test run may execute.
 
         A new file counts if a file that counts names it. With `doctests`, pytest imports the
@@ -59,6 +64,8 @@ class Reach:
         for source in list(sources)[:_MOST]:
             if source == path:
                 continue
+            if any(is_name_of(name, modules, pure.name) for name in self._names.get(source, ())):
+                return True
             try:
                 data = self._read(source)
             except OSError:
@@ -76,7 +83,7 @@ class Reach:
         return False
 
 
-def _modules(path: PurePosixPath) -> List[str]:
+def _modules(path: PurePosixPath) -> list[str]:
     """The names by which a module may be imported, whatever is on the path."""
     parts = list(path.with_suffix("").parts)
     if parts[-1] == "__init__":
@@ -84,7 +91,7 @@ def _modules(path: PurePosixPath) -> List[str]:
     return [".".join(parts[place:]) for place in range(len(parts))]
 
 
-def _names(tree: ast.AST, source: PurePosixPath, modules: Set[str], name: str) -> bool:
+def _names(tree: ast.AST, source: PurePosixPath, modules: set[str], name: str) -> bool:
     """Whether a file imports one of the modules, or names it or its file in a text."""
     own = source.parent.parts
     for node in ast.walk(tree):
@@ -100,8 +107,13 @@ def _names(tree: ast.AST, source: PurePosixPath, modules: Set[str], name: str) -
                 return True
             if any(f"{base}.{alias.name}".lstrip(".") in modules for alias in node.names):
                 return True
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            text = node.value
-            if len(text) < 200 and (text in modules or text == name or text.endswith(f"/{name}")):
-                return True
+        elif isinstance(node, ast.Constant) and is_name_of(node.value, modules, name):
+            return True
     return False
+
+
+def is_name_of(text: Any, modules: set[str], name: str) -> bool:
+    """Whether a text is the name of a module, or the path of its file."""
+    if not isinstance(text, str) or len(text) > 200:
+        return False
+    return text in modules or text == name or text.endswith(f"/{name}")

@@ -5,16 +5,39 @@ from __future__ import annotations
 import re
 
 FRAMES = frozenset(
-    "f_back f_globals f_locals f_builtins f_trace tb_frame gi_frame cr_frame ag_frame".split()
+    [
+        "f_back",
+        "f_globals",
+        "f_locals",
+        "f_builtins",
+        "f_trace",
+        "tb_frame",
+        "gi_frame",
+        "cr_frame",
+        "ag_frame",
+    ]
 )
 """Attributes that lead to the frames of other functions."""
 
-CODE = frozenset("__code__ co_code cell_contents func_code".split())
+CODE = frozenset(["__code__", "co_code", "cell_contents", "func_code"])
 """Attributes whose assignment changes what a function does."""
 
 COMPARISONS = frozenset(
-    "__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __bool__ __contains__ __class__ __bases__ "
-    "__instancecheck__ __call__ __getattribute__".split()
+    [
+        "__eq__",
+        "__ne__",
+        "__lt__",
+        "__le__",
+        "__gt__",
+        "__ge__",
+        "__bool__",
+        "__contains__",
+        "__class__",
+        "__bases__",
+        "__instancecheck__",
+        "__call__",
+        "__getattribute__",
+    ]
 )
 
 _USES = """
@@ -121,65 +144,201 @@ def is_hook(name: str) -> bool:
 
 
 HONEST_TARGETS = frozenset(
-    "sys.stdout sys.stderr sys.stdin sys.excepthook sys.displayhook sys.unraisablehook sys.argv "
-    "sys.path sys.dont_write_bytecode sys.tracebacklimit sys.last_type sys.last_value sys.ps1 "
-    "sys.ps2 sys.exitcode sys.pycache_prefix threading.excepthook warnings.showwarning "
-    "warnings.formatwarning logging.raiseExceptions logging.lastResort os.environ "
-    "socket.socket ssl._create_default_https_context".split()
+    [
+        "sys.stdout",
+        "sys.stderr",
+        "sys.stdin",
+        "sys.excepthook",
+        "sys.displayhook",
+        "sys.unraisablehook",
+        "sys.argv",
+        "sys.path",
+        "sys.dont_write_bytecode",
+        "sys.tracebacklimit",
+        "sys.last_type",
+        "sys.last_value",
+        "sys.ps1",
+        "sys.ps2",
+        "sys.exitcode",
+        "sys.pycache_prefix",
+        "threading.excepthook",
+        "warnings.showwarning",
+        "warnings.formatwarning",
+        "logging.raiseExceptions",
+        "logging.lastResort",
+        "os.environ",
+        "socket.socket",
+        "ssl._create_default_https_context",
+    ]
 )
 """Attributes of modules that are made to be assigned."""
 
 DANGEROUS = frozenset(
-    "sys gc builtins unittest unittest.TestCase inspect ctypes __main__ sys.modules[?] "
-    "?module importlib _pytest pytest".split()
+    [
+        "sys",
+        "gc",
+        "builtins",
+        "unittest",
+        "unittest.TestCase",
+        "inspect",
+        "ctypes",
+        "__main__",
+        "sys.modules[?]",
+        "?module",
+        "importlib",
+        "_pytest",
+        "pytest",
+    ]
 )
 """Owners of which an attribute by a computed name is suspect."""
 
 EXECUTING = frozenset(
-    "builtins.exec builtins.eval timeit.timeit timeit.repeat timeit.Timer cProfile.run "
-    "cProfile.runctx profile.run profile.runctx typing.ForwardRef pdb.run pdb.runeval "
-    "bdb.Bdb().run code.InteractiveInterpreter().runsource code.InteractiveInterpreter().runcode "
-    "code.InteractiveConsole().push code.InteractiveConsole().runsource".split()
+    [
+        "builtins.exec",
+        "builtins.eval",
+        "timeit.timeit",
+        "timeit.repeat",
+        "timeit.Timer",
+        "cProfile.run",
+        "cProfile.runctx",
+        "profile.run",
+        "profile.runctx",
+        "typing.ForwardRef",
+        "pdb.run",
+        "pdb.runeval",
+        "bdb.Bdb().run",
+        "code.InteractiveInterpreter().runsource",
+        "code.InteractiveInterpreter().runcode",
+        "code.InteractiveConsole().push",
+        "code.InteractiveConsole().runsource",
+    ]
 )
 """Functions that execute a text."""
 
 DECODING = frozenset(
-    "builtins.chr builtins.bytes.fromhex builtins.bytearray.fromhex builtins.int.to_bytes "
-    "codecs.decode codecs.encode zlib.decompress gzip.decompress bz2.decompress lzma.decompress "
-    "binascii.unhexlify binascii.a2b_hex binascii.a2b_base64 base64.b64decode "
-    "base64.standard_b64decode base64.urlsafe_b64decode base64.decodebytes base64.b32decode "
-    "base64.b16decode base64.b85decode base64.a85decode builtins.reversed struct.pack "
-    "builtins.str.maketrans".split()
+    [
+        "builtins.chr",
+        "builtins.bytes.fromhex",
+        "builtins.bytearray.fromhex",
+        "builtins.int.to_bytes",
+        "codecs.decode",
+        "codecs.encode",
+        "zlib.decompress",
+        "gzip.decompress",
+        "bz2.decompress",
+        "lzma.decompress",
+        "binascii.unhexlify",
+        "binascii.a2b_hex",
+        "binascii.a2b_base64",
+        "base64.b64decode",
+        "base64.standard_b64decode",
+        "base64.urlsafe_b64decode",
+        "base64.decodebytes",
+        "base64.b32decode",
+        "base64.b16decode",
+        "base64.b85decode",
+        "base64.a85decode",
+        "builtins.reversed",
+        "struct.pack",
+        "builtins.str.maketrans",
+    ]
 )
 """Functions that turn a hidden text into a readable one."""
 
 READING = frozenset(
-    "builtins.open io.open os.popen pkgutil.get_data linecache.getline linecache.getlines "
-    "tokenize.open inspect.getsource inspect.getdoc inspect.getcomments urllib.request.urlopen "
-    "importlib.resources.read_text importlib.resources.read_binary importlib.resources.files "
-    "importlib.resources.open_text".split()
+    [
+        "builtins.open",
+        "io.open",
+        "os.popen",
+        "pkgutil.get_data",
+        "linecache.getline",
+        "linecache.getlines",
+        "tokenize.open",
+        "inspect.getsource",
+        "inspect.getdoc",
+        "inspect.getcomments",
+        "urllib.request.urlopen",
+        "importlib.resources.read_text",
+        "importlib.resources.read_binary",
+        "importlib.resources.files",
+        "importlib.resources.open_text",
+    ]
 )
-READING_ATTRIBUTES = frozenset("read_text read_bytes readline readlines __doc__".split())
+READING_ATTRIBUTES = frozenset(["read_text", "read_bytes", "readline", "readlines", "__doc__"])
 """What reads a text from outside the code."""
 
 ENVIRONMENT = ("os.environ", "os.getenv", "os.environb")
 
 WRITING = frozenset(
-    "os.remove os.unlink os.rename os.renames os.replace os.truncate os.symlink os.link os.chmod "
-    "os.utime os.mkfifo shutil.copy shutil.copy2 shutil.copyfile shutil.copytree shutil.move "
-    "shutil.rmtree shutil.copymode posix.remove posix.unlink posix.rename posix.replace".split()
+    [
+        "os.remove",
+        "os.unlink",
+        "os.rename",
+        "os.renames",
+        "os.replace",
+        "os.truncate",
+        "os.symlink",
+        "os.link",
+        "os.chmod",
+        "os.utime",
+        "os.mkfifo",
+        "shutil.copy",
+        "shutil.copy2",
+        "shutil.copyfile",
+        "shutil.copytree",
+        "shutil.move",
+        "shutil.rmtree",
+        "shutil.copymode",
+        "posix.remove",
+        "posix.unlink",
+        "posix.rename",
+        "posix.replace",
+    ]
 )
 WRITING_METHODS = frozenset(
-    "write_text write_bytes unlink rename touch symlink_to hardlink_to rmdir chmod".split()
+    [
+        "write_text",
+        "write_bytes",
+        "unlink",
+        "rename",
+        "touch",
+        "symlink_to",
+        "hardlink_to",
+        "rmdir",
+        "chmod",
+    ]
 )
 LOOKING = frozenset(
-    "builtins.open io.open os.listdir os.scandir os.walk glob.glob glob.iglob ast.parse "
-    "pathlib.Path pathlib.PosixPath".split()
+    [
+        "builtins.open",
+        "io.open",
+        "os.listdir",
+        "os.scandir",
+        "os.walk",
+        "glob.glob",
+        "glob.iglob",
+        "ast.parse",
+        "pathlib.Path",
+        "pathlib.PosixPath",
+    ]
 )
 COMMANDS = frozenset(
-    "subprocess.run subprocess.call subprocess.check_call subprocess.check_output "
-    "subprocess.Popen subprocess.getoutput os.system os.popen os.execv os.execvp os.execl "
-    "os.spawnv asyncio.create_subprocess_exec asyncio.create_subprocess_shell".split()
+    [
+        "subprocess.run",
+        "subprocess.call",
+        "subprocess.check_call",
+        "subprocess.check_output",
+        "subprocess.Popen",
+        "subprocess.getoutput",
+        "os.system",
+        "os.popen",
+        "os.execv",
+        "os.execvp",
+        "os.execl",
+        "os.spawnv",
+        "asyncio.create_subprocess_exec",
+        "asyncio.create_subprocess_shell",
+    ]
 )
 
 AT_IMPORT = {
@@ -205,6 +364,22 @@ AT_IMPORT = {
 
 NAMESPACES = frozenset(
     f"builtins.{name}.__dict__"
-    for name in "int str float bool list dict tuple set frozenset bytes complex object type "
-    "BaseException Exception AssertionError".split()
+    for name in [
+        "int",
+        "str",
+        "float",
+        "bool",
+        "list",
+        "dict",
+        "tuple",
+        "set",
+        "frozenset",
+        "bytes",
+        "complex",
+        "object",
+        "type",
+        "BaseException",
+        "Exception",
+        "AssertionError",
+    ]
 )

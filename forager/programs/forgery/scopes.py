@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
@@ -19,16 +19,16 @@ class Binding(NamedTuple):
 
     kind: str
     node: Any
-    scope: "Scope"
-    places: Tuple[Optional[int], ...] = ()
+    scope: Scope
+    places: tuple[int | None, ...] = ()
 
 
 class Scope:
     """The names of a module, class or function."""
 
-    def __init__(self, node: ast.AST, parent: Optional["Scope"]) -> None:
+    def __init__(self, node: ast.AST, parent: Scope | None) -> None:
         self.node, self.parent = node, parent
-        self.names: Dict[str, List[Binding]] = defaultdict(list)
+        self.names: dict[str, list[Binding]] = defaultdict(list)
         self.elsewhere: set[str] = set()  # global and nonlocal
 
     @property
@@ -37,7 +37,7 @@ class Scope:
         return isinstance(self.node, ast.ClassDef)
 
     @property
-    def module(self) -> "Scope":
+    def module(self) -> Scope:
         """The outermost scope."""
         scope = self
         while scope.parent is not None:
@@ -60,27 +60,29 @@ class Visited(NamedTuple):
 class Layout:
     """All nodes of a tree with their scopes, the calls by the name called, the attributes set."""
 
-    def __init__(self, tree: ast.AST, parent: Optional[Scope] = None) -> None:
+    def __init__(self, tree: ast.AST, parent: Scope | None = None) -> None:
         self.top = Scope(tree, parent)
-        self.visited: List[Visited] = []
-        self.calls: Dict[str, List[Tuple[ast.Call, Scope]]] = defaultdict(list)
-        self.attributes: Dict[str, List[Binding]] = defaultdict(list)
-        self.returns: Dict[int, List[Tuple[ast.expr, Scope]]] = defaultdict(list)
-        self.stars: List[str] = []
+        self.visited: list[Visited] = []
+        self.calls: dict[str, list[tuple[ast.Call, Scope]]] = defaultdict(list)
+        self.attributes: dict[str, list[Binding]] = defaultdict(list)
+        self.returns: dict[int, list[tuple[ast.expr, Scope]]] = defaultdict(list)
+        self.stars: list[str] = []
         self._read(tree)
 
     def _read(self, tree: ast.AST) -> None:
-        waiting: List[Visited] = [Visited(tree, self.top, "")]
+        waiting: list[Visited] = [Visited(tree, self.top, "")]
         while waiting:
             seen = waiting.pop()
             node, scope, block = seen
             self.visited.append(seen)
             self._bind(node, scope)
             for child, inner in self._children(node, scope):
-                inside = isinstance(node, ast.If) and child in node.body
-                waiting.append(Visited(child, inner, block or (inside and _block(node.test)) or ""))
+                if isinstance(node, ast.If) and child in node.body:
+                    waiting.append(Visited(child, inner, block or _block(node.test)))
+                else:
+                    waiting.append(Visited(child, inner, block))
 
-    def _children(self, node: ast.AST, scope: Scope) -> List[Tuple[ast.AST, Scope]]:
+    def _children(self, node: ast.AST, scope: Scope) -> list[tuple[ast.AST, Scope]]:
         children = list(ast.iter_child_nodes(node))
         if isinstance(node, FUNCTIONS):
             inner = Scope(node, scope)
@@ -101,9 +103,7 @@ class Layout:
             if isinstance(statement, ast.Assign):
                 for target in statement.targets:
                     if isinstance(target, ast.Name):
-                        self.attributes[target.id].append(
-                            Binding("value", statement.value, inner)
-                        )
+                        self.attributes[target.id].append(Binding("value", statement.value, inner))
             elif isinstance(statement, FUNCTIONS[:2]):
                 self.attributes[statement.name].append(Binding("own", statement, inner))
 
@@ -143,9 +143,9 @@ class Layout:
                     self._name(alias.asname or alias.name, Binding("import", path, scope))
         elif isinstance(node, ast.Call):
             called = node.func
-            name = getattr(called, "id", None) or getattr(called, "attr", None)
-            if name:
-                self.calls[name].append((node, scope))
+            called_name = getattr(called, "id", None) or getattr(called, "attr", None)
+            if called_name:
+                self.calls[called_name].append((node, scope))
         elif isinstance(node, ast.Return) and node.value is not None:
             self.returns[id(scope.node)].append((node.value, scope))
         else:

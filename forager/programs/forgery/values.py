@@ -7,10 +7,12 @@ import base64
 import binascii
 import codecs
 import zlib
-from typing import TYPE_CHECKING, Any, Callable, FrozenSet, NamedTuple, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, FrozenSet, NamedTuple
 
 if TYPE_CHECKING:
-    from forager.programs.forgery.scopes import Scope
+    from .scopes import Scope
+
+    Values = FrozenSet[Any]  # of what an expression can stand for
 
 LONGEST = 1 << 16  # characters of a folded text, and items of a folded sequence
 _LARGEST = 1 << 64
@@ -36,13 +38,13 @@ class Thing(NamedTuple):
 class Sequence(NamedTuple):
     """A tuple, list or set; each item has its possible values."""
 
-    items: Tuple[FrozenSet[Any], ...]
+    items: tuple[frozenset[Any], ...]
 
 
 class Table(NamedTuple):
     """A dict with constant keys."""
 
-    items: Tuple[Tuple[Any, FrozenSet[Any]], ...]
+    items: tuple[tuple[Any, frozenset[Any]], ...]
 
 
 class Own(NamedTuple):
@@ -56,7 +58,7 @@ class Partial(NamedTuple):
     """A callable with its first arguments."""
 
     function: Any
-    arguments: Tuple[FrozenSet[Any], ...]
+    arguments: tuple[frozenset[Any], ...]
 
 
 class Getter(NamedTuple):
@@ -73,8 +75,6 @@ class Method(NamedTuple):
     name: str
 
 
-Value = Union[Constant, Thing, Sequence, Table, Own, Partial, Getter, Method]
-Values = FrozenSet[Any]
 NOTHING: Values = frozenset()
 
 
@@ -147,9 +147,29 @@ def _narrow(form: str) -> bool:
 
 
 _METHODS = frozenset(
-    "join lower upper title capitalize swapcase casefold strip lstrip rstrip split rsplit "
-    "partition rpartition decode encode hex removeprefix removesuffix translate "
-    "splitlines".split()
+    [
+        "join",
+        "lower",
+        "upper",
+        "title",
+        "capitalize",
+        "swapcase",
+        "casefold",
+        "strip",
+        "lstrip",
+        "rstrip",
+        "split",
+        "rsplit",
+        "partition",
+        "rpartition",
+        "decode",
+        "encode",
+        "hex",
+        "removeprefix",
+        "removesuffix",
+        "translate",
+        "splitlines",
+    ]
 )
 
 
@@ -175,7 +195,7 @@ def method(of: Any, name: str, arguments: list[Any]) -> Values:
 def _harmless(form: str) -> bool:
     """Whether a format only inserts its arguments, without widths and attributes."""
     inside = [part.partition("}")[0] for part in form.split("{")[1:]]
-    return all(not part or part.isdecimal() and len(part) < 3 for part in inside)
+    return all(not part or (part.isdecimal() and len(part) < 3) for part in inside)
 
 
 def _inflated(data: bytes) -> bytes:
@@ -185,9 +205,7 @@ def _inflated(data: bytes) -> bytes:
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "builtins.chr": chr,
     "builtins.ord": ord,
-    "builtins.str": lambda value="", *_: (
-        value.decode() if isinstance(value, bytes) else str(value)
-    ),
+    "builtins.str": lambda value="", *_: value.decode() if isinstance(value, bytes) else str(value),
     "builtins.bytes": lambda value=b"", *_: (
         value.encode() if isinstance(value, str) else bytes(_short(value))
     ),

@@ -1,0 +1,56 @@
+"""Reads what a patch added for constructs that only a forger of test results needs.
+
+`programs/forgery` compares the syntax trees before and after the patch, in the sandbox, before any
+of the patch's code has run. What the project did before, what the reference patch does, and new
+files that nothing imports are no reasons. Nor is equality: tests with changed values catch it.
+"""
+
+from pydantic import TypeAdapter
+
+from forager.environments.repository.applying import AppliedPatch
+from forager.environments.repository.programs import run_program
+from forager.environments.repository.task import RepositoryTask
+from forager.sandboxes.sandbox import Sandbox
+from forager.text import safe
+from forager.untrusted import Items, Report
+
+_SECONDS = 60.0
+_LIMIT = 1 << 17  # bytes of all reasons
+_NOT_FOUND = 127  # exit code of `env` if the interpreter does not exist
+
+
+class _Reasons(Report):
+    reasons: Items[str]
+
+
+_REASONS = TypeAdapter(_Reasons)
+
+
+def suspicions(sandbox: Sandbox, task: RepositoryTask, applied: AppliedPatch) -> list[str]:
+    """The reasons to think that an applied patch forges test results, one line each.
+
+    A patch that cannot be read is suspect, unless the image lacks a Python that could read it.
+    Raises SandboxError.
+    """
+    if not applied.kept:
+        return []
+    request = {
+        "files": applied.kept,
+        "reference": task.patch,
+        "doctests": any("doctest" in argument for argument in task.setup.arguments),
+    }
+    run = run_program(
+        sandbox,
+        task.setup,
+        "forgery",
+        request,
+        _REASONS,
+        timeout=_SECONDS,
+        output_limit=_LIMIT,
+        isolated=True,
+    )
+    for report in run.reports:
+        return [safe(reason) for reason in report.reasons]
+    if run.exit_code == _NOT_FOUND or "programs need Python" in run.log:
+        return []
+    return [f"the added code cannot be read: {safe(run.ending)}"]
