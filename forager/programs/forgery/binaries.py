@@ -1,4 +1,4 @@
-"""Finds what Python could execute in files that are no Python source."""
+"""Finds what Python could execute in files other than Python source."""
 
 from __future__ import annotations
 
