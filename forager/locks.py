@@ -10,7 +10,7 @@ substitute for it would outlive a killed process.
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -101,7 +101,8 @@ def claimed_output(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        file.unlink(missing_ok=True)
+        with suppress(OSError):  # it locks nothing once it is released
+            file.unlink()
         lock.release()
 
 

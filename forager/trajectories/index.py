@@ -86,17 +86,27 @@ class Index:
         self._verified: set[str] = set()
         self._connection = sqlite3.connect(":memory:")  # until `_open` replaces it
         try:
+            if database is None or not self._is_stored(database):
+                self._open(None)
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"cannot make an index: {error}") from error
+
+    def _is_stored(self, database: Path) -> bool:
+        """Open the index at its place, made anew if it is damaged; False if it cannot be written.
+
+        It cannot on a full disk, for example, and the attempts can be read all the same.
+        """
+        try:
             self._open(database)
-        except sqlite3.OperationalError as error:
-            if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
-                raise StoreError(f"cannot write {database}: {error}") from error  # such as full
-            self._open(None)
-        except sqlite3.DatabaseError:  # damaged
-            if database is None:
-                raise
-            for suffix in ("-journal", ""):
-                database.with_name(database.name + suffix).unlink(missing_ok=True)
-            self._open(database)
+        except sqlite3.OperationalError:
+            return False
+        except (sqlite3.DatabaseError, UnicodeDecodeError):  # damaged
+            try:
+                _remove(database)
+                self._open(database)
+            except (OSError, sqlite3.OperationalError):
+                return False
+        return True
 
     def places(
         self, choice: Choice = ALL, sort: str = "", limit: int | None = None
@@ -163,10 +173,12 @@ class Index:
         number, descriptor = -1, -1
         try:
             for place in self.places() if places is None else places:
-                if place >> _OFFSET_BITS != number:
+                if place >> _OFFSET_BITS != number or descriptor < 0:
                     if descriptor >= 0:
                         os.close(descriptor)
                     number = place >> _OFFSET_BITS
+                    if number not in self._paths:
+                        raise self._broken("it names a file that it does not know")
                     descriptor = os.open(self._paths[number], os.O_RDONLY)
                 offset = place & ((1 << _OFFSET_BITS) - 1)
                 line = read_bytes(self._paths[number], descriptor, offset)
@@ -239,8 +251,18 @@ class Index:
     def _query(self, query: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         try:
             yield from self._connection.execute(query, values)
-        except sqlite3.DatabaseError as error:
-            raise StoreError(f"{self._database} cannot be read: {error}; delete it") from error
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            raise self._broken(error) from error
+
+    def _broken(self, problem: object) -> StoreError:
+        """Remove an index that turned out to be damaged; return the error that says so."""
+        advice = "run this again"
+        if self._database is not None:
+            try:
+                _remove(self._database)
+            except OSError:
+                advice = "delete it"
+        return StoreError(f"{self._database} is damaged: {problem}; {advice}")
 
     def _open(self, database: Path | None) -> None:
         self._connection.close()
@@ -249,13 +271,19 @@ class Index:
             if self._connection.execute("PRAGMA user_version").fetchone() != (_VERSION,):
                 self._connection.executescript(_TABLES)
             self._connection.executescript(_judged(self._acceptance))
-            self.update()
+            self._update()
         except BaseException:
             self._connection.close()
             raise
 
     def update(self) -> None:
-        """Add the attempts that were appended since the index was opened."""
+        """Add the attempts that were appended since the index was opened. Raises StoreError."""
+        try:
+            self._update()
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{self._database} cannot be written: {error}") from error
+
+    def _update(self) -> None:
         paths = {path.name: path for path in self._files()}
         states = {name: state(path) for name, path in paths.items()}
         known = "SELECT name, end, last, checksum, state FROM files"
@@ -294,9 +322,11 @@ class Index:
         )
 
     def _doubt(self, number: int) -> None:
-        """Let the next process that opens the index read a file again."""
+        """Let the next process that opens the index make it anew for a file."""
         with suppress(sqlite3.OperationalError):  # nothing can be written here
-            self._connection.execute("UPDATE files SET state = '' WHERE number = ?", (number,))
+            self._connection.execute(
+                "UPDATE files SET state = '', checksum = -1 WHERE number = ?", (number,)
+            )
 
     def _absorb(self, name: str, path: Path) -> bool:
         """Index the new part of a file; False if another process has just indexed some of it."""
@@ -356,6 +386,12 @@ class Index:
             self._connection.rollback()
             raise
         self._connection.commit()
+
+
+def _remove(database: Path) -> None:
+    """Remove an index, which is a cache. Raises OSError."""
+    for suffix in ("-journal", ""):
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
 def sample(
