@@ -301,3 +301,18 @@ def test_what_a_killed_process_left_goes_at_the_next_start(
     with scratch("other") as path:
         assert path.parent == tmp_path / "home" / "scratch"
     assert files() == [target]
+
+
+def test_a_damaged_index_is_made_anew(place: Path, tmp_path: Path) -> None:
+    """Whatever byte of it is wrong: the first export is whole or says so, the second is whole."""
+    run, output = tmp_path / "run", tmp_path / "out.jsonl"
+    shutil.copytree(place / "run", run)
+    forager("list", run)
+    database = run / "index.sqlite"
+    kept = database.read_bytes()
+    for number in range(1, 30):
+        database.write_bytes(flip(flip(kept, number / 30), 1 - number / 31))
+        first = forager("export", run, "--format", "jsonl", "-o", output)
+        assert first.exit_code == 0 or "run this again" in one_line(first)
+        second = forager("export", run, "--format", "jsonl", "-o", output)
+        assert second.stdout == f"{output}\t10 attempts\n"

@@ -176,6 +176,7 @@ class Index:
                 if place >> _OFFSET_BITS != number or descriptor < 0:
                     if descriptor >= 0:
                         os.close(descriptor)
+                        descriptor = -1
                     number = place >> _OFFSET_BITS
                     if number not in self._paths:
                         raise self._broken("it names a file that it does not know")
