@@ -19,7 +19,7 @@ from forager.errors import UsageError
 from forager.locks import claimed, claimed_output, lock_path
 from forager.records import RecordWriter, read_records, write_records
 from forager.scratch import scratch, sweep
-from forager.trajectories.store import Run
+from forager.trajectories.store import AttemptWriter, Run
 
 ROOT = Path(__file__).parent.parent
 
@@ -62,6 +62,7 @@ NEW_DIRECTORIES = {
     **{f"export {name}": f"export run --format {name} -o OUT" for name in ("hf", "sharegpt")},
     **{f"export {name}": f"export run --format {name} -o OUT" for name in ("atif", "swe-agent")},
     "export swe-bench": "export run --format swe-bench -o OUT",
+    "run --predictions": "run tasks.jsonl --predictions OUT -o OUT.run -m repair",
     "filter": "filter run -o OUT --filter resolved",
 }
 DIRECTORIES = {
@@ -210,7 +211,8 @@ def test_a_damaged_shard_costs_what_is_damaged(
 ) -> None:
     """Export, list and replay take the other attempts, and one line names the shard and the lost.
 
-    The file keeps its time of change, as after a fault of the disk.
+    The file keeps its time of change, as after a fault of the disk. The lost attempts can be made
+    again.
     """
     run = tmp_path / "run"
     shutil.copytree(place / "run", run)
@@ -240,6 +242,11 @@ def test_a_damaged_shard_costs_what_is_damaged(
             assert f"{len(before - left)} attempts are lost" in line
     if left:
         assert results[-1].stdout.split("\t")[1] == f"{len(left)} attempts\n"
+    with AttemptWriter(run) as writer:
+        for id in before - left:
+            writer.append(make_attempt(id.removesuffix(".0")))
+    with Run(run).index() as opened:
+        assert ({attempt.id for attempt in opened.trajectories()}, opened.lost()) == (before, [])
 
 
 def test_a_record_that_rots_after_it_was_indexed_is_left_out(place: Path, tmp_path: Path) -> None:

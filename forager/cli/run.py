@@ -17,6 +17,7 @@ from forager.cli.attempts import (
 from forager.cli.console import print_json
 from forager.cli.verb import Verb, option
 from forager.errors import UsageError
+from forager.locks import claimed_output
 
 if TYPE_CHECKING:
     from forager.environments.task import Task
@@ -95,8 +96,11 @@ def run(
     if dry_run:
         _print_plan(settings, chosen, output)
         return
-    if predictions and predictions.exists():
-        raise UsageError(f"{predictions} exists; name a new directory for the predictions")
+    if predictions:
+        if predictions.exists():
+            raise UsageError(f"{predictions} exists; name a new directory for the predictions")
+        with claimed_output(predictions):
+            pass  # a place that takes nothing is found before the attempts are made
     make_attempts(settings, chosen, output, at_end=print_families)
     if predictions:
         from forager.trajectories.export import writer
