@@ -54,8 +54,6 @@ class Originals:
 
 
 def _put(source: Path, path: Path) -> None:
-    if os.geteuid():  # root's directories take no byte code
-        shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
     before = path.stat()
     path.unlink()
     shutil.copyfile(source, path)
