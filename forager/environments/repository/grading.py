@@ -16,6 +16,7 @@ from difflib import SequenceMatcher
 from forager.environments.environment import Grade
 from forager.environments.repository.applying import apply_answer, changes_by_file
 from forager.environments.repository.guards import guards_of, run_guarded
+from forager.environments.repository.suspicion import suspicions
 from forager.environments.repository.task import Guards, RepositoryTask
 from forager.environments.repository.testing import TestReport
 from forager.environments.repository.workspace import open_task
@@ -39,6 +40,7 @@ def grade(
         applied = apply_answer(opened, task, patch)
         if applied.problem:
             return _grade(alike, cause=applied.problem, ignored=applied.ignored)
+        reasons = suspicions(opened, task, applied)
         report, apart = run_guarded(opened, task, guards)
     finally:
         opened.close()
@@ -50,6 +52,7 @@ def grade(
         similarity(task.patch, applied.text) if applied.kept else alike,
         passed=passed,
         cause=_cause(report) or (_forgery(report, guards) if passed else ""),
+        suspect=reasons if passed else [],
         caveat=_caveat(task, guards, apart) if passed else "",
         tests=tests,
         ignored=applied.ignored,
