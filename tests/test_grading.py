@@ -8,7 +8,6 @@ import pytest
 from conftest import BUGGY, CORE, FAILING, PYPROJECT, TESTS, built
 
 from forager.environments.environment import Grade
-from forager.environments.repository.applying import is_protected
 from forager.environments.repository.grading import _grade, grade, similarity
 from forager.environments.repository.task import RepositoryTask
 from forager.mutation.candidates import unified_diff
@@ -400,44 +399,6 @@ def test_new_modules_of_the_project_are_kept(plugin_task: RepositoryTask) -> Non
     added = "".join(new_file(path, "SPARE = 1\n") for path in [*places, "kata/sub/__init__.py"])
     result = graded(plugin_task, plugin_task.patch + added)
     assert (result.resolved, result.ignored_files) == (True, [])
-
-
-@pytest.mark.parametrize(
-    ("path", "protected"),
-    [
-        ("tests/test_core.py", True),
-        ("tests/data/input.json", True),
-        ("kata/tests/helper.py", True),
-        ("test_core.py", True),
-        ("kata/core_test.py", True),
-        ("conftest.py", True),
-        ("kata/conftest.py", True),
-        ("src/sitecustomize.py", True),
-        ("usercustomize.py", True),
-        ("pytest.ini", True),
-        ("pyproject.toml", True),
-        ("setup.cfg", True),
-        ("tox.ini", True),
-        ("evil.pth", True),
-        ("kata/__pycache__/core.cpython-312.pyc", True),
-        ("kata/core.cpython-312-x86_64-linux-gnu.so", True),
-        ("kata.egg-info/entry_points.txt", True),
-        ("kata-1.0.dist-info/entry_points.txt", True),
-        ("checks/a.py", True),
-        ("checks", True),
-        ("one/file.py", True),
-        ("checks.py", False),
-        ("checksum/a.py", False),
-        ("kata/core.py", False),
-        ("kata/testing.py", False),
-        ("kata/contest.py", False),
-        ("README.md", False),
-        ("one/other.py", False),
-    ],
-)
-def test_protected_files(path: str, protected: bool) -> None:
-    """Tests, their configuration, files that load by themselves, and the image's list."""
-    assert is_protected(path, ["checks/", "one/file.py"]) is protected
 
 
 def test_similarity() -> None:

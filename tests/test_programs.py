@@ -158,12 +158,27 @@ def pytest_runner(sandbox: LocalSandbox, image: Image) -> None:
 
 
 def shadows(sandbox: LocalSandbox, image: Image) -> None:
-    """Check that a module with a standard library name is found."""
-    request = {"new": ["json.py", "sums2.py"], "arguments": ["-q"], "tests": ["test_sums.py"]}
+    """Check that a module is found that stands for one that pytest has loaded."""
+    tests = ["test_sums.py"]
+    new = ["json.py", "sums2.py", "profile.py"]
+    request = {"new": new, "arguments": ["-q"], "tests": tests, "scopes": tests}
     run = run_program(
         sandbox, image.setup, "shadows", request, OBJECT, timeout=60, output_limit=9999
     )
     assert run.reports == [{"taken": "json.py"}, {"end": True}], run.log
+
+
+def docstrings(sandbox: LocalSandbox, image: Image) -> None:
+    """Check that a changed example gets its value back."""
+    text = 'def one():\n    """\n    >>> one()\n    1\n    """\n'
+    sandbox.write("a.original", text.encode())
+    sandbox.write("a.answer", text.replace("    1\n", "    2\n").encode())
+    request = {"files": [{"path": "a.py", "place": "a", "names": ["one"]}]}
+    run = run_program(
+        sandbox, image.setup, "docstrings", request, OBJECT, timeout=60, output_limit=9999
+    )
+    assert [report["restored"] for report in run.reports] == [["one"]], run.log
+    assert b">>> one()\\n    1\\n" in sandbox.read("a.restored")
 
 
 def coverage_tracer(sandbox: LocalSandbox, image: Image) -> None:
@@ -251,6 +266,7 @@ RUNS = [
     pytest_runner,
     changed_tests,
     shadows,
+    docstrings,
     coverage_tracer,
     sieve,
     undefined_names,

@@ -1,4 +1,9 @@
-"""Reports which new files would take the name of a module that the image has elsewhere.
+"""Reports which new files would take the place of a module that the image or the tests use.
+
+A name matters if a module outside the working tree has it, and more than the project's own code
+may import it: an installed distribution, a module that pytest has loaded before the first test or
+names in its own code, or one that the tests import. Other names of the standard library are free.
+A name also matters if the tests import it and it is not there, or only at another import root.
 
 It runs before a patch is applied. Standard input is one JSON object; descriptor 3 takes lines of
 the request's nonce and a JSON object, and the last one says that all are there. It imports nothing
@@ -9,9 +14,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+_MACHINERY = ("_pytest", "pluggy", "iniconfig", "packaging", "pygments", "unittest", "doctest")
+_MOST, _LARGEST = 5000, 4 << 20  # files of tests that are read, and bytes of each
+_IMPORT = re.compile(
+    r"^[ \t]*(?:>>>[ \t]*)?(?:from[ \t]+([\w.]+)[ \t]+import\b|import[ \t]+([^#\n;]+))",
+    re.MULTILINE,
+)
+_BY_NAME = re.compile(r"""(?:__import__|import_module|importorskip)\(\s*["']([\w.]+)""")
 
 
 def within(place: str) -> bool:
@@ -19,14 +35,72 @@ def within(place: str) -> bool:
     return (os.path.realpath(place) + "/").startswith(os.path.realpath(".") + "/")
 
 
-def elsewhere(name: str) -> bool:
-    """Whether a module of this name is found outside the working tree, or built in."""
+def places(name: str) -> list[str]:
+    """Where a module of this name is outside the working tree; `built-in` is a place too."""
     for finder in sys.meta_path:
         found: Any = finder.find_spec(name, None) if hasattr(finder, "find_spec") else None
         if found:
-            places = [found.origin or "", *(found.submodule_search_locations or ())]
-            return not any(within(place) for place in places if "/" in place)
-    return False
+            listed = [found.origin or "", *(found.submodule_search_locations or ())]
+            known = [place for place in listed if place]
+            return [] if any(within(place) for place in known if "/" in place) else known
+    return []
+
+
+def is_standard(found: list[str]) -> bool:
+    """Whether a module of these places belongs to the standard library."""
+    libraries = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
+    return all(
+        "/" not in place
+        or (
+            any(place.startswith(f"{library}/") for library in libraries)
+            and not {"site-packages", "dist-packages"} & set(Path(place).parts)
+        )
+        for place in found
+    )
+
+
+def imports(text: str) -> Iterator[str]:
+    """The first part of the names of modules that a text imports, in any statement or comment."""
+    for start, names in _IMPORT.findall(text):
+        for name in [start] if start else names.split(","):
+            yield (name.split() or [""])[0].partition(".")[0]
+    for name in _BY_NAME.findall(text):
+        yield name.partition(".")[0]
+
+
+def imported(files: Iterable[Path]) -> set[str]:
+    """What Python files import. Too many of them raise ValueError."""
+    found: set[str] = set()
+    for number, file in enumerate(files):
+        if number == _MOST:
+            raise ValueError(f"more than {_MOST} files to read")
+        if file.is_file() and file.stat().st_size <= _LARGEST:
+            found.update(imports(file.read_text("utf-8", "replace")))
+    return found
+
+
+def modules(name: str) -> Iterator[Path]:
+    """The Python files of a module outside the working tree; of a package, its own."""
+    for place in places(name):
+        path = Path(place)
+        if path.suffix == ".py" and path.name != "__init__.py":
+            yield path
+        elif path.is_dir():
+            yield from sorted(path.glob("*.py"))
+
+
+def indirectly(tests: set[str]) -> set[str]:
+    """What is imported by pytest and by the standard modules that the tests import."""
+    known = {name for name in tests if name.isidentifier() and is_standard(places(name))}
+    return imported(file for name in sorted({*known, *_MACHINERY}) for file in modules(name))
+
+
+def python_files(path: Path) -> Iterator[Path]:
+    """A file, or the Python files below a folder."""
+    if path.is_dir():
+        yield from path.rglob("*.py")
+    elif path.suffix == ".py":
+        yield path
 
 
 def roots(arguments: list[str], tests: list[str]) -> set[str]:
@@ -58,7 +132,7 @@ def is_package(directory: Path) -> bool:
     return directory.name != "" and (directory / "__init__.py").exists()
 
 
-def taken(root: str, name: str, below: str) -> bool:
+def is_there(root: str, name: str, below: str) -> bool:
     """Whether a name at a root is the project's own already; `below` is the rest of the path."""
     place = Path(root, name)
     if below in ("", "__init__.py"):
@@ -76,17 +150,25 @@ def main() -> None:
     sys.path[:] = [place for place in sys.path[1:] if not within(place or ".")]
     new = {path: PurePosixPath(path).with_suffix("").parts for path in request["new"]}
     names = {part for parts in new.values() for part in parts if part.isidentifier()}
-    known = {name for name in names if elsewhere(name)}
+    scopes = request["scopes"]
+    tests = imported(file for scope in scopes for file in python_files(Path(scope)))
+    outside = {name: found for name in names if (found := places(name))}
+    known = outside.keys() | (names & tests)
+    standard = {name for name, found in outside.items() if is_standard(found)}
+    free = standard - tests - indirectly(tests) if standard and scopes else set()
     sys.path[:] = before
     reports: list[dict[str, Any]] = []
     if known:
-        for root in roots(request["arguments"], request["tests"]):
+        starts = roots(request["arguments"], request["tests"])
+        loaded = {name.partition(".")[0] for name in sys.modules}
+        matter = known - (free - loaded)
+        for root in starts:
             depth = len(PurePosixPath(root).parts)
             for path, parts in new.items():
                 inside = root == "." or path.startswith(f"{root}/")
-                if inside and parts[depth] in known:
+                if inside and parts[depth] in matter:
                     below = "/".join(PurePosixPath(path).parts[depth + 1 :])
-                    if not taken(root, parts[depth], below):
+                    if not is_there(root, parts[depth], below):
                         reports.append({"taken": path})
     lines = [f"{request['nonce']} {json.dumps(report)}\n" for report in [*reports, {"end": True}]]
     unsent = "".join(lines).encode()

@@ -1,137 +1,47 @@
-"""Applies the part of an answer that may count, and names the files that it ignores.
+"""Applies the part of an answer that may count, and names what it leaves out.
 
-Grading judges what git makes of a patch. It ignores changes to tests, to their configuration, to
-files that Python or pytest load by themselves, and new modules that would replace the image's.
+Everything is decided in an index of git (`staging`) before the working tree changes, so that git
+says what a patch changes, and nothing of the answer can run meanwhile.
+
+- Left out: the tests and what they read, files that Python or pytest load by themselves
+  (`protection`), links, files that the image has but git does not know, and new modules in the
+  place of one that the image or the tests use (the program `shadows`).
+- Of settings and tests that the reference changes, its own hunks stay if the answer has them.
+- Docstrings that are tests keep the reference's examples (the program `docstrings`).
+
+What remains possible: code that is applied can change anything when it runs.
 """
 
 import re
-import shlex
-import sys
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
+from forager.environments.repository.mentions import read_mentions
 from forager.environments.repository.programs import run_program
+from forager.environments.repository.protection import TestPaths, loads_itself
+from forager.environments.repository.staging import (
+    PathChange,
+    SharedHunks,
+    StagedPatch,
+    TooLarge,
+    shared_hunks,
+)
 from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.testing import ALWAYS
 from forager.environments.repository.workspace import apply_patch
 from forager.errors import TaskError
 from forager.sandboxes.sandbox import Sandbox
-from forager.untrusted import Report
+from forager.untrusted import Items, Report
 
-_LOADED_BY_THEMSELVES = (
-    "conftest.py",
-    "sitecustomize.py",
-    "usercustomize.py",
-    "pytest.ini",
-    ".pytest.ini",
-    "pytest.toml",
-    ".pytest.toml",
-    "tox.ini",
-    "setup.cfg",
-    "pyproject.toml",
-    "*.pth",
-    "*.pyc",
-    "*.so",
-    "test_*.py",
-    "*_test.py",
-)
-_DIRECTORIES = (
-    "tests",
-    "test",
-    ".git",
-    "__pycache__",
-    ".pytest_cache",
-    "*.egg-info",
-    "*.dist-info",
-)
-_LINKS = ("120000", "160000")  # git's modes of symbolic links and submodules
 _SAME = re.compile(r'"?a/(.*?)"? "?b/\1"?$', re.MULTILINE)  # first line of a file's diff
 _RENAMED = re.compile(r'"?a/.*?"? "?b/(.*?)"?$', re.MULTILINE)
-_PATCH, _PATHS, _INDEX = "/tmp/forager.patch", "/tmp/forager.paths", "/tmp/forager.index"
-_GIT = f"GIT_INDEX_FILE={_INDEX} git"
-_DIFF = f"{_GIT} diff --cached --no-renames --no-color --no-ext-diff --no-textconv"
+_NOTHING = "nothing was changed outside the tests and their configuration"
 _NOT_FOUND = 127  # exit code of `env` if the interpreter does not exist
-_LIST_LIMIT, _TEXT_LIMIT = 8 << 20, 64 << 20  # bytes
-
-
-class AppliedPatch(NamedTuple):
-    """The kept and the ignored files, the diff of the kept files, and the problem if any."""
-
-    kept: list[str] = []
-    ignored: list[str] = []
-    text: str = ""
-    problem: str = ""
-
-
-def apply_answer(sandbox: Sandbox, task: RepositoryTask, patch: str) -> AppliedPatch:
-    """Apply the allowed part of a patch.
-
-    First applies the whole patch to a separate index and asks git what changed there, because a
-    patch can change other files than its text suggests.
-    """
-    sandbox.write(_PATCH, patch.encode("utf-8", "surrogateescape"))
-    listed = sandbox.run(
-        f"{_GIT} read-tree HEAD && {_GIT} apply --cached --whitespace=nowarn {_PATCH} && "
-        f"{_GIT} diff --cached --raw --no-renames -z HEAD",
-        output_limit=_LIST_LIMIT,
-    )
-    if listed.exit_code:
-        how = "does not apply" if listed.exit_code == 1 else "is malformed"
-        return AppliedPatch(problem=f"the patch {how}: {listed.output.strip()[:200]}")
-    if listed.omitted:
-        return AppliedPatch(problem="the patch changes too many files")
-    entries = iter(listed.output.split("\0")[:-1])
-    changed = {path: meta[1:].split(" ") for meta, path in zip(entries, entries, strict=True)}
-    allowed = set(changes_by_file(task.patch))
-    ignored = {
-        path
-        for path, (_, mode, *_, status) in changed.items()
-        if path not in allowed
-        and (
-            is_protected(path, task.setup.protected)
-            or _shadows(path, status == "A")
-            or mode in _LINKS
-        )
-    }
-    new = [path for path, meta in changed.items() if meta[-1] == "A" and path.endswith(".py")]
-    ignored |= _taking(sandbox, task, [path for path in new if path not in ignored | allowed])
-    done = AppliedPatch([path for path in changed if path not in ignored], sorted(ignored))
-    if not done.kept:
-        return done._replace(
-            problem="nothing was changed outside the tests and their configuration"
-        )
-    return _keep(sandbox, task, done)
-
-
-def _keep(sandbox: Sandbox, task: RepositoryTask, done: AppliedPatch) -> AppliedPatch:
-    """Apply the kept changes to the working tree, and then the hidden tests."""
-    sandbox.write(_PATHS, "\0".join(done.ignored).encode("utf-8", "surrogateescape"))
-    compared = ["*.py", *(f":(literal){path}" for path in changes_by_file(task.patch))]
-    told = sandbox.run(
-        f"test ! -s {_PATHS} || GIT_LITERAL_PATHSPECS=1 {_GIT} reset -q "
-        f"--pathspec-from-file={_PATHS} --pathspec-file-nul HEAD && {_DIFF} --text HEAD -- "
-        + shlex.join(compared),
-        output_limit=_TEXT_LIMIT,
-    )
-    if told.exit_code or told.omitted:
-        return done._replace(problem="the patch is too large to be judged")
-    done = done._replace(text=told.output)
-    applied = sandbox.run(
-        f"{_DIFF} --binary HEAD >{_PATCH} && git apply --whitespace=nowarn {_PATCH}; code=$?; "
-        f"rm -f {_PATCH} {_PATHS} {_INDEX}; (exit $code)"
-    )
-    if applied.exit_code:
-        return done._replace(problem=f"the patch does not apply: {applied.output.strip()[:200]}")
-    if task.test_patch:
-        tested = apply_patch(sandbox, task.test_patch)
-        if tested.exit_code:
-            said = tested.output.strip()[:200]
-            return done._replace(problem=f"the test patch does not apply: {said}")
-    return done
+_LIST_LIMIT = 8 << 20  # bytes
+_SECONDS = 120  # of one program
 
 
 class _Taken(Report):
@@ -145,46 +55,205 @@ class _End(Report):
 _SHADOWS: TypeAdapter[_Taken | _End] = TypeAdapter(_Taken | _End)
 
 
-def _taking(sandbox: Sandbox, task: RepositoryTask, new: Sequence[str]) -> set[str]:
-    """The new modules whose name the image's Python already finds elsewhere.
+class _RestoredFile(Report):
+    """`restored` are the objects whose examples differed; `unclear`: nobody can say."""
 
-    Asks Python before applying the patch. Empty if the image lacks this Python. Raises TaskError if
-    the program crashes there.
+    path: str
+    place: str
+    restored: Items[str]
+    unclear: bool
+
+
+_RESTORED = TypeAdapter(_RestoredFile)
+
+
+class AppliedPatch(NamedTuple):
+    """The kept and the ignored changes, the diff of the kept files, and the problem if any.
+
+    `kept` are paths; `ignored` are paths and ids of doctests. A path is in both if only a part of
+    its changes is applied. All of them are printable.
     """
-    if not new:
-        return set()
-    tests = {test.partition("::")[0] for test in (*task.FAIL_TO_PASS, *task.PASS_TO_PASS)}
-    arguments = [*ALWAYS, *task.setup.arguments]
-    request = {"new": new, "arguments": arguments, "tests": sorted(tests)}
-    run = run_program(
-        sandbox, task.setup, "shadows", request, _SHADOWS, timeout=120, output_limit=_LIST_LIMIT
-    )
-    if run.reports and isinstance(run.reports[-1], _End):
-        return {report.taken for report in run.reports if isinstance(report, _Taken)}
-    if run.exit_code == _NOT_FOUND:
-        return set()
-    raise TaskError(f"nothing can say which modules the patch replaces: {run.ending}")
+
+    kept: list[str] = []
+    ignored: list[str] = []
+    text: str = ""
+    problem: str = ""
 
 
-def is_protected(path: str, protected: Sequence[str]) -> bool:
-    """Whether a file belongs to the tests, or Python or pytest load it by themselves."""
-    parts = PurePosixPath(path).parts
-    return (
-        any(
-            path == entry.rstrip("/") or path.startswith(entry.rstrip("/") + "/")
-            for entry in protected
+def apply_answer(sandbox: Sandbox, task: RepositoryTask, patch: str) -> AppliedPatch:
+    """Apply the allowed part of a patch, and then the hidden tests.
+
+    Raises TaskError if a program of ours crashes in the image, and SandboxError.
+    """
+    place = f"/tmp/forager.{secrets.token_hex(8)}"
+    try:
+        return _Answer(sandbox, task, place).apply(patch)
+    except TooLarge as error:
+        return AppliedPatch(problem=str(error))
+    finally:
+        sandbox.run(f"rm -f {place}.*")
+
+
+class _Answer:
+    """One answer on its way into the working tree of a sandbox."""
+
+    def __init__(self, sandbox: Sandbox, task: RepositoryTask, place: str) -> None:
+        self._sandbox, self._task, self._place = sandbox, task, place
+        self._stage = StagedPatch(sandbox, f"{place}.answer")
+        self._reference = StagedPatch(sandbox, f"{place}.reference")
+        self._tests = TestPaths(task, changes_by_file(task.test_patch))
+        self._ours = set(changes_by_file(task.patch))
+        self._code = self._ours | set(changes_by_file(task.setup_patch))
+
+    def apply(self, patch: str) -> AppliedPatch:
+        """Decide about every path, then change the working tree."""
+        begun = self._stage.begin(patch)
+        if begun.exit_code:
+            how = "does not apply" if begun.exit_code == 1 else "is malformed"
+            return AppliedPatch(problem=f"the patch {how}: {begun.output.strip()[:200]}")
+        changes = self._stage.changes()
+        left_out = self._left_out(changes)
+        kept = [change.name for change in changes if change not in left_out]
+        refused = [change.name for change in changes if change in left_out]
+        doctests = {path: names for path, names in self._tests.doctests().items() if path in kept}
+        if doctests or not self._ours.isdisjoint(refused):
+            self._reference.begin(self._task.patch)  # stays HEAD if the reference does not apply
+        shared = self._shared([path for path in refused if path in self._ours])
+        self._stage.reset([change.path for change in left_out])
+        self._stage.add("".join(hunks.patch for hunks in shared.values()))
+        ignored = {path for path in refused if path not in shared or not shared[path].whole}
+        changed = self._restore_examples(doctests)
+        done = AppliedPatch(
+            kept=[*(path for path in kept if path not in changed), *shared],
+            ignored=sorted(ignored | changed),
         )
-        or any(fnmatchcase(parts[-1], pattern) for pattern in _LOADED_BY_THEMSELVES)
-        or any(fnmatchcase(part, pattern) for part in parts[:-1] for pattern in _DIRECTORIES)
-    )
+        return self._finish(done) if done.kept else done._replace(problem=_NOTHING)
+
+    def _left_out(self, changes: Sequence[PathChange]) -> set[PathChange]:
+        """The changes that are not taken from the answer."""
+        found = {change for change in changes if self._belongs_to_tests(change)}
+        rest = [change for change in changes if change not in found]
+        found.update(self._read_by_tests([change for change in rest if not change.is_python]))
+        found.update(self._in_place_of_others([change for change in rest if change.is_python]))
+        return found | set(_in_the_way(changes, {change.path for change in found}))
+
+    def _belongs_to_tests(self, change: PathChange) -> bool:
+        """Whether a change is left out by names and modes alone."""
+        name = change.name
+        if change.odd or change.link or change.untracked or loads_itself(name):
+            return True
+        if change.is_python and name in self._code and not self._tests.hold(name):
+            return False
+        return self._tests.are(name, new=change.new)
+
+    def _read_by_tests(self, changes: Sequence[PathChange]) -> Iterator[PathChange]:
+        """The data files that the tests name, unless the reference changes them for the code."""
+        if not changes:
+            return
+        mentions = read_mentions(
+            self._sandbox, [change.name for change in changes], self._tests.scopes
+        )
+        for change in changes:
+            of_code = change.name in self._ours and mentions.by_code(change.name)
+            if not of_code and mentions.by_tests(change.name, new=change.new):
+                yield change
+
+    def _in_place_of_others(self, changes: Sequence[PathChange]) -> Iterator[PathChange]:
+        """The new modules in the place of those that the image's Python or the tests use."""
+        new = {change.name: change for change in changes if change.new}
+        asked = [name for name in new if name not in self._ours]
+        if not asked:
+            return
+        request = {
+            "new": asked,
+            "arguments": [*ALWAYS, *self._task.setup.arguments],
+            "tests": self._tests.collected,
+            "scopes": self._tests.scopes,
+        }
+        run = run_program(
+            self._sandbox,
+            self._task.setup,
+            "shadows",
+            request,
+            _SHADOWS,
+            timeout=_SECONDS,
+            output_limit=_LIST_LIMIT,
+        )
+        if run.reports and isinstance(run.reports[-1], _End):
+            yield from (new[report.taken] for report in run.reports if isinstance(report, _Taken))
+        elif run.exit_code != _NOT_FOUND:
+            raise TaskError(f"nothing can say which modules the patch replaces: {run.ending}")
+
+    def _shared(self, paths: Iterable[str]) -> dict[str, SharedHunks]:
+        """By path, the hunks that the reference has as well; without the paths that share none."""
+        found = {
+            path: shared_hunks(self._stage.diff(path), self._reference.diff(path)) for path in paths
+        }
+        return {path: hunks for path, hunks in found.items() if hunks.patch}
+
+    def _restore_examples(self, doctests: Mapping[str, list[str]]) -> set[str]:
+        """Give docstrings that are tests the reference's examples.
+
+        Takes names in modules by path. Returns the ids of the tests that were changed back, and the
+        paths of files in which that is impossible: they are taken back entirely.
+        """
+        files = []
+        for number, (path, names) in enumerate(doctests.items()):
+            place = f"{self._place}.doctests.{number}"
+            if self._reference.write_out(path, f"{place}.original"):
+                self._stage.write_out(path, f"{place}.answer")
+                files.append({"path": path, "place": place, "names": names})
+        if not files:
+            return set()
+        run = run_program(
+            self._sandbox,
+            self._task.setup,
+            "docstrings",
+            {"files": files},
+            _RESTORED,
+            timeout=_SECONDS,
+            output_limit=_LIST_LIMIT,
+            isolated=True,
+        )
+        if len(run.reports) < len(files):
+            raise TaskError(f"nothing can say which doctests the patch changes: {run.ending}")
+        changed: set[str] = set()
+        for report in run.reports:
+            if report.unclear:
+                self._stage.reset([report.path.encode()])
+                changed.add(report.path)
+            elif report.restored:
+                self._stage.take_in(report.path, f"{report.place}.restored")
+                changed.update(self._tests.id(report.path, name) for name in report.restored)
+        return changed
+
+    def _finish(self, done: AppliedPatch) -> AppliedPatch:
+        """PathChange the working tree, and apply the hidden tests."""
+        done = done._replace(text=self._stage.text(self._ours))
+        applied = self._stage.apply()
+        if applied.exit_code:
+            said = applied.output.strip()[:200]
+            return done._replace(problem=f"the patch does not apply: {said}")
+        if self._task.test_patch:
+            tested = apply_patch(self._sandbox, self._task.test_patch)
+            if tested.exit_code:
+                said = tested.output.strip()[:200]
+                return done._replace(problem=f"the test patch does not apply: {said}")
+        return done
 
 
-def _shadows(path: str, new: bool) -> bool:
-    """Whether a new file at an import root has the name of a standard or pytest module."""
-    parts = [part for part in PurePosixPath(path).parts if part not in ("src", "lib")]
-    name = parts[0].removesuffix(".py") if parts else ""
-    machinery = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments")
-    return new and (name in sys.stdlib_module_names or name in machinery)
+def _in_the_way(changes: Sequence[PathChange], left_out: set[bytes]) -> Iterator[PathChange]:
+    """The changes that make a file of a folder, or a folder of a file, which stays as it is."""
+    folders = {folder for path in left_out for folder in _folders(path)}
+    for change in changes:
+        if change.path in folders or not left_out.isdisjoint(_folders(change.path)):
+            yield change
+
+
+def _folders(path: bytes) -> Iterator[bytes]:
+    """The folders above a path."""
+    parts = path.split(b"/")
+    return (b"/".join(parts[:depth]) for depth in range(1, len(parts)))
 
 
 def changes_by_file(patch: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Filters that look at one attempt: its outcome, its length, its errors."""
 
-from forager.environments.repository.applying import is_protected
+from forager.environments.repository.protection import is_protected
 from forager.environments.repository.task import RepositoryTask
 from forager.learning.failures import failed
 from forager.learning.filters.pipeline import Filter, SummaryFilter, Survey
