@@ -38,7 +38,7 @@ def report(
     accept_suspect: bool,
     as_json: bool,
 ) -> None:
-    """Count the attempts of runs by family and by exit reason, and list suspect attempts.
+    """Count attempts by family and by exit reason, and list suspect attempts.
 
     Several runs are counted together. The full report of -o adds counts by operator, repository,
     difficulty and model, compares the runs, and shows costs and failed tool calls. Its page has

@@ -195,7 +195,7 @@ def open_index(
     """The index of a run, or of a file of attempts. Raises UsageError."""
     if source.is_dir():
         return Run(source).index(accept_suspect=accept_suspect, on_damage=on_damage)
-    if not source.is_file():
+    if not source.exists():
         raise UsageError(f"{source} is neither a run nor a file of attempts")
     acceptance = Acceptance(source, everything=accept_suspect)
     return Index(lambda: [source], acceptance=acceptance, on_damage=on_damage)
