@@ -19,7 +19,7 @@ _OVERLAID = "/tmp/upper /tmp/work /tmp/root"
 _INODE = 4096  # bytes of the upper layer for each file in it
 _HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 _MASKED = ("keys", "timer_list", "kcore", "sched_debug")  # in /proc: they reveal the machine
-_KEPT = ("sys", "sysrq-trigger", "acpi", "asound", "bus", "driver", "fs", "irq", "mtrr", "scsi")
+_KEPT = ("sys", "sysrq-trigger", "bus", "fs", "irq", "mtrr")  # in /proc: root may write there
 _SEEN = "/sys/devices/system/cpu"  # all that programs read in /sys; the rest reveals devices
 _ROOT = os.geteuid() == 0
 

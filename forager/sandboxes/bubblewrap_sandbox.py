@@ -137,7 +137,7 @@ class _Namespaces:
                 end.close()
             try:
                 keeper = _keeper(read["info"].fileno())
-                self._set_up(keeper)
+                self._set_up(process, keeper)
                 write["owners"].write(b"\n")
                 write["go"].write(b"\n")
                 return _Running(process, keeper, write["life"].fileno())
@@ -148,12 +148,14 @@ class _Namespaces:
                     f"bubblewrap does not start (`forager doctor`): {text}"
                 ) from error
 
-    def _set_up(self, keeper: int) -> None:
+    def _set_up(self, process: subprocess.Popen[bytes], keeper: int) -> None:
         """Map the users and set the control group of a keeper that waits to run."""
         if self.keeper_is_root:
             owner = self._plan.owner
             for name in ("uid_map", "gid_map"):
                 Path(f"/proc/{keeper}/{name}").write_text(f"0 0 65536\n{owner} {owner} 1\n")
+            assert process.stdout is not None
+            os.fchmod(process.stdout.fileno(), 0o622)  # the agent may write to /dev/stdout
         self._group.add(keeper)
 
 

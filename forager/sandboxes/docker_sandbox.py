@@ -34,6 +34,7 @@ from forager.sandboxes.sandbox import (
 from forager.sandboxes.shell import SUPERVISOR
 from forager.sandboxes.shell_sandbox import ShellSandbox
 
+_OPENED = "/bin/chmod o+w /proc/self/fd/1\n"  # the agent may write to /dev/stdout, not read it
 _FAULTS = (DockerException, requests.RequestException, OSError)
 _TRANSFER_SECONDS = 120.0
 _ROUNDS = 20  # of a KILL
@@ -98,7 +99,7 @@ class _Container:
         )
         made: dict[str, Any] = self._api.create_container(
             image,
-            entrypoint=["/bin/bash", "-c", SUPERVISOR, "keeper", USER],
+            entrypoint=["/bin/bash", "-c", _OPENED + SUPERVISOR, "keeper", USER],
             command=[],
             user="0:0",
             working_dir=WORKDIR,

@@ -10,10 +10,9 @@ read as it comes and cut to a bound.
 
 Where the sandbox has several users, the keeper is root and the worker is the agent, who can neither
 signal, trace nor limit the keeper. `elevate` makes root the worker's user. Keeper and worker read
-the same stream, so a hostile worker may see what follows, and leave what the keeper then reads. It
-can do nothing with either: the keeper's token and the line that makes root the worker's user are
-sent before the first worker starts, or when no process of the agent is left; and the keeper answers
-that line with its own token, which no worker sees.
+the same stream, so a hostile process may see what is sent, or leave what the keeper then reads.
+Neither helps it: it never sees the keeper's token, which arrives before the first worker starts;
+when the line that elevates is read, the keeper ends all other processes and answers with its token.
 """
 
 import re
@@ -62,9 +61,9 @@ forager_step_down() {
     [[ $name == "$1" ]] || { forager_say 1 "the image has no user '$1'"; exit 0; }
   fi
   forager_become "$user" "$group" --inh-caps=-all --bounding-set=-all
-  /bin/chmod o+w /proc/self/fd/1  # commands may write to /dev/stdout
 }
 forager_elevate() {
+  kill -KILL -1 2>/dev/null
   forager_as=()
   export HOME=/root AGENT_PATH=$PATH PATH=$forager_path
   export GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0=core.hooksPath GIT_CONFIG_VALUE_0=/dev/null
@@ -203,24 +202,26 @@ class Shell:
         if self._machine.keeper_is_root and not self._elevated:
             self._elevated = True
             try:
-                self._scanner = _Scanner((self._keeper,), BoundedOutput(1))
-                self._machine.signal("KILL", 0)
-                self._end_of_worker()
+                self._end_worker()
                 self._promote()
                 self._start_worker()
-            except SandboxError:  # the agent left too many processes, or input of its own
+            except SandboxError:  # the agent left too many processes, or some that took the input
                 self._start_anew()
         return self._elevated
 
-    def _end_of_worker(self) -> None:
-        end = self._wait(KILL_GRACE)
-        if end is None or end.directory != _ENDED:
-            raise SandboxError("the shell does not end")
+    def _end_worker(self) -> None:
+        """End the worker, from within if the agent has left it alone. Raises SandboxError."""
+        end = self._send("builtin kill -KILL $$", INTERRUPT_GRACE, BoundedOutput(1))
+        if end is None or end.token != self._keeper:
+            self._scanner = _Scanner((self._keeper,), BoundedOutput(1))
+            self._machine.signal("KILL", 0)
+            if self._wait(KILL_GRACE) is None:
+                raise SandboxError("the shell does not end")
 
     def _promote(self) -> None:
-        """Tell a keeper without a worker to start the next ones as root.
+        """Have a keeper without a worker end all processes and start the next worker as root.
 
-        Raises SandboxError without the keeper's answer: then a worker of the agent's has read this.
+        Raises SandboxError without the keeper's answer: then a process of the agent has read this.
         """
         self._scanner = _Scanner((self._keeper,), BoundedOutput(1))
         self._machine.send(f"{self._root}\n".encode())
