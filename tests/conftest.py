@@ -5,6 +5,7 @@ stays on one worker, whose fixtures it shares, and the files that take longest b
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from forager.images.build import build
 from forager.images.image import Image
 from forager.mutation.candidates import unified_diff
 from forager.sandboxes.engine import connect
+from forager.sandboxes.unpacked import layers_directory, unpacked
 
 # Of torch and what it starts: two workers and their children have a core each, at most.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -216,6 +218,17 @@ def kata_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     with built(tmp_path_factory.mktemp("kata"), files) as image:
         assert len(image.passing) == 8
         yield image
+
+
+@pytest.fixture(scope="module")
+def unpacked_layer(kata_image: Image) -> Iterator[None]:
+    """Remove what a module unpacked of its own image; layers of the base stay."""
+    yield
+    record = layers_directory().parent / f"{kata_image.digest.removeprefix('sha256:')}.json"
+    if record.exists():
+        shutil.rmtree(layers_directory() / unpacked(kata_image.reference).layers[0])
+        record.unlink()
+    unpacked.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ from forager.sandboxes.shell import Shell
 from forager.sandboxes.shell_sandbox import ShellSandbox
 from forager.sandboxes.unpacked import layers_directory, unpacked
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("unpacked_layer")]
 FILE_SIZE = 32 << 20
 LIMITS = Limits(memory=256 << 20, processes=64, file_size=FILE_SIZE, disk=96 << 20)
 LACKING = why_not()
@@ -59,16 +59,6 @@ def expect_owners(box: Sandbox) -> None:
     """Expect a failure: without root, the agent owns all files of an unpacked image."""
     if is_bubblewrap(box) and os.geteuid():
         pytest.xfail("all files are the agent's where forager is not root")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unpacked_layer(kata_image: Image) -> Iterator[None]:
-    """Remove what the module unpacked of its own image; layers of the base stay."""
-    yield
-    record = layers_directory().parent / f"{kata_image.digest.removeprefix('sha256:')}.json"
-    if record.exists():
-        shutil.rmtree(layers_directory() / unpacked(kata_image.reference).layers[0])
-        record.unlink()
 
 
 @pytest.fixture(scope="module", params=["docker", BUBBLEWRAP])

@@ -37,8 +37,9 @@ while libc.tee(stream, copy, 65536, 0) > 0:
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
+def kind(request: pytest.FixtureRequest, unpacked_layer: None) -> str:
     """Name a kind of sandbox in which agent and root differ."""
+    del unpacked_layer
     return str(request.param)
 
 
@@ -135,6 +136,16 @@ def test_a_command_that_no_worker_read_is_not_run_later(box: Sandbox) -> None:
     time.sleep(0.5)
     assert box.run("touch /testbed/ran", timeout=20).state_lost
     assert box.run("ls /testbed/ran").exit_code == 2
+
+
+@pytest.mark.engine
+def test_installed_tools_belong_to_root(box: Sandbox) -> None:
+    """The agent cannot change what tests run with; all of its byte code is there."""
+    assert box.run("find /opt -writable ! -type l").output == ""
+    assert box.run("find /opt/venv -user agent").output == ""
+    listed = box.run("find /opt/venv/lib -path '*/__pycache__/*' -prune -o -name '*.py' -print")
+    compiled = box.run("find /opt/venv/lib -name '*.pyc' -printf '%f\n'").output
+    assert listed.output.count("\n") == compiled.count("\n") > 100
 
 
 def test_one_user_stays_one_user(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import docker
 from docker.errors import DockerException, ImageNotFound
 
 from forager.errors import BuildError
-from forager.images.workbench import VENV, Workbench
+from forager.images.workbench import OWNED_BY_ROOT, VENV, Workbench
 from forager.locks import locked
 from forager.sandboxes.sandbox import LOCALHOST_LABEL, SYSTEM_PATH, WORKDIR
 from forager.scratch import scratch
@@ -45,7 +45,7 @@ fi
 find /usr /opt -path '*/ensurepip/_bundled/*.whl' -delete
 rm -rf /usr/share/python-wheels
 id agent >/dev/null 2>&1 || useradd --create-home --uid 1000 --shell /bin/bash agent
-mkdir -p {WORKDIR} {VENV} && chown agent:agent {WORKDIR} {VENV}
+mkdir -p {WORKDIR} {VENV} && chown agent:agent {WORKDIR}
 git config --system user.name agent
 git config --system user.email agent@localhost
 git config --system init.defaultBranch main
@@ -94,6 +94,7 @@ def base_reference(python: str = "") -> str:
         PYTHON_LABEL,
         LOCALHOST_LABEL,
         *CHANGES,
+        OWNED_BY_ROOT,
         os.environ.get("FORAGER_BASE_IMAGE", ""),
     ]
     recipe = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
@@ -227,8 +228,9 @@ def _add_tooling(client: docker.DockerClient, root: str, python: str, reference:
             failure=f"Python {python} is not in the base and cannot be downloaded: leave `python` "
             "empty for the base's own, or name an image that has it in FORAGER_BASE_IMAGE",
         )
-        bench.check(f"chown -R agent:agent {VENV}", user="root")
+        bench.check(f"chown -R agent {VENV} && {{ {OWNED_BY_ROOT} }}", user="root")
         bench.check("uv pip install pytest", failure="pytest cannot be installed in the base")
+        bench.check(OWNED_BY_ROOT, user="root")
         version = bench.check(f"{VENV}/bin/python --version").split()[-1]
         labels = [f"LABEL {PYTHON_LABEL}={version}"]
         if bench.run("getent -s myhostname ahosts localhost", user="root").code == 0:

@@ -13,6 +13,7 @@ from forager.images.layout import modules, project_name
 from forager.images.recipe import Recipe
 from forager.images.source import Source, tracked_files
 from forager.images.workbench import (
+    OWNED_BY_ROOT,
     TOOLS,
     VENV,
     Workbench,
@@ -86,6 +87,7 @@ print("facts", platform.python_version(), len(packages))
 
 
 _PYTEST = f"{VENV}/bin/python -c 'import pytest'"
+_COMPILE = f"{VENV}/bin/python -m compileall -q {VENV}/lib >/dev/null"
 _NEWER_PYTEST = "uv pip install --upgrade pytest py"
 
 
@@ -274,10 +276,17 @@ def _inside_site(path: str) -> str:
 
 
 def _seal(bench: Workbench) -> str:
-    """Remove the build's files and processes, make the only commit, and return its id."""
+    """Remove the build's files and processes, make the only commit, and return its id.
+
+    Installed files become root's, so that no test or agent can change them. Their byte code is
+    complete: nobody could add to it later.
+    """
     bench.check("pkill -KILL -u agent; true", user="root")
     _make_repository(bench)
     bench.check(_CLEAN, failure="the working tree cannot be cleaned")
+    bench.run(_COMPILE, directory="/")
+    bench.check("pkill -KILL -u agent; true", user="root")
+    bench.check(OWNED_BY_ROOT, user="root")
     bench.check("rm -rf /root/.cache /root/.config /root/.local; true", user="root")
     commit = bench.check("git rev-parse HEAD", directory=WORKDIR).strip()
     if not re.fullmatch(r"[0-9a-f]{40}", commit):

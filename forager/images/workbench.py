@@ -1,8 +1,10 @@
 """The container in which an image is made.
 
 Commands of a project run as the user `agent`; root is used for Debian's packages and for
-cleaning up. A directory with files of the host (uv, CA bundle) is removed before the commit: a file
-that is made and removed in one layer leaves no trace.
+cleaning up. What they install belongs to root in the image: during the build they may write to the
+environment as members of the group BUILDERS, of which nobody is a member in a sandbox. A directory
+with files of the host (uv, CA bundle) is removed before the commit: a file that is made and removed
+in one layer leaves no trace.
 """
 
 import io
@@ -28,6 +30,11 @@ from forager.sandboxes.sandbox import SYSTEM_PATH, WORKDIR
 
 TOOLS = "/opt/forager-build"
 VENV = "/opt/venv"
+BUILDERS = 2000  # number of a group without a name
+OWNED_BY_ROOT = f"""set -e  # copies no file of a lower layer
+find {VENV} -user agent -exec chown -h root:{BUILDERS} {{}} +
+find {VENV} ! -type l ! -perm 664 ! -perm 775 -user root -exec chmod u=rwX,g=rwX,o=rX {{}} +
+"""
 _CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETUID", "SETGID", "KILL"]
 _KEPT = 1 << 20  # bytes of a command's output
 _LOG = logging.getLogger(__name__)
@@ -73,6 +80,7 @@ class Workbench:
                 image,
                 ["/bin/bash", "-c", hold],
                 user="root",
+                group_add=[str(BUILDERS)],
                 working_dir="/",
                 detach=True,
                 auto_remove=True,
