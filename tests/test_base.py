@@ -91,7 +91,7 @@ def test_base_has_what_tests_need_and_nothing_of_the_host() -> None:
     )
     output = client.containers.run(base, ["bash", "-c", script], remove=True).decode()
     assert output.startswith("agent\n/testbed\n/opt/venv/bin/python\npytest ")
-    wanted = {"forager.base", "forager.localhost", "forager.python"}
+    wanted = {"forager.base", "forager.localhost", "forager.maker", "forager.python"}
     assert client.images.get(base).labels.keys() == wanted
 
 
