@@ -12,7 +12,7 @@ import pytest
 from forager.environments.repository.applying import AppliedPatch, apply_answer
 from forager.environments.repository.protection import TestPaths, is_protected
 from forager.environments.repository.task import RepositoryTask, TestSetup
-from forager.programs import docstrings
+from forager.programs import merging
 from forager.sandboxes.local_sandbox import LocalSandbox
 
 Files = Mapping[str, str | bytes | Path | None]
@@ -241,6 +241,11 @@ TRICKS: dict[str, Files] = {
     "a helper": {"tests/helpers.py": "1\n"},
     "data of the tests": {"tests/data/one.txt": "2\n"},
     "a comparator of the library": {"src/redkata/testing/__init__.py": "check = print\n"},
+    "a comparator's module deleted": {"src/redkata/testing/ratio.py": None},
+    "a package in the place of a comparator's module": {
+        "src/redkata/testing/ratio/__init__.py": "1\n"
+    },
+    "a module in the place of the comparators' package": {"src/redkata/testing.py": "1\n"},
     "a folder in another case": {"Tests/test_core.py": "1\n"},
     # what the tests read
     "a golden file": {"golden/list.txt": "- a\n- b\n"},
@@ -301,7 +306,11 @@ HONEST: dict[str, Files] = {
         "src/redkata/test/bounds.py": "1\n",
     },
     "a module named like a test": {"src/redkata/test_utils.py": "def shout(text):\n    1\n"},
-    "a new module next to a comparator": {"src/redkata/compat/testing/new.py": "1\n"},
+    "a new module next to a comparator": {"src/redkata/testing/bounds.py": "1\n"},
+    "an addition to a comparator's module": {
+        "src/redkata/testing/__init__.py": f"{PROJECT['src/redkata/testing/__init__.py']}"
+        "\n\n@print\ndef inside(value):\n    return value\n"
+    },
     "a module of the standard library that nobody imports": {"src/profile.py": "1\n"},
     "a name of the standard library in the package": {"src/redkata/json.py": "1\n"},
     "a scratch file": {"repro.py": "import pytest\n", "scratch/check.py": "1\n"},
@@ -560,11 +569,11 @@ def test_docstrings_get_their_examples_back(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.original").write_text(ORIGINAL)
     (tmp_path / "a.answer").write_bytes(FORGED[name].encode())
     place = str(tmp_path / "a")
-    told = docstrings.judge({"path": "a.py", "place": place, "names": ["one"]})
-    assert told == {"path": "a.py", "place": place, "restored": ["one"], "unclear": False}
-    tree = docstrings.read(f"{place}.restored").tree
-    texts = [ast.get_docstring(node) for name, node in docstrings.documented(tree) if name]
-    assert {str(docstrings.examples(text)) for text in texts} == {"[('one()\\n', '1\\n', [])]"}
+    told = merging.judge({"path": "a.py", "place": place, "names": ["one"]})
+    assert (told["merged"], told["lost"], told["unclear"]) == (True, ["one"], False)
+    tree = merging.read(f"{place}.merged").tree
+    texts = [ast.get_docstring(node) for name, node in merging.documented(tree) if name]
+    assert {str(merging.examples(text)) for text in texts} == {"[('one()\\n', '1\\n', [])]"}
 
 
 def test_the_modules_own_docstring_and_another_encoding(tmp_path: Path) -> None:
@@ -572,9 +581,9 @@ def test_the_modules_own_docstring_and_another_encoding(tmp_path: Path) -> None:
     (tmp_path / "a.original").write_text('"""\n>>> 1\n1\n"""\n')
     (tmp_path / "a.answer").write_bytes("# coding: latin-1\nx = 'ä'\n".encode("latin-1"))
     place = str(tmp_path / "a")
-    told = docstrings.judge({"path": "a.py", "place": place, "names": [""]})
-    assert told["restored"] == [""]
-    data = Path(f"{place}.restored").read_bytes()
+    told = merging.judge({"path": "a.py", "place": place, "names": [""]})
+    assert told["lost"] == [""]
+    data = Path(f"{place}.merged").read_bytes()
     assert data.startswith(b"# coding: latin-1\n'\\n>>> 1\\n1\\n'\nx = '\xe4'")
 
 
@@ -583,5 +592,45 @@ def test_what_cannot_be_compared_is_unclear(tmp_path: Path, text: str) -> None:
     """Missing objects, expressions too deep and files too large end in no exception."""
     (tmp_path / "a.original").write_text(ORIGINAL)
     (tmp_path / "a.answer").write_text(text)
-    told = docstrings.judge({"path": "a.py", "place": str(tmp_path / "a"), "names": ["one"]})
-    assert (told["restored"], told["unclear"]) == ([], True)
+    told = merging.judge({"path": "a.py", "place": str(tmp_path / "a"), "names": ["one"]})
+    assert (told["lost"], told["unclear"]) == ([], True)
+
+
+def test_modules_that_tests_use_only_gain_names(repository: Repository) -> None:
+    """In a protected package an answer may add; what is there stays."""
+    path = "src/redkata/testing/ratio.py"
+    new = "import math\n\n\ndef inside(value):\n    return math.floor(value)\n"
+    patch = repository.patch({path: f"{new}\n\ndef ratio(left, right):\n    return 1\n"})
+    done, changed = repository.apply(repository.task(), patch)
+    assert (done.kept, done.ignored, list(changed)) == ([path], [path], [path])
+    assert changed[path].startswith(str(PROJECT[path]))
+    assert "return 1" not in changed[path] and "return math.floor(value)" in changed[path]
+    patch = repository.patch({path: "def ratio(left, right):\n    return 1\n", **FIX})
+    done, changed = repository.apply(repository.task(), patch)
+    assert (done.kept, done.ignored, list(changed)) == ([*FIX], [path], [*FIX])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "check = print",
+        "from redkata import core as check",
+        "import other.check as check",
+        "def check(): pass",
+        "check, new = print, 1",
+        "if new: check = print",
+        "del check",
+        "globals()['check'] = print",
+        "check.__code__ = new",
+        "for check in []: pass",
+        "from other import *",
+        "from __future__ import annotations",
+        "'words'",
+    ],
+)
+def test_what_is_no_addition(tmp_path: Path, text: str) -> None:
+    """A statement that binds a known name, or that is more than a binding, adds nothing."""
+    (tmp_path / "a.original").write_text("def check():\n    assert 0\n")
+    (tmp_path / "a.answer").write_text(f"def check():\n    assert 0\n{text}\n")
+    told = merging.judge({"path": "a.py", "place": str(tmp_path / "a"), "names": None})
+    assert (told["merged"], told["unclear"]) == (False, True)

@@ -168,17 +168,17 @@ def shadows(sandbox: LocalSandbox, image: Image) -> None:
     assert run.reports == [{"taken": "json.py"}, {"end": True}], run.log
 
 
-def docstrings(sandbox: LocalSandbox, image: Image) -> None:
+def merging(sandbox: LocalSandbox, image: Image) -> None:
     """Check that a changed example gets its value back."""
     text = 'def one():\n    """\n    >>> one()\n    1\n    """\n'
     sandbox.write("a.original", text.encode())
     sandbox.write("a.answer", text.replace("    1\n", "    2\n").encode())
     request = {"files": [{"path": "a.py", "place": "a", "names": ["one"]}]}
     run = run_program(
-        sandbox, image.setup, "docstrings", request, OBJECT, timeout=60, output_limit=9999
+        sandbox, image.setup, "merging", request, OBJECT, timeout=60, output_limit=9999
     )
-    assert [report["restored"] for report in run.reports] == [["one"]], run.log
-    assert b">>> one()\\n    1\\n" in sandbox.read("a.restored")
+    assert [report["lost"] for report in run.reports] == [["one"]], run.log
+    assert b">>> one()\\n    1\\n" in sandbox.read("a.merged")
 
 
 def coverage_tracer(sandbox: LocalSandbox, image: Image) -> None:
@@ -266,7 +266,7 @@ RUNS = [
     pytest_runner,
     changed_tests,
     shadows,
-    docstrings,
+    merging,
     coverage_tracer,
     sieve,
     undefined_names,

@@ -7,7 +7,8 @@ says what a patch changes, and nothing of the answer can run meanwhile.
   (`protection`), links, files that the image has but git does not know, and new modules in the
   place of one that the image or the tests use (the program `shadows`).
 - Of settings and tests that the reference changes, its own hunks stay if the answer has them.
-- Docstrings that are tests keep the reference's examples (the program `docstrings`).
+- Docstrings that are tests keep the reference's examples, and modules of the package that the tests
+  may use, such as its `testing`, keep all that they have (the program `merging`).
 
 What remains possible: code that is applied can change anything when it runs.
 """
@@ -55,16 +56,17 @@ class _End(Report):
 _SHADOWS: TypeAdapter[_Taken | _End] = TypeAdapter(_Taken | _End)
 
 
-class _RestoredFile(Report):
-    """`restored` are the objects whose examples differed; `unclear`: nobody can say."""
+class _MergedFile(Report):
+    """`lost` names what is not in the merged file; `unclear`: nothing can be merged."""
 
     path: str
     place: str
-    restored: Items[str]
+    merged: bool
+    lost: Items[str]
     unclear: bool
 
 
-_RESTORED = TypeAdapter(_RestoredFile)
+_MERGED = TypeAdapter(_MergedFile)
 
 
 class AppliedPatch(NamedTuple):
@@ -116,16 +118,21 @@ class _Answer:
         kept = [change.name for change in changes if change not in left_out]
         refused = [change.name for change in changes if change in left_out]
         doctests = {path: names for path, names in self._tests.doctests().items() if path in kept}
-        if doctests or not self._ours.isdisjoint(refused):
+        helpers = [change.name for change in changes if self._is_helper(change)]
+        if doctests or helpers or not self._ours.isdisjoint(refused):
             self._reference.begin(self._task.patch)  # stays HEAD if the reference does not apply
         shared = self._shared([path for path in refused if path in self._ours])
         self._stage.reset([change.path for change in left_out])
         self._stage.add("".join(hunks.patch for hunks in shared.values()))
         ignored = {path for path in refused if path not in shared or not shared[path].whole}
-        changed = self._restore_examples(doctests)
+        merged = self._merge({**dict.fromkeys(helpers), **doctests})
+        unclear = {report.path for report in merged if report.unclear}
+        ignored |= unclear | {
+            self._tests.id(report.path, name) for report in merged for name in report.lost
+        }
         done = AppliedPatch(
-            kept=[*(path for path in kept if path not in changed), *shared],
-            ignored=sorted(ignored | changed),
+            kept=[*(path for path in kept if path not in unclear), *shared],
+            ignored=sorted(ignored),
         )
         return self._finish(done) if done.kept else done._replace(problem=_NOTHING)
 
@@ -133,6 +140,7 @@ class _Answer:
         """The changes that are not taken from the answer."""
         found = {change for change in changes if self._belongs_to_tests(change)}
         rest = [change for change in changes if change not in found]
+        found.update(self._in_place_of_helpers(rest))
         found.update(self._read_by_tests([change for change in rest if not change.is_python]))
         found.update(self._in_place_of_others([change for change in rest if change.is_python]))
         return found | set(_in_the_way(changes, {change.path for change in found}))
@@ -144,7 +152,26 @@ class _Answer:
             return True
         if change.is_python and name in self._code and not self._tests.hold(name):
             return False
+        if change.is_python and change.status in "AM" and self._tests.may_help(name):
+            return False
         return self._tests.are(name, new=change.new)
+
+    def _is_helper(self, change: PathChange) -> bool:
+        """Whether a change is to a module that the tests may use, though it is none of them."""
+        code = change.name in self._code or not change.is_python
+        return not code and change.status == "M" and self._tests.may_help(change.name)
+
+    def _in_place_of_helpers(self, changes: Sequence[PathChange]) -> Iterator[PathChange]:
+        """The new modules in a protected package that take the place of a module there."""
+        new = [change for change in changes if change.new and self._tests.may_help(change.name)]
+        if not new:
+            return
+        known = self._sandbox.run("git ls-files -z", output_limit=_LIST_LIMIT).output.split("\0")
+        taken = {*known, *(folder for path in known for folder in _folders(path))}
+        for change in new:
+            path = change.name.removesuffix(".py")
+            if path in taken or any(f"{folder}.py" in taken for folder in _folders(path)):
+                yield change
 
     def _read_by_tests(self, changes: Sequence[PathChange]) -> Iterator[PathChange]:
         """The data files that the tests name, unless the reference changes them for the code."""
@@ -191,41 +218,37 @@ class _Answer:
         }
         return {path: hunks for path, hunks in found.items() if hunks.patch}
 
-    def _restore_examples(self, doctests: Mapping[str, list[str]]) -> set[str]:
-        """Give docstrings that are tests the reference's examples.
+    def _merge(self, files: Mapping[str, list[str] | None]) -> list[_MergedFile]:
+        """Bring back what the tests use, in the index.
 
-        Takes names in modules by path. Returns the ids of the tests that were changed back, and the
-        paths of files in which that is impossible: they are taken back entirely.
+        Takes by path the names of objects with doctests, or None for a helper of the tests.
         """
-        files = []
-        for number, (path, names) in enumerate(doctests.items()):
-            place = f"{self._place}.doctests.{number}"
+        asked = []
+        for number, (path, names) in enumerate(files.items()):
+            place = f"{self._place}.merging.{number}"
             if self._reference.write_out(path, f"{place}.original"):
                 self._stage.write_out(path, f"{place}.answer")
-                files.append({"path": path, "place": place, "names": names})
-        if not files:
-            return set()
+                asked.append({"path": path, "place": place, "names": names})
+        if not asked:
+            return []
         run = run_program(
             self._sandbox,
             self._task.setup,
-            "docstrings",
-            {"files": files},
-            _RESTORED,
+            "merging",
+            {"files": asked},
+            _MERGED,
             timeout=_SECONDS,
             output_limit=_LIST_LIMIT,
             isolated=True,
         )
-        if len(run.reports) < len(files):
-            raise TaskError(f"nothing can say which doctests the patch changes: {run.ending}")
-        changed: set[str] = set()
+        if len(run.reports) < len(asked):
+            raise TaskError(f"nothing can say what the patch changes of the tests: {run.ending}")
         for report in run.reports:
             if report.unclear:
                 self._stage.reset([report.path.encode()])
-                changed.add(report.path)
-            elif report.restored:
-                self._stage.take_in(report.path, f"{report.place}.restored")
-                changed.update(self._tests.id(report.path, name) for name in report.restored)
-        return changed
+            elif report.merged:
+                self._stage.take_in(report.path, f"{report.place}.merged")
+        return run.reports
 
     def _finish(self, done: AppliedPatch) -> AppliedPatch:
         """PathChange the working tree, and apply the hidden tests."""
@@ -244,16 +267,18 @@ class _Answer:
 
 def _in_the_way(changes: Sequence[PathChange], left_out: set[bytes]) -> Iterator[PathChange]:
     """The changes that make a file of a folder, or a folder of a file, which stays as it is."""
-    folders = {folder for path in left_out for folder in _folders(path)}
+    names = {path.decode("utf-8", "surrogateescape") for path in left_out}
+    folders = {folder for name in names for folder in _folders(name)}
     for change in changes:
-        if change.path in folders or not left_out.isdisjoint(_folders(change.path)):
+        name = change.path.decode("utf-8", "surrogateescape")
+        if name in folders or not names.isdisjoint(_folders(name)):
             yield change
 
 
-def _folders(path: bytes) -> Iterator[bytes]:
+def _folders(path: str) -> Iterator[str]:
     """The folders above a path."""
-    parts = path.split(b"/")
-    return (b"/".join(parts[:depth]) for depth in range(1, len(parts)))
+    parts = path.split("/")
+    return ("/".join(parts[:depth]) for depth in range(1, len(parts)))
 
 
 def changes_by_file(patch: str) -> dict[str, str]:

@@ -128,8 +128,8 @@ class TestPaths:
         """The files and folders in which to look for what the tests use."""
         self.collected = sorted(self.files | sources)
         """The files from which pytest collects the tests."""
-        self._strict = _entries([*self.files, *folders])
-        self._entries = self._strict | _entries([*protected, *_used(task.setup)])
+        self._strict = _entries([*self.files, *folders, *_used(task.setup)])
+        self._entries = self._strict | _entries(protected)
         self._next_to = {str(PurePosixPath(plain(name)).parent) for name in self.files}
         self._above = {
             str(folder)
@@ -145,8 +145,8 @@ class TestPaths:
         return names
 
     def id(self, path: str, name: str) -> str:
-        """The id of such a test."""
-        return self._doctests[path, name]
+        """The id of such a test; for other names the path."""
+        return self._doctests.get((path, name), path)
 
     def are(self, path: str, *, new: bool) -> bool:
         """Whether a file is one of the tests or of what belongs to them."""
@@ -156,9 +156,21 @@ class TestPaths:
             return True
         if not new:
             return str(place.parent) in self._next_to and _named_like_tests(place)
-        # A package above a test changes the name under which pytest imports the test.
-        above = place.name == "__init__.py" and str(place.parent) in self._above
-        return above or name.removesuffix(".py") in self._entries
+        return self._is_package_above(name) or name.removesuffix(".py") in self._entries
+
+    def may_help(self, path: str) -> bool:
+        """Whether the image protects a file only because the tests may use it."""
+        name = plain(path)
+        return (
+            _within(name, self._entries)
+            and not self.hold(path)
+            and not self._is_package_above(name)
+        )
+
+    def _is_package_above(self, path: str) -> bool:
+        """Whether a new file would change the names under which pytest imports the tests."""
+        place = PurePosixPath(path)
+        return place.name == "__init__.py" and str(place.parent) in self._above
 
     def hold(self, path: str) -> bool:
         """Whether a file has tests or is in their folder, whatever else the image protects."""

@@ -1,9 +1,11 @@
-"""Gives docstrings that are tests their examples back, in files that a patch changed.
+"""Takes from files that a patch changed what may count, where tests use what is there already.
+
+Docstrings that are tests keep the original's examples. To a module that the tests use, a patch may
+only add names.
 
 It works on copies of the files and runs nothing of them. For each file of the request there are
-PLACE.original and PLACE.answer; PLACE.restored is written if the examples of a named docstring
-differ. Standard input is one JSON object; descriptor 3 takes a line per file: the request's nonce
-and a JSON object.
+PLACE.original and PLACE.answer; PLACE.merged is written if it differs from the answer. Standard
+input is one JSON object; descriptor 3 takes a line per file: the request's nonce and a JSON object.
 """
 
 from __future__ import annotations
@@ -130,25 +132,90 @@ def offset(text: str, starts: list[int], line: int, column: int) -> int:
     return start + len(text[start:end].encode()[:column].decode())
 
 
+def with_additions(original: ParsedFile, answer: ParsedFile) -> tuple[str, bool]:
+    """The original with the names that the answer adds, and whether the answer does no more.
+
+    Raises ValueError if the answer adds nothing.
+    """
+    known = {name for node in original.tree.body for name in bound(node)}
+    added = [node for node in answer.tree.body if is_addition(node, known)]
+    if not added:
+        raise ValueError("the patch adds nothing")
+    rest = [ast.dump(node) for node in answer.tree.body if node not in added]
+    starts = line_starts(answer.text)
+    texts = [original.text.rstrip(), *(segment(answer.text, starts, node) for node in added)]
+    return "\n\n\n".join(texts) + "\n", rest == [ast.dump(node) for node in original.tree.body]
+
+
+def is_addition(node: ast.stmt, known: set[str]) -> bool:
+    """Whether a statement only defines, assigns or imports new names."""
+    if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+        return False
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+    names = set(bound(node))
+    simple = isinstance(node, kinds) or (isinstance(node, ast.Assign) and bool(names))
+    return simple and not names & {*known, "*"}
+
+
+def bound(node: ast.stmt) -> Iterator[str]:
+    """The names that a statement of a module may bind."""
+    waiting: list[ast.AST] = [node]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield found.name
+            continue
+        if isinstance(found, ast.Name) and isinstance(found.ctx, ast.Store):
+            yield found.id
+        elif isinstance(found, ast.alias):
+            yield found.asname or found.name.partition(".")[0]
+        waiting.extend(ast.iter_child_nodes(found))
+
+
+def segment(text: str, starts: list[int], node: Any) -> str:
+    """The text of a statement, with its decorators."""
+    begin = offset(text, starts, node.lineno, node.col_offset)
+    lines = [decorator.lineno for decorator in getattr(node, "decorator_list", ())]
+    end = offset(text, starts, node.end_lineno, node.end_col_offset)
+    return text[starts[min(lines) - 1] if lines else begin : end]
+
+
+class Merged(NamedTuple):
+    """A file's bytes, if they differ from the answer's, and what of the answer is not in them."""
+
+    data: bytes
+    lost: list[str]
+
+
+def merge(file: dict[str, Any]) -> Merged:
+    """Merge one file. Raises what `read` raises, and ValueError if that is impossible."""
+    original, answer = read(f"{file['place']}.original"), read(f"{file['place']}.answer")
+    if file["names"] is None:
+        text, whole = with_additions(original, answer)
+        return Merged(text.encode(original.encoding), [] if whole else [""])
+    text, names = restore(original, answer, file["names"])
+    if not names:
+        return Merged(b"", [])
+    data = text.encode(answer.encoding)
+    if restore(original, ParsedFile(text, answer.encoding, ast.parse(data)), names).names:
+        raise ValueError("the examples differ still")
+    return Merged(data, names)
+
+
 def judge(file: dict[str, Any]) -> dict[str, Any]:
-    """Restore one file; `unclear` says that its docstrings cannot be compared."""
-    place = file["place"]
-    names: list[str] = []
-    unclear = False
+    """Merge one file and report; `unclear` says that nothing of the answer can be taken."""
+    merged, unclear = Merged(b"", []), False
     try:
-        original, answer = read(f"{place}.original"), read(f"{place}.answer")
-        text, names = restore(original, answer, file["names"])
-        if names:
-            data = text.encode(answer.encoding)
-            Path(f"{place}.restored").write_bytes(data)
-            again = ParsedFile(text, answer.encoding, ast.parse(data))
-            unclear = bool(restore(original, again, names).names)
+        merged = merge(file)
+        if merged.data:
+            Path(f"{file['place']}.merged").write_bytes(merged.data)
     except SyntaxError:  # neither can the tests import it
-        names = []
+        unclear = file["names"] is None
     except (ValueError, LookupError, RecursionError, MemoryError) as error:
         print(file["path"], type(error).__name__, error, file=sys.stderr)
         unclear = True
-    return {"path": file["path"], "place": place, "restored": names, "unclear": unclear}
+    report = {"merged": bool(merged.data), "lost": merged.lost, "unclear": unclear}
+    return {"path": file["path"], "place": file["place"], **report}
 
 
 def main() -> None:
