@@ -11,7 +11,7 @@ from pydantic import Field
 
 from forager.atomic import new_directory
 from forager.errors import SourceError, UsageError
-from forager.images.git import clone, foreign, git, update
+from forager.images.git import clone, foreign, git, remove_locks, update
 from forager.images.layout import TEST_DIRECTORIES
 from forager.images.source import address, repository_name, split_reference
 from forager.locks import locked
@@ -215,6 +215,7 @@ def open_history(source: str, *, name: str = "") -> History:
     directory = _directory() / hashlib.sha256(url.encode()).hexdigest()[:16]
     with locked(f"history-{directory.name}"):
         if directory.exists():
+            remove_locks(directory)
             update(directory)
         else:
             with new_directory(directory) as part:

@@ -22,7 +22,7 @@ from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.testing import run_tests
 from forager.environments.repository.workspace import apply_patch, open_task
 from forager.errors import SandboxError, SourceError
-from forager.images.git import commit_all, git
+from forager.images.git import commit_all, git, remove_locks
 from forager.images.recipe import options
 from forager.images.sdist import Release, download_sdist, list_releases, unpack
 from forager.locks import locked
@@ -92,7 +92,9 @@ class Releases:
             sdist = download_sdist(f"pypi:{self.project}=={release.version}")
             unpack(sdist.content, sdist.filename, tree)
             commit_all(tree)
-            git(self.history.path, "fetch", "--quiet", str(tree), f"+HEAD:{tag}")
+            with locked(f"history-{self.history.path.name}"):
+                remove_locks(self.history.path)
+                git(self.history.path, "fetch", "--quiet", str(tree), f"+HEAD:{tag}")
         return git(self.history.path, "rev-parse", tag).strip()
 
 

@@ -87,8 +87,15 @@ def test_what_is_no_candidate_is_counted(tree: Path) -> None:
 
 
 def test_a_clone_is_brought_up_to_date_and_keeps_its_name(tree: Path) -> None:
-    """A source may name a branch, tag or commit; an unknown one is an error."""
-    assert open_history(str(tree)).name == "local/name"
+    """A source may name a branch, tag or commit; an unknown one is an error.
+
+    The locks of a git that was killed are removed.
+    """
+    history = open_history(str(tree))
+    assert history.name == "local/name"
+    for name in ("packed-refs.lock", "refs/heads/main.lock", "refs/heads/master.lock"):
+        (history.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (history.path / name).touch()
     first = git(tree, "rev-parse", "HEAD").strip()
     commit(tree, "Fix", a_py="x = 9\n")
     assert len(list(opened(tree).changes())) == 1

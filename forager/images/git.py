@@ -169,6 +169,12 @@ def clone(url: str, into: Path, *options: str) -> None:
     git(into, "config", "remote.origin.url", url)
 
 
+def remove_locks(repository: Path) -> None:
+    """Remove git's own locks, which a killed git leaves; the caller keeps other processes away."""
+    for path in repository.rglob("*.lock"):  # no branch may be named so
+        path.unlink(missing_ok=True)
+
+
 def update(repository: Path, *references: str) -> None:
     """Fetch what `origin` has got since; with references only these. Raises SourceError."""
     url = git(repository, "config", "remote.origin.url").strip()
