@@ -227,7 +227,7 @@ def _mend_end(file: AppendFile) -> None:
     tail = _tail(file.path, end)
     try:
         json.loads(tail)
-    except ValueError:
+    except (ValueError, RecursionError):
         file.cut(end)
     else:
         file.sync(file.write([b"\n"]))

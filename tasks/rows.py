@@ -55,7 +55,7 @@ def nested(row: Row, name: str) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UnusableRow(f"{name} is no JSON") from None
 
 
@@ -87,7 +87,7 @@ def _json(path: Path) -> Iterator[Row]:
 def _whole(path: Path, content: str) -> Iterator[Row]:
     try:
         value = json.loads(content)
-    except ValueError:  # JSON Lines in a .json file, as on the Hub
+    except (ValueError, RecursionError):  # JSON Lines in a .json file, as on the Hub
         yield from (
             _row(path, number, line)
             for number, line in enumerate(content.split("\n"), 1)
@@ -105,7 +105,7 @@ def _whole(path: Path, content: str) -> Iterator[Row]:
 def _row(path: Path, number: int, line: str) -> Row:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}:{number} is not JSON: {error}") from error
     if not isinstance(row, dict):
         raise UsageError(f"{path}:{number} is not a JSON object")

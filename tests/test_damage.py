@@ -323,3 +323,29 @@ def test_a_damaged_index_is_made_anew(place: Path, tmp_path: Path) -> None:
         assert first.exit_code == 0 or "run this again" in one_line(first)
         second = forager("export", run, "--format", "jsonl", "-o", output)
         assert second.stdout == f"{output}\t10 attempts\n"
+
+
+BROKEN = [b"", b"[]\n", b"null\n", b"[" * 100_000 + b"\n", b"\xff\xfe", bytes(99)]
+READERS = {
+    "settings.json": ["watch run --print", "report run -o out.md", "replay run/t0.0 --print"],
+    "tasks.jsonl": ["replay run/t0.0 --print", "tasks check run/tasks.jsonl"],
+    "infrastructure.jsonl": ["watch run --print"],
+    "marks.jsonl": ["list run --tag a", "filter run -o kept --filter resolved"],
+    "rows.json": ["tasks import swe-bench run/rows.json -o imported.jsonl"],
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_file_that_is_not_what_it_should_be_is_no_traceback(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Empty, another type, endless brackets, no UTF-8, zeros: one line, or it is skipped."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(place / "run", "run")
+    for content in BROKEN:
+        Path("run", name).write_bytes(content)
+        for command in READERS[name]:
+            result = forager(*command.split())
+            assert result.exception is None or isinstance(result.exception, SystemExit), command
+            assert result.exit_code in (0, 2)
+        shutil.rmtree("kept", ignore_errors=True)

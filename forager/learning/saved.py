@@ -21,7 +21,7 @@ def save(path: Path, record: BaseModel) -> None:
 def load(path: Path, kind: type[R]) -> R | None:
     """Read a record; None if there is no file. Raises UsageError for another record."""
     try:
-        return kind.model_validate_json(path.read_text()) if path.is_file() else None
+        return kind.model_validate_json(path.read_bytes()) if path.is_file() else None
     except ValidationError as error:
         problem = describe_problem(kind, error, "record")
         raise UsageError(f"{path} is not a {kind.__name__}: {problem}") from error
