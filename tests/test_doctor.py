@@ -98,9 +98,10 @@ with Workbench(connect(), sys.argv[1], memory=1 << 30, timeout=600) as bench:
 
 @pytest.mark.engine
 def test_what_a_killed_build_left_is_removed(kata_image: Image) -> None:
-    """Its container and the image that it had not proven go; those of a live build stay."""
+    """Its container and unproven image go. Those of a live build, and images upon ours, stay."""
+    from forager.makers import maker
     from forager.sandboxes.engine import connect
-    from forager.sandboxes.leftovers import remove_leftovers
+    from forager.sandboxes.leftovers import IMAGE_LABEL, remove_leftovers
 
     api = connect().api
 
@@ -109,13 +110,20 @@ def test_what_a_killed_build_left_is_removed(kata_image: Image) -> None:
         images = api.images(filters={"dangling": True})
         return len(containers), sum(found["Id"] == image for found in images)
 
+    container = api.create_container(kata_image.reference, ["true"])["Id"]
     command = [sys.executable, "-c", BUILDER, kata_image.reference]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        image = process.stdout.readline().strip()
-        remove_leftovers()
-        assert there(process.pid, image) == (1, 1)
-        process.kill()
+        try:
+            assert process.stdout is not None
+            image = process.stdout.readline().strip()
+            label = f'LABEL {IMAGE_LABEL}="{maker(process.pid)}"'
+            upon = str(api.commit(container, changes=[label])["Id"])  # as a person does
+            remove_leftovers()
+            assert there(process.pid, image) == (1, 1)
+        finally:
+            process.kill()
+            api.remove_container(container)
     result = CliRunner().invoke(main, ["doctor", "--clean"])
     assert "containers and" in result.stderr
-    assert there(process.pid, image) == (0, 0)
+    assert (there(process.pid, image), there(process.pid, upon)) == ((0, 0), (0, 1))
+    api.remove_image(upon)

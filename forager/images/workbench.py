@@ -171,8 +171,9 @@ class Workbench:
         """Make an image of the container's state, without the tools; return its id."""
         self.check(f"rm -rf {TOOLS} /tmp/* /tmp/.[!.]* /var/tmp/*; true", user="root")
         try:
-            marked = [*changes, f'LABEL {IMAGE_LABEL}="{maker()}"']
-            made = self._client.api.commit(self._container.id, changes=marked)
+            label = maker()
+            marked = [*changes, f'LABEL {IMAGE_LABEL}="{label}"']
+            made = self._client.api.commit(self._container.id, changes=marked, message=label)
         except (DockerException, OSError) as error:
             raise BuildError(f"the image cannot be written: {error}") from error
         return str(made["Id"])

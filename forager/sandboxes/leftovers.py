@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator
 from functools import cache
 from threading import Lock
+from typing import Any
 
 import requests
 from docker.errors import DockerException, NotFound
@@ -19,7 +20,7 @@ from forager.makers import dotted, from_dotted, is_gone
 from forager.sandboxes.engine import connect
 
 SANDBOX_LABEL = "forager.sandbox"  # on every sandbox; its value is `maker()`
-IMAGE_LABEL = "forager.maker"  # on every image; its value is `maker()`
+IMAGE_LABEL = "forager.maker"  # on every image; its value and the image's comment are `maker()`
 _BUILD = "forager-build."  # begins the name of a container in which an image is built
 _FAULTS = (DockerException, requests.RequestException, OSError)
 
@@ -35,12 +36,17 @@ def leftovers() -> list[str]:
 
 
 def left_images() -> list[str]:
-    """The ids of images without a name whose makers are gone. Raises what docker raises."""
+    """The ids of images without a name whose makers are gone. Raises what docker raises.
+
+    Images that people build upon ours have our label too, but another comment.
+    """
+    api: Any = connect().api
     filters = {"dangling": True, "label": IMAGE_LABEL}
     return [
         image["Id"]
-        for image in connect().api.images(filters=filters)
-        if is_gone(image["Labels"][IMAGE_LABEL])
+        for image in api.images(filters=filters)
+        if is_gone(label := image["Labels"][IMAGE_LABEL])
+        and api.inspect_image(image["Id"])["Comment"] == label
     ]
 
 
