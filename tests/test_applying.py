@@ -634,3 +634,38 @@ def test_what_is_no_addition(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.answer").write_text(f"def check():\n    assert 0\n{text}\n")
     told = merging.judge({"path": "a.py", "place": str(tmp_path / "a"), "names": None})
     assert (told["merged"], told["unclear"]) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "crowd",
+    [
+        {f"docs/{'x' * 200}/{'y' * 200}/{number}{'z' * 200}.md": "1\n" for number in range(198)},
+        {f"docs/{number}.md": "1\n" for number in range(300)},
+        {"e/a.md": "1\n"},
+    ],
+    ids=["long names", "many", "a word in every line"],
+)
+def test_a_golden_file_cannot_hide_in_a_crowd(repository: Repository, crowd: Files) -> None:
+    """If the words of the tests cannot be searched for all files, the tests read all of them."""
+    patch = repository.patch({**FIX, "golden/list.txt": "- a\n", **crowd})
+    done, changed = repository.apply(repository.task(), patch)
+    assert "golden/list.txt" in done.ignored and "golden/list.txt" not in changed
+    assert done.kept[-1] == "src/redkata/core.py"
+
+
+def test_a_patch_of_very_many_modules_is_a_problem_of_the_patch(repository: Repository) -> None:
+    """It would take the program that looks at modules longer than it may."""
+    head = "new file mode 100644\n--- /dev/null\n+++ b/"
+    names = [f"new/m{number}.py" for number in range(5001)]
+    diffs = [f"diff --git a/{name} b/{name}\n{head}{name}\n@@ -0,0 +1 @@\n+1\n" for name in names]
+    done, changed = repository.apply(repository.task(), "".join(diffs))
+    assert (done.kept, done.problem, changed) == ([], "the patch adds too many modules", {})
+
+
+def test_a_file_that_ends_the_program_is_not_taken(repository: Repository) -> None:
+    """A file whose tree takes more time or memory than there is makes no attempt lost."""
+    setup = repository.task().setup.model_copy(update={"python": "false"})
+    task = repository.task().model_copy(update={"setup": setup})
+    done, changed = repository.apply(task, repository.patch({**FIX, "notes.md": "1\n"}))
+    assert (done.kept, done.ignored) == (["notes.md"], ["src/redkata/core.py"])
+    assert list(changed) == ["notes.md"]

@@ -173,11 +173,15 @@ def merging(sandbox: LocalSandbox, image: Image) -> None:
     text = 'def one():\n    """\n    >>> one()\n    1\n    """\n'
     sandbox.write("a.original", text.encode())
     sandbox.write("a.answer", text.replace("    1\n", "    2\n").encode())
-    request = {"files": [{"path": "a.py", "place": "a", "names": ["one"]}]}
+    sandbox.write("b.original", text.encode())
+    large = f"[{'1,' * 500_000}]\n{text}"  # nearly as large as a file may be
+    sandbox.write("b.answer", large.encode())
+    request = {"files": [{"path": "a.py", "place": "a", "names": ["one"]},
+                         {"path": "b.py", "place": "b", "names": ["one"]}]}  # fmt: skip
     run = run_program(
         sandbox, image.setup, "merging", request, OBJECT, timeout=60, output_limit=9999
     )
-    assert [report["lost"] for report in run.reports] == [["one"]], run.log
+    assert [report["lost"] for report in run.reports] == [["one"], []], run.log
     assert b">>> one()\\n    1\\n" in sandbox.read("a.merged")
 
 

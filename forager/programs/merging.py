@@ -16,13 +16,15 @@ import io
 import json
 import os
 import re
+import resource
 import sys
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-_LARGEST = 4 << 20  # bytes of a file
+_LARGEST = 1 << 20  # bytes of a file; its tree takes up to 200 times as many
+_MEMORY = 400 << 20  # bytes; the sandbox must not run out of memory
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -215,11 +217,14 @@ def judge(file: dict[str, Any]) -> dict[str, Any]:
         print(file["path"], type(error).__name__, error, file=sys.stderr)
         unclear = True
     report = {"merged": bool(merged.data), "lost": merged.lost, "unclear": unclear}
-    return {"path": file["path"], "place": file["place"], **report}
+    return {"path": file["path"], **report}
 
 
 def main() -> None:
     """Read the request and answer."""
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    if most == resource.RLIM_INFINITY or most > _MEMORY:
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, most))
     request = json.loads(sys.stdin.readline())
     for file in request["files"]:
         line = f"{request['nonce']} {json.dumps(judge(file))}\n"

@@ -43,6 +43,7 @@ _NOTHING = "nothing was changed outside the tests and their configuration"
 _NOT_FOUND = 127  # exit code of `env` if the interpreter does not exist
 _LIST_LIMIT = 8 << 20  # bytes
 _SECONDS = 120  # of one program
+_MOST_MODULES = 5000  # new ones in a patch
 
 
 class _Taken(Report):
@@ -60,10 +61,9 @@ class _MergedFile(Report):
     """`lost` names what is not in the merged file; `unclear`: nothing can be merged."""
 
     path: str
-    place: str
-    merged: bool
-    lost: Items[str]
-    unclear: bool
+    merged: bool = False
+    lost: Items[str] = []
+    unclear: bool = False
 
 
 _MERGED = TypeAdapter(_MergedFile)
@@ -166,7 +166,10 @@ class _Answer:
         new = [change for change in changes if change.new and self._tests.may_help(change.name)]
         if not new:
             return
-        known = self._sandbox.run("git ls-files -z", output_limit=_LIST_LIMIT).output.split("\0")
+        listed = self._sandbox.run("git ls-files -z", output_limit=_LIST_LIMIT)
+        if listed.omitted:
+            raise TooLarge("the repository has too many files to say what the patch replaces")
+        known = listed.output.split("\0")
         taken = {*known, *(folder for path in known for folder in _folders(path))}
         for change in new:
             path = change.name.removesuffix(".py")
@@ -191,6 +194,8 @@ class _Answer:
         asked = [name for name in new if name not in self._ours]
         if not asked:
             return
+        if len(asked) > _MOST_MODULES:
+            raise TooLarge("the patch adds too many modules")
         request = {
             "new": asked,
             "arguments": [*ALWAYS, *self._task.setup.arguments],
@@ -223,14 +228,17 @@ class _Answer:
 
         Takes by path the names of objects with doctests, or None for a helper of the tests.
         """
-        asked = []
-        for number, (path, names) in enumerate(files.items()):
+        places: dict[str, str] = {}
+        for number, path in enumerate(files):
             place = f"{self._place}.merging.{number}"
             if self._reference.write_out(path, f"{place}.original"):
                 self._stage.write_out(path, f"{place}.answer")
-                asked.append({"path": path, "place": place, "names": names})
-        if not asked:
+                places[path] = place
+        if not places:
             return []
+        asked = [
+            {"path": path, "place": place, "names": files[path]} for path, place in places.items()
+        ]
         run = run_program(
             self._sandbox,
             self._task.setup,
@@ -241,14 +249,15 @@ class _Answer:
             output_limit=_LIST_LIMIT,
             isolated=True,
         )
-        if len(run.reports) < len(asked):
-            raise TaskError(f"nothing can say what the patch changes of the tests: {run.ending}")
-        for report in run.reports:
+        # A file can make the program end without a report, by the memory that parsing takes.
+        reported = {report.path: report for report in run.reports}
+        done = [reported.get(path, _MergedFile(path=path, unclear=True)) for path in places]
+        for report in done:
             if report.unclear:
                 self._stage.reset([report.path.encode()])
             elif report.merged:
-                self._stage.take_in(report.path, f"{report.place}.merged")
-        return run.reports
+                self._stage.take_in(report.path, f"{places[report.path]}.merged")
+        return done
 
     def _finish(self, done: AppliedPatch) -> AppliedPatch:
         """PathChange the working tree, and apply the hidden tests."""

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from forager.sandboxes.sandbox import Sandbox
 
-_FEW = 200  # files; of a patch that changes more data than this, the tests are taken to read all
+_MOST = 200  # files; the tests are taken to read all of a patch that changes more data
 _LIMIT = 8 << 20  # bytes of lines that have one of the words
 _WORD = re.compile(r"[\w.-]+")
 
@@ -48,7 +48,7 @@ class Mentions:
 
 def read_mentions(sandbox: Sandbox, names: Sequence[str], scopes: Sequence[str]) -> Mentions:
     """Search the repository as it is before a patch; `scopes` are files and folders of tests."""
-    if len(names) > _FEW:
+    if len(names) > _MOST:
         return Mentions("", "", [], all_read=True)
     places = [PurePosixPath(name) for name in names]
     bases = {place.name for place in places}
@@ -56,19 +56,21 @@ def read_mentions(sandbox: Sandbox, names: Sequence[str], scopes: Sequence[str])
     tests = [f":(literal){scope}" for scope in scopes] or [":(icase)*test*"]
     code = ["*.py", *(f":(exclude,literal){scope}" for scope in scopes)]
     packages = sandbox.run("git ls-files -z -- '*__init__.py'", output_limit=_LIMIT).output
+    said, said_by_code = _lines(sandbox, bases | others, tests), _lines(sandbox, bases, code)
     return Mentions(
-        _lines(sandbox, bases | others, tests),
-        _lines(sandbox, bases, code),
+        said or "",
+        said_by_code or "",
         {str(PurePosixPath(path).parent) for path in packages.split("\0") if path} - {"."},
-        all_read=False,
+        all_read=said is None or said_by_code is None,
     )
 
 
-def _lines(sandbox: Sandbox, words: Iterable[str], paths: Sequence[str]) -> str:
-    """The lines of tracked files that have one of the words."""
+def _lines(sandbox: Sandbox, words: Iterable[str], paths: Sequence[str]) -> str | None:
+    """The lines of tracked files that have one of the words; None if they are too many."""
     patterns = shlex.join(f"-e{word}" for word in sorted(words))
     command = f"git grep -h -I -F {patterns} -- {shlex.join(paths)}"
-    return sandbox.run(command, output_limit=_LIMIT).output
+    found = sandbox.run(command, output_limit=_LIMIT)
+    return found.output if found.exit_code in (0, 1) and not found.omitted else None
 
 
 def _words(text: str) -> set[str]:
