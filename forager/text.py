@@ -1,11 +1,15 @@
 """Text that a program or a model wrote, made fit for a terminal, an error or a note."""
 
+import json
 import re
+from typing import Any
 
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[ -/]*[0-~])?")
 _UNSEEN = {*range(32), *range(127, 160)} - {ord("\n"), ord("\t")}
 # Characters that turn the reading direction can make text look like another text.
-_UNSEEN |= {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+_UNSEEN |= {0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+_UNSEEN |= {0x2028, 0x2029, *range(0xD800, 0xE000)}  # line breaks for some; not to be encoded
+_HIDDEN_IN_JSON = {code: f"\\u{code:04x}" for code in _UNSEEN if code > 31}
 _CONTROL = dict.fromkeys(_UNSEEN, "\N{REPLACEMENT CHARACTER}")
 _LINES, _COLUMNS = 3, 200  # of the end of a text
 
@@ -14,6 +18,16 @@ def safe(text: str) -> str:
     """The text without escape sequences; other control characters become visible."""
     plain = _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     return plain.translate(_CONTROL)
+
+
+def safe_json(text: str) -> str:
+    """A JSON text that shows characters as escapes which a terminal might obey."""
+    return text.translate(_HIDDEN_IN_JSON)
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON for people and terminals."""
+    return safe_json(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def ending(text: str) -> str:

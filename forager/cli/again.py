@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forager.cli.batch import make_all, raise_failures, terminable
-from forager.cli.console import console, print_json, print_table, say
+from forager.cli.console import console, echo, print_json, print_table, say
 from forager.cli.derived import Derived, setting
 from forager.cli.screens import interactive
 from forager.errors import UsageError
@@ -117,7 +117,7 @@ def take_over(
         say(f"repeating {turn - 1} turns of {recorded.id}")
         made = make_attempt(task, number, settings, model, toolbox, opened, parent=parent)
         store.append(made)
-    click.echo(f"{made.outcome.verdict}, ended by {made.outcome.exit_reason}: {output / made.id}")
+    echo(f"{made.outcome.verdict}, ended by {made.outcome.exit_reason}: {output / made.id}")
 
 
 def read_branch(params: Mapping[str, Any], syntax: str) -> "Branch | None":

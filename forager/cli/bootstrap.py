@@ -8,7 +8,7 @@ import click
 from forager.cli import options
 from forager.cli.attempts import make_attempts
 from forager.cli.batch import terminable
-from forager.cli.console import print_json, say
+from forager.cli.console import echo, print_json, say
 from forager.cli.progress import Progress
 from forager.cli.train import warn_of_bf16
 from forager.cli.verb import Verb, option
@@ -62,7 +62,7 @@ def bootstrap(config: Path, output: Path | None, rounds: int | None, dry_run: bo
         return
     with terminable():
         _run(settings, output)
-    click.echo((output / "report.md").read_text(), nl=False)
+    echo((output / "report.md").read_text(), newline=False)
 
 
 def _run(settings: "BootstrapSettings", output: Path) -> None:

@@ -14,7 +14,7 @@ from forager.cli.attempts import (
     read_tasks,
     run_settings,
 )
-from forager.cli.console import print_json, print_table
+from forager.cli.console import echo, print_json, print_table
 from forager.cli.verb import Verb, option
 from forager.errors import UsageError
 
@@ -101,5 +101,5 @@ def _print(found: "dict[str, Estimate]") -> None:
         shares = (value.mean, value.low, value.high)
         sign = "+" if name == "gain" else ""
         table.add_row(name, *(f"{share:{sign}.1%}" for share in shares), str(value.tasks))
-    click.echo()
+    echo()
     print_table(table)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forager.cli import options
-from forager.cli.console import console, say
+from forager.cli.console import console, echo, say
 from forager.cli.derived import Derived
 from forager.cli.progress import Progress
 from forager.cli.runs import open_attempts, runs_argument, say_damage
@@ -130,7 +130,7 @@ def export(
         )
         with Progress("attempts", total) as progress:
             count = write(_counted(attempts, progress), output)
-    click.echo(f"{output}\t{count:,} attempts")
+    echo(f"{output}\t{count:,} attempts")
 
 
 def _export_dataset(
@@ -161,7 +161,7 @@ def _export_dataset(
         for text in shown(output, tokenizer, show, colours=console().is_terminal):
             console().print(text, soft_wrap=True)
     share = done.trained / done.tokens
-    click.echo(f"{output}\t{done.samples:,} samples\t{done.tokens:,} tokens\t{share:.1%} trained")
+    echo(f"{output}\t{done.samples:,} samples\t{done.tokens:,} tokens\t{share:.1%} trained")
 
 
 def _chosen(

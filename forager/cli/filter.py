@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forager.cli import options
-from forager.cli.console import print_json, print_table
+from forager.cli.console import echo, print_json, print_table
 from forager.cli.progress import Progress
 from forager.cli.runs import runs_argument, say_damage
 from forager.cli.verb import Verb, option
@@ -79,7 +79,7 @@ def filter_attempts(
         print_json(done.model_dump(mode="json"))
     else:
         print_table(_table(done))
-        click.echo(f"{output}\t{done.attempts:,} attempts")
+        echo(f"{output}\t{done.attempts:,} attempts")
 
 
 def choices_of(

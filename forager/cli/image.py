@@ -8,7 +8,7 @@ import click
 
 from forager.cli import options
 from forager.cli.batch import make_all, raise_failures, succeeded
-from forager.cli.console import console, print_json, print_table, say
+from forager.cli.console import console, echo, print_json, print_table, say
 from forager.cli.derived import Derived, setting
 from forager.cli.verb import Group, option
 from forager.errors import UsageError
@@ -94,7 +94,7 @@ def build(
             settings=settings,
             report=lambda step: progress.note(f"{source}: {step}"),
         )
-        click.echo(f"{made.reference}\t{len(made.passing)} tests pass")
+        echo(f"{made.reference}\t{len(made.passing)} tests pass")
         return made
 
     with ExitStack() as stack:
@@ -156,7 +156,7 @@ def show(reference: str, as_json: bool) -> None:
             output.print(f"{name:<9} {value}", soft_wrap=True)
     for note in found.notes:
         output.print(f"note      {note}", soft_wrap=True)
-    click.echo(f"\n{dump(found.recipe)}", nl=False)
+    echo(f"\n{dump(found.recipe)}", newline=False)
 
 
 @image.command("import")
@@ -172,7 +172,7 @@ def import_images(archives: tuple[Path, ...]) -> None:
 
     for archive in archives:
         for image in unpack(archive):
-            click.echo(f"{image.references[0] if image.references else image.digest}\tunpacked")
+            echo(f"{image.references[0] if image.references else image.digest}\tunpacked")
 
 
 def images_of(sources: tuple[str, ...], workers: int) -> "list[Image]":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forager.cli import options
-from forager.cli.console import print_json, print_table, say
+from forager.cli.console import echo, print_json, print_table, say
 from forager.cli.verb import Verb, option
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def import_tasks(
         say(line)
     if len(refused) > _SHOWN:
         say(f"and {len(refused) - _SHOWN:,} more rows refused")
-    click.echo(f"{output}\t{counts.pop('tasks', 0)} tasks")
+    echo(f"{output}\t{counts.pop('tasks', 0)} tasks")
     if counts:
         print_table(_reasons(counts))
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from forager.cli import options
+from forager.cli.console import echo_own
 from forager.cli.runs import open_attempts, run_argument
 from forager.cli.verb import Verb, option
+from forager.text import safe_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,7 +59,7 @@ def list_attempts(
         choice = Choice(resolved=resolved, suspect=True if suspect else None, ids=ids)
         summaries = index.summaries(index.places(choice, sort or "", limit))
         if as_json:
-            _print_pages(_array(summary.model_dump_json() for summary in summaries))
+            _print_pages(map(safe_json, _array(each.model_dump_json() for each in summaries)))
         else:
             print_summaries(summaries)
 
@@ -73,20 +75,24 @@ def _lines(summaries: "Iterable[Summary]") -> "Iterator[str]":
 
     rows = iter(summaries)
     first = list(islice(rows, _PAGE))
-    id_width = max((len(summary.id) for summary in first), default=0)
-    reason_width = max((len(summary.exit_reason) for summary in first), default=0)
+    id_width = max((len(_word(summary.id)) for summary in first), default=0)
+    reason_width = max((len(_word(summary.exit_reason)) for summary in first), default=0)
     id_width, reason_width = max(id_width, len("id")), max(reason_width, len("exit reason"))
     head = f"{'id':{id_width}} resolved {'exit reason':{reason_width}}"
     yield f"{head} reward turns seconds tokens"
     for summary in chain(first, rows):
         word, colour = _verdict(summary)
-        id = summary.id if summary.id.isprintable() else ascii(summary.id)
+        id, reason = _word(summary.id), _word(summary.exit_reason)
         verdict = click.style(f"{word:8}", colour)
         yield (
-            f"{id:{id_width}} {verdict} {summary.exit_reason:{reason_width}} "
+            f"{id:{id_width}} {verdict} {reason:{reason_width}} "
             f"{summary.reward:+6g} {summary.turns:5d} {summary.seconds:7.1f} "
             f"{short(summary.tokens):>6}"
         )
+
+
+def _word(text: str) -> str:
+    return text if text.isprintable() else ascii(text)
 
 
 def _verdict(summary: "Summary") -> tuple[str, str]:
@@ -107,4 +113,4 @@ def _array(items: "Iterable[str]") -> "Iterator[str]":
 
 def _print_pages(lines: "Iterator[str]") -> None:
     while page := list(islice(lines, _PAGE)):
-        click.echo("\n".join(page))
+        echo_own("\n".join(page))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forager.cli import options
-from forager.cli.console import print_json, print_table, say
+from forager.cli.console import echo, print_json, print_table, say
 from forager.cli.derived import Derived
 from forager.cli.image import images_of
 from forager.cli.models import open_author
@@ -156,7 +156,7 @@ def mutate_fix(
                 say(str(error))
                 refused += 1
                 continue
-            click.echo(f"{image.source.name}\t{count} tasks")
+            echo(f"{image.source.name}\t{count} tasks")
         if author and author.paid.completion_tokens:
             paid = author.paid
             say(f"{paid.prompt_tokens:,} tokens read and {paid.completion_tokens:,} written")

@@ -5,6 +5,8 @@ import time
 from threading import Lock
 from typing import Self
 
+from forager.cli.console import console, echo
+
 LINE_SECONDS = 5.0
 
 
@@ -50,7 +52,7 @@ class Progress:
             if self._bar:
                 self._bar.note(text)
             else:
-                print(text, file=sys.stderr, flush=True)
+                echo(text, stderr=True)
 
     def __enter__(self) -> Self:
         return self
@@ -65,7 +67,7 @@ class Progress:
         total = f"/{self._total}" if self._total is not None else ""
         line = f"{self._what}: {self._done}{total}{details}"
         if line != self._shown:
-            print(line, file=sys.stderr, flush=True)
+            echo(line, stderr=True)
         self._shown = line
 
     def _counted(self) -> str:
@@ -99,7 +101,6 @@ class _Bar:
     """rich's bar on stderr."""
 
     def __init__(self, what: str, total: int | None, start: int) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
@@ -108,7 +109,7 @@ class _Bar:
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("{task.fields[details]}", markup=False),
-            console=Console(stderr=True, markup=False, emoji=False, highlight=False),
+            console=console(stderr=True),
             transient=True,
         )
         self._task = self._progress.add_task(what, total=total, completed=start, details="")

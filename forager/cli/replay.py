@@ -10,7 +10,7 @@ import click
 
 from forager.cli import options
 from forager.cli.again import TAKE_OVER
-from forager.cli.console import console
+from forager.cli.console import console, echo
 from forager.cli.listing import print_summaries
 from forager.cli.runs import locate, open_source, tasks_of
 from forager.cli.screens import interactive, show_replay
@@ -123,7 +123,7 @@ def _accept(source: Path, found: "Trajectory | None") -> None:
     marks = Marks(source)
     tags = dict.fromkeys([*marks.of(found.id).tags, ACCEPTED])
     marks.say(found.id, tags=tuple(tags))
-    click.echo(f"{found.id} is accepted: it counts as resolved. Remove the tag to take it back.")
+    echo(f"{found.id} is accepted: it counts as resolved. Remove the tag to take it back.")
 
 
 def _ids(index: "Index", limit: int | None) -> list[str]:
@@ -157,7 +157,7 @@ def _show_all(index: "Index", source: Path, full: bool, *, print_all: bool) -> N
         return
     print_summaries(index.summaries(places))
     (first,) = index.summaries(places[:1])
-    click.echo(f"\nShow one with: forager replay {source}/{first.id}")
+    echo(f"\nShow one with: forager replay {source}/{first.id}")
 
 
 def _show(trajectories: Iterable["Trajectory"], source: Path, full: bool, *, pager: bool) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from forager.cli import options
-from forager.cli.console import print_json, print_table
+from forager.cli.console import echo, print_json, print_table
 from forager.cli.runs import open_attempts, opened, runs_argument
 from forager.cli.verb import Verb, option
 
@@ -60,10 +60,10 @@ def report(
         print_json(counted.model_dump())
         return
     print_table(reports.family_table(counted))
-    click.echo()
+    echo()
     print_table(reports.reason_table(counted))
     if counted.suspects:
-        click.echo()
+        echo()
         print_table(reports.suspect_table(counted))
 
 

@@ -9,7 +9,7 @@ import click
 
 from forager.cli import options
 from forager.cli.batch import terminable
-from forager.cli.console import print_json, say
+from forager.cli.console import echo, print_json, say
 from forager.cli.derived import Derived, setting
 from forager.cli.verb import Verb, option
 from forager.errors import ServeError
@@ -102,7 +102,7 @@ def serve(
             _check(server, check, samples)
             return
         for url in server.urls:
-            click.echo(f"{url}\t{server.name}")
+            echo(f"{url}\t{server.name}")
         while True:
             time.sleep(_LOOK_SECONDS)
             server.check()

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from forager.cli import options
+from forager.cli.console import echo
 from forager.cli.imports import import_tasks
 from forager.cli.issue_fix import issue_fix
 from forager.cli.mutate_fix import mutate_fix
@@ -49,9 +50,9 @@ def check(file: Path, limit: int | None, workers: int) -> None:
         for done, (task, problem) in enumerate(judged, 1):
             if problem:
                 failed += 1
-                click.echo(f"{task.instance_id}: {problem}")
+                echo(f"{task.instance_id}: {problem}")
             progress.update(done, failed=failed)
-    click.echo(f"{len(chosen) - failed} of {len(chosen)} tasks hold")
+    echo(f"{len(chosen) - failed} of {len(chosen)} tasks hold")
     if failed:
         raise click.exceptions.Exit(1)
 

@@ -7,7 +7,7 @@ import click
 
 from forager.cli import options
 from forager.cli.batch import terminable
-from forager.cli.console import print_json, say
+from forager.cli.console import echo, print_json, say
 from forager.cli.derived import Derived, setting
 from forager.cli.progress import Progress
 from forager.cli.verb import Verb, option
@@ -137,7 +137,7 @@ def train_settings(config: Path | None, params: dict[str, Any]) -> "TrainSetting
 def _print(result: "TrainingResult") -> None:
     """Such as: TRAINING/model, 300 steps, loss 2.31 → 0.42, 1,228,800 tokens at 5,100 a second."""
     evaluated = result.evaluation_loss
-    click.echo(
+    echo(
         f"{result.model.path}\t{result.steps:,} steps, loss {result.first_loss:.4g} → "
         f"{result.last_loss:.4g}"
         + (f" (evaluation {evaluated:.4g})" if evaluated is not None else "")

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import click
 
-from forager.cli.console import say
+from forager.cli.console import echo, say
 from forager.errors import ForagerError, LoggedError, StoreError, UsageError
 
 _FILE_ERRORS = {
@@ -147,7 +147,7 @@ class Forager(Group):
         except ForagerError as error:
             say(str(error))
             if isinstance(error, LoggedError) and error.log:
-                click.echo(error.log.rstrip(), err=True)
+                echo(error.log.rstrip(), stderr=True)
             ctx.exit(2 if isinstance(error, UsageError | StoreError) else 1)
         except OSError as error:
             if not _is_of_files(error):

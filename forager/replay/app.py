@@ -19,6 +19,7 @@ from forager.replay.browser import BrowserScreen
 from forager.replay.compare import CompareScreen
 from forager.replay.source import AttemptSource
 from forager.replay.watch import WatchScreen
+from forager.text import safe
 from forager.trajectories.marks import read_tags
 from forager.trajectories.summary import Summary
 
@@ -70,7 +71,8 @@ class ReplayApp(App[None]):
         """Show an attempt next to another at the same task."""
         others = self.source.others(summary)
         if not others:
-            self.notify(f"there is no other attempt at {summary.instance_id}", severity="warning")
+            text = f"there is no other attempt at {safe(summary.instance_id)}"
+            self.notify(text, severity="warning", markup=False)
             return
         self.push_screen(CompareScreen(self.source, summary, others))
 

@@ -30,7 +30,7 @@ class QuestionScreen(ModalScreen[str | None]):
         """One line to type."""
         suggester = SuggestFromList(self._known) if self._known else None
         line = Input(self._value, suggester=suggester)
-        line.border_title = self._title
+        line.border_title = Text(self._title)
         yield line
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

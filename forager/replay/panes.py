@@ -156,7 +156,7 @@ class Pane(VerticalScroll, inherit_bindings=False):
 
     def show(self, title: str, text: Text) -> None:
         """Show another text, from its beginning."""
-        self.border_title = title
+        self.border_title = Text(title)
         self.query_one(Static).update(text)
         self.scroll_home(animate=False)
 

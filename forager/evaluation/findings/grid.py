@@ -3,6 +3,7 @@
 from typing import Literal
 
 from forager.records import Record
+from forager.text import safe
 from forager.trajectories.draw import short
 
 Kind = Literal["text", "count", "share", "number", "money", "tokens"]
@@ -64,7 +65,7 @@ def written(cell: Cell, column: GridColumn) -> str:
     if cell is None:
         return ""
     if isinstance(cell, str):
-        return cell
+        return safe(cell)
     match column.kind:
         case "share":
             return f"{cell:.1%}".replace("%", " %")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from forager.evaluation.findings.gather import ReportedAttempt
 from forager.evaluation.findings.grid import Findings, Grid
 from forager.records import Record
+from forager.text import safe
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +59,8 @@ def _shares(grid: Grid | None, title: str) -> Plot | None:
     often = sorted(values, key=lambda row: -_float(row["attempts"]))[:_BARS]
     rows = [row for row in values if row in often]
     first = [column.title for column in grid.columns if column.kind == "text"]
-    names = [f"{': '.join(str(row[title]) for title in first)} ({row['attempts']})" for row in rows]
+    names = [safe(": ".join(str(row[title]) for title in first)) for row in rows]
+    names = [f"{name} ({row['attempts']})" for name, row in zip(names, rows, strict=True)]
     shares = [_float(row["share"]) for row in rows]
     below = [share - _float(row["low"]) for share, row in zip(shares, rows, strict=True)]
     above = [_float(row["high"]) - share for share, row in zip(shares, rows, strict=True)]
@@ -86,7 +88,7 @@ def _pass_curve(grid: Grid | None) -> Plot | None:
     with _Drawing("pass@k") as drawing:
         for model, rows in models.items():
             ks = [row["k"] for row in rows]
-            drawing.axes.plot(ks, [row["pass@k"] for row in rows], marker="o", label=model)
+            drawing.axes.plot(ks, [row["pass@k"] for row in rows], marker="o", label=safe(model))
             low, high = [row["low"] for row in rows], [row["high"] for row in rows]
             drawing.axes.fill_between(ks, low, high, alpha=0.15)
         drawing.axes.set_xlabel("k")
@@ -109,7 +111,7 @@ def _resolved_within(seen: Sequence[ReportedAttempt]) -> Plot | None:
                 attempt.summary.turns for attempt in attempts if attempt.summary.resolved
             )
             shares = [(place + 1) / len(attempts) for place in range(len(turns))]
-            drawing.axes.step([0, *turns], [0.0, *shares], where="post", label=model)
+            drawing.axes.step([0, *turns], [0.0, *shares], where="post", label=safe(model))
         drawing.axes.set_xlabel("turns")
         _from_zero(drawing.axes)
         drawing.axes.legend(frameon=False)

@@ -1,6 +1,6 @@
 """Writes a report as an HTML page, Markdown or JSON."""
 
-import json
+import re
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -13,6 +13,7 @@ from forager.evaluation.findings.compute import findings
 from forager.evaluation.findings.excerpts import Excerpt, excerpts
 from forager.evaluation.findings.gather import ReportedAttempt, RunSource, gather
 from forager.evaluation.findings.grid import Findings, Grid, written
+from forager.text import json_text, safe
 
 
 def write_report(sources: Sequence[RunSource], path: Path, count: int) -> None:
@@ -35,7 +36,7 @@ def write_report(sources: Sequence[RunSource], path: Path, count: int) -> None:
 def markdown(found: Findings) -> str:
     """The tables as Markdown."""
     lines = [
-        f"# Report on {', '.join(found.runs)}",
+        f"# Report on {_escaped(', '.join(found.runs))}",
         "",
         f"{found.made_at}, forager {found.version}",
     ]
@@ -55,9 +56,8 @@ def _rows(grid: Grid) -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    for character in "\\|<*`[":
-        text = text.replace(character, "\\" + character)
-    return text
+    """The text in one line, as Markdown shows it without reading it."""
+    return re.sub(r"[\\|<>*`\[\]_~&!#]", r"\\\g<0>", " ".join(safe(text).split()))
 
 
 def as_json(found: Findings) -> str:
@@ -67,7 +67,7 @@ def as_json(found: Findings) -> str:
         grid.name: {"title": grid.title, "note": grid.note, "rows": grid.values()}
         for grid in found.grids
     }
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return json_text(value) + "\n"
 
 
 def _json(
@@ -100,7 +100,7 @@ def _page(
     shown = excerpts(sources, seen, count)
     place = resources.files(__package__)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True)  # fmt: skip
+                              lstrip_blocks=True, finalize=_plain)  # fmt: skip
     environment.filters["links"] = _links(
         {(excerpt.run, excerpt.id): excerpt.anchor for excerpt in shown}
     )
@@ -114,6 +114,11 @@ def _page(
     return template.render(
         found=found, plots=plots(found, seen), shown=shown, written=written, **totals
     )
+
+
+def _plain(value: object) -> object:
+    """What the page writes for a value: text without control characters; markup is not `str`."""
+    return safe(value) if type(value) is str else value
 
 
 def _links(anchors: dict[tuple[str, str], str]) -> Callable[[str, str], list[tuple[str, str]]]:
