@@ -1,17 +1,15 @@
 """Names, passwords and tokens in addresses: kept in this process, in no record and no message.
 
-An address loses its login before it enters a record (`Address`, `Logins.take`). Whoever makes a
-request asks for the login again (`Logins.of`). What is printed or recorded of a failure passes
-`Logins.hide`.
+An address loses its login before it enters a record (`Address`, `take`). Whoever makes a
+request asks for the login again (`of`). What is printed or recorded of a failure passes
+`hide`.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from threading import Lock
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
-
-from pydantic import AfterValidator
 
 _HIDDEN = "***"
 _SHORTEST = 5  # characters of a secret that is hidden in texts; a shorter one would hide too much
@@ -42,7 +40,7 @@ class Logins:
     def __init__(self) -> None:
         self._lock = Lock()
         self._logins: dict[str, Login] = {}
-        self._secrets: set[str] = set()
+        self._secrets: frozenset[str] = frozenset()  # replaced: signal handlers read it
 
     def take(self, url: str, *, query: bool = False) -> str:
         """Return a web address without its login, which is remembered; with `query` that, too.
@@ -85,23 +83,12 @@ class Logins:
 
     def hide(self, text: str) -> str:
         """The text with `***` for the logins of all addresses, and for secrets that are known."""
-        with self._lock:
-            secrets = sorted(self._secrets, key=len, reverse=True)
-        for secret in secrets:
+        for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, _HIDDEN)
         return _QUERY.sub(rf"\g<1>{_HIDDEN}", _USER.sub(f"{_HIDDEN}@", text))
 
 
 LOGINS = Logins()
-
-
-def _taken(url: str) -> str:
-    full = url if "://" in url or not {"@", "?"} & set(url) else f"http://{url}"
-    return LOGINS.take(full.strip(), query=True)
-
-
-Address = Annotated[str, AfterValidator(_taken)]
-"""The address of a server in a record, without its login and query."""
 
 
 def without_login(url: str) -> str:

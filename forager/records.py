@@ -12,12 +12,13 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Lock
-from typing import Self, TypeVar
+from typing import Annotated, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from forager.atomic import replacing, sync_directory
 from forager.errors import StoreError, UsageError
+from forager.logins import LOGINS
 
 
 class Record(BaseModel):
@@ -102,6 +103,15 @@ def write_records(path: Path, records: Iterable[BaseModel]) -> int:
 def writable(text: str) -> str:
     """The text with U+FFFD for each lone surrogate, which JSON can hold but UTF-8 cannot."""
     return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _without_login(url: str) -> str:
+    full = url if "://" in url or not {"@", "?"} & set(url) else f"http://{url}"
+    return LOGINS.take(full.strip(), query=True)
+
+
+Address = Annotated[str, AfterValidator(_without_login)]
+"""The address of a server, without its login and query, which LOGINS remembers."""
 
 
 class AppendFile:

@@ -249,7 +249,7 @@ def test_the_same_as_markdown_and_json(runs: list[Path], tmp_path: Path) -> None
     assert [line for line in lines if line.startswith("## ")] == [
         f"## {table['title']}" for table in tables.values()
     ]
-    assert "\\<script>" in "\n".join(lines)
+    assert "\\<script\\>" in "\n".join(lines)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ from pydantic import AliasChoices, Field
 
 from forager.agent.loop import SYSTEM
 from forager.config import load_settings
-from forager.logins import Address
-from forager.records import Record
+from forager.records import Address, Record
 from forager.sandboxes.sandbox import Limits
 from forager.trajectories.record import AttemptLimits, Sampling, Usage
 

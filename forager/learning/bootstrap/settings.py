@@ -11,8 +11,7 @@ from forager.learning.bootstrap.split import By
 from forager.learning.dataset import DatasetSettings
 from forager.learning.serve import ServeSettings
 from forager.learning.train.settings import TrainSettings
-from forager.logins import Address
-from forager.records import Record
+from forager.records import Address, Record
 from forager.rollout.settings import RunSettings
 
 _EVALUATED: dict[str, Any] = {"attempts": 1, "sampling": {"temperature": 0.0}}
