@@ -59,7 +59,8 @@ def list_attempts(
         choice = Choice(resolved=resolved, suspect=True if suspect else None, ids=ids)
         summaries = index.summaries(index.places(choice, sort or "", limit))
         if as_json:
-            _print_pages(map(safe_json, _array(each.model_dump_json() for each in summaries)))
+            items = (summary.model_dump_json() for summary in summaries)
+            _print_pages(map(safe_json, _array(items)))
         else:
             print_summaries(summaries)
 
