@@ -1,5 +1,6 @@
 """Sources: paths, git repositories, sdists."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -182,6 +183,13 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     thread.join()
 
 
+def _file(size: int) -> bytes:
+    """Return the header of a file in a tar archive."""
+    made = tarfile.TarInfo("widget/a.py")
+    made.size = size
+    return made.tobuf()
+
+
 def _publish(root: Path, content: bytes, digest: str = "", kind: str = "sdist") -> None:
     (root / "pypi/widget").mkdir(parents=True)
     (root / "files").mkdir()
@@ -232,8 +240,10 @@ def test_pypi_unknown_name(index: Path, tmp_path: Path) -> None:
         _sdist({}, {"widget/link": "/etc/passwd"}),
         b"no archive at all",
         _sdist({"widget/a.py": "x" * 1000})[:-40],
+        gzip.compress(_file(2 << 30)),
+        gzip.compress(201_000 * _file(0)),
     ],
-    ids=["outside", "a link", "no archive", "cut off"],
+    ids=["outside", "a link", "no archive", "cut off", "large", "many files"],
 )
 def test_hostile_or_broken_archives_are_refused(tmp_path: Path, content: bytes) -> None:
     """Nothing is written outside the directory."""

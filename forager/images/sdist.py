@@ -1,12 +1,13 @@
 """Source distributions from PyPI, or from the index that pip is set to use."""
 
-import gzip
 import hashlib
 import io
+import lzma
 import re
 import shutil
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
@@ -17,9 +18,18 @@ from packaging.version import InvalidVersion, Version
 
 from forager.errors import SourceError, Unreachable
 from forager.images.host import ca_bundle, index_url
+from forager.untrusted import OBJECT, Malformed, record
 
 _LARGEST = 1 << 30  # bytes, unpacked; an sdist beyond that is an accident or an attack
+_MOST_FILES = 200_000
+_TOO_LARGE = "it holds more than 1 GiB, or more than 200,000 files"
+_DOWNLOAD, _ANSWER = 512 << 20, 128 << 20  # bytes of an sdist, and of what the index says
 _SPECIFICATION = re.compile(r"pypi:([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:==([^\s=@/]+))?$")
+
+
+# Encrypted and unknown members, damaged blocks, and names that hold a NUL byte, too.
+_BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError,
+           RuntimeError, ValueError)  # fmt: skip
 
 
 class Sdist(NamedTuple):
@@ -44,7 +54,7 @@ def download_sdist(specification: str) -> Sdist:
     base = index_url().rstrip("/").removesuffix("/simple")
     address = f"{base}/pypi/{name}/{version}/json" if version else f"{base}/pypi/{name}/json"
     try:
-        release = _get(address, f"{name} {version}".strip()).json()
+        release = _ask(address, f"{name} {version}".strip())
     except SourceError as error:
         if not version or isinstance(error, Unreachable):
             raise
@@ -52,7 +62,7 @@ def download_sdist(specification: str) -> Sdist:
         release = _of_version(address, version, error)
     entry = _choose(release, name)
     url = urljoin(address, entry["url"])
-    content = _get(url, entry["filename"]).content
+    content = _get(url, entry["filename"], _DOWNLOAD)
     if hashlib.sha256(content).hexdigest() != entry["digests"]["sha256"]:
         raise SourceError(f"{entry['filename']} does not have the SHA-256 that the index states")
     information = release["info"]
@@ -74,7 +84,7 @@ def list_releases(name: str) -> list[Release]:
     Raises SourceError.
     """
     base = index_url().rstrip("/").removesuffix("/simple")
-    told = _get(f"{base}/pypi/{canonicalize_name(name)}/json", name).json()
+    told = _ask(f"{base}/pypi/{canonicalize_name(name)}/json", name)
     found: dict[Version, Release] = {}
     for text, entries in told.get("releases", {}).items():
         sdists = [file for file in entries if file["packagetype"] == "sdist" and not file["yanked"]]
@@ -95,7 +105,7 @@ def unpack(content: bytes, filename: str, into: Path) -> None:
             _unpack_zip(content, inner)
         else:
             _unpack_tar(content, inner)
-    except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, OSError) as error:
+    except _BROKEN as error:
         raise SourceError(f"{filename} cannot be unpacked: {error}") from error
     tops = list(inner.iterdir())
     root = tops[0] if len(tops) == 1 and tops[0].is_dir() else inner
@@ -108,15 +118,19 @@ def unpack(content: bytes, filename: str, into: Path) -> None:
 
 def _unpack_tar(content: bytes, into: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        if sum(member.size for member in archive) > _LARGEST:
-            raise tarfile.TarError("it is larger than 1 GiB")
+        size = 0
+        for count, member in enumerate(archive):  # which unpacks what a member holds to go on
+            size += member.size
+            if size > _LARGEST or count > _MOST_FILES:
+                raise tarfile.TarError(_TOO_LARGE)
         archive.extractall(into, filter="data")
 
 
 def _unpack_zip(content: bytes, into: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if sum(member.file_size for member in archive.infolist()) > _LARGEST:
-            raise zipfile.BadZipFile("it is larger than 1 GiB")
+        members = archive.infolist()
+        if sum(member.file_size for member in members) > _LARGEST or len(members) > _MOST_FILES:
+            raise zipfile.BadZipFile(_TOO_LARGE)
         archive.extractall(into)  # strips drives and '..' by itself
 
 
@@ -133,7 +147,7 @@ def _choose(release: dict[str, Any], name: str) -> dict[str, Any]:
 def _of_version(address: str, version: str, missing: SourceError) -> dict[str, Any]:
     """The entry of one version in the answer for a project. Raises `missing` without one."""
     try:
-        project = _get(address, "").json()
+        project = _ask(address, "")
     except SourceError:
         raise missing from None
     entries = project.get("releases", {}).get(version)
@@ -142,10 +156,24 @@ def _of_version(address: str, version: str, missing: SourceError) -> dict[str, A
     return {"info": {**project["info"], "version": version}, "urls": entries}
 
 
-def _get(url: str, what: str) -> requests.Response:
+def _ask(url: str, what: str) -> dict[str, Any]:
+    """What the index says about a project or a release."""
     try:
-        answer = requests.get(url, timeout=60, verify=ca_bundle() or True)
-        answer.raise_for_status()
+        return record(OBJECT, _get(url, what, _ANSWER).decode(errors="replace"), _ANSWER)
+    except Malformed as error:
+        raise SourceError(f"the package index says of {what} what is not JSON: {error}") from error
+
+
+def _get(url: str, what: str, largest: int) -> bytes:
+    """The content at an address, of at most so many bytes."""
+    content = bytearray()
+    try:
+        with requests.get(url, timeout=60, verify=ca_bundle() or True, stream=True) as answer:
+            answer.raise_for_status()
+            for chunk in answer.iter_content(1 << 20):
+                content += chunk
+                if len(content) > largest:
+                    raise SourceError(f"{what} is larger than {largest >> 20} MiB")
     except requests.HTTPError as error:
         if error.response.status_code == 404:
             raise SourceError(f"the package index has no {what}: check name and version") from None
@@ -155,7 +183,7 @@ def _get(url: str, what: str) -> requests.Response:
             f"the package index cannot be reached ({type(error).__name__}): "
             "check the network, PIP_INDEX_URL and proxies"
         ) from None
-    return answer
+    return bytes(content)
 
 
 def _licence(information: dict[str, Any]) -> str:
