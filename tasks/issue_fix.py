@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+from forager.environments.repository.guards import guards_of
 from forager.environments.repository.mutation import Fix
 from forager.environments.repository.task import RepositoryTask
 from forager.errors import BuildError, SourceError, Unreachable
@@ -22,6 +23,8 @@ from forager.images.build import build
 from forager.images.image import Image
 from forager.images.settings import BuildSettings
 from forager.mutation.prove import in_order
+from forager.sandboxes.docker_sandbox import docker_sandbox
+from forager.sandboxes.sandbox import Limits
 from tasks.author import Author
 from tasks.contamination import admitted
 from tasks.funnel import Funnel
@@ -124,10 +127,10 @@ def best_text(
 def proven(
     task: RepositoryTask, found: FixProof, text: ProblemStatement, fix: Fix, hints: str = ""
 ) -> RepositoryTask:
-    """Complete a task by the validated tests and the problem statement."""
+    """Complete a task by the validated tests, their guards and the problem statement."""
     proof = "full" if found.whole else "files"
     about = {"statement": text.origin, "proof": proof, "costs": text.costs}
-    return task.model_copy(
+    done = task.model_copy(
         update={
             "problem_statement": text.text,
             "hints_text": hints,
@@ -137,6 +140,8 @@ def proven(
             "fix": fix.model_copy(update=about),
         }
     )
+    guards = guards_of(done, Limits(memory=done.setup.memory), docker_sandbox)
+    return done.model_copy(update={"guards": guards})
 
 
 def make_tasks(

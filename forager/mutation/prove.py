@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from forager.environments.repository.guards import make_guards
+from forager.environments.repository.guards import guards_of, make_guards, refusal, run_guarded
 from forager.environments.repository.task import Guards, RepositoryTask, TestSetup
 from forager.environments.repository.testing import Failure, TestReport, run_tests
 from forager.environments.repository.workspace import apply_patch, open_task
 from forager.errors import SandboxError
 from forager.images.image import Image
 from forager.mutation.reach import edits_of
+from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import Limits, Sandbox
 
 Start = Callable[[str, Limits], Sandbox]
@@ -171,11 +172,14 @@ def _problem(task: RepositoryTask, sandbox: Sandbox, fixed: bool) -> str:
         if applied and applied.exit_code:
             return f"its patch does not apply: {applied.output.strip()[:200]}"
     wanted = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS]
-    seconds = 60.0 if fixed else MUTANT_TEST_SECONDS
-    report = run_tests(sandbox, task.setup, wanted, test_seconds=seconds)
-    if fixed and (report.distrusted or not report.complete):  # grading would refuse it
-        return f"with the reference patch: {report.distrusted or 'the test run broke off'}"
+    if fixed:
+        guards = guards_of(task, Limits(memory=task.setup.memory), docker_sandbox)
+        report, _ = run_guarded(sandbox, task, guards)
+    else:
+        report = run_tests(sandbox, task.setup, wanted, test_seconds=MUTANT_TEST_SECONDS)
     passed = {test for test, outcome in report.outcomes.items() if outcome == "passed"}
+    if fixed and (refused := refusal(report, guards, passed=passed >= set(wanted))):
+        return f"with the reference patch: {refused}"
     should = set(wanted if fixed else task.PASS_TO_PASS)
     wrong = sorted(should - passed) + sorted(set() if fixed else passed & {*task.FAIL_TO_PASS})
     if not wrong:

@@ -15,10 +15,9 @@ from difflib import SequenceMatcher
 
 from forager.environments.environment import Grade
 from forager.environments.repository.applying import apply_answer, changes_by_file
-from forager.environments.repository.guards import guards_of, run_guarded
+from forager.environments.repository.guards import guards_of, refusal, run_guarded
 from forager.environments.repository.suspicion import suspicions
 from forager.environments.repository.task import Guards, RepositoryTask
-from forager.environments.repository.testing import TestReport
 from forager.environments.repository.workspace import open_task
 from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import Limits, SandboxFactory
@@ -51,30 +50,12 @@ def grade(
         # Judge what git makes of the patch, because its text can mislead a reader.
         similarity(task.patch, applied.text) if applied.kept else alike,
         passed=passed,
-        cause=_cause(report) or (_forgery(report, guards) if passed else ""),
+        cause=refusal(report, guards, passed=passed),
         suspect=reasons if passed else [],
         caveat=_caveat(task, guards, apart) if passed else "",
         tests=tests,
         ignored=applied.ignored,
     )
-
-
-def _cause(report: TestReport) -> str:
-    """Why the reports do not count, or ""."""
-    if report.distrusted or report.complete:
-        return report.distrusted
-    return f"the test run did not come to its end: {report.broken_off}"
-
-
-def _forgery(report: TestReport, guards: Guards) -> str:
-    """Whether tests passed that had to fail, or ""."""
-    passing = [test for test in guards.sensitive if report.changed.get(test) == "passed"]
-    if passing:
-        return f"{passing[0]} passes with wrong expected values too"
-    failed = [test for test in guards.sensitive if report.changed.get(test) == "failed"]
-    if guards.sensitive and not failed:
-        return "no test could be run again with wrong expected values"
-    return ""
 
 
 def _caveat(task: RepositoryTask, guards: Guards, apart: bool) -> str:

@@ -110,6 +110,23 @@ def run_guarded(sandbox: Sandbox, task: RepositoryTask, guards: Guards) -> tuple
     )
 
 
+def refusal(report: TestReport, guards: Guards, *, passed: bool) -> str:
+    """Why a guarded run does not count, or "". `passed` says whether all tests passed."""
+    if report.distrusted:
+        return report.distrusted
+    if not report.complete:
+        return f"the test run did not come to its end: {report.broken_off}"
+    if not passed or not guards.sensitive:
+        return ""
+    ends = {test: report.changed.get(test, "missing") for test in guards.sensitive}
+    for test, outcome in ends.items():
+        if outcome == "passed":
+            return f"{test} passes with wrong expected values too"
+    if "failed" not in ends.values():
+        return "no test could be run again with wrong expected values"
+    return ""
+
+
 def _outcomes(
     sandbox: Sandbox, setup: TestSetup, tests: Sequence[str], user: str, diff: str
 ) -> dict[str, str]:
