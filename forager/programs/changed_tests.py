@@ -7,8 +7,8 @@ keep their type. A test without an assertion gets one at its end that fails.
 
 Standard input is one JSON object: `tests` by their ids, and `end`, the ids that get a failing end
 in addition. Descriptor 3 takes a line for each file, of the request's nonce and a JSON object: its
-`path`, the `diff` of its change, and `unchanged`, each such test's id with the reason. The files
-are read, never run.
+`path`, the `diff` of its change, `ended`, the ids with a failing end, and `unchanged`, each such
+test's id with the reason. The files are read, never run.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ _RAISING = (
     "assertWarnsRegex",
 )
 _CLOSE = ("isclose", "allclose", "array_equal", "array_equiv", "equals", "is_equal", "equal")
+_NONE: dict[str, Any] = {"diff": "", "ended": []}
 _HELPER = """
 
 class {never}(UserWarning):
@@ -101,6 +102,7 @@ class File:
         mark = sum(self.source) % 9973
         self.changed_name, self.never_name = f"_other_{mark}", f"Unseen{mark}"
         self.edits: dict[tuple[int, int], str] = {}
+        self.ended: list[str] = []
         self.helped = False
 
     def span(self, node: Any) -> tuple[int, int]:
@@ -293,7 +295,7 @@ def _helpers(
 
 def change(file: File, test: str, known: dict[str, _Function], end: bool) -> str:
     """Change one test of a file; return why that is impossible, or ""."""
-    name = test.partition("[")[0]
+    name = test.partition("::")[2].partition("[")[0]
     function = known.get(name)
     if function is None:
         return "the file does not define it"
@@ -306,6 +308,7 @@ def change(file: File, test: str, known: dict[str, _Function], end: bool) -> str
             for node in helper.body:
                 changer.visit(node)
     if end or not changer.count:
+        file.ended.append(test)
         return _fail_at_end(file, function)
     return ""
 
@@ -332,14 +335,15 @@ def changed(path: str, tests: list[str], end: set[str]) -> dict[str, Any]:
         known = functions(file.tree)
         unchanged = {}
         for test in tests:
-            problem = change(file, test.partition("::")[2], known, test in end)
+            problem = change(file, test, known, test in end)
             if problem:
                 unchanged[test] = problem
         new = file.result()
         ast.parse(new)
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
-        return {"path": path, "diff": "", "unchanged": dict.fromkeys(tests, f"{error}"[:200])}
-    return {"path": path, "diff": _diff(path, file.source.decode(), new), "unchanged": unchanged}
+        return {**_NONE, "path": path, "unchanged": dict.fromkeys(tests, f"{error}"[:200])}
+    diff = _diff(path, file.source.decode(), new)
+    return {"path": path, "diff": diff, "ended": file.ended, "unchanged": unchanged}
 
 
 def _diff(path: str, before: str, after: str) -> str:
@@ -362,7 +366,7 @@ def main() -> None:
         if path.endswith(".py"):
             report = changed(path, tests, set(request["end"]))
         else:
-            report = {"path": path, "diff": "", "unchanged": dict.fromkeys(tests, "not Python")}
+            report = {**_NONE, "path": path, "unchanged": dict.fromkeys(tests, "not Python")}
         os.write(3, f"{request['nonce']} {json.dumps(report)}\n".encode())
 
 

@@ -36,9 +36,10 @@ _VERSION = 1  # of what is kept on this machine
 class ChangedFile(Report):
     """What the program `changed_tests` reports of a file."""
 
-    path: str
-    diff: str
-    unchanged: dict[str, str]
+    path: str = ""
+    diff: str = ""
+    ended: list[str] = []
+    unchanged: dict[str, str] = {}
 
 
 _REPORT = TypeAdapter(ChangedFile)
@@ -79,25 +80,26 @@ def make_guards(sandbox: Sandbox, setup: TestSetup, tests: Sequence[str], user: 
     A test that passes in spite of the change gets an end that fails. The files of the tests are as
     before afterwards. `user` runs the tests, if the shell is root's.
     """
-    diff, why = _changes(sandbox, setup, tests, ())
-    outcomes = _outcomes(sandbox, setup, tests, user, diff)
-    by_value = [test for test in tests if outcomes.get(test) == "failed"]
-    rest = [test for test in tests if test not in by_value]
-    if not rest:
-        return Guards(changed_tests=diff, by_value=by_value)
-    diff, why = _changes(sandbox, setup, tests, rest)
-    outcomes = _outcomes(sandbox, setup, tests, user, diff)
-    failed = {test for test in tests if outcomes.get(test) == "failed"}
-    told = {
-        test: why.get(test) or f"changed, it ends as {outcomes.get(test, 'missing')}"
-        for test in tests
-        if test not in failed
-    }
+    first = _changes(sandbox, setup, tests, ())
+    outcomes = _outcomes(sandbox, setup, tests, user, first.diff)
+    failed = [test for test in tests if outcomes.get(test) == "failed"]
+    by_value = [test for test in failed if test not in first.ended]
+    if len(failed) == len(tests):
+        by_end = [test for test in tests if test in first.ended]
+        return Guards(changed_tests=first.diff, by_value=by_value, by_end=by_end)
+    second = _changes(sandbox, setup, tests, [test for test in tests if test not in by_value])
+    outcomes = _outcomes(sandbox, setup, tests, user, second.diff)
+    failed = [test for test in tests if outcomes.get(test) == "failed"]
     return Guards(
-        changed_tests=diff,
-        by_value=[test for test in by_value if test in failed],
-        by_end=[test for test in rest if test in failed],
-        insensitive=told,
+        changed_tests=second.diff,
+        by_value=[test for test in failed if test in by_value],
+        by_end=[test for test in failed if test not in by_value],
+        insensitive={
+            test: second.unchanged.get(test)
+            or f"changed, it ends as {outcomes.get(test, 'missing')}"
+            for test in tests
+            if test not in failed
+        },
     )
 
 
@@ -157,8 +159,8 @@ def _run(
 
 def _changes(
     sandbox: Sandbox, setup: TestSetup, tests: Sequence[str], end: Sequence[str]
-) -> tuple[str, dict[str, str]]:
-    """The diff that changes these tests, and why some are unchanged."""
+) -> ChangedFile:
+    """The change of these tests, in all files together."""
     request = {"tests": list(tests), "end": list(end)}
     for python in dict.fromkeys((setup.python, "python3")):
         run = run_program(
@@ -175,9 +177,12 @@ def _changes(
         if run.reports:
             break
     if not run.reports:
-        return "", dict.fromkeys(tests, f"the changes were not made: {run.ending}")
-    unchanged = {test: why for report in run.reports for test, why in report.unchanged.items()}
-    return "".join(report.diff for report in run.reports), unchanged
+        return ChangedFile(unchanged=dict.fromkeys(tests, f"nothing was changed: {run.ending}"))
+    return ChangedFile(
+        diff="".join(report.diff for report in run.reports),
+        ended=[test for report in run.reports for test in report.ended],
+        unchanged={test: why for report in run.reports for test, why in report.unchanged.items()},
+    )
 
 
 @contextmanager

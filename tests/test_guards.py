@@ -1,0 +1,298 @@
+"""Layers 2, 3 and 5 of grading, each alone; test_grading has them together."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import BUGGY, CORE, FAILING, PASSING
+
+from forager.environments.repository.grading import grade
+from forager.environments.repository.guards import guards_of, make_guards, refusal, run_guarded
+from forager.environments.repository.task import Guards, RepositoryTask, TestSetup
+from forager.environments.repository.testing import TestReport
+from forager.environments.repository.workspace import apply_patch, open_task
+from forager.mutation.candidates import unified_diff
+from forager.programs import changed_tests
+from forager.sandboxes.kinds import SANDBOXES
+from forager.sandboxes.local_sandbox import LocalSandbox
+from forager.sandboxes.sandbox import Limits, Sandbox
+
+SENSITIVE = Guards(by_value=FAILING)
+
+
+@pytest.fixture
+def guards(kata_task: RepositoryTask) -> Guards:
+    """The kata's guards."""
+    return guards_of(kata_task, Limits(), SANDBOXES["docker"])
+
+
+@pytest.fixture(params=["docker", "bubblewrap"])
+def right(request: pytest.FixtureRequest, kata_task: RepositoryTask) -> Iterator[Sandbox]:
+    """A sandbox of each kind in which the kata's bug is mended."""
+    sandbox, _ = open_task(kata_task, Limits(), sandbox=SANDBOXES[request.param])
+    assert apply_patch(sandbox, kata_task.patch).exit_code == 0
+    yield sandbox
+    sandbox.close()
+
+
+PROBE = """
+
+def _probe():
+    import json, os, pathlib, signal
+
+    found = {}
+
+    def attempt(name, action):
+        try:
+            action()
+        except OSError as error:
+            found[name] = type(error).__name__
+        else:
+            found[name] = "possible"
+
+    mine = {str(os.getpid())}
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        if entry.name not in mine:
+            attempt(f"{entry.name} mem", lambda: open(entry / "mem", "r+b").close())
+            attempt(f"{entry.name} fd", lambda: list((entry / "fd").iterdir()))
+            attempt(f"{entry.name} environ", lambda: (entry / "environ").read_bytes())
+    tests = pathlib.Path("tests/test_core.py")
+    attempt("write a test", lambda: open(tests, "a").close())
+    attempt("remove a test", tests.unlink)
+    attempt("rename a test", lambda: tests.rename("tests/other.py"))
+    attempt("rename the tests", lambda: pathlib.Path("tests").rename("elsewhere"))
+    attempt("restore the tests", lambda: pathlib.Path("elsewhere").rename("tests"))
+    attempt("byte code", lambda: open("tests/__pycache__/test_core.pyc", "w").close())
+    attempt("write a tool", lambda: open(os.path.dirname(json.__file__) + "/x", "w").close())
+    attempt("write to pytest", lambda: open(__import__("pytest").__file__, "a").close())
+    hidden = [place for place in pathlib.Path("/tmp").glob("forager-*") if place.is_dir()]
+    attempt("changed tests", lambda: [list(place.iterdir()) for place in hidden])
+    attempt("a new file", lambda: open("tests/new.txt", "w").close())
+    attempt("its removal", lambda: os.unlink("tests/new.txt"))
+    pathlib.Path("/tmp/probe.json").write_text(json.dumps(found))
+
+
+import os
+if not os.path.exists("/tmp/probe.json"):
+    _probe()
+"""
+
+
+@pytest.mark.engine
+def test_tests_reach_neither_the_reporter_nor_their_files(
+    right: Sandbox, kata_task: RepositoryTask, guards: Guards
+) -> None:
+    """Code under test can open no other process, and change no test and no installed tool."""
+    right.write("kata/core.py", (CORE + PROBE).encode())
+    report, apart = run_guarded(right, kata_task, guards)
+    found: dict[str, str] = json.loads(right.read("/tmp/probe.json"))
+    allowed = {name for name, outcome in found.items() if outcome == "possible"}
+    assert apart
+    assert allowed <= {"rename the tests", "restore the tests", "a new file", "its removal"}
+    assert {"a new file", "its removal"} <= allowed
+    assert {test: report.outcomes[test] for test in FAILING} == dict.fromkeys(FAILING, "passed")
+    assert report.changed == dict.fromkeys(FAILING, "failed")
+    assert not report.distrusted
+
+
+FORGED = """
+
+import os
+for _number in range(3, 64):
+    try:
+        os.write(_number, {text})
+    except OSError:
+        pass
+"""
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ('b"not a report\\n"', "wrote to the stream"),
+        ("b'[' * 100000 + b'\\n'", "wrote to the stream"),
+        ('b\'{"id": 1, "outcome": "passed"}\\n\'', "wrote to the stream"),
+        ('b"x" * (1 << 26)', "flood the stream"),
+        ('(b\'{"canary": "failed"}\\n\' * 200000)', "flood the stream"),
+    ],
+)
+def test_what_is_no_report_distrusts_the_run(
+    kata_task: RepositoryTask, guards: Guards, text: str, note: str
+) -> None:
+    """The reporter passes on well-formed reports only, and a bounded number of them."""
+    opened, _ = open_task(kata_task, Limits())
+    with_patch = CORE + FORGED.format(text=text)
+    try:
+        opened.write("kata/core.py", with_patch.encode())
+        report, _ = run_guarded(opened, kata_task, guards)
+    finally:
+        opened.close()
+    assert note in report.distrusted
+    assert refusal(report, guards, passed=True) == report.distrusted
+
+
+@pytest.mark.engine
+def test_a_printed_log_does_not_resolve(kata_task: RepositoryTask) -> None:
+    """Code that prints the lines of passing tests passes the changed tests too."""
+    setup = kata_task.setup.model_copy(update={"command": "pytest -rA tests"})
+    task = kata_task.model_copy(update={"setup": setup})
+    lines = "".join(f"PASSED {test}\\n" for test in [*FAILING, *PASSING])
+    forger = FORGED.format(text=f'b"{lines}"').replace("3, 64", "1, 64") + "os._exit(0)\n"
+    result = grade(task, unified_diff("kata/core.py", BUGGY, BUGGY + forger), Limits())
+    assert not result.resolved
+    assert result.cause == f"{FAILING[0]} passes with wrong expected values too"
+    right = grade(task, task.patch, Limits())
+    assert right.resolved
+    assert "read from a log" in right.caveat
+
+
+@pytest.mark.engine
+def test_guards_are_made_once(kata_task: RepositoryTask) -> None:
+    """A task without guards gets them before its first grading; this machine keeps them."""
+    bare = kata_task.model_copy(update={"guards": None, "hints_text": "once"})
+    made = guards_of(bare, Limits(), SANDBOXES["docker"])
+
+    def none(*_: object, **__: object) -> Sandbox:
+        raise AssertionError("a second sandbox")
+
+    assert guards_of(bare, Limits(), none) == made
+    assert made.by_value == FAILING
+    stored = bare.model_copy(update={"guards": made})
+    assert guards_of(stored, Limits(), none) is made
+
+
+SUITE = """\
+import unittest
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def three():
+    return 3
+
+
+class Base:
+    def check(self, value):
+        assert value == 3
+
+    def test_inherited(self):
+        assert [1, 2] == [1, 2]
+
+
+class TestChild(Base):
+    def test_by_helper(self, three):
+        self.check(three)
+
+
+class TestCase(unittest.TestCase):
+    def test_pairs(self):
+        self.assertTrue(True)
+        self.assertEqual({"a": 1}, {"a": 1})
+
+    def test_error(self):
+        with self.assertRaises(KeyError):
+            {}["a"]
+
+
+@pytest.mark.parametrize("value, square", [(1, 1), (2, 4), (-3, 9)])
+def test_square(value, square):
+    assert value * value == square
+
+
+def test_text():
+    assert "a" in "abc", "message"
+
+
+def test_nothing_raised():
+    int("3")
+
+
+def test_raises():
+    with pytest.raises(ValueError, match="invalid"):
+        int("x")
+
+
+def test_close(three):
+    assert three / 2 == pytest.approx(1.5)
+
+
+def test_none(three):
+    assert three is not None and three
+
+
+def test_unseen_branch(three):
+    if three > 5:
+        assert three == 6
+
+
+@pytest.mark.skipif(False, reason="")
+def test_path():
+    assert Path("a") / "b" == Path("a/b")
+
+
+def test_one_line(): assert 1 == 1
+"""
+
+
+def test_tests_of_every_form_are_changed(tmp_path: Path) -> None:
+    """Values change where there are any; another test fails at its end; the file still loads."""
+    (tmp_path / "test_forms.py").write_text(SUITE)
+    python = str(Path(subprocess.run(["which", "python"], capture_output=True, text=True).stdout))
+    setup = TestSetup(workdir=str(tmp_path), python=python.strip())
+    names = [
+        *("TestChild::test_inherited", "TestChild::test_by_helper", "TestCase::test_pairs"),
+        *("TestCase::test_error", "test_square[1-1]", "test_square[2-4]", "test_square[-3-9]"),
+        *("test_text", "test_raises", "test_close", "test_none", "test_path", "test_one_line"),
+    ]
+    by_end = ["test_nothing_raised", "test_unseen_branch"]
+    tests = [f"test_forms.py::{name}" for name in (*names, *by_end)]
+    with LocalSandbox(tmp_path) as sandbox:
+        guards = make_guards(sandbox, setup, tests)
+    assert [test.partition("::")[2] for test in guards.by_end] == by_end
+    assert [test.partition("::")[2] for test in guards.by_value] == names
+    assert guards.insensitive == {}
+    assert (tmp_path / "test_forms.py").read_text() == SUITE
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["(" * 5000, "x = 1\n" + "if x:\n " * 1, "\0", "def test_a(:\n", "x = '" + "a" * 3_000_000],
+    ids=["nested", "cut", "nul", "syntax", "long"],
+)
+def test_a_file_that_cannot_be_read_is_left_as_it_is(text: str, tmp_path: Path) -> None:
+    """The reason is kept with the task; nothing is raised."""
+    path = tmp_path / "test_a.py"
+    path.write_text(text)
+    found = changed_tests.changed(str(path), [f"{path}::test_a"], set())
+    assert found["diff"] == ""
+    assert found["unchanged"][f"{path}::test_a"]
+
+
+REFUSED: dict[str, tuple[TestReport, str]] = {
+    outcome: (
+        TestReport(
+            outcomes={}, durations={}, seconds=1, complete=True, changed={FAILING[0]: outcome}
+        ),
+        note,
+    )
+    for outcome, note in {
+        "failed": "",
+        "passed": "passes with wrong expected values",
+        "error": "no test could be run again",
+        "missing": "no test could be run again",
+    }.items()
+}
+
+
+@pytest.mark.parametrize("outcome", list(REFUSED))
+def test_a_changed_test_must_fail(outcome: str) -> None:
+    """A changed test that passes, or does not run, refuses a run in which all tests passed."""
+    report, note = REFUSED[outcome]
+    told = refusal(report, SENSITIVE, passed=True)
+    assert (note in told) if note else not told
+    assert refusal(report, SENSITIVE, passed=False) == ""
