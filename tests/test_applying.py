@@ -344,6 +344,7 @@ BOX = "src/redkata/core.py::redkata.core.Box"
 def test_examples_that_are_tests_stay(repository: Repository) -> None:
     """An answer may change code and words next to a doctest; its examples are the reference's."""
     honest = FIXED.replace("value * 2", "value + value").replace("Twice", "Two times")
+    honest = honest.replace("    8\n", "    8\n    >>> double(1)\n    2\n")
     done, changed = repository.apply(
         repository.task(), repository.patch({"src/redkata/core.py": honest})
     )
@@ -549,6 +550,7 @@ FORGED = {
     "another value": ORIGINAL.replace("    1\n", "    2\n"),
     "another call": ORIGINAL.replace(">>> one()", ">>> 1"),
     "skipped": ORIGINAL.replace(">>> one()", ">>> one()  # doctest: +SKIP"),
+    "after one that spares it": ORIGINAL.replace(">>> one()", ">>> one = print\n    >>> one()"),
     "removed": ORIGINAL.replace(EXAMPLE, "'Words.'"),
     "without a docstring": ORIGINAL.replace(f"    {EXAMPLE}\n", ""),
     "in one line": "def one(): return 1\n",

@@ -1,7 +1,7 @@
 """Takes from files that a patch changed what may count, where tests use what is there already.
 
-Docstrings that are tests keep the original's examples. To a module that the tests use, a patch may
-only add names.
+Docstrings that are tests keep the original's examples, and may have more after them. To a module
+that the tests use, a patch may only add names.
 
 It works on copies of the files and runs nothing of them. For each file of the request there are
 PLACE.original and PLACE.answer; PLACE.merged is written if it differs from the answer. Standard
@@ -73,6 +73,11 @@ def examples(text: str | None) -> list[Any]:
     return [(example.source, example.want, sorted(example.options.items())) for example in found]
 
 
+def begins_with(text: str | None, wanted: list[Any]) -> bool:
+    """Whether a docstring's first examples are these; later ones cannot spare them."""
+    return examples(text)[: len(wanted)] == wanted
+
+
 class Restored(NamedTuple):
     """The text of a file after restoring, and the names of the objects whose examples differed."""
 
@@ -94,7 +99,7 @@ def restore(original: ParsedFile, answer: ParsedFile, names: list[str]) -> Resto
         raise ValueError("the patch does not define what has a doctest")
     for name, node in defined:
         text = wanted.get(name)
-        if text and examples(text) != examples(ast.get_docstring(node, clean=False)):
+        if text and not begins_with(ast.get_docstring(node, clean=False), examples(text)):
             edits.append(edit(answer.text, starts, node, ascii(text)))
             changed.add(name)
     result = answer.text
