@@ -1,5 +1,6 @@
 """The project that the tricks attack, its bugs as tasks, and patches made from changes to it."""
 
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,12 +12,13 @@ from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.testing import run_tests
 from forager.environments.repository.workspace import open_task
 from forager.images.build import build
-from forager.sandboxes.sandbox import Limits, SandboxFactory
+from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 
 PROJECT = Path(__file__).with_name("project")
 AMOUNTS, LEDGER, TEXT = "src/tally/amounts.py", "src/tally/ledger.py", "src/tally/text.py"
 TESTING, PYPROJECT = "src/tally/testing/__init__.py", "pyproject.toml"
 LOG_COMMAND = "/opt/venv/bin/python -m pytest -rA -p no:cacheprovider tests src"
+PLAIN_SECONDS = 300.0
 
 Tree = dict[str, str]
 """The text of each file by its path; the text of a link begins with LINK."""
@@ -331,3 +333,11 @@ def parsed(task: RepositoryTask) -> RepositoryTask:
     """The same task as a data set would have it: a command, and a parser of its log."""
     setup = task.setup.model_copy(update={"command": LOG_COMMAND, "parser": "pytest"})
     return task.model_copy(update={"setup": setup, "instance_id": f"{task.instance_id}.log"})
+
+
+def plain_outcomes(sandbox: Sandbox, task: RepositoryTask) -> dict[str, str]:
+    """The outcomes of the tests by plain pytest, without any guard."""
+    setup = task.setup
+    words = shlex.join([setup.python, "-m", "pytest", "-rA", *setup.arguments])
+    setup = setup.model_copy(update={"command": words, "parser": "pytest"})
+    return run_tests(sandbox, setup, timeout=min(setup.timeout, PLAIN_SECONDS)).outcomes
