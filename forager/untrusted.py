@@ -55,7 +55,7 @@ class Reports(NamedTuple, Generic[M]):
     """What is wrong with that line, or how a bound was exceeded; empty if nothing is wrong."""
 
 
-def value(text: str, characters: int) -> Any:
+def json_value(text: str, characters: int) -> Any:
     """Return the value of a JSON text. Raises Malformed."""
     if len(text) > characters:
         raise Malformed(f"it has more than {characters:,} characters")

@@ -65,8 +65,9 @@ def _name(name: str) -> str:
 
 def _statement(given: str) -> str:
     """The text between the [ISSUE] marks, or the whole text without marks."""
-    found = re.search(r"\[ISSUE\](.*)\[/ISSUE\]", given, re.DOTALL)
-    return (found[1] if found else given).strip()
+    _, start, rest = given.partition("[ISSUE]")
+    text, end, _ = rest.rpartition("[/ISSUE]")
+    return (text if start and end else given).strip()
 
 
 def _patch(commit: Row) -> str:

@@ -8,7 +8,7 @@ import zlib
 import pytest
 from pydantic import TypeAdapter
 
-from forager.untrusted import Items, Malformed, Report, record, reports, unpacked, value
+from forager.untrusted import Items, Malformed, Report, json_value, record, reports, unpacked
 
 NONCE = "0f" * 16
 
@@ -93,7 +93,7 @@ def test_a_flood_of_reports_costs_neither_time_nor_memory() -> None:
 )
 def test_half_characters_are_replaced_one_for_one(written: str, read: str) -> None:
     """JSON can hold lone surrogates, UTF-8 cannot; positions in the text do not change."""
-    assert value(f'{{"{written}": ["{written}"]}}', 100) == {read: [read]}
+    assert json_value(f'{{"{written}": ["{written}"]}}', 100) == {read: [read]}
     assert record(KIND, f'{{"id": "{written}", "seconds": 0}}', 100) == Ran(id=read, seconds=0)
 
 
@@ -109,7 +109,7 @@ def test_packed_text_is_unpacked_within_its_bound() -> None:
 def test_values_are_bounded() -> None:
     """The value of a JSON text is what json.loads returns, or Malformed is raised."""
     text = json.dumps({"a": [1, -2.5, None, True, "ü"], "b": {}})
-    assert value(text, 100) == json.loads(text)
+    assert json_value(text, 100) == json.loads(text)
     for wrong in ("[NaN]", "[1", 300 * "[" + 300 * "]", 5000 * "1", '"' + 100 * "a" + '"'):
         with pytest.raises(Malformed):
-            value(wrong, 100 if wrong[0] == '"' else 100_000)
+            json_value(wrong, 100 if wrong[0] == '"' else 100_000)

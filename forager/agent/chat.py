@@ -15,6 +15,7 @@ from forager.agent.traffic import RateLimiter
 from forager.errors import LimitReached, ModelRefusal
 from forager.records import writable
 from forager.trajectories.record import Message, Sampling, ToolCall, Usage
+from forager.untrusted import Malformed, json_value
 
 REASONING = ("reasoning_content", "reasoning", "reasoning_details")
 """The fields in which servers put what the model thought before it answered."""
@@ -105,8 +106,8 @@ class ChatModel:
 
 def _is_object(arguments: str) -> bool:
     try:
-        return isinstance(json.loads(arguments), dict)
-    except ValueError:
+        return isinstance(json_value(arguments, len(arguments)), dict)
+    except Malformed:
         return False
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+_MOST_TEXT = 1 << 20  # characters of a file
+_LONGEST_LINE = 2000  # characters of a line of settings; configparser's time grows with the square
 _TEST_FILE = re.compile(r"(test_.*|.*_test)\.py$")
 _UNITTEST_FILE = re.compile(r"tests?[^/]*\.py$", re.IGNORECASE)
 TEST_DIRECTORIES = ("tests", "test", "testing", "unit_tests", "t")
@@ -30,18 +32,22 @@ _LICENCES = (  # words of the licence's text, and its SPDX name
 
 
 def read_text(directory: Path, name: str) -> str:
-    """Return a file's text; empty if there is none, or a link leads out of the project."""
+    """Return a file's text, of a large one the beginning.
+
+    Empty if there is none, or a link leads out of the project.
+    """
     path = directory / name
     if not path.is_file() or not path.resolve().is_relative_to(directory.resolve()):
         return ""
-    return path.read_text(encoding="utf-8", errors="replace")
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(_MOST_TEXT)
 
 
 def read_toml(directory: Path, name: str) -> dict[str, Any]:
     """Return a TOML file's content; empty if there is none, or it cannot be parsed."""
     try:
         return tomllib.loads(read_text(directory, name))
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return {}
 
 
@@ -49,7 +55,8 @@ def read_ini(directory: Path, name: str) -> dict[str, dict[str, str]]:
     """Return the sections of an INI file; empty if there is none, or it cannot be parsed."""
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
     try:
-        parser.read_string(read_text(directory, name))
+        lines = read_text(directory, name).split("\n")
+        parser.read_string("\n".join(line[:_LONGEST_LINE] for line in lines))
     except configparser.Error:
         return {}
     return {
@@ -242,7 +249,7 @@ def _files_of_tests(path: Path, *, deep: bool = True) -> Iterator[Path]:
     candidates = _python_files(path) if deep or path.is_file() else sorted(path.glob("*.py"))
     for file in candidates:
         if _test_name(file.name) and re.search(
-            r"^\s*(async )?def test|unittest|>>> ", read_text(file.parent, file.name), re.M
+            r"^[ \t]*(async )?def test|unittest|>>> ", read_text(file.parent, file.name), re.M
         ):
             yield file
 

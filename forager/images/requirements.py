@@ -30,6 +30,8 @@ _REQUIREMENT_FILES = (
     "requirements/dev*.txt",
 )
 
+_DEEPEST = 5  # files that name each other
+
 
 class Stated(NamedTuple):
     """Requirements found under one name, such as the extra `test` or the file `dev.txt`.
@@ -58,19 +60,25 @@ def runtime_file(directory: Path) -> list[str]:
     return read_requirements(directory, "requirements.txt")
 
 
-def read_requirements(directory: Path, name: str, depth: int = 0) -> list[str]:
+def read_requirements(directory: Path, name: str) -> list[str]:
     """Return the requirements of a file and of its `-r` files, without pip's options."""
-    found = []
+    return list(_read(directory, name, depth=0, seen=set()))
+
+
+def _read(directory: Path, name: str, depth: int, seen: set[str]) -> Iterator[str]:
+    """Yield the requirements of a file; each file that it names is read once."""
+    if name in seen or depth > _DEEPEST:
+        return
+    seen.add(name)
     text = re.sub(r"\\\s*\n", " ", read_text(directory, name))
     for line in text.splitlines():
         line = re.sub(r"(^|\s)#.*", "", line).strip()
         nested = re.match(r"(?:-r|--requirement)[ =]?\s*(\S+)", line)
-        if nested and depth < 5:
+        if nested:
             inner = (Path(name).parent / nested[1]).as_posix()
-            found += read_requirements(directory, inner, depth + 1)
+            yield from _read(directory, inner, depth + 1, seen)
         elif line and not line.startswith("-"):
-            found += plain([re.sub(r"\s+--hash\S*.*", "", line)])
-    return found
+            yield from plain([line.partition(" --hash")[0].rstrip()])
 
 
 def plain(requirements: list[str]) -> list[str]:
@@ -230,5 +238,5 @@ def _lines(text: str) -> list[str]:
 def _syntax(text: str) -> ast.Module:
     try:
         return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ast.Module([], [])

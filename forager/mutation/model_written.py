@@ -21,7 +21,8 @@ WRITTEN = (REWRITE, MODIFY)
 
 _SHORTEST, _LONGEST = 2, 120  # lines of a body
 _AROUND = 120  # lines of the file's imports and definitions in the question
-_FENCED = re.compile(r"^```[ \t]*(?:python|py)?[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+_OPENING = re.compile(r"^```[ \t]*(?:python|py)?[ \t]*\n", re.MULTILINE)
+_CLOSING = re.compile(r"^```[ \t]*$", re.MULTILINE)
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
 _REWRITE = """\
@@ -168,10 +169,21 @@ def _wanted(answer: str) -> _Definition:
 
 
 def _block(answer: str) -> str:
-    blocks: list[str] = _FENCED.findall(answer.replace("\r\n", "\n"))
+    blocks = list(_blocks(answer.replace("\r\n", "\n")))
     if len(blocks) != 1:
         raise UnusableAnswer(f"{len(blocks)} code blocks instead of one")
     return blocks[0]
+
+
+def _blocks(answer: str) -> Iterator[str]:
+    """Yield the text of each block between fences."""
+    start = 0
+    while opening := _OPENING.search(answer, start):
+        closing = _CLOSING.search(answer, opening.end())
+        if closing is None:
+            return
+        yield answer[opening.end() : closing.start()]
+        start = closing.end()
 
 
 def _only(code: str) -> _Definition:

@@ -13,7 +13,7 @@ from forager.repair.source import Definition, Passage, function_passage, read_ou
 _HEAD = 250  # lines of a module's head that are read
 _LINE = re.compile(r"^ *(\d\.\d\d) +(\d+) +(\d+) (.+):(\d+)$", re.MULTILINE)
 _FAILED = re.compile(r"^FAILED (.+)$", re.MULTILINE)
-_RETURN = re.compile(r"^\s*return (.+)$", re.MULTILINE)
+_RETURN = re.compile(r"^[ \t]*return (.+)$", re.MULTILINE)
 _RETURNS_SHOWN = 80
 _SPECTRUM_SECONDS = 4
 

@@ -15,7 +15,7 @@ _NOT_DEFINED = re.compile(r"name '(\w+)' is not defined")
 _UNBOUND = re.compile(r"local variable '(\w+)'")
 _KEYWORD = re.compile(r"unexpected keyword argument '(\w+)'")
 _COUNT = re.compile(r"takes (?:from \d+ to |at most )?\d+ positional arguments? but|takes no arg")
-_DOCUMENTED = re.compile(r":param (?:\w+ )?(\w+)|^\s*(\w+) ?(?:\(\w[^)]*\))?:", re.MULTILINE)
+_DOCUMENTED = re.compile(r":param (?:\w+ )?(\w+)|^[ \t]*(\w+) ?(?:\(\w[^)]*\))?:", re.MULTILINE)
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 

@@ -37,6 +37,7 @@ from forager.errors import TaskError
 from forager.sandboxes.sandbox import Sandbox
 from forager.untrusted import Items, Report
 
+_HEADER = 1 << 14  # characters of two paths and more; the time grows with their square
 _SAME = re.compile(r'"?a/(.*?)"? "?b/\1"?$', re.MULTILINE)  # first line of a file's diff
 _RENAMED = re.compile(r'"?a/.*?"? "?b/(.*?)"?$', re.MULTILINE)
 _NOTHING = "nothing was changed outside the tests and their configuration"
@@ -294,7 +295,8 @@ def changes_by_file(patch: str) -> dict[str, str]:
     """The changes of a patch by file path, without headers."""
     found: dict[str, str] = {}
     for part in re.split(r"^diff --git ", patch, flags=re.MULTILINE)[1:]:
-        if match := _SAME.match(part) or _RENAMED.match(part):
+        head = part[:_HEADER]
+        if match := _SAME.match(head) or _RENAMED.match(head):
             _, hunk, changes = part.partition("\n@@")
             found[match[1]] = found.get(match[1], "") + hunk + changes
     return found

@@ -11,6 +11,7 @@ from forager.errors import UsageError
 from forager.trajectories.record import Message
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import reasoning
+from forager.untrusted import json_value
 
 
 class UnusableAttempt(Exception):
@@ -145,7 +146,7 @@ def _call(call: dict[str, Any], form: _CallForm) -> dict[str, Any]:
     arguments = function.get("arguments") or "{}"
     if form.objects:
         try:
-            parsed = json.loads(arguments)
+            parsed = json_value(arguments, len(arguments))
         except ValueError:  # a malformed call
             parsed = arguments
         arguments = parsed

@@ -15,6 +15,7 @@ from typing import Any
 from forager.atomic import new_directory
 from forager.trajectories.record import Message, Trajectory
 from forager.trajectories.steps import reasoning
+from forager.untrusted import json_value
 
 _NAME = "forager"
 _INFO = {
@@ -63,6 +64,10 @@ def _conversation(attempt: Trajectory) -> dict[str, Any]:
     }
 
 
+def _arguments(call: dict[str, Any]) -> Any:
+    return json_value(call["arguments"], len(call["arguments"]))
+
+
 def _turn(message: Message) -> tuple[str, str]:
     """Return LLaMA-Factory's role for a message, and its text."""
     content = message.get("content") or ""
@@ -75,7 +80,7 @@ def _turn(message: Message) -> tuple[str, str]:
     if not raw:
         return "gpt", text
     try:
-        calls = [{"name": call["name"], "arguments": json.loads(call["arguments"])} for call in raw]
+        calls = [{"name": call["name"], "arguments": _arguments(call)} for call in raw]
     except ValueError:  # malformed arguments; the next observation says so
         return "gpt", "\n".join([text, *map(json.dumps, raw)])
     value = json.dumps(calls[0] if len(calls) == 1 else calls, ensure_ascii=False)
