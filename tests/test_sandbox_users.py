@@ -9,6 +9,7 @@ import pytest
 
 from forager.images.image import Image
 from forager.sandboxes.bubblewrap import why_not
+from forager.sandboxes.kernel_limits import too_low
 from forager.sandboxes.kinds import SANDBOXES
 from forager.sandboxes.local_sandbox import LocalSandbox
 from forager.sandboxes.sandbox import Limits, Sandbox
@@ -33,6 +34,37 @@ while libc.tee(stream, copy, 65536, 0) > 0:
         os.write(1, b"%s 0 /testbed%s\n" % (token, token))
     seen = text
     time.sleep(0.01)
+"""
+
+
+# Docker's sandboxes share pending signals and the bytes of message queues.
+TAKEN = {
+    "docker": ("inotify", "watches"),
+    "bubblewrap": ("inotify", "watches", "signals", "queues"),
+}
+# Takes as many as it is told, or can, of what the kernel counts for each user, and keeps them.
+HOG = r"""
+import ctypes, itertools, os, signal, sys, time
+libc, most = ctypes.CDLL(None), int(sys.argv[1])
+waiting = os.fork()
+if not waiting:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [40])
+    time.sleep(60)
+    os._exit(0)
+time.sleep(0.2)
+one = libc.inotify_init1(0)
+def watch(i):
+    os.makedirs("/dev/shm/%d/%d" % (os.getpid(), i))
+    return libc.inotify_add_watch(one, b"/dev/shm/%d/%d" % (os.getpid(), i), 2)
+for name, take in {
+    "queues": lambda i: libc.mq_open(b"/%d.%d" % (os.getpid(), i), os.O_CREAT, 384, None),
+    "signals": lambda i: libc.sigqueue(waiting, 40, None),
+    "watches": watch,
+    "inotify": lambda i: libc.inotify_init1(0),
+}.items():
+    taken = next((i for i in range(most) if take(i) < 0), most)
+    print(name, taken, flush=True)
+time.sleep(60)
 """
 
 
@@ -146,6 +178,30 @@ def test_installed_tools_belong_to_root(box: Sandbox) -> None:
     listed = box.run("find /opt/venv/lib -path '*/__pycache__/*' -prune -o -name '*.py' -print")
     compiled = box.run("find /opt/venv/lib -name '*.pyc' -printf '%f\n'").output
     assert listed.output.count("\n") == compiled.count("\n") > 100
+
+
+@pytest.mark.engine
+def test_one_sandbox_cannot_use_up_what_others_need(kind: str, kata_image: Image) -> None:
+    """Where the machine's limits are raised, what one sandbox takes is not missing elsewhere."""
+    if kind == "docker" and too_low():
+        pytest.skip(f"sudo sysctl -w {' '.join(too_low())}")
+    first = SANDBOXES[kind](kata_image.reference, limits=LIMITS)
+    try:
+        first.write("/tmp/hog.py", HOG.encode())
+        first.run("for i in 1 2; do python3 /tmp/hog.py 9000 >/tmp/said$i & done")
+        ends = time.monotonic() + 60
+        while first.run("cat /tmp/said*").output.count("\n") < 8 and time.monotonic() < ends:
+            time.sleep(0.2)
+        other = SANDBOXES[kind](kata_image.reference, limits=LIMITS)
+        try:
+            other.write("/tmp/hog.py", HOG.encode())
+            said = other.run("timeout 5 python3 /tmp/hog.py 8", timeout=20).output
+        finally:
+            other.close()
+    finally:
+        first.close()
+    taken = dict(line.split() for line in said.splitlines())
+    assert {name: taken[name] for name in TAKEN[kind]} == dict.fromkeys(TAKEN[kind], "8")
 
 
 def test_one_user_stays_one_user(tmp_path: Path) -> None:

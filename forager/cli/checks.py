@@ -39,6 +39,7 @@ def all_checks(url: str | None) -> Iterator[Iterator[Check]]:
     yield _machine()
     yield _engine()
     yield _bubblewrap()
+    yield _kernel_limits()
     yield _network()
     yield _packages()
     yield _endpoint(url)
@@ -154,6 +155,22 @@ def _bubblewrap() -> Iterator[Check]:
         else "bound memory, processes and processors of a whole sandbox",
         "run as root, or in a control group of your own: `systemd-run --user --scope -p "
         "Delegate=yes forager run …`",
+        needed=False,
+    )
+
+
+def _kernel_limits() -> Iterator[Check]:
+    from forager.sandboxes.kernel_limits import too_low
+
+    raised = too_low()
+    yield _check(
+        "kernel limits",
+        not raised,
+        f"one sandbox can use up {len(raised)} things that others need"
+        if raised
+        else "the bounds of a sandbox come first",
+        f"sudo sysctl -w {' '.join(raised)}; to keep this when the machine starts again, write the "
+        "settings into /etc/sysctl.d/forager.conf, one a line",
         needed=False,
     )
 
