@@ -146,6 +146,15 @@ def _bubblewrap() -> Iterator[Check]:
         "kernel.apparmor_restrict_unprivileged_userns=0) and overlays in them (Linux 6.6)",
         needed=False,
     )
+    yield _check(
+        "bubblewrap users",
+        os.geteuid() == 0,
+        "root keeps the shell, the agent runs commands"
+        if os.geteuid() == 0
+        else "one user: the agent owns all files, also those that grade its answer",
+        "run forager as root, or use --sandbox docker",
+        needed=False,
+    )
     lacking = [controller for controller in CONTROLLERS if controller not in parents()]
     yield _check(
         "bubblewrap limits",
