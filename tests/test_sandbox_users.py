@@ -42,7 +42,7 @@ TAKEN = {
     "docker": ("inotify", "watches"),
     "bubblewrap": ("inotify", "watches", "signals", "queues"),
 }
-# Takes as many as it is told, or can, of what the kernel counts for each user, and keeps them.
+# Takes the given number, or as many as it can, of what the kernel counts for each user, and keeps them.
 HOG = r"""
 import ctypes, itertools, os, signal, sys, time
 libc, most = ctypes.CDLL(None), int(sys.argv[1])
