@@ -42,9 +42,9 @@ TAKEN = {
     "docker": ("inotify", "watches"),
     "bubblewrap": ("inotify", "watches", "signals", "queues"),
 }
-# Takes the given number, or as many as it can, of what the kernel counts for each user, and keeps them.
+# Takes the given number, or what it can, of things that the kernel counts for each user; keeps them.
 HOG = r"""
-import ctypes, itertools, os, signal, sys, time
+import ctypes, os, signal, sys, time
 libc, most = ctypes.CDLL(None), int(sys.argv[1])
 waiting = os.fork()
 if not waiting:
