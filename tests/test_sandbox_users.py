@@ -42,7 +42,7 @@ TAKEN = {
     "docker": ("inotify", "watches"),
     "bubblewrap": ("inotify", "watches", "signals", "queues"),
 }
-# Takes the given number, or what it can, of things that the kernel counts for each user; keeps them.
+# Takes the given number, or what it can, of things that the kernel counts by user, and keeps them.
 HOG = r"""
 import ctypes, os, signal, sys, time
 libc, most = ctypes.CDLL(None), int(sys.argv[1])
