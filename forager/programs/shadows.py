@@ -140,6 +140,16 @@ def is_there(root: str, name: str, below: str) -> bool:
     return place.exists()
 
 
+def new_names(path: str) -> Iterator[str]:
+    """The names that a file would bring, whichever folder above it is an import root."""
+    parts = PurePosixPath(path).parts
+    for depth, part in enumerate(parts):
+        below = "/".join(parts[depth + 1 :])
+        name = part if below else PurePosixPath(part).stem
+        if not is_there("/".join(parts[:depth]), name, below):
+            yield name
+
+
 def main() -> None:
     """Read the request, answer, end without running what pytest's plugins left behind."""
     # What is compiled now could stand for what the patch changes within the second.
@@ -149,7 +159,7 @@ def main() -> None:
     before = sys.path[:]
     sys.path[:] = [place for place in sys.path[1:] if not within(place or ".")]
     new = {path: PurePosixPath(path).with_suffix("").parts for path in request["new"]}
-    names = {part for parts in new.values() for part in parts if part.isidentifier()}
+    names = {part for path in new for part in new_names(path) if part.isidentifier()}
     scopes = request["scopes"]
     tests = imported(file for scope in scopes for file in python_files(Path(scope)))
     outside = {name: found for name in names if (found := places(name))}
