@@ -10,7 +10,8 @@ ForagerError
 │   ├── TrainingError       a training failed
 │   ├── Unforeseen          an error outside this tree ended an attempt: a bug
 │   └── ServeError          a model server did not start, or died
-├── SandboxError            infrastructure: the container is gone or does not answer
+├── SandboxError            the container is gone or does not answer
+│   ├── SandboxLost         something outside the sandbox did it: infrastructure for certain
 │   ├── ImageMissing        the image is not on this machine
 │   ├── TaskError           the task does not fit its image
 │   └── NodeLost            the node of the cluster that made the attempt is gone
@@ -72,7 +73,11 @@ class ServeError(LoggedError):
 
 
 class SandboxError(ForagerError):
-    """Infrastructure failed: the container is gone or does not answer. Never the model's fault."""
+    """The container is gone or does not answer: infrastructure, or what an agent did inside."""
+
+
+class SandboxLost(SandboxError):
+    """Something outside the sandbox ended it, or it never worked. Never the model's fault."""
 
 
 class ImageMissing(SandboxError):

@@ -9,6 +9,7 @@ import pytest
 from attempts import make_attempt, make_task
 from pydantic import ValidationError
 
+from forager.agent.faults import foreseen
 from forager.agent.model import Reply, ScriptedModel
 from forager.errors import (
     BudgetSpent,
@@ -19,7 +20,7 @@ from forager.errors import (
     Unforeseen,
     UsageError,
 )
-from forager.rollout.breaker import HOLDS, LOST_IN_A_ROW, CircuitBreaker, foreseen
+from forager.rollout.breaker import HOLDS, LOST_IN_A_ROW, CircuitBreaker
 from forager.rollout.meter import Meter, MeteredModel
 from forager.rollout.plan import TRIES, Plan, distinct
 from forager.rollout.settings import Budget, Price, RunSettings

@@ -181,7 +181,7 @@ def test_a_container_that_is_killed_costs_its_attempt_only(
         f"{kata_task.instance_id}.0": True
     }
     (lost,) = Run(tmp_path / "run").lost()
-    assert lost.error.startswith("SandboxError: the container")
+    assert lost.error.startswith("SandboxLost: the container")
     assert lost.usage.completion_tokens == 10
     assert ours() == []
 
@@ -249,7 +249,8 @@ def test_an_engine_that_is_restarted_costs_what_ran_in_it(
     assert Counter(stored(path)) == Counter(f"{kata_task.instance_id}.{n}" for n in range(5))
     lost = list(Run(path).lost())
     assert lost
-    assert all(attempt.error.startswith(("SandboxError", "EngineError")) for attempt in lost)
+    kinds = ("SandboxError", "SandboxLost", "EngineError")
+    assert all(attempt.error.startswith(kinds) for attempt in lost)
 
 
 @pytest.mark.engine

@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 
 from forager.environments.repository.grading import grade
+from forager.environments.repository.taking import Base, take_patch
 from forager.environments.repository.task import RepositoryTask
-from forager.environments.repository.workspace import open_task, take_patch
+from forager.environments.repository.workspace import open_task
 from forager.errors import SandboxError
 from forager.images.image import Image
 from forager.sandboxes.bubblewrap import why_not
@@ -649,6 +650,17 @@ def text_of(path: Path) -> str:
         return ""
 
 
+def taken(box: Sandbox, commit: str) -> str:
+    """Return the patch, for which the agent's own repository suffices."""
+
+    def base() -> Base:
+        raise AssertionError("the commit was read from another sandbox")
+
+    answer = take_patch(box, commit, "/testbed", base)
+    assert (answer.problem, answer.left_out) == ("", [])
+    return answer.text
+
+
 @pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
 @pytest.mark.parametrize(
     "before",
@@ -663,7 +675,7 @@ def text_of(path: Path) -> str:
         "git update-index --skip-worktree kata/core.py; touch .git/index.lock",
         "set -eu; trap 'echo said' DEBUG EXIT; (while :; do echo noise; sleep 0.01; done) &",
         "exec >/dev/null 2>&1; cd /; umask 777",
-        "mkdir within; git init -q within; touch within/file; touch closed; chmod 0 closed",
+        "mkdir within; git init -q within; chmod 0 kata/__init__.py",
     ],
 )
 def test_the_patch_is_what_is_in_the_files(
@@ -676,7 +688,7 @@ def test_the_patch_is_what_is_in_the_files(
         fixed = box.read(core).replace(b"min(value, high)", b"min(max(value, low), high)")
         box.run(before)
         box.write(core, fixed)
-        patch = take_patch(box, commit, "/testbed")
+        patch = taken(box, commit)
     finally:
         box.close()
     assert patch.startswith("diff --git a/kata/core.py b/kata/core.py\n")
@@ -693,7 +705,7 @@ def test_a_change_within_the_second_is_in_the_patch(name: str, kata_task: Reposi
             core = "/testbed/kata/core.py"
             box.write(core, box.read(core).replace(b"min(value, high)", b"max(value, high)"))
             box.run("sleep 1")
-            assert "+    return max(value, high)" in take_patch(box, commit, "/testbed")
+            assert "+    return max(value, high)" in taken(box, commit)
         finally:
             box.close()
 
@@ -708,7 +720,7 @@ def test_a_patch_of_other_encodings_applies(name: str, kata_task: RepositoryTask
         box.write(core, b"# -*- coding: latin-1 -*-\n# caf\xe9\n" + fixed)
         box.write("/testbed/kata/more.py", "größe = 1\n".encode())
         box.run("(sleep 600; :) &")
-        patch = take_patch(box, commit, "/testbed")
+        patch = taken(box, commit)
         ends = time.monotonic() + 5  # what was killed takes a moment to be gone
         while (running := box.run("ls /proc | grep -c '^[1-9]'").output) != "4\n":
             assert time.monotonic() < ends, running

@@ -160,12 +160,20 @@ def _call(given: object, number: int) -> dict[str, Any]:
     function = function if isinstance(function, dict) else {}
     arguments = function.get("arguments")
     if not isinstance(arguments, str):  # some servers give the object itself
-        arguments = json.dumps(arguments or {})
+        arguments = _as_text(arguments or {})
     return {
         "id": str(call.get("id") or f"call_{number}"),
         "type": "function",
         "function": {"name": str(function.get("name") or ""), "arguments": arguments or "{}"},
     }
+
+
+def _as_text(arguments: object) -> str:
+    """The arguments as JSON; broken JSON if they have too many levels."""
+    try:
+        return json.dumps(arguments)
+    except RecursionError:
+        return "[…]"
 
 
 def _sound(value: Any, depth: int = 0) -> Any:

@@ -1,10 +1,17 @@
-"""Faults of an endpoint: whether they may pass, and what one line says about them."""
+"""Faults of an endpoint: whether they may pass, and what one line says about them.
+
+And errors that forager does not foresee, of any part.
+"""
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
+from traceback import format_exception
 from typing import Any
 
+from forager.errors import ForagerError, Unforeseen
 from forager.logins import LOGINS
 
 _AGAIN = {408, 409, 425, 429}  # and everything from 500
@@ -19,6 +26,28 @@ _OVERFLOW = re.compile(
 
 class GarbledReply(Exception):
     """The answer is not a chat completion."""
+
+
+def foreseen(error: Exception) -> ForagerError:
+    """The error itself if it is forager's, else an Unforeseen with its traceback.
+
+    Unlike many errors of packages, the result can be pickled and sent between nodes.
+    """
+    if isinstance(error, ForagerError):
+        return error
+    cause = one_line(f"{type(error).__name__}: {error}")
+    return Unforeseen(cause, "".join(format_exception(error)))
+
+
+@contextmanager
+def only_foreseen() -> Iterator[None]:
+    """Let errors of forager pass, and turn others into Unforeseen."""
+    try:
+        yield
+    except ForagerError:
+        raise
+    except Exception as error:
+        raise foreseen(error) from error
 
 
 def may_pass(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from forager.agent.faults import only_foreseen
 from forager.agent.model import Model, Reply
 from forager.agent.syntax import Syntax
 from forager.agent.tool import Call, Observation, Toolbox, executed, malformed
@@ -12,6 +13,9 @@ from forager.errors import AttemptEnd, FormatError, LimitReached, Submitted
 from forager.sandboxes.sandbox import Sandbox
 from forager.trajectories.budget import budget_after, with_budget
 from forager.trajectories.record import AttemptLimits, Message, ModelCall, ToolCall, Usage
+
+_ARGUMENTS = 1 << 20  # characters of the arguments of a call
+_REFUSAL = 4000  # characters of the answer to a malformed call, which may repeat its text
 
 SYSTEM = """You are a software engineer at work in a Python repository in /testbed, in a container \
 without a network. The tools are your only way to act; nobody answers questions. Look at the code, \
@@ -39,7 +43,7 @@ class Agent:
     def run(self, problem_statement: str) -> str:
         """Work on the problem until the end of the attempt; return the exit reason.
 
-        Raises SandboxError and ModelError: infrastructure, not an end of the attempt.
+        Raises ModelError, and SandboxError or Unforeseen for what the agent may have caused.
         """
         self._deadline = time.monotonic() + self.limits.seconds
         instructions = self.syntax.instructions(self.tools)
@@ -57,19 +61,24 @@ class Agent:
         """One turn: ask the model, execute its call, bring the observation back."""
         self.check_limits()
         reply = self.query()
+        with only_foreseen():
+            self._answer(reply.message)
+
+    def _answer(self, message: Message) -> None:
+        """Answer a message of the model. Raises Unforeseen for a bug that the message meets."""
         try:
-            call = self.syntax.read(reply.message, self.tools)
+            call = _bounded(self.syntax.read(message, self.tools))
             started = time.monotonic()
             observation = self.act(call)
         except FormatError as error:
             self._format_errors += 1
-            self._tell(reply.message, str(error), malformed(error))
+            self._tell(message, str(error)[:_REFUSAL], malformed(error))
             if self._format_errors >= self.limits.format_errors:
                 raise LimitReached("format_errors") from error
             return
         self._format_errors = 0
         made = executed(call, observation, time.monotonic() - started)
-        self._tell(reply.message, observation.text, made)
+        self._tell(message, observation.text, made)
 
     def check_limits(self) -> None:
         """Raise LimitReached when turns, tokens or time are used up."""
@@ -112,6 +121,12 @@ class Agent:
         except Submitted:
             self._keep(ToolCall(message=0, tool=call.tool))
             raise
+        except FormatError:
+            raise
+        except Exception:
+            arguments = {"arguments": call.arguments, "error": True, "reason": "broke"}
+            self._keep(ToolCall(message=0, tool=call.tool, **arguments))
+            raise
 
     def usage(self, since: int = 0) -> Usage:
         """Tokens of all model calls from number `since` on (from 0)."""
@@ -132,3 +147,13 @@ class Agent:
     @cached_property
     def _definitions(self) -> list[dict[str, Any]]:
         return self.syntax.definitions(self.tools)
+
+
+def _bounded(call: Call) -> Call:
+    """The call. Raises FormatError if its arguments are too long."""
+    length = sum(map(len, call.arguments.values()))
+    if length > _ARGUMENTS:
+        raise FormatError(
+            f"The arguments have {length:,} characters; {_ARGUMENTS:,} are allowed.", "too_long"
+        )
+    return call

@@ -6,7 +6,7 @@ and graded, never *how*. Other packages add environments as entry points of
 """
 
 from dataclasses import dataclass
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar, runtime_checkable
 
 from pydantic import Field, FiniteFloat, model_validator
 
@@ -48,6 +48,14 @@ class Grade(Record):
         return self
 
 
+class AttemptAnswer(Record):
+    """What an attempt hands in, as text."""
+
+    text: str = ""
+    left_out: list[str] = Field([], description="What the text lacks, each with the reason.")
+    problem: str = Field("", description="Why there is no answer to grade, in a sentence.")
+
+
 @dataclass(frozen=True, slots=True)
 class OpenedTask:
     """A sandbox in the state that the agent sees; `base` identifies this state.
@@ -62,8 +70,9 @@ class OpenedTask:
 class Environment(Protocol[T]):
     """One sort of tasks. Threads share instances, which keep no state of attempts.
 
-    `open`, `answer` and `grade` raise SandboxError if the machine fails; then forager repeats the
-    attempt.
+    `open`, `answer` and `grade` raise SandboxError if the machine fails. An agent can cause such
+    errors of `answer` and `grade`: the attempt has failed if an attempt without an agent works (see
+    `forager/rollout/blame.py`). Otherwise forager repeats it.
     """
 
     @property
@@ -83,7 +92,7 @@ class Environment(Protocol[T]):
         """Start a sandbox in the state that the agent sees."""
         ...
 
-    def answer(self, task: T, opened: OpenedTask, text: str) -> str:
+    def answer(self, task: T, opened: OpenedTask, text: str) -> AttemptAnswer:
         """The answer after the agent's last turn: a patch, a program or a text.
 
         `text` is the agent's last message. The sandbox is still open.
@@ -92,4 +101,16 @@ class Environment(Protocol[T]):
 
     def grade(self, task: T, answer: str, limits: Limits, sandboxes: SandboxFactory) -> Grade:
         """Judge the answer in fresh sandboxes."""
+        ...
+
+
+@runtime_checkable
+class KnowsReference(Protocol[T]):
+    """An Environment that knows a right answer to each task.
+
+    Where an error of grading may be the answer's fault, forager grades this answer instead.
+    """
+
+    def reference(self, task: T) -> str:
+        """An answer that resolves the task."""
         ...

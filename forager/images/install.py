@@ -24,6 +24,7 @@ from forager.images.workbench import (
 from forager.sandboxes.sandbox import WORKDIR
 
 _AGENT = 1000  # the user's id in the base
+_TIME = 946684800  # of all files: 2000-01-01, the date of the commits of tasks
 # Exactly one commit: no history, remote or reflog that could hold an answer. Files that the build
 # left in the tree are excluded, so that a diff holds only the agent's work.
 _REPOSITORY = f"""set -e
@@ -37,6 +38,7 @@ git add -f --pathspec-from-file=/tmp/present --pathspec-file-nul
 git -c core.logAllRefUpdates=false commit -q --allow-empty --no-gpg-sign -m 'Initial commit'
 git config --unset core.hooksPath
 """
+# The tree gets one modification time: a bug that is put in later gets it, too, and does not show.
 _CLEAN = f"""cd {WORKDIR}
 find . -name __pycache__ -type d -prune -exec rm -rf {{}} +
 find . -name '*.py[co]' -delete
@@ -47,6 +49,7 @@ rm -rf ~/.cache ~/.local ~/.config ~/.cargo ~/.npm
 mkdir -p .git/info
 git ls-files --others --exclude-standard --directory | sed 's|^|/|' >.git/info/exclude
 rm -rf .git/logs .git/ORIG_HEAD
+find . ! -path ./.git/index -exec touch -h -d @{_TIME} {{}} +
 """
 # Prints, as JSON, files outside the working tree that equal a file of the project, and modules of
 # its name in site-packages.

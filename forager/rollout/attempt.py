@@ -3,16 +3,20 @@
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from forager import __version__
+from forager.agent.faults import only_foreseen
 from forager.agent.loop import Agent
 from forager.agent.model import Model
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Toolbox
+from forager.environments.environment import OpenedTask
 from forager.environments.registry import environment_of
 from forager.environments.task import Task
 from forager.rollout.again import Parent, Recorded
+from forager.rollout.blame import ERROR, FAULTS, ControlAttempt, StartedSandboxes, log_of
 from forager.rollout.live import Live, LiveAttempt
 from forager.rollout.settings import RunSettings
 from forager.rollout.warm import WarmSandboxes
@@ -36,6 +40,7 @@ def make_attempt(
 ) -> Trajectory:
     """Make an attempt and grade it. Raises SandboxError, ModelError: the attempt is lost.
 
+    An attempt that broke its sandbox or its grading has failed (see `blame.py`).
     With a parent its first turns are made again, and then the model goes on. From `warm` comes the
     sandbox in which it is graded, which may be started while the model thinks.
     """
@@ -48,28 +53,29 @@ def make_attempt(
         model = Recorded(parent.trajectory, parent.turn, model)
     with ExitStack() as stack:
         shown = stack.enter_context(live.attempt(base) if live else nullcontext(LiveAttempt(base)))
-        opened = environment.open(task, limits, sandboxes)
+        control = ControlAttempt(environment, task, limits, StartedSandboxes(sandboxes))
+        opened = environment.open(task, limits, control.sandboxes)
         graders = stack.enter_context(warm.expected(task.image, limits)) if warm else sandboxes
         try:
             ready = time.monotonic()
             syntax = SYNTAXES[settings.syntax]
             agent = Agent(model, opened.sandbox, toolbox, syntax, settings.limits, settings.system)
             shown.agent = agent
-            exit_reason = agent.run(environment.prompt(task))
-            answer = environment.answer(task, opened, final_text(agent.messages))
+            outcome = _acted(control, agent, opened)
         finally:
             opened.sandbox.close()
         acted = time.monotonic()
         shown.grading = True
-        grade = environment.grade(task, answer, limits, graders)
-        if settings.sandbox == "docker" and not grade.resolved:
+        if not outcome.cause:
+            outcome = _graded(replace(control, sandboxes=StartedSandboxes(graders)), outcome)
+        if settings.sandbox == "docker" and not outcome.resolved:
             check_disk()
     ended = time.monotonic()
     made = {
         "messages": agent.messages,
         "model_calls": agent.model_calls,
         "tool_calls": agent.tool_calls,
-        "outcome": Outcome(exit_reason=exit_reason, answer=answer, **dict(grade)),
+        "outcome": outcome,
         "usage": agent.usage(since=parent.turn - 1 if parent else 0),
         "timings": Timings(
             total=round(ended - began, 3),
@@ -80,6 +86,40 @@ def make_attempt(
         ),
     }
     return Trajectory(**{**dict(base), **made})
+
+
+def _acted(control: ControlAttempt, agent: Agent, opened: OpenedTask) -> Outcome:
+    """Let the agent act and take its answer; with a cause if there is none to grade."""
+    exit_reason = ERROR
+    try:
+        exit_reason = agent.run(control.environment.prompt(control.task))
+        with only_foreseen():
+            answer = control.environment.answer(control.task, opened, final_text(agent.messages))
+    except FAULTS as error:
+        cause = control.blame(error, "the agent broke its sandbox")
+        return Outcome(exit_reason=exit_reason, cause=cause, log=log_of(error))
+    return Outcome(
+        exit_reason=exit_reason,
+        answer=answer.text,
+        left_out=answer.left_out,
+        cause=answer.problem,
+    )
+
+
+def _graded(control: ControlAttempt, outcome: Outcome) -> Outcome:
+    """Grade the answer, a second time after an error: then the error may be the answer's fault."""
+    for last in (False, True):
+        try:
+            with only_foreseen():
+                grade = control.environment.grade(
+                    control.task, outcome.answer, control.limits, control.sandboxes
+                )
+                return Outcome(**{**dict(outcome), **dict(grade)})
+        except FAULTS as error:
+            if last:
+                cause = control.blame(error, "the answer broke its grading")
+                return outcome.model_copy(update={"cause": cause, "log": log_of(error)})
+    raise AssertionError
 
 
 def final_text(messages: Sequence[Message]) -> str:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol, Self
 
+from forager.agent.faults import foreseen
 from forager.agent.tool import Toolbox
 from forager.environments.task import Task
 from forager.errors import (
@@ -15,7 +16,7 @@ from forager.errors import (
     Unforeseen,
     UsageError,
 )
-from forager.rollout.breaker import HOLD_SECONDS, CircuitBreaker, foreseen
+from forager.rollout.breaker import HOLD_SECONDS, CircuitBreaker
 from forager.rollout.live import Live, clear
 from forager.rollout.local import LocalExecutor
 from forager.rollout.meter import Meter

@@ -2,26 +2,13 @@
 
 import time
 from math import inf
-from traceback import format_exception
 
-from forager.agent.faults import one_line
-from forager.errors import ForagerError, ImageMissing, ModelRefusal, Unforeseen
+from forager.errors import ImageMissing, ModelRefusal
 
 LOST_IN_A_ROW = 3  # then something is broken, and new attempts wait
 HOLDS = 7  # in a row, each twice as long as the one before; then give up
 HOLD_SECONDS = 1.0  # the first hold; all of them take two minutes
 _LASTING = (ImageMissing, ModelRefusal)  # errors that waiting does not cure
-
-
-def foreseen(error: Exception) -> ForagerError:
-    """The error itself if it is forager's, else an Unforeseen with its traceback.
-
-    Unlike many errors of packages, the result can be pickled and sent between nodes.
-    """
-    if isinstance(error, ForagerError):
-        return error
-    cause = one_line(f"{type(error).__name__}: {error}")
-    return Unforeseen(cause, "".join(format_exception(error)))
 
 
 class CircuitBreaker:

@@ -14,11 +14,11 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, Self
 
+from forager.agent.faults import foreseen
 from forager.agent.tool import Toolbox
 from forager.environments.registry import environment_of
 from forager.environments.task import Task
 from forager.errors import NodeLost, UsageError
-from forager.rollout.breaker import foreseen
 from forager.rollout.node import NodeWorker, RemoteMeter, start_meter
 from forager.rollout.settings import RunSettings
 from forager.rollout.worker import Job, JobResult, ModelFactory

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from forager.agent.faults import foreseen
 from forager.agent.tool import Toolbox
-from forager.rollout.breaker import foreseen
 from forager.rollout.live import Live
 from forager.rollout.meter import Meter
 from forager.rollout.settings import Budget, RunSettings

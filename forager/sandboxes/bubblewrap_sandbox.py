@@ -26,7 +26,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from forager.errors import SandboxError
+from forager.errors import SandboxError, SandboxLost
 from forager.sandboxes import seccomp
 from forager.sandboxes.bubblewrap import Pipes, SandboxSpec, watcher
 from forager.sandboxes.cgroups import ControlGroup, sweep
@@ -37,6 +37,7 @@ from forager.sandboxes.unpacked import UnpackedImage, unpacked
 
 _START_SECONDS = 60.0
 _END_SECONDS = 10.0
+_GONE_SECONDS = 2.0  # for a keeper whose stream has ended
 _PASSES = 50  # over the processes, until all are signalled
 
 
@@ -80,11 +81,17 @@ class _Namespaces:
 
     def send(self, data: bytes) -> None:
         """Send data to the keeper's standard input."""
-        self._live().pipes.send(data)
+        try:
+            self._live().pipes.send(data)
+        except SandboxError as error:
+            raise self._ended(str(error)) from error
 
     def receive(self, timeout: float) -> bytes | None:
         """Return output of the keeper; None if there was none in time."""
-        return self._live().pipes.receive(timeout)
+        try:
+            return self._live().pipes.receive(timeout)
+        except SandboxError as error:
+            raise self._ended(str(error)) from error
 
     def signal(self, name: str, spare: int) -> None:
         """Signal all processes but the keeper and `spare`; a KILL until all are gone."""
@@ -117,8 +124,21 @@ class _Namespaces:
 
     def _live(self) -> "_Running":
         if self._running is None:
-            raise SandboxError("the sandbox is closed")
+            raise SandboxLost("the sandbox is closed")
         return self._running
+
+    def _ended(self, text: str) -> SandboxError:
+        """The error of a stream that has ended: SandboxLost, unless the agent may have done it.
+
+        The agent cannot kill the keeper if that is root. It can use up the memory.
+        """
+        if self._running is None:
+            return SandboxLost(text)
+        if not self.keeper_is_root or not self._running.has_ended():
+            return SandboxError(text)
+        if self._group.ran_out_of_memory:
+            return SandboxError(f"{text}: the memory was used up")
+        return SandboxLost(f"{text}: it was killed from outside")
 
     def _started(self, before: int | None) -> "_Running":
         """Start watcher, bwrap and keeper, on the mounts of the watcher `before` if given."""
@@ -193,6 +213,10 @@ class _Running:
                 with contextlib.suppress(OSError):
                     if Path(entry.path, "ns/pid").stat().st_ino == self._space:
                         yield int(entry.name), _number_inside(Path(entry.path, "status"))
+
+    def has_ended(self) -> bool:
+        """Whether the keeper has ended, or does so within a moment."""
+        return _readable(self._keeper, _GONE_SECONDS)
 
     def end(self) -> None:
         """Kill the keeper; the kernel then ends all processes of its namespace."""

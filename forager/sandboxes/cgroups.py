@@ -8,6 +8,7 @@ delegated one. Its name says who made it, as a container's label does (`makers.p
 
 import contextlib
 import os
+import re
 import secrets
 import signal
 import time
@@ -20,6 +21,7 @@ from forager.sandboxes.sandbox import Limits
 CONTROLLERS = ("memory", "pids", "cpu")
 _PREFIX = "forager."
 _PERIOD = 100_000  # microseconds over which the share of processors is held
+_COUNTS = ("memory.events", "memory.oom_control")  # of version 2, of version 1
 _REMOVE_SECONDS = 2.0  # until the kernel has let go of ended processes
 
 
@@ -50,6 +52,14 @@ class ControlGroup:
         """Move a process into the group; its later children follow."""
         for place in set(self._places.values()):
             (place / "cgroup.procs").write_text(str(process))
+
+    @property
+    def ran_out_of_memory(self) -> bool:
+        """Whether the kernel killed a process because the memory was used up."""
+        place = self._places.get("memory")
+        files = [place / name for name in _COUNTS] if place else []
+        texts = [file.read_text() for file in files if file.exists()]
+        return any(re.search(r"^oom_kill [1-9]", text, re.MULTILINE) for text in texts)
 
     def remove(self) -> None:
         """Remove the group; its processes must have ended."""

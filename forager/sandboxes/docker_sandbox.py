@@ -16,10 +16,10 @@ from functools import cache
 from typing import Any
 
 import requests
-from docker.errors import APIError, DockerException, ImageNotFound
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig, Ulimit
 
-from forager.errors import ImageMissing, SandboxError
+from forager.errors import ImageMissing, SandboxError, SandboxLost
 from forager.makers import maker
 from forager.sandboxes.engine import connect
 from forager.sandboxes.leftovers import SANDBOX_LABEL, remove, sweep
@@ -38,6 +38,8 @@ _OPENED = "/bin/chmod o+w /proc/self/fd/1\n"  # the agent may write to /dev/stdo
 _FAULTS = (DockerException, requests.RequestException, OSError)
 _TRANSFER_SECONDS = 120.0
 _ROUNDS = 20  # of a KILL
+_END_SECONDS = 10  # for a container whose stream has ended
+_KILLED = 137  # exit code after SIGKILL
 
 
 def docker_sandbox(
@@ -139,7 +141,7 @@ class _Container:
                 self._socket.settimeout(_TRANSFER_SECONDS)
                 self._socket.sendall(data)
         except OSError as error:
-            raise SandboxError(f"the container does not answer: {error}") from error
+            raise self._ended(f"the container does not answer: {error}") from error
 
     def receive(self, timeout: float) -> bytes | None:
         """Return output of PID 1, without the engine's framing; None if there was none in time.
@@ -155,9 +157,9 @@ class _Container:
         except TimeoutError:
             return None
         except OSError as error:
-            raise SandboxError(f"the container does not answer: {error}") from error
+            raise self._ended(f"the container does not answer: {error}") from error
         if not data:
-            raise SandboxError("the container has ended")
+            raise self._ended("the container has ended")
         self._buffer += data
         parts = []
         position = 0
@@ -204,8 +206,26 @@ class _Container:
                 self._api.kill(self._id)
             self._api.wait(self._id, timeout=60)
             self._attach()
+        except (NotFound, requests.ConnectionError) as error:
+            raise SandboxLost(f"the container is gone: {error}") from error
         except _FAULTS as error:
             raise SandboxError(f"the container does not start again: {error}") from error
+
+    def _ended(self, text: str) -> SandboxError:
+        """The error of a stream that has ended: SandboxLost, unless the agent may have done it.
+
+        The agent cannot kill PID 1. It can use up the memory, of which the engine tells.
+        """
+        try:
+            self._api.wait(self._id, timeout=_END_SECONDS)
+            state = self._api.inspect_container(self._id)["State"]
+        except _FAULTS as error:  # it was removed, or the engine is gone, or has dropped the stream
+            return SandboxLost(f"{text} ({error})")
+        if state["OOMKilled"]:
+            return SandboxError(f"{text}: the memory was used up")
+        if state["ExitCode"] != _KILLED:
+            return SandboxError(f"{text} with exit code {state['ExitCode']}")
+        return SandboxLost(f"{text}: it was killed from outside")
 
     def _disconnect(self) -> None:
         if self._socket is not None:

@@ -164,11 +164,17 @@ class Outcome(Record):
     reward: FiniteFloat = -1.0
     similarity: float = 0.0
     tests: dict[str, str] = {}
+    left_out: list[str] = Field(
+        [], description="Changes of the agent that the answer lacks, each with the reason."
+    )
     ignored_files: list[str] = Field([], description="Files of the answer that grading left out.")
     cause: str = Field(
         "",
-        description="Why grading refused the answer, in a sentence.",
+        description="Why the attempt failed, if not by its tests, in a sentence.",
         validation_alias=AliasChoices("cause", "note"),
+    )
+    log: str = Field(
+        "", description="Traceback of an error that forager did not foresee: report it as a bug."
     )
     suspect: list[str] = Field(
         [], description="Reasons to think that the answer, which passes all tests, forges this."

@@ -222,6 +222,7 @@ def show_outcome(trajectory: Trajectory, task: Task | None) -> Iterator[Text]:
         ("similarity", f"{came.similarity:.2f} to the reference patch"),
         ("tests", _test_counts(came.tests, task)),
         ("not passed", _not_passed(came.tests)),
+        ("left out", "; ".join(came.left_out)),
         ("ignored", ", ".join(came.ignored_files)),
         ("cause", came.cause),
         *(("suspect", reason) for reason in came.suspect),

@@ -1,9 +1,14 @@
 """The repository environment: the answer is a patch, and tests judge it in a fresh sandbox."""
 
-from forager.environments.environment import Grade, OpenedTask
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from forager.environments.environment import AttemptAnswer, Grade, OpenedTask
 from forager.environments.repository.grading import grade
+from forager.environments.repository.taking import Base, read_base, take_patch
 from forager.environments.repository.task import RepositoryTask
-from forager.environments.repository.workspace import open_task, take_patch
+from forager.environments.repository.workspace import open_task
 from forager.sandboxes.sandbox import Limits, SandboxFactory
 
 _ISSUE = """This issue was filed for the repository in /testbed:
@@ -16,8 +21,15 @@ Make it happen first, then change the code so that it is resolved. It is judged 
 the tests that are there must pass as before."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedRepository(OpenedTask):
+    """A repository in a sandbox; `read_base` reads its commit from another sandbox."""
+
+    read_base: Callable[[], Base]
+
+
 class RepositoryEnvironment:
-    """Implements Environment for mutate-fix, issue-fix and imported tasks."""
+    """Implements Environment and KnowsReference for mutate-fix, issue-fix and imported tasks."""
 
     task_type = RepositoryTask
 
@@ -33,15 +45,21 @@ class RepositoryEnvironment:
     def open(self, task: RepositoryTask, limits: Limits, sandboxes: SandboxFactory) -> OpenedTask:
         """Put the bug into the image's repository, as its only commit."""
         sandbox, commit = open_task(task, limits, sandbox=sandboxes)
-        return OpenedTask(sandbox, commit)
+        fresh = partial(read_base, task, limits, sandboxes)
+        return OpenedRepository(sandbox=sandbox, base=commit, read_base=fresh)
 
-    def answer(self, task: RepositoryTask, opened: OpenedTask, text: str) -> str:
+    def answer(self, task: RepositoryTask, opened: OpenedTask, text: str) -> AttemptAnswer:
         """The patch of all changes in the working tree since `open`."""
         del text
-        return take_patch(opened.sandbox, opened.base, task.setup.workdir)
+        assert isinstance(opened, OpenedRepository)
+        return take_patch(opened.sandbox, opened.base, task.setup.workdir, opened.read_base)
 
     def grade(
         self, task: RepositoryTask, answer: str, limits: Limits, sandboxes: SandboxFactory
     ) -> Grade:
         """Run the task's tests on the patch."""
         return grade(task, answer, limits, sandbox=sandboxes)
+
+    def reference(self, task: RepositoryTask) -> str:
+        """The task's own patch."""
+        return task.patch

@@ -1,26 +1,23 @@
-"""Puts a sandbox into a task's state, and reads the agent's changes.
+"""Puts a sandbox into a task's state.
 
 A task's bug becomes part of the repository's only commit, so that no git object holds the right
 code, and the commit is the same in every sandbox. This happens in place if every object that is
 left belongs to that commit: references, logs and stashes go, the rest is pruned and counted.
-Otherwise a new repository of the same tracked files replaces `.git`. A second repository, which is
-forager's own, takes the patch; the agent's shell, index, settings and attributes have no influence.
+Otherwise a new repository of the same tracked files replaces `.git`.
+
+The bug does not show in modification times: files, directories and git objects get those that they
+had without it. Change times and inode numbers still differ. To make them equal, the container would
+have to copy every file, which takes Docker seconds for a thousand files.
 """
 
-import re
-import secrets
-import shlex
-
 from forager.environments.repository.task import RepositoryTask
-from forager.errors import SandboxError, TaskError
+from forager.errors import SandboxError, SandboxLost, TaskError
 from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import CommandResult, Limits, Sandbox, SandboxFactory
 
 _PATCH = "/tmp/forager.patch"
-_PATCH_LIMIT = 16 << 20  # bytes
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # before the image's own
-_INDEX = "forager.index"  # in .git, as it was at the start
-_FILES = re.compile(rb"^(?=diff --git )", re.MULTILINE)
+INDEX, PRESENT = ".git/forager.index", ".git/forager.present"
+"""The index, and the names of untracked files, as they are when the agent begins."""
 
 # The bug becomes the only commit, so that no object of the original code remains. Fixed dates give
 # the same commit id in every container. Each script prints the ids of the commits it finds.
@@ -32,6 +29,33 @@ _COMMIT = (
 _COMMITS = r"""
 [[ $(<.git/config) != *'[remote'* ]] && git rev-list --all --reflog -n 2 HEAD
 """
+# Applies the setup patch. What it changes keeps its modification time, and so do the directories;
+# new files get the time of the top.
+_BREAK = rf"""
+git update-index -q --refresh
+declare -A among=()
+while IFS= read -r -d '' path; do
+  if [[ $path == *$'\t'*$'\t'* ]]; then path=${{path#*$'\t'}} path=${{path#*$'\t'}}; fi
+  while [[ $path ]]; do
+    among[$path]=1
+    [[ $path == */* ]] && path=${{path%/*}} || path=
+  done
+done < <(git apply --numstat -z {_PATCH})
+mapfile -d '' -t before < <(stat --printf '%.9Y %n\0' -- . "${{!among[@]}}" 2>/dev/null)
+git apply --whitespace=nowarn --index {_PATCH}
+code=$?
+rm -f {_PATCH}
+time=${{before[0]%% *}} same=(.)
+touch -c -h -d "@$time" -- "${{!among[@]}}" 2>/dev/null
+for line in "${{before[@]:1}}" ' '; do
+  if [[ ${{line%% *}} != "$time" ]]; then
+    touch -c -h -d "@$time" -- "${{same[@]}}"
+    time=${{line%% *}} same=()
+  fi
+  same+=("${{line#* }}")
+done
+exit $code
+"""
 # Replaces the history in place; afterwards every object must belong to the commit.
 _KNOWN_FILES = ("HEAD", "config", "description", "index", "COMMIT_EDITMSG", "*_HEAD", "packed-refs")
 _KNOWN_DIRECTORIES = ("branches", "hooks", "info", "logs", "objects", "refs")
@@ -41,11 +65,13 @@ shopt -s nullglob
 GLOBIGNORE={":".join(f".git/{name}" for name in (*_KNOWN_FILES, *_KNOWN_DIRECTORIES))}
 unknown=(.git/*)
 unset GLOBIGNORE
+time=$(stat -c %.9Y .git/HEAD) since=$(($(printf '%(%s)T' -1) - 1))
 [ ${{#unknown[@]}} = 0 ] && [[ $(<.git/config) != *'[remote'* ]] &&
 rm -rf .git/logs .git/refs/* .git/packed-refs .git/*_HEAD &&
 echo 'ref: refs/heads/main' >.git/HEAD && {_COMMIT} && git prune --expire=now &&
 mapfile -t held < <(git rev-list --objects HEAD) && there=$(git count-objects -v) || exit
 [[ $there == "count: ${{#held[@]}}"$'\n'*$'\nin-pack: 0\n'* && $there != *alternate* ]] &&
+find .git ! -path .git/index -newermt "@$since" -exec touch -h -d "@$time" {{}} + &&
 echo "$held"
 """
 # Replaces the repository by a new one with the same files.
@@ -55,33 +81,6 @@ git ls-files -z > /tmp/forager.files && cp .git/info/exclude /tmp/forager.exclud
 rm -rf .git && git init -q -b main && cp /tmp/forager.exclude .git/info/exclude &&
 git add -f --pathspec-from-file=/tmp/forager.files --pathspec-file-nul &&
 {_COMMIT} && rm -f /tmp/forager.files /tmp/forager.exclude && git rev-parse HEAD
-"""
-
-# Stages the files in a second repository, which takes only objects and ignore rules from the
-# agent's. The agent's index, settings, hooks and attributes have no effect, nor have attributes in
-# files that would hide lines. The index from the start saves reading unchanged files; `cp -p` keeps
-# its time, because git rereads files changed within that second. Every attempt runs this, and
-# starting a process costs more than its work, so there is no `git init` and no `wc`.
-_STAGE = rf"""
-export GIT_DIR=$1/git GIT_WORK_TREE=$2 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null LC_ALL=C
-mkdir -p "$1/git/objects/info" "$1/git/refs" "$1/git/info" && cd "$2" || exit
-echo 'ref: refs/heads/main' >"$1/git/HEAD"
-echo "$2/.git/objects" >"$1/git/objects/info/alternates"
-[ ! -f .git/info/exclude ] || echo "$(<.git/info/exclude)" >"$1/git/info/exclude"
-echo '* !diff' >"$1/git/info/attributes"
-# With exit code 1, git skipped unreadable files or nested repositories without a commit.
-stage() {{ git -c core.safecrlf=false add -A --ignore-errors .; [ $? -le 1 ]; }}
-if ! [ -f .git/{_INDEX} ] || ! cp -p .git/{_INDEX} "$1/git/index" || ! stage; then
-  rm -f "$1/git/index" && git read-tree "$3" && stage || exit
-fi
-"""
-_BINARY = r"""
-export GIT_DIR=$1/git GIT_WORK_TREE=$2 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null LC_ALL=C
-cd "$2" && echo '* -diff' >"$1/git/info/attributes" || exit
-"""
-_DIFF = rf"""
-ulimit -f {_PATCH_LIMIT >> 10}
-git diff --cached --binary --no-color --no-ext-diff --no-textconv --no-renames "$3" >"$1/patch"
 """
 
 
@@ -94,24 +93,35 @@ def open_task(
     """
     opened = sandbox(task.image, limits=limits)
     try:
-        if task.setup_patch:
-            _must(opened, "git update-index -q --refresh || true")
-            applied = apply_patch(opened, task.setup_patch, "--index")
-            if applied.exit_code:
-                raise TaskError(f"{task.instance_id}: setup_patch fails: {applied.output}")
-        # Images of data sets may contain commits after the base, and so the fix.
-        commits = opened.run(f"( {_REPLACE if task.setup_patch else _COMMITS} )").output.split()
-        if len(commits) != 1:
-            commits = _must(opened, f"( {_ANEW} )").output.split()
-        _must(
-            opened,
-            "find . -name __pycache__ -prune -exec rm -rf {} + && "
-            f"cp -p .git/index .git/{_INDEX}",
-        )
-        return opened, commits[0]
+        return opened, _prepare(opened, task)
+    except (TaskError, SandboxLost):
+        opened.close()
+        raise
+    except SandboxError as error:  # nothing of an agent's was there yet
+        opened.close()
+        raise SandboxLost(str(error)) from error
     except BaseException:
         opened.close()
         raise
+
+
+def _prepare(sandbox: Sandbox, task: RepositoryTask) -> str:
+    """Bring a fresh sandbox into the task's state; return its only commit."""
+    if task.setup_patch:
+        sandbox.write(_PATCH, task.setup_patch.encode("utf-8", "surrogateescape"))
+        applied = sandbox.run(f"( {_BREAK} )")
+        if applied.exit_code:
+            raise TaskError(f"{task.instance_id}: setup_patch fails: {applied.output}")
+    # Images of data sets may contain commits after the base, and so the fix.
+    commits = sandbox.run(f"( {_REPLACE if task.setup_patch else _COMMITS} )").output.split()
+    if len(commits) != 1:
+        commits = _must(sandbox, f"( {_ANEW} )").output.split()
+    _must(
+        sandbox,
+        "find . -name __pycache__ -prune -exec rm -rf {} + && "
+        f"git ls-files -z -o >{PRESENT} && cp -p .git/index {INDEX}",
+    )
+    return commits[0]
 
 
 def apply_patch(sandbox: Sandbox, patch: str, *options: str) -> CommandResult:
@@ -121,61 +131,6 @@ def apply_patch(sandbox: Sandbox, patch: str, *options: str) -> CommandResult:
         f"git apply --whitespace=nowarn {' '.join(options)} {_PATCH}; "
         f"code=$?; rm -f {_PATCH}; (exit $code)"
     )
-
-
-def take_patch(sandbox: Sandbox, commit: str, workdir: str) -> str:
-    """Return the changes in the working tree since `commit`, new files included.
-
-    The agent owns the repository and may have broken it; then the patch is empty. Its settings of
-    the shell and of git have no effect. Files that are not UTF-8 appear as binary diffs.
-    """
-    if not _left_alone(sandbox):
-        return ""
-    place = f"/tmp/forager.{secrets.token_hex(8)}"
-    patch = _diff(sandbox, _STAGE + _DIFF, place, workdir, commit)
-    try:
-        return patch.decode()
-    except UnicodeDecodeError:
-        return _readable(patch, _diff(sandbox, _BINARY + _DIFF, place, workdir, commit))
-
-
-def _left_alone(sandbox: Sandbox) -> bool:
-    """Replace the agent's shell and end all other processes; False if the agent prevents it.
-
-    `state_lost` comes from the shell's keeper, and nothing in the sandbox can forge it.
-    """
-    if not sandbox.run("builtin exec /bin/true", timeout=10).state_lost:
-        return False
-    if sandbox.run("set -- /proc/[0-9]*; (($# == 2))").exit_code:  # the keeper and this shell
-        sandbox.run("/bin/sleep 60", timeout=0.1)  # the timeout ends all other processes
-    return True
-
-
-def _diff(sandbox: Sandbox, script: str, place: str, workdir: str, commit: str) -> bytes:
-    """The bytes of a diff; empty if it fails or is too large."""
-    words = ["/bin/bash", "--noprofile", "--norc", "-c", script, "-", place, workdir, commit]
-    result = sandbox.run(f'/usr/bin/env -i PATH="{_PATH}:$PATH" {shlex.join(words)}')
-    try:
-        return sandbox.read(f"{place}/patch") if result.exit_code == 0 else b""
-    except OSError as error:
-        raise SandboxError(f"cannot read the patch: {error}") from error
-
-
-def _readable(patch: bytes, binary: bytes) -> str:
-    """The patch with a binary diff for each file that is not UTF-8.
-
-    After it come the changed lines as text that `git apply` skips, for readers and for grading.
-    """
-    parts = []
-    for text, exact in zip(_FILES.split(patch), _FILES.split(binary), strict=True):
-        try:
-            parts.append(text.decode())
-        except UnicodeDecodeError:
-            lines = text.decode("utf-8", "replace").split("\n")
-            changed = [line for line in lines if line.startswith(("+", "-"))]
-            told = [f"{line}\n" for line in changed if not line.startswith(("+++", "---"))]
-            parts += [exact.decode(), *told]
-    return "".join(parts)
 
 
 def _must(sandbox: Sandbox, command: str) -> CommandResult:
