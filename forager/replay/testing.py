@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _COUNTS = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in \d[\d.]*s\b", re.MULTILINE)
-_COUNT = re.compile(r"(\d+) (passed|failed|errors?)")
+_COUNT = re.compile(r"(\d{1,9}) (passed|failed|errors?)")
 _NAMED = re.compile(
     r"^(PASSED|FAILED|ERROR) (\S+?\.py(?:::\w+)*(?:\[.*?\])?)(?= - |$)", re.MULTILINE
 )
-_VERBOSE = re.compile(r"^(\S+\.py::.+?) (PASSED|FAILED|ERROR)\b", re.MULTILINE)
+_VERBOSE = re.compile(r"^(\S{1,500}\.py::.{1,1500}?) (PASSED|FAILED|ERROR)\b", re.MULTILINE)
 _UNITTEST = re.compile(r"^Ran (\d+) tests? in [\d.]+s\s+(OK|FAILED(?: \((.*)\))?)", re.MULTILINE)
 _WITH_VALUE = {"-p", "-k", "-m", "-n", "-o", "-c", "-W", "--ignore", "--deselect", "--rootdir"}
 _WITH_VALUE |= {"--maxfail", "--tb", "--timeout", "--durations", "-r"}

@@ -13,7 +13,9 @@ _SECONDS = 120.0
 _TRIES = 3
 # The report of `dd` at its end.
 _RECORDS, _RECORDS_IN = re.compile(rb"\d+\+\d+"), b" records in\n"
-_COPIED = re.compile(_RECORDS_IN + rb"\d+\+\d+ records out\n(\d+) bytes?(?: \(.*\))? copied, .*\n")
+_COPIED = re.compile(
+    _RECORDS_IN + rb"\d+\+\d+ records out\n(\d{1,15}) bytes?(?: \(.*\))? copied, .*\n"
+)
 
 # Exit codes of the snippets below, each an errno's name.
 _ERRORS: dict[int, type[OSError]] = {
