@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 STEPS = 300_000  # expressions that are read per file
 _DEPTH = 80
 _MOST = 12  # values of one expression
+_BINDINGS = 100  # of one name, the last ones
 _BUILTINS = frozenset(dir(builtins)) | {"__builtins__", "__loader__", "__spec__", "__file__"}
 _ALWAYS = frozenset(["sys", "builtins", "gc", "marshal", "posix", "_pytest"])
 _OFTEN = frozenset(
@@ -196,7 +197,8 @@ class Evaluator:
         self.layout = layout
         self.nested: list[Evaluator] = []  # of texts that the file executes
         self._outer = outer
-        self._known: dict[int, Values] = {}
+        self._known: dict[Any, Values] = {}
+        self._before: dict[Any, Values] = {}  # what the round before found, where names go in rings
         self._under_way: set[Any] = set()
         self._steps = self._cuts = 0
         self._alive: list[ast.AST] = []  # so that no two nodes share an id
@@ -211,19 +213,18 @@ class Evaluator:
         key = (id(node), None if given is None else tuple(sorted(given, key=str)))
         if depth > _DEPTH or (given is None and key in self._under_way):
             self._cuts += 1
-            return NOTHING
+            return self._before.get(id(node), NOTHING)
         self._steps += 1
         if self._steps > STEPS:
             raise TooMuch
         self._under_way.add(key)
-        cuts = self._cuts
         try:
             found = self._values(node, scope, given, depth + 1)
         finally:
             self._under_way.discard(key)
         if len(found) > _MOST:
-            found = frozenset(sorted(found, key=str)[:_MOST])
-        if given is None and (cuts == self._cuts or not self._under_way):
+            found = _fewer(found)
+        if given is None:
             self._alive.append(node)
             self._known[id(node)] = found
         return found
@@ -261,13 +262,13 @@ class Evaluator:
         while place is not None and not bound:
             visible = place is scope or not place.is_class
             if visible and (name not in place.elsewhere or place is scope.module):
-                bindings = place.names.get(name, ())
+                bindings = place.names.get(name) or []
                 bound = bool(bindings)
-                for binding in bindings:
+                for binding in bindings[-_BINDINGS:]:
                     found |= self._bound(binding, depth)
             place = place.parent
         for nested in self.nested:
-            bindings = nested.layout.top.names.get(name, ())
+            bindings = nested.layout.top.names.get(name) or []
             bound = bound or bool(bindings)
             for binding in bindings:
                 found |= nested._bound(binding, depth)
@@ -284,29 +285,46 @@ class Evaluator:
 
     def _bound(self, binding: Binding, depth: int) -> Values:
         key = id(binding.node), binding.kind, binding.places
+        if key in self._known:
+            return self._known[key]
         if key in self._under_way or depth > _DEPTH:
             self._cuts += 1
-            return NOTHING
+            return self._before.get(key, NOTHING)
         self._under_way.add(key)
         try:
-            if binding.kind == "import":
-                return frozenset([Thing(canonical(binding.node))])
-            if binding.kind == "own":
-                return frozenset([Own(binding.node, binding.scope)])
-            if binding.kind == "parameter":
-                return self._parameter(binding.node[0], binding.node[1], depth)
-            if binding.kind == "value":
-                found = self.values(binding.node, binding.scope, None, depth)
-                for place in binding.places:
-                    found = items(found) if place is None else item(found, place)
-                return found
-            return NOTHING
+            found = self._held(binding, depth)
         finally:
             self._under_way.discard(key)
+        self._alive.append(binding.node)
+        self._known[key] = found
+        return found
+
+    def _held(self, binding: Binding, depth: int) -> Values:
+        if binding.kind == "import":
+            return frozenset([Thing(canonical(binding.node))])
+        if binding.kind == "own":
+            return frozenset([Own(binding.node, binding.scope)])
+        if binding.kind == "parameter":
+            return self._parameter(binding.node[0], binding.node[1], depth)
+        if binding.kind == "value":
+            found = self.values(binding.node, binding.scope, None, depth)
+            for place in binding.places:
+                found = items(found) if place is None else item(found, place)
+            return found
+        return NOTHING
+
+    def again(self) -> bool:
+        """Forget what is known, and begin a round that starts from it where names go in rings.
+
+        False if no names do, so that another round would find the same.
+        """
+        cut, self._cuts = bool(self._cuts), 0
+        self._before, self._known = self._known, {}
+        return cut
 
     def _parameter(self, function: Any, name: str, depth: int) -> Values:
         """What the file passes for a parameter."""
-        named = [*getattr(function.args, "posonlyargs", []), *function.args.args]
+        named = [*function.args.posonlyargs, *function.args.args]
         names = [parameter.arg for parameter in named]
         place = names.index(name) if name in names else -1
         if names[:1] in (["self"], ["cls"]):
@@ -624,7 +642,7 @@ class Evaluator:
             for left_value in found:
                 for right_value in others:
                     results |= _operated(operator, left_value, right_value)
-            found = frozenset(results)
+            found = _fewer(frozenset(results)) if len(results) > _MOST else frozenset(results)
             if not found:
                 return NOTHING
         return found
@@ -642,7 +660,7 @@ class Evaluator:
         return constant(text, built)
 
     def _tuple(self, node: Any, scope: Scope, given: Any, depth: int) -> Values:
-        if len(node.elts) > 4096:
+        if len(node.elts) > 512:
             return NOTHING
         parts: list[Values] = []
         for part in node.elts:
@@ -654,7 +672,7 @@ class Evaluator:
         return frozenset([Sequence(tuple(parts))])
 
     def _dict(self, node: Any, scope: Scope, given: Any, depth: int) -> Values:
-        if len(node.keys) > 1024:
+        if len(node.keys) > 256:
             return NOTHING
         found = []
         for key, value in zip(node.keys, node.values):
@@ -665,7 +683,11 @@ class Evaluator:
 
     def _comprehension(self, node: Any, scope: Scope, given: Any, depth: int) -> Values:
         """The items of a comprehension with one loop over a constant."""
-        if len(node.generators) != 1 or not isinstance(node.generators[0].target, ast.Name):
+        if (
+            given is not None
+            or len(node.generators) != 1
+            or not isinstance(node.generators[0].target, ast.Name)
+        ):
             return NOTHING
         loop = node.generators[0]
         name = loop.target.id
@@ -802,6 +824,15 @@ def parts_of(value: Any) -> list[Values]:
     return []
 
 
+def _fewer(found: Values) -> Values:
+    """Some of many values: things and texts first."""
+    things = sorted(value for value in found if isinstance(value, Thing))
+    texts = [value for value in found if isinstance(value, Constant)]
+    others = [value for value in found if not isinstance(value, (Thing, Constant))]
+    texts.sort(key=lambda value: repr(value)[:100])
+    return frozenset([*things[:_MOST], *texts[:_MOST], *others[:_MOST]])
+
+
 def _row(name: str, key: Any, values: Values) -> Values:
     if name == "values":
         return values
@@ -843,7 +874,8 @@ def _sliced(owners: Values, bounds: Iterable[Any]) -> Values:
 
 def index_of(node: ast.Subscript) -> Any:
     """The index of a subscript, which Python 3.8 wraps in a node of its own."""
-    return node.slice.value if type(node.slice).__name__ == "Index" else node.slice  # type: ignore[attr-defined]
+    index: Any = node.slice
+    return index.value if type(index).__name__ == "Index" else index
 
 
 __all__ = ["FUNCTIONS", "IMPORTERS", "Evaluator", "TooMuch", "canonical", "index_of"]

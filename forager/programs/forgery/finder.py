@@ -48,13 +48,20 @@ class SourceFinder:
 
     def look(self) -> list[Finding]:
         """All findings. Raises TooMuch for a file that takes too many steps."""
+        self._round()
+        if self._evaluator.again():
+            self._round()
+        self.findings = list(dict.fromkeys(self.findings))
+        return self.findings
+
+    def _round(self) -> None:
+        self._evaluator.nested.clear()
         executed = [seen for seen in self._layout.visited if isinstance(seen.node, ast.Call)]
         for seen in executed:
             self._execute(seen)
         for seen in self._layout.visited:
             if not (seen.block == "types" and self._checks_types(seen.scope)):
                 self._look_at(seen)
-        return self.findings
 
     def _checks_types(self, scope: Scope) -> bool:
         """Whether nothing but `typing` defines TYPE_CHECKING here."""

@@ -109,7 +109,7 @@ class Layout:
 
     def _parameters(self, node: Any, inner: Scope) -> None:
         arguments = node.args
-        named = [*getattr(arguments, "posonlyargs", []), *arguments.args]
+        named = [*arguments.posonlyargs, *arguments.args]
         defaults = [None] * (len(named) - len(arguments.defaults)) + arguments.defaults
         for parameter, default in zip(named, defaults):
             inner.names[parameter.arg].append(Binding("parameter", (node, parameter.arg), inner))
