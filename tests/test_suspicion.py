@@ -124,7 +124,7 @@ def test_what_cannot_be_read_is_a_reason(judge: Callable[..., list[str]]) -> Non
     )
     doubling = "a0 = 'x'\n" + "".join(f"a{n + 1} = a{n} + a{n}\n" for n in range(60))
     assert judge({core: f"{CORE}{doubling}exec(a60)\n"}) == [
-        f"{core}:1 is too complicated to be read"
+        f"{core}:67 executes (exec) a computed text at import"
     ]
     assert judge({core: "def broken(:\n"}) == []
     assert judge({"src/kit/table.pkl": "\x80\x04cposix\nsystem\n."}) == []
