@@ -23,6 +23,7 @@ from forager.text import ending, safe
 _PATCH_LIMIT = 16 << 20  # bytes
 _FILE_LIMIT = 4 << 20  # bytes of a file that a patch may hold
 _NEW_LIMIT, _NEW_FILES = 8 << 20, 1000  # bytes and number of new files, the smallest first
+_NAMES_LIMIT = 256 << 10  # characters of their paths
 _TEXT_LIMIT = 1 << 20  # bytes of a binary change that are shown as text, too
 _SECONDS = 60.0  # of one script: a pipe in place of an object would hold git for ever
 _NAMED = 20  # files left out that are named
@@ -68,7 +69,8 @@ _UNWANTED = " ".join(f"-x {shlex.quote(pattern)}" for pattern in _PRODUCTS.split
 # no `git init` and no `wc`. Their arguments are the place of forager's own repository, the working
 # tree and the commit.
 _GIT = r"""
-export GIT_DIR=$1/git GIT_WORK_TREE=$2 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null LC_ALL=C
+export GIT_DIR=$1/git GIT_WORK_TREE=$2 GIT_INDEX_FILE=$1/forager.index LC_ALL=C
+export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null
 [ -d "$2" ] && [ ! -L "$2" ] && cd "$2" || { echo "there is no directory $2"; exit 1; }
 """
 _OWN = rf"""{_GIT}
@@ -79,8 +81,7 @@ echo 'ref: refs/heads/main' >"$1/git/HEAD" && echo '* !diff' >"$1/git/info/attri
 # reading unchanged files; `cp -p` keeps its time, from which git knows which files to read again.
 _BORROW = rf"""{_OWN}
 echo "$2/.git/objects" >"$1/git/objects/info/alternates"
-[ ! -f {INDEX} ] || cp -p {INDEX} "$1/git/index"
-[ ! -f {PRESENT} ] || cp {PRESENT} "$1/present"
+[ ! -f {INDEX} ] || [ ! -f {PRESENT} ] || cp -p {INDEX} {PRESENT} "$1"
 """
 # Takes the objects from a pack.
 _RESTORE = rf"""{_OWN}
@@ -90,17 +91,15 @@ git index-pack "$1/git/objects/pack/pack-base.pack" >/dev/null
 _LIST = rf"""{_GIT}
 [ $UID = 0 ] || find . ! -readable -exec chmod u+rwX {{}} +
 listed() {{ git ls-files -z -t -m -o {_UNWANTED} >"$1/listed"; }}
-if ! [ -f "$1/git/index" ] || ! listed "$1"; then
-  rm -f "$1/git/index" && git read-tree "$3" && {{ git update-index -q --refresh; listed "$1"; }} ||
-    exit
+if ! [ -f "$1/forager.index" ] || ! listed "$1"; then
+  rm -f "$1/forager.index" && git read-tree "$3" || exit
+  git update-index -q --refresh
+  listed "$1" || exit
 fi
-{{
-  [ ! -f "$1/present" ] || cat "$1/present"
-  printf '\0'
-  [ ! -s "$1/listed" ] || cat "$1/listed"
-  printf '\0'
-  [ ! -s "$1/listed" ] || cut -z -c3- "$1/listed" | xargs -0 stat --printf '%s %n\0' 2>/dev/null
-}} >"$1/listing" || :
+printf '\0' >"$1/nul" && [ -f "$1/forager.present" ] || : >"$1/forager.present"
+cat "$1/forager.present" "$1/nul" "$1/listed" "$1/nul" >"$1/listing" || exit
+[ ! -s "$1/listed" ] ||
+  cut -z -c3- "$1/listed" | xargs -0 stat --printf '%s %n\0' >>"$1/listing" 2>/dev/null || :
 """
 # Lists the files of a repository within the tree, which is the last argument.
 _LIST_WITHIN = rf"""{_GIT}
@@ -109,12 +108,14 @@ printf '\0' >"$1/listing"
 git ls-files -z -t -o {_UNWANTED} >>"$1/listing" && printf '\0' >>"$1/listing" || exit
 git ls-files -z -o {_UNWANTED} | xargs -0 -r stat --printf '%s %n\0' >>"$1/listing" 2>/dev/null || :
 """
+# Further arguments: the number of changed files to leave, these files, and the new files to take.
 # With exit code 1, `git add` skipped files that it could not read.
 _STAGE = rf"""{_GIT}
-git -c core.safecrlf=false add -u --ignore-errors --pathspec-from-file="$1/tracked" \
-  --pathspec-file-nul
+left=("${{@:5:$4}}") new=("${{@:5+$4}}")
+git -c core.safecrlf=false add -u --ignore-errors -- . "${{left[@]/#/:(exclude,literal)}}"
 [ $? -le 1 ] || exit
-[ ! -s "$1/new" ] || git -c core.safecrlf=false update-index --add -z --stdin <"$1/new" || exit
+[ ${{#new[@]}} = 0 ] || printf '%s\0' "${{new[@]}}" |
+  git -c core.safecrlf=false update-index --add -z --stdin || exit
 """
 _BINARY = rf"""{_GIT}
 echo '* -diff' >"$1/git/info/attributes" || exit
@@ -216,10 +217,11 @@ def choose(listing: Listing) -> PatchFiles:
         if path not in listing.present and not _is_within(path, environments)
     }
     taken: list[str] = []
-    left, total = dict(large), 0
+    left, total, names = dict(large), 0, 0
     for size, path in sorted((size, path) for path, size in written.items()):
-        total += size
-        if size > _FILE_LIMIT or total > _NEW_LIMIT or len(taken) == _NEW_FILES:
+        total, names = total + size, names + len(path)
+        many = total > _NEW_LIMIT or names > _NAMES_LIMIT or len(taken) == _NEW_FILES
+        if many or size > _FILE_LIMIT:
             left[path] = size
         else:
             taken.append(path)
@@ -264,15 +266,13 @@ class _Taking:
         if self._base:
             self._run(_OWN)
             self._write("git/objects/pack/pack-base.pack", self._base.pack)
-            self._write("present", self._base.present)
+            self._write("forager.present", self._base.present)
             self._run(_RESTORE + _LIST)
         else:
             self._run(_BORROW + _LIST)
         choice = choose(self._listing())
-        left = [f":(exclude,literal){path}" for path in choice.unchanged]
-        self._write("tracked", _joined([".", *left]))
-        self._write("new", _joined(choice.new))
-        self._run(_STAGE + _DIFF)
+        count = str(len(choice.unchanged))
+        self._run(_STAGE + _DIFF, count, *choice.unchanged, *choice.new)
         patch = self._read("patch")
         if not patch and choice.left_out:
             return AttemptAnswer(problem=f"nothing was changed but {'; '.join(choice.left_out)}")
@@ -338,10 +338,6 @@ def read_listing(content: bytes) -> Listing:
 
 def _pairs(entries: Iterable[str]) -> Iterator[list[str]]:
     return (entry.split(" ", 1) for entry in entries if entry)
-
-
-def _joined(paths: Iterable[str]) -> bytes:
-    return "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
 
 
 def _readable(patch: bytes, binary: bytes) -> str:
