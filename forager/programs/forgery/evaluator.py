@@ -163,6 +163,7 @@ IMPORTERS = frozenset(
         "imp.load_module",
         "runpy.run_module",
         "importlib.reload",
+        "importlib.util.find_spec",
     ]
 )
 _PASSING = frozenset(
@@ -464,6 +465,10 @@ class Evaluator:
         found: set[Any] = set()
         for value, scope in self.layout.returns.get(id(node), ())[:_MOST]:
             found |= self.values(value, scope, None, depth + 1)
+        yielded = self.layout.yields.get(id(node), ())[:_MOST]
+        if yielded:
+            parts = [self.values(value, scope, None, depth + 1) for value, scope in yielded]
+            found.add(Sequence(tuple(parts)))
         return frozenset(found)
 
     def _got(self, getter: Getter, arguments: list[Values], depth: int) -> Values:
@@ -519,6 +524,8 @@ class Evaluator:
             return arguments[0]
         if path.startswith("sys.modules."):
             return self._of_modules(path.rpartition(".")[2], arguments, depth)
+        if path in ("builtins.globals().get", "builtins.locals().get") and arguments:
+            return self.entry(frozenset([Thing("builtins.globals()")]), arguments[0], depth)
         for end in (".__getattribute__", ".__getattr__"):
             if path.endswith(end):
                 owners = frozenset([Thing(path[: -len(end)])])

@@ -152,6 +152,8 @@ class SourceFinder:
     def _attribute(self, node: Any, scope: Scope) -> None:
         if node.attr in rules.FRAMES:
             self._find(f"reads stack frames: {node.attr}", node)
+        elif node.attr == "from_address":
+            self._find("reaches into the interpreter's memory: from_address", node)
         if isinstance(node.ctx, ast.Load):
             for path in self._evaluator.paths(node, scope):
                 self._use(path)
@@ -295,7 +297,9 @@ class SourceFinder:
                 self._find(f"searches the members of {_shown(owner)}", node)
         elif path.startswith("sys.modules."):
             self._modules_used(path, node, scope)
-        elif path.endswith((".__dict__.update", ".__dict__.setdefault", ".__dict__.pop")):
+        elif path.endswith(
+            (".__dict__.update", ".__dict__.setdefault", ".__dict__.pop", ".__dict__.__setitem__")
+        ):
             names = [keyword.arg for keyword in node.keywords if keyword.arg]
             self._stored([Thing(path.rpartition(".__dict__.")[0])], names, node)
         elif path in ("builtins.update", "builtins.__dict__.update"):
@@ -310,8 +314,18 @@ class SourceFinder:
             self._store_item(ast.copy_location(item, node), scope)
         elif path in _LISTING and node.args:
             self._listed(node.args[-1 if path == "builtins.map" else 0], scope)
+        if path in ("builtins.exec", "builtins.eval"):
+            self._executed_in(node, scope)
         if path in rules.AT_IMPORT and self._importing.runs(scope):
             self._find(rules.AT_IMPORT[path], node)
+
+    def _executed_in(self, node: Any, scope: Scope) -> None:
+        """A text that is executed in the namespace of a module of others."""
+        for place in node.args[1:2]:
+            for path in self._evaluator.paths(place, scope):
+                owner = path[: -len(".__dict__")]
+                if path.endswith(".__dict__") and self._is_foreign(owner):
+                    self._find(f"executes (exec) a text in the namespace of {owner}", node)
 
     def _set(self, path: str, node: Any, scope: Scope) -> None:
         """A call of setattr or delattr, or of the method behind it."""

@@ -66,6 +66,7 @@ class Layout:
         self.calls: dict[str, list[tuple[ast.Call, Scope]]] = defaultdict(list)
         self.attributes: dict[str, list[Binding]] = defaultdict(list)
         self.returns: dict[int, list[tuple[ast.expr, Scope]]] = defaultdict(list)
+        self.yields: dict[int, list[tuple[ast.expr, Scope]]] = defaultdict(list)
         self.stars: list[str] = []
         self._read(tree)
 
@@ -146,6 +147,8 @@ class Layout:
             called_name = getattr(called, "id", None) or getattr(called, "attr", None)
             if called_name:
                 self.calls[called_name].append((node, scope))
+        elif isinstance(node, ast.Yield) and node.value is not None:
+            self.yields[id(scope.node)].append((node.value, scope))
         elif isinstance(node, ast.Return) and node.value is not None:
             self.returns[id(scope.node)].append((node.value, scope))
         else:
@@ -165,7 +168,10 @@ class Layout:
         elif isinstance(node, (ast.With, ast.AsyncWith)):
             for item in node.items:
                 if item.optional_vars is not None:
-                    self._target(item.optional_vars, Binding("value", item.context_expr, scope))
+                    entered = Binding("value", item.context_expr, scope)
+                    self._target(item.optional_vars, entered)
+                    # What a generator yields that is made a context manager.
+                    self._target(item.optional_vars, entered._replace(places=(None,)))
         elif isinstance(node, ast.ExceptHandler) and node.name:
             self._name(node.name, Binding("nothing", node, scope))
 
