@@ -125,7 +125,7 @@ def _bwrap(plan: SandboxSpec, pipes: Pipes) -> list[str]:
     if seccomp.program():
         ends += ["--seccomp", str(pipes.rules)]
     user, group, agent = plan.image.user, plan.image.group, ""
-    if _ROOT:  # bwrap cannot change its user: the keeper does
+    if _ROOT:  # bwrap and the keeper are the owner of the namespaces, with root's capabilities
         ends += [word for name in CAPABILITIES for word in ("--cap-add", f"CAP_{name}")]
         user, group, agent = plan.owner, plan.owner, f"{user}:{group}"
     variables = [word for item in plan.variables.items() for word in ("--setenv", *item)]

@@ -8,8 +8,8 @@ token, drawn for each command, so that no output can be mistaken for the report.
 a private descriptor: a command that closes or redirects its own output cannot silence it. Output is
 read as it comes and cut to a bound.
 
-Where the sandbox has several users, the keeper is root and the worker is the agent, who can neither
-signal, trace nor limit the keeper. `elevate` makes root the worker's user. Keeper and worker read
+Where the sandbox has several users, the keeper is root, or another user with root's capabilities
+(bubblewrap). The worker is the agent, who can neither signal, trace nor limit the keeper. `elevate` makes root the worker's user. Keeper and worker read
 the same stream, so a hostile process may see what is sent, or leave what the keeper then reads.
 Neither helps it: it never sees the keeper's token, which arrives before the first worker starts;
 when the line that elevates is read, the keeper ends all other processes and answers with its token.
@@ -26,11 +26,11 @@ from forager.errors import SandboxError
 from forager.sandboxes.sandbox import SYSTEM_PATH, CommandResult
 
 # The first argument is the worker's user, by name or as USER:GROUP in numbers, if it is another
-# than the keeper's, which is then root. The first line of input holds the keeper's token and two
-# lines: one starts a worker, one makes root its user. What an ended worker left unread is skipped
-# until one of them comes. The keeper traps signals instead of ignoring them, as its children would
-# inherit that. It ends at the end of its input, or when nobody reads its reports. It takes no
-# programs from PATH, where the agent may plant some.
+# than the keeper's, who has root's capabilities. The first line of input holds the keeper's token
+# and two lines: one starts a worker, one makes root its user. What an ended worker left unread is
+# skipped until one of them comes. The keeper traps signals instead of ignoring them, as its
+# children would inherit that. It ends at the end of its input, or when nobody reads its reports. It
+# takes no programs from PATH, where the agent may plant some.
 SUPERVISOR = (
     f"forager_path={SYSTEM_PATH}"
     + r"""
@@ -48,7 +48,8 @@ forager_become() { # user, group, more options of setpriv
     forager_as=("$forager_found" "--reuid=$1" "--regid=$2" --clear-groups "${@:3}" --)
   elif forager_find python3; then
     forager_as=("$forager_found" -I -S -c "import os, sys
-os.setgroups([]); os.setgid($2); os.setuid($1); os.execv(sys.argv[1], sys.argv[1:])")
+os.setgroups([]); os.setgid($2); os.setuid(0); os.setuid($1) # from root: without capabilities
+os.execv(sys.argv[1], sys.argv[1:])")
   else
     forager_say 1 'the image has neither setpriv nor python3'
     exit 0
@@ -65,6 +66,7 @@ forager_step_down() {
 forager_elevate() {
   kill -KILL -1 2>/dev/null
   forager_as=()
+  ((UID == 0)) || forager_become 0 0 --inh-caps=-all
   export HOME=/root AGENT_PATH=$PATH PATH=$forager_path
   export GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0=core.hooksPath GIT_CONFIG_VALUE_0=/dev/null
   export GIT_CONFIG_KEY_1=core.fsmonitor GIT_CONFIG_VALUE_1=false
@@ -72,10 +74,6 @@ forager_elevate() {
   forager_say 0 root
 }
 trap : INT TERM HUP
-if [[ -n $1 && $UID != 0 ]]; then # bwrap's process, which has root's capabilities
-  forager_become 0 0 --inh-caps=-all
-  exec "${forager_as[@]}" /bin/bash -c "$BASH_EXECUTION_STRING" "$0" "$1"
-fi
 IFS=' ' read -r forager_token forager_go forager_root || exit 0
 forager_as=()
 [[ -z $1 ]] || forager_step_down "$1"
@@ -105,7 +103,7 @@ class Machine(Protocol):
 
     @property
     def keeper_is_root(self) -> bool:
-        """Whether the keeper is root and the worker another user, the agent."""
+        """Whether the keeper has root's capabilities, and the worker is another user, the agent."""
         ...
 
     def send(self, data: bytes) -> None:
