@@ -8,11 +8,12 @@ token, drawn for each command, so that no output can be mistaken for the report.
 a private descriptor: a command that closes or redirects its own output cannot silence it. Output is
 read as it comes and cut to a bound.
 
-Where the sandbox has several users, the keeper is root, or another user with root's capabilities
-(bubblewrap). The worker is the agent, who can neither signal, trace nor limit the keeper. `elevate` makes root the worker's user. Keeper and worker read
-the same stream, so a hostile process may see what is sent, or leave what the keeper then reads.
-Neither helps it: it never sees the keeper's token, which arrives before the first worker starts;
-when the line that elevates is read, the keeper ends all other processes and answers with its token.
+Where the sandbox has several users, the keeper is root, or in bubblewrap another user with root's
+capabilities. The worker is the agent, who can neither signal, trace nor limit the keeper. `elevate`
+makes root the worker's user. Keeper and worker read the same stream, so a hostile process may see
+what is sent, or leave what the keeper then reads. Neither helps it: it never sees the keeper's
+token, which arrives before the first worker starts; when the line that elevates is read, the keeper
+ends all other processes and answers with its token.
 """
 
 import re
