@@ -461,7 +461,8 @@ class Evaluator:
     def _returned(self, function: Own, depth: int) -> Values:
         node = function.node
         if isinstance(node, ast.Lambda):
-            return self.values(node.body, Scope(node, function.scope), None, depth + 1)
+            inner = self.layout.inner.get(id(node)) or Scope(node, function.scope)
+            return self.values(node.body, inner, None, depth + 1)
         found: set[Any] = set()
         for value, scope in self.layout.returns.get(id(node), ())[:_MOST]:
             found |= self.values(value, scope, None, depth + 1)

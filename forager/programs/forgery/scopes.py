@@ -67,6 +67,7 @@ class Layout:
         self.attributes: dict[str, list[Binding]] = defaultdict(list)
         self.returns: dict[int, list[tuple[ast.expr, Scope]]] = defaultdict(list)
         self.yields: dict[int, list[tuple[ast.expr, Scope]]] = defaultdict(list)
+        self.inner: dict[int, Scope] = {}  # of functions, by their nodes
         self.stars: list[str] = []
         self._read(tree)
 
@@ -86,7 +87,7 @@ class Layout:
     def _children(self, node: ast.AST, scope: Scope) -> list[tuple[ast.AST, Scope]]:
         children = list(ast.iter_child_nodes(node))
         if isinstance(node, FUNCTIONS):
-            inner = Scope(node, scope)
+            inner = self.inner[id(node)] = Scope(node, scope)
             self._parameters(node, inner)
             body = node.body if isinstance(node.body, list) else [node.body]
             inside = {id(child) for child in body}
