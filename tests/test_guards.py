@@ -259,6 +259,21 @@ def test_tests_of_every_form_are_changed(tmp_path: Path) -> None:
     assert (tmp_path / "test_forms.py").read_text() == SUITE
 
 
+def test_a_change_applies_to_lines_of_every_kind(tmp_path: Path) -> None:
+    """Only a newline ends a line of a diff; other ends stay where they are."""
+    text = "\ufeffx = '\\x0c \u2028'\r\n\x0c\r\ndef test_a():\r\n    assert 'ä' == 'ä'"
+    (tmp_path / "test_a.py").write_bytes(text.encode())
+    found = changed_tests.changed("test_a.py", ["test_a.py::test_a"], set())
+    assert found["diff"] == ""  # it is not in the working directory
+    file = str(tmp_path / "test_a.py")
+    diff = changed_tests.changed(file, [f"{file}::test_a"], set())["diff"].replace(
+        file, "test_a.py"
+    )
+    done = subprocess.run(["git", "apply"], cwd=tmp_path, input=diff.encode(), check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "test_a.py").read_bytes().decode() == text[:-1] + "~'"
+
+
 @pytest.mark.parametrize(
     "text",
     ["(" * 5000, "x = 1\n" + "if x:\n " * 1, "\0", "def test_a(:\n", "x = '" + "a" * 3_000_000],

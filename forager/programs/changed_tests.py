@@ -14,6 +14,7 @@ test's id with the reason. The files are read, never run.
 from __future__ import annotations
 
 import ast
+import codecs
 import difflib
 import json
 import os
@@ -99,6 +100,8 @@ class File:
         self._starts = [0]
         for line in self.source.split(b"\n"):
             self._starts.append(self._starts[-1] + len(line) + 1)
+        if self.source.startswith(codecs.BOM_UTF8):
+            self._starts[0] = len(codecs.BOM_UTF8)
         mark = sum(self.source) % 9973
         self.changed_name, self.never_name = f"_other_{mark}", f"Unseen{mark}"
         self.edits: dict[tuple[int, int], str] = {}
@@ -339,7 +342,7 @@ def changed(path: str, tests: list[str], end: set[str]) -> dict[str, Any]:
             if problem:
                 unchanged[test] = problem
         new = file.result()
-        ast.parse(new)
+        ast.parse(new.encode())
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
         return {**_NONE, "path": path, "unchanged": dict.fromkeys(tests, f"{error}"[:200])}
     diff = _diff(path, file.source.decode(), new)
@@ -347,13 +350,19 @@ def changed(path: str, tests: list[str], end: set[str]) -> dict[str, Any]:
 
 
 def _diff(path: str, before: str, after: str) -> str:
-    lines = difflib.unified_diff(
-        before.splitlines(True), after.splitlines(True), f"a/{path}", f"b/{path}", n=1
-    )
+    name = f"a/{path}", f"b/{path}"
+    lines = difflib.unified_diff(_lines(before), _lines(after), *name, n=1)
     told = [
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
     ]
     return f"diff --git a/{path} b/{path}\n" + "".join(told) if told else ""
+
+
+def _lines(text: str) -> list[str]:
+    """The lines as git has them, with their ends; `splitlines` knows more ends."""
+    lines = [f"{line}\n" for line in text.split("\n")]
+    lines[-1] = lines[-1][:-1]
+    return [line for line in lines if line]
 
 
 def main() -> None:

@@ -40,7 +40,7 @@ def grade(
         if applied.problem:
             return _grade(alike, cause=applied.problem, ignored=applied.ignored)
         reasons = suspicions(opened, task, applied)
-        report, apart = run_guarded(opened, task, guards)
+        report, apart = run_guarded(opened, task, guards, applied.kept)
     finally:
         opened.close()
     wanted = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS]

@@ -21,7 +21,7 @@ from forager.environments.repository.programs import run_program
 from forager.environments.repository.task import Guards, RepositoryTask, TestSetup
 from forager.environments.repository.testing import Guard, TestReport, run_tests
 from forager.environments.repository.workspace import apply_patch, open_task
-from forager.errors import SandboxError
+from forager.errors import TaskError
 from forager.locks import locked
 from forager.paths import data_directory
 from forager.sandboxes.sandbox import USER, Limits, Sandbox, SandboxFactory
@@ -30,7 +30,7 @@ from forager.untrusted import Report
 TEST_SECONDS = 60.0  # of one test in grading
 _CONFIGURATION = ("pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini")
 _LIMIT = 16 << 20  # bytes of the changes of all test files
-_VERSION = 1  # of what is kept on this machine
+_VERSION = 2  # of what is kept on this machine
 
 
 class ChangedFile(Report):
@@ -80,36 +80,53 @@ def make_guards(sandbox: Sandbox, setup: TestSetup, tests: Sequence[str], user: 
     A test that passes in spite of the change gets an end that fails. The files of the tests are as
     before afterwards. `user` runs the tests, if the shell is root's.
     """
+    try:
+        return _proven(sandbox, setup, tests, user)
+    except TaskError as error:
+        return Guards(insensitive=dict.fromkeys(tests, str(error)))
+
+
+def _proven(sandbox: Sandbox, setup: TestSetup, tests: Sequence[str], user: str) -> Guards:
     first = _changes(sandbox, setup, tests, ())
-    outcomes = _outcomes(sandbox, setup, tests, user, first.diff)
-    failed = [test for test in tests if outcomes.get(test) == "failed"]
+    report = _changed_run(sandbox, setup, tests, user, first.diff)
+    failed = [test for test in tests if report.changed.get(test) == "failed"]
     by_value = [test for test in failed if test not in first.ended]
     if len(failed) == len(tests):
         by_end = [test for test in tests if test in first.ended]
-        return Guards(changed_tests=first.diff, by_value=by_value, by_end=by_end)
+        rewritten = report.rewritten
+        return Guards(
+            changed_tests=first.diff, by_value=by_value, by_end=by_end, rewritten=rewritten
+        )
     second = _changes(sandbox, setup, tests, [test for test in tests if test not in by_value])
-    outcomes = _outcomes(sandbox, setup, tests, user, second.diff)
-    failed = [test for test in tests if outcomes.get(test) == "failed"]
+    report = _changed_run(sandbox, setup, tests, user, second.diff)
+    failed = [test for test in tests if report.changed.get(test) == "failed"]
     return Guards(
         changed_tests=second.diff,
         by_value=[test for test in failed if test in by_value],
         by_end=[test for test in failed if test not in by_value],
         insensitive={
             test: second.unchanged.get(test)
-            or f"changed, it ends as {outcomes.get(test, 'missing')}"
+            or f"changed, it ends as {report.changed.get(test, 'missing')}"
             for test in tests
             if test not in failed
         },
+        rewritten=report.rewritten,
     )
 
 
-def run_guarded(sandbox: Sandbox, task: RepositoryTask, guards: Guards) -> tuple[TestReport, bool]:
-    """Run a task's tests in a sandbox that becomes forager's own; and whether it did."""
+def run_guarded(
+    sandbox: Sandbox, task: RepositoryTask, guards: Guards, kept: Sequence[str] = ()
+) -> tuple[TestReport, bool]:
+    """Run a task's tests in a sandbox that becomes forager's own; and whether it did.
+
+    Of the files that a patch changed, the `kept`, pytest loads only those with tests of the task.
+    """
     user = USER if sandbox.elevate() else ""
     tests = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS]
-    return _run(sandbox, task.setup, tests, guards.sensitive, user, guards.changed_tests), bool(
-        user
-    )
+    files = {test.partition("::")[0] for test in tests}
+    left_out = [path for path in kept if path not in files]
+    sensitive, diff = guards.sensitive, guards.changed_tests
+    return _run(sandbox, task.setup, tests, sensitive, user, diff, left_out), bool(user)
 
 
 def refusal(report: TestReport, guards: Guards, *, passed: bool) -> str:
@@ -124,22 +141,24 @@ def refusal(report: TestReport, guards: Guards, *, passed: bool) -> str:
     for test, outcome in ends.items():
         if outcome == "passed":
             return f"{test} passes with wrong expected values too"
+        if test in report.rewritten and test not in guards.rewritten:
+            return f"{test} ran other examples than those of its docstring"
     if "failed" not in ends.values():
         return "no test could be run again with wrong expected values"
     return ""
 
 
-def _outcomes(
+def _changed_run(
     sandbox: Sandbox, setup: TestSetup, tests: Sequence[str], user: str, diff: str
-) -> dict[str, str]:
-    """How the changed tests end."""
+) -> TestReport:
+    """Run the tests, and again as changed; the files are as before afterwards."""
     names = " ".join(map(shlex.quote, changes_by_file(diff)))
     with _directory(sandbox) as kept:
         go = f"cd {shlex.quote(setup.workdir)}"
         _must(sandbox, f"{go} && cp -p --parents {names} {kept}" if names else ":")
         report = _run(sandbox, setup, tests, tests, user, diff)
         _must(sandbox, f"{go} && cp -p -r {kept}/. .")
-    return report.changed
+    return report
 
 
 def _run(
@@ -149,10 +168,15 @@ def _run(
     sensitive: Sequence[str],
     user: str,
     diff: str,
+    left_out: Sequence[str] = (),
 ) -> TestReport:
     with _changed_files(sandbox, setup, diff) as directory:
         guard = Guard(
-            paths=_paths(setup, tests), user=user, sensitive=list(sensitive), changed=directory
+            paths=_paths(setup, tests),
+            user=user,
+            sensitive=list(sensitive),
+            changed=directory,
+            left_out=list(left_out),
         )
         return run_tests(sandbox, setup, tests, test_seconds=TEST_SECONDS, guard=guard)
 
@@ -218,6 +242,8 @@ def _paths(setup: TestSetup, tests: Sequence[str]) -> list[str]:
 
 
 def _must(sandbox: Sandbox, command: str) -> None:
+    """Run a command. Raises TaskError if it fails: the changes are not of these tests."""
     result = sandbox.run(command)
     if result.exit_code:
-        raise SandboxError(f"cannot prepare the tests: {result.output.strip()[:500]}")
+        said = result.output.strip()[:500]
+        raise TaskError(f"tests with changed expected values cannot be made: {said}")

@@ -49,6 +49,9 @@ class Guards(Record):
     by_value: list[str] = Field([], description="Tests whose changed values make them fail.")
     by_end: list[str] = Field([], description="Tests that fail only by a statement at their end.")
     insensitive: dict[str, str] = Field({}, description="Tests that could not be changed, and why.")
+    rewritten: list[str] = Field(
+        [], description="Doctests whose examples the project itself writes while it runs."
+    )
 
     @property
     def sensitive(self) -> list[str]:

@@ -40,6 +40,7 @@ class Guard(Record):
     user: str = Field(description="Who runs the tests, if the shell is root's; else empty.")
     sensitive: list[str] = Field([], description="Tests that run again, if all passed.")
     changed: str = Field("", description="Directory of their files with changed expected values.")
+    left_out: list[str] = Field([], description="Files that are not collected.")
 
 
 class Failure(Record):
@@ -64,6 +65,7 @@ class RunnerReport(Report):
     text: str = ""
     changed: str = ""
     canary: str = ""
+    rewritten: str = ""
     collected: int = 0
     canaries: int = 0
     distrusted: str = ""
@@ -79,7 +81,8 @@ class TestReport(Record):
     Outcomes: passed, failed, error, skipped, xfailed, xpassed, timeout. A file that pytest cannot
     collect has the outcome error under its path. `complete` is False if the run broke off. A
     non-empty `distrusted` says why not to believe the reports. `changed` holds the outcomes of the
-    tests that ran again with changed expected values. `failures` describes the first failing
+    tests that ran again with changed expected values, `rewritten` the doctests whose examples are
+    not those of their file. `failures` describes the first failing
     tests, up to the requested number.
     """
 
@@ -91,6 +94,7 @@ class TestReport(Record):
     complete: bool
     distrusted: str = ""
     changed: dict[str, str] = {}
+    rewritten: list[str] = []
     failures: dict[str, Failure] = {}
     log: str = ""
 
@@ -193,6 +197,7 @@ def _read(run: ProgramRun[RunnerReport]) -> TestReport:
         complete=ended,
         distrusted="; ".join(filter(None, problems)),
         changed={report.changed: report.outcome for report in run.reports if report.changed},
+        rewritten=[report.rewritten for report in run.reports if report.rewritten],
         failures={
             report.failure: Failure(error=report.error, frames=report.frames, text=report.text)
             for report in run.reports

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import pytest
-from _pytest.doctest import DoctestItem  # pytest exports neither
-from _pytest.reports import TestReport
+from _pytest.reports import CollectReport, TestReport  # pytest 6 does not export them
 
 from .canaries import Canaries
+from .doctests import expect_other_output, rewritten
 
 _ERROR, _FRAMES, _TEXT = 2000, 50, 4000  # bounds of the description of a failure
 _ID = 4000  # most characters of a test's id that a report holds
@@ -38,6 +38,8 @@ class TestWatcher:
         self._seconds: float = request["test_seconds"]
         self._failures: int = request["failures"]  # how many more are described
         self._changed: bool = request.get("changed", False)
+        self._guarded: bool = request.get("guarded", False)
+        self._left_out: set[str] = set(request.get("left_out", ()))
         self._canaries = Canaries()
         self._outcomes: dict[str, str] = {}
         self._durations: dict[str, float] = {}
@@ -59,10 +61,18 @@ class TestWatcher:
             items.sort(key=lambda item: item.nodeid)
             random.Random(self._shuffle).shuffle(items)
         if self._changed:
-            for item in items:
-                _expect_other_output(item)
+            expect_other_output(items)
+        for test in rewritten(items) if self._guarded else ():
+            self._send(rewritten=test)
         self._send(collected=len(items))
         self._send(canaries=self._canaries.spread(items))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_make_collect_report(self, collector: Any) -> Any:
+        """Load no file of the patch that has no chosen test: it could register hooks."""
+        if isinstance(collector, pytest.File) and collector.nodeid in self._left_out:
+            return CollectReport(collector.nodeid, "passed", None, [])
+        return None
 
     def pytest_collectreport(self, report: Any) -> None:
         """Report a file that cannot be collected."""
@@ -138,14 +148,6 @@ class TestWatcher:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
-
-
-def _expect_other_output(item: Any) -> None:
-    """Change what the examples of a doctest print."""
-    if isinstance(item, DoctestItem):
-        for example in item.dtest.examples:
-            if example.want:
-                example.want = f"{example.want.rstrip()}~\n"
 
 
 def worse(known: str | None, outcome: str) -> str:

@@ -17,7 +17,8 @@ from .server import SERVE, serve, undumpable
 
 _LINE, _BYTES, _RECORDS = 120_000, 48 << 20, 190_000  # most of one run's reports
 _ENOUGH, _DELAY = 16384, 0.2  # bytes and seconds before reports are passed on
-_TEXTS = {"id": str, "outcome": str, "failure": str, "error": str, "text": str, "canary": str}
+_TEXTS = {"id": str, "outcome": str, "failure": str, "error": str, "text": str, "canary": str,
+          "rewritten": str}  # fmt: skip
 _OTHERS = {"seconds": (int, float), "collected": int, "canaries": int, "end": int, "frames": list}
 _KINDS: dict[str, Any] = {**_TEXTS, **_OTHERS}
 
@@ -187,6 +188,7 @@ def report() -> NoReturn:
     originals = Originals(guard["paths"])
     originals.protect()
     server = Server(guard["user"], 2)
+    request.update(guarded=True, left_out=guard["left_out"])
     run = server.run(request, stream)
     problem = run.problem or originals.problem()
     wanted = request["tests"] or []
