@@ -21,7 +21,7 @@ from forager.untrusted import Items, Report
 
 _COMMAND = "/tmp/forager-command.sh"
 _LOG = "/tmp/forager-tests.log"
-_REPORT_LIMIT = 64 << 20  # bytes of all reports together
+_REPORT_LIMIT = 24 << 20  # bytes of all reports together
 _LOG_BYTES = 16384
 ALWAYS = (
     "-q",
@@ -191,7 +191,7 @@ def _read(run: ProgramRun[RunnerReport]) -> TestReport:
     if ended and any(report.collected for report in run.reports):
         problems.append(_judged(canaries, sum(report.canaries for report in run.reports)))
     return TestReport(
-        outcomes={report.id: report.outcome for report in tests},
+        outcomes=_outcomes(tests),
         durations={report.id: report.seconds for report in tests},
         seconds=run.seconds,
         complete=ended,
@@ -205,6 +205,15 @@ def _read(run: ProgramRun[RunnerReport]) -> TestReport:
         },
         log=run.log,
     )
+
+
+def _outcomes(tests: Sequence[RunnerReport]) -> dict[str, str]:
+    """The outcome of each test; a second report of a test mends nothing."""
+    found: dict[str, str] = {}
+    for report in tests:
+        if found.get(report.id, "passed") == "passed":
+            found[report.id] = report.outcome
+    return found
 
 
 def _judged(canaries: Counter[str], planned: int) -> str:

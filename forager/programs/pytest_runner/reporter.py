@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 from .originals import Originals
 from .server import SERVE, serve, undumpable
 
-_LINE, _BYTES, _RECORDS = 120_000, 48 << 20, 190_000  # most of one run's reports
+_LINE, _BYTES, _RECORDS = 120_000, 16 << 20, 190_000  # most of one run's reports
+_BYTES_MORE, _BYTES_EACH = 2 << 20, 6000  # of a run whose tests are known
 _ENOUGH, _DELAY = 16384, 0.2  # bytes and seconds before reports are passed on
 _TEXTS = {"id": str, "outcome": str, "failure": str, "error": str, "text": str, "canary": str,
           "rewritten": str}  # fmt: skip
@@ -45,7 +46,8 @@ class Stream:
 class ReportedRun:
     """One run of tests: its reports as they come, until the server says that it has ended."""
 
-    def __init__(self, reports: int, answers: int, stream: Stream, prefix: str) -> None:
+    def __init__(self, reports: int, answers: int, stream: Stream, prefix: str, tests: int) -> None:
+        self._most = _BYTES if not tests else min(_BYTES, _BYTES_MORE + _BYTES_EACH * tests)
         self._reports, self._answers, self._stream = reports, answers, stream
         self._prefix = prefix
         self._rest = bytearray()
@@ -84,7 +86,7 @@ class ReportedRun:
         *lines, self._rest = self._rest.split(b"\n")
         for line in lines:
             self._take(bytes(line))
-        if self._bytes > _BYTES or self._records > _RECORDS or len(self._rest) > _LINE:
+        if self._bytes > self._most or self._records > _RECORDS or len(self._rest) > _LINE:
             self.problem = "the tests flood the stream of reports"
         return bool(data)
 
@@ -95,8 +97,8 @@ class ReportedRun:
         if record is None:
             self.problem = "the tests wrote to the stream of reports"
             return
-        if "outcome" in record:
-            self.outcomes[record.get("id", "")] = record["outcome"]
+        if "outcome" in record and self.outcomes.get(record["id"], "passed") == "passed":
+            self.outcomes[record["id"]] = record["outcome"]  # a second report mends nothing
         if "end" in record:
             self.ended = True
         elif not self._prefix:
@@ -153,7 +155,8 @@ class Server:
     def run(self, request: dict[str, Any], stream: Stream, prefix: str = "") -> ReportedRun:
         """Run tests and pass on what they report."""
         os.write(self._questions, f"{json.dumps(request)}\n".encode())
-        run = ReportedRun(self._reports.pop(0), self._answers, stream, prefix)
+        known = len(request["tests"] or ())
+        run = ReportedRun(self._reports.pop(0), self._answers, stream, prefix, known)
         run.follow()
         self.sweep()
         return run
