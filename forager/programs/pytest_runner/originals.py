@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +55,7 @@ class Originals:
 def _put(source: Path, path: Path) -> None:
     before = path.stat()
     path.unlink()
-    shutil.copyfile(source, path)
+    path.write_bytes(source.read_bytes())
     path.chmod(0o644)
     os.utime(path, (before.st_atime, before.st_mtime + _LATER))
 
@@ -80,8 +79,11 @@ def _share(directory: Path) -> None:
     cache = directory / "__pycache__"
     if cache.is_symlink():
         cache.unlink()
-    shutil.rmtree(cache, ignore_errors=True)
+    for code in cache.glob("*") if cache.is_dir() else ():
+        code.unlink()
     cache.mkdir(mode=0o755, exist_ok=True)
+    os.chown(cache, 0, 0)
+    cache.chmod(0o755)
     os.chown(directory, 0, 0)
     directory.chmod(0o1777)
 
