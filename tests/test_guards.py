@@ -97,6 +97,26 @@ def test_tests_reach_neither_the_reporter_nor_their_files(
     assert not report.distrusted
 
 
+GOLDEN = """
+
+import os
+open("golden.txt", "a").close()
+os.utime("golden.txt", (1, 1))
+"""
+
+
+@pytest.mark.engine
+def test_data_that_the_run_changes_refuses_it(kata_task: RepositoryTask) -> None:
+    """Unless the reference's run changes the same file."""
+    setup = "diff --git a/golden.txt b/golden.txt\nnew file mode 100644\n--- /dev/null\n"
+    setup += "+++ b/golden.txt\n@@ -0,0 +1 @@\n+golden\n"
+    task = kata_task.model_copy(update={"setup_patch": kata_task.setup_patch + setup})
+    patch = unified_diff("kata/core.py", BUGGY, CORE + GOLDEN)
+    assert grade(task, patch, Limits()).cause == "the test run changed golden.txt"
+    honest = task.model_copy(update={"patch": patch})
+    assert grade(honest, patch, Limits()).resolved
+
+
 FORGED = """
 
 import os
@@ -263,10 +283,10 @@ def test_a_change_applies_to_lines_of_every_kind(tmp_path: Path) -> None:
     """Only a newline ends a line of a diff; other ends stay where they are."""
     text = "\ufeffx = '\\x0c \u2028'\r\n\x0c\r\ndef test_a():\r\n    assert 'ä' == 'ä'"
     (tmp_path / "test_a.py").write_bytes(text.encode())
-    found = changed_tests.changed("test_a.py", ["test_a.py::test_a"], set())
+    found = changed_tests.changed("test_a.py", ["test_a.py::test_a"], {}, set())
     assert found["diff"] == ""  # it is not in the working directory
     file = str(tmp_path / "test_a.py")
-    diff = changed_tests.changed(file, [f"{file}::test_a"], set())["diff"].replace(
+    diff = changed_tests.changed(file, [f"{file}::test_a"], {}, set())["diff"].replace(
         file, "test_a.py"
     )
     done = subprocess.run(["git", "apply"], cwd=tmp_path, input=diff.encode(), check=False)
@@ -283,7 +303,7 @@ def test_a_file_that_cannot_be_read_is_left_as_it_is(text: str, tmp_path: Path) 
     """The reason is kept with the task; nothing is raised."""
     path = tmp_path / "test_a.py"
     path.write_text(text)
-    found = changed_tests.changed(str(path), [f"{path}::test_a"], set())
+    found = changed_tests.changed(str(path), [f"{path}::test_a"], {}, set())
     assert found["diff"] == ""
     assert found["unchanged"][f"{path}::test_a"]
 

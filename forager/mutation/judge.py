@@ -199,7 +199,8 @@ class Judge:
         if verdict is None or verdict.reason:
             return verdict
         with self._borrowed(self._provers, self._new_prover) as prover:
-            return verdict.model_copy(update={"guards": prover.guards(verdict.fail_to_pass)})
+            guards = prover.guards(verdict.fail_to_pass, verdict.failures)
+        return verdict.model_copy(update={"guards": guards})
 
     def _judged(self, candidate: Candidate, reach: Reach, sifted: SieveResult) -> Verdict:
         reason = _sieve_reason(reach, sifted)

@@ -6,7 +6,7 @@ they differ, it discards the sandbox.
 """
 
 import shlex
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -73,12 +73,15 @@ class Prover:
         finally:
             self._reset(sandbox)
 
-    def guards(self, tests: Sequence[str]) -> Guards:
-        """Change these tests, which pass here, so that they fail. Raises SandboxError."""
+    def guards(self, tests: Sequence[str], failures: Mapping[str, Failure]) -> Guards:
+        """Change these tests, which pass here, so that they fail. Raises SandboxError.
+
+        `failures` are those of the mutant.
+        """
         sandbox = self._clean_sandbox()
         _must(sandbox, f"rm -rf {_KEPT} && mkdir {_KEPT}")
         try:
-            return make_guards(sandbox, self._image.setup, tests)
+            return make_guards(sandbox, self._image.setup, tests, failures)
         finally:
             self._reset(sandbox)
 

@@ -5,10 +5,12 @@ it works. The change is one of text, at places that the syntax tree gives: `== 3
 `in` becomes `not in`, `raises(KeyError)` waits for an exception that nobody raises. Changed values
 keep their type. A test without an assertion gets one at its end that fails.
 
-Standard input is one JSON object: `tests` by their ids, and `end`, the ids that get a failing end
-in addition. Descriptor 3 takes a line for each file, of the request's nonce and a JSON object: its
-`path`, the `diff` of its change, `ended`, the ids with a failing end, and `unchanged`, each such
-test's id with the reason. The files are read, never run.
+Standard input is one JSON object: `tests` by their ids; `lines`, where a test fails on the wrong
+code, from the test inwards; and `end`, the ids that get a failing end in addition. If an assertion
+is at such a line, only the innermost is changed: code that swallows its failure could otherwise
+hide behind another. Descriptor 3 takes a line for each file, of the request's nonce and a JSON
+object: its `path`, the `diff` of its change, `ended`, the ids with a failing end, and `unchanged`,
+each such test's id with the reason. The files are read, never run.
 """
 
 from __future__ import annotations
@@ -150,11 +152,20 @@ class Changer(ast.NodeVisitor):
 
     def __init__(self, file: File) -> None:
         self._file = file
-        self.count = 0
+        self._edits: list[tuple[Any, tuple[int, int], str]] = []
+
+    def apply(self, lines: list[int]) -> int:
+        """Make the edits, only those at the last of the lines that has any; return their number."""
+        chosen = self._edits
+        for line in lines:
+            at = [edit for edit in self._edits if edit[0].lineno <= line <= edit[0].end_lineno]
+            chosen = at or chosen
+        for _, span, text in chosen:
+            self._file.edits[span] = text
+        return len(chosen)
 
     def _replace(self, node: ast.AST, text: str) -> None:
-        self._file.replace(node, text)
-        self.count += 1
+        self._edits.append((node, self._file.span(node), text))
 
     def visit_Assert(self, node: ast.Assert) -> None:
         """Make a condition false that holds on right code."""
@@ -167,15 +178,14 @@ class Changer(ast.NodeVisitor):
             self._replace(node.args[0], self._file.helper(self._file.never_name))
         elif name in _OPPOSITE and isinstance(node.func, ast.Attribute):
             end = self._file.span(node.func)[1]
-            self._file.edits[(end - len(name.encode()), end)] = _OPPOSITE[name]
-            self.count += 1
+            self._edits.append((node, (end - len(name.encode()), end), _OPPOSITE[name]))
         elif name.startswith("assert_called") or name.startswith("assert_any_call"):
-            self._differ(node.args[:1] or [word.value for word in node.keywords[:1]])
+            self.differ(node.args[:1] or [word.value for word in node.keywords[:1]])
         elif name.startswith(("assert", "check", "eq_", "expect", "verify")) and len(node.args) > 1:
-            self._differ(node.args[:2])
+            self.differ(node.args[:2])
         self.generic_visit(node)
 
-    def _differ(self, sides: list[Any]) -> None:
+    def differ(self, sides: list[Any]) -> None:
         """Change the expected one of two values: a literal, or else the second."""
         literal = [node for node in reversed(sides) if _literal(node)]
         chosen = (literal or sides[::-1])[:1]
@@ -190,14 +200,14 @@ class Changer(ast.NodeVisitor):
         elif isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
             self._falsify(test.values[0])
         elif isinstance(test, ast.Call) and _last_name(test.func) in _CLOSE and test.args:
-            self._differ(test.args[:2])
+            self.differ(test.args[:2])
         else:
             self._replace(test, f"not ({self._file.text(test)})")
 
     def _compare(self, test: ast.Compare) -> None:
         operator, left, right = test.ops[0], test.left, test.comparators[0]
         if isinstance(operator, (ast.Eq, ast.Is)) and not _singleton(right):
-            self._differ([left, right])
+            self.differ([left, right])
         elif isinstance(operator, ast.In) and isinstance(left, ast.Constant) and left.value:
             self._replace(left, self._other(left))
         else:
@@ -210,11 +220,11 @@ class Changer(ast.NodeVisitor):
         """The text of another value of the same type."""
         if isinstance(node, ast.Constant):
             return _other_constant(node.value)
-        if isinstance(node, ast.Call) and _last_name(node.func) == "approx" and node.args:
-            (start, _), inner = self._file.span(node), self._file.span(node.args[0])
+        if argument := _number_of(node):
+            (start, end), inner = self._file.span(node), self._file.span(argument)
             before = self._file.source[start : inner[0]].decode()
-            after = self._file.source[inner[1] : self._file.span(node)[1]].decode()
-            return before + self._other(node.args[0]) + after
+            after = self._file.source[inner[1] : end].decode()
+            return before + self._other(argument) + after
         return f"{self._file.helper(self._file.changed_name)}({self._file.text(node)})"
 
 
@@ -229,9 +239,9 @@ def _singleton(node: Any) -> bool:
 
 
 def _literal(node: Any) -> bool:
-    """Whether a value stands in the text; the call of approx counts by its argument."""
+    """Whether a value stands in the text; a call counts by a number among its arguments."""
     if isinstance(node, ast.Call):
-        return _last_name(node.func) == "approx"
+        return _number_of(node) is not None
     if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
         return all(map(_literal, node.elts))
     if isinstance(node, ast.Dict):
@@ -239,6 +249,28 @@ def _literal(node: Any) -> bool:
     if isinstance(node, (ast.UnaryOp, ast.BinOp)):
         return all(map(_literal, [*ast.iter_child_nodes(node)][-1:]))
     return isinstance(node, (ast.Constant, ast.JoinedStr))
+
+
+def _number_of(node: Any) -> Any:
+    """The last argument of a call that is a number, as in `Entry("rent", 70000)`, or None.
+
+    Other text of another type of argument could be refused by what is called.
+    """
+    if not isinstance(node, ast.Call):
+        return None
+    if _last_name(node.func) == "approx":
+        return node.args[0] if node.args else None
+    values = [*node.args, *(word.value for word in node.keywords)]
+    numbers = [value for value in values if _is_number(value)]
+    return numbers[-1] if numbers and _is_class(node.func) else None
+
+
+def _is_number(node: Any) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) in (int, float)
+
+
+def _is_class(node: Any) -> bool:
+    return _last_name(node)[:1].isupper()
 
 
 def _other_constant(value: Any) -> str:
@@ -296,7 +328,7 @@ def _helpers(
                 yield from _helpers(helper, owner, known, depth - 1)
 
 
-def change(file: File, test: str, known: dict[str, _Function], end: bool) -> str:
+def change(file: File, test: str, known: dict[str, _Function], lines: list[int], end: bool) -> str:
     """Change one test of a file; return why that is impossible, or ""."""
     name = test.partition("::")[2].partition("[")[0]
     function = known.get(name)
@@ -306,14 +338,27 @@ def change(file: File, test: str, known: dict[str, _Function], end: bool) -> str
     changer = Changer(file)
     for node in function.body:
         changer.visit(node)
-    if not changer.count:
-        for helper in _helpers(function, owner, known):
-            for node in helper.body:
-                changer.visit(node)
-    if end or not changer.count:
+    for helper in _helpers(function, owner, known):
+        for node in helper.body:
+            changer.visit(node)
+    if not changer.apply(lines) and not _loose(file, function):
+        end = True
+    if end:
         file.ended.append(test)
         return _fail_at_end(file, function)
     return ""
+
+
+def _loose(file: File, function: _Function) -> bool:
+    """Change the last literal argument of a call that stands alone: it may be an assertion."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            literal = [value for value in node.value.args if _literal(value)]
+            if len(node.value.args) > 1 and literal:
+                changer = Changer(file)
+                changer.differ(literal[-1:])
+                return bool(changer.apply([]))
+    return False
 
 
 def _fail_at_end(file: File, function: _Function) -> str:
@@ -331,14 +376,16 @@ def _fail_at_end(file: File, function: _Function) -> str:
     return ""
 
 
-def changed(path: str, tests: list[str], end: set[str]) -> dict[str, Any]:
+def changed(
+    path: str, tests: list[str], lines: dict[str, list[int]], end: set[str]
+) -> dict[str, Any]:
     """The change of one file."""
     try:
         file = File(path)
         known = functions(file.tree)
         unchanged = {}
         for test in tests:
-            problem = change(file, test, known, test in end)
+            problem = change(file, test, known, lines.get(test, []), test in end)
             if problem:
                 unchanged[test] = problem
         new = file.result()
@@ -373,7 +420,7 @@ def main() -> None:
         files.setdefault(test.partition("::")[0], []).append(test)
     for path, tests in files.items():
         if path.endswith(".py"):
-            report = changed(path, tests, set(request["end"]))
+            report = changed(path, tests, request["lines"], set(request["end"]))
         else:
             report = {**_NONE, "path": path, "unchanged": dict.fromkeys(tests, "not Python")}
         os.write(3, f"{request['nonce']} {json.dumps(report)}\n".encode())

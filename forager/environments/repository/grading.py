@@ -15,7 +15,7 @@ from difflib import SequenceMatcher
 
 from forager.environments.environment import Grade
 from forager.environments.repository.applying import apply_answer, changes_by_file
-from forager.environments.repository.guards import guards_of, refusal, run_guarded
+from forager.environments.repository.guards import guards_of, refusal, run_guarded, touched
 from forager.environments.repository.suspicion import suspicions
 from forager.environments.repository.task import Guards, RepositoryTask
 from forager.environments.repository.workspace import open_task
@@ -50,7 +50,8 @@ def grade(
         # Judge what git makes of the patch, because its text can mislead a reader.
         similarity(task.patch, applied.text) if applied.kept else alike,
         passed=passed,
-        cause=refusal(report, guards, passed=passed),
+        cause=refusal(report, guards, passed=passed)
+        or (touched(task, report, limits, sandbox) if passed else ""),
         suspect=reasons if passed else [],
         caveat=_caveat(task, guards, apart) if passed else "",
         tests=tests,

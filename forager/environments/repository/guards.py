@@ -9,8 +9,8 @@ before the first grading and kept on this machine.
 import hashlib
 import secrets
 import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import PurePosixPath
 
 from pydantic import TypeAdapter, ValidationError
@@ -19,7 +19,7 @@ from forager.atomic import replace_text
 from forager.environments.repository.applying import changes_by_file
 from forager.environments.repository.programs import run_program
 from forager.environments.repository.task import Guards, RepositoryTask, TestSetup
-from forager.environments.repository.testing import Guard, TestReport, run_tests
+from forager.environments.repository.testing import Failure, Guard, TestReport, run_tests
 from forager.environments.repository.workspace import apply_patch, open_task
 from forager.errors import TaskError
 from forager.locks import locked
@@ -29,8 +29,9 @@ from forager.untrusted import Report
 
 TEST_SECONDS = 60.0  # of one test in grading
 _CONFIGURATION = ("pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini")
+_EXPLAINED = 200  # most failures of the wrong code that are looked at
 _LIMIT = 16 << 20  # bytes of the changes of all test files
-_VERSION = 2  # of what is kept on this machine
+_VERSION = 3  # of what is kept on this machine
 
 
 class ChangedFile(Report):
@@ -62,32 +63,55 @@ def guards_of(task: RepositoryTask, limits: Limits, sandbox: SandboxFactory) -> 
 
 
 def _made(task: RepositoryTask, limits: Limits, sandbox: SandboxFactory) -> Guards:
-    opened, _ = open_task(task, limits, sandbox=sandbox)
-    try:
+    tests = task.FAIL_TO_PASS
+    with closing(open_task(task, limits, sandbox=sandbox)[0]) as wrong:
+        apply_patch(wrong, task.test_patch)
+        count = min(len(tests), _EXPLAINED)
+        failures = run_tests(wrong, task.setup, tests, failures=count).failures
+    with closing(open_task(task, limits, sandbox=sandbox)[0]) as right:
         for patch in (task.patch, task.test_patch):
-            if patch and (applied := apply_patch(opened, patch)).exit_code:
+            if patch and (applied := apply_patch(right, patch)).exit_code:
                 reason = f"a patch of the task does not apply: {applied.output.strip()[:200]}"
-                return Guards(insensitive=dict.fromkeys(task.FAIL_TO_PASS, reason))
-        user = USER if opened.elevate() else ""
-        return make_guards(opened, task.setup, task.FAIL_TO_PASS, user)
-    finally:
-        opened.close()
+                return Guards(insensitive=dict.fromkeys(tests, reason))
+        user = USER if right.elevate() else ""
+        return make_guards(right, task.setup, tests, failures, user)
 
 
-def make_guards(sandbox: Sandbox, setup: TestSetup, tests: Sequence[str], user: str = "") -> Guards:
+def make_guards(
+    sandbox: Sandbox,
+    setup: TestSetup,
+    tests: Sequence[str],
+    failures: Mapping[str, Failure] = {},
+    user: str = "",
+) -> Guards:
     """Change these tests and prove the changes, in a sandbox where the tests pass.
 
-    A test that passes in spite of the change gets an end that fails. The files of the tests are as
+    `failures` say how they fail on the wrong code: the assertion that fails there is changed. A
+    test that passes in spite of the change gets an end that fails. The files of the tests are as
     before afterwards. `user` runs the tests, if the shell is root's.
     """
     try:
-        return _proven(sandbox, setup, tests, user)
+        return _proven(sandbox, setup, tests, _lines(failures), user)
     except TaskError as error:
         return Guards(insensitive=dict.fromkeys(tests, str(error)))
 
 
-def _proven(sandbox: Sandbox, setup: TestSetup, tests: Sequence[str], user: str) -> Guards:
-    first = _changes(sandbox, setup, tests, ())
+def _lines(failures: Mapping[str, Failure]) -> dict[str, list[int]]:
+    """The lines of each test's file at which it fails, from the test inwards."""
+    return {
+        test: [line for path, line, _ in failure.frames if path.endswith(test.partition("::")[0])]
+        for test, failure in failures.items()
+    }
+
+
+def _proven(
+    sandbox: Sandbox,
+    setup: TestSetup,
+    tests: Sequence[str],
+    lines: Mapping[str, list[int]],
+    user: str,
+) -> Guards:
+    first = _changes(sandbox, setup, tests, lines, ())
     report = _changed_run(sandbox, setup, tests, user, first.diff)
     failed = [test for test in tests if report.changed.get(test) == "failed"]
     by_value = [test for test in failed if test not in first.ended]
@@ -97,7 +121,8 @@ def _proven(sandbox: Sandbox, setup: TestSetup, tests: Sequence[str], user: str)
         return Guards(
             changed_tests=first.diff, by_value=by_value, by_end=by_end, rewritten=rewritten
         )
-    second = _changes(sandbox, setup, tests, [test for test in tests if test not in by_value])
+    rest = [test for test in tests if test not in by_value]
+    second = _changes(sandbox, setup, tests, lines, rest)
     report = _changed_run(sandbox, setup, tests, user, second.diff)
     failed = [test for test in tests if report.changed.get(test) == "failed"]
     return Guards(
@@ -127,6 +152,20 @@ def run_guarded(
     left_out = [path for path in kept if path not in files]
     sensitive, diff = guards.sensitive, guards.changed_tests
     return _run(sandbox, task.setup, tests, sensitive, user, diff, left_out), bool(user)
+
+
+def touched(
+    task: RepositoryTask, report: TestReport, limits: Limits, sandbox: SandboxFactory
+) -> str:
+    """Which file of data a run changed that the reference does not change, or ""."""
+    if not report.touched:
+        return ""
+    with closing(open_task(task, limits, sandbox=sandbox)[0]) as right:
+        for patch in filter(None, (task.patch, task.test_patch)):
+            apply_patch(right, patch)
+        honest = run_guarded(right, task, Guards())[0].touched
+    new = [path for path in report.touched if path not in honest]
+    return f"the test run changed {new[0]}" if new else ""
 
 
 def refusal(report: TestReport, guards: Guards, *, passed: bool) -> str:
@@ -182,10 +221,14 @@ def _run(
 
 
 def _changes(
-    sandbox: Sandbox, setup: TestSetup, tests: Sequence[str], end: Sequence[str]
+    sandbox: Sandbox,
+    setup: TestSetup,
+    tests: Sequence[str],
+    lines: Mapping[str, list[int]],
+    end: Sequence[str],
 ) -> ChangedFile:
     """The change of these tests, in all files together."""
-    request = {"tests": list(tests), "end": list(end)}
+    request = {"tests": list(tests), "lines": lines, "end": list(end)}
     for python in dict.fromkeys((setup.python, "python3")):
         run = run_program(
             sandbox,

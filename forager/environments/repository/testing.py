@@ -66,6 +66,7 @@ class RunnerReport(Report):
     changed: str = ""
     canary: str = ""
     rewritten: str = ""
+    touched: str = ""
     collected: int = 0
     canaries: int = 0
     distrusted: str = ""
@@ -82,8 +83,8 @@ class TestReport(Record):
     collect has the outcome error under its path. `complete` is False if the run broke off. A
     non-empty `distrusted` says why not to believe the reports. `changed` holds the outcomes of the
     tests that ran again with changed expected values, `rewritten` the doctests whose examples are
-    not those of their file. `failures` describes the first failing
-    tests, up to the requested number.
+    not those of their file, `touched` the data files that the run changed. `failures` describes
+    the first failing tests, up to the requested number.
     """
 
     __test__ = False
@@ -95,6 +96,7 @@ class TestReport(Record):
     distrusted: str = ""
     changed: dict[str, str] = {}
     rewritten: list[str] = []
+    touched: list[str] = []
     failures: dict[str, Failure] = {}
     log: str = ""
 
@@ -198,6 +200,7 @@ def _read(run: ProgramRun[RunnerReport]) -> TestReport:
         distrusted="; ".join(filter(None, problems)),
         changed={report.changed: report.outcome for report in run.reports if report.changed},
         rewritten=[report.rewritten for report in run.reports if report.rewritten],
+        touched=[report.touched for report in run.reports if report.touched],
         failures={
             report.failure: Failure(error=report.error, frames=report.frames, text=report.text)
             for report in run.reports

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _FILES, _BYTES = 20_000, 8 << 20  # most files that are guarded, and bytes of one
-_KINDS = (".py", ".cfg", ".ini", ".toml", ".rst", ".txt", ".md")
+_KINDS = (".py", ".cfg", ".ini", ".toml")
+_SKIPPED = {"__pycache__", ".git", "node_modules"}
 _LATER = 10  # seconds: byte code of the file before must not stand for the new one
 
 
@@ -52,6 +53,23 @@ class Originals:
                 _put(source, source.relative_to(directory))
 
 
+class Data:
+    """What files of other kinds were at the start; honest tests may change some."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, tuple[int, ...]] = {}
+        for folder, folders, names in os.walk("."):
+            folders[:] = [name for name in folders if name not in _SKIPPED]
+            places = [f"{folder}/{name}"[2:] for name in names if name[-3:] != ".py"]
+            self._before.update({place: _identity(place) for place in places})
+            if len(self._before) > _FILES:
+                break
+
+    def changed(self) -> list[str]:
+        """The files that are others now, or gone."""
+        return [path for path, before in self._before.items() if _identity(path) != before]
+
+
 def _put(source: Path, path: Path) -> None:
     before = path.stat()
     path.unlink()
@@ -65,7 +83,7 @@ def _below(path: Path) -> Iterator[Path]:
     if _regular(path):
         yield path
     for folder, folders, names in os.walk(path):
-        folders[:] = [name for name in folders if name not in ("__pycache__", ".git")]
+        folders[:] = [name for name in folders if name not in _SKIPPED]
         places = (Path(folder, name) for name in names if name.endswith(_KINDS))
         yield from filter(_regular, places)
 
@@ -88,10 +106,10 @@ def _share(directory: Path) -> None:
     directory.chmod(0o1777)
 
 
-def _identity(path: Path) -> tuple[int, ...]:
+def _identity(path: Path | str) -> tuple[int, ...]:
     """What changes with a file's content; no user could set the last one back."""
     try:
-        found = path.lstat()
-    except OSError:
+        found = os.lstat(path)
+    except (OSError, ValueError):
         return ()
     return (found.st_dev, found.st_ino, found.st_size, found.st_ctime_ns)

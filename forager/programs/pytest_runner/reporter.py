@@ -12,11 +12,12 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .originals import Originals
+from .originals import Data, Originals
 from .server import SERVE, serve, undumpable
 
 _LINE, _BYTES, _RECORDS = 120_000, 16 << 20, 190_000  # most of one run's reports
 _BYTES_MORE, _BYTES_EACH = 2 << 20, 6000  # of a run whose tests are known
+_TOUCHED = 100  # most changed files of data that are reported
 _ENOUGH, _DELAY = 16384, 0.2  # bytes and seconds before reports are passed on
 _TEXTS = {"id": str, "outcome": str, "failure": str, "error": str, "text": str, "canary": str,
           "rewritten": str}  # fmt: skip
@@ -190,10 +191,13 @@ def report() -> NoReturn:
         undumpable()
     originals = Originals(guard["paths"])
     originals.protect()
+    data = Data()
     server = Server(guard["user"], 2)
     request.update(guarded=True, left_out=guard["left_out"])
     run = server.run(request, stream)
     problem = run.problem or originals.problem()
+    for path in data.changed()[:_TOUCHED]:
+        stream.send({"touched": path})
     wanted = request["tests"] or []
     if (
         guard["sensitive"]
