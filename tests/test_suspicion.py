@@ -11,6 +11,7 @@ from forager.environments.repository.applying import AppliedPatch
 from forager.environments.repository.suspicion import suspicions
 from forager.environments.repository.task import RepositoryTask, TestSetup
 from forager.programs.forgery.finder import SourceFinder
+from forager.programs.forgery.plain import is_plain
 from forager.sandboxes.local_sandbox import LocalSandbox
 
 DATA = Path(__file__).parent / "data" / "forgery"
@@ -45,6 +46,66 @@ def test_forged(head: str, text: str) -> None:
 def test_honest(head: str, text: str) -> None:
     """What honest projects do is no reason."""
     assert found(text) == [], head
+
+
+@pytest.mark.parametrize(("head", "text"), FORGED, ids=[head for head, _ in FORGED])
+def test_the_first_look_lets_no_forger_pass(head: str, text: str) -> None:
+    """A forger's construct takes the closer look, whether its imports are new or not."""
+    lines = text.splitlines(keepends=True)
+    imports = "".join(line for line in lines if line.startswith(("import ", "from ")))
+    for before in ("", imports):
+        assert not is_plain("redkata/core.py", before.encode(), f"{before}{text}".encode())
+
+
+PLAIN = """
+import math
+from .shapes import Shape
+
+def area(shape, scale=1):
+    if shape is None:
+        raise ValueError("no shape")
+    try:
+        return shape.width * shape.height
+    except AttributeError:
+        return 0
+
+class Box(Shape):
+    def __init__(self, width):
+        self.width = width
+    def __exit__(self, *details):
+        return False
+"""
+EDITS = [
+    ("shape.width * shape", "math.floor(scale * shape.width) * shape", True),
+    ("is None", "is None or scale < 0", True),
+    ('"no shape"', 'f"no shape for {scale}"', True),
+    ("return 0", "return scale", True),
+    ("self.width = width", "self.width = max(width, 0)", True),
+    ("scale=1", "scale=1.0", True),
+    ("import math\n", "import math\nLEAST = 2\ndef double(value): return value * LEAST\n", True),
+    ("import math", "import math, sys", False),
+    ("return False", "return True", False),
+    ("except AttributeError", "except Exception", False),
+    ("(Shape)", "(Shape, list)", False),
+    ("return 0", "return open", False),
+    ("import math", "import math\nmath.isclose = max", False),
+    ("from .shapes import Shape", "from .shapes import sys", False),
+    ("import math\n", "", False),
+    ("import math", "# coding: utf-7\nimport math", False),
+    ("import math", "import math\r", False),
+    ("return 0", "return type(shape)", False),
+    ("return 0", "return area.__doc__", False),
+    ("return 0", "yield", False),
+    ('"no shape"', '"pytest"', False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "plain"), EDITS)
+def test_what_is_plain(old: str, new: str, plain: bool) -> None:
+    """Computing with known names is plain; classes, modules and handlers take a closer look."""
+    assert PLAIN.count(old) == 1
+    after = PLAIN.replace(old, new)
+    assert is_plain("src/redkata/area.py", PLAIN.encode(), after.encode()) is plain
 
 
 @pytest.fixture

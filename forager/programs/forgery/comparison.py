@@ -1,0 +1,133 @@
+"""Compares what files do before and after a patch."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Callable
+
+from .binaries import findings_of_binary
+from .evaluator import TooMuch
+from .finder import Finding, SourceFinder
+from .reach import NamedFiles
+from .repository import PYTHON, Repository
+from .rules import is_machinery
+
+_LARGEST = 4 << 20  # bytes of a file that is read
+
+
+class Reader:
+    """Finds what files do. `owns` says whether a module is the project's own."""
+
+    def __init__(self, owns: Callable[[str], bool]) -> None:
+        self._owns = owns
+        self.names: dict[str, set[str]] = {}  # by path: modules that it loads, texts
+
+    def findings(self, path: str, data: bytes) -> list[Finding]:
+        """What a file does that only a forger needs."""
+        if not path.endswith(PYTHON):
+            found = findings_of_binary(path, data)
+            if found or b"\0" in data or len(data) > _LARGEST:
+                return found
+        if len(data) > _LARGEST:
+            return [Finding(1, "is too large to be read")]
+        try:
+            tree = ast.parse(data)
+        except (SyntaxError, ValueError):  # nothing can import it
+            return []
+        except (RecursionError, MemoryError):
+            return [Finding(1, "nests too deeply to be read")]
+        try:
+            finder = SourceFinder(tree, self._owns)
+            found = sorted(finder.look())
+            self.names[path] = finder.loads | finder.texts
+            return found
+        except TooMuch:
+            return [Finding(1, "is too complicated to be read")]
+        except (RecursionError, MemoryError):
+            return [Finding(1, "nests too deeply to be read")]
+
+
+def owner(paths: Callable[[], list[str]]) -> Callable[[str], bool]:
+    """Whether a module belongs to the project, by the paths of its files."""
+    known: set[str] = set()
+
+    def owns(name: str) -> bool:
+        if name in ("", "__self__"):
+            return True
+        if not known:
+            known.update(_roots(paths()))
+        return name in known and not is_machinery(name)
+
+    return owns
+
+
+def _roots(paths: list[str]) -> set[str]:
+    """The names by which a project's modules are imported."""
+    standard = getattr(sys, "stdlib_module_names", frozenset(sys.builtin_module_names))
+    names = {"__self__"}
+    for path in paths:
+        parts = path.split("/")
+        while parts[0] in ("src", "lib", "python") and len(parts) > 1:
+            parts.pop(0)
+        if path.endswith(".py"):
+            names.add(parts[0].partition(".")[0])
+    return names - standard
+
+
+def added(
+    before: dict[str, list[Finding]], after: dict[str, list[Finding]], allowed: set[str]
+) -> dict[str, list[Finding]]:
+    """The findings that are more than they were; `allowed` are those of the reference patch."""
+    old = Counter(finding.text for findings in before.values() for finding in findings)
+    new = Counter(finding.text for findings in after.values() for finding in findings)
+    more = {text for text, count in new.items() if count > old[text] and text not in allowed}
+    found: dict[str, list[Finding]] = {}
+    for path, findings in after.items():
+        mine = Counter(finding.text for finding in before.get(path, ()))
+        here = Counter(finding.text for finding in findings)
+        kept = [f for f in findings if f.text in more and here[f.text] > mine[f.text]]
+        if kept:
+            found[path] = kept
+    return found
+
+
+def compare(
+    repository: Repository, files: list[str], contents: dict[str, bytes], *, doctests: bool
+) -> list[str]:
+    """One line for each construct that a patch added to files."""
+    reader = Reader(owner(lambda: [*repository.paths(), *files]))
+    after = {path: reader.findings(path, data) for path, data in contents.items()}
+    names = dict(reader.names)
+    after = {path: findings for path, findings in after.items() if findings}
+    if not after:
+        return []
+    old = repository.before(files)
+    before = {path: reader.findings(path, data) for path, data in old.items()}
+    found = added(before, after, set())
+    if not found:
+        return []
+    found = added(before, after, _of_reference(reader, repository))
+    named = [
+        path for path in files if path.endswith((*PYTHON, ".toml", ".cfg", ".ini", "points.txt"))
+    ]
+    known = [path for path in repository.paths() if path.endswith(PYTHON)]
+    reach = NamedFiles(known, named, names, lambda path: Path(path).read_bytes())
+    counted = reach.reachable(found, doctests=doctests)
+    return [
+        f"{path}:{finding.line} {finding.text}"
+        for path in sorted(counted)
+        for finding in found[path]
+    ]
+
+
+def _of_reference(reader: Reader, repository: Repository) -> set[str]:
+    """What the reference patch adds."""
+    found: set[str] = set()
+    for path, (old, new) in repository.reference().items():
+        before = {path: reader.findings(path, old)}
+        for findings in added(before, {path: reader.findings(path, new)}, set()).values():
+            found.update(finding.text for finding in findings)
+    return found

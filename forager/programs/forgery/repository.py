@@ -1,0 +1,75 @@
+"""The files of the repository in the current directory, before a patch and with another one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+PYTHON = (".py", ".pyw")
+_GIT = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
+
+
+class Repository:
+    """The repository in the current directory, at HEAD and with the reference patch."""
+
+    def __init__(self, reference: str) -> None:
+        self._reference = reference
+        self._paths: list[str] | None = None
+
+    def paths(self) -> list[str]:
+        """The files at HEAD."""
+        if self._paths is None:
+            listed = _git(["ls-tree", "-r", "-z", "--name-only", "HEAD"])
+            self._paths = os.fsdecode(listed).split("\0")[:-1]
+        return self._paths
+
+    def before(self, paths: list[str]) -> dict[str, bytes]:
+        """The files at HEAD; those that it lacks are left out."""
+        return _blobs([f"HEAD:{path}" for path in paths], paths, {})
+
+    def reference(self) -> dict[str, tuple[bytes, bytes]]:
+        """The files of the reference patch, before and after."""
+        if not self._reference.strip():
+            return {}
+        import tempfile  # takes time, and few answers need it
+
+        with tempfile.TemporaryDirectory() as directory:
+            index = {"GIT_INDEX_FILE": f"{directory}/index"}
+            patch = self._reference.encode("utf-8", "surrogateescape")
+            _git(["read-tree", "HEAD"], index)
+            _git(["apply", "--cached", "--whitespace=nowarn", "-"], index, patch)
+            changed = _git(["diff", "--cached", "--name-only", "--no-renames", "-z", "HEAD"], index)
+            paths = os.fsdecode(changed).split("\0")[:-1]
+            after = _blobs([f":{path}" for path in paths], paths, index)
+            before = self.before(paths)
+        return {path: (before.get(path, b""), after.get(path, b"")) for path in paths}
+
+
+def _git(words: list[str], environment: dict[str, str] | None = None, given: bytes = b"") -> bytes:
+    """The output of git, which reads no settings of other users; empty if it fails."""
+    settings = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
+    done = subprocess.run(
+        [*_GIT, *words],
+        input=given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **settings, **(environment or {})},
+    )
+    return done.stdout
+
+
+def _blobs(names: list[str], paths: list[str], environment: dict[str, str]) -> dict[str, bytes]:
+    """The contents of git objects, by path."""
+    if not names:
+        return {}
+    asked = [(name, path) for name, path in zip(names, paths) if "\n" not in name]
+    request = "".join(f"{name}\n" for name, _ in asked)
+    told = _git(["cat-file", "--batch"], environment, os.fsencode(request))
+    found: dict[str, bytes] = {}
+    for _, path in asked:
+        head, _, told = told.partition(b"\n")
+        words = head.rsplit(b" ", 2)
+        if len(words) == 3 and words[1] == b"blob":
+            size = int(words[2])
+            found[path], told = told[:size], told[size + 1 :]
+    return found
