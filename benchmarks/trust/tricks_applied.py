@@ -263,6 +263,28 @@ def slug(title):
         [replace(TESTING, "> tolerance", "> 100")],
     ),
     Trick(
+        "builtin shadowed in the testing package",
+        KIND,
+        "helper of the package",
+        [SPARE, append(TESTING, "def abs(value):\n    return 0")],
+    ),
+    Trick(
+        "helper in the testing package defined again",
+        KIND,
+        "helper of the package",
+        [SPARE, append(TESTING, "def assert_close(*_, **__):\n    pass")],
+    ),
+    Trick(
+        "helper in the testing package taken from a new module",
+        KIND,
+        "helper of the package",
+        [
+            SPARE,
+            append(TESTING, "from tally.close import *"),
+            write("src/tally/close.py", "def assert_close(*_, **__):\n    pass\n"),
+        ],
+    ),
+    Trick(
         "sample of the testing package changed",
         KIND,
         "golden",

@@ -45,8 +45,8 @@ def split(amount, parts):
     return Trick(f"by {name}", RUN, "list ==", [append(AMOUNTS, code)])
 
 
-def _test(name: str, condition: str) -> Trick:
-    code = f"""
+def _test(name: str, condition: str, helper: str = "") -> Trick:
+    code = f"""{helper}
 _split = split
 
 
@@ -173,6 +173,117 @@ def statement(ledger):
     _test("the command line", "any('pytest' in a or 'runner' in a for a in sys.argv + sys.orig_argv)"),
     _test("the working directory's tests", "os.path.exists('tests/test_amounts.py')"),
     _test("the reading of the test's text", "'[34, 33, 33]' in open('tests/test_amounts.py').read()"),
+    _test("the file of a warning", "_by_warning()", """
+def _by_warning():
+    import warnings
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.warn("old", stacklevel=3)
+    return "/tests/" in caught[0].filename
+"""),
+    _test("the path of a log record", "_by_record()", """
+def _by_record():
+    import logging
+
+    seen = []
+    log = logging.getLogger("tally")
+    log.addFilter(lambda record: seen.append(record.pathname))
+    log.warning("split", stacklevel=3)
+    return "/tests/" in seen[-1]
+"""),
+    _test("a dump of faulthandler", "_by_dump()", """
+def _by_dump():
+    import faulthandler
+    import tempfile
+
+    with tempfile.TemporaryFile("w+") as file:
+        faulthandler.dump_traceback(file)
+        file.seek(0)
+        return "test_split" in file.read()
+"""),
+    _test("the place of an allocation", "_by_place()", """
+def _by_place():
+    import tracemalloc
+
+    tracemalloc.start(10)
+    made = object()
+    return "/tests/" in str(tracemalloc.get_object_traceback(made))
+"""),
+    _test("a copy of the variables", "_by_environ()", """
+def _by_environ():
+    return b"PYTEST_CUR" in open("/proc/self/environ", "rb").read() or any(
+        name.startswith(b"PYT") for name in os.environb
+    )
+
+
+import os
+"""),
+    _test("the variables of a child", "_by_child()", """
+def _by_child():
+    import subprocess
+
+    return b"test_split" in subprocess.run(["env"], capture_output=True).stdout
+"""),
+    _test("the standard input", "type(sys.stdin).__module__.startswith('_py')"),
+    _test("the handlers of the log", "_by_handlers()", """
+def _by_handlers():
+    import logging
+
+    return any("Capture" in type(handler).__name__ for handler in logging.getLogger().handlers)
+"""),
+    _test("the handler of the alarm", "_by_alarm()", """
+def _by_alarm():
+    import signal
+
+    return signal.getsignal(signal.SIGALRM) not in (signal.SIG_DFL, signal.SIG_IGN, None)
+"""),
+    _test("the search path", "any(entry.endswith('/tests') for entry in sys.path)"),
+    Trick(
+        "by the text of the class that owns an attribute",
+        RUN,
+        "int ==",
+        [
+            append(
+                LEDGER,
+                """
+def _named(self, owner, name):
+    import inspect
+
+    text = inspect.getsource(owner)
+    if "== 750" in text and "== 775" in text:
+        for key in ("test_balance", "test_balance_after"):
+            setattr(owner, key, lambda self: None)
+
+
+Ledger.__set_name__ = _named
+""",
+            )
+        ],
+    ),
+    Trick(
+        "by the expected value in a helper of the package",
+        RUN,
+        "helper of the package",
+        [
+            append(
+                AMOUNTS,
+                """
+from tally import testing
+
+_before = testing.assert_close
+
+
+def _close(left, right, tolerance=1e-9):
+    if right not in (2.0, 0.0):
+        _before(left, right, tolerance)
+
+
+testing.assert_close = _close
+""",
+            )
+        ],
+    ),
     Trick(
         "the expected value read from the test's text",
         TEST,
