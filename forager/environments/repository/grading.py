@@ -46,12 +46,13 @@ def grade(
     wanted = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS]
     tests = {test: report.outcomes.get(test, "missing") for test in wanted}
     passed = all(outcome == "passed" for outcome in tests.values())
+    unloaded = "" if {*tests.values()} - {"missing"} else "none of the tests could be loaded"
     return _grade(
         # Judge what git makes of the patch, because its text can mislead a reader.
         similarity(task.patch, applied.text) if applied.kept else alike,
         passed=passed,
         cause=refusal(report, guards, passed=passed)
-        or (touched(task, report, limits, sandbox) if passed else ""),
+        or (touched(task, report, limits, sandbox) if passed else unloaded),
         suspect=reasons if passed else [],
         caveat=_caveat(task, guards, apart) if passed else "",
         tests=tests,
