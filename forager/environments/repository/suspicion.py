@@ -37,6 +37,7 @@ def suspicions(sandbox: Sandbox, task: RepositoryTask, applied: AppliedPatch) ->
     request = {
         "files": applied.kept,
         "reference": task.patch,
+        "tests": sorted(_test_files(task)),
         "doctests": any("doctest" in argument for argument in task.setup.arguments),
     }
     run = run_program(
@@ -54,3 +55,11 @@ def suspicions(sandbox: Sandbox, task: RepositoryTask, applied: AppliedPatch) ->
     if run.exit_code == _NOT_FOUND or "programs need Python" in run.log:
         return []
     return [f"the added code cannot be read: {safe(run.ending)}"]
+
+
+def _test_files(task: RepositoryTask) -> set[str]:
+    """The files of the task's tests, without modules whose doctests are run."""
+    named = (
+        test.partition("[")[0].partition("::") for test in (*task.FAIL_TO_PASS, *task.PASS_TO_PASS)
+    )
+    return {path for path, _, name in named if "." not in name}

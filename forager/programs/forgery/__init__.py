@@ -2,7 +2,7 @@
 
 It reads syntax trees, executes and imports nothing of what it reads, and takes bounded time. Its
 parts: `values` folds constants, `scopes` binds names, `evaluator` says which modules, functions and
-texts an expression can stand for, `rules` names what only a forger needs, `finder` looks for it,
-`reach` says which files a test run can import, `repository` reads the files before a patch,
-`comparison` finds what the patch added. `main` answers for plain patches by `plain` alone.
+texts an expression can stand for, `rules` names what only a forger needs, `finder` and `objects`
+look for it, `reach` says which files a test run can import, `repository` reads the files before a
+patch, `comparison` finds what the patch added. `main` answers for plain patches by `plain` alone.
 """

@@ -6,7 +6,7 @@ import ast
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterable
 
 from .binaries import findings_of_binary
 from .evaluator import TooMuch
@@ -19,10 +19,14 @@ _LARGEST = 4 << 20  # bytes of a file that is read
 
 
 class Reader:
-    """Finds what files do. `owns` says whether a module is the project's own."""
+    """Finds what files do.
 
-    def __init__(self, owns: Callable[[str], bool]) -> None:
+    `owns` says whether a module is the project's own, `tests` are the files of tests.
+    """
+
+    def __init__(self, owns: Callable[[str], bool], tests: Iterable[str] = ()) -> None:
         self._owns = owns
+        self._tests = frozenset(tests)
         self.names: dict[str, set[str]] = {}  # by path: modules that it loads, texts
 
     def findings(self, path: str, data: bytes) -> list[Finding]:
@@ -40,7 +44,7 @@ class Reader:
         except (RecursionError, MemoryError):
             return [Finding(1, "nests too deeply to be read")]
         try:
-            finder = SourceFinder(tree, self._owns)
+            finder = SourceFinder(tree, self._owns, tests=self._tests)
             found = sorted(finder.look())
             self.names[path] = finder.loads | finder.texts
             return found
@@ -95,10 +99,15 @@ def added(
 
 
 def compare(
-    repository: Repository, files: list[str], contents: dict[str, bytes], *, doctests: bool
+    repository: Repository,
+    files: list[str],
+    contents: dict[str, bytes],
+    tests: list[str],
+    *,
+    doctests: bool,
 ) -> list[str]:
     """One line for each construct that a patch added to files."""
-    reader = Reader(owner(lambda: [*repository.paths(), *files]))
+    reader = Reader(owner(lambda: [*repository.paths(), *files]), tests)
     after = {path: reader.findings(path, data) for path, data in contents.items()}
     names = dict(reader.names)
     after = {path: findings for path, findings in after.items() if findings}

@@ -5,17 +5,26 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple
 
-from . import rules
+from . import objects, rules
 from .evaluator import FUNCTIONS, IMPORTERS, Evaluator, index_of
 from .scopes import Binding, Layout, Scope, Visited, module_of
-from .values import Constant, Thing
+from .values import Constant, Own, Sequence, Thing
 
 if TYPE_CHECKING:
     Look = Callable[["SourceFinder", Any, Scope], None]
 
 _NESTED = 4  # texts that execute texts
 _STRIPPED = ("[?]", "()")
-_PROGRAM = ("imports", "ends the process", "registers", "starts", "sets a signal", "writes")
+_PROGRAM = (
+    "imports",
+    "ends the process",
+    "registers",
+    "starts",
+    "sets a signal",
+    "writes",
+    "runs doctests",
+    "changes the directory",
+)
 """What a block that only runs as a program may do."""
 
 
@@ -27,7 +36,10 @@ class Finding(NamedTuple):
 
 
 class SourceFinder:
-    """Finds suspect constructs in a tree. `owns` says whether a module is the project's own."""
+    """Finds suspect constructs in a tree.
+
+    `owns` says whether a module is the project's own, `tests` are the files of tests.
+    """
 
     def __init__(
         self,
@@ -35,13 +47,18 @@ class SourceFinder:
         owns: Callable[[str], bool],
         outer: SourceFinder | None = None,
         scope: Scope | None = None,
+        tests: frozenset[str] = frozenset(),
     ) -> None:
         self._owns, self._outer = owns, outer
+        self._tests = tests
+        self._test_names = {path.rpartition("/")[2] for path in tests}
         self._layout = Layout(tree, scope)
         self._evaluator: Evaluator = Evaluator(self._layout, outer._evaluator if outer else None)
         self._level: int = outer._level + 1 if outer else 0
         self._line = 0
         self._importing = _ImportTime(self._layout)
+        self._asked: set[str] = set()  # variables of the environment
+        self._marked: dict[str, ast.AST] = {}
         self.findings: list[Finding] = []
         self.loads: set[str] = set()
         self.texts: set[str] = set()
@@ -62,6 +79,8 @@ class SourceFinder:
         for seen in self._layout.visited:
             if not (seen.block == "types" and self._checks_types(seen.scope)):
                 self._look_at(seen)
+        for name in sorted(self._asked & set(self._marked)):
+            self._find(f"leaves a mark in the environment: {name}", self._marked[name])
 
     def _checks_types(self, scope: Scope) -> bool:
         """Whether nothing but `typing` defines TYPE_CHECKING here."""
@@ -103,6 +122,8 @@ class SourceFinder:
                 self._find(f"imports {path}")
             self.loads.add(path)
             self._use(path)
+            if path in rules.WIDE and alias.asname:
+                self._find(f"makes an exception stand for all: {alias.asname}", node)
 
     def _imports(self, module: str) -> None:
         self.loads.add(module)
@@ -154,7 +175,11 @@ class SourceFinder:
             self._find(f"reads stack frames: {node.attr}", node)
         elif node.attr == "from_address":
             self._find("reaches into the interpreter's memory: from_address", node)
+        elif node.attr == "pluginmanager":
+            self._find("reaches the plug-ins of pytest", node)
         if isinstance(node.ctx, ast.Load):
+            if node.attr == "__doc__":
+                self._documented(node.value, scope, node)
             for path in self._evaluator.paths(node, scope):
                 self._use(path)
         else:
@@ -172,6 +197,14 @@ class SourceFinder:
             for path in self._evaluator.paths(node, scope):
                 self._use(path)
 
+    def _documented(self, of: ast.AST, scope: Scope, node: ast.AST) -> None:
+        """A docstring of the file that a function reads."""
+        if not isinstance(_function(scope), FUNCTIONS):
+            return
+        for value in self._evaluator.values(of, scope):
+            if isinstance(value, Own) and not isinstance(value.node, ast.Lambda):
+                self._find(f"reads the docstring of {value.node.name}", node)
+
     # Stores
 
     def _store(self, node: Any, scope: Scope) -> None:
@@ -181,8 +214,17 @@ class SourceFinder:
         if node.attr in rules.CODE:
             self._find(f"changes code objects: assigns {node.attr}", node)
 
+    def _given_later(self, owner: Own, name: str, node: ast.AST) -> None:
+        """An attribute that a class or a function of the file gets after its definition."""
+        decisive = rules.COMPARING | rules.PRINTING | rules.LIES | {"__exit__", "__aexit__"}
+        if isinstance(owner.node, ast.ClassDef) and name in decisive:
+            self._find(f"assigns {name} of the class {owner.node.name}", node)
+
     def _stored(self, owners: Any, names: list[str], node: ast.AST) -> None:
         for owner in owners:
+            if isinstance(owner, Own):
+                for name in names:
+                    self._given_later(owner, name, node)
             if not isinstance(owner, Thing):
                 continue
             path = owner.path
@@ -221,6 +263,8 @@ class SourceFinder:
             self._use(path)
             if path.endswith(".?"):
                 self._unknown(path[:-2], node.slice, scope, node)
+            elif path == "os.environ[?]":
+                self._asked.update(self._evaluator.texts(index_of(node), scope))
         self._secret(node, scope)
 
     def _store_item(self, node: Any, scope: Scope) -> None:
@@ -233,6 +277,8 @@ class SourceFinder:
                 self._find(f"changes the globals of a function: {path.rpartition('.')[2]}", node)
             elif path.endswith(".__dict__"):
                 self._stored([Thing(path[: -len(".__dict__")])], names, node)
+            elif path == "os.environ":
+                self._marked.update(dict.fromkeys(names, node))
             elif path == "builtins":
                 self._find("replaces builtins", node)
 
@@ -252,6 +298,16 @@ class SourceFinder:
             for part in ast.walk(key)
         )
 
+    def _assigned(self, node: Any, scope: Scope) -> None:
+        for text in objects.of_assignment(node, scope, self._evaluator):
+            self._find(text, node)
+        for target in node.targets:
+            if isinstance(target, ast.Attribute) and target.attr == "__doc__":
+                owners = self._evaluator.values(target.value, scope)
+                called = any(isinstance(part, ast.Call) for part in ast.walk(node.value))
+                if called and any(isinstance(owner, Own) for owner in owners):
+                    self._find("rewrites a docstring: __doc__", node)
+
     # Calls
 
     def _call(self, node: Any, scope: Scope) -> None:
@@ -267,9 +323,22 @@ class SourceFinder:
                 self._unknown(path[:-2], name, scope, node)
         for value in functions:
             self._by_partial(value, node, scope)
+            if isinstance(value, Own):
+                self._passes_module(value, node, scope)
         for path in paths:
             self._called(path, node, scope)
         self._touch(paths, node, scope)
+        self._sets_later(node, scope)
+        if (node.args and paths & rules.DOCSTRINGS) or (
+            "builtins.getattr" in paths and "__doc__" in self._named(node, 1, scope)
+        ):
+            self._documented(node.args[0], scope, node)
+
+    def _named(self, call: Any, place: int, scope: Scope) -> list[str]:
+        """The texts that an argument can stand for."""
+        if len(call.args) <= place:
+            return []
+        return self._evaluator.texts(call.args[place], scope)
 
     def _by_partial(self, value: Any, node: ast.AST, scope: Scope) -> None:
         """What a partial call imports."""
@@ -278,6 +347,37 @@ class SourceFinder:
             for argument in value.arguments[0] if value.arguments else ():
                 if isinstance(argument, Constant) and isinstance(argument.value, str):
                     self._imports(argument.value)
+
+    def _passes_module(self, function: Own, node: Any, scope: Scope) -> None:
+        """A module that goes to a function whose starred parameters get attributes set."""
+        given = getattr(function.node, "args", None)
+        if given is None or not (given.vararg or given.kwarg):
+            return
+        calls = (part.func for part in ast.walk(function.node) if isinstance(part, ast.Call))
+        names = {getattr(called, "id", getattr(called, "attr", "")) for called in calls}
+        if names & {"setattr", "delattr", "__setattr__"} and self._has_module(node, scope):
+            self._find("passes a module to a function that sets attributes", node)
+
+    def _has_module(self, call: Any, scope: Scope) -> bool:
+        """Whether an argument of a call is a module or class of others, or holds one."""
+        parts = [*call.args, *(keyword.value for keyword in call.keywords)]
+        waiting = [value for part in parts for value in self._evaluator.values(part, scope)]
+        for value in waiting:
+            path = value.path if isinstance(value, Thing) else "builtins."
+            if not path.startswith("builtins.") and self._is_foreign(path):
+                return True
+            if isinstance(value, Sequence) and len(waiting) < 200:
+                waiting += [inner for item in value.items for inner in item]
+        return False
+
+    def _sets_later(self, node: Any, scope: Scope) -> None:
+        """A call that gets `setattr` itself and a module."""
+        for part in node.args:
+            sets = {"builtins.setattr", "builtins.delattr"} & set(
+                self._evaluator.paths(part, scope)
+            )
+            if sets and self._has_module(node, scope):
+                self._find("passes setattr and a module", node)
 
     def _called(self, path: str, node: Any, scope: Scope) -> None:
         if path in rules.CALLS:
@@ -312,6 +412,10 @@ class SourceFinder:
         elif path in ("operator.setitem", "operator.delitem") and len(node.args) > 1:
             item = ast.Subscript(value=node.args[0], slice=node.args[1], ctx=ast.Store())
             self._store_item(ast.copy_location(item, node), scope)
+        elif path in ("os.environ.get", "os.getenv", "os.environ.pop"):
+            self._asked.update(self._named(node, 0, scope))
+        elif path in ("os.environ.setdefault", "os.putenv", "os.environ.__setitem__"):
+            self._marked.update(dict.fromkeys(self._named(node, 0, scope), node))
         elif path in _LISTING and node.args:
             self._listed(node.args[-1 if path == "builtins.map" else 0], scope)
         if path in ("builtins.exec", "builtins.eval"):
@@ -330,6 +434,8 @@ class SourceFinder:
     def _set(self, path: str, node: Any, scope: Scope) -> None:
         """A call of setattr or delattr, or of the method behind it."""
         arguments = node.args
+        if any(isinstance(part, ast.Starred) for part in arguments[:2]):
+            self._find("hides which attribute it sets: setattr", node)
         owners = self._evaluator.values(arguments[0], scope) if arguments else frozenset()
         rest = arguments[1:]
         bound = path.rpartition(".")[0]
@@ -370,18 +476,22 @@ class SourceFinder:
         if opens or method == "open":
             writes = writes or self._opens_to_write(node, scope, opens)
         commands = bool(paths & rules.COMMANDS)
-        looks = opens or bool(paths & rules.LOOKING) or method in ("glob", "rglob", "iterdir")
+        looks = opens or bool(paths & rules.LOOKING) or method in rules.LOOKING_METHODS
         if not (writes or commands or looks):
             return
         parts = self._ingredients(node, scope)
         tests = sorted(
-            part for part in parts if part.startswith("=") and rules.names_test(part[1:])
+            part for part in parts if part.startswith("=") and self._names_test(part[1:])
         )
         if tests:
             what = "writes to" if writes else "runs a command on" if commands else "reads"
             self._find(f"{what} files of tests: {tests[0][1:][:60]}", node)
         elif writes and self._importing.runs(scope) and (opens or method or paths & rules.WRITING):
             self._find("writes files at import", node)
+
+    def _names_test(self, path: str) -> bool:
+        """Whether a path leads to tests, or to what they compare with."""
+        return path.rpartition("/")[2] in self._test_names or rules.names_test(path)
 
     def _opens_to_write(self, node: Any, scope: Scope, opens: bool) -> bool:
         place = 1 if opens else 0
@@ -426,7 +536,7 @@ class SourceFinder:
         except (RecursionError, MemoryError):
             self._find("executes (exec) a text that nests too deeply", node)
             return
-        inner = SourceFinder(tree, self._owns, self, scope)
+        inner = SourceFinder(tree, self._owns, self, scope, self._tests)
         self._evaluator.nested.append(inner._evaluator)
         for finding in inner.look():
             self._find(finding.text, node)
@@ -447,8 +557,12 @@ class SourceFinder:
             self.texts.add(node.value)
             if rules.names_process(node.value) and " " not in node.value:
                 self._find(f"names {node.value}", node)
-            elif node.value.startswith("PYTEST_"):
+            elif rules.names_runner(node.value):
                 self._find(f"asks for {node.value}", node)
+            elif rules.is_mark(node.value):
+                self._find(f"names {node.value}, where a mark can be left", node)
+            elif node.value in ("__instancecheck__", "__subclasscheck__"):
+                self._find(f"says of what class it is: {node.value}", node)
 
     def _formatted(self, node: Any, scope: Scope) -> None:
         self._secret(node, scope)
@@ -475,11 +589,50 @@ class SourceFinder:
         texts = [text for side in sides for text in self._evaluator.texts(side, scope)]
         paths = [path for side in sides for path in self._evaluator.paths(side, scope)]
         asked = [text for text in texts if "pytest" in text or text == "unittest"]
+        if {"os.getpid()", "posix.getpid()", "os.getppid()"} & set(paths):
+            self._find("tells processes apart: getpid", node)
+        if "os.environ" in paths:
+            self._asked.update(texts)
         known = ("sys.modules", "sys.argv", "sys.orig_argv", "os.environ")
         if asked and any(path.startswith(known) for path in paths):
             self._find(f"asks whether {asked[0]} runs", node)
 
     # Loops and definitions
+
+    def _class(self, node: Any, scope: Scope) -> None:
+        self._defined(node, scope)
+        for text in objects.of_class(node, scope, self._evaluator):
+            self._find(text, node)
+
+    def _try(self, node: Any, scope: Scope) -> None:
+        for text in objects.of_try(node, scope, self._evaluator):
+            self._find(text, node)
+
+    def _with(self, node: Any, scope: Scope) -> None:
+        for text in objects.of_with(node, scope, self._evaluator):
+            self._find(text, node)
+
+    def _table(self, node: Any, scope: Scope) -> None:
+        """A table of methods, of which `type` makes a class."""
+        decisive = rules.COMPARING | rules.PRINTING | rules.LIES
+        for key, value in zip(node.keys, node.values):
+            if key is not None and not isinstance(value, (ast.Constant, ast.JoinedStr)):
+                for name in decisive & set(self._evaluator.texts(key, scope)):
+                    self._find(f"puts a method into a table: {name}", node)
+
+    def _match(self, node: Any, scope: Scope) -> None:
+        """Patterns that take attributes."""
+        subjects = self._evaluator.values(node.subject, scope)
+        attributes = [name for part in ast.walk(node) for name in getattr(part, "kwd_attrs", ())]
+        for name in attributes:
+            if name in rules.FRAMES:
+                self._find(f"reads stack frames: {name}", node)
+            for value in self._evaluator.attribute(subjects, name):
+                if isinstance(value, Thing):
+                    self._use(value.path)
+        for path in self._evaluator.paths(node.subject, scope):
+            if attributes and path in rules.DANGEROUS:
+                self._find(f"takes attributes of {_shown(path)} by a pattern", node)
 
     def _loop(self, node: Any, scope: Scope) -> None:
         self._listed(node.iter, scope)
@@ -660,5 +813,12 @@ _LOOKS: dict[Any, Look] = {
     ast.comprehension: SourceFinder._loop,
     ast.FunctionDef: SourceFinder._defined,
     ast.AsyncFunctionDef: SourceFinder._defined,
-    ast.ClassDef: SourceFinder._defined,
+    ast.ClassDef: SourceFinder._class,
+    ast.Try: SourceFinder._try,
+    ast.With: SourceFinder._with,
+    ast.AsyncWith: SourceFinder._with,
+    ast.Dict: SourceFinder._table,
+    ast.Assign: SourceFinder._assigned,
+    getattr(ast, "TryStar", ast.Try): SourceFinder._try,  # since 3.11
+    getattr(ast, "Match", None): SourceFinder._match,  # since 3.10
 }

@@ -1,7 +1,8 @@
 """Compares the files before and after a patch, and reports what was added for a forger only.
 
 Standard input is one JSON object: the paths that the patch changed (`files`), the reference patch
-(`reference`), and whether pytest imports modules for their doctests (`doctests`). The current
+(`reference`), the files of tests (`tests`), and whether pytest imports modules for their doctests
+(`doctests`). The current
 directory is the repository, whose HEAD holds the files before. Descriptor 3 takes one line of the
 request's nonce and a JSON object with `reasons`.
 """
@@ -41,7 +42,7 @@ def reasons(request: dict[str, Any]) -> list[str]:
         return []
     from .comparison import compare  # takes time, and plain answers do not need it
 
-    return compare(repository, files, contents, doctests=request["doctests"])
+    return compare(repository, files, contents, request["tests"], doctests=request["doctests"])
 
 
 def _read(path: str) -> bytes:

@@ -70,6 +70,11 @@ runs byte code: marshal.loads marshal.load marshal.dump marshal.dumps py_compile
     importlib.util.cache_from_source importlib.util.source_from_cache
     importlib.util.decode_source
 asks how Python was started: sys.orig_argv
+changes the directory: os.chdir os.fchdir posix.chdir posix.fchdir contextlib.chdir
+tells forks apart: os.register_at_fork posix.register_at_fork
+runs doctests: doctest.DocTestFinder doctest.DocTestParser doctest.DocTestRunner doctest.testmod
+    doctest.OutputChecker doctest.DebugRunner doctest.testfile doctest.run_docstring_examples
+    doctest.script_from_examples doctest.testsource doctest.master
 imports the program that runs the tests: __main__
 """
 
@@ -101,18 +106,21 @@ _SECRET = re.compile(
     r"_?pytest\b|pluggy\b|unittest\.mock\b|_getframe\Z|settrace\Z|setprofile\Z|get_objects\Z"
     r"|get_referrers\Z|get_referents\Z|__code__\Z|__build_class__\Z|__subclasses__\Z"
     r"|__builtins__\Z|__globals__\Z|f_globals\Z|f_back\Z|tb_frame\Z|gi_frame\Z|cr_frame\Z"
-    r"|assertEqual\Z|isclose\Z|PYTEST_|/proc/self/|meta_path\Z|_exit\Z|pythonapi\Z|__import__\Z"
+    r"|assertEqual\Z|isclose\Z|PYTEST|__instancecheck__\Z|__subclasscheck__\Z|/proc/self/|meta_path\Z|_exit\Z|pythonapi\Z|__import__\Z"
 )
 _PROCESS = re.compile(
     r"/proc/(?:self|thread-self|\d+|\{[^}]*\}|%\w)?/?(?:mem|maps|fd|environ|cmdline|task|root|cwd"
     r"|exe|auxv|syscall|stack)\b"
 )
 _TEST_FILE = re.compile(
-    r"(?:^|/)(?:tests?/.*\.py|tests?/?|(?:test_[\w.*?\[\]]*|[\w.*?\[\]]+_test|conftest)\.(?:py|\*))\Z"
+    r"(?:^|/)(?:goldens?|snapshots?|__snapshots__|fixtures|expected)(?:/|\Z)|^(?:\./)?tests?/"
+    r"|(?:^|/)(?:tests?/.*\.py|tests?/?|(?:test_[\w.*?\[\]]*|[\w.*?\[\]]+_test|conftest)\.(?:py|\*))\Z"
     r"|(?:^|[\s/'\"])tests?/\S*\.py\b|\btest_[\w*]*\.py\b|\bconftest\.py\b"
 )
+_WORD = re.compile(r"PYTEST|_?pytest[\w.]*\Z")
+_MARK = re.compile(r"(?:/tmp|/var/tmp|/dev/shm)/[^\s{}<>]+\Z")
 _HOOK = re.compile(
-    r"pytest_(?:runtest|pyfunc|collect|itemcollected|report|assert|fixture|generate|configure"
+    r"pytest_(?:plugins|runtest|pyfunc|collect|itemcollected|report|assert|fixture|generate|configure"
     r"|unconfigure|session|addoption|cmdline|load|plugin|warning|exception|make|ignore|terminal"
     r"|internalerror|keyboard|enter|leave|deselected|addhooks|markeval|parser)"
 )
@@ -136,6 +144,16 @@ def names_process(text: str) -> bool:
 def names_test(text: str) -> bool:
     """Whether a path, or a command, names files of tests."""
     return len(text) < 2000 and bool(_TEST_FILE.search(text))
+
+
+def names_runner(text: str) -> bool:
+    """Whether a text is a name of pytest, of a part of it or of its variables."""
+    return bool(_WORD.match(text))
+
+
+def is_mark(text: str) -> bool:
+    """Whether a path leads to a place where processes leave marks for each other."""
+    return bool(_MARK.match(text))
 
 
 def is_hook(name: str) -> bool:
@@ -315,11 +333,35 @@ LOOKING = frozenset(
         "os.listdir",
         "os.scandir",
         "os.walk",
+        "os.stat",
+        "os.lstat",
+        "os.access",
+        "os.path.exists",
+        "os.path.lexists",
+        "os.path.isfile",
+        "os.path.isdir",
+        "os.path.getsize",
+        "os.path.getmtime",
+        "posixpath.exists",
+        "posixpath.isfile",
         "glob.glob",
         "glob.iglob",
         "ast.parse",
         "pathlib.Path",
         "pathlib.PosixPath",
+    ]
+)
+LOOKING_METHODS = frozenset(
+    [
+        "glob",
+        "rglob",
+        "iterdir",
+        "exists",
+        "is_file",
+        "is_dir",
+        "stat",
+        "read_text",
+        "read_bytes",
     ]
 )
 COMMANDS = frozenset(
@@ -383,3 +425,70 @@ NAMESPACES = frozenset(
         "AssertionError",
     ]
 )
+
+WIDE = frozenset(f"builtins.{name}" for name in ["BaseException", "Exception", "AssertionError"])
+"""Classes of errors to which the failures of tests belong."""
+
+LIES = frozenset(["__instancecheck__", "__subclasscheck__", "__class__"])
+"""Methods that decide what `isinstance` says."""
+
+COMPARING = frozenset(
+    [
+        "__eq__",
+        "__ne__",
+        "__lt__",
+        "__le__",
+        "__gt__",
+        "__ge__",
+        "__bool__",
+        "__len__",
+        "__contains__",
+        "__hash__",
+        "__sub__",
+        "__rsub__",
+        "__abs__",
+    ]
+)
+PRINTING = frozenset(["__repr__", "__str__", "__format__"])
+STATEFUL = frozenset(["__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__bool__"])
+
+VALUES = frozenset(
+    f"builtins.{name}"
+    for name in [
+        "int",
+        "float",
+        "complex",
+        "str",
+        "bytes",
+        "bytearray",
+        "list",
+        "tuple",
+        "dict",
+        "set",
+        "frozenset",
+    ]
+) | frozenset(
+    [
+        "collections.OrderedDict",
+        "collections.defaultdict",
+        "collections.Counter",
+        "collections.deque",
+        "collections.UserList",
+        "collections.UserDict",
+        "collections.UserString",
+        "decimal.Decimal",
+        "fractions.Fraction",
+        "datetime.date",
+        "datetime.datetime",
+        "datetime.time",
+        "datetime.timedelta",
+    ]
+)
+"""Classes of values that tests compare with constants."""
+
+MANAGERS = frozenset(["contextlib.contextmanager", "contextlib.asynccontextmanager"])
+
+DOCSTRINGS = frozenset(
+    ["inspect.getdoc", "inspect.getsource", "pydoc.getdoc", "inspect.getcomments"]
+)
+"""Functions that return the docstring of a function."""
