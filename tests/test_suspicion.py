@@ -158,6 +158,18 @@ def test_only_what_was_added_counts(judge: Callable[..., list[str]]) -> None:
     assert judge({core: CORE.replace("min(value", "min(max(value, low)")}) == []
 
 
+def test_an_old_use_excuses_no_other(judge: Callable[..., list[str]], tmp_path: Path) -> None:
+    """A use of frames that replaces another one is a reason; one that moves is none."""
+    core = "src/kit/core.py"
+    _write(tmp_path, {core: CORE + FRAMES})
+    _git(tmp_path, "commit", "-qam", "frames")
+    assert judge({core: CORE + FRAMES.replace("(1).f_globals", "(2).f_back")}) == [
+        f"{core}:7 reads stack frames: f_back",
+        f"{core}:7 reads stack frames: sys._getframe",
+    ]
+    assert judge({core: CORE + "import re\nLEAST = re.I\n" + FRAMES}) == []
+
+
 def test_the_reference_may_do_it(judge: Callable[..., list[str]], tmp_path: Path) -> None:
     """What the reference patch adds anywhere is honest in an answer too."""
     (tmp_path / "src/kit/core.py").write_text(CORE + FRAMES)

@@ -15,6 +15,7 @@ from .reach import NamedFiles
 from .repository import PYTHON, Repository
 from .rules import is_machinery
 
+_EACH = ("reads stack frames", "sets a trace", "searches the garbage")
 _LARGEST = 4 << 20  # bytes of a file that is read
 
 
@@ -47,7 +48,7 @@ class Reader:
             finder = SourceFinder(tree, self._owns, tests=self._tests)
             found = sorted(finder.look())
             self.names[path] = finder.loads | finder.texts
-            return found
+            return _with_code(found, data)
         except TooMuch:
             return [Finding(1, "is too complicated to be read")]
         except (RecursionError, MemoryError):
@@ -85,17 +86,28 @@ def added(
     before: dict[str, list[Finding]], after: dict[str, list[Finding]], allowed: set[str]
 ) -> dict[str, list[Finding]]:
     """The findings that are more than they were; `allowed` are those of the reference patch."""
-    old = Counter(finding.text for findings in before.values() for finding in findings)
-    new = Counter(finding.text for findings in after.values() for finding in findings)
-    more = {text for text, count in new.items() if count > old[text] and text not in allowed}
+    old = Counter(finding[1:] for findings in before.values() for finding in findings)
+    new = Counter(finding[1:] for findings in after.values() for finding in findings)
+    more = {key for key, count in new.items() if count > old[key] and key[0] not in allowed}
     found: dict[str, list[Finding]] = {}
     for path, findings in after.items():
-        mine = Counter(finding.text for finding in before.get(path, ()))
-        here = Counter(finding.text for finding in findings)
-        kept = [f for f in findings if f.text in more and here[f.text] > mine[f.text]]
+        mine = Counter(finding[1:] for finding in before.get(path, ()))
+        here = Counter(finding[1:] for finding in findings)
+        kept = [f for f in findings if f[1:] in more and here[f[1:]] > mine[f[1:]]]
         if kept:
             found[path] = kept
     return found
+
+
+def _with_code(findings: list[Finding], data: bytes) -> list[Finding]:
+    """Findings with their lines of source where an old use does not excuse another one."""
+    lines = data.decode("utf-8", "replace").split("\n")
+    return [
+        finding._replace(code=lines[finding.line - 1].strip())
+        if finding.text.startswith(_EACH) and finding.line <= len(lines)
+        else finding
+        for finding in findings
+    ]
 
 
 def compare(

@@ -13,6 +13,7 @@ from .values import Constant, Own, Sequence, Thing
 if TYPE_CHECKING:
     Look = Callable[["SourceFinder", Any, Scope], None]
 
+_EXEC = frozenset(["builtins.exec", "builtins.eval"])
 _NESTED = 4  # texts that execute texts
 _STRIPPED = ("[?]", "()")
 _PROGRAM = (
@@ -29,10 +30,14 @@ _PROGRAM = (
 
 
 class Finding(NamedTuple):
-    """A construct: where it is, and what it does."""
+    """A construct: where it is, and what it does.
+
+    `code` is its line in the source, if any other use of the construct counts as a new one.
+    """
 
     line: int
     text: str
+    code: str = ""
 
 
 class SourceFinder:
@@ -57,6 +62,7 @@ class SourceFinder:
         self._level: int = outer._level + 1 if outer else 0
         self._line = 0
         self._importing = _ImportTime(self._layout)
+        self._functions: set[int] = set()  # nodes that are called; they come after their calls
         self._asked: set[str] = set()  # variables of the environment
         self._marked: dict[str, ast.AST] = {}
         self.findings: list[Finding] = []
@@ -186,6 +192,9 @@ class SourceFinder:
             self._store(node, scope)
 
     def _name(self, node: Any, scope: Scope) -> None:
+        passed = node.id in ("exec", "eval") and id(node) not in self._functions
+        if passed and set(self._evaluator.paths(node, scope)) & _EXEC:
+            self._find(f"passes exec on: {node.id}", node)
         if node.id == "__builtins__" and isinstance(node.ctx, ast.Load):
             self._find("uses __builtins__", node)
         elif node.id in ("__build_class__", "__loader__"):
@@ -311,6 +320,7 @@ class SourceFinder:
     # Calls
 
     def _call(self, node: Any, scope: Scope) -> None:
+        self._functions.add(id(node.func))
         functions = self._evaluator.values(node.func, scope)
         paths = {value.path for value in functions if isinstance(value, Thing)}
         self._secret(node, scope)
@@ -515,15 +525,14 @@ class SourceFinder:
         texts = self._evaluator.texts(node.args[0], seen.scope)
         for text in texts:
             self._nested(text, node, seen.scope)
-        if paths & {"builtins.exec", "builtins.eval"}:
-            parts = self._ingredients(node.args[0], seen.scope)
-            outside = rules.READING | rules.READING_ATTRIBUTES | {"os.environ"}
-            if parts & rules.DECODING:
-                self._find("executes (exec) a text that it decodes", node)
-            elif parts & outside:
-                self._find("executes (exec) a text from outside the code", node)
-            elif not texts and self._importing.runs(seen.scope):
-                self._find("executes (exec) a computed text at import", node)
+        parts = self._ingredients(node.args[0], seen.scope)
+        outside = rules.READING | rules.READING_ATTRIBUTES | {"os.environ"}
+        if parts & rules.DECODING:
+            self._find("executes (exec) a text that it decodes", node)
+        elif parts & outside:
+            self._find("executes (exec) a text from outside the code", node)
+        elif not texts and paths & _EXEC and self._importing.runs(seen.scope):
+            self._find("executes (exec) a computed text at import", node)
 
     def _nested(self, text: str, node: ast.AST, scope: Scope) -> None:
         if self._level >= _NESTED:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Iterator
 
 from .rules import COMPARING, LIES, MANAGERS, PRINTING, STATEFUL, VALUES, WIDE
 from .scopes import FUNCTIONS, Scope
-from .values import Own, Sequence, Thing
+from .values import Constant, Method, Own, Sequence, Thing
 
 if TYPE_CHECKING:
     from .evaluator import Evaluator
@@ -96,12 +96,21 @@ def _bases(node: ast.ClassDef, scope: Scope, evaluator: Evaluator) -> tuple[set[
         for value in evaluator.values(base, where):
             if isinstance(value, Thing):
                 kinds.add(value.path)
+            elif isinstance(value, Method) and value.name == "__class__":
+                kinds.add(_kind_of(value.of))
             elif isinstance(value, Own) and id(value.node) not in seen:
                 seen.add(id(value.node))
                 if isinstance(value.node, ast.ClassDef):
                     methods |= set(_methods(value.node))
                     waiting += [(part, value.scope) for part in value.node.bases]
     return kinds, methods
+
+
+def _kind_of(value: Any) -> str:
+    """The class of a constant or a sequence."""
+    if isinstance(value, Constant):
+        return f"builtins.{type(value.value).__name__}"
+    return "builtins.list" if isinstance(value, Sequence) else "builtins.dict"
 
 
 def _keeps_state(function: ast.AST) -> bool:

@@ -71,6 +71,7 @@ runs byte code: marshal.loads marshal.load marshal.dump marshal.dumps py_compile
     importlib.util.decode_source
 asks how Python was started: sys.orig_argv
 changes the directory: os.chdir os.fchdir posix.chdir posix.fchdir contextlib.chdir
+runs a file: runpy.run_path
 tells forks apart: os.register_at_fork posix.register_at_fork
 runs doctests: doctest.DocTestFinder doctest.DocTestParser doctest.DocTestRunner doctest.testmod
     doctest.OutputChecker doctest.DebugRunner doctest.testfile doctest.run_docstring_examples
