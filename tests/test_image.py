@@ -11,6 +11,7 @@ from forager.images.build import build
 from forager.images.image import Image, find_image, stored_images
 from forager.images.infer import infer
 from forager.images.settings import BuildSettings
+from forager.programs import copy_name, names
 from forager.sandboxes.engine import connect
 
 pytestmark = pytest.mark.engine
@@ -100,11 +101,13 @@ def test_src_layout_leaves_one_commit_and_no_copy(tmp_path: Path) -> None:
     script = (
         "git rev-list --all --count; git rev-parse HEAD; git status --porcelain; git remote;"
         "find / -name '__init__.py' -path '*widget*' 2>/dev/null;"
-        "ls -d build .git/logs /opt/forager* ~/.cache; find /tmp /root -mindepth 1;"
-        "env | grep -i -E 'cert|proxy|index'; stat -c %U src; true"
+        "ls -d build .git/logs /opt/forager-* ~/.cache; find /tmp /root -mindepth 1;"
+        "find /opt/forager ! -user root -o -perm /022; cd /opt/forager/opt/venv/bin/python && ls;"
+        "env | grep -i -E 'cert|proxy|index'; stat -c %U /testbed/src; true"
     )
     lines = [line for line in _shell(image, script + " 2>/dev/null").splitlines() if line]
-    assert lines == ["1", image.commit, "/testbed/src/widget/__init__.py", "agent"]
+    programs = sorted(map(copy_name, names()))
+    assert lines == ["1", image.commit, "/testbed/src/widget/__init__.py", *programs, "agent"]
 
     again: list[str] = []
     assert build(source, report=again.append) == image

@@ -24,7 +24,7 @@ from forager.mutation.candidates import unified_diff
 from forager.mutation.coverage import Coverage, measure
 from forager.mutation.reach import ReachAnalysis
 from forager.mutation.sieve import Sieve
-from forager.programs import PYTHONS
+from forager.programs import PYTHONS, program
 from forager.sandboxes.local_sandbox import LocalSandbox
 from forager.untrusted import OBJECT
 
@@ -68,6 +68,15 @@ def test_half(value):
 
 def test_wrong():
     assert sums.total([1]) == 2
+"""
+SPAWNING = """\
+import multiprocessing
+from sums import half
+
+
+def test_spawn():
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map(half, [4]) == [2]
 """
 TOTAL, HALVES = (
     "test_sums.py::test_total",
@@ -265,7 +274,24 @@ def forgery(sandbox: LocalSandbox, image: Image) -> None:
     assert f"sums.py:{line} reads stack frames: sys._getframe" in report["reasons"], run.log
 
 
+def compiler(sandbox: LocalSandbox, image: Image) -> None:
+    """Check that a compiled module and a compiled package run as the sources do."""
+    python, root = image.setup.python, sandbox.run("pwd").output.strip()
+    for name in ("compiler", "merging", "pytest_runner"):
+        sandbox.write(name, program(name))
+    made = sandbox.run(f"{python} -I -S compiler made merging pytest_runner")
+    assert not made.exit_code, made.output
+    asked = dumps({"nonce": "n", "files": []})
+    assert not sandbox.run(f"{python} -I -S made/merging 3>&1 <<<{shlex.quote(asked)}").exit_code
+    sandbox.write("test_sums.py", SPAWNING.encode())
+    asked = dumps({"nonce": "n", "arguments": ["-q"], "tests": None, "shuffle": None,
+                   "test_seconds": 60, "failures": 0})  # fmt: skip
+    done = sandbox.run(f"{python} {root}/made/pytest_runner 3>&1 >log <<<{shlex.quote(asked)}")
+    assert '"id": "test_sums.py::test_spawn", "outcome": "passed"' in done.output, done.output
+
+
 RUNS = [
+    compiler,
     forgery,
     pytest_runner,
     changed_tests,

@@ -21,6 +21,7 @@ from forager.images.workbench import (
     telling_lines,
     tree_archive,
 )
+from forager.programs import copies, copy_name, names, program
 from forager.sandboxes.sandbox import WORKDIR
 
 _AGENT = 1000  # the user's id in the base
@@ -89,8 +90,11 @@ print("facts", platform.python_version(), len(packages))
 """
 
 
-_PYTEST = f"{VENV}/bin/python -c 'import pytest'"
-_COMPILE = f"{VENV}/bin/python -m compileall -q {VENV}/lib >/dev/null"
+_PYTHON = f"{VENV}/bin/python"
+_PYTEST = f"{_PYTHON} -c 'import pytest'"
+_COMPILE = f"{_PYTHON} -m compileall -q {VENV}/lib >/dev/null"
+_SOURCES = f"{TOOLS}/programs"  # forager's
+_COMPILED = f"{TOOLS}/cache/programs"  # in the agent's directory
 _NEWER_PYTEST = "uv pip install --upgrade pytest py"
 
 
@@ -140,7 +144,7 @@ def install(
     recipe, notes = _without_copies(bench, tree, files, recipe)
     bench.check(_PYTEST, failure="pytest is not installed")
     commit = _seal(bench)
-    output = bench.check(f"{VENV}/bin/python -c {shlex.quote(_FACTS)}")
+    output = bench.check(f"{_PYTHON} -c {shlex.quote(_FACTS)}")
     facts = re.search(r"^facts ([\w.+]{1,20}) (\d{1,6})$", output, re.M)
     version, count = (facts[1], int(facts[2])) if facts else ("", 0)
     return Installed(recipe, commit, dropped, notes, version, count)
@@ -288,10 +292,33 @@ def _seal(bench: Workbench) -> str:
     _make_repository(bench)
     bench.check(_CLEAN, failure="the working tree cannot be cleaned")
     bench.run(_COMPILE, directory="/")
+    compiled = _compile_programs(bench)
     bench.check("pkill -KILL -u agent; true", user="root")
     bench.check(OWNED_BY_ROOT, user="root")
+    if compiled:
+        _keep_programs(bench)
     bench.check("rm -rf /root/.cache /root/.config /root/.local; true", user="root")
     commit = bench.check("git rev-parse HEAD", directory=WORKDIR).strip()
     if not re.fullmatch(r"[0-9a-f]{40}", commit):
         raise BuildError("the repository has no commit", commit[-1000:])
     return commit
+
+
+def _compile_programs(bench: Workbench) -> bool:
+    """Compile forager's programs with the image's Python; whether it could.
+
+    Root runs nothing that the project installed, so the result is the agent's first.
+    """
+    bench.check(f"mkdir {_SOURCES}", user="root")
+    sources = {copy_name(name): (program(name), 0o644) for name in names()}
+    compiler = {"compiler": (program("compiler"), 0o644)}
+    bench.put(archive(sources | compiler), _SOURCES)
+    paths = " ".join(f"{_SOURCES}/{name}" for name in sources)
+    command = f"{_PYTHON} -I -S {_SOURCES}/compiler {_COMPILED} {paths}"
+    return not bench.run(command, directory="/").code
+
+
+def _keep_programs(bench: Workbench) -> None:
+    """Copy the compiled programs to where sandboxes look for them, as root's."""
+    paths = " ".join(f"{_COMPILED}/{copy_name(name)}" for name in names())
+    bench.check(f"umask 022; install -D -m 644 -t {copies(_PYTHON)} {paths}", user="root")
