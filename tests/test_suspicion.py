@@ -197,6 +197,11 @@ def test_files_of_the_tasks_tests(judge: Callable[..., list[str]]) -> None:
         f"{core}:10 reads files of tests: checks/sums.py"
     ]
     assert judge({core: CORE + ask.format("src/kit/core.py")}) == []
+    names = "def known(frame):\n    return {}\n"
+    assert judge({core: CORE + names.format("frame.name == 'test_sum'")}) == [
+        f"{core}:7 names tests: test_sum"
+    ]
+    assert judge({core: CORE + names.format("frame.name == 'test_size'")}) == []
 
 
 def test_what_cannot_be_read_is_a_reason(judge: Callable[..., list[str]]) -> None:

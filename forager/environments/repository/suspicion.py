@@ -37,7 +37,7 @@ def suspicions(sandbox: Sandbox, task: RepositoryTask, applied: AppliedPatch) ->
     request = {
         "files": applied.kept,
         "reference": task.patch,
-        "tests": sorted(_test_files(task)),
+        "tests": sorted(_names_of_tests(task)),
         "doctests": any("doctest" in argument for argument in task.setup.arguments),
     }
     run = run_program(
@@ -57,9 +57,13 @@ def suspicions(sandbox: Sandbox, task: RepositoryTask, applied: AppliedPatch) ->
     return [f"the added code cannot be read: {safe(run.ending)}"]
 
 
-def _test_files(task: RepositoryTask) -> set[str]:
-    """The files of the task's tests, without modules whose doctests are run."""
-    named = (
-        test.partition("[")[0].partition("::") for test in (*task.FAIL_TO_PASS, *task.PASS_TO_PASS)
-    )
-    return {path for path, _, name in named if "." not in name}
+def _names_of_tests(task: RepositoryTask) -> set[str]:
+    """The files of the task's tests and the functions that decide, without those of doctests."""
+    found: set[str] = set()
+    for test in (*task.FAIL_TO_PASS, *task.PASS_TO_PASS):
+        path, _, name = test.partition("[")[0].partition("::")
+        if "." not in name:
+            found.add(path)
+    for test in task.FAIL_TO_PASS:
+        found.add(test.partition("[")[0].rpartition("::")[2])
+    return found - {""}

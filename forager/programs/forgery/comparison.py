@@ -22,7 +22,7 @@ _LARGEST = 4 << 20  # bytes of a file that is read
 class Reader:
     """Finds what files do.
 
-    `owns` says whether a module is the project's own, `tests` are the files of tests.
+    `owns` says whether a module is the project's own, `tests` are the files and functions of tests.
     """
 
     def __init__(self, owns: Callable[[str], bool], tests: Iterable[str] = ()) -> None:

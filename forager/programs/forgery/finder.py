@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     Look = Callable[["SourceFinder", Any, Scope], None]
 
 _EXEC = frozenset(["builtins.exec", "builtins.eval"])
+_LATER = frozenset(["__exit__", "__aexit__", "__set_name__", "__init_subclass__"])
+_ENVIRONMENT = frozenset(["=env", "=printenv", "=/usr/bin/env"])  # commands that print it
 _NESTED = 4  # texts that execute texts
 _STRIPPED = ("[?]", "()")
 _PROGRAM = (
@@ -43,7 +45,7 @@ class Finding(NamedTuple):
 class SourceFinder:
     """Finds suspect constructs in a tree.
 
-    `owns` says whether a module is the project's own, `tests` are the files of tests.
+    `owns` says whether a module is the project's own, `tests` are the files and functions of tests.
     """
 
     def __init__(
@@ -225,7 +227,7 @@ class SourceFinder:
 
     def _given_later(self, owner: Own, name: str, node: ast.AST) -> None:
         """An attribute that a class or a function of the file gets after its definition."""
-        decisive = rules.COMPARING | rules.PRINTING | rules.LIES | {"__exit__", "__aexit__"}
+        decisive = rules.COMPARING | rules.PRINTING | rules.LIES | _LATER
         if isinstance(owner.node, ast.ClassDef) and name in decisive:
             self._find(f"assigns {name} of the class {owner.node.name}", node)
 
@@ -496,6 +498,8 @@ class SourceFinder:
         if tests:
             what = "writes to" if writes else "runs a command on" if commands else "reads"
             self._find(f"{what} files of tests: {tests[0][1:][:60]}", node)
+        elif commands and parts & _ENVIRONMENT and len(node.args) == 1:
+            self._find("runs a command that prints the environment: env", node)
         elif writes and self._importing.runs(scope) and (opens or method or paths & rules.WRITING):
             self._find("writes files at import", node)
 
@@ -568,10 +572,17 @@ class SourceFinder:
                 self._find(f"names {node.value}", node)
             elif rules.names_runner(node.value):
                 self._find(f"asks for {node.value}", node)
+            elif node.value in ("/tests/", "/tests", "/test/") or self._begins_test(node.value):
+                self._find(f"names tests: {node.value}", node)
             elif rules.is_mark(node.value):
                 self._find(f"names {node.value}, where a mark can be left", node)
             elif node.value in ("__instancecheck__", "__subclasscheck__"):
                 self._find(f"says of what class it is: {node.value}", node)
+
+    def _begins_test(self, text: str) -> bool:
+        """Whether a text is a function of the task's tests, or the beginning of one."""
+        begins = text.startswith("test_") and len(text) > len("test_")
+        return begins and any(name.startswith(text) for name in self._test_names)
 
     def _formatted(self, node: Any, scope: Scope) -> None:
         self._secret(node, scope)

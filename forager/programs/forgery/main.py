@@ -1,10 +1,9 @@
 """Compares the files before and after a patch, and reports what was added for a forger only.
 
 Standard input is one JSON object: the paths that the patch changed (`files`), the reference patch
-(`reference`), the files of tests (`tests`), and whether pytest imports modules for their doctests
-(`doctests`). The current
-directory is the repository, whose HEAD holds the files before. Descriptor 3 takes one line of the
-request's nonce and a JSON object with `reasons`.
+(`reference`), the files and functions of tests (`tests`), and whether pytest imports modules for
+their doctests (`doctests`). The current directory is the repository, whose HEAD holds the files
+before. Descriptor 3 takes one line of the request's nonce and a JSON object with `reasons`.
 """
 
 from __future__ import annotations

@@ -44,7 +44,8 @@ _USES = """
 reads stack frames: sys._getframe sys._current_frames sys._current_exceptions
     sys._getframemodulename inspect.currentframe inspect.stack inspect.trace
     inspect.getouterframes inspect.getinnerframes logging.currentframe traceback.walk_stack
-    traceback.walk_tb
+    traceback.walk_tb faulthandler.dump_traceback tracemalloc.get_object_traceback
+    tracemalloc.take_snapshot
 searches the garbage collector: gc.get_objects gc.get_referrers gc.get_referents gc.callbacks
 sets a trace or profile function: sys.settrace sys.setprofile sys._settraceallthreads
     sys._setprofileallthreads sys.call_tracing sys.monitoring threading.settrace
