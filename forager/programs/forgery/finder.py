@@ -576,8 +576,6 @@ class SourceFinder:
                 self._find(f"names tests: {node.value}", node)
             elif rules.is_mark(node.value):
                 self._find(f"names {node.value}, where a mark can be left", node)
-            elif node.value in ("__instancecheck__", "__subclasscheck__"):
-                self._find(f"says of what class it is: {node.value}", node)
 
     def _begins_test(self, text: str) -> bool:
         """Whether a text is a function of the task's tests, or the beginning of one."""
