@@ -9,8 +9,8 @@ before the first grading and kept on this machine.
 import hashlib
 import secrets
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import PurePosixPath
 
 from pydantic import TypeAdapter, ValidationError
@@ -150,8 +150,9 @@ def run_guarded(
     tests = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS]
     files = {test.partition("::")[0] for test in tests}
     left_out = [path for path in kept if path not in files]
-    sensitive, diff = guards.sensitive, guards.changed_tests
-    return _run(sandbox, task.setup, tests, sensitive, user, diff, left_out), bool(user)
+    place = _placed(sandbox, task.setup, guards.changed_tests)
+    report = _run(sandbox, task.setup, tests, guards.sensitive, user, place, left_out)
+    return report, bool(user)
 
 
 def touched(
@@ -191,12 +192,12 @@ def _changed_run(
     sandbox: Sandbox, setup: TestSetup, tests: Sequence[str], user: str, diff: str
 ) -> TestReport:
     """Run the tests, and again as changed; the files are as before afterwards."""
-    names = " ".join(map(shlex.quote, changes_by_file(diff)))
-    with _directory(sandbox) as kept:
-        go = f"cd {shlex.quote(setup.workdir)}"
-        _must(sandbox, f"{go} && cp -p --parents {names} {kept}" if names else ":")
-        report = _run(sandbox, setup, tests, tests, user, diff)
-        _must(sandbox, f"{go} && cp -p -r {kept}/. .")
+    go, kept = f"cd {shlex.quote(setup.workdir)}", f"/tmp/forager-{secrets.token_hex(8)}"
+    copies = f"&& cp -p --parents {_names(diff)} {kept}" if diff else ""
+    _must(sandbox, f"{go} && mkdir -m 700 {kept} {copies}")
+    place = _placed(sandbox, setup, diff)
+    report = _run(sandbox, setup, tests, tests, user, place)
+    _must(sandbox, f"{go} && cp -p -r {kept}/. . && rm -rf {kept} {place}")
     return report
 
 
@@ -206,18 +207,17 @@ def _run(
     tests: Sequence[str],
     sensitive: Sequence[str],
     user: str,
-    diff: str,
+    changed: str,
     left_out: Sequence[str] = (),
 ) -> TestReport:
-    with _changed_files(sandbox, setup, diff) as directory:
-        guard = Guard(
-            paths=_paths(setup, tests),
-            user=user,
-            sensitive=list(sensitive),
-            changed=directory,
-            left_out=list(left_out),
-        )
-        return run_tests(sandbox, setup, tests, test_seconds=TEST_SECONDS, guard=guard)
+    guard = Guard(
+        paths=_paths(setup, tests),
+        user=user,
+        sensitive=list(sensitive),
+        changed=changed,
+        left_out=list(left_out),
+    )
+    return run_tests(sandbox, setup, tests, test_seconds=TEST_SECONDS, guard=guard)
 
 
 def _changes(
@@ -252,28 +252,21 @@ def _changes(
     )
 
 
-@contextmanager
-def _changed_files(sandbox: Sandbox, setup: TestSetup, diff: str) -> Iterator[str]:
-    """A directory of the changed files, which only the shell's user can read."""
-    with _directory(sandbox) as directory:
-        if diff:
-            names = " ".join(map(shlex.quote, changes_by_file(diff)))
-            sandbox.write(f"{directory}.diff", diff.encode())
-            _must(
-                sandbox,
-                f"cd {shlex.quote(setup.workdir)} && cp --parents {names} {directory} && "
-                f"(cd {directory} && git apply --whitespace=nowarn {directory}.diff); code=$?; "
-                f"rm -f {directory}.diff; (exit $code)",
-            )
-        yield directory
+def _placed(sandbox: Sandbox, setup: TestSetup, diff: str) -> str:
+    """A new directory of the changed files, which only the shell's user can read."""
+    path, end = f"/tmp/forager-{secrets.token_hex(8)}", secrets.token_hex(8)
+    command = f"mkdir -m 700 {path}"
+    if diff:
+        command = (
+            f"{command} && cd {shlex.quote(setup.workdir)} && cp --parents {_names(diff)} {path} "
+            f"&& cd {path} && git apply --whitespace=nowarn <<'{end}'\n{diff}{end}\n"
+        )
+    _must(sandbox, f"({command})")
+    return path
 
 
-@contextmanager
-def _directory(sandbox: Sandbox) -> Iterator[str]:
-    path = f"/tmp/forager-{secrets.token_hex(8)}"
-    _must(sandbox, f"mkdir -m 700 {path}")
-    yield path
-    sandbox.run(f"rm -rf {path}")
+def _names(diff: str) -> str:
+    return " ".join(map(shlex.quote, changes_by_file(diff)))
 
 
 def _paths(setup: TestSetup, tests: Sequence[str]) -> list[str]:

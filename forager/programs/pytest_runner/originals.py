@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from pathlib import Path
+
+TYPE_CHECKING = False  # each import costs a graded attempt milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _FILES, _BYTES = 20_000, 8 << 20  # most files that are guarded, and bytes of one
 _KINDS = (".py", ".cfg", ".ini", ".toml")
@@ -21,21 +23,21 @@ class Originals:
     """
 
     def __init__(self, paths: list[str]) -> None:
-        found: dict[Path, None] = {}
+        found: dict[str, None] = {}
         for path in paths:
-            for file in _below(Path(path)):
+            for file in _below(path):
                 if len(found) < _FILES:
                     found[file] = None
-        self._before: dict[Path, tuple[int, ...]] = dict.fromkeys(found, ())
+        self._before: dict[str, tuple[int, ...]] = dict.fromkeys(found, ())
 
     def protect(self) -> None:
         """Make root the owner, if this process is root's, and note what the files are."""
         if os.geteuid() == 0:
             for path in self._before:
-                mode = stat.S_IMODE(path.stat().st_mode)
+                mode = stat.S_IMODE(os.stat(path).st_mode)
                 os.chown(path, 0, 0)
-                path.chmod(mode & ~0o022 | 0o444)
-            for directory in {path.parent for path in self._before} - {Path()}:
+                os.chmod(path, mode & ~0o022 | 0o444)
+            for directory in {os.path.dirname(path) for path in self._before} - {""}:
                 _share(directory)
         self._before = {path: _identity(path) for path in self._before}
 
@@ -48,9 +50,10 @@ class Originals:
 
     def replace(self, directory: str) -> None:
         """Put the files of a directory in the place of those of the same names."""
-        for source in Path(directory).rglob("*"):
-            if source.is_file():
-                _put(source, source.relative_to(directory))
+        for folder, _, names in os.walk(directory):
+            for name in names:
+                source = f"{folder}/{name}"
+                _put(source, source[len(directory) + 1 :])
 
 
 class Data:
@@ -70,43 +73,49 @@ class Data:
         return [path for path, before in self._before.items() if _identity(path) != before]
 
 
-def _put(source: Path, path: Path) -> None:
-    before = path.stat()
-    path.unlink()
-    path.write_bytes(source.read_bytes())
-    path.chmod(0o644)
+def _put(source: str, path: str) -> None:
+    before = os.stat(path)
+    os.unlink(path)
+    with open(source, "rb") as old, open(path, "wb") as new:
+        new.write(old.read())
+    os.chmod(path, 0o644)
     os.utime(path, (before.st_atime, before.st_mtime + _LATER))
 
 
-def _below(path: Path) -> Iterator[Path]:
+def _below(path: str) -> Iterator[str]:
     """The regular files of a path that Python or pytest read, links left out."""
     if _regular(path):
         yield path
     for folder, folders, names in os.walk(path):
         folders[:] = [name for name in folders if name not in _SKIPPED]
-        places = (Path(folder, name) for name in names if name.endswith(_KINDS))
+        places = (f"{folder}/{name}" for name in names if name.endswith(_KINDS))
         yield from filter(_regular, places)
 
 
-def _regular(path: Path) -> bool:
-    return not path.is_symlink() and path.is_file() and path.stat().st_size <= _BYTES
+def _regular(path: str) -> bool:
+    try:
+        found = os.lstat(path)
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size <= _BYTES
 
 
-def _share(directory: Path) -> None:
+def _share(directory: str) -> None:
     """Let all write into a directory but none remove files of others; no byte code there."""
-    cache = directory / "__pycache__"
-    if cache.is_symlink():
-        cache.unlink()
-    for code in cache.glob("*") if cache.is_dir() else ():
-        code.unlink()
-    cache.mkdir(mode=0o755, exist_ok=True)
+    cache = f"{directory}/__pycache__"
+    if os.path.islink(cache):
+        os.unlink(cache)
+    for entry in os.scandir(cache) if os.path.isdir(cache) else ():
+        if not entry.is_dir(follow_symlinks=False):  # Python loads nothing of a folder there
+            os.unlink(entry.path)
+    os.makedirs(cache, exist_ok=True)
     os.chown(cache, 0, 0)
-    cache.chmod(0o755)
+    os.chmod(cache, 0o755)
     os.chown(directory, 0, 0)
-    directory.chmod(0o1777)
+    os.chmod(directory, 0o1777)
 
 
-def _identity(path: Path | str) -> tuple[int, ...]:
+def _identity(path: str) -> tuple[int, ...]:
     """What changes with a file's content; no user could set the last one back."""
     try:
         found = os.lstat(path)

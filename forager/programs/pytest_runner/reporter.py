@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import pwd
 import select
 import signal
 import sys
-from pathlib import Path
-from typing import Any, NoReturn
 
 from .originals import Data, Originals
 from .server import SERVE, serve, undumpable
+
+TYPE_CHECKING = False  # each import costs a graded attempt milliseconds
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _LINE, _BYTES, _RECORDS = 120_000, 16 << 20, 190_000  # most of one run's reports
 _BYTES_MORE, _BYTES_EACH = 2 << 20, 6000  # of a run whose tests are known
@@ -166,16 +167,18 @@ class Server:
         """Kill what a run left, if the user is its own: it could spoil the next run."""
         if self.user:
             number = pwd.getpwnam(self.user).pw_uid
-            for entry in Path("/proc").glob("[0-9]*"):
-                if entry.name != str(self.process):
+            for entry in os.scandir("/proc"):
+                if entry.name.isdigit() and entry.name != str(self.process):
                     _kill(entry, number)
 
 
-def _kill(entry: Path, user: int) -> None:
+def _kill(entry: os.DirEntry[str], user: int) -> None:
     """Kill a process by its entry in /proc, if it is this user's and still there."""
-    with contextlib.suppress(OSError):
+    try:
         if entry.stat().st_uid == user:
             os.kill(int(entry.name), signal.SIGKILL)
+    except OSError:
+        pass
 
 
 def report() -> NoReturn:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # each import costs a graded attempt milliseconds
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 SERVE = "serve"  # the argument of a process that serves
 _PR_SET_DUMPABLE = 4  # prctl(2)
@@ -53,6 +55,6 @@ def serve(descriptors: list[int]) -> NoReturn:
 
 
 def _run(run_tests: Any, request: dict[str, Any], report: int) -> NoReturn:
-    sys.path[0] = str(Path.cwd())  # as `python -m pytest` has it; pytest is imported already
+    sys.path[0] = os.getcwd()  # as `python -m pytest` has it; pytest is imported already
     run_tests(request, report)
     os._exit(0)
