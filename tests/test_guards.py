@@ -11,7 +11,7 @@ from conftest import BUGGY, CORE, FAILING, PASSING
 from forager.environments.repository.grading import grade
 from forager.environments.repository.guards import guards_of, make_guards, refusal, run_guarded
 from forager.environments.repository.task import Guards, RepositoryTask, TestSetup
-from forager.environments.repository.testing import TestReport
+from forager.environments.repository.testing import Failure, TestReport
 from forager.environments.repository.workspace import apply_patch, open_task
 from forager.mutation.candidates import unified_diff
 from forager.programs import changed_tests
@@ -256,6 +256,22 @@ def test_path():
 
 
 def test_one_line(): assert 1 == 1
+
+
+def _several(cls):
+    for number in (1, 2):
+        setattr(cls, f"test_many_{number}", lambda self: self.test_many())
+        setattr(cls, f"test_made_{number}", lambda self: self.made())
+    return cls
+
+
+@_several
+class TestSeveral:
+    def test_many(self):
+        assert 1 + 1 == 2
+
+    def made(self):
+        assert 2 + 1 == 3
 """
 
 
@@ -268,11 +284,15 @@ def test_tests_of_every_form_are_changed(tmp_path: Path) -> None:
         *("TestChild::test_inherited", "TestChild::test_by_helper", "TestCase::test_pairs"),
         *("TestCase::test_error", "test_square[1-1]", "test_square[2-4]", "test_square[-3-9]"),
         *("test_text", "test_raises", "test_close", "test_none", "test_path", "test_one_line"),
+        *("TestSeveral::test_many_1", "TestSeveral::test_many_2", "TestSeveral::test_made_1"),
     ]
     by_end = ["test_nothing_raised", "test_unseen_branch"]
     tests = [f"test_forms.py::{name}" for name in (*names, *by_end)]
     with LocalSandbox(tmp_path) as sandbox:
-        guards = make_guards(sandbox, setup, tests)
+        line = SUITE.split("\n").index("        assert 2 + 1 == 3") + 1
+        frames = [("test_forms.py", line, "made")]
+        failures = {tests[-3]: Failure(error="", frames=frames, text="")}
+        guards = make_guards(sandbox, setup, tests, failures)
     assert [test.partition("::")[2] for test in guards.by_end] == by_end
     assert [test.partition("::")[2] for test in guards.by_value] == names
     assert guards.insensitive == {}

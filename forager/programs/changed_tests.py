@@ -331,7 +331,7 @@ def _helpers(
 def change(file: File, test: str, known: dict[str, _Function], lines: list[int], end: bool) -> str:
     """Change one test of a file; return why that is impossible, or ""."""
     name = test.partition("::")[2].partition("[")[0]
-    function = known.get(name)
+    function = known.get(name) or _maker(name, known, lines)
     if function is None:
         return "the file does not define it"
     owner = name.rpartition("::")[0] + "::" if "::" in name else ""
@@ -347,6 +347,21 @@ def change(file: File, test: str, known: dict[str, _Function], lines: list[int],
         file.ended.append(test)
         return _fail_at_end(file, function)
     return ""
+
+
+def _maker(name: str, known: dict[str, _Function], lines: list[int]) -> _Function | None:
+    """The function of which a decorator or metaclass made a test of this name.
+
+    It contains a line at which the test fails, or its name is the beginning of the test's.
+    """
+    for line in lines:
+        for function in known.values():
+            if function.lineno <= line <= (function.end_lineno or 0):
+                return function
+    owner, _, own = name.rpartition("::")
+    parts = {key.rpartition("::")[2]: key for key in known if key.rpartition("::")[0] == owner}
+    found = max((part for part in parts if own.startswith(part)), key=len, default="")
+    return known[parts[found]] if found.startswith("test") else None
 
 
 def _loose(file: File, function: _Function) -> bool:
