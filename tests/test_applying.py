@@ -308,8 +308,8 @@ HONEST: dict[str, Files] = {
     "a module named like a test": {"src/redkata/test_utils.py": "def shout(text):\n    1\n"},
     "a new module next to a comparator": {"src/redkata/testing/bounds.py": "1\n"},
     "an addition to a comparator's module": {
-        "src/redkata/testing/__init__.py": f"{PROJECT['src/redkata/testing/__init__.py']}"
-        "\n\n@print\ndef inside(value):\n    return value\n"
+        "src/redkata/testing/__init__.py": str(PROJECT["src/redkata/testing/__init__.py"])
+        + "\n\n@print\ndef inside(value):\n    return value\n"
     },
     "a module of the standard library that nobody imports": {"src/profile.py": "1\n"},
     "a name of the standard library in the package": {"src/redkata/json.py": "1\n"},
@@ -392,8 +392,8 @@ def test_of_settings_only_the_references_hunks_are_applied(repository: Repositor
     plugin = "addopts = '-p evil'\n"
     setup = "[flake8]\nmax-line-length = 1\n"
     task = repository.task({**REFERENCE, "setup.cfg": setup, "golden/list.txt": "a\nb\n"})
-    wanted = {**FIX, "pyproject.toml": str(REFERENCE["pyproject.toml"])}
-    settings = wanted["pyproject.toml"]
+    settings = str(REFERENCE["pyproject.toml"])
+    wanted = {**FIX, "pyproject.toml": settings}
     done, changed = repository.apply(task, repository.patch(wanted))
     assert (sorted(done.kept), done.ignored, changed) == (sorted(wanted), [], wanted)
     more = {"pyproject.toml": settings + plugin, "setup.cfg": setup, "golden/list.txt": "a\n"}
