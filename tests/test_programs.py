@@ -264,7 +264,7 @@ def forgery(sandbox: LocalSandbox, image: Image) -> None:
     for words in ("init -q", "add -A", "-c user.name=a -c user.email=a commit -qm base"):
         assert not sandbox.run(f"git {words}").exit_code
     sandbox.write("sums.py", (CODE + added).encode())
-    request = {"files": ["sums.py"], "reference": "", "doctests": False}
+    request = {"files": ["sums.py"], "reference": "", "tests": [], "doctests": False}
     run = run_program(
         sandbox, image.setup, "forgery", request, OBJECT,
         timeout=60, output_limit=9999, isolated=True,
