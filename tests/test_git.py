@@ -158,7 +158,7 @@ def test_a_linked_working_tree_is_read_as_git_reads_it(tmp_path: Path) -> None:
 
 
 def test_git_is_run_in_one_place_only() -> None:
-    """All code that needs git on this machine calls `forager.images.git`; programs run elsewhere."""
+    """Code that needs git on this machine calls `forager.images.git`; programs run elsewhere."""
     elsewhere = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for top in ("forager", "mutators", "tools", "tasks")
