@@ -39,6 +39,7 @@ class TestWatcher:
         self._failures: int = request["failures"]  # how many more are described
         self._changed: bool = request.get("changed", False)
         self._guarded: bool = request.get("guarded", False)
+        self._files = {test.partition("::")[0] for test in self._chosen or ()}
         self._left_out: set[str] = set(request.get("left_out", ()))
         self._canaries = Canaries()
         self._outcomes: dict[str, str] = {}
@@ -69,8 +70,14 @@ class TestWatcher:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_make_collect_report(self, collector: Any) -> Any:
-        """Load no file of the patch that has no chosen test: it could register hooks."""
-        if isinstance(collector, pytest.File) and collector.nodeid in self._left_out:
+        """Load no file of the patch that has no chosen test: it could register hooks.
+
+        Changed tests run without the files of others.
+        """
+        if not isinstance(collector, pytest.File) or isinstance(collector, pytest.Package):
+            return None
+        needless = self._changed and collector.nodeid not in self._files
+        if needless or collector.nodeid in self._left_out:
             return CollectReport(collector.nodeid, "passed", None, [])
         return None
 
