@@ -9,10 +9,6 @@ SWALLOWED = "failures swallowed"
 SPLIT = "return [share] * parts"
 BALANCE = "return sum(entry.amount for entry in self.entries[1:])"
 RATIO = "return part // whole if whole else 0.0"
-MEDIAN = """    if len(ordered) % 2:
-        return ordered[middle]
-    return ordered[middle]
-"""
 
 
 def _value(

@@ -69,8 +69,8 @@ class Index:
     """The attempts of some files. For one thread; a context manager.
 
     `files` lists them: a name in `.jsonl.zst` is a shard, any other one JSON Lines. The index is
-    stored at `database`; if that is None or cannot be written, it lasts until `close`. `on_damage`
-    receives file and offset of an attempt that turns out to be damaged when it is read.
+    stored at `database`; without a database that can be written, it lasts until `close`.
+    `on_damage` receives file and offset of an attempt that turns out to be damaged when it is read.
     """
 
     def __init__(

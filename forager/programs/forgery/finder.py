@@ -17,7 +17,6 @@ _EXEC = frozenset(["builtins.exec", "builtins.eval"])
 _LATER = frozenset(["__exit__", "__aexit__", "__set_name__", "__init_subclass__"])
 _ENVIRONMENT = frozenset(["=env", "=printenv", "=/usr/bin/env"])  # commands that print it
 _NESTED = 4  # texts that execute texts
-_STRIPPED = ("[?]", "()")
 _PROGRAM = (
     "imports",
     "ends the process",

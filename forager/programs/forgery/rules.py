@@ -22,23 +22,15 @@ FRAMES = frozenset(
 CODE = frozenset(["__code__", "co_code", "cell_contents", "func_code"])
 """Attributes whose assignment changes what a function does."""
 
-COMPARISONS = frozenset(
-    [
-        "__eq__",
-        "__ne__",
-        "__lt__",
-        "__le__",
-        "__gt__",
-        "__ge__",
-        "__bool__",
-        "__contains__",
-        "__class__",
-        "__bases__",
-        "__instancecheck__",
-        "__call__",
-        "__getattribute__",
-    ]
-)
+STATEFUL = frozenset(["__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__bool__"])
+COMPARISONS = STATEFUL | {
+    "__contains__",
+    "__class__",
+    "__bases__",
+    "__instancecheck__",
+    "__call__",
+    "__getattribute__",
+}
 
 _USES = """
 reads stack frames: sys._getframe sys._current_frames sys._current_exceptions
@@ -287,8 +279,6 @@ READING = frozenset(
 READING_ATTRIBUTES = frozenset(["read_text", "read_bytes", "readline", "readlines", "__doc__"])
 """What reads a text from outside the code."""
 
-ENVIRONMENT = ("os.environ", "os.getenv", "os.environb")
-
 WRITING = frozenset(
     [
         "os.remove",
@@ -434,25 +424,8 @@ WIDE = frozenset(f"builtins.{name}" for name in ["BaseException", "Exception", "
 LIES = frozenset(["__instancecheck__", "__subclasscheck__", "__class__"])
 """Methods that decide what `isinstance` says."""
 
-COMPARING = frozenset(
-    [
-        "__eq__",
-        "__ne__",
-        "__lt__",
-        "__le__",
-        "__gt__",
-        "__ge__",
-        "__bool__",
-        "__len__",
-        "__contains__",
-        "__hash__",
-        "__sub__",
-        "__rsub__",
-        "__abs__",
-    ]
-)
+COMPARING = STATEFUL | {"__len__", "__contains__", "__hash__", "__sub__", "__rsub__", "__abs__"}
 PRINTING = frozenset(["__repr__", "__str__", "__format__"])
-STATEFUL = frozenset(["__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__bool__"])
 
 VALUES = frozenset(
     f"builtins.{name}"
