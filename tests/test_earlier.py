@@ -70,6 +70,15 @@ def test_attempts_get_labels_answer_and_cause(run: Path) -> None:
         assert again == attempts
 
 
+def test_scripts_read_outcomes_by_their_earlier_names(run: Path) -> None:
+    """Answer and cause are also found as `patch` and `note`."""
+    outcomes = [attempt.outcome for attempt in Run(run).trajectories()]
+    assert any(outcome.patch for outcome in outcomes)
+    assert [(outcome.patch, outcome.note) for outcome in outcomes] == [
+        (outcome.answer, outcome.cause) for outcome in outcomes
+    ]
+
+
 def test_an_index_of_the_earlier_version_is_made_anew(run: Path) -> None:
     """The old index lacks the family of real bugs, which queries need now."""
     assert [summary.family for summary in Run(run).summaries()] == [

@@ -190,6 +190,16 @@ class Outcome(Record):
             return "resolved (suspect, accepted)" if self.resolved else "suspect"
         return "resolved" if self.resolved else "not resolved"
 
+    @property
+    def patch(self) -> str:
+        """The answer, by its name before other environments came; scripts still read it."""
+        return self.answer
+
+    @property
+    def note(self) -> str:
+        """The cause, by its earlier name."""
+        return self.cause
+
 
 class Timings(Record):
     """Wall-clock seconds of an attempt, by what it spent them on."""
