@@ -3,22 +3,82 @@
 At rest, a record is JSON that a person can read. Files are append-only. Each line is a whole
 record; a crash may leave a torn last line, which readers skip and the next writer cuts off. A file
 has one writer at a time.
+
+Every text that enters a record can be written as UTF-8. JSON and Python's texts can hold half
+characters (lone surrogates); a record gets U+FFFD instead, one for one, so that positions in the
+text stay the same. This happens here and nowhere else: when a record is made, copied with other
+values, or read.
 """
 
 import fcntl
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Self, TypeVar
+from types import NoneType
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ValidationError,
+)
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import (
+    json_or_python_schema,
+    no_info_before_validator_function,
+)
 
 from forager.atomic import replacing, sync_directory
 from forager.errors import StoreError, UsageError
 from forager.logins import LOGINS
+
+V = TypeVar("V")
+R = TypeVar("R", bound=BaseModel)
+_HALF = re.compile("[\ud800-\udfff]")
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # two halves, one character
+    r"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+_HALF_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_NUMBERS = {int, float, bool, NoneType}
+_LEVELS = 200  # of lists and objects, as many as pydantic reads
+
+
+def writable(value: V) -> V:
+    """The value with U+FFFD for each half character in its texts, names of fields included.
+
+    Raises ValueError for more than 200 levels of lists and objects.
+    """
+    cleaned: V = _writable(value, 0)
+    return cleaned
+
+
+def _writable(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() else _HALF.sub("\N{REPLACEMENT CHARACTER}", value)
+    if depth > _LEVELS:
+        raise ValueError(f"more than {_LEVELS} levels")
+    if type(value) is dict:
+        return {
+            _writable(name, depth + 1): _writable(item, depth + 1) for name, item in value.items()
+        }
+    # Token ids are by far the longest lists.
+    if type(value) in (list, tuple, set, frozenset) and not _NUMBERS.issuperset(map(type, value)):
+        return type(value)(_writable(item, depth + 1) for item in value)
+    return value
+
+
+def writable_json(text: str) -> str:
+    """The JSON text without half characters, written out or as escapes."""
+    if _HALF_ESCAPE.search(text):
+        text = _ESCAPE.sub(lambda found: r"\ufffd" if found["half"] else found[0], text)
+    return writable(text)
 
 
 class Record(BaseModel):
@@ -26,9 +86,30 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64")
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Clean the values that a record is made of; JSON cannot be parsed before it is clean."""
+        schema = handler(source)
+        cleaned = no_info_before_validator_function(writable, schema)
+        return json_or_python_schema(schema, cleaned)
 
-R = TypeVar("R", bound=BaseModel)
-_HALF = re.compile("[\ud800-\udfff]")
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy with other values, which are cleaned but not validated."""
+        return super().model_copy(update=update and writable(dict(update)), deep=deep)
+
+
+def parse_record(kind: type[R], line: bytes) -> R:
+    """The record in JSON text, in which half characters are replaced. Raises ValidationError."""
+    try:
+        return kind.model_validate_json(line)
+    except ValidationError as error:
+        try:
+            whole = writable_json(line.decode("utf-8", "surrogatepass")).encode()
+        except UnicodeDecodeError:
+            raise error from None
+        if whole == line:
+            raise
+        return kind.model_validate_json(whole)
 
 
 def describe_problem(kind: type[BaseModel], error: ValidationError, whole: str = "") -> str:
@@ -76,12 +157,12 @@ def locate_records(path: Path, kind: type[R]) -> Iterator[tuple[int, int, R]]:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 try:  # files written by hand may lack the last newline
-                    yield offset, len(line), kind.model_validate_json(line)
+                    yield offset, len(line), parse_record(kind, line)
                 except ValidationError:
                     return
             elif line.strip():
                 try:
-                    yield offset, len(line), kind.model_validate_json(line)
+                    yield offset, len(line), parse_record(kind, line)
                 except ValidationError as error:
                     problem = describe_problem(kind, error, "record")
                     raise UsageError(
@@ -98,11 +179,6 @@ def write_records(path: Path, records: Iterable[BaseModel]) -> int:
             file.write(_line(record))
             count += 1
     return count
-
-
-def writable(text: str) -> str:
-    """The text with U+FFFD for each lone surrogate, which JSON can hold but UTF-8 cannot."""
-    return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _without_login(url: str) -> str:

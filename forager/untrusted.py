@@ -2,13 +2,11 @@
 
 One parser reads all of it: pydantic's. It takes linear time, reads no more than 200 levels and no
 number of more than 4,300 digits, and refuses NaN. A caller bounds the number of characters first,
-because a parsed text takes up to thirty times its length in memory. Half characters (lone
-surrogates), which JSON can hold and UTF-8 cannot, are replaced by U+FFFD, one for one, so that
-positions in the text stay the same.
+because a parsed text takes up to thirty times its length in memory. Half characters are replaced
+as in all records.
 """
 
 import binascii
-import re
 import zlib
 from collections.abc import Iterator
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
@@ -16,17 +14,11 @@ from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 from pydantic import ConfigDict, FailFast, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from forager.records import Record, writable
+from forager.records import Record, writable_json
 from forager.text import safe
 
 M = TypeVar("M")
 T = TypeVar("T")
-_ESCAPE = re.compile(
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # two halves, one character
-    r"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
-_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _PROBLEMS = 100  # wrong values of one record, of which the first is named
 LONGEST_REPORT, MOST_REPORTS = 1 << 17, 200_000
 OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
@@ -55,12 +47,12 @@ class Reports(NamedTuple, Generic[M]):
     """What is wrong with that line, or how a bound was exceeded; empty if nothing is wrong."""
 
 
-def json_value(text: str, characters: int) -> Any:
-    """Return the value of a JSON text. Raises Malformed."""
+def json_value(text: str, characters: int, *, nan: bool = False) -> Any:
+    """Return the value of a JSON text, in which `nan` allows NaN. Raises Malformed."""
     if len(text) > characters:
         raise Malformed(f"it has more than {characters:,} characters")
     try:
-        return from_json(_whole(text), allow_inf_nan=False, cache_strings="none")
+        return from_json(writable_json(text), allow_inf_nan=nan, cache_strings="none")
     except ValueError as error:
         raise Malformed(str(error)) from error
 
@@ -70,7 +62,7 @@ def record(kind: TypeAdapter[M], text: str, characters: int) -> M:
     if len(text) > characters:
         raise Malformed(f"it has more than {characters:,} characters")
     try:
-        return kind.validate_json(_whole(text))
+        return kind.validate_json(writable_json(text))
     except ValidationError as error:
         raise Malformed(_first_problem(error)) from error
 
@@ -118,7 +110,7 @@ def _first_problem(error: ValidationError) -> str:
     if error.error_count() > _PROBLEMS:
         return "it has many wrong values"
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(map(str, first["loc"]))
+    place = ".".join(str(part) for part in first["loc"] if "[" not in str(part))  # not a union's
     return safe(f"{place}: {first['msg']}" if place else first["msg"])[:200]
 
 
@@ -132,10 +124,3 @@ def _lines(text: str, beginning: str, longest: int) -> Iterator[str]:
                 return
             yield text[at : min(end, at + len(beginning) + longest)]
             at = end
-
-
-def _whole(text: str) -> str:
-    """The JSON text without half characters, written out or as escapes."""
-    if _HALF.search(text):
-        text = _ESCAPE.sub(lambda found: r"\ufffd" if found["half"] else found[0], text)
-    return text if text.isascii() else writable(text)

@@ -4,10 +4,9 @@ import hashlib
 import re
 import tarfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
-
-from pydantic import Field
 
 from forager.atomic import new_directory
 from forager.errors import SourceError, UsageError
@@ -17,8 +16,9 @@ from forager.images.source import address, repository_name, split_reference
 from forager.locks import locked
 from forager.logins import LOGINS
 from forager.paths import data_directory
-from forager.records import Record
+from forager.records import writable
 from forager.scratch import scratch
+from tasks.diffs import patch_between
 
 _FIELDS, _RECORDS = "\x1f", "\x1e"
 _FORMAT = f"%x1e{_FIELDS.join(('%H', '%P', '%cI', '%aI', '%B'))}{_FIELDS}".replace("\x1f", "%x1f")
@@ -42,16 +42,23 @@ _PROSE = (".rst", ".md", ".txt", ".adoc")
 _SUITE = re.compile(r"(test_.*|.*_test|tests?)\.py$", re.IGNORECASE)
 
 
-class Commit(Record):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
     """A commit and what it changed against its first parent."""
 
     commit: str
-    base: str = Field(description="The first parent.")
-    others: list[str] = Field([], description="The other parents of a merge.")
-    date: str = Field(description="Commit date, ISO 8601.")
-    written: str = Field("", description="Author date, ISO 8601: not after `date`.")
-    message: str = Field(description="The message; for a merge, with those of merged commits.")
-    files: list[str] = Field(description="Paths that differ from the base.")
+    base: str
+    """The first parent."""
+    others: Sequence[str] = ()
+    """The other parents of a merge."""
+    date: str
+    """Commit date, ISO 8601."""
+    written: str = ""
+    """Author date, ISO 8601: not after `date`."""
+    message: str
+    """The message; for a merge, with those of merged commits."""
+    files: Sequence[str]
+    """Paths that differ from the base, as git names them; surrogates stand for other bytes."""
 
     @property
     def pull(self) -> int:
@@ -148,7 +155,8 @@ class History:
             base, *others = parents.split()
             yield Commit(
                 commit=commit, base=base, others=others, date=date, written=written,
-                message=message.strip(), files=[line for line in files.split("\n") if line],
+                message=writable(message.strip()),
+                files=[line for line in files.split("\n") if line],
             )  # fmt: skip
 
     def merged(self, change: Commit) -> list[str]:
@@ -162,14 +170,13 @@ class History:
         if not change.others:
             return change.message
         brought = [*change.others, f"^{change.base}"]
-        texts = git(self.path, "log", "--no-merges", "--format=%B%x1e", *brought).split(_RECORDS)
+        told = writable(git(self.path, "log", "--no-merges", "--format=%B%x1e", *brought))
+        texts = told.split(_RECORDS)
         return "\n\n".join([change.message, *(text.strip() for text in texts if text.strip())])
 
     def diff(self, before: str, after: str, paths: Sequence[str] = ()) -> str:
         """The patch from one commit to another, for `git apply`."""
-        options = ["--binary", "--full-index", "--no-renames", "--no-color", "--no-ext-diff"]
-        limited = ["--", *(f":(literal){path}" for path in paths)]
-        return git(self.path, "diff", *options, before, after, *limited)
+        return patch_between(self.path, before, after, paths)
 
     def is_ancestor(self, commit: str, of: str) -> bool:
         """Whether a commit is in the history of another commit."""
@@ -178,7 +185,7 @@ class History:
     def text(self, commit: str, path: str) -> str:
         """The text of a file at a commit; empty if the file does not exist."""
         try:
-            return git(self.path, "show", f"{commit}:{path}")
+            return writable(git(self.path, "show", f"{commit}:{path}"))
         except SourceError:
             return ""
 

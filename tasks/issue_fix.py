@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 
@@ -70,7 +70,7 @@ def candidates(history: History, max_files: int) -> tuple[list[Commit], Counter[
             counts["part of a merge"] += 1
             continue
         if change.others and change.code():
-            change = change.model_copy(update={"message": history.told(change)})
+            change = replace(change, message=history.told(change))
         reason = change.why_not(max_files)
         if not reason:
             code = history.diff(change.base, change.commit, change.code())

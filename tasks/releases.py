@@ -15,9 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from unidiff.patch import PatchSet
-
 from forager.atomic import new_directory
+from forager.environments.repository.patches import parsed
 from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.testing import run_tests
 from forager.environments.repository.workspace import apply_patch, open_task
@@ -29,6 +28,7 @@ from forager.locks import locked
 from forager.paths import data_directory
 from forager.sandboxes.sandbox import Limits
 from forager.scratch import scratch
+from tasks.diffs import patch_between
 from tasks.history import History, is_code, may_fix
 from tasks.validate import TEST_SECONDS, RejectedChange, test_files
 
@@ -117,7 +117,7 @@ def hunk_groups(history: History, before: str, after: str, paths: Sequence[str])
         return []
     diff = git(history.path, "diff", *options, before, after, "--", *code)
     grouped: dict[tuple[str, str], list[tuple[int, str]]] = {}
-    for file in PatchSet(diff):
+    for file in parsed(diff):
         places = _places(history.text(after, file.path))
         for hunk in file:
             lines = [line.target_line_no or 0 for line in hunk if line.is_added] or [
@@ -200,9 +200,7 @@ def patches(
             raise RejectedChange(f"the changes cannot be taken apart: {error}") from error
         git(tree, "add", "--all", "--force", ".")
         base = git(tree, "write-tree").strip()
-        shared = ["--binary", "--full-index", "--no-renames", "--no-color", "--no-ext-diff"]
-        setup = git(tree, "diff", *shared, before, base)
-        return setup, git(tree, "diff", *shared, base, full)
+        return patch_between(tree, before, base), patch_between(tree, base, full)
 
 
 def entries_about(

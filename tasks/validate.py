@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from unidiff.patch import PatchSet
-
+from forager.environments.repository.patches import parsed
 from forager.environments.repository.task import RepositoryTask, TestSetup
 from forager.environments.repository.testing import Failure, TestReport, run_tests
 from forager.environments.repository.workspace import apply_patch, open_task
@@ -83,7 +82,7 @@ def test_files(test_patch: str) -> list[str]:
     """The test files that a patch changes or adds."""
     return [
         file.path
-        for file in PatchSet(test_patch)
+        for file in parsed(test_patch)
         if not file.is_removed_file
         and is_test(file.path)
         and file.path.endswith(".py")

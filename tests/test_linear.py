@@ -15,13 +15,24 @@ from forager.repair.observation import ToolAnswer
 from forager.sandboxes.shell import BoundedOutput, _Scanner
 from forager.text import ending, safe, safe_json
 from forager.trajectories.record import ToolCall
+from forager.trajectories.show import _shown_file
 from tasks.r2e import _statement
 from tools.files import occurrences
 from tools.nearest import nearest
 
 TOKEN = "0123456789abcdef" * 2
 UNITS = ["a", " ", "\n", "a\n", "E ", "E\n", "a.", "Error", "FAILED a - ", "\x1b]", "\x1b[", "["]
-UNITS += ["http://a@", "?key=", "[ISSUE]", "```\n", "```python\n", "\\\n", "x b/", f"{TOKEN} 0 "]
+UNITS += [
+    "http://a@",
+    "?key=",
+    "[ISSUE]",
+    "```\n",
+    "```python\n",
+    "\\\n",
+    "x b/",
+    "&& cat ",
+    f"{TOKEN} 0 ",
+]
 SECONDS, TIMES, LENGTH = 0.2, 24, 8000
 
 
@@ -71,6 +82,7 @@ READERS: dict[str, Callable[[str, Path], object]] = {
     "answers": lambda text, _: blocks(text),
     "statements": lambda text, _: _statement(text),
     "edits": lambda text, _: edit(text),
+    "commands": lambda text, _: _shown_file(f"cat {text}!"),
     "requirements": lambda text, place: read_requirements(
         written(place, "requirements.txt", f"a{text}b"), "requirements.txt"
     ),

@@ -10,6 +10,7 @@ from forager.agent.model import Model, Reply
 from forager.agent.syntax import Syntax
 from forager.agent.tool import Call, Observation, Toolbox, executed, malformed
 from forager.errors import AttemptEnd, FormatError, LimitReached, Submitted
+from forager.records import writable
 from forager.sandboxes.sandbox import Sandbox
 from forager.trajectories.budget import budget_after, with_budget
 from forager.trajectories.record import AttemptLimits, Message, ModelCall, ToolCall, Usage
@@ -135,7 +136,7 @@ class Agent:
     def _tell(self, answered: Message, text: str, call: ToolCall) -> None:
         """Bring an observation to the model, with the budget that is left."""
         kept = self._keep(call)
-        self.messages += self.syntax.answers(answered, with_budget(text, kept))
+        self.messages += self.syntax.answers(answered, writable(with_budget(text, kept)))
 
     def _keep(self, call: ToolCall) -> ToolCall:
         """Record a call with the index of its observation, which comes next, and the budget."""

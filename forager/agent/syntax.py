@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from forager.agent.tool import Call, Tool, Toolbox
 from forager.errors import FormatError
 from forager.trajectories.record import Message
+from forager.untrusted import Malformed, json_value
 
 
 class Syntax(Protocol):
@@ -113,27 +114,23 @@ def _tool(name: str, tools: Toolbox) -> Tool:
 def _arguments(text: str, tool: Tool) -> dict[str, str]:
     """The arguments of a function call, each of the tool's parameters a string."""
     try:
-        arguments = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        arguments = json_value(text, len(text))
+    except Malformed as error:
         raise FormatError(f"The arguments are not valid JSON ({error}).", "invalid_json") from error
     if not isinstance(arguments, dict):
         raise FormatError("The arguments are not a JSON object.", "invalid_json")
     wrong = [f"{name!r} is missing" for name in tool.parameters if name not in arguments]
     wrong += [f"{name!r} is unknown" for name in arguments if name not in tool.parameters]
     wrong += [
-        f"{name!r} is not a string" for name, value in arguments.items() if not _is_text(value)
+        f"{name!r} is not a string"
+        for name, value in arguments.items()
+        if not isinstance(value, str)
     ]
     if wrong:
         raise FormatError(f"Wrong arguments: {', '.join(wrong)}.", "wrong_arguments")
     return arguments
 
 
-def _is_text(value: object) -> bool:
-    """Whether this is a string that UTF-8 can hold: JSON can hold half characters."""
-    return isinstance(value, str) and not _SURROGATE.search(value)
-
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _OPENING = re.compile(r"^<tool:([^>\n]*)>[ \t\r]*$", re.MULTILINE)
 _CLOSING = re.compile(r"^</tool>[ \t\r]*$", re.MULTILINE)
 _HOW = "Write\n<tool: NAME>\nBODY\n</tool>\nwith each tag alone on its line."

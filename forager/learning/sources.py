@@ -9,7 +9,7 @@ from typing import Self
 
 from forager.environments.task import Task
 from forager.errors import StoreError
-from forager.records import Record, locate_records, read_records
+from forager.records import Record, locate_records, parse_record, read_records
 from forager.trajectories.acceptance import Acceptance
 from forager.trajectories.choice import Choice
 from forager.trajectories.index import ALL, Places, sample
@@ -151,4 +151,4 @@ def digest(path: Path) -> str:
 def _task(path: Path, offset: int) -> Task:
     with path.open("rb") as file:
         file.seek(offset)
-        return Task.model_validate_json(file.readline())
+        return parse_record(Task, file.readline())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from forager.environments.task import Task
 from forager.errors import UsageError
+from forager.records import parse_record
 from forager.replay.query import AttemptQuery
 from forager.replay.recording import Recording
 from forager.trajectories.choice import Choice
@@ -60,7 +61,7 @@ class AttemptSource:
         with path.open("rb") as file:
             for line in file:
                 if wanted in line and line.endswith(b"\n"):
-                    task = Task.model_validate_json(line)
+                    task = parse_record(Task, line)
                     if task.instance_id == instance_id:
                         return task
         return None

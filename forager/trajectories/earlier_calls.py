@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from forager.records import parse_record
 from forager.trajectories.budget import budget_after
 from forager.trajectories.record import (
     SCHEMA_VERSION,
@@ -59,7 +60,7 @@ _REASONS = [
 
 def load(line: bytes) -> Trajectory:
     """The attempt in a line of JSON, whichever version wrote it. Raises ValidationError."""
-    return upgraded(Trajectory.model_validate_json(line))
+    return upgraded(parse_record(Trajectory, line))
 
 
 def upgraded(attempt: Trajectory) -> Trajectory:

@@ -15,7 +15,8 @@ from forager.trajectories.record import Message, ModelCall, ToolCall, Trajectory
 from forager.trajectories.steps import opening, reasoning, steps
 
 _TEXT_CALL = re.compile(r"^<tool: ?", re.MULTILINE)
-_SHOWS_FILE = re.compile(r"(?:.*&& *)?(?:cat|head|tail|sed -n|nl)\b[^|;&]*?([\w./-]+\.\w+)\s*$")
+_SHOWS_FILE = re.compile(r"\s*(?:cat|head|tail|sed -n|nl)\b[^|;&]*\Z")
+_FILE = re.compile(r"[\w./-]+\.\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,12 @@ def text_of(message: Message) -> str:
     content = message.get("content") or ""
     if isinstance(content, str):
         return content
-    parts = [part.get("text") or json.dumps(part) for part in content]
-    return "\n".join(parts)
+    return "\n".join(map(_part, content if isinstance(content, list) else [content]))
+
+
+def _part(part: object) -> str:
+    text = part.get("text") if isinstance(part, dict) else None
+    return text if text and isinstance(text, str) else json.dumps(part)
 
 
 def _thought(message: Message, call: ToolCall | None, syntax: str) -> str:
@@ -150,10 +155,17 @@ def show_observation(turn: Turn) -> Text:
     """Return the observation; a command that only prints a file gets the language's colours."""
     call = turn.call
     if call is not None and call.tool == "bash" and call.exit_code == 0:
-        shown = _SHOWS_FILE.fullmatch(call.arguments.get("command", "").strip())
-        if shown:
-            return draw.code(turn.observation, draw.language_of(shown.group(1)))
+        file = _shown_file(call.arguments.get("command", ""))
+        if file:
+            return draw.code(turn.observation, draw.language_of(file))
     return draw.output(turn.observation)
+
+
+def _shown_file(command: str) -> str:
+    """The file that a command prints and does nothing else with; empty for other commands."""
+    last = command.rpartition("&&")[2]
+    word = (last.split() or [""])[-1] if _SHOWS_FILE.match(last) else ""
+    return word if _FILE.fullmatch(word) else ""
 
 
 def notes(turn: Turn) -> Iterator[str]:

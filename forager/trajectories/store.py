@@ -26,7 +26,7 @@ from forager.environments.task import Task
 from forager.errors import LoggedError, UsageError
 from forager.locks import take_directory
 from forager.logins import LOGINS
-from forager.records import Record, RecordWriter, read_records, writable
+from forager.records import Record, RecordWriter, read_records
 from forager.trajectories.acceptance import Acceptance
 from forager.trajectories.index import Index, OnDamage
 from forager.trajectories.record import Trajectory, Usage
@@ -169,10 +169,10 @@ class RunWriter(Run):
             LostAttempt(
                 id=id,
                 at=datetime.now(UTC).isoformat(timespec="seconds"),
-                error=writable(LOGINS.hide(f"{type(error).__name__}: {error}")),
+                error=LOGINS.hide(f"{type(error).__name__}: {error}"),
                 model=model,
                 usage=usage or Usage(),
-                log=writable(LOGINS.hide(error.log if isinstance(error, LoggedError) else "")),
+                log=LOGINS.hide(error.log if isinstance(error, LoggedError) else ""),
             )
         )
 

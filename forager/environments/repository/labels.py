@@ -1,12 +1,11 @@
 """Computes the labels of repository tasks."""
 
-import io
 from collections.abc import Sequence
 
 from unidiff.errors import UnidiffParseError
-from unidiff.patch import PatchSet
 
 from forager.environments.repository.mutation import Difficulty, Mutation, Part
+from forager.environments.repository.patches import parsed
 from forager.environments.task import Labels
 
 
@@ -36,6 +35,6 @@ def _measures(difficulty: Difficulty | None) -> dict[str, float]:
 def _changed_files(patch: str) -> list[str]:
     """The paths that a patch changes; empty for a malformed patch."""
     try:
-        return [file.path for file in PatchSet(io.StringIO(patch, newline="\n"))]
+        return [file.path for file in parsed(patch)]
     except UnidiffParseError:
         return []

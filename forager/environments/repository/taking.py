@@ -5,7 +5,6 @@ settings, ignore rules and attributes have no influence. If the agent damaged `.
 comes from a fresh sandbox. What is too large is left out and named.
 """
 
-import re
 import secrets
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,6 +13,7 @@ from itertools import takewhile
 from posixpath import basename, dirname
 
 from forager.environments.environment import AttemptAnswer
+from forager.environments.repository.patches import BINARY, patch_text
 from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.workspace import INDEX, PRESENT, open_task
 from forager.errors import SandboxLost
@@ -24,11 +24,9 @@ _PATCH_LIMIT = 16 << 20  # bytes
 _FILE_LIMIT = 4 << 20  # bytes of a file that a patch may hold
 _NEW_LIMIT, _NEW_FILES = 8 << 20, 1000  # bytes and number of new files, the smallest first
 _NAMES_LIMIT = 256 << 10  # characters of their paths
-_TEXT_LIMIT = 1 << 20  # bytes of a binary change that are shown as text, too
 _SECONDS = 60.0  # of one script: a pipe in place of an object would hold git for ever
 _NAMED = 20  # files left out that are named
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # before the image's own
-_FILES = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 # New files that tools make and nobody writes. Everything else is taken, also where the project's
 # own rules ignore it: a module in a directory called `data` or `lib` is part of the answer.
 _PRODUCTS = """\
@@ -118,7 +116,7 @@ git -c core.safecrlf=false add -u --ignore-errors -- . "${{left[@]/#/:(exclude,l
   git -c core.safecrlf=false update-index --add -z --stdin || exit
 """
 _BINARY = rf"""{_GIT}
-echo '* -diff' >"$1/git/info/attributes" || exit
+printf '%s' {shlex.quote(BINARY)} >"$1/git/info/attributes" || exit
 """
 _DIFF = rf"""
 ulimit -f {_PATCH_LIMIT >> 10}
@@ -276,7 +274,7 @@ class _Taking:
         patch = self._read("patch")
         if not patch and choice.left_out:
             return AttemptAnswer(problem=f"nothing was changed but {'; '.join(choice.left_out)}")
-        return AttemptAnswer(text=self._text(patch), left_out=choice.left_out)
+        return AttemptAnswer(text=patch_text(patch, self._binary), left_out=choice.left_out)
 
     def _listing(self) -> Listing:
         """The files, those of repositories within the tree included."""
@@ -292,13 +290,9 @@ class _Taking:
                 raise _CannotTakeError("the tree holds too many other repositories")
         return listing
 
-    def _text(self, patch: bytes) -> str:
-        """The patch as text."""
-        try:
-            return patch.decode()
-        except UnicodeDecodeError:
-            self._run(_BINARY + _DIFF)
-            return _readable(patch, self._read("patch"))
+    def _binary(self) -> bytes:
+        self._run(_BINARY + _DIFF)
+        return self._read("patch")
 
     def _run(self, script: str, *more: str) -> None:
         arguments = [self._place, self._workdir, self._commit, *more]
@@ -338,20 +332,3 @@ def read_listing(content: bytes) -> Listing:
 
 def _pairs(entries: Iterable[str]) -> Iterator[list[str]]:
     return (entry.split(" ", 1) for entry in entries if entry)
-
-
-def _readable(patch: bytes, binary: bytes) -> str:
-    """The patch with a binary diff for each file that is not UTF-8.
-
-    After it come the changed lines as text that `git apply` skips, for readers and for grading.
-    """
-    parts = []
-    for text, exact in zip(_FILES.split(patch), _FILES.split(binary), strict=True):
-        try:
-            parts.append(text.decode())
-        except UnicodeDecodeError:
-            lines = text[:_TEXT_LIMIT].decode("utf-8", "replace").split("\n")
-            changed = [line for line in lines if line.startswith(("+", "-"))]
-            told = [f"{line}\n" for line in changed if not line.startswith(("+++", "---"))]
-            parts += [exact.decode(), *told]
-    return "".join(parts)

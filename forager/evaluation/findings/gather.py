@@ -8,6 +8,7 @@ from pydantic import AliasChoices, BaseModel, Field
 
 from forager.environments.task import Labels
 from forager.evaluation.findings.calls import CallCount
+from forager.records import parse_record
 from forager.trajectories.earlier import StoredLabels
 from forager.trajectories.earlier_calls import load
 from forager.trajectories.index import Index
@@ -46,7 +47,7 @@ def gather(sources: Iterable[RunSource], calls: CallCount) -> Iterator[ReportedA
     """Yield the attempts of all sources, and count their tool calls in `calls`."""
     for source in sources:
         for summary, line in source.index.entries():
-            details = _Details.model_validate_json(line)
+            details = parse_record(_Details, line)
             calls.add(details.tool_calls if details.is_new else load(line).tool_calls)
             usage = Usage(
                 prompt_tokens=summary.prompt_tokens, completion_tokens=summary.completion_tokens

@@ -1,0 +1,40 @@
+"""Patches as text: git's binary form keeps the bytes of files that are not UTF-8."""
+
+import io
+import re
+from collections.abc import Callable
+
+from unidiff.patch import PatchSet
+
+BINARY = "* -diff\n"
+"""Attributes with which git writes every change in its binary form."""
+
+_TEXT_LIMIT = 1 << 20  # bytes of a binary change that are shown as text, too
+_FILES = re.compile(rb"^(?=diff --git )", re.MULTILINE)
+
+
+def parsed(patch: str) -> PatchSet:
+    """The files and hunks of a patch, in which only "\\n" ends a line. Raises UnidiffParseError."""
+    return PatchSet(io.StringIO(patch, newline="\n"))
+
+
+def patch_text(patch: bytes, binary: Callable[[], bytes]) -> str:
+    """A patch of git as text, with a binary diff for each file that is not UTF-8.
+
+    `binary` returns the same patch, made with the attributes BINARY. After a binary diff come the
+    changed lines as text, which `git apply` skips, for readers and for grading.
+    """
+    try:
+        return patch.decode()
+    except UnicodeDecodeError:
+        exact = binary()
+    parts: list[str] = []
+    for text, form in zip(_FILES.split(patch), _FILES.split(exact), strict=True):
+        try:
+            parts.append(text.decode())
+        except UnicodeDecodeError:
+            lines = text[:_TEXT_LIMIT].decode("utf-8", "replace").split("\n")
+            changed = [line for line in lines if line.startswith(("+", "-"))]
+            told = [f"{line}\n" for line in changed if not line.startswith(("+++", "---"))]
+            parts += [form.decode(), *told]
+    return "".join(parts)
