@@ -13,14 +13,18 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from filelock import FileLock
 from tiny_models import make_base, make_dataset
 
+from forager.environments.repository.guards import guards_of
 from forager.environments.repository.mutation import Mutation
 from forager.environments.repository.task import RepositoryTask
 from forager.images.build import build
 from forager.images.image import Image
 from forager.mutation.candidates import unified_diff
+from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.engine import connect
+from forager.sandboxes.sandbox import Limits
 from forager.sandboxes.unpacked import layers_directory, unpacked
 
 # Of torch and what it starts: two workers and their children have a core each, at most.
@@ -129,6 +133,13 @@ version = "1.0"
 [tool.setuptools]
 packages = ["kata"]
 """
+KATA = {
+    "pyproject.toml": PYPROJECT,
+    "kata/__init__.py": "",
+    "kata/core.py": CORE,
+    "tests/test_core.py": TESTS,
+}
+IMAGE = "kata-image.json"  # in the directory of the whole run
 FAILING = ["tests/test_core.py::test_clamp_below"]
 PASSING = [
     "tests/test_core.py::test_total",
@@ -182,6 +193,13 @@ def _no_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 @contextmanager
 def built(root: Path, files: dict[str, str]) -> Iterator[Image]:
     """Build the image of a small project, and remove it afterwards."""
+    image = build_project(root, files)
+    yield image
+    connect().images.remove(image.reference, force=True)
+
+
+def build_project(root: Path, files: dict[str, str]) -> Image:
+    """Build the image of a small project; the caller removes it."""
     files["session"] = uuid4().hex  # two sessions at a time must not remove each other's image
     for name, text in files.items():
         path = root / "kata" / name
@@ -189,9 +207,29 @@ def built(root: Path, files: dict[str, str]) -> Iterator[Image]:
         path.write_text(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FORAGER_HOME", str(root / "home"))  # the records stay apart
-        image = build(str(root / "kata"))
-    yield image
-    connect().images.remove(image.reference, force=True)
+        return build(str(root / "kata"))
+
+
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The temporary directory of the whole run, which its workers have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if hasattr(request.config, "workerinput") else base
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the image that the workers shared, and what was unpacked of it, at the end."""
+    factory = getattr(config, "_tmp_path_factory", None)
+    if hasattr(config, "workerinput") or factory is None:
+        return
+    record = factory.getbasetemp() / IMAGE
+    if record.exists():
+        image = Image.model_validate_json(record.read_bytes())
+        record.unlink()
+        unpacked_record = layers_directory().parent / f"{image.digest.removeprefix('sha256:')}.json"
+        if unpacked_record.exists():  # layers of its base stay
+            shutil.rmtree(layers_directory() / unpacked(image.reference).layers[0])
+            unpacked_record.unlink()
+        connect().images.remove(image.reference, force=True)
 
 
 @pytest.fixture(scope="session")
@@ -207,34 +245,22 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path
 
 
 @pytest.fixture(scope="session")
-def kata_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    """The image of a project with three functions and eight passing tests."""
-    files = {
-        "pyproject.toml": PYPROJECT,
-        "kata/__init__.py": "",
-        "kata/core.py": CORE,
-        "tests/test_core.py": TESTS,
-    }
-    with built(tmp_path_factory.mktemp("kata"), files) as image:
+def kata_image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """The image of a project with three functions and eight passing tests, built once for all."""
+    record = shared(request, tmp_path_factory) / IMAGE
+    with FileLock(f"{record}.lock"):
+        if record.exists():
+            return Image.model_validate_json(record.read_bytes())
+        image = build_project(tmp_path_factory.mktemp("kata"), dict(KATA))
         assert len(image.passing) == 8
-        yield image
-
-
-@pytest.fixture(scope="module")
-def unpacked_layer(kata_image: Image) -> Iterator[None]:
-    """Remove what a module unpacked of its own image; layers of the base stay."""
-    yield
-    record = layers_directory().parent / f"{kata_image.digest.removeprefix('sha256:')}.json"
-    if record.exists():
-        shutil.rmtree(layers_directory() / unpacked(kata_image.reference).layers[0])
-        record.unlink()
-    unpacked.cache_clear()
+        record.write_text(image.model_dump_json())
+        return image
 
 
 @pytest.fixture(scope="session")
 def kata_task(kata_image: Image) -> RepositoryTask:
     """A bug in `clamp`, with the tests that show it."""
-    return RepositoryTask(
+    task = RepositoryTask(
         instance_id="kata.operators.clamp",
         repo="kata",
         base_commit=kata_image.commit,
@@ -256,3 +282,4 @@ def kata_task(kata_image: Image) -> RepositoryTask:
             seed=0,
         ),
     )
+    return task.model_copy(update={"guards": guards_of(task, Limits(), docker_sandbox)})

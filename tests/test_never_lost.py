@@ -79,19 +79,8 @@ def labelled(label: str, client: docker.DockerClient | None = None) -> list[Any]
 
 def started(tasks: Path, path: Path, **environment: str) -> subprocess.Popen[bytes]:
     """Start `forager run` as a process: five attempts, two at a time."""
-    command: list[str | Path] = [
-        FORAGER,
-        "run",
-        tasks,
-        "-o",
-        path,
-        "-m",
-        "repair",
-        "--attempts",
-        "5",
-        "-w",
-        "2",
-    ]
+    command: list[str | Path] = [FORAGER, "run", tasks, "-o", path, "-m", "oracle"]
+    command += ["--attempts", "5", "-w", "2"]
     return subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **environment}
     )

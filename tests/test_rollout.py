@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_unpacked import BASE, save, tar
 
 from forager.agent.model import Reply, ScriptedModel
 from forager.agent.syntax import SYNTAXES, assistant
@@ -22,6 +23,7 @@ from forager.rollout.worker import Job
 from forager.sandboxes.delivery import deliver
 from forager.sandboxes.engine import connect
 from forager.sandboxes.sandbox import Limits
+from forager.sandboxes.unpacked import unpack
 from forager.trajectories.record import AttemptLimits, Message, Trajectory, Usage
 from forager.trajectories.store import Run
 from tools import TOOLBOX
@@ -209,10 +211,12 @@ def test_an_unpacked_image_is_compared_without_an_engine(
     tmp_path: Path, kata_task: RepositoryTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An unpacked image that differs from the task's is refused."""
-    engine, place = connect(), tmp_path / "images"
+    place = tmp_path / "images"
     place.mkdir()
-    with (place / "kata.tar").open("wb") as file:
-        file.writelines(engine.images.get(kata_task.image).save(named=True))
+    save(place / "kata.tar", tar(BASE), name=kata_task.image)
+    monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
+    (image,) = unpack(place / "kata.tar")
+    monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "other"))
     code = (
         "import sys; from forager.sandboxes.delivery import deliver; "
         "from forager.environments.repository.task import RepositoryTask; "
@@ -220,11 +224,10 @@ def test_an_unpacked_image_is_compared_without_an_engine(
         "deliver(task.image, task.image_digest, sys.argv[2], 'bubblewrap')"
     )
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
-    monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
     for digest, told in (
-        (kata_task.image_digest, ""),
+        (image.digest, ""),
         ("", ""),
-        ("sha256:0", f"is {kata_task.image_digest} here, but the task needs sha256:0"),
+        ("sha256:0", f"is {image.digest} here, but the task needs sha256:0"),
     ):
         task = kata_task.model_copy(update={"image_digest": digest}).model_dump_json()
         command = [sys.executable, "-c", code, task, str(place)]
@@ -238,22 +241,21 @@ def test_an_image_that_is_not_here_comes_from_an_archive(
 ) -> None:
     """The named directory's archive provides it; a different image is refused."""
     engine, place = connect(), tmp_path / "images"
+    name = f"forager/archived:{kata_task.image_digest[-12:]}"
+    kept = engine.images.get(kata_task.image)  # other tests use it, and it keeps the layers
+    kept.tag(name)
     place.mkdir()
     with (place / "kata.tar").open("wb") as file:
-        file.writelines(engine.images.get(kata_task.image).save(named=True))
-    away = kata_task.model_copy(update={"image": "forager/away:1"})
+        file.writelines(engine.images.get(name).save(named=name))
+    task = kata_task.model_copy(update={"image": name})
+    away = task.model_copy(update={"image": "forager/away:1"})
     with pytest.raises(ImageMissing, match=r"no archive .* holds forager/away:1"):
         deliver(away.image, away.image_digest, str(place), "docker")
-    other = kata_task.model_copy(update={"image_digest": "sha256:0"})
-    engine.images.get(kata_task.image).tag("forager/kept")  # so that the layers stay
-    try:
-        engine.images.remove(kata_task.image)
-        with pytest.raises(ImageMissing, match="but the task needs sha256:0"):
-            deliver(other.image, other.image_digest, str(place), "docker")
-        engine.images.remove(kata_task.image)
-        (attempt,), _, _ = run(
-            tmp_path / "run", kata_task, script("functions", FIX, SUBMIT), images=str(place)
-        )
-        assert attempt.outcome.resolved
-    finally:
-        engine.images.remove("forager/kept")
+    engine.images.remove(name)
+    with pytest.raises(ImageMissing, match="but the task needs sha256:0"):
+        deliver(name, "sha256:0", str(place), "docker")
+    engine.images.remove(name)
+    replies = script("functions", FIX, SUBMIT)
+    (attempt,), _, _ = run(tmp_path / "run", task, replies, images=str(place))
+    engine.images.remove(name)
+    assert attempt.outcome.resolved

@@ -35,7 +35,7 @@ from forager.sandboxes.shell import Shell
 from forager.sandboxes.shell_sandbox import ShellSandbox
 from forager.sandboxes.unpacked import layers_directory, unpacked
 
-pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("unpacked_layer")]
+pytestmark = pytest.mark.engine
 FILE_SIZE = 32 << 20
 LIMITS = Limits(memory=256 << 20, processes=64, file_size=FILE_SIZE, disk=96 << 20)
 LACKING = why_not()

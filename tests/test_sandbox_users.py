@@ -69,9 +69,8 @@ time.sleep(60)
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def kind(request: pytest.FixtureRequest, unpacked_layer: None) -> str:
+def kind(request: pytest.FixtureRequest) -> str:
     """Name a kind of sandbox in which agent and root differ."""
-    del unpacked_layer
     return str(request.param)
 
 

@@ -39,30 +39,27 @@ def test_launcher_and_cluster_agree_with_this_machine(
     tmp_path: Path, cluster: "Cluster", tiny_base: Path, tiny_data: Path
 ) -> None:
     """Losses agree to the last digit; after a lost node the training fails and can be resumed."""
-    hostfile = tmp_path / "hostfile"
+    hostfile, fewer = tmp_path / "hostfile", tmp_path / "fewer.hosts"
     hostfile.write_text("localhost slots=2\n")
-    given = {**SMALL, "max_steps": 6, "checkpoint_every": 2}
-    elsewhere = [
-        {"executor": "local"},
-        {"executor": "hosts", "hostfile": str(hostfile)},
-        {"executor": "ray", "address": cluster.address},
-    ]
+    fewer.write_text("localhost slots=1\n")
+    given = {**SMALL, "checkpoint_every": 2, "lr_scheduler_type": "constant", "warmup_ratio": 0}
     found = []
-    for number, where in enumerate(elsewhere):
-        training = tmp_path / str(number)
-        train(TrainSettings.build(given | where), [tiny_data], tiny_base, training, quiet)
+    for where in ({"executor": "local"}, {"executor": "hosts", "hostfile": str(hostfile)}):
+        settings = TrainSettings.build(given | where | {"max_steps": 6})
+        training = tmp_path / where["executor"]
+        train(settings, [tiny_data], tiny_base, training, quiet)
         found.append(losses(training))
     assert len(found[0]) == 6
-    fewer = TrainSettings.build(given | elsewhere[1] | {"processes": 4})
-    with pytest.raises(TrainingError, match="2 processes were started, but the settings ask for 4"):
-        train(fewer, [tiny_data], tiny_base, tmp_path / "fewer", quiet)
-    assert found[0] == found[1] == found[2]
+    settings = TrainSettings.build(given | {"executor": "hosts", "hostfile": str(fewer)})
+    with pytest.raises(TrainingError, match="1 processes were started, but the settings ask for 2"):
+        train(settings, [tiny_data], tiny_base, tmp_path / "fewer", quiet)
 
     def lose(done: int, **_: float) -> None:
         if done >= 3 and len(cluster.worker_nodes) == 2:
             cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
 
-    lost = TrainSettings.build(given | elsewhere[2] | {"max_steps": 200})
+    where = {"executor": "ray", "address": cluster.address}
+    lost = TrainSettings.build(given | where | {"max_steps": 200})  # of the same first steps
     with pytest.raises(TrainingError):
         train(lost, [tiny_data], tiny_base, tmp_path / "lost", lose)
     complete(cluster, 2, num_cpus=1)
@@ -71,3 +68,4 @@ def test_launcher_and_cluster_agree_with_this_machine(
     after = losses(tmp_path / "lost")
     assert len(after) == 200
     assert after[:3] == before[:3]
+    assert found[0] == found[1] == after[:6]

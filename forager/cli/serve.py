@@ -115,7 +115,7 @@ def _check(server: "ModelServer", dataset: Path, count: int) -> None:
 
     data = Dataset(dataset)
     wanted: Sequence[list[int]] = [data[place].input_ids for place in range(min(count, len(data)))]
-    trainer = expected(server.model, wanted, server.settings.dtype)
+    (trainer,) = expected([server.model], wanted, server.settings.dtype)
     found = [compare(url, server.name, wanted, trainer) for url in server.urls]
     print_json([comparison.model_dump() for comparison in found])
     if not all(comparison.holds for comparison in found):

@@ -230,6 +230,7 @@ def _unpack_layer(content: _HashingReader, part: Path) -> None:
 
 def _members(layer: tarfile.TarFile, part: Path) -> Iterator[tarfile.TarInfo]:
     """Yield the entries to extract: no devices, none outside. Turn deletions into overlayfs's."""
+    part = part.resolve()
     for member in layer:
         member.name = member.name.lstrip("/")
         member.mode &= 0o1777
@@ -253,8 +254,8 @@ def _delete(name: str, place: Path) -> None:
 
 
 def _must_be_inside(name: str, part: Path) -> None:
-    """Raise TarError for a path that leads outside, also through links."""
-    if not Path(os.path.realpath(part / name)).is_relative_to(os.path.realpath(part)):
+    """Raise TarError for a path that leads outside the resolved `part`, also through links."""
+    if not f"{os.path.realpath(part / name)}/".startswith(f"{part}/"):
         raise tarfile.TarError(f"{name} leads outside")
 
 

@@ -57,19 +57,22 @@ def served(url: str, name: str, ids: list[int]) -> list[float]:
     return [place[str(token)]["logprob"] for place, token in zip(listed[1:], ids[1:], strict=True)]
 
 
-def expected(model: Path, samples: Sequence[list[int]], dtype: str = "") -> list[list[float]]:
-    """Log-probabilities of the trainer, (tokens - 1,) per sample, computed in a child process.
+def expected(
+    models: Sequence[Path], samples: Sequence[list[int]], dtype: str = ""
+) -> list[list[list[float]]]:
+    """Log-probabilities of the trainer, (tokens - 1,) per model and sample, in one child process.
 
     `dtype` is the server's precision; empty for the precision of the stored weights.
     """
+    program = [sys.executable, "-P", "-m", "forager.learning.train.logprobs_program"]
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "forager.learning.train.logprobs_program", str(model), dtype],
+        [*program, dtype, *map(str, models)],
         input=json.dumps(list(samples)),
         capture_output=True,
         text=True,
         env={**os.environ, **accelerator()},
     )
     if done.returncode:
-        raise ServeError(f"cannot run the model in {model}", done.stderr[-4000:])
-    found: list[list[float]] = json.loads(done.stdout.splitlines()[-1])
+        raise ServeError(f"cannot run the model in {models[0]}", done.stderr[-4000:])
+    found: list[list[list[float]]] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from forager.errors import ServeError, UsageError
 from forager.learning.child import Child
+from forager.learning.serve.agreement import PROBE, compare, expected
 from forager.learning.serve.command import command, environment
 from forager.learning.serve.settings import ServeSettings
 
@@ -58,27 +59,25 @@ class ModelServer:
         """
         self.check()
         old, self.model = self.model, model
-        if self.settings.reload == "in_place":
+        in_place = self.settings.reload == "in_place"
+        if in_place:
             for base in self._bases:
                 self._replace(base, model)
-            if self._has(model, rather_than=old):
+            wanted, former = expected([model, old], [PROBE], self.settings.dtype)
+            if self._has(wanted, rather_than=former):
                 return
         self._stop()
         self._start()
-        if self.settings.reload == "in_place" and not self._has(model):
+        if in_place and not self._has(wanted):
             raise ServeError(f"{', '.join(self.urls)}: the weights differ from those of {model}")
 
-    def _has(self, model: Path, rather_than: Path | None = None) -> bool:
-        """Whether each server has the weights of `model`, and is nearer to it than to another."""
-        from forager.learning.serve.agreement import PROBE, compare, expected
-
-        wanted, *others = (
-            expected(path, [PROBE], self.settings.dtype) for path in (model, rather_than) if path
-        )
+    def _has(self, wanted: list[list[float]], rather_than: list[list[float]] | None = None) -> bool:
+        """Whether each server answers the probe as wanted, and not more like another model."""
         for url in self.urls:
             found = compare(url, self.name, [PROBE], wanted)
-            nearer = [compare(url, self.name, [PROBE], other).mean for other in others]
-            if not found.holds or any(mean < found.mean for mean in nearer):
+            if not found.holds:
+                return False
+            if rather_than and compare(url, self.name, [PROBE], rather_than).mean < found.mean:
                 return False
         return True
 

@@ -1,9 +1,9 @@
 """Prints the trainer's log-probabilities of samples, computed as in training.
 
-usage: python -P -m forager.learning.train.logprobs_program MODEL [DTYPE] < samples
+usage: python -P -m forager.learning.train.logprobs_program DTYPE MODEL… < samples
 
-Input: a JSON list of lists of token ids. Output: a JSON list of lists of log-probabilities,
-(tokens - 1,) per sample: none for the first token.
+DTYPE may be empty. Input: a JSON list of lists of token ids. Output: for each model a JSON list of
+lists of log-probabilities, (tokens - 1,) per sample: none for the first token.
 """
 
 import json
@@ -32,4 +32,6 @@ def main(model: Path, samples: list[list[int]], dtype: str = "") -> list[list[fl
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), json.load(sys.stdin), *sys.argv[2:])))
+    dtype, *models = sys.argv[1:]
+    samples = json.load(sys.stdin)
+    print(json.dumps([main(Path(model), samples, dtype) for model in models]))
