@@ -17,6 +17,7 @@ ForagerError
 │   └── NodeLost            the node of the cluster that made the attempt is gone
 ├── ModelError              the model endpoint does not answer after the retries
 │   └── ModelRefusal        the endpoint refuses the request, and would refuse it again
+│       └── PromptRefused   the first prompt of one attempt; the endpoint may take others
 ├── BudgetSpent             the run may spend no more tokens, money or time
 ├── Stopped                 the run is stopping
 ├── StoreError              files cannot be written or read: read-only, full, damaged (exit 2)
@@ -100,6 +101,10 @@ class ModelRefusal(ModelError):
     """The model endpoint refuses the request, and would refuse it again."""
 
 
+class PromptRefused(ModelRefusal):
+    """The model endpoint refuses the first prompt of one attempt; it may take others."""
+
+
 class BudgetSpent(ForagerError):
     """The run may spend no more tokens, money or time."""
 
@@ -116,6 +121,7 @@ class AttemptEnd(ForagerError):
     """The regular end of an attempt; `reason` is its recorded exit reason."""
 
     reason = "ended"
+    refusal = ""
 
 
 class Submitted(AttemptEnd):
@@ -125,11 +131,11 @@ class Submitted(AttemptEnd):
 
 
 class LimitReached(AttemptEnd):
-    """Turns, tokens or time are used up."""
+    """Turns, tokens or time are used up; `refusal` is what a server said that ended it."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, refusal: str = "") -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason, self.refusal = reason, refusal
 
 
 class FormatError(ForagerError):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from forager.environments.repository.mutation import ModelCost, Mutation
 from forager.environments.repository.task import RepositoryTask
-from forager.errors import UsageError
+from forager.errors import LimitReached, UsageError
 from forager.images.image import Image
 from forager.mutation.candidates import (
     Candidate,
@@ -204,7 +204,11 @@ class _MutateFixRun:
         function = self._functions[candidate.file, candidate.function]
         text = self._sources[candidate.file]
         asked = question(family, function, text)
-        written = author.ask([{"role": "user", "content": asked}])
+        try:
+            written = author.ask([{"role": "user", "content": asked}])
+        except LimitReached as error:
+            problem = f"the server refused the question: {error.refusal or error}"
+            return candidate.model_copy(update={"problem": problem})
         cost = {"costs": (written.cost(family),)}
         try:
             if written.cut:

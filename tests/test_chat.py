@@ -223,7 +223,7 @@ def test_tool_calls_can_be_sent_back(server: Script) -> None:
         function("submit", "{}", id="b", index=1),
     ]
     reply = server.ask(completion({"content": None, "tool_calls": calls}))
-    assert reply.message["content"] == ""
+    assert reply.message["content"] is None
     assert reply.message["tool_calls"] == [
         function("bash", '{"command": "ls"}', id="a"),
         function("submit", "{}", id="b"),

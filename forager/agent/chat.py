@@ -1,24 +1,22 @@
 """A model behind an OpenAI-compatible endpoint: requests out, replies in, as plain JSON."""
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
-from forager.agent.endpoint import ChatEndpoint, ContextOverflow
+from forager.agent.endpoint import ChatEndpoint, Completed, RequestRefused
 from forager.agent.faults import GarbledReply
 from forager.agent.model import Reply
-from forager.agent.traffic import RateLimiter
-from forager.errors import LimitReached, ModelRefusal
+from forager.agent.outgoing import REASONING, outgoing, plain
+from forager.agent.traffic import TRAFFIC, RateLimiter
+from forager.errors import ForagerError, LimitReached, ModelError, PromptRefused
 from forager.records import writable
 from forager.trajectories.record import Message, Sampling, ToolCall, Usage
-from forager.untrusted import Malformed, json_value
-
-REASONING = ("reasoning_content", "reasoning", "reasoning_details")
-"""The fields in which servers put what the model thought before it answered."""
 
 T = TypeVar("T")
 _COUNT = TypeAdapter(Annotated[int, Field(ge=0, lt=1 << 53)])
@@ -26,6 +24,8 @@ _IDS = TypeAdapter(list[Annotated[int, Field(ge=0, lt=1 << 31)]])
 # A drawn token has a finite log-probability. Servers whose JSON has no infinity give null instead;
 # training would take a number in its place for the probability of the token.
 _LOGPROBS = TypeAdapter(list[FiniteFloat])
+_SHORT: Message = {"role": "user", "content": "Say yes."}
+_SHORT_TRIES = 3
 _DEEPEST = 100  # levels of a message; records are read to 200
 
 
@@ -57,28 +57,90 @@ class ChatModel:
     ) -> Reply:
         """Answer the conversation; the messages say all that `calls` does.
 
-        Raises LimitReached("token_limit") if the conversation no longer fits the model's context,
-        ModelRefusal if even the first prompt does not fit, and ModelError if no answer comes.
+        Raises LimitReached if the server refuses this conversation and takes others, mostly because
+        it no longer fits the model's context; PromptRefused if it is the first of an attempt and
+        may fit no context; and ModelError if no answer comes.
         """
         del calls
+        body = self._body(messages, tools)
+        began = time.monotonic()
         try:
-            reply, waited = self.endpoint.complete(
-                self._body(messages, tools), _reply, self.limiter
+            done = self._complete(body)
+        except RequestRefused as refused:
+            done = self._otherwise(body, refused, began)
+        TRAFFIC.accept(done.url, _settings(body))
+        return replace(done.value, waited=done.waited)
+
+    def _complete(self, body: dict[str, Any]) -> Completed[Reply]:
+        return self.endpoint.complete(body, _reply, self.limiter)
+
+    def _otherwise(
+        self, body: dict[str, Any], refused: RequestRefused, began: float
+    ) -> Completed[Reply]:
+        """The answer in another way. Raises LimitReached or ModelError if there is none."""
+        for other in self._other_ways(body, refused):
+            lost = time.monotonic() - began
+            try:
+                done = self._complete(other)
+                return done._replace(waited=lost + done.waited)
+            except RequestRefused as again:
+                refused = again
+        raise self._meaning(body, refused) from refused
+
+    def _other_ways(
+        self, body: dict[str, Any], refused: RequestRefused
+    ) -> Iterator[dict[str, Any]]:
+        """Yield requests to try: the same if a fault may have passed, and one in plain form."""
+        if not refused.at_once:
+            if not (_is_later(body) and self._takes_others(body, refused.url)):
+                raise refused.lost from refused
+            yield body
+        messages = plain(body["messages"])
+        if not refused.overflow and messages != body["messages"]:
+            yield body | {"messages": messages}
+
+    def _meaning(self, body: dict[str, Any], refused: RequestRefused) -> ForagerError:
+        """What a refusal means: the end of this attempt, or a fault of the run.
+
+        Words say little: each server has its own for a conversation that is too long. So the
+        endpoint is asked whether it takes others under the same settings. If it does, it refuses
+        this conversation. A first prompt is refused for its settings, too, such as `max_tokens`;
+        what other attempts were allowed tells the difference.
+        """
+        later = _is_later(body)
+        if later and refused.overflow:
+            return LimitReached("token_limit")
+        known = later or TRAFFIC.accepts(refused.url, _settings(body))
+        if known and self._takes_others(body, refused.url):
+            reason = "content_filter" if refused.filtered else "token_limit"
+            return LimitReached(reason, refused.said)
+        if later:
+            return refused.lost
+        if refused.overflow:
+            return PromptRefused(
+                f"the first prompt does not fit the context of {self.name}: {refused.said}; serve "
+                "it with a longer context, or lower max_tokens"
             )
-        except ContextOverflow as error:
-            if any(message.get("role") == "assistant" for message in messages):
-                raise LimitReached("token_limit") from error
-            raise ModelRefusal(
-                f"the first prompt does not fit the context of {self.name}: {error}; serve it with "
-                "a longer context, or lower max_tokens"
-            ) from error
-        return replace(reply, waited=waited)
+        return PromptRefused(str(refused.lost))
+
+    def _takes_others(self, body: dict[str, Any], url: str) -> bool:
+        """Whether the endpoint takes a short conversation under the same settings."""
+        tries = min(self.endpoint.tries, _SHORT_TRIES)
+        endpoint = replace(self.endpoint, url=url, others=(), tries=tries)
+        try:
+            endpoint.complete(body | {"messages": [_SHORT]}, _reply, self.limiter)
+        except (ModelError, RequestRefused):
+            return False
+        return True
 
     def _body(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> dict[str, Any]:
         settings = self.sampling.model_dump(exclude={"extra_body"}, exclude_none=True)
         body: dict[str, Any] = {
             "model": self.name,
-            "messages": [self._outgoing(message) for message in messages],
+            "messages": [
+                outgoing(message, reasoning=self.send_reasoning, empty=self.token_ids)
+                for message in messages
+            ],
             **settings,
         }
         if tools:
@@ -87,37 +149,15 @@ class ChatModel:
             body |= {"return_token_ids": True, "logprobs": True}
         return body | self.sampling.extra_body
 
-    def _outgoing(self, message: Message) -> Message:
-        """The message as it is sent."""
-        if message.get("role") != "assistant":
-            return message
-        calls = message.get("tool_calls") or []
-        broken = [call for call in calls if not _is_object(call["function"]["arguments"])]
-        if not broken and self.send_reasoning:
-            return message
-        sent = dict(message)
-        if broken:
-            sent["tool_calls"] = [_mended(call) if call in broken else call for call in calls]
-        if not self.send_reasoning:
-            for name in REASONING:
-                sent.pop(name, None)
-        return sent
+
+def _is_later(body: Mapping[str, Any]) -> bool:
+    return any(message.get("role") == "assistant" for message in body["messages"])
 
 
-def _is_object(arguments: str) -> bool:
-    try:
-        return isinstance(json_value(arguments, len(arguments)), dict)
-    except Malformed:
-        return False
-
-
-def _mended(call: dict[str, Any]) -> dict[str, Any]:
-    """A call with empty arguments, for one whose arguments are not a JSON object.
-
-    Servers parse the arguments of earlier calls for their chat template, and refuse the whole
-    conversation otherwise. The answer to the call tells the model of its mistake.
-    """
-    return {**call, "function": {**call["function"], "arguments": "{}"}}
+def _settings(body: Mapping[str, Any]) -> str:
+    """All of a request but its conversation and its seed, as text."""
+    given = {name: value for name, value in body.items() if name not in ("messages", "seed")}
+    return json.dumps(given, sort_keys=True)
 
 
 def _reply(answer: dict[str, Any]) -> Reply:
@@ -136,7 +176,9 @@ def _reply(answer: dict[str, Any]) -> Reply:
 
 def _message(given: dict[str, Any]) -> Message:
     """The fields of the server's message that can be sent back."""
-    message: Message = {"role": "assistant", "content": _text(given.get("content"))}
+    message: Message = {"role": "assistant"}
+    if "content" in given:
+        message["content"] = _text(given["content"])
     message |= {name: given[name] for name in REASONING if given.get(name)}
     calls = given.get("tool_calls")
     if isinstance(calls, list) and calls:
@@ -145,8 +187,13 @@ def _message(given: dict[str, Any]) -> Message:
     return sound
 
 
-def _text(content: object) -> str:
-    """The text of a content, which some servers give in parts."""
+def _text(content: object) -> str | None:
+    """The text of a content, which some servers give in parts; None stays None.
+
+    Servers without text next to a call give null, and some refuse an empty text instead.
+    """
+    if content is None:
+        return None
     if isinstance(content, list):
         parts = [part.get("text") for part in content if isinstance(part, dict)]
         content = "".join(part for part in parts if isinstance(part, str))

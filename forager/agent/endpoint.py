@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from tenacity import (
@@ -24,8 +24,11 @@ from tenacity import (
 )
 
 from forager.agent.faults import (
+    CONVERSATION,
+    ErrorReply,
     GarbledReply,
     advice,
+    is_filtered,
     is_overflow,
     may_pass,
     may_pass_elsewhere,
@@ -45,11 +48,31 @@ T = TypeVar("T")
 OPENAI_URL = "https://api.openai.com/v1"
 
 _CONNECT_SECONDS = 10.0
+_PERHAPS_THIS_ONE = CONVERSATION | {403, 424, 451}  # flagged, failed on, not lawful
 _LONGEST_WAIT = 60.0  # seconds between two tries, where the server names no time
 
 
-class ContextOverflow(ModelError):
-    """The conversation is longer than the model's context."""
+class RequestRefused(Exception):
+    """The endpoint does not take this request; whether it takes others is for the caller to ask.
+
+    It answered 400, 413, 422, 403 or 451, or words about the context; or an error to each try.
+    `lost` is what to raise if it takes no others either.
+    """
+
+    def __init__(self, lost: ModelError, url: str, error: Exception) -> None:
+        super().__init__(str(lost))
+        self.lost, self.url, self.said = lost, url, said(error)
+        self.overflow, self.filtered = is_overflow(error), is_filtered(error)
+        status = getattr(error, "status_code", None)
+        self.at_once = self.overflow or status in CONVERSATION
+
+
+class Completed(NamedTuple, Generic[T]):
+    """What was read of an answer, the seconds lost before, and the address that gave it."""
+
+    value: T
+    waited: float
+    url: str
 
 
 def normalised(url: str) -> str:
@@ -112,12 +135,12 @@ class ChatEndpoint:
         body: dict[str, Any],
         read: Callable[[dict[str, Any]], T],
         limiter: RateLimiter | None = None,
-    ) -> tuple[T, float]:
-        """What `read` makes of the answer to a request, and the seconds lost before.
+    ) -> Completed[T]:
+        """What `read` makes of the answer to a request.
 
         The answer has at least one choice with a message; if `read` raises GarbledReply, the
         endpoint is asked again. Seconds are lost at the limiter, in tries that failed, and between
-        them. Each try passes the `limiter` first. Raises ContextOverflow, ModelRefusal where no
+        them. Each try passes the `limiter` first. Raises RequestRefused, ModelRefusal where no
         later try would help, or ModelError when the endpoint stays away.
         """
         from openai import OpenAIError
@@ -132,13 +155,15 @@ class ChatEndpoint:
             reraise=True,
         )
         try:
-            return retrying(request.once), request.asked - began
+            value = retrying(request.once)
+            return Completed(value, request.asked - began, request.url)
         except (OpenAIError, GarbledReply, TimeoutError) as error:
-            if is_overflow(error):
-                raise ContextOverflow(said(error)) from error
             if getattr(error, "status_code", None) == 404:
                 raise self._not_found(request.url, str(body.get("model")), error) from error
-            raise _refusal(request.url, error) from error
+            lost, status = _refusal(request.url, error), getattr(error, "status_code", 0)
+            if is_overflow(error) or status in _PERHAPS_THIS_ONE or status >= 500:
+                raise RequestRefused(lost, request.url, error) from error
+            raise lost from error
 
     def _models(self, url: str) -> list[str]:
         from openai import OpenAIError
@@ -207,7 +232,8 @@ def _refusal(url: str, error: Exception) -> ModelError:
     """One line: who, what, and what to do."""
     status = getattr(error, "status_code", None)
     if status is not None:
-        what = f"answers {status}: {said(error)}"
+        how = "an error" if isinstance(error, ErrorReply) else status
+        what = f"answers {how}: {said(error)}"
     elif isinstance(error, (GarbledReply, ValueError, KeyError, TypeError)):
         what = f"answers what is not the OpenAI interface ({one_line(str(error))})"
     else:
@@ -283,8 +309,9 @@ def _complete(client: "OpenAI", body: dict[str, Any]) -> dict[str, Any]:
         raise GarbledReply(str(error)) from error
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        # Some servers report errors with the status 200.
-        raise GarbledReply(f"no choices in {one_line(str(answer))}")
+        raise ErrorReply(answer)
+    if choices[0].get("error"):  # OpenRouter: the server behind it failed midway
+        raise ErrorReply(choices[0])
     if not isinstance(choices[0].get("message"), dict):
         raise GarbledReply(f"no message in {one_line(str(choices[0]))}")
     return answer

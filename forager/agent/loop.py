@@ -16,6 +16,7 @@ from forager.trajectories.budget import budget_after, with_budget
 from forager.trajectories.record import AttemptLimits, Message, ModelCall, ToolCall, Usage
 
 _ARGUMENTS = 1 << 20  # characters of the arguments of a call
+_CUT_OFF = {"length", "max_tokens", "max_output_tokens", "model_length"}  # finish reasons
 _REFUSAL = 4000  # characters of the answer to a malformed call, which may repeat its text
 
 SYSTEM = """You are a software engineer at work in a Python repository in /testbed, in a container \
@@ -38,6 +39,8 @@ class Agent:
     messages: list[Message] = field(default_factory=list)
     model_calls: list[ModelCall] = field(default_factory=list)
     tool_calls: list[ToolCall] = field(default_factory=list)
+    refusal: str = ""
+    """What a server said that refused to continue."""
     _format_errors: int = 0
     _deadline: float = 0.0
 
@@ -56,6 +59,7 @@ class Agent:
             while True:
                 self.step()
         except AttemptEnd as end:
+            self.refusal = end.refusal
             return end.reason
 
     def step(self) -> None:
@@ -63,23 +67,24 @@ class Agent:
         self.check_limits()
         reply = self.query()
         with only_foreseen():
-            self._answer(reply.message)
+            self._answer(reply.message, _cut_off(reply))
 
-    def _answer(self, message: Message) -> None:
-        """Answer a message of the model. Raises Unforeseen for a bug that the message meets."""
+    def _answer(self, message: Message, cut: str) -> None:
+        """Answer a message of the model; `cut` says that it is not whole."""
         try:
             call = _bounded(self.syntax.read(message, self.tools))
             started = time.monotonic()
             observation = self.act(call)
         except FormatError as error:
             self._format_errors += 1
-            self._tell(message, str(error)[:_REFUSAL], malformed(error))
+            self._tell(message, f"{cut}{str(error)[:_REFUSAL]}", malformed(error))
             if self._format_errors >= self.limits.format_errors:
                 raise LimitReached("format_errors") from error
             return
         self._format_errors = 0
         made = executed(call, observation, time.monotonic() - started)
-        self._tell(message, observation.text, made)
+        text = f"{observation.text}\n[{cut.strip()}]" if cut else observation.text
+        self._tell(message, text, made)
 
     def check_limits(self) -> None:
         """Raise LimitReached when turns, tokens or time are used up."""
@@ -148,6 +153,18 @@ class Agent:
     @cached_property
     def _definitions(self) -> list[dict[str, Any]]:
         return self.syntax.definitions(self.tools)
+
+
+def _cut_off(reply: Reply) -> str:
+    """What the model reads of an answer that was cut off; empty for a whole one."""
+    reason = reply.finish_reason.lower()
+    if reason == "content_filter":
+        return "A filter of the server cut your message off. "
+    if reason not in _CUT_OFF:
+        return ""
+    tokens = reply.usage.completion_tokens
+    size = f" after {tokens:,} tokens" if tokens else ""
+    return f"Your message was cut off{size}, at the limit of its length: write less in each turn. "
 
 
 def _bounded(call: Call) -> Call:

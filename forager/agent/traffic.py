@@ -41,6 +41,7 @@ class Traffic:
         self._failed: Counter[str] = Counter()
         self._seconds: defaultdict[str, float] = defaultdict(float)  # of those answered
         self._resting: dict[str, float] = {}  # until when, by the monotonic clock
+        self._accepted: set[tuple[str, str]] = set()  # addresses, and settings of requests
 
     @contextmanager
     def counted(self, url: str) -> Iterator[None]:
@@ -58,6 +59,16 @@ class Traffic:
                 counts[url] += 1
                 if counts is self._answered:
                     self._seconds[url] += time.monotonic() - began
+
+    def accept(self, url: str, settings: str) -> None:
+        """Note that the address answered a request with these settings."""
+        with self._lock:
+            self._accepted.add((url, settings))
+
+    def accepts(self, url: str, settings: str) -> bool:
+        """Whether the address has answered a request with these settings."""
+        with self._lock:
+            return (url, settings) in self._accepted
 
     def states(self) -> list[dict[str, str | int | float]]:
         """The counts of each address, as fields of `EndpointState`: requests, seconds."""

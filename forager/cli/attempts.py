@@ -135,6 +135,7 @@ def make_attempts(
                     model=model,
                     toolbox=toolbox,
                     on_progress=progress.update,
+                    on_note=progress.note,
                 )
         finally:
             with suppress(StoreError):  # such as a full disk, which already ended the run

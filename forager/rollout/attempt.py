@@ -97,9 +97,11 @@ def _acted(control: ControlAttempt, agent: Agent, opened: OpenedTask) -> Outcome
             answer = control.environment.answer(control.task, opened, final_text(agent.messages))
     except FAULTS as error:
         cause = control.blame(error, "the agent broke its sandbox")
-        return Outcome(exit_reason=exit_reason, cause=cause, log=log_of(error))
+        log = log_of(error)
+        return Outcome(exit_reason=exit_reason, refusal=agent.refusal, cause=cause, log=log)
     return Outcome(
         exit_reason=exit_reason,
+        refusal=agent.refusal,
         answer=answer.text,
         left_out=answer.left_out,
         cause=answer.problem,

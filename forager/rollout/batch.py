@@ -1,7 +1,7 @@
 """Many attempts at a time; each is stored as soon as it is graded."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, Self
 
 from forager.agent.faults import foreseen
@@ -28,6 +28,7 @@ from forager.trajectories.record import Usage
 from forager.trajectories.store import RunWriter
 
 _LOOK_SECONDS = 1.0  # between looks at the executor when no attempt ends
+_WORDINGS = 5  # that are noted; many hold a number of tokens, and differ with it
 
 
 class BatchProgress(Protocol):
@@ -70,6 +71,7 @@ def run_batch(
     model: ModelFactory,
     toolbox: Toolbox,
     on_progress: BatchProgress,
+    on_note: Callable[[str], None] = lambda _: None,
     hold: float = HOLD_SECONDS,
 ) -> None:
     """Make the attempts that the run lacks, `settings.workers` at a time.
@@ -77,12 +79,14 @@ def run_batch(
     An attempt that infrastructure or a bug ended is recorded as lost and made again: up to three
     times now, and when the run is resumed. If all attempts are lost, new ones wait, at first for
     `hold` seconds, and at last the error is raised. BudgetSpent is raised once no attempt runs.
-    Graded attempts are on disk whatever happens.
+    Graded attempts are on disk whatever happens. `on_note` gets a line for each wording in which a
+    server refused to continue an attempt.
     """
     plan = Plan(tasks, settings, store.summaries())
     clear(store.path)
     with _executor(store, settings, model, toolbox) as executor:
-        _Batch(store, settings, plan, executor, on_progress, CircuitBreaker(hold)).run()
+        breaker = CircuitBreaker(hold)
+        _Batch(store, settings, plan, executor, on_progress, on_note, breaker).run()
 
 
 def _executor(
@@ -107,11 +111,14 @@ class _Batch:
         plan: Plan,
         executor: Executor,
         on_progress: BatchProgress,
+        on_note: Callable[[str], None],
         breaker: CircuitBreaker,
     ) -> None:
         self._store, self._settings, self._plan = store, settings, plan
         self._executor, self._on_progress, self._breaker = executor, on_progress, breaker
         self._running: dict[str, tuple[Job, float]] = {}  # with the monotonic time of the start
+        self._on_note = on_note
+        self._refusals: set[str] = set()
         self._lost = 0
         self._bug = ""  # traceback of the last one
         self._why = ""  # the last one was lost
@@ -163,6 +170,7 @@ class _Batch:
         if result.summary:
             self._plan.finish(result.summary)
             self._breaker.passed(begun)
+            self._note(result)
             return
         assert result.error is not None
         error = foreseen(result.error)
@@ -183,6 +191,12 @@ class _Batch:
         self._plan.again(job, counts=not self._breaker.is_on)
         if not isinstance(error, NodeLost):
             self._breaker.lost(begun, error)
+
+    def _note(self, result: JobResult) -> None:
+        if result.refusal and len(self._refusals) < _WORDINGS:
+            if result.refusal not in self._refusals:
+                self._on_note(f"{result.id}: the server refused to continue: {result.refusal}")
+            self._refusals.add(result.refusal)
 
     def _tell(self) -> None:
         self._on_progress(

@@ -3,7 +3,7 @@
 import time
 from math import inf
 
-from forager.errors import ImageMissing, ModelRefusal
+from forager.errors import ImageMissing, ModelRefusal, PromptRefused
 
 LOST_IN_A_ROW = 3  # then something is broken, and new attempts wait
 HOLDS = 7  # in a row, each twice as long as the one before; then give up
@@ -52,8 +52,9 @@ class CircuitBreaker:
         holds = self._in_a_row - LOST_IN_A_ROW
         if holds < 0:
             return
-        if holds >= HOLDS or isinstance(error, _LASTING):
+        of_prompt = isinstance(error, PromptRefused)  # the next one may be shorter
+        if holds >= HOLDS or (isinstance(error, _LASTING) and not of_prompt):
             raise error
         self._seen = time.monotonic()
-        self._pause = self._first * 2.0**holds
+        self._pause = self._first * (1.0 if of_prompt else 2.0**holds)
         self._next = self._seen + self._pause

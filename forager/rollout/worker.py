@@ -48,12 +48,13 @@ class Job:
 class JobResult:
     """The result of a job: the summary of the attempt that was stored, or the error.
 
-    `usage` is the cost, stored or not.
+    `usage` is the cost, stored or not; `refusal` is that of the outcome.
     """
 
     id: str
     usage: Usage
     summary: Summary | None = None
+    refusal: str = ""
     error: Exception | None = None
 
 
@@ -102,7 +103,8 @@ class Worker:
             self._keep(trajectory)
         except Exception as error:
             return JobResult(job.id, metered.usage if metered else Usage(), error=error)
-        return JobResult(job.id, metered.usage, summary=Summary.of(trajectory))
+        summary, refusal = Summary.of(trajectory), trajectory.outcome.refusal
+        return JobResult(job.id, metered.usage, summary, refusal)
 
     def _parent(self, job: Job) -> Parent | None:
         """The attempt that a job continues; all attempts of a round continue the same one."""

@@ -155,6 +155,9 @@ class Outcome(Record):
     model_config = ConfigDict(populate_by_name=True)
 
     exit_reason: str
+    refusal: str = Field(
+        "", description="What the server said when it refused to continue, in words of its own."
+    )
     answer: str = Field(
         "",
         description="What was graded: a patch, a program or a text.",

@@ -230,6 +230,7 @@ def show_outcome(trajectory: Trajectory, task: Task | None) -> Iterator[Text]:
     colour = "bold green" if came.resolved else "bold yellow" if came.suspect else "bold red"
     yield Text.assemble((came.verdict, colour), f", ended by: {draw.safe(came.exit_reason)}")
     rows = [
+        ("the server", f"refused to continue: {came.refusal}" if came.refusal else ""),
         ("reward", f"{came.reward:+g}"),
         ("similarity", f"{came.similarity:.2f} to the reference patch"),
         ("tests", _test_counts(came.tests, task)),

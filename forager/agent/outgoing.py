@@ -1,0 +1,99 @@
+"""Messages as they are sent: servers refuse some of what they, or other servers, answered before.
+
+Records keep each answer as the server gave it.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from forager.trajectories.record import Message
+from forager.untrusted import Malformed, json_value
+
+REASONING = ("reasoning_content", "reasoning", "reasoning_details")
+"""The fields in which servers put what the model thought before it answered."""
+
+NO_ANSWER = "(no answer)"
+"""Stands for an answer without text and calls, which llama.cpp, Mistral and others refuse."""
+
+
+def outgoing(message: Message, *, reasoning: bool, empty: bool) -> Message:
+    """The message as it is sent: with valid calls, and text or calls.
+
+    Without `reasoning` what the model thought stays here. With `empty` an empty answer is sent as
+    the server gave it, so that the ids of the next prompt extend those of the last.
+    """
+    if message.get("role") != "assistant":
+        return message
+    sent = dict(message)
+    if calls := message.get("tool_calls"):
+        sent["tool_calls"] = [_mended(call) for call in calls]
+    elif not empty and _is_blank(message):
+        sent["content"] = NO_ANSWER
+    if not reasoning:
+        for name in REASONING:
+            sent.pop(name, None)
+    return sent
+
+
+def plain(messages: Sequence[Message]) -> list[Message]:
+    """A conversation in the form that the strictest servers take.
+
+    Answers hold their text and their calls alone: no reasoning, no blank text next to calls. Names
+    of tools are identifiers, and ids of calls are unique and have nine letters and digits
+    (Mistral's rule).
+    """
+    ids: Iterator[str] = iter(())
+    made, number = [], 0
+    for message in messages:
+        if message.get("role") == "tool":
+            made.append({**message, "tool_call_id": next(ids, "call00000")})
+        elif message.get("role") != "assistant":
+            made.append(message)
+        else:
+            calls = message.get("tool_calls") or []
+            names = [f"call{number + place:05d}" for place in range(len(calls))]
+            made.append(_plain_answer(message, names))
+            ids, number = iter(names), number + len(calls)
+    return made
+
+
+def _plain_answer(message: Message, ids: list[str]) -> Message:
+    blank = _is_blank(message)
+    if not ids:
+        return {"role": "assistant", "content": NO_ANSWER if blank else message["content"]}
+    calls = [
+        {**_mended(call), "id": id, "type": "function"}
+        for call, id in zip(message["tool_calls"], ids, strict=True)
+    ]
+    for call in calls:
+        name = re.sub(r"[^a-zA-Z0-9_-]", "_", call["function"]["name"])[:64] or "unknown"
+        call["function"] = {**call["function"], "name": name}
+    return {
+        "role": "assistant",
+        "content": None if blank else message["content"],
+        "tool_calls": calls,
+    }
+
+
+def _is_blank(message: Message) -> bool:
+    return not str(message.get("content") or "").strip()
+
+
+def _mended(call: dict[str, Any]) -> dict[str, Any]:
+    """The call; with empty arguments if its own are not a JSON object.
+
+    Servers parse the arguments of earlier calls for their chat template, and refuse the whole
+    conversation otherwise. The answer to the call tells the model of its mistake.
+    """
+    arguments = call["function"]["arguments"]
+    if _is_object(arguments):
+        return call
+    return {**call, "function": {**call["function"], "arguments": "{}"}}
+
+
+def _is_object(arguments: str) -> bool:
+    try:
+        return isinstance(json_value(arguments, len(arguments)), dict)
+    except Malformed:
+        return False
