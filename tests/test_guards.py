@@ -1,8 +1,11 @@
 """Layers 2, 3 and 5 of grading, each alone; test_grading has them together."""
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from conftest import BUGGY, CORE, FAILING, PASSING
 from forager.environments.repository.grading import grade
 from forager.environments.repository.guards import guards_of, make_guards, refusal, run_guarded
 from forager.environments.repository.task import Guards, RepositoryTask, TestSetup
-from forager.environments.repository.testing import Failure, TestReport
+from forager.environments.repository.testing import Failure, TestReport, run_tests
 from forager.environments.repository.workspace import apply_patch, open_task
 from forager.mutation.candidates import unified_diff
 from forager.programs import changed_tests
@@ -351,3 +354,50 @@ def test_a_changed_test_must_fail(outcome: str) -> None:
     told = refusal(report, SENSITIVE, passed=True)
     assert (note in told) if note else not told
     assert refusal(report, SENSITIVE, passed=False) == ""
+
+
+TIMED = """\
+import time
+
+def test_works():
+    began = time.process_time()
+    while time.process_time() - began < 0.4:
+        pass
+
+def test_loops():
+    while True:
+        pass
+
+def test_waits():
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the kernel does not count")
+def test_a_busy_machine_makes_no_test_time_out(tmp_path: Path) -> None:
+    """With a fifth of a processor, the limit of a test is one of its own time."""
+    (tmp_path / "test_timed.py").write_text(TIMED)
+    setup = TestSetup(workdir=str(tmp_path), python=sys.executable)
+    processor = str(min(os.sched_getaffinity(0)))
+    loop = ["taskset", "-c", processor, sys.executable, "-c", "while True: pass"]
+    with LocalSandbox(tmp_path) as sandbox, ExitStack() as busy:
+        sandbox.run(f"taskset -cp {processor} $$")
+        for _ in range(4):
+            busy.callback(busy.enter_context(subprocess.Popen(loop, start_new_session=True)).kill)
+        report = run_tests(sandbox, setup, test_seconds=0.7)
+    found = {test.rpartition("_")[2]: outcome for test, outcome in report.outcomes.items()}
+    assert found == {"works": "passed", "loops": "timeout", "waits": "timeout"}
+    assert report.durations["test_timed.py::test_works"] > 0.7
+
+
+def test_a_run_whose_time_is_over_is_told_from_one_that_breaks_off(tmp_path: Path) -> None:
+    """Both are incomplete, and only the first deserves more time."""
+    setup = TestSetup(workdir=str(tmp_path), python=sys.executable)
+    with LocalSandbox(tmp_path) as sandbox:
+        for text, over in [
+            ("import time; time.sleep(60)", True),
+            ("import os; os._exit(3)", False),
+        ]:
+            (tmp_path / "test_ends.py").write_text(text)
+            report = run_tests(sandbox, setup, timeout=3)
+            assert (report.complete, report.timed_out) == (False, over)

@@ -16,6 +16,7 @@ from forager.sandboxes.local_sandbox import LocalSandbox
 
 DATA = Path(__file__).parent / "data" / "forgery"
 CORE = "import sys\n\n\ndef clamp(value, low, high):\n    return min(value, high)\n"
+OWN = ("redkata", "pkg", "", "pkg.testing", "pkg.core", "__self__.testing", "__self__.core")
 FRAMES = "def caller():\n    return sys._getframe(1).f_globals\n"
 
 
@@ -28,7 +29,7 @@ def sections(name: str) -> Iterator[tuple[str, str]]:
 
 def found(text: str) -> list[str]:
     """What only a forger needs in a text."""
-    finder = SourceFinder(ast.parse(text), lambda name: name in ("redkata", "pkg", ""))
+    finder = SourceFinder(ast.parse(text), OWN.__contains__)
     return [finding.text for finding in finder.look()]
 
 

@@ -131,7 +131,7 @@ def _unpack_zip(content: bytes, into: Path) -> None:
         members = archive.infolist()
         if sum(member.file_size for member in members) > _LARGEST or len(members) > _MOST_FILES:
             raise zipfile.BadZipFile(_TOO_LARGE)
-        archive.extractall(into)  # strips drives and '..' by itself
+        archive.extractall(into)  # nosec B202  # strips drives and '..' by itself
 
 
 def _choose(release: dict[str, Any], name: str) -> dict[str, Any]:

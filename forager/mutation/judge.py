@@ -4,8 +4,10 @@ candidates ─▶ reach ─▶ sieve, a batch at a time ─▶ proof, one at a t
 
 The sieve does not see what a child process of a test runs (such tests are *opaque*: they are part
 of every proof and never alone reject a mutant), nor what depends on a fresh process or on the order
-of the tests. It says nothing about tests that fail in it without a mutant (*unstable*). A mutant
-that only such tests notice counts as survived or not covered.
+of the tests. A mutant that only such tests notice counts as survived or not covered. The sieve says
+nothing about tests that fail in it without a mutant (*unstable*): a mutant that they run, and no
+other test notices, is *flaky*. What was cut short runs again and has then timed out; it never
+survives, however busy the machine.
 
 Sieve and proof should see the same tests fail. If they do not, the failures depend on earlier tests
 or on chance: the candidate is *flaky*, and the disagreement is counted and reported. A proof whose
@@ -237,6 +239,8 @@ class Judge:
         if proof is None:
             return Verdict(reason="does not apply", sifted=sifted)
         report = proof.report
+        if report.timed_out:
+            return Verdict(reason="timeout", sifted=sifted)
         if not report.complete:
             return Verdict(reason="crashed the test run", sifted=sifted)
         ran = self._image.passing if tests is None else tests
@@ -362,7 +366,9 @@ def _sieve_reason(reach: Reach, sifted: SieveResult) -> Reason | None:
         return "timeout"
     if sifted.crashed:
         return "crashed the test run"
-    return None if sifted.failed else "survived"
+    if sifted.failed:
+        return None
+    return "flaky" if sifted.unstable else "survived"
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

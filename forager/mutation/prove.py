@@ -26,6 +26,7 @@ Start = Callable[[str, Limits], Sandbox]
 """Starts a sandbox of an image within limits."""
 
 MUTANT_TEST_SECONDS = 20.0  # limit for one test, because a mutant may loop forever
+_AGAIN = 5  # times as long may a run take that begins anew
 _FAILURES = 20  # most failures that a report describes
 _KEPT = "/tmp/forager-kept"
 _LISTING = (  # names, kinds, modes, sizes and times of files, and the number of processes
@@ -59,15 +60,24 @@ class Prover:
         """Run these tests on a mutant, or all if None; return None if the diff does not apply.
 
         The prover runs `explain` of the failing tests again, so that pytest prints the values
-        that they compare. Raises SandboxError.
+        that they compare. A run whose time is over begins anew with more, as the machine may have
+        been busy. Raises SandboxError.
         """
+        proof = self._proven(diff, tests, explain, 1)
+        if proof and proof.report.timed_out:
+            proof = self._proven(diff, tests, explain, _AGAIN)
+        return proof
+
+    def _proven(
+        self, diff: str, tests: Sequence[str] | None, explain: int, patience: float
+    ) -> Proof | None:
         sandbox = self._clean_sandbox()
         files = " ".join(shlex.quote(path) for path in edits_of(diff))
         _must(sandbox, f"rm -rf {_KEPT} && mkdir {_KEPT} && cp -p --parents {files} {_KEPT}")
         try:
             if apply_patch(sandbox, diff).exit_code:
                 return None
-            report = self._report(sandbox, self._image.setup, tests)
+            report = self._report(sandbox, self._image.setup, tests, patience)
             told = self._explained(sandbox, report, explain) if explain else {}
             return Proof(report, told or report.failures)
         finally:
@@ -86,13 +96,17 @@ class Prover:
             self._reset(sandbox)
 
     def _report(
-        self, sandbox: Sandbox, setup: TestSetup, tests: Sequence[str] | None
+        self,
+        sandbox: Sandbox,
+        setup: TestSetup,
+        tests: Sequence[str] | None,
+        patience: float = 1,
     ) -> TestReport:
         return run_tests(
             sandbox,
             setup,
             tests,
-            timeout=3 * self._image.test_seconds + 30,
+            timeout=patience * (3 * self._image.test_seconds + 30),
             test_seconds=MUTANT_TEST_SECONDS,
             failures=_FAILURES,
         )

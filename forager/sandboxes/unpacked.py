@@ -224,7 +224,7 @@ def _unpack_layer(content: _HashingReader, part: Path) -> None:
     with tarfile.open(fileobj=cast(IO[bytes], content), mode="r|") as layer:
         # `_members` chooses what is extracted: not every Python 3.11 has filters.
         layer.extraction_filter = lambda member, _: member
-        layer.extractall(part, _members(layer, part), numeric_owner=True)
+        layer.extractall(part, _members(layer, part), numeric_owner=True)  # nosec B202
     part.chmod(0o755)
 
 

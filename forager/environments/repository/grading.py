@@ -12,16 +12,22 @@ them stops and what remains possible:
 
 from collections.abc import Sequence
 from difflib import SequenceMatcher
+from typing import NamedTuple
 
 from forager.environments.environment import Grade
-from forager.environments.repository.applying import apply_answer, changes_by_file
+from forager.environments.repository.applying import AppliedPatch, apply_answer, changes_by_file
 from forager.environments.repository.guards import guards_of, refusal, run_guarded, touched
 from forager.environments.repository.suspicion import suspicions
 from forager.environments.repository.task import Guards, RepositoryTask
+from forager.environments.repository.testing import TestReport
 from forager.environments.repository.workspace import open_task
 from forager.sandboxes.docker_sandbox import docker_sandbox
+from forager.sandboxes.pressure import waited
 from forager.sandboxes.sandbox import Limits, SandboxFactory
 
+_AGAIN = 3  # times as long may a run take that begins anew because the machine was busy
+_BUSY = 0.25  # of the run's time, in which a process waited for a processor
+_NOT_RUN = TestReport(outcomes={}, durations={}, seconds=0, complete=False)
 _COMPARISONS = 200_000  # most pairs of lines that a similarity compares
 
 
@@ -34,15 +40,15 @@ def grade(
         missing = dict.fromkeys(task.FAIL_TO_PASS, "missing")
         return _grade(alike, cause="nothing was changed", tests=missing)
     guards = guards_of(task, limits, sandbox)
-    opened, _ = open_task(task, limits, sandbox=sandbox)
-    try:
-        applied = apply_answer(opened, task, patch)
-        if applied.problem:
-            return _grade(alike, cause=applied.problem, ignored=applied.ignored)
-        reasons = suspicions(opened, task, applied)
-        report, apart = run_guarded(opened, task, guards, applied.kept)
-    finally:
-        opened.close()
+    before = waited()
+    tried = _try(task, patch, guards, limits, sandbox)
+    if tried.report.timed_out and waited() - before > _BUSY * tried.report.seconds:
+        more = task.setup.model_copy(update={"timeout": _AGAIN * task.setup.timeout})
+        slow = task.model_copy(update={"setup": more})
+        tried = _try(slow, patch, guards, limits, sandbox)
+    applied, report = tried.applied, tried.report
+    if applied.problem:
+        return _grade(alike, cause=applied.problem, ignored=applied.ignored)
     wanted = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS]
     tests = {test: report.outcomes.get(test, "missing") for test in wanted}
     passed = all(outcome == "passed" for outcome in tests.values())
@@ -53,11 +59,38 @@ def grade(
         passed=passed,
         cause=refusal(report, guards, passed=passed)
         or (touched(task, report, limits, sandbox) if passed else unloaded),
-        suspect=reasons if passed else [],
-        caveat=_caveat(task, guards, apart) if passed else "",
+        suspect=tried.reasons if passed else [],
+        caveat=_caveat(task, guards, tried.apart) if passed else "",
         tests=tests,
         ignored=applied.ignored,
     )
+
+
+class _Tried(NamedTuple):
+    """What became of a patch: what was applied, what is suspect, and how the tests ended.
+
+    `apart` says whether the tests ran as another user than the grader.
+    """
+
+    applied: AppliedPatch
+    reasons: list[str]
+    report: TestReport
+    apart: bool
+
+
+def _try(
+    task: RepositoryTask, patch: str, guards: Guards, limits: Limits, sandbox: SandboxFactory
+) -> _Tried:
+    """Apply a patch and run the task's tests, in a fresh sandbox."""
+    opened, _ = open_task(task, limits, sandbox=sandbox)
+    try:
+        applied = apply_answer(opened, task, patch)
+        if applied.problem:
+            return _Tried(applied, [], _NOT_RUN, False)
+        reasons = suspicions(opened, task, applied)
+        return _Tried(applied, reasons, *run_guarded(opened, task, guards, applied.kept))
+    finally:
+        opened.close()
 
 
 def _caveat(task: RepositoryTask, guards: Guards, apart: bool) -> str:

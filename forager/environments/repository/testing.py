@@ -5,6 +5,7 @@ If `TestSetup.command` is set, that command runs instead, and a parser reads its
 does. Such a run refuses a log without failures after a failing exit code.
 """
 
+import secrets
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -19,8 +20,6 @@ from forager.sandboxes.sandbox import Sandbox
 from forager.text import ending
 from forager.untrusted import Items, Report
 
-_COMMAND = "/tmp/forager-command.sh"
-_LOG = "/tmp/forager-tests.log"
 _REPORT_LIMIT = 24 << 20  # bytes of all reports together
 _LOG_BYTES = 16384
 ALWAYS = (
@@ -80,7 +79,8 @@ class TestReport(Record):
     """The outcome of each test by its node id.
 
     Outcomes: passed, failed, error, skipped, xfailed, xpassed, timeout. A file that pytest cannot
-    collect has the outcome error under its path. `complete` is False if the run broke off. A
+    collect has the outcome error under its path. `complete` is False if the run broke off, and then
+    `timed_out` says whether its time was over. A
     non-empty `distrusted` says why not to believe the reports. `changed` holds the outcomes of the
     tests that ran again with changed expected values, `rewritten` the doctests whose examples are
     not those of their file, `touched` the data files that the run changed. `failures` describes
@@ -93,6 +93,7 @@ class TestReport(Record):
     durations: dict[str, float]
     seconds: float
     complete: bool
+    timed_out: bool = False
     distrusted: str = ""
     changed: dict[str, str] = {}
     rewritten: list[str] = []
@@ -164,13 +165,15 @@ def _run_command(
 
 def _read_log(sandbox: Sandbox, setup: TestSetup, timeout: float, user: str) -> TestReport:
     """Run the command as this user, or as the shell's if empty, and read the log."""
-    sandbox.write(_COMMAND, setup.command.encode())
+    place = f"/tmp/forager-{secrets.token_hex(8)}"  # no run before can have put a file there
+    script, output = f"{place}.sh", f"{place}.log"
+    sandbox.write(script, setup.command.encode())
     person = f"setpriv --reuid={user} --regid={user} --clear-groups " if user else ""
     home = f'HOME=/home/{user} PATH="$AGENT_PATH" ' if user else ""
     result = sandbox.run(
-        f"{within(setup)} {home}{person}bash {_COMMAND} >{_LOG} 2>&1 </dev/null", timeout=timeout
+        f"{within(setup)} {home}{person}bash {script} >{output} 2>&1 </dev/null", timeout=timeout
     )
-    log = sandbox.run(f"cat {_LOG}; rm -f {_COMMAND} {_LOG}", output_limit=_REPORT_LIMIT).output
+    log = sandbox.run(f"cat {output}; rm -f {script} {output}", output_limit=_REPORT_LIMIT).output
     outcomes = PARSERS[setup.parser](log)
     failed = {"failed", "error"} & set(outcomes.values())
     hidden = result.exit_code and not failed
@@ -179,6 +182,7 @@ def _read_log(sandbox: Sandbox, setup: TestSetup, timeout: float, user: str) -> 
         durations={},
         seconds=result.seconds,
         complete=bool(outcomes) and not result.timed_out,
+        timed_out=result.timed_out,
         distrusted=f"no test failed, and the exit code was {result.exit_code}" if hidden else "",
         log=log[-_LOG_BYTES:],
     )
@@ -197,6 +201,7 @@ def _read(run: ProgramRun[RunnerReport]) -> TestReport:
         durations={report.id: report.seconds for report in tests},
         seconds=run.seconds,
         complete=ended,
+        timed_out=not ended and run.exit_code is None,
         distrusted="; ".join(filter(None, problems)),
         changed={report.changed: report.outcome for report in run.reports if report.changed},
         rewritten=[report.rewritten for report in run.reports if report.rewritten],

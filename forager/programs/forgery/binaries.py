@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import pickletools
+import pickletools  # nosec B403  # reads, and executes nothing
 from zipfile import BadZipFile, ZipFile
 
 from .finder import Finding

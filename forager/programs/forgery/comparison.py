@@ -6,7 +6,7 @@ import ast
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Callable, Iterable, Iterator
 
 from .binaries import findings_of_binary
 from .evaluator import TooMuch
@@ -56,17 +56,35 @@ class Reader:
 
 
 def owner(paths: Callable[[], list[str]]) -> Callable[[str], bool]:
-    """Whether a module belongs to the project, by the paths of its files."""
+    """Whether a module belongs to the project, by the paths of its files.
+
+    A name with dots must be that of a module; `__self__.` stands for any package before it.
+    """
     known: set[str] = set()
+    modules: set[str] = set()
 
     def owns(name: str) -> bool:
         if name in ("", "__self__"):
             return True
         if not known:
-            known.update(_roots(paths()))
+            found = paths()
+            known.update(_roots(found))
+            modules.update(_modules(found))
+        if "." in name:
+            return name.replace("__self__.", "", 1) in modules
         return name in known and not is_machinery(name)
 
     return owns
+
+
+def _modules(paths: list[str]) -> Iterator[str]:
+    """The names of a project's modules, and all ends of them."""
+    for path in paths:
+        if path.endswith(".py"):
+            parts = path[: -len(".py")].split("/")
+            if parts[-1] == "__init__":
+                parts.pop()
+            yield from (".".join(parts[place:]) for place in range(len(parts)))
 
 
 def _roots(paths: list[str]) -> set[str]:

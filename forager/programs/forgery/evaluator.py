@@ -787,7 +787,7 @@ def canonical(path: str) -> str:
         parts = path.split(".")
         taken = _ALWAYS | _OFTEN if parts[0] in _STANDARD else _ALWAYS
         for place in range(len(parts) - 1, 0, -1):
-            if parts[place] in taken:
+            if parts[place] in taken and parts[place] != parts[place - 1]:  # signal.signal
                 return ".".join(parts[place:])
     return path.replace(".__dict__.__dict__", ".__dict__")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple
 
-from . import objects, rules
+from . import objects, probes, rules
 from .evaluator import FUNCTIONS, IMPORTERS, Evaluator, index_of
 from .scopes import Binding, Layout, Scope, Visited, module_of
-from .values import Constant, Own, Sequence, Thing
+from .values import Constant, Own, Partial, Sequence, Thing
 
 if TYPE_CHECKING:
     Look = Callable[["SourceFinder", Any, Scope], None]
@@ -44,7 +44,8 @@ class Finding(NamedTuple):
 class SourceFinder:
     """Finds suspect constructs in a tree.
 
-    `owns` says whether a module is the project's own, `tests` are the files and functions of tests.
+    `owns` says whether a module is the project's own (see `comparison.owner`), `tests` are the
+    files and functions of tests.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class SourceFinder:
         self._functions: set[int] = set()  # nodes that are called; they come after their calls
         self._asked: set[str] = set()  # variables of the environment
         self._marked: dict[str, ast.AST] = {}
+        self._searched: list[ast.AST] = []  # where the names of all variables are read
         self.findings: list[Finding] = []
         self.loads: set[str] = set()
         self.texts: set[str] = set()
@@ -88,6 +90,9 @@ class SourceFinder:
                 self._look_at(seen)
         for name in sorted(self._asked & set(self._marked)):
             self._find(f"leaves a mark in the environment: {name}", self._marked[name])
+        parts = sorted(filter(probes.is_part_of_variable, self.texts))
+        for node in self._searched if parts else ():
+            self._find(f"searches the environment for {parts[0]}", node)
 
     def _checks_types(self, scope: Scope) -> bool:
         """Whether nothing but `typing` defines TYPE_CHECKING here."""
@@ -189,8 +194,14 @@ class SourceFinder:
                 self._documented(node.value, scope, node)
             for path in self._evaluator.paths(node, scope):
                 self._use(path)
+            self._probe(probes.of_attribute(node, scope, self._evaluator), node)
         else:
             self._store(node, scope)
+
+    def _probe(self, found: Iterator[str], node: ast.AST) -> None:
+        """What a program asks to tell whether tests run it."""
+        for text in found:
+            self._find(text, node)
 
     def _name(self, node: Any, scope: Scope) -> None:
         passed = node.id in ("exec", "eval") and id(node) not in self._functions
@@ -221,6 +232,12 @@ class SourceFinder:
         """An attribute that is assigned or deleted."""
         owners = self._evaluator.values(node.value, scope)
         self._stored(owners, [node.attr], node)
+        given = [
+            value
+            for binding in self._layout.attributes.get(node.attr, ())
+            for value in self._evaluator.values(binding.node, binding.scope)
+        ]
+        self._replaced(owners, node.attr, given, node)
         if node.attr in rules.CODE:
             self._find(f"changes code objects: assigns {node.attr}", node)
 
@@ -248,6 +265,28 @@ class SourceFinder:
                     self._find(f"assigns {_attribute(path, name)}", node)
                 if name in rules.CODE:
                     self._find(f"changes code objects: assigns {name}", node)
+
+    def _replaced(self, owners: Any, name: str, given: Any, node: ast.AST) -> None:
+        """A function or class of another module of the project that gets another meaning.
+
+        `given` are the values that the attribute may get.
+        """
+        decisive = rules.COMPARING | rules.PRINTING | rules.LIES | _LATER
+        for owner in owners:
+            path = owner.path if isinstance(owner, Thing) else ""
+            if name in rules.DEFAULTS and path and not set("?(") & set(path):
+                self._find(f"changes the defaults of {path}", node)
+            if not path or "(" in path or "?" in path or not self._is_elsewhere(path):
+                continue
+            functions = any(isinstance(value, (Own, Partial)) for value in given)
+            if self._owns(path) and (functions or rules.helps_tests(path)):
+                self._find(f"replaces {path}.{name} from another module", node)
+            elif name in decisive and not self._owns(path):
+                self._find(f"assigns {name} of {path} from another module", node)
+
+    def _is_elsewhere(self, path: str) -> bool:
+        """Whether a path leads to a module of the project, or into one, but not to this one."""
+        return "." in path and (path.startswith("__self__.") or self._owns(path.partition(".")[0]))
 
     def _of_other(self, node: Any) -> bool:
         """Whether the class is not that of `self` or `cls`."""
@@ -286,17 +325,24 @@ class SourceFinder:
             elif path.endswith((".__globals__", ".f_globals", ".f_builtins", ".f_locals")):
                 self._find(f"changes the globals of a function: {path.rpartition('.')[2]}", node)
             elif path.endswith(".__dict__"):
-                self._stored([Thing(path[: -len(".__dict__")])], names, node)
+                self._stored_by_namespace(path[: -len(".__dict__")], names, node)
             elif path == "os.environ":
                 self._marked.update(dict.fromkeys(names, node))
             elif path == "builtins":
                 self._find("replaces builtins", node)
 
+    def _stored_by_namespace(self, path: str, names: list[str], node: ast.AST) -> None:
+        """Attributes that are set in the namespace of an object."""
+        self._stored([Thing(path)], names, node)
+        if self._is_elsewhere(path) and self._owns(path):
+            for name in names or ["?"]:
+                self._find(f"replaces {path}.{name} from another module", node)
+
     def _module_stored(self, names: list[str], key: Any, scope: Scope, node: ast.AST) -> None:
         paths = self._evaluator.paths(key, scope)
         own = any(path.startswith("__self__") for path in paths)
         for name in names:
-            if not self._owns(name.partition(".")[0]):
+            if not self._owns(name.partition(".")[0]) or rules.helps_tests(name):
                 self._find(f"replaces sys.modules[{name!r}]", node)
         if not names and not own and not self._mentions_name(key):
             self._find("replaces modules in sys.modules", node)
@@ -340,6 +386,7 @@ class SourceFinder:
             self._called(path, node, scope)
         self._touch(paths, node, scope)
         self._sets_later(node, scope)
+        self._probe(probes.of_call(node, scope, self._evaluator), node)
         if (node.args and paths & rules.DOCSTRINGS) or (
             "builtins.getattr" in paths and "__doc__" in self._named(node, 1, scope)
         ):
@@ -412,7 +459,7 @@ class SourceFinder:
             (".__dict__.update", ".__dict__.setdefault", ".__dict__.pop", ".__dict__.__setitem__")
         ):
             names = [keyword.arg for keyword in node.keywords if keyword.arg]
-            self._stored([Thing(path.rpartition(".__dict__.")[0])], names, node)
+            self._stored_by_namespace(path.rpartition(".__dict__.")[0], names, node)
         elif path in ("builtins.update", "builtins.__dict__.update"):
             self._find("replaces builtins", node)
         elif path in ("ctypes.CDLL", "ctypes.cdll.LoadLibrary") and node.args:
@@ -439,7 +486,8 @@ class SourceFinder:
         for place in node.args[1:2]:
             for path in self._evaluator.paths(place, scope):
                 owner = path[: -len(".__dict__")]
-                if path.endswith(".__dict__") and self._is_foreign(owner):
+                elsewhere = self._is_elsewhere(owner) and self._owns(owner)
+                if path.endswith(".__dict__") and (elsewhere or self._is_foreign(owner)):
                     self._find(f"executes (exec) a text in the namespace of {owner}", node)
 
     def _set(self, path: str, node: Any, scope: Scope) -> None:
@@ -460,6 +508,9 @@ class SourceFinder:
                 if isinstance(owner, Thing) and owner.path != "?.__class__"
             )
         self._stored(owners, names, node)
+        given = self._evaluator.values(rest[1], scope) if len(rest) > 1 else ()
+        for name in names or ["?"]:
+            self._replaced(owners, name, given, node)
         if set(names) & rules.CODE:
             self._find("changes code objects: assigns __code__", node)
 
@@ -563,6 +614,8 @@ class SourceFinder:
                     self._find(f"hides the name {value.value}", node)
                 elif rules.names_process(value.value):
                     self._find(f"opens {value.value}", node)
+                elif value.value == "test_" or self._begins_test(value.value):
+                    self._find(f"names tests: {value.value}", node)
 
     def _text(self, node: Any, scope: Scope) -> None:
         if isinstance(node.value, str) and len(node.value) < 200:
@@ -613,6 +666,12 @@ class SourceFinder:
         known = ("sys.modules", "sys.argv", "sys.orig_argv", "os.environ")
         if asked and any(path.startswith(known) for path in paths):
             self._find(f"asks whether {asked[0]} runs", node)
+        self._probe(probes.of_compare(node, scope, self._evaluator), node)
+
+    def _condition(self, node: Any, scope: Scope) -> None:
+        parts = node.values if isinstance(node, ast.BoolOp) else [node.test]
+        for part in parts:
+            self._probe(probes.of_condition(part, scope, self._evaluator), node)
 
     # Loops and definitions
 
@@ -624,6 +683,7 @@ class SourceFinder:
     def _try(self, node: Any, scope: Scope) -> None:
         for text in objects.of_try(node, scope, self._evaluator):
             self._find(text, node)
+        self._probe(probes.of_try(node, scope, self._evaluator), node)
 
     def _with(self, node: Any, scope: Scope) -> None:
         for text in objects.of_with(node, scope, self._evaluator):
@@ -655,8 +715,12 @@ class SourceFinder:
         self._listed(node.iter, scope)
 
     def _listed(self, node: ast.AST, scope: Scope) -> None:
-        if "sys.modules" in self._evaluator.paths(node, scope):
+        paths = self._evaluator.paths(node, scope)
+        if "sys.modules" in paths:
             self._find("searches sys.modules")
+        self._probe(probes.of_loop(node, scope, self._evaluator), node)
+        if any(path.partition("(")[0] in _VARIABLES for path in paths):
+            self._searched.append(node)
 
     def _defined(self, node: Any, scope: Scope) -> None:
         if rules.is_hook(node.name):
@@ -797,6 +861,9 @@ def _called_names(node: ast.Call) -> Iterator[str]:
         yield from (part.id for part in given if isinstance(part, ast.Name))
 
 
+_VARIABLES = frozenset(
+    ["os.environ", "os.environb", *(f"os.environ.{way}" for way in ("keys", "items", "copy"))]
+)
 _LISTING = frozenset(
     f"builtins.{name}"
     for name in [
@@ -825,6 +892,10 @@ _LOOKS: dict[Any, Look] = {
     ast.JoinedStr: SourceFinder._formatted,
     ast.BinOp: SourceFinder._operation,
     ast.Compare: SourceFinder._compare,
+    ast.BoolOp: SourceFinder._condition,
+    ast.If: SourceFinder._condition,
+    ast.IfExp: SourceFinder._condition,
+    ast.While: SourceFinder._condition,
     ast.For: SourceFinder._loop,
     ast.AsyncFor: SourceFinder._loop,
     ast.comprehension: SourceFinder._loop,

@@ -37,7 +37,8 @@ reads stack frames: sys._getframe sys._current_frames sys._current_exceptions
     sys._getframemodulename inspect.currentframe inspect.stack inspect.trace
     inspect.getouterframes inspect.getinnerframes logging.currentframe traceback.walk_stack
     traceback.walk_tb faulthandler.dump_traceback tracemalloc.get_object_traceback
-    tracemalloc.take_snapshot
+    tracemalloc.take_snapshot traceback.extract_stack traceback.format_stack
+    traceback.print_stack traceback.StackSummary.extract
 searches the garbage collector: gc.get_objects gc.get_referrers gc.get_referents gc.callbacks
 sets a trace or profile function: sys.settrace sys.setprofile sys._settraceallthreads
     sys._setprofileallthreads sys.call_tracing sys.monitoring threading.settrace
@@ -70,6 +71,12 @@ runs doctests: doctest.DocTestFinder doctest.DocTestParser doctest.DocTestRunner
     doctest.OutputChecker doctest.DebugRunner doctest.testfile doctest.run_docstring_examples
     doctest.script_from_examples doctest.testsource doctest.master
 imports the program that runs the tests: __main__
+asks what runs it: signal.getsignal signal.getitimer faulthandler.is_enabled sys.gettrace
+    sys.getprofile threading.gettrace threading.getprofile logging._handlers logging._handlerList
+    atexit._ncallbacks warnings.filters warnings._showwarnmsg_impl os.getppid posix.getppid
+    psutil.Process().parent psutil.Process().parents psutil.Process().cmdline
+    psutil.Process().environ psutil.Process().open_files gc.get_count gc.get_stats
+    sys.getallocatedblocks
 """
 
 
@@ -104,7 +111,7 @@ _SECRET = re.compile(
 )
 _PROCESS = re.compile(
     r"/proc/(?:self|thread-self|\d+|\{[^}]*\}|%\w)?/?(?:mem|maps|fd|environ|cmdline|task|root|cwd"
-    r"|exe|auxv|syscall|stack)\b"
+    r"|exe|auxv|syscall|stack)\b|/proc/(?:\d+|\{[^}]*\}|%\w)/|/dev/fd/"
 )
 _TEST_FILE = re.compile(
     r"(?:^|/)(?:goldens?|snapshots?|__snapshots__|fixtures|expected)(?:/|\Z)|^(?:\./)?tests?/"
@@ -113,6 +120,7 @@ _TEST_FILE = re.compile(
 )
 _WORD = re.compile(r"PYTEST|_?pytest[\w.]*\Z")
 _MARK = re.compile(r"(?:/tmp|/var/tmp|/dev/shm)/[^\s{}<>]+\Z")
+_HELPER = re.compile(r"(?:\A|[._])(?:tests?|testing|asserts?|assertions|conftest)(?:\Z|[._])")
 _HOOK = re.compile(
     r"pytest_(?:plugins|runtest|pyfunc|collect|itemcollected|report|assert|fixture|generate|configure"
     r"|unconfigure|session|addoption|cmdline|load|plugin|warning|exception|make|ignore|terminal"
@@ -148,6 +156,11 @@ def names_runner(text: str) -> bool:
 def is_mark(text: str) -> bool:
     """Whether a path leads to a place where processes leave marks for each other."""
     return bool(_MARK.match(text))
+
+
+def helps_tests(module: str) -> bool:
+    """Whether a module is named like one whose functions tests call."""
+    return bool(_HELPER.search(module))
 
 
 def is_hook(name: str) -> bool:
@@ -462,6 +475,9 @@ VALUES = frozenset(
 """Classes of values that tests compare with constants."""
 
 MANAGERS = frozenset(["contextlib.contextmanager", "contextlib.asynccontextmanager"])
+
+DEFAULTS = frozenset(["__defaults__", "__kwdefaults__"])
+"""Attributes of functions that decide what their calls mean."""
 
 DOCSTRINGS = frozenset(
     ["inspect.getdoc", "inspect.getsource", "pydoc.getdoc", "inspect.getcomments"]

@@ -92,7 +92,7 @@ class Canaries:
         last = steps[-1].replace("\n        ", "\n    ")
         made: dict[str, Any] = {}
         above = "\n" * self._random.randint(0, 80)
-        exec(compile(f"{above}def {name}():\n{text}    {last}\n", path, "exec"), made)
+        exec(compile(f"{above}def {name}():\n{text}    {last}\n", path, "exec"), made)  # nosec B102
         function: Callable[[], None] = made[name]
         return function
 

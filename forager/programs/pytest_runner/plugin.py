@@ -19,6 +19,7 @@ from .doctests import expect_other_output, rewritten
 
 _ERROR, _FRAMES, _TEXT = 2000, 50, 4000  # bounds of the description of a failure
 _ID = 4000  # most characters of a test's id that a report holds
+_BUSIEST = 20  # times its limit that a test may take where others hold the processors
 _TOGETHER, _DELAY = 16384, 0.2  # bytes and seconds before reports are written
 
 
@@ -44,6 +45,7 @@ class TestWatcher:
         self._canaries = Canaries()
         self._outcomes: dict[str, str] = {}
         self._durations: dict[str, float] = {}
+        self._clock = time.monotonic  # tests replace it in modules
 
     def _send(self, **record: Any) -> None:
         """Report, several lines at a time: each write wakes the reporter."""
@@ -91,9 +93,18 @@ class TestWatcher:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
-        """Bound the test's time, and report the test when it is over."""
+        """Bound the test's time, and report the test when it is over.
+
+        Time in which the test was ready to run, and others did, does not count.
+        """
+        began, queued = self._clock(), _queued()
 
         def stop(*_: object) -> None:
+            passed = self._clock() - began
+            left = min(self._seconds + _queued() - queued, _BUSIEST * self._seconds) - passed
+            if left > 0:
+                signal.setitimer(signal.ITIMER_REAL, max(left, _DELAY))
+                return
             self._outcomes[item.nodeid] = "timeout"
             signal.setitimer(signal.ITIMER_REAL, 1.0)  # again, if the test swallows this one
             raise TestTimeout(f"the test took more than {self._seconds:g} s")
@@ -155,6 +166,15 @@ class TestWatcher:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
+
+
+def _queued() -> float:
+    """Seconds in which this thread was ready to run and did not, because others did."""
+    try:
+        with open("/proc/self/schedstat") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):  # not every kernel counts
+        return 0.0
 
 
 def worse(known: str | None, outcome: str) -> str:

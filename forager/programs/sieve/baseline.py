@@ -56,15 +56,17 @@ class Baseline:
     def _learn(self, tests: list[str]) -> None:
         """Run tests once, and those that fail again in pytest's own way.
 
-        One that cuts the run short is found by halves.
+        One that cuts the run short is found by halves, and runs again.
         """
         report = self._unharmed(tests)
-        if report is None:
+        if report is None and len(tests) > 1:
             middle = len(tests) // 2
-            halves = (tests[:middle], tests[middle:]) if middle else ()
-            self._unstable.update(tests if not middle else ())
-            for half in halves:
-                self._learn(half)
+            self._learn(tests[:middle])
+            self._learn(tests[middle:])
+            return
+        report = report or self._unharmed(tests)
+        if report is None:
+            self._unstable.update(tests)
             return
         if report.failed:
             self.special.update(report.failed)

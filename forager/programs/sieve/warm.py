@@ -65,6 +65,7 @@ class WarmTests:
             return None
         known = [test for test in asked.tests if test in self._items]
         tests, unstable = self._baseline.stable(known)
+        unstable += [test for test in asked.tests if test not in self._items]
         if not tests:
             return Answer(unstable=unstable)
         bounds = self._baseline.bounds(tests)
