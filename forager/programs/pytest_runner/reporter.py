@@ -153,7 +153,7 @@ class Server:
         variables["PATH"] = variables.pop("AGENT_PATH", variables.get("PATH", os.defpath))
         numbers = map(str, theirs)
         words = [sys.executable, sys.argv[0], SERVE, *numbers]
-        os.execve(sys.executable, words, variables)  # nosec B606  # no shell is wanted
+        os.execve(sys.executable, words, variables)  # nosec B606  # needs no shell
 
     def run(self, request: dict[str, Any], stream: Stream, prefix: str = "") -> ReportedRun:
         """Run tests and pass on what they report."""
