@@ -40,6 +40,9 @@ NEEDS = {  # what a test needs that uses a fixture
 GROUPS = {  # files on the same worker, and tests apart from those of their file
     "test_cluster": "ray",  # two clusters at a time would be in each other's way
     "test_training_hosts": "ray",
+    "test_training": "torch",  # which takes seconds to load
+    "test_dataset_columns": "torch",
+    "test_tiny": "torch",
     "test_tied_weights_are_replaced_on_every_replica_and_nothing_outlives_forager": "tied",
 }
 LONGEST_FIRST = [
@@ -233,9 +236,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model of random weights."""
-    return make_base(tmp_path_factory.mktemp("base") / "tiny")
+def tiny_base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model of random weights, made once for all: whoever makes it loads torch."""
+    base = shared(request, tmp_path_factory) / "tiny-base"
+    with FileLock(f"{base}.lock"):
+        return base if base.exists() else make_base(base)
 
 
 @pytest.fixture(scope="session")

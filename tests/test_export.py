@@ -204,17 +204,17 @@ def test_swe_bench_itself_reads_the_predictions(run: Path) -> None:
     if find_spec("swebench") is None:
         pytest.skip("swebench is not installed")
     code = (
-        "import json, sys; from swebench.harness.utils import get_predictions_from_file;"
-        "print(json.dumps(get_predictions_from_file(sys.argv[1], 'none', 'test')))"
+        "import json, sys; from swebench.harness.utils import get_predictions_from_file as get;"
+        "print(json.dumps([get(file, 'none', 'test') for file in sys.argv[1:]]))"
     )
-    for number, names in enumerate((["a/b", "c"], ["a/b"])):
-        read = subprocess.run(
-            [sys.executable, "-c", code, target / f"{number}.jsonl"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        predictions = json.loads(read.stdout)
+    read = subprocess.run(
+        [sys.executable, "-c", code, target / "0.jsonl", target / "1.jsonl"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for number, predictions in enumerate(json.loads(read.stdout)):
+        names = [["a/b", "c"], ["a/b"]][number]
         assert [prediction["instance_id"] for prediction in predictions] == names
         stored = [attempt for attempt in ATTEMPTS if attempt.attempt == number]
         told = [
