@@ -43,7 +43,7 @@ GROUPS = {  # files on the same worker, and tests apart from those of their file
     "test_training": "torch",  # which takes seconds to load
     "test_dataset_columns": "torch",
     "test_tiny": "torch",
-    "test_tied_weights_are_replaced_on_every_replica_and_nothing_outlives_forager": "tied",
+    "test_tied_weights_are_replaced_and_nothing_outlives_forager": "tied",
 }
 LONGEST_FIRST = [
     "test_serve",

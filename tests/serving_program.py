@@ -1,7 +1,7 @@
 """Serves a model until it is killed; run by test_serve.py. usage: serving_program.py MODEL LOG
 
-Prints the addresses of two replicas. Each line of stdin names a model to serve next, whose
-addresses are printed when the replicas serve it.
+Prints the address. Each line of stdin names a model to serve next, whose address is printed when
+it is served.
 """
 
 import sys
@@ -12,7 +12,6 @@ from forager.learning.serve import ModelServer, ServeSettings
 SETTINGS = ServeSettings(
     reload="in_place",
     max_model_len=256,
-    replicas=2,
     dtype="float32",
     cpu_cores="nobind",
     cpu_nice=0,

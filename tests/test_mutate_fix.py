@@ -47,7 +47,7 @@ def quiet(line: str) -> None:
 
 def make(image: Image, output: Path, **asked: Any) -> list[RepositoryTask]:
     """Make tasks and return them."""
-    order = MutateFixRequest(**{"families": CHOSEN, "limit": 9, "seed": 4, "workers": 2, **asked})
+    order = MutateFixRequest(**{"families": CHOSEN, "limit": 5, "seed": 4, "workers": 2, **asked})
     told: list[int] = []
     made = make_tasks(
         image, order, output=output, on_progress=lambda done, **_: told.append(done), report=quiet
@@ -83,7 +83,7 @@ def test_the_same_seed_gives_the_same_tasks(
     again = make(kata_image, tmp_path / "again.jsonl", workers=2)
     assert facts(again) == facts(tasks[0])
     assert list(read_records(tmp_path / "again.rejected.jsonl", RejectedCandidate)) == tasks[1]
-    assert len({task.instance_id for task in again}) == 9
+    assert len({task.instance_id for task in again}) == 5
     other = make(kata_image, tmp_path / "other.jsonl", seed=5, limit=4)
     assert [task["setup_patch"] for task in facts(other)] != [
         task.setup_patch for task in again[:4]
@@ -125,15 +125,15 @@ def test_killed_and_started_again(
     output = tmp_path / "tasks.jsonl"
     command: list[str | Path] = [
         *(FORAGER, "tasks", "mutate-fix", tmp_path / "images.jsonl", "-o", output, "-w", "2"),
-        *("--seed", "4", "--limit", "9", "--mutators", ",".join(NAMES)),
+        *("--seed", "4", "--limit", "5", "--mutators", ",".join(NAMES)),
     ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
-        while not output.exists() or output.read_bytes().count(b"\n") < 3:
+        while not output.exists() or output.read_bytes().count(b"\n") < 2:
             assert first.poll() is None
             time.sleep(0.02)
         first.send_signal(signal.SIGKILL)
     before = output.read_bytes()
-    assert before.count(b"\n") < 9
+    assert before.count(b"\n") < 5
     subprocess.run(command, check=True, capture_output=True, env=os.environ)
     assert output.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
     assert facts(list(read_records(output, RepositoryTask))) == facts(tasks[0])
