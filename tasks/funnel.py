@@ -35,6 +35,7 @@ class Funnel:
         self._images: set[str] = set()
         self._dropped: dict[str, DroppedCandidate] = {}
         self._made: dict[str, str] = {}
+        self._texts: Counter[str] = Counter()
         with ExitStack() as stack:
             # Before the files are read: an earlier writer may still append.
             self._tasks = stack.enter_context(RecordWriter(output))
@@ -63,6 +64,9 @@ class Funnel:
     def _note(self, task: RepositoryTask) -> None:
         self._made[task.instance_id] = task.fix.commit if task.fix else ""
         self._images.add(task.image)
+        if revealed := task.fix.revealed if task.fix else None:
+            self._texts["sentences left out"] += revealed.left_out
+            self._texts.update(f"{origin} reveals the fix" for origin in revealed.refused)
 
     def drop(self, commit: str, stage: str, reason: str) -> None:
         """Record why a candidate became no task."""
@@ -80,6 +84,7 @@ class Funnel:
         counts = counts + Counter(
             f"{drop.stage}: {drop.reason.partition(':')[0]}" for drop in self._dropped.values()
         )
+        counts += self._texts
         counts["tasks"], counts["images"] = len(self._made), len(self._images)
         known = {row.repo: row for row in _read(counts_path(self._output), FunnelCounts)}
         known[self._repo] = FunnelCounts(repo=self._repo, counts=dict(counts))

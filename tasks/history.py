@@ -39,6 +39,8 @@ _NOT_CODE = {"doc", "docs", "example", "examples", "benchmarks", "bench", "scrip
 _NOT_CODE_FILES = {"setup.py", "conftest.py", "noxfile.py", "fabfile.py", "versioneer.py"}
 _CODE = (".py", ".pyx", ".pxd", ".pyi", ".c", ".h", ".cpp", ".rs")
 _PROSE = (".rst", ".md", ".txt", ".adoc")
+_PROSE_FILES = {"authors", "changelog", "changes", "contributors", "copying", "history", "licence",
+                "license", "news", "readme", "thanks", "todo"}  # fmt: skip
 _SUITE = re.compile(r"(test_.*|.*_test|tests?)\.py$", re.IGNORECASE)
 
 
@@ -109,7 +111,11 @@ def is_code(path: str) -> bool:
 def is_prose(path: str) -> bool:
     """Whether a file is prose, such as documentation or the changelog."""
     *directories, name = PurePosixPath(path).parts
-    return name.endswith(_PROSE) or bool(directories and directories[0] in ("doc", "docs"))
+    return (
+        name.endswith(_PROSE)
+        or name.lower() in _PROSE_FILES
+        or bool(directories and directories[0] in ("doc", "docs"))
+    )
 
 
 def may_fix(path: str) -> bool:

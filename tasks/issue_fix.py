@@ -28,12 +28,20 @@ from forager.sandboxes.sandbox import Limits
 from tasks.author import Author
 from tasks.contamination import admitted
 from tasks.funnel import Funnel
-from tasks.history import Commit, History, closed_by, may_fix
+from tasks.history import Commit, History, closed_by, is_code, may_fix
 from tasks.issues import Issues, linked
 from tasks.ledger import OnTaskProgress
+from tasks.revealing import FixWords
 from tasks.settings import IssueFixSettings
 from tasks.validate import FixProof, RejectedChange, UnsuitableImage, prove_fix, test_files
-from tasks.wording import ProblemStatement, by_model, changelog, from_author, from_failures
+from tasks.wording import (
+    Origin,
+    ProblemStatement,
+    by_model,
+    changelog,
+    from_author,
+    from_failures,
+)
 
 KIND = "issue-fix"
 _ERA = 16  # candidates that share an image if it suits them
@@ -101,27 +109,55 @@ def unproven(image: Image, **fields: str) -> RepositoryTask:
     )
 
 
-def best_text(
-    issue: str,
-    written: ProblemStatement,
-    task: RepositoryTask,
-    found: FixProof,
-    tests: Mapping[str, str],
-    author: Author | None,
-) -> ProblemStatement | None:
-    """The issue; else a model's text; else the author's words and the observed failures.
+@dataclass(frozen=True, slots=True)
+class KnownOfFix:
+    """What is known of a fix apart from its proof."""
 
-    None if nothing describes the bug.
+    issue: str
+    written: ProblemStatement
+    tests: Mapping[str, str]
+    """Texts of the fixed test files by path."""
+    words: FixWords
+
+
+def best_text(
+    task: RepositoryTask, found: FixProof, known: KnownOfFix, order: IssueFixRequest
+) -> ProblemStatement | None:
+    """The issue; else a model's text; else what the author says of the bug, and the failures.
+
+    A text that reveals more than the settings allow gives way to the next one. None if no text
+    describes the bug.
     """
-    if issue:
-        return ProblemStatement(issue, "issue", [])
-    if author and (made := by_model(author, task.patch, found.failures)):
-        return made
-    seen = from_failures(found.failures, tests, found.fail_to_pass)
-    if not written.text and not seen:
-        return None
-    text = "\n\n".join(filter(None, (written.text, seen)))
-    return ProblemStatement(text, written.origin if written.text else "failures", [])
+    words, limits = known.words, order.settings
+    refused: list[Origin] = []
+    for text in _texts(task, found, known, order):
+        is_issue = text.origin == "issue"
+        if not words.problem(text.text, limits, before_tests=is_issue):
+            told = {"left_out": text.revealed.left_out, "refused": refused}
+            return text._replace(revealed=words.measure(text.text).model_copy(update=told))
+        refused.append(text.origin)
+    return None
+
+
+def _texts(
+    task: RepositoryTask, found: FixProof, known: KnownOfFix, order: IssueFixRequest
+) -> Iterator[ProblemStatement]:
+    """The texts that may describe a bug, the best one first."""
+    words, limits, written = known.words, order.settings, known.written
+    if known.issue:
+        yield ProblemStatement(known.issue, "issue", [])
+    if order.author and (made := by_model(order.author, task.patch, found.failures, words, limits)):
+        yield made
+    seen = from_failures(
+        found.failures,
+        known.tests,
+        found.fail_to_pass,
+        lambda code: not words.problem(code, limits),
+    )
+    if written.text:
+        yield written._replace(text="\n\n".join(filter(None, (written.text, seen))))
+    if seen:
+        yield ProblemStatement(seen, "failures", [], written.revealed)
 
 
 def proven(
@@ -129,7 +165,12 @@ def proven(
 ) -> RepositoryTask:
     """Complete a task by the validated tests, their guards and the problem statement."""
     proof = "full" if found.whole else "files"
-    about = {"statement": text.origin, "proof": proof, "costs": text.costs}
+    about = {
+        "statement": text.origin,
+        "revealed": text.revealed,
+        "proof": proof,
+        "costs": text.costs,
+    }
     done = task.model_copy(
         update={
             "problem_statement": text.text,
@@ -264,13 +305,13 @@ class _IssueFixRun:
         numbers = closed_by(change.message, history.name)
         issue, hints = linked(numbers, self._order.issues, change.written)
         told = changelog(history, change.base, change.commit, change.files)
-        written = from_author(change.message, told, task.patch)
         tests = {path: history.text(change.commit, path) for path in test_files(task.test_patch)}
-        text = best_text(
-            issue, ProblemStatement(written, "commit", []), task, found, tests, self._order.author
-        )
+        old = [history.text(change.base, path) for path in change.files if is_code(path)]
+        words = FixWords(task.patch, task.test_patch, old="\n".join(old), tests=tests)
+        written = from_author(change.message, told, words, "commit")
+        text = best_text(task, found, KnownOfFix(issue, written, tests, words), self._order)
         if text is None:
-            return "task", "nothing is known of the issue"
+            return "task", "no text describes the bug without revealing the fix"
         fix = Fix(commit=change.commit, pull=change.pull, issues=numbers)
         return proven(task, found, text, fix, hints)
 

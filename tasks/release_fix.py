@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from unidiff.patch import PatchSet
+
 from forager.environments.repository.mutation import Fix
 from forager.environments.repository.task import RepositoryTask
 from forager.errors import BuildError, SourceError, Unreachable
@@ -15,7 +17,7 @@ from forager.images.settings import BuildSettings
 from tasks.contamination import admitted
 from tasks.funnel import Funnel
 from tasks.history import is_code, is_test
-from tasks.issue_fix import IssueFixRequest, best_text, proven, unproven
+from tasks.issue_fix import IssueFixRequest, KnownOfFix, best_text, proven, unproven
 from tasks.ledger import OnTaskProgress
 from tasks.releases import (
     HunkGroup,
@@ -27,8 +29,9 @@ from tasks.releases import (
     patches,
     separated,
 )
+from tasks.revealing import FixWords
 from tasks.validate import RejectedChange, UnsuitableImage, prove_fix, test_files
-from tasks.wording import ProblemStatement, changelog, from_author
+from tasks.wording import changelog, from_author
 
 
 def make_release_tasks(
@@ -167,7 +170,16 @@ class _ReleasePair:
             self._report(f"{task.instance_id}: {error}")
             return None
         about = entries_about(told, groups, found.fail_to_pass)
-        written = ProblemStatement(from_author("", about, task.patch), "changelog", [])
         tests = {path: self._history.text(new, path) for path in test_files(task.test_patch)}
-        text = best_text("", written, task, found, tests, self._order.author)
-        return text and proven(task, found, text, Fix(commit=self._after.version))
+        words = FixWords(task.patch, task.test_patch, old=self._old(task), tests=tests)
+        written = from_author("", about, words, "changelog")
+        text = best_text(task, found, KnownOfFix("", written, tests, words), self._order)
+        if text is None:
+            self._report(f"{task.instance_id}: no text describes the bug without revealing the fix")
+            return None
+        return proven(task, found, text, Fix(commit=self._after.version))
+
+    def _old(self, task: RepositoryTask) -> str:
+        """The code of the older release in the files that a task's patch changes."""
+        old = self._releases.commit(self._before)
+        return "\n".join(self._history.text(old, file.path) for file in PatchSet(task.patch))

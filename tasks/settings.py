@@ -52,6 +52,18 @@ class IssueFixSettings(Record):
     build_timeout: float = Field(
         900.0, gt=0, description="Seconds that the installation of an image may take."
     )
+    max_fix_names: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="Most that a problem statement may have of the names that the fix introduces.",
+    )
+    max_fix_run: int = Field(
+        6, ge=0, description="Most words in a row that it may share with lines of the fix."
+    )
+    max_test_run: int = Field(
+        7, ge=0, description="Most words in a row that it may share with lines of the tests."
+    )
 
 
 def load(path: Path) -> MutateFixSettings:

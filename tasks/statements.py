@@ -93,8 +93,8 @@ def with_code(
     path.
     """
     failing = verdict.fail_to_pass[:_SEEN]
-    failures = [verdict.failures[test] for test in failing if test in verdict.failures]
-    seen = dict.fromkeys(_told(observed(failure, tests)) for failure in failures)
+    known = [test for test in failing if test in verdict.failures]
+    seen = dict.fromkeys(_told(observed(test, verdict.failures[test], tests)) for test in known)
     more = len(verdict.fail_to_pass) - len(failing)
     rest = [f"- and {more} more tests fail"] if more else []
     command = f"python -m pytest {' '.join(map(_word, failing))}"
@@ -109,8 +109,8 @@ def _shown(at: Candidate | Part, diff: str, sources: Mapping[str, str]) -> str:
 
 
 def _told(seen: ObservedFailure) -> str:
-    lines = (seen.ran, seen.expected and f"Expected: {seen.expected}")
-    return "\n".join([*filter(None, lines), f"Got: {seen.got or 'no error'}"])
+    got = "" if seen.got is None else f"Got: {seen.got or 'no error'}"
+    return "\n".join(filter(None, (seen.ran, seen.expected and f"Expected: {seen.expected}", got)))
 
 
 def _broken(text: str, diff: str, path: str) -> str:

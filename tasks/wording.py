@@ -1,15 +1,18 @@
 """Problem statements of real bugs: the issue, what the fix's author wrote, what the tests saw."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from forager.environments.repository.mutation import ModelCost
+from forager.environments.repository.mutation import ModelCost, Revealed
 from forager.environments.repository.testing import Failure
 from forager.mutation.bug_report import bug_report, without_addresses
-from forager.mutation.names import RevealingNames, told_lines
+from forager.mutation.names import RevealingNames
 from tasks.author import Author
 from tasks.history import History, is_prose
+from tasks.revealing import FixWords
+from tasks.sentences import about_the_bug, prescriptions
+from tasks.settings import IssueFixSettings
 
 Origin = Literal["issue", "commit", "changelog", "failures", "model"]
 
@@ -22,6 +25,7 @@ _TRAILER = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _MERGE = re.compile(r"^Merge (?:pull request #\d+ from \S+|(?:remote-tracking )?branch .*)$", re.M)
+_CHANGELOG = re.compile(r"chang|news|history|release|whats", re.IGNORECASE)
 _BULLET = re.compile(r"^\s*(?:[-*+•]|\d+[.)]|#\.)\s+")
 _QUESTION = """\
 This change fixed a bug in a project:
@@ -46,24 +50,19 @@ class ProblemStatement(NamedTuple):
     text: str
     origin: Origin
     costs: list[ModelCost]
+    revealed: Revealed = Revealed()
 
 
-def from_author(message: str, entries: Sequence[str], patch: str) -> str:
-    """The text about a fix in its commits and changelog, without lines that quote the fix.
+def from_author(
+    message: str, entries: Sequence[str], words: FixWords, origin: Origin
+) -> ProblemStatement:
+    """What the commits and the changelog of a fix say of the bug, without what they say of the fix.
 
     Empty if too little remains.
     """
     text = _MERGE.sub("", _TRAILER.sub("", message))
-    said = "\n".join(line.rstrip() for line in text.splitlines())
-    paragraphs = dict.fromkeys(re.split(r"\n{2,}", said))  # a squash repeats its commits' texts
-    told = "\n\n".join([*paragraphs, "\n".join(entries)])
-    return tidy(without_fix(told, patch))
-
-
-def without_fix(text: str, patch: str) -> str:
-    """The text without lines that quote a line that the patch adds."""
-    added = "\n".join(line for line in patch.split("\n") if line.startswith("+"))
-    return "\n".join(line for line in text.split("\n") if not told_lines(added, line))
+    told, left_out = about_the_bug("\n\n".join([text, "\n".join(entries)]), words.reveals)
+    return ProblemStatement(tidy(told), origin, [], Revealed(left_out=left_out))
 
 
 def tidy(text: str) -> str:
@@ -73,34 +72,48 @@ def tidy(text: str) -> str:
 
 
 def from_failures(
-    failures: Mapping[str, Failure], tests: Mapping[str, str], chosen: Sequence[str]
+    failures: Mapping[str, Failure],
+    tests: Mapping[str, str],
+    chosen: Sequence[str],
+    fits: Callable[[str], bool],
 ) -> str:
-    """A bug report of the failures before the fix; `tests` are texts by path."""
+    """A bug report of the failures before the fix; `tests` are texts by path.
+
+    Code that does not fit is shortened to the call that failed, or left out.
+    """
     seen = {test: failures[test] for test in chosen if test in failures}
-    return bug_report(seen, tests, RevealingNames(None)) if seen else ""
+    return bug_report(seen, tests, RevealingNames(None), fits) if seen else ""
 
 
 def by_model(
-    author: Author, patch: str, failures: Mapping[str, Failure]
+    author: Author,
+    patch: str,
+    failures: Mapping[str, Failure],
+    words: FixWords,
+    limits: IssueFixSettings,
 ) -> ProblemStatement | None:
-    """An issue that a model writes without quoting the fix; None if every try quotes it."""
+    """An issue that a model writes without revealing the fix; None if every try reveals it."""
     told = without_addresses("\n\n".join(failures[test].text for test in sorted(failures)))
     asked = _QUESTION.format(diff=patch[:_SHOWN], failures=told[:_SHOWN])
-    text, costs = author.text(asked, lambda text: _problem(text, patch))
+    text, costs = author.text(asked, lambda text: _problem(text, words, limits))
     return ProblemStatement(text, "model", costs) if text else None
 
 
-def _problem(text: str, patch: str) -> str:
+def _problem(text: str, words: FixWords, limits: IssueFixSettings) -> str:
     if not _SHORTEST <= len(text) <= _LONGEST:
         return f"It has {len(text)} characters; it must have {_SHORTEST} to {_LONGEST}."
-    if text != without_fix(text, patch):
+    if problem := words.problem(text, limits):
+        return problem
+    if words.quoted(text):
         return "It quotes the change."
+    if orders := prescriptions(text):
+        return f"It says what to change: {orders[0]!r}. Say only what happens and what should."
     return ""
 
 
 def changelog(history: History, before: str, after: str, paths: Sequence[str]) -> list[str]:
     """The entries that a change adds to the changelogs among the paths."""
-    prose = [path for path in paths if is_prose(path)]
+    prose = [path for path in paths if is_prose(path) and _CHANGELOG.search(path)]
     diff = history.diff(before, after, prose) if prose else ""
     added = [line[1:] for line in diff.split("\n") if line[:1] == "+" and line[:4] != "+++ "]
     return entries("\n".join(added))

@@ -26,7 +26,9 @@ from tasks.history import History, open_history
 from tasks.issue_fix import IssueFixRequest, make_tasks
 from tasks.issues import IssueFiles
 from tasks.releases import HunkGroup, entries_about, hunk_groups, patches
-from tasks.wording import by_model, entries, from_author, without_fix
+from tasks.revealing import FixWords
+from tasks.settings import IssueFixSettings
+from tasks.wording import by_model, entries, from_author
 
 FORAGER = Path(sys.executable).with_name("forager")
 BAD_CORE = CORE.replace("min(max(value, low), high)", "min(value, high)").replace(
@@ -279,17 +281,19 @@ def test_entries_of_a_changelog_go_to_what_they_tell_of() -> None:
 PATCH = "--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-    return low\n+    return max(low, value)\n"
 
 
-def test_what_an_author_wrote_does_not_quote_the_fix() -> None:
-    """The text drops added lines, trailers, merge headers and repetitions."""
+WORDS = FixWords(PATCH, "", tests={})
+
+
+def test_what_an_author_wrote_tells_of_the_bug_alone() -> None:
+    """The text drops what tells of the fix, trailers, merge headers and repetitions."""
     said = "The lower bound is not held by clamp, it seems"
     text = (
         f"Merge pull request #4 from a/b\n\n{said}\n\n    return max(low, value)\n\n"
-        f"Co-authored-by: A <a@b>\n\n{said}"
+        f"Take the larger of both\n\nCo-authored-by: A <a@b>\n\n{said}"
     )
-    assert from_author(text, [], PATCH) == said
-    assert from_author("wip", [], PATCH) == ""
-    told = "I get low: `return low`"
-    assert without_fix(f"{told}\nuse return max(low, value)", PATCH) == told
+    written = from_author(text, ["- Use `max` in clamp"], WORDS, "commit")
+    assert (written.text, written.origin, written.revealed.left_out) == (said, "commit", 3)
+    assert from_author("wip", [], WORDS, "commit").text == ""
 
 
 def reply(text: str) -> Reply:
@@ -297,18 +301,25 @@ def reply(text: str) -> Reply:
     return Reply(message={"role": "assistant", "content": text})
 
 
-def test_an_issue_by_a_model_does_not_quote_the_fix(tmp_path: Path) -> None:
-    """A model rewrites an issue that quotes the fix; after three tries it is dropped."""
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ("Write return max(low, value) instead.", "quotes the change"),
+        ("Use the larger value.", "says what to change: 'Use the larger value.'"),
+    ],
+)
+def test_an_issue_by_a_model_does_not_reveal_the_fix(tmp_path: Path, bad: str, why: str) -> None:
+    """A model rewrites an issue that reveals the fix; after three tries it is dropped."""
     failures = {"t": Failure(error="E", frames=[], text="assert -1 == 0")}
     good = "Clamp lets low values through\n\nclamp(-1, 0, 10) gives -1, and should give 0."
-    bad = f"{good} Write return max(low, value) instead."
-    model = ScriptedModel([reply(bad), reply(good)])
+    model = ScriptedModel([reply(f"{good} {bad}"), reply(good)])
+    limits = IssueFixSettings()
     with Author("m", model, tmp_path / "one.jsonl") as author:
-        made = by_model(author, PATCH, failures)
+        made = by_model(author, PATCH, failures, WORDS, limits)
     assert made and (made.text, made.origin, len(made.costs)) == (good, "model", 2)
-    assert "quotes the change" in str(model.seen[-1])
-    with Author("m", ScriptedModel([reply(bad)] * 3), tmp_path / "two.jsonl") as author:
-        assert by_model(author, PATCH, failures) is None
+    assert why in str(model.seen[-1][-1]["content"])
+    with Author("m", ScriptedModel([reply(bad * 2)] * 3), tmp_path / "two.jsonl") as author:
+        assert by_model(author, PATCH, failures, WORDS, limits) is None
 
 
 @pytest.mark.engine

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 ISSUE_FIX = Derived(
     "tasks.settings:IssueFixSettings",
-    {"Fixes": ["max_files", setting("suite_seconds", metavar="SECONDS")]},
+    {
+        "Fixes": ["max_files", setting("suite_seconds", metavar="SECONDS")],
+        "Problem statements": ["max_fix_names", "max_fix_run", "max_test_run"],
+    },
 )
 _ISSUES = "Issues"
 

@@ -4,17 +4,20 @@ The only sources are the tests' code and pytest's output. The report does not na
 classes or files of the bug.
 """
 
-import ast
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from forager.environments.repository.testing import Failure
 from forager.mutation.names import RevealingNames
+from forager.mutation.reproduction import reproduction
 
 _EXAMPLES = 3
-_LINES, _COLUMNS = 14, 400  # most lines of an example, most characters of a value
+_COLUMNS = 400  # most characters of a value
 _SILENT = re.compile(r"DID NOT RAISE.*?<class '([^']+)'>")
+_DIFFER = re.compile(r"^(?:Lists|Tuples|Sequences|Sets|Items in the \w+ set) differ: ")
+_CONSTANT = re.compile(r" is not (?:true|false|None)$|(?<=^False)$|(?<=^True)$")
+_TIMEOUT = re.compile(r"^[\w.]*TestTimeout: the test took more than")
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 _WORDINGS = (  # the report uses the first that contains no name of the bug
     ("What I ran", "Expected", "Got", "Wrong result", "Unexpected", "no error", "Also"),
@@ -28,19 +31,28 @@ class ObservedFailure:
     """One failure as a user would see it; the texts are code or values."""
 
     ran: str
-    expected: str  # empty: no error
-    got: str  # empty: no error
+    call: str  # the last expression of `ran`, if it makes sense alone
+    expected: str  # empty: nothing known, or no error if there was one
+    got: str | None  # empty: no error; None: not known
     is_error: bool
 
 
 def bug_report(
-    failures: Mapping[str, Failure], tests: Mapping[str, str], names: RevealingNames
+    failures: Mapping[str, Failure],
+    tests: Mapping[str, str],
+    names: RevealingNames,
+    fits: Callable[[str], bool] = bool,
 ) -> str:
-    """Write the report; `tests` maps the paths of test files to their texts."""
+    """Write the report; `tests` maps the paths of test files to their texts.
+
+    Code that does not fit is cut to its last expression, or left out.
+    """
     seen: dict[str, ObservedFailure] = {}
     for name in sorted(failures):
-        failure = observed(failures[name], tests)
-        seen.setdefault(f"{failure.got}\0{failure.expected}", failure)
+        failure = observed(name, failures[name], tests)
+        code = next((code for code in (failure.ran, failure.call) if fits(code)), "")
+        failure = replace(failure, ran=code)
+        seen.setdefault(f"{failure.got}\0{failure.expected}\0{failure.call}", failure)
     # Examples with few names of the bug come first: fewer words have to be removed.
     found = sorted(
         seen.values(), key=lambda failure: (not failure.ran, len(names.found_in(failure.ran)))
@@ -49,21 +61,45 @@ def bug_report(
     return next((text for text in texts if not names.found_in(text)), texts[0])
 
 
-def observed(failure: Failure, tests: Mapping[str, str]) -> ObservedFailure:
-    """Reduce a failing test to the statements up to its failure."""
-    error = without_addresses(failure.error.strip())
-    before, at = _reproduction(failure, tests)
-    line = error.partition("\n")[0] or "a failure"
+def observed(name: str, failure: Failure, tests: Mapping[str, str]) -> ObservedFailure:
+    """Reduce a failing test to what it ran, what it wanted and what it got."""
+    line = without_addresses(failure.error.strip()).partition("\n")[0] or "a failure"
+    ran = reproduction(name, failure, tests)
+    is_plain = ran.operator in _PLAIN
+    wanted = _short(ran.wanted if is_plain else f"{ran.operator} {ran.wanted}")
     if silent := _SILENT.search(line):
-        return ObservedFailure(_joined(before, at), silent[1].rpartition(".")[2], "", False)
-    compared = _comparison(line)
-    if compared is None:
-        is_check = line.startswith(("assert ", "AssertionError"))
-        got = _short(line.removeprefix("AssertionError: ").removeprefix("assert "))
-        return ObservedFailure(_joined(before, at), "", got, not is_check)
-    if isinstance(at, ast.Assert) and isinstance(at.test, ast.Compare) and len(at.test.ops) == 1:
-        at = ast.Expr(at.test.left)
-    return ObservedFailure(_joined(before, at), compared[1], compared[0], False)
+        return ObservedFailure(ran.code, ran.call, silent[1].rpartition(".")[2], "", False)
+    if not line.startswith(("assert ", "AssertionError")):
+        line = _TIMEOUT.sub("no answer for", line)
+        if is_plain:
+            return ObservedFailure(ran.code, ran.call, wanted, _short(line), True)
+        return ObservedFailure(f"{ran.code} {wanted}", "", "True", _short(line), True)
+    line = line.removeprefix("AssertionError").removeprefix(": ").removeprefix("assert ")
+    got, shown = _sides(line, ran.operator)
+    if got == shown:  # not told, or objects that look the same
+        return ObservedFailure(
+            ran.code, ran.call, "" if line else wanted, _short(line) or None, False
+        )
+    if shown and is_plain and "..." not in shown:
+        wanted = _short(shown)
+    return ObservedFailure(ran.code, ran.call, wanted, _short(got) or None, False)
+
+
+_PLAIN = ("==", "is", "raises", "")
+
+
+def _sides(line: str, operator: str) -> tuple[str, str]:
+    """What an assertion got and wanted, as far as its message shows them.
+
+    pytest shows `GOT == WANTED`, unittest `GOT != WANTED` or `GOT is not true`.
+    """
+    line = _DIFFER.sub("", line).partition(" : ")[0]
+    for sign in (f" {operator} ", " != "):
+        sides = line.split(sign)
+        if operator and len(sides) == 2:
+            return sides[0], sides[1]
+    got = _CONSTANT.sub("", line)
+    return got, "" if got != line or operator else line
 
 
 def without_addresses(text: str) -> str:
@@ -85,98 +121,13 @@ def _written(
             parts.append(f"{ran}:\n\n```python\n{names.out_of(failure.ran)}\n```")
         if failure.expected or failure.is_error:
             parts.append(f"{expected}: {_quoted(names.out_of(failure.expected), fine)}")
-        parts.append(f"{got}: {_quoted(names.out_of(failure.got), fine)}")
+        if failure.got is not None:
+            parts.append(f"{got}: {_quoted(names.out_of(failure.got), fine)}")
     return "\n\n".join(parts)
 
 
 def _quoted(value: str, nothing: str) -> str:
     return f"`{value}`" if value else nothing
-
-
-def _reproduction(
-    failure: Failure, tests: Mapping[str, str]
-) -> tuple[list[ast.stmt], ast.stmt | None]:
-    """The statements that the failed statement of a test needs, without checks; and this one."""
-    path, line = failure.frames[0][:2] if failure.frames else ("", 0)
-    try:
-        tree = ast.parse(tests.get(path, ""))
-    except (SyntaxError, ValueError, RecursionError):
-        return [], None
-    holding = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and _holds(node, line)]
-    around = [node for node in holding if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    if not around:
-        return [], None
-    body = max(around, key=lambda node: node.lineno).body
-    at = next((statement for statement in body if _holds(statement, line)), None)
-    if at is None:
-        return [], None
-    if _height(at) > _LINES:  # for example a loop: take the statement in it that failed
-        at = max(holding, key=lambda node: (node.lineno, -(node.end_lineno or 0)))
-    before = [
-        statement for statement in body if statement.lineno < at.lineno and not _is_check(statement)
-    ]
-    return _needed(before, at), at
-
-
-def _needed(before: Sequence[ast.stmt], at: ast.stmt) -> list[ast.stmt]:
-    """The earlier statements that `at` needs; if they are too many, the nearest ones."""
-    wanted, kept, height = _names(at, ast.Load), list[ast.stmt](), _height(at)
-    for statement in reversed(before):
-        stored = _names(statement, ast.Store)
-        if not (stored or _names(statement, ast.Load)) & wanted:
-            continue
-        height += _height(statement)
-        if height > _LINES:
-            break
-        kept.insert(0, statement)
-        if isinstance(statement, ast.Assign):
-            wanted = wanted - stored
-        wanted = wanted | _names(statement, ast.Load)
-    return kept
-
-
-def _names(node: ast.stmt, context: type[ast.expr_context]) -> set[str]:
-    """The names that a statement reads (Load) or binds (Store)."""
-    found = {
-        child.id
-        for child in ast.walk(node)
-        if isinstance(child, ast.Name) and isinstance(child.ctx, context)
-    }
-    if context is ast.Store and isinstance(node, ast.FunctionDef | ast.ClassDef):
-        found = {node.name}
-    if context is ast.Store and isinstance(node, ast.Import | ast.ImportFrom):
-        found = {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-    return found
-
-
-def _joined(before: Sequence[ast.stmt], at: ast.stmt | None) -> str:
-    return "\n".join(map(ast.unparse, [*before, *([at] if at else [])]))
-
-
-def _height(node: ast.stmt) -> int:
-    return ast.unparse(node).count("\n") + 1
-
-
-def _holds(node: ast.stmt, line: int) -> bool:
-    return node.lineno <= line <= (node.end_lineno or node.lineno)
-
-
-def _is_check(node: ast.stmt) -> bool:
-    """Whether a statement is an assertion or a lone constant, such as a docstring."""
-    if isinstance(node, ast.Expr):
-        call = node.value
-        checks = isinstance(call, ast.Call) and ast.unparse(call.func).startswith("self.assert")
-        return checks or isinstance(call, ast.Constant)
-    return isinstance(node, ast.Assert)
-
-
-def _comparison(line: str) -> tuple[str, str] | None:
-    """The two sides of `assert LEFT == RIGHT` if pytest prints them and they differ."""
-    line = line.removeprefix("AssertionError: ")
-    sides = line.removeprefix("assert ").split(" == ")
-    if not line.startswith("assert ") or len(sides) != 2 or sides[0] == sides[1]:
-        return None
-    return _short(sides[0]), _short(sides[1])
 
 
 def _short(value: str) -> str:

@@ -62,6 +62,22 @@ class Mutation(Record):
     costs: list[ModelCost] = []
 
 
+class Revealed(Record):
+    """How much of the fix and of the hidden tests a problem statement reveals."""
+
+    names: float = Field(
+        0.0, description="Share of the names that the fix introduces and the tests do not need."
+    )
+    fix_run: int = Field(0, description="Most words in a row shared with lines of the fix.")
+    test_run: int = Field(
+        0, description="Most words in a row shared with lines of the tests; values do not count."
+    )
+    left_out: int = Field(0, description="Sentences of the author that were left out.")
+    refused: list[str] = Field(
+        [], description="Texts that were not used because they reveal more: their origins."
+    )
+
+
 class Fix(Record):
     """The origin of an issue-fix task."""
 
@@ -72,5 +88,6 @@ class Fix(Record):
         "",
         description="Origin of problem_statement: issue, commit, changelog, failures, model.",
     )
+    revealed: Revealed | None = None
     proof: str = Field("", description="The tests that ran: files (changed by the fix) or full.")
     costs: list[ModelCost] = []
