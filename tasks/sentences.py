@@ -91,7 +91,7 @@ def about_the_bug(text: str, reveals: Callable[[str, bool], bool]) -> tuple[str,
     """The sentences of a text that tell of the bug, and the number of those left out.
 
     `reveals` says whether a sentence names what the fix introduces; it is strict (True) about
-    sentences that tell what is wanted.
+    sentences that tell what should happen.
     """
     kept: list[str] = []
     known: set[str] = set()  # a squash and a changelog repeat what a subject says

@@ -1,4 +1,4 @@
-"""The words by which sentences about a fix and sentences about a bug are told apart.
+"""The words by which sentences about a fix and sentences about a bug differ.
 
 In the lists, `*` stands for any letters and `_` for a space.
 """

@@ -3,7 +3,7 @@
 import pytest
 
 from forager.environments.repository.testing import Failure
-from forager.mutation.reproduction import Reproduction, reproduction
+from forager.mutation.reproduction import FailingCall, reproduction
 
 # A test file, in which "<<" marks the failing line and "<" the lines of the calls above it.
 CASES = [
@@ -30,7 +30,7 @@ CASES = [
      ("one(1)", "raises", "KeyError")),
     ("class T:\n    def test_a(self):\n        self.assertIsNone(one())  <<",
      ("one()", "==", "None")),
-    # errors that are wanted
+    # errors that a test expects
     ("def test_a():\n    box = Box()\n    with pytest.raises(ValueError):\n        box.add(1)  <<",
      ("Box().add(1)", "raises", "ValueError")),
     # helpers, branches, cases
@@ -66,4 +66,4 @@ def test_a_failing_test_becomes_a_call(row: int) -> None:
 def test_what_cannot_be_read_tells_nothing(text: str) -> None:
     """A test that Python cannot parse, or without a function at the line, gives no example."""
     failure = Failure(error="", frames=[("t.py", 9, "test_a")], text="")
-    assert reproduction("t.py::test_a", failure, {"t.py": text}) == Reproduction()
+    assert reproduction("t.py::test_a", failure, {"t.py": text}) == FailingCall()

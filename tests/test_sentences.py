@@ -90,6 +90,6 @@ def test_a_sentence_that_names_the_fix_is_left_out() -> None:
 
 @pytest.mark.parametrize("text", OF_THE_FIX[:6])
 def test_orders_are_found_in_any_text(text: str) -> None:
-    """The sentences that a model may not write are told to it one by one."""
+    """The sentences that a model may not write are found one by one."""
     assert prescriptions(f"Clamp is wrong.\n\n{text}") != []
     assert prescriptions("Clamp is wrong. `Use(1)` gives 2 and it should return 1.") == []

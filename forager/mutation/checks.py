@@ -22,7 +22,7 @@ _CONSTANTS = {"true": True, "false": False, "isnone": None}
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Assertion:
     """A check: what the subject gives compares to `wanted` by the operator, or it "raises"."""
 
     subject: list[ast.stmt]
@@ -30,7 +30,7 @@ class Check:
     wanted: ast.expr | None
 
 
-def check_of(statement: ast.stmt) -> Check | None:
+def check_of(statement: ast.stmt) -> Assertion | None:
     """What a statement checks, if it is an assertion."""
     match statement:
         case ast.If(test=test, body=[*_, ast.Raise() | ast.Expr(ast.Call()) as last]) if _fails(
@@ -40,9 +40,9 @@ def check_of(statement: ast.stmt) -> Check | None:
         case ast.Assert(test=ast.Compare(left=left, ops=[operator], comparators=[right])):
             return _compared(left, _OPERATORS[type(operator)], right)
         case ast.Assert(test=ast.UnaryOp(op=ast.Not(), operand=operand)):
-            return Check([ast.Expr(operand)], "==", ast.Constant(False))
+            return Assertion([ast.Expr(operand)], "==", ast.Constant(False))
         case ast.Assert(test=test):
-            return Check([ast.Expr(test)], "==", ast.Constant(True))
+            return Assertion([ast.Expr(test)], "==", ast.Constant(True))
         case ast.Expr(value=ast.Call(func=called, args=[first, *rest])):
             return _unittest_check(ast.unparse(called), first, rest)
         case ast.With(items=[ast.withitem(context_expr=ast.Call(func=called, args=[error, *_]))]):
@@ -51,7 +51,7 @@ def check_of(statement: ast.stmt) -> Check | None:
                 "assertRaises",
                 "assertRaisesRegex",
             ):
-                return Check(statement.body, "raises", error)
+                return Assertion(statement.body, "raises", error)
     return None
 
 
@@ -61,18 +61,18 @@ def _fails(step: ast.stmt) -> bool:
     return told in ("self.fail", "pytest.fail", "fail", "raise AssertionError")
 
 
-def _refuted(test: ast.expr) -> Check:
+def _refuted(test: ast.expr) -> Assertion:
     """The check that a condition, under which a test fails, does not hold."""
     match test:
         case ast.Compare(left=left, ops=[operator], comparators=[right]):
             return _compared(left, _OPPOSITES[_OPERATORS[type(operator)]], right)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            return Check([ast.Expr(operand)], "==", ast.Constant(True))
+            return Assertion([ast.Expr(operand)], "==", ast.Constant(True))
         case _:
-            return Check([ast.Expr(test)], "==", ast.Constant(False))
+            return Assertion([ast.Expr(test)], "==", ast.Constant(False))
 
 
-def _unittest_check(called: str, first: ast.expr, rest: Sequence[ast.expr]) -> Check | None:
+def _unittest_check(called: str, first: ast.expr, rest: Sequence[ast.expr]) -> Assertion | None:
     name = called.rpartition(".")[2].lower().replace("_", "")
     prefix = next((word for word in ("assert", "failunless") if name.startswith(word)), None)
     if prefix is None:
@@ -81,18 +81,18 @@ def _unittest_check(called: str, first: ast.expr, rest: Sequence[ast.expr]) -> C
     if name in _UNITTEST and rest:
         return _compared(first, _UNITTEST[name], rest[0])
     if name in _CONSTANTS:
-        return Check([ast.Expr(first)], "==", ast.Constant(_CONSTANTS[name]))
+        return Assertion([ast.Expr(first)], "==", ast.Constant(_CONSTANTS[name]))
     if name == "isnotnone":
-        return Check([ast.Expr(first)], "is not", ast.Constant(None))
+        return Assertion([ast.Expr(first)], "is not", ast.Constant(None))
     if name == "raises" and len(rest) > 0:
-        return Check([ast.Expr(ast.Call(rest[0], list(rest[1:]), []))], "raises", first)
+        return Assertion([ast.Expr(ast.Call(rest[0], list(rest[1:]), []))], "raises", first)
     return None
 
 
-def _compared(left: ast.expr, operator: str, right: ast.expr) -> Check:
+def _compared(left: ast.expr, operator: str, right: ast.expr) -> Assertion:
     if operator in ("==", "is") and _is_value(left) and not _is_value(right):
         left, right = right, left
-    return Check([ast.Expr(left)], operator, right)
+    return Assertion([ast.Expr(left)], operator, right)
 
 
 def _is_value(value: ast.expr) -> bool:

@@ -11,7 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 from forager.environments.repository.testing import Failure
-from forager.mutation.checks import Check, check_of
+from forager.mutation.checks import Assertion, check_of
 from forager.mutation.parametrized import parameters_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -23,7 +23,7 @@ _FRESH = "xyzabcdefghijklmnopqrstuvw"
 
 
 @dataclass(frozen=True, slots=True)
-class Reproduction:
+class FailingCall:
     """What a failing test did; the texts are code, empty where nothing is known."""
 
     code: str = ""
@@ -31,22 +31,22 @@ class Reproduction:
     call: str = ""
     """The last expression alone."""
     operator: str = ""
-    """How the call's result compares to what is wanted, such as "=="; "raises" for an error."""
+    """How the call's result compares to what is expected, such as "=="; "raises" for an error."""
     wanted: str = ""
 
 
-def reproduction(name: str, failure: Failure, tests: Mapping[str, str]) -> Reproduction:
+def reproduction(name: str, failure: Failure, tests: Mapping[str, str]) -> FailingCall:
     """What the test of this id did until it failed; `tests` are texts by path."""
     path, line = failure.frames[0][:2] if failure.frames else ("", 0)
     try:
         tree = ast.parse(tests.get(path, ""))
         found = _function_at(tree, line)
-        return _reproduced(tree, found, name, failure) if found else Reproduction()
+        return _reproduced(tree, found, name, failure) if found else FailingCall()
     except (SyntaxError, ValueError, RecursionError):  # for example code for a later Python
-        return Reproduction()
+        return FailingCall()
 
 
-def _reproduced(tree: ast.Module, function: Function, name: str, failure: Failure) -> Reproduction:
+def _reproduced(tree: ast.Module, function: Function, name: str, failure: Failure) -> FailingCall:
     path, line, _ = failure.frames[0]
     values = {**_constants(tree.body), **parameters_of(function, name)}
     steps, at, later = _steps(function, line)
@@ -58,7 +58,7 @@ def _reproduced(tree: ast.Module, function: Function, name: str, failure: Failur
         values |= {key: value for key, value in bound.items() if _is_short(value)}
         more, at, later = _steps(inner, inner_line)
         steps = [*steps, *more]
-    return _written(steps, at, later, values) if at else Reproduction()
+    return _written(steps, at, later, values) if at else FailingCall()
 
 
 def _function_at(tree: ast.Module, line: int) -> Function | None:
@@ -116,12 +116,12 @@ def _entered(
 
 def _written(
     steps: Sequence[ast.stmt], at: ast.stmt, later: Sequence[ast.stmt], values: Values
-) -> Reproduction:
+) -> FailingCall:
     check = check_of(at)
     if check is None:
         between, check = _check_after(at, later)
         steps = [*steps, at, *between] if check else steps
-    check = check or Check([at], "", None)
+    check = check or Assertion([at], "", None)
     wanted: list[ast.stmt] = [ast.Expr(check.wanted)] if check.wanted else []
     kept = _needed(steps, [*check.subject, *wanted])
     kept, target, wanted = _inlined(kept, check.subject, wanted, values)
@@ -129,7 +129,7 @@ def _written(
     stored = {name for step in kept for name in _names(step, ast.Store)}
     last = target[-1]
     is_call = isinstance(last, ast.Expr) and not _names(last, ast.Load) & stored
-    return Reproduction(
+    return FailingCall(
         "\n".join(map(ast.unparse, [*kept, *target])),
         ast.unparse(last) if is_call else "",
         check.operator,
@@ -137,7 +137,9 @@ def _written(
     )
 
 
-def _check_after(at: ast.stmt, later: Sequence[ast.stmt]) -> tuple[list[ast.stmt], Check | None]:
+def _check_after(
+    at: ast.stmt, later: Sequence[ast.stmt]
+) -> tuple[list[ast.stmt], Assertion | None]:
     """The first check of what a statement makes, and the statements between them."""
     made = _names(at, ast.Store)
     between: list[ast.stmt] = []
