@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from test_history import commit
 
 from forager.agent.model import Reply, ScriptedModel
 from forager.environments.repository.grading import grade
+from forager.environments.repository.mutation import Fix, Revealed
 from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.testing import Failure
 from forager.environments.repository.workspace import open_task
@@ -22,13 +24,15 @@ from forager.records import read_records
 from forager.sandboxes.engine import connect
 from forager.sandboxes.sandbox import Limits
 from tasks.author import Author
+from tasks.funnel import Funnel
 from tasks.history import History, open_history
-from tasks.issue_fix import IssueFixRequest, make_tasks
+from tasks.issue_fix import IssueFixRequest, KnownOfFix, best_text, make_tasks
 from tasks.issues import IssueFiles
 from tasks.releases import HunkGroup, entries_about, hunk_groups, patches
 from tasks.revealing import FixWords
 from tasks.settings import IssueFixSettings
-from tasks.wording import by_model, entries, from_author
+from tasks.validate import FixProof
+from tasks.wording import ProblemStatement, by_model, entries, from_author
 
 FORAGER = Path(sys.executable).with_name("forager")
 BAD_CORE = CORE.replace("min(max(value, low), high)", "min(value, high)").replace(
@@ -294,6 +298,60 @@ def test_what_an_author_wrote_tells_of_the_bug_alone() -> None:
     written = from_author(text, ["- Use `max` in clamp"], WORDS, "commit")
     assert (written.text, written.origin, written.revealed.left_out) == (said, "commit", 3)
     assert from_author("wip", [], WORDS, "commit").text == ""
+
+
+CLAMP_TEST = "def test_low():\n    value = clamp(-1, 0, 10)\n    assert value == 0\n"
+NEW_CLAMP = PATCH.replace("max(low, value)", "larger_of(low, value)")
+UNTOLD = RepositoryTask(
+    instance_id="k", repo="kata/kata", base_commit="0" * 40, problem_statement="", patch=NEW_CLAMP,
+    image="kata", FAIL_TO_PASS=[], PASS_TO_PASS=[],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("issue", "said", "origin", "refused"),
+    [
+        ("clamp(-1, 0, 10) is -1: see test_low", "Clamp is wrong", "issue", []),
+        ("Call larger_of", "Clamp is wrong below low", "commit", ["issue"]),
+        ("Call larger_of", "", "failures", ["issue"]),
+        ("Call larger_of", "It is wrong without larger_of", "failures", ["issue", "commit"]),
+    ],
+)
+def test_a_text_that_reveals_the_fix_gives_way(
+    issue: str, said: str, origin: str, refused: list[str]
+) -> None:
+    """The best text within the limits is taken; the task records which texts were refused."""
+    test_patch = "--- a/t.py\n+++ b/t.py\n@@ -0,0 +1,3 @@\n" + "".join(
+        f"+{line}\n" for line in CLAMP_TEST.splitlines()
+    )
+    tests = {"t.py": CLAMP_TEST}
+    words = FixWords(NEW_CLAMP, test_patch, tests=tests)
+    seen = Failure(error="assert -1 == 0", frames=[("t.py", 3, "test_low")], text="")
+    found = FixProof(["t.py::test_low"], [], UNTOLD.setup, True, {"t.py::test_low": seen})
+    known = KnownOfFix(issue, ProblemStatement(said, "commit", []), tests, words)
+    text = best_text(UNTOLD, found, known, IssueFixRequest())
+    assert text and (text.origin, text.revealed.refused) == (origin, refused)
+    assert text.revealed.names == 0
+    if origin != "issue":
+        assert "clamp(-1, 0, 10)" in text.text and "value" not in text.text
+    blind = replace(found, failures={})
+    telling = replace(known, issue="Call larger_of", written=ProblemStatement("", "commit", []))
+    assert best_text(UNTOLD, blind, telling, IssueFixRequest()) is None
+
+
+def test_a_funnel_counts_what_was_left_out(tmp_path: Path) -> None:
+    """Sentences left out and texts refused are counted over all tasks, old tasks included."""
+    for left_out, refused in ((2, ["issue"]), (1, ["issue", "commit"]), (0, None)):
+        told = None if refused is None else Revealed(left_out=left_out, refused=refused)
+        fix = Fix(commit=f"c{left_out}", revealed=told)
+        task = UNTOLD.model_copy(update={"instance_id": f"k-{left_out}", "fix": fix})
+        with Funnel(tmp_path / "tasks.jsonl", UNTOLD.repo) as funnel:
+            funnel.add(task)
+            counts = funnel.whole(Counter())
+    assert counts == {
+        "tasks": 3, "images": 1, "sentences left out": 3, "issue reveals the fix": 2,
+        "commit reveals the fix": 1,
+    }  # fmt: skip
 
 
 def reply(text: str) -> Reply:
