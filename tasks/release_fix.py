@@ -180,6 +180,7 @@ class _ReleasePair:
         return proven(task, found, text, Fix(commit=self._after.version))
 
     def _old(self, task: RepositoryTask) -> str:
-        """The code of the older release in the files that a task's patch changes."""
+        """The code of a task's base, in parts: the older release, and the patch upon it."""
         old = self._releases.commit(self._before)
-        return "\n".join(self._history.text(old, file.path) for file in PatchSet(task.patch))
+        texts = (self._history.text(old, file.path) for file in PatchSet(task.patch))
+        return "\n".join([*texts, task.setup_patch])

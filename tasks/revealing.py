@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from forager.environments.repository.mutation import Revealed
-from forager.mutation.names import told_lines
+from forager.mutation.names import telling_lines
 from tasks.settings import IssueFixSettings
 from tasks.vocabulary import words_of
 
@@ -26,7 +26,7 @@ _ENDINGS = ("ically", "ations", "ation", "ingly", "ions", "ally", "ings", "ion",
             "ely", "ed", "es", "er", "ly", "al", "ic", "e", "s", "y")  # fmt: skip
 _SHORTEST = 4  # letters of a word that can tell something
 _PHRASE = 3  # words in a row that make a phrase
-_LONGEST = 60  # words; longer runs are not told apart
+_LONGEST = 40  # words; longer runs are not told apart
 _COMMON = words_of("""
     about above after again against all also and any are because been before being below
     between both but call called can cannot case check code could current currently
@@ -50,7 +50,7 @@ class FixWords:
     ) -> None:
         """`old` is the code before the fix, `tests` are the fixed test files by path."""
         self._added = "\n".join(_lines(patch, "+"))
-        self._quotable = "\n".join(f"+{line}" for line in self._added.split("\n"))
+        self._quotable = telling_lines("\n".join(f"+{line}" for line in _lines(patch, "+")))
         self._old = "\n".join([old, *_lines(patch, " -")])
         self._hidden = "\n".join(_lines(test_patch, "+"))
         self._needed = {name for text in tests.values() for name in _foreign(text)}
@@ -83,7 +83,8 @@ class FixWords:
 
     def quoted(self, text: str) -> Sequence[str]:
         """The lines of the fix in a text."""
-        return told_lines(self._quotable, text)
+        flat = " ".join(text.split())
+        return [line for line in self._quotable if line in flat]
 
     def reveals(self, sentence: str, strict: bool) -> bool:
         """Whether a sentence names or paraphrases the fix; strictly, one word is enough."""

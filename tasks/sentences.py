@@ -20,7 +20,9 @@ from tasks.vocabulary import (
 )
 
 _BULLET = re.compile(r"^\s*(?:[-*+•]|\d+[.)]|#\.)\s+")
-_HEADING = re.compile(r"^(?:#{1,6}\s+(.+?)\s*#*|\*\*(.+?)\*\*:?|((?:[A-Z][\w']*\s?){1,5}):)$")
+_HEADING = re.compile(
+    r"^(?:#{1,6}\s+(.+?)\s*#*|\*\*(.+?)\*\*:?|([A-Z][\w']*(?:\s[A-Z][\w']*){0,4}):)$"
+)
 _SHOWN = re.compile(r">>>|\w(?:Error|Exception|Warning)\b|Traceback")
 _RULER = re.compile(r"^[-=~*_#]{3,}$")
 _OF_THE_FIX = re.compile(
@@ -60,7 +62,7 @@ _ACTOR = re.compile(
 )
 _AFTER = re.compile(  # tells the state after the fix
     r"\b(?:now|ha(?:s|ve) been|no longer|as of|starting with|from now on|new(?:ly)?"
-    r"|this (?:patch|commit|change|pr|pull request)"
+    r"|any ?more|th(?:is|ese) (?:patch|commit|changes?|pr|pull request)"
     r"|(?:is|are|was|were) (?:\w+ly )?(?:solved|fixed|resolved|addressed|replaced|reworked))\b",
     re.IGNORECASE,
 )

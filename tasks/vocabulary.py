@@ -18,23 +18,26 @@ def _any_of(text: str) -> re.Pattern[str]:
 
 
 CHANGES = words_of("""
-    add adjust align alter annotate append apply assign assume autoconfigure bring build bump
-    cache calculate call cast change check clarify clean cleanup coerce compile compute
-    configure consider consolidate convert correct create decode deduplicate default defer
-    define delegate delete deprecate derive detect disable do document drop dynamically emit
-    enable encode enforce enhance escape exclude expand explain expose extend extract factor
-    fetch filter finish flatten force forward gate generalize generate get give guard hoist
-    implement import improve include increase inherit initialize inline insert instead introduce
-    invoke isolate join let limit load lock log look lower make mark match mention merge migrate
-    mirror modify move normalize omit only optimize overhaul override parametrize parse pass
-    patch pin populate port prefer prepare propagate provide put quote raise read rebase
-    recognize recompute record redirect reduce refactor register reinstate relax release remove
-    rename reorder reorganise reorganize replace report represent require reset resort restore
-    restrict restructure retry return reuse revert rework rewrite round run separate serialize
-    set shorten show simplify simulate singularize skip sort speed speedup split start stop
-    store strip subtract support suppress swap switch sync take tell test tidy track treat trim
-    truncate try tweak type unify unwrap update upgrade use validate verify warn work workaround
-    wrap write
+    abort add adjust align alter annotate append apply assign assume autoconfigure bring build
+    bump bypass cache calculate call cancel cast change check clarify clean cleanup clear coerce
+    compare compile compute configure consider consolidate convert copy correct create decode
+    deduplicate default defer define delay delegate delete deprecate derive detach detect
+    disable do document drop dynamically embed emit emulate enable encode enforce enhance escape
+    evaluate exclude expand explain expose extend extract factor fetch filter finish flatten
+    flush force forward free gate generalize generate get give guard hash hide hoist implement
+    import improve include increase inherit initialize inline insert instead introduce
+    invalidate invoke isolate iterate join let limit load lock log look lookup lower make mark
+    match memoize mention merge migrate mirror mock modify move normalize omit only optimize
+    overhaul override parameterize parametrize parse pass patch pin populate port preallocate
+    prefer prepare propagate provide pull push put quote raise read rebase recognize recompute
+    record redirect reduce refactor refuse register reimplement reinstate relax release reload
+    rely remove rename reorder reorganise reorganize replace report represent require reset
+    resolve resort restore restrict restructure retry return reuse revert rework rewrite round
+    run sanitise sanitize search select send separate serialize set shield shorten show simplify
+    simulate singularize skip sort specify speed speedup split start stop store strip substitute
+    subtract support suppress swap switch sync tag take tell test throttle throw tidy track
+    treat trim truncate try tweak type unify unquote unregister unset unwrap update upgrade use
+    validate verify wait warn work workaround wrap write
 """)
 """What the author of a fix does to code, as base forms."""
 
@@ -44,14 +47,16 @@ WANTS = words_of("""
 """)
 """What the author of a fix makes the program do."""
 
-ALSO_OF_PROGRAMS = words_of(
-    "work configure do emit get give match raise report return show support"
-)
+ALSO_OF_PROGRAMS = words_of("""
+    compare configure do emit evaluate get give match raise report resolve return send show support
+    throw wait work
+""")
 """Verbs of CHANGES that programs do as well: "it should return 1" tells no change."""
 
 ALSO_NOUNS = words_of("""
-    cache call check default do filter format get import lock log mark match only patch raise
-    release report result return round run set show start support type
+    cache call check copy default delay do filter format get hash import lock log lookup mark
+    match only patch raise release report result return round run search set show start support
+    tag type
 """)
 """Words of CHANGES that are nouns as well, so that they begin no clause."""
 

@@ -18,6 +18,7 @@ Origin = Literal["issue", "commit", "changelog", "failures", "model"]
 
 _SHORTEST, _LONGEST = 40, 8000  # characters of an issue
 _TITLE = 20  # characters; a shorter commit message says nothing
+_READ = 50_000  # most characters of a message, and of changelog entries, that are read
 _SHOWN = 6000  # most characters of the diff, and of the failures, in the question to a model
 _TRAILER = re.compile(
     r"^(?:(?:signed-off|co-authored|reviewed|acked|tested|reported|helped|suggested)-by|cc|refs?"
@@ -60,8 +61,8 @@ def from_author(
 
     Empty if too little remains.
     """
-    text = _MERGE.sub("", _TRAILER.sub("", message))
-    told, left_out = about_the_bug("\n\n".join([text, "\n".join(entries)]), words.reveals)
+    text = _MERGE.sub("", _TRAILER.sub("", message[:_READ]))
+    told, left_out = about_the_bug("\n\n".join([text, "\n".join(entries)[:_READ]]), words.reveals)
     return ProblemStatement(tidy(told), origin, [], Revealed(left_out=left_out))
 
 

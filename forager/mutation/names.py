@@ -42,13 +42,18 @@ def _form(name: str) -> str:
 
 
 def told_lines(patch: str, text: str) -> Sequence[str]:
-    """The changed lines of a patch that a text quotes, ignoring white space.
+    """The changed lines of a patch that a text quotes, ignoring white space."""
+    flat = " ".join(text.split())
+    return [line for line in telling_lines(patch) if line in flat]
+
+
+def telling_lines(patch: str) -> list[str]:
+    """The different changed lines of a patch with single spaces.
 
     Lines of a single word, such as `else:` or `return`, reveal nothing and do not count.
     """
-    flat = " ".join(text.split())
     lines = (" ".join(line[1:].split()) for line in patch.split("\n") if _is_changed(line))
-    return [line for line in lines if len(re.findall(r"\w+", line)) > 1 and line in flat]
+    return [line for line in dict.fromkeys(lines) if len(re.findall(r"\w+", line)) > 1]
 
 
 def _is_changed(line: str) -> bool:
