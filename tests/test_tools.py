@@ -14,6 +14,7 @@ from forager.sandboxes.local_sandbox import LocalSandbox
 from forager.trajectories.record import FileChange
 from tools import TOOLBOX, load_toolbox
 from tools.bash import OUTPUT_LIMIT
+from tools.encodings import encoding_of
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +128,22 @@ def test_bash_refuses_what_is_no_command(box: LocalSandbox, command: str) -> Non
         pytest.param(b"a\r\nb", "b", "c\nd", b"a\r\nc\r\nd", id="CRLF, no final newline"),
         pytest.param(b"a\r\nb\nc\r\n", "b", "x", b"a\r\nx\nc\r\n", id="mixed endings"),
         pytest.param(b"\xef\xbb\xbfa\nb\n", "a", "c", b"\xef\xbb\xbfc\nb\n", id="byte order mark"),
-        pytest.param(b"\xe9\xff\nb\n", "b", "\u00e9", b"\xe9\xff\n\xc3\xa9\n", id="not UTF-8"),
+        pytest.param(b"\xe9\xff\nb\n", "b", "\u00e8", b"\xe9\xff\n\xe8\n", id="Latin-1"),
+        pytest.param(b"\xe9=1\n", "\u00e9=1", "\u00e8=1", b"\xe8=1\n", id="Latin-1, that line"),
+        pytest.param(
+            b"#!/x\n# coding: koi8-r\n\xd1\n",
+            "\u044f",
+            "\u044e",
+            b"#!/x\n# coding: koi8-r\n\xc0\n",
+            id="a declared encoding",
+        ),
+        pytest.param(
+            b"\xc3\xa9\n\xe9\n", "\u00e9", "\u00e8", b"\xc3\xa8\n\xe9\n", id="UTF-8 with errors"
+        ),
+        pytest.param(b"", "", "a\nb", b"a\nb\n", id="fill an empty file"),
+        pytest.param(
+            b"\xef\xbb\xbf", "", "a", b"\xef\xbb\xbfa\n", id="fill a byte order mark's file"
+        ),
         pytest.param(b"\tif x:\n\t\ty\n", "\t\ty", "\t\tz", b"\tif x:\n\t\tz\n", id="tabs"),
         pytest.param(b"a \nb\x0c\n", "b\x0c", "c", b"a \nc\n", id="form feed is no line end"),
         pytest.param(b"aa\na\n", "a", "b", b"aa\nb\n", id="whole lines only"),
@@ -148,7 +164,7 @@ def test_edit_changes_the_lines_and_nothing_else(
 
 def lines_of(content: bytes) -> list[str]:
     """The lines as facts hold them."""
-    text = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+    text = content.removeprefix(b"\xef\xbb\xbf").decode(encoding_of(content), "replace")
     return text.removesuffix("\n").split("\n") if text else []
 
 
@@ -263,11 +279,13 @@ def test_edit_refuses_what_it_cannot_edit(box: LocalSandbox, tmp_path: Path) -> 
     (tmp_path / "directory").mkdir()
     os.mkfifo(tmp_path / "pipe")
     assert edit(box, "missing", "a", "b").text == "There is no file missing."
-    assert edit(box, "directory", "a", "b").text == "directory is a directory, not a file."
+    assert edit(box, "directory", "a", "b").text.startswith("directory is a directory, not a file")
     assert "binary file" in edit(box, "binary", "a", "b").text
     assert "not a regular file" in edit(box, "pipe", "a", "b").text
     assert "Not a directory" in edit(box, "text/x", "a", "b").text
-    assert edit(box, "empty", "a", "b").text.endswith("The file is empty.")
+    assert (
+        "The file is empty: leave the text to search for empty" in edit(box, "empty", "a", "b").text
+    )
     assert edit(box, "text", "a", "a\n").text.startswith("Nothing to change")
     reasons = {
         "missing": "no_such_file",
@@ -311,6 +329,84 @@ def test_create_refuses_existing_paths_and_missing_parents(
     assert (answer.error, answer.reason) == (True, "no_such_directory")
     assert (tmp_path / "file").read_text() == "kept"
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+@pytest.mark.parametrize("given", [b"", b"\xef\xbb\xbf", b"\n", b"x"])
+@pytest.mark.parametrize("first", ["create", "edit", "edit with nothing to search for"])
+def test_an_empty_file_is_filled_and_no_tool_refers_to_another_in_circles(
+    box: LocalSandbox, tmp_path: Path, given: bytes, first: str
+) -> None:
+    """Each refusal names a way, and the way works."""
+    (tmp_path / "a b.py").write_bytes(given)
+    new = "x = 1\n"
+    whole = given.decode().removeprefix("\ufeff")
+    for _ in range(2):
+        try:
+            if first == "create":
+                told = use(box, "create", path="a b.py", content=new)
+            else:
+                told = edit(box, "a b.py", "y" if first == "edit" else whole, new)
+        except FormatError as error:
+            told = Observation(str(error), error=True)
+        if not told.error:
+            break
+        empty = not whole and "leave the text to search for empty" in told.text
+        assert empty or "Use edit" in told.text or "nearest" in told.text or "like it" in told.text
+        first = "edit with nothing to search for"
+    assert not told.error
+    assert (tmp_path / "a b.py").read_bytes().removeprefix(b"\xef\xbb\xbf") in (
+        b"x = 1\n",
+        b"x = 1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "way", "works"),
+    [
+        ("~/new.py", "the home directory", "{home}/new.py"),
+        ("file://{here}/a.py", "Write the path alone: {here}/a.py", "{here}/a.py"),
+        ("'a.py'", "Leave the quotes out", "a.py"),
+        ('"a b.py"', "Leave the quotes out", "a b.py"),
+        ("my\\ dir/a.py", "Leave the backslashes out", "my dir/a.py"),
+        ("$HOME/a.py", "Write the values of variables", "{home}/a.py"),
+        ("my dir/", "name a file", "my dir/a.py"),
+        (" a.py ", "", "a.py"),
+        ("my dir/a.py", "", "my dir/a.py"),
+    ],
+)
+def test_a_path_written_as_for_a_shell_is_refused_with_the_right_form(
+    box: LocalSandbox, tmp_path: Path, path: str, way: str, works: str
+) -> None:
+    """`create` and `edit` say how to write it; blanks in names are taken as they are."""
+    (tmp_path / "my dir").mkdir()
+    places = {"here": str(tmp_path), "home": str(tmp_path / "my dir")}
+    path, way, works = (text.format(**places) for text in (path, way, works))
+    told = use(box, "create", path=path, content="x\n")
+    assert (way in told.text) and told.error == bool(way)
+    if way:
+        assert edit(box, path, "x", "y").error
+        assert not use(box, "create", path=works, content="x\n").error
+    assert not edit(box, works, "x", "y").error
+    assert (tmp_path / works).read_text() == "y\n"
+
+
+def test_what_an_encoding_lacks_is_refused(box: LocalSandbox, tmp_path: Path) -> None:
+    """The file stays; a line whose bytes are no text is left to bash."""
+    (tmp_path / "old").write_bytes(b"\xe9\nx\n")
+    told = edit(box, "old", "x", "\u2192")
+    assert told.reason == "not_encodable" and "iconv" in told.text
+    use(box, "bash", command="iconv -f latin1 -t utf-8 old >new && mv new old")
+    assert not edit(box, "old", "x", "\u2192").error
+    (tmp_path / "odd").write_bytes("\u00e9\n".encode() + b"y = \xe9\n")
+    assert "change lines that show \ufffd with bash" in edit(box, "odd", "y = \ufffd", "z").text
+
+
+def test_encodings_are_those_that_cost_little() -> None:
+    """What a file declares is a name to look up, not code to run, and must fit its bytes."""
+    for name in ("punycode", "idna", "utf-16", "rot13", "nothing", "../../x", "cp1252"):
+        text = f"# coding: {name}\n".encode() + b"\xe9\x81"
+        assert encoding_of(text) == "iso8859-1", name
+    assert encoding_of(b"# vim: set fileencoding=shift_jis :\n\x82\xa0") == "shift_jis"
 
 
 # submit

@@ -1,36 +1,38 @@
-"""`create`: a new file."""
+"""`create`: a new file, or the content of an empty one."""
 
 from forager.agent.tool import Observation, Tool
 from forager.errors import FormatError
 from forager.sandboxes.sandbox import Sandbox
 from forager.trajectories.record import FileChange
-from tools.files import checked_path, count_lines, failure, join_lines, refused, split_lines
+from tools.files import checked_path, count_lines, failure, hint, join_lines, refused, split_lines
 
 
 def create(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Observation:
-    """Write a new file into a directory that exists."""
+    """Write a file that does not exist or is empty, into a directory that exists."""
     del seconds
     path, content = checked_path(arguments["path"]), arguments["content"]
+    if path[0] in "\"'`" and path[-1] == path[0]:
+        return refused(f"The name would be {path}.{hint(path)}", "quoted_path")
+    is_new = False
     try:
-        sandbox.read(path)
+        if sandbox.read(path) or not content:
+            text = f"{path} exists already. Use edit to change it, or remove it first, with bash."
+            return refused(text, "file_exists")
     except FileNotFoundError:
-        pass
+        is_new = True
     except OSError as error:  # a directory, or a path that cannot be read
         return failure(path, error)
-    else:
-        return refused(f"{path} exists already. Use edit to change it.", "file_exists")
     try:
         sandbox.write(path, content.encode())
     except FileNotFoundError:
-        return refused(
-            f"The directory of {path} does not exist. Create it first, with bash.",
-            "no_such_directory",
-        )
+        way = hint(path) or " Create it first, with bash."
+        return refused(f"The directory of {path} does not exist.{way}", "no_such_directory")
     except OSError as error:
         return failure(path, error)
     lines = split_lines(content)
-    change = FileChange(path=path, first=1, added=lines, lines=len(lines), created=True)
-    return Observation(f"Created {path}: {count_lines(len(lines))}.", change=change)
+    change = FileChange(path=path, first=1, added=lines, lines=len(lines), created=is_new)
+    done = "Created" if is_new else "Filled"
+    return Observation(f"{done} {path}: {count_lines(len(lines))}.", change=change)
 
 
 def read_body(body: str) -> dict[str, str]:
@@ -51,8 +53,8 @@ def write_body(arguments: dict[str, str]) -> str:
 CREATE = Tool(
     name="create",
     description=(
-        "Create a file. It must not exist yet; its directory must. Answers with the number of "
-        "lines written."
+        "Create a file. It must not exist yet, or be empty; its directory must exist. Answers with "
+        "the number of lines written."
     ),
     parameters={
         "path": "Path of the new file, absolute or from the shell's directory.",

@@ -1,8 +1,8 @@
 """`edit`: replace lines of a file that occur exactly once.
 
-Files are bytes here, and only the replaced lines change: encoding, line endings and a missing last
-newline stay. The model's text is written as UTF-8. Lines end at newlines; a carriage return before
-one belongs to the ending, and new lines get the ending of the old ones.
+Only the replaced lines change: encoding, line endings and a missing last newline stay. Lines end at
+newlines; a carriage return before one belongs to the ending, and new lines get the ending of the
+old ones. An empty search fills an empty file.
 """
 
 from forager.agent.tool import Observation, Tool
@@ -10,10 +10,12 @@ from forager.errors import FormatError
 from forager.sandboxes.sandbox import Sandbox
 from forager.trajectories.record import FileChange
 from tools.edit_body import TEXT_USAGE, read_body, write_body
+from tools.encodings import UTF_8, encoding_of
 from tools.files import (
     checked_path,
     count_lines,
     failure,
+    hint,
     numbered,
     occurrences,
     refused,
@@ -36,10 +38,6 @@ def edit(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Observa
     del seconds
     path = checked_path(arguments["path"])
     search, replace = _lines(arguments["search"]), _lines(arguments["replace"])
-    if not search:
-        raise FormatError(
-            "The text to search for is empty. Use create for a new file.", "empty_argument"
-        )
     if search == replace:
         return refused(
             "Nothing to change: the text to search for and its replacement are equal.", "unchanged"
@@ -47,7 +45,8 @@ def edit(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Observa
     try:
         return _edit(sandbox, path, search, replace)
     except FileNotFoundError:
-        return refused(f"There is no file {path}.", "no_such_file")
+        way = hint(path) or ("" if search else " Use create for a new file.")
+        return refused(f"There is no file {path}.{way}", "no_such_file")
     except OSError as error:
         return failure(path, error)
 
@@ -57,11 +56,13 @@ def _edit(sandbox: Sandbox, path: str, search: list[bytes], replace: list[bytes]
     if len(content) > _LARGEST:
         return refused(f"{path} is too large to edit: change it with bash.", "too_large")
     if b"\0" in content:
-        return refused(f"{path} is a binary file; edit changes text only.", "binary_file")
+        text = f"{path} is a binary file; edit changes text only. Change it with bash."
+        return refused(text, "binary_file")
     mark = _BYTE_ORDER_MARK if content.startswith(_BYTE_ORDER_MARK) else b""
-    old = _whole_lines(content[len(mark) :])
+    encoding = encoding_of(content[len(mark) :])
+    old = _whole_lines(_recoded(content[len(mark) :], encoding, UTF_8))
     bare = [_bare(line) for line in old]
-    places = list(occurrences(bare, search))
+    places = _places(bare, search)
     if not places:
         return refused(_not_found(path, bare, search), "not_found")
     if len(places) > 1:
@@ -69,10 +70,32 @@ def _edit(sandbox: Sandbox, path: str, search: list[bytes], replace: list[bytes]
     first, end = places[0], places[0] + len(search)
     new = _with_endings(old, first, end, replace)
     lines = [*old[:first], *new, *old[end:]]
-    sandbox.write(path, mark + b"".join(lines))
+    try:
+        written = _recoded(b"".join(lines), UTF_8, encoding)
+    except UnicodeEncodeError as error:
+        return refused(_not_encodable(path, error), "not_encodable")
+    sandbox.write(path, mark + written)
     bare = [_bare(line) for line in lines]
     change = _change(path, old[first:end], new, bare, first)
     return Observation(_report(path, bare, first, len(new)), change=change)
+
+
+def _recoded(text: bytes, encoding: str, other: str) -> bytes:
+    """The text in another encoding; two equal encodings keep each byte."""
+    return text if encoding == other else text.decode(encoding).encode(other)
+
+
+def _places(lines: list[bytes], search: list[bytes]) -> list[int]:
+    """Where the search occurs. Raises FormatError for an empty one in a file that is not empty."""
+    if search:
+        return list(occurrences(lines, search))
+    if lines:
+        raise FormatError(
+            "The text to search for is empty: write the lines to replace, as they stand in the "
+            "file. Use create for a new file.",
+            "empty_argument",
+        )
+    return [0]
 
 
 def _change(
@@ -113,6 +136,8 @@ def _bare(line: bytes) -> bytes:
 
 def _with_endings(old: list[bytes], first: int, end: int, replace: list[bytes]) -> list[bytes]:
     """The new lines with the endings of the old; a missing last newline stays missing."""
+    if not old:
+        return [line + b"\n" for line in replace]
     model = old[first] if old[first].endswith(b"\n") or first == 0 else old[first - 1]
     ending = b"\r\n" if model.endswith(b"\r\n") else b"\n"
     new = [line + ending for line in replace]
@@ -122,7 +147,18 @@ def _with_endings(old: list[bytes], first: int, end: int, replace: list[bytes]) 
 
 
 def _not_found(path: str, lines: list[bytes], search: list[bytes]) -> str:
-    return f"The text to search for does not occur in {path}. {nearest(lines, search)}"
+    near = nearest(lines, search)
+    if "\ufffd" in near:  # of a line that the model cannot write
+        near += "\nSome bytes are not UTF-8; change lines that show \ufffd with bash."
+    return f"The text to search for does not occur in {path}. {near}"
+
+
+def _not_encodable(path: str, error: UnicodeEncodeError) -> str:
+    wrong = error.object[error.start]
+    return (
+        f"{path} is encoded in {error.encoding}, which has no {wrong!r}: write the lines without "
+        "it, or convert the file with bash first (iconv)."
+    )
 
 
 def _ambiguous(path: str, places: list[int]) -> str:

@@ -9,12 +9,29 @@ _WIDEST = 500  # characters of a line that are shown
 
 
 def checked_path(path: str) -> str:
-    """The path; raises FormatError if it is empty or holds a NUL character."""
+    """The path without blanks around it; raises FormatError if it is empty or holds a NUL."""
     if not path.strip():
         raise FormatError("The path is empty.", "empty_argument")
     if "\0" in path:
         raise FormatError("The path holds a NUL character.", "nul_character")
-    return path
+    return path.strip()
+
+
+def hint(path: str) -> str:
+    """How to write a path that is written as for a shell or a browser; empty for others."""
+    if path[0] in "\"'`" and path[-1] == path[0]:
+        return " Leave the quotes out: a path is taken as it stands."
+    if path.startswith("file:"):
+        return f" Write the path alone: {'/' + path.removeprefix('file:').lstrip('/')}"
+    if path.startswith("~/"):
+        return " Write the path of the home directory: ~ is not expanded here."
+    if "$" in path:
+        return " Write the values of variables: they are not expanded here."
+    if "\\" in path:
+        return " Leave the backslashes out: a path is taken as it stands, blanks too."
+    if path.endswith("/"):
+        return " Add the name of a file: a path that ends in / is a directory's."
+    return ""
 
 
 def occurrences(lines: Sequence[bytes], part: Sequence[bytes]) -> Iterator[int]:
@@ -48,9 +65,10 @@ def refused(text: str, reason: str) -> Observation:
 def failure(path: str, error: OSError) -> Observation:
     """The answer to an operating system's error on this path."""
     if isinstance(error, IsADirectoryError):
-        return refused(f"{path} is a directory, not a file.", "is_a_directory")
+        return refused(f"{path} is a directory, not a file: name a file.", "is_a_directory")
     if isinstance(error, PermissionError):
-        return refused(f"Permission denied: {path}", "permission_denied")
+        way = "If it is a file of yours, change its permissions first, with bash (chmod)."
+        return refused(f"Permission denied: {path}. {way}", "permission_denied")
     return refused(f"{path}: {error.strerror or error}", "os_error")
 
 

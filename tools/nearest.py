@@ -24,7 +24,7 @@ _DIFFERENCES: list[tuple[str, Callable[[bytes], bytes]]] = [
 def nearest(lines: list[bytes], search: list[bytes]) -> str:
     """One or two sentences, with the lines nearest to the search."""
     if not lines:
-        return "The file is empty."
+        return "The file is empty: leave the text to search for empty to fill it."
     for difference, form in _DIFFERENCES:
         place = _same(lines, search, form)
         if place is not None:
