@@ -67,7 +67,7 @@ class Script:
     def ask(self, *answers: Answer, messages: list[Message] = QUESTION, **settings: Any) -> Reply:
         """Script the answers, and ask."""
         self.answers = list(answers)
-        return self.model(**settings).query(messages, [])
+        return self.model(**settings).query(messages, [TOOL] if messages != QUESTION else [])
 
 
 class Scripted(BaseHTTPRequestHandler):
@@ -228,7 +228,7 @@ def test_tool_calls_can_be_sent_back(server: Script) -> None:
         function("bash", '{"command": "ls"}', id="a"),
         function("submit", "{}", id="b"),
     ]
-    server.model().query([*QUESTION, reply.message], [])
+    server.model().query([*QUESTION, reply.message], [TOOL])
     assert server.seen[1]["messages"][1] == reply.message
 
 
@@ -252,7 +252,7 @@ def test_odd_tool_calls_are_kept_readable(server: Script, given: Any, kept: Any)
 def test_calls_that_are_no_json_are_mended_where_they_are_sent(server: Script) -> None:
     """Requests carry valid JSON, which servers demand; the record keeps the original."""
     reply = server.ask(completion({"tool_calls": [function("bash", '{"a', id="a")]}))
-    server.model().query([*QUESTION, reply.message], [])
+    server.model().query([*QUESTION, reply.message], [TOOL])
     assert server.seen[1]["messages"][1]["tool_calls"] == [function("bash", "{}", id="a")]
     assert reply.message["tool_calls"] == [function("bash", '{"a', id="a")]
 

@@ -11,6 +11,7 @@ import pytest
 from test_chat import (
     LATER,
     QUESTION,
+    TOOL,
     Answer,
     Script,
     completion,
@@ -175,8 +176,10 @@ def test_calls_without_text_go_back_as_they_came(server: Script, given: dict[str
     message = {"role": "assistant", "tool_calls": [CALL], **given}
     server.answers = [Answer({"choices": [{"message": message}]}), completion()]
     reply = server.model().query(QUESTION, [])
-    server.model().query([*QUESTION, reply.message], [])
+    server.model().query([*QUESTION, reply.message], [TOOL])
     assert server.seen[1]["messages"][1] == message
+    server.model().query([*QUESTION, reply.message], [])  # nobody answers a call without tools
+    assert server.seen[2]["messages"][1] == {"role": "assistant", "content": NO_ANSWER}
 
 
 @pytest.mark.parametrize("content", [None, "", " \n"])

@@ -138,7 +138,12 @@ class ChatModel:
         body: dict[str, Any] = {
             "model": self.name,
             "messages": [
-                outgoing(message, reasoning=self.send_reasoning, empty=self.token_ids)
+                outgoing(
+                    message,
+                    calls=bool(tools),
+                    reasoning=self.send_reasoning,
+                    empty=self.token_ids,
+                )
                 for message in messages
             ],
             **settings,

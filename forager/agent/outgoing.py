@@ -17,17 +17,20 @@ NO_ANSWER = "(no answer)"
 """Stands for an answer without text and calls, which llama.cpp, Mistral and others refuse."""
 
 
-def outgoing(message: Message, *, reasoning: bool, empty: bool) -> Message:
+def outgoing(message: Message, *, calls: bool, reasoning: bool, empty: bool) -> Message:
     """The message as it is sent: with valid calls, and text or calls.
 
-    Without `reasoning` what the model thought stays here. With `empty` an empty answer is sent as
-    the server gave it, so that the ids of the next prompt extend those of the last.
+    Without `calls` the request offers no tools, so a call that the model made all the same has no
+    answer and is left out. Without `reasoning` what the model thought stays here. With `empty` an
+    empty answer is sent as the server gave it, so that the ids of the next prompt extend those of
+    the last.
     """
     if message.get("role") != "assistant":
         return message
     sent = dict(message)
-    if calls := message.get("tool_calls"):
-        sent["tool_calls"] = [_mended(call) for call in calls]
+    made = sent.pop("tool_calls", None)
+    if made and calls:
+        sent["tool_calls"] = [_mended(call) for call in made]
     elif not empty and _is_blank(message):
         sent["content"] = NO_ANSWER
     if not reasoning:
