@@ -46,21 +46,24 @@ GROUPS = {  # files on the same worker, and tests apart from those of their file
     "test_tied_weights_are_replaced_and_nothing_outlives_forager": "tied",
 }
 LONGEST_FIRST = [
-    "test_serve",
-    "test_training",
     "test_training_hosts",
     "test_bootstrap",
-    "test_cluster",
-    "test_never_lost",
+    "test_serve",
+    "test_training",
     "test_mutate_fix",
     "test_sandbox_conformance",
-    "test_grading",
-    "test_again",
+    "test_never_lost",
+    "test_importing",
     "test_image",
     "test_issue_fix",
+    "test_sandbox_users",
+    "test_grading",
+    "test_again",
+    "test_attempt_attacks",
     "test_sieve",
     "test_candidates",
     "test_mutators_property",
+    "test_replay",
 ]
 
 CORE = '''\

@@ -167,14 +167,14 @@ def test_syntax_errors_are_told(box: Sandbox) -> None:
 def test_a_time_limit_interrupts_and_keeps_the_state(box: Sandbox, place: str) -> None:
     """A command that obeys the interrupt costs itself and its jobs; its output is kept."""
     box.run("kept=1; cd kata")
-    result = box.run("sleep 61 & echo early; sleep 60", timeout=0.5)
+    result = box.run("sleep 6161 & echo early; sleep 6160", timeout=0.5)
     assert (result.timed_out, result.output, result.state_lost) == (True, "early\n", False)
     assert box.run("echo $kept $PWD").output == f"1 {place}/kata\n"
-    assert box.run("pgrep -fx 'sleep 6[01]'").output == ""
+    assert box.run("pgrep -fx 'sleep 616[01]'").output == ""
 
 
 @pytest.mark.parametrize(
-    "command", ["while :; do :; done", "sh -c 'trap \"\" INT; while :; do sleep 1; done'"]
+    "command", ["while :; do :; done", "sh -c 'trap \"\" INT; while :; do sleep 1.125; done'"]
 )
 def test_a_deaf_command_is_killed_with_its_shell(box: Sandbox, command: str) -> None:
     """Busy loops and children that ignore the interrupt cost the shell's state."""
@@ -182,7 +182,7 @@ def test_a_deaf_command_is_killed_with_its_shell(box: Sandbox, command: str) -> 
     assert result.timed_out
     assert result.state_lost
     assert result.seconds < 20
-    assert box.run("echo ${lost:-gone}; pgrep -fx 'sleep 1'").output == "gone\n"
+    assert box.run("echo ${lost:-gone}; pgrep -fx 'sleep 1.125'").output == "gone\n"
 
 
 def test_a_stopped_shell_is_killed(box: Sandbox) -> None:

@@ -132,7 +132,7 @@ def test_attacks_on_the_keeper(kind: str, kata_image: Image) -> None:
 def test_elevate_leaves_root_alone_with_the_files(box: Sandbox) -> None:
     """Processes, directory, functions and settings of the agent are gone, its files stay."""
     box.run("git config --global alias.status '!id'; git config core.fsmonitor 'touch /tmp/ran; :'")
-    box.run("printf() { id; }; kept=1; cd /tmp; echo a >a; setsid sleep 4321 & mkdir /tmp/git")
+    box.run("printf() { id; }; kept=1; cd /tmp; echo a >a; setsid sleep 4331 & mkdir /tmp/git")
     assert box.elevate()
     assert box.run("id -u; pwd; echo ${kept:-lost} $HOME").output == "0\n/testbed\nlost /root\n"
     assert box.run("pgrep sleep; ls /tmp").output == "a\ngit\n"
