@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from threading import Lock
 from types import NoneType
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, BinaryIO, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -47,6 +47,8 @@ _ESCAPE = re.compile(
 )
 _HALF_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _NUMBERS = {int, float, bool, NoneType}
+LONGEST_LINE = 256 << 20  # bytes; an attempt with the ids of a million tokens has 30 MB
+_BLOCK = 1 << 20
 _LEVELS = 200  # of lists and objects, as many as pydantic reads
 
 
@@ -153,22 +155,31 @@ def locate_records(path: Path, kind: type[R]) -> Iterator[tuple[int, int, R]]:
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     with file:
-        offset = 0
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                try:  # files written by hand may lack the last newline
-                    yield offset, len(line), parse_record(kind, line)
-                except ValidationError:
-                    return
-            elif line.strip():
+        for number, (offset, length, line) in enumerate(bounded_lines(file, LONGEST_LINE), 1):
+            if line is None:
+                raise UsageError(f"{path}:{number} is longer than {LONGEST_LINE >> 20} MiB")
+            if line.strip():
                 try:
-                    yield offset, len(line), parse_record(kind, line)
+                    yield offset, length, parse_record(kind, line)
                 except ValidationError as error:
+                    if not line.endswith(b"\n"):  # torn; one written by hand may be whole
+                        return
                     problem = describe_problem(kind, error, "record")
                     raise UsageError(
                         f"{path}:{number} is not a {kind.__name__}: {problem}"
                     ) from error
-            offset += len(line)
+
+
+def bounded_lines(file: BinaryIO, longest: int) -> Iterator[tuple[int, int, bytes | None]]:
+    """Yield offset, length and content of each line; None instead of a longer line's content."""
+    offset = 0
+    while line := file.readline(longest + 1):
+        length = len(line)
+        if length > longest:
+            while not line.endswith(b"\n") and (line := file.readline(_BLOCK)):
+                length += len(line)
+        yield offset, length, line if length <= longest else None
+        offset += length
 
 
 def write_records(path: Path, records: Iterable[BaseModel]) -> int:
@@ -310,6 +321,8 @@ def _line(record: BaseModel) -> bytes:
 def _mend_end(file: AppendFile) -> None:
     """Cut off the torn line that a killed writer left; end a line that lacks only its newline."""
     end = _end_of_lines(file.path)
+    if file.end - end > LONGEST_LINE:
+        raise UsageError(f"{file.path} ends with a line of more than {LONGEST_LINE >> 20} MiB")
     tail = _tail(file.path, end)
     try:
         json.loads(tail)

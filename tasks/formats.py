@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from forager.environments.repository.task import RepositoryTask, TestSetup
 from forager.mutation.files import reverse
-from tasks.rows import Row, UnusableRow, names, nested, text
+from tasks.fields import commands, names, nested, patch, text
+from tasks.rows import Row, UnusableRow
 from tasks.specs import of_package, parser, tests_of
 from tasks.validate import test_files
 
@@ -78,19 +79,18 @@ def swe_rebench(row: Row) -> Draft:
     second = "language" in row
     if second and str(row["language"]).lower() != "python":
         raise UnusableRow(f"it is of {row['language']}, and forager has Python only")
-    commands = setup.get("test_cmd") or []
-    commands = [commands] if isinstance(commands, str) else list(commands)
-    if not commands:
+    if not setup.get("test_cmd"):
         raise UnusableRow("install_config has no test_cmd")
+    *before, last = commands(setup["test_cmd"], "test_cmd")
     if not second:
-        commands[-1] += f" {_files(row)}"
+        last += f" {_files(row)}"
     name = text(row, "instance_id").lower().replace("__", "_1776_")
     image = text(row, "docker_image", "image_name", required=False)
     reader = parser(setup.get("log_parser") or "pytest")
     return Draft(
         drafted(
             row,
-            "\n".join(commands),
+            "\n".join([*before, last]),
             reader,
             image or f"swerebench/sweb.eval.x86_64.{name}:latest",
             variables=_variables(setup.get("env_vars")),
@@ -102,7 +102,7 @@ def swe_rebench(row: Row) -> Draft:
 
 def swe_smith(row: Row) -> Draft:
     """A row of SWE-smith: its patch puts the bug into the image's code; the reverse fixes it."""
-    bug = text(row, "patch")
+    bug = patch(row, "patch")
     if re.search(r"^(new file|deleted file|rename|copy) ", bug, re.MULTILINE):
         raise UnusableRow("its patch adds, removes or renames files")
     tests = [*names(row, "FAIL_TO_PASS"), *names(row, "PASS_TO_PASS")]
@@ -130,7 +130,7 @@ def drafted(
     variables: dict[str, str] | None = None,
 ) -> RepositoryTask:
     """Make the task from the fields that all formats share with SWE-bench. Raises UnusableRow."""
-    test_patch = text(row, "test_patch", required=False)
+    test_patch = patch(row, "test_patch", required=False)
     failing = names(row, "FAIL_TO_PASS", "fail_to_pass_select", "fail_to_pass")
     if not failing:
         raise UnusableRow("FAIL_TO_PASS is empty")
@@ -140,10 +140,12 @@ def drafted(
         repo=text(row, "repo", "repo_name"),
         base_commit=text(row, "base_commit", "commit", required=False),
         problem_statement=text(row, "problem_statement"),
-        patch=text(row, "patch"),
+        patch=patch(row, "patch"),
         test_patch=test_patch,
         FAIL_TO_PASS=failing,
-        PASS_TO_PASS=names(row, "PASS_TO_PASS", "pass_to_pass_select", "pass_to_pass"),
+        PASS_TO_PASS=names(
+            row, "PASS_TO_PASS", "pass_to_pass_select", "pass_to_pass", may_be_empty=True
+        ),
         **{name: text(row, name, required=False) for name in optional},
         image=image,
         setup=TestSetup(
@@ -161,17 +163,16 @@ def _evaluation(row: Row) -> tuple[str, str]:
     """The command and the parser of a row of SWE-bench or Live."""
     if script := text(row, "eval_script", required=False):
         return tests_of(script), parser(text(row, "log_parser"))
-    if commands := row.get("test_cmds"):
-        commands = [commands] if isinstance(commands, str) else commands
+    if row.get("test_cmds"):
         reader = text(row, "log_parser", "parser", required=False)
-        return "\n".join(commands), parser(reader or "pytest")
+        return "\n".join(commands(row["test_cmds"], "test_cmds")), parser(reader or "pytest")
     return of_package(row) or (f"pytest -rA {_files(row)}", "pytest")
 
 
 def _files(row: Row) -> str:
     """The test files of the test patch or, without one, of the failing tests."""
-    patch = text(row, "test_patch", required=False)
-    files = test_files(patch) if patch else _of_tests(names(row, "FAIL_TO_PASS"))
+    changed = patch(row, "test_patch", required=False)
+    files = test_files(changed) if changed else _of_tests(names(row, "FAIL_TO_PASS"))
     if not files:
         raise UnusableRow("its test_patch changes no test file of Python's")
     return _quoted(files)

@@ -2,18 +2,24 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from pydantic import Field
 
 from forager.environments.repository.task import RepositoryTask
 from forager.images.image import Image
 from forager.locks import claimed_file
 from forager.records import Record, read_records, write_records
 from tasks.contamination import contaminated
+from tasks.fields import without_nan
 from tasks.formats import Draft, Format, swe_bench, swe_gym, swe_rebench, swe_smith
 from tasks.nemotron import nemotron
 from tasks.r2e import r2e_gym
-from tasks.rows import Row, UnusableRow
+from tasks.rows import ReadRow, Row, UnusableRow
+from tasks.trials import PatchTrials, trials
+
+_LONGEST_NAME = 200  # characters; with endings a file name has up to 255 bytes
 
 FORMATS: dict[str, Format] = {
     "swe-bench": swe_bench,
@@ -28,8 +34,21 @@ FORMATS: dict[str, Format] = {
 class RefusedRow(Record):
     """A row that became no task, with the reason."""
 
-    instance_id: str
+    instance_id: str = Field(description="As the row says, or its place, such as `row 3`.")
     reason: str
+
+
+@dataclass(slots=True)
+class ImportCounts:
+    """What became of the rows; each is counted once, and `untried` tasks once more."""
+
+    tasks: int = 0
+    known: int = 0
+    """Rows whose task is in the file already."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Rows refused, by the first part of the reason."""
+    untried: int = 0
+    """Tasks whose patches could not be tried, because their image is not on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,68 +63,100 @@ class ImportRequest:
 
 
 def import_rows(
-    rows: Iterable[Row],
+    rows: Iterable[ReadRow],
     wanted: ImportRequest,
     output: Path,
     *,
     report: Callable[[str], None] = lambda _: None,
-) -> Counter[str]:
+) -> ImportCounts:
     """Add the rows' tasks to a file, and refused rows to NAME.refused.jsonl.
 
-    The files appear whole or not at all. Rows whose task is in the file already are skipped. Return
-    the number of `tasks` that were added, and of rows refused by reason. Raises UsageError if
-    another process writes the file.
+    The files appear whole or not at all. Rows whose task is in the file already are skipped. What
+    is wrong with a row costs that row alone. Raises UsageError if another process writes the file,
+    or if there are no rows.
     """
-    with claimed_file(output):
-        return _imported(rows, wanted, output, report)
+    with claimed_file(output), trials() as patches:
+        importing = _Import(wanted, output, report, patches)
+        write_records(output, importing.tasks(rows))
+        write_records(refused_path(output), importing.refused)
+        return importing.counts
 
 
-def _imported(
-    rows: Iterable[Row], wanted: ImportRequest, output: Path, report: Callable[[str], None]
-) -> Counter[str]:
-    known = (
-        {task.instance_id for task in read_records(output, RepositoryTask)}
-        if output.exists()
-        else set()
-    )
-    counts: Counter[str] = Counter()
-    refused: list[RefusedRow] = []
+class _Import:
+    """One import into one file."""
 
-    def made() -> Iterator[RepositoryTask]:
-        if output.exists():
-            yield from read_records(output, RepositoryTask)
-        for row in rows:
-            if wanted.limit is not None and counts["tasks"] >= wanted.limit:
+    def __init__(
+        self,
+        wanted: ImportRequest,
+        output: Path,
+        report: Callable[[str], None],
+        patches: PatchTrials,
+    ) -> None:
+        self._wanted, self._output, self._report = wanted, output, report
+        self._patches = patches
+        self._known: set[str] = set()
+        self.counts = ImportCounts()
+        self.refused: list[RefusedRow] = []
+
+    def tasks(self, rows: Iterable[ReadRow]) -> Iterator[RepositoryTask]:
+        """Yield the tasks in the file, and then those of the rows."""
+        if self._output.exists():
+            for known in read_records(self._output, RepositoryTask):
+                self._known.add(known.instance_id)
+                yield known
+        for read in rows:
+            if self._wanted.limit is not None and self.counts.tasks >= self._wanted.limit:
                 return
             try:
-                task = to_task(row, wanted)
+                if task := self._new_task(read.row):
+                    self.counts.tasks += 1
+                    yield task
             except UnusableRow as error:
-                name = str(row.get("instance_id") or row.get("commit_hash") or "a row")
-                refused.append(RefusedRow(instance_id=name, reason=str(error)))
-                counts[str(error)] += 1
-                report(f"{name}: {error}")
-                continue
-            if task.instance_id not in known:
-                known.add(task.instance_id)
-                counts["tasks"] += 1
-                yield task
+                self._refuse(read.name, str(error))
 
-    write_records(output, made())
-    write_records(refused_path(output), refused)
-    return counts
+    def _new_task(self, row: Row | UnusableRow) -> RepositoryTask | None:
+        """The task of a row; None if it is known. Raises UnusableRow."""
+        if isinstance(row, UnusableRow):
+            raise row
+        task = to_task(row, self._wanted)
+        if task.instance_id in self._known:
+            self.counts.known += 1
+            return None
+        problem = self._patches.problem(task)
+        if problem:
+            raise UnusableRow(problem)
+        self.counts.untried += problem is None
+        self._known.add(task.instance_id)
+        return task
+
+    def _refuse(self, name: str, reason: str) -> None:
+        self.refused.append(RefusedRow(instance_id=name, reason=reason))
+        self.counts.refused[reason.partition(": ")[0]] += 1
+        self._report(f"{name}: {reason}")
 
 
 def to_task(row: Row, wanted: ImportRequest) -> RepositoryTask:
-    """Make the task of a row. Raises UnusableRow."""
+    """Make the task of a row. Raises UnusableRow, and UsageError for a file of the request."""
     try:
-        draft = wanted.form(row)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UnusableRow(f"it is not of this format: {type(error).__name__} {error}") from error
-    task = _placed(draft, wanted.images)
+        task = _placed(wanted.form(without_nan(row)), wanted.images)
+        _check_name(task.instance_id)
+    except UnusableRow:
+        raise
+    except Exception as error:  # a row can hold anything, and so its reader raises anything
+        told = f"{type(error).__name__}: {error}"
+        raise UnusableRow(f"it is not of this format: {told}") from error
     reason = contaminated(task.repo, also=wanted.also_exclude)
     if reason and not wanted.keep_contaminated:
         raise UnusableRow(f"kept out of training sets: {reason}")
     return task.model_copy(update={"contaminated": reason})
+
+
+def _check_name(name: str) -> None:
+    """Refuse names that would not do as names of files."""
+    if len(name) > _LONGEST_NAME or not name.isprintable():
+        raise UnusableRow(
+            f"instance_id has more than {_LONGEST_NAME} characters, or some that cannot be printed"
+        )
 
 
 def refused_path(output: Path) -> Path:

@@ -9,9 +9,10 @@ reads the log, as in SWE-bench Pro.
 import shlex
 from typing import Any
 
+from tasks.fields import nested, text
 from tasks.formats import Draft, drafted, swe_bench, swe_gym, swe_rebench, swe_smith
 from tasks.r2e import r2e_gym
-from tasks.rows import Row, UnusableRow, nested, text
+from tasks.rows import Row, UnusableRow
 
 _INNER = {
     "r2e-gym": r2e_gym,

@@ -4,8 +4,9 @@ import re
 
 from forager.environments.repository.logs import PARSERS
 from forager.environments.repository.task import RepositoryTask, TestSetup
+from tasks.fields import fit, nested, text
 from tasks.formats import Draft
-from tasks.rows import Row, UnusableRow, nested, text
+from tasks.rows import Row, UnusableRow
 
 _TESTS = "r2e_tests"
 _MARKS = {"context": " ", "added": "+", "deleted": "-", "note": "\\ "}
@@ -28,8 +29,8 @@ def r2e_gym(row: Row) -> Draft:
         repo=repo,
         base_commit=str(commit.get("old_commit_hash") or ""),
         problem_statement=_statement(text(row, "problem_statement")),
-        patch=_patch(commit),
-        test_patch="".join(tests.values()),
+        patch=fit(_patch(commit), "parsed_commit_content"),
+        test_patch=fit("".join(tests.values()), "execution_result_content"),
         FAIL_TO_PASS=failing,
         PASS_TO_PASS=passing,
         created_at=str(commit.get("commit_date") or ""),

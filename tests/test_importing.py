@@ -25,7 +25,7 @@ from forager.records import read_records, write_records
 from forager.sandboxes.engine import connect
 from forager.trajectories.record import Trajectory
 from tasks.importing import FORMATS, ImportRequest, RefusedRow, import_rows, to_task
-from tasks.rows import UnusableRow, read_rows
+from tasks.rows import ReadRow, UnusableRow, read_rows
 
 SPECS = find_spec("swebench") is not None
 
@@ -81,6 +81,10 @@ def test_a_commit_of_r2e_gym_is_put_together() -> None:
     assert task.problem_statement == rows.ISSUE
 
 
+CASES = (
+    "diff --git a/a.test b/a.test\n--- a/a.test\n+++ b/a.test\n"
+    "@@ -0,0 +1,2 @@\n+[case testOne]\n+[case testTwo]\n"
+)
 CONDA = "source /opt/miniconda3/bin/activate && conda activate testbed\n"
 EVALUATED = {
     "the test files": ("swe-bench", rows.BENCH, CONDA + "pytest -rA tests/test_core.py", "pytest"),
@@ -111,7 +115,7 @@ EVALUATED = {
     ),
     "cases of mypy": (
         "swe-gym",
-        {**rows.GYM, "repo": "python/mypy", "test_patch": "+[case testOne]\n+[case testTwo]\n"},
+        {**rows.GYM, "repo": "python/mypy", "test_patch": CASES},
         CONDA + "pytest -n0 -rA -k 'testOne or testTwo'",
         "pytest",
     ),
@@ -264,7 +268,11 @@ UNFIT = {
         {**rows.BENCH_5, "eval_script": "pytest"},
         "no marks around the tests",
     ),
-    "no JSON": ("swe-bench", {**rows.BENCH, "PASS_TO_PASS": "[,"}, "PASS_TO_PASS is no JSON"),
+    "no JSON": (
+        "swe-bench",
+        {**rows.BENCH, "PASS_TO_PASS": "[,"},
+        "PASS_TO_PASS: it is neither JSON",
+    ),
     "another format": ("r2e-gym", rows.BENCH, "parsed_commit_content or execution_result_content"),
     "parts that are not there": (
         "r2e-gym",
@@ -307,7 +315,11 @@ def test_rows_are_read_from(kind: str, tmp_path: Path, monkeypatch: pytest.Monke
                 write_table(pyarrow.Table.from_pylist(listed), path / f"{split}.parquet")
         else:
             write_table(pyarrow.Table.from_pylist(listed), path)
-    found = list(read_rows(str(path), "train" if kind == "hub" else None))
+    found = [
+        read.row
+        for read in read_rows(str(path), "train" if kind == "hub" else None)
+        if not isinstance(read.row, UnusableRow)
+    ]
     assert [row["instance_id"] for row in found] == [row["instance_id"] for row in listed]
     assert found[0]["FAIL_TO_PASS"] == FAILING
 
@@ -316,8 +328,9 @@ def test_rows_are_read_from(kind: str, tmp_path: Path, monkeypatch: pytest.Monke
     ("name", "content", "message"),
     [
         ("none.jsonl", None, "is neither a file nor a data set on the Hub"),
-        ("a.jsonl", '{"a": 1}\n{"a"', "a.jsonl:2 is not JSON"),
-        ("a.jsonl", "3\n", "a.jsonl:1 is not a JSON object"),
+        ("a.jsonl", '{"a"\n[', "a.jsonl has no rows: row 1: it is not JSON"),
+        ("a.jsonl", "3\n", "a.jsonl has no rows: row 1: it is not a JSON object"),
+        ("a.jsonl", "\xff\xfe{}", "a.jsonl has no rows: row 1: it is not JSON"),
         ("a.json", "[3]", "has no rows"),
         ("a.parquet", "no parquet", "cannot read"),
     ],
@@ -342,7 +355,9 @@ def test_an_import_adds_to_a_file(tmp_path: Path) -> None:
     first = forager("tasks", "import", "swe-gym", file, "-o", out)
     assert first.exit_code == 0
     assert first.stdout.splitlines()[0] == f"{out}\t1 tasks"
-    assert first.stderr == "forager: b: patch is missing or empty\n"
+    told, untried = first.stderr.splitlines()
+    assert told == "forager: b: patch is missing or empty"
+    assert "the patches of 1 tasks could not be tried" in untried
     assert "patch is missing or empty" in first.stdout.splitlines()[-1]
     (refused,) = read_records(tmp_path / "tasks.refused.jsonl", RefusedRow)
     assert (refused.instance_id, refused.reason) == ("b", "patch is missing or empty")
@@ -359,8 +374,9 @@ def test_contaminated_rows_are_left_out(tmp_path: Path) -> None:
     """Contaminated rows are left out by default; kept ones carry the reason."""
     listed = [{**rows.GYM, "repo": "psf/requests", "instance_id": "a"}, rows.GYM]
     file, out = lines(tmp_path / "a.jsonl", listed), tmp_path / "tasks.jsonl"
-    counts = import_rows(listed, ImportRequest(FORMATS["swe-gym"]), out)
-    assert counts["tasks"] == 1
+    read = [ReadRow(place, row) for place, row in enumerate(listed, 1)]
+    counts = import_rows(read, ImportRequest(FORMATS["swe-gym"]), out)
+    assert (counts.tasks, counts.refused) == (1, {"kept out of training sets": 1})
     kept = tmp_path / "kept.jsonl"
     forager("tasks", "import", "swe-gym", file, "-o", kept, "--keep-contaminated")
     told = {task.instance_id: task.contaminated for task in read_records(kept, RepositoryTask)}
@@ -437,13 +453,32 @@ def test_a_row_runs_in_the_image_that_it_names(dojo_image: Image) -> None:
 
 
 @pytest.mark.engine
-def test_an_image_is_taken_by_commit_or_by_its_name(dojo_image: Image, kata_image: Image) -> None:
-    """The commit chooses the image, then the name; without either the row is refused."""
+def test_an_image_is_taken_by_commit_or_by_its_name(
+    dojo_image: Image, kata_image: Image, tmp_path: Path
+) -> None:
+    """The commit chooses the image, then the name; without either the row is refused.
+
+    Patches are tried in the image.
+    """
     commit = dojo_image.model_copy(
         update={"source": kata_image.source.model_copy(update={"commit": rows.COMMIT})}
     )
     assert imported("swe-gym", rows.GYM, images=[kata_image, commit]).image == commit.reference
     assert imported("swe-gym", rows.GYM, images=[dojo_image]).image == dojo_image.reference
+    stale = rows.PATCH.replace("def clamp", "def clump")
+    listed = [rows.GYM, {**rows.GYM, "instance_id": "b", "patch": stale}]
+    listed += [
+        {**rows.GYM, "instance_id": "c", "test_patch": rows.TEST_PATCH.replace("5, 0", "6, 0")}
+    ]
+    listed += [{**rows.GYM, "instance_id": "d", "patch": rows.PATCH.strip()}]
+    read = [ReadRow(place, row) for place, row in enumerate(listed, 1)]
+    wanted = ImportRequest(FORMATS["swe-gym"], images=[dojo_image])
+    counts = import_rows(read, wanted, tmp_path / "tasks.jsonl")
+    assert (counts.tasks, counts.untried) == (2, 0)
+    assert counts.refused == {
+        "its patch does not apply": 1,
+        "its test_patch does not apply": 1,
+    }
     with pytest.raises(UnusableRow, match="no image is of its repository"):
         imported("swe-gym", rows.GYM, images=[kata_image])
     with pytest.raises(UnusableRow, match="2 images are of its repository"):

@@ -80,9 +80,16 @@ def import_tasks(
         say(line)
     if len(refused) > _SHOWN:
         say(f"and {len(refused) - _SHOWN:,} more rows refused")
-    echo(f"{output}\t{counts.pop('tasks', 0)} tasks")
-    if counts:
-        print_table(_reasons(counts))
+    if counts.known:
+        say(f"{counts.known:,} rows whose task is in the file already")
+    if counts.untried:
+        say(
+            f"the patches of {counts.untried:,} tasks could not be tried, as their images are not "
+            "on this machine; `forager tasks check` proves tasks"
+        )
+    echo(f"{output}\t{counts.tasks} tasks")
+    if counts.refused:
+        print_table(_reasons(counts.refused))
 
 
 def _images(file: Path | None) -> "list[Image]":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from forager.environments.task import Task
 from forager.errors import UsageError
-from forager.records import parse_record
+from forager.records import LONGEST_LINE, bounded_lines, parse_record
 from forager.replay.query import AttemptQuery
 from forager.replay.recording import Recording
 from forager.trajectories.choice import Choice
@@ -59,8 +59,8 @@ class AttemptSource:
             return None
         wanted = json.dumps(instance_id, ensure_ascii=False).encode()
         with path.open("rb") as file:
-            for line in file:
-                if wanted in line and line.endswith(b"\n"):
+            for _, _, line in bounded_lines(file, LONGEST_LINE):
+                if line and wanted in line and line.endswith(b"\n"):
                     task = parse_record(Task, line)
                     if task.instance_id == instance_id:
                         return task

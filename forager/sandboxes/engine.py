@@ -1,13 +1,19 @@
 """The connection to the Docker engine."""
 
+import os
 import shutil
+import socket
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import docker
 from docker.errors import DockerException
+from docker.utils import parse_host
 
 from forager.errors import EngineError, SandboxError
+
+_SOCKET = "http+unix://"
 
 
 @cache
@@ -17,9 +23,10 @@ def connect() -> docker.DockerClient:
     Raises EngineError, which says what to type, if no engine answers.
     """
     try:
+        _reach_socket()
         client = docker.from_env(timeout=300, max_pool_size=64)
         client.ping()
-    except DockerException as error:
+    except (DockerException, OSError) as error:
         raise EngineError(
             "no Docker engine answers; install one with `sudo apt-get install docker.io`, start it "
             "with `sudo systemctl start docker` (or `sudo dockerd &` where there is no systemd), "
@@ -47,6 +54,14 @@ def check_disk(needed: int = 64 << 20) -> None:
 def _data_root() -> Path:
     """Where the engine keeps its files; asked once, as the engine starts two programs to answer."""
     return Path(connect().info()["DockerRootDir"])
+
+
+def _reach_socket() -> None:
+    """Raise OSError where nobody listens: docker's client would leave a socket open."""
+    address: Any = parse_host(os.environ.get("DOCKER_HOST", ""))
+    if address.startswith(_SOCKET):
+        with socket.socket(socket.AF_UNIX) as reached:
+            reached.connect(address.removeprefix(_SOCKET))
 
 
 def _reason(error: Exception) -> str:

@@ -1,6 +1,5 @@
 """The repository task: a superset of a SWE-bench instance (data set card at swebench.com)."""
 
-import json
 from typing import Any
 
 from pydantic import Field, TypeAdapter, field_validator, model_validator
@@ -9,6 +8,7 @@ from forager.environments.repository.labels import repository_labels
 from forager.environments.repository.logs import PARSERS
 from forager.environments.repository.mutation import Fix, Mutation
 from forager.environments.task import Task
+from forager.literals import read_literal
 from forager.records import Record
 from forager.sandboxes.sandbox import WORKDIR
 
@@ -88,8 +88,8 @@ class RepositoryTask(Task):
     @field_validator("FAIL_TO_PASS", "PASS_TO_PASS", mode="before")
     @classmethod
     def _decode(cls, value: Any) -> Any:
-        """Decode the JSON text that SWE-bench's published rows contain instead of lists."""
-        return json.loads(value) if isinstance(value, str) else value
+        """Decode the text of a list that SWE-bench's published rows contain instead of lists."""
+        return read_literal(value) if isinstance(value, str) else value
 
     @model_validator(mode="before")
     @classmethod
