@@ -81,6 +81,7 @@ def test_parquet_is_read_by_pyarrow(run: Path) -> None:
     first = rows[0]
     assert (first["patch"], first["family"], first["turns"]) == (PATCH, "operators", 6)
     assert json.loads(first["tests"]) == ATTEMPTS[0].outcome.tests
+    assert (first["log"], json.loads(first["left_out"])) == ("", [])
     assert json.loads(first["labels"])["location"] == "pkg/core.py:2"
     (call,) = first["messages"][2]["tool_calls"]
     assert call == ATTEMPTS[0].messages[2]["tool_calls"][0]

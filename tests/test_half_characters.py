@@ -13,14 +13,17 @@ from chat_templates import QWEN_2_5, make_tokenizer
 from click.testing import CliRunner
 from test_history import opened, tree
 
+from forager.agent.loop import Agent
+from forager.agent.oracle import OracleModel
 from forager.agent.syntax import SYNTAXES
 from forager.cli.main import main
 from forager.environments.repository.task import RepositoryTask
 from forager.errors import LoggedError
 from forager.images.git import git
 from forager.records import Record, parse_record, read_records, writable
+from forager.sandboxes.local_sandbox import LocalSandbox
 from forager.trajectories.export import FORMATS
-from forager.trajectories.record import ToolCall, Trajectory
+from forager.trajectories.record import AttemptLimits, ToolCall, Trajectory
 from forager.trajectories.store import Run
 from tools import TOOLBOX
 
@@ -186,7 +189,7 @@ def test_an_error_with_half_a_character_is_recorded(tmp_path: Path) -> None:
 
 
 def test_a_fix_of_files_that_are_not_utf_8_keeps_its_bytes(tree: Path) -> None:
-    """A diff of a history becomes a record, and applies to the old bytes and gives the new ones."""
+    """A diff of a history becomes a record; git and the oracle make the new bytes of it."""
     files: dict[str | bytes, tuple[bytes, bytes | None]] = {
         "latin.py": (b'x = "caf\xe9"\n', b'x = "caf\xe8"\ny = 1\n'),
         "plain.py": (b"x = 1\n", b"x = 2\r\n\x0c\n"),
@@ -213,6 +216,16 @@ def test_a_fix_of_files_that_are_not_utf_8_keeps_its_bytes(tree: Path) -> None:
     assert "+x = 2\r\n" in patch
     git(tree, "checkout", "--quiet", "HEAD~1")
     subprocess.run(["git", "apply", "-"], cwd=tree, input=read.patch.encode(), check=True)
+    _check_bytes(tree, files)
+    git(tree, "checkout", "--quiet", "--force", "HEAD")
+    with LocalSandbox(tree) as sandbox:
+        model = OracleModel(read, SYNTAXES["functions"], TOOLBOX)
+        agent = Agent(model, sandbox, TOOLBOX, SYNTAXES["functions"], AttemptLimits(turns=9))
+        assert agent.run("p") == "submitted"
+    _check_bytes(tree, files)
+
+
+def _check_bytes(tree: Path, files: dict[str | bytes, tuple[bytes, bytes | None]]) -> None:
     for name, (_, new) in files.items():
         path = tree / os_name(name)
         assert (path.read_bytes() if path.exists() else None) == new

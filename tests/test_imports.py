@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 CATALOGUES = {"mutators", "tools", "tasks"}
 COMMON = {"atomic", "config", "errors", "locks", "logins", "makers", "paths", "plugins"}
-COMMON |= {"records", "scratch", "text", "untrusted"}
+COMMON |= {"literals", "records", "scratch", "text", "untrusted"}
 BELOW = {  # package of the engine → the packages that it builds on, and all that these build on
     "programs": set(),
     "sandboxes": {"programs"},

@@ -216,6 +216,15 @@ def test_pypi_sdist_becomes_one_commit(index: Path, tmp_path: Path) -> None:
     assert fetch("pypi:widget", tmp_path / "again").commit == source.commit
 
 
+def _headed(size: int) -> bytes:
+    """An empty file with a PAX header of this size."""
+    header = tarfile.TarInfo("header")
+    header.type, header.size = tarfile.XHDTYPE, size
+    record = f"{size} comment=".encode()
+    body = record + bytes(size - len(record) - 1).replace(b"\0", b"x") + b"\n"
+    return header.tobuf() + body + bytes(-len(body) % 512) + _file(0)
+
+
 @pytest.mark.parametrize(
     ("digest", "kind", "words"),
     [("0" * 64, "sdist", "SHA-256"), ("", "bdist_wheel", "has no sdist")],
@@ -242,8 +251,10 @@ def test_pypi_unknown_name(index: Path, tmp_path: Path) -> None:
         lambda: _sdist({"widget/a.py": "x" * 1000})[:-40],
         lambda: gzip.compress(_file(2 << 30), compresslevel=1),
         lambda: gzip.compress(201_000 * _file(0), compresslevel=1),
+        lambda: gzip.compress(_headed(1 << 20), compresslevel=1),
+        lambda: gzip.compress(2000 * _headed(50_000), compresslevel=1),
     ],
-    ids=["outside", "a link", "no archive", "cut off", "large", "many files"],
+    ids=["outside", "a link", "no archive", "cut off", "large", "many files", "header", "headers"],
 )
 def test_hostile_or_broken_archives_are_refused(tmp_path: Path, made: Callable[[], bytes]) -> None:
     """Nothing is written outside the directory."""

@@ -4,16 +4,16 @@ It shows models what a correct attempt looks like (the expert of DAgger, arXiv 1
 a task can be solved with the tools as they are.
 """
 
-import io
 import shlex
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from unidiff.patch import Hunk, PatchedFile, PatchSet
+from unidiff.patch import Hunk, PatchedFile
 
 from forager.agent.model import Reply
 from forager.agent.syntax import Syntax
 from forager.agent.tool import Call, Toolbox
+from forager.environments.repository.patches import by_file, parsed
 from forager.environments.repository.task import RepositoryTask
 from forager.trajectories.record import Message, ToolCall
 
@@ -49,12 +49,15 @@ _Steps = Generator[tuple[str, Call], ToolCall | None, None]  # thoughts and call
 
 def _steps(task: RepositoryTask) -> _Steps:
     """The whole attempt; at the end it submits, as often as it is asked."""
-    for file in PatchSet(io.StringIO(task.patch, newline="\n")):
+    files, texts = parsed(task.patch), by_file(task.patch)
+    if len(files) != len(texts):  # some patches have no lines of git
+        texts = list(map(str, files))
+    for file, text in zip(files, texts, strict=True):
         if _is_edit(file):
             for hunk in reversed(file):  # so that the numbers of those before stay right
                 yield from _edit(file, hunk)
         else:
-            yield "I apply the change of this file.", _applied(str(file))
+            yield "I apply the change of this file.", _applied(text)
     if task.FAIL_TO_PASS and not task.test_patch and not task.setup.command:
         names = " ".join(map(shlex.quote, task.FAIL_TO_PASS[:_TESTS]))
         yield "I run the failing tests.", Call("bash", {"command": f"python -m pytest -q {names}"})

@@ -9,7 +9,7 @@ import tarfile
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from urllib.parse import urljoin
 
 import requests
@@ -22,6 +22,12 @@ from forager.untrusted import OBJECT, Malformed, record
 
 _LARGEST = 1 << 30  # bytes, unpacked; an sdist beyond that is an accident or an attack
 _MOST_FILES = 200_000
+_LONGEST_HEADER = 1 << 16  # bytes; names have up to 4096
+_HEADERS_WEIGH = 16  # headers stay in memory, so they count so many times
+_HEADERS = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
 _TOO_LARGE = "it holds more than 1 GiB, or more than 200,000 files"
 _DOWNLOAD, _ANSWER = 512 << 20, 128 << 20  # bytes of an sdist, and of what the index says
 _SPECIFICATION = re.compile(r"pypi:([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:==([^\s=@/]+))?$")
@@ -116,12 +122,25 @@ def unpack(content: bytes, filename: str, into: Path) -> None:
     shutil.rmtree(inner)
 
 
+class _BoundedInfo(tarfile.TarInfo):
+    """The head of a member. The headers before it, with long names and more, are read whole."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Parse the head. Raises TarError where the headers are too long."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _HEADERS and found.size > _LONGEST_HEADER:
+            raise tarfile.TarError(f"it has a header of {found.size:,} bytes")
+        return found
+
+
 def _unpack_tar(content: bytes, into: Path) -> None:
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        size = 0
+    with tarfile.open(fileobj=io.BytesIO(content), tarinfo=_BoundedInfo) as archive:
+        size = headers = 0
         for count, member in enumerate(archive):  # which unpacks what a member holds to go on
             size += member.size
-            if size > _LARGEST or count > _MOST_FILES:
+            headers += sum(map(len, member.pax_headers.values()))
+            if max(size, headers * _HEADERS_WEIGH) > _LARGEST or count > _MOST_FILES:
                 raise tarfile.TarError(_TOO_LARGE)
         archive.extractall(into, filter="data")
 

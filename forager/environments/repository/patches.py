@@ -10,12 +10,18 @@ BINARY = "* -diff\n"
 """Attributes with which git writes every change in its binary form."""
 
 _TEXT_LIMIT = 1 << 20  # bytes of a binary change that are shown as text, too
+_PARTS = re.compile(r"^(?=diff --git )", re.MULTILINE)
 _FILES = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 
 
 def parsed(patch: str) -> PatchSet:
     """The files and hunks of a patch, in which only "\\n" ends a line. Raises UnidiffParseError."""
     return PatchSet(io.StringIO(patch, newline="\n"))
+
+
+def by_file(patch: str) -> list[str]:
+    """The parts of a patch of git that belong to one file each, word for word."""
+    return [part for part in _PARTS.split(patch) if part.startswith("diff --git ")]
 
 
 def patch_text(patch: bytes, binary: Callable[[], bytes]) -> str:

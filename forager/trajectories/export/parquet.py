@@ -80,7 +80,7 @@ def schema() -> "pyarrow.Schema":
 _TEXTS = [
     *("syntax", "image", "image_digest", "started_at", "version", "patch", "note", "tests"),
     *("ignored_files", "labels", "sampling", "limits", "sandbox_limits", "timings", "tools"),
-    *("transforms", "caveat"),
+    *("transforms", "caveat", "left_out", "log"),
 ]
 
 
@@ -115,6 +115,8 @@ def _row(attempt: Trajectory) -> dict[str, Any]:
         "note": outcome.cause,
         "caveat": outcome.caveat,
         "tests": json.dumps(outcome.tests),
+        "log": outcome.log,
+        "left_out": json.dumps(outcome.left_out),
         "ignored_files": json.dumps(outcome.ignored_files),
         "labels": attempt.labels.model_dump_json(),
         "sampling": attempt.sampling.model_dump_json(),
