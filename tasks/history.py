@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from forager.atomic import new_directory
+from forager.environments.repository.protection import folder_of_tests
 from forager.errors import SourceError, UsageError
 from forager.images.git import clone, foreign, git, remove_locks, update
-from forager.images.layout import TEST_DIRECTORIES
 from forager.images.source import address, repository_name, split_reference
 from forager.locks import locked
 from forager.logins import LOGINS
@@ -89,12 +89,8 @@ class Commit:
 
 def is_test(path: str) -> bool:
     """Whether a file belongs to the tests, by its name or a parent directory."""
-    *directories, name = PurePosixPath(path).parts
-    return (
-        name == "conftest.py"
-        or bool(_SUITE.match(name))
-        or not set(TEST_DIRECTORIES).isdisjoint(directories)
-    )
+    name = PurePosixPath(path).name
+    return name == "conftest.py" or bool(_SUITE.match(name) or folder_of_tests(path))
 
 
 def is_code(path: str) -> bool:

@@ -48,6 +48,40 @@ def bug(function: str = "other", file: str = "kata/far.py") -> Candidate:
     return Candidate(family="f", operator="o", file=file, function=function, line=1, diff="")
 
 
+def doctest(text: str) -> Failure:
+    """A doctest's failure as the runner reports it: pytest gives no place and no error."""
+    return Failure(error="", frames=[], text=f"{text}\n/testbed/num/core.py:5: DocTestFailure")
+
+
+DOCTESTS = [  # a failure, and the report
+    (
+        doctest("002 Half.\n004     >>> x = 4\n005     >>> half(x)\n"
+                "Expected:\n    2\nGot:\n    2.0\n"),
+        "Wrong result\n\nWhat I ran:\n\n```python\nx = 4\nhalf(x)\n```\n\n"
+        "Expected: `2`\n\nGot: `2.0`",
+    ),
+    (
+        doctest("022     >>> thrice(0)\nExpected:\n    Traceback (most recent call last):\n"
+                "    ValueError: zero\nGot nothing\n"),
+        "Wrong result\n\nWhat I ran:\n\n```python\nthrice(0)\n```\n\n"
+        "Expected: `ValueError: zero`\n\nGot: `nothing`",
+    ),
+    (
+        doctest("013     >>> for i in x:\nUNEXPECTED EXCEPTION: ValueError('no')\n"
+                "Traceback (most recent call last):\n  File \"a.py\", line 2, in f\n    raise e\n"
+                "ValueError: no"),
+        "Unexpected `ValueError: no`\n\nWhat I ran:\n\n```python\nfor i in x: ...\n```\n\n"
+        "Expected: no error\n\nGot: `ValueError: no`",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("failed", "report"), DOCTESTS)
+def test_a_doctest_is_reported_by_its_values(failed: Failure, report: str) -> None:
+    """A doctest's statements, expected and actual output are what a user saw."""
+    assert bug_report({"num/core.py::num.core.half": failed}, {}, RevealingNames(None)) == report
+
+
 REPORTS = [  # a failure, what the report holds, what it does not
     (
         failure(11, "assert -1 == 0\n +  where"),

@@ -17,6 +17,7 @@ from forager.environments.repository.programs import run_program, ship
 from forager.environments.repository.task import TestSetup
 from forager.environments.repository.testing import run_tests
 from forager.errors import SandboxError
+from forager.images.collection import answer, asking
 from forager.images.image import Image
 from forager.images.recipe import Recipe
 from forager.images.source import Source
@@ -177,6 +178,20 @@ def shadows(sandbox: LocalSandbox, image: Image) -> None:
     assert run.reports == [{"taken": "json.py"}, {"end": True}], run.log
 
 
+def collection(sandbox: LocalSandbox, image: Image) -> None:
+    """Check that settings, collected files and broken ones are reported."""
+    place = ship(sandbox, "collection")
+    sandbox.write("pytest.ini", b"[pytest]\naddopts = -ra --tb short -xk half -p no:junitxml\n")
+    sandbox.write("test_broken.py", b"import nothing_there\n")
+    command, nonce, mark = asking(f"{image.setup.python} {place}", [], False)
+    found = answer(sandbox.run(command).output, nonce, mark)
+    files = [(file.file, file.tests, bool(file.error)) for file in found.files]
+    assert files == [("test_broken.py", 0, True), ("test_sums.py", 2, False)], found
+    words = [option.words for option in found.options]
+    assert words == [["-ra"], ["--tb", "short"], ["-xk", "half"], ["-p", "no:junitxml"]]
+    assert found.finished and all(option.known for option in found.options)
+
+
 def merging(sandbox: LocalSandbox, image: Image) -> None:
     """Check that a changed example gets its value back."""
     text = 'def one():\n    """\n    >>> one()\n    1\n    """\n'
@@ -296,6 +311,7 @@ RUNS = [
     pytest_runner,
     changed_tests,
     shadows,
+    collection,
     merging,
     coverage_tracer,
     sieve,

@@ -1,5 +1,7 @@
 """Recipes: loading, writing, and inference from a project's own files."""
 
+import os
+import subprocess
 from pathlib import Path
 from textwrap import dedent
 
@@ -150,12 +152,6 @@ _STATED: list[tuple[str, str, list[str]]] = [
         ["uv pip install PyYAML"],
     ),
     ("tests/test_more.py", "try:\n    import yaml\nexcept ImportError:\n    yaml = None\n", []),
-    (
-        "pytest.ini",
-        "[pytest]\naddopts = --cov=x --timeout 9\n",
-        ["uv pip install pytest-timeout"],
-    ),
-    ("pytest.ini", "[pytest]\nasyncio_mode = auto\n", ["uv pip install pytest-asyncio"]),
 ]
 
 
@@ -166,67 +162,8 @@ def test_requirements(tmp_path: Path, name: str, text: str, expected: list[str])
     assert infer(tmp_path).install == expected
 
 
-# One row: files of the project, the arguments of pytest, the protected paths.
-_LAYOUTS: list[tuple[dict[str, str], list[str], list[str]]] = [
-    ({"tests/test_a.py": _TEST}, ["tests"], ["tests"]),
-    ({"test/test_a.py": _TEST, "conftest.py": ""}, ["test"], ["conftest.py", "test"]),
-    (
-        {"test_a.py": _TEST, "b_test.py": _TEST},
-        ["b_test.py", "test_a.py"],
-        ["b_test.py", "test_a.py"],
-    ),
-    (
-        {"widget/__init__.py": "", "widget/tests/test_a.py": _TEST, "widget/sub/test_b.py": _TEST},
-        ["widget/tests"],
-        ["widget/tests"],
-    ),
-    (
-        {
-            "widget/__init__.py": "",
-            "widget/tests/test_a.py": _TEST,
-            "widget/b/tests/test_b.py": _TEST,
-        },
-        ["widget"],
-        ["widget/b/tests", "widget/tests"],
-    ),
-    (
-        {"pytest.ini": "[pytest]\ntestpaths = widget\n", "widget/__init__.py": ""}
-        | {"widget/a.py": "", "widget/test_a.py": _TEST, "widget/sub/tests/test_b.py": _TEST},
-        ["widget"],
-        ["widget/sub/tests", "widget/test_a.py"],
-    ),
-    (
-        {"pyproject.toml": '[tool.pytest.ini_options]\ntestpaths = ["checks"]\n'}
-        | {"checks/test_a.py": _TEST, "tests/test_b.py": _TEST},
-        ["checks"],
-        ["checks/test_a.py"],
-    ),
-    (
-        {"tests/testwidget.py": "import unittest\nclass T(unittest.TestCase): pass\n"},
-        ["-o", "python_files=test*.py tests.py *test.py *tests.py", "tests"],
-        ["tests"],
-    ),
-    (
-        {"setup.cfg": "[tool:pytest]\naddopts = -n 4 --cov=x --doctest-modules -q\n"}
-        | {"tests/test_a.py": _TEST},
-        ["-o", "addopts=--doctest-modules", "tests"],
-        ["tests"],
-    ),
-]
-
-
-@pytest.mark.parametrize(("files", "arguments", "protected"), _LAYOUTS)
-def test_layouts(
-    tmp_path: Path, files: dict[str, str], arguments: list[str], protected: list[str]
-) -> None:
-    """Inference finds tests and the paths that affect them, but never protects source."""
-    recipe = infer(_project(tmp_path, files))
-    assert recipe.tests == arguments
-    assert recipe.protected == protected
-
-
 def test_no_tests(tmp_path: Path) -> None:
-    """A file that is only named like a test does not count."""
+    """A project without a test function, doctest, conftest.py or settings of pytest is refused."""
     _project(tmp_path, {"widget.py": "VALUE = 1\n", "tests/test_nothing.py": "X = 1\n"})
     with pytest.raises(SourceError, match="no tests found"):
         infer(tmp_path)
@@ -238,7 +175,26 @@ def test_no_tests(tmp_path: Path) -> None:
 def test_broken_files_state_nothing(tmp_path: Path, name: str) -> None:
     """Inference skips broken files; the installation reports what is wrong."""
     _project(tmp_path, {"tests/test_a.py": _TEST, name: "[[[ = \0 ("})
-    assert infer(tmp_path).tests == ["tests"]
+    assert "uv pip install" not in infer(tmp_path).install
+
+
+def test_odd_trees_are_read(tmp_path: Path) -> None:
+    """Inference reads trees with links in a loop, unreadable files, and very deep directories."""
+    _project(tmp_path, {"tests/test_a.py": f"import yaml\n{_TEST}", "test_odd.py/x.py": ""})
+    for name in ("tests/loop", "test_loop.py"):
+        (tmp_path / name).symlink_to(tmp_path / name)
+    (tmp_path / "tests/round").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "tests/test_b.py").write_bytes(b"import six\0\xff\n")
+    (tmp_path / "tests" / ("test_" + "n" * 200 + ".py")).write_text(_TEST)
+    deep = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1500):  # deeper than Python's stack, and its path longer than a path may be
+        os.mkdir("deep", dir_fd=deep)
+        below = os.open("deep", os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = below
+    os.close(deep)
+    assert infer(tmp_path).install == ["uv pip install PyYAML"]
+    subprocess.run(["rm", "-rf", tmp_path / "deep"], check=True)  # pytest cannot
 
 
 def test_links_out_of_the_project_are_not_followed(tmp_path: Path) -> None:

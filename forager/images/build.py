@@ -1,9 +1,10 @@
 """From a SOURCE to an image whose tests pass.
 
-The steps: fetch, infer the recipe, install in a build container, reduce the repository to one
-commit, look for copies of the project outside it, commit the image, run the tests twice in fresh
-sandboxes. Code of the project runs in containers only: with network while it is installed, without
-in the tests. No cache is shared between builds, so that no project can write into another's.
+The steps: fetch, infer the recipe, install in a build container, look for copies of the project
+outside the repository, ask pytest for the tests, reduce the repository to one commit, commit the
+image, run the tests twice in fresh sandboxes. Code of the project runs in containers only: with
+network until then, without in the tests. No cache is shared between builds, so that no project can
+write into another's.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ import json
 import re
 import shlex
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +34,7 @@ from forager.images.workbench import Workbench
 from forager.locks import locked
 from forager.sandboxes.engine import connect
 from forager.scratch import scratch
+from forager.text import ending
 
 _PYTHONS = ("3.12", "3.13", "3.11", "3.14", "3.10", "3.9", "3.8")  # the most likely to work first
 _DEFAULT = BuildSettings()
@@ -100,9 +103,12 @@ class _Builder(NamedTuple):
         with Workbench(
             self.client, self.base, memory=memory, timeout=self.settings.timeout
         ) as bench:
-            installed = install(
-                bench, self.tree, self.source, recipe, reduce=reduce, report=self.report
-            )
+            try:
+                installed = install(
+                    bench, self.tree, self.source, recipe, reduce=reduce, report=self.report
+                )
+            except SourceError as error:
+                raise SourceError(f"{self.source.given}: {error}") from None
             digest = bench.commit(
                 [
                     *CHANGES,
@@ -118,10 +124,16 @@ class _Builder(NamedTuple):
 
 
 def _inferred(source: str, tree: Path) -> Recipe:
+    """Infer the recipe. Whatever the files of a project do to that, it is the project's fault."""
     try:
         return infer(tree)
     except SourceError as error:
         raise SourceError(f"{source}: {error}") from None
+    except Exception as error:
+        place = ending(traceback.format_exc())
+        raise SourceError(
+            f"{source}: no recipe can be inferred from its files, write one for --recipe: {place}"
+        ) from error
 
 
 def _suited(

@@ -1,4 +1,4 @@
-"""A recipe from the project's own files."""
+"""What to install, from the project's own files."""
 
 import ast
 import re
@@ -11,14 +11,11 @@ from packaging.utils import canonicalize_name
 
 from forager.errors import SourceError
 from forager.images.layout import (
+    likely_tests,
+    may_hold_tests,
     modules,
-    needs_unittest_names,
     project_name,
-    protected_paths,
-    pytest_options,
     read_text,
-    test_files,
-    test_paths,
 )
 from forager.images.recipe import Recipe
 from forager.images.requirements import parse, runtime_file, stated_requirements
@@ -38,40 +35,6 @@ _OTHER_TASKS = set(  # in development groups, useless for a test run
     zest-releaser
     """.split()  # noqa: SIM905
 )
-# Plugins by a piece of pytest's settings that names them.
-_PLUGINS = {
-    r"^asyncio_": "pytest-asyncio",
-    r"^anyio_": "anyio",
-    r"^trio_": "pytest-trio",
-    r"^timeout": "pytest-timeout",
-    r"^mocked?_": "pytest-mock",
-    r"^env$": "pytest-env",
-    r"^django_": "pytest-django",
-    r"^DJANGO_": "pytest-django",
-    r"^qt_": "pytest-qt",
-    r"^doctest_plus|^doctestplus": "pytest-doctestplus",
-    r"^remote_data": "pytest-remotedata",
-    r"^benchmark": "pytest-benchmark",
-    r"^--benchmark": "pytest-benchmark",
-    r"^--timeout": "pytest-timeout",
-    r"^--subtests": "pytest-subtests",
-    r"^--reruns": "pytest-rerunfailures",
-    r"^--mypy": "pytest-mypy",
-    r"^--doctest-plus": "pytest-doctestplus",
-    r"^--hypothesis": "hypothesis",
-    r"^--asyncio": "pytest-asyncio",
-    r"^--randomly": "pytest-randomly",
-}
-# Options that measure, report or spread load: they change no outcome, and slow the run.
-_DROPPED = re.compile(
-    r"--(no-)?cov\b|--cov-|--cov=|-n\d|-nauto|--numprocesses|--dist\b|--maxprocesses|--junit|"
-    r"--html|--self-contained|--durations|--benchmark|--color|-q+$|-v+$|--verbose|--quiet|-r\w+$|"
-    r"-x$|--exitfirst|--maxfail|--ff$|--failed-first|--lf$|--last-failed|--nf$|--tb|--showlocals|"
-    r"-l$|--pdb|--ruff|--black|--flake8|--mypy|--isort|--pylint|--codestyle|--pycodestyle|--reruns|"
-    r"--randomly|--random-order|--instafail|--pastebin|--report-log|--sw$|--stepwise"
-)
-_WITH_VALUE = {"-n", "--cov", "--cov-report", "--cov-config", "--maxfail", "--tb", "--durations"}
-_WITH_VALUE |= {"--dist", "--junitxml", "--html", "--numprocesses", "--color", "--reruns"}
 # Imports with a known distribution: a guessed name could be anybody's package.
 _DISTRIBUTIONS = {
     "attr": "attrs",
@@ -105,22 +68,22 @@ _DISTRIBUTIONS |= {
 
 
 def infer(directory: Path) -> Recipe:
-    """Infer the recipe of a project; raises SourceError when it holds no tests."""
-    paths = test_paths(directory)
-    if not paths:
+    """Infer the recipe of a project; raises SourceError when it holds no tests.
+
+    `tests` and `protected` stay empty: once the project is installed, pytest says where tests are.
+    """
+    if not may_hold_tests(directory):
         raise SourceError(
-            "no tests found (no tests/ directory, no test_*.py file): "
+            "no tests found (no test function, conftest.py or setting of pytest for other tests): "
             "give a source that holds them, such as the project's git repository"
         )
     extras, requirements = _test_requirements(directory)
-    requirements = _unique([*requirements, *_plugins(directory), *_imported(directory, paths)])
+    requirements = _unique([*requirements, *_imported(directory)])
     installable = any((directory / name).is_file() for name in _PROJECT_FILES)
     root = f"{WORKDIR}/src" if (directory / "src").is_dir() else WORKDIR
     return Recipe(
         install=_commands(directory, extras, requirements, installable=installable),
         variables={} if installable else {"PYTHONPATH": root},
-        tests=[*_arguments(directory, paths), *paths],
-        protected=protected_paths(directory, paths),
     )
 
 
@@ -186,52 +149,11 @@ def _name(requirement: str) -> str:
     return canonicalize_name(parsed.name) if parsed else ""
 
 
-def _plugins(directory: Path) -> list[str]:
-    """Return the pytest plugins that pytest's settings in the project need."""
-    options = pytest_options(directory)
-    words = [*options, *options.get("addopts", []), *options.get("DJANGO_SETTINGS_MODULE", [])]
-    words = [word for word in words if word.startswith("--timeout") or not _DROPPED.match(word)]
-    found = [
-        plugin for word in words for pattern, plugin in _PLUGINS.items() if re.match(pattern, word)
-    ]
-    return list(dict.fromkeys(found))
-
-
-def _arguments(directory: Path, paths: list[str]) -> list[str]:
-    """Return the arguments that pytest needs in addition to the paths."""
-    arguments = []
-    stated = pytest_options(directory).get("addopts", [])
-    kept = _kept_options(stated)
-    if kept != stated:
-        arguments += ["-o", f"addopts={shlex.join(kept)}"]
-    if needs_unittest_names(directory, paths) and "python_files" not in pytest_options(directory):
-        arguments += ["-o", "python_files=test*.py tests.py *test.py *tests.py"]
-    return arguments
-
-
-def _kept_options(words: list[str]) -> list[str]:
-    kept: list[str] = []
-    skip = False
-    for position, word in enumerate(words):
-        if skip:
-            skip = False
-            continue
-        if word == "-n" or _DROPPED.match(word):
-            following = words[position + 1] if position + 1 < len(words) else "-"
-            skip = word in _WITH_VALUE and not following.startswith("-")
-            continue
-        if word == "-p" and position + 1 < len(words) and "xdist" in words[position + 1]:
-            skip = True
-            continue
-        kept.append(word)
-    return kept
-
-
-def _imported(directory: Path, paths: list[str]) -> list[str]:
+def _imported(directory: Path) -> list[str]:
     """Return the distributions that the tests import unconditionally at the top level."""
     names: set[str] = set()
-    for file in test_files(directory, paths):
-        names |= _top_imports(read_text(file.parent, file.name))
+    for name in likely_tests(directory):
+        names |= _top_imports(read_text(directory, name))
     own = set(modules(directory))
     names -= own | set(sys.stdlib_module_names)
     return sorted(_DISTRIBUTIONS[name] for name in names if name in _DISTRIBUTIONS)

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from forager.errors import BuildError
+from forager.images.collection import ask_in
 from forager.images.git import IDENTITY
-from forager.images.layout import modules, project_name
+from forager.images.layout import likely_tests, modules, project_name
 from forager.images.recipe import Recipe
 from forager.images.source import Source, tracked_files
+from forager.images.suite import find_suite
 from forager.images.workbench import (
     OWNED_BY_ROOT,
+    PYTHON,
     TOOLS,
     VENV,
     Workbench,
@@ -90,9 +93,8 @@ print("facts", platform.python_version(), len(packages))
 """
 
 
-_PYTHON = f"{VENV}/bin/python"
-_PYTEST = f"{_PYTHON} -c 'import pytest'"
-_COMPILE = f"{_PYTHON} -m compileall -q {VENV}/lib >/dev/null"
+_PYTEST = f"{PYTHON} -c 'import pytest'"
+_COMPILE = f"{PYTHON} -m compileall -q {VENV}/lib >/dev/null"
 _SOURCES = f"{TOOLS}/programs"  # forager's
 _COMPILED = f"{TOOLS}/cache/programs"  # in the agent's directory
 _NEWER_PYTEST = "uv pip install --upgrade pytest py"
@@ -143,8 +145,12 @@ def install(
         recipe = _by_path(recipe, tree)
     recipe, notes = _without_copies(bench, tree, files, recipe)
     bench.check(_PYTEST, failure="pytest is not installed")
+    if reduce:
+        recipe, told = _with_tests(bench, tree, files, recipe, report)
+        recipe, notes = _without_copies(bench, tree, files, recipe)
+        notes = [*told, *notes]
     commit = _seal(bench)
-    output = bench.check(f"{_PYTHON} -c {shlex.quote(_FACTS)}")
+    output = bench.check(f"{PYTHON} -c {shlex.quote(_FACTS)}")
     facts = re.search(r"^facts ([\w.+]{1,20}) (\d{1,6})$", output, re.M)
     version, count = (facts[1], int(facts[2])) if facts else ("", 0)
     return Installed(recipe, commit, dropped, notes, version, count)
@@ -252,6 +258,33 @@ def _by_path(recipe: Recipe, tree: Path) -> Recipe:
     return recipe.model_copy(update={"variables": {"PYTHONPATH": root, **recipe.variables}})
 
 
+def _with_tests(
+    bench: Workbench,
+    tree: Path,
+    files: list[str],
+    recipe: Recipe,
+    report: Callable[[str], None],
+) -> tuple[Recipe, list[str]]:
+    """Ask pytest for the tests; add them, and the plug-ins that they need, to the recipe."""
+    report("asking pytest which tests there are")
+    installed: list[str] = []
+
+    def add(requirement: str) -> bool:
+        command = f"uv pip install {shlex.quote(requirement)}"
+        report(command)
+        worked = not bench.run(command, variables=recipe.variables).code
+        installed.extend([command] if worked else [])
+        return worked
+
+    suite = find_suite(ask_in(bench, recipe.variables), add, files, likely_tests(tree))
+    added = {
+        "install": [*recipe.install, *installed],
+        "tests": suite.arguments,
+        "protected": suite.protected,
+    }
+    return recipe.model_copy(update=added), suite.notes
+
+
 def _without_copies(
     bench: Workbench, tree: Path, files: list[str], recipe: Recipe
 ) -> tuple[Recipe, list[str]]:
@@ -314,11 +347,11 @@ def _compile_programs(bench: Workbench) -> bool:
     compiler = {"compiler": (program("compiler"), 0o644)}
     bench.put(archive(sources | compiler), _SOURCES)
     paths = " ".join(f"{_SOURCES}/{name}" for name in sources)
-    command = f"{_PYTHON} -I -S {_SOURCES}/compiler {_COMPILED} {paths}"
+    command = f"{PYTHON} -I -S {_SOURCES}/compiler {_COMPILED} {paths}"
     return not bench.run(command, directory="/").code
 
 
 def _keep_programs(bench: Workbench) -> None:
     """Copy the compiled programs to where sandboxes look for them, as root's."""
     paths = " ".join(f"{_COMPILED}/{copy_name(name)}" for name in names())
-    bench.check(f"umask 022; install -D -m 644 -t {copies(_PYTHON)} {paths}", user="root")
+    bench.check(f"umask 022; install -D -m 644 -t {copies(PYTHON)} {paths}", user="root")

@@ -1,10 +1,10 @@
 """The layout of a project: its modules, tests and licence. Files are read, never run."""
 
 import configparser
+import os
 import re
-import shlex
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,21 @@ _MOST_TEXT = 1 << 20  # characters of a file
 _LONGEST_LINE = 2000  # characters of a line of settings; configparser's time grows with the square
 _TEST_FILE = re.compile(r"(test_.*|.*_test)\.py$")
 _UNITTEST_FILE = re.compile(r"tests?[^/]*\.py$", re.IGNORECASE)
-TEST_DIRECTORIES = ("tests", "test", "testing", "unit_tests", "t")
-_NOT_PACKAGES = {*TEST_DIRECTORIES, "doc", "docs", "example", "examples", "benchmarks", "bench"}
+_TEST = re.compile(r"^[ \t]*(async )?def test|unittest", re.MULTILINE)
+_OTHER_TESTS = re.compile(r"doctest|python_(functions|classes)")  # in settings of pytest
+_NOT_PACKAGES = {
+    "tests",
+    "test",
+    "testing",
+    "unit_tests",
+    "t",
+    "doc",
+    "docs",
+    "example",
+    "examples",
+    "benchmarks",
+    "bench",
+}
 _NOT_PACKAGES |= {"tools", "scripts", "ci", "build", "dist", "node_modules", "venv", "demo"}
 _NOT_MODULES = {"setup", "conftest", "noxfile", "tasks", "fabfile", "dodo", "versioneer", "conf"}
 _LICENCES = (  # words of the licence's text, and its SPDX name
@@ -34,13 +47,16 @@ _LICENCES = (  # words of the licence's text, and its SPDX name
 def read_text(directory: Path, name: str) -> str:
     """Return a file's text, of a large one the beginning.
 
-    Empty if there is none, or a link leads out of the project.
+    Empty if there is none, it cannot be read, or a link leads out of the project.
     """
     path = directory / name
-    if not path.is_file() or not path.resolve().is_relative_to(directory.resolve()):
+    try:
+        if not path.is_file() or not path.resolve().is_relative_to(directory.resolve()):
+            return ""
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(_MOST_TEXT)
+    except OSError:
         return ""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return file.read(_MOST_TEXT)
 
 
 def read_toml(directory: Path, name: str) -> dict[str, Any]:
@@ -77,83 +93,22 @@ def strings(value: Any) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-def pytest_options(directory: Path) -> dict[str, list[str]]:
-    """Return pytest's settings in the project, each as a list of words.
-
-    The first of these files counts, as in pytest: pytest.ini, pyproject.toml, tox.ini, setup.cfg.
-    """
-    for name in ("pytest.ini", ".pytest.ini"):
-        if "pytest" in (sections := read_ini(directory, name)):
-            return {key: _words(value) for key, value in sections["pytest"].items()}
-    tool = table(read_toml(directory, "pyproject.toml"), "tool", "pytest")
-    settings = table(tool, "ini_options") or {k: v for k, v in tool.items() if k != "ini_options"}
-    if settings:
-        return {
-            key: strings(value) if isinstance(value, list) else _words(str(value))
-            for key, value in settings.items()
-        }
-    for name, section in (("tox.ini", "pytest"), ("setup.cfg", "tool:pytest")):
-        if section in (sections := read_ini(directory, name)):
-            return {key: _words(value) for key, value in sections[section].items()}
-    return {}
-
-
-def test_paths(directory: Path) -> list[str]:
-    """Return the directories and files of the tests, as few as cover all of them.
-
-    pytest's own `testpaths` take precedence; then the usual directories at the top, next to `src`,
-    and in packages; then test files at the top.
-    """
-    stated = [
+def likely_tests(directory: Path) -> list[str]:
+    """Return the Python files that look like tests by name and text; pytest knows better."""
+    return [
         str(path.relative_to(directory))
-        for pattern in pytest_options(directory).get("testpaths", [])
-        if not Path(pattern).is_absolute() and ".." not in Path(pattern).parts
-        for path in sorted(directory.glob(pattern.rstrip("/") or "."))
+        for path in _files(directory)
+        if _test_name(path.name) and _TEST.search(read_text(path.parent, path.name))
     ]
-    if any(True for name in stated for _ in _files_of_tests(directory / name)):
-        return sorted(set(stated), key=stated.index)
-    found = [path.name for path in _directories_of_tests(directory)]
-    for name in packages(directory):
-        inside = _relative(directory, _directories_of_tests(directory / name))
-        below = _relative(directory, _deep_directories_of_tests(directory / name))
-        found += inside if inside == below else [name]  # tests in several places: the whole package
-    at_top = [path.name for path in _files_of_tests(directory, deep=False)]
-    deep = {str(path.parent.relative_to(directory)) for path in _files_of_tests(directory)}
-    return found or at_top or sorted(deep - {"."})
 
 
-def needs_unittest_names(directory: Path, paths: list[str]) -> bool:
-    """Whether the test files have names that unittest discovers and pytest skips."""
-    files = [path.name for name in paths for path in _files_of_tests(directory / name)]
-    return bool(files) and not any(_TEST_FILE.match(name) for name in files)
-
-
-def test_files(directory: Path, paths: list[str]) -> list[Path]:
-    """Return every Python file below the given test paths."""
-    return [file for name in paths for file in _python_files(directory / name)]
-
-
-def protected_paths(directory: Path, paths: list[str]) -> list[str]:
-    """Return the paths that decide the outcome of tests: the tests and every conftest.py.
-
-    A test path may be a whole package; its own modules are not protected.
-    """
-    found = {directory / name for path in paths for name in _only_tests(directory, path)}
-    found |= {path for path in _python_files(directory) if path.name == "conftest.py"}
-    return sorted(
-        str(path.relative_to(directory)) for path in found if found.isdisjoint(path.parents)
-    )
-
-
-def _only_tests(directory: Path, name: str) -> Iterator[str]:
-    path = directory / name
-    if path.is_file() or path.name in TEST_DIRECTORIES:
-        yield name
-        return
-    for child in _subdirectories(path):
-        yield from _only_tests(directory, str(child.relative_to(directory)))
-    for file in _files_of_tests(path, deep=False):
-        yield str(file.relative_to(directory))
+def may_hold_tests(directory: Path) -> bool:
+    """Whether pytest may find a test: a function, or what a conftest.py or settings make one."""
+    for path in _files(directory, (".py", ".ini", ".cfg", ".toml")):
+        sign = _TEST if path.name.endswith(".py") else _OTHER_TESTS
+        if path.name == "conftest.py" or sign.search(read_text(path.parent, path.name)):
+            return True
+    return False
 
 
 def packages(directory: Path) -> list[str]:
@@ -215,52 +170,28 @@ def guess_licence(directory: Path) -> str:
     return ""
 
 
-def _words(value: str) -> list[str]:
-    try:
-        return shlex.split(value, comments=True)
-    except ValueError:
-        return value.split()
-
-
 def _test_name(name: str) -> bool:
     return bool(_TEST_FILE.match(name) or _UNITTEST_FILE.match(name))
 
 
-def _directories_of_tests(parent: Path) -> Iterator[Path]:
-    for path in _subdirectories(parent):
-        if path.name in TEST_DIRECTORIES and any(True for _ in _files_of_tests(path)):
-            yield path
+def _files(directory: Path, endings: tuple[str, ...] = (".py",)) -> Iterator[Path]:
+    """Yield the files with these endings outside hidden folders; no link, nothing unreadable."""
+    waiting = [directory]
+    while waiting:  # not by recursion: a tree may be deeper than Python's stack
+        folders = []
+        for entry in _entries(waiting.pop()):
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                folders.append(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False) and entry.name.endswith(endings):
+                yield Path(entry.path)
+        waiting += reversed(folders)
 
 
-def _deep_directories_of_tests(parent: Path) -> Iterator[Path]:
-    direct = list(_directories_of_tests(parent))
-    yield from direct
-    for path in _subdirectories(parent):
-        if path not in direct:
-            yield from _deep_directories_of_tests(path)
-
-
-def _relative(directory: Path, paths: Iterable[Path]) -> list[str]:
-    return [str(path.relative_to(directory)) for path in paths]
-
-
-def _files_of_tests(path: Path, *, deep: bool = True) -> Iterator[Path]:
-    """Yield the files that hold tests, judging by name and text."""
-    candidates = _python_files(path) if deep or path.is_file() else sorted(path.glob("*.py"))
-    for file in candidates:
-        if _test_name(file.name) and re.search(
-            r"^[ \t]*(async )?def test|unittest|>>> ", read_text(file.parent, file.name), re.M
-        ):
-            yield file
-
-
-def _python_files(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        yield path
-        return
-    yield from sorted(path.glob("*.py"))
-    for directory in _subdirectories(path):
-        yield from _python_files(directory)
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:  # such as a path that is too long
+        return []
 
 
 def _subdirectories(path: Path) -> list[Path]:

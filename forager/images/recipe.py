@@ -1,7 +1,8 @@
 """The recipe of an image: what to install, and how to run the tests.
 
-A recipe is a short TOML file. `infer.py` infers it from the project's own files. `forager image
-show` prints it; correct it by hand and build again with `--recipe FILE`:
+A recipe is a short TOML file. `infer.py` infers from the project's own files what to install, and
+`suite.py` asks pytest about the tests. `forager image show` prints the recipe; correct it by hand
+and build again with `--recipe FILE`:
 
     system = ["libxml2-dev"]
     install = ["uv pip install -e '.[test]'", "uv pip install 'hypothesis>=6'"]
@@ -26,8 +27,17 @@ from forager.config import load_settings
 from forager.programs import PYTHONS
 from forager.records import Record
 
-_WITH_VALUE = ("-c", "-k", "-m", "-o", "-p", "-W", "--ignore", "--ignore-glob", "--deselect",
-               "--import-mode", "--rootdir", "--confcutdir")  # fmt: skip
+_WITH_VALUE = set(  # pytest's options whose value may be the next word
+    """
+    -c --config-file -k -m -n -o --override-ini -p -r -W --pythonwarnings --basetemp --capture
+    --code-highlight --color --confcutdir --deselect --doctest-glob --doctest-report --durations
+    --durations-min --ignore --ignore-glob --import-mode --junit-xml --junitxml --junit-prefix
+    --junitprefix --last-failed-no-failures --lfnf --log-auto-indent --log-cli-date-format
+    --log-cli-format --log-cli-level --log-date-format --log-disable --log-file
+    --log-file-date-format --log-file-format --log-file-level --log-file-mode --log-format
+    --log-level --maxfail --pastebin --pdbcls --rootdir --show-capture --tb --verbosity
+    """.split()  # noqa: SIM905
+)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -84,11 +94,19 @@ class Recipe(Record):
 
 def options(arguments: Sequence[str]) -> list[str]:
     """The options among pytest's arguments: those that begin with a dash, and their values."""
-    found: list[str] = []
-    for before, argument in zip(["", *arguments], arguments, strict=False):
-        if argument.startswith("-") or before in _WITH_VALUE:
-            found.append(argument)
-    return found
+    before = ["", *arguments]
+    return [word for word, last in zip(arguments, before, strict=False) if _is_option(word, last)]
+
+
+def paths(arguments: Sequence[str]) -> list[str]:
+    """The paths among pytest's arguments: all words that `options` leaves."""
+    before = ["", *arguments]
+    words = zip(arguments, before, strict=False)
+    return [word for word, last in words if not _is_option(word, last)]
+
+
+def _is_option(word: str, before: str) -> bool:
+    return word.startswith("-") or before in _WITH_VALUE
 
 
 def load(path: Path) -> Recipe:

@@ -30,6 +30,7 @@ from forager.sandboxes.sandbox import SYSTEM_PATH, WORKDIR
 
 TOOLS = "/opt/forager-build"
 VENV = "/opt/venv"
+PYTHON = f"{VENV}/bin/python"
 BUILDERS = 2000  # number of a group without a name
 OWNED_BY_ROOT = f"""set -e  # copies no file of a lower layer
 find {VENV} -user agent -exec chown -h root:{BUILDERS} {{}} +

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from forager.environments.repository.testing import Failure
+from forager.mutation.doctest_failures import doctest_failure
 from forager.mutation.names import RevealingNames
 from forager.mutation.reproduction import reproduction
 
@@ -63,6 +64,9 @@ def bug_report(
 
 def observed(name: str, failure: Failure, tests: Mapping[str, str]) -> ObservedFailure:
     """Reduce a failing test to what it ran, what it wanted and what it got."""
+    if not failure.error and (doctest := doctest_failure(without_addresses(failure.text))):
+        values = (_short(doctest.expected), _short(doctest.got))
+        return ObservedFailure(doctest.ran, doctest.call, *values, doctest.is_error)
     line = without_addresses(failure.error.strip()).partition("\n")[0] or "a failure"
     ran = reproduction(name, failure, tests)
     is_plain = ran.operator in _PLAIN

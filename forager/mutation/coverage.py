@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from forager.atomic import replacing
 from forager.environments.repository.programs import run_program
-from forager.environments.repository.testing import ALWAYS
+from forager.environments.repository.testing import always
 from forager.errors import SandboxError
 from forager.images.image import Image
 from forager.paths import data_directory
@@ -148,7 +148,7 @@ def measure(sandbox: Sandbox, image: Image) -> Coverage:
         sandbox,
         image.setup,
         "coverage_tracer",
-        {"arguments": [*ALWAYS, *image.setup.arguments], "tests": image.passing},
+        {"arguments": [*always(), *image.setup.arguments], "tests": image.passing},
         _REPORT,
         timeout=_SLOWER * image.test_seconds + 60,
         output_limit=_LIMIT,

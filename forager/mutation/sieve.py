@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pydantic import TypeAdapter
 
 from forager.environments.repository.programs import ship, within
-from forager.environments.repository.testing import ALWAYS
+from forager.environments.repository.testing import always
 from forager.errors import SandboxError
 from forager.images.image import Image
+from forager.images.recipe import options, paths
 from forager.mutation.coverage import Coverage, bits
 from forager.mutation.reach import Reach
 from forager.programs.sieve.messages import MutantQuestion, SieveJob, Way
@@ -91,9 +92,11 @@ class Sieve:
         has crashed or timed out, and this sieve is of no more use).
         """
         self._start()
+        arguments = self._image.setup.arguments
         job = SieveJob(
             root=self._image.setup.workdir,
-            arguments=[*ALWAYS, *self._image.setup.arguments],
+            options=[*always(), *options(arguments)],
+            paths=paths(arguments),
             order=self._order,
             mutants=[self._question(mutant) for mutant in mutants],
             seconds=_JOB_SECONDS,

@@ -140,7 +140,9 @@ def main() -> None:
     spectrum = SpectrumPlugin(job)
     shown = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads what pytest itself prints
-    pytest.main(["-q", "--tb=no", "-p", "no:cacheprovider", *job["tests"]], plugins=[spectrum])
+    pytest.main(
+        ["-q", "--tb=no", "-o", "cache_dir=/tmp/pytest-cache", *job["tests"]], plugins=[spectrum]
+    )
     sys.stdout.flush()
     os.dup2(shown, 1)
     spectrum.show()

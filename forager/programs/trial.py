@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-_OPTIONS = ["-q", "--tb=no", "-rfE", "-p", "no:cacheprovider"]
+_OPTIONS = ["-q", "--tb=no", "-rfE", "-o", "cache_dir=/tmp/pytest-cache"]
 _WIDER_SECONDS = 20
 _HANGING_SECONDS = 2.0
 

@@ -16,7 +16,7 @@ Acting = Generator[Step, ToolAnswer, T]
 
 MAX_TURNS = 58
 _RESERVE = 4  # turns reserved to undo the last edit and to submit
-_PYTEST = "python -m pytest -q -p no:cacheprovider"
+_PYTEST = "python -m pytest -q -o cache_dir=/tmp/pytest-cache"
 
 
 class OutOfTurns(Exception):

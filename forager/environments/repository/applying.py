@@ -31,7 +31,7 @@ from forager.environments.repository.staging import (
     shared_hunks,
 )
 from forager.environments.repository.task import RepositoryTask
-from forager.environments.repository.testing import ALWAYS
+from forager.environments.repository.testing import always
 from forager.environments.repository.workspace import apply_patch
 from forager.errors import TaskError
 from forager.sandboxes.sandbox import Sandbox
@@ -199,7 +199,7 @@ class _Answer:
             raise TooLarge("the patch adds too many modules")
         request = {
             "new": asked,
-            "arguments": [*ALWAYS, *self._task.setup.arguments],
+            "arguments": [*always(), *self._task.setup.arguments],
             "tests": self._tests.collected,
             "scopes": self._tests.scopes,
         }

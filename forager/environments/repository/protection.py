@@ -117,7 +117,7 @@ class TestPaths:
         named = {_file(test) for test in tests} | set(test_patch)
         self.files = {name for name in named if name and name not in sources}
         """Files with tests; docstrings of other files may be tests as well (`doctests`)."""
-        folders = {_folder(name) for name in self.files} - {""}
+        folders = {folder_of_tests(name) for name in self.files} - {""}
         protected = {name.rstrip("/") for name in task.setup.protected}
         conftests = {
             str(folder / "conftest.py")
@@ -155,7 +155,7 @@ class TestPaths:
         if _within(name, self._entries) or (not self.files and _looks_like_tests(name)):
             return True
         if not new:
-            return str(place.parent) in self._next_to and _named_like_tests(place)
+            return str(place.parent) in self._next_to and named_like_tests(place.name)
         return self._is_package_above(name) or name.removesuffix(".py") in self._entries
 
     def may_help(self, path: str) -> bool:
@@ -180,11 +180,14 @@ class TestPaths:
 def _looks_like_tests(path: str) -> bool:
     """The rule for tasks whose tests are named without their files."""
     place = PurePosixPath(path)
-    return _named_like_tests(place) or any(part in ("tests", "test") for part in place.parts[:-1])
+    return named_like_tests(place.name) or any(
+        part in ("tests", "test") for part in place.parts[:-1]
+    )
 
 
-def _named_like_tests(place: PurePosixPath) -> bool:
-    return any(fnmatchcase(place.name, name) for name in _TEST_FILES)
+def named_like_tests(name: str) -> bool:
+    """Whether the name of a file, without its folders, is one by which tests are found."""
+    return any(fnmatchcase(name, pattern) for pattern in _TEST_FILES)
 
 
 def _entries(names: Iterable[str]) -> set[str]:
@@ -204,7 +207,7 @@ def _file(test: str) -> str:
     return name if separator or name.endswith(".py") else ""
 
 
-def _folder(name: str) -> str:
+def folder_of_tests(name: str) -> str:
     """The uppermost folder above a file that is named like a folder of tests; or empty.
 
     A package `testing` counts only if no other folder does: libraries have one for their users.
@@ -215,11 +218,16 @@ def _folder(name: str) -> str:
     return "/".join(parts[: (sure or depths or [0])[0]])
 
 
+def is_doctest(test: str) -> bool:
+    """Whether a test's id names a docstring in a module outside the test files."""
+    return _doctest(test) is not None
+
+
 def _doctest(test: str) -> DecidingDoctest | None:
     """The docstring that a test's id names: `src/pkg/core.py::pkg.core.double`."""
     path, _, name = test.partition("::")
     place = PurePosixPath(path)
-    if "::" in name or place.suffix != ".py" or _named_like_tests(place):
+    if "::" in name or place.suffix != ".py" or named_like_tests(place.name):
         return None
     module = place.with_suffix("").parts
     modules = [module[start:] for start in range(len(module))]

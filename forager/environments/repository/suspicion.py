@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from forager.environments.repository.applying import AppliedPatch
 from forager.environments.repository.programs import run_program
+from forager.environments.repository.protection import is_doctest
 from forager.environments.repository.task import RepositoryTask
 from forager.sandboxes.sandbox import Sandbox
 from forager.text import safe
@@ -38,7 +39,8 @@ def suspicions(sandbox: Sandbox, task: RepositoryTask, applied: AppliedPatch) ->
         "files": applied.kept,
         "reference": task.patch,
         "tests": sorted(_names_of_tests(task)),
-        "doctests": any("doctest" in argument for argument in task.setup.arguments),
+        "doctests": any("doctest" in argument for argument in task.setup.arguments)
+        or any(map(is_doctest, (*task.FAIL_TO_PASS, *task.PASS_TO_PASS))),
     }
     run = run_program(
         sandbox,

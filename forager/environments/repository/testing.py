@@ -22,14 +22,18 @@ from forager.untrusted import Items, Report
 
 _REPORT_LIMIT = 24 << 20  # bytes of all reports together
 _LOG_BYTES = 16384
-ALWAYS = (
+_ALWAYS = (
     "-q",
     "--rootdir=.",
     "--continue-on-collection-errors",
     "--tb=short",
-    "-pno:cacheprovider",
     "--assert=plain",  # rewriting makes failures readable, but costs a third of the time
 )
+
+
+def always() -> list[str]:
+    """Arguments of every run of pytest. Its cache is outside the repository, and new for each."""
+    return [*_ALWAYS, f"-ocache_dir=/tmp/forager-cache-{secrets.token_hex(8)}"]
 
 
 class Guard(Record):
@@ -128,7 +132,7 @@ def run_tests(
     if setup.command:
         return _run_command(sandbox, setup, timeout or setup.timeout, tests or [], guard)
     request = {
-        "arguments": [*ALWAYS, *setup.arguments, "--maxfail=0"],
+        "arguments": [*always(), *setup.arguments, "--maxfail=0"],
         "tests": list(tests) if tests is not None else None,
         "shuffle": shuffle,
         "test_seconds": test_seconds,

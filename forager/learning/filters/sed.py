@@ -22,7 +22,7 @@ _TOKENS = re.compile(r"\w+|[^\w\s]+|\s+")
 _SPECIAL = re.compile(r"[\\/*\[\].^$]")
 _PYTEST = re.compile(  # with options that do not change what pytest prints when tests pass
     r"(timeout \d+ )?python -m pytest"
-    r"(?P<options>( (-q|-x|-p no:cacheprovider|--tb=\w+|--maxfail=\d+))*)"
+    r"(?P<options>( (-q|-x|-p no:cacheprovider|-o cache_dir=\S+|--tb=\w+|--maxfail=\d+))*)"
     r"(?P<tests>( (?!-)[^\s;|&<>()$`]+)+)"
 )
 _REPLACED = r"\d+s/(?:[^/\\'\n]|\\[^'\n])+/(?:[^/\\'\n]|\\[^'\n])*/"

@@ -56,6 +56,14 @@ class TestWatcher:
             self._due = time.monotonic() + _DELAY
 
     @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: Any) -> None:
+        """Let tests have a cache, but remember no outcomes in it."""
+        for name in ("lfplugin", "nfplugin", "stepwiseplugin"):
+            plugin = config.pluginmanager.get_plugin(name)
+            if plugin is not None:
+                config.pluginmanager.unregister(plugin)
+
+    @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         """Keep the chosen tests, order them, add the canaries."""
         if self._chosen is not None:

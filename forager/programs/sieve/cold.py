@@ -32,8 +32,8 @@ _stamps = itertools.count(1_000_000_001)
 class ColdTests:
     """Runs tests on changed files, each time in a child that collects them anew."""
 
-    def __init__(self, arguments: list[str], root: str, patience: float) -> None:
-        self._options = [word for word in arguments if word.startswith("-") or not _is_path(word)]
+    def __init__(self, options: list[str], root: str, patience: float) -> None:
+        self._options = options
         self._root = root
         self._spared = 0
         self._temporary = f"{tempfile.gettempdir()}/forager-cold-{os.getpid()}"
@@ -99,7 +99,3 @@ class ColdWatch(Watch):
         """Run the tests, report what they did, and end."""
         self.run(session.items)
         self._tell(self.report(self._tests))
-
-
-def _is_path(argument: str) -> bool:
-    return Path(argument.partition("::")[0]).exists()

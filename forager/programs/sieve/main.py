@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 class MutantTests:
     """Answers for mutants of one project, warm if possible."""
 
-    def __init__(self, arguments: list[str], root: str, patience: float) -> None:
-        arguments = [*arguments, "-s", "--tb=no"]
-        self._warm = WarmProcess(arguments, root, patience)
-        self._cold = ColdTests(arguments, root, patience)
+    def __init__(self, job: SieveJob, root: str) -> None:
+        options = [*job.options, "-s", "--tb=no"]
+        self._warm = WarmProcess([*options, *job.paths], root, job.patience)
+        self._cold = ColdTests(options, root, job.patience)
         _import_quietly(self._warm.modules)
 
     def judge(self, job: SieveJob, mutant: MutantQuestion) -> Answer:
@@ -57,7 +57,7 @@ def main() -> None:
         if tests is None:
             os.chdir(job.root)
             sys.path[0] = str(Path.cwd())  # as `python -m pytest` has it
-            tests = MutantTests(job.arguments, sys.path[0], job.patience)
+            tests = MutantTests(job, sys.path[0])
         end = time.monotonic() + job.seconds
         with Path(target).open("w") as pipe:
             print("ready", file=pipe, flush=True)

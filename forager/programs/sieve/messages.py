@@ -30,8 +30,10 @@ class SieveJob:
     """Mutants to judge within so many seconds; what is not begun by then has no answer."""
 
     root: str
-    arguments: list[str]
+    options: list[str]
     """Those of pytest."""
+    paths: list[str]
+    """From which it collects all tests; none for its own settings."""
     order: list[str]
     seconds: float
     patience: float

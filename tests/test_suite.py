@@ -1,0 +1,277 @@
+"""What pytest itself says that a project's tests are; real pytest, in a process of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from forager.errors import BuildError, SourceError
+from forager.images.collection import Ask, Collection, answer, asking
+from forager.images.layout import likely_tests
+from forager.images.suite import Suite, find_suite
+from forager.programs import program
+
+_TEST = "def test_one():\n    assert True\n\ndef test_two():\n    assert True\n"
+_DOCTESTS = '''
+def half(n):
+    """
+    >>> half(4)
+    2
+    """
+    return n // 2
+'''
+_PAIRS = """
+import pytest
+
+def pytest_collect_file(parent, file_path):
+    if file_path.suffix == ".pairs":
+        return Pairs.from_parent(parent, path=file_path)
+
+class Pairs(pytest.File):
+    def collect(self):
+        yield Pair.from_parent(self, name="pair")
+
+class Pair(pytest.Item):
+    def runtest(self): pass
+"""
+_INI = "[pytest]\n"
+Find = Callable[..., tuple[Suite, list[str]]]
+
+
+@pytest.fixture
+def find(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Find:
+    """Write a project and ask for its tests; nothing can be installed."""
+    place = tmp_path_factory.mktemp("program") / "collection.py"
+    place.write_bytes(program("collection"))
+    variables = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST")}
+    variables["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # of this environment
+
+    def ask(arguments: Sequence[str], settings: bool) -> Collection:
+        command, nonce, mark = asking(f"{sys.executable} {place}", arguments, settings)
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=tmp_path, env=variables, capture_output=True, text=True
+        )
+        return answer(done.stdout, nonce, mark)
+
+    def found(files: dict[str, str], ask: Ask = ask) -> tuple[Suite, list[str]]:
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(dedent(text))
+        wanted: list[str] = []
+
+        def install(requirement: str) -> bool:
+            wanted.append(requirement)
+            return False
+
+        return find_suite(ask, install, sorted(files), likely_tests(tmp_path)), wanted
+
+    return found
+
+
+# Where tests are: files of the project, the arguments of pytest, the protected paths.
+_PLACES: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
+    "tests": ({"tests/test_a.py": _TEST}, [], ["tests"]),
+    "conftest": ({"test/test_a.py": _TEST, "conftest.py": ""}, [], ["conftest.py", "test"]),
+    "top": ({"test_a.py": _TEST, "b_test.py": _TEST}, [], ["b_test.py", "test_a.py"]),
+    "capitals": (
+        {"pytest.ini": _INI + "testpaths = Tests/**.py\npython_files = test*\n"}
+        | {"Tests/Data/test_a.py": _TEST},
+        [],
+        ["Tests"],
+    ),
+    "dot": ({"pytest.ini": _INI + "testpaths = .\n", "checks/test_a.py": _TEST}, [],
+            ["checks/test_a.py"]),
+    "names": (
+        {"setup.cfg": "[tool:pytest]\npython_files = check_*.py\npython_functions = check_*\n"}
+        | {"checks/check_a.py": "def check_x(): pass\n"},
+        [],
+        ["checks/check_a.py"],
+    ),
+    "doctests": (
+        {"tox.ini": _INI + "addopts = --doctest-modules\n", "num/core.py": _DOCTESTS},
+        [],
+        [],
+    ),
+    "texts": (
+        {"pyproject.toml": '[tool.pytest.ini_options]\naddopts = ["--doctest-glob=*.rst"]\n'}
+        | {"docs/use.rst": ">>> 1 + 1\n2\n", "tests/test_a.py": _TEST},
+        [],
+        ["docs/use.rst", "tests"],
+    ),
+    "items": ({"conftest.py": _PAIRS, "data/a.pairs": "1 1\n"}, [],
+              ["conftest.py", "data/a.pairs"]),
+    "inside": (
+        {"num/__init__.py": "", "num/core.py": "", "num/test_core.py": _TEST}
+        | {"num/deep/__init__.py": "", "num/deep/tests/test_b.py": _TEST},
+        [],
+        ["num/deep/tests", "num/test_core.py"],
+    ),
+    "toml": ({"pytest.toml": '[pytest]\ntestpaths = ["checks"]\naddopts = ["-q", "-sv"]\n'}
+             | {"checks/test_a.py": _TEST, "tests/test_b.py": _TEST},
+             ["-o", "addopts=-sv"], ["checks/test_a.py"]),
+    "unittest": (
+        {"tests/testwidget.py": "import unittest\nclass T(unittest.TestCase):\n"
+         "    def test_x(self): pass\n"},
+        ["-o", "python_files=test*.py tests.py *test.py *tests.py"],
+        ["tests"],
+    ),
+    "nothing stated holds tests": (
+        {"pytest.ini": _INI + "testpaths = num\n", "num/core.py": "", "tests/test_a.py": _TEST},
+        ["."],
+        ["tests"],
+    ),
+    "equal names": (
+        {"one/tests/test_a.py": _TEST, "two/tests/test_a.py": _TEST},
+        ["--import-mode=importlib"],
+        ["one/tests", "two/tests"],
+    ),
+    "speed": (
+        {"benchmarks/test_fast.py": _TEST, "tests/test_a.py": _TEST},
+        ["--ignore=benchmarks"],
+        ["tests"],
+    ),
+    "broken example": (
+        {"examples/test_no.py": "import nothing_there\n", "tests/test_a.py": _TEST},
+        ["--ignore=examples/test_no.py"],
+        ["tests"],
+    ),
+    "broken test": (
+        {"tests/test_no.py": "import nothing_there\n", "tests/test_a.py": _TEST},
+        [],
+        ["tests"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _PLACES)
+def test_places(find: Find, name: str) -> None:
+    """Pytest finds the tests; their files are protected, and source never is."""
+    files, arguments, protected = _PLACES[name]
+    suite, _ = find(files)
+    assert (suite.arguments, suite.protected) == (arguments, protected)
+
+
+# Settings of `pytest.ini`, the arguments that let pytest collect, and what is to be installed.
+_SETTINGS: dict[str, tuple[str, list[str], list[str]]] = {
+    "kept": (
+        "addopts = --strict-markers --strict-config --ignore tests/no -m 'not slow' -p no:doctest\n"
+        "cache_dir = .cache/x\nxfail_strict = true\nminversion = 6\nfilterwarnings = error\n"
+        "norecursedirs = other\nmarkers = slow\n",
+        [],
+        [],
+    ),
+    "measuring": (
+        "addopts = -n auto --cov num --cov-report term -ra --tb short -k one --dist=loadfile\n",
+        ["-o", "addopts=-k one"],
+        [],
+    ),
+    "attached": (
+        "addopts = -nlogical --max-worker-restart=2 -p xdist -ppytest_cov -qq -x\n",
+        ["-o", "addopts="],
+        [],
+    ),
+    "required measuring": (
+        "required_plugins = pytest-cov pytest-sugar>=1\n",
+        ["-o", "required_plugins="],
+        [],
+    ),
+    "required": (
+        "required_plugins = pytest-nothing-there>=2 pytest-cov\n",
+        ["-o", "required_plugins="],
+        ["pytest-nothing-there>=2"],
+    ),
+    "known plug-in": (
+        "addopts = --strict-config\nasyncio_mode = auto\n",
+        ["-o", "addopts="],
+        ["pytest-asyncio"],
+    ),
+    "plug-in by name": (
+        "addopts = -p pytest_httpserver -p nobodys.plugin\n",
+        ["-o", "addopts="],
+        ["pytest-httpserver"],
+    ),
+    "unknown option": (
+        "addopts = --nobodys=1 --nobodys-other value -k one\n",
+        ["-o", "addopts=-k one"],
+        [],
+    ),
+    "strict setting": (
+        "strict_config = true\nnobodys = 1\n",
+        ["-o", "strict_config=false"],
+        [],
+    ),
+    "warning": (
+        "filterwarnings = error\nnobodys = 1\n",
+        ["-W", "ignore::pytest.PytestConfigWarning"],
+        [],
+    ),
+    "cache": ("addopts = --cache-clear\n", [], []),
+    "no cache": ("addopts = -p no:cacheprovider --strict-config\n", [], []),
+    "too new": ("minversion = 999\n", ["-o", "minversion="], ["pytest>=999"]),
+    "wrong value": ("addopts = --import-mode=nobodys\n", ["-o", "addopts="], []),
+    "missing path": ("addopts = tests/test_gone.py\n", ["-o", "addopts="], []),
+}
+
+
+@pytest.mark.parametrize("name", _SETTINGS)
+def test_settings(find: Find, name: str) -> None:
+    """The project's settings stay, except those that measure and those that pytest refuses."""
+    text, arguments, wanted = _SETTINGS[name]
+    suite, asked = find({"pytest.ini": _INI + text, "tests/test_a.py": _TEST})
+    assert (suite.arguments, asked) == (arguments, wanted)
+    assert suite.protected == ["tests"]
+
+
+def test_a_file_that_ends_pytest_is_ignored(find: Find) -> None:
+    """Whether it exits, dies or makes pytest fail, the others are collected."""
+    files = {
+        "tests/test_a.py": _TEST,
+        "scripts/test_exit.py": "import sys\nsys.exit(3)\n",
+        "scripts/test_die.py": "import os\nos._exit(0)\n",
+        "scripts/test_kill.py": "import os\nos.kill(os.getpid(), 9)\n",
+    }
+    suite, _ = find(files)
+    ignored = [f"--ignore=scripts/test_{name}.py" for name in ("die", "exit", "kill")]
+    assert suite.arguments == ignored
+    assert [note.split()[0] for note in suite.notes] == [text[9:] for text in ignored]
+
+
+def test_an_internal_error_is_told(find: Find) -> None:
+    """If pytest itself fails, its last words are the reason."""
+    hook = "def pytest_collection_modifyitems():\n    raise RuntimeError('no such order')\n"
+    with pytest.raises(BuildError, match="RuntimeError: no such order"):
+        find({"conftest.py": hook, "tests/test_a.py": _TEST})
+
+
+def test_a_conftest_that_fails_is_told(find: Find) -> None:
+    """So is a conftest.py that cannot be imported, with its file."""
+    with pytest.raises(BuildError, match=r"nothing_there.*conftest.py"):
+        find({"conftest.py": "import nothing_there\n", "tests/test_a.py": _TEST})
+
+
+def test_nothing_is_collected(find: Find) -> None:
+    """A project in which pytest finds no test is refused."""
+    with pytest.raises(SourceError, match="pytest collects none"):
+        find({"tests/test_a.py": "def check(): pass\n", "pytest.ini": _INI})
+
+
+def test_a_forged_report_names_no_file_that_the_project_lacks(find: Find) -> None:
+    """The project's code runs while pytest collects; its word is bounded and checked."""
+
+    def ask(arguments: Sequence[str], settings: bool) -> Collection:
+        forged = [
+            'n {"file": "../../etc/passwd", "tests": 1}',
+            'n {"file": "tests", "tests": 1}',
+            'n {"file": "tests/test_a.py", "tests": 1}',
+            'n {"end": true, "collected": true}',
+            "",
+            "mark 0\n",
+        ]
+        return answer("\n".join(forged), "n", "mark")
+
+    assert find({"tests/test_a.py": _TEST}, ask)[0].protected == ["tests"]
