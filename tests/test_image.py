@@ -120,11 +120,12 @@ def test_src_layout_leaves_one_commit_and_no_copy(tmp_path: Path) -> None:
 
 
 def test_flat_module_with_unittest_tests(tmp_path: Path) -> None:
-    """A project may lack packaging files and use file names that pytest would skip."""
+    """A project may lack packaging, use names that pytest would skip, and require plug-ins."""
     source = _project(
         tmp_path,
         {
             "flat.py": "VALUE = 1\n",
+            "pytest.ini": "[pytest]\nrequired_plugins = pytest-cov pytest-timeout>=2\n",
             "tests/testflat.py": """
                 import unittest
                 import flat
@@ -138,6 +139,10 @@ def test_flat_module_with_unittest_tests(tmp_path: Path) -> None:
     image = build(source)
     assert image.passing == ["tests/testflat.py::FlatTest::test_value"]
     assert image.recipe.variables == {"PYTHONPATH": "/testbed"}
+    assert image.recipe.install == ["uv pip install 'pytest-timeout>=2'"]
+    names = "python_files=test*.py tests.py *test.py *tests.py"
+    assert image.recipe.tests == ["-o", "required_plugins=pytest-timeout>=2", "-o", names]
+    assert image.notes == [f"pytest runs with -o '{names}': tests have unittest's names"]
     _remove(image)
 
 

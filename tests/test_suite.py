@@ -125,6 +125,12 @@ _PLACES: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         ["."],
         ["tests"],
     ),
+    "settings below": (
+        {"tests/pytest.ini": "[pytest]\npython_files = check_*.py\n", "scripts/test_b.py": _TEST}
+        | {"tests/check_a.py": _TEST},
+        ["tests"],
+        ["tests"],
+    ),
     "equal names": (
         {"one/tests/test_a.py": _TEST, "two/tests/test_a.py": _TEST},
         ["--import-mode=importlib"],

@@ -26,6 +26,7 @@ _TOO_OLD = re.compile(r"requires pytest-(\d[\w.]*), actual")
 _WRONG_VALUE = re.compile(r"argument (-[\w-]+)")
 _NO_PATH = re.compile(r"file or directory not found: (\S+)")
 _NO_SETTING = re.compile(r"Unknown config option: (\w+)")
+_SETTINGS = re.compile(r"/\.?pytest\.(ini|toml)$")
 _SPEED = re.compile(r"bench(es|marks?|marking)?|perf(ormance)?|asv_bench", re.IGNORECASE)
 
 Install = Callable[[str], bool]
@@ -48,7 +49,7 @@ def find_suite(ask: Ask, install: Install, tracked: Sequence[str], likely: Seque
     Raises BuildError if pytest does not collect, SourceError if it collects nothing.
     """
     search = _Search(ask, install)
-    found = search.best(likely)
+    found = search.best(tracked, likely)
     if not found.collected:
         raise BuildError(
             f"pytest does not collect the tests: {found.problem or 'it ended without a word'}",
@@ -106,11 +107,15 @@ class _Search:
             found += ["-o", f"{name}={value}"]
         return [*found, *(f"--ignore={path}" for path in self._ignored), *self._more]
 
-    def best(self, likely: Sequence[str]) -> Collection:
+    def best(self, tracked: Sequence[str], likely: Sequence[str]) -> Collection:
         """What pytest collects at best."""
         found = self._collected()
         if not found.collected:
             return found
+        if not found.settings and (folder := _folder_with_settings(tracked)):
+            least = sum(file.tests for file in found.files if file.file.startswith(f"{folder}/"))
+            reason = "its settings are there"
+            return self._better(found, [folder], reason, least or 1)
         if not found.tests and found.places:
             found = self._better(found, ["."], "the stated testpaths hold no tests")
         files = {file.file for file in found.files}
@@ -120,11 +125,13 @@ class _Search:
             found = self._better(found, ["--import-mode=importlib"], "files share their names")
         return found if found.places else self._without_others(found)
 
-    def _better(self, found: Collection, more: list[str], reason: str) -> Collection:
-        """Use these arguments too if more tests are collected."""
+    def _better(
+        self, found: Collection, more: list[str], reason: str, least: int = 0
+    ) -> Collection:
+        """Use these arguments too if so many tests are collected: by default more than before."""
         self._more += more
         other = self._collected()
-        if other.collected and other.tests > found.tests:
+        if other.collected and other.tests >= (least or found.tests + 1):
             self.notes.append(f"pytest runs with {shlex.join(more)}: {reason}")
             return other
         del self._more[-len(more) :]
@@ -283,6 +290,15 @@ class _Search:
         self._ignored.append(found.last)
         self.notes.append(f"{found.last} is ignored: pytest ends there: {found.problem[:200]}")
         return True
+
+
+def _folder_with_settings(tracked: Sequence[str]) -> str:
+    """The uppermost folder with a settings file of pytest's own; or empty.
+
+    Pytest reads such a file if it is given the folder.
+    """
+    folders = [PurePosixPath(name).parent for name in tracked if _SETTINGS.search(name)]
+    return str(min(folders, key=lambda path: len(path.parts))) if folders else ""
 
 
 def _folder_for_speed(name: str) -> str:
