@@ -141,7 +141,7 @@ def test_flat_module_with_unittest_tests(tmp_path: Path) -> None:
     assert image.recipe.variables == {"PYTHONPATH": "/testbed"}
     assert image.recipe.install == ["uv pip install 'pytest-timeout>=2'"]
     names = "python_files=test*.py tests.py *test.py *tests.py"
-    assert image.recipe.tests == ["-o", "required_plugins=pytest-timeout>=2", "-o", names]
+    assert image.recipe.tests == ["-o", "required_plugins='pytest-timeout>=2'", "-o", names]
     assert image.notes == [f"pytest runs with -o '{names}': tests have unittest's names"]
     _remove(image)
 

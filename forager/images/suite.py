@@ -17,6 +17,7 @@ from forager.errors import BuildError, SourceError
 from forager.images.collection import Ask, CollectedFile, Collection, StatedOption
 from forager.images.plugins import is_measuring, measures, plugin_of_module, plugin_of_option
 from forager.images.workbench import telling_lines
+from forager.text import ending, safe
 
 _ROUNDS = 16  # most changes until pytest collects
 _MOST_IGNORED = 5  # files that end pytest
@@ -52,7 +53,7 @@ def find_suite(ask: Ask, install: Install, tracked: Sequence[str], likely: Seque
     found = search.best(tracked, likely)
     if not found.collected:
         raise BuildError(
-            f"pytest does not collect the tests: {found.problem or 'it ended without a word'}",
+            f"pytest does not collect the tests: {ending(found.problem)}",
             telling_lines(found.log),
         )
     if not found.files:
@@ -60,7 +61,8 @@ def find_suite(ask: Ask, install: Install, tracked: Sequence[str], likely: Seque
             "no tests found (pytest collects none): give a source that holds them, such as the "
             "project's git repository"
         )
-    return Suite(search.arguments(), protected_paths(tracked, found.files), search.notes)
+    protected = protected_paths(tracked, found.files)
+    return Suite(search.arguments(), protected, [safe(note) for note in search.notes])
 
 
 def protected_paths(tracked: Iterable[str], files: Iterable[CollectedFile]) -> list[str]:
@@ -169,19 +171,19 @@ class _Search:
         """Change the arguments or the environment so that pytest collects more."""
         if self._drop(found, measures, ""):
             return True
-        return any(mend(found) for mend in self._mends(found.finished))
+        if found.collected:
+            return self._known_plugins(found)
+        return not found.finished and any(mend(found) for mend in self._mends())
 
-    def _mends(self, finished: bool) -> Iterator[Callable[[Collection], bool]]:
-        if not finished:
-            yield self._missing_plugin
-            yield self._old_pytest
-        yield self._known_plugins
-        if finished:
-            return
-        yield self._required_plugins
-        yield self._unknown_option
+    def _mends(self) -> Iterator[Callable[[Collection], bool]]:
+        """What may be mended, in the order in which pytest refuses it."""
         yield self._wrong_value
+        yield self._old_pytest
+        yield self._missing_plugin
+        yield self._required_plugins
         yield self._missing_path
+        yield self._known_plugins
+        yield self._unknown_option
         yield self._unknown_setting
         yield self._fatal_file
 

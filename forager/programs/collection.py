@@ -123,7 +123,8 @@ class Question:
         config = self._manager.get_plugin("pytestconfig")
         words = [str(word) for word in config.getini("addopts")]
         options = list(grouped(words, known_options(self._parser)))
-        ours = {text.partition("=")[0] for text in config.known_args_namespace.override_ini or ()}
+        given = getattr(getattr(config, "known_args_namespace", None), "override_ini", None)
+        ours = {text.partition("=")[0] for text in given or ()}
         read = config._inicfg if hasattr(config, "_inicfg") else config.inicfg
         stated = {*map(str, read)} - ours
         known = {*self._parser._inidict, *getattr(self._parser, "_ini_aliases", ())}
