@@ -205,7 +205,7 @@ _REASONS = ["stop", "tool_calls", "length", "length", "content_filter", None, "M
 
 
 def _completion(random: Random) -> dict[str, Any]:
-    count = random.choice([5, 5, 5, 5, 5, 5, None, 7.0, "9", 1.5, -1, 10**20, [1], float("nan")])
+    count = random.choice([*[5] * 20, None, 7.0, "9", 1.5, -1, 10**20, [1], float("nan")])
     choice = {"index": 0, "message": _message(random), "finish_reason": random.choice(_REASONS)}
     answer: dict[str, Any] = {"choices": [choice], "usage": {"prompt_tokens": 7}}
     answer["usage"]["completion_tokens"] = count

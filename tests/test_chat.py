@@ -214,6 +214,8 @@ def test_token_ids_and_log_probabilities_are_kept_as_given(server: Script) -> No
     assert reply.logprobs == [-0.5, -1.0]
     plain = server.ask(completion(), token_ids=True)
     assert (plain.prompt_token_ids, plain.completion_token_ids, plain.logprobs) == (None,) * 3
+    odd = completion(choice={"token_ids": "x", "logprobs": {"content": [5]}}, prompt_token_ids=[-1])
+    assert server.ask(odd).message["content"] == "hi"  # nobody asked for them
 
 
 def test_tool_calls_can_be_sent_back(server: Script) -> None:
@@ -352,11 +354,12 @@ def nested(levels: int) -> Any:
 def test_faults_that_pass_are_tried_again(server: Script, fault: Answer) -> None:
     """The client retries a passing fault; a lasting one gives one clear line."""
     endpoint = ChatEndpoint(server.url, timeout=0.3, tries=3, backoff=0.01)
-    assert server.ask(fault, fault, completion(), endpoint=endpoint).message["content"] == "hi"
+    settings: dict[str, Any] = {"endpoint": endpoint, "token_ids": True}
+    assert server.ask(fault, fault, completion(), **settings).message["content"] == "hi"
     assert len(server.seen) == 3
     server.seen.clear()
     with pytest.raises(ModelError) as caught:
-        server.ask(fault, endpoint=endpoint)
+        server.ask(fault, **settings)
     assert len(server.seen) == 3
     assert str(caught.value).startswith(f"{server.url}/v1 ")
     assert "\n" not in str(caught.value)
@@ -452,7 +455,7 @@ def test_the_least_busy_endpoint_comes_first() -> None:
         (failure(400, "bad\n thing"), "answers 400: bad thing; change the model's settings"),
         (failure(401, "who?"), "answers 401: who\\?; set OPENAI_API_KEY"),
         (failure(403), "answers 403: no; set OPENAI_API_KEY"),
-        (failure(404), "has no model 'm'; it has: m, n"),
+        (failure(404), "has no model 'x'; it has: m, n"),
         (Answer({"detail": "odd"}, 422), "answers 422: odd; change"),
         (Answer({"object": "error", "message": "flat"}, 400), "answers 400: flat;"),
         (failure(429, "pay", code="insufficient_quota"), "answers 429: pay;"),
@@ -462,12 +465,14 @@ def test_the_least_busy_endpoint_comes_first() -> None:
 def test_faults_that_stay_are_said_at_once(server: Script, fault: Answer, told: str) -> None:
     """A lasting fault gives one line, with the server's words and the remedy, at once."""
     with pytest.raises(ModelError, match=told):
-        server.ask(fault)
+        server.ask(fault, name="x")
     assert len(server.seen) == 1
 
 
 def test_a_wrong_address_is_told_from_a_missing_model(server: Script) -> None:
-    """If the list of models is missing too, the error blames the address."""
+    """If the list of models is missing too, or has the model, the error blames the address."""
+    with pytest.raises(ModelError, match="answers 404: gone; is the address right"):
+        server.ask(failure(404, "gone"))
     server.models = failure(404)
     with pytest.raises(ModelError, match="is the address right"):
         server.ask(failure(404))

@@ -72,7 +72,12 @@ class ChatModel:
         return replace(done.value, waited=done.waited)
 
     def _complete(self, body: dict[str, Any]) -> Completed[Reply]:
-        return self.endpoint.complete(body, _reply, self.limiter)
+        return self.endpoint.complete(body, self._read, self.limiter)
+
+    def _read(self, answer: dict[str, Any]) -> Reply:
+        """What an answer says; ids and log-probabilities only if they were asked for."""
+        reply = _reply(answer)
+        return _with_tokens(reply, answer) if self.token_ids else reply
 
     def _otherwise(
         self, body: dict[str, Any], refused: RequestRefused, began: float
@@ -168,11 +173,19 @@ def _settings(body: Mapping[str, Any]) -> str:
 def _reply(answer: dict[str, Any]) -> Reply:
     """What an answer says. Raises GarbledReply where a record could not hold it."""
     choice = answer["choices"][0]
-    prompt = answer.get("prompt_token_ids") or choice.get("prompt_token_ids")
     return Reply(
         message=_message(choice["message"]),
         usage=_usage(answer.get("usage")),
         finish_reason=_sound(str(choice.get("finish_reason") or "stop")),
+    )
+
+
+def _with_tokens(reply: Reply, answer: dict[str, Any]) -> Reply:
+    """The reply with the exact tokens. Raises GarbledReply for others than vLLM's fields."""
+    choice = answer["choices"][0]
+    prompt = answer.get("prompt_token_ids") or choice.get("prompt_token_ids")
+    return replace(
+        reply,
         prompt_token_ids=_maybe(_IDS, prompt, "prompt_token_ids"),
         completion_token_ids=_maybe(_IDS, choice.get("token_ids"), "token_ids"),
         logprobs=_logprobs(choice.get("logprobs")),

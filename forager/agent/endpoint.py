@@ -181,6 +181,8 @@ class ChatEndpoint:
             offered = self._models(url)
         except ModelError:
             return _refusal(url, error)
+        if model in offered:
+            return _refusal(url, error)
         return ModelRefusal(f"{url} has no model {model!r}; it has: {', '.join(offered)}")
 
 

@@ -28,7 +28,7 @@ from forager.trajectories.record import Usage
 from forager.trajectories.store import RunWriter
 
 _LOOK_SECONDS = 1.0  # between looks at the executor when no attempt ends
-_WORDINGS = 5  # that are noted; many hold a number of tokens, and differ with it
+_WORDINGS = 8  # that are noted; many hold a number of tokens, and differ with it
 
 
 class BatchProgress(Protocol):
@@ -79,8 +79,8 @@ def run_batch(
     An attempt that infrastructure or a bug ended is recorded as lost and made again: up to three
     times now, and when the run is resumed. If all attempts are lost, new ones wait, at first for
     `hold` seconds, and at last the error is raised. BudgetSpent is raised once no attempt runs.
-    Graded attempts are on disk whatever happens. `on_note` gets a line for each wording in which a
-    server refused to continue an attempt.
+    Graded attempts are on disk whatever happens. `on_note` gets a line for each new reason why an
+    attempt was lost or a server refused to continue it, up to a bound.
     """
     plan = Plan(tasks, settings, store.summaries())
     clear(store.path)
@@ -118,7 +118,7 @@ class _Batch:
         self._executor, self._on_progress, self._breaker = executor, on_progress, breaker
         self._running: dict[str, tuple[Job, float]] = {}  # with the monotonic time of the start
         self._on_note = on_note
-        self._refusals: set[str] = set()
+        self._noted: set[str] = set()
         self._lost = 0
         self._bug = ""  # traceback of the last one
         self._why = ""  # the last one was lost
@@ -170,7 +170,8 @@ class _Batch:
         if result.summary:
             self._plan.finish(result.summary)
             self._breaker.passed(begun)
-            self._note(result)
+            if result.refusal:
+                self._note(job, f"the server refused to continue: {result.refusal}")
             return
         assert result.error is not None
         error = foreseen(result.error)
@@ -183,6 +184,7 @@ class _Batch:
             return
         self._lost += 1
         self._why = ending(str(error))
+        self._note(job, f"lost: {error}")
         if isinstance(error, Unforeseen):
             self._bug = error.log
         if isinstance(error, TaskError):
@@ -192,11 +194,10 @@ class _Batch:
         if not isinstance(error, NodeLost):
             self._breaker.lost(begun, error)
 
-    def _note(self, result: JobResult) -> None:
-        if result.refusal and len(self._refusals) < _WORDINGS:
-            if result.refusal not in self._refusals:
-                self._on_note(f"{result.id}: the server refused to continue: {result.refusal}")
-            self._refusals.add(result.refusal)
+    def _note(self, job: Job, words: str) -> None:
+        if words not in self._noted and len(self._noted) < _WORDINGS:
+            self._noted.add(words)
+            self._on_note(f"{job.id}: {words}")
 
     def _tell(self) -> None:
         self._on_progress(
