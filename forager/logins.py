@@ -8,11 +8,16 @@ request asks for the login again (`of`). What is printed or recorded of a failur
 import re
 from collections.abc import Iterable, Mapping
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
 
 _HIDDEN = "***"
 _SHORTEST = 5  # characters of a secret that is hidden in texts; a shorter one would hide too much
+_SECRET = re.compile(
+    r"(?:^(?:key|token)|(?:api|access|private|subscription)[_-]?key|secret|passw(?:or)?d"
+    r"|authorization|credentials?|(?:access|api|auth|bearer|session)[_-]?token)$",
+    re.IGNORECASE,
+)
 _USER = re.compile(r"(?<=://)[^/?#\s]*@")
 _QUERY = re.compile(
     r"([?&][\w.-]{0,40}(?:key|token|secret|password|passwd|auth|sig|signature)=)[^&\s#'\"]+",
@@ -70,6 +75,18 @@ class Logins:
         with self._lock:
             known = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
             self._secrets |= {secret for secret in known if len(secret) >= _SHORTEST}
+
+    def hide_secrets(self, value: Any) -> Any:
+        """JSON with `***` for texts whose names say that they are secret; `hide` learns them."""
+        if isinstance(value, list):
+            return [self.hide_secrets(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        secret = {name: item for name, item in value.items() if _SECRET.search(name)}
+        texts = {name: item for name, item in secret.items() if isinstance(item, str)}
+        self.keep_secret(*texts.values())
+        shown = {name: self.hide_secrets(item) for name, item in value.items()}
+        return shown | dict.fromkeys(texts, _HIDDEN)
 
     def of(self, urls: Iterable[str]) -> dict[str, Login]:
         """The logins for these addresses by scheme and host."""

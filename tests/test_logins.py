@@ -22,6 +22,7 @@ from forager.images.source import fetch
 from forager.logins import LOGINS, Logins, without_login
 from forager.records import write_records
 from forager.rollout.settings import RunSettings
+from forager.trajectories.record import Sampling
 
 PASSWORD, KEY = "pass-word-1", "api-key-2"
 
@@ -182,3 +183,22 @@ def test_builds_get_the_login_of_the_index_and_logs_do_not() -> None:
     index = f"https://user:{PASSWORD}-3@index.test/simple"
     assert index in build_variables("", {"PIP_INDEX_URL": index}).values()
     assert LOGINS.hide(f"no {PASSWORD}-3") == "no ***"
+
+
+def test_secrets_in_the_extra_body_are_sent_and_not_recorded() -> None:
+    """What is called a key, token or password stays in memory; all other fields are recorded."""
+    secrets = {"api_key": "secret-one", "more": [{"Password": "secret-two", "token": "secret-3"}]}
+    plain = {"top_k": 20, "stop_token": "</s>", "max_tokens": 9, "keys": "a", "key": 3}
+    sampling = Sampling(extra_body={**secrets, **plain})
+    assert sampling.extra_body["api_key"] == "secret-one"
+    settings = RunSettings(models=["m"], sampling=sampling)
+    for written in (sampling.model_dump_json(), json.dumps(settings.model_dump(mode="json"))):
+        assert "secret" not in written
+        assert json.loads(json.dumps(plain)).items() <= _body(json.loads(written)).items()
+    assert LOGINS.hide("the server refuses secret-two") == "the server refuses ***"
+    assert Sampling.model_validate_json(sampling.model_dump_json()).extra_body["api_key"] == "***"
+
+
+def _body(written: dict[str, Any]) -> dict[str, Any]:
+    body: dict[str, Any] = written.get("sampling", written)["extra_body"]
+    return body

@@ -9,10 +9,12 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
+    field_serializer,
     field_validator,
 )
 
 from forager.environments.task import REPOSITORY, Labels
+from forager.logins import LOGINS
 from forager.records import Record
 from forager.sandboxes.sandbox import WORKDIR, Limits
 from forager.trajectories.earlier import StoredLabels
@@ -54,6 +56,12 @@ class Sampling(Record):
     extra_body: dict[str, Any] = Field(
         {}, description='JSON object to add to each request, such as {"top_k": 20}.'
     )
+
+    @field_serializer("extra_body", when_used="json")
+    def _without_secrets(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Records hold no keys and passwords; requests are made from the value itself."""
+        hidden: dict[str, Any] = LOGINS.hide_secrets(body)
+        return hidden
 
 
 class AttemptLimits(Record):
