@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple
 from . import objects, probes, rules
 from .evaluator import FUNCTIONS, IMPORTERS, Evaluator, index_of
 from .scopes import Binding, Layout, Scope, Visited, module_of
-from .values import Constant, Own, Partial, Sequence, Thing
+from .values import Constant, Own, Sequence, Thing
 
 if TYPE_CHECKING:
     Look = Callable[["SourceFinder", Any, Scope], None]
@@ -232,12 +232,7 @@ class SourceFinder:
         """An attribute that is assigned or deleted."""
         owners = self._evaluator.values(node.value, scope)
         self._stored(owners, [node.attr], node)
-        given = [
-            value
-            for binding in self._layout.attributes.get(node.attr, ())
-            for value in self._evaluator.values(binding.node, binding.scope)
-        ]
-        self._replaced(owners, node.attr, given, node)
+        self._replaced(owners, node.attr, node)
         if node.attr in rules.CODE:
             self._find(f"changes code objects: assigns {node.attr}", node)
 
@@ -266,10 +261,10 @@ class SourceFinder:
                 if name in rules.CODE:
                     self._find(f"changes code objects: assigns {name}", node)
 
-    def _replaced(self, owners: Any, name: str, given: Any, node: ast.AST) -> None:
-        """A function or class of another module of the project that gets another meaning.
+    def _replaced(self, owners: Any, name: str, node: ast.AST) -> None:
+        """What tests call or compare, of another module of the project, gets another meaning.
 
-        `given` are the values that the attribute may get.
+        A patch may change any other module openly, so replacing what is there gains nothing.
         """
         decisive = rules.COMPARING | rules.PRINTING | rules.LIES | _LATER
         for owner in owners:
@@ -278,8 +273,7 @@ class SourceFinder:
                 self._find(f"changes the defaults of {path}", node)
             if not path or "(" in path or "?" in path or not self._is_elsewhere(path):
                 continue
-            functions = any(isinstance(value, (Own, Partial)) for value in given)
-            if self._owns(path) and (functions or rules.helps_tests(path)):
+            if self._owns(path) and rules.helps_tests(path):
                 self._find(f"replaces {path}.{name} from another module", node)
             elif name in decisive and not self._owns(path):
                 self._find(f"assigns {name} of {path} from another module", node)
@@ -334,7 +328,7 @@ class SourceFinder:
     def _stored_by_namespace(self, path: str, names: list[str], node: ast.AST) -> None:
         """Attributes that are set in the namespace of an object."""
         self._stored([Thing(path)], names, node)
-        if self._is_elsewhere(path) and self._owns(path):
+        if self._is_elsewhere(path) and self._owns(path) and rules.helps_tests(path):
             for name in names or ["?"]:
                 self._find(f"replaces {path}.{name} from another module", node)
 
@@ -486,8 +480,8 @@ class SourceFinder:
         for place in node.args[1:2]:
             for path in self._evaluator.paths(place, scope):
                 owner = path[: -len(".__dict__")]
-                elsewhere = self._is_elsewhere(owner) and self._owns(owner)
-                if path.endswith(".__dict__") and (elsewhere or self._is_foreign(owner)):
+                helper = self._is_elsewhere(owner) and rules.helps_tests(owner)
+                if path.endswith(".__dict__") and (helper or self._is_foreign(owner)):
                     self._find(f"executes (exec) a text in the namespace of {owner}", node)
 
     def _set(self, path: str, node: Any, scope: Scope) -> None:
@@ -508,9 +502,8 @@ class SourceFinder:
                 if isinstance(owner, Thing) and owner.path != "?.__class__"
             )
         self._stored(owners, names, node)
-        given = self._evaluator.values(rest[1], scope) if len(rest) > 1 else ()
         for name in names or ["?"]:
-            self._replaced(owners, name, given, node)
+            self._replaced(owners, name, node)
         if set(names) & rules.CODE:
             self._find("changes code objects: assigns __code__", node)
 
