@@ -21,6 +21,7 @@ from forager.errors import BuildError
 from forager.images.build import _inferred
 from forager.images.image import Image
 from forager.images.install import install
+from forager.images.settings import BuildSettings
 from forager.images.source import fetch
 from forager.images.unproven import UnprovenImage
 from forager.images.workbench import TOOLS, VENV, BenchResult, Workbench, telling_lines
@@ -38,7 +39,9 @@ class SandboxBench:
     def __init__(self, base: str) -> None:
         self._sandbox = bubblewrap_sandbox(base, limits=Limits(memory=2 << 30))
         assert self._sandbox.elevate()
-        self.check(f"mkdir -p {TOOLS}/cache && chmod 1777 {TOOLS}/cache && touch /tmp/began")
+        self.check(
+            f"mkdir -p {TOOLS}/cache && chmod 1777 {TOOLS}/cache && touch /tmp/began", user="root"
+        )
 
     def run(
         self,
@@ -65,7 +68,7 @@ class SandboxBench:
         return BenchResult(124 if done.exit_code is None else done.exit_code, done.output)
 
     def check(
-        self, command: str, *, user: str = "root", directory: str = "/", failure: str = ""
+        self, command: str, *, user: str = "agent", directory: str = "/", failure: str = ""
     ) -> str:
         """Run a command of forager's own and return its output. Raises BuildError if it fails."""
         own = {"PATH": f"{TOOLS}:{SYSTEM_PATH}", "GIT_CONFIG_GLOBAL": "/dev/null"}
@@ -77,14 +80,17 @@ class SandboxBench:
     def put(self, content: bytes, directory: str) -> None:
         """Unpack a tar archive in a directory."""
         self._sandbox.write("/tmp/put.tar", content)
-        self.check(f"tar -x -p --same-owner -f /tmp/put.tar -C {directory} && rm /tmp/put.tar")
+        self.check(
+            f"tar -x -p --same-owner -f /tmp/put.tar -C {directory} && rm /tmp/put.tar", user="root"
+        )
 
     def layer(self) -> bytes:
         """What was changed since the bench began, as a tar archive."""
         places = f"{WORKDIR} /opt /home -path {TOOLS} -prune -o"
         self.check(
             f"find {places} -cnewer /tmp/began -print0 | "
-            "tar -c -f /tmp/layer.tar --no-recursion --null -T -"
+            "tar -c -f /tmp/layer.tar --no-recursion --null -T -",
+            user="root",
         )
         return self._sandbox.read("/tmp/layer.tar")
 
@@ -151,7 +157,7 @@ def build_in_sandbox(
     client, name = cast(Any, Images()), f"sha256:{digest}"
     unproven = UnprovenImage(client, fetched, base.digest, digest[:16], installed, name, report)
     _record(base, digest, "not/proven")
-    image = unproven.prove(0.0, began)
+    image = unproven.prove(BuildSettings().minimum_pass, began)
     _record(base, digest, image.reference)
     return image
 

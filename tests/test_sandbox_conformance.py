@@ -776,6 +776,34 @@ def test_a_keeper_that_ends_while_it_starts_is_infrastructure(kata_image: Image)
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.skipif(bool(LACKING), reason=f"bubblewrap: {LACKING}")
+def test_any_thread_may_close_a_sandbox(kata_image: Image) -> None:
+    """Closing twice at once, and while a shell is replaced, closes each descriptor once."""
+    code = (
+        "import os, sys, threading, time\n"
+        "from forager.errors import SandboxError\n"
+        "from forager.sandboxes.bubblewrap_sandbox import bubblewrap_sandbox\n"
+        "failed = []; threading.excepthook = failed.append\n"
+        "def use(box):\n"
+        "    try:\n"
+        "        while True: box.run('exec /bin/true', timeout=5)\n"
+        "    except SandboxError: pass\n"
+        "bubblewrap_sandbox(sys.argv[1]).close(); before = os.listdir('/proc/self/fd')\n"
+        "for pause in (0.0, 0.1, 0.3):\n"
+        "    box = bubblewrap_sandbox(sys.argv[1])\n"
+        "    threads = [threading.Thread(target=use, args=[box])]\n"
+        "    threads += [threading.Thread(target=box.close) for _ in range(3)]\n"
+        "    threads[0].start(); time.sleep(pause)\n"
+        "    for thread in threads[1:]: thread.start()\n"
+        "    for thread in threads: thread.join(30)\n"
+        "assert not failed, failed\n"
+        "assert os.listdir('/proc/self/fd') == before\n"
+    )
+    command = [sys.executable, "-c", code, kata_image.reference]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("name", ["docker", BUBBLEWRAP])
 def test_grading_says_the_same(name: str, kata_task: RepositoryTask) -> None:
     """Every sandbox opens and grades a task alike."""

@@ -22,6 +22,7 @@ import secrets
 import select
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -68,6 +69,8 @@ class _Namespaces:
         variables = {**image.environment, **home, **environment}
         self._plan = SandboxSpec(image, limits, variables, self._group.bounds, _new_owner())
         self._running: _Running | None = None
+        self._closed = False
+        self._changing = threading.Lock()  # any thread may close the sandbox, also a second time
         try:
             self._running = self._started(None)
         except BaseException:
@@ -107,34 +110,55 @@ class _Namespaces:
 
     def restart(self) -> None:
         """End all processes and start a new keeper on the same files."""
-        before, self._running = self._live(), None
+        before = self._taken()
+        if before is None:
+            raise SandboxLost("the sandbox is closed")
         try:
             before.end()
-            self._running = self._started(before.watcher.pid)
+            self._keep(self._started(before.watcher.pid))
         finally:
             before.release()
 
+    def _taken(self) -> "_Running | None":
+        """What runs, for one caller alone."""
+        with self._changing:
+            running, self._running = self._running, None
+        return running
+
+    def _keep(self, running: "_Running") -> None:
+        """Keep what was started, unless the sandbox was closed meanwhile."""
+        with self._changing:
+            if not self._closed:
+                self._running = running
+                return
+        running.end()
+        running.release()
+        raise SandboxLost("the sandbox is closed")
+
     def close(self) -> None:
         """End all processes; the files vanish with them."""
-        if self._running is not None:
-            self._running.end()
-            self._running.release()
-            self._running = None
+        self._closed = True
+        running = self._taken()
+        if running is not None:
+            running.end()
+            running.release()
         self._group.remove()
 
     def _live(self) -> "_Running":
-        if self._running is None:
+        running = self._running
+        if running is None:
             raise SandboxLost("the sandbox is closed")
-        return self._running
+        return running
 
     def _ended(self, text: str) -> SandboxError:
         """The error of a stream that has ended: SandboxLost, unless the agent may have done it.
 
         The agent cannot kill the keeper if that is root. It can use up the memory.
         """
-        if self._running is None:
+        running = self._running
+        if running is None:
             return SandboxLost(text)
-        if not self.keeper_is_root or not self._running.has_ended():
+        if not self.keeper_is_root or not running.has_ended():
             return SandboxError(text)
         if self._group.ran_out_of_memory:
             return SandboxError(f"{text}: the memory was used up")
