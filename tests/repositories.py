@@ -97,7 +97,7 @@ def _layout(repo: DrawnRepository) -> str:
     draw = repo.random
     name = draw.choice(["kit", "kit", "tool_box", "bücher", "Kit2"])
     kind = draw.choice(
-        ["flat", "src", "namespace", "module", "deep", "inside", "beside", "src module", "lib"]
+        ["flat", "src", "namespace", "module", "deep", "inside", "adjacent", "src module", "lib"]
     )
     repo.features.append(kind)
     tests = draw.choice(["tests/test_core.py", "tests/test_core.py", "test/core_test.py"])
@@ -108,7 +108,7 @@ def _layout(repo: DrawnRepository) -> str:
         "module": (f"{name}.py", f"test_{name}.py"),
         "deep": ("/".join([name, *"abcdefgh", "core.py"]), "tests/unit/deep/er/test_core.py"),
         "inside": (f"{name}/core.py", f"{name}/tests/test_core.py"),
-        "beside": (f"{name}/core.py", f"{name}/test_core.py"),
+        "adjacent": (f"{name}/core.py", f"{name}/test_core.py"),
         "src module": (f"src/{name}.py", tests),
         "lib": (f"lib/{name}/core.py", tests),
     }

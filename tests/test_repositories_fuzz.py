@@ -42,7 +42,7 @@ SEEDS = list(range(FIRST, FIRST + COUNT)) or [1, 3]  # of CI: one that is resolv
 LOG = os.environ.get("FUZZ_LOG", "")
 
 
-class Ended(NamedTuple):
+class FuzzResult(NamedTuple):
     """What became of a repository: one word, and more for people."""
 
     word: str
@@ -84,7 +84,7 @@ def attempted(task: RepositoryTask, *, empty: bool) -> Any:
     return make_attempt(task, 0, settings, model, TOOLBOX, bubblewrap_sandbox).outcome
 
 
-def tried(seed: int, place: Path, base: UnpackedImage, features: list[str]) -> Ended:
+def tried(seed: int, place: Path, base: UnpackedImage, features: list[str]) -> FuzzResult:
     """Take a repository through everything."""
     repository = drawn(seed)
     features += repository.features
@@ -94,29 +94,29 @@ def tried(seed: int, place: Path, base: UnpackedImage, features: list[str]) -> E
         image = build_in_sandbox(source, place, base, lambda _: None)
     except (SourceError, BuildError) as error:
         said = str(error)
-        return Ended("refused" if said and "\n" not in said else "UNCLEAR", said)
+        return FuzzResult("refused" if said and "\n" not in said else "UNCLEAR", said)
     try:
         made = tasks_of(image, place, seed)
     except UsageError as error:
-        return Ended("nothing to mutate", str(error))
+        return FuzzResult("nothing to mutate", str(error))
     if not made:
-        return Ended("no task", str(reasons(place)))
+        return FuzzResult("no task", str(reasons(place)))
     for task in made:
         if attempted(task, empty=True).resolved:
-            return Ended("EMPTY RESOLVES", task.instance_id)
+            return FuzzResult("EMPTY RESOLVES", task.instance_id)
         outcome = attempted(task, empty=False)
         if not outcome.resolved:
-            return Ended("ORACLE FAILS", f"{task.instance_id}: {outcome}"[:1500])
-    return Ended("resolved")
+            return FuzzResult("ORACLE FAILS", f"{task.instance_id}: {outcome}"[:1500])
+    return FuzzResult("resolved")
 
 
-def fuzzed(seed: int, place: Path, base: UnpackedImage) -> Ended:
+def fuzzed(seed: int, place: Path, base: UnpackedImage) -> FuzzResult:
     """What becomes of a seed; a traceback is a fault."""
     began, features = time.monotonic(), list[str]()
     try:
         ended = tried(seed, place, base, features)
     except Exception:
-        ended = Ended("TRACEBACK", traceback.format_exc()[-3000:])
+        ended = FuzzResult("TRACEBACK", traceback.format_exc()[-3000:])
     if LOG:
         told = {"seed": seed, "ended": ended.word, "features": features, "why": ended.why}
         with Path(LOG).open("a") as file:
@@ -142,7 +142,7 @@ def test_any_repository_is_refused_or_resolved(
     base: UnpackedImage, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """The oracle resolves each task, an empty attempt none, and nothing ends in a traceback."""
-    found: dict[int, Ended] = {}
+    found: dict[int, FuzzResult] = {}
     for seed in SEEDS:
         place = tmp_path_factory.mktemp(f"seed{seed}")
         found[seed] = fuzzed(seed, place, base)
