@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from forager.environments.repository.patches import BINARY, patch_text
-from forager.images.git import git
+from forager.images.git import git, git_bytes
 from forager.scratch import scratch
 
-_OPTIONS = ("--binary", "--full-index", "--no-renames", "--no-color", "--no-ext-diff")
+_OPTIONS = ("--binary", "--full-index", "--no-renames", "--no-color", "--no-ext-diff",
+            "--ignore-submodules=all")  # fmt: skip
 
 
 def patch_between(repository: Path, before: str, after: str, paths: Sequence[str] = ()) -> str:
-    """The patch from one commit or tree to another, for `git apply`.
+    """The patch from one commit or tree to another, for `git apply`, without submodules.
 
     `repository` is one of our own. Raises SourceError.
     """
     limited = ["--", *(f":(literal){path}" for path in paths)]
     arguments = ["diff", *_OPTIONS, before, after, *limited]
-    patch = git(repository, *arguments).encode("utf-8", "surrogateescape")
-    return patch_text(patch, lambda: _binary(repository, arguments))
+    return patch_text(git_bytes(repository, *arguments), lambda: _binary(repository, arguments))
 
 
 def _binary(repository: Path, arguments: Sequence[str]) -> bytes:
@@ -31,4 +31,4 @@ def _binary(repository: Path, arguments: Sequence[str]) -> bytes:
         (directory / "objects" / "info" / "alternates").write_text(f"{place}\n")
         (directory / "info").mkdir(exist_ok=True)
         (directory / "info" / "attributes").write_text(BINARY)
-        return git(directory, *arguments).encode("utf-8", "surrogateescape")
+        return git_bytes(directory, *arguments)

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-import tarfile
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,17 +11,25 @@ from urllib.parse import unquote
 from forager.atomic import new_directory
 from forager.environments.repository.protection import folder_of_tests
 from forager.errors import SourceError, UsageError
-from forager.images.git import clone, foreign, git, remove_locks, update
-from forager.images.source import address, repository_name, split_reference
+from forager.images.git import (
+    clone,
+    foreign,
+    git,
+    git_bytes,
+    read_files,
+    remove_locks,
+    update,
+    without_attributes,
+)
+from forager.images.source import address, local_name, repository_name, split_reference
 from forager.locks import locked
 from forager.logins import LOGINS
+from forager.mutation.files import read_source
 from forager.paths import data_directory
 from forager.records import writable
-from forager.scratch import scratch
 from tasks.diffs import patch_between
 
-_FIELDS, _RECORDS = "\x1f", "\x1e"
-_FORMAT = f"%x1e{_FIELDS.join(('%H', '%P', '%cI', '%aI', '%B'))}{_FIELDS}".replace("\x1f", "%x1f")
+_FIELDS = ("%H", "%P", "%cI", "%aI", "%B")
 # https://docs.github.com/issues/tracking-your-work-with-issues/linking-a-pull-request-to-an-issue
 _CLOSING = re.compile(
     r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)\b:?\s+"
@@ -147,18 +155,22 @@ class History:
 
     def changes(self) -> Iterator[Commit]:
         """The commits that have a parent, newest first."""
-        options = ["--topo-order", "--diff-merges=first-parent", "--name-only", "--no-renames"]
-        told = git(self.path, "-c", "core.quotePath=false", "log", *options,
-                   f"--format={_FORMAT}", self._reference, "--")  # fmt: skip
-        for record in told.split(_RECORDS)[1:]:
-            commit, parents, date, written, message, files = record.split(_FIELDS)
+        mark = secrets.token_hex(16)  # a message may hold any character
+        options = ["--topo-order", "--diff-merges=first-parent", "--name-only", "--no-renames",
+                   "--ignore-submodules=all"]  # fmt: skip
+        told = git(self.path, "log", "-z", *options,
+                   f"--format={mark}{mark.join(_FIELDS)}{mark}", self._reference, "--")  # fmt: skip
+        _, *values = told.split(mark)
+        size = len(_FIELDS) + 1
+        for start in range(0, len(values), size):
+            commit, parents, date, written, message, files = values[start : start + size]
             if not parents:
                 continue
             base, *others = parents.split()
             yield Commit(
                 commit=commit, base=base, others=others, date=date, written=written,
-                message=writable(message.strip()),
-                files=[line for line in files.split("\n") if line],
+                message=writable(message).strip(),
+                files=[name for name in files.removeprefix("\0\n").split("\0") if name],
             )  # fmt: skip
 
     def merged(self, change: Commit) -> list[str]:
@@ -172,9 +184,9 @@ class History:
         if not change.others:
             return change.message
         brought = [*change.others, f"^{change.base}"]
-        told = writable(git(self.path, "log", "--no-merges", "--format=%B%x1e", *brought))
-        texts = told.split(_RECORDS)
-        return "\n\n".join([change.message, *(text.strip() for text in texts if text.strip())])
+        told = git(self.path, "log", "-z", "--no-merges", "--format=%B", *brought)
+        texts = [writable(text).strip() for text in told.split("\0")]
+        return "\n\n".join([change.message, *filter(None, texts)])
 
     def diff(self, before: str, after: str, paths: Sequence[str] = ()) -> str:
         """The patch from one commit to another, for `git apply`."""
@@ -187,21 +199,15 @@ class History:
     def text(self, commit: str, path: str) -> str:
         """The text of a file at a commit; empty if the file does not exist."""
         try:
-            return writable(git(self.path, "show", f"{commit}:{path}"))
+            data = git_bytes(self.path, "cat-file", "blob", f"{commit}:{path}")
         except SourceError:
             return ""
+        return _text(data)
 
     def texts(self, commit: str) -> dict[str, str]:
         """The texts of a commit's code files by path."""
-        with scratch("history") as directory:
-            archive = directory / "archive.tar"
-            git(self.path, "archive", "-o", str(archive), commit)
-            with tarfile.open(archive) as opened:
-                return {
-                    member.name: file.read().decode(errors="replace")
-                    for member in opened
-                    if is_code(member.name) and (file := opened.extractfile(member))
-                }
+        files = read_files(self.path, commit, is_code)
+        return {path: _text(data) for path, data in files.items()}
 
     @property
     def tip(self) -> str:
@@ -225,6 +231,7 @@ def open_history(source: str, *, name: str = "") -> History:
     with locked(f"history-{directory.name}"):
         if directory.exists():
             remove_locks(directory)
+            without_attributes(directory)
             update(directory)
         else:
             with new_directory(directory) as part:
@@ -251,7 +258,12 @@ def _name(url: str) -> str:
     path = Path(unquote(url.removeprefix("file://")))
     with foreign(path) as found:
         origin = found.origin if found else ""
-    return repository_name(origin) if origin else f"local/{path.name}"
+    return repository_name(origin) if origin else local_name(path)
+
+
+def _text(data: bytes) -> str:
+    text = read_source(data)
+    return data.decode(errors="replace") if text is None else writable(text)
 
 
 def _directory() -> Path:

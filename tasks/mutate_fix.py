@@ -13,11 +13,7 @@ from forager.environments.repository.mutation import ModelCost, Mutation
 from forager.environments.repository.task import RepositoryTask
 from forager.errors import LimitReached, UsageError
 from forager.images.image import Image
-from forager.mutation.candidates import (
-    Candidate,
-    Families,
-    candidates,
-)
+from forager.mutation.candidates import Candidate, Families
 from forager.mutation.combine import (
     COMBINED,
     KilledMutant,
@@ -43,7 +39,7 @@ from tasks.author import Author
 from tasks.contamination import admitted
 from tasks.ledger import Ledger, OnTaskProgress
 from tasks.settings import MutateFixSettings
-from tasks.sources import read_texts, start
+from tasks.sources import LEFT_OUT, ProjectTexts, read_texts, start
 from tasks.statements import Form, by_model, cwm, issue, with_code
 
 KIND = "mutate-fix"
@@ -88,25 +84,22 @@ def make_tasks(
     stopped. Rejected candidates go to a second file (see `ledger`). Bugs of several parts come
     last, made from the tasks found so far. Raises ContaminatedProject for projects of SWE-bench.
     """
-    sources, tests = read_texts(image)
+    project = read_texts(image)
     reason = admitted(
         image.source.name,
         keep=order.keep_contaminated,
-        texts=sources,
+        texts=project.sources,
         also=order.also_exclude,
     )
-    listed = [
-        candidate
-        for path, text in sources.items()
-        for candidate in candidates(path, text, order.families)
-    ]
+    found = list(project.candidates(order.families))
     with Ledger(output, image) as ledger:
+        for candidate in found:
+            if candidate.family == LEFT_OUT and not ledger.knows(instance_id(image, candidate)):
+                ledger.reject(instance_id(image, candidate), candidate, candidate.problem)
         report("measuring which test runs which line")
         coverage = coverage_of(image, start)
-        making = _MutateFixRun(
-            image, order, ledger, coverage, sources, tests, on_progress, report, reason
-        )
-        return making.run(listed)
+        making = _MutateFixRun(image, order, ledger, coverage, project, on_progress, report, reason)
+        return making.run([candidate for candidate in found if candidate.family != LEFT_OUT])
 
 
 class _MutateFixRun:
@@ -118,8 +111,7 @@ class _MutateFixRun:
         order: MutateFixRequest,
         ledger: Ledger,
         coverage: Coverage,
-        sources: Mapping[str, str],
-        tests: Mapping[str, str],
+        project: ProjectTexts,
         on_progress: OnTaskProgress,
         report: Callable[[str], None],
         contaminated: str,
@@ -128,8 +120,7 @@ class _MutateFixRun:
         self._order = order
         self._ledger = ledger
         self._coverage = coverage
-        self._sources = sources
-        self._tests = tests
+        self._project = project
         self._on_progress = on_progress
         self._report = report
         self._contaminated = contaminated
@@ -179,7 +170,7 @@ class _MutateFixRun:
     def _placeholders(self) -> Iterator[Candidate]:
         """Yield a candidate for each function that a model can rewrite and that tests run."""
         families = [family for family in WRITTEN if family in self._order.families]
-        for path, text in self._sources.items() if families else ():
+        for path, text in self._project.sources.items() if families else ():
             for function in functions(path, text):
                 if self._coverage.running(path, range(function.body, function.last + 1), ()):
                     self._functions[path, function.name] = function
@@ -202,7 +193,7 @@ class _MutateFixRun:
         if family not in WRITTEN or author is None:
             return candidate
         function = self._functions[candidate.file, candidate.function]
-        text = self._sources[candidate.file]
+        text = self._project.sources[candidate.file]
         asked = question(family, function, text)
         try:
             written = author.ask([{"role": "user", "content": asked}])
@@ -216,10 +207,11 @@ class _MutateFixRun:
             made = answered(family, function, text, written.text)
         except UnusableAnswer as error:
             return candidate.model_copy(update={"problem": f"unusable answer: {error}", **cost})
-        return made.model_copy(update=cost)
+        return self._project.checked(made.model_copy(update=cost))
 
     def _combined(self, rounds: int | None) -> Iterator[Candidate]:
-        for candidate, shown in combined(self._killed, self._sources, self._order.seed, rounds):
+        sources, seed = self._project.sources, self._order.seed
+        for candidate, shown in combined(self._killed, sources, seed, rounds):
             self._shown[candidate.diff] = shown
             yield candidate
 
@@ -230,7 +222,7 @@ class _MutateFixRun:
         order = self._order
         size = max(_SMALL_BATCH, min(_BATCH, bound // order.workers)) if bound else _BATCH
         judge = Judge(
-            self._image, self._coverage, self._sources, start,
+            self._image, self._coverage, self._project.sources, start,
             rules=order.rules(), workers=order.workers,
         )  # fmt: skip
         verdicts = judge.verdicts(self._wanted(source), self._is_known, size)
@@ -303,14 +295,14 @@ class _MutateFixRun:
     def _statement(
         self, candidate: Candidate, verdict: Verdict
     ) -> tuple[str, Form, Sequence[ModelCost]]:
-        order = self._order
+        order, tests = self._order, self._project.tests
         if order.statement == "cwm":
             return cwm(candidate, verdict.fail_to_pass), "cwm", ()
         if order.statement == "shown":
-            return with_code(candidate, verdict, self._sources, self._tests), "shown", ()
+            return with_code(candidate, verdict, self._project.sources, tests), "shown", ()
         if order.statement == "issue" or order.author is None:
-            return issue(candidate, verdict, self._tests), "issue", ()
-        text, form, cost = by_model(order.author, candidate, verdict, self._tests)
+            return issue(candidate, verdict, tests), "issue", ()
+        text, form, cost = by_model(order.author, candidate, verdict, tests)
         return text, form, (cost,)
 
 

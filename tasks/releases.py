@@ -21,7 +21,7 @@ from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.testing import run_tests
 from forager.environments.repository.workspace import apply_patch, open_task
 from forager.errors import SandboxError, SourceError
-from forager.images.git import commit_all, git, remove_locks
+from forager.images.git import commit_all, git, remove_locks, without_attributes
 from forager.images.recipe import options
 from forager.images.sdist import Release, download_sdist, list_releases, unpack
 from forager.locks import locked
@@ -189,6 +189,7 @@ def patches(
     with scratch("release") as directory:
         tree = directory / "tree"
         git(directory, "clone", "--quiet", "--shared", "--no-checkout", str(history.path), "tree")
+        without_attributes(tree / ".git")
         git(tree, "checkout", "--quiet", "--detach", before)
         whole = history.diff(before, after, paths)
         try:

@@ -1,30 +1,93 @@
 """Reads the code of an image and starts the sandboxes for its mutants."""
 
-import io
-import tarfile
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
+from forager.environments.repository.objects import (
+    LIST_FILES,
+    PRINT_FILES,
+    contents,
+    regular_files,
+)
 from forager.errors import SandboxError
 from forager.images.image import Image
-from forager.mutation.candidates import read_source, source_files
+from forager.mutation.candidates import Candidate, Families, candidates
+from forager.mutation.files import read_source, source_files
 from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import Limits, Sandbox
-from forager.scratch import scratch
+
+_LISTING, _NAMES, _CONTENTS = (f"/tmp/forager.{name}" for name in ("tree", "names", "blobs"))
 
 
-def read_texts(image: Image) -> tuple[dict[str, str], dict[str, str]]:
-    """The texts by path of the image's source files, and of its test files."""
-    files = {test.partition("::")[0] for test in image.passing}
-    with scratch("mutate") as root:
-        _copy_out(image, root)
-        sources = _texts(root, source_files(root, image.setup.protected))
-        return sources, _texts(root, sorted(file for file in files if (root / file).is_file()))
+LEFT_OUT = "files"
+"""The family of candidates that stand for source files without candidates."""
 
 
-def _texts(root: Path, paths: Iterable[str]) -> dict[str, str]:
-    found = {path: read_source(root / path) for path in paths}
-    return {path: text for path, text in found.items() if text is not None}
+class ProjectTexts(NamedTuple):
+    """The texts by path of an image's source and test files."""
+
+    sources: dict[str, str]
+    tests: dict[str, str]
+    encoded: frozenset[str] = frozenset()
+    """Source files that are not UTF-8. A change of other lines than ASCII would not apply."""
+    left_out: Mapping[str, str] = MappingProxyType({})
+    """By path, why a source file has no text."""
+
+    def candidates(self, families: Families) -> Iterator[Candidate]:
+        """All candidates, with one that has a problem for each file that gives none."""
+        for path, problem in self.left_out.items():
+            yield _without_candidates(path, problem)
+        for path, text in self.sources.items():
+            try:
+                yield from map(self.checked, candidates(path, text, families))
+            except SyntaxError:
+                yield _without_candidates(path, "cannot be parsed")
+
+    def checked(self, candidate: Candidate) -> Candidate:
+        """A candidate, with a problem if its diff would not apply to the bytes of the file."""
+        if candidate.file not in self.encoded or candidate.diff.isascii():
+            return candidate
+        return candidate.model_copy(update={"problem": "neither UTF-8 nor ASCII"})
+
+
+def read_texts(image: Image) -> ProjectTexts:
+    """Read the files of an image's commit. Raises SandboxError."""
+    tests = {test.partition("::")[0] for test in image.passing}
+    sandbox = docker_sandbox(image.reference)
+    try:
+        return texts_of(sandbox, image.setup.protected, tests)
+    finally:
+        sandbox.close()
+
+
+def texts_of(sandbox: Sandbox, protected: Collection[str], tests: Collection[str]) -> ProjectTexts:
+    """Read the files of the commit in a sandbox. Raises SandboxError."""
+    _must(sandbox, f"git {' '.join(LIST_FILES)} HEAD >{_LISTING}")
+    files = regular_files(sandbox.read(_LISTING))
+    sources = source_files(files, protected)
+    read = _read(sandbox, files, {*sources, *(path for path in tests if path in files)})
+    texts = {path: text for path in read if (text := read_source(read[path])) is not None}
+    left_out = {path: "has an odd name" for path in sources if _is_odd(path)}
+    left_out |= {path: "has an unknown encoding" for path in sources if path not in texts}
+    mutated = [path for path in sources if path not in left_out]
+    return ProjectTexts(
+        {path: texts[path] for path in mutated},
+        {path: texts[path] for path in sorted(tests) if path in texts},
+        frozenset(path for path in mutated if texts[path].encode() != read[path]),
+        {ascii(path)[1:-1]: problem for path, problem in left_out.items()},
+    )
+
+
+def _is_odd(path: str) -> bool:
+    """Whether git writes a name in quotes, or it is not UTF-8."""
+    return not path.isprintable() or '"' in path or "\\" in path
+
+
+def _without_candidates(path: str, problem: str) -> Candidate:
+    return Candidate(
+        family=LEFT_OUT, operator="", file=path, function="", line=0, diff="", problem=problem
+    )
 
 
 def start(reference: str, limits: Limits) -> Sandbox:
@@ -32,15 +95,15 @@ def start(reference: str, limits: Limits) -> Sandbox:
     return docker_sandbox(reference, limits=limits)
 
 
-def _copy_out(image: Image, root: Path) -> None:
-    """Copy the repository out of the image. Nothing here runs these files."""
-    sandbox = docker_sandbox(image.reference)
-    try:
-        archived = sandbox.run("git archive -o /tmp/forager.tar HEAD")
-        if archived.exit_code:
-            raise SandboxError(f"{image.reference}: {archived.output.strip()}")
-        content = sandbox.read("/tmp/forager.tar")
-    finally:
-        sandbox.close()
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        archive.extractall(root, filter="data")
+def _read(sandbox: Sandbox, files: dict[str, str], paths: Iterable[str]) -> dict[str, bytes]:
+    """The contents of these files by path."""
+    ids = {path: files[path] for path in paths}
+    sandbox.write(_NAMES, "".join(f"{name}\n" for name in ids.values()).encode())
+    _must(sandbox, f"git {' '.join(PRINT_FILES)} <{_NAMES} >{_CONTENTS}")
+    return dict(zip(ids, contents(sandbox.read(_CONTENTS)), strict=True))
+
+
+def _must(sandbox: Sandbox, command: str) -> None:
+    done = sandbox.run(command)
+    if done.exit_code:
+        raise SandboxError(f"the files of the image cannot be read: {done.output.strip()}")

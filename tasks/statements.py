@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from forager.environments.repository.mutation import ModelCost, Part
 from forager.mutation.bug_report import ObservedFailure, bug_report, observed, without_addresses
 from forager.mutation.candidates import Candidate
-from forager.mutation.files import reverse
+from forager.mutation.files import parse, reverse
 from forager.mutation.judge import Verdict
 from forager.mutation.names import RevealingNames, told_lines
 from forager.mutation.reach import edits_of
@@ -124,7 +124,7 @@ def _broken(text: str, diff: str, path: str) -> str:
 def _code(text: str, function: str) -> str:
     """The numbered lines of a function or class; empty if the parser does not find it."""
     try:
-        nodes: Sequence[ast.stmt] = ast.parse(text).body
+        nodes: Sequence[ast.stmt] = parse(text).body
     except (SyntaxError, ValueError, RecursionError):  # for example code for a later Python
         return ""
     first = last = 0

@@ -104,6 +104,9 @@ PROJECT: dict[str, str | bytes | Path | None] = {
     "tests/test_core.py": TESTS,
     "tests/helpers.py": "import statistics\n",
     "tests/data/one.txt": "1\n",
+    "samples/notes.txt": "notes\n",
+    "samples/pairs.txt": "4 2\n6 3\n8 4\n",
+    "samples/logo.bin": b"\0\1old",
 }
 REFERENCE: Files = {
     "src/redkata/core.py": FIXED,
@@ -142,12 +145,12 @@ class Repository:
             elif content is not None:
                 path.write_bytes(content.encode() if isinstance(content, str) else content)
 
-    def patch(self, files: Files) -> str:
+    def patch(self, files: Files, renames: str = "--no-renames") -> str:
         """The patch of an agent that changes these files, whatever git ignores."""
         self.change(files)
         self._git("add", "-A")
         self._git("add", "-f", *(name for name in files if name.startswith("untracked/")))
-        text = self._git("diff", "--cached", "--binary", "--no-renames", "HEAD")
+        text = self._git("diff", "--cached", "--binary", renames, "HEAD")
         self.clean()
         return text
 
@@ -187,7 +190,9 @@ class Repository:
         try:
             done = apply_answer(self.sandbox, task, patch)
             self._git("add", "-A")
-            names = self._git("diff", "--cached", "--name-only", "-z", "HEAD").split("\0")[:-1]
+            names = self._git(
+                "diff", "--cached", "--name-only", "--no-renames", "-z", "HEAD"
+            ).split("\0")[:-1]
             paths = {name: self.place / name for name in names}
             return done, {n: p.read_text() if p.is_file() else "" for n, p in paths.items()}
         finally:
@@ -200,6 +205,55 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]
     made = Repository(tmp_path_factory.mktemp("redkata"))
     yield made
     made.sandbox.close()
+
+
+MORE = "4 2\n6 3\n8 4\n10 5\n"
+HIDDEN: dict[str, tuple[Files, Files]] = {
+    "rename and change": (
+        {"samples/pairs.txt": None, "samples/all.txt": MORE},
+        {"samples/pairs.txt": "1\n"},
+    ),
+    "rename what is deleted": (
+        {"samples/pairs.txt": None, "samples/all.txt": MORE},
+        {"samples/pairs.txt": None},
+    ),
+    "delete": ({"samples/notes.txt": None}, {"samples/notes.txt": "mine\n"}),
+    "change what is deleted": ({"samples/notes.txt": "new\n"}, {"samples/notes.txt": None}),
+    "change a binary file": ({"samples/logo.bin": b"\0new"}, {"samples/logo.bin": b"\0mine"}),
+    "add a binary file": ({"samples/two.bin": b"\0\2"}, {"samples/two.bin": b"\0\3"}),
+    "add a name in quotes": ({'samples/é"\t.txt': "1\n"}, {'samples/é"\t.txt': "2\n"}),
+    "add a file": ({"samples/new": "1\n"}, {"samples/new/mine.txt": "1\n"}),
+    "add a folder": ({"samples/new/one.txt": "1\n"}, {"samples/new": "1\n"}),
+    "replace by a folder": (
+        {"samples/notes.txt": None, "samples/notes.txt/one": "1\n"},
+        {"samples/notes.txt": "mine\n"},
+    ),
+    "replace by a link": (
+        {"samples/notes.txt": Path("pairs.txt")},
+        {"samples/notes.txt": "mine\n"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_what_the_hidden_tests_move_is_theirs(repository: Repository, name: str) -> None:
+    """Hidden tests apply whatever an agent does to the files that they rename, delete, replace."""
+    hidden, mine = HIDDEN[name]
+    task = repository.task(FIX, test_patch=repository.patch(hidden, "-M"))
+    done, files = repository.apply(task, repository.patch({**FIX, **mine}))
+    assert not done.problem
+    assert done.kept == ["src/redkata/core.py"]
+    assert {**files, "src/redkata/core.py": ""} == {
+        **{path: _text(content) for path, content in hidden.items()},
+        "src/redkata/core.py": "",
+    }
+
+
+def _text(content: str | bytes | Path | None) -> str:
+    """What a test reads from a file."""
+    if isinstance(content, Path):
+        content = PROJECT[f"samples/{content}"]
+    return content.decode() if isinstance(content, bytes) else str(content or "")
 
 
 ENTRY = "[pytest11]\nevil = evilplug\n"

@@ -23,11 +23,10 @@ from forager.mutation.candidates import (
     Replacement,
     Variant,
     candidates,
-    read_source,
-    source_files,
     unified_diff,
     variants,
 )
+from forager.mutation.files import read_source, source_files
 from forager.mutation.pick import pick
 from mutators import FAMILIES
 from mutators.branches import remove_branch
@@ -43,7 +42,7 @@ def source_of(module: str) -> str:
     spec = find_spec(module)
     assert spec is not None
     assert spec.origin is not None
-    text = read_source(Path(spec.origin))
+    text = read_source(Path(spec.origin).read_bytes())
     assert text is not None
     return text
 
@@ -343,15 +342,33 @@ def test_overlap_is_an_error() -> None:
         list(variants("def f(a): return a + 3\n", {"mine": (twice,)}))
 
 
-def test_read_source(tmp_path: Path) -> None:
-    """Line ends stay; files that are not UTF-8 are skipped."""
-    (tmp_path / "a.py").write_bytes("é\r\nb\n".encode())
-    (tmp_path / "b.py").write_bytes("é".encode("latin-1"))
-    assert read_source(tmp_path / "a.py") == "é\r\nb\n"
-    assert read_source(tmp_path / "b.py") is None
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ("é\r\nb\n".encode(), "é\r\nb\n"),
+        ("\ufeffa = 1\n".encode(), "\ufeffa = 1\n"),
+        ("# coding: latin-1\nx = 'é'\n".encode("latin-1"), "# coding: latin-1\nx = 'é'\n"),
+        (
+            "#!x\n# vim: fileencoding=cp1252\n‚\n".encode("cp1252"),
+            "#!x\n# vim: fileencoding=cp1252\n‚\n",
+        ),
+        ("# coding: shift_jis\n表 = 1\n".encode("shift_jis"), "# coding: shift_jis\n表 = 1\n"),
+        ("x = 'é'\n".encode("latin-1"), None),
+        (b"# coding: utf-7\nx = '\xe9'\n", None),
+        (b"# coding: utf-7\nx = '+AGE-'\n", "# coding: utf-7\nx = '+AGE-'\n"),
+        (b"# coding: unicode_escape\nx = \\x41\ny = '\xe9'\n", None),
+        (b"# coding: rot13\nx = '\xe9'\n", None),
+        (b"# coding: nothing\nx = '\xe9'\n", None),
+        (b"\xff\xfex\x00", None),
+        (b"", ""),
+    ],
+)
+def test_read_source(data: bytes, text: str | None) -> None:
+    """A text has its line ends, in the encoding that it states; lines of ASCII are its bytes."""
+    assert read_source(data) == text
 
 
-def test_source_files(tmp_path: Path) -> None:
+def test_source_files() -> None:
     """Only the project's own modules are listed, in order, without tests, tools and copies."""
     kept = [
         *("a.py", "package/__init__.py", "package/build/docs.py", "package/contest.py"),
@@ -365,11 +382,8 @@ def test_source_files(tmp_path: Path) -> None:
         *(".hidden.py", "package/_vendor/a.py", "vendor/a.py", "env/lib/a.py", "a.pyi"),
         *("checks/a.py", "package/checks.py", "node_modules/a.py"),
     ]
-    for name in [*kept, *left_out, "env/pyvenv.cfg"]:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "link").symlink_to(tmp_path / "package")
-    assert source_files(tmp_path, ["checks/", "package/checks.py"]) == kept
+    paths = [*left_out, *reversed(kept), "env/pyvenv.cfg"]
+    assert source_files(paths, ["checks/", "package/checks.py"]) == kept
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from forager.environments.repository.applying import changes_by_file
+from forager.environments.repository.patches import changes_by_file
 from forager.images.layout import read_ini, read_toml
 from forager.images.requirements import read_requirements, stated_requirements
 from forager.logins import LOGINS, without_login

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from forager.mutation.candidates import Families, Variant, read_source, source_files, variants
-from forager.mutation.files import unified_diff
+from forager.mutation.candidates import Families, Variant, variants
+from forager.mutation.files import read_source, source_files, unified_diff
 from mutators import FAMILIES
 
 PROJECTS = ["click", "packaging", "requests"]
@@ -29,7 +29,10 @@ def sources(project: str) -> dict[str, str]:
     assert spec is not None
     assert spec.origin is not None
     root = Path(spec.origin).parent
-    texts = {name: read_source(root / name) or "" for name in source_files(root, [])}
+    paths = [str(path.relative_to(root)) for path in root.rglob("*")]
+    texts = {
+        name: read_source((root / name).read_bytes()) or "" for name in source_files(paths, [])
+    }
     return {name: text for name, text in texts.items() if text.count("\n") <= LONGEST}
 
 

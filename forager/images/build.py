@@ -28,7 +28,7 @@ from forager.images.install import install
 from forager.images.layout import required_python
 from forager.images.recipe import Recipe, options
 from forager.images.settings import BuildSettings
-from forager.images.source import Source, fetch
+from forager.images.source import Source, fetch, tracked_files
 from forager.images.unproven import UnprovenImage, accepted, identity
 from forager.images.workbench import Workbench
 from forager.locks import locked
@@ -88,7 +88,7 @@ class _Builder(NamedTuple):
     def build(self, recipe: Recipe, *, reduce: bool) -> Image:
         """Return the image of this recipe: an earlier one, or a new one."""
         started = time.monotonic()
-        key = _key(self.source, recipe, identity(self.client, self.base))
+        key = _key(self.source, recipe, identity(self.client, self.base), self.tree)
         with locked(f"image-{key}"):
             known = stored(key)
             if known and not self.settings.force and identity(self.client, known.digest):
@@ -157,8 +157,10 @@ def _suited(
         return recipe, base
 
 
-def _key(source: Source, recipe: Recipe, base: str) -> str:
+def _key(source: Source, recipe: Recipe, base: str, tree: Path) -> str:
     text = "\0".join((source.name, source.digest, recipe.model_dump_json(), base))
+    if any(name.endswith((".pyc", ".pyo")) for name in tracked_files(tree)):
+        text += "\0byte code"  # which earlier images lack
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

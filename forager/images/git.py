@@ -12,12 +12,19 @@ Only the network needs the user's settings: credentials, proxies, rewritten addr
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from forager.environments.repository.objects import (
+    ATTRIBUTES,
+    LIST_FILES,
+    PRINT_FILES,
+    contents,
+    regular_files,
+)
 from forager.errors import SourceError
 from forager.logins import LOGINS, without_login
 from forager.scratch import scratch
@@ -62,15 +69,28 @@ def git(
 ) -> str:
     """Run git in a repository of our own and return what it prints.
 
-    With `network` the user's settings count. Raises SourceError with git's own reason.
+    Bytes that are not UTF-8 become surrogates. With `network` the user's settings count. Raises
+    SourceError with git's own reason.
     """
+    told = git_bytes(directory, *arguments, environment=environment, network=network)
+    return told.decode("utf-8", "surrogateescape")
+
+
+def git_bytes(
+    directory: Path,
+    *arguments: str,
+    given: bytes = b"",
+    environment: dict[str, str] | None = None,
+    network: bool = False,
+) -> bytes:
+    """Do the same with bytes; `given` is git's input."""
     options = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]
     try:
         done = subprocess.run(
             ["git", *options, *arguments],
             cwd=directory,
             env=_variables(directory, network) | (environment or {}),
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             check=False,
             timeout=_SECONDS,
@@ -83,7 +103,7 @@ def git(
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         telling = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
         raise SourceError(f"git {arguments[0]} failed: {LOGINS.hide(telling[-1])}")
-    return done.stdout.decode(errors="surrogateescape")
+    return done.stdout
 
 
 def quiet_git(directory: Path, *arguments: str) -> str:
@@ -142,15 +162,30 @@ def commit_all(tree: Path) -> None:
         else:
             path.unlink(missing_ok=True)  # it may have lain in one that is gone
     git(tree, "init", "--quiet", "--initial-branch=main", ".")
-    without_filters(tree / ".git")
+    without_attributes(tree / ".git")
     git(tree, "add", "--all", "--force", ".")
     git(tree, "commit", "--quiet", "--no-gpg-sign", "--allow-empty", "--message", "Source")
 
 
-def without_filters(repository: Path) -> None:
-    """Keep attributes of files from naming filters; these win over all other attributes."""
+def without_attributes(repository: Path) -> None:
+    """Keep the attributes of files from changing what git reads and writes."""
     (repository / "info").mkdir(exist_ok=True)
-    (repository / "info" / "attributes").write_text("* -filter\n")
+    (repository / "info" / "attributes").write_text(ATTRIBUTES)
+
+
+def read_files(repository: Path, commit: str, choose: Callable[[str], bool]) -> dict[str, bytes]:
+    """The contents by path of the chosen files of a commit; links and submodules are no files.
+
+    Raises SourceError.
+    """
+    files = regular_files(git_bytes(repository, *LIST_FILES, commit))
+    ids = {path: name for path, name in files.items() if choose(path)}
+    asked = "".join(f"{name}\n" for name in ids.values()).encode()
+    told = git_bytes(repository, *PRINT_FILES, given=asked)
+    try:
+        return dict(zip(ids, contents(told), strict=True))
+    except ValueError:
+        raise SourceError(f"the repository lacks files of {commit}") from None
 
 
 def clone(url: str, into: Path, *options: str) -> None:
@@ -158,15 +193,16 @@ def clone(url: str, into: Path, *options: str) -> None:
 
     Raises SourceError.
     """
-    if not url.startswith("file://"):
+    if url.startswith("file://"):
+        with foreign(_local(url)) as found:
+            if found is None:
+                raise SourceError(f"{url} holds no git repository")
+            source = found.repository.as_uri()
+            git(into.parent, "clone", "--quiet", *options, "--", source, str(into))
+        git(into, "config", "remote.origin.url", url)
+    else:
         git(into.parent, "clone", "--quiet", *options, "--", url, str(into), network=True)
-        return
-    with foreign(_local(url)) as found:
-        if found is None:
-            raise SourceError(f"{url} holds no git repository")
-        source = found.repository.as_uri()
-        git(into.parent, "clone", "--quiet", *options, "--", source, str(into))
-    git(into, "config", "remote.origin.url", url)
+    without_attributes(into if (into / "HEAD").is_file() else into / ".git")
 
 
 def remove_locks(repository: Path) -> None:

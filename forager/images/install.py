@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from forager.environments.repository.objects import ATTRIBUTES
 from forager.errors import BuildError
 from forager.images.collection import ask_in
 from forager.images.git import IDENTITY
@@ -27,7 +28,6 @@ from forager.images.workbench import (
 from forager.programs import copies, copy_name, names, program
 from forager.sandboxes.sandbox import WORKDIR
 
-_AGENT = 1000  # the user's id in the base
 _TIME = 946684800  # of all files: 2000-01-01, the date of the commits of tasks
 # Exactly one commit: no history, remote or reflog that could hold an answer. Files that the build
 # left in the tree are excluded, so that a diff holds only the agent's work.
@@ -36,16 +36,17 @@ cd {WORKDIR}
 rm -rf .git
 git -c init.templateDir= init -q -b main .
 git config core.hooksPath /dev/null
+mkdir -p .git/info && printf %s {shlex.quote(ATTRIBUTES)} >.git/info/attributes
 xargs -0 -r sh -c 'for f; do [ -e "$f" ] || [ -L "$f" ] && printf "%s\\0" "$f"; done; true' sh \\
     <{TOOLS}/files >/tmp/present
-git add -f --pathspec-from-file=/tmp/present --pathspec-file-nul
+git --literal-pathspecs add -f --pathspec-from-file=/tmp/present --pathspec-file-nul
 git -c core.logAllRefUpdates=false commit -q --allow-empty --no-gpg-sign -m 'Initial commit'
 git config --unset core.hooksPath
 """
 # The tree gets one modification time: a bug that is put in later gets it, too, and does not show.
 _CLEAN = f"""cd {WORKDIR}
-find . -name __pycache__ -type d -prune -exec rm -rf {{}} +
-find . -name '*.py[co]' -delete
+git ls-files -z -o -- '*.py[co]' ':(glob)**/__pycache__/**' | xargs -0 -r rm -f
+find . -name __pycache__ -type d -empty -delete
 for name in build dist .eggs .pytest_cache .mypy_cache .ruff_cache .hypothesis .tox .nox; do
     [ -n "$(git ls-files -- "$name" | head -1)" ] || rm -rf "$name"
 done
@@ -159,7 +160,10 @@ def install(
 def _bring(bench: Workbench, tree: Path, source: Source) -> list[str]:
     """Put the tracked files into the bench as a repository of one commit, with a version tag."""
     files = tracked_files(tree)
-    bench.put(tree_archive(tree, files, _AGENT), WORKDIR)
+    # Not by the engine, which refuses links that lead outside.
+    bench.put(archive({"tree.tar": (tree_archive(tree, files), 0o644)}), TOOLS)
+    bench.check(f"tar -x -p -f {TOOLS}/tree.tar -C {WORKDIR}")
+    bench.check(f"rm {TOOLS}/tree.tar", user="root")
     names = "".join(f"{name}\0" for name in files).encode(errors="surrogateescape")
     bench.put(archive({"files": (names, 0o644)}), TOOLS)
     _make_repository(bench)

@@ -51,12 +51,20 @@ def read_text(directory: Path, name: str) -> str:
     """
     path = directory / name
     try:
-        if not path.is_file() or not path.resolve().is_relative_to(directory.resolve()):
+        if not is_inside(path, directory) or not path.is_file():
             return ""
         with path.open(encoding="utf-8", errors="replace") as file:
             return file.read(_MOST_TEXT)
     except OSError:
         return ""
+
+
+def is_inside(path: Path, directory: Path) -> bool:
+    """Whether a path, with the links that it goes through, stays in a directory."""
+    try:
+        return path.resolve().is_relative_to(directory.resolve())
+    except (OSError, RuntimeError):  # a link that leads to itself
+        return False
 
 
 def read_toml(directory: Path, name: str) -> dict[str, Any]:
@@ -200,5 +208,5 @@ def _subdirectories(path: Path) -> list[Path]:
     return sorted(
         child
         for child in path.iterdir()
-        if child.is_dir() and not child.is_symlink() and not child.name.startswith(".")
+        if not child.is_symlink() and child.is_dir() and not child.name.startswith(".")
     )

@@ -104,7 +104,10 @@ def list_releases(name: str) -> list[Release]:
 
 
 def unpack(content: bytes, filename: str, into: Path) -> None:
-    """Unpack an sdist without its outer directory. Raises SourceError for paths outside."""
+    """Unpack an sdist without its outer directory and without links that lead outside.
+
+    Raises SourceError for paths outside.
+    """
     inner = into / ".unpacked"
     try:
         if filename.endswith(".zip"):
@@ -142,7 +145,19 @@ def _unpack_tar(content: bytes, into: Path) -> None:
             headers += sum(map(len, member.pax_headers.values()))
             if max(size, headers * _HEADERS_WEIGH) > _LARGEST or count > _MOST_FILES:
                 raise tarfile.TarError(_TOO_LARGE)
-        archive.extractall(into, filter="data")
+        archive.extractall(into, filter=_inside)
+
+
+def _inside(member: tarfile.TarInfo, into: str) -> tarfile.TarInfo | None:
+    """The member as `tarfile.data_filter` allows it; None for links that lead outside, devices."""
+    try:
+        return tarfile.data_filter(member, into)
+    except (
+        tarfile.AbsoluteLinkError,
+        tarfile.LinkOutsideDestinationError,
+        tarfile.SpecialFileError,
+    ):
+        return None
 
 
 def _unpack_zip(content: bytes, into: Path) -> None:

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote
 
 from pydantic import Field
 
@@ -22,7 +23,6 @@ from forager.images.git import (
     git,
     quiet_git,
     update,
-    without_filters,
 )
 from forager.images.layout import guess_licence
 from forager.images.sdist import download_sdist, unpack
@@ -61,7 +61,7 @@ def fetch(source: str, into: Path) -> Source:
     into.mkdir(parents=True, exist_ok=True)
     if source.startswith("pypi:"):
         return _fetch_pypi(source, into)
-    path = Path(source).expanduser()
+    path = _expanded(source)
     if path.is_dir() and not _is_bare(path):
         return _fetch_path(source, path.resolve(), into)
     return _fetch_git(source, into)
@@ -70,7 +70,16 @@ def fetch(source: str, into: Path) -> Source:
 def tracked_files(tree: Path) -> list[str]:
     """Return the tracked files of a working tree, submodules left out."""
     names = git(tree, "ls-files", "-z").split("\0")
-    return [name for name in names if name and (tree / name).is_symlink() | (tree / name).is_file()]
+    return [name for name in names if name and _is_file(tree, name)]
+
+
+def _is_file(tree: Path, name: str) -> bool:
+    """Whether a path is a file or a link, reached without following a link."""
+    path = tree / name
+    above = (path.parents[depth] for depth in reversed(range(name.count("/"))))
+    return not any(folder.is_symlink() for folder in above) and (
+        path.is_symlink() or path.is_file()
+    )
 
 
 def _fetch_pypi(source: str, into: Path) -> Source:
@@ -103,7 +112,7 @@ def _fetch_path(source: str, path: Path, into: Path) -> Source:
         return Source(
             given=source,
             kind="path",
-            name=repository_name(origin) if origin else f"local/{_plain(path.name)}",
+            name=repository_name(origin) if origin else local_name(path),
             version=_version(found.ask) if found else "",
             commit=found.ask("rev-parse", "--verify", "HEAD") if found else "",
             licence=guess_licence(into),
@@ -120,9 +129,13 @@ def _listed_by_git(found: Foreign, path: Path) -> list[str]:
 
 def _copy(names: list[str], path: Path, into: Path) -> None:
     for name in names:
-        if (path / name).is_symlink() or (path / name).is_file():
-            (into / name).parent.mkdir(parents=True, exist_ok=True)
+        if not _is_file(path, name):
+            continue
+        (into / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
             shutil.copy2(path / name, into / name, follow_symlinks=False)
+        except OSError as error:
+            raise SourceError(f"{path / name} cannot be read: {error.strerror}") from error
     if not any(into.iterdir()):
         raise SourceError(f"{path} holds no files")
 
@@ -134,7 +147,6 @@ def _fetch_git(source: str, into: Path) -> Source:
     commit = _resolve(into, reference) if reference else "HEAD"
     if not quiet_git(into, "rev-parse", "--verify", "--quiet", commit):
         raise SourceError(f"{url} holds no commit")
-    without_filters(into / ".git")
     git(into, "checkout", "--quiet", "--detach", commit, network=True)  # which brings the files
     return Source(
         given=source,
@@ -150,28 +162,57 @@ def _fetch_git(source: str, into: Path) -> Source:
 
 def address(url: str) -> str:
     """The URL to clone from: as it is, or that of a directory. Raises SourceError."""
-    if re.match(r"(https?|ssh|git|file)://|[\w.-]+@[\w.-]+:", url):
+    if re.match(r"(https?|ssh|git|file)://", url):
         return url
-    local = Path(url).expanduser()
-    if not local.is_dir():
-        raise SourceError(
-            f"{url} is neither a directory nor a git URL (https://…, ssh://…, git@host:path)"
-        )
-    return local.resolve().as_uri()
+    local = _local(url)
+    if local.is_dir():
+        return local.resolve().as_uri()
+    if re.match(r"[\w.-]+@[\w.-]+:", url):
+        return url
+    raise SourceError(
+        f"{url} is neither a directory nor a git URL (https://…, ssh://…, git@host:path)"
+    )
 
 
 def split_reference(source: str) -> tuple[str, str]:
-    """Split URL[@ref]; the '@' of 'git@host' and 'https://user@host' starts no reference.
+    """Split URL[@ref] or PATH[@ref]; a path that exists is a path, whatever its name.
+
+    The '@' of 'git@host', of 'https://user@host' and of a folder '/@name' starts no reference.
 
     >>> split_reference("git@github.com:owner/name.git@v1.0")
     ('git@github.com:owner/name.git', 'v1.0')
     """
-    scheme = re.match(r"[a-z+]+://[^/]*|[\w.-]+@[\w.-]+:", source)
-    start = scheme.end() if scheme else 0
-    head, at, reference = source[start:].partition("@")
-    if at and (not reference or reference.startswith("-")):
+    signs = [found.start() for found in re.finditer("@", source)]
+    if not re.match(r"(?!file:)[a-z+]+://", source):
+        for end in (len(source), *reversed(signs)):
+            if source[:end] and _local(source[:end]).is_dir():
+                return _divided(source, end)
+    authority = re.match(r"[a-z+]+://[^/]*|[\w.-]+@[\w.-]+:", source)
+    start = authority.end() if authority else 0
+    found = [at for at in signs if at >= start and source[at - 1 : at] != "/"]
+    return _divided(source, found[0] if found else len(source))
+
+
+def _divided(source: str, end: int) -> tuple[str, str]:
+    """What is before an '@', and what follows it. Raises SourceError if that names nothing."""
+    reference = source[end + 1 :]
+    if end < len(source) and (not reference or reference.startswith("-")):
         raise SourceError(f"{source}: a branch, tag or commit is missing after the '@'")
-    return source[:start] + head, reference
+    return source[:end], reference
+
+
+def _local(url: str) -> Path:
+    """The path of a `file://` URL, or of what was typed."""
+    if url.startswith("file://"):
+        return Path(unquote(url.removeprefix("file://")))
+    return _expanded(url)
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # there is no such user
+        return Path(path)
 
 
 def _resolve(repository: Path, reference: str) -> str:
@@ -195,10 +236,20 @@ def _listed_by_walk(path: Path) -> list[str]:
             for name in subdirectories
             if name not in _SKIPPED
             and not (Path(directory) == path and name in _OUTPUTS)
-            and not (Path(directory) / name / "pyvenv.cfg").exists()
+            and not _is_environment(Path(directory) / name)
         )
-        found += [str((Path(directory) / name).relative_to(path)) for name in sorted(files)]
+        links = [name for name in subdirectories if (Path(directory) / name).is_symlink()]
+        found += [
+            str((Path(directory) / name).relative_to(path)) for name in sorted([*files, *links])
+        ]
     return [name for name in found if not name.endswith((".pyc", ".pyo"))]
+
+
+def _is_environment(folder: Path) -> bool:
+    try:
+        return not folder.is_symlink() and (folder / "pyvenv.cfg").exists()
+    except PermissionError:
+        return False
 
 
 def _is_bare(path: Path) -> bool:
@@ -212,10 +263,15 @@ def _version(ask: Callable[..., str]) -> str:
     return found.group() if found else ""
 
 
+def local_name(path: Path) -> str:
+    """The name of a repository of this machine without an origin: 'local/name'."""
+    return f"local/{_plain(path.name)}"
+
+
 def repository_name(url: str) -> str:
     """The 'owner/name' that an address ends in."""
     parts = [part for part in re.split(r"[/:]", url.rstrip("/").removesuffix(".git")) if part]
-    return "/".join(_plain(part) for part in parts[-2:])
+    return "/".join(_plain(unquote(part)) for part in parts[-2:])
 
 
 def _plain(name: str) -> str:

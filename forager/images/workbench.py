@@ -9,6 +9,7 @@ in one layer leaves no trace.
 
 import io
 import logging
+import os
 import tarfile
 import time
 from collections.abc import Mapping
@@ -193,31 +194,34 @@ class Workbench:
         self.close()
 
 
-def archive(files: Mapping[str, tuple[bytes, int]], owner: int = 0) -> bytes:
+def archive(files: Mapping[str, tuple[bytes, int]]) -> bytes:
     """Make a tar archive of files given as content and mode."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, (content, mode) in files.items():
             entry = tarfile.TarInfo(name)
-            entry.size, entry.mode, entry.uid, entry.gid = len(content), mode, owner, owner
+            entry.size, entry.mode = len(content), mode
             tar.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
 
 
-def tree_archive(tree: Path, names: list[str], owner: int) -> bytes:
-    """Make a tar archive of files of a directory; links stay links, times are dropped."""
+def tree_archive(tree: Path, names: list[str]) -> bytes:
+    """Make a tar archive of files of a directory, without owners and times.
 
-    def owned(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-        entry.uid = entry.gid = owner
-        entry.uname = entry.gname = ""
-        entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
-        return entry
-
-    parents = {str(parent) for name in names for parent in Path(name).parents} - {"."}
+    Links stay links. Two names of one file, as hard links are, become two files.
+    """
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name in [*sorted(parents), *names]:
-            tar.add(tree / name, name, recursive=False, filter=owned)
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name in names:
+            path, entry = tree / name, tarfile.TarInfo(name)
+            if path.is_symlink():
+                entry.type, entry.linkname = tarfile.SYMTYPE, str(path.readlink())
+                tar.addfile(entry)
+                continue
+            with path.open("rb") as file:
+                state = os.fstat(file.fileno())
+                entry.size, entry.mode = state.st_size, 0o755 if state.st_mode & 0o100 else 0o644
+                tar.addfile(entry, file)
     return buffer.getvalue()
 
 

@@ -16,7 +16,7 @@ import libcst as cst
 from pydantic import Field
 
 from forager.environments.repository.mutation import ModelCost, Part
-from forager.mutation.files import read_source, source_files, unified_diff
+from forager.mutation.files import BYTE_ORDER_MARK, unified_diff
 from forager.mutation.regions import (
     Change,
     Edit,
@@ -40,8 +40,6 @@ __all__ = [
     "Variant",
     "bytecode",
     "candidates",
-    "read_source",
-    "source_files",
     "unified_diff",
     "variants",
 ]
@@ -61,7 +59,7 @@ class Candidate(Record):
     diff: str
     parts: tuple[Part, ...] = ()
     costs: tuple[ModelCost, ...] = ()
-    problem: str = Field("", description="Why the model's answer is unusable; then diff is empty.")
+    problem: str = Field("", description="Why it cannot be tried; the diff may be empty then.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +88,9 @@ class _Plan:
 def candidates(path: str, text: str, families: Families) -> Iterator[Candidate]:
     """Yield all candidates of one file in source order, without duplicates and no-ops.
 
-    A text that LibCST cannot parse yields nothing and raises nothing.
+    Raises SyntaxError for a text that LibCST cannot parse.
     """
-    for variant in variants(text, families):
+    for variant in _variants(text, families, None):
         yield Candidate(
             family=variant.family,
             operator=variant.operator,
@@ -110,12 +108,17 @@ def variants(
 
     Skips changes that do not compile, that compile to the same bytecode, or that an earlier
     mutator or family also yields. `functions` keeps only changes in these functions
-    (`Class.method`).
+    (`Class.method`). A text that LibCST cannot parse yields nothing.
     """
     try:
-        source = SourceFile(text)
+        yield from _variants(text, families, functions)
     except SyntaxError:
         return
+
+
+def _variants(text: str, families: Families, functions: Container[str] | None) -> Iterator[Variant]:
+    mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""  # LibCST does not count it
+    source = SourceFile(text.removeprefix(mark))
     plans: list[_Plan] = []
     for region in source.regions:
         if functions is None or region.name in functions:
@@ -123,7 +126,7 @@ def variants(
     plans.sort(key=lambda plan: plan.start)
     for plan in plans:
         start, end = plan.chunk
-        changed = (source.data[:start] + plan.code + source.data[end:]).decode()
+        changed = mark + (source.data[:start] + plan.code + source.data[end:]).decode()
         line = source.line(plan.start)
         yield Variant(plan.family, plan.operator, plan.function, line, changed)
 

@@ -1,6 +1,5 @@
 """Combines killed mutants into one bug; each part has a failing test of its own."""
 
-import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, pairwise
@@ -10,7 +9,7 @@ from unidiff.patch import PatchSet
 
 from forager.environments.repository.mutation import Part
 from forager.mutation.candidates import Candidate
-from forager.mutation.files import unified_diff
+from forager.mutation.files import parse, unified_diff
 
 COMBINED = "combined"
 _SCOPES = ("in_function", "in_file", "across_files")
@@ -163,7 +162,7 @@ def _line_edits(diff: str) -> Iterator[_LineEdit]:
 
 def _parses(text: str) -> bool:
     try:
-        ast.parse(text)
+        parse(text)
     except (SyntaxError, ValueError, RecursionError):
         return False
     return True

@@ -1,14 +1,17 @@
 """Lists the files that may be mutated, reads them, and writes and reverses their diffs."""
 
-import os
+import ast
+import io
 import re
-from collections.abc import Iterator, Sequence
+import tokenize
+from collections.abc import Collection, Iterable, Iterator
 from difflib import SequenceMatcher
-from pathlib import Path
+from itertools import zip_longest
 
+BYTE_ORDER_MARK = "\ufeff"
 _CONTEXT = 3
 _TESTS = {"test", "tests", "testing"}
-_FOLDERS = {
+_FOREIGN = _TESTS | {
     *("doc", "docs", "example", "examples", "benchmark", "benchmarks"),
     *("vendor", "_vendor", "vendored", "_vendored", "site-packages", "node_modules"),
 }
@@ -17,40 +20,52 @@ _MODULES = {"setup", "noxfile", "conftest", "versioneer", "_version"}
 _TEST = re.compile(r"test_.*|.*_tests?")
 
 
-def source_files(root: Path, protected: Sequence[str]) -> list[str]:
-    """The project's own Python files without tests and generated code, relative to root, sorted.
+def source_files(paths: Collection[str], protected: Iterable[str]) -> list[str]:
+    """The project's own Python files without tests and generated code, sorted.
 
-    `protected` names more files and folders to skip.
+    `paths` are all files of the project, and `protected` names more files and folders to skip.
     """
-    return sorted(_walk(root, "", {name.strip("/") for name in protected}))
+    skipped = {name.strip("/") for name in protected}
+    skipped |= {path.rpartition("/")[0] for path in paths if path.endswith("/pyvenv.cfg")}
+    return sorted(path for path in paths if path.endswith(".py") and _is_own(path, skipped))
 
 
-def _walk(root: Path, folder: str, protected: set[str]) -> Iterator[str]:
-    for entry in os.scandir(root / folder):
-        path = folder + entry.name
-        if path in protected or entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            if not _is_foreign(root / path, path):
-                yield from _walk(root, path + "/", protected)
-        elif entry.name.endswith(".py"):
-            stem = entry.name.removesuffix(".py").lower()
-            if stem not in _TESTS | _MODULES and not _TEST.fullmatch(stem):
-                yield path
+def _is_own(path: str, skipped: set[str]) -> bool:
+    *folders, name = path.split("/")
+    above = ["/".join(folders[: depth + 1]) for depth in range(len(folders))]
+    stem = name.removesuffix(".py").lower()
+    return (
+        skipped.isdisjoint([*above, path])
+        and not any(part.startswith(".") for part in (*folders, name))
+        and _FOREIGN.isdisjoint(folder.lower() for folder in folders)
+        and _OUTPUTS.isdisjoint(folders[:1])
+        and stem not in _TESTS | _MODULES
+        and not _TEST.fullmatch(stem)
+    )
 
 
-def _is_foreign(folder: Path, path: str) -> bool:
-    """Whether a folder holds tests, documentation, other projects' code or build output."""
-    named = folder.name.lower() in _TESTS | _FOLDERS or path in _OUTPUTS
-    return named or (folder / "pyvenv.cfg").exists()
+def read_source(data: bytes) -> str | None:
+    """The text of a Python file, line ends and byte order mark included.
 
-
-def read_source(path: Path) -> str | None:
-    """Read a file without changing line ends; None if it is not UTF-8."""
+    A text that is not UTF-8 has the encoding that the file states (PEP 263). None if it cannot be
+    decoded, or if a line of ASCII has other bytes in that encoding, as in UTF-7.
+    """
     try:
-        return path.read_bytes().decode()
+        return data.decode()
     except UnicodeDecodeError:
+        pass
+    try:
+        text = data.decode(tokenize.detect_encoding(io.BytesIO(data).readline)[0])
+    except (SyntaxError, UnicodeError, LookupError):
         return None
+    lines = text.encode("utf-8", "replace").split(b"\n")
+    pairs = zip_longest(lines, data.split(b"\n"))
+    return text if all(ours == raw for ours, raw in pairs if not ours or ours.isascii()) else None
+
+
+def parse(text: str) -> ast.Module:
+    """Parse the text of a file. Raises SyntaxError, ValueError, RecursionError."""
+    return ast.parse(text.removeprefix(BYTE_ORDER_MARK))
 
 
 def unified_diff(path: str, old: str, new: str) -> str:

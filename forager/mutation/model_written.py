@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from forager.mutation.candidates import Candidate, bytecode
-from forager.mutation.files import unified_diff
+from forager.mutation.files import parse, unified_diff
 from forager.mutation.reach import edits_of
 
 REWRITE, MODIFY = "rewrite", "modify"
@@ -86,7 +86,7 @@ class Function:
 def functions(path: str, text: str) -> Iterator[Function]:
     """The functions and methods with a body of 2 to 120 lines, without nested functions."""
     try:
-        tree = ast.parse(text)
+        tree = parse(text)
     except (SyntaxError, ValueError, RecursionError):
         return
     for name, node in _definitions(tree.body, ""):
@@ -238,7 +238,7 @@ def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, _Defi
 def _around(text: str, function: Function) -> list[str]:
     """The imports of a file and the heads of its other definitions."""
     found = []
-    for node in ast.parse(text).body:
+    for node in parse(text).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             found.append(ast.unparse(node))
         elif isinstance(node, ast.ClassDef):

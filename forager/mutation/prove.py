@@ -15,12 +15,12 @@ from typing import TypeVar
 from forager.environments.repository.guards import guards_of, make_guards, refusal, run_guarded
 from forager.environments.repository.task import Guards, RepositoryTask, TestSetup
 from forager.environments.repository.testing import Failure, TestReport, run_tests
-from forager.environments.repository.workspace import apply_patch, open_task
+from forager.environments.repository.workspace import APPLY, apply_patch, open_task
 from forager.errors import SandboxError
 from forager.images.image import Image
 from forager.mutation.reach import edits_of
 from forager.sandboxes.docker_sandbox import docker_sandbox
-from forager.sandboxes.sandbox import Limits, Sandbox
+from forager.sandboxes.sandbox import CommandResult, Limits, Sandbox
 
 Start = Callable[[str, Limits], Sandbox]
 """Starts a sandbox of an image within limits."""
@@ -29,6 +29,7 @@ MUTANT_TEST_SECONDS = 20.0  # limit for one test, because a mutant may loop fore
 _AGAIN = 5  # times as long may a run take that begins anew
 _FAILURES = 20  # most failures that a report describes
 _KEPT = "/tmp/forager-kept"
+_FILES = f"{_KEPT}/files"
 _LISTING = (  # names, kinds, modes, sizes and times of files, and the number of processes
     f"find /testbed /home/agent /opt/venv /tmp /var/tmp /dev/shm -path {_KEPT} -prune -o ! -type d "
     "-printf '%p %y %m %s %T@\\n' -o -type d -printf '%p\\n' 2>/dev/null | sort | sha1sum; "
@@ -73,9 +74,9 @@ class Prover:
     ) -> Proof | None:
         sandbox = self._clean_sandbox()
         files = " ".join(shlex.quote(path) for path in edits_of(diff))
-        _must(sandbox, f"rm -rf {_KEPT} && mkdir {_KEPT} && cp -p --parents {files} {_KEPT}")
+        _must(sandbox, f"rm -rf {_KEPT} && mkdir -p {_FILES} && cp -p --parents {files} {_FILES}")
         try:
-            if apply_patch(sandbox, diff).exit_code:
+            if _break(sandbox, diff).exit_code:
                 return None
             report = self._report(sandbox, self._image.setup, tests, patience)
             told = self._explained(sandbox, report, explain) if explain else {}
@@ -89,7 +90,7 @@ class Prover:
         `failures` are those of the mutant.
         """
         sandbox = self._clean_sandbox()
-        _must(sandbox, f"rm -rf {_KEPT} && mkdir {_KEPT}")
+        _must(sandbox, f"rm -rf {_KEPT} && mkdir -p {_FILES}")
         try:
             return make_guards(sandbox, self._image.setup, tests, failures)
         finally:
@@ -141,7 +142,7 @@ class Prover:
     def _reset(self, sandbox: Sandbox) -> None:
         """Restore the files; if the listing differs afterwards, remove the sandbox."""
         result = sandbox.run(
-            f"cd /testbed && cp -p -r {_KEPT}/. . && git ls-files -z -o --exclude='*.pyc' "
+            f"cd /testbed && cp -p -r {_FILES}/. . && git ls-files -z -o --exclude='*.pyc' "
             "--exclude-from=.git/info/exclude | xargs -0 -r rm -rf; "
             f"find /home/agent -mindepth 1 -cnewer {_KEPT} -delete; "
             f"find /tmp /var/tmp /dev/shm -mindepth 1 -delete; {_LISTING}"
@@ -223,6 +224,17 @@ def in_order(
     finally:
         for _, future in queue:
             future.cancel()
+
+
+def _break(sandbox: Sandbox, diff: str) -> CommandResult:
+    """Apply a bug as `open_task` does, with copies of what that changes of the repository."""
+    sandbox.write(f"{_KEPT}/diff", diff.encode())
+    return sandbox.run(
+        f"( cd /testbed && cp -p .git/index {_KEPT}/index && mkdir {_KEPT}/objects && "
+        f"export GIT_INDEX_FILE={_KEPT}/index GIT_OBJECT_DIRECTORY={_KEPT}/objects "
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES=.git/objects && "
+        f"git update-index -q --refresh; {APPLY} {_KEPT}/diff )"
+    )
 
 
 def _must(sandbox: Sandbox, command: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from unidiff.patch import PatchSet
 
 from forager.mutation.coverage import Coverage
+from forager.mutation.files import parse
 
 Edit = tuple[int, int, list[str]]
 """First and last removed line (last < first if none), and the lines that replace them."""
@@ -110,7 +111,7 @@ class _File:
         self._blocks: list[tuple[range, range]] = []  # statements: all lines, and their own
         self.with_code: set[int] = set()
         try:
-            tree = ast.parse(text)
+            tree = parse(text)
             self.with_code = set(_lines_with_code(compile(tree, "<file>", "exec")))
         except (SyntaxError, ValueError, RecursionError):
             return

@@ -109,10 +109,10 @@ class SourceFile:
             self._spans = wrapper.resolve(ByteSpanPositionProvider)
         except (cst.ParserSyntaxError, RecursionError) as error:
             raise SyntaxError(str(error)) from error
-        # LibCST adds a missing line end at the end; a byte order mark shifts every span.
+        # LibCST adds a missing line end at the end.
         added = 0 if self.module.has_trailing_newline else len(self.module.default_newline)
         shifted = self.span(self.module)[1] != len(self.data) + added
-        if shifted or _LONE_CARRIAGE_RETURN.search(text):
+        if text and (shifted or _LONE_CARRIAGE_RETURN.search(text)):
             raise SyntaxError("LibCST's byte spans do not match the text")
         self._line_ends = [match.start() for match in re.finditer(b"\n", self.data)]
         self.parents: dict[cst.CSTNode, cst.CSTNode] = {self.module: self.module}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from forager.environments.repository.testing import Failure
 from forager.mutation.checks import Assertion, check_of
+from forager.mutation.files import parse
 from forager.mutation.parametrized import parameters_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -39,7 +40,7 @@ def reproduction(name: str, failure: Failure, tests: Mapping[str, str]) -> Faili
     """What the test of this id did until it failed; `tests` are texts by path."""
     path, line = failure.frames[0][:2] if failure.frames else ("", 0)
     try:
-        tree = ast.parse(tests.get(path, ""))
+        tree = parse(tests.get(path, ""))
         found = _function_at(tree, line)
         return _reproduced(tree, found, name, failure) if found else FailingCall()
     except (SyntaxError, ValueError, RecursionError):  # for example code for a later Python

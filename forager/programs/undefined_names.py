@@ -100,7 +100,7 @@ def known(here: Path) -> Counter[tuple[str, str]]:
     for path in files[:2000]:
         try:
             tree = ast.parse(path.read_bytes())
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, OSError):  # a link may lead nowhere
             continue
         package = package_of(path)
         near = 3 if path.parent == here.parent else 1

@@ -13,7 +13,6 @@ says what a patch changes, and nothing of the answer can run meanwhile.
 What remains possible: code that is applied can change anything when it runs.
 """
 
-import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter
 
 from forager.environments.repository.mentions import read_mentions
+from forager.environments.repository.patches import changes_by_file
 from forager.environments.repository.programs import run_program
 from forager.environments.repository.protection import TestPaths, loads_itself
 from forager.environments.repository.staging import (
@@ -32,14 +32,10 @@ from forager.environments.repository.staging import (
 )
 from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.testing import always
-from forager.environments.repository.workspace import apply_patch
 from forager.errors import TaskError
-from forager.sandboxes.sandbox import Sandbox
+from forager.sandboxes.sandbox import CommandResult, Sandbox
 from forager.untrusted import Items, Report
 
-_HEADER = 1 << 14  # characters of two paths and more; the time grows with their square
-_SAME = re.compile(r'"?a/(.*?)"? "?b/\1"?$', re.MULTILINE)  # first line of a file's diff
-_RENAMED = re.compile(r'"?a/.*?"? "?b/(.*?)"?$', re.MULTILINE)
 _NOTHING = "nothing was changed outside the tests and their configuration"
 _NOT_FOUND = 127  # exit code of `env` if the interpreter does not exist
 _LIST_LIMIT = 8 << 20  # bytes
@@ -104,7 +100,9 @@ class _Answer:
         self._sandbox, self._task, self._place = sandbox, task, place
         self._stage = StagedPatch(sandbox, f"{place}.answer")
         self._reference = StagedPatch(sandbox, f"{place}.reference")
-        self._tests = TestPaths(task, changes_by_file(task.test_patch))
+        self._hidden = StagedPatch(sandbox, f"{place}.hidden")
+        self._touched: set[bytes] = set()
+        self._tests = TestPaths(task, ())
         self._ours = set(changes_by_file(task.patch))
         self._code = self._ours | set(changes_by_file(task.setup_patch))
 
@@ -114,6 +112,10 @@ class _Answer:
         if begun.exit_code:
             how = "does not apply" if begun.exit_code == 1 else "is malformed"
             return AppliedPatch(problem=f"the patch {how}: {begun.output.strip()[:200]}")
+        if self._task.test_patch:
+            hidden = self._read_hidden(self._task.test_patch)
+            if hidden.exit_code:
+                return AppliedPatch(problem=_fails("the test patch", hidden))
         changes = self._stage.changes()
         left_out = self._left_out(changes)
         kept = [change.name for change in changes if change not in left_out]
@@ -137,6 +139,15 @@ class _Answer:
         )
         return self._finish(done) if done.kept else done._replace(problem=_NOTHING)
 
+    def _read_hidden(self, patch: str) -> CommandResult:
+        """Stage the hidden tests: the paths that they change, delete or rename are the tests'."""
+        begun = self._hidden.begin(patch)
+        if not begun.exit_code:
+            changes = self._hidden.changes()
+            self._touched = {change.path for change in changes}
+            self._tests = TestPaths(self._task, [change.name for change in changes])
+        return begun
+
     def _left_out(self, changes: Sequence[PathChange]) -> set[PathChange]:
         """The changes that are not taken from the answer."""
         found = {change for change in changes if self._belongs_to_tests(change)}
@@ -144,7 +155,8 @@ class _Answer:
         found.update(self._in_place_of_helpers(rest))
         found.update(self._read_by_tests([change for change in rest if not change.is_python]))
         found.update(self._in_place_of_others([change for change in rest if change.is_python]))
-        return found | set(_in_the_way(changes, {change.path for change in found}))
+        stay = {change.path for change in found} | self._touched
+        return found | set(_in_the_way(changes, stay))
 
     def _belongs_to_tests(self, change: PathChange) -> bool:
         """Whether a change is left out by names and modes alone."""
@@ -261,18 +273,18 @@ class _Answer:
         return done
 
     def _finish(self, done: AppliedPatch) -> AppliedPatch:
-        """PathChange the working tree, and apply the hidden tests."""
+        """Change the working tree, and apply the hidden tests."""
         done = done._replace(text=self._stage.text(self._ours))
         applied = self._stage.apply()
         if applied.exit_code:
-            said = applied.output.strip()[:200]
-            return done._replace(problem=f"the patch does not apply: {said}")
-        if self._task.test_patch:
-            tested = apply_patch(self._sandbox, self._task.test_patch)
-            if tested.exit_code:
-                said = tested.output.strip()[:200]
-                return done._replace(problem=f"the test patch does not apply: {said}")
+            return done._replace(problem=_fails("the patch", applied))
+        if self._task.test_patch and (tested := self._hidden.apply()).exit_code:
+            return done._replace(problem=_fails("the test patch", tested))
         return done
+
+
+def _fails(what: str, applied: CommandResult) -> str:
+    return f"{what} does not apply: {applied.output.strip()[:200]}"
 
 
 def _in_the_way(changes: Sequence[PathChange], left_out: set[bytes]) -> Iterator[PathChange]:
@@ -289,14 +301,3 @@ def _folders(path: str) -> Iterator[str]:
     """The folders above a path."""
     parts = path.split("/")
     return ("/".join(parts[:depth]) for depth in range(1, len(parts)))
-
-
-def changes_by_file(patch: str) -> dict[str, str]:
-    """The changes of a patch by file path, without headers."""
-    found: dict[str, str] = {}
-    for part in re.split(r"^diff --git ", patch, flags=re.MULTILINE)[1:]:
-        head = part[:_HEADER]
-        if match := _SAME.match(head) or _RENAMED.match(head):
-            _, hunk, changes = part.partition("\n@@")
-            found[match[1]] = found.get(match[1], "") + hunk + changes
-    return found

@@ -15,8 +15,9 @@ from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from forager.environments.environment import Grade
-from forager.environments.repository.applying import AppliedPatch, apply_answer, changes_by_file
+from forager.environments.repository.applying import AppliedPatch, apply_answer
 from forager.environments.repository.guards import guards_of, refusal, run_guarded, touched
+from forager.environments.repository.patches import changes_by_file
 from forager.environments.repository.suspicion import suspicions
 from forager.environments.repository.task import Guards, RepositoryTask
 from forager.environments.repository.testing import TestReport

@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from pydantic import TypeAdapter, ValidationError
 
 from forager.atomic import replace_text
-from forager.environments.repository.applying import changes_by_file
+from forager.environments.repository.patches import changes_by_file
 from forager.environments.repository.programs import run_program
 from forager.environments.repository.task import Guards, RepositoryTask, TestSetup
 from forager.environments.repository.testing import Failure, Guard, TestReport, run_tests

@@ -1,5 +1,6 @@
 """Patches as text: git's binary form keeps the bytes of files that are not UTF-8."""
 
+import codecs
 import io
 import re
 from collections.abc import Callable
@@ -12,6 +13,9 @@ BINARY = "* -diff\n"
 _TEXT_LIMIT = 1 << 20  # bytes of a binary change that are shown as text, too
 _PARTS = re.compile(r"^(?=diff --git )", re.MULTILINE)
 _FILES = re.compile(rb"^(?=diff --git )", re.MULTILINE)
+_HEADER = 1 << 14  # characters of two paths and more; the time grows with their square
+_SAME = re.compile(r'"?a/(.*?)"? "?b/\1"?$', re.MULTILINE)  # first line of a file's diff
+_RENAMED = re.compile(r'"?a/.*?"? "?b/(.*?)"?$', re.MULTILINE)
 
 
 def parsed(patch: str) -> PatchSet:
@@ -22,6 +26,27 @@ def parsed(patch: str) -> PatchSet:
 def by_file(patch: str) -> list[str]:
     """The parts of a patch of git that belong to one file each, word for word."""
     return [part for part in _PARTS.split(patch) if part.startswith("diff --git ")]
+
+
+def changes_by_file(patch: str) -> dict[str, str]:
+    """The changes of a patch by file path, without headers; of a renamed file by the new path."""
+    found: dict[str, str] = {}
+    for part in by_file(patch):
+        head = part[len("diff --git ") :][:_HEADER]
+        if match := _SAME.match(head) or _RENAMED.match(head):
+            _, hunk, changes = part.partition("\n@@")
+            path = _unquoted(match[1]) if head.startswith('"') else match[1]
+            found[path] = found.get(path, "") + hunk + changes
+    return found
+
+
+def _unquoted(path: str) -> str:
+    """A path that git has written in quotes."""
+    try:
+        name, _ = codecs.escape_decode(path.encode())
+    except ValueError:
+        return path
+    return str(name.decode("utf-8", "backslashreplace"))
 
 
 def patch_text(patch: bytes, binary: Callable[[], bytes]) -> str:

@@ -6,15 +6,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from forager.environments.repository.workspace import THERE
 from forager.errors import SandboxError
 from forager.sandboxes.sandbox import CommandResult, Sandbox
 
 _LINKS = ("120000", "160000")  # git's modes of symbolic links and submodules
 _DIFF = "diff --cached --no-renames --no-color --no-ext-diff --no-textconv"
 _LIST_LIMIT, _TEXT_LIMIT = 8 << 20, 64 << 20  # bytes
-_THERE = """while IFS= read -r -d '' path; do
-  if [ -e "./$path" ] || [ -L "./$path" ]; then printf '%s\\0' "$path"; fi
-done"""
 
 
 class TooLarge(Exception):
@@ -88,7 +86,7 @@ class StagedPatch:
         names = f"{self._git} {_DIFF} --name-only --diff-filter=A -z HEAD"
         self._must(
             f"{{ {self._git} {_DIFF} --raw -z HEAD; printf '\\0'; "
-            f"{names} | {_THERE}; }} | head -c {_LIST_LIMIT + 1} >{self._place}.list"
+            f"{names} | {THERE}; }} | head -c {_LIST_LIMIT + 1} >{self._place}.list"
         )
         listed = self._sandbox.read(f"{self._place}.list")
         if len(listed) > _LIST_LIMIT:

@@ -13,6 +13,7 @@ from itertools import takewhile
 from posixpath import basename, dirname
 
 from forager.environments.environment import AttemptAnswer
+from forager.environments.repository.objects import ATTRIBUTES
 from forager.environments.repository.patches import BINARY, patch_text
 from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.workspace import INDEX, PRESENT, open_task
@@ -75,11 +76,19 @@ _OWN = rf"""{_GIT}
 mkdir -p "$1/git/objects/info" "$1/git/objects/pack" "$1/git/refs" "$1/git/info" || exit
 echo 'ref: refs/heads/main' >"$1/git/HEAD" && echo '* !diff' >"$1/git/info/attributes" || exit
 """
+# For images whose working tree has the bytes of the objects; in others it follows the attributes of
+# the project.
+_EXACT = f"""printf %s {shlex.quote(ATTRIBUTES)} >"$1/git/info/attributes" || exit
+"""
 # Takes objects, and nothing else, from the agent's repository. The index from the start saves
 # reading unchanged files; `cp -p` keeps its time, from which git knows which files to read again.
 _BORROW = rf"""{_OWN}
 echo "$2/.git/objects" >"$1/git/objects/info/alternates"
 [ ! -f {INDEX} ] || [ ! -f {PRESENT} ] || cp -p {INDEX} {PRESENT} "$1"
+if [ -f .git/info/attributes ]; then
+  IFS= read -r -n 200 line <.git/info/attributes
+  [[ $line != {shlex.quote(ATTRIBUTES.strip())} ]] || {{ {_EXACT} }}
+fi
 """
 # Takes the objects from a pack.
 _RESTORE = rf"""{_OWN}
@@ -107,10 +116,12 @@ git ls-files -z -t -o {_UNWANTED} >>"$1/listing" && printf '\0' >>"$1/listing" |
 git ls-files -z -o {_UNWANTED} | xargs -0 -r stat --printf '%s %n\0' >>"$1/listing" 2>/dev/null || :
 """
 # Further arguments: the number of changed files to leave, these files, and the new files to take.
+# Byte code that the project tracks is left as it is: Python writes and people remove it.
 # With exit code 1, `git add` skipped files that it could not read.
 _STAGE = rf"""{_GIT}
 left=("${{@:5:$4}}") new=("${{@:5+$4}}")
-git -c core.safecrlf=false add -u --ignore-errors -- . "${{left[@]/#/:(exclude,literal)}}"
+git -c core.safecrlf=false add -u --ignore-errors -- . \
+  ':(exclude,glob)**/__pycache__/**' "${{left[@]/#/:(exclude,literal)}}"
 [ $? -le 1 ] || exit
 [ ${{#new[@]}} = 0 ] || printf '%s\0' "${{new[@]}}" |
   git -c core.safecrlf=false update-index --add -z --stdin || exit
@@ -124,7 +135,8 @@ git diff --cached --binary --no-color --no-ext-diff --no-textconv --no-renames "
 """
 _SIGXFSZ = 128 + 25  # exit code of a shell whose command wrote too much
 _PACKED = "/tmp/forager.pack"
-_PACK = f"git rev-list --objects HEAD | git pack-objects -q --stdout >{_PACKED}"
+_PACK = f"""git rev-list --objects HEAD | git pack-objects -q --stdout >{_PACKED} &&
+if [ -f .git/info/attributes ]; then cat .git/info/attributes; fi"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +145,8 @@ class Base:
 
     pack: bytes
     present: bytes
+    exact: bool
+    """Whether the working tree has the bytes of the objects, whatever attributes say."""
 
 
 def read_base(task: RepositoryTask, limits: Limits, sandboxes: SandboxFactory) -> Base:
@@ -142,7 +156,8 @@ def read_base(task: RepositoryTask, limits: Limits, sandboxes: SandboxFactory) -
         packed = fresh.run(_PACK)
         if packed.exit_code:
             raise SandboxLost(f"cannot pack the commit: {ending(packed.output)}")
-        return Base(fresh.read(_PACKED), fresh.read(PRESENT))
+        exact = packed.output == ATTRIBUTES
+        return Base(fresh.read(_PACKED), fresh.read(PRESENT), exact)
     except OSError as error:
         raise SandboxLost(f"cannot read the commit of a fresh sandbox: {error}") from error
     finally:
@@ -265,7 +280,7 @@ class _Taking:
             self._run(_OWN)
             self._write("git/objects/pack/pack-base.pack", self._base.pack)
             self._write("forager.present", self._base.present)
-            self._run(_RESTORE + _LIST)
+            self._run(_RESTORE + _EXACT * self._base.exact + _LIST)
         else:
             self._run(_BORROW + _LIST)
         choice = choose(self._listing())

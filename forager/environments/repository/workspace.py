@@ -16,9 +16,15 @@ from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import CommandResult, Limits, Sandbox, SandboxFactory
 
 _PATCH = "/tmp/forager.patch"
+APPLY = "git apply --whitespace=nowarn --index"
+"""Applies a bug to the working tree, which must be that of the index."""
 INDEX, PRESENT = ".git/forager.index", ".git/forager.present"
 """The index, and the names of untracked files, as they are when the agent begins."""
 
+THERE = """while IFS= read -r -d '' path; do
+  if [ -e "./$path" ] || [ -L "./$path" ]; then printf '%s\\0' "$path"; fi
+done"""
+"""Of paths that end with NUL bytes, prints those that exist."""
 # The bug becomes the only commit, so that no object of the original code remains. Fixed dates give
 # the same commit id in every container. Each script prints the ids of the commits it finds.
 _DATES = "export GIT_AUTHOR_DATE='2000-01-01T00:00:00Z' GIT_COMMITTER_DATE='2000-01-01T00:00:00Z'"
@@ -42,7 +48,7 @@ while IFS= read -r -d '' path; do
   done
 done < <(git apply --numstat -z {_PATCH})
 mapfile -d '' -t before < <(stat --printf '%.9Y %n\0' -- . "${{!among[@]}}" 2>/dev/null)
-git apply --whitespace=nowarn --index {_PATCH}
+{APPLY} {_PATCH}
 code=$?
 rm -f {_PATCH}
 time=${{before[0]%% *}} same=(.)
@@ -74,13 +80,23 @@ mapfile -t held < <(git rev-list --objects HEAD) && there=$(git count-objects -v
 find .git ! -path .git/index -newermt "@$since" -exec touch -h -d "@$time" {{}} + &&
 echo "$held"
 """
-# Replaces the repository by a new one with the same files.
+# Replaces the repository by a new one with the same files. Some images lack tracked files.
 _ANEW = rf"""
 {_DATES}
-git ls-files -z > /tmp/forager.files && cp .git/info/exclude /tmp/forager.exclude &&
-rm -rf .git && git init -q -b main && cp /tmp/forager.exclude .git/info/exclude &&
-git add -f --pathspec-from-file=/tmp/forager.files --pathspec-file-nul &&
-{_COMMIT} && rm -f /tmp/forager.files /tmp/forager.exclude && git rev-parse HEAD
+git ls-files -z | {THERE} >/tmp/forager.files && mkdir -p /tmp/forager.info &&
+{{ cp .git/info/exclude .git/info/attributes /tmp/forager.info 2>/dev/null; true; }} &&
+rm -rf .git && git init -q -b main && mkdir -p .git/info && cp -r /tmp/forager.info/. .git/info &&
+git --literal-pathspecs add -f --pathspec-from-file=/tmp/forager.files --pathspec-file-nul &&
+{_COMMIT} && rm -rf /tmp/forager.files /tmp/forager.info && git rev-parse HEAD
+"""
+# Stale byte code could stand for a changed file. Tracked byte code is part of the project.
+_BEGIN = rf"""
+git ls-files -z -o >{PRESENT} && cp -p .git/index {INDEX} || exit
+if grep -q __pycache__/ {PRESENT}; then
+  git ls-files -z -o -- ':(glob)**/__pycache__/**' | xargs -0 -r rm -f
+  find . -name __pycache__ -type d -empty -delete
+  git ls-files -z -o >{PRESENT}
+fi
 """
 
 
@@ -116,11 +132,7 @@ def _prepare(sandbox: Sandbox, task: RepositoryTask) -> str:
     commits = sandbox.run(f"( {_REPLACE if task.setup_patch else _COMMITS} )").output.split()
     if len(commits) != 1:
         commits = _must(sandbox, f"( {_ANEW} )").output.split()
-    _must(
-        sandbox,
-        "find . -name __pycache__ -prune -exec rm -rf {} + && "
-        f"git ls-files -z -o >{PRESENT} && cp -p .git/index {INDEX}",
-    )
+    _must(sandbox, f"( {_BEGIN} )")
     return commits[0]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 import __future__ as futures
 
 import ast
+import io
+import tokenize
 from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,9 +33,9 @@ class Outermost(NamedTuple):
     headers: list[str]
 
 
-def lines_of(data: bytes) -> list[str]:
+def lines_of(data: bytes, encoding: str = "utf-8") -> list[str]:
     """The lines of a file with their ends, as diffs and Python count them."""
-    *lines, last = data.decode("utf-8", "surrogateescape").split("\n")
+    *lines, last = data.decode(encoding, "surrogateescape").split("\n")
     return [f"{line}\n" for line in lines] + ([last] if last else [])
 
 
@@ -62,7 +64,7 @@ class SourceFunctions:
         self._path = path
         data = Path(path).read_bytes()
         self._ending = _ending(data)
-        self._lines = lines_of(data)
+        self._lines = lines_of(data, tokenize.detect_encoding(io.BytesIO(data).readline)[0])
         tree = ast.parse(data, path)
         self._functions = list(_outermost(tree.body, []))
         self._flags = compile(tree, path, "exec", dont_inherit=True).co_flags & _FUTURE
