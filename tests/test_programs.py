@@ -157,9 +157,16 @@ def project(root: Path, python: str) -> tuple[LocalSandbox, Image]:
     return LocalSandbox(root), image
 
 
+def bare(image: Image) -> Image:
+    """The image with plug-ins of pytest turned off, as some projects do."""
+    arguments = [f"-pno:{name}" for name in ("legacypath", "logging", "tmpdir", "threadexception")]
+    setup = image.setup.model_copy(update={"arguments": arguments})
+    return image.model_copy(update={"setup": setup})
+
+
 def pytest_runner(sandbox: LocalSandbox, image: Image) -> None:
     """Check that every test is reported, and a failure described."""
-    report = run_tests(sandbox, image.setup, failures=1)
+    report = run_tests(sandbox, bare(image).setup, failures=1)
     wrong = "test_sums.py::test_wrong"
     assert report.outcomes == dict.fromkeys(image.passing, "passed") | {wrong: "failed"}, report.log
     assert report.complete and not report.distrusted
@@ -219,6 +226,7 @@ def coverage_tracer(sandbox: LocalSandbox, image: Image) -> None:
 
 def sieve(sandbox: LocalSandbox, image: Image) -> None:
     """Check that tests kill warm and cold mutants, and that an endless one times out."""
+    image = bare(image)
     coverage = measure(sandbox, image)
     reaches = ReachAnalysis(coverage, {"sums.py": CODE})
     diffs = [unified_diff("sums.py", CODE, CODE.replace(*change)) for change in CHANGES]

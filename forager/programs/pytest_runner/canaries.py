@@ -13,6 +13,8 @@ from typing import Any, Callable
 
 import pytest
 
+from .doctests import file_of
+
 _BODIES = (
     "assert {one!r} == {other!r}",
     "assert [{one!r}, {text!r}] == [{other!r}, {text!r}]",
@@ -81,7 +83,7 @@ class Canaries:
 
     def _made(self, neighbour: Any, name: str, bodies: list[str]) -> Any:
         module = neighbour.getparent(pytest.Module) or neighbour.parent
-        call = self._function(str(getattr(module, "path", module.fspath)), name, bodies)
+        call = self._function(file_of(module), name, bodies)
         item = pytest.Function.from_parent(module, name=name, callobj=call)
         self.names.add(item.nodeid)
         return item

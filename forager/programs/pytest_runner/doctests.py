@@ -22,6 +22,11 @@ def expect_other_output(items: list[Any]) -> None:
                 example.want = f"{example.want.rstrip()}~\n"
 
 
+def file_of(node: Any) -> str:
+    """The path of an item's or module's file; pytest 6 has `fspath` alone, others may lack it."""
+    return str(node.path if hasattr(node, "path") else node.fspath)
+
+
 def rewritten(items: list[Any]) -> Iterator[str]:
     """The ids of doctests whose examples are in no docstring of that name in their file.
 
@@ -31,7 +36,7 @@ def rewritten(items: list[Any]) -> Iterator[str]:
     trees: dict[str, ast.Module] = {}
     for item in items:
         if isinstance(item, DoctestItem):
-            path = str(getattr(item, "path", item.fspath))
+            path = file_of(item)
             if path.endswith(".py") and not _in_file(item, path, trees):
                 yield item.nodeid
 

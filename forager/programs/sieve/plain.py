@@ -27,8 +27,16 @@ def only_known_hooks(config: Any, ours: type[object]) -> bool:
         for hook in [*hooks, config.hook.pytest_pyfunc_call]
         for found in hook.get_hookimpls()
     )
-    warnings = config.getini("filterwarnings") or config.getoption("pythonwarnings", None)
-    return known and not warnings and not config.getini("log_level")
+    warnings = _setting(config, "filterwarnings") or config.getoption("pythonwarnings", None)
+    return known and not warnings and not _setting(config, "log_level")
+
+
+def _setting(config: Any, name: str) -> Any:
+    """A setting, or None if its plug-in is turned off."""
+    try:
+        return config.getini(name)
+    except ValueError:
+        return None
 
 
 def is_plain(item: Any) -> bool:
