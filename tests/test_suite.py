@@ -247,6 +247,15 @@ def test_a_file_that_ends_pytest_is_ignored(find: Find) -> None:
     assert [note.split()[0] for note in suite.notes] == [text[9:] for text in ignored]
 
 
+def test_an_option_that_does_harm_is_dropped(find: Find) -> None:
+    """If pytest collects without one of the options, this one goes, with the reason."""
+    check = "def pytest_configure(config):\n    assert config.option.keyword != 'two', 'no two'\n"
+    files = {"pytest.ini": _INI + "addopts = -s -k two\n", "conftest.py": check}
+    suite, _ = find({**files, "tests/test_a.py": _TEST})
+    assert suite.arguments == ["-o", "addopts=-s"]
+    assert "no two" in suite.notes[0]
+
+
 def test_an_internal_error_is_told(find: Find) -> None:
     """If pytest itself fails, its last words are the reason."""
     hook = "def pytest_collection_modifyitems():\n    raise RuntimeError('no such order')\n"

@@ -21,6 +21,7 @@ from forager.text import ending, safe
 
 _ROUNDS = 16  # most changes until pytest collects
 _MOST_IGNORED = 5  # files that end pytest
+_MOST_TRIED = 8  # options that are dropped one at a time
 _UNITTEST_NAMES = "python_files=test*.py tests.py *test.py *tests.py"
 _NO_PLUGIN = re.compile(r'Error importing plugin "([\w.]+)"')
 _TOO_OLD = re.compile(r"requires pytest-(\d[\w.]*), actual")
@@ -186,6 +187,7 @@ class _Search:
         yield self._unknown_option
         yield self._unknown_setting
         yield self._fatal_file
+        yield self._harmful_option
 
     def _drop(
         self, found: Collection, unwanted: Callable[[StatedOption], bool], reason: str
@@ -284,6 +286,18 @@ class _Search:
         self._settings[name] = value
         self.notes.append(f"pytest runs with {name}={value}: {reason}")
         return True
+
+    def _harmful_option(self, found: Collection) -> bool:
+        """Drop the one option without which pytest collects, if nothing else helps."""
+        before = self._options
+        for option in found.options[:_MOST_TRIED]:
+            self._options = [other for other in found.options if other is not option]
+            if self._ask(self.arguments(), False).collected:
+                words, reason = shlex.join(option.words), found.problem[:200]
+                self.notes.append(f"pytest's option {words} is dropped: {reason}")
+                return True
+        self._options = before
+        return False
 
     def _fatal_file(self, found: Collection) -> bool:
         """Ignore a file in whose collection pytest ended."""
