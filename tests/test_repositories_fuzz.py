@@ -1,7 +1,8 @@
 """A fuzzer: odd repositories go from source to graded attempts, all in bubblewrap.
 
-FUZZ_REPOSITORIES=2000 tries so many instead of the few of CI, FUZZ_FROM=100 begins with that seed,
-and FUZZ_LOG=FILE collects a line of JSON for each. A seed always gives the same repository.
+FORAGER_FUZZ_REPOSITORIES=2000 tries so many instead of the few of CI, FORAGER_FUZZ_SEED=100 begins
+with that seed, and FORAGER_FUZZ_LOG=FILE collects a line of JSON for each. A seed always gives the
+same repository.
 """
 
 import json
@@ -36,10 +37,10 @@ from tasks.ledger import RejectedCandidate, rejected_path
 from tasks.mutate_fix import MutateFixRequest, make_tasks
 from tools import TOOLBOX
 
-FIRST = int(os.environ.get("FUZZ_FROM", "0"))
-COUNT = int(os.environ.get("FUZZ_REPOSITORIES", "0"))
+FIRST = int(os.environ.get("FORAGER_FUZZ_SEED", "0"))
+COUNT = int(os.environ.get("FORAGER_FUZZ_REPOSITORIES", "0"))
 SEEDS = list(range(FIRST, FIRST + COUNT)) or [1, 3]  # of CI: one that is resolved, one refused
-LOG = os.environ.get("FUZZ_LOG", "")
+LOG = os.environ.get("FORAGER_FUZZ_LOG", "")
 
 
 class FuzzResult(NamedTuple):
