@@ -38,6 +38,7 @@ class Pairs(pytest.File):
 class Pair(pytest.Item):
     def runtest(self): pass
 """
+_STYLE = _PAIRS.replace('".pairs"', '".py"')
 _INI = "[pytest]\n"
 Find = Callable[..., tuple[Suite, list[str]]]
 
@@ -105,6 +106,8 @@ _PLACES: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
     ),
     "items": ({"conftest.py": _PAIRS, "data/a.pairs": "1 1\n"}, [],
               ["conftest.py", "data/a.pairs"]),
+    "style": ({"conftest.py": _STYLE, "num/core.py": "", "tests/test_a.py": _TEST}, [],
+              ["conftest.py", "tests"]),
     "inside": (
         {"num/__init__.py": "", "num/core.py": "", "num/test_core.py": _TEST}
         | {"num/deep/__init__.py": "", "num/deep/tests/test_b.py": _TEST},

@@ -84,7 +84,8 @@ def protected_paths(tracked: Iterable[str], files: Iterable[CollectedFile]) -> l
 
 def _holds_tests(file: CollectedFile) -> bool:
     by_name = bool(file.error) and named_like_tests(PurePosixPath(file.file).name)
-    return file.tests > 0 or by_name or (file.doctests > 0 and not file.file.endswith(".py"))
+    source = file.file.endswith((".py", ".pyi", ".pyx"))
+    return file.tests > 0 or by_name or (file.doctests > 0 and not source)
 
 
 class _Search:

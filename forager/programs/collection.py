@@ -4,7 +4,8 @@ Standard input is one JSON object: the `arguments` of pytest and `settings`, whe
 the first conftest.py if the project states options or unknown settings. Descriptor 3 takes lines of
 the request's nonce and a JSON object:
     at        a file that is being collected; if pytest ends here, this file ended it
-    file      a file with its number of `tests` and `doctests`, or the `error` of its collection
+    file      a file with its number of `tests` and `doctests`, or the `error` of its collection;
+              what plug-ins check about a module, such as its style, counts among the doctests
     settings  the names of all settings, those that are `unknown`, the `options` that the project
               states (`words`, their `names`, whether they are `known`), the plug-ins that it
               requires, and whether the `places` of tests are stated
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _FILES = 5000  # most files that are reported
 _ERROR, _ERRORS = 1000, 200_000  # characters of an error, and of all
+_SOURCES = (".py", ".pyi", ".pyx")
 _PATH = 1000  # most characters of a path
 
 
@@ -94,8 +96,10 @@ class Question:
         tests: Counter[str] = Counter()
         doctests: Counter[str] = Counter()
         for item in session.items:
-            kind = doctests if isinstance(item, DoctestItem) else tests
-            kind[item.nodeid.partition("::")[0]] += 1
+            path = item.nodeid.partition("::")[0]
+            about = path.endswith(_SOURCES) and not isinstance(item, pytest.Function)
+            kind = doctests if about or isinstance(item, DoctestItem) else tests
+            kind[path] += 1
         each = min(_ERROR, _ERRORS // max(1, len(self._errors)))
         for path in sorted({*tests, *doctests, *self._errors} - {""})[:_FILES]:
             self._reporter.send(

@@ -27,6 +27,7 @@ _ALWAYS = (
     "--rootdir=.",
     "--continue-on-collection-errors",
     "--tb=short",
+    "-pno:enabler",  # pytest-enabler adds checks of style and coverage
     "--assert=plain",  # rewriting makes failures readable, but costs a third of the time
 )
 
