@@ -237,3 +237,25 @@ OPTIONS = [
 def test_options_are_arguments_without_paths(arguments: list[str], expected: list[str]) -> None:
     """Options for every run of pytest are separated from those that select the whole suite."""
     assert options(arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "path"),
+    [
+        ({"pyproject.toml": "[tool.ruff]\n"}, "/testbed"),
+        ({"pyproject.toml": "[tool\n"}, "/testbed"),
+        ({"setup.cfg": "[flake8]\n", "src/widget/__init__.py": ""}, "/testbed/src"),
+        ({"lib/widget/__init__.py": ""}, "/testbed/lib"),
+        ({"lib/notes.txt": ""}, "/testbed"),
+        ({"pyproject.toml": _PYPROJECT}, ""),
+        ({"pyproject.toml": "[build-system]\nrequires = ['x']\n"}, ""),
+        ({"pyproject.toml": "[tool.poetry]\nname = 'widget'\n"}, ""),
+        ({"setup.cfg": "[metadata]\nname = widget\n"}, ""),
+        ({"setup.py": "setup()"}, ""),
+    ],
+)
+def test_settings_of_tools_are_no_project(tmp_path: Path, files: dict[str, str], path: str) -> None:
+    """Only what says how to install is installed; else modules are imported by their place."""
+    recipe = infer(_project(tmp_path, {"test_widget.py": _TEST, **files}))
+    assert recipe.variables == ({"PYTHONPATH": path} if path else {})
+    assert recipe.install == ([] if path else ["uv pip install -e ."])

@@ -109,6 +109,8 @@ class _Builder(NamedTuple):
                 )
             except SourceError as error:
                 raise SourceError(f"{self.source.given}: {error}") from None
+            except BuildError as error:
+                raise BuildError(f"{self.source.given}: {error}", error.log) from error
             digest = bench.commit(
                 [
                     *CHANGES,

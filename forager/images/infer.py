@@ -11,6 +11,8 @@ from packaging.utils import canonicalize_name
 
 from forager.errors import SourceError
 from forager.images.layout import (
+    import_root,
+    is_installable,
     likely_tests,
     may_hold_tests,
     modules,
@@ -21,7 +23,6 @@ from forager.images.recipe import Recipe
 from forager.images.requirements import parse, runtime_file, stated_requirements
 from forager.sandboxes.sandbox import WORKDIR
 
-_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 _TESTING = re.compile(r"(unit[-_]?)?(tests?|testing|pytest)([-_].*)?$|.*[-_]tests?$", re.IGNORECASE)
 _DEVELOPING = re.compile(r"dev(el|elop|elopment)?$", re.IGNORECASE)
 _OTHER_TASKS = set(  # in development groups, useless for a test run
@@ -79,8 +80,8 @@ def infer(directory: Path) -> Recipe:
         )
     extras, requirements = _test_requirements(directory)
     requirements = _unique([*requirements, *_imported(directory)])
-    installable = any((directory / name).is_file() for name in _PROJECT_FILES)
-    root = f"{WORKDIR}/src" if (directory / "src").is_dir() else WORKDIR
+    installable = is_installable(directory)
+    root = f"{WORKDIR}/{import_root(directory)}".rstrip("/")
     return Recipe(
         install=_commands(directory, extras, requirements, installable=installable),
         variables={} if installable else {"PYTHONPATH": root},

@@ -11,7 +11,7 @@ from forager.environments.repository.objects import ATTRIBUTES
 from forager.errors import BuildError
 from forager.images.collection import ask_in
 from forager.images.git import IDENTITY
-from forager.images.layout import likely_tests, modules, project_name
+from forager.images.layout import import_root, likely_tests, modules, project_name
 from forager.images.recipe import Recipe
 from forager.images.source import Source, tracked_files
 from forager.images.suite import find_suite
@@ -230,7 +230,8 @@ def _dependencies_only(bench: Workbench, command: str, output: str) -> tuple[lis
     """Install the dependencies of a project that cannot be built, to import it by its path."""
     fallback = "uv pip install -r pyproject.toml"
     if bench.run(fallback).code:
-        raise BuildError("the project cannot be installed", telling_lines(output))
+        what = "the project cannot be installed; write how into a recipe and give it with --recipe"
+        raise BuildError(what, telling_lines(output))
     extras = [f"{fallback} --extra {shlex.quote(name)}" for name in _extras(command)]
     return [fallback, *(extra for extra in extras if not bench.run(extra).code)], [command]
 
@@ -258,7 +259,7 @@ def _is_project(command: str) -> bool:
 
 
 def _by_path(recipe: Recipe, tree: Path) -> Recipe:
-    root = f"{WORKDIR}/src" if (tree / "src").is_dir() else WORKDIR
+    root = f"{WORKDIR}/{import_root(tree)}".rstrip("/")
     return recipe.model_copy(update={"variables": {"PYTHONPATH": root, **recipe.variables}})
 
 

@@ -29,6 +29,7 @@ _NOT_PACKAGES = {
 }
 _NOT_PACKAGES |= {"tools", "scripts", "ci", "build", "dist", "node_modules", "venv", "demo"}
 _NOT_MODULES = {"setup", "conftest", "noxfile", "tasks", "fabfile", "dodo", "versioneer", "conf"}
+_INSTALLING = (("project",), ("build-system",), ("tool", "poetry"), ("tool", "flit"))
 _LICENCES = (  # words of the licence's text, and its SPDX name
     ("Permission is hereby granted, free of charge", "MIT"),
     ("Apache License", "Apache-2.0"),
@@ -130,6 +131,24 @@ def packages(directory: Path) -> list[str]:
         if found:
             break
     return found
+
+
+def import_root(directory: Path) -> str:
+    """Return the directory from which modules are imported: 'src', 'lib', or empty for the top."""
+    if (directory / "src").is_dir():
+        return "src"
+    return "lib" if any(path.startswith("lib/") for path in packages(directory)) else ""
+
+
+def is_installable(directory: Path) -> bool:
+    """Whether files of the project say how to install it.
+
+    Many a pyproject.toml or setup.cfg holds settings of tools only.
+    """
+    pyproject = read_toml(directory, "pyproject.toml")
+    stated = [table(pyproject, *keys) for keys in _INSTALLING]
+    metadata = {"metadata", "options"} & set(read_ini(directory, "setup.cfg"))
+    return (directory / "setup.py").is_file() or any(stated) or bool(metadata)
 
 
 def modules(directory: Path) -> list[str]:
