@@ -9,7 +9,13 @@ import pytest
 
 from forager.errors import SourceError, UsageError
 from forager.images.infer import infer
-from forager.images.layout import guess_licence, modules, project_name, required_python
+from forager.images.layout import (
+    guess_licence,
+    links_outside,
+    modules,
+    project_name,
+    required_python,
+)
 from forager.images.recipe import Recipe, dump, load, options
 
 _TEST = "import widget\n\ndef test_value():\n    assert widget.VALUE == 1\n"
@@ -259,3 +265,12 @@ def test_settings_of_tools_are_no_project(tmp_path: Path, files: dict[str, str],
     recipe = infer(_project(tmp_path, {"test_widget.py": _TEST, **files}))
     assert recipe.variables == ({"PYTHONPATH": path} if path else {})
     assert recipe.install == ([] if path else ["uv pip install -e ."])
+
+
+def test_links_that_lead_outside(tmp_path: Path) -> None:
+    """A link counts by where it leads from the working tree, wherever that lies."""
+    links = {"a/up": "..", "a/out": "../..", "b": "../x", "c": "/etc", "d": "a/../../x", "e": "a/."}
+    (tmp_path / "a").mkdir()
+    for name, target in links.items():
+        (tmp_path / name).symlink_to(target)
+    assert links_outside(tmp_path, [*links, "gone"]) == ["a/out", "b", "c", "d"]

@@ -58,7 +58,9 @@ def find(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Find:
         )
         return answer(done.stdout, nonce, mark)
 
-    def found(files: dict[str, str], ask: Ask = ask) -> tuple[Suite, list[str]]:
+    def found(
+        files: dict[str, str], ask: Ask = ask, ignored: Sequence[str] = ()
+    ) -> tuple[Suite, list[str]]:
         for name, text in files.items():
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +71,7 @@ def find(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Find:
             wanted.append(requirement)
             return False
 
-        return find_suite(ask, install, sorted(files), likely_tests(tmp_path)), wanted
+        return find_suite(ask, install, sorted(files), likely_tests(tmp_path), ignored), wanted
 
     return found
 
@@ -293,3 +295,11 @@ def test_a_forged_report_names_no_file_that_the_project_lacks(find: Find) -> Non
         return answer("\n".join(forged), "n", "mark")
 
     assert find({"tests/test_a.py": _TEST}, ask)[0].protected == ["tests"]
+
+
+def test_what_leads_out_of_a_project_is_not_entered(find: Find) -> None:
+    """A link to the root of the file system makes pytest collect no other tests."""
+    files = {"test_a.py": _TEST, "outside/test_b.py": "raise SystemExit\n"}
+    suite, _ = find(files, ignored=["outside"])
+    assert suite.arguments[:1] == ["--ignore=outside"]
+    assert suite.protected == ["test_a.py"]

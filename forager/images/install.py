@@ -11,7 +11,7 @@ from forager.environments.repository.objects import ATTRIBUTES
 from forager.errors import BuildError
 from forager.images.collection import ask_in
 from forager.images.git import IDENTITY
-from forager.images.layout import import_root, likely_tests, modules, project_name
+from forager.images.layout import import_root, likely_tests, links_outside, modules, project_name
 from forager.images.recipe import Recipe
 from forager.images.source import Source, tracked_files
 from forager.images.suite import find_suite
@@ -281,7 +281,9 @@ def _with_tests(
         installed.extend([command] if worked else [])
         return worked
 
-    suite = find_suite(ask_in(bench, recipe.variables), add, files, likely_tests(tree))
+    suite = find_suite(
+        ask_in(bench, recipe.variables), add, files, likely_tests(tree), links_outside(tree, files)
+    )
     added = {
         "install": [*recipe.install, *installed],
         "tests": suite.arguments,

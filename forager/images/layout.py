@@ -4,7 +4,7 @@ import configparser
 import os
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,24 @@ def packages(directory: Path) -> list[str]:
         if found:
             break
     return found
+
+
+def links_outside(directory: Path, names: Iterable[str]) -> list[str]:
+    """Return the links among the files that lead out of the project, wherever it lies.
+
+    pytest would enter them and collect the whole file system.
+    """
+    links = [name for name in names if (directory / name).is_symlink()]
+    return sorted(name for name in links if _leads_out(name, (directory / name).readlink()))
+
+
+def _leads_out(name: str, target: Path) -> bool:
+    depth = 0
+    for part in (Path(name).parent / target).parts:
+        depth += -1 if part == ".." else 1
+        if depth < 0:
+            return True
+    return target.is_absolute()
 
 
 def import_root(directory: Path) -> str:

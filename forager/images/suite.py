@@ -45,12 +45,19 @@ class Suite(NamedTuple):
     notes: list[str]
 
 
-def find_suite(ask: Ask, install: Install, tracked: Sequence[str], likely: Sequence[str]) -> Suite:
+def find_suite(
+    ask: Ask,
+    install: Install,
+    tracked: Sequence[str],
+    likely: Sequence[str],
+    ignored: Sequence[str] = (),
+) -> Suite:
     """Find the tests among the tracked files; `likely` are those that look like tests.
 
-    Raises BuildError if pytest does not collect, SourceError if it collects nothing.
+    pytest does not enter the `ignored` paths. Raises BuildError if pytest does not collect,
+    SourceError if it collects nothing.
     """
-    search = _Search(ask, install)
+    search = _Search(ask, install, ignored)
     found = search.best(tracked, likely)
     if not found.collected:
         raise BuildError(
@@ -91,11 +98,12 @@ def _holds_tests(file: CollectedFile) -> bool:
 class _Search:
     """The arguments so far, and the reasons for them."""
 
-    def __init__(self, ask: Ask, install: Install) -> None:
+    def __init__(self, ask: Ask, install: Install, ignored: Sequence[str]) -> None:
         self._ask = ask
         self._install = install
         self._options: list[StatedOption] | None = None  # instead of the project's own
         self._settings: dict[str, str] = {}
+        self._kept_out = list(ignored)
         self._ignored: list[str] = []
         self._more: list[str] = []
         self._tried: set[str] = set()
@@ -109,7 +117,11 @@ class _Search:
             found += ["-o", f"addopts={shlex.join(words)}"]
         for name, value in self._settings.items():
             found += ["-o", f"{name}={value}"]
-        return [*found, *(f"--ignore={path}" for path in self._ignored), *self._more]
+        return [
+            *found,
+            *(f"--ignore={path}" for path in [*self._kept_out, *self._ignored]),
+            *self._more,
+        ]
 
     def best(self, tracked: Sequence[str], likely: Sequence[str]) -> Collection:
         """What pytest collects at best."""
