@@ -39,7 +39,8 @@ from tools import TOOLBOX
 
 FIRST = int(os.environ.get("FORAGER_FUZZ_SEED", "0"))
 COUNT = int(os.environ.get("FORAGER_FUZZ_REPOSITORIES", "0"))
-SEEDS = list(range(FIRST, FIRST + COUNT)) or [1, 3]  # of CI: one that is resolved, one refused
+CHOSEN = [0, 29, 31]  # for CI: no tests at all; Latin-1 and an absolute link; attributes and links
+SEEDS = list(range(FIRST, FIRST + COUNT)) or CHOSEN
 LOG = os.environ.get("FORAGER_FUZZ_LOG", "")
 
 
