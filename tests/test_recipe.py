@@ -269,8 +269,16 @@ def test_settings_of_tools_are_no_project(tmp_path: Path, files: dict[str, str],
 
 def test_links_that_lead_outside(tmp_path: Path) -> None:
     """A link counts by where it leads from the working tree, wherever that lies."""
-    links = {"a/up": "..", "a/out": "../..", "b": "../x", "c": "/etc", "d": "a/../../x", "e": "a/."}
+    links = {
+        "a/up": "..",
+        "a/out": "../..",
+        "b": "../x",
+        "c": "/etc",
+        "d": "a/../../x",
+        "e": "a/.",
+        "f": ".",
+    }
     (tmp_path / "a").mkdir()
     for name, target in links.items():
         (tmp_path / name).symlink_to(target)
-    assert links_outside(tmp_path, [*links, "gone"]) == ["a/out", "b", "c", "d"]
+    assert links_outside(tmp_path, [*links, "gone"]) == ["a/out", "a/up", "b", "c", "d", "f"]
