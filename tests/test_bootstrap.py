@@ -209,6 +209,7 @@ def test_settings_that_changed_are_refused(config: Path, tmp_path: Path) -> None
     assert ended.returncode == 2
     assert "there is no filter 'shortn'" in ended.stderr
     config.write_text(text.replace('"shortn"', '"tests"'))  # as a user mends it, and goes on
+    (out / "base/evaluation").mkdir(parents=True, exist_ok=True)  # as if killed before the settings
     killed_when(command, lambda: (out / "base/evaluated.json").is_file())
 
 

@@ -111,10 +111,10 @@ def run(
 
 def _print_plan(settings: "RunSettings", tasks: "list[Task]", output: Path) -> None:
     from forager.rollout.plan import Plan
-    from forager.trajectories.store import Run
+    from forager.trajectories.store import Run, is_run
 
-    known = (output / "settings.json").exists()
-    finished = Plan(tasks, settings, Run(output).summaries() if known else []).done
+    made = Run(output).summaries() if is_run(output) else []
+    finished = Plan(tasks, settings, made).done
     print_json(
         {
             "settings": settings.model_dump(mode="json"),

@@ -48,11 +48,16 @@ class LostAttempt(Record):
     log: str = ""
 
 
+def is_run(path: Path) -> bool:
+    """Whether a directory holds a run: its settings are written first."""
+    return (path / SETTINGS).is_file()
+
+
 class Run:
     """A run directory, opened for reading (`Run(path)`) or for writing (`Run.write(…)`)."""
 
     def __init__(self, path: Path) -> None:
-        if not (path / SETTINGS).is_file():
+        if not is_run(path):
             raise UsageError(f"{path} is not a run directory; `forager run … -o {path}` makes one")
         self.path = path
 

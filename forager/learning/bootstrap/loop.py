@@ -35,7 +35,7 @@ from forager.learning.saved import load, save
 from forager.learning.train.run import finished
 from forager.learning.train.samples import check_tokenizer
 from forager.rollout.plan import Plan
-from forager.trajectories.store import Run
+from forager.trajectories.store import Run, is_run
 
 BASE = "base"
 _RUNS = ("attempts", "taught")  # of a round
@@ -204,14 +204,14 @@ class Bootstrap:
         path: Path,
     ) -> None:
         wanted = self._settings.run_settings(part, model.name, [])
-        if path.exists() and Plan(tasks, wanted, Run(path).summaries()).peek() is None:
+        if is_run(path) and Plan(tasks, wanted, Run(path).summaries()).peek() is None:
             return  # start no server for a finished run
         urls: list[str] = []
         if model.path:
             with self._stages.measure(number, "serve"):
                 urls = self._server.urls(model.name, Path(model.path))
         with self._stages.measure(number, stage) as cost:
-            begun = path.exists()
+            begun = is_run(path)
             settings = self._settings.run_settings(part, model.name, urls)
             self._actions.attempt(settings, tasks, path)
             cost.add_run(path, None if begun else settings.workers)
