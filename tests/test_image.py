@@ -147,12 +147,17 @@ def test_flat_module_with_unittest_tests(tmp_path: Path) -> None:
 
 
 def test_compiled_extension(tmp_path: Path) -> None:
-    """The extension is built in place, ignored by git, without its build directory."""
+    """The extension is built in place, ignored by git, without its build directory.
+
+    Its setup.py may import pkg_resources, and its tests what only a file of requirements states.
+    """
     source = _project(
         tmp_path,
         {
             "pyproject.toml": _PYPROJECT.format(name="fast"),
+            "all-requirements.txt": "toolz==1.0.0\n",
             "setup.py": """
+                import pkg_resources
                 from setuptools import Extension, setup
                 setup(ext_modules=[Extension("fast._core", ["fast/_core.c"])])
             """,
@@ -166,14 +171,19 @@ def test_compiled_extension(tmp_path: Path) -> None:
             """,
             "fast/tests/test_fast.py": """
                 import fast
+                import toolz
 
                 def test_one():
-                    assert fast.one() == 1
+                    assert toolz.pipe(1, lambda one: one) == fast.one() == 1
             """,
         },
     )
     image = build(source)
     assert image.passing == ["fast/tests/test_fast.py::test_one"]
+    assert image.recipe.install == [
+        "uv pip install --build-constraints <(echo 'setuptools<81') -e .",
+        "uv pip install toolz==1.0.0",
+    ]
     assert _shell(
         image, "git status --porcelain; ls -d build 2>/dev/null; ls fast/*.so | wc -l"
     ) == ("1\n")

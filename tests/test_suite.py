@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
@@ -11,6 +12,7 @@ import pytest
 
 from forager.errors import BuildError, SourceError
 from forager.images.collection import Ask, Collection, answer, asking
+from forager.images.distributions import distribution
 from forager.images.layout import likely_tests
 from forager.images.suite import Suite, find_suite
 from forager.programs import program
@@ -71,7 +73,9 @@ def find(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Find:
             wanted.append(requirement)
             return False
 
-        return find_suite(ask, install, sorted(files), likely_tests(tmp_path), ignored), wanted
+        known = partial(distribution, tmp_path)
+        suite = find_suite(ask, install, known, sorted(files), likely_tests(tmp_path), ignored)
+        return suite, wanted
 
     return found
 
@@ -303,3 +307,22 @@ def test_what_leads_out_of_a_project_is_not_entered(find: Find) -> None:
     suite, _ = find(files, ignored=["outside"])
     assert suite.arguments[:1] == ["--ignore=outside"]
     assert suite.protected == ["test_a.py"]
+
+
+def test_missing_modules_are_installed(find: Find) -> None:
+    """The project's own files say which requirement brings a module; what it has itself is none."""
+    _, wanted = find(
+        {
+            "requirements.txt": "respx>=0.20  # for tests\nproject-itself\n",
+            "pyproject.toml": "[project]\nname = 'rusty'\n",
+            "src/rusty.rs": "",
+            "tests/test_mock.py": "import respx\n\n\ndef test_x():\n    assert 1\n",
+            "tests/test_own.py": "import rusty.core\n\n\ndef test_x():\n    assert 1\n",
+            "tests/test_word.py": "from dateutil_nowhere import x\nimport yaml\n",
+            "tests/test_packed.py": "import umsgpack\n\n\ndef test_x():\n    assert 1\n",
+            "tests/test_right.py": "def test_x():\n    assert 1\n",
+        }
+    )
+    assert "respx>=0.20" in wanted
+    assert "u-msgpack-python" in wanted
+    assert not [text for text in wanted if text.startswith("rusty")]

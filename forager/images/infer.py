@@ -1,9 +1,7 @@
 """What to install, from the project's own files."""
 
-import ast
 import re
 import shlex
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,11 +11,8 @@ from forager.errors import SourceError
 from forager.images.layout import (
     import_root,
     is_installable,
-    likely_tests,
     may_hold_tests,
-    modules,
     project_name,
-    read_text,
 )
 from forager.images.recipe import Recipe
 from forager.images.requirements import parse, runtime_file, stated_requirements
@@ -36,36 +31,6 @@ _OTHER_TASKS = set(  # in development groups, useless for a test run
     zest-releaser
     """.split()  # noqa: SIM905
 )
-# Imports with a known distribution: a guessed name could be anybody's package.
-_DISTRIBUTIONS = {
-    "attr": "attrs",
-    "bs4": "beautifulsoup4",
-    "dateutil": "python-dateutil",
-    "yaml": "PyYAML",
-    "PIL": "pillow",
-    "sklearn": "scikit-learn",
-    "pkg_resources": "setuptools<81",
-    "setuptools": "setuptools",
-    "pytest_asyncio": "pytest-asyncio",
-    "pytest_mock": "pytest-mock",
-    "pytest_benchmark": "pytest-benchmark",
-    "pytest_httpserver": "pytest-httpserver",
-    "requests_mock": "requests-mock",
-    "flexmock": "flexmock",
-    "sortedcontainers": "sortedcontainers",
-    "typing_extensions": "typing-extensions",
-}
-_DISTRIBUTIONS |= {
-    name: name
-    for name in """
-    aiohttp anyio asynctest attrs babel click cloudpickle coverage ddt dill django docutils
-    execnet faker flask freezegun httpx hypothesis jinja2 jsonschema lxml markdown mock
-    msgpack mypy networkx nose2 numpy pandas parameterized pexpect pretend psutil pydantic
-    pygments pyfakefs pyparsing pytz regex requests responses rich scipy simplejson six
-    sqlalchemy sympy tabulate testfixtures tomlkit toml toolz tornado trio tzdata ujson
-    urllib3 uvloop werkzeug
-    """.split()  # noqa: SIM905
-}
 
 
 def infer(directory: Path) -> Recipe:
@@ -79,7 +44,7 @@ def infer(directory: Path) -> Recipe:
             "give a source that holds them, such as the project's git repository"
         )
     extras, requirements = _test_requirements(directory)
-    requirements = _unique([*requirements, *_imported(directory)])
+    requirements = _unique(requirements)
     installable = is_installable(directory)
     root = f"{WORKDIR}/{import_root(directory)}".rstrip("/")
     return Recipe(
@@ -148,27 +113,3 @@ def _unique(requirements: Iterable[str]) -> list[str]:
 def _name(requirement: str) -> str:
     parsed = parse(requirement)
     return canonicalize_name(parsed.name) if parsed else ""
-
-
-def _imported(directory: Path) -> list[str]:
-    """Return the distributions that the tests import unconditionally at the top level."""
-    names: set[str] = set()
-    for name in likely_tests(directory):
-        names |= _top_imports(read_text(directory, name))
-    own = set(modules(directory))
-    names -= own | set(sys.stdlib_module_names)
-    return sorted(_DISTRIBUTIONS[name] for name in names if name in _DISTRIBUTIONS)
-
-
-def _top_imports(text: str) -> set[str]:
-    try:
-        statements = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError):
-        return set()
-    names: set[str] = set()
-    for node in statements:
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.split(".")[0])
-    return names

@@ -4,12 +4,14 @@ import json
 import re
 import shlex
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from forager.environments.repository.objects import ATTRIBUTES
 from forager.errors import BuildError
 from forager.images.collection import ask_in
+from forager.images.distributions import distribution
 from forager.images.git import IDENTITY
 from forager.images.layout import import_root, likely_tests, links_outside, modules, project_name
 from forager.images.recipe import Recipe
@@ -98,6 +100,8 @@ _PYTEST = f"{PYTHON} -c 'import pytest'"
 _COMPILE = f"{PYTHON} -m compileall -q {VENV}/lib >/dev/null"
 _SOURCES = f"{TOOLS}/programs"  # forager's
 _COMPILED = f"{TOOLS}/cache/programs"  # in the agent's directory
+_OLD_SETUPTOOLS = "setuptools<81"
+_NO_PKG_RESOURCES = "No module named 'pkg_resources'"  # setup.py imports it
 _NEWER_PYTEST = "uv pip install --upgrade pytest py"
 
 
@@ -207,6 +211,8 @@ def _install_step(
     step = bench.run(command, variables=variables)
     if not step.code:
         return [command], []
+    if reduce and _NO_PKG_RESOURCES in step.output and (older := _with_old_setuptools(command)):
+        return _install_step(bench, older, variables, reduce=reduce)
     parts = _parts(command) if reduce else []
     if step.code in (124, 137):
         raise BuildError(f"`{command[:80]}` took too long or too much memory", step.output[-2000:])
@@ -224,6 +230,12 @@ def _install_step(
     if _is_project(command) and not any(_is_project(part) for part in worked):
         return _dependencies_only(bench, command, step.output)
     return worked, dropped
+
+
+def _with_old_setuptools(command: str) -> str:
+    """The command with builds by a setuptools that has pkg_resources; empty if it has them."""
+    constrained = f"uv pip install --build-constraints <(echo {shlex.quote(_OLD_SETUPTOOLS)})"
+    return "" if constrained in command else command.replace("uv pip install", constrained, 1)
 
 
 def _dependencies_only(bench: Workbench, command: str, output: str) -> tuple[list[str], list[str]]:
@@ -282,7 +294,12 @@ def _with_tests(
         return worked
 
     suite = find_suite(
-        ask_in(bench, recipe.variables), add, files, likely_tests(tree), links_outside(tree, files)
+        ask_in(bench, recipe.variables),
+        add,
+        partial(distribution, tree),
+        files,
+        likely_tests(tree),
+        links_outside(tree, files),
     )
     added = {
         "install": [*recipe.install, *installed],

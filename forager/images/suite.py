@@ -1,9 +1,9 @@
 """Which tests a project has, and the arguments with which pytest collects them.
 
 Pytest is asked, in the build container, with the project's own settings. Only what keeps it from
-collecting is taken back: a plug-in that is named and missing is installed if forager knows its
-distribution, and else its option is dropped; a file that ends pytest is ignored. Options that
-measure, report or spread load are dropped at once. Every other change is noted.
+collecting is taken back: modules and plug-ins that are missing are installed if forager finds their
+distribution, and the option of a plug-in is dropped otherwise; a file that ends pytest is ignored.
+Options that measure, report or spread load are dropped at once. Every other change is noted.
 """
 
 import re
@@ -21,6 +21,7 @@ from forager.text import ending, safe
 
 _ROUNDS = 16  # most changes until pytest collects
 _MOST_IGNORED = 5  # files that end pytest
+_MOST_MODULES = 20  # that are looked up in a round
 _MOST_TRIED = 8  # options that are dropped one at a time
 _UNITTEST_NAMES = "python_files=test*.py tests.py *test.py *tests.py"
 _NO_PLUGIN = re.compile(r'Error importing plugin "([\w.]+)"')
@@ -28,11 +29,14 @@ _TOO_OLD = re.compile(r"requires pytest-(\d[\w.]*), actual")
 _WRONG_VALUE = re.compile(r"argument (-[\w-]+)")
 _NO_PATH = re.compile(r"file or directory not found: (\S+)")
 _NO_SETTING = re.compile(r"Unknown config option: (\w+)")
+_NO_MODULE = re.compile(r"No module named '([\w.]{1,100})'|\$ pip install ([\w.-]{1,100})\b")
 _SETTINGS = re.compile(r"/\.?pytest\.(ini|toml)$")
 _SPEED = re.compile(r"bench(es|marks?|marking)?|perf(ormance)?|asv_bench", re.IGNORECASE)
 
 Install = Callable[[str], bool]
 """Installs a requirement; returns whether that worked."""
+Distribution = Callable[[str], str]
+"""Finds the requirement that brings a module; empty if none is known."""
 
 
 class Suite(NamedTuple):
@@ -48,6 +52,7 @@ class Suite(NamedTuple):
 def find_suite(
     ask: Ask,
     install: Install,
+    distribution: Distribution,
     tracked: Sequence[str],
     likely: Sequence[str],
     ignored: Sequence[str] = (),
@@ -57,7 +62,7 @@ def find_suite(
     pytest does not enter the `ignored` paths. Raises BuildError if pytest does not collect,
     SourceError if it collects nothing.
     """
-    search = _Search(ask, install, ignored)
+    search = _Search(ask, install, distribution, ignored)
     found = search.best(tracked, likely)
     if not found.collected:
         raise BuildError(
@@ -98,9 +103,12 @@ def _holds_tests(file: CollectedFile) -> bool:
 class _Search:
     """The arguments so far, and the reasons for them."""
 
-    def __init__(self, ask: Ask, install: Install, ignored: Sequence[str]) -> None:
+    def __init__(
+        self, ask: Ask, install: Install, distribution: Distribution, ignored: Sequence[str]
+    ) -> None:
         self._ask = ask
         self._install = install
+        self._distribution = distribution
         self._options: list[StatedOption] | None = None  # instead of the project's own
         self._settings: dict[str, str] = {}
         self._kept_out = list(ignored)
@@ -186,7 +194,7 @@ class _Search:
         if self._drop(found, measures, ""):
             return True
         if found.collected:
-            return self._known_plugins(found)
+            return self._known_plugins(found) or self._missing_modules(found)
         return not found.finished and any(mend(found) for mend in self._mends())
 
     def _mends(self) -> Iterator[Callable[[Collection], bool]]:
@@ -197,6 +205,7 @@ class _Search:
         yield self._required_plugins
         yield self._missing_path
         yield self._known_plugins
+        yield self._missing_modules
         yield self._unknown_option
         yield self._unknown_setting
         yield self._fatal_file
@@ -257,6 +266,16 @@ class _Search:
         unknown = [name for option in found.options if not option.known for name in option.names]
         wanted = {plugin_of_option(name) for name in (*found.unknown, *unknown)}
         installed = [self._installed(plugin) for plugin in sorted(wanted)]
+        return any(installed)
+
+    def _missing_modules(self, found: Collection) -> bool:
+        """Install what the tests import and the environment lacks."""
+        errors = [found.problem, *(file.error for file in found.files)]
+        modules = dict.fromkeys(
+            match[1] or match[2] for text in errors for match in _NO_MODULE.finditer(text)
+        )
+        wanted = {self._distribution(name) for name in [*modules][:_MOST_MODULES]}
+        installed = [self._installed(requirement) for requirement in sorted(wanted)]
         return any(installed)
 
     def _unknown_option(self, found: Collection) -> bool:
