@@ -91,7 +91,14 @@ def _is_own(tree: Path, module: str) -> bool:
         return True
     tops = [tree, *(path for path in tree.iterdir() if path.is_dir() and not path.is_symlink())]
     names = {f"{name}{ending}" for name in (module, module.strip("_")) for ending in _ENDINGS}
-    return any((top / name).exists() for top in tops for name in names)
+    return any(_is_there(top / name) for top in tops for name in names)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder that may not be read
+        return False
 
 
 def _stated_anywhere(tree: Path) -> Iterator[str]:
