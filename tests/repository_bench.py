@@ -17,14 +17,13 @@ from typing import Any, cast
 import uv
 from docker.errors import ImageNotFound
 
-from forager.errors import BuildError
 from forager.images.build import _inferred
 from forager.images.image import Image
 from forager.images.install import install
 from forager.images.settings import BuildSettings
 from forager.images.source import fetch
 from forager.images.unproven import UnprovenImage
-from forager.images.workbench import TOOLS, VENV, BenchResult, Workbench, telling_lines
+from forager.images.workbench import TOOLS, VENV, BenchResult, Workbench
 from forager.records import write_records
 from forager.sandboxes.bubblewrap_sandbox import bubblewrap_sandbox
 from forager.sandboxes.sandbox import SYSTEM_PATH, WORKDIR, Limits
@@ -33,10 +32,10 @@ from forager.sandboxes.unpacked import UnpackedImage, layers_directory
 _AGENT = "setpriv --reuid=agent --regid=agent --groups=2000"
 
 
-class SandboxBench:
+class SandboxBench(Workbench):
     """A workbench in a sandbox, without a network."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str) -> None:  # instead of a container
         self._sandbox = bubblewrap_sandbox(base, limits=Limits(memory=2 << 30))
         assert self._sandbox.elevate()
         self.check(
@@ -66,16 +65,6 @@ class SandboxBench:
             f"{line}{shlex.quote(command)} </dev/null)", timeout=timeout or 300
         )
         return BenchResult(124 if done.exit_code is None else done.exit_code, done.output)
-
-    def check(
-        self, command: str, *, user: str = "agent", directory: str = "/", failure: str = ""
-    ) -> str:
-        """Run a command of forager's own and return its output. Raises BuildError if it fails."""
-        own = {"PATH": f"{TOOLS}:{SYSTEM_PATH}", "GIT_CONFIG_GLOBAL": "/dev/null"}
-        step = self.run(command, user=user, directory=directory, variables=own)
-        if step.code:
-            raise BuildError(failure or f"`{command[:80]}` failed", telling_lines(step.output))
-        return step.output
 
     def put(self, content: bytes, directory: str) -> None:
         """Unpack a tar archive in a directory."""
@@ -142,14 +131,9 @@ def build_in_sandbox(
     began, tree = time.monotonic(), place / "tree"
     fetched = fetch(source, tree)
     recipe = _inferred(source, tree)
-    bench = SandboxBench(base.digest)
-    try:
-        installed = install(
-            cast(Workbench, bench), tree, fetched, recipe, reduce=True, report=report
-        )
+    with SandboxBench(base.digest) as bench:
+        installed = install(bench, tree, fetched, recipe, reduce=True, report=report)
         content = bench.layer()
-    finally:
-        bench.close()
     digest = hashlib.sha256(content + fetched.model_dump_json().encode()).hexdigest()
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         archive.extraction_filter = lambda member, _: member

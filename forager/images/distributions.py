@@ -68,7 +68,7 @@ def distribution(tree: Path, module: str) -> str:
     A requirement of the project's own files comes first, then the table. A distribution of the same
     name counts only if the index has several releases of it: a new name could be anybody's.
     """
-    top = module.partition(".")[0]
+    top = module.partition(".")[0].replace("-", "_")  # messages name distributions, too
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,60}", top) or _is_own(tree, top):
         return ""
     known = parse(_DISTRIBUTIONS.get(top, ""))
@@ -109,10 +109,10 @@ def _stated_anywhere(tree: Path) -> Iterator[str]:
         for path in sorted(tree.glob(pattern)):
             yield from read_requirements(tree, path.relative_to(tree).as_posix())
     for path in sorted((tree / ".github" / "workflows").glob("*.y*ml")):
-        yield from _installed(read_text(path.parent, path.name))
+        yield from _named_in(read_text(path.parent, path.name))
 
 
-def _installed(workflow: str) -> Iterator[str]:
+def _named_in(workflow: str) -> Iterator[str]:
     """Yield the requirements of `pip install` lines in a workflow."""
     for line in re.findall(r"pip3? install ([^\n|&;]{1,1000})", workflow):
         for word in line.replace("'", " ").replace('"', " ").split():

@@ -4,8 +4,8 @@ import re
 
 from forager.images.collection import StatedOption
 
-# Distributions by the beginning of a setting or an option of theirs.
-_DISTRIBUTIONS = {
+# The beginnings of the settings and options that a plug-in has.
+_NAMES_OF = {
     "pytest-asyncio": r"asyncio_|--asyncio",
     "anyio": r"anyio_",
     "pytest-trio": r"trio_",
@@ -26,7 +26,7 @@ _MODULES = {  # whose names do not tell the distribution
     "anyio.pytest_plugin": "anyio",
     "aiohttp.pytest_plugin": "pytest-aiohttp",
 }
-_KNOWN = {*_DISTRIBUTIONS, "pytest-httpserver", "pytest-aiohttp"}
+_KNOWN = {*_NAMES_OF, "pytest-httpserver", "pytest-aiohttp"}
 _STYLES = "ruff|black|flake8|mypy|isort|pylint|codestyle|pycodestyle"
 # Options that measure, report or spread load: they change no outcome, and slow the run.
 _MEASURES = re.compile(
@@ -58,7 +58,7 @@ def is_measuring(plugin: str) -> bool:
 
 def plugin_of_option(name: str) -> str:
     """The distribution with the plug-in that has a setting or option of this name; or empty."""
-    found = [plugin for plugin, names in _DISTRIBUTIONS.items() if re.match(names, name)]
+    found = [plugin for plugin, names in _NAMES_OF.items() if re.match(names, name)]
     return found[0] if found else ""
 
 
