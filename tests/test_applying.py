@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attempts import make_task
 
 from forager.environments.repository.applying import AppliedPatch, apply_answer
 from forager.environments.repository.protection import TestPaths, is_protected
@@ -531,16 +532,7 @@ def test_without_a_list_names_decide() -> None:
 
 def paths_of(*tests: str, test_patch: Iterable[str] = (), **setup: Any) -> TestPaths:
     """The paths of a task with these tests."""
-    task = RepositoryTask(
-        instance_id="x",
-        repo="x",
-        problem_statement="x",
-        image="x",
-        patch="",
-        FAIL_TO_PASS=list(tests),
-        PASS_TO_PASS=[],
-        setup=TestSetup(**setup),
-    )
+    task = make_task(FAIL_TO_PASS=list(tests), PASS_TO_PASS=[], setup=TestSetup(**setup))
     return TestPaths(task, test_patch)
 
 

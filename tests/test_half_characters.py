@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attempts import STEPS, Settings, make_attempt
+from attempts import STEPS, Settings, make_attempt, make_task
 from chat_templates import QWEN_2_5, make_tokenizer
 from click.testing import CliRunner
 from test_history import opened, tree
@@ -207,10 +207,7 @@ def test_a_fix_of_files_that_are_not_utf_8_keeps_its_bytes(tree: Path) -> None:
     change = next(history.changes())
     assert change.message.startswith("Fix caf")
     patch = history.diff(change.base, change.commit, change.files)
-    task = RepositoryTask(
-        instance_id="a", repo="b/c", problem_statement=change.message, patch=patch,
-        FAIL_TO_PASS=[], PASS_TO_PASS=[],
-    )  # fmt: skip
+    task = make_task(problem_statement=change.message, patch=patch)
     read = RepositoryTask.model_validate_json(task.model_dump_json())
     assert read.patch == patch
     assert "+x = 2\r\n" in patch

@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from attempts import make_task
 
 from forager.environments.repository import workspace
 from forager.environments.repository.staging import StagedPatch
 from forager.environments.repository.taking import take_patch
-from forager.environments.repository.task import RepositoryTask, TestSetup
+from forager.environments.repository.task import TestSetup
 from forager.environments.repository.workspace import open_task
 from forager.errors import SourceError
 from forager.images import install
@@ -123,17 +124,7 @@ def _opened(fetched: Path, place: Path, setup_patch: str) -> Iterator[tuple[Sand
     script = script.replace("/tmp/present", f"{listed}.present").replace(WORKDIR, str(place))
     who = {"GIT_AUTHOR_NAME": "x", "GIT_AUTHOR_EMAIL": "x", "GIT_CONFIG_GLOBAL": "/dev/null"}
     who |= {"GIT_COMMITTER_NAME": "x", "GIT_COMMITTER_EMAIL": "x"}
-    task = RepositoryTask(
-        instance_id="x",
-        repo="x",
-        problem_statement="x",
-        image="x",
-        patch="",
-        FAIL_TO_PASS=[],
-        PASS_TO_PASS=[],
-        setup_patch=setup_patch,
-        setup=TestSetup(workdir=str(place)),
-    )
+    task = make_task(setup_patch=setup_patch, setup=TestSetup(workdir=str(place)))
 
     def start(*_: object, **__: object) -> LocalSandbox:
         return LocalSandbox(place, {**who, "PATH": "/usr/local/bin:/usr/bin:/bin"})
