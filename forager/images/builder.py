@@ -1,0 +1,104 @@
+"""The seam of recipe builders: what they see of a recipe that failed, and what they return.
+
+A builder proposes changes; `repairs.py` tries each one from scratch and keeps it if the build gets
+further or more tests pass. So the result is always a recipe, never the state of a container.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+from pydantic import Field
+
+from forager.errors import BuildError
+from forager.images.recipe import Recipe
+from forager.images.source import Source
+from forager.images.workbench import telling_lines
+from forager.records import Record
+
+Stage = Literal["install", "collect", "test"]
+_LOG = 256 << 10  # characters of a failure's log
+
+
+class Failure(Record):
+    """How far a recipe got, and what was wrong then."""
+
+    stage: Stage = Field(description="What failed: an install command, the collection, tests.")
+    message: str = Field(description="One line for a person.")
+    command: str = Field("", description="The install command that failed.")
+    log: str = Field("", description="The end of its output, or the failures of tests.")
+    passing: int = Field(0, description="Tests that passed.")
+    run: int = Field(0, description="Tests that ran, those that cannot be collected among them.")
+    collected: int = Field(0, description="Test functions that pytest collects.")
+    functions: int = Field(0, description="Test functions in the project's files.")
+    sound: bool = Field(False, description="Whether an image of this recipe is accepted.")
+
+    @property
+    def progress(self) -> tuple[int, int, int]:
+        """How far the recipe got: a greater value is better."""
+        return ("install", "collect", "test").index(self.stage), self.passing, self.collected
+
+
+class RecipeFailed(BuildError):
+    """A recipe does not give a sound image; `failure` is what a builder works with."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message, telling_lines(failure.log))
+        self.failure = failure
+
+
+def failed(
+    stage: Stage, message: str, log: str = "", *, command: str = "", collected: int = 0
+) -> RecipeFailed:
+    """Return the error of a stage, with the end of the log."""
+    return RecipeFailed(
+        Failure(stage=stage, message=message, log=log[-_LOG:], command=command, collected=collected)
+    )
+
+
+class Change(NamedTuple):
+    """A changed recipe, and why."""
+
+    recipe: Recipe
+    rule: str
+    """Short name of the rule, or of the kind of change."""
+    reason: str
+    """One line: what in the log or in the project's files led to it."""
+
+
+class Project(NamedTuple):
+    """What builders know of a project."""
+
+    source: Source
+    tree: Path
+    """The working tree on the host. Nothing of it may run there."""
+    attempt: Callable[[Recipe], Failure]
+    """Builds and tests a recipe from scratch; a second time it answers from memory."""
+    report: Callable[[str], None]
+
+
+class Builder(Protocol):
+    """Proposes changes of recipes: rules, a CI workflow, or an agent."""
+
+    @property
+    def name(self) -> str:
+        """The name in `--builders`."""
+
+    def changes(self, project: Project, recipe: Recipe, failure: Failure) -> Iterator[Change]:
+        """Yield changes of the recipe that may mend this failure, the most promising first."""
+
+
+class RepairStep(Record):
+    """One step of a repair trace: a change that was tried, and what came of it."""
+
+    source: str = Field(description="The SOURCE as it was typed.")
+    digest: str = Field(description="Digest of the source's files.")
+    builder: str
+    rule: str
+    reason: str
+    before: Recipe
+    failure: Failure = Field(description="What was wrong with the recipe before.")
+    after: Recipe
+    result: Failure = Field(description="How far the changed recipe got.")
+    kept: bool = Field(description="Whether it got further, or more tests passed.")
+    seconds: float
