@@ -8,37 +8,37 @@ write into another's.
 """
 
 import hashlib
-import json
-import re
-import shlex
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import docker
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from forager.errors import BuildError, SourceError
-from forager.images.base import CHANGES, PYTHON_LABEL, ensure_base
+from forager.images.base import PYTHON_LABEL, ensure_base
+from forager.images.builder import Builder, RepairStep
 from forager.images.image import Image, stored
 from forager.images.infer import infer
-from forager.images.install import install
 from forager.images.layout import required_python
-from forager.images.recipe import Recipe, options
+from forager.images.reasons import explained
+from forager.images.recipe import Recipe
+from forager.images.repairs import Repairs
+from forager.images.rules import RULES
 from forager.images.settings import BuildSettings
 from forager.images.source import Source, fetch, tracked_files
-from forager.images.unproven import UnprovenImage, accepted, identity
-from forager.images.workbench import Workbench
+from forager.images.unproven import accepted, identity
+from forager.images.workshop import Trial, Workshop
 from forager.locks import locked
+from forager.paths import data_directory
+from forager.records import RecordWriter
 from forager.sandboxes.engine import connect
 from forager.scratch import scratch
 from forager.text import ending
 
 _PYTHONS = ("3.12", "3.13", "3.11", "3.14", "3.10", "3.9", "3.8")  # the most likely to work first
 _DEFAULT = BuildSettings()
-_PYTEST_TOO_NEW = r"_pytest\b|PluginValidationError|PytestRemovedIn|PytestDeprecation|pluggy\b"
 
 
 def build(
@@ -46,13 +46,16 @@ def build(
     *,
     recipe: Recipe | None = None,
     settings: BuildSettings = _DEFAULT,
+    builders: Sequence[Builder] = (RULES,),
     report: Callable[[str], None] = lambda _: None,
 ) -> Image:
     """Build the image of a source, or return the one that the same source and recipe gave before.
 
-    `report` receives each step. Raises SourceError for a source that holds
-    no tests, BuildError (with the log's telling lines) for one that does not come to pass.
+    Without a `recipe`, the project's files give one, and the `builders` repair it where it fails.
+    `report` receives each step. Raises SourceError for a source that holds no tests, BuildError
+    (with the log's telling lines) for one that does not come to pass.
     """
+    started = time.monotonic()
     client = connect()
     with scratch("source") as directory:
         tree = directory / "testbed"
@@ -64,65 +67,36 @@ def build(
         base = ensure_base(client, chosen.python, report)
         if recipe is None:
             chosen, base = _suited(client, tree, chosen, base, report)
-        builder = _Builder(client, fetched, tree, base, settings, report)
-        try:
-            return builder.build(chosen, reduce=recipe is None)
-        except BuildError as error:
-            if recipe is not None or not re.search(_PYTEST_TOO_NEW, error.log):
-                raise
-        report("the tests are older than this pytest: trying one before")
-        older = [*chosen.install, "uv pip install --upgrade 'pytest<9' py"]
-        return builder.build(chosen.model_copy(update={"install": older}), reduce=True)
-
-
-class _Builder(NamedTuple):
-    """The inputs that all builds of one source share."""
-
-    client: docker.DockerClient
-    source: Source
-    tree: Path
-    base: str
-    settings: BuildSettings
-    report: Callable[[str], None]
-
-    def build(self, recipe: Recipe, *, reduce: bool) -> Image:
-        """Return the image of this recipe: an earlier one, or a new one."""
-        started = time.monotonic()
-        key = _key(self.source, recipe, identity(self.client, self.base), self.tree)
+        key = _key(fetched, chosen, identity(client, base), tree)
         with locked(f"image-{key}"):
             known = stored(key)
-            if known and not self.settings.force and identity(self.client, known.digest):
-                self.report(f"{known.reference} was built before")
-                return accepted(known, self.settings.minimum_pass)
-            unproven = self._installed(recipe, key, reduce=reduce)
-            return unproven.prove(self.settings.minimum_pass, started)
+            if known and not settings.force and identity(client, known.digest):
+                report(f"{known.reference} was built before")
+                return accepted(known, settings.minimum_pass)
+            with Workshop(client, fetched, tree, key, settings, report) as workshop:
+                trial = _tried(workshop, chosen, () if recipe else builders)
+                return _proven(source, trial, settings, started)
 
-    def _installed(self, recipe: Recipe, key: str, *, reduce: bool) -> UnprovenImage:
-        """Install the project and commit the image, still without a name."""
-        memory = max(recipe.memory, 2 << 30)  # compilers need more than tests
-        with Workbench(
-            self.client, self.base, memory=memory, timeout=self.settings.timeout
-        ) as bench:
-            try:
-                installed = install(
-                    bench, self.tree, self.source, recipe, reduce=reduce, report=self.report
-                )
-            except SourceError as error:
-                raise SourceError(f"{self.source.given}: {error}") from None
-            except BuildError as error:
-                raise BuildError(f"{self.source.given}: {error}", error.log) from error
-            digest = bench.commit(
-                [
-                    *CHANGES,
-                    f"LABEL forager.image={key}",
-                    f"LABEL forager.source={json.dumps(self.source.given)}",
-                    # so that plain `pytest` works inside
-                    f"ENV PYTEST_ADDOPTS={_quoted(shlex.join(options(recipe.tests)))}",
-                ]
-            )
-        return UnprovenImage(
-            self.client, self.source, self.base, key, installed, digest, self.report
-        )
+
+def _tried(workshop: Workshop, recipe: Recipe, builders: Sequence[Builder]) -> Trial:
+    """Try a recipe, and repair it with the builders."""
+    if not builders:
+        return workshop.attempt(recipe, search=False)
+    path = data_directory() / "repairs.jsonl"
+
+    def record(step: RepairStep) -> None:
+        with RecordWriter(path, wait=True) as file:
+            file.append(step)
+
+    return Repairs(workshop, recipe, record).run(builders)
+
+
+def _proven(source: str, trial: Trial, settings: BuildSettings, started: float) -> Image:
+    """Prove the image of a trial. Raises BuildError with the reason if it is not sound."""
+    if trial.unproven is None or trial.first is None or not trial.failure.sound:
+        trial.remove()
+        raise explained(source, trial.failure)
+    return trial.unproven.prove(trial.first, settings.minimum_pass, started)
 
 
 def _inferred(source: str, tree: Path) -> Recipe:
@@ -164,8 +138,3 @@ def _key(source: Source, recipe: Recipe, base: str, tree: Path) -> str:
     if any(name.endswith((".pyc", ".pyo")) for name in tracked_files(tree)):
         text += "\0byte code"  # which earlier images lack
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _quoted(text: str) -> str:
-    """Quote a value for the ENV instruction, which expands variables."""
-    return json.dumps(text).replace("$", "\\$")

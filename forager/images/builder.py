@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, Protocol
 from pydantic import Field
 
 from forager.errors import BuildError
+from forager.images.debian import Contents
 from forager.images.recipe import Recipe
 from forager.images.source import Source
 from forager.images.workbench import telling_lines
@@ -34,9 +35,10 @@ class Failure(Record):
     sound: bool = Field(False, description="Whether an image of this recipe is accepted.")
 
     @property
-    def progress(self) -> tuple[int, int, int]:
+    def progress(self) -> tuple[bool, int, int, int]:
         """How far the recipe got: a greater value is better."""
-        return ("install", "collect", "test").index(self.stage), self.passing, self.collected
+        stage = ("install", "collect", "test").index(self.stage)
+        return self.sound, stage, self.passing, self.collected
 
 
 class RecipeFailed(BuildError):
@@ -45,6 +47,7 @@ class RecipeFailed(BuildError):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message, telling_lines(failure.log))
         self.failure = failure
+        self.recipe: Recipe | None = None  # as far as it worked
 
 
 def failed(
@@ -75,6 +78,8 @@ class Project(NamedTuple):
     attempt: Callable[[Recipe], Failure]
     """Builds and tests a recipe from scratch; a second time it answers from memory."""
     report: Callable[[str], None]
+    contents: Contents
+    """Debian's packages by the files that they have."""
 
 
 class Builder(Protocol):

@@ -17,6 +17,7 @@ and build again with `--recipe FILE`:
 
 import re
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -50,6 +51,9 @@ class Recipe(Record):
         [],
         description="Shell commands, run in /testbed by the user `agent`; use `uv pip install`.",
     )
+    exclude_newer: str = Field(
+        "", description="Date, such as 2024-05-01: install no package version uploaded later."
+    )
     variables: dict[str, str] = Field({}, description="Variables of the install and the tests.")
     tests: list[str] = Field([], description="Arguments of pytest: options and test paths.")
     protected: list[str] = Field(
@@ -73,6 +77,13 @@ class Recipe(Record):
             raise ValueError("write it as in '3.12'")
         if value and int(value.split(".")[1]) < int(PYTHONS[0].split(".")[1]):
             raise ValueError(f"forager's programs need Python {PYTHONS[0]} or later")
+        return value
+
+    @field_validator("exclude_newer")
+    @classmethod
+    def _date(cls, value: str) -> str:
+        if value:
+            date.fromisoformat(value)
         return value
 
     @field_validator("system")

@@ -46,6 +46,7 @@ class Sdist(NamedTuple):
     filename: str
     url: str
     licence: str
+    date: str  # of the upload
     content: bytes
 
 
@@ -73,7 +74,13 @@ def download_sdist(specification: str) -> Sdist:
         raise SourceError(f"{entry['filename']} does not have the SHA-256 that the index states")
     information = release["info"]
     return Sdist(
-        name, information["version"], entry["filename"], url, _licence(information), content
+        name,
+        information["version"],
+        entry["filename"],
+        url,
+        _licence(information),
+        str(entry.get("upload_time_iso_8601", ""))[:10],
+        content,
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether an image is sound: enough of the project's tests are collected, and enough of them pass."""
+"""Whether an image is sound: enough of the project's tests are collected and pass."""
 
 import ast
 from collections.abc import Iterable, Sequence

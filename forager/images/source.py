@@ -32,6 +32,7 @@ from forager.records import Record
 
 _SKIPPED = {"__pycache__", ".git", ".hg", ".svn", ".tox", ".nox", ".venv", "venv", "node_modules"}
 _SKIPPED |= {".mypy_cache", ".pytest_cache", ".ruff_cache", ".eggs"}
+_DATE = ("log", "-1", "--format=%cs")
 _OUTPUTS = {"build", "dist"}  # only at the top: further down they may be packages
 
 
@@ -43,6 +44,7 @@ class Source(Record):
     name: str = Field(description="'owner/name' of a repository, 'pypi/name' or 'local/name'.")
     version: str = Field("", description="Release, or the last tag; empty without one.")
     commit: str = Field("", description="Commit of the origin; empty without a repository.")
+    date: str = Field("", description="Day of the commit or of the release; empty if unknown.")
     licence: str = ""
     digest: str = Field(description="'sha256:…' of the sdist, else 'tree:…' of the git tree.")
     url: str = Field("", description="Where the files came from, without credentials.")
@@ -92,6 +94,7 @@ def _fetch_pypi(source: str, into: Path) -> Source:
         name=f"pypi/{sdist.name}",
         version=sdist.version,
         commit=git(into, "rev-parse", "HEAD").strip(),
+        date=sdist.date,
         licence=sdist.licence or guess_licence(into),
         digest=f"sha256:{hashlib.sha256(sdist.content).hexdigest()}",
         url=without_login(sdist.url),
@@ -115,6 +118,7 @@ def _fetch_path(source: str, path: Path, into: Path) -> Source:
             name=repository_name(origin) if origin else local_name(path),
             version=_version(found.ask) if found else "",
             commit=found.ask("rev-parse", "--verify", "HEAD") if found else "",
+            date=found.ask(*_DATE) if found else "",
             licence=guess_licence(into),
             digest="tree:" + git(into, "rev-parse", "HEAD^{tree}").strip(),
             url=origin or path.as_uri(),
@@ -154,6 +158,7 @@ def _fetch_git(source: str, into: Path) -> Source:
         name=repository_name(url),
         version=_version(lambda *asked: quiet_git(into, *asked)),
         commit=git(into, "rev-parse", "HEAD").strip(),
+        date=quiet_git(into, *_DATE),
         licence=guess_licence(into),
         digest="tree:" + git(into, "rev-parse", "HEAD^{tree}").strip(),
         url=without_login(url),

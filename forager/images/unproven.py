@@ -19,6 +19,7 @@ from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import Limits
 
 _SHUFFLE = 1  # seed of the second run's order
+_DESCRIBED = 400  # failures of the first run, for the builders
 _NOT_RUN = ("skipped", "xfailed", "xpassed", "deselected")
 
 
@@ -33,25 +34,28 @@ class UnprovenImage(NamedTuple):
     digest: str
     report: Callable[[str], None]
 
-    def prove(self, minimum_pass: float, started: float) -> Image:
-        """Run the tests twice; name and record the image, or remove it and raise BuildError."""
+    def run_first(self) -> TestReport:
+        """Run the tests for the first time, with a description of what fails."""
+        return self._run_tests(None)
+
+    def prove(self, first: TestReport, minimum_pass: float, started: float) -> Image:
+        """Run the tests again, in another order; name and record the image.
+
+        Raises BuildError if not enough tests pass, and then removes the image.
+        """
         try:
-            first = self._run_tests(None)
-            if not first.complete:
-                raise BuildError(
-                    f"{self.source.given}: the test run did not come to its end "
-                    f"({first.seconds:.0f} s of {self.installed.recipe.timeout:.0f})",
-                    telling_lines(first.log),
-                )
-            accepted(self._record(first, first, started), minimum_pass, first.log)
             image = self._record(first, self._run_tests(_SHUFFLE), started)
             accepted(image, minimum_pass, first.log)
         except BaseException:
-            self._remove(self.digest)
+            self.remove()
             raise
         self._name(image.reference)
         store(image)
         return image
+
+    def remove(self) -> None:
+        """Remove the image, which has no name yet."""
+        self._remove(self.digest)
 
     def _name(self, reference: str) -> None:
         """Name the image, and remove an earlier image of this name."""
@@ -68,7 +72,13 @@ class UnprovenImage(NamedTuple):
         sandbox = docker_sandbox(self.digest, limits=limits)
         try:
             timeout = self.installed.recipe.timeout
-            return run_tests(sandbox, self._setup(), shuffle=shuffle, timeout=timeout)
+            return run_tests(
+                sandbox,
+                self._setup(),
+                shuffle=shuffle,
+                timeout=timeout,
+                failures=_DESCRIBED if shuffle is None else 0,
+            )
         finally:
             sandbox.close()
 

@@ -10,6 +10,7 @@ in one layer leaves no trace.
 import io
 import logging
 import os
+import re
 import tarfile
 import time
 from collections.abc import Mapping
@@ -26,12 +27,15 @@ from forager.errors import BuildError
 from forager.images.host import build_variables, ca_bundle
 from forager.logins import LOGINS
 from forager.makers import maker
-from forager.sandboxes.leftovers import IMAGE_LABEL, build_name, sweep
+from forager.sandboxes.leftovers import IMAGE_LABEL, build_name, remove, sweep
 from forager.sandboxes.sandbox import SYSTEM_PATH, WORKDIR
+from forager.text import safe
 
 TOOLS = "/opt/forager-build"
 VENV = "/opt/venv"
 PYTHON = f"{VENV}/bin/python"
+_CACHE = "/mnt"  # where a cache is mounted: Debian has the directory
+_APT = f"{_CACHE}/apt"
 BUILDERS = 2000  # number of a group without a name
 OWNED_BY_ROOT = f"""set -e  # copies no file of a lower layer
 find {VENV} -user agent -exec chown -h root:{BUILDERS} {{}} +
@@ -49,13 +53,41 @@ class BenchResult(NamedTuple):
     output: str
 
 
+class BuildCache:
+    """Downloads that the builds of one source share; a context manager that removes them.
+
+    A volume of a container that never starts. No two sources share one, so that no project can
+    write into another's.
+    """
+
+    def __init__(self, client: docker.DockerClient, image: str) -> None:
+        try:
+            made = client.api.create_container(image, ["true"], volumes=[_CACHE], name=build_name())
+        except DockerException as error:
+            raise BuildError(f"no build container can be made: {error}") from error
+        self.container = str(made["Id"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        remove(self.container)
+
+
 class Workbench:
     """A running container of `image`; a context manager that removes it at the end."""
 
     def __init__(
-        self, client: docker.DockerClient, image: str, *, memory: int, timeout: float
+        self,
+        client: docker.DockerClient,
+        image: str,
+        *,
+        memory: int,
+        timeout: float,
+        cache: "BuildCache | None" = None,
     ) -> None:
         self._client = client
+        self._cache = cache
         self._deadline = time.monotonic() + timeout
         bundle = ca_bundle()
         self._variables = {
@@ -63,6 +95,7 @@ class Workbench:
             "UV_NO_PROGRESS": "1",
             "UV_COMPILE_BYTECODE": "1",  # test runs would compile pytest each time
             "UV_PYTHON_INSTALL_DIR": "/opt/python",
+            "UV_LINK_MODE": "copy",  # the cache may be another file system
             "VIRTUAL_ENV": VENV,
             "PATH": f"{VENV}/bin:{TOOLS}:{SYSTEM_PATH}",
         }
@@ -93,6 +126,7 @@ class Workbench:
                 memswap_limit=memory,
                 pids_limit=1024,
                 name=build_name(),  # labels would stay
+                volumes_from=[self._cache.container] if self._cache else [],
             )
         except DockerException as error:
             raise BuildError(f"no build container starts: {error}") from error
@@ -102,7 +136,20 @@ class Workbench:
         if bundle:
             files["ca.pem"] = (Path(bundle).read_bytes(), 0o644)
         self.check(f"mkdir -p {TOOLS}/cache && chmod 1777 {TOOLS}/cache", user="root")
+        if self._cache:
+            self.check(
+                f"install -d -m 1777 {_CACHE} && mkdir -p {_APT}/lists {_APT}/archives", user="root"
+            )
         self.put(archive(files), TOOLS)
+
+    @property
+    def apt(self) -> str:
+        """The command of apt-get, with the cache of the source if there is one."""
+        if not self._cache:
+            return "apt-get"
+        kept = "-o Binary::apt-get::APT::Keep-Downloaded-Packages=1 -o APT::Sandbox::User=root"
+        places = f"-o Dir::State::Lists={_APT}/lists -o Dir::Cache::Archives={_APT}/archives"
+        return f"apt-get {kept} {places}"
 
     def run(
         self,
@@ -117,7 +164,8 @@ class Workbench:
         left = self._deadline - time.monotonic()
         seconds = max(1, int(min(left, timeout or left)))
         words = ["timeout", "--kill-after=5", str(seconds), "bash", "-c", command]
-        environment = {**self._variables, **_user_variables(user), **variables}
+        cache = f"{_CACHE}/{user}" if self._cache else f"{TOOLS}/cache/{user}"
+        environment = {**self._variables, **_home(user), "UV_CACHE_DIR": cache, **variables}
         guard = Timer(seconds + 30, self.close)  # for a container that no longer ends processes
         guard.daemon = True
         guard.start()
@@ -239,6 +287,12 @@ def telling_lines(log: str, most: int = 25) -> str:
     return "\n".join(line[:300] for line in chosen)
 
 
-def _user_variables(user: str) -> dict[str, str]:
-    home = "/root" if user == "root" else f"/home/{user}"
-    return {"HOME": home, "UV_CACHE_DIR": f"{TOOLS}/cache/{user}"}
+def decisive_line(log: str) -> str:
+    """Return the line of a log that most likely says what went wrong."""
+    lines = [line.strip() for line in telling_lines(log, 200).splitlines()]
+    errors = [line for line in lines if re.search(r"\b[A-Z]\w*Error\b|: (fatal )?error:", line)]
+    return safe((errors or lines or [""])[-1])[:300]
+
+
+def _home(user: str) -> dict[str, str]:
+    return {"HOME": "/root" if user == "root" else f"/home/{user}"}

@@ -1,0 +1,144 @@
+"""Why a project gave no image: one of a few reasons, the decisive line, and what to try."""
+
+import re
+from typing import NamedTuple
+
+from forager.errors import BuildError, SourceError
+from forager.images.builder import Failure
+from forager.images.workbench import decisive_line, telling_lines
+
+
+class Reason(NamedTuple):
+    """A kind of failure."""
+
+    name: str
+    pattern: str
+    """Found in the message or in the log, if the stage fits."""
+    stages: tuple[str, ...]
+    suggestion: str
+
+
+_ANY = ("install", "collect", "test")
+REASONS = (
+    Reason(
+        "time limit",
+        r"took too long|did not come to its end|it took more than \d+ s|no time is left",
+        _ANY,
+        "raise `timeout` in the recipe, or --timeout",
+    ),
+    Reason(
+        "no tests",
+        r"no tests found",
+        _ANY,
+        "give a source that has tests, such as the git repository",
+    ),
+    Reason(
+        "memory",
+        r"MemoryError|Killed signal terminated|out of memory|Cannot allocate memory",
+        _ANY,
+        "give more with --memory",
+    ),
+    Reason(
+        "network",
+        r"Temporary failure in name resolution|Network is unreachable|gaierror|Name or service not "
+        r"known|Failed to resolve|NewConnectionError|NameResolutionError|dns error|operation timed "
+        r"out|client error \(Connect\)",
+        _ANY,
+        "tests run without a network: deselect those that need one in `tests`",
+    ),
+    Reason(
+        "service",
+        r"Connection refused|ConnectionRefusedError|Can't connect to (local )?(MySQL|server)|could "
+        r"not connect to server|connection to server .{1,60} failed",
+        ("collect", "test"),
+        "name the service in `services`",
+    ),
+    Reason(
+        "system package",
+        r"fatal error: [\w./+-]+: No such file or directory|cannot find -l\w|command not found|"
+        r"executable not found|cannot open shared object file|pkg-config|Debian lacks|No such file "
+        r"or directory: '[\w.+-]+'|error: command '[\w.+-]+' failed: No such file",
+        _ANY,
+        "name the Debian packages in `system`",
+    ),
+    Reason(
+        "Python version",
+        r"requires-python|Requires-Python|requires Python|requires a different Python|the current "
+        r"Python version|SyntaxError: (Missing parentheses|invalid syntax)|No module named "
+        r"'(imp|distutils|asyncore|ConfigParser|urllib2|StringIO|cStringIO|__builtin__)'",
+        _ANY,
+        "set `python` in the recipe",
+    ),
+    Reason(
+        "dependencies",
+        r"No solution found|no versions? of|not found in the package registry|unsatisfiable|Failed "
+        r"to (download|fetch)|Failed to build `(?!.*testbed)",
+        ("install",),
+        "correct the requirements in `install`, or set `exclude_newer` to the date of the commit",
+    ),
+    Reason(
+        "build of the project",
+        r".",
+        ("install",),
+        "write into `install` how the project is installed",
+    ),
+    Reason(
+        "settings",
+        r"ImproperlyConfigured|DJANGO_SETTINGS_MODULE|Apps aren't loaded|AppRegistryNotReady",
+        ("collect", "test"),
+        "set the variable that names the settings in `variables`",
+    ),
+    Reason(
+        "imports",
+        r"ModuleNotFoundError|ImportError|cannot import name",
+        ("collect", "test"),
+        "add to `install` what the tests import, or set `exclude_newer`",
+    ),
+    Reason(
+        "settings of pytest",
+        r".",
+        ("collect",),
+        "write into `tests` how pytest is called",
+    ),
+    Reason(
+        "hollow",
+        r"^hollow",
+        ("test",),
+        "write into `tests` what pytest is to collect, and into `install` what the tests import",
+    ),
+    Reason(
+        "failing tests",
+        r".",
+        ("test",),
+        "correct the recipe, or accept fewer passing tests with --minimum-pass",
+    ),
+)
+
+
+def reason_of(failure: Failure) -> Reason:
+    """The reason of a failure. A time limit or hollow tests say more than a line of the log."""
+    said = [reason for reason in REASONS if reason.pattern != "." and reason.name != "hollow"]
+    for reason in REASONS:
+        if reason.pattern == "^hollow" and failure.message.startswith("hollow"):
+            return reason
+    texts = (failure.message, telling_lines(failure.log, 400))
+    for text in texts:
+        for reason in said:
+            if failure.stage in reason.stages and re.search(reason.pattern, text, re.IGNORECASE):
+                return reason
+    return next(
+        reason for reason in REASONS if reason.pattern == "." and failure.stage in reason.stages
+    )
+
+
+def explained(source: str, failure: Failure) -> BuildError | SourceError:
+    """The error that tells a person why, with the decisive line and a suggestion."""
+    reason = reason_of(failure)
+    if reason.name == "no tests":
+        return SourceError(f"{source}: {failure.message}")
+    line = decisive_line(failure.log)
+    detail = f": {line}" if line and line not in failure.message else ""
+    return BuildError(
+        f"{source}: {failure.message}{detail} [{reason.name}: {reason.suggestion}; then --recipe]",
+        telling_lines(failure.log),
+    )

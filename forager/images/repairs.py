@@ -1,0 +1,139 @@
+"""The rounds of a build: try the recipe, let the builders propose changes, keep what helps.
+
+Each change is tried from scratch. It is kept if the build gets further, if another fault shows in
+the install, or if more tests pass. Every step is recorded as a repair trace.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from forager.images.builder import Builder, Change, Failure, Project, RepairStep
+from forager.images.recipe import Recipe
+from forager.images.workbench import decisive_line
+from forager.images.workshop import Trial, Workshop
+
+_MOST_KEPT = 12  # changes by one builder
+_MOST_TRIED = 24
+_NOTHING = Failure(stage="install", message="nothing was tried yet")
+
+
+class Repairs:
+    """The repairs of one source's recipe. The image of the best trial stays, the others go."""
+
+    def __init__(
+        self, workshop: Workshop, recipe: Recipe, record: Callable[[RepairStep], None]
+    ) -> None:
+        self._workshop = workshop
+        self._record = record
+        self._known = {_text(recipe): _NOTHING}
+        self._faults: set[str] = set()
+        self._dropped: list[str] = []
+        self._best = workshop.attempt(recipe, search=not recipe.tests)
+        self._note(recipe, self._best)
+
+    def run(self, builders: Sequence[Builder]) -> Trial:
+        """Let the builders repair the recipe; return the trial that got furthest."""
+        try:
+            for builder in builders:
+                self._rounds(builder)
+                if self._best.failure.sound:
+                    break
+            if self._best.failure.stage == "install":
+                self._reduce()
+                for builder in builders[:1]:
+                    self._rounds(builder)
+        except BaseException:
+            self._best.remove()
+            raise
+        return self._best.with_dropped(self._dropped)
+
+    def _rounds(self, builder: Builder) -> None:
+        """Let a builder change the recipe as long as that helps."""
+        kept = tried = 0
+        changes = self._changes(builder)
+        while kept < _MOST_KEPT and tried < _MOST_TRIED and (change := next(changes, None)):
+            if _text(change.recipe) in self._known:
+                continue
+            tried += 1
+            if self._consider(builder.name, change):
+                kept += 1
+                changes = self._changes(builder)
+
+    def _changes(self, builder: Builder) -> Iterator[Change]:
+        best = self._best
+
+        def attempt(recipe: Recipe) -> Failure:
+            if _text(recipe) not in self._known:
+                change = Change(recipe, builder.name, f"{builder.name} wrote this recipe")
+                self._consider(builder.name, change)
+            return self._known[_text(recipe)]
+
+        shop = self._workshop
+        project = Project(shop.source, shop.tree, attempt, shop.report, shop.contents)
+        return builder.changes(project, best.asked, best.failure)
+
+    def _consider(self, builder: str, change: Change) -> bool:
+        """Try a change; keep it if it helps."""
+        self._workshop.report(f"{change.rule}: {change.reason}")
+        search = not change.recipe.tests
+        return self._judge(
+            builder, change, lambda: self._workshop.attempt(change.recipe, search=search)
+        )
+
+    def _reduce(self) -> None:
+        """Leave out what cannot be installed, with the cause."""
+        reason = f"cannot be installed: {decisive_line(self._best.failure.log)}"
+        asked = self._best.asked
+        self._workshop.report(f"leaving out what {reason}")
+        self._judge(
+            "rules",
+            Change(asked, "leave out", reason),
+            lambda: self._workshop.attempt(asked, search=not asked.tests, reduce=True),
+        )
+        self._dropped = self._best.unproven.installed.dropped if self._best.unproven else []
+
+    def _judge(self, builder: str, change: Change, attempt: Callable[[], Trial]) -> bool:
+        started, before = time.monotonic(), self._best
+        trial = attempt()
+        kept = self._is_better(trial.failure)
+        self._note(change.recipe, trial)
+        source = self._workshop.source
+        self._record(
+            RepairStep(
+                source=source.given,
+                digest=source.digest,
+                builder=builder,
+                rule=change.rule,
+                reason=change.reason,
+                before=before.asked,
+                failure=before.failure,
+                after=trial.asked,
+                result=trial.failure,
+                kept=kept,
+                seconds=round(time.monotonic() - started, 1),
+            )
+        )
+        if kept:
+            self._best = trial
+        (before if kept else trial).remove()
+        return kept
+
+    def _note(self, recipe: Recipe, trial: Trial) -> None:
+        self._known[_text(recipe)] = trial.failure
+        self._known[_text(trial.asked)] = trial.failure
+        self._faults.add(_fault(trial.failure))
+
+    def _is_better(self, failure: Failure) -> bool:
+        best = self._best.failure
+        another = _fault(failure) not in self._faults
+        return failure.progress > best.progress or (
+            failure.stage == best.stage == "install" and another
+        )
+
+
+def _fault(failure: Failure) -> str:
+    return f"{failure.command}: {decisive_line(failure.log)}"
+
+
+def _text(recipe: Recipe) -> str:
+    return recipe.model_dump_json()

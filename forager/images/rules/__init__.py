@@ -1,0 +1,54 @@
+"""The builder `rules`: mends what a log names, without a model."""
+
+from collections.abc import Iterator
+
+from forager.images.builder import Change, Failure, Project
+from forager.images.recipe import Recipe
+from forager.images.rules.dates import dates, old_python
+from forager.images.rules.modules import display, django, fixtures, missing_modules
+from forager.images.rules.rule import Rule
+from forager.images.rules.system import system_packages
+from forager.images.rules.tools import build_tools, older_pytest, pytest_anew, without_isolation
+
+_ADDING: tuple[tuple[str, Rule], ...] = (  # which do not disturb each other
+    ("system packages", system_packages),
+    ("missing modules", missing_modules),
+    ("plug-ins", fixtures),
+    ("display", display),
+)
+_OTHERS: tuple[tuple[str, Rule], ...] = (
+    ("build tools", build_tools),
+    ("build without isolation", without_isolation),
+    ("Django settings", django),
+    ("pytest anew", pytest_anew),
+    ("older pytest", older_pytest),
+    ("versions of the date", dates),
+    ("Python of the date", old_python),
+)
+
+
+class Rules:
+    """Proposes what the rules that add something make together, then each rule's own changes."""
+
+    name = "rules"
+
+    def changes(self, project: Project, recipe: Recipe, failure: Failure) -> Iterator[Change]:
+        """Yield changes; the rules look at the failure and at the project's files."""
+        yield from _together(project, recipe, failure)
+        for name, rule in (*_ADDING, *_OTHERS):
+            for changed, reason in rule(project, recipe, failure):
+                yield Change(changed, name, reason)
+
+
+def _together(project: Project, recipe: Recipe, failure: Failure) -> Iterator[Change]:
+    names, reasons = [], []
+    for name, rule in _ADDING:
+        for changed, reason in rule(project, recipe, failure):
+            recipe = changed
+            names.append(name)
+            reasons.append(reason)
+    if len(names) > 1:
+        yield Change(recipe, ", ".join(names), "; ".join(reasons))
+
+
+RULES = Rules()

@@ -1,0 +1,55 @@
+"""Versions as of the commit's date, for projects that today's versions break."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+
+from forager.images.builder import Failure, Project
+from forager.images.recipe import Recipe
+from forager.images.rules.rule import Proposals, with_commands
+
+_RECENT = timedelta(days=60)  # in which versions hardly drift
+_ENOUGH = 0.95  # share of passing tests from which no version is in doubt
+_DRIFT = (
+    r"No solution found|Failed to build `|cannot import name|has no attribute|unexpected keyword|"
+    r"DeprecationWarning|TypeError|ImportError|ModuleNotFoundError|positional argument|removed in"
+)
+_PYTHON_3_11 = date(2022, 10, 24)
+_OLD_PYTHON = "3.9"
+
+
+def dates(project: Project, recipe: Recipe, failure: Failure) -> Proposals:
+    """Propose the versions of the commit's date, with today's pytest and with that date's."""
+    day = _day(project.source.date)
+    if day is None or recipe.exclude_newer or not _is_drift(failure):
+        return
+    if datetime.now(UTC).date() - day < _RECENT:
+        return
+    dated = recipe.model_copy(update={"exclude_newer": day.isoformat()})
+    reason = f"today's versions do not work: those of {day}"
+    yield dated, reason
+    if failure.stage != "install":
+        yield with_commands(dated, "uv pip install --upgrade pytest", first=True), reason
+
+
+def old_python(project: Project, recipe: Recipe, failure: Failure) -> Proposals:
+    """Propose the Python of the commit's date."""
+    day = _day(project.source.date)
+    if day is None or day > _PYTHON_3_11 or recipe.python or failure.sound:
+        return
+    old = recipe.model_copy(
+        update={"python": _OLD_PYTHON, "exclude_newer": recipe.exclude_newer or day.isoformat()}
+    )
+    yield old, f"the commit of {day} is older than the newer Pythons"
+
+
+def _is_drift(failure: Failure) -> bool:
+    if failure.stage == "test" and failure.passing >= _ENOUGH * failure.run:
+        return False
+    return re.search(_DRIFT, failure.log) is not None
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

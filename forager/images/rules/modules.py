@@ -1,0 +1,159 @@
+"""What tests need while they run: modules, fixtures of plug-ins, Django's settings, displays."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from forager.images.builder import Failure, Project
+from forager.images.distributions import distribution
+from forager.images.layout import read_text
+from forager.images.recipe import Recipe
+from forager.images.rules.rule import Proposals, with_commands, with_variables
+
+_NO_MODULE = re.compile(r"No module named '([A-Za-z_][\w.]{0,60})'|\$ pip install ([\w.-]{1,60})\b")
+_NO_FIXTURE = re.compile(r"fixture '(\w{1,60})' not found")
+_PLUGINS = {  # by their fixtures
+    "mocker": "pytest-mock",
+    "class_mocker": "pytest-mock",
+    "module_mocker": "pytest-mock",
+    "session_mocker": "pytest-mock",
+    "benchmark": "pytest-benchmark",
+    "httpserver": "pytest-httpserver",
+    "httpbin": "pytest-httpbin",
+    "httpbin_secure": "pytest-httpbin",
+    "requests_mock": "requests-mock",
+    "httpx_mock": "pytest-httpx",
+    "aiohttp_client": "pytest-aiohttp",
+    "aiohttp_server": "pytest-aiohttp",
+    "aioresponses": "aioresponses",
+    "anyio_backend": "anyio",
+    "event_loop": "pytest-asyncio<0.23",
+    "fs": "pyfakefs",
+    "faker": "faker",
+    "freezer": "pytest-freezer",
+    "snapshot": "syrupy",
+    "testdir": "",
+    "qtbot": "pytest-qt",
+    "qapp": "pytest-qt",
+    "db": "pytest-django",
+    "client": "pytest-django",
+    "settings": "pytest-django",
+    "rf": "pytest-django",
+    "admin_client": "pytest-django",
+    "django_db_setup": "pytest-django",
+    "subtests": "pytest-subtests",
+    "datadir": "pytest-datadir",
+    "shared_datadir": "pytest-datadir",
+    "data_regression": "pytest-regressions",
+    "file_regression": "pytest-regressions",
+    "num_regression": "pytest-regressions",
+    "cases": "pytest-cases",
+    "vcr": "pytest-vcr",
+    "vcr_cassette": "pytest-recording",
+    "script_runner": "pytest-console-scripts",
+    "socket_enabled": "pytest-socket",
+    "socket_disabled": "pytest-socket",
+    "virtualenv": "pytest-virtualenv",
+    "unused_tcp_port": "pytest-asyncio",
+    "postgresql": "pytest-postgresql",
+    "redisdb": "pytest-redis",
+    "responses": "pytest-responses",
+    "caplog_json": "",
+    "image_regression": "pytest-regressions",
+    "xvfb": "pytest-xvfb",
+    "s3": "moto[s3]",
+    "twisted_greenlet": "pytest-twisted",
+    "celery_app": "celery[pytest]",
+    "app": "pytest-flask",
+    "mock_server": "pytest-mockservers",
+    "kind_cluster": "pytest-kind",
+    "pyodide_root": "pytest-pyodide",
+}
+_ASYNC = re.compile(r"async def functions are not natively supported|async_generator fixture")
+_SETTINGS = re.compile(
+    r"ImproperlyConfigured|Apps aren't loaded|AppRegistryNotReady|DJANGO_SETTINGS_MODULE|"
+    r"settings are not configured"
+)
+_STATED = re.compile(
+    r"""DJANGO_SETTINGS_MODULE['"]?\s*(?:[=:,]|\s)\s*['"]?([A-Za-z_][\w.]{2,80})"""
+)
+_DISPLAY = re.compile(
+    r"could not connect to display|no display name|couldn't connect to display|"
+    r"Qt platform plugin|QXcbConnection|cannot open display"
+)
+_MOST_MODULES = 12
+
+
+def missing_modules(project: Project, recipe: Recipe, failure: Failure) -> Proposals:
+    """Propose the distributions of modules that tests import while they run."""
+    if failure.stage == "install":
+        return
+    names = dict.fromkeys(match[1] or match[2] for match in _NO_MODULE.finditer(failure.log))
+    found = {distribution(project.tree, name) for name in [*names][:_MOST_MODULES]} - {""}
+    yield from _installing(recipe, sorted(found), "tests import")
+
+
+def fixtures(_: Project, recipe: Recipe, failure: Failure) -> Proposals:
+    """Propose the plug-ins that have the fixtures, or that run coroutines."""
+    if failure.stage == "install":
+        return
+    names = dict.fromkeys(match[1] for match in _NO_FIXTURE.finditer(failure.log))
+    found = {_PLUGINS.get(name, "") for name in names} - {""}
+    if _ASYNC.search(failure.log):
+        found.add("pytest-asyncio")
+    yield from _installing(recipe, sorted(found), "tests need the plug-ins")
+
+
+def django(project: Project, recipe: Recipe, failure: Failure) -> Proposals:
+    """Propose pytest-django with a settings module of the project."""
+    if failure.stage == "install" or not _SETTINGS.search(failure.log):
+        return
+    plugin = "uv pip install pytest-django"
+    if plugin not in recipe.install:
+        recipe = with_commands(recipe, plugin)
+    for module, path in _settings_modules(project.tree):
+        variables = {"DJANGO_SETTINGS_MODULE": module}
+        if path and "PYTHONPATH" not in recipe.variables:
+            variables["PYTHONPATH"] = f"/testbed/{path}".rstrip("/")
+        yield with_variables(recipe, variables), f"Django's settings are those of {module}"
+
+
+def display(_: Project, recipe: Recipe, failure: Failure) -> Proposals:
+    """Propose Qt without a display."""
+    if _DISPLAY.search(failure.log) and "QT_QPA_PLATFORM" not in recipe.variables:
+        yield with_variables(recipe, {"QT_QPA_PLATFORM": "offscreen"}), "there is no display"
+
+
+def _installing(recipe: Recipe, requirements: list[str], why: str) -> Proposals:
+    commands = [f"uv pip install '{text}'" for text in requirements]
+    new = [command for command in commands if command not in recipe.install]
+    if new:
+        yield with_commands(recipe, *new), f"{why} {', '.join(requirements)}"
+
+
+def _settings_modules(tree: Path) -> Iterator[tuple[str, str]]:
+    """Yield settings modules, those that files name first, each with the folder to import from."""
+    names: dict[str, None] = {}
+    for name in ("tox.ini", "setup.cfg", "pytest.ini", "pyproject.toml", "runtests.py", "Makefile",
+                 "tests/runtests.py", "manage.py", "tests/manage.py", "noxfile.py", "conftest.py",
+                 "tests/conftest.py", "setup.py", "tests/__init__.py"):  # fmt: skip
+        names |= dict.fromkeys(_STATED.findall(read_text(tree, name)))
+    for path in sorted((tree / ".github" / "workflows").glob("*.y*ml")):
+        names |= dict.fromkeys(_STATED.findall(read_text(path.parent, path.name)))
+    for pattern in ("tests/settings.py", "tests/*settings*.py", "test_*/settings.py",
+                    "*settings*.py", "*/test_settings.py", "*/*/settings.py",
+                    "tests/settings/__init__.py"):  # fmt: skip
+        for path in sorted(tree.glob(pattern)):
+            relative = path.relative_to(tree).with_suffix("").as_posix()
+            names[relative.removesuffix("/__init__").replace("/", ".")] = None
+    for name in names:
+        yield name, _import_folder(tree, name)
+
+
+def _import_folder(tree: Path, module: str) -> str:
+    """The folder from which a module is imported if that is not the top; or empty."""
+    inside = module.replace(".", "/")
+    for folder in ("tests", "test", "src", "testproject", "example"):
+        if (tree / folder / f"{inside}.py").is_file() and not (tree / f"{inside}.py").is_file():
+            return folder
+    return ""

@@ -1,0 +1,95 @@
+"""Build tools and pytest in the versions that a project expects."""
+
+import re
+import shlex
+
+from forager.images.builder import Failure, Project
+from forager.images.distributions import distribution
+from forager.images.layout import read_toml, strings, table
+from forager.images.recipe import Recipe
+from forager.images.reducing import is_project
+from forager.images.rules.rule import Proposals, with_commands
+
+# Build constraints, by what a log says of newer versions.
+_CONSTRAINTS = {
+    r"No module named '?pkg_resources": "setuptools<81",
+    r"use_2to3 is invalid|error in .{1,80} setup command: use_2to3": "setuptools<58",
+    r"Cython\.Compiler\.Errors|Cython\.Distutils.{0,40}old_build_ext|cython_sources": "cython<3",
+    r"No module named '?distutils\.(msvccompiler|ccompiler)|setuptools\.command\.(test|build_py)'|"
+    r"No module named 'setuptools\.(?:command\.test|_distutils)|bdist_wininst": "setuptools<60",
+    r"module 'configparser' has no attribute 'SafeConfigParser'|"
+    r"Invalid (?:dash|version)|InvalidVersion|License-Files|project\.license": "setuptools<66",
+}
+_NO_MODULE = re.compile(r"No module named '?([A-Za-z_][\w.]{0,60})")
+_PYTEST_TOO_NEW = (
+    r"_pytest\b|PluginValidationError|PytestRemovedIn|PytestDeprecation|pluggy\b|"
+    r"unexpected keyword argument '(?:path|fspath)'|has no attribute 'fspath'"
+)
+
+
+def build_tools(_: Project, recipe: Recipe, failure: Failure) -> Proposals:
+    """Propose constraints for the tools that build the project or its dependencies."""
+    if failure.stage != "install" or not failure.command.startswith("uv pip install"):
+        return
+    for pattern, constraint in _CONSTRAINTS.items():
+        if match := re.search(pattern, failure.log):
+            changed = _constrained(failure.command, constraint)
+            yield (
+                _replaced(recipe, failure.command, changed),
+                f"{match[0]}: builds with {constraint}",
+            )
+
+
+def without_isolation(project: Project, recipe: Recipe, failure: Failure) -> Proposals:
+    """Propose to build in the environment itself if the build imports what it does not state."""
+    if failure.stage != "install" or not is_project(failure.command):
+        return
+    missing = {
+        requirement
+        for match in _NO_MODULE.finditer(failure.log)
+        if (requirement := distribution(project.tree, match[1]))
+    }
+    if not missing or "--no-build-isolation" in failure.command:
+        return
+    stated = strings(
+        table(read_toml(project.tree, "pyproject.toml"), "build-system").get("requires")
+    )
+    needed = ["setuptools<81", "wheel", *stated, *sorted(missing)]
+    changed = failure.command.replace("uv pip install", "uv pip install --no-build-isolation", 1)
+    recipe = _replaced(recipe, failure.command, changed)
+    yield (
+        with_commands(recipe, f"uv pip install {shlex.join(needed)}", first=True),
+        f"the build imports {', '.join(sorted(missing))}, which it does not state",
+    )
+
+
+def pytest_anew(_: Project, recipe: Recipe, failure: Failure) -> Proposals:
+    """Propose a newer pytest if the one that the project asks for does not load."""
+    if failure.stage == "install" and "import pytest" in failure.command:
+        yield (
+            with_commands(recipe, "uv pip install --upgrade pytest py"),
+            "the pytest that the project asks for does not load",
+        )
+
+
+def older_pytest(_: Project, recipe: Recipe, failure: Failure) -> Proposals:
+    """Propose the pytest before if the tests do not work with the newest."""
+    if failure.stage != "install" and (match := re.search(_PYTEST_TOO_NEW, failure.log)):
+        yield (
+            with_commands(recipe, "uv pip install --upgrade 'pytest<9' py"),
+            f"the tests are older than this pytest: {match[0]}",
+        )
+
+
+def _constrained(command: str, constraint: str) -> str:
+    """The command with one more constraint of its builds."""
+    before = re.search(r"--build-constraints <\(printf '%s\\n' ([^)]*)\)", command)
+    if before:
+        return command.replace(before[1], f"{before[1]} {shlex.quote(constraint)}", 1)
+    option = f"--build-constraints <(printf '%s\\n' {shlex.quote(constraint)})"
+    return command.replace("uv pip install", f"uv pip install {option}", 1)
+
+
+def _replaced(recipe: Recipe, command: str, changed: str) -> Recipe:
+    install = [changed if word == command else word for word in recipe.install]
+    return recipe.model_copy(update={"install": install})

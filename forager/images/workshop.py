@@ -1,0 +1,209 @@
+"""Where recipes of one source are tried: each from scratch, in containers of its own."""
+
+import json
+import shlex
+import time
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import docker
+
+from forager.environments.repository.testing import TestReport
+from forager.errors import SourceError
+from forager.images.base import CHANGES, ensure_base
+from forager.images.builder import Failure, RecipeFailed, failed
+from forager.images.debian import Contents, Release, release_of
+from forager.images.install import Installed, install
+from forager.images.layout import likely_tests
+from forager.images.recipe import Recipe, options
+from forager.images.settings import BuildSettings
+from forager.images.soundness import LEAST_COLLECTED, collected_functions, test_functions
+from forager.images.source import Source
+from forager.images.unproven import UnprovenImage
+from forager.images.workbench import BuildCache, Workbench
+
+_LEAST_MEMORY = 2 << 30  # compilers need more than tests
+
+
+class Trial(NamedTuple):
+    """What came of a recipe: how far it got, and the image if the tests ran."""
+
+    asked: Recipe
+    """The recipe as far as it worked, without what pytest was asked for."""
+    failure: Failure
+    unproven: UnprovenImage | None = None
+    first: TestReport | None = None
+
+    def with_dropped(self, dropped: list[str]) -> Self:
+        """Note what an earlier trial left out."""
+        if not dropped or not self.unproven:
+            return self
+        installed = self.unproven.installed._replace(dropped=dropped)
+        return self._replace(unproven=self.unproven._replace(installed=installed))
+
+    def remove(self) -> None:
+        """Remove the image, if there is one."""
+        if self.unproven:
+            self.unproven.remove()
+
+
+class Workshop:
+    """Tries recipes; a context manager that removes the downloads that the trials share."""
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        source: Source,
+        tree: Path,
+        key: str,
+        settings: BuildSettings,
+        report: Callable[[str], None],
+    ) -> None:
+        self.source = source
+        self.tree = tree
+        self.report = report
+        self._client = client
+        self._key = key
+        self._settings = settings
+        self._deadline = time.monotonic() + settings.timeout
+        self._cache: BuildCache | None = None
+        self._release = Release("", "")
+
+    @cached_property
+    def contents(self) -> Contents:
+        """What the packages of the base's release have."""
+        return Contents(self._release)
+
+    def attempt(self, recipe: Recipe, *, search: bool, reduce: bool = False) -> Trial:
+        """Build a recipe from scratch and run its tests once.
+
+        `search` and `reduce` as in `install`. Raises what says nothing about the recipe.
+        """
+        try:
+            unproven = self._installed(recipe, search=search, reduce=reduce)
+        except RecipeFailed as error:
+            failure = error.failure.model_copy(update={"functions": self._functions})
+            return Trial(error.recipe or recipe, failure)
+        try:
+            first = unproven.run_first()
+            failure = self._judged(first)
+        except BaseException:
+            unproven.remove()
+            raise
+        return Trial(unproven.installed.stated, failure, unproven, first)
+
+    def _installed(self, recipe: Recipe, *, search: bool, reduce: bool) -> UnprovenImage:
+        """Install the project and commit the image, still without a name.
+
+        What a search or a reduction tried in vain leaves no trace: the recipe is built again.
+        """
+        base = ensure_base(self._client, recipe.python, self.report)
+        with self._bench(recipe, base) as bench:
+            installed = self._install(bench, recipe, search=search, reduce=reduce)
+            if installed.clean:
+                return self._committed(bench, base, installed)
+        self.report("building the recipe from scratch")
+        with self._bench(recipe, base) as bench:
+            again = self._install(bench, installed.recipe, search=False, reduce=False)
+            found = again._replace(
+                stated=installed.stated,
+                dropped=installed.dropped,
+                notes=list(dict.fromkeys([*installed.notes, *again.notes])),
+            )
+            return self._committed(bench, base, found)
+
+    def _bench(self, recipe: Recipe, base: str) -> Workbench:
+        if self._cache is None:
+            self._cache = BuildCache(self._client, base)
+        left = self._deadline - time.monotonic()
+        if left < 1:
+            raise failed("install", f"no time is left of {self._settings.timeout:.0f} s")
+        memory = max(recipe.memory, _LEAST_MEMORY)
+        return Workbench(self._client, base, memory=memory, timeout=left, cache=self._cache)
+
+    def _install(
+        self, bench: Workbench, recipe: Recipe, *, search: bool, reduce: bool
+    ) -> Installed:
+        self._release = release_of(bench.check("cat /etc/os-release"))
+        try:
+            return install(
+                bench,
+                self.tree,
+                self.source,
+                recipe,
+                search=search,
+                reduce=reduce,
+                report=self.report,
+            )
+        except SourceError as error:
+            raise SourceError(f"{self.source.given}: {error}") from None
+
+    def _committed(self, bench: Workbench, base: str, installed: Installed) -> UnprovenImage:
+        digest = bench.commit(
+            [
+                *CHANGES,
+                f"LABEL forager.image={self._key}",
+                f"LABEL forager.source={json.dumps(self.source.given)}",
+                # so that plain `pytest` works inside
+                f"ENV PYTEST_ADDOPTS={_quoted(shlex.join(options(installed.recipe.tests)))}",
+            ]
+        )
+        return UnprovenImage(
+            self._client, self.source, base, self._key, installed, digest, self.report
+        )
+
+    @cached_property
+    def _functions(self) -> int:
+        return test_functions(self.tree, likely_tests(self.tree))
+
+    def _judged(self, first: TestReport) -> Failure:
+        """Judge the first run of the tests."""
+        outcomes = first.outcomes.values()
+        passing = sum(outcome == "passed" for outcome in outcomes)
+        run = sum(outcome in ("passed", "failed", "error", "timeout") for outcome in outcomes)
+        collected = collected_functions([*first.outcomes])
+        enough = passing > 0 and passing >= self._settings.minimum_pass * run
+        hollow = collected < LEAST_COLLECTED * self._functions
+        return Failure(
+            stage="test",
+            message=self._message(first, passing, run, collected, enough=enough),
+            log="\n".join([*_described(first), first.log]),
+            passing=passing,
+            run=run,
+            collected=collected,
+            functions=self._functions,
+            sound=first.complete and enough and not hollow,
+        )
+
+    def _message(
+        self, first: TestReport, passing: int, run: int, collected: int, *, enough: bool
+    ) -> str:
+        """What is wrong, in one line; what could be better if nothing is."""
+        if not first.complete:
+            return f"the test run did not come to its end ({first.seconds:.0f} s)"
+        if not enough:
+            return f"only {passing} of {run} tests pass (needed: {self._settings.minimum_pass:.0%})"
+        if collected < LEAST_COLLECTED * self._functions:
+            return (
+                f"hollow: pytest collects {collected} of the {self._functions} test functions in "
+                f"the project's files (needed: {LEAST_COLLECTED:.0%})"
+            )
+        return f"{passing} of {run} tests pass"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._cache:
+            self._cache.__exit__(*exception)
+
+
+def _described(first: TestReport) -> list[str]:
+    return [f"{failure.text}\nE   {failure.error}" for failure in first.failures.values()]
+
+
+def _quoted(text: str) -> str:
+    """Quote a value for the ENV instruction, which expands variables."""
+    return json.dumps(text).replace("$", "\\$")
