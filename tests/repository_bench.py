@@ -17,6 +17,7 @@ from typing import Any, cast
 import uv
 from docker.errors import ImageNotFound
 
+from forager.errors import BuildError
 from forager.images.build import _inferred
 from forager.images.image import Image
 from forager.images.install import install
@@ -132,7 +133,7 @@ def build_in_sandbox(
     fetched = fetch(source, tree)
     recipe = _inferred(source, tree)
     with SandboxBench(base.digest) as bench:
-        installed = install(bench, tree, fetched, recipe, reduce=True, report=report)
+        installed = install(bench, tree, fetched, recipe, search=True, reduce=True, report=report)
         content = bench.layer()
     digest = hashlib.sha256(content + fetched.model_dump_json().encode()).hexdigest()
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
@@ -141,7 +142,11 @@ def build_in_sandbox(
     client, name = cast(Any, Images()), f"sha256:{digest}"
     unproven = UnprovenImage(client, fetched, base.digest, digest[:16], installed, name, report)
     _record(base, digest, "not/proven")
-    image = unproven.prove(BuildSettings().minimum_pass, began)
+    first = unproven.run_first()
+    if not first.complete:
+        unproven.remove()
+        raise BuildError(f"{source}: the test run did not come to its end", first.log)
+    image = unproven.prove(first, BuildSettings().minimum_pass, began)
     _record(base, digest, image.reference)
     return image
 

@@ -15,7 +15,7 @@ from forager.environments.repository.taking import take_patch
 from forager.environments.repository.task import TestSetup
 from forager.environments.repository.workspace import open_task
 from forager.errors import SourceError
-from forager.images import install
+from forager.images import sealing
 from forager.images.git import commit_all, git, git_bytes
 from forager.images.source import fetch, split_reference, tracked_files
 from forager.images.workbench import TOOLS, tree_archive
@@ -120,7 +120,7 @@ def _opened(fetched: Path, place: Path, setup_patch: str) -> Iterator[tuple[Sand
     subprocess.run(["tar", "-x"], input=tree_archive(fetched, names), cwd=place, check=True)
     listed = place.parent / f"{place.name}.names"
     listed.write_bytes("".join(f"{name}\0" for name in names).encode("utf-8", "surrogateescape"))
-    script = install._REPOSITORY.replace(f"{TOOLS}/files", str(listed))
+    script = sealing.REPOSITORY.replace(f"{TOOLS}/files", str(listed))
     script = script.replace("/tmp/present", f"{listed}.present").replace(WORKDIR, str(place))
     who = {"GIT_AUTHOR_NAME": "x", "GIT_AUTHOR_EMAIL": "x", "GIT_CONFIG_GLOBAL": "/dev/null"}
     who |= {"GIT_COMMITTER_NAME": "x", "GIT_COMMITTER_EMAIL": "x"}

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -15,7 +15,7 @@ from forager.images.layout import (
     project_name,
 )
 from forager.images.recipe import Recipe
-from forager.images.requirements import parse, runtime_file, stated_requirements
+from forager.images.requirements import Stated, parse, runtime_file, stated_requirements
 from forager.sandboxes.sandbox import WORKDIR
 
 _TESTING = re.compile(r"(unit[-_]?)?(tests?|testing|pytest)([-_].*)?$|.*[-_]tests?$", re.IGNORECASE)
@@ -82,22 +82,25 @@ def _test_requirements(directory: Path) -> tuple[list[str], list[str]]:
     stated = list(stated_requirements(directory))
     known = {canonicalize_name(entry.group) for entry in stated if entry.extras == [entry.group]}
     chosen = [entry for entry in stated if _TESTING.match(entry.group)]
-    extras = [
-        name
-        for entry in chosen
-        for name in entry.extras
-        if canonicalize_name(name) in known  # tox and nox may name an extra that is gone
-    ]
+    extras = _known_extras(chosen, known)
     texts = [
         text for entry in chosen if entry.extras != [entry.group] for text in entry.requirements
     ]
     if not extras and not texts:
         developing = [entry for entry in stated if _DEVELOPING.match(entry.group)]
+        extras = _known_extras(
+            [entry for entry in developing if entry.extras != [entry.group]], known
+        )
         texts = [text for entry in developing for text in entry.requirements]
     unwanted = {*_OTHER_TASKS, canonicalize_name(project_name(directory))}
     return list(dict.fromkeys(extras)), [
         text for text in texts if _name(text) not in unwanted and text != "pytest"
     ]
+
+
+def _known_extras(stated: Iterable[Stated], known: Collection[str]) -> list[str]:
+    """The extras that the project has: tox and nox may name one that is gone."""
+    return [name for entry in stated for name in entry.extras if canonicalize_name(name) in known]
 
 
 def _unique(requirements: Iterable[str]) -> list[str]:

@@ -67,7 +67,7 @@ def install(
     steps = Steps(bench, _variables(tree, source, recipe), report)
     for command in recipe.install:
         steps.run(command, reduce=reduce)
-    recipe = recipe.model_copy(update={"install": steps.worked})
+    recipe = recipe.model_copy(update={"install": [*steps.worked]})
     if steps.dropped and not any(map(is_project, steps.worked)):
         recipe = by_path(recipe, tree)
     recipe, notes = without_copies(bench, tree, files, recipe)
@@ -151,7 +151,8 @@ def _with_tests(
             links_outside(tree, files),
         )
     except (BuildError, SourceError) as error:
-        raise failed("collect", str(error), getattr(error, "log", "")) from error
+        log = f"{error}\n{getattr(error, 'log', '')}"
+        raise failed("collect", str(error), log) from error
     added = {
         "install": [*recipe.install, *steps.worked[before:]],
         "tests": suite.arguments,

@@ -30,6 +30,14 @@ _REQUIREMENT_FILES = (
     "requirements/dev*.txt",
 )
 
+_OTHER_FILES = (
+    "*requirements*.txt",
+    "requirements/*.txt",
+    "reqs/*.txt",
+    "ci/*.txt",
+    "*/*reqs*.txt",
+)
+_TEST_TOOLS = re.compile(r"^(pytest|nose|nose2|testtools|hypothesis)\b", re.MULTILINE)
 _DEEPEST = 5  # files that name each other
 
 
@@ -51,6 +59,7 @@ def stated_requirements(directory: Path) -> Iterator[Stated]:
     yield from _extras(directory, pyproject)
     yield from _tool_tables(pyproject)
     yield from _files(directory)
+    yield from _other_files(directory)
     yield from _tox(directory, pyproject)
     yield from _nox(directory)
 
@@ -178,6 +187,18 @@ def _files(directory: Path) -> Iterator[Stated]:
         for path in sorted(directory.glob(pattern)):
             name = path.relative_to(directory).as_posix()
             yield Stated("test" if "test" in name else "dev", read_requirements(directory, name))
+
+
+def _other_files(directory: Path) -> Iterator[Stated]:
+    """Read the other files of requirements that name a test tool."""
+    for pattern in _OTHER_FILES:
+        for path in sorted(directory.glob(pattern)):
+            text = read_text(path.parent, path.name)
+            if _TEST_TOOLS.search(text):
+                name = path.relative_to(directory).as_posix()
+                own = re.findall(r"^(?:-e ?)?\.\[([\w,. -]+)\]", text, re.MULTILINE)
+                extras = [extra.strip() for names in own for extra in names.split(",")]
+                yield Stated("dev", read_requirements(directory, name), extras)
 
 
 def _tox(directory: Path, pyproject: dict[str, Any]) -> Iterator[Stated]:

@@ -29,7 +29,10 @@ _TOO_OLD = re.compile(r"requires pytest-(\d[\w.]*), actual")
 _WRONG_VALUE = re.compile(r"argument (-[\w-]+)")
 _NO_PATH = re.compile(r"file or directory not found: (\S+)")
 _NO_SETTING = re.compile(r"Unknown config option: (\w+)")
-_NO_MODULE = re.compile(r"No module named '([\w.]{1,100})'|\$ pip install ([\w.-]{1,100})\b")
+_NO_MODULE = re.compile(
+    r"No module named '([\w.]{1,100})'|\$ pip install ([\w.-]{1,100})\b|"
+    r"Failed to import filter module '([\w.]{1,100})'"
+)
 _SETTINGS = re.compile(r"/\.?pytest\.(ini|toml)$")
 _SPEED = re.compile(r"bench(es|marks?|marking)?|perf(ormance)?|asv_bench", re.IGNORECASE)
 
@@ -272,7 +275,7 @@ class _Search:
         """Install what the tests import and the environment lacks."""
         errors = [found.problem, *(file.error for file in found.files)]
         modules = dict.fromkeys(
-            match[1] or match[2] for text in errors for match in _NO_MODULE.finditer(text)
+            match[match.lastindex or 0] for text in errors for match in _NO_MODULE.finditer(text)
         )
         wanted = {self._distribution(name) for name in [*modules][:_MOST_MODULES]}
         installed = [self._installed(requirement) for requirement in sorted(wanted)]

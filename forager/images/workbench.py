@@ -291,7 +291,7 @@ def decisive_line(log: str) -> str:
     """Return the line of a log that most likely says what went wrong."""
     lines = [line.strip() for line in telling_lines(log, 200).splitlines()]
     errors = [line for line in lines if re.search(r"\b[A-Z]\w*Error\b|: (fatal )?error:", line)]
-    return safe((errors or lines or [""])[-1])[:300]
+    return safe((errors or lines or [""])[-1]).removeprefix("cause: ")[:300]
 
 
 def _home(user: str) -> dict[str, str]:
