@@ -52,6 +52,7 @@ _DISTRIBUTIONS = {  # imports whose distribution has another name
     "umsgpack": "u-msgpack-python",
     "usb": "pyusb",
     "websocket": "websocket-client",
+    "xdist": "pytest-xdist",
     "yaml": "PyYAML",
     "zmq": "pyzmq",
     "zope": "zope.interface",

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from forager.environments.repository.services import packages_of, starting
 from forager.errors import BuildError, SourceError
 from forager.images.builder import RecipeFailed, failed
 from forager.images.collection import ask_in
@@ -61,9 +62,9 @@ def install(
     RecipeFailed.
     """
     files = _bring(bench, tree, source)
-    if recipe.system:
-        report(f"installing {' '.join(recipe.system)}")
-        _install_system(bench, recipe.system)
+    if packages := [*recipe.system, *packages_of(recipe.services)]:
+        report(f"installing {' '.join(packages)}")
+        _install_system(bench, packages)
     steps = Steps(bench, _variables(tree, source, recipe), report)
     for command in recipe.install:
         steps.run(command, reduce=reduce)
@@ -140,6 +141,8 @@ def _with_tests(
 ) -> tuple[Recipe, list[str]]:
     """Ask pytest for the tests; add them, and the plug-ins that they need, to the recipe."""
     steps.report("asking pytest which tests there are")
+    if recipe.services:
+        bench.run(starting(recipe.services), directory="/")
     before = len(steps.worked)
     try:
         suite = find_suite(

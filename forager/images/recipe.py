@@ -25,6 +25,7 @@ import tomli_w
 from pydantic import Field, field_validator
 
 from forager.config import load_settings
+from forager.environments.repository.services import checked
 from forager.programs import PYTHONS
 from forager.records import Record
 
@@ -50,6 +51,11 @@ class Recipe(Record):
     install: list[str] = Field(
         [],
         description="Shell commands, run in /testbed by the user `agent`; use `uv pip install`.",
+    )
+    services: list[str] = Field(
+        [],
+        description="Services that run during the tests, such as postgresql, mysql, redis, "
+        "rabbitmq, memcached; postgresql/NAME also makes a database.",
     )
     exclude_newer: str = Field(
         "", description="Date, such as 2024-05-01: install no package version uploaded later."
@@ -78,6 +84,11 @@ class Recipe(Record):
         if value and int(value.split(".")[1]) < int(PYTHONS[0].split(".")[1]):
             raise ValueError(f"forager's programs need Python {PYTHONS[0]} or later")
         return value
+
+    @field_validator("services")
+    @classmethod
+    def _services(cls, value: list[str]) -> list[str]:
+        return checked(value)
 
     @field_validator("exclude_newer")
     @classmethod

@@ -6,11 +6,10 @@ import shlex
 from forager.environments.repository.objects import ATTRIBUTES
 from forager.errors import BuildError
 from forager.images.git import IDENTITY
-from forager.images.workbench import OWNED_BY_ROOT, PYTHON, TOOLS, VENV, Workbench, archive
+from forager.images.workbench import OWNED_BY_ROOT, PYTHON, TIME, TOOLS, VENV, Workbench, archive
 from forager.programs import copies, copy_name, names, program
 from forager.sandboxes.sandbox import WORKDIR
 
-_TIME = 946684800  # of all files: 2000-01-01, the date of the commits of tasks
 # Exactly one commit: no history, remote or reflog that could hold an answer. Files that the build
 # left in the tree are excluded, so that a diff holds only the agent's work.
 REPOSITORY = f"""set -e
@@ -36,7 +35,7 @@ rm -rf ~/.cache ~/.local ~/.config ~/.cargo ~/.npm
 mkdir -p .git/info
 git ls-files --others --exclude-standard --directory | sed 's|^|/|' >.git/info/exclude
 rm -rf .git/logs .git/ORIG_HEAD
-find . ! -path ./.git/index -exec touch -h -d @{_TIME} {{}} +
+find . ! -path ./.git/index -exec touch -h -d @{TIME} {{}} +
 """
 _COMPILE = f"{PYTHON} -m compileall -q {VENV}/lib >/dev/null"
 _SOURCES = f"{TOOLS}/programs"  # forager's

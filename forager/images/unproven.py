@@ -86,6 +86,7 @@ class UnprovenImage(NamedTuple):
         return TestSetup(
             arguments=self.installed.recipe.tests,
             variables=self.installed.recipe.variables,
+            services=self.installed.recipe.services,
             protected=self.installed.recipe.protected,
             timeout=self.installed.recipe.timeout,
             memory=self.installed.recipe.memory,

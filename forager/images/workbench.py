@@ -36,6 +36,7 @@ VENV = "/opt/venv"
 PYTHON = f"{VENV}/bin/python"
 _CACHE = "/mnt"  # where a cache is mounted: Debian has the directory
 _APT = f"{_CACHE}/apt"
+TIME = 946684800  # of all files: 2000-01-01, the date of the commits of tasks
 BUILDERS = 2000  # number of a group without a name
 OWNED_BY_ROOT = f"""set -e  # copies no file of a lower layer
 find {VENV} -user agent -exec chown -h root:{BUILDERS} {{}} +
@@ -262,6 +263,7 @@ def tree_archive(tree: Path, names: list[str]) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for name in names:
             path, entry = tree / name, tarfile.TarInfo(name)
+            entry.mtime = TIME  # formats of archives have no time before 1980
             if path.is_symlink():
                 entry.type, entry.linkname = tarfile.SYMTYPE, str(path.readlink())
                 tar.addfile(entry)

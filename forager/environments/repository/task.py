@@ -7,6 +7,7 @@ from pydantic import Field, TypeAdapter, field_validator, model_validator
 from forager.environments.repository.labels import repository_labels
 from forager.environments.repository.logs import PARSERS
 from forager.environments.repository.mutation import Fix, Mutation
+from forager.environments.repository.services import checked
 from forager.environments.task import Task
 from forager.literals import read_literal
 from forager.records import Record
@@ -22,6 +23,9 @@ class TestSetup(Record):
     python: str = Field("/opt/venv/bin/python", description="Interpreter that runs the tests.")
     arguments: list[str] = Field([], description="Arguments of pytest, test paths among them.")
     variables: dict[str, str] = Field({}, description="Environment variables of the test run.")
+    services: list[str] = Field(
+        [], description="Services that run during the tests, as in services.SERVICES."
+    )
     protected: list[str] = Field(
         [], description="Paths of the tests and their configuration; a patch to them is ignored."
     )
@@ -33,6 +37,11 @@ class TestSetup(Record):
         "of data sets with their own evaluation.",
     )
     parser: str = Field("pytest", description="Reader of the command's log; see logs.PARSERS.")
+
+    @field_validator("services")
+    @classmethod
+    def _services(cls, value: list[str]) -> list[str]:
+        return checked(value)
 
     @field_validator("parser")
     @classmethod

@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter
 
 from forager.environments.repository.logs import PARSERS
 from forager.environments.repository.programs import ProgramRun, run_program, within
+from forager.environments.repository.services import start_services
 from forager.environments.repository.task import TestSetup
 from forager.records import Record
 from forager.sandboxes.sandbox import Sandbox
@@ -130,6 +131,7 @@ def run_tests(
     `failures` failures. If the setup has a command, only `timeout` applies. Raises SandboxError if
     the sandbox is gone.
     """
+    start_services(sandbox, setup.services)
     if setup.command:
         return _run_command(sandbox, setup, timeout or setup.timeout, tests or [], guard)
     request = {

@@ -10,6 +10,7 @@ had without it. Change times and inode numbers still differ. To make them equal,
 have to copy every file, which takes Docker seconds for a thousand files.
 """
 
+from forager.environments.repository.services import start_services
 from forager.environments.repository.task import RepositoryTask
 from forager.errors import SandboxError, SandboxLost, TaskError
 from forager.sandboxes.docker_sandbox import docker_sandbox
@@ -133,6 +134,7 @@ def _prepare(sandbox: Sandbox, task: RepositoryTask) -> str:
     if len(commits) != 1:
         commits = _must(sandbox, f"( {_ANEW} )").output.split()
     _must(sandbox, f"( {_BEGIN} )")
+    start_services(sandbox, task.setup.services)
     return commits[0]
 
 

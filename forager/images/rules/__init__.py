@@ -7,6 +7,7 @@ from forager.images.recipe import Recipe
 from forager.images.rules.dates import dates, old_python
 from forager.images.rules.modules import display, django, fixtures, missing_modules
 from forager.images.rules.rule import Rule
+from forager.images.rules.services import services
 from forager.images.rules.system import system_packages
 from forager.images.rules.tools import build_tools, older_pytest, pytest_anew, without_isolation
 
@@ -15,6 +16,7 @@ _ADDING: tuple[tuple[str, Rule], ...] = (  # which do not disturb each other
     ("missing modules", missing_modules),
     ("plug-ins", fixtures),
     ("display", display),
+    ("services", services),
 )
 _OTHERS: tuple[tuple[str, Rule], ...] = (
     ("build tools", build_tools),
@@ -27,6 +29,9 @@ _OTHERS: tuple[tuple[str, Rule], ...] = (
 )
 
 
+_ENOUGH = 0.97  # share of passing tests from which a better one is not worth another build
+
+
 class Rules:
     """Proposes what the rules that add something make together, then each rule's own changes."""
 
@@ -34,6 +39,8 @@ class Rules:
 
     def changes(self, project: Project, recipe: Recipe, failure: Failure) -> Iterator[Change]:
         """Yield changes; the rules look at the failure and at the project's files."""
+        if failure.sound and failure.passing >= _ENOUGH * failure.run:
+            return
         yield from _together(project, recipe, failure)
         for name, rule in (*_ADDING, *_OTHERS):
             for changed, reason in rule(project, recipe, failure):

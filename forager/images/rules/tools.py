@@ -74,7 +74,12 @@ def pytest_anew(_: Project, recipe: Recipe, failure: Failure) -> Proposals:
 
 def older_pytest(_: Project, recipe: Recipe, failure: Failure) -> Proposals:
     """Propose the pytest before if the tests do not work with the newest."""
-    if failure.stage != "install" and (match := re.search(_PYTEST_TOO_NEW, failure.log)):
+    tried = any("'pytest<9'" in command for command in recipe.install)
+    if (
+        not tried
+        and failure.stage != "install"
+        and (match := re.search(_PYTEST_TOO_NEW, failure.log))
+    ):
         yield (
             with_commands(recipe, "uv pip install --upgrade 'pytest<9' py"),
             f"the tests are older than this pytest: {match[0]}",
