@@ -29,7 +29,7 @@ from forager.images.rules import RULES
 from forager.images.settings import BuildSettings
 from forager.images.source import Source, fetch, tracked_files
 from forager.images.unproven import accepted, identity
-from forager.images.workshop import Trial, Workshop
+from forager.images.workshop import RecipeTrial, Workshop
 from forager.locks import locked
 from forager.paths import data_directory
 from forager.records import RecordWriter
@@ -78,7 +78,7 @@ def build(
                 return _proven(source, trial, settings, started)
 
 
-def _tried(workshop: Workshop, recipe: Recipe, builders: Sequence[Builder]) -> Trial:
+def _tried(workshop: Workshop, recipe: Recipe, builders: Sequence[Builder]) -> RecipeTrial:
     """Try a recipe, and repair it with the builders."""
     if not builders:
         return workshop.attempt(recipe, search=False)
@@ -91,7 +91,7 @@ def _tried(workshop: Workshop, recipe: Recipe, builders: Sequence[Builder]) -> T
     return Repairs(workshop, recipe, record).run(builders)
 
 
-def _proven(source: str, trial: Trial, settings: BuildSettings, started: float) -> Image:
+def _proven(source: str, trial: RecipeTrial, settings: BuildSettings, started: float) -> Image:
     """Prove the image of a trial. Raises BuildError with the reason if it is not sound."""
     if trial.unproven is None or trial.first is None or not trial.failure.sound:
         trial.remove()

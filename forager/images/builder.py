@@ -21,7 +21,7 @@ Stage = Literal["install", "collect", "test"]
 _LOG = 256 << 10  # characters of a failure's log
 
 
-class Failure(Record):
+class Diagnosis(Record):
     """How far a recipe got, and what was wrong then."""
 
     stage: Stage = Field(description="What failed: an install command, the collection, tests.")
@@ -44,7 +44,7 @@ class Failure(Record):
 class RecipeFailed(BuildError):
     """A recipe does not give a sound image; `failure` is what a builder works with."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: Diagnosis) -> None:
         super().__init__(failure.message, telling_lines(failure.log))
         self.failure = failure
         self.recipe: Recipe | None = None  # as far as it worked
@@ -55,11 +55,13 @@ def failed(
 ) -> RecipeFailed:
     """Return the error of a stage, with the end of the log."""
     return RecipeFailed(
-        Failure(stage=stage, message=message, log=log[-_LOG:], command=command, collected=collected)
+        Diagnosis(
+            stage=stage, message=message, log=log[-_LOG:], command=command, collected=collected
+        )
     )
 
 
-class Change(NamedTuple):
+class RecipeChange(NamedTuple):
     """A changed recipe, and why."""
 
     recipe: Recipe
@@ -69,13 +71,13 @@ class Change(NamedTuple):
     """One line: what in the log or in the project's files led to it."""
 
 
-class Project(NamedTuple):
+class SourceProject(NamedTuple):
     """What builders know of a project."""
 
     source: Source
     tree: Path
     """The working tree on the host. Nothing of it may run there."""
-    attempt: Callable[[Recipe], Failure]
+    attempt: Callable[[Recipe], Diagnosis]
     """Builds and tests a recipe from scratch; a second time it answers from memory."""
     report: Callable[[str], None]
     contents: Contents
@@ -89,7 +91,9 @@ class Builder(Protocol):
     def name(self) -> str:
         """The name in `--builders`."""
 
-    def changes(self, project: Project, recipe: Recipe, failure: Failure) -> Iterator[Change]:
+    def changes(
+        self, project: SourceProject, recipe: Recipe, failure: Diagnosis
+    ) -> Iterator[RecipeChange]:
         """Yield changes of the recipe that may mend this failure, the most promising first."""
 
 
@@ -102,8 +106,8 @@ class RepairStep(Record):
     rule: str
     reason: str
     before: Recipe
-    failure: Failure = Field(description="What was wrong with the recipe before.")
+    failure: Diagnosis = Field(description="What was wrong with the recipe before.")
     after: Recipe
-    result: Failure = Field(description="How far the changed recipe got.")
+    result: Diagnosis = Field(description="How far the changed recipe got.")
     kept: bool = Field(description="Whether it got further, or more tests passed.")
     seconds: float

@@ -34,14 +34,14 @@ _LONGEST_INDEX = 4 << 30  # bytes, unpacked
 _SECONDS = 120
 
 
-class Release(NamedTuple):
+class DebianRelease(NamedTuple):
     """A release of Debian or Ubuntu."""
 
     distribution: str
     name: str
 
 
-class Entry(NamedTuple):
+class IndexEntry(NamedTuple):
     """A path and the packages that have it."""
 
     path: str
@@ -54,7 +54,7 @@ class Contents:
     Raises Unreachable where no mirror answers.
     """
 
-    def __init__(self, release: Release) -> None:
+    def __init__(self, release: DebianRelease) -> None:
         self._release = release
         self._lines: str | None = None
 
@@ -80,14 +80,14 @@ class Contents:
         """The package with a program; or empty."""
         return _likely(self._ending(f"bin/{name}", ""), name, wanted="")
 
-    def _ending(self, end: str, start: str) -> list[Entry]:
+    def _ending(self, end: str, start: str) -> list[IndexEntry]:
         text, wanted, found = self._text(), f"{end}\t", []
         at = text.find(wanted)
         while at >= 0:
             begin, stop = text.rfind("\n", 0, at) + 1, text.find("\n", at)
             path, _, packages = text[begin:stop].partition("\t")
             if path.startswith(start):
-                found.append(Entry(path, packages.split(",")))
+                found.append(IndexEntry(path, packages.split(",")))
             at = text.find(wanted, stop)
         return found
 
@@ -97,13 +97,13 @@ class Contents:
         return self._lines
 
 
-def release_of(facts: str) -> Release:
+def release_of(facts: str) -> DebianRelease:
     """Read the text of `/etc/os-release`."""
     values = dict(re.findall(r'^(\w+)="?([\w.-]+)"?$', facts, re.MULTILINE))
-    return Release(values.get("ID", ""), values.get("VERSION_CODENAME", ""))
+    return DebianRelease(values.get("ID", ""), values.get("VERSION_CODENAME", ""))
 
 
-def _likely(entries: Iterable[Entry], name: str, *, wanted: str) -> str:
+def _likely(entries: Iterable[IndexEntry], name: str, *, wanted: str) -> str:
     """The likeliest package: the wanted kind, the shortest path, a name like the file's.
 
     Where packages differ only in the TLS library that they use, Debian's default is OpenSSL.
@@ -133,7 +133,7 @@ def _alike(plain: str, package: str) -> bool:
     return plain in re.sub(r"[^a-z0-9]", "", package)
 
 
-def _index(release: Release) -> str:
+def _index(release: DebianRelease) -> str:
     """The reduced index of a release, from the data directory or from the mirror."""
     path = data_directory() / "debian" / f"{release.name}.txt"
     if not re.fullmatch(r"[a-z]+", release.name) or release.distribution not in _MIRRORS:
@@ -145,7 +145,7 @@ def _index(release: Release) -> str:
     return path.read_text()
 
 
-def _fetched(release: Release) -> Iterator[str]:
+def _fetched(release: DebianRelease) -> Iterator[str]:
     mirror = os.environ.get("FORAGER_DEBIAN_MIRROR") or _MIRRORS[release.distribution]
     architecture = _ARCHITECTURES.get(platform.machine(), "amd64")
     component = "main/" if release.distribution == "debian" else ""

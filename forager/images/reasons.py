@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from forager.errors import BuildError, SourceError
-from forager.images.builder import Failure
+from forager.images.builder import Diagnosis
 from forager.images.workbench import decisive_line, telling_lines
 
 
@@ -115,7 +115,7 @@ REASONS = (
 )
 
 
-def reason_of(failure: Failure) -> Reason:
+def reason_of(failure: Diagnosis) -> Reason:
     """The reason of a failure. A time limit or hollow tests say more than a line of the log."""
     said = [reason for reason in REASONS if reason.pattern != "." and reason.name != "hollow"]
     for reason in REASONS:
@@ -131,7 +131,7 @@ def reason_of(failure: Failure) -> Reason:
     )
 
 
-def explained(source: str, failure: Failure) -> BuildError | SourceError:
+def explained(source: str, failure: Diagnosis) -> BuildError | SourceError:
     """The error that tells a person why, with the decisive line and a suggestion."""
     reason = reason_of(failure)
     if reason.name == "no tests":

@@ -7,14 +7,14 @@ the install, or if more tests pass. Every step is recorded as a repair trace.
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from forager.images.builder import Builder, Change, Failure, Project, RepairStep
+from forager.images.builder import Builder, Diagnosis, RecipeChange, RepairStep, SourceProject
 from forager.images.recipe import Recipe
 from forager.images.workbench import decisive_line
-from forager.images.workshop import Trial, Workshop
+from forager.images.workshop import RecipeTrial, Workshop
 
 _MOST_KEPT = 12  # changes by one builder
 _MOST_TRIED = 24
-_NOTHING = Failure(stage="install", message="nothing was tried yet")
+_NOTHING = Diagnosis(stage="install", message="nothing was tried yet")
 
 
 class Repairs:
@@ -31,7 +31,7 @@ class Repairs:
         self._best = workshop.attempt(recipe, search=not recipe.tests)
         self._note(recipe, self._best)
 
-    def run(self, builders: Sequence[Builder]) -> Trial:
+    def run(self, builders: Sequence[Builder]) -> RecipeTrial:
         """Let the builders repair the recipe; return the trial that got furthest."""
         try:
             for builder in builders:
@@ -59,20 +59,20 @@ class Repairs:
                 kept += 1
                 changes = self._changes(builder)
 
-    def _changes(self, builder: Builder) -> Iterator[Change]:
+    def _changes(self, builder: Builder) -> Iterator[RecipeChange]:
         best = self._best
 
-        def attempt(recipe: Recipe) -> Failure:
+        def attempt(recipe: Recipe) -> Diagnosis:
             if _text(recipe) not in self._known:
-                change = Change(recipe, builder.name, f"{builder.name} wrote this recipe")
+                change = RecipeChange(recipe, builder.name, f"{builder.name} wrote this recipe")
                 self._consider(builder.name, change)
             return self._known[_text(recipe)]
 
         shop = self._workshop
-        project = Project(shop.source, shop.tree, attempt, shop.report, shop.contents)
+        project = SourceProject(shop.source, shop.tree, attempt, shop.report, shop.contents)
         return builder.changes(project, best.asked, best.failure)
 
-    def _consider(self, builder: str, change: Change) -> bool:
+    def _consider(self, builder: str, change: RecipeChange) -> bool:
         """Try a change; keep it if it helps."""
         self._workshop.report(f"{change.rule}: {change.reason}")
         search = not change.recipe.tests
@@ -87,12 +87,14 @@ class Repairs:
         self._workshop.report(f"leaving out what {reason}")
         self._judge(
             "rules",
-            Change(asked, "leave out", reason),
+            RecipeChange(asked, "leave out", reason),
             lambda: self._workshop.attempt(asked, search=not asked.tests, reduce=True),
         )
         self._dropped = self._best.unproven.installed.dropped if self._best.unproven else []
 
-    def _judge(self, builder: str, change: Change, attempt: Callable[[], Trial]) -> bool:
+    def _judge(
+        self, builder: str, change: RecipeChange, attempt: Callable[[], RecipeTrial]
+    ) -> bool:
         started, before = time.monotonic(), self._best
         trial = attempt()
         kept = self._is_better(trial.failure)
@@ -118,12 +120,12 @@ class Repairs:
         (before if kept else trial).remove()
         return kept
 
-    def _note(self, recipe: Recipe, trial: Trial) -> None:
+    def _note(self, recipe: Recipe, trial: RecipeTrial) -> None:
         self._known[_text(recipe)] = trial.failure
         self._known[_text(trial.asked)] = trial.failure
         self._faults.add(_fault(trial.failure))
 
-    def _is_better(self, failure: Failure) -> bool:
+    def _is_better(self, failure: Diagnosis) -> bool:
         best = self._best.failure
         another = _fault(failure) not in self._faults
         return failure.progress > best.progress or (
@@ -131,7 +133,7 @@ class Repairs:
         )
 
 
-def _fault(failure: Failure) -> str:
+def _fault(failure: Diagnosis) -> str:
     return f"{failure.command}: {decisive_line(failure.log)}"
 
 

@@ -13,8 +13,8 @@ import docker
 from forager.environments.repository.testing import TestReport
 from forager.errors import SourceError
 from forager.images.base import CHANGES, ensure_base
-from forager.images.builder import Failure, RecipeFailed, failed
-from forager.images.debian import Contents, Release, release_of
+from forager.images.builder import Diagnosis, RecipeFailed, failed
+from forager.images.debian import Contents, DebianRelease, release_of
 from forager.images.install import Installed, install
 from forager.images.layout import likely_tests
 from forager.images.recipe import Recipe, options
@@ -27,12 +27,12 @@ from forager.images.workbench import BuildCache, Workbench
 _LEAST_MEMORY = 2 << 30  # compilers need more than tests
 
 
-class Trial(NamedTuple):
+class RecipeTrial(NamedTuple):
     """What came of a recipe: how far it got, and the image if the tests ran."""
 
     asked: Recipe
     """The recipe as far as it worked, without what pytest was asked for."""
-    failure: Failure
+    failure: Diagnosis
     unproven: UnprovenImage | None = None
     first: TestReport | None = None
 
@@ -69,14 +69,14 @@ class Workshop:
         self._settings = settings
         self._deadline = time.monotonic() + settings.timeout
         self._cache: BuildCache | None = None
-        self._release = Release("", "")
+        self._release = DebianRelease("", "")
 
     @cached_property
     def contents(self) -> Contents:
         """What the packages of the base's release have."""
         return Contents(self._release)
 
-    def attempt(self, recipe: Recipe, *, search: bool, reduce: bool = False) -> Trial:
+    def attempt(self, recipe: Recipe, *, search: bool, reduce: bool = False) -> RecipeTrial:
         """Build a recipe from scratch and run its tests once.
 
         `search` and `reduce` as in `install`. Raises what says nothing about the recipe.
@@ -85,14 +85,14 @@ class Workshop:
             unproven = self._installed(recipe, search=search, reduce=reduce)
         except RecipeFailed as error:
             failure = error.failure.model_copy(update={"functions": self._functions})
-            return Trial(error.recipe or recipe, failure)
+            return RecipeTrial(error.recipe or recipe, failure)
         try:
             first = unproven.run_first()
             failure = self._judged(first)
         except BaseException:
             unproven.remove()
             raise
-        return Trial(unproven.installed.stated, failure, unproven, first)
+        return RecipeTrial(unproven.installed.stated, failure, unproven, first)
 
     def _installed(self, recipe: Recipe, *, search: bool, reduce: bool) -> UnprovenImage:
         """Install the project and commit the image, still without a name.
@@ -158,7 +158,7 @@ class Workshop:
     def _functions(self) -> int:
         return test_functions(self.tree, likely_tests(self.tree))
 
-    def _judged(self, first: TestReport) -> Failure:
+    def _judged(self, first: TestReport) -> Diagnosis:
         """Judge the first run of the tests."""
         outcomes = first.outcomes.values()
         passing = sum(outcome == "passed" for outcome in outcomes)
@@ -166,7 +166,7 @@ class Workshop:
         collected = collected_functions([*first.outcomes])
         enough = passing > 0 and passing >= self._settings.minimum_pass * run
         hollow = collected < LEAST_COLLECTED * self._functions
-        return Failure(
+        return Diagnosis(
             stage="test",
             message=self._message(first, passing, run, collected, enough=enough),
             log="\n".join([*_described(first), first.log]),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from forager.images.builder import Change, Failure, Project
+from forager.images.builder import Diagnosis, RecipeChange, SourceProject
 from forager.images.recipe import Recipe
 from forager.images.rules.dates import dates, old_python
 from forager.images.rules.modules import display, django, fixtures, missing_modules
@@ -32,22 +32,24 @@ _OTHERS: tuple[tuple[str, Rule], ...] = (
 _ENOUGH = 0.97  # share of passing tests from which a better one is not worth another build
 
 
-class Rules:
+class RuleBuilder:
     """Proposes what the rules that add something make together, then each rule's own changes."""
 
     name = "rules"
 
-    def changes(self, project: Project, recipe: Recipe, failure: Failure) -> Iterator[Change]:
+    def changes(
+        self, project: SourceProject, recipe: Recipe, failure: Diagnosis
+    ) -> Iterator[RecipeChange]:
         """Yield changes; the rules look at the failure and at the project's files."""
         if failure.sound and failure.passing >= _ENOUGH * failure.run:
             return
         yield from _together(project, recipe, failure)
         for name, rule in (*_ADDING, *_OTHERS):
             for changed, reason in rule(project, recipe, failure):
-                yield Change(changed, name, reason)
+                yield RecipeChange(changed, name, reason)
 
 
-def _together(project: Project, recipe: Recipe, failure: Failure) -> Iterator[Change]:
+def _together(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Iterator[RecipeChange]:
     names, reasons = [], []
     for name, rule in _ADDING:
         for changed, reason in rule(project, recipe, failure):
@@ -55,7 +57,7 @@ def _together(project: Project, recipe: Recipe, failure: Failure) -> Iterator[Ch
             names.append(name)
             reasons.append(reason)
     if len(names) > 1:
-        yield Change(recipe, ", ".join(names), "; ".join(reasons))
+        yield RecipeChange(recipe, ", ".join(names), "; ".join(reasons))
 
 
-RULES = Rules()
+RULES = RuleBuilder()

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, date, datetime, timedelta
 
-from forager.images.builder import Failure, Project
+from forager.images.builder import Diagnosis, SourceProject
 from forager.images.recipe import Recipe
 from forager.images.rules.rule import Proposals, with_commands
 
@@ -17,7 +17,7 @@ _PYTHON_3_11 = date(2022, 10, 24)
 _OLD_PYTHON = "3.9"
 
 
-def dates(project: Project, recipe: Recipe, failure: Failure) -> Proposals:
+def dates(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose the versions of the commit's date, with today's pytest and with that date's."""
     day = _day(project.source.date)
     if day is None or recipe.exclude_newer or not _is_drift(failure):
@@ -31,7 +31,7 @@ def dates(project: Project, recipe: Recipe, failure: Failure) -> Proposals:
         yield with_commands(dated, "uv pip install --upgrade pytest", first=True), reason
 
 
-def old_python(project: Project, recipe: Recipe, failure: Failure) -> Proposals:
+def old_python(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose the Python of the commit's date."""
     day = _day(project.source.date)
     if day is None or day > _PYTHON_3_11 or recipe.python or failure.sound:
@@ -42,7 +42,7 @@ def old_python(project: Project, recipe: Recipe, failure: Failure) -> Proposals:
     yield old, f"the commit of {day} is older than the newer Pythons"
 
 
-def _is_drift(failure: Failure) -> bool:
+def _is_drift(failure: Diagnosis) -> bool:
     if failure.stage == "test" and failure.passing >= _ENOUGH * failure.run:
         return False
     return re.search(_DRIFT, failure.log) is not None

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from forager.images.builder import Failure, Project
+from forager.images.builder import Diagnosis, SourceProject
 from forager.images.distributions import distribution
 from forager.images.layout import read_text
 from forager.images.recipe import Recipe
@@ -84,7 +84,7 @@ _DISPLAY = re.compile(
 _MOST_MODULES = 12
 
 
-def missing_modules(project: Project, recipe: Recipe, failure: Failure) -> Proposals:
+def missing_modules(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose the distributions of modules that tests import while they run."""
     if failure.stage == "install":
         return
@@ -93,7 +93,7 @@ def missing_modules(project: Project, recipe: Recipe, failure: Failure) -> Propo
     yield from _installing(recipe, sorted(found), "tests import")
 
 
-def fixtures(_: Project, recipe: Recipe, failure: Failure) -> Proposals:
+def fixtures(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose the plug-ins that have the fixtures, or that run coroutines."""
     if failure.stage == "install":
         return
@@ -104,7 +104,7 @@ def fixtures(_: Project, recipe: Recipe, failure: Failure) -> Proposals:
     yield from _installing(recipe, sorted(found), "tests need the plug-ins")
 
 
-def django(project: Project, recipe: Recipe, failure: Failure) -> Proposals:
+def django(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose pytest-django with a settings module of the project."""
     if failure.stage == "install" or not _SETTINGS.search(failure.log):
         return
@@ -118,7 +118,7 @@ def django(project: Project, recipe: Recipe, failure: Failure) -> Proposals:
         yield with_variables(recipe, variables), f"Django's settings are those of {module}"
 
 
-def display(_: Project, recipe: Recipe, failure: Failure) -> Proposals:
+def display(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose Qt without a display."""
     if _DISPLAY.search(failure.log) and "QT_QPA_PLATFORM" not in recipe.variables:
         yield with_variables(recipe, {"QT_QPA_PLATFORM": "offscreen"}), "there is no display"

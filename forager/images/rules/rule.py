@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator
 
-from forager.images.builder import Failure, Project
+from forager.images.builder import Diagnosis, SourceProject
 from forager.images.recipe import Recipe
 
 Proposals = Iterator[tuple[Recipe, str]]
 """Changed recipes, each with the reason."""
-Rule = Callable[[Project, Recipe, Failure], Proposals]
+Rule = Callable[[SourceProject, Recipe, Diagnosis], Proposals]
 
 
 def with_packages(recipe: Recipe, packages: list[str]) -> Recipe:

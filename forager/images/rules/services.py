@@ -3,7 +3,7 @@
 import re
 
 from forager.environments.repository.services import SERVICES
-from forager.images.builder import Failure, Project
+from forager.images.builder import Diagnosis, SourceProject
 from forager.images.recipe import Recipe
 from forager.images.rules.rule import Proposals
 
@@ -24,7 +24,7 @@ _NO_DATABASE = {
 }
 
 
-def services(_: Project, recipe: Recipe, failure: Failure) -> Proposals:
+def services(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose the services whose ports refuse connections, and the databases that they lack."""
     if failure.stage == "install":
         return

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from forager.errors import Unreachable
-from forager.images.builder import Failure, Project
+from forager.images.builder import Diagnosis, SourceProject
 from forager.images.debian import Contents
 from forager.images.recipe import Recipe
 from forager.images.rules.rule import Proposals, with_packages
@@ -50,7 +50,7 @@ _OTHERWISE = {  # what a log says without naming a file
 _PRESENT = {"python", "python3", "pip", "sh", "bash", "uv", "pkg-config", "gcc", "make"}
 
 
-def system_packages(project: Project, recipe: Recipe, failure: Failure) -> Proposals:
+def system_packages(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose the packages that have the files which the log misses."""
     found = [
         (package, name)

@@ -3,7 +3,7 @@
 import re
 import shlex
 
-from forager.images.builder import Failure, Project
+from forager.images.builder import Diagnosis, SourceProject
 from forager.images.distributions import distribution
 from forager.images.layout import read_toml, strings, table
 from forager.images.recipe import Recipe
@@ -27,7 +27,7 @@ _PYTEST_TOO_NEW = (
 )
 
 
-def build_tools(_: Project, recipe: Recipe, failure: Failure) -> Proposals:
+def build_tools(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose constraints for the tools that build the project or its dependencies."""
     if failure.stage != "install" or not failure.command.startswith("uv pip install"):
         return
@@ -40,7 +40,7 @@ def build_tools(_: Project, recipe: Recipe, failure: Failure) -> Proposals:
             )
 
 
-def without_isolation(project: Project, recipe: Recipe, failure: Failure) -> Proposals:
+def without_isolation(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose to build in the environment itself if the build imports what it does not state."""
     if failure.stage != "install" or not is_project(failure.command):
         return
@@ -63,7 +63,7 @@ def without_isolation(project: Project, recipe: Recipe, failure: Failure) -> Pro
     )
 
 
-def pytest_anew(_: Project, recipe: Recipe, failure: Failure) -> Proposals:
+def pytest_anew(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose a newer pytest if the one that the project asks for does not load."""
     if failure.stage == "install" and "import pytest" in failure.command:
         yield (
@@ -72,7 +72,7 @@ def pytest_anew(_: Project, recipe: Recipe, failure: Failure) -> Proposals:
         )
 
 
-def older_pytest(_: Project, recipe: Recipe, failure: Failure) -> Proposals:
+def older_pytest(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose the pytest before if the tests do not work with the newest."""
     tried = any("'pytest<9'" in command for command in recipe.install)
     if (
