@@ -1,5 +1,7 @@
 """`forager image`: build images from sources, and look at them."""
 
+import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +13,12 @@ from forager.cli.batch import make_all, raise_failures, succeeded
 from forager.cli.console import console, echo, print_json, print_table, say
 from forager.cli.derived import Derived, setting
 from forager.cli.verb import Group, option
-from forager.errors import UsageError
+from forager.errors import EngineError, ForagerError, StoreError, Unreachable, UsageError
 
 if TYPE_CHECKING:
     from forager.cli.progress import Progress
+    from forager.images.builder import Builder
+    from forager.images.harvest import Harvest
     from forager.images.image import Image
     from forager.images.recipe import Recipe
 
@@ -29,7 +33,7 @@ BUILD = Derived(
         ],
     },
 )
-_RECIPE = "Recipe"
+_RECIPE, _HARVEST = "Recipe", "Many sources"
 
 
 @click.group(cls=Group)
@@ -42,7 +46,9 @@ def image() -> None:
 
 @image.command(settings=BUILD)
 @click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
-@options.output("FILE", "File for the records of the images (JSON Lines).", required=False)
+@options.output(
+    "FILE", "File for the records of the images (JSON Lines); it grows.", required=False
+)
 @options.workers
 @option(
     "--recipe",
@@ -59,54 +65,145 @@ def image() -> None:
     heading=_RECIPE,
     help="Write the recipe to FILE, to correct it and pass it to --recipe.",
 )
+@option(
+    "--builders",
+    metavar="LIST",
+    default="rules",
+    heading=_RECIPE,
+    help="What repairs an inferred recipe that fails, in this order; `none` repairs nothing.",
+)
+@option(
+    "--per-project-minutes",
+    metavar="M",
+    type=click.FloatRange(0, min_open=True),
+    heading=_HARVEST,
+    help="Minutes that one source may take: --timeout in minutes.",
+)
+@option(
+    "--keep-free",
+    metavar="SIZE",
+    default="5GB",
+    heading=_HARVEST,
+    help="Begin no build if the engine's disk has less free space.",
+)
+@option("--retry", is_flag=True, heading=_HARVEST, help="Try sources again that failed before.")
 def build(
     sources: tuple[str, ...],
     output: Path | None,
     recipe_file: Path | None,
     write_recipe: Path | None,
     workers: int,
+    builders: str,
+    per_project_minutes: float | None,
+    keep_free: str,
+    retry: bool,
     **params: Any,
 ) -> None:
     """Build an image of each source, and prove that its tests run.
 
-    SOURCE is a path, a git URL[@ref], or pypi:NAME[==VERSION]. The verb prints a line per image. It
-    does not build a source again that was built before.
+    SOURCE is a path, a git URL[@ref], pypi:NAME[==VERSION], or a text file with one SOURCE in a
+    line; add #subdirectory=FOLDER for a package of a monorepo. The verb prints a line per image. It
+    does not build a source again that was built before. With -o it goes on where it was ended, and
+    failures go to FILE.failed.jsonl.
 
     \b
     Examples:
       forager image build pypi:toolz -o images.jsonl
       forager image build ./project --write-recipe recipe.toml
+      forager image build projects.txt -o images.jsonl -w 4 --per-project-minutes 10
     """
-    if len(sources) > 1 and (recipe_file or write_recipe):
-        raise UsageError("a recipe belongs to one source: give one SOURCE")
-    from forager.images import build as builder
+    from forager.images.harvest import Harvest, bytes_of, check_space, sources_of
     from forager.images.recipe import load
     from forager.locks import claimed_file
-    from forager.records import write_records
+    from forager.sandboxes.engine import connect
 
+    wanted = sources_of(sources)
+    if len(wanted) > 1 and (recipe_file or write_recipe):
+        raise UsageError("a recipe belongs to one source: give one SOURCE")
     recipe = load(recipe_file) if recipe_file else None
     settings = BUILD.build(BUILD.given(params))
+    if per_project_minutes:
+        settings = settings.model_copy(update={"timeout": 60 * per_project_minutes})
+    chosen, least = _builders(builders), bytes_of(keep_free)
 
     def make(source: str, progress: "Progress") -> "Image":
-        made = builder.build(
-            source,
-            recipe=recipe,
-            settings=settings,
-            report=lambda step: progress.note(f"{source}: {step}"),
-        )
-        echo(f"{made.reference}\t{len(made.passing)} tests pass")
-        return made
+        check_space(connect(), least)
+        return _built(source, progress, recipe, settings, chosen)
 
     with ExitStack() as stack:
         for path in filter(None, (output, write_recipe)):
             stack.enter_context(claimed_file(path))
-        built = make_all("images", sources, make, workers)
+        harvest = Harvest(output, retry=retry) if output else None
+        left = harvest.left(wanted) if harvest and not settings.force else wanted
+        built = make_all("images", left, _kept(make, harvest), workers) if left else []
         images = succeeded(built)
-        if output and images:
-            write_records(output, images)
         if write_recipe:
-            _write_recipe(write_recipe, sources[0], images[0].recipe if images else recipe)
+            _write_recipe(write_recipe, wanted[0], images[0].recipe if images else recipe)
+    if harvest and len(wanted) > 1:
+        _print_funnel(harvest.funnel(wanted))
     raise_failures(built)
+
+
+def _built(
+    source: str,
+    progress: "Progress",
+    recipe: "Recipe | None",
+    settings: Any,
+    builders: "Sequence[Builder]",
+) -> "Image":
+    """Build the image of a source and print its line."""
+    from forager.images import build as builder
+
+    made = builder.build(
+        source,
+        recipe=recipe,
+        settings=settings,
+        builders=builders,
+        report=lambda step: progress.note(f"{source}: {step}"),
+    )
+    echo(f"{made.reference}\t{len(made.passing)} tests pass")
+    return made
+
+
+def _kept(
+    make: "Callable[[str, Progress], Image]", harvest: "Harvest | None"
+) -> "Callable[[str, Progress], Image]":
+    """Keep each image and each failure in the files of a harvest."""
+    if harvest is None:
+        return make
+
+    def make_and_keep(source: str, progress: "Progress") -> "Image":
+        started = time.monotonic()
+        try:
+            made = make(source, progress)
+        except (StoreError, EngineError, Unreachable):  # which say nothing about the source
+            raise
+        except ForagerError as error:
+            harvest.refused(source, error, time.monotonic() - started)
+            raise
+        harvest.built(made)
+        return made
+
+    return make_and_keep
+
+
+def _builders(text: str) -> "list[Builder]":
+    """The builders that a list names. Raises UsageError."""
+    from forager.images.rules import RULES
+
+    known: dict[str, Builder] = {RULES.name: RULES}
+    names = [name.strip() for name in text.split(",") if name.strip() not in ("", "none")]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"there is no builder '{name}': there are {', '.join(known)}")
+    return [known[name] for name in names]
+
+
+def _print_funnel(counts: list[tuple[str, int]]) -> None:
+    """Print how many sources gave an image, and why the others did not."""
+    total = sum(count for _, count in counts)
+    for name, count in counts:
+        say(f"{count:>6} of {total}  {name}")
 
 
 @image.command("list")

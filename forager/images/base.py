@@ -27,8 +27,10 @@ _PACKAGES = (
     "ca-certificates gcc g++ libc6-dev libnss-myhostname make git less patch pkg-config procps"
 )
 _DEBIAN_PACKAGES = f"{_PACKAGES} python3 python3-dev"
+_DEBIAN = "http://deb.debian.org/debian"
 _DEFAULT_PYTHON = "3.12"  # when the image comes from a registry
 _PULL_SECONDS = 20.0  # within which a registry must begin to answer
+_DEBIAN_OF = {"3.9": "bullseye", "3.11": "bookworm", "3.13": "trixie"}  # by Python
 _LEFT_OUT = [
     *("./var/cache/apt", "./var/lib/apt/lists", "./usr/share/doc", "./usr/share/man"),
     *("./usr/share/locale", "./usr/share/info", "./dev", "./proc", "./sys"),
@@ -110,7 +112,7 @@ def _root_image(client: docker.DockerClient, python: str, report: Callable[[str]
             return reference
     if stated:
         raise BuildError(f"FORAGER_BASE_IMAGE={stated} is not here and cannot be pulled")
-    return _debootstrap(client, report)
+    return _debootstrap(client, python, report)
 
 
 def _pull(client: docker.DockerClient, reference: str, report: Callable[[str], None]) -> bool:
@@ -137,9 +139,9 @@ def _pull(client: docker.DockerClient, reference: str, report: Callable[[str], N
     return _exists(client, reference)
 
 
-def _debootstrap(client: docker.DockerClient, report: Callable[[str], None]) -> str:
-    """Make an image of the host's Debian or Ubuntu release, or else of Debian 12."""
-    suite, mirror = _suite()
+def _debootstrap(client: docker.DockerClient, python: str, report: Callable[[str], None]) -> str:
+    """Make an image of the Debian release with this Python, else of the host's release."""
+    suite, mirror = _suite(python)
     packages = ",".join(_DEBIAN_PACKAGES.split())
     kind = hashlib.sha256(packages.encode()).hexdigest()[:8]
     reference = f"forager-debootstrap:{suite}-{kind}"
@@ -170,17 +172,19 @@ def _import(client: docker.DockerClient, root: Path, reference: str) -> None:
         raise BuildError("the Docker engine cannot import the base: is its disk full?")
 
 
-def _suite() -> tuple[str, list[str]]:
+def _suite(python: str) -> tuple[str, list[str]]:
     """Return the release to make, and its mirror if debootstrap does not know one."""
+    mirror = os.environ.get("FORAGER_DEBIAN_MIRROR")
+    if suite := _DEBIAN_OF.get(python):
+        return suite, [mirror or _DEBIAN]
     facts: dict[str, str] = {}
     if Path("/etc/os-release").is_file():
         for line in Path("/etc/os-release").read_text().splitlines():
             key, _, value = line.partition("=")
             facts[key] = value.strip('"')
-    mirror = os.environ.get("FORAGER_DEBIAN_MIRROR")
     if facts.get("ID") in ("debian", "ubuntu") and facts.get("VERSION_CODENAME"):
         return facts["VERSION_CODENAME"], [mirror] if mirror else []
-    return "bookworm", [mirror or "http://deb.debian.org/debian"]
+    return "bookworm", [mirror or _DEBIAN]
 
 
 def _debootstrap_command() -> list[str]:

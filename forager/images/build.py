@@ -18,7 +18,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from forager.errors import BuildError, SourceError
 from forager.images.base import PYTHON_LABEL, ensure_base
-from forager.images.builder import Builder, RepairStep
+from forager.images.builder import Builder, RecipeFailed, RepairStep
 from forager.images.image import Image, stored
 from forager.images.infer import infer
 from forager.images.layout import required_python
@@ -95,7 +95,7 @@ def _proven(source: str, trial: RecipeTrial, settings: BuildSettings, started: f
     """Prove the image of a trial. Raises BuildError with the reason if it is not sound."""
     if trial.unproven is None or trial.first is None or not trial.failure.sound:
         trial.remove()
-        raise explained(source, trial.failure)
+        raise explained(source, trial.failure) from RecipeFailed(trial.failure)
     return trial.unproven.prove(trial.first, settings.minimum_pass, started)
 
 
@@ -126,11 +126,16 @@ def _suited(
         if not wanted or SpecifierSet(wanted).contains(version):
             return recipe, base
         fitting = [minor for minor in _PYTHONS if SpecifierSet(wanted).contains(f"{minor}.9")]
-        python = fitting[0]
-        return recipe.model_copy(update={"python": python}), ensure_base(client, python, report)
-    except (InvalidSpecifier, IndexError, BuildError):
-        report(f"the project requires Python {wanted}; trying the base's {version}")
-        return recipe, base
+    except InvalidSpecifier:
+        fitting = []
+    for python in fitting:
+        try:
+            found = ensure_base(client, python, report)
+        except BuildError:  # neither a registry nor Debian nor uv has it
+            continue
+        return recipe.model_copy(update={"python": python}), found
+    report(f"the project requires Python {wanted}; trying the base's {version}")
+    return recipe, base
 
 
 def _key(source: Source, recipe: Recipe, base: str, tree: Path) -> str:

@@ -57,6 +57,10 @@ class Recipe(Record):
         description="Services that run during the tests, such as postgresql, mysql, redis, "
         "rabbitmq, memcached; postgresql/NAME also makes a database.",
     )
+    submodules: str = Field(
+        "",
+        description="Release, such as NAME==1.2, whose sdist has the files of git submodules.",
+    )
     exclude_newer: str = Field(
         "", description="Date, such as 2024-05-01: install no package version uploaded later."
     )
@@ -89,6 +93,13 @@ class Recipe(Record):
     @classmethod
     def _services(cls, value: list[str]) -> list[str]:
         return checked(value)
+
+    @field_validator("submodules")
+    @classmethod
+    def _release(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[A-Za-z0-9][\w.-]*==[\w.!+-]+", value):
+            raise ValueError("write it as in 'toolz==1.0.0'")
+        return value
 
     @field_validator("exclude_newer")
     @classmethod

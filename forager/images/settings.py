@@ -8,7 +8,9 @@ from forager.records import Record
 class BuildSettings(Record):
     """Bounds of a build, and whether to build again."""
 
-    timeout: FiniteFloat = Field(1800, gt=0, description="Seconds that the installation may take.")
+    timeout: FiniteFloat = Field(
+        1800, gt=0, description="Seconds that one source may take, with all repairs of its recipe."
+    )
     memory: FiniteFloat | None = Field(
         None,
         gt=0,

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 from urllib.parse import unquote
 
@@ -29,9 +29,11 @@ from forager.images.sdist import download_sdist, unpack
 from forager.logins import LOGINS, without_login
 from forager.paths import data_directory
 from forager.records import Record
+from forager.scratch import scratch
 
 _SKIPPED = {"__pycache__", ".git", ".hg", ".svn", ".tox", ".nox", ".venv", "venv", "node_modules"}
 _SKIPPED |= {".mypy_cache", ".pytest_cache", ".ruff_cache", ".eggs"}
+_SUBDIRECTORY = "#subdirectory="
 _DATE = ("log", "-1", "--format=%cs")
 _OUTPUTS = {"build", "dist"}  # only at the top: further down they may be packages
 
@@ -47,6 +49,7 @@ class Source(Record):
     date: str = Field("", description="Day of the commit or of the release; empty if unknown.")
     licence: str = ""
     digest: str = Field(description="'sha256:…' of the sdist, else 'tree:…' of the git tree.")
+    subdirectory: str = Field("", description="The package of a monorepo; empty for the top.")
     url: str = Field("", description="Where the files came from, without credentials.")
 
 
@@ -61,12 +64,37 @@ def fetch(source: str, into: Path) -> Source:
         )
     source = LOGINS.take(source)
     into.mkdir(parents=True, exist_ok=True)
+    whole, mark, folder = source.rpartition(_SUBDIRECTORY)
+    if mark:
+        return _fetch_package(source, whole, folder, into)
     if source.startswith("pypi:"):
         return _fetch_pypi(source, into)
     path = _expanded(source)
     if path.is_dir() and not _is_bare(path):
         return _fetch_path(source, path.resolve(), into)
     return _fetch_git(source, into)
+
+
+def _fetch_package(source: str, whole: str, folder: str, into: Path) -> Source:
+    """Fetch one package of a monorepo: the folder becomes the whole tree."""
+    with scratch("monorepo") as directory:
+        fetched = fetch(whole, directory / "whole")
+        package = directory / "whole" / folder
+        parts = PurePosixPath(folder).parts
+        inside = parts and ".." not in parts and package.is_dir()
+        if not inside or package.resolve() != (directory / "whole").resolve() / folder:
+            raise SourceError(f"{source}: the source has no folder '{folder}'")
+        names = tracked_files(directory / "whole")
+        below = [name for name in names if PurePosixPath(name).is_relative_to(folder)]
+        _copy([name.removeprefix(f"{folder}/") for name in below], package, into)
+    commit_all(into)
+    update = {
+        "given": source,
+        "subdirectory": folder,
+        "licence": fetched.licence or guess_licence(into),
+        "digest": "tree:" + git(into, "rev-parse", "HEAD^{tree}").strip(),
+    }
+    return fetched.model_copy(update=update)
 
 
 def tracked_files(tree: Path) -> list[str]:

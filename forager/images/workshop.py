@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import time
 from collections.abc import Callable
 from functools import cached_property
@@ -21,6 +22,7 @@ from forager.images.recipe import Recipe, options
 from forager.images.settings import BuildSettings
 from forager.images.soundness import LEAST_COLLECTED, collected_functions, test_functions
 from forager.images.source import Source
+from forager.images.submodules import fill_submodules
 from forager.images.unproven import UnprovenImage
 from forager.images.workbench import BuildCache, Workbench
 
@@ -130,7 +132,7 @@ class Workshop:
         try:
             return install(
                 bench,
-                self.tree,
+                self._tree_of(recipe),
                 self.source,
                 recipe,
                 search=search,
@@ -139,6 +141,16 @@ class Workshop:
             )
         except SourceError as error:
             raise SourceError(f"{self.source.given}: {error}") from None
+
+    def _tree_of(self, recipe: Recipe) -> Path:
+        """The working tree, with the files of submodules if the recipe takes them."""
+        if not recipe.submodules:
+            return self.tree
+        filled = self.tree.with_name(f"{self.tree.name}-{recipe.submodules}")
+        if not filled.exists():
+            shutil.copytree(self.tree, filled, symlinks=True)
+            fill_submodules(filled, recipe.submodules)
+        return filled
 
     def _committed(self, bench: Workbench, base: str, installed: Installed) -> UnprovenImage:
         digest = bench.commit(

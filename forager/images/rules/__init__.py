@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from forager.images.builder import Diagnosis, RecipeChange, SourceProject
 from forager.images.recipe import Recipe
 from forager.images.rules.dates import dates, old_python
+from forager.images.rules.files import submodules
 from forager.images.rules.modules import display, django, fixtures, missing_modules
 from forager.images.rules.rule import Rule
 from forager.images.rules.services import services
@@ -19,6 +20,7 @@ _ADDING: tuple[tuple[str, Rule], ...] = (  # which do not disturb each other
     ("services", services),
 )
 _OTHERS: tuple[tuple[str, Rule], ...] = (
+    ("submodules", submodules),
     ("build tools", build_tools),
     ("build without isolation", without_isolation),
     ("Django settings", django),
