@@ -1,0 +1,163 @@
+"""The rules that repair recipes: what a log names is what they propose."""
+
+from pathlib import Path
+
+import pytest
+
+from forager.images.builder import Diagnosis, SourceProject, Stage
+from forager.images.debian import Contents, DebianRelease
+from forager.images.recipe import Recipe
+from forager.images.rules import RULES
+from forager.images.source import Source
+
+INDEX = """\
+usr/include/curl/curl.h\tlibcurl4-openssl-dev
+usr/include/mysql.h\tlibmariadb-dev
+usr/bin/curl-config\tlibcurl4-openssl-dev
+usr/bin/pg_config\tlibpq-dev
+usr/bin/tesseract\ttesseract-ocr
+usr/lib/x86_64-linux-gnu/libGL.so.1\tlibgl1
+usr/lib/x86_64-linux-gnu/libmagic.so\tlibmagic-dev
+usr/lib/x86_64-linux-gnu/libxml2.so\tlibxml2-dev
+usr/lib/x86_64-linux-gnu/libxslt.so\tlibxslt1-dev
+usr/lib/x86_64-linux-gnu/pkgconfig/mysqlclient.pc\tlibmariadb-dev-compat
+"""
+PROJECT = "uv pip install -e ."
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SourceProject:
+    """A project without files, whose commit is of 2021."""
+    monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
+    (tmp_path / "home" / "debian").mkdir(parents=True)
+    (tmp_path / "home" / "debian" / "bookworm.txt").write_text(INDEX)
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    source = Source(given="x", kind="path", name="local/x", digest="tree:1", date="2021-05-06")
+    contents = Contents(DebianRelease("debian", "bookworm"))
+    return SourceProject(source, tree, lambda _: pytest.fail("nothing is built"), print, contents)
+
+
+def proposals(
+    project: SourceProject, log: str, stage: Stage = "install", recipe: Recipe | None = None
+) -> dict[str, Recipe]:
+    """What the rules propose, by the name of the rule; the first of each."""
+    failure = Diagnosis(stage=stage, message="", command=PROJECT, log=log, run=10)
+    found: dict[str, Recipe] = {}
+    for change in RULES.changes(project, recipe or Recipe(install=[PROJECT]), failure):
+        found.setdefault(change.rule, change.recipe)
+        assert change.reason
+        assert "\n" not in change.reason
+    return found
+
+
+@pytest.mark.parametrize(
+    ("log", "package"),
+    [
+        ("src/pycurl.h:10:10: fatal error: curl/curl.h: No such file or directory", "openssl"),
+        ("Could not run curl-config: [Errno 2] No such file or directory: 'curl-config'", "curl4"),
+        ("Error: pg_config executable not found.", "libpq-dev"),
+        ("Trying pkg-config --exists mysqlclient\nCan not find valid pkg-config name", "compat"),
+        (
+            "Please make sure the libxml2 and libxslt development packages are installed.",
+            "libxml2-dev libxslt1-dev",
+        ),
+        ("E   ImportError: libGL.so.1: cannot open shared object file: No such file", "libgl1"),
+        (
+            "TesseractNotFoundError: tesseract is not installed or it's not in your PATH.",
+            "tesseract-ocr",
+        ),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'tesseract'", "tesseract-ocr"),
+        ("ImportError: failed to find libmagic.  Check your installation", "libmagic-dev"),
+        ("/bin/sh: 1: tesseract: not found", "tesseract-ocr"),
+    ],
+)
+def test_a_log_that_misses_a_file_names_the_package(
+    project: SourceProject, log: str, package: str
+) -> None:
+    """Headers, libraries, pkg-config's modules and programs become Debian packages."""
+    system = proposals(project, log)["system packages"].system
+    assert all(word in " ".join(system) for word in package.split()), system
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "E   FileNotFoundError: [Errno 2] No such file or directory: 'data/tesseract.txt'",
+        "E   FileNotFoundError: [Errno 2] No such file or directory: 'python'",
+        "AssertionError: 1 != 2",
+    ],
+)
+def test_other_missing_files_name_no_package(project: SourceProject, log: str) -> None:
+    """A data file and what the base has are not looked up."""
+    assert "system packages" not in proposals(project, log, "test")
+
+
+@pytest.mark.parametrize(
+    ("log", "constraint"),
+    [
+        ("ModuleNotFoundError: No module named 'pkg_resources'", "setuptools<81"),
+        ("error in x setup command: use_2to3 is invalid.", "setuptools<58"),
+        ("Cython.Compiler.Errors.CompileError: x.pyx", "cython<3"),
+    ],
+)
+def test_old_build_tools_become_constraints(
+    project: SourceProject, log: str, constraint: str
+) -> None:
+    """The constraint is part of the command that failed, and a second one joins the first."""
+    (command,) = proposals(project, log)["build tools"].install
+    assert f"'{constraint}'" in command
+    assert command.endswith(" -e .")
+
+
+def test_versions_and_python_of_the_date_come_last(project: SourceProject) -> None:
+    """An old commit that today's versions break gets those of its day, then its Python."""
+    found = proposals(project, "E   ImportError: cannot import name 'x' from 'y'", "collect")
+    assert found["versions of the date"].exclude_newer == "2021-05-06"
+    assert found["Python of the date"].python == "3.9"
+    assert [*found][-2:] == ["versions of the date", "Python of the date"]
+    new = project._replace(source=project.source.model_copy(update={"date": "2999-01-01"}))
+    assert not {"versions of the date", "Python of the date"} & {*proposals(new, "TypeError")}
+
+
+def test_fixtures_and_coroutines_name_their_plugins(project: SourceProject) -> None:
+    """The plug-ins of unknown fixtures are installed, and one that runs coroutines."""
+    log = "E  fixture 'mocker' not found\nasync def functions are not natively supported"
+    install = proposals(project, log, "test")["plug-ins"].install
+    assert install == [PROJECT, "uv pip install 'pytest-asyncio'", "uv pip install 'pytest-mock'"]
+
+
+def test_django_gets_the_settings_that_a_file_names(project: SourceProject) -> None:
+    """What tox.ini states comes before the modules that are named settings."""
+    (project.tree / "tox.ini").write_text("setenv =\n    DJANGO_SETTINGS_MODULE=tests.special\n")
+    (project.tree / "tests").mkdir()
+    (project.tree / "tests" / "settings.py").write_text("SECRET_KEY = 'x'\n")
+    log = "django.core.exceptions.ImproperlyConfigured: Requested setting INSTALLED_APPS"
+    changed = proposals(project, log, "collect")["Django settings"]
+    assert changed.variables["DJANGO_SETTINGS_MODULE"] == "tests.special"
+    assert "uv pip install pytest-django" in changed.install
+
+
+@pytest.mark.parametrize(
+    ("log", "service"),
+    [
+        ("redis.exceptions.ConnectionError: Error 111 connecting to localhost:6379.", "redis"),
+        ("connection to server at x, port 5432 failed: Connection refused", "postgresql"),
+        ("Can't connect to local MySQL server through socket '/run/mysqld/mysqld.sock'", "mysql"),
+        ('FATAL:  database "psycopg2_test" does not exist', "postgresql/psycopg2_test"),
+        ("ConnectionRefusedError: [Errno 111] Connect call failed ('127.0.0.1', 5672)", "rabbitmq"),
+    ],
+)
+def test_refused_connections_name_the_service(
+    project: SourceProject, log: str, service: str
+) -> None:
+    """A service, or a database of it, joins the recipe with the variables of its clients."""
+    assert proposals(project, log, "test")["services"].services == [service]
+
+
+def test_a_good_image_is_left_alone(project: SourceProject) -> None:
+    """Nothing is proposed where nearly all tests pass: another build would not pay."""
+    failure = Diagnosis(
+        stage="test", message="", log="fixture 'mocker' not found", passing=98, run=100, sound=True
+    )
+    assert [*RULES.changes(project, Recipe(), failure)] == []
