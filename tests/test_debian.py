@@ -52,7 +52,7 @@ def test_the_likeliest_package_is_found(kind: str, name: str, package: str) -> N
 
 
 def test_an_unknown_release_has_no_packages() -> None:
-    """Another distribution, or a name that is no release's, is not looked up on the network."""
+    """Other distributions and malformed names are not looked up on the network."""
     for release in (DebianRelease("alpine", "x"), DebianRelease("debian", "../../etc/passwd")):
         assert Contents(release).header("zlib.h") == ""
 

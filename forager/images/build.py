@@ -21,7 +21,7 @@ from forager.images.base import PYTHON_LABEL, ensure_base
 from forager.images.builder import Builder, RecipeFailed, RepairStep
 from forager.images.image import Image, stored
 from forager.images.infer import infer
-from forager.images.layout import required_python
+from forager.images.layout import monorepo_packages, required_python
 from forager.images.reasons import explained
 from forager.images.recipe import Recipe
 from forager.images.repairs import Repairs
@@ -75,7 +75,7 @@ def build(
                 return accepted(known, settings.minimum_pass)
             with Workshop(client, fetched, tree, key, settings, report) as workshop:
                 trial = _tried(workshop, chosen, () if recipe else builders)
-                return _proven(source, trial, settings, started)
+                return _proven(source, tree, trial, settings, started)
 
 
 def _tried(workshop: Workshop, recipe: Recipe, builders: Sequence[Builder]) -> RecipeTrial:
@@ -91,11 +91,14 @@ def _tried(workshop: Workshop, recipe: Recipe, builders: Sequence[Builder]) -> R
     return Repairs(workshop, recipe, record).run(builders)
 
 
-def _proven(source: str, trial: RecipeTrial, settings: BuildSettings, started: float) -> Image:
+def _proven(
+    source: str, tree: Path, trial: RecipeTrial, settings: BuildSettings, started: float
+) -> Image:
     """Prove the image of a trial. Raises BuildError with the reason if it is not sound."""
     if trial.unproven is None or trial.first is None or not trial.failure.sound:
         trial.remove()
-        raise explained(source, trial.failure) from RecipeFailed(trial.failure)
+        folders = list(dict.fromkeys(monorepo_packages(tree)))
+        raise explained(source, trial.failure, folders) from RecipeFailed(trial.failure)
     return trial.unproven.prove(trial.first, settings.minimum_pass, started)
 
 

@@ -1,6 +1,7 @@
 """Why a project gave no image: one of a few reasons, the decisive line, and what to try."""
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from forager.errors import BuildError, SourceError
@@ -18,6 +19,7 @@ class Reason(NamedTuple):
     suggestion: str
 
 
+_MOST_PACKAGES = 12  # that a message names
 _ANY = ("install", "collect", "test")
 REASONS = (
     Reason(
@@ -131,9 +133,21 @@ def reason_of(failure: Diagnosis) -> Reason:
     )
 
 
-def explained(source: str, failure: Diagnosis) -> BuildError | SourceError:
-    """The error that tells a person why, with the decisive line and a suggestion."""
+def explained(
+    source: str, failure: Diagnosis, packages: Sequence[str] = ()
+) -> BuildError | SourceError:
+    """The error that tells a person why, with the decisive line and a suggestion.
+
+    `packages` are the folders of a monorepo's packages.
+    """
     reason = reason_of(failure)
+    if len(packages) > 1 and "#subdirectory=" not in source:
+        named = ", ".join(packages[:_MOST_PACKAGES]) + ", …" * (len(packages) > _MOST_PACKAGES)
+        return BuildError(
+            f"{source}: {failure.message}; it holds several packages, name one with "
+            f"#subdirectory=FOLDER: {named}",
+            telling_lines(failure.log),
+        )
     if reason.name == "no tests":
         return SourceError(f"{source}: {failure.message}")
     line = decisive_line(failure.log)
