@@ -97,6 +97,8 @@ class Workbench:
             "UV_COMPILE_BYTECODE": "1",  # test runs would compile pytest each time
             "UV_PYTHON_INSTALL_DIR": "/opt/python",
             "UV_LINK_MODE": "copy",  # the cache may be another file system
+            # Compiling takes most of many builds, and tests need no fast code.
+            **dict.fromkeys(("CFLAGS", "CXXFLAGS"), "-O1 -g0"),
             "VIRTUAL_ENV": VENV,
             "PATH": f"{VENV}/bin:{TOOLS}:{SYSTEM_PATH}",
         }

@@ -21,9 +21,11 @@ _CONSTRAINTS = {
     r"Invalid (?:dash|version)|InvalidVersion|License-Files|project\.license": "setuptools<66",
 }
 _NO_MODULE = re.compile(r"No module named '?([A-Za-z_][\w.]{0,60})")
-_PYTEST_TOO_NEW = (
-    r"_pytest\b|PluginValidationError|PytestRemovedIn|PytestDeprecation|pluggy\b|"
-    r"unexpected keyword argument '(?:path|fspath)'|has no attribute 'fspath'"
+_PYTEST_TOO_NEW = re.compile(  # in the message of an error: tracebacks always name pytest's files
+    r"^(?!.*\.py:\d+: in).*\b(?:\w*Error|Warning|Exception)\b.*(?:_pytest\b|PluginValidation|"
+    r"PytestRemovedIn|PytestDeprecation|pluggy\b|keyword argument '(?:path|fspath)'|'fspath')|"
+    r"PluginValidationError|PytestRemovedIn\w+",
+    re.MULTILINE,
 )
 
 
@@ -75,14 +77,10 @@ def pytest_anew(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposa
 def older_pytest(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose the pytest before if the tests do not work with the newest."""
     tried = any("'pytest<9'" in command for command in recipe.install)
-    if (
-        not tried
-        and failure.stage != "install"
-        and (match := re.search(_PYTEST_TOO_NEW, failure.log))
-    ):
+    if not tried and failure.stage != "install" and (match := _PYTEST_TOO_NEW.search(failure.log)):
         yield (
             with_commands(recipe, "uv pip install --upgrade 'pytest<9' py"),
-            f"the tests are older than this pytest: {match[0]}",
+            f"the tests are older than this pytest: {match[0][:200]}",
         )
 
 
