@@ -92,7 +92,7 @@ class Builder(Protocol):
         """The name in `--builders`."""
 
     def changes(
-        self, project: SourceProject, recipe: Recipe, failure: Diagnosis
+        self, project: SourceProject, recipe: Recipe, failure: Diagnosis, /
     ) -> Iterator[RecipeChange]:
         """Yield changes of the recipe that may mend this failure, the most promising first."""
 

@@ -1,0 +1,149 @@
+"""Repairs of recipes: what is kept, what is recorded, and which images count as hollow."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from forager.errors import BuildError
+from forager.images.base import ensure_base
+from forager.images.build import build
+from forager.images.builder import Diagnosis, RecipeChange, RepairStep, SourceProject
+from forager.images.image import Image
+from forager.images.recipe import Recipe
+from forager.records import read_records
+from forager.sandboxes.engine import connect
+
+pytestmark = pytest.mark.engine
+
+PYPROJECT = """
+    [build-system]
+    requires = ["setuptools"]
+    build-backend = "setuptools.build_meta"
+    [project]
+    name = "widget"
+    version = "1.0"
+    dependencies = ["iniconfig"]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ensure_base(connect())
+    monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
+
+
+def project(root: Path, files: dict[str, str]) -> str:
+    """Write a project and return its path."""
+    for name, text in files.items():
+        path = root / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text).lstrip("\n"))
+    return str(root / "project")
+
+
+def steps(tmp_path: Path) -> list[RepairStep]:
+    """The repair trace."""
+    path = tmp_path / "home" / "repairs.jsonl"
+    return list(read_records(path, RepairStep)) if path.exists() else []
+
+
+def unnamed_images(source: str) -> int:
+    """The number of images of a source that have no name."""
+    label = f"forager.source={json.dumps(source)}"
+    return len(connect().images.list(filters={"dangling": True, "label": label}))
+
+
+def remove(image: Image) -> None:
+    """Remove the image of a test."""
+    connect().images.remove(image.reference, force=True)
+
+
+class Three:
+    """A builder that proposes a harmful, a useless and a helpful change."""
+
+    name = "three"
+
+    def changes(
+        self, _project: SourceProject, recipe: Recipe, _failure: Diagnosis, /
+    ) -> Iterator[RecipeChange]:
+        """Propose them in this order."""
+        variables = {"WIDGET": "yes"}
+        for rule, update in (
+            ("harmful", {"install": [*recipe.install, "exit 3"]}),
+            ("useless", {"variables": {"OTHER": "yes"}}),
+            ("helpful", {"variables": variables}),
+        ):
+            if recipe.variables != variables:
+                yield RecipeChange(recipe.model_copy(update=update), rule, f"{rule}, as a test")
+
+
+def test_a_change_is_kept_only_if_more_tests_pass(tmp_path: Path) -> None:
+    """Each change is tried from scratch and recorded; images of the others are removed."""
+    source = project(
+        tmp_path,
+        {
+            "widget.py": "import os\nON = os.environ.get('WIDGET')\n",
+            "test_widget.py": """
+                import pytest, widget
+
+                @pytest.mark.parametrize("number", range(3))
+                def test_on(number):
+                    assert widget.ON
+
+                def test_import():
+                    pass
+            """,
+        },
+    )
+    image = build(source, builders=[Three()])
+    assert (len(image.passing), image.failing) == (4, [])
+    assert image.recipe.variables["WIDGET"] == "yes"
+    assert [(step.rule, step.kept) for step in steps(tmp_path)] == [
+        ("harmful", False),
+        ("useless", False),
+        ("helpful", True),
+    ]
+    helpful = steps(tmp_path)[-1]
+    assert (helpful.failure.passing, helpful.result.passing) == (1, 4)
+    assert "test_on" in helpful.failure.log
+    assert unnamed_images(source) == 0
+    remove(image)
+
+
+def test_a_project_that_cannot_be_built_shows_the_cause(tmp_path: Path) -> None:
+    """Its dependencies alone make an image, whose record names why the rest was left out."""
+    source = project(
+        tmp_path,
+        {
+            "pyproject.toml": PYPROJECT,
+            "setup.py": "raise RuntimeError('the frobnicator of this machine is too old')\n",
+            "widget.py": "import iniconfig\n",
+            "test_widget.py": "import widget\n\ndef test_widget():\n    assert widget.iniconfig\n",
+        },
+    )
+    image = build(source)
+    (dropped,) = image.dropped
+    assert "frobnicator" in dropped
+    assert image.recipe.variables == {"PYTHONPATH": "/testbed"}
+    assert steps(tmp_path)[-1].rule == "leave out"
+    remove(image)
+
+
+def test_a_hollow_image_is_refused(tmp_path: Path) -> None:
+    """Few collected tests are no image, even if all pass; the message has both numbers."""
+    many = "".join(f"def test_{number}():\n    pass\n\n" for number in range(12))
+    source = project(
+        tmp_path,
+        {
+            "pyproject.toml": PYPROJECT + '\n[tool.pytest.ini_options]\ntestpaths = ["few"]\n',
+            "widget.py": "",
+            "few/test_few.py": "def test_one():\n    pass\n",
+            "many/test_many.py": many,
+        },
+    )
+    with pytest.raises(BuildError, match=r"hollow: pytest collects 1 of the 13 test functions"):
+        build(source)
+    assert unnamed_images(source) == 0
