@@ -8,7 +8,6 @@ from forager.images.recipe import Recipe
 from forager.images.rules.rule import Proposals, with_commands
 
 _RECENT = timedelta(days=60)  # in which versions hardly drift
-_ENOUGH = 0.95  # share of passing tests from which no version is in doubt
 _DRIFT = (
     r"No solution found|Failed to build `|cannot import name|has no attribute|unexpected keyword|"
     r"DeprecationWarning|TypeError|ImportError|ModuleNotFoundError|positional argument|removed in"
@@ -43,9 +42,7 @@ def old_python(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Pr
 
 
 def _is_drift(failure: Diagnosis) -> bool:
-    if failure.stage == "test" and failure.passing >= _ENOUGH * failure.run:
-        return False
-    return re.search(_DRIFT, failure.log) is not None
+    return not failure.sound and re.search(_DRIFT, failure.log) is not None
 
 
 def _day(text: str) -> date | None:
