@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from forager.environments.repository.protection import folder_of_tests
+
 _MOST_TEXT = 1 << 20  # characters of a file
 _LONGEST_LINE = 2000  # characters of a line of settings; configparser's time grows with the square
 _TEST_FILE = re.compile(r"(test_.*|.*_test)\.py$")
@@ -103,11 +105,13 @@ def strings(value: Any) -> list[str]:
 
 
 def likely_tests(directory: Path) -> list[str]:
-    """Return the Python files that look like tests by name and text; pytest knows better."""
+    """Return the Python files that look like tests by name or folder and by text."""
     return [
-        str(path.relative_to(directory))
+        name
         for path in _files(directory)
-        if _test_name(path.name) and _TEST.search(read_text(path.parent, path.name))
+        if (name := str(path.relative_to(directory)))
+        and (_test_name(path.name) or folder_of_tests(name))
+        and _TEST.search(read_text(path.parent, path.name))
     ]
 
 

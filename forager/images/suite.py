@@ -145,12 +145,21 @@ class _Search:
             return self._better(found, [folder], reason, least or 1)
         if not found.tests and found.places:
             found = self._better(found, ["."], "the stated testpaths hold no tests")
-        files = {file.file for file in found.files}
-        if "python_files" not in found.settings and len({*likely} - files) > len(files):
+        if self._missed(found, likely) and "python_files" not in found.settings:
             found = self._better(found, ["-o", _UNITTEST_NAMES], "tests have unittest's names")
+        if missed := self._missed(found, likely):
+            folders = sorted({folder_of_tests(name) for name in missed} - {""})
+            more = ["-o", "python_files=*.py", *folders]
+            found = self._better(found, more, "tests are in files of other names")
         if any("import file mismatch" in file.error for file in found.files):
             found = self._better(found, ["--import-mode=importlib"], "files share their names")
         return found if found.places else self._without_others(found)
+
+    def _missed(self, found: Collection, likely: Sequence[str]) -> set[str]:
+        """The files that look like tests and are not collected, if they are more than the others."""
+        files = {file.file for file in found.files}
+        missed = {*likely} - files
+        return missed if len(missed) > len(files) else set()
 
     def _better(
         self, found: Collection, more: list[str], reason: str, least: int = 0
