@@ -17,6 +17,7 @@ from forager.errors import SourceError
 from forager.images.git import git
 from forager.images.sdist import unpack
 from forager.images.source import Source, fetch, split_reference, tracked_files
+from forager.images.submodules import fill_submodules, missing_submodules
 
 
 @pytest.fixture
@@ -198,7 +199,13 @@ def _publish(root: Path, content: bytes, digest: str = "", kind: str = "sdist") 
     entry = {"packagetype": kind, "filename": "widget-1.0.tar.gz", "digests": {"sha256": digest}}
     entry["url"] = "../../files/widget-1.0.tar.gz"
     (root / "pypi/widget/json").write_text(
-        json.dumps({"info": {"version": "1.0", "license": "MIT"}, "urls": [entry]})
+        json.dumps(
+            {
+                "info": {"version": "1.0", "license": "MIT"},
+                "urls": [entry],
+                "releases": {"1.0": [entry]},
+            }
+        )
     )
 
 
@@ -288,3 +295,47 @@ def test_hooks_of_the_user_do_not_run(
     monkeypatch.setenv("GIT_TEMPLATE_DIR", str(hooks.parent))
     fetch(repository.as_uri(), tmp_path / "tree")
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_package_of_a_monorepo_is_the_whole_tree(repository: Path, tmp_path: Path) -> None:
+    """The folder that #subdirectory= names becomes the top; the rest is left out."""
+    (repository / "libs" / "core").mkdir(parents=True)
+    (repository / "libs" / "core" / "pyproject.toml").write_text('[project]\nname = "core"\n')
+    (repository / "libs" / "core" / "core.py").write_text("X = 1\n")
+    _commit(repository, "a package")
+    for given in (str(repository), repository.as_uri()):
+        tree = tmp_path / f"tree-{len(given)}"
+        source = fetch(f"{given}#subdirectory=libs/core", tree)
+        assert tracked_files(tree) == ["core.py", "pyproject.toml"]
+        assert source.subdirectory == "libs/core"
+        assert source.given.endswith("#subdirectory=libs/core")
+        assert source.date
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "..", "/etc", "link", "link/inside", ""])
+def test_a_folder_outside_or_without_files_is_no_package(
+    repository: Path, tmp_path: Path, folder: str
+) -> None:
+    """A link, a way out, or nothing at all is refused in one line."""
+    (repository / "link").symlink_to("/etc")
+    with pytest.raises(SourceError, match="has no folder"):
+        fetch(f"{repository}#subdirectory={folder}", tmp_path / "tree")
+
+
+def test_submodules_are_filled_from_the_sdist(index: Path, tmp_path: Path) -> None:
+    """Only the folders of submodules get files, and only where they hold none."""
+    _publish(
+        index,
+        _sdist({"widget-1.0/widget.py": "x = 2\n", "widget-1.0/lib/trie/trie.c": "int x;\n"}),
+    )
+    tree = tmp_path / "tree"
+    (tree / "lib" / "trie").mkdir(parents=True)
+    (tree / "widget.py").write_text("x = 1\n")
+    (tree / "evil").symlink_to("/tmp")
+    paths = ("lib/trie", "../outside", "evil/inside", ".git/hooks")
+    (tree / ".gitmodules").write_text("".join(f"\tpath = {path}\n" for path in paths))
+    assert "lib/trie" in missing_submodules(tree)
+    fill_submodules(tree, "widget==1.0")
+    assert tracked_files(tree) == [".gitmodules", "evil", "lib/trie/trie.c", "widget.py"]
+    assert (tree / "widget.py").read_text() == "x = 1\n"
+    assert not (tmp_path / "outside").exists()

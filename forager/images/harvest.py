@@ -119,7 +119,9 @@ def _reason(error: ForagerError) -> str:
     cause = error if isinstance(error, RecipeFailed) else error.__cause__
     if isinstance(cause, RecipeFailed):
         return reason_of(cause.failure).name
-    return "source" if isinstance(error, UsageError) else "machine"
+    if isinstance(error, UsageError):
+        return "no tests" if "no tests found" in str(error) else "source"
+    return "machine"
 
 
 def _read(path: Path, kind: type[R]) -> list[R]:

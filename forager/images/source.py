@@ -81,7 +81,7 @@ def _fetch_package(source: str, whole: str, folder: str, into: Path) -> Source:
         fetched = fetch(whole, directory / "whole")
         package = directory / "whole" / folder
         parts = PurePosixPath(folder).parts
-        inside = parts and ".." not in parts and package.is_dir()
+        inside = parts and not {"..", "/"} & {*parts} and package.is_dir()
         if not inside or package.resolve() != (directory / "whole").resolve() / folder:
             raise SourceError(f"{source}: the source has no folder '{folder}'")
         names = tracked_files(directory / "whole")

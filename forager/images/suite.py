@@ -156,7 +156,7 @@ class _Search:
         return found if found.places else self._without_others(found)
 
     def _missed(self, found: Collection, likely: Sequence[str]) -> set[str]:
-        """The files that look like tests and are not collected, if they are more than the others."""
+        """The files that look like tests and are not collected, if these are the majority."""
         files = {file.file for file in found.files}
         missed = {*likely} - files
         return missed if len(missed) > len(files) else set()
