@@ -18,7 +18,7 @@ from forager.images.recipe import Recipe
 from forager.images.reducing import Steps, is_project
 from forager.images.sealing import make_repository, seal
 from forager.images.source import Source, tracked_files
-from forager.images.suite import find_suite
+from forager.images.suite import find_suite, stated_suite
 from forager.images.workbench import PYTHON, TOOLS, Workbench, archive, tree_archive
 from forager.sandboxes.sandbox import WORKDIR
 
@@ -57,8 +57,8 @@ def install(
 ) -> Installed:
     """Install a source tree in the bench.
 
-    `search` asks pytest for the tests and installs what they need; `reduce` skips requirements that
-    cannot be installed. Both suit an inferred recipe, but not one that a person wrote. Raises
+    `search` asks pytest for the tests that the recipe does not state, installs what they need, and
+    protects them; `reduce` skips requirements that cannot be installed. Both suit an inferred recipe, but not one that a person wrote. Raises
     RecipeFailed.
     """
     files = _bring(bench, tree, source)
@@ -145,20 +145,24 @@ def _with_tests(
         bench.run(starting(recipe.services), directory="/")
     before = len(steps.worked)
     try:
-        suite = find_suite(
-            ask_in(bench, recipe.variables),
-            steps.add,
-            partial(distribution, tree),
-            files,
-            likely_tests(tree),
-            links_outside(tree, files),
-        )
+        ask = ask_in(bench, recipe.variables)
+        if recipe.tests:
+            suite = stated_suite(ask, files, recipe.tests)
+        else:
+            suite = find_suite(
+                ask,
+                steps.add,
+                partial(distribution, tree),
+                files,
+                likely_tests(tree),
+                links_outside(tree, files),
+            )
     except (BuildError, SourceError) as error:
         log = f"{error}\n{getattr(error, 'log', '')}"
         raise failed("collect", str(error), log) from error
     added = {
         "install": [*recipe.install, *steps.worked[before:]],
         "tests": suite.arguments,
-        "protected": suite.protected,
+        "protected": recipe.protected or suite.protected,
     }
     return recipe.model_copy(update=added), suite.notes

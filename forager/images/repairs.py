@@ -28,7 +28,7 @@ class Repairs:
         self._known = {_text(recipe): _NOTHING}
         self._faults: set[str] = set()
         self._dropped: list[str] = []
-        self._best = workshop.attempt(recipe, search=not recipe.tests)
+        self._best = workshop.attempt(recipe, search=True)
         self._note(recipe, self._best)
 
     def run(self, builders: Sequence[Builder]) -> RecipeTrial:
@@ -75,9 +75,8 @@ class Repairs:
     def _consider(self, builder: str, change: RecipeChange) -> bool:
         """Try a change; keep it if it helps."""
         self._workshop.report(f"{change.rule}: {change.reason}")
-        search = not change.recipe.tests
         return self._judge(
-            builder, change, lambda: self._workshop.attempt(change.recipe, search=search)
+            builder, change, lambda: self._workshop.attempt(change.recipe, search=True)
         )
 
     def _reduce(self) -> None:
@@ -88,7 +87,7 @@ class Repairs:
         self._judge(
             "rules",
             RecipeChange(asked, "leave out", reason),
-            lambda: self._workshop.attempt(asked, search=not asked.tests, reduce=True),
+            lambda: self._workshop.attempt(asked, search=True, reduce=True),
         )
         self._dropped = self._best.unproven.installed.dropped if self._best.unproven else []
 

@@ -81,6 +81,17 @@ def find_suite(
     return Suite(search.arguments(), protected, [safe(note) for note in search.notes])
 
 
+def stated_suite(ask: Ask, tracked: Sequence[str], arguments: Sequence[str]) -> Suite:
+    """The tests that pytest collects with the arguments of a recipe. Raises BuildError."""
+    found = ask(arguments, False)
+    if not found.collected:
+        raise BuildError(
+            f"pytest does not collect the tests: {ending(found.problem)}",
+            telling_lines(found.log),
+        )
+    return Suite([*arguments], protected_paths(tracked, found.files), [])
+
+
 def protected_paths(tracked: Iterable[str], files: Iterable[CollectedFile]) -> list[str]:
     """Return the paths that decide the outcome of tests: their files and every conftest.py.
 

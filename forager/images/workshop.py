@@ -81,7 +81,7 @@ class Workshop:
     def attempt(self, recipe: Recipe, *, search: bool, reduce: bool = False) -> RecipeTrial:
         """Build a recipe from scratch and run its tests once.
 
-        `search` and `reduce` as in `install`. Raises what says nothing about the recipe.
+        `search` and `reduce` are those of `install`. Raises what says nothing about the recipe.
         """
         try:
             unproven = self._installed(recipe, search=search, reduce=reduce)
