@@ -58,8 +58,8 @@ def install(
     """Install a source tree in the bench.
 
     `search` asks pytest for the tests that the recipe does not state, installs what they need, and
-    protects them; `reduce` skips requirements that cannot be installed. Both suit an inferred recipe, but not one that a person wrote. Raises
-    RecipeFailed.
+    protects them; `reduce` skips requirements that cannot be installed. Both suit an inferred
+    recipe, but not one that a person wrote. Raises RecipeFailed.
     """
     files = _bring(bench, tree, source)
     if packages := [*recipe.system, *packages_of(recipe.services)]:

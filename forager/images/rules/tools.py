@@ -23,7 +23,8 @@ _CONSTRAINTS = {
 _NO_MODULE = re.compile(r"No module named '?([A-Za-z_][\w.]{0,60})")
 _PYTEST_TOO_NEW = re.compile(  # in the message of an error: tracebacks always name pytest's files
     r"^(?!.*\.py:\d+: in).*\b(?:ImportError|AttributeError|TypeError|\w*Warning)\b.*"
-    r"(?:_pytest\b|PluginValidation|PytestRemovedIn|PytestDeprecation|pluggy\b|keyword argument '(?:path|fspath)'|'fspath')|"
+    r"(?:_pytest\b|PluginValidation|PytestRemovedIn|PytestDeprecation|pluggy\b|"
+    r"keyword argument '(?:path|fspath)'|'fspath')|"
     r"PluginValidationError|PytestRemovedIn\w+",
     re.MULTILINE,
 )
