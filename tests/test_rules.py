@@ -155,6 +155,31 @@ def test_refused_connections_name_the_service(
     assert proposals(project, log, "test")["services"].services == [service]
 
 
+def test_directories_and_variables_of_the_machine(project: SourceProject) -> None:
+    """Directories at the root, not the system's; a variable has the value that the CI states."""
+    (project.tree / "tox.ini").write_text("setenv =\n    API_KEY = 'abc-1'\n")
+    log = (
+        "PermissionError: [Errno 13] Permission denied: '/config'\n"
+        "PermissionError: [Errno 13] Permission denied: '/etc/passwd'\n"
+        "os.environ['API_KEY']\nKeyError: 'API_KEY'\nKeyError: 'OTHER_KEY'"
+    )
+    found = proposals(project, log, "test")
+    assert found["directories"].directories == ["/config"]
+    assert found["variables"].variables == {"API_KEY": "abc-1", "OTHER_KEY": "test"}
+
+
+@pytest.mark.parametrize(
+    ("log", "python"),
+    [
+        ("AttributeError: module 'collections' has no attribute 'Mapping'", "3.9"),
+        ("ImportError: cannot import name 'override' from 'typing'", "3.13"),
+    ],
+)
+def test_another_python(project: SourceProject, log: str, python: str) -> None:
+    """What newer Pythons removed asks for an older one, what they added for a newer one."""
+    assert proposals(project, log, "collect")["other Python"].python == python
+
+
 def test_a_good_image_is_left_alone(project: SourceProject) -> None:
     """Nothing is proposed where nearly all tests pass: another build would not pay."""
     failure = Diagnosis(

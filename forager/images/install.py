@@ -65,6 +65,8 @@ def install(
     if packages := [*recipe.system, *packages_of(recipe.services)]:
         report(f"installing {' '.join(packages)}")
         _install_system(bench, packages)
+    if recipe.directories:
+        bench.check(f"install -d -o agent -g agent {shlex.join(recipe.directories)}", user="root")
     steps = Steps(bench, _variables(tree, source, recipe), report)
     for command in recipe.install:
         steps.run(command, reduce=reduce)

@@ -40,6 +40,13 @@ _WITH_VALUE = set(  # pytest's options whose value may be the next word
     --log-level --maxfail --pastebin --pdbcls --rootdir --show-capture --tb --verbosity
     """.split()  # noqa: SIM905
 )
+OWN_DIRECTORIES = set(
+    """
+    /bin /boot /dev /etc /home /lib /lib32 /lib64 /libx32 /media /mnt /opt /proc /root /run /sbin
+    /srv /sys /testbed /tmp /usr /var
+    """.split()  # noqa: SIM905
+)
+"""Directories at the root that belong to the system or to forager."""
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -56,6 +63,9 @@ class Recipe(Record):
         [],
         description="Services that run during the tests, such as postgresql, mysql, redis, "
         "rabbitmq, memcached; postgresql/NAME also makes a database.",
+    )
+    directories: list[str] = Field(
+        [], description="Directories outside the project, such as /config, that belong to `agent`."
     )
     submodules: str = Field(
         "",
@@ -93,6 +103,15 @@ class Recipe(Record):
     @classmethod
     def _services(cls, value: list[str]) -> list[str]:
         return checked(value)
+
+    @field_validator("directories")
+    @classmethod
+    def _outside(cls, value: list[str]) -> list[str]:
+        for name in value:
+            top = f"/{name.strip('/').partition('/')[0]}"
+            if not re.fullmatch(r"(/[\w][\w.-]*)+", name) or top in OWN_DIRECTORIES:
+                raise ValueError(f"{name!r} is not a directory of your own at the root")
+        return value
 
     @field_validator("submodules")
     @classmethod

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from forager.images.builder import Diagnosis, RecipeChange, SourceProject
 from forager.images.recipe import Recipe
-from forager.images.rules.dates import dates, old_python
+from forager.images.rules.dates import dates, old_python, other_python
 from forager.images.rules.files import submodules
 from forager.images.rules.modules import display, django, fixtures, missing_modules
+from forager.images.rules.places import directories, variables
 from forager.images.rules.rule import Rule
 from forager.images.rules.services import services
 from forager.images.rules.system import system_packages
@@ -18,6 +19,8 @@ _ADDING: tuple[tuple[str, Rule], ...] = (  # which do not disturb each other
     ("plug-ins", fixtures),
     ("display", display),
     ("services", services),
+    ("directories", directories),
+    ("variables", variables),
 )
 _OTHERS: tuple[tuple[str, Rule], ...] = (
     ("submodules", submodules),
@@ -26,6 +29,7 @@ _OTHERS: tuple[tuple[str, Rule], ...] = (
     ("Django settings", django),
     ("pytest anew", pytest_anew),
     ("older pytest", older_pytest),
+    ("other Python", other_python),
     ("versions of the date", dates),
     ("Python of the date", old_python),
 )

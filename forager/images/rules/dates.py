@@ -13,7 +13,18 @@ _DRIFT = (
     r"DeprecationWarning|TypeError|ImportError|ModuleNotFoundError|positional argument|removed in"
 )
 _PYTHON_3_11 = date(2022, 10, 24)
-_OLD_PYTHON = "3.9"
+_OLD_PYTHON, _NEW_PYTHON = "3.9", "3.13"  # which Debian has
+_REMOVED = re.compile(  # by Pythons after 3.9
+    r"module 'collections' has no attribute|cannot import name '\w+' from 'collections'|"
+    r"module 'asyncio' has no attribute 'coroutine'|module 'inspect' has no attribute 'getargspec'|"
+    r"No module named '(?:imp|asynchat|asyncore|smtpd|distutils|formatter|parser)'|"
+    r"got an unexpected keyword argument 'loop'"
+)
+_ADDED = re.compile(  # by Pythons after 3.11
+    r"cannot import name '(?:override|TypeAliasType|ReadOnly|TypeIs|deprecated|batched)' from "
+    r"'(?:typing|warnings|itertools)'|requires a different Python|f-string: expecting '}'|"
+    r"SyntaxError: expected '\('|Python>=3\.1[2-4]"
+)
 
 
 def dates(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
@@ -39,6 +50,16 @@ def old_python(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Pr
         update={"python": _OLD_PYTHON, "exclude_newer": recipe.exclude_newer or day.isoformat()}
     )
     yield old, f"the commit of {day} is older than the newer Pythons"
+
+
+def other_python(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
+    """Propose an older Python for what newer ones removed, a newer one for what they added."""
+    if failure.sound or recipe.python:
+        return
+    for pattern, python in ((_REMOVED, _OLD_PYTHON), (_ADDED, _NEW_PYTHON)):
+        if match := pattern.search(f"{failure.message}\n{failure.log}"):
+            changed = recipe.model_copy(update={"python": python})
+            yield changed, f"{match[0]}: trying Python {python}"
 
 
 def _is_drift(failure: Diagnosis) -> bool:

@@ -1,0 +1,46 @@
+"""Directories and variables that a project expects of its machine."""
+
+import re
+from pathlib import Path
+
+from forager.images.builder import Diagnosis, SourceProject
+from forager.images.layout import read_text
+from forager.images.recipe import OWN_DIRECTORIES, Recipe
+from forager.images.rules.rule import Proposals, with_variables
+
+_DENIED = re.compile(r"(?:Permission denied|No such file or directory): '/([a-z][\w-]{0,40})[/']")
+_VARIABLE = re.compile(r"KeyError: '([A-Z][A-Z0-9_]{2,40})'")
+_MOST = 8
+
+
+def directories(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
+    """Propose the directories at the root that tests want to write to."""
+    found = {f"/{match[1]}" for match in _DENIED.finditer(failure.log)}
+    new = sorted(found - {*recipe.directories, *OWN_DIRECTORIES})[:_MOST]
+    if new:
+        changed = recipe.model_copy(update={"directories": [*recipe.directories, *new]})
+        yield changed, f"there is no directory {', '.join(new)}"
+
+
+def variables(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
+    """Propose variables that the environment lacks, with the values that the project's CI gives."""
+    if "environ" not in failure.log:
+        return
+    names = {match[1] for match in _VARIABLE.finditer(failure.log)} - {*recipe.variables}
+    if names:
+        found = {name: _stated(project.tree, name) for name in sorted(names)[:_MOST]}
+        yield with_variables(recipe, found), f"the environment lacks {', '.join(found)}"
+
+
+def _stated(tree: Path, name: str) -> str:
+    """The value of a variable in the files that configure tests; `test` if none states one."""
+    paths = [*(tree / ".github" / "workflows").glob("*.y*ml"), *tree.glob(".env*")]
+    paths += [tree / "tox.ini", tree / "Makefile", tree / "docker-compose.yml"]
+    for path in sorted(paths):
+        text = read_text(path.parent, path.name)
+        found = re.search(
+            rf"^\s*(?:export )?{name}\s*[:=]\s*['\"]?([\w.:/@+-]+)", text, re.MULTILINE
+        )
+        if found:
+            return found[1]
+    return "test"
