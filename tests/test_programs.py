@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from json import dumps
+from json import dumps, loads
 from pathlib import Path
 
 import pytest
@@ -313,7 +313,32 @@ def compiler(sandbox: LocalSandbox, image: Image) -> None:
     assert '"id": "test_sums.py::test_spawn", "outcome": "passed"' in done.output, done.output
 
 
+def inventory(sandbox: LocalSandbox, image: Image) -> None:
+    """Check that it tells what was changed, what was added, and what belongs to no distribution."""
+    python = image.setup.python
+    root = Path(sandbox.run("pwd").output.strip())
+    site = root / "env" / "lib" / "python3" / "site-packages"
+    metadata = site / "one-1.dist-info"
+    metadata.mkdir(parents=True)
+    for name in ("one.py", "two.py", "sitecustomize.py"):
+        (site / name).write_text("")
+    empty = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
+    (metadata / "RECORD").write_text(f"one.py,sha256={empty},0\ntwo.py,sha256=A{empty[1:]},0\n")
+    (metadata / "entry_points.txt").write_text("[pytest11]\none = one.plugin\n")
+    request = {"environment": str(root / "env"), "tree": str(root), "tracked": {"sums.py": "0"}}
+    sandbox.write("request", dumps(request).encode())
+    sandbox.write("program", program("inventory"))
+    done = sandbox.run(f"{python} -I program request")
+    found = loads(done.output)
+    assert [Path(path).name for path in found["loose"]][-1] == "sitecustomize.py", done.output
+    assert [Path(path).name for path in found["altered"]] == ["two.py"]
+    assert found["changed"] == ["sums.py"]
+    assert "test_sums.py" in found["added"]
+    assert found["plugins"] == ["one.plugin"]
+
+
 RUNS = [
+    inventory,
     compiler,
     forgery,
     pytest_runner,

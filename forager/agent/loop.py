@@ -1,6 +1,7 @@
 """The agent's loop: run → step → query → act (after mini-swe-agent's `agents/default.py`)."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -36,6 +37,8 @@ class Agent:
     syntax: Syntax
     limits: AttemptLimits
     system: str = SYSTEM
+    review: Callable[[], str] = lambda: ""
+    """Says why a submission is refused; empty if the attempt may end."""
     messages: list[Message] = field(default_factory=list)
     model_calls: list[ModelCall] = field(default_factory=list)
     tool_calls: list[ToolCall] = field(default_factory=list)
@@ -125,14 +128,24 @@ class Agent:
                 self.sandbox, call.arguments, min(self.limits.command_seconds, left)
             )
         except Submitted:
-            self._keep(ToolCall(message=0, tool=call.tool))
-            raise
+            return self._reviewed(call)
         except FormatError:
             raise
         except Exception:
             arguments = {"arguments": call.arguments, "error": True, "reason": "broke"}
             self._keep(ToolCall(message=0, tool=call.tool, **arguments))
             raise
+
+    def _reviewed(self, call: Call) -> Observation:
+        """The answer to a submission that is refused. Raises Submitted if it is accepted."""
+        try:
+            if refusal := self.review():
+                return Observation(refusal, exit_code=1, error=True, reason="refused")
+        except AttemptEnd:
+            self._keep(ToolCall(message=0, tool=call.tool))
+            raise
+        self._keep(ToolCall(message=0, tool=call.tool))
+        raise Submitted("the submission is accepted")
 
     def usage(self, since: int = 0) -> Usage:
         """Tokens of all model calls from number `since` on (from 0)."""

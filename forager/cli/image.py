@@ -10,6 +10,7 @@ import click
 
 from forager.cli import options
 from forager.cli.batch import make_all, raise_failures, succeeded
+from forager.cli.builders import AGENT, HEADING, Together, open_builders
 from forager.cli.console import console, echo, print_json, print_table, say
 from forager.cli.derived import Derived, setting
 from forager.cli.verb import Group, option
@@ -44,7 +45,7 @@ def image() -> None:
     """
 
 
-@image.command(settings=BUILD)
+@image.command(settings=Together(BUILD, AGENT))
 @click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
 @options.output(
     "FILE", "File for the records of the images (JSON Lines); it grows.", required=False
@@ -70,7 +71,16 @@ def image() -> None:
     metavar="LIST",
     default="rules",
     heading=_RECIPE,
-    help="What repairs an inferred recipe that fails, in this order; `none` repairs nothing.",
+    help="What repairs an inferred recipe that fails, in this order: `rules`, `agent`; `none` "
+    "repairs nothing.",
+)
+@option("-m", "--model", metavar="NAME", heading=HEADING, help="Model that looks for a recipe.")
+@option(
+    "--attempts",
+    metavar="RUN",
+    type=options.PATH,
+    heading=HEADING,
+    help="Run that gets the attempts of the model; $FORAGER_HOME/runs/image-NAME by default.",
 )
 @option(
     "--per-project-minutes",
@@ -124,13 +134,14 @@ def build(
     settings = BUILD.build(BUILD.given(params))
     if per_project_minutes:
         settings = settings.model_copy(update={"timeout": 60 * per_project_minutes})
-    chosen, least = _builders(builders), bytes_of(keep_free)
+    least = bytes_of(keep_free)
 
     def make(source: str, progress: "Progress") -> "Image":
         check_space(connect(), least)
         return _built(source, progress, recipe, settings, chosen)
 
     with ExitStack() as stack:
+        chosen = stack.enter_context(open_builders(builders, params))
         for path in filter(None, (output, write_recipe)):
             stack.enter_context(claimed_file(path))
         harvest = Harvest(output, retry=retry) if output else None
@@ -185,18 +196,6 @@ def _kept(
         return made
 
     return make_and_keep
-
-
-def _builders(text: str) -> "list[Builder]":
-    """The builders that a list names. Raises UsageError."""
-    from forager.images.rules import RULES
-
-    known: dict[str, Builder] = {RULES.name: RULES}
-    names = [name.strip() for name in text.split(",") if name.strip() not in ("", "none")]
-    for name in names:
-        if name not in known:
-            raise UsageError(f"there is no builder '{name}': there are {', '.join(known)}")
-    return [known[name] for name in names]
 
 
 def _print_funnel(counts: list[tuple[str, int]]) -> None:

@@ -21,12 +21,17 @@ if TYPE_CHECKING:
     from tasks.author import Author
 
 
-def endpoints(models: list[str], given: "Sequence[str]") -> list[str]:
-    """The endpoints of the models; none if no model needs a server. Raises UsageError."""
+def endpoints(
+    models: list[str], given: "Sequence[str]", hint: str = "; `-m repair` needs no server"
+) -> list[str]:
+    """The endpoints of the models; none if no model needs a server.
+
+    Raises UsageError, which ends with the hint.
+    """
     asked = [model for model in models if model not in SERVERLESS]
     urls = list(given) or [os.environ.get("OPENAI_BASE_URL") or ""]
     if asked and not all(urls):
-        raise UsageError(f"{_no_endpoint(asked[0])}; `-m repair` needs no server")
+        raise UsageError(f"{_no_endpoint(asked[0])}{hint}")
     return list(dict.fromkeys(urls)) if asked else []
 
 

@@ -114,3 +114,25 @@ class KnowsReference(Protocol[T]):
     def reference(self, task: T) -> str:
         """An answer that resolves the task."""
         ...
+
+
+@runtime_checkable
+class ReviewsSubmissions(Protocol[T]):
+    """An Environment that may refuse what an agent submits; the attempt goes on then."""
+
+    def review(self, task: T, opened: OpenedTask) -> str:
+        """Why the submission is refused, for the agent to read; empty if it is accepted.
+
+        Raises LimitReached if the agent has submitted as often as it may.
+        """
+        ...
+
+
+@runtime_checkable
+class HasSystemPrompt(Protocol):
+    """An Environment whose agents are not software engineers at work on code."""
+
+    @property
+    def system_prompt(self) -> str:
+        """The system prompt of a run that names none; `{instructions}` as in `forager run`."""
+        ...

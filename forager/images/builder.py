@@ -33,6 +33,7 @@ class Diagnosis(Record):
     collected: int = Field(0, description="Test functions that pytest collects.")
     functions: int = Field(0, description="Test functions in the project's files.")
     sound: bool = Field(False, description="Whether an image of this recipe is accepted.")
+    refused: bool = Field(False, description="Whether it does what a model's recipe may not do.")
 
     @property
     def progress(self) -> tuple[bool, int, int, int]:
@@ -58,6 +59,13 @@ def failed(
         Diagnosis(
             stage=stage, message=message, log=log[-_LOG:], command=command, collected=collected
         )
+    )
+
+
+def refused(reason: str, log: str = "") -> RecipeFailed:
+    """Return the error of a recipe that does what a model's recipe may not do."""
+    return RecipeFailed(
+        Diagnosis(stage="install", message=f"refused: {reason}", log=log[-_LOG:], refused=True)
     )
 
 

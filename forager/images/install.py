@@ -19,6 +19,7 @@ from forager.images.reducing import Steps, is_project
 from forager.images.sealing import make_repository, seal
 from forager.images.source import Source, tracked_files
 from forager.images.suite import find_suite, stated_suite
+from forager.images.vetting import Vetting
 from forager.images.workbench import PYTHON, TOOLS, Workbench, archive, tree_archive
 from forager.sandboxes.sandbox import WORKDIR
 
@@ -62,17 +63,20 @@ def install(
     recipe, but not one that a person wrote. Raises RecipeFailed.
     """
     files = _bring(bench, tree, source)
+    vetting = Vetting(bench, tree, files, recipe) if recipe.untrusted else None
     if packages := [*recipe.system, *packages_of(recipe.services)]:
         report(f"installing {' '.join(packages)}")
         _install_system(bench, packages)
     if recipe.directories:
         bench.check(f"install -d -o agent -g agent {shlex.join(recipe.directories)}", user="root")
-    steps = Steps(bench, _variables(tree, source, recipe), report)
+    steps = Steps(bench, install_variables(tree, source, recipe), report)
     for command in recipe.install:
         steps.run(command, reduce=reduce)
     recipe = recipe.model_copy(update={"install": [*steps.worked]})
     if steps.dropped and not any(map(is_project, steps.worked)):
         recipe = by_path(recipe, tree)
+    if vetting:
+        vetting.check()  # before the tests are looked for, which takes longer
     recipe, notes = without_copies(bench, tree, files, recipe)
     stated = recipe
     loaded = bench.run(_PYTEST, directory="/")
@@ -86,14 +90,18 @@ def install(
             raise
         recipe, notes = without_copies(bench, tree, files, recipe)
         notes = [*told, *notes]
+    if vetting:
+        vetting.purge()
     commit = seal(bench)
+    if vetting:
+        vetting.check()
     output = bench.check(f"{PYTHON} -c {shlex.quote(_FACTS)}")
     facts = re.search(r"^facts ([\w.+]{1,20}) (\d{1,6})$", output, re.M)
     version, count = (facts[1], int(facts[2])) if facts else ("", 0)
     return Installed(recipe, stated, commit, steps.dropped, notes, version, count, steps.clean)
 
 
-def _variables(tree: Path, source: Source, recipe: Recipe) -> dict[str, str]:
+def install_variables(tree: Path, source: Source, recipe: Recipe) -> dict[str, str]:
     """The variables of the install commands."""
     newest = {"UV_EXCLUDE_NEWER": recipe.exclude_newer} if recipe.exclude_newer else {}
     return {**_versions(tree, source.version), **newest, **recipe.variables}

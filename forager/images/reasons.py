@@ -23,6 +23,12 @@ _MOST_PACKAGES = 12  # that a message names
 _ANY = ("install", "collect", "test")
 REASONS = (
     Reason(
+        "refused",
+        r"^refused: ",
+        _ANY,
+        "write a recipe that leaves the tests and pytest alone",
+    ),
+    Reason(
         "time limit",
         r"took too long|did not come to its end|it took more than \d+ s|no time is left",
         _ANY,

@@ -83,6 +83,9 @@ class Recipe(Record):
     memory: int = Field(
         2 << 30, ge=64 << 20, description='Memory of builds and tests: bytes, or "512m", "4g".'
     )
+    untrusted: bool = Field(
+        False, description="Whether a model wrote it: then it may not touch the tests or pytest."
+    )
 
     @field_validator("memory", mode="before")
     @classmethod

@@ -127,9 +127,8 @@ class Repairs:
     def _is_better(self, failure: Diagnosis) -> bool:
         best = self._best.failure
         another = _fault(failure) not in self._faults
-        return failure.progress > best.progress or (
-            failure.stage == best.stage == "install" and another
-        )
+        further = failure.stage == best.stage == "install" and another
+        return not failure.refused and (failure.progress > best.progress or further)
 
 
 def _fault(failure: Diagnosis) -> str:

@@ -10,6 +10,11 @@ from forager.images.workbench import OWNED_BY_ROOT, PYTHON, TIME, TOOLS, VENV, W
 from forager.programs import copies, copy_name, names, program
 from forager.sandboxes.sandbox import WORKDIR
 
+LEFT_BY_TOOLS = (
+    *("build", "dist", ".eggs", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"),
+    *(".tox", ".nox"),
+)
+"""What is removed from the top of a project, unless the project has files there."""
 # Exactly one commit: no history, remote or reflog that could hold an answer. Files that the build
 # left in the tree are excluded, so that a diff holds only the agent's work.
 REPOSITORY = f"""set -e
@@ -28,7 +33,7 @@ git config --unset core.hooksPath
 _CLEAN = f"""cd {WORKDIR}
 git ls-files -z -o -- '*.py[co]' ':(glob)**/__pycache__/**' | xargs -0 -r rm -f
 find . -name __pycache__ -type d -empty -delete
-for name in build dist .eggs .pytest_cache .mypy_cache .ruff_cache .hypothesis .tox .nox; do
+for name in {" ".join(LEFT_BY_TOOLS)}; do
     [ -n "$(git ls-files -- "$name" | head -1)" ] || rm -rf "$name"
 done
 rm -rf ~/.cache ~/.local ~/.config ~/.cargo ~/.npm

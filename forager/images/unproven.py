@@ -44,7 +44,11 @@ class UnprovenImage(NamedTuple):
         Raises BuildError if not enough tests pass, and then removes the image.
         """
         try:
-            image = self._record(first, self._run_tests(_SHUFFLE), started)
+            second = self._run_tests(_SHUFFLE)
+            if self.installed.recipe.untrusted and second.distrusted:
+                what = f"refused: the outcomes cannot be trusted: {second.distrusted}"
+                raise BuildError(f"{self.source.given}: {what}", second.log)
+            image = self._record(first, second, started)
             accepted(image, minimum_pass, first.log)
         except BaseException:
             self.remove()

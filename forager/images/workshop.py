@@ -14,16 +14,17 @@ import docker
 from forager.environments.repository.testing import TestReport
 from forager.errors import SourceError
 from forager.images.base import CHANGES, ensure_base
-from forager.images.builder import Diagnosis, RecipeFailed, failed
+from forager.images.builder import Diagnosis, RecipeFailed, failed, refused
 from forager.images.debian import Contents, DebianRelease, release_of
 from forager.images.install import Installed, install
 from forager.images.layout import likely_tests
 from forager.images.recipe import Recipe, options
 from forager.images.settings import BuildSettings
 from forager.images.soundness import LEAST_COLLECTED, collected_functions, test_functions
-from forager.images.source import Source
+from forager.images.source import Source, tracked_files
 from forager.images.submodules import fill_submodules
 from forager.images.unproven import UnprovenImage
+from forager.images.vetting import refusal, shortfall
 from forager.images.workbench import BuildCache, Workbench
 
 _LEAST_MEMORY = 2 << 30  # compilers need more than tests
@@ -84,13 +85,15 @@ class Workshop:
         `search` and `reduce` are those of `install`. Raises what says nothing about the recipe.
         """
         try:
+            if recipe.untrusted and (reason := refusal(recipe, self.tree)):
+                raise refused(reason)
             unproven = self._installed(recipe, search=search, reduce=reduce)
         except RecipeFailed as error:
             failure = error.failure.model_copy(update={"functions": self._functions})
             return RecipeTrial(error.recipe or recipe, failure)
         try:
             first = unproven.run_first()
-            failure = self._judged(first)
+            failure = self._judged(first, untrusted=recipe.untrusted)
         except BaseException:
             unproven.remove()
             raise
@@ -119,11 +122,12 @@ class Workshop:
     def _bench(self, recipe: Recipe, base: str) -> Workbench:
         if self._cache is None:
             self._cache = BuildCache(self._client, base)
+        cache = None if recipe.untrusted else self._cache  # it could change what others install
         left = self._deadline - time.monotonic()
         if left < 1:
             raise failed("install", f"no time is left of {self._settings.timeout:.0f} s")
         memory = max(recipe.memory, _LEAST_MEMORY)
-        return Workbench(self._client, base, memory=memory, timeout=left, cache=self._cache)
+        return Workbench(self._client, base, memory=memory, timeout=left, cache=cache)
 
     def _install(
         self, bench: Workbench, recipe: Recipe, *, search: bool, reduce: bool
@@ -170,23 +174,31 @@ class Workshop:
     def _functions(self) -> int:
         return test_functions(self.tree, likely_tests(self.tree))
 
-    def _judged(self, first: TestReport) -> Diagnosis:
+    @cached_property
+    def _tracked(self) -> list[str]:
+        return tracked_files(self.tree)
+
+    def _judged(self, first: TestReport, *, untrusted: bool) -> Diagnosis:
         """Judge the first run of the tests."""
+        if untrusted and first.distrusted:
+            return refused(f"nobody can trust the outcomes: {first.distrusted}", first.log).failure
         outcomes = first.outcomes.values()
         passing = sum(outcome == "passed" for outcome in outcomes)
         run = sum(outcome in ("passed", "failed", "error", "timeout") for outcome in outcomes)
         collected = collected_functions([*first.outcomes])
         enough = passing > 0 and passing >= self._settings.minimum_pass * run
         hollow = collected < LEAST_COLLECTED * self._functions
+        lacking = shortfall(first, self._tracked, self._functions) if untrusted else ""
+        message = self._message(first, passing, run, collected, enough=enough)
         return Diagnosis(
             stage="test",
-            message=self._message(first, passing, run, collected, enough=enough),
+            message=f"hollow: {lacking}" if lacking and enough else message,
             log="\n".join([*_described(first), first.log]),
             passing=passing,
             run=run,
             collected=collected,
             functions=self._functions,
-            sound=first.complete and enough and not hollow,
+            sound=first.complete and enough and not hollow and not lacking,
         )
 
     def _message(

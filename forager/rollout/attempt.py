@@ -5,14 +5,21 @@ from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 from forager import __version__
 from forager.agent.faults import only_foreseen
-from forager.agent.loop import Agent
+from forager.agent.loop import SYSTEM, Agent
 from forager.agent.model import Model
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Toolbox
-from forager.environments.environment import OpenedTask
+from forager.environments.environment import (
+    Environment,
+    HasSystemPrompt,
+    OpenedTask,
+    ReviewsSubmissions,
+)
 from forager.environments.registry import environment_of
 from forager.environments.task import Task
 from forager.rollout.again import Parent, Recorded
@@ -59,7 +66,10 @@ def make_attempt(
         try:
             ready = time.monotonic()
             syntax = SYNTAXES[settings.syntax]
-            agent = Agent(model, opened.sandbox, toolbox, syntax, settings.limits, settings.system)
+            system = _system_prompt(environment, settings)
+            agent = Agent(model, opened.sandbox, toolbox, syntax, settings.limits, system)
+            if isinstance(environment, ReviewsSubmissions):
+                agent.review = partial(environment.review, task, opened)
             shown.agent = agent
             outcome = _acted(control, agent, opened)
         finally:
@@ -86,6 +96,12 @@ def make_attempt(
         ),
     }
     return Trajectory(**{**dict(base), **made})
+
+
+def _system_prompt(environment: Environment[Any], settings: RunSettings) -> str:
+    if isinstance(environment, HasSystemPrompt) and settings.system == SYSTEM:
+        return environment.system_prompt
+    return settings.system
 
 
 def _acted(control: ControlAttempt, agent: Agent, opened: OpenedTask) -> Outcome:

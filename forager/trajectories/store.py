@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import Any, Self
 
 from filelock import FileLock
@@ -159,8 +160,14 @@ class RunWriter(Run):
     def __init__(self, path: Path, lock: FileLock) -> None:
         super().__init__(path)
         self._lock = lock
+        self._adding = Lock()
         self._attempts = AttemptWriter(path)
         self._lost = RecordWriter(path / "infrastructure.jsonl")
+
+    def add_task(self, task: Task) -> None:
+        """Add a task that was not known when the run was opened. Raises UsageError."""
+        with self._adding:
+            _add_tasks(self.path / "tasks.jsonl", [task])
 
     def append(self, trajectory: Trajectory) -> None:
         """Store a graded attempt; it is on disk when this returns. Raises StoreError."""

@@ -1,0 +1,71 @@
+"""The project of an image task on this machine, and what comes of the recipes for it."""
+
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from forager.config import resolve_settings
+from forager.errors import (
+    BuildError,
+    EngineError,
+    SandboxLost,
+    SourceError,
+    TaskError,
+    UsageError,
+)
+from forager.images.agent_bench import RECIPE
+from forager.images.builder import Diagnosis, SourceProject
+from forager.images.recipe import Recipe
+from forager.images.settings import BuildSettings
+from forager.images.source import fetch
+from forager.images.vetting import untrusted
+from forager.images.workshop import Workshop
+from forager.sandboxes.engine import connect
+from forager.scratch import scratch
+
+_SECONDS = 7200  # of all builds together in one attempt
+
+
+def parsed(text: str) -> Recipe:
+    """The recipe that a model wrote. Raises UsageError that says what is wrong."""
+    if not text.strip():
+        raise UsageError(f"{RECIPE} is missing, empty or too long")
+    try:
+        given = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{RECIPE} is not TOML: {error}") from None
+    return untrusted(resolve_settings(Recipe, given, f"{RECIPE}: "))
+
+
+@contextmanager
+def fetched(
+    source: str, digest: str = "", report: Callable[[str], None] = lambda _: None
+) -> Iterator[SourceProject]:
+    """A project for the time of the block. Raises SandboxError: other files are another task."""
+    with scratch("source") as directory:
+        tree = directory / "testbed"
+        try:
+            found = fetch(source, tree)
+        except SourceError as error:
+            raise SandboxLost(str(error)) from error
+        if digest not in ("", found.digest):
+            raise TaskError(f"{source} has other files now than the task ({digest})")
+        key = found.digest.partition(":")[2][:16]
+        with Workshop(connect(), found, tree, key, BuildSettings(timeout=_SECONDS), report) as shop:
+
+            def attempt(recipe: Recipe) -> Diagnosis:
+                trial = shop.attempt(recipe, search=True)
+                trial.remove()
+                return trial.failure
+
+            yield SourceProject(found, tree, attempt, report, shop.contents)
+
+
+def attempted(project: SourceProject, recipe: Recipe) -> Diagnosis:
+    """What comes of a recipe. Raises SandboxLost if the machine fails."""
+    try:
+        return project.attempt(recipe)
+    except EngineError as error:
+        raise SandboxLost(str(error)) from error
+    except BuildError as error:
+        return Diagnosis(stage="install", message=str(error), log=error.log)
