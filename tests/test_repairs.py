@@ -133,7 +133,7 @@ def test_a_project_that_cannot_be_built_shows_the_cause(tmp_path: Path) -> None:
 
 
 def test_a_hollow_image_is_refused(tmp_path: Path) -> None:
-    """Few collected tests are no image, even if all pass; the message has both numbers."""
+    """Few collected tests are not enough, even if all pass, unless a person chose them."""
     many = "".join(f"def test_{number}():\n    pass\n\n" for number in range(12))
     source = project(
         tmp_path,
@@ -147,3 +147,6 @@ def test_a_hollow_image_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match=r"hollow: pytest collects 1 of the 13 test functions"):
         build(source)
     assert unnamed_images(source) == 0
+    image = build(source, recipe=Recipe(install=["uv pip install -e ."], tests=["few"]))
+    assert image.passing == ["few/test_few.py::test_one"]
+    remove(image)

@@ -123,6 +123,16 @@ _PLACES: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
     "toml": ({"pytest.toml": '[pytest]\ntestpaths = ["checks"]\naddopts = ["-q", "-sv"]\n'}
              | {"checks/test_a.py": _TEST, "tests/test_b.py": _TEST},
              ["-o", "addopts=-sv"], ["checks/test_a.py"]),
+    "imports from the root": (
+        {"helpers/tools.py": "X = 1\n", "tests/test_a.py": f"from helpers.tools import X\n{_TEST}"},
+        [],
+        ["tests"],
+    ),
+    "other names": (
+        {"tests/models.py": _TEST, "tests/base.py": _TEST, "test_all.py": _TEST},
+        ["-o", "python_files=*.py", "tests"],
+        ["tests"],
+    ),
     "unittest": (
         {"tests/testwidget.py": "import unittest\nclass T(unittest.TestCase):\n"
          "    def test_x(self): pass\n"},

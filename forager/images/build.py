@@ -74,13 +74,13 @@ def build(
                 report(f"{known.reference} was built before")
                 return accepted(known, settings.minimum_pass)
             with Workshop(client, fetched, tree, key, settings, report) as workshop:
-                trial = _tried(workshop, chosen, () if recipe else builders)
+                trial = _tried(workshop, chosen, None if recipe else builders)
                 return _proven(source, tree, trial, settings, started)
 
 
-def _tried(workshop: Workshop, recipe: Recipe, builders: Sequence[Builder]) -> RecipeTrial:
-    """Try a recipe, and repair it with the builders."""
-    if not builders:
+def _tried(workshop: Workshop, recipe: Recipe, builders: Sequence[Builder] | None) -> RecipeTrial:
+    """Try a recipe as a person wrote it, or an inferred one, which the builders repair."""
+    if builders is None:
         return workshop.attempt(recipe, search=False)
     path = data_directory() / "repairs.jsonl"
 

@@ -93,7 +93,7 @@ class Workshop:
             return RecipeTrial(error.recipe or recipe, failure)
         try:
             first = unproven.run_first()
-            failure = self._judged(first, untrusted=recipe.untrusted)
+            failure = self._judged(first, chosen=not search, untrusted=recipe.untrusted)
         except BaseException:
             unproven.remove()
             raise
@@ -178,8 +178,8 @@ class Workshop:
     def _tracked(self) -> list[str]:
         return tracked_files(self.tree)
 
-    def _judged(self, first: TestReport, *, untrusted: bool) -> Diagnosis:
-        """Judge the first run of the tests."""
+    def _judged(self, first: TestReport, *, chosen: bool, untrusted: bool) -> Diagnosis:
+        """Judge the first run of the tests; a person may have `chosen` to run a few only."""
         if untrusted and first.distrusted:
             return refused(f"nobody can trust the outcomes: {first.distrusted}", first.log).failure
         outcomes = first.outcomes.values()
@@ -187,34 +187,35 @@ class Workshop:
         run = sum(outcome in ("passed", "failed", "error", "timeout") for outcome in outcomes)
         collected = collected_functions([*first.outcomes])
         enough = passing > 0 and passing >= self._settings.minimum_pass * run
-        hollow = collected < LEAST_COLLECTED * self._functions
-        lacking = shortfall(first, self._tracked, self._functions) if untrusted else ""
-        message = self._message(first, passing, run, collected, enough=enough)
+        hollow = self._hollow(first, collected, chosen=chosen, untrusted=untrusted)
+        message = f"{passing} of {run} tests pass"
+        if not first.complete:
+            message = f"the test run did not come to its end ({first.seconds:.0f} s)"
+        elif not enough:
+            message = f"only {message} (needed: {self._settings.minimum_pass:.0%})"
+        elif hollow:
+            message = f"hollow: {hollow}"
         return Diagnosis(
             stage="test",
-            message=f"hollow: {lacking}" if lacking and enough else message,
+            message=message,
             log="\n".join([*_described(first), first.log]),
             passing=passing,
             run=run,
             collected=collected,
             functions=self._functions,
-            sound=first.complete and enough and not hollow and not lacking,
+            sound=first.complete and enough and not hollow,
         )
 
-    def _message(
-        self, first: TestReport, passing: int, run: int, collected: int, *, enough: bool
-    ) -> str:
-        """What is wrong, in one line; what could be better if nothing is."""
-        if not first.complete:
-            return f"the test run did not come to its end ({first.seconds:.0f} s)"
-        if not enough:
-            return f"only {passing} of {run} tests pass (needed: {self._settings.minimum_pass:.0%})"
-        if collected < LEAST_COLLECTED * self._functions:
-            return (
-                f"hollow: pytest collects {collected} of the {self._functions} test functions in "
-                f"the project's files (needed: {LEAST_COLLECTED:.0%})"
-            )
-        return f"{passing} of {run} tests pass"
+    def _hollow(self, first: TestReport, collected: int, *, chosen: bool, untrusted: bool) -> str:
+        """How many of the project's test functions are lacking, if too many are; or empty."""
+        if untrusted and (lacking := shortfall(first, self._tracked, self._functions)):
+            return lacking
+        if chosen or collected >= LEAST_COLLECTED * self._functions:
+            return ""
+        return (
+            f"pytest collects {collected} of the {self._functions} test functions in the "
+            f"project's files (needed: {LEAST_COLLECTED:.0%})"
+        )
 
     def __enter__(self) -> Self:
         return self
