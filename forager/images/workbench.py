@@ -293,7 +293,8 @@ def telling_lines(log: str, most: int = 25) -> str:
 
 def decisive_line(log: str) -> str:
     """Return the line of a log that most likely says what went wrong."""
-    lines = [line.strip() for line in telling_lines(log, 200).splitlines()]
+    found = [line.strip() for line in telling_lines(log, 200).splitlines()]
+    lines = [line for line in found if not line.startswith("hint:")] or found
     errors = [line for line in lines if re.search(r"\b[A-Z]\w*Error\b|: (fatal )?error:", line)]
     return safe((errors or lines or [""])[-1]).removeprefix("cause: ")[:300]
 
