@@ -49,9 +49,10 @@ class Together:
 @contextmanager
 def open_builders(text: str, params: Mapping[str, Any]) -> "Iterator[list[Builder]]":
     """The builders that a list names; an agent's run is open meanwhile. Raises UsageError."""
+    from forager.images.activ.builder import Activ
     from forager.images.rules import RULES
 
-    known: dict[str, Builder] = {RULES.name: RULES}
+    known: dict[str, Builder] = {builder.name: builder for builder in (RULES, Activ())}
     names = [name.strip() for name in text.split(",") if name.strip() not in ("", "none")]
     for name in names:
         if name not in (*known, _AGENT):

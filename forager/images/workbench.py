@@ -42,7 +42,7 @@ OWNED_BY_ROOT = f"""set -e  # copies no file of a lower layer
 find {VENV} -user agent -exec chown -h root:{BUILDERS} {{}} +
 find {VENV} ! -type l ! -perm 664 ! -perm 775 -user root -exec chmod u=rwX,g=rwX,o=rX {{}} +
 """
-_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETUID", "SETGID", "KILL"]
+CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETUID", "SETGID", "KILL"]
 _KEPT = 1 << 20  # bytes of a command's output
 _LOG = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class Workbench:
                 detach=True,
                 auto_remove=True,
                 cap_drop=["ALL"],
-                cap_add=_CAPABILITIES,
+                cap_add=CAPABILITIES,
                 security_opt=["no-new-privileges"],
                 mem_limit=memory,
                 memswap_limit=memory,
