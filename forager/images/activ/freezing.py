@@ -7,10 +7,10 @@ these are bounded and parsed as a stranger's. `act` itself is bounded too: it re
 
 import os
 import re
-import resource
 import secrets
 import shlex
 import shutil
+import signal
 import subprocess
 import sysconfig
 import time
@@ -40,7 +40,8 @@ from forager.text import safe
 _POLL = 0.5  # seconds
 _LOG_LINES, _LINE = 400, 2000
 _SETTINGS = ("env", "secret", "var", "input")
-_ACT_MEMORY = 4 << 30
+_ACT_MEMORY = 4 << 20  # KiB
+_BOUNDED = 'ulimit -d "$0"; exec timeout --kill-after=5 "$@"'  # even if this process is killed
 _PREFIX = re.compile(r"^\[[^\]]*\] *\| ?")  # of lines that a job prints
 
 
@@ -81,7 +82,8 @@ def freeze(
     files = _files(directory, day)
     files["workflow"].write_text(vetted.text)
     words = _command(job, vetted, image, run, workspace, files)
-    with _running(client, words, run, directory) as (process, log):
+    bounds = ["bash", "-c", _BOUNDED, str(_ACT_MEMORY), str(int(seconds) + 60)]
+    with _running(client, [*bounds, *words], run, directory) as (process, log):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             ended = process.poll() is not None
@@ -211,13 +213,12 @@ def _running(
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    with suppress(ProcessLookupError):
-        resource.prlimit(process.pid, resource.RLIMIT_DATA, (_ACT_MEMORY, _ACT_MEMORY))
     assert process.stdout is not None
     try:
         yield process, _Log(process.stdout)
     finally:
-        process.kill()  # before its containers go: it would go on with the next step
+        with suppress(ProcessLookupError):  # first: it would go on with the next step
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         _remove(client, run)
         process.stdout.close()
