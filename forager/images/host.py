@@ -7,11 +7,15 @@ import configparser
 import os
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+
+import requests
 
 from forager.logins import LOGINS
 
 PYPI = "https://pypi.org/simple"
+TORCH = "https://download.pytorch.org/whl/cpu/torch/"
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 _BUNDLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
@@ -68,6 +72,15 @@ def build_variables(bundle: str, environ: Mapping[str, str] = os.environ) -> dic
     for address in " ".join(variables.values()).split():
         LOGINS.take(address)  # so that no log of a build shows a password
     return variables
+
+
+@cache
+def has_torch_index() -> bool:
+    """Whether PyTorch's own index answers, which has builds without CUDA: sandboxes have no GPU."""
+    try:
+        return requests.head(TORCH, timeout=5, verify=ca_bundle() or True).ok
+    except requests.RequestException:
+        return False
 
 
 def _reachable(url: str) -> bool:

@@ -12,7 +12,8 @@ from forager.errors import BuildError, SourceError
 from forager.images.builder import RecipeFailed, failed
 from forager.images.collection import ask_in
 from forager.images.distributions import distribution
-from forager.images.layout import likely_tests, links_outside, project_name
+from forager.images.host import has_torch_index
+from forager.images.layout import likely_tests, links_outside, project_name, read_text
 from forager.images.own_copies import by_path, without_copies
 from forager.images.recipe import Recipe
 from forager.images.reducing import Steps, is_project
@@ -104,7 +105,15 @@ def install(
 def install_variables(tree: Path, source: Source, recipe: Recipe) -> dict[str, str]:
     """The variables of the install commands."""
     newest = {"UV_EXCLUDE_NEWER": recipe.exclude_newer} if recipe.exclude_newer else {}
-    return {**_versions(tree, source.version), **newest, **recipe.variables}
+    torch = {"UV_TORCH_BACKEND": "cpu"} if _names_torch(tree) and has_torch_index() else {}
+    return {**_versions(tree, source.version), **newest, **torch, **recipe.variables}
+
+
+def _names_torch(tree: Path) -> bool:
+    """Whether the project's requirements may bring PyTorch."""
+    files = [*tree.glob("*requirements*.txt"), *tree.glob("requirements/*.txt")]
+    files += [tree / name for name in ("pyproject.toml", "setup.py", "setup.cfg")]
+    return any(re.search(r"\btorch", read_text(path.parent, path.name)) for path in files)
 
 
 def _bring(bench: Workbench, tree: Path, source: Source) -> list[str]:
