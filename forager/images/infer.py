@@ -20,6 +20,11 @@ from forager.sandboxes.sandbox import WORKDIR
 
 _TESTING = re.compile(r"(unit[-_]?)?(tests?|testing|pytest)([-_].*)?$|.*[-_]tests?$", re.IGNORECASE)
 _DEVELOPING = re.compile(r"dev(el|elop|elopment)?$", re.IGNORECASE)
+_OTHER_EXTRAS = re.compile(
+    r"(check|cover(age)?|enabler|typ(e|es|ing|echeck(ing)?)|lint(ing)?|style|format(ting)?|docs?|"
+    r"mypy|ruff|build|release|benchmarks?|pre-?commit)$",
+    re.IGNORECASE,
+)
 _OTHER_TASKS = set(  # in development groups, useless for a test run
     """
     bandit black build bump2version bumpversion check-manifest codecov codespell commitizen
@@ -99,8 +104,16 @@ def _test_requirements(directory: Path) -> tuple[list[str], list[str]]:
 
 
 def _known_extras(stated: Iterable[Stated], known: Collection[str]) -> list[str]:
-    """The extras that the project has: tox and nox may name one that is gone."""
-    return [name for entry in stated for name in entry.extras if canonicalize_name(name) in known]
+    """The extras that the project has, as tox and nox may name one that is gone.
+
+    Those for other tasks than tests bring plug-ins that check style while pytest collects.
+    """
+    return [
+        name
+        for entry in stated
+        for name in entry.extras
+        if canonicalize_name(name) in known and not _OTHER_EXTRAS.match(name)
+    ]
 
 
 def _unique(requirements: Iterable[str]) -> list[str]:
