@@ -67,7 +67,8 @@ def raise_failures(results: Sequence[T | ForagerError]) -> None:
 
 def print_error(error: ForagerError, source: str, note: Callable[[str], None]) -> None:
     """Print the error of a source, with the relevant lines of its build log."""
-    note(f"forager: {source}: {error}")
+    named = str(error).startswith(f"{source}: ")
+    note(f"forager: {error}" if named else f"forager: {source}: {error}")
     if isinstance(error, BuildError) and error.log:
         note(error.log.rstrip())
 

@@ -1,5 +1,6 @@
 """An image whose tests are still to be proven: they pass twice, in two orders."""
 
+import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -34,9 +35,12 @@ class UnprovenImage(NamedTuple):
     digest: str
     report: Callable[[str], None]
 
-    def run_first(self) -> TestReport:
-        """Run the tests for the first time, with a description of what fails."""
-        return self._run_tests(None)
+    def run_first(self, seconds: float = math.inf) -> TestReport:
+        """Run the tests for the first time, with a description of what fails.
+
+        `seconds` bounds the run in addition to the recipe.
+        """
+        return self._run_tests(None, seconds)
 
     def prove(self, first: TestReport, minimum_pass: float, started: float) -> Image:
         """Run the tests again, in another order; name and record the image.
@@ -69,13 +73,13 @@ class UnprovenImage(NamedTuple):
         if before not in ("", self.digest):
             self._remove(before)
 
-    def _run_tests(self, shuffle: int | None) -> TestReport:
+    def _run_tests(self, shuffle: int | None, seconds: float = math.inf) -> TestReport:
         order = "in another order" if shuffle is not None else "for the first time"
         self.report(f"running the tests {order}")
         limits = Limits(memory=self.installed.recipe.memory)
         sandbox = docker_sandbox(self.digest, limits=limits)
         try:
-            timeout = self.installed.recipe.timeout
+            timeout = min(self.installed.recipe.timeout, seconds)
             return run_tests(
                 sandbox,
                 self._setup(),

@@ -27,6 +27,7 @@ from forager.images.unproven import UnprovenImage
 from forager.images.vetting import refusal, shortfall
 from forager.images.workbench import BuildCache, Workbench
 
+_LEAST_SECONDS = 30.0  # of a test run, however late it is
 _LEAST_MEMORY = 2 << 30  # compilers need more than tests
 
 
@@ -92,7 +93,7 @@ class Workshop:
             failure = error.failure.model_copy(update={"functions": self._functions})
             return RecipeTrial(error.recipe or recipe, failure)
         try:
-            first = unproven.run_first()
+            first = unproven.run_first(max(_LEAST_SECONDS, self._deadline - time.monotonic()))
             failure = self._judged(first, chosen=not search, untrusted=recipe.untrusted)
         except BaseException:
             unproven.remove()
