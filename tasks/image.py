@@ -6,9 +6,10 @@ of the project's test functions that are collected.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
@@ -16,11 +17,14 @@ from pydantic import Field
 
 from forager.environments.environment import AttemptAnswer, Grade, OpenedTask
 from forager.environments.task import Labels, Task
-from forager.errors import LimitReached, UsageError
+from forager.errors import LimitReached, SandboxLost, SourceError, UsageError
 from forager.images.agent_bench import RECIPE, open_bench
+from forager.images.base import ensure_base
 from forager.images.builder import Diagnosis, SourceProject
 from forager.images.recipe import Recipe
+from forager.sandboxes.engine import connect
 from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
+from tasks.contamination import admitted, contaminated
 from tasks.image_project import attempted, fetched, parsed
 from tasks.image_prompt import SYSTEM, diagnosis, prompt, recipe_text
 
@@ -67,7 +71,28 @@ def image_task(
         recipe=recipe,
         failure=told,
         submissions=submissions,
+        contaminated=contaminated(source.name),
     )
+
+
+def task_from_nothing(
+    source: str,
+    *,
+    keep_contaminated: bool = False,
+    also: Path | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> ImageTask | None:
+    """The task to find the recipe of a source, which is empty so far; None if that is sound.
+
+    Raises UsageError for a project that is kept out of training sets, and SandboxError.
+    """
+    with fetched(source, report=report) as project:
+        admitted(project.source.name, keep=keep_contaminated, also=also)
+        report("trying the empty recipe")
+        failure = attempted(project, Recipe())
+        if failure.sound:
+            return None
+        return image_task(project, Recipe(), failure, ensure_base(connect(), report=report))
 
 
 class Submission(NamedTuple):
@@ -172,7 +197,11 @@ class ImageEnvironment:
         if lent := self._lent.get(task.digest):
             yield lent
             return
-        with fetched(task.source, task.digest) as project:
+        with ExitStack() as stack:
+            try:
+                project = stack.enter_context(fetched(task.source, task.digest))
+            except SourceError as error:
+                raise SandboxLost(str(error)) from error
             yield project
 
 

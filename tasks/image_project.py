@@ -11,6 +11,7 @@ from forager.errors import (
     SandboxLost,
     SourceError,
     TaskError,
+    Unreachable,
     UsageError,
 )
 from forager.images.agent_bench import RECIPE
@@ -41,13 +42,13 @@ def parsed(text: str) -> Recipe:
 def fetched(
     source: str, digest: str = "", report: Callable[[str], None] = lambda _: None
 ) -> Iterator[SourceProject]:
-    """A project for the time of the block. Raises SandboxError: other files are another task."""
+    """A project for the time of the block.
+
+    Raises SourceError, and TaskError if the source has other files than those of the digest.
+    """
     with scratch("source") as directory:
         tree = directory / "testbed"
-        try:
-            found = fetch(source, tree)
-        except SourceError as error:
-            raise SandboxLost(str(error)) from error
+        found = fetch(source, tree)
         if digest not in ("", found.digest):
             raise TaskError(f"{source} has other files now than the task ({digest})")
         key = found.digest.partition(":")[2][:16]
@@ -65,7 +66,8 @@ def attempted(project: SourceProject, recipe: Recipe) -> Diagnosis:
     """What comes of a recipe. Raises SandboxLost if the machine fails."""
     try:
         return project.attempt(recipe)
-    except EngineError as error:
+    except (EngineError, Unreachable) as error:
         raise SandboxLost(str(error)) from error
-    except BuildError as error:
-        return Diagnosis(stage="install", message=str(error), log=error.log)
+    except (BuildError, SourceError) as error:
+        log = error.log if isinstance(error, BuildError) else ""
+        return Diagnosis(stage="install", message=str(error), log=log)

@@ -55,6 +55,7 @@ LONGEST_FIRST = [
     "test_never_lost",
     "test_importing",
     "test_image",
+    "test_image_agent",
     "test_issue_fix",
     "test_sandbox_users",
     "test_grading",

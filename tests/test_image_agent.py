@@ -16,6 +16,7 @@ from forager.agent.syntax import SYNTAXES, assistant
 from forager.agent.tool import Call
 from forager.cli.main import main
 from forager.environments.registry import environments
+from forager.environments.task import Task
 from forager.images.base import ensure_base
 from forager.images.builder import Diagnosis, SourceProject
 from forager.images.image import Image
@@ -23,10 +24,8 @@ from forager.images.recipe import Recipe
 from forager.records import read_records
 from forager.rollout.settings import RunSettings
 from forager.sandboxes.engine import connect
-from forager.sandboxes.sandbox import Limits
 from forager.trajectories.record import AttemptLimits, Message, Trajectory
 from forager.trajectories.store import Run
-from tasks.image import image_task
 from tasks.image_builder import AgentBuilder
 from tasks.image_project import fetched
 from tools import TOOLBOX
@@ -223,13 +222,17 @@ def test_hollow_recipes_are_refused(tmp_path: Path, project: SourceProject) -> N
 
 
 @pytest.mark.engine
-def test_image_tasks_run_like_all_others(tmp_path: Path, project: SourceProject) -> None:
-    """A run of the task, without the builder, fetches, opens, refuses and grades it the same."""
-    failure = project.attempt(FIRST)
-    base = ensure_base(connect())
-    task = image_task(project, FIRST, failure, base)
-    script = _script(_recipe(), SUBMIT)
-    (made,), _, _ = run(tmp_path / "run", task, script, sandbox_limits=Limits())
+def test_image_tasks_are_made_and_run_like_all_others(
+    tmp_path: Path, project: SourceProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tasks image` begins with the empty recipe; a run opens, reviews and grades the task."""
+    monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
+    tasks = tmp_path / "tasks.jsonl"
+    assert "image.local__kata." in _forager(
+        "tasks", "image", project.source.given, "-o", str(tasks)
+    )
+    (task,) = read_records(tasks, Task)
+    (made,), _, _ = run(tmp_path / "run", task, _script(_recipe(), SUBMIT))
     assert made.outcome.resolved
     assert made.sandbox_limits.network
     assert made.environment == made.kind == "image"

@@ -6,6 +6,7 @@ import click
 
 from forager.cli import options
 from forager.cli.console import echo
+from forager.cli.image_tasks import image_tasks
 from forager.cli.imports import import_tasks
 from forager.cli.issue_fix import issue_fix
 from forager.cli.mutate_fix import mutate_fix
@@ -57,4 +58,4 @@ def check(file: Path, limit: int | None, workers: int) -> None:
         raise click.exceptions.Exit(1)
 
 
-tasks.add_verbs("Verbs", mutate_fix, issue_fix, import_tasks, check)
+tasks.add_verbs("Verbs", mutate_fix, issue_fix, image_tasks, import_tasks, check)
