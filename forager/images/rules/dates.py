@@ -4,6 +4,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 
 from forager.images.builder import Diagnosis, SourceProject
+from forager.images.reasons import reason_of
 from forager.images.recipe import Recipe
 from forager.images.rules.rule import Proposals, with_commands
 
@@ -12,6 +13,7 @@ _DRIFT = (
     r"No solution found|Failed to build `|cannot import name|has no attribute|unexpected keyword|"
     r"DeprecationWarning|TypeError|ImportError|ModuleNotFoundError|positional argument|removed in"
 )
+_NOT_DRIFT = ("network", "service", "time limit", "memory", "settings")
 _PYTHON_3_11 = date(2022, 10, 24)
 _OLD_PYTHON, _NEW_PYTHON = "3.9", "3.13"  # which Debian has
 _REMOVED = re.compile(  # by Pythons after 3.9
@@ -44,7 +46,7 @@ def dates(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposa
 def old_python(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose the Python of the commit's date."""
     day = _day(project.source.date)
-    if day is None or day > _PYTHON_3_11 or recipe.python or failure.sound:
+    if day is None or day > _PYTHON_3_11 or recipe.python or not _is_drift(failure):
         return
     old = recipe.model_copy(
         update={"python": _OLD_PYTHON, "exclude_newer": recipe.exclude_newer or day.isoformat()}
@@ -63,7 +65,9 @@ def other_python(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Propos
 
 
 def _is_drift(failure: Diagnosis) -> bool:
-    return not failure.sound and re.search(_DRIFT, failure.log) is not None
+    if failure.sound or reason_of(failure).name in _NOT_DRIFT:
+        return False
+    return re.search(_DRIFT, failure.log) is not None
 
 
 def _day(text: str) -> date | None:
