@@ -22,6 +22,7 @@ from forager.images.agent_bench import RECIPE, open_bench
 from forager.images.base import ensure_base
 from forager.images.builder import Diagnosis, SourceProject
 from forager.images.recipe import Recipe
+from forager.images.workshop import NO_TIME
 from forager.sandboxes.engine import connect
 from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 from tasks.contamination import admitted, contaminated
@@ -162,6 +163,8 @@ class ImageEnvironment:
         opened.submitted.append(Submission(text, failure))
         if failure.sound:
             return ""
+        if failure.message.startswith(NO_TIME):
+            raise LimitReached("time_limit")
         left = task.submissions - len(opened.submitted)
         if not left:
             raise LimitReached("submission_limit")

@@ -42,8 +42,8 @@ the commands first. Install the project with `uv pip install -e .`, so that it s
 3. If `tests` is empty, pytest is asked which tests there are. Leave it empty unless that fails.
 4. The tests run without a network.
 
-The recipe is accepted if at least half of the tests that run pass, and at least half of the \
-{functions} test functions in the project's files. What is skipped, ignored or deselected does not \
+The recipe is accepted if at least half of the tests that run pass, and at least half of the test \
+functions in the project's files ({functions}). What is skipped, ignored or deselected does not \
 pass. It is refused if it changes tracked files, adds tests, conftest.py, settings of pytest or \
 modules, edits installed packages, or loads plug-ins with -p.
 

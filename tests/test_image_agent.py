@@ -11,6 +11,7 @@ from conftest import KATA
 from test_chat import completion, serving
 from test_rollout import run
 
+from forager.agent.loop import Agent
 from forager.agent.model import ScriptedModel
 from forager.agent.syntax import SYNTAXES, assistant
 from forager.agent.tool import Call
@@ -24,6 +25,7 @@ from forager.images.recipe import Recipe
 from forager.records import read_records
 from forager.rollout.settings import RunSettings
 from forager.sandboxes.engine import connect
+from forager.sandboxes.local_sandbox import LocalSandbox
 from forager.trajectories.record import AttemptLimits, Message, Trajectory
 from forager.trajectories.store import Run
 from tasks.image_builder import AgentBuilder
@@ -106,6 +108,21 @@ def _attempted(
 
 def _script(*calls: Call) -> list[Message]:
     return assistant(SYNTAXES["functions"], TOOLBOX, calls)
+
+
+def test_a_refused_submission_is_answered_and_recorded(tmp_path: Path) -> None:
+    """The attempt goes on after a refusal, and ends with the submission that is accepted."""
+    refusals = iter(["The tests fail.", ""])
+    with LocalSandbox(tmp_path) as sandbox:
+        model = ScriptedModel(_script(SUBMIT, SUBMIT))
+        agent = Agent(model, sandbox, TOOLBOX, SYNTAXES["functions"], AttemptLimits())
+        agent.review = lambda: next(refusals)
+        assert agent.run("Make them pass.") == "submitted"
+    assert model.seen[1][-1]["content"].startswith("The tests fail.\n")
+    assert [(call.error, call.reason) for call in agent.tool_calls] == [
+        (True, "refused"),
+        (False, ""),
+    ]
 
 
 @pytest.mark.engine

@@ -179,9 +179,11 @@ def test_git_gets_the_login_and_its_repository_does_not(tmp_path: Path) -> None:
 
 
 def test_builds_get_the_login_of_the_index_and_logs_do_not() -> None:
-    """The container needs the whole address; what it prints of it is hidden."""
+    """The container needs the whole address, unless a model reads or writes what runs there."""
     index = f"https://user:{PASSWORD}-3@index.test/simple"
     assert index in build_variables("", {"PIP_INDEX_URL": index}).values()
+    without = build_variables("", {"PIP_INDEX_URL": index}, logins=False)
+    assert set(without.values()) == {"https://index.test/simple"}
     assert LOGINS.hide(f"no {PASSWORD}-3") == "no ***"
 
 

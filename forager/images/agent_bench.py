@@ -23,9 +23,8 @@ from forager.images.install import install_variables
 from forager.images.recipe import Recipe
 from forager.images.source import tracked_files
 from forager.images.unproven import identity
-from forager.images.workbench import TOOLS, VENV, Workbench, tree_archive
+from forager.images.workbench import FLAGS, TOOLS, VENV, Workbench, tree_archive
 from forager.locks import locked
-from forager.logins import without_login
 from forager.sandboxes.engine import connect
 from forager.sandboxes.sandbox import CommandResult, Limits, Sandbox, SandboxFactory
 
@@ -153,10 +152,9 @@ def _packages(recipe: Recipe) -> list[str]:
 
 
 def _variables(project: SourceProject, recipe: Recipe) -> dict[str, str]:
-    """The variables of a build. A model must not read the logins of this host."""
-    host = build_variables(_BUNDLE if ca_bundle() else "")
-    ours = {name: without_login(value) for name, value in host.items()}
-    return {**ours, **install_variables(project.tree, project.source, recipe)}
+    """The variables of a build."""
+    host = build_variables(_BUNDLE if ca_bundle() else "", logins=False)
+    return {**host, **FLAGS, **install_variables(project.tree, project.source, recipe)}
 
 
 def _furnish(sandbox: Sandbox, project: SourceProject) -> None:

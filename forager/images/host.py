@@ -12,7 +12,7 @@ from pathlib import Path
 
 import requests
 
-from forager.logins import LOGINS
+from forager.logins import LOGINS, without_login
 
 PYPI = "https://pypi.org/simple"
 TORCH = "https://download.pytorch.org/whl/cpu/torch/"
@@ -37,11 +37,14 @@ def ca_bundle(environ: Mapping[str, str] = os.environ) -> str:
     return stated if stated and Path(stated).is_file() else ""
 
 
-def build_variables(bundle: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def build_variables(
+    bundle: str, environ: Mapping[str, str] = os.environ, *, logins: bool = True
+) -> dict[str, str]:
     """Return the variables that carry the host's settings into a build.
 
     `bundle` is the path of the CA bundle in the container, or empty. Indexes that are files of this
-    host are left out, as the container does not have them.
+    host are left out, as the container does not have them. Without `logins` the addresses have no
+    users and passwords: a model could read them.
     """
     settings = _pip_settings(environ)
     variables = {
@@ -71,6 +74,8 @@ def build_variables(bundle: str, environ: Mapping[str, str] = os.environ) -> dic
         variables |= dict.fromkeys((*_BUNDLES, "GIT_SSL_CAINFO"), bundle)
     for address in " ".join(variables.values()).split():
         LOGINS.take(address)  # so that no log of a build shows a password
+    if not logins:
+        return {name: without_login(value) for name, value in variables.items()}
     return variables
 
 

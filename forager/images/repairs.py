@@ -40,8 +40,9 @@ class Repairs:
                     break
             if self._best.failure.stage == "install":
                 self._reduce()
-                for builder in builders[:1]:
-                    self._rounds(builder)
+                for builder in builders:
+                    if builder.name == "rules":  # others need minutes, or a model
+                        self._rounds(builder)
         except BaseException:
             self._best.remove()
             raise

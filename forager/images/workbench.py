@@ -37,6 +37,8 @@ PYTHON = f"{VENV}/bin/python"
 _CACHE = "/mnt"  # where a cache is mounted: Debian has the directory
 _APT = f"{_CACHE}/apt"
 TIME = 946684800  # of all files: 2000-01-01, the date of the commits of tasks
+# Compiling takes most of many builds, and tests need no fast code.
+FLAGS = dict.fromkeys(("CFLAGS", "CXXFLAGS"), "-O1 -g0")
 BUILDERS = 2000  # number of a group without a name
 OWNED_BY_ROOT = f"""set -e  # copies no file of a lower layer
 find {VENV} -user agent -exec chown -h root:{BUILDERS} {{}} +
@@ -86,19 +88,19 @@ class Workbench:
         memory: int,
         timeout: float,
         cache: "BuildCache | None" = None,
+        logins: bool = True,
     ) -> None:
         self._client = client
         self._cache = cache
         self._deadline = time.monotonic() + timeout
         bundle = ca_bundle()
         self._variables = {
-            **build_variables(f"{TOOLS}/ca.pem" if bundle else ""),
+            **build_variables(f"{TOOLS}/ca.pem" if bundle else "", logins=logins),
             "UV_NO_PROGRESS": "1",
             "UV_COMPILE_BYTECODE": "1",  # test runs would compile pytest each time
             "UV_PYTHON_INSTALL_DIR": "/opt/python",
             "UV_LINK_MODE": "copy",  # the cache may be another file system
-            # Compiling takes most of many builds, and tests need no fast code.
-            **dict.fromkeys(("CFLAGS", "CXXFLAGS"), "-O1 -g0"),
+            **FLAGS,
             "VIRTUAL_ENV": VENV,
             "PATH": f"{VENV}/bin:{TOOLS}:{SYSTEM_PATH}",
         }

@@ -28,6 +28,7 @@ from forager.images.vetting import refusal, shortfall
 from forager.images.workbench import BuildCache, Workbench
 
 _LEAST_SECONDS = 30.0  # of a test run, however late it is
+NO_TIME = "no time is left"
 _LEAST_MEMORY = 2 << 30  # compilers need more than tests
 
 
@@ -126,9 +127,16 @@ class Workshop:
         cache = None if recipe.untrusted else self._cache  # it could change what others install
         left = self._deadline - time.monotonic()
         if left < 1:
-            raise failed("install", f"no time is left of {self._settings.timeout:.0f} s")
+            raise failed("install", f"{NO_TIME} of {self._settings.timeout:.0f} s")
         memory = max(recipe.memory, _LEAST_MEMORY)
-        return Workbench(self._client, base, memory=memory, timeout=left, cache=cache)
+        return Workbench(
+            self._client,
+            base,
+            memory=memory,
+            timeout=left,
+            cache=cache,
+            logins=not recipe.untrusted,
+        )
 
     def _install(
         self, bench: Workbench, recipe: Recipe, *, search: bool, reduce: bool
