@@ -40,7 +40,11 @@ CI = """
             with: {python-version: "${{ matrix.python }}"}
           - uses: someone/unknown@v1
             with: {secret: "${{ secrets.X }}"}
+          - run: |
+              tox -e linting
+              mypy src
           - run: pytest -k "not ${{ needs.build.outputs.name }}"
+          - run: ./upload-report
 """
 
 
@@ -102,9 +106,10 @@ def test_a_link_out_of_the_project_is_not_read(tmp_path: Path) -> None:
 
 
 def test_the_job_of_the_tests_is_first(tmp_path: Path) -> None:
-    """Jobs that lint, document or publish are not taken for tests."""
+    """Jobs that lint, document or publish are no candidates, nor are those of other systems."""
     docs = "on: push\njobs: {docs: {steps: [{run: pip install pytest}, {run: make html}]}}"
-    found = ranked(_tree(tmp_path, ci=CI, docs=docs), "3.11").candidates
+    mac = "on: push\njobs: {test: {runs-on: macos-14, steps: [{run: pytest}]}}"
+    found = ranked(_tree(tmp_path, ci=CI, docs=docs, mac=mac), "3.11").candidates
     assert [candidate.title for candidate in found] == ["test of ci.yml"]
 
 
@@ -221,7 +226,9 @@ def test_needed_jobs_come_along(tmp_path: Path) -> None:
     assert found.row == {"os": "ubuntu-latest", "python": "3.11"}
     assert found.unknown == ["someone/unknown@v1"]
     assert "secrets" not in found.text
-    assert all(step["continue-on-error"] for step in content["jobs"]["test"]["steps"])
+    steps = content["jobs"]["test"]["steps"]
+    assert all(step["continue-on-error"] for step in steps)
+    assert [step.get("run", "")[:6] for step in steps] == ["", "", "", "pytest"]
 
 
 def test_a_composite_action_of_the_project_is_vetted_too(tmp_path: Path) -> None:

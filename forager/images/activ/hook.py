@@ -85,6 +85,7 @@ def pytest_runtestloop(session: Any) -> None:
     """Report what pytest has collected."""
     config = session.config
     if session.items and not config.option.collectonly:
+        given = getattr(config, "invocation_params", None)  # which pytest 4 lacks
         files: dict[str, int] = {}
         doctests: dict[str, int] = {}
         for item in session.items:
@@ -94,9 +95,9 @@ def pytest_runtestloop(session: Any) -> None:
         _freeze(
             {
                 "runner": "pytest",
-                "arguments": [str(word) for word in config.invocation_params.args],
+                "arguments": [str(word) for word in (given.args if given else sys.argv[1:])],
                 "paths": [str(word) for word in config.args],
-                "directory": str(config.invocation_params.dir),
+                "directory": str(given.dir if given else os.getcwd()),
                 "addopts": [str(word) for word in config.getini("addopts")],
                 "files": files,
                 "doctests": doctests,

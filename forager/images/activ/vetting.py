@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from forager.images.activ.actions import OF_ACTIONS, STAND_INS
+from forager.images.activ.commands import is_check, step_points
 from forager.images.activ.matrix import Row, chosen_row, retargeted_text
 from forager.images.activ.ranking import LikelyJob
 from forager.images.activ.workflow import BadWorkflow, mapping
@@ -89,17 +90,19 @@ class _Vetting:
             if job is None or name in found or not _NAME.fullmatch(name):
                 continue
             needs = _needs(job)
-            found[name] = self._job(job, [need for need in needs if need in known])
+            steps = job.get("steps")
+            if name == candidate.job:
+                steps = _up_to_tests(self._tree, steps)
+            found[name] = self._job(job, steps, [need for need in needs if need in known])
             waiting += needs
         for job in found.values():
             job["needs"] = [need for need in job["needs"] if need in found]
         return found
 
-    def _job(self, job: Values, needs: list[str]) -> Values:
+    def _job(self, job: Values, steps: Any, needs: list[str]) -> Values:
         strategy = job.get("strategy")
         matrix = strategy.get("matrix") if isinstance(strategy, dict) else None
         row = chosen_row(matrix, self._python, json.dumps(job))
-        steps = job.get("steps")
         made: Values = {
             "runs-on": _RUNNER,
             "needs": needs,
@@ -210,6 +213,14 @@ class _Vetting:
         folder.mkdir(exist_ok=True)
         (folder / "action.yml").write_text(json.dumps(action))
         self.actions[f"{_OWNER}/{kind}@v1"] = folder
+
+
+def _up_to_tests(tree: Path, steps: Any) -> list[Any]:
+    """The steps without those that only check the code, and without those after the tests."""
+    listed = steps if isinstance(steps, list) else []
+    running = [at for at, step in enumerate(listed) if step_points(tree, step)]
+    end = running[-1] + 1 if running else len(listed)
+    return [step for step in listed[:end] if not is_check(step)]
 
 
 def _needs(job: Values) -> list[str]:
