@@ -19,7 +19,7 @@ _COMMANDS = (  # what runs tests, with points
 )
 _OTHER_TOX = re.compile(
     r"\b(tox|nox)\b.*(-e|--env|-s|--session)[ =]?\W*\w*"
-    r"(lint|doc|mypy|flake|style|format|pep8|pkg|package|build|typ(ing|e)|pre-commit|black|ruff)"
+    r"(lint|doc|mypy|flake|style|format|pep8|pkg|package|build|typ(ing|e)|publish|release|upload|pre-commit|black|ruff)"
 )
 _INSTALLS = re.compile(r"^\s*(python\S* -m |sudo |uv )*(pip\d?|pipx|apt(-get)?|uv tool) install\b")
 _CHECKS = re.compile(  # what looks at the code and makes nothing

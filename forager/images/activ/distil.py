@@ -37,6 +37,7 @@ _OTHERS = re.compile(  # variables of machines and tools
     r"FORCE_COLOR|NO_COLOR|PY_COLORS|COLUMNS|LINES|PS1|pythonLocation"
 )
 _EDITABLE = "--no-deps -e"
+_EDITABLE_SINCE = "2023-01-01"  # when backends could install a project in place (PEP 660)
 _GENERATES = re.compile(
     r"^(python\S* -m )?cython\b|^python\S* .*\bbuild_ext\b|\bgrpc_tools\b|"
     r"^make .*\b(cython|build|compile|ext|generate|inplace)"
@@ -78,7 +79,7 @@ def distilled(
     places = Places(tests)
     projects, others = _divided(tests.packages, places, tree)
     install = [f"uv pip install --no-deps {shlex.join(others)}"] if others else []
-    dated = f" --exclude-newer {day}" if day else ""  # of what builds the project
+    dated = f" --exclude-newer {max(day, _EDITABLE_SINCE)}" if day else ""  # the build backend
     install += [f"uv pip install{dated} {_EDITABLE} {shlex.quote(place)}" for place in projects]
     if tests.runner == "unittest" and "DJANGO_SETTINGS_MODULE" in tests.variables:
         install.append("uv pip install pytest-django")
