@@ -79,7 +79,8 @@ def freeze(
     """
     run = secrets.token_hex(6)
     workspace = _workspace(tree, source, directory / source.name.rpartition("/")[2])
-    files = _files(directory, day)
+    locked = (tree / "uv.lock").is_file()  # which another date would invalidate
+    files = _files(directory, day, locked=locked)
     files["workflow"].write_text(vetted.text)
     words = _command(job, vetted, image, run, workspace, files)
     bounds = ["bash", "-c", _BOUNDED, str(_ACT_MEMORY), str(int(seconds) + 60)]
@@ -140,11 +141,13 @@ def _command(
     ]
 
 
-def _files(directory: Path, day: str) -> dict[str, Path]:
+def _files(directory: Path, day: str, *, locked: bool) -> dict[str, Path]:
     """The workflow, and files of settings, which act would otherwise look for in the project."""
     variables = build_variables(f"{HOME}/ca.pem" if ca_bundle() else "")
     if day:
-        variables |= {"UV_EXCLUDE_NEWER": day, "PIP_UPLOADED_PRIOR_TO": f"{day}T00:00:00Z"}
+        variables["PIP_UPLOADED_PRIOR_TO"] = f"{day}T00:00:00Z"
+    if day and not locked:
+        variables["UV_EXCLUDE_NEWER"] = day
     lines = [f"{name}='{value}'\n" for name, value in variables.items() if "'" not in value]
     host, empty = directory / "host", directory / "no-settings"
     host.touch(mode=0o600)

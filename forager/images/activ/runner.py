@@ -79,6 +79,7 @@ _VARIABLES = {
     "UV_PYTHON_DOWNLOADS": "never",  # the hook would not be in them
     "UV_LINK_MODE": "copy",
     "UV_TOOL_BIN_DIR": "/usr/local/bin",
+    "TOX_SKIP_ENV": "(lint|flake|pep8|mypy|typ|doc|style|black|ruff|isort|pre-commit|publish)",
     "VIRTUALENV_NO_PERIODIC_UPDATE": "1",
     "PIPX_BIN_DIR": "/usr/local/bin",
 }
