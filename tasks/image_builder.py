@@ -46,11 +46,12 @@ class AgentBuilder:
         base = ensure_base(connect(), recipe.python, project.report)
         task = image_task(project, recipe, failure, base, self.submissions)
         self.run.add_task(task)
+        number = self._number(task)
         try:
-            made = self._attempted(project, task)
+            made = self._attempted(project, task, number)
         except (ModelError, SandboxError) as error:
             project.report(f"agent: {error}")
-            self.run.append_lost(task.instance_id, error)
+            self.run.append_lost(f"{task.instance_id}.{number}", error, self.settings.models[0])
             return
         self.run.append(made)
         outcome = made.outcome
@@ -59,8 +60,7 @@ class AgentBuilder:
             reason = f"attempt {made.id} of {made.model}, {made.turns} turns"
             yield RecipeChange(parsed(outcome.answer), "agent", reason)
 
-    def _attempted(self, project: SourceProject, task: ImageTask) -> Trajectory:
-        number = self._number(task)
+    def _attempted(self, project: SourceProject, task: ImageTask, number: int) -> Trajectory:
         project.report(f"{self.settings.models[0]} looks for a recipe")
         model = self.make_model(task, number)
         with ENVIRONMENT.lend(project):
