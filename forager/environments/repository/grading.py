@@ -83,7 +83,7 @@ def _try(
     task: RepositoryTask, patch: str, guards: Guards, limits: Limits, sandbox: SandboxFactory
 ) -> _Tried:
     """Apply a patch and run the task's tests, in a fresh sandbox."""
-    opened, _ = open_task(task, limits, sandbox=sandbox)
+    opened, _ = open_task(task, limits, sandbox=sandbox, for_agent=False)
     try:
         applied = apply_answer(opened, task, patch)
         if applied.problem:

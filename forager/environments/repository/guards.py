@@ -64,11 +64,11 @@ def guards_of(task: RepositoryTask, limits: Limits, sandbox: SandboxFactory) -> 
 
 def _made(task: RepositoryTask, limits: Limits, sandbox: SandboxFactory) -> Guards:
     tests = task.FAIL_TO_PASS
-    with closing(open_task(task, limits, sandbox=sandbox)[0]) as wrong:
+    with closing(open_task(task, limits, sandbox=sandbox, for_agent=False)[0]) as wrong:
         apply_patch(wrong, task.test_patch)
         count = min(len(tests), _EXPLAINED)
         failures = run_tests(wrong, task.setup, tests, failures=count).failures
-    with closing(open_task(task, limits, sandbox=sandbox)[0]) as right:
+    with closing(open_task(task, limits, sandbox=sandbox, for_agent=False)[0]) as right:
         for patch in (task.patch, task.test_patch):
             if patch and (applied := apply_patch(right, patch)).exit_code:
                 reason = f"a patch of the task does not apply: {applied.output.strip()[:200]}"
@@ -161,7 +161,7 @@ def touched(
     """Which file of data a run changed that the reference does not change, or ""."""
     if not report.touched:
         return ""
-    with closing(open_task(task, limits, sandbox=sandbox)[0]) as right:
+    with closing(open_task(task, limits, sandbox=sandbox, for_agent=False)[0]) as right:
         for patch in filter(None, (task.patch, task.test_patch)):
             apply_patch(right, patch)
         honest = run_guarded(right, task, Guards())[0].touched

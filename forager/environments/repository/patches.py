@@ -40,6 +40,19 @@ def changes_by_file(patch: str) -> dict[str, str]:
     return found
 
 
+def same_changes(patch: str, other: str) -> bool:
+    """Whether two patches of one tree surely make the same of it.
+
+    Names of objects and what follows a hunk's numbers do not count.
+    """
+    return _bare(patch) == _bare(other)
+
+
+def _bare(patch: str) -> list[str]:
+    lines = [line for line in patch.split("\n") if not line.startswith("index ")]
+    return ["@@".join(line.split("@@", 2)[:2]) if line[:2] == "@@" else line for line in lines]
+
+
 def _unquoted(path: str) -> str:
     """A path that git has written in quotes."""
     try:

@@ -83,20 +83,13 @@ class StagedPatch:
 
     def changes(self) -> list[PathChange]:
         """What differs from HEAD. Raises TooLarge."""
+        words = self._list(f"{self._git} {_DIFF} --raw -z HEAD")
+        new = any(meta.endswith(b"A") for meta in words[::2])
         names = f"{self._git} {_DIFF} --name-only --diff-filter=A -z HEAD"
-        self._must(
-            f"{{ {self._git} {_DIFF} --raw -z HEAD; printf '\\0'; "
-            f"{names} | {THERE}; }} | head -c {_LIST_LIMIT + 1} >{self._place}.list"
-        )
-        listed = self._sandbox.read(f"{self._place}.list")
-        if len(listed) > _LIST_LIMIT:
-            raise TooLarge("the patch changes too many files")
-        words = listed.split(b"\0")
-        end = words.index(b"")
-        there = set(words[end + 1 :])
+        there = set(self._list(f"{names} | {THERE}")) if new else set()
         return [
             _change(meta.decode(), path, path in there)
-            for meta, path in zip(words[:end:2], words[1:end:2], strict=True)
+            for meta, path in zip(words[::2], words[1::2], strict=True)
         ]
 
     def diff(self, path: str) -> FileDiff:
@@ -149,6 +142,15 @@ class StagedPatch:
             f"{self._git} {_DIFF} --binary HEAD >{patch} && "
             f"{{ [ ! -s {patch} ] || git apply --whitespace=nowarn {patch}; }}"
         )
+
+    def _list(self, command: str) -> list[bytes]:
+        """The words that a command prints, each with a NUL byte at its end. Raises TooLarge."""
+        place = f"{self._place}.list"
+        self._must(f"{{ {command}; }} | head -c {_LIST_LIMIT + 1} >{place}")
+        listed = self._sandbox.read(place)
+        if len(listed) > _LIST_LIMIT:
+            raise TooLarge("the patch changes too many files")
+        return listed.split(b"\0")[:-1]
 
     def _text(self, arguments: str) -> str:
         result = self._sandbox.run(f"{self._git} {_DIFF} {arguments}", output_limit=_TEXT_LIMIT)

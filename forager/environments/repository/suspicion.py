@@ -3,11 +3,13 @@
 `programs/forgery` compares the syntax trees before and after the patch, in the sandbox, before any
 of the patch's code has run. What the project did before, what the reference patch does, and new
 files that nothing imports are no reasons. Nor is equality: tests with changed values catch it.
+A patch that changes what the reference changes, and nothing else, needs no look.
 """
 
 from pydantic import TypeAdapter
 
 from forager.environments.repository.applying import AppliedPatch
+from forager.environments.repository.patches import changes_by_file, same_changes
 from forager.environments.repository.programs import run_program
 from forager.environments.repository.protection import is_doctest
 from forager.environments.repository.task import RepositoryTask
@@ -33,7 +35,7 @@ def suspicions(sandbox: Sandbox, task: RepositoryTask, applied: AppliedPatch) ->
     A patch that cannot be read is suspect, unless the image lacks a Python that could read it.
     Raises SandboxError.
     """
-    if not applied.kept:
+    if not applied.kept or _is_reference(task, applied):
         return []
     request = {
         "files": applied.kept,
@@ -57,6 +59,12 @@ def suspicions(sandbox: Sandbox, task: RepositoryTask, applied: AppliedPatch) ->
     if run.exit_code == _NOT_FOUND or "programs need Python" in run.log:
         return []
     return [f"the added code cannot be read: {safe(run.ending)}"]
+
+
+def _is_reference(task: RepositoryTask, applied: AppliedPatch) -> bool:
+    """Whether the applied patch makes of the same files what the reference makes of them."""
+    files = changes_by_file(task.patch)
+    return {*applied.kept} == {*files} and same_changes(task.patch, applied.text)
 
 
 def _names_of_tests(task: RepositoryTask) -> set[str]:

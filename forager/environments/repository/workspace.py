@@ -8,6 +8,9 @@ Otherwise a new repository of the same tracked files replaces `.git`.
 The bug does not show in modification times: files, directories and git objects get those that they
 had without it. Change times and inode numbers still differ. To make them equal, the container would
 have to copy every file, which takes Docker seconds for a thousand files.
+
+Where no agent works, as in grading, the steps that only hide the bug's place or prepare the taking
+of a patch are left out.
 """
 
 from forager.environments.repository.services import start_services
@@ -36,10 +39,12 @@ _COMMIT = (
 _COMMITS = r"""
 [[ $(<.git/config) != *'[remote'* ]] && git rev-list --all --reflog -n 2 HEAD
 """
+_REFRESH = "git update-index -q --refresh"
+_PLAIN_BREAK = f"{_REFRESH}; {APPLY} {_PATCH}; code=$?; rm -f {_PATCH}; exit $code"
 # Applies the setup patch. What it changes keeps its modification time, and so do the directories;
 # new files get the time of the top.
 _BREAK = rf"""
-git update-index -q --refresh
+{_REFRESH}
 declare -A among=()
 while IFS= read -r -d '' path; do
   if [[ $path == *$'\t'*$'\t'* ]]; then path=${{path#*$'\t'}} path=${{path#*$'\t'}}; fi
@@ -66,18 +71,22 @@ exit $code
 # Replaces the history in place; afterwards every object must belong to the commit.
 _KNOWN_FILES = ("HEAD", "config", "description", "index", "COMMIT_EDITMSG", "*_HEAD", "packed-refs")
 _KNOWN_DIRECTORIES = ("branches", "hooks", "info", "logs", "objects", "refs")
-_REPLACE = rf"""
+_REPLACED = rf"""
 {_DATES}
 shopt -s nullglob
 GLOBIGNORE={":".join(f".git/{name}" for name in (*_KNOWN_FILES, *_KNOWN_DIRECTORIES))}
 unknown=(.git/*)
 unset GLOBIGNORE
-time=$(stat -c %.9Y .git/HEAD) since=$(($(printf '%(%s)T' -1) - 1))
 [ ${{#unknown[@]}} = 0 ] && [[ $(<.git/config) != *'[remote'* ]] &&
 rm -rf .git/logs .git/refs/* .git/packed-refs .git/*_HEAD &&
 echo 'ref: refs/heads/main' >.git/HEAD && {_COMMIT} && git prune --expire=now &&
-mapfile -t held < <(git rev-list --objects HEAD) && there=$(git count-objects -v) || exit
-[[ $there == "count: ${{#held[@]}}"$'\n'*$'\nin-pack: 0\n'* && $there != *alternate* ]] &&
+mapfile -t held < <(git rev-list --objects HEAD) || exit
+loose=(.git/objects/??/*) elsewhere=(.git/objects/pack/* .git/objects/info/*alternates)
+[[ ${{#loose[@]}} == "${{#held[@]}}" && ${{#elsewhere[@]}} == 0 ]]"""
+_PLAIN_REPLACE = f'{_REPLACED} && echo "$held"'
+_REPLACE = rf"""
+time=$(stat -c %.9Y .git/HEAD) since=$(($(printf '%(%s)T' -1) - 1))
+{_REPLACED} &&
 find .git ! -path .git/index -newermt "@$since" -exec touch -h -d "@$time" {{}} + &&
 echo "$held"
 """
@@ -91,26 +100,37 @@ git --literal-pathspecs add -f --pathspec-from-file=/tmp/forager.files --pathspe
 {_COMMIT} && rm -rf /tmp/forager.files /tmp/forager.info && git rev-parse HEAD
 """
 # Stale byte code could stand for a changed file. Tracked byte code is part of the project.
+_CACHED = "-o -- ':(glob)**/__pycache__/**'"
+_UNCACHE = (
+    f"git ls-files -z {_CACHED} | xargs -0 -r rm -f; "
+    "find . -name __pycache__ -type d -empty -delete"
+)
+_PLAIN_BEGIN = f"found=$(git ls-files {_CACHED}) || exit; [[ -z $found ]] || {{ {_UNCACHE}; }}"
 _BEGIN = rf"""
 git ls-files -z -o >{PRESENT} && cp -p .git/index {INDEX} || exit
 if grep -q __pycache__/ {PRESENT}; then
-  git ls-files -z -o -- ':(glob)**/__pycache__/**' | xargs -0 -r rm -f
-  find . -name __pycache__ -type d -empty -delete
+  {_UNCACHE}
   git ls-files -z -o >{PRESENT}
 fi
 """
+_FOR_AGENT, _PLAIN = (_BREAK, _REPLACE, _BEGIN), (_PLAIN_BREAK, _PLAIN_REPLACE, _PLAIN_BEGIN)
 
 
 def open_task(
-    task: RepositoryTask, limits: Limits, *, sandbox: SandboxFactory = docker_sandbox
+    task: RepositoryTask,
+    limits: Limits,
+    *,
+    sandbox: SandboxFactory = docker_sandbox,
+    for_agent: bool = True,
 ) -> tuple[Sandbox, str]:
     """Start a sandbox of the task's image in the state that the agent sees.
 
-    Return it with the id of its only commit. Raises SandboxError, and TaskError for a bad patch.
+    Return it with the id of its only commit. Not `for_agent`, files have other times, and no patch
+    can be taken. Raises SandboxError, and TaskError for a bad patch.
     """
     opened = sandbox(task.image, limits=limits)
     try:
-        return opened, _prepare(opened, task)
+        return opened, _prepare(opened, task, for_agent)
     except (TaskError, SandboxLost):
         opened.close()
         raise
@@ -122,18 +142,19 @@ def open_task(
         raise
 
 
-def _prepare(sandbox: Sandbox, task: RepositoryTask) -> str:
+def _prepare(sandbox: Sandbox, task: RepositoryTask, for_agent: bool) -> str:
     """Bring a fresh sandbox into the task's state; return its only commit."""
+    setup, replace, begin = _FOR_AGENT if for_agent else _PLAIN
     if task.setup_patch:
         sandbox.write(_PATCH, task.setup_patch.encode("utf-8", "surrogateescape"))
-        applied = sandbox.run(f"( {_BREAK} )")
+        applied = sandbox.run(f"( {setup} )")
         if applied.exit_code:
             raise TaskError(f"{task.instance_id}: setup_patch fails: {applied.output}")
     # Images of data sets may contain commits after the base, and so the fix.
-    commits = sandbox.run(f"( {_REPLACE if task.setup_patch else _COMMITS} )").output.split()
+    commits = sandbox.run(f"( {replace if task.setup_patch else _COMMITS} )").output.split()
     if len(commits) != 1:
         commits = _must(sandbox, f"( {_ANEW} )").output.split()
-    _must(sandbox, f"( {_BEGIN} )")
+    _must(sandbox, f"( {begin} )")
     start_services(sandbox, task.setup.services)
     return commits[0]
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import pickletools  # nosec B403  # reads, and executes nothing
-from zipfile import BadZipFile, ZipFile
-
 from .finder import Finding
 
 _HARMLESS = frozenset(
@@ -62,6 +58,9 @@ def findings_of_binary(path: str, data: bytes) -> list[Finding]:
 
 
 def _holds_code(data: bytes) -> bool:
+    import io  # takes time, as the other imports here, and few answers need it
+    from zipfile import BadZipFile, ZipFile
+
     try:
         return any(name.endswith(_CODE) for name in ZipFile(io.BytesIO(data)).namelist())
     except (BadZipFile, ValueError, NotImplementedError, OSError):
@@ -70,6 +69,8 @@ def _holds_code(data: bytes) -> bool:
 
 def _of_pickle(data: bytes) -> list[Finding]:
     """The functions of other modules that a pickle calls."""
+    import pickletools  # nosec B403  # reads, and executes nothing
+
     texts: list[str] = []
     names = set()
     try:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import ast
 import sys
 from collections import Counter
-from pathlib import Path
-from typing import Callable, Iterable, Iterator
 
 from .binaries import findings_of_binary
 from .evaluator import TooMuch
 from .finder import Finding, SourceFinder
-from .reach import NamedFiles
 from .repository import PYTHON, Repository
 from .rules import is_machinery
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Iterable, Iterator
 
 _EACH = ("reads stack frames", "sets a trace", "searches the garbage")
 _LARGEST = 4 << 20  # bytes of a file that is read
@@ -29,9 +30,15 @@ class Reader:
         self._owns = owns
         self._tests = frozenset(tests)
         self.names: dict[str, set[str]] = {}  # by path: modules that it loads, texts
+        self._known: dict[tuple[str, bytes], list[Finding]] = {}
 
     def findings(self, path: str, data: bytes) -> list[Finding]:
         """What a file does that only a forger needs."""
+        if (path, data) not in self._known:
+            self._known[path, data] = self._findings(path, data)
+        return self._known[path, data]
+
+    def _findings(self, path: str, data: bytes) -> list[Finding]:
         if not path.endswith(PYTHON):
             found = findings_of_binary(path, data)
             if found or b"\0" in data or len(data) > _LARGEST:
@@ -149,6 +156,10 @@ def compare(
     if not found:
         return []
     found = added(before, after, _of_reference(reader, repository))
+    from pathlib import Path  # takes time, and few answers need it
+
+    from .reach import NamedFiles
+
     named = [
         path for path in files if path.endswith((*PYTHON, ".toml", ".cfg", ".ini", "points.txt"))
     ]

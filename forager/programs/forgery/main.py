@@ -8,6 +8,7 @@ before. Descriptor 3 takes one line of the request's nonce and a JSON object wit
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -54,6 +55,7 @@ def main() -> None:
     request = json.loads(sys.stdin.readline())
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     sys.setrecursionlimit(5000)
+    gc.disable()  # syntax trees are no garbage, and collections look at them again and again
     found = [ascii(reason)[1:-1][:300] for reason in reasons(request)]
     more = len(found) - _MOST
     answer = found[:_MOST] + ([f"and {more} more"] if more > 0 else [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Iterator
 
 from .rules import COMPARING, LIES, MANAGERS, PRINTING, STATEFUL, VALUES, WIDE
@@ -70,6 +71,7 @@ def of_assignment(node: Any, scope: Scope, evaluator: Evaluator) -> Found:
                 yield f"makes an exception stand for all: {target.id}"
 
 
+@lru_cache(maxsize=None)
 def _methods(node: ast.ClassDef) -> dict[str, ast.AST]:
     """What a class body binds, by name."""
     found: dict[str, ast.AST] = {}

@@ -54,6 +54,7 @@ _NODES = _words(
     FunctionDef arguments arg Lambda keyword Starred Load Store BoolOp BinOp UnaryOp Compare
     Call IfExp NamedExpr Name Attribute Subscript Slice Index ExtSlice Constant FormattedValue
     JoinedStr Tuple List Set Dict ListComp SetComp DictComp GeneratorExp comprehension
+    Import ImportFrom alias
     """
 ) | {
     kind.__name__
@@ -110,6 +111,17 @@ def is_plain(path: str, before: bytes, after: bytes) -> bool:
     except (SyntaxError, ValueError, RecursionError, MemoryError, _NotPlain):
         return False
     return not any(map(_TEXT.search, texts)) and not (texts and _RUNNING.search(after))
+
+
+def _computes(node: Any) -> bool:
+    """Whether an import binds nothing but modules that compute, or names of one, as they are."""
+    names = {alias.name for alias in node.names}
+    if any(alias.asname for alias in node.names):
+        return False
+    if isinstance(node, ast.Import):
+        return names <= _MODULES
+    plain = not any(name.startswith(("_", "*")) or name in _RISKY | _MODULES for name in names)
+    return plain and not node.level and node.module in _MODULES
 
 
 def _package(path: str) -> str:
@@ -270,6 +282,9 @@ class _Names:
                 self._name(part, id(part) in owners)
             elif isinstance(part, ast.FunctionDef):
                 if part.decorator_list or part.name.startswith(("__", "pytest", "test")):
+                    raise _NotPlain
+            elif isinstance(part, (ast.Import, ast.ImportFrom)):
+                if not _computes(part):
                     raise _NotPlain
             elif isinstance(part, ast.keyword) and (part.arg or "").startswith(("co_", "__")):
                 raise _NotPlain

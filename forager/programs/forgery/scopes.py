@@ -7,6 +7,8 @@ from collections import defaultdict
 from typing import Any, NamedTuple
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_WORDS = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+"""Nodes that say how others are meant, and have neither a place nor children."""
 
 
 class Binding(NamedTuple):
@@ -84,7 +86,7 @@ class Layout:
                     waiting.append(Visited(child, inner, block))
 
     def _children(self, node: ast.AST, scope: Scope) -> list[tuple[ast.AST, Scope]]:
-        children = list(ast.iter_child_nodes(node))
+        children = children_of(node)
         if isinstance(node, FUNCTIONS):
             inner = self.inner[id(node)] = Scope(node, scope)
             self._parameters(node, inner)
@@ -190,6 +192,18 @@ class Layout:
         scope = binding.scope
         scope = scope.module if name in scope.elsewhere else scope
         scope.names[name].append(binding)
+
+
+def children_of(node: ast.AST) -> list[ast.AST]:
+    """The nodes below a node, as in `ast.iter_child_nodes`, without the words."""
+    found: list[ast.AST] = []
+    for field in node._fields:
+        value = getattr(node, field, None)
+        if isinstance(value, list):
+            found += [part for part in value if isinstance(part, ast.AST)]
+        elif isinstance(value, ast.AST) and not isinstance(value, _WORDS):
+            found.append(value)
+    return found
 
 
 def module_of(node: ast.ImportFrom) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import doctest
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 from _pytest.doctest import DoctestItem  # pytest does not export it
 
 _DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-_PARSER = doctest.DocTestParser()
 
 
 def expect_other_output(items: list[Any]) -> None:
@@ -65,7 +63,10 @@ def _named(node: Any, parts: list[str]) -> Iterator[Any]:
 
 
 def _examples(docstring: str) -> list[tuple[str, str]]:
+    from doctest import DocTestParser  # takes time, and most projects have no doctests
+
     try:
-        return [(example.source, example.want) for example in _PARSER.get_examples(docstring)]
+        examples = DocTestParser().get_examples(docstring)
+        return [(example.source, example.want) for example in examples]
     except ValueError:
         return []

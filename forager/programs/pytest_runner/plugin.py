@@ -21,6 +21,7 @@ _ERROR, _FRAMES, _TEXT = 2000, 50, 4000  # bounds of the description of a failur
 _ID = 4000  # most characters of a test's id that a report holds
 _BUSIEST = 20  # times its limit that a test may take where others hold the processors
 _TOGETHER, _DELAY = 16384, 0.2  # bytes and seconds before reports are written
+_STATISTICS = "/proc/self/schedstat"
 
 
 class TestTimeout(BaseException):
@@ -46,6 +47,7 @@ class TestWatcher:
         self._outcomes: dict[str, str] = {}
         self._durations: dict[str, float] = {}
         self._clock = time.monotonic  # tests replace it in modules
+        self._statistics = os.open(_STATISTICS, os.O_RDONLY) if os.path.exists(_STATISTICS) else -1
 
     def _send(self, **record: Any) -> None:
         """Report, several lines at a time: each write wakes the reporter."""
@@ -105,11 +107,11 @@ class TestWatcher:
 
         Time in which the test was ready to run, and others did, does not count.
         """
-        began, queued = self._clock(), _queued()
+        began, queued = self._clock(), self._queued()
 
         def stop(*_: object) -> None:
             passed = self._clock() - began
-            left = min(self._seconds + _queued() - queued, _BUSIEST * self._seconds) - passed
+            left = min(self._seconds + self._queued() - queued, _BUSIEST * self._seconds) - passed
             if left > 0:
                 signal.setitimer(signal.ITIMER_REAL, max(left, _DELAY))
                 return
@@ -163,6 +165,19 @@ class TestWatcher:
             seconds = self._durations.pop(item.nodeid, 0.0)
             self._send(id=item.nodeid[:_ID], outcome=outcome, seconds=round(seconds, 4))
 
+    def _queued(self) -> float:
+        """Seconds in which this thread was ready to run and did not, because others did."""
+        try:
+            return int(os.pread(self._statistics, 100, 0).split()[1]) / 1e9
+        except (OSError, ValueError, IndexError):  # not every kernel counts
+            return 0.0
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
+        """Print nothing for a test that passes: nobody reads the progress."""
+        plain = report.when == "call" and report.passed and not hasattr(report, "wasxfail")
+        return ("passed", "", "") if plain else None
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_unconfigure(self) -> None:
         """End here: after this, pytest only collects garbage, several times."""
@@ -174,15 +189,6 @@ class TestWatcher:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
-
-
-def _queued() -> float:
-    """Seconds in which this thread was ready to run and did not, because others did."""
-    try:
-        with open("/proc/self/schedstat") as file:
-            return int(file.read().split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):  # not every kernel counts
-        return 0.0
 
 
 def worse(known: str | None, outcome: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 SERVE = "serve"  # the argument of a process that serves
+_OFTEN = ("unittest", "tomllib", "readline")  # that pytest, canaries and most projects import
+_GARBAGE = (100_000, 50, 100)  # few collections: by default they take a twentieth of the time
 _PR_SET_DUMPABLE = 4  # prctl(2)
 
 
@@ -39,6 +42,7 @@ def serve(descriptors: list[int]) -> NoReturn:
         undumpable()
     from .plugin import run_tests
 
+    _load_plugins()
     del sys.argv[1:]
     with os.fdopen(questions) as lines:
         for line in lines:
@@ -54,7 +58,20 @@ def serve(descriptors: list[int]) -> NoReturn:
     os._exit(0)
 
 
+def _load_plugins() -> None:
+    """Import pytest's own plug-ins, which each run would have to import."""
+    from contextlib import suppress
+    from importlib import import_module
+
+    from _pytest.config import default_plugins
+
+    for name in (*(f"_pytest.{plugin}" for plugin in default_plugins), *_OFTEN):
+        with suppress(ImportError):  # not every Python has all of them
+            import_module(name)
+
+
 def _run(run_tests: Any, request: dict[str, Any], report: int) -> NoReturn:
+    gc.set_threshold(*_GARBAGE)
     sys.path[0] = os.getcwd()  # as `python -m pytest` has it; pytest is imported already
     run_tests(request, report)
     os._exit(0)
