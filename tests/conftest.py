@@ -146,7 +146,7 @@ KATA = {
     "kata/core.py": CORE,
     "tests/test_core.py": TESTS,
 }
-IMAGE = "kata-image.json"  # in the directory of the whole run
+IMAGE, TASK = "kata-image.json", "kata-task.json"  # in the directory of the whole run
 FAILING = ["tests/test_core.py::test_clamp_below"]
 PASSING = [
     "tests/test_core.py::test_total",
@@ -267,9 +267,19 @@ def kata_image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="session")
-def kata_task(kata_image: Image) -> RepositoryTask:
-    """A bug in `clamp`, with the tests that show it."""
-    task = RepositoryTask(
+def kata_task(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kata_image: Image
+) -> RepositoryTask:
+    """A bug in `clamp`, with the tests that show it and its guards, made once for all."""
+    record = shared(request, tmp_path_factory) / TASK
+    with FileLock(f"{record}.lock"):
+        if not record.exists():
+            record.write_text(_guarded(_task(kata_image)).model_dump_json())
+    return RepositoryTask.model_validate_json(record.read_bytes())
+
+
+def _task(kata_image: Image) -> RepositoryTask:
+    return RepositoryTask(
         instance_id="kata.operators.clamp",
         repo="kata",
         base_commit=kata_image.commit,
@@ -291,4 +301,7 @@ def kata_task(kata_image: Image) -> RepositoryTask:
             seed=0,
         ),
     )
+
+
+def _guarded(task: RepositoryTask) -> RepositoryTask:
     return task.model_copy(update={"guards": guards_of(task, Limits(), docker_sandbox)})
