@@ -159,6 +159,7 @@ class ImageEnvironment:
         assert isinstance(opened, OpenedImage)
         text = _read(opened.sandbox)
         before = {made.text: made.failure for made in opened.submitted}
+        before[recipe_text(task.recipe)] = task.failure
         failure = before.get(text) or _judged(opened.project, text)
         opened.submitted.append(Submission(text, failure))
         if failure.sound:
@@ -186,9 +187,11 @@ class ImageEnvironment:
     def grade(
         self, task: ImageTask, answer: str, limits: Limits, sandboxes: SandboxFactory
     ) -> Grade:
-        """Build the recipe from scratch, unless that was done when it was submitted."""
+        """Build the recipe from scratch, unless its result is known from a submission."""
         del limits, sandboxes
         failure = self._known.pop((task.instance_id, answer), None)
+        if answer == recipe_text(task.recipe):
+            failure = task.failure
         if not failure:
             with self._project(task) as project:
                 failure = _judged(project, answer)
