@@ -319,6 +319,14 @@ def test_what_leads_out_of_a_project_is_not_entered(find: Find) -> None:
     assert suite.protected == ["test_a.py"]
 
 
+def test_a_marker_does_not_keep_a_missing_module_out(tmp_path: Path) -> None:
+    """A requirement for other Pythons counts too; a module that newer versions lack has a bound."""
+    stated = "freezegun>=1; python_version < '3'\nsetuptools; python_version >= '3.12'\n"
+    (tmp_path / "requirements.txt").write_text(stated)
+    assert distribution(tmp_path, "freezegun") == "freezegun>=1"
+    assert distribution(tmp_path, "pkg_resources") == "setuptools<81"
+
+
 def test_missing_modules_are_installed(find: Find) -> None:
     """The project's own files say which requirement brings a module; what it has itself is none."""
     _, wanted = find(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from forager.errors import SourceError
@@ -73,16 +74,23 @@ def distribution(tree: Path, module: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,60}", top) or _is_own(tree, top):
         return ""
     known = parse(_DISTRIBUTIONS.get(top, ""))
+    if known and known.specifier:  # newer versions lack the module
+        return str(known)
     names = [canonicalize_name(known.name)] if known else _names(top)
     found = next(
         (
-            text
+            _without_marker(parsed)
             for text in _stated_anywhere(tree)
             if (parsed := parse(text)) and canonicalize_name(parsed.name) in names
         ),
         "",
     )
     return found or (str(known) if known else next(filter(_is_known, names), ""))
+
+
+def _without_marker(requirement: Requirement) -> str:
+    """The requirement for any machine: the module is missing on this one."""
+    return str(requirement).partition(";")[0].strip()
 
 
 def _is_own(tree: Path, module: str) -> bool:
