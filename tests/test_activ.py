@@ -61,7 +61,7 @@ def _vetted(root: Path, text: str, job: str = "test") -> tuple[dict[str, Any], V
     (root / "actions").mkdir()
     workflow = next(iter(workflows(tree)))
     assert isinstance(workflow, Workflow)
-    found = vetted(tree, LikelyJob(workflow, job, {}, 1), "3.11", "w", root / "actions")
+    found = vetted(tree, LikelyJob(workflow, job, {}, 1), "3.11", root / "actions")
     return json.loads(found.text), found
 
 
@@ -319,6 +319,16 @@ def test_variables_of_the_job_without_tokens(tmp_path: Path) -> None:
     assert _recipe(tmp_path, _report(variables=variables), texts).variables == {
         "DEBUG": "/testbed/x"
     }
+
+
+def test_what_rules_found_before_stays(tmp_path: Path) -> None:
+    """Services, Debian packages and variables of the recipe before are no part of what is seen."""
+    before = Recipe(
+        system=["git"], services=["redis"], variables={"A": "1"}, exclude_newer="2020-01-01"
+    )
+    found = distilled(_report(), ["jq"], Tree(tmp_path, [], ""), before, "3.11", "2021-05-05")
+    assert (found.system, found.services, found.variables) == (["git", "jq"], ["redis"], {"A": "1"})
+    assert found.exclude_newer == ""
 
 
 def test_arguments_are_those_of_the_job(tmp_path: Path) -> None:

@@ -59,8 +59,8 @@ FILES = {
                   tokens=$(env | grep -c -E '^(GITHUB|ACTIONS)_.*TOKEN=.+')
                   rights=$(grep CapEff /proc/self/status | cut -f2)
                   echo "FACTS=$sockets|$tokens|$rights|$HOME|${#MY_TOKEN}" >>"$GITHUB_ENV"
-              - run: pip install . pytest
-              - run: pytest -q tests
+              - run: pip install . pytest pytest-xdist
+              - run: pytest -q -n 2 tests
     """,
 }
 

@@ -17,7 +17,7 @@ from forager.images.recipe import Recipe
 from forager.images.source import tracked_files
 from forager.sandboxes.engine import connect
 from forager.scratch import scratch
-from forager.text import ending
+from forager.text import ending, safe
 from forager.untrusted import Malformed
 
 SECONDS = 180.0  # of one job
@@ -91,8 +91,6 @@ class _Runs:
         """Yield what one job leads to."""
         if time.monotonic() > self._end:
             return
-        with_versions = f" with the versions of {day}" if day else ""
-        self._project.report(f"activ: running the job {candidate.title}{with_versions}")
         try:
             yield from self._distilled(candidate, day)
         except (UsageError, Malformed) as error:
@@ -120,7 +118,17 @@ class _Runs:
         with scratch("activ") as directory:
             actions = directory / "actions"
             actions.mkdir()
-            run = vetted(project.tree, candidate, self._python, directory.name, actions)
+            run = vetted(
+                project.tree,
+                candidate,
+                self._python,
+                actions,
+                name=directory.name,
+                system=self._before.system,
+            )
+            row = f" ({', '.join(map(str, run.row.values()))})" if run.row else ""
+            dated = f" with the versions of {day}" if day else ""
+            project.report(safe(f"activ: running the job {candidate.title}{row}{dated}"))
             if run.unknown:
                 count, names = len(run.unknown), ", ".join(run.unknown[:10])
                 project.report(f"activ: {count} unknown actions do nothing: {names}")

@@ -83,13 +83,14 @@ def distilled(
     install += [f"uv pip install{dated} {_EDITABLE} {shlex.quote(place)}" for place in projects]
     if tests.runner == "unittest" and "DJANGO_SETTINGS_MODULE" in tests.variables:
         install.append("uv pip install pytest-django")
-    variables = _variables(tests, places, tree)
+    wanted = dict.fromkeys([*before.system, *sorted(system)])
+    variables = {**before.variables, **_variables(tests, places, tree)}
     if not projects and (path := _import_path(tests, places)):
         variables.setdefault("PYTHONPATH", path)
     changes = {
         "python": before.python if tests.python == python else tests.python,
         "exclude_newer": "",  # pins may be newer: each pip in the job dates as it can
-        "system": [name for name in sorted(system) if _is_valid("system", [name])][:_MOST_SYSTEM],
+        "system": [name for name in wanted if _is_valid("system", [name])][:_MOST_SYSTEM],
         "install": install,
         "variables": variables,
         "tests": arguments(tests, places),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from forager.images.activ.commands import step_points
 from forager.images.activ.matrix import chosen_row, guessed
 from forager.images.activ.workflow import BadWorkflow, Workflow, workflows
+from forager.text import safe
 
 _MOST_CANDIDATES = 4
 _CALLED = "./.github/workflows/"
@@ -34,7 +35,7 @@ class LikelyJob(NamedTuple):
     @property
     def title(self) -> str:
         """The job, for people."""
-        return f"{self.job} of {self.workflow.name.rpartition('/')[2]}"
+        return safe(f"{self.job} of {self.workflow.name.rpartition('/')[2]}")
 
 
 class Ranking(NamedTuple):

@@ -37,6 +37,19 @@ done
 [ -z "$user" ] || [ "$user" = root ] || exec runuser -u "$user" -- "$@"
 exec "$@"
 """
+_APT_GET = """#!/bin/bash
+words=()
+for word; do
+    [ "$word" != libmysqlclient-dev ] || word=default-libmysqlclient-dev
+    words+=("$word")
+done
+/usr/bin/apt-get "${words[@]}" && exit
+case " $* " in *" install "*) ;; *) exit 1 ;; esac
+for word in "${words[@]}"; do  # Ubuntu has packages that Debian lacks
+    case $word in -* | install) ;; *) /usr/bin/apt-get install "$word" || code=1 ;; esac
+done
+exit ${code:-0}
+"""
 _APT = """APT::Get::Assume-Yes "true";
 APT::Install-Recommends "false";
 Dpkg::Options { "--force-confdef"; "--force-confold"; };
@@ -44,6 +57,8 @@ Dpkg::Options { "--force-confdef"; "--force-confold"; };
 _PREPARE = f"""set -e
 export DEBIAN_FRONTEND=noninteractive UV_TOOL_DIR=/opt/tools UV_TOOL_BIN_DIR=/usr/local/bin
 install -m 755 {TOOLS}/sudo /usr/local/bin/sudo
+install -m 755 {TOOLS}/apt-get /usr/local/bin/apt-get
+ln -s apt-get /usr/local/bin/apt
 install -m 644 {TOOLS}/90forager /etc/apt/apt.conf.d/90forager
 install -m 755 {TOOLS}/uv /usr/local/bin/uv
 printf '#!/bin/sh\\n[ "$1" = --version ] && exec uv --version\\nexec uv tool run "$@"\\n' \\
@@ -51,8 +66,8 @@ printf '#!/bin/sh\\n[ "$1" = --version ] && exec uv --version\\nexec uv tool run
 chmod 755 /usr/local/bin/uvx
 base=$({VENV}/bin/python -c 'import sys; print(sys._base_executable)')
 case $base in /usr/bin/*) more="python3-venv python3-dev" ;; *) more= ;; esac
-apt-get update -q
-apt-get install -q bzip2 curl file gnupg jq lsb-release unzip wget xz-utils zip $more
+/usr/bin/apt-get update -q
+/usr/bin/apt-get install -q bzip2 curl file gnupg jq lsb-release unzip wget xz-utils zip $more
 rm -f /usr/lib/python3*/EXTERNALLY-MANAGED
 uv venv -q --python "$base" --system-site-packages {_PYTHON}
 uv pip install -q --python {_PYTHON}/bin/python pip 'setuptools<80' wheel  # like GitHub's
@@ -95,7 +110,7 @@ def ensure_runner(
     base = ensure_base(client, python, report)
     version = client.images.get(base).labels.get(PYTHON_LABEL, "")
     minor = ".".join(version.split(".")[:2])
-    parts = [base, _PREPARE, _SUDO, _APT, *_VARIABLES.values(), _HOOK.read_text()]
+    parts = [base, _PREPARE, _SUDO, _APT_GET, _APT, *_VARIABLES.values(), _HOOK.read_text()]
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
     reference = f"forager-runner:python{python}-{digest}"
     with locked(reference.replace(":", "-")):
@@ -110,6 +125,7 @@ def ensure_runner(
 def _make(client: docker.DockerClient, base: str, minor: str, reference: str) -> None:
     files = {
         "sudo": (_SUDO.encode(), 0o755),
+        "apt-get": (_APT_GET.encode(), 0o755),
         "90forager": (_APT.encode(), 0o644),
         "hook.py": (_HOOK.read_bytes(), 0o644),
     }

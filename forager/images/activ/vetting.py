@@ -9,8 +9,9 @@ these, as act reads them on the host.
 
 import json
 import re
+import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -50,10 +51,18 @@ class Vetted(NamedTuple):
     row: Row
 
 
-def vetted(tree: Path, candidate: LikelyJob, python: str, name: str, into: Path) -> Vetted:
+def vetted(
+    tree: Path,
+    candidate: LikelyJob,
+    python: str,
+    into: Path,
+    *,
+    name: str = "activ",
+    system: Sequence[str] = (),
+) -> Vetted:
     """Return what runs a candidate's job with this Python, as a workflow of this name.
 
-    Actions are written below `into`.
+    Actions are written below `into`. `system` are Debian packages that the job begins with.
     """
     vetting = _Vetting(tree, python, into)
     jobs = vetting.jobs(candidate)
@@ -66,6 +75,9 @@ def vetted(tree: Path, candidate: LikelyJob, python: str, name: str, into: Path)
         **_defaults(candidate.workflow.content.get("defaults")),
         "jobs": jobs,
     }
+    if system:
+        first = {"run": f"apt-get install {shlex.join(system)}", "continue-on-error": True}
+        jobs[candidate.job]["steps"].insert(0, first)
     row = jobs[candidate.job].get("strategy", {}).get("matrix", {}).get("include", [{}])[0]
     text = json.dumps(content)
     return Vetted(text, event, candidate.inputs, vetting.actions, sorted(vetting.unknown), row)
@@ -87,7 +99,7 @@ class _Vetting:
         while waiting and len(found) < _MOST_JOBS:
             name = waiting.pop(0)
             job = known.get(name)
-            if job is None or name in found or not _NAME.fullmatch(name):
+            if job is None or name in found:
                 continue
             needs = _needs(job)
             steps = job.get("steps")

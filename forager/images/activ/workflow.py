@@ -4,6 +4,7 @@ Every scalar stays text, so that no tag makes an object and 3.10 stays a version
 strangers are parsed in this process, so their size, depth and expanded aliases are bounded.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ LARGEST = 512 << 10  # bytes of a file
 _MOST_FILES = 40
 _MOST_VALUES = 60_000  # with each use of an alias counted
 _DEEPEST = 40
+_NAME = re.compile(r"[A-Za-z_][\w-]{0,99}", re.ASCII)  # of a job
 _WORKFLOWS = ".github/workflows"
 
 
@@ -45,7 +47,11 @@ class Workflow(NamedTuple):
         """The jobs by their ids."""
         stated = self.content.get("jobs")
         jobs = stated if isinstance(stated, dict) else {}
-        return {name: job for name, job in jobs.items() if isinstance(job, dict)}
+        return {
+            name: job
+            for name, job in jobs.items()
+            if isinstance(job, dict) and _NAME.fullmatch(name)
+        }
 
 
 def workflows(tree: Path) -> Iterator[Workflow | BadWorkflow]:
