@@ -231,6 +231,19 @@ def test_needed_jobs_come_along(tmp_path: Path) -> None:
     assert [step.get("run", "")[:6] for step in steps] == ["", "", "", "pytest"]
 
 
+def test_actions_that_use_each_other_end(tmp_path: Path) -> None:
+    """A project's actions that use each other many times are vetted once each."""
+    for number in range(50):
+        folder = tmp_path / "tree" / f"a{number}"
+        folder.mkdir(parents=True)
+        steps = ", ".join(f"{{uses: ./a{other}}}" for other in range(50))
+        (folder / "action.yml").write_text(f"runs: {{using: composite, steps: [{steps}]}}")
+    started = time.monotonic()
+    _, found = _vetted(tmp_path, "on: push\njobs: {test: {steps: [{uses: ./a0}]}}")
+    assert len(found.actions) <= 31
+    assert time.monotonic() - started < 20
+
+
 def test_a_composite_action_of_the_project_is_vetted_too(tmp_path: Path) -> None:
     """Its steps run, its files are copied, and what it uses is replaced."""
     folder = tmp_path / "tree" / "act"
@@ -244,8 +257,8 @@ def test_a_composite_action_of_the_project_is_vetted_too(tmp_path: Path) -> None
     text = "on: push\njobs: {test: {steps: [{uses: ./act, with: {x: '2'}}]}}"
     content, found = _vetted(tmp_path, text)
     (step,) = content["jobs"]["test"]["steps"]
-    assert (step["uses"], step["with"]) == ("forager/own-act@v1", {"x": "2"})
-    place = found.actions["forager/own-act@v1"]
+    assert (step["uses"], step["with"]) == ("forager/own-1@v1", {"x": "2"})
+    place = found.actions["forager/own-1@v1"]
     assert sorted(path.name for path in place.iterdir()) == ["action.yml", "setup.sh"]
     assert "evil" not in (place / "action.yml").read_text()
 

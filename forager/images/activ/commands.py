@@ -35,10 +35,12 @@ def step_points(tree: Path, step: Any) -> int:
         return 0
     run = step.get("run")
     if not isinstance(run, str):
-        used = str(step.get("uses", "")).lower()
+        used = str(step.get("uses", ""))
         given = step.get("with")
         texts = [str(value) for value in given.values()] if isinstance(given, dict) else []
-        return 5 if re.search(r"\b(tox|nox|pytest)\b", used) else _run_points("\n".join(texts))
+        if used.startswith("./"):
+            texts += [read_text(tree, f"{used[2:]}/action.{end}") for end in ("yml", "yaml")]
+        return 5 if re.search(r"(?i)\b(tox|nox|pytest)\b", used) else _run_points("\n".join(texts))
     return max(_run_points(run), _run_points(_scripts(tree, run)) - 1)
 
 

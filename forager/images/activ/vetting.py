@@ -27,6 +27,7 @@ _OWNER = "forager"  # of the actions that act sees
 _MOST_STEPS = 80
 _MOST_JOBS = 6
 _DEEPEST = 4  # composite actions in each other
+_MOST_OWN = 30  # of the project
 _MOST_FILES, _LARGEST = 200, 1 << 20  # of a composite action
 _NAME = re.compile(r"[A-Za-z_][\w-]{0,99}")
 _SHELL = re.compile(r"(bash|sh|python)\b[\w .{}/-]*")
@@ -90,6 +91,7 @@ class _Vetting:
         self._tree, self._python, self._into = tree, python, into
         self.actions: dict[str, Path] = {}
         self.unknown: set[str] = set()
+        self._own_kinds: dict[str, str] = {}  # by folder; empty for one that does nothing
 
     def jobs(self, candidate: LikelyJob) -> dict[str, Values]:
         """The job, and those whose outputs or artifacts it may use, without conditions."""
@@ -184,9 +186,14 @@ class _Vetting:
         place = PurePosixPath(used.removeprefix("./").partition("@")[0])
         if place.is_absolute() or ".." in place.parts:
             return ""
-        kind = "own-" + ("-".join(re.findall(r"\w+", str(place))) or "root")
-        if kind in self.actions:
-            return kind
+        if str(place) in self._own_kinds or len(self._own_kinds) >= _MOST_OWN:
+            return self._own_kinds.get(str(place), "")
+        self._own_kinds[str(place)] = ""  # meanwhile, for one that uses itself
+        self._own_kinds[str(place)] = kind = self._vetted(place, depth)
+        return kind
+
+    def _vetted(self, place: PurePosixPath, depth: int) -> str:
+        kind = f"own-{len(self._own_kinds)}"
         for name in ("action.yml", "action.yaml"):
             try:
                 content = mapping(self._tree, str(place / name))
