@@ -325,7 +325,9 @@ def inventory(sandbox: LocalSandbox, image: Image) -> None:
     empty = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
     (metadata / "RECORD").write_text(f"one.py,sha256={empty},0\ntwo.py,sha256=A{empty[1:]},0\n")
     (metadata / "entry_points.txt").write_text("[pytest11]\none = one.plugin\n")
-    request = {"environment": str(root / "env"), "tree": str(root), "tracked": {"sums.py": "0"}}
+    (metadata / "direct_url.json").write_text('{"url": "file:///tmp/one"}')
+    request = {"environment": str(root / "env"), "tree": str(root), "tracked": {"sums.py": "0"},
+               "top": str(root), "passed_over": [str(root / "env")]}  # fmt: skip
     sandbox.write("request", dumps(request).encode())
     sandbox.write("program", program("inventory"))
     done = sandbox.run(f"{python} -I program request")
@@ -335,6 +337,9 @@ def inventory(sandbox: LocalSandbox, image: Image) -> None:
     assert found["changed"] == ["sums.py"]
     assert "test_sums.py" in found["added"]
     assert found["plugins"] == ["one.plugin"]
+    assert found["local"] == {"one-1.dist-info": "file:///tmp/one"}
+    assert str(root / "sums.py") in found["outside"]
+    assert str(site / "one.py") not in found["outside"]
 
 
 RUNS = [

@@ -32,6 +32,7 @@ REFUSED: list[tuple[dict[str, object], str]] = [
     ({"tests": ["-oaddopts='-o' 'addopts=--co'"]}, "--co"),
     ({"tests": ["--override-ini=addopts='unclosed"]}, "@"),
     ({"tests": ["-o", "pythonpath=../stubs"]}, "pythonpath"),
+    ({"tests": ["-o", "python_functions=*"]}, "python_functions"),
     ({"tests": ["-c", "other.ini"]}, "-c"),
     ({"tests": ["--rootdir=/tmp"]}, "--rootdir"),
     ({"tests": ["--setup-plan"]}, "--setup-plan"),
@@ -77,15 +78,14 @@ def _report(**outcomes: str) -> TestReport:
 
 
 def test_skipped_and_missing_test_functions_do_not_pass() -> None:
-    """Parameters, tests of files that are not tracked and helpers add nothing."""
+    """Parameters, and tests of files that are not tracked, add nothing."""
     tracked = ["tests/test_it.py"]
     report = _report(a="passed", b="passed", c="skipped", d="xfailed")
     assert shortfall(report, tracked, 4) == ""
     assert "2 of the 5 test functions" in shortfall(report, tracked, 5)
     assert "0 of the 4" in shortfall(report, ["other.py"], 4)
     many = {f"tests/test_it.py::test_a[{number}]": "passed" for number in range(9)}
-    helpers = {"tests/test_it.py::helper": "passed"}
-    wider = report.model_copy(update={"outcomes": {**report.outcomes, **many, **helpers}})
+    wider = report.model_copy(update={"outcomes": {**report.outcomes, **many}})
     assert "2 of the 5" in shortfall(wider, tracked, 5)
 
 

@@ -15,6 +15,8 @@ LEFT_BY_TOOLS = (
     *(".tox", ".nox"),
 )
 """What is removed from the top of a project, unless the project has files there."""
+REMOVED_AT_HOME = (".cache", ".local", ".config", ".cargo", ".npm")
+"""What is removed from the home directory of the agent."""
 # Exactly one commit: no history, remote or reflog that could hold an answer. Files that the build
 # left in the tree are excluded, so that a diff holds only the agent's work.
 REPOSITORY = f"""set -e
@@ -36,7 +38,7 @@ find . -name __pycache__ -type d -empty -delete
 for name in {" ".join(LEFT_BY_TOOLS)}; do
     [ -n "$(git ls-files -- "$name" | head -1)" ] || rm -rf "$name"
 done
-rm -rf ~/.cache ~/.local ~/.config ~/.cargo ~/.npm
+(cd ~ && rm -rf {" ".join(REMOVED_AT_HOME)})
 mkdir -p .git/info
 git ls-files --others --exclude-standard --directory | sed 's|^|/|' >.git/info/exclude
 rm -rf .git/logs .git/ORIG_HEAD

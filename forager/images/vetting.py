@@ -6,11 +6,11 @@ than to make them pass. So a recipe with `untrusted = true` is checked three tim
 - its text (`refusal`): no variable or option that loads code or stops tests from being run;
 - the container after the install (`Vetting`): the tracked files are the source's, the install added
   nothing that Python or pytest load by themselves, no test and no module of its own, and installed
-  files are those that distributions brought;
+  files are those that distributions brought, which come from an index or from the project;
 - the runs of the tests: no canary passes, and at least half of the test functions in the project's
   files pass (`shortfall`). What is deselected, ignored or skipped does not pass.
 
-What remains possible: a distribution that lies, and a forged RECORD of one.
+What remains possible: a distribution that lies, and forged metadata of one.
 """
 
 import json
@@ -18,6 +18,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 from pydantic import TypeAdapter
@@ -28,7 +29,7 @@ from forager.errors import BuildError
 from forager.images.builder import refused
 from forager.images.layout import project_name
 from forager.images.recipe import Recipe, paths
-from forager.images.sealing import LEFT_BY_TOOLS
+from forager.images.sealing import LEFT_BY_TOOLS, REMOVED_AT_HOME
 from forager.images.soundness import LEAST_COLLECTED
 from forager.images.workbench import TOOLS, VENV, Workbench, archive
 from forager.programs import program
@@ -48,10 +49,13 @@ _REFUSED_OPTIONS = {
     *("--co", "--collect-only", "--collectonly"),
     *("--setup-only", "--setuponly", "--setup-plan", "--setupplan"),
 }
+_REFUSED_SETTINGS = {"python_functions", "python_classes"}
 _WITH_VALUE = "kmcporWn"  # pytest's short options that take a value
 _LOADED_MODULES = ("conftest", "sitecustomize", "usercustomize")
 _SETTINGS = {"pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg"}
 _SETTINGS |= {"pyproject.toml", "pyvenv.cfg"}
+_PASSED_OVER = [VENV, WORKDIR, TOOLS, "/tmp", "/var/tmp", "/proc", "/sys", "/dev"]
+_PASSED_OVER += [f"/home/agent/{name}" for name in REMOVED_AT_HOME]
 _NAMED = 5  # most paths that a refusal names
 _MOST_OUTPUT = 1 << 20  # characters of an inventory
 
@@ -64,6 +68,8 @@ class Inventory(Report):
     changed: list[str]
     added: dict[str, str]
     plugins: list[str]
+    local: dict[str, str]
+    outside: list[str]
 
 
 _INVENTORY = TypeAdapter(Inventory)
@@ -107,6 +113,8 @@ def _refused_arguments(arguments: Sequence[str]) -> Iterator[str]:
             yield f"pytest's option -p {safe(value)} is not allowed: installed plug-ins load anyway"
         elif name in ("-o", "--override-ini") and setting == "addopts":
             yield from _refused_arguments(_split(words))
+        elif name in ("-o", "--override-ini") and setting in _REFUSED_SETTINGS:
+            yield f"pytest's setting {setting} is not allowed: other functions are no tests"
         elif name in ("-o", "--override-ini") and setting == "pythonpath":
             places = _split(words)
             if not all(_is_inside(f"{WORKDIR}/{place}") for place in places):
@@ -141,6 +149,8 @@ class Vetting:
             "environment": VENV,
             "tree": WORKDIR,
             "tracked": {name: state(tree / name) for name in files},
+            "top": "/",
+            "passed_over": _PASSED_OVER,
         }
         brought = {
             "inventory": (program("inventory"), 0o644),
@@ -162,6 +172,8 @@ class Vetting:
             *_about("changes files of distributions", found.altered),
             *_about("puts modules into the environment", self._new(found.loose)),
             *_about("adds files that it may not add", self._planted(found.added)),
+            *_about("installs what is not the project's", self._foreign_origins(found.local)),
+            *_about("leaves modules outside the project", found.outside),
             *_about("registers plug-ins of pytest", self._foreign_plugins(found)),
         ]
         if len(found.added) >= MOST:
@@ -194,11 +206,30 @@ class Vetting:
             and (_leads_out(path, target) or _decides(path) or _is_module(path, python - roots))
         ]
 
+    def _foreign_origins(self, local: Mapping[str, str]) -> list[str]:
+        """The distributions from directories and archives outside the project."""
+        tracked = {f"{WORKDIR}/{name}" for name in self._files}
+        folders = {str(PurePosixPath(name).parent) for name in tracked if _builds(name)}
+        return [
+            f"{name} from {url}"
+            for name, url in local.items()
+            if unquote(urlsplit(url).path).rstrip("/") not in folders | tracked
+        ]
+
     def _foreign_plugins(self, found: Inventory) -> list[str]:
         """The plug-ins in the project's tree whose modules the recipe added."""
-        added = {path.removesuffix(".py").removesuffix("/__init__") for path in found.added}
+        added = {_module_of(path) for path in found.added}
         modules = [value.partition(":")[0].strip().replace(".", "/") for value in found.plugins]
         return [name for name in modules if any(f"/{path}".endswith(f"/{name}") for path in added)]
+
+
+def _builds(name: str) -> bool:
+    return PurePosixPath(name).name in ("pyproject.toml", "setup.py", "setup.cfg")
+
+
+def _module_of(path: str) -> str:
+    place = PurePosixPath(path)
+    return str(place.with_name(place.name.partition(".")[0])).removesuffix("/__init__")
 
 
 def _about(what: str, names: Sequence[str]) -> Iterator[str]:
@@ -236,7 +267,7 @@ def shortfall(first: TestReport, tracked: Sequence[str], functions: int) -> str:
     files = set(tracked)
     passed = [test for test, outcome in first.outcomes.items() if outcome == "passed"]
     own = {test.partition("[")[0] for test in passed if test.partition("::")[0] in files}
-    passing, of = sum(name.rpartition("::")[2].startswith("test") for name in own), functions
+    passing, of = len(own), functions
     if not functions:  # tests that no file spells out
         passing, of = len(passed), len(first.outcomes)
     if passing >= LEAST_COLLECTED * of:

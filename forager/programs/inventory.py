@@ -6,6 +6,8 @@ The system's Python runs it as root; nothing of the project runs. REQUEST is a f
     environment  the directory of the virtual environment
     tree         the working tree
     tracked      by path, the SHA-256 of a tracked file in hex, or `-> TARGET` of a link
+    top          where else to look, such as /
+    passed_over  directories in which not to look
 The answer:
     loose        by path, the same of what can be imported and belongs to no distribution, and of
                  what decides which interpreter runs
@@ -14,6 +16,8 @@ The answer:
     added        by path, files and links in the tree that are not tracked, the first MOST of them:
                  the target of a link, else an empty text
     plugins      the value of each entry point of pytest
+    local        by distribution, the address of the directory or archive that it came from
+    outside      what can be imported elsewhere and belongs to the owner of the tree
 """
 
 from __future__ import annotations
@@ -87,6 +91,25 @@ def plugins(site: Path) -> Iterator[str]:
             yield from (value for _, value in parser.items("pytest11"))
 
 
+def origins(site: Path) -> dict[str, str]:
+    """By distribution, the address of the directory or the archive on this machine."""
+    found = {}
+    for path in sorted(site.glob("*.dist-info/direct_url.json")):
+        url = str(json.loads(path.read_text(encoding="utf-8")).get("url", ""))
+        if url.startswith("file:"):
+            found[path.parent.name] = url
+    return found
+
+
+def importable(top: Path, passed_over: set[str], owner: int) -> Iterator[str]:
+    """Yield the files of this owner that Python could import."""
+    for directory, children, files in os.walk(top):
+        children[:] = [name for name in children if str(Path(directory, name)) not in passed_over]
+        for path in (Path(directory, name) for name in files if name.endswith(_IMPORTABLE)):
+            if path.lstat().st_uid == owner:
+                yield str(path)
+
+
 def compare(environment: Path, sites: list[Path]) -> tuple[dict[str, str], list[str]]:
     """What belongs to no distribution, and what differs from its RECORD."""
     places = [environment / name for name in _INTERPRETER]
@@ -105,6 +128,7 @@ def compare(environment: Path, sites: list[Path]) -> tuple[dict[str, str], list[
 def main() -> None:
     """Print the inventory."""
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    passed_over = set(request["passed_over"])
     environment, tree, tracked = (
         Path(request["environment"]),
         Path(request["tree"]),
@@ -119,6 +143,8 @@ def main() -> None:
         "changed": [name for name, value in tracked.items() if state(tree / name) != value],
         "added": dict([(name, target(path)) for name, path in added if name not in tracked][:MOST]),
         "plugins": [value for site in sites for value in plugins(site)],
+        "local": {name: url for site in sites for name, url in origins(site).items()},
+        "outside": sorted(importable(Path(request["top"]), passed_over, tree.stat().st_uid))[:MOST],
     }
     print(json.dumps(answer))
 
