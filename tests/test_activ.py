@@ -14,6 +14,7 @@ from forager.images.activ.matrix import chosen_row, rows
 from forager.images.activ.ranking import LikelyJob, ranked
 from forager.images.activ.vetting import Vetted, vetted
 from forager.images.activ.workflow import BadWorkflow, Workflow, parsed, workflows
+from forager.images.git import commit_all
 from forager.images.recipe import Recipe
 
 CI = """
@@ -58,6 +59,7 @@ def _tree(root: Path, **files: str) -> Path:
 
 def _vetted(root: Path, text: str, job: str = "test") -> tuple[dict[str, Any], Vetted]:
     tree = _tree(root / "tree", ci=text)
+    commit_all(tree)
     (root / "actions").mkdir()
     workflow = next(iter(workflows(tree)))
     assert isinstance(workflow, Workflow)
@@ -248,7 +250,8 @@ def test_a_composite_action_of_the_project_is_vetted_too(tmp_path: Path) -> None
     """Its steps run, its files are copied, and what it uses is replaced."""
     folder = tmp_path / "tree" / "act"
     folder.mkdir(parents=True)
-    (folder / "setup.sh").write_text("true")
+    (folder / "more").mkdir()
+    (folder / "more" / "setup.sh").write_text("true")
     (folder / "secret").symlink_to("/etc/passwd")
     (folder / "action.yml").write_text(
         "inputs: {x: {default: '1'}}\n"
@@ -259,7 +262,7 @@ def test_a_composite_action_of_the_project_is_vetted_too(tmp_path: Path) -> None
     (step,) = content["jobs"]["test"]["steps"]
     assert (step["uses"], step["with"]) == ("forager/own-1@v1", {"x": "2"})
     place = found.actions["forager/own-1@v1"]
-    assert sorted(path.name for path in place.iterdir()) == ["action.yml", "setup.sh"]
+    assert sorted(path.name for path in place.iterdir()) == ["action.yml", "more"]
     assert "evil" not in (place / "action.yml").read_text()
 
 

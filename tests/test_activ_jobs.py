@@ -60,7 +60,7 @@ FILES = {
                   rights=$(grep CapEff /proc/self/status | cut -f2)
                   echo "FACTS=$sockets|$tokens|$rights|$HOME|${#MY_TOKEN}" >>"$GITHUB_ENV"
               - run: pip install . pytest pytest-xdist
-              - run: pytest -q -n 2 tests
+              - run: python -W error -X warn_default_encoding -m pytest -q -n 2 tests
     """,
 }
 

@@ -114,11 +114,23 @@ for _hook in (pytest_configure, pytest_runtestloop):
 
 def _freeze(facts: dict[str, Any]) -> None:
     """Write the report, once, and wait to be killed."""
-    try:
-        with open(_REPORT, "x"):
-            pass
-    except OSError:  # another process was first
-        _wait()
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # which the project may make errors
+        try:
+            os.mkdir(_REPORT + ".begun")
+        except OSError:  # another process was first
+            _wait()
+        try:
+            _report(facts)
+        except BaseException:
+            os.rmdir(_REPORT + ".begun")
+            raise
+    _wait()
+
+
+def _report(facts: dict[str, Any]) -> None:
     import json
 
     for kind in {"files", "doctests"}.intersection(facts):
@@ -132,10 +144,9 @@ def _freeze(facts: dict[str, Any]) -> None:
         **facts,
     }
     part = _REPORT + ".part"
-    with open(part, "w") as file:
+    with open(part, "w", encoding="utf-8") as file:
         json.dump(report, file)
-    os.replace(part, _REPORT + ".whole")
-    _wait()
+    os.replace(part, _REPORT)
 
 
 def _packages() -> list[dict[str, Any]]:

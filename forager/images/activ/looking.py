@@ -14,7 +14,7 @@ from forager.makers import maker
 from forager.sandboxes.leftovers import SANDBOX_LABEL, remove
 
 RUN_LABEL = "forager.activ"  # on the containers of one run
-_REPORT = f"{HOME}/report.json.whole"
+_REPORT = f"{HOME}/report.json"
 _LARGEST_REPORT, _LARGEST_LIST = 8 << 20, 32 << 20  # bytes
 
 

@@ -20,7 +20,7 @@ from forager.images.activ.commands import is_check, step_points
 from forager.images.activ.matrix import Row, chosen_row, retargeted_text
 from forager.images.activ.ranking import LikelyJob
 from forager.images.activ.workflow import BadWorkflow, mapping
-from forager.images.layout import is_inside
+from forager.images.source import tracked_files
 from forager.text import safe
 
 _OWNER = "forager"  # of the actions that act sees
@@ -28,7 +28,7 @@ _MOST_STEPS = 80
 _MOST_JOBS = 6
 _DEEPEST = 4  # composite actions in each other
 _MOST_OWN = 30  # of the project
-_MOST_FILES, _LARGEST = 200, 1 << 20  # of a composite action
+_MOST_FILES, _LARGEST = 500, 1 << 20  # of a composite action
 _NAME = re.compile(r"[A-Za-z_][\w-]{0,99}")
 _SHELL = re.compile(r"(bash|sh|python)\b[\w .{}/-]*")
 _HASHES = re.compile(r"hashFiles\([^()]{0,2000}\)")  # which need Node
@@ -91,6 +91,7 @@ class _Vetting:
         self._tree, self._python, self._into = tree, python, into
         self.actions: dict[str, Path] = {}
         self.unknown: set[str] = set()
+        self._tracked = tracked_files(tree)
         self._own_kinds: dict[str, str] = {}  # by folder; empty for one that does nothing
 
     def jobs(self, candidate: LikelyJob) -> dict[str, Values]:
@@ -220,16 +221,19 @@ class _Vetting:
     def _copy(self, folder: Path, kind: str) -> None:
         """Copy the files next to an action, which its commands may run."""
         into = self._into / kind
-        into.mkdir(exist_ok=True)
-        for path in sorted(folder.iterdir())[:_MOST_FILES]:
-            if not path.is_file() or path.is_symlink() or not is_inside(path, self._tree):
+        names = [name for name in self._tracked if (self._tree / name).is_relative_to(folder)]
+        for name in names[:_MOST_FILES]:
+            path = self._tree / name
+            to = into / path.relative_to(folder)
+            if path.is_symlink() or path.stat().st_size > _LARGEST:
                 continue
-            if path.stat().st_size <= _LARGEST and not path.name.startswith("action.y"):
-                shutil.copy2(path, into / path.name)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, to)
 
     def _keep(self, kind: str, action: Values) -> None:
         folder = self._into / kind
         folder.mkdir(exist_ok=True)
+        (folder / "action.yaml").unlink(missing_ok=True)
         (folder / "action.yml").write_text(json.dumps(action))
         self.actions[f"{_OWNER}/{kind}@v1"] = folder
 
