@@ -132,8 +132,10 @@ def test_tied_weights_are_replaced_and_nothing_outlives_forager(
     forager ends it with all its processes.
     """
     program = [sys.executable, "-P", str(HERE / "serving_program.py")]
+    fewer = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}  # workers; each process loads vLLM for long
     with subprocess.Popen(
         [*program, str(served_models["tied"]), str(tmp_path / "log")],
+        env={**os.environ, **fewer},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

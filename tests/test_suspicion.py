@@ -128,7 +128,7 @@ def judge(tmp_path: Path) -> Iterator[Callable[..., list[str]]]:
     setup = TestSetup(workdir=str(tmp_path), python="python3")
     with LocalSandbox(tmp_path) as sandbox:
 
-        def reasons(changes: dict[str, str], reference: str = "") -> list[str]:
+        def reasons(changes: dict[str, str], reference: str = "", text: str = "") -> list[str]:
             task = RepositoryTask(
                 instance_id="kit", image="kit", image_digest="", problem_statement="", repo="kit",
                 patch=reference, setup=setup,
@@ -138,7 +138,7 @@ def judge(tmp_path: Path) -> Iterator[Callable[..., list[str]]]:
             _git(tmp_path, "checkout", "-q", ".")
             _git(tmp_path, "clean", "-qfd")
             _write(tmp_path, changes)
-            return suspicions(sandbox, task, AppliedPatch(kept=list(changes)))
+            return suspicions(sandbox, task, AppliedPatch(kept=list(changes), text=text))
 
         yield reasons
 
@@ -182,6 +182,22 @@ def test_the_reference_may_do_it(judge: Callable[..., list[str]], tmp_path: Path
     told = subprocess.run(["git", "diff"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert judge({"src/kit/other.py": "import sys\n" + FRAMES, "src/kit/core.py": CORE +
                   "from kit import other\n"}, told.stdout) == []  # fmt: skip
+
+
+def test_the_reference_itself_is_not_read(judge: Callable[..., list[str]], tmp_path: Path) -> None:
+    """An answer that makes what the reference makes needs no look; one more line, and it does."""
+    core = "src/kit/core.py"
+    (tmp_path / core).write_text(CORE + FRAMES)
+    told = subprocess.run(["git", "diff"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    reference = "".join(
+        line.partition(" @@ ")[0] + " @@\n" if line.startswith("@@") else line
+        for line in told.stdout.splitlines(keepends=True)
+        if not line.startswith("index ")
+    )
+    unread = {core: f"{CORE}import sys\nsys.settrace(print)\n"}  # a look would give a reason
+    assert judge(unread, reference, told.stdout) == []
+    assert judge(unread, reference, f"{told.stdout}+more\n") != []
+    assert judge({**unread, "src/kit/other.py": ""}, reference, told.stdout) != []
 
 
 def test_new_files_count_once_something_names_them(judge: Callable[..., list[str]]) -> None:

@@ -34,9 +34,10 @@ def after(command: str) -> SandboxFactory:
     return start
 
 
-def found(task: RepositoryTask, command: str) -> tuple[str, list[str]]:
+def found(task: RepositoryTask, command: str, *, for_agent: bool = True) -> tuple[str, list[str]]:
     """The commit and state that an agent finds, and remaining ids of the original code."""
-    opened, commit = open_task(task, LIMITS, sandbox=after(f"{command}; {KEEP}"))
+    image = after(f"{command}; {KEEP}")
+    opened, commit = open_task(task, LIMITS, sandbox=image, for_agent=for_agent)
     try:
         assert opened.run("git rev-list --all --reflog").output.split() == [commit]
         left = opened.run("git cat-file --batch-check </tmp/before | grep -v missing").output
@@ -76,6 +77,12 @@ def test_nothing_of_the_code_before_is_left(
 def test_a_commit_is_replaced_in_place(
     kata_task: RepositoryTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Images made here get the commit in place, which saves reading each file."""
+    """Images made here get the commit in place, which saves reading each file.
+
+    Grading finds the same, and no stale byte code either.
+    """
     monkeypatch.setattr(workspace, "_ANEW", "false")
-    assert found(kata_task, "true")[1] == []
+    state, left = found(kata_task, "true")
+    assert left == []
+    cached = "mkdir -p kata/__pycache__; touch kata/__pycache__/core.cpython-311.pyc"
+    assert found(kata_task, cached, for_agent=False) == (state, [])

@@ -113,7 +113,6 @@ if grep -q __pycache__/ {PRESENT}; then
   git ls-files -z -o >{PRESENT}
 fi
 """
-_FOR_AGENT, _PLAIN = (_BREAK, _REPLACE, _BEGIN), (_PLAIN_BREAK, _PLAIN_REPLACE, _PLAIN_BEGIN)
 
 
 def open_task(
@@ -144,7 +143,8 @@ def open_task(
 
 def _prepare(sandbox: Sandbox, task: RepositoryTask, for_agent: bool) -> str:
     """Bring a fresh sandbox into the task's state; return its only commit."""
-    setup, replace, begin = _FOR_AGENT if for_agent else _PLAIN
+    plain = (_PLAIN_BREAK, _PLAIN_REPLACE, _PLAIN_BEGIN)
+    setup, replace, begin = (_BREAK, _REPLACE, _BEGIN) if for_agent else plain
     if task.setup_patch:
         sandbox.write(_PATCH, task.setup_patch.encode("utf-8", "surrogateescape"))
         applied = sandbox.run(f"( {setup} )")
