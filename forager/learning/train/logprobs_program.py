@@ -10,6 +10,8 @@ import json
 import sys
 from pathlib import Path
 
+from forager.learning import imports
+
 
 def main(model: Path, samples: list[list[int]], dtype: str = "") -> list[list[float]]:
     """Log-probabilities of samples in one packed row, in `dtype` or the stored precision."""
@@ -33,5 +35,6 @@ def main(model: Path, samples: list[list[int]], dtype: str = "") -> list[list[fl
 
 if __name__ == "__main__":
     dtype, *models = sys.argv[1:]
+    imports.load("torch", "transformers.modeling_utils")
     samples = json.load(sys.stdin)
     print(json.dumps([main(Path(model), samples, dtype) for model in models]))

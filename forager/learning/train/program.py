@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from forager.errors import ForagerError
+from forager.learning import imports
 from forager.learning.saved import load
 from forager.learning.train.settings import TrainingRequest
 
@@ -22,7 +23,9 @@ def main(directory: Path) -> int:
     request = load(directory / "settings.json", TrainingRequest)
     assert request
     try:
+        imports.load("torch", "deepspeed")
         join(request.settings)
+        imports.load("transformers.modeling_utils")
         Training(directory, request).run()
     except ForagerError as error:
         print(f"forager: {error}", file=sys.stderr)
