@@ -12,6 +12,7 @@ import requests
 from tiny_models import make_base
 
 from forager.errors import ServeError, UsageError
+from forager.learning import imports
 from forager.learning.child import Child
 from forager.learning.guardian_program import alive, children
 from forager.learning.serve import ModelServer, ServeSettings
@@ -26,6 +27,7 @@ SAMPLES = [[3, 50, 7, 7, 90, 201, 12], list(range(20, 60))]
 @pytest.fixture(scope="module")
 def served_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Two models of one shape, and two with a tied output layer, one as training writes it."""
+    imports.load("torch", "transformers.modeling_utils")
     from transformers import AutoModelForCausalLM
 
     from forager.learning.train import TrainSettings

@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+from forager.learning import imports
 from forager.learning.dataset import DatasetManifest, DatasetSettings
 from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.saved import save
@@ -12,6 +13,7 @@ VOCABULARY = 264  # a token a byte, and the end
 
 def make_base(path: Path, *, tied: bool = True, seed: int = 0) -> Path:
     """A Llama with random weights and heads of 32, the smallest that vLLM supports on a CPU."""
+    imports.load("torch", "transformers.modeling_utils")
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast

@@ -15,6 +15,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from forager.errors import UsageError
+from forager.learning import imports
 from forager.learning.induction import THETA, set_heads
 from forager.learning.saved import digest, load, save
 from forager.learning.sources import Artifact, Sources
@@ -153,6 +154,7 @@ def _tokenizer(texts: Sequence[str], settings: BaseSettings) -> Any:
 
 
 def _model(vocabulary: int, end: int, pad: int, settings: BaseSettings) -> Any:
+    imports.load("torch", "transformers.modeling_utils")
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
