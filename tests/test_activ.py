@@ -19,7 +19,7 @@ from forager.images.recipe import Recipe
 
 CI = """
     on: [push, pull_request]
-    env: {TZ: UTC}
+    env: {TZ: UTC, UV_PYTHON_PREFERENCE: only-managed}
     jobs:
       lint:
         runs-on: ubuntu-latest

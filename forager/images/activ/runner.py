@@ -92,6 +92,7 @@ _VARIABLES = {
     "DEBIAN_FRONTEND": "noninteractive",
     "PIP_ROOT_USER_ACTION": "ignore",
     "UV_PYTHON_DOWNLOADS": "never",  # the hook would not be in them
+    "UV_PYTHON_PREFERENCE": "only-system",
     "UV_LINK_MODE": "copy",
     "UV_TOOL_BIN_DIR": "/usr/local/bin",
     "TOX_SKIP_ENV": "(lint|flake|pep8|mypy|typ|doc|style|black|ruff|isort|pre-commit|publish)",

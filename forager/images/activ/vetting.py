@@ -33,6 +33,7 @@ _NAME = re.compile(r"[A-Za-z_][\w-]{0,99}")
 _SHELL = re.compile(r"(bash|sh|python)\b[\w .{}/-]*")
 _HASHES = re.compile(r"hashFiles\([^()]{0,2000}\)")  # which need Node
 _NEEDED = re.compile(r"\bneeds\.([\w-]{1,100})")
+_MANAGED = ("UV_PYTHON_PREFERENCE", "UV_MANAGED_PYTHON", "UV_PYTHON_DOWNLOADS")  # Pythons of uv
 _RUNNER = "ubuntu-latest"
 _CHECKOUTS = ("actions/checkout", "re-actors/checkout-python-sdist")
 
@@ -262,7 +263,7 @@ def _variables(value: Any, python: str) -> dict[str, str]:
     return {
         name: retargeted_text(_text(text), python)
         for name, text in pairs
-        if isinstance(text, str) and len(name) <= 200
+        if isinstance(text, str) and len(name) <= 200 and name not in _MANAGED
     }
 
 
