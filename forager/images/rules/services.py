@@ -13,7 +13,7 @@ _REFUSED = re.compile(
 )
 _SIGNS = {
     "postgresql": r"PGSQL\.5432|port[= ]\"?5432|:5432\b|psycopg\d?\.OperationalError",
-    "mysql": r"MySQL server|MariaDB server|\b3306\b|mysqld\.sock",
+    "mysql": r"MySQL server|MariaDB server|\b3306\b|mysqld\.sock|Error: \(200[2-6], [\"']Can't",
     "redis": r"\b6379\b|redis\.exceptions\.ConnectionError",
     "rabbitmq": r"\b5672\b|amqp\.exceptions",
     "memcached": r"\b11211\b",
