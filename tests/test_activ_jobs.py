@@ -132,18 +132,30 @@ def test_unittest_is_frozen_too(tmp_path: Path) -> None:
             def test_double(self):
                 self.assertEqual(double(2), 4)
     """
+    runner = """
+        import sys
+        import unittest
+
+        sys.path.insert(0, ".")
+        tests = unittest.defaultTestLoader.discover("checks", "check*")
+        tests(unittest.TestResult())
+    """
     workflow = """
         on: push
         jobs:
           test:
             steps:
               - uses: actions/checkout@v4
-              - run: python -m unittest discover -s checks -p 'check*'
+              - run: python checks/own.py  # unittest, with another runner
           other:
             steps: [{run: "false && pytest"}]
     """
     files = {name: text for name, text in FILES.items() if name.startswith(("gadget", "py"))}
-    more = {"checks/check_gadget.py": tests, ".github/workflows/ci.yml": workflow}
+    more = {
+        "checks/check_gadget.py": tests,
+        "checks/own.py": runner,
+        ".github/workflows/ci.yml": workflow,
+    }
     _, change, told = _frozen(tmp_path, files | more)
     assert change is not None, told
     assert change.recipe.tests == ["-o", "python_files=check_gadget.py", "checks"]

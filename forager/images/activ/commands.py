@@ -16,6 +16,7 @@ _COMMANDS = (  # what runs tests, with points
     (re.compile(r"\bmake .*\b(test|check|ci\b|coverage|unit)"), 6),
     (re.compile(r"\bsetup\.py test|manage\.py test|\b(trial|stestr|zope-testrunner|testr)\b"), 6),
     (re.compile(r"\b(run_?)?tests?(_\w+)?\.(py|sh)\b|\btesttools\.run\b"), 6),
+    (re.compile(r"\bunittest\.main\(|\bdefaultTestLoader\b|\b(TextTest|Discover)Runner\b"), 6),
 )
 _OTHER_TOX = re.compile(
     r"\b(tox|nox)\b.*(-e|--env|-s|--session)[ =]?\W*\w*"

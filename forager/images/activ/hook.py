@@ -22,11 +22,11 @@ _MOST = 5000  # of each list in the report
 
 
 class _Patcher:
-    """Finds `unittest.runner` as others do, and patches what it defines."""
+    """Finds unittest's runner and suite as others do, and patches what they define."""
 
     def find_spec(self, name: str, path: Any = None, _target: Any = None) -> Any:
         """Return the module's specification with a loader that patches."""
-        if name != "unittest.runner":
+        if name not in ("unittest.runner", "unittest.suite"):
             return None
         from importlib.machinery import PathFinder
 
@@ -44,14 +44,27 @@ class _Patcher:
 
 
 def _patch(module: Any) -> None:
-    original = module.TextTestRunner.run
+    if module.__name__ == "unittest.suite":  # for runners that others write
+        original_call = module.BaseTestSuite.__call__
+
+        def call(self: Any, *arguments: Any, **named: Any) -> Any:
+            _before(self)
+            return original_call(self, *arguments, **named)
+
+        module.BaseTestSuite.__call__ = call
+        return
+    original_run = module.TextTestRunner.run
 
     def run(self: Any, test: Any) -> Any:
-        if "_pytest" not in sys.modules:
-            _freeze(_of_unittest(test))
-        return original(self, test)
+        _before(test)
+        return original_run(self, test)
 
     module.TextTestRunner.run = run
+
+
+def _before(test: Any) -> None:
+    if "_pytest" not in sys.modules and test.countTestCases():
+        _freeze(_of_unittest(test))
 
 
 def _of_unittest(suite: Any) -> dict[str, Any]:
