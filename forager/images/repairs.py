@@ -1,10 +1,13 @@
 """The rounds of a build: try the recipe, let the builders propose changes, keep what helps.
 
-Each change is tried from scratch. It is kept if the build gets further, if another fault shows in
-the install, or if more tests pass. Every step is recorded as a repair trace.
+Each change is tried from scratch. It is kept if the build gets further, if more tests pass, or if
+another fault shows than before: a service may start, and lack a database. Every step is recorded as
+a repair trace.
 """
 
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from forager.images.builder import Builder, Diagnosis, RecipeChange, RepairStep, SourceProject
@@ -127,13 +130,18 @@ class Repairs:
 
     def _is_better(self, failure: Diagnosis) -> bool:
         best = self._best.failure
-        another = _fault(failure) not in self._faults
-        further = failure.stage == best.stage == "install" and another
-        return not failure.refused and (failure.progress > best.progress or further)
+        alike = failure.stage == best.stage != "collect" and failure.passing >= best.passing
+        another = alike and not best.sound and _fault(failure) not in self._faults
+        return not failure.refused and (failure.progress > best.progress or another)
 
 
 def _fault(failure: Diagnosis) -> str:
-    return f"{failure.command}: {decisive_line(failure.log)}"
+    """What is wrong, in words that stay the same: the cause, or the commonest error of tests."""
+    if failure.stage != "test":
+        return f"{failure.command}: {decisive_line(failure.log)}"
+    errors = re.findall(r"^E   (.{1,120})", failure.log, re.MULTILINE)
+    common = Counter(re.sub(r"\d+", "#", error) for error in errors).most_common(1)
+    return common[0][0] if common else failure.message
 
 
 def _text(recipe: Recipe) -> str:
