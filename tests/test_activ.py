@@ -212,7 +212,7 @@ def test_what_could_leave_the_container_is_not_copied(tmp_path: Path) -> None:
     assert set(job) == {"runs-on", "needs", "env", "outputs", "steps"}
     assert job["runs-on"] == "ubuntu-latest"
     used = [step.get("uses") for step in job["steps"]]
-    assert used == ["forager/nothing@v1"] * 4 + [None]
+    assert used == ["actions/checkout@v4", *["forager/nothing@v1"] * 4, None]
     assert all(set(step) <= {"uses", "with", "env", "run", "continue-on-error"}
                for step in job["steps"])  # fmt: skip
     assert found.unknown == ["../../evil", "./evil", "docker://evil", "someone/evil@v1"]
@@ -259,7 +259,7 @@ def test_a_composite_action_of_the_project_is_vetted_too(tmp_path: Path) -> None
     )
     text = "on: push\njobs: {test: {steps: [{uses: ./act, with: {x: '2'}}]}}"
     content, found = _vetted(tmp_path, text)
-    (step,) = content["jobs"]["test"]["steps"]
+    _, step = content["jobs"]["test"]["steps"]
     assert (step["uses"], step["with"]) == ("forager/own-1@v1", {"x": "2"})
     place = found.actions["forager/own-1@v1"]
     assert sorted(path.name for path in place.iterdir()) == ["action.yml", "more"]

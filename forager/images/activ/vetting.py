@@ -35,6 +35,7 @@ _HASHES = re.compile(r"hashFiles\([^()]{0,2000}\)")  # which need Node
 _NEEDED = re.compile(r"\bneeds\.([\w-]{1,100})")
 _MANAGED = ("UV_PYTHON_PREFERENCE", "UV_MANAGED_PYTHON", "UV_PYTHON_DOWNLOADS")  # Pythons of uv
 _RUNNER = "ubuntu-latest"
+_CHECKOUT = "actions/checkout@v4"  # which act does itself: it copies the tree
 _CHECKOUTS = ("actions/checkout", "re-actors/checkout-python-sdist")
 
 Values = dict[str, Any]
@@ -125,8 +126,10 @@ class _Vetting:
             "env": _variables(job.get("env"), self._python),
             **_defaults(job.get("defaults")),
             "outputs": _variables(job.get("outputs"), self._python),
-            "steps": list(self._steps(steps, 0)) or [{"run": "true"}],
+            "steps": list(self._steps(steps, 0)),
         }
+        if not any(step.get("uses") == _CHECKOUT for step in made["steps"]):
+            made["steps"].insert(0, {"uses": _CHECKOUT, "continue-on-error": True})
         return made | ({"strategy": {"matrix": {"include": [row]}}} if row else {})
 
     def _steps(self, steps: Any, depth: int) -> Iterator[Values]:
@@ -168,7 +171,7 @@ class _Vetting:
         name = used.partition("@")[0].strip().lower()
         if name in _CHECKOUTS and "repository" not in given:
             path = {"path": given["path"]} if "path" in given else {}
-            return {"uses": "actions/checkout@v4", "with": path}
+            return {"uses": _CHECKOUT, "with": path}
         if used.startswith("./") and depth < _DEEPEST:
             kind, stated = self._own(used, depth), given
         else:
