@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 from uuid import uuid4
 
@@ -203,6 +204,15 @@ def built(root: Path, files: dict[str, str]) -> Iterator[Image]:
     image = build_project(root, files)
     yield image
     connect().images.remove(image.reference, force=True)
+
+
+def write_project(root: Path, files: dict[str, str]) -> str:
+    """Write the files of a project, without their common indentation; return its path."""
+    for name, text in files.items():
+        path = root / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text).lstrip("\n"))
+    return str(root / "project")
 
 
 def build_project(root: Path, files: dict[str, str]) -> Image:

@@ -1,9 +1,9 @@
 """Builds of small projects of each kind, their records and their refusals."""
 
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
+from conftest import write_project
 
 from forager.errors import BuildError, SourceError, UsageError
 from forager.images.base import ensure_base
@@ -33,14 +33,6 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
 
 
-def _project(root: Path, files: dict[str, str]) -> str:
-    for name, text in files.items():
-        path = root / "project" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dedent(text).lstrip("\n"))
-    return str(root / "project")
-
-
 def _shell(image: Image, script: str) -> str:
     output = connect().containers.run(
         image.digest, ["bash", "-c", script], remove=True, network_disabled=True
@@ -54,7 +46,7 @@ def _remove(image: Image) -> None:
 
 def test_src_layout_leaves_one_commit_and_no_copy(tmp_path: Path) -> None:
     """A build gives outcomes, one commit, a clean tree, and nothing of the host or cache."""
-    source = _project(
+    source = write_project(
         tmp_path,
         {
             "pyproject.toml": _PYPROJECT.format(name="widget"),
@@ -121,7 +113,7 @@ def test_src_layout_leaves_one_commit_and_no_copy(tmp_path: Path) -> None:
 
 def test_flat_module_with_unittest_tests(tmp_path: Path) -> None:
     """A project may lack packaging, use names that pytest would skip, and require plug-ins."""
-    source = _project(
+    source = write_project(
         tmp_path,
         {
             "flat.py": "VALUE = 1\n",
@@ -151,7 +143,7 @@ def test_compiled_extension(tmp_path: Path) -> None:
 
     Its setup.py may import pkg_resources, and its tests what only a file of requirements states.
     """
-    source = _project(
+    source = write_project(
         tmp_path,
         {
             "pyproject.toml": _PYPROJECT.format(name="fast"),
@@ -192,7 +184,7 @@ def test_compiled_extension(tmp_path: Path) -> None:
 
 def test_what_cannot_be_installed_is_dropped_from_an_inferred_recipe(tmp_path: Path) -> None:
     """Inference drops a bad requirement alone; a handwritten recipe with one fails."""
-    source = _project(
+    source = write_project(
         tmp_path,
         {
             "pyproject.toml": _PYPROJECT.format(name="thing")
@@ -216,7 +208,7 @@ def test_what_cannot_be_installed_is_dropped_from_an_inferred_recipe(tmp_path: P
 
 def test_installed_copies_are_refused_or_replaced(tmp_path: Path) -> None:
     """Even if a recipe installs a copy, the image has none."""
-    source = _project(
+    source = write_project(
         tmp_path,
         {
             "pyproject.toml": _PYPROJECT.format(name="copied"),
@@ -234,7 +226,7 @@ def test_installed_copies_are_refused_or_replaced(tmp_path: Path) -> None:
 
 def test_failing_projects_are_refused_with_telling_lines(tmp_path: Path) -> None:
     """Too few passing tests give the telling lines, and no image."""
-    source = _project(
+    source = write_project(
         tmp_path,
         {
             "thing.py": "X = 1\n",
@@ -250,7 +242,7 @@ def test_failing_projects_are_refused_with_telling_lines(tmp_path: Path) -> None
 
 def test_projects_without_tests_are_refused(tmp_path: Path) -> None:
     """The error gives the reason and the remedy."""
-    source = _project(tmp_path, {"thing.py": "X = 1\n"})
+    source = write_project(tmp_path, {"thing.py": "X = 1\n"})
     with pytest.raises(SourceError, match="no tests found"):
         build(source)
 

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
+from conftest import write_project
 
 from forager.errors import BuildError
 from forager.images.base import ensure_base
@@ -33,15 +33,6 @@ PYPROJECT = """
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ensure_base(connect())
     monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
-
-
-def project(root: Path, files: dict[str, str]) -> str:
-    """Write a project and return its path."""
-    for name, text in files.items():
-        path = root / "project" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dedent(text).lstrip("\n"))
-    return str(root / "project")
 
 
 def steps(tmp_path: Path) -> list[RepairStep]:
@@ -82,7 +73,7 @@ class Three:
 
 def test_a_change_is_kept_only_if_more_tests_pass(tmp_path: Path) -> None:
     """Each change is tried from scratch and recorded; images of the others are removed."""
-    source = project(
+    source = write_project(
         tmp_path,
         {
             "widget.py": "import os\nON = os.environ.get('WIDGET')\n",
@@ -115,7 +106,7 @@ def test_a_change_is_kept_only_if_more_tests_pass(tmp_path: Path) -> None:
 
 def test_a_project_that_cannot_be_built_shows_the_cause(tmp_path: Path) -> None:
     """Its dependencies alone make an image, whose record names why the rest was left out."""
-    source = project(
+    source = write_project(
         tmp_path,
         {
             "pyproject.toml": PYPROJECT,
@@ -135,7 +126,7 @@ def test_a_project_that_cannot_be_built_shows_the_cause(tmp_path: Path) -> None:
 def test_a_hollow_image_is_refused(tmp_path: Path) -> None:
     """Few collected tests are not enough, even if all pass, unless a person chose them."""
     many = "".join(f"def test_{number}():\n    pass\n\n" for number in range(12))
-    source = project(
+    source = write_project(
         tmp_path,
         {
             "pyproject.toml": PYPROJECT + '\n[tool.pytest.ini_options]\ntestpaths = ["few"]\n',
