@@ -4,11 +4,13 @@
     resolve_settings(kind, given)    values by name → settings
     save_settings(directory, …)      settings → DIRECTORY/settings.json, or a refusal to resume
     saved_settings(directory)        DIRECTORY/settings.json → values by name
+    bytes_of(text)                   a size such as 20GB → bytes
 
 Whatever is wrong is one line that names the file and the key.
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
@@ -23,6 +25,7 @@ from forager.records import Record, describe_problem
 M = TypeVar("M", bound=BaseModel)
 
 SETTINGS = "settings.json"
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 def load_toml(path: Path) -> dict[str, Any]:
@@ -109,3 +112,11 @@ def _without(settings: dict[str, Any], names: Collection[str]) -> dict[str, Any]
         for name, value in settings.items()
         if name not in names
     }
+
+
+def bytes_of(text: str) -> int:
+    """Read a size such as 20GB, 512m or 1024, in powers of 1,024. Raises ValueError."""
+    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,3})?) ?([kmgt]?)i?b?", text.strip().lower())
+    if not found:
+        raise ValueError(f"'{text}' is not a size: write it as in 20GB")
+    return int(float(found[1]) * _UNITS[found[2]])

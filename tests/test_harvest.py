@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from test_cli import forager
 
+from forager.config import bytes_of
 from forager.errors import BuildError, SourceError, StoreError, UsageError
 from forager.images.builder import Diagnosis, RecipeFailed, failed
-from forager.images.harvest import FailedBuild, Harvest, bytes_of, check_space, sources_of
+from forager.images.harvest import FailedBuild, Harvest, check_space, sources_of
+from forager.images.image import Image
 from forager.images.reasons import REASONS, explained, reason_of
 from forager.records import read_records
 from forager.sandboxes.engine import connect
@@ -35,13 +37,39 @@ def test_a_harvest_goes_on_where_it_was(tmp_path: Path) -> None:
     with harvest.failures.open("a") as file:
         file.write('{"source": "c", "rea')
     again = Harvest(output)
-    assert again.left(["a", "b", "c", "c", "d"]) == ["c", "d"]
+    assert again.left(["a", "b", "c", "c", "d"], lambda _: True) == ["c", "d"]
     assert again.funnel(["a", "b", "c"]) == [("image", 0), ("source", 1), ("system package", 1)]
-    assert Harvest(output, retry=True).left(["a", "b"]) == ["a", "b"]
-    again.refused("c", SourceError("c: gone"), 0)
+    retried = Harvest(output, retry=True)
+    assert retried.left(["a", "b"], lambda _: True) == ["a", "b"]
+    for _ in range(2):
+        retried.refused("c", SourceError("c: gone"), 0)
     kept = list(read_records(harvest.failures, FailedBuild))
     assert [failure.source for failure in kept] == ["a", "b", "c"]
     assert kept[0].seconds == 1.3
+
+
+@pytest.mark.engine
+def test_a_directory_is_built_again_and_its_record_replaced(
+    tmp_path: Path, kata_image: Image
+) -> None:
+    """Files may have changed; a source has one record; an image that is gone is built again."""
+    directory, release = (
+        kata_image.model_copy(
+            update={"source": kata_image.source.model_copy(update={"given": given})}
+        )
+        for given in (str(tmp_path), "pypi:kata")
+    )
+    harvest = Harvest(tmp_path / "images.jsonl")
+    for image in (directory, release, directory, directory.model_copy(update={"skipped": 7})):
+        harvest.built(image)
+    kept = list(read_records(harvest.output, Image))
+    assert [(image.source.given, image.skipped) for image in kept] == [
+        (str(tmp_path), 7),
+        ("pypi:kata", kata_image.skipped),
+    ]
+    again = Harvest(harvest.output)
+    assert again.left([str(tmp_path), "pypi:kata"], lambda _: True) == [str(tmp_path)]
+    assert again.left(["pypi:kata"], lambda _: False) == ["pypi:kata"]
 
 
 def _failure() -> Diagnosis:
@@ -86,7 +114,7 @@ def test_a_monorepo_is_told_its_packages() -> None:
 def test_sizes(text: str, size: int) -> None:
     """Units count in powers of 1,024."""
     assert bytes_of(text) == size
-    with pytest.raises(UsageError, match="as in 20GB"):
+    with pytest.raises(ValueError, match="as in 20GB"):
         bytes_of(f"{text}?")
 
 

@@ -105,7 +105,10 @@ def test_a_change_is_kept_only_if_more_tests_pass(tmp_path: Path) -> None:
 
 
 def test_a_project_that_cannot_be_built_shows_the_cause(tmp_path: Path) -> None:
-    """Its dependencies alone make an image, whose record names why the rest was left out."""
+    """Its dependencies alone make an image, whose record names why the rest was left out.
+
+    Repairs go on from there: the tests want a variable.
+    """
     source = write_project(
         tmp_path,
         {
@@ -113,13 +116,14 @@ def test_a_project_that_cannot_be_built_shows_the_cause(tmp_path: Path) -> None:
             "setup.py": "raise RuntimeError('the frobnicator of this machine is too old')\n",
             "widget.py": "import iniconfig\n",
             "test_widget.py": "import widget\n\ndef test_widget():\n    assert widget.iniconfig\n",
+            "conftest.py": "import os\nKEY = os.environ['WIDGET_KEY']\n",
         },
     )
     image = build(source)
     (dropped,) = image.dropped
     assert "frobnicator" in dropped
-    assert image.recipe.variables == {"PYTHONPATH": "/testbed"}
-    assert steps(tmp_path)[-1].rule == "leave out"
+    assert image.recipe.variables == {"PYTHONPATH": "/testbed", "WIDGET_KEY": "test"}
+    assert [step.rule for step in steps(tmp_path)] == ["leave out", "variables"]
     remove(image)
 
 

@@ -13,6 +13,7 @@ from forager.cli.batch import make_all, raise_failures, succeeded
 from forager.cli.builders import AGENT, HEADING, Together, open_builders
 from forager.cli.console import console, echo, print_json, print_table, say
 from forager.cli.derived import Derived, setting
+from forager.cli.values import Size
 from forager.cli.verb import Group, option
 from forager.errors import EngineError, ForagerError, StoreError, Unreachable, UsageError
 
@@ -71,8 +72,8 @@ def image() -> None:
     metavar="LIST",
     default="rules",
     heading=_RECIPE,
-    help="What repairs an inferred recipe that fails, in this order: `rules`, `agent`; `none` "
-    "repairs nothing.",
+    help="What repairs an inferred recipe that fails, in this order: `rules`, `activ`, "
+    "`agent`; `none` repairs nothing.",
 )
 @option("-m", "--model", metavar="NAME", heading=HEADING, help="Model that looks for a recipe.")
 @option(
@@ -91,7 +92,7 @@ def image() -> None:
 )
 @option(
     "--keep-free",
-    metavar="SIZE",
+    type=Size(),
     default="5GB",
     heading=_HARVEST,
     help="Begin no build if the engine's disk has less free space.",
@@ -105,7 +106,7 @@ def build(
     workers: int,
     builders: str,
     per_project_minutes: float | None,
-    keep_free: str,
+    keep_free: int,
     retry: bool,
     **params: Any,
 ) -> None:
@@ -114,7 +115,7 @@ def build(
     SOURCE is a path, a git URL[@ref], pypi:NAME[==VERSION], or a text file with one SOURCE in a
     line; add #subdirectory=FOLDER for a package of a monorepo. The verb prints a line per image. It
     does not build a source again that was built before. With -o it goes on where it was ended, and
-    failures go to FILE.failed.jsonl.
+    failures go to FILE.failed.jsonl; one SOURCE alone is always tried.
 
     \b
     Examples:
@@ -122,8 +123,9 @@ def build(
       forager image build ./project --write-recipe recipe.toml
       forager image build projects.txt -o images.jsonl -w 4 --per-project-minutes 10
     """
-    from forager.images.harvest import Harvest, bytes_of, check_space, sources_of
+    from forager.images.harvest import Harvest, check_space, sources_of
     from forager.images.recipe import load
+    from forager.images.unproven import identity
     from forager.locks import claimed_file
     from forager.sandboxes.engine import connect
 
@@ -134,18 +136,23 @@ def build(
     settings = BUILD.build(BUILD.given(params))
     if per_project_minutes:
         settings = settings.model_copy(update={"timeout": 60 * per_project_minutes})
-    least = bytes_of(keep_free)
 
     def make(source: str, progress: "Progress") -> "Image":
-        check_space(connect(), least)
+        check_space(connect(), keep_free)
         return _built(source, progress, recipe, settings, chosen)
+
+    def is_there(digest: str) -> bool:
+        return bool(identity(connect(), digest))
 
     with ExitStack() as stack:
         chosen = stack.enter_context(open_builders(builders, params))
         for path in filter(None, (output, write_recipe)):
             stack.enter_context(claimed_file(path))
         harvest = Harvest(output, retry=retry) if output else None
-        left = harvest.left(wanted) if harvest and not settings.force else wanted
+        again = settings.force or len(wanted) == 1
+        left = harvest.left(wanted, is_there) if harvest and not again else wanted
+        if harvest and (known := {*harvest.failed} & {*wanted} - {*left}):
+            say(f"{len(known)} sources failed before and are left out: --retry tries them again")
         built = make_all("images", left, _kept(make, harvest), workers) if left else []
         images = succeeded(built)
         if write_recipe:

@@ -26,6 +26,21 @@ class JsonObject(click.ParamType[dict[str, Any]]):
         return found
 
 
+class Size(click.ParamType[int]):
+    """A number of bytes, written as in 20GB."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The bytes."""
+        from forager.config import bytes_of
+
+        try:
+            return value if isinstance(value, int) else bytes_of(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
 class Numbers(click.ParamType[list[float]]):
     """Numbers between commas."""
 

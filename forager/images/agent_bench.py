@@ -25,8 +25,9 @@ from forager.images.source import tracked_files
 from forager.images.unproven import identity
 from forager.images.workbench import FLAGS, TOOLS, VENV, Workbench, tree_archive
 from forager.locks import locked
+from forager.sandboxes.closing import ClosingSandbox
 from forager.sandboxes.engine import connect
-from forager.sandboxes.sandbox import CommandResult, Limits, Sandbox, SandboxFactory
+from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 
 _PYTHONS = "/opt/python"  # where uv puts them
 _MAKE = f"""set -e
@@ -81,35 +82,6 @@ def _remove(client: docker.DockerClient, reference: str) -> None:
         return
 
 
-class AgentBench:
-    """A sandbox whose image and files go with it; implements Sandbox."""
-
-    def __init__(self, sandbox: Sandbox, needs: ExitStack) -> None:
-        self._sandbox, self._needs = sandbox, needs
-
-    def run(
-        self, command: str, *, timeout: float = 120.0, output_limit: int = 65536
-    ) -> CommandResult:
-        """Run a command in the persistent shell; `timeout` in seconds, `output_limit` in bytes."""
-        return self._sandbox.run(command, timeout=timeout, output_limit=output_limit)
-
-    def read(self, path: str) -> bytes:
-        """Return a file's content."""
-        return self._sandbox.read(path)
-
-    def write(self, path: str, content: bytes) -> None:
-        """Write a file."""
-        self._sandbox.write(path, content)
-
-    def elevate(self) -> bool:
-        """Make the shell root's."""
-        return self._sandbox.elevate()
-
-    def close(self) -> None:
-        """Remove the machine, and what it needed."""
-        self._needs.close()
-
-
 def open_bench(
     project: SourceProject,
     recipe: Recipe,
@@ -117,7 +89,7 @@ def open_bench(
     limits: Limits,
     sandboxes: SandboxFactory,
     needs: ExitStack,
-) -> AgentBench:
+) -> Sandbox:
     """Start the container, with `text` in the file RECIPE; `needs` close with it.
 
     The recipe says which Python and which Debian packages it has. Raises SandboxError.
@@ -134,7 +106,7 @@ def open_bench(
     needs.callback(sandbox.close)
     _furnish(sandbox, project)
     sandbox.write(RECIPE, text.encode())
-    return AgentBench(sandbox, needs.pop_all())
+    return ClosingSandbox(sandbox, needs.pop_all().close)
 
 
 def _with_packages(

@@ -97,8 +97,9 @@ def _proven(
     """Prove the image of a trial. Raises BuildError with the reason if it is not sound."""
     if trial.unproven is None or trial.first is None or not trial.failure.sound:
         trial.remove()
-        folders = list(dict.fromkeys(monorepo_packages(tree)))
-        raise explained(source, trial.failure, folders) from RecipeFailed(trial.failure)
+        raise explained(source, trial.failure, monorepo_packages(tree)) from RecipeFailed(
+            trial.failure
+        )
     return trial.unproven.prove(trial.first, settings.minimum_pass, started)
 
 

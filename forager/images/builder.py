@@ -1,7 +1,7 @@
 """The seam of recipe builders: what they see of a recipe that failed, and what they return.
 
-A builder proposes changes; `repairs.py` tries each one from scratch and keeps it if the build gets
-further or more tests pass. So the result is always a recipe, never the state of a container.
+A builder proposes changes; `repairs.py` tries each one from scratch and keeps what helps. So the
+result is always a recipe, never the state of a container.
 """
 
 from collections.abc import Callable, Iterator
@@ -49,17 +49,12 @@ class RecipeFailed(BuildError):
         super().__init__(failure.message, telling_lines(failure.log))
         self.failure = failure
         self.recipe: Recipe | None = None  # as far as it worked
+        self.dropped: list[str] = []  # what was left out of it
 
 
-def failed(
-    stage: Stage, message: str, log: str = "", *, command: str = "", collected: int = 0
-) -> RecipeFailed:
+def failed(stage: Stage, message: str, log: str = "", *, command: str = "") -> RecipeFailed:
     """Return the error of a stage, with the end of the log."""
-    return RecipeFailed(
-        Diagnosis(
-            stage=stage, message=message, log=log[-_LOG:], command=command, collected=collected
-        )
-    )
+    return RecipeFailed(Diagnosis(stage=stage, message=message, log=log[-_LOG:], command=command))
 
 
 def refused(reason: str, log: str = "") -> RecipeFailed:
@@ -117,5 +112,5 @@ class RepairStep(Record):
     failure: Diagnosis = Field(description="What was wrong with the recipe before.")
     after: Recipe
     result: Diagnosis = Field(description="How far the changed recipe got.")
-    kept: bool = Field(description="Whether it got further, or more tests passed.")
+    kept: bool = Field(description="Whether `repairs.py` went on from it.")
     seconds: float

@@ -93,6 +93,7 @@ class Contents:
 
     def _text(self) -> str:
         if self._lines is None:
+            self._lines = ""  # if the mirror does not answer, it is not asked again
             self._lines = _index(self._release)
         return self._lines
 

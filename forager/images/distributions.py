@@ -58,10 +58,20 @@ _DISTRIBUTIONS = {  # imports whose distribution has another name
     "zmq": "pyzmq",
     "zope": "zope.interface",
 }
+_MISSING = re.compile(
+    r"No module named '?([A-Za-z_][\w.]{0,99})|\$ pip install ([\w.-]{1,100})\b|"
+    r"Failed to import filter module '([\w.]{1,100})'"
+)
 _MORE_FILES = ("*requirements*.txt", "requirements/*.txt", "reqs/*.txt", "tests/*require*.txt",
                "ci/*require*.txt", ".github/*require*.txt", "docs/*require*.txt")  # fmt: skip
 _ENDINGS = (".py", ".pyx", ".c", ".cpp", ".rs", "")  # of a module's file, or its folder
 _FEWEST_RELEASES = 3  # of a distribution that is known by its import's name alone
+
+
+def missing_modules(*texts: str) -> list[str]:
+    """The modules, or the distributions of hints to install one, that logs say are missing."""
+    found = (match for text in texts for match in _MISSING.finditer(text))
+    return list(dict.fromkeys(match[match.lastindex or 0] for match in found))
 
 
 def distribution(tree: Path, module: str) -> str:

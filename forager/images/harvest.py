@@ -8,7 +8,7 @@ import re
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,10 +19,9 @@ from forager.errors import ForagerError, StoreError, UsageError
 from forager.images.builder import RecipeFailed
 from forager.images.image import Image
 from forager.images.reasons import reason_of
-from forager.records import Record, RecordWriter, read_records
+from forager.records import Record, RecordWriter, read_records, write_records
 
 R = TypeVar("R", bound=Record)
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 class FailedBuild(Record):
@@ -43,21 +42,28 @@ class Harvest:
         self.failures = output.with_suffix(".failed.jsonl")
         self._lock = threading.Lock()
         self.images = {image.source.given: image for image in _read(output, Image)}
-        known = [] if retry else _read(self.failures, FailedBuild)
-        self.failed = {failure.source: failure for failure in known}
+        self.failed = {failure.source: failure for failure in _read(self.failures, FailedBuild)}
+        self._retry = retry
 
-    def left(self, sources: Iterable[str]) -> list[str]:
-        """The sources without a result, each once."""
-        done = {*self.images, *self.failed}
+    def left(self, sources: Iterable[str], is_there: Callable[[str], bool]) -> list[str]:
+        """The sources to build, each once: those without a result, or whose image is gone.
+
+        `is_there` says whether the engine has the image of an id. The files of a directory may
+        have changed, so it is always looked at again.
+        """
+        there = {source for source, image in self.images.items() if is_there(image.digest)}
+        failed = set() if self._retry else {*self.failed}
+        done = {source for source in there | failed if not Path(source).is_dir()}
         return [source for source in dict.fromkeys(sources) if source not in done]
 
     def built(self, image: Image) -> None:
-        """Keep an image."""
-        self.images[image.source.given] = image
-        self._append(self.output, image)
+        """Keep an image, instead of another one of its source."""
+        with self._lock:
+            self.failed.pop(image.source.given, None)
+            _keep(self.output, self.images, image.source.given, image)
 
     def refused(self, source: str, error: ForagerError, seconds: float) -> None:
-        """Keep a failure."""
+        """Keep a failure, instead of another one of its source."""
         failure = FailedBuild(
             source=source,
             reason=_reason(error),
@@ -65,20 +71,15 @@ class Harvest:
             log=getattr(error, "log", ""),
             seconds=round(seconds, 1),
         )
-        self.failed[source] = failure
-        self._append(self.failures, failure)
+        with self._lock:
+            _keep(self.failures, self.failed, source, failure)
 
     def funnel(self, sources: Sequence[str]) -> list[tuple[str, int]]:
         """How many of the sources gave an image, and for which reasons the others did not."""
-        reasons = Counter(
-            self.failed[source].reason for source in dict.fromkeys(sources) if source in self.failed
-        )
-        images = sum(source in self.images for source in dict.fromkeys(sources))
-        return [("image", images), *reasons.most_common()]
-
-    def _append(self, path: Path, record: Record) -> None:
-        with self._lock, RecordWriter(path) as file:
-            file.append(record)
+        wanted = {*sources}
+        failed = wanted & {*self.failed} - {*self.images}
+        reasons = Counter(self.failed[source].reason for source in failed)
+        return [("image", len(wanted & {*self.images})), *reasons.most_common()]
 
 
 def sources_of(arguments: Iterable[str]) -> list[str]:
@@ -93,14 +94,6 @@ def sources_of(arguments: Iterable[str]) -> list[str]:
     if not found:
         raise UsageError("the files name no source: write one SOURCE in a line")
     return found
-
-
-def bytes_of(text: str) -> int:
-    """Read a size such as 20GB or 512m. Raises UsageError."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt]?)i?b?", text.strip().lower())
-    if not found:
-        raise UsageError(f"'{text}' is not a size: write it as in 20GB")
-    return int(float(found[1]) * _UNITS[found[2]])
 
 
 def check_space(client: docker.DockerClient, least: int) -> None:
@@ -122,6 +115,17 @@ def _reason(error: ForagerError) -> str:
     if isinstance(error, UsageError):
         return "no tests" if "no tests found" in str(error) else "source"
     return "machine"
+
+
+def _keep(path: Path, known: dict[str, R], source: str, record: R) -> None:
+    """Add a record to a file, or replace that of the same source."""
+    before = known.get(source)
+    known[source] = record
+    if before is None:
+        with RecordWriter(path) as file:
+            file.append(record)
+    elif before != record:
+        write_records(path, list(known.values()))
 
 
 def _read(path: Path, kind: type[R]) -> list[R]:

@@ -73,33 +73,46 @@ def install(
     steps = Steps(bench, install_variables(tree, source, recipe), report)
     for command in recipe.install:
         steps.run(command, reduce=reduce)
-    recipe = recipe.model_copy(update={"install": [*steps.worked]})
-    if steps.dropped and not any(map(is_project, steps.worked)):
-        recipe = by_path(recipe, tree)
+    stated = recipe = _as_it_worked(recipe, steps, tree)
     if vetting:
         vetting.check()  # before the tests are looked for, which takes longer
-    recipe, notes = without_copies(bench, tree, files, recipe)
-    stated = recipe
-    loaded = bench.run(_PYTEST, directory="/")
-    if loaded.code:
-        raise failed("install", "pytest cannot be imported", loaded.output, command=_PYTEST)
-    if search:
-        try:
-            recipe, told = _with_tests(steps, bench, tree, files, recipe)
-        except RecipeFailed as error:
-            error.recipe = stated
-            raise
+    try:
         recipe, notes = without_copies(bench, tree, files, recipe)
-        notes = [*told, *notes]
+        _check_pytest(bench)
+        if search:
+            recipe, told = _with_tests(steps, bench, tree, files, recipe)
+            recipe, notes = without_copies(bench, tree, files, recipe)
+            notes = [*told, *notes]
+    except RecipeFailed as error:
+        error.recipe, error.dropped = stated, steps.dropped
+        raise
     if vetting:
         vetting.purge()
     commit = seal(bench)
     if vetting:
         vetting.check()
+    version, count = _facts(bench)
+    return Installed(recipe, stated, commit, steps.dropped, notes, version, count, steps.clean)
+
+
+def _as_it_worked(recipe: Recipe, steps: Steps, tree: Path) -> Recipe:
+    """The recipe of the commands that worked."""
+    recipe = recipe.model_copy(update={"install": [*steps.worked]})
+    whole = not steps.dropped or any(map(is_project, steps.worked))
+    return recipe if whole else by_path(recipe, tree)
+
+
+def _check_pytest(bench: Workbench) -> None:
+    loaded = bench.run(_PYTEST, directory="/")
+    if loaded.code:
+        raise failed("install", "pytest cannot be imported", loaded.output, command=_PYTEST)
+
+
+def _facts(bench: Workbench) -> tuple[str, int]:
+    """The version of Python, and the number of installed distributions."""
     output = bench.check(f"{PYTHON} -c {shlex.quote(_FACTS)}")
     facts = re.search(r"^facts ([\w.+]{1,20}) (\d{1,6})$", output, re.M)
-    version, count = (facts[1], int(facts[2])) if facts else ("", 0)
-    return Installed(recipe, stated, commit, steps.dropped, notes, version, count, steps.clean)
+    return (facts[1], int(facts[2])) if facts else ("", 0)
 
 
 def install_variables(tree: Path, source: Source, recipe: Recipe) -> dict[str, str]:

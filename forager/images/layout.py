@@ -126,14 +126,15 @@ def may_hold_tests(directory: Path) -> bool:
 
 def monorepo_packages(directory: Path) -> list[str]:
     """Return the folders below the top that are projects of their own, such as 'libs/core'."""
-    return sorted(
+    found = {
         str(path.parent.relative_to(directory))
         for pattern in ("*/pyproject.toml", "*/*/pyproject.toml", "*/setup.py", "*/*/setup.py")
         for path in directory.glob(pattern)
         if not path.parent.is_symlink()
         and is_installable(path.parent)
         and not _NOT_PACKAGES & {*path.parent.relative_to(directory).parts}
-    )
+    }
+    return sorted(found)
 
 
 def packages(directory: Path) -> list[str]:

@@ -24,7 +24,7 @@ from typing import Any
 import tomli_w
 from pydantic import Field, field_validator
 
-from forager.config import load_settings
+from forager.config import bytes_of, load_settings
 from forager.environments.repository.services import checked
 from forager.programs import PYTHONS
 from forager.records import Record
@@ -47,7 +47,6 @@ OWN_DIRECTORIES = set(
     """.split()  # noqa: SIM905
 )
 """Directories at the root that belong to the system or to forager."""
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 class Recipe(Record):
@@ -90,8 +89,10 @@ class Recipe(Record):
     @field_validator("memory", mode="before")
     @classmethod
     def _bytes(cls, value: Any) -> Any:
-        matched = re.fullmatch(r"(\d+) ?([kmg]?)b?", value.lower()) if type(value) is str else None
-        return int(matched[1]) * _UNITS[matched[2]] if matched else value
+        try:
+            return bytes_of(value) if type(value) is str else value
+        except ValueError:  # which pydantic describes
+            return value
 
     @field_validator("python")
     @classmethod

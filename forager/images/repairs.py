@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from forager.images.builder import Builder, Diagnosis, RecipeChange, RepairStep, SourceProject
 from forager.images.recipe import Recipe
+from forager.images.rules import RULES
 from forager.images.workbench import decisive_line
 from forager.images.workshop import RecipeTrial, Workshop
 
 _MOST_KEPT = 12  # changes by one builder
 _MOST_TRIED = 24
-_NOTHING = Diagnosis(stage="install", message="nothing was tried yet")
 
 
 class Repairs:
@@ -28,9 +28,8 @@ class Repairs:
     ) -> None:
         self._workshop = workshop
         self._record = record
-        self._known = {_text(recipe): _NOTHING}
+        self._known: dict[str, Diagnosis] = {}
         self._faults: set[str] = set()
-        self._dropped: list[str] = []
         self._best = workshop.attempt(recipe, search=True)
         self._note(recipe, self._best)
 
@@ -43,13 +42,12 @@ class Repairs:
                     break
             if self._best.failure.stage == "install":
                 self._reduce()
-                for builder in builders:
-                    if builder.name == "rules":  # others need minutes, or a model
-                        self._rounds(builder)
+                if RULES in builders:  # others need minutes, or a model
+                    self._rounds(RULES)
         except BaseException:
             self._best.remove()
             raise
-        return self._best.with_dropped(self._dropped)
+        return self._best
 
     def _rounds(self, builder: Builder) -> None:
         """Let a builder change the recipe as long as that helps."""
@@ -89,11 +87,10 @@ class Repairs:
         asked = self._best.asked
         self._workshop.report(f"leaving out what {reason}")
         self._judge(
-            "rules",
+            RULES.name,
             RecipeChange(asked, "leave out", reason),
             lambda: self._workshop.attempt(asked, search=True, reduce=True),
         )
-        self._dropped = self._best.unproven.installed.dropped if self._best.unproven else []
 
     def _judge(
         self, builder: str, change: RecipeChange, attempt: Callable[[], RecipeTrial]
@@ -119,7 +116,7 @@ class Repairs:
             )
         )
         if kept:
-            self._best = trial
+            self._best = trial.without([*before.dropped, *trial.dropped])
         (before if kept else trial).remove()
         return kept
 

@@ -3,6 +3,7 @@
 Nothing of the source is executed here: files are copied, cloned without hooks, or unpacked.
 """
 
+import datetime
 import hashlib
 import os
 import re
@@ -34,6 +35,7 @@ from forager.scratch import scratch
 _SKIPPED = {"__pycache__", ".git", ".hg", ".svn", ".tox", ".nox", ".venv", "venv", "node_modules"}
 _SKIPPED |= {".mypy_cache", ".pytest_cache", ".ruff_cache", ".eggs"}
 _SUBDIRECTORY = "#subdirectory="
+_RECENT = datetime.timedelta(days=60)  # in which versions hardly drift
 _DATE = ("log", "-1", "--format=%cs")
 _OUTPUTS = {"build", "dist"}  # only at the top: further down they may be packages
 
@@ -51,6 +53,16 @@ class Source(Record):
     digest: str = Field(description="'sha256:…' of the sdist, else 'tree:…' of the git tree.")
     subdirectory: str = Field("", description="The package of a monorepo; empty for the top.")
     url: str = Field("", description="Where the files came from, without credentials.")
+
+    @property
+    def old_day(self) -> datetime.date | None:
+        """The day of the files if it is so long ago that versions have drifted since."""
+        try:
+            day = datetime.date.fromisoformat(self.date)
+        except ValueError:
+            return None
+        today = datetime.datetime.now(datetime.UTC).date()
+        return day if today - day > _RECENT else None
 
 
 def fetch(source: str, into: Path) -> Source:

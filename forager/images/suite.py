@@ -15,6 +15,7 @@ from typing import NamedTuple
 from forager.environments.repository.protection import folder_of_tests, named_like_tests
 from forager.errors import BuildError, SourceError
 from forager.images.collection import Ask, CollectedFile, Collection, StatedOption
+from forager.images.distributions import missing_modules
 from forager.images.plugins import is_measuring, measures, plugin_of_module, plugin_of_option
 from forager.images.workbench import telling_lines
 from forager.text import ending, safe
@@ -29,10 +30,6 @@ _TOO_OLD = re.compile(r"requires pytest-(\d[\w.]*), actual")
 _WRONG_VALUE = re.compile(r"argument (-[\w-]+)")
 _NO_PATH = re.compile(r"file or directory not found: (\S+)")
 _NO_SETTING = re.compile(r"Unknown config option: (\w+)")
-_NO_MODULE = re.compile(
-    r"No module named '([\w.]{1,100})'|\$ pip install ([\w.-]{1,100})\b|"
-    r"Failed to import filter module '([\w.]{1,100})'"
-)
 _SETTINGS = re.compile(r"/\.?pytest\.(ini|toml)$")
 _SPEED = re.compile(r"bench(es|marks?|marking)?|perf(ormance)?|asv_bench", re.IGNORECASE)
 
@@ -293,11 +290,8 @@ class _Search:
 
     def _missing_modules(self, found: Collection) -> bool:
         """Install what the tests import and the environment lacks."""
-        errors = [found.problem, *(file.error for file in found.files)]
-        modules = dict.fromkeys(
-            match[match.lastindex or 0] for text in errors for match in _NO_MODULE.finditer(text)
-        )
-        wanted = {self._distribution(name) for name in [*modules][:_MOST_MODULES]}
+        modules = missing_modules(found.problem, *(file.error for file in found.files))
+        wanted = {self._distribution(name) for name in modules[:_MOST_MODULES]}
         installed = [self._installed(requirement) for requirement in sorted(wanted)]
         return any(installed)
 

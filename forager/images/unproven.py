@@ -11,11 +11,10 @@ from docker.errors import DockerException, ImageNotFound
 
 from forager.environments.repository.task import TestSetup
 from forager.environments.repository.testing import TestReport, run_tests
-from forager.errors import BuildError
+from forager.images.builder import failed, refused
 from forager.images.image import Image, store
 from forager.images.install import Installed
 from forager.images.source import Source
-from forager.images.workbench import telling_lines
 from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import Limits
 
@@ -50,8 +49,10 @@ class UnprovenImage(NamedTuple):
         try:
             second = self._run_tests(_SHUFFLE)
             if self.installed.recipe.untrusted and second.distrusted:
-                what = f"refused: the outcomes cannot be trusted: {second.distrusted}"
-                raise BuildError(f"{self.source.given}: {what}", second.log)
+                raise refused(f"nobody can trust the outcomes: {second.distrusted}", second.log)
+            if not second.complete:
+                what = f"the second test run did not come to its end ({second.seconds:.0f} s)"
+                raise failed("test", f"{self.source.given}: {what}", second.log)
             image = self._record(first, second, started)
             accepted(image, minimum_pass, first.log)
         except BaseException:
@@ -161,10 +162,11 @@ def accepted(image: Image, minimum_pass: float, log: str = "") -> Image:
     if image.passing and image.share >= minimum_pass:
         return image
     run = len(image.passing) + len(image.failing) + len(image.flaky)
-    raise BuildError(
+    raise failed(
+        "test",
         f"{image.source.given}: only {len(image.passing)} of {run} tests pass "
         f"(needed: {minimum_pass:.0%}); correct the recipe and give it with --recipe",
-        telling_lines(log),
+        log,
     )
 
 

@@ -57,7 +57,7 @@ class BenchResult(NamedTuple):
 
 
 class BuildCache:
-    """Downloads that the builds of one source share; a context manager that removes them.
+    """Downloads that the builds of one source share.
 
     A volume of a container that never starts. No two sources share one, so that no project can
     write into another's.
@@ -70,10 +70,8 @@ class BuildCache:
             raise BuildError(f"no build container can be made: {error}") from error
         self.container = str(made["Id"])
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
+    def close(self) -> None:
+        """Remove them."""
         remove(self.container)
 
 

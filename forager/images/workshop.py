@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 import docker
 
 from forager.environments.repository.testing import TestReport
-from forager.errors import SourceError
+from forager.errors import SourceError, Unreachable
 from forager.images.base import CHANGES, ensure_base
 from forager.images.builder import Diagnosis, RecipeFailed, failed, refused
 from forager.images.debian import Contents, DebianRelease, release_of
@@ -38,15 +38,18 @@ class RecipeTrial(NamedTuple):
     asked: Recipe
     """The recipe as far as it worked, without what pytest was asked for."""
     failure: Diagnosis
+    dropped: list[str]
+    """What was left out of it, with the reasons."""
     unproven: UnprovenImage | None = None
     first: TestReport | None = None
 
-    def with_dropped(self, dropped: list[str]) -> Self:
-        """Note what an earlier trial left out."""
-        if not dropped or not self.unproven:
-            return self
-        installed = self.unproven.installed._replace(dropped=dropped)
-        return self._replace(unproven=self.unproven._replace(installed=installed))
+    def without(self, dropped: list[str]) -> Self:
+        """The trial with all that was left out of its recipe, in earlier trials, too."""
+        unproven = self.unproven
+        if unproven:
+            installed = unproven.installed._replace(dropped=dropped)
+            unproven = unproven._replace(installed=installed)
+        return self._replace(dropped=dropped, unproven=unproven)
 
     def remove(self) -> None:
         """Remove the image, if there is one."""
@@ -92,14 +95,15 @@ class Workshop:
             unproven = self._installed(recipe, search=search, reduce=reduce)
         except RecipeFailed as error:
             failure = error.failure.model_copy(update={"functions": self._functions})
-            return RecipeTrial(error.recipe or recipe, failure)
+            return RecipeTrial(error.recipe or recipe, failure, error.dropped)
         try:
             first = unproven.run_first(max(_LEAST_SECONDS, self._deadline - time.monotonic()))
             failure = self._judged(first, chosen=not search, untrusted=recipe.untrusted)
         except BaseException:
             unproven.remove()
             raise
-        return RecipeTrial(unproven.installed.stated, failure, unproven, first)
+        installed = unproven.installed
+        return RecipeTrial(installed.stated, failure, installed.dropped, unproven, first)
 
     def _installed(self, recipe: Recipe, *, search: bool, reduce: bool) -> UnprovenImage:
         """Install the project and commit the image, still without a name.
@@ -162,7 +166,13 @@ class Workshop:
         filled = self.tree.with_name(f"{self.tree.name}-{recipe.submodules}")
         if not filled.exists():
             shutil.copytree(self.tree, filled, symlinks=True)
-            fill_submodules(filled, recipe.submodules)
+            try:
+                fill_submodules(filled, recipe.submodules)
+            except SourceError as error:
+                shutil.rmtree(filled)
+                if isinstance(error, Unreachable):
+                    raise
+                raise failed("install", f"no files for submodules: {error}") from error
         return filled
 
     def _committed(self, bench: Workbench, base: str, installed: Installed) -> UnprovenImage:
@@ -231,7 +241,7 @@ class Workshop:
 
     def __exit__(self, *exception: object) -> None:
         if self._cache:
-            self._cache.__exit__(*exception)
+            self._cache.close()
 
 
 def _described(first: TestReport) -> list[str]:

@@ -5,7 +5,8 @@ from contextlib import suppress
 from threading import Lock
 
 from forager.errors import Stopped
-from forager.sandboxes.sandbox import WORKDIR, CommandResult, Limits, Sandbox, SandboxFactory
+from forager.sandboxes.closing import ClosingSandbox
+from forager.sandboxes.sandbox import WORKDIR, Limits, Sandbox, SandboxFactory
 
 _LIMITS = Limits()
 
@@ -19,7 +20,7 @@ class Sandboxes:
     def __init__(self, factory: SandboxFactory) -> None:
         self._factory = factory
         self._lock = Lock()
-        self._open: set[_Open] = set()
+        self._open: set[ClosingSandbox] = set()
         self._closed = False
 
     def __call__(
@@ -27,7 +28,8 @@ class Sandboxes:
     ) -> Sandbox:
         """Start one. Raises SandboxError, EngineError, and Stopped after `close`."""
         self._check()
-        opened = _Open(self._factory(image, limits=limits, environment=environment), self)
+        sandbox = self._factory(image, limits=limits, environment=environment)
+        opened = ClosingSandbox(sandbox, lambda: self._end(sandbox, opened))
         with self._lock:
             self._open.add(opened)
         try:
@@ -49,10 +51,11 @@ class Sandboxes:
         if self._closed:
             raise Stopped("the run is stopping")
 
-    def forget(self, sandbox: "_Open") -> None:
-        """Drop a sandbox that has been closed."""
+    def _end(self, sandbox: Sandbox, opened: ClosingSandbox) -> None:
+        with suppress(OSError):  # its own thread may be using it
+            sandbox.close()
         with self._lock:
-            self._open.discard(sandbox)
+            self._open.discard(opened)
 
 
 class SandboxWatcher:
@@ -77,35 +80,3 @@ class SandboxWatcher:
             command = f"( cd {WORKDIR} && git ls-files -co --exclude-standard )"
             self._paths = self._first.run(command).output.splitlines()
         return self._paths
-
-
-class _Open:
-    """An open sandbox, which any thread may close; implements Sandbox."""
-
-    def __init__(self, sandbox: Sandbox, home: Sandboxes) -> None:
-        self._sandbox, self._home = sandbox, home
-        self._closing = Lock()
-        self._closed = False
-
-    def run(
-        self, command: str, *, timeout: float = 120.0, output_limit: int = 65536
-    ) -> CommandResult:
-        return self._sandbox.run(command, timeout=timeout, output_limit=output_limit)
-
-    def read(self, path: str) -> bytes:
-        return self._sandbox.read(path)
-
-    def write(self, path: str, content: bytes) -> None:
-        self._sandbox.write(path, content)
-
-    def elevate(self) -> bool:
-        return self._sandbox.elevate()
-
-    def close(self) -> None:
-        with self._closing:
-            if self._closed:
-                return
-            self._closed = True
-            with suppress(OSError):  # its own thread may be using it
-                self._sandbox.close()
-        self._home.forget(self)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from forager.errors import ForagerError, UsageError
 from forager.images.activ.distil import describe, distilled, tree_of, variants
@@ -22,7 +22,6 @@ from forager.untrusted import Malformed
 
 SECONDS = 180.0  # of one job
 _ALL_SECONDS = 540.0  # after which no job is started
-_RECENT = timedelta(days=60)  # in which versions hardly drift
 _UNDATED = 2  # jobs that are run again with today's versions
 
 
@@ -78,7 +77,8 @@ class _Runs:
         self._end = time.monotonic() + _ALL_SECONDS
 
     def all(self, candidates: list[LikelyJob]) -> Iterator[RecipeChange]:
-        day = _day(self._project.source.date)
+        old = self._project.source.old_day
+        day = (old + timedelta(days=1)).isoformat() if old else ""
         found = False
         for candidate in candidates:
             for change in self._of(candidate, day):
@@ -144,12 +144,3 @@ class _Runs:
                 seconds=self._seconds,
             )
             return found, run.text
-
-
-def _day(date: str) -> str:
-    """The day after a commit's, as in 2024-05-31; empty for a recent or unknown date."""
-    try:
-        day = datetime.fromisoformat(date).date() + timedelta(days=1)
-    except (ValueError, OverflowError):
-        return ""
-    return day.isoformat() if datetime.now(UTC).date() - day > _RECENT else ""

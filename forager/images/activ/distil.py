@@ -18,11 +18,12 @@ from pydantic import ValidationError
 from forager.images.activ.arguments import Places, arguments
 from forager.images.activ.frozen import FrozenPackage, FrozenTests
 from forager.images.collection import CollectedFile
-from forager.images.layout import project_name
+from forager.images.layout import project_name, read_text
 from forager.images.recipe import Recipe
 from forager.images.suite import protected_paths
 from forager.sandboxes.sandbox import WORKDIR
 from forager.text import safe
+from forager.untrusted import Malformed, json_value
 
 _MOST_PACKAGES, _MOST_SYSTEM, _MOST_VARIABLES = 500, 60, 40
 _LONGEST = 1000  # characters of a value
@@ -56,8 +57,6 @@ class Tree(NamedTuple):
 
 def tree_of(path: Path, tracked: Sequence[str], workflow: str) -> Tree:
     """Return the tree with the texts of its settings."""
-    from forager.images.layout import read_text
-
     return Tree(
         path, tracked, "\n".join([workflow, *(read_text(path, name) for name in _SETTINGS)])
     )
@@ -166,8 +165,6 @@ class _Url(NamedTuple):
 
 
 def _direct_url(package: FrozenPackage) -> _Url:
-    from forager.untrusted import Malformed, json_value
-
     try:
         stated = json_value(package.url, 4000) if package.url else {}
         text = str(stated.get("url", "")) if isinstance(stated, dict) else ""

@@ -6,7 +6,7 @@ from forager.images.builder import Diagnosis, RecipeChange, SourceProject
 from forager.images.recipe import Recipe
 from forager.images.rules.dates import dates, old_python, other_python
 from forager.images.rules.files import submodules
-from forager.images.rules.modules import display, django, fixtures, missing_modules
+from forager.images.rules.modules import display, django, fixtures, imports
 from forager.images.rules.places import directories, variables
 from forager.images.rules.rule import Rule
 from forager.images.rules.services import services
@@ -15,7 +15,7 @@ from forager.images.rules.tools import build_tools, older_pytest, pytest_anew, w
 
 _ADDING: tuple[tuple[str, Rule], ...] = (  # which do not disturb each other
     ("system packages", system_packages),
-    ("missing modules", missing_modules),
+    ("missing modules", imports),
     ("plug-ins", fixtures),
     ("display", display),
     ("services", services),

@@ -1,14 +1,13 @@
 """Versions as of the commit's date, for projects that today's versions break."""
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 
 from forager.images.builder import Diagnosis, SourceProject
 from forager.images.reasons import reason_of
 from forager.images.recipe import Recipe
 from forager.images.rules.rule import Proposals, with_commands
 
-_RECENT = timedelta(days=60)  # in which versions hardly drift
 _DRIFT = (
     r"No solution found|Failed to build `|cannot import name|has no attribute|unexpected keyword|"
     r"DeprecationWarning|TypeError|ImportError|ModuleNotFoundError|positional argument|removed in"
@@ -31,10 +30,8 @@ _ADDED = re.compile(  # by Pythons after 3.11
 
 def dates(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose the versions of the commit's date, with today's pytest and with that date's."""
-    day = _day(project.source.date)
+    day = project.source.old_day
     if day is None or recipe.exclude_newer or not _is_drift(failure):
-        return
-    if datetime.now(UTC).date() - day < _RECENT:
         return
     dated = recipe.model_copy(update={"exclude_newer": day.isoformat()})
     reason = f"today's versions do not work: those of {day}"
@@ -45,7 +42,7 @@ def dates(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposa
 
 def old_python(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose the Python of the commit's date."""
-    day = _day(project.source.date)
+    day = project.source.old_day
     if day is None or day > _PYTHON_3_11 or recipe.python or not _is_drift(failure):
         return
     old = recipe.model_copy(
@@ -68,10 +65,3 @@ def _is_drift(failure: Diagnosis) -> bool:
     if failure.sound or reason_of(failure).name in _NOT_DRIFT:
         return False
     return re.search(_DRIFT, failure.log) is not None
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from forager.images.builder import Diagnosis, SourceProject
-from forager.images.distributions import distribution
+from forager.images.distributions import distribution, missing_modules
 from forager.images.layout import read_text
 from forager.images.recipe import Recipe
 from forager.images.rules.rule import Proposals, with_commands, with_variables
+from forager.sandboxes.sandbox import WORKDIR
 
-_NO_MODULE = re.compile(r"No module named '([A-Za-z_][\w.]{0,60})'|\$ pip install ([\w.-]{1,60})\b")
 _NO_FIXTURE = re.compile(r"fixture '(\w{1,60})' not found")
 _PLUGINS = {  # by their fixtures
     "mocker": "pytest-mock",
@@ -32,12 +32,9 @@ _PLUGINS = {  # by their fixtures
     "faker": "faker",
     "freezer": "pytest-freezer",
     "snapshot": "syrupy",
-    "testdir": "",
     "qtbot": "pytest-qt",
     "qapp": "pytest-qt",
     "db": "pytest-django",
-    "client": "pytest-django",
-    "settings": "pytest-django",
     "rf": "pytest-django",
     "admin_client": "pytest-django",
     "django_db_setup": "pytest-django",
@@ -47,27 +44,16 @@ _PLUGINS = {  # by their fixtures
     "data_regression": "pytest-regressions",
     "file_regression": "pytest-regressions",
     "num_regression": "pytest-regressions",
-    "cases": "pytest-cases",
     "vcr": "pytest-vcr",
     "vcr_cassette": "pytest-recording",
     "script_runner": "pytest-console-scripts",
     "socket_enabled": "pytest-socket",
     "socket_disabled": "pytest-socket",
-    "virtualenv": "pytest-virtualenv",
     "unused_tcp_port": "pytest-asyncio",
     "postgresql": "pytest-postgresql",
     "redisdb": "pytest-redis",
-    "responses": "pytest-responses",
-    "caplog_json": "",
     "image_regression": "pytest-regressions",
-    "xvfb": "pytest-xvfb",
-    "s3": "moto[s3]",
-    "twisted_greenlet": "pytest-twisted",
     "celery_app": "celery[pytest]",
-    "app": "pytest-flask",
-    "mock_server": "pytest-mockservers",
-    "kind_cluster": "pytest-kind",
-    "pyodide_root": "pytest-pyodide",
 }
 _ASYNC = re.compile(r"async def functions are not natively supported|async_generator fixture")
 _SETTINGS = re.compile(
@@ -84,12 +70,12 @@ _DISPLAY = re.compile(
 _MOST_MODULES = 12
 
 
-def missing_modules(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
+def imports(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose the distributions of modules that tests import while they run."""
     if failure.stage == "install":
         return
-    names = dict.fromkeys(match[1] or match[2] for match in _NO_MODULE.finditer(failure.log))
-    found = {distribution(project.tree, name) for name in [*names][:_MOST_MODULES]} - {""}
+    names = missing_modules(failure.log)[:_MOST_MODULES]
+    found = {distribution(project.tree, name) for name in names} - {""}
     yield from _installing(recipe, sorted(found), "tests import")
 
 
@@ -114,7 +100,7 @@ def django(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Propos
     for module, path in _settings_modules(project.tree):
         variables = {"DJANGO_SETTINGS_MODULE": module}
         if path and "PYTHONPATH" not in recipe.variables:
-            variables["PYTHONPATH"] = f"/testbed/{path}".rstrip("/")
+            variables["PYTHONPATH"] = f"{WORKDIR}/{path}".rstrip("/")
         yield with_variables(recipe, variables), f"Django's settings are those of {module}"
 
 

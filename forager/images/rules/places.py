@@ -10,6 +10,7 @@ from forager.images.rules.rule import Proposals, with_variables
 
 _DENIED = re.compile(r"(?:Permission denied|No such file or directory): '/([a-z][\w-]{0,40})[/']")
 _VARIABLE = re.compile(r"KeyError: '([A-Z][A-Z0-9_]{2,40})'")
+_CONFTESTS = (".", "test", "tests")  # folders; of their errors a log has only the last line
 _MOST = 8
 
 
@@ -24,7 +25,8 @@ def directories(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposa
 
 def variables(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose variables that the environment lacks, with the values that the project's CI gives."""
-    if "environ" not in failure.log:
+    read = [failure.log, *(read_text(project.tree / name, "conftest.py") for name in _CONFTESTS)]
+    if not any("environ" in text for text in read):
         return
     names = {match[1] for match in _VARIABLE.finditer(failure.log)} - {*recipe.variables}
     if names:

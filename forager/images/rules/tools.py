@@ -4,7 +4,7 @@ import re
 import shlex
 
 from forager.images.builder import Diagnosis, SourceProject
-from forager.images.distributions import distribution
+from forager.images.distributions import distribution, missing_modules
 from forager.images.layout import read_toml, strings, table
 from forager.images.recipe import Recipe
 from forager.images.reducing import is_project
@@ -20,7 +20,6 @@ _CONSTRAINTS = {
     r"module 'configparser' has no attribute 'SafeConfigParser'|"
     r"Invalid (?:dash|version)|InvalidVersion|License-Files|project\.license": "setuptools<66",
 }
-_NO_MODULE = re.compile(r"No module named '?([A-Za-z_][\w.]{0,60})")
 _PYTEST_TOO_NEW = re.compile(  # in the message of an error: tracebacks always name pytest's files
     r"^(?!.*\.py:\d+: in).*\b(?:ImportError|AttributeError|TypeError|\w*Warning)\b.*"
     r"(?:_pytest\b|PluginValidation|PytestRemovedIn|PytestDeprecation|pluggy\b|"
@@ -49,8 +48,8 @@ def without_isolation(project: SourceProject, recipe: Recipe, failure: Diagnosis
         return
     missing = {
         requirement
-        for match in _NO_MODULE.finditer(failure.log)
-        if (requirement := distribution(project.tree, match[1]))
+        for name in missing_modules(failure.log)
+        if (requirement := distribution(project.tree, name))
     }
     if not missing or "--no-build-isolation" in failure.command:
         return
