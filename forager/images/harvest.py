@@ -76,10 +76,14 @@ class Harvest:
 
     def funnel(self, sources: Sequence[str]) -> list[tuple[str, int]]:
         """How many of the sources gave an image, and for which reasons the others did not."""
-        wanted = {*sources}
-        failed = wanted & {*self.failed} - {*self.images}
-        reasons = Counter(self.failed[source].reason for source in failed)
-        return [("image", len(wanted & {*self.images})), *reasons.most_common()]
+        wanted = dict.fromkeys(sources)
+        failed = [
+            self.failed[source]
+            for source in wanted
+            if source not in self.images and source in self.failed
+        ]
+        images = sum(source in self.images for source in wanted)
+        return [("image", images), *Counter(entry.reason for entry in failed).most_common()]
 
 
 def sources_of(arguments: Iterable[str]) -> list[str]:

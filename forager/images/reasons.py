@@ -29,10 +29,16 @@ REASONS = (
         "write a recipe that leaves the tests and pytest alone",
     ),
     Reason(
+        "hollow",
+        r"^hollow: ",
+        ("test",),
+        "write into `tests` what pytest is to collect, and into `install` what the tests import",
+    ),
+    Reason(
         "time limit",
         r"took too long|did not come to its end|it took more than \d+ s|no time is left",
         _ANY,
-        "raise `timeout` in the recipe, or --timeout",
+        "raise --timeout, or `timeout` in the recipe",
     ),
     Reason(
         "no tests",
@@ -85,12 +91,6 @@ REASONS = (
         "correct the requirements in `install`, or set `exclude_newer` to the date of the commit",
     ),
     Reason(
-        "build of the project",
-        r".",
-        ("install",),
-        "write into `install` how the project is installed",
-    ),
-    Reason(
         "settings",
         r"ImproperlyConfigured|DJANGO_SETTINGS_MODULE|Apps aren't loaded|AppRegistryNotReady",
         ("collect", "test"),
@@ -102,41 +102,38 @@ REASONS = (
         ("collect", "test"),
         "add to `install` what the tests import, or set `exclude_newer`",
     ),
-    Reason(
-        "settings of pytest",
-        r".",
-        ("collect",),
-        "write into `tests` how pytest is called",
-    ),
-    Reason(
-        "hollow",
-        r"^hollow",
-        ("test",),
-        "write into `tests` what pytest is to collect, and into `install` what the tests import",
-    ),
-    Reason(
-        "failing tests",
-        r".",
-        ("test",),
-        "correct the recipe, or accept fewer passing tests with --minimum-pass",
-    ),
 )
 
 
+_OTHERWISE = {  # by the stage, if no pattern is found
+    "install": Reason(
+        "build of the project",
+        "",
+        ("install",),
+        "write into `install` how the project is installed",
+    ),
+    "collect": Reason(
+        "settings of pytest",
+        "",
+        ("collect",),
+        "write into `tests` how pytest is called",
+    ),
+    "test": Reason(
+        "failing tests",
+        "",
+        ("test",),
+        "correct the recipe, or accept fewer passing tests with --minimum-pass",
+    ),
+}
+
+
 def reason_of(failure: Diagnosis) -> Reason:
-    """The reason of a failure. A time limit or hollow tests say more than a line of the log."""
-    said = [reason for reason in REASONS if reason.pattern != "." and reason.name != "hollow"]
-    for reason in REASONS:
-        if reason.pattern == "^hollow" and failure.message.startswith("hollow"):
-            return reason
-    texts = (failure.message, telling_lines(failure.log, 400))
-    for text in texts:
-        for reason in said:
+    """The reason of a failure. The message says more than a line of the log."""
+    for text in (failure.message, telling_lines(failure.log, 400)):
+        for reason in REASONS:
             if failure.stage in reason.stages and re.search(reason.pattern, text, re.IGNORECASE):
                 return reason
-    return next(
-        reason for reason in REASONS if reason.pattern == "." and failure.stage in reason.stages
-    )
+    return _OTHERWISE[failure.stage]
 
 
 def explained(
@@ -158,7 +155,8 @@ def explained(
         return SourceError(f"{source}: {failure.message}")
     line = decisive_line(failure.log)
     detail = f": {line}" if line and line not in failure.message else ""
+    how = ", and build with --recipe" if "`" in reason.suggestion else ""
     return BuildError(
-        f"{source}: {failure.message}{detail} [{reason.name}: {reason.suggestion}; then --recipe]",
+        f"{source}: {failure.message}{detail} ({reason.name}: {reason.suggestion}{how})",
         telling_lines(failure.log),
     )
