@@ -23,6 +23,7 @@ ForagerError
 ├── StoreError              files cannot be written or read: read-only, full, damaged (exit 2)
 └── AttemptEnd              the regular ends of an attempt, raised in the agent's loop
     ├── Submitted           the agent called `submit`
+    ├── Answered            the task allows no tools: the model's message is the answer
     └── LimitReached        turns, tokens or time are used up
 
 `FormatError` ends nothing: the model reads its message and tries again.
@@ -128,6 +129,12 @@ class Submitted(AttemptEnd):
     """The agent called `submit`."""
 
     reason = "submitted"
+
+
+class Answered(AttemptEnd):
+    """The task allows no tools, so the model's message is the answer."""
+
+    reason = "answered"
 
 
 class LimitReached(AttemptEnd):

@@ -10,7 +10,7 @@ from forager.agent.faults import only_foreseen
 from forager.agent.model import Model, Reply
 from forager.agent.syntax import Syntax
 from forager.agent.tool import Call, Observation, Toolbox, executed, malformed
-from forager.errors import AttemptEnd, FormatError, LimitReached, Submitted
+from forager.errors import Answered, AttemptEnd, FormatError, LimitReached, Submitted
 from forager.records import writable
 from forager.sandboxes.sandbox import Sandbox
 from forager.trajectories.budget import budget_after, with_budget
@@ -53,11 +53,10 @@ class Agent:
         Raises ModelError, and SandboxError or Unforeseen for what the agent may have caused.
         """
         self._deadline = time.monotonic() + self.limits.seconds
-        instructions = self.syntax.instructions(self.tools)
-        self.messages += [
-            {"role": "system", "content": self.system.replace("{instructions}", instructions)},
-            {"role": "user", "content": problem_statement},
-        ]
+        instructions = self.syntax.instructions(self.tools) if self.tools else ""
+        if system := self.system.replace("{instructions}", instructions):
+            self.messages.append({"role": "system", "content": system})
+        self.messages.append({"role": "user", "content": problem_statement})
         try:
             while True:
                 self.step()
@@ -66,9 +65,14 @@ class Agent:
             return end.reason
 
     def step(self) -> None:
-        """One turn: ask the model, execute its call, bring the observation back."""
+        """One turn: ask the model, execute its call, bring the observation back.
+
+        Without tools the model's first message ends the attempt.
+        """
         self.check_limits()
         reply = self.query()
+        if not self.tools:
+            raise LimitReached("token_limit") if _is_cut(reply) else Answered("the model answered")
         with only_foreseen():
             self._answer(reply.message, _cut_off(reply))
 
@@ -173,11 +177,16 @@ def _cut_off(reply: Reply) -> str:
     reason = reply.finish_reason.lower()
     if reason == "content_filter":
         return "A filter of the server cut your message off. "
-    if reason not in _CUT_OFF:
+    if not _is_cut(reply):
         return ""
     tokens = reply.usage.completion_tokens
     size = f" after {tokens:,} tokens" if tokens else ""
     return f"Your message was cut off{size}, at the limit of its length: write less in each turn. "
+
+
+def _is_cut(reply: Reply) -> bool:
+    """Whether a message ended at the limit of its length."""
+    return reply.finish_reason.lower() in _CUT_OFF
 
 
 def _bounded(call: Call) -> Call:

@@ -62,6 +62,9 @@ def report(
     print_table(reports.family_table(counted))
     echo()
     print_table(reports.reason_table(counted))
+    if counted.causes:
+        echo()
+        print_table(reports.cause_table(counted))
     if counted.suspects:
         echo()
         print_table(reports.suspect_table(counted))

@@ -5,16 +5,22 @@ and graded, never *how*. Other packages add environments as entry points of
 `forager.environments`: the name of an entry point is the name that tasks carry in `environment`.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 from pydantic import Field, FiniteFloat, model_validator
 
 from forager.environments.task import Task
 from forager.records import Record
+from forager.sandboxes.no_sandbox import NoSandbox
 from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 
 T = TypeVar("T", bound=Task, contravariant=True)
+
+CauseKind = Literal["", "policy", "format", "time", "infrastructure"]
+"""Why an answer is not resolved: it is wrong, it cannot be read, it took too long, or the machine
+failed. `infrastructure` never counts against a model: forager makes the attempt again."""
 
 
 class Grade(Record):
@@ -23,6 +29,9 @@ class Grade(Record):
     resolved: bool
     reward: FiniteFloat = Field(description="Reward for RL, on a scale of the environment.")
     cause: str = Field("", description="Why the answer was refused, in one sentence.")
+    cause_kind: CauseKind = Field(
+        "", description="What made the answer fail; `policy` unless the environment says otherwise."
+    )
     tests: dict[str, str] = Field(
         {},
         description="Outcome of each test that decides: passed, failed, error, skipped, timeout or "
@@ -47,6 +56,13 @@ class Grade(Record):
             raise ValueError("a grade with reasons in `suspect` is not resolved")
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _every_failure_has_a_kind(cls, given: Any) -> Any:
+        if isinstance(given, dict) and not given.get("cause_kind"):
+            return {**given, "cause_kind": "" if given.get("resolved") else "policy"}
+        return given
+
 
 class AttemptAnswer(Record):
     """What an attempt hands in, as text."""
@@ -54,6 +70,7 @@ class AttemptAnswer(Record):
     text: str = ""
     left_out: list[str] = Field([], description="What the text lacks, each with the reason.")
     problem: str = Field("", description="Why there is no answer to grade, in a sentence.")
+    problem_kind: CauseKind = Field("policy", description="What kind of problem that is.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,5 +151,36 @@ class HasSystemPrompt(Protocol):
 
     @property
     def system_prompt(self) -> str:
-        """The system prompt of a run that names none; `{instructions}` as in `forager run`."""
+        """The system prompt of a run that names none; `{instructions}` as in `forager run`.
+
+        Tasks without tools have no system prompt, unless the run names one.
+        """
         ...
+
+
+@runtime_checkable
+class ChoosesTools(Protocol[T]):
+    """An Environment whose tasks do not allow all tools."""
+
+    def tools(self, task: T) -> Collection[str] | None:
+        """The names of the tools that a task allows; None for all of them.
+
+        Without any, the model's first message is the answer: requests define no tools, and neither
+        `open` nor `review` is called. `answer` then gets a sandbox that cannot be used.
+        """
+        ...
+
+
+def allowed_tools(environment: Environment[Any], task: Task) -> Collection[str] | None:
+    """The names of the tools that a task allows; None for all of them."""
+    return environment.tools(task) if isinstance(environment, ChoosesTools) else None
+
+
+def opened_task(
+    environment: Environment[Any], task: Task, limits: Limits, sandboxes: SandboxFactory
+) -> OpenedTask:
+    """Open a task; one without tools needs no sandbox. Raises as `Environment.open` does."""
+    allowed = allowed_tools(environment, task)
+    if allowed is not None and not allowed:
+        return OpenedTask(NoSandbox())
+    return environment.open(task, limits, sandboxes)

@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any
 
+from forager.environments.answer.prediction import OUTPUT, OutputPrediction
 from forager.environments.environment import Environment
 from forager.environments.repository.environment import RepositoryEnvironment
 from forager.environments.task import REPOSITORY, Task
@@ -31,7 +32,10 @@ def environment_named(name: object) -> Environment[Any]:
 @cache
 def environments() -> dict[str, Environment[Any]]:
     """The environments by name: forager's own, and those of entry points. Raises UsageError."""
-    found: dict[str, Environment[Any]] = {REPOSITORY: RepositoryEnvironment()}
+    found: dict[str, Environment[Any]] = {
+        REPOSITORY: RepositoryEnvironment(),
+        OUTPUT: OutputPrediction(),
+    }
     for name, origin, environment in plugins(ENTRY_POINTS):
         if name in found:
             raise UsageError(f"{origin} takes the name of another environment")

@@ -47,6 +47,7 @@ class AttemptReport(Record):
 
     families: list[ReportRow]
     exit_reasons: list[ReportRow]
+    causes: list[ReportRow] = []
     total: ReportRow
     suspects: list[SuspectAttempt] = []
 
@@ -55,6 +56,7 @@ def report(summaries: Iterable[Summary]) -> AttemptReport:
     """Count attempts by the family of their task and by exit reason."""
     families: defaultdict[str, Tally] = defaultdict(Tally)
     reasons: defaultdict[str, Tally] = defaultdict(Tally)
+    causes: defaultdict[str, Tally] = defaultdict(Tally)
     total = Tally()
     suspects: list[SuspectAttempt] = []
     for summary in summaries:
@@ -68,15 +70,20 @@ def report(summaries: Iterable[Summary]) -> AttemptReport:
             total,
         ):
             tally.add(summary)
+        if summary.cause_kind:
+            causes[summary.cause_kind].add(summary)
     return AttemptReport(
         families=[families[name].row(name) for name in sorted(families)],
-        exit_reasons=[
-            tally.row(name)
-            for name, tally in sorted(reasons.items(), key=lambda item: -item[1].attempts)
-        ],
+        exit_reasons=_most_first(reasons),
+        causes=_most_first(causes),
         total=total.row("all"),
         suspects=suspects,
     )
+
+
+def _most_first(tallies: "dict[str, Tally]") -> list[ReportRow]:
+    ordered = sorted(tallies.items(), key=lambda item: -item[1].attempts)
+    return [tally.row(name) for name, tally in ordered]
 
 
 def family_table(counted: AttemptReport) -> Table:
@@ -113,6 +120,16 @@ def reason_table(counted: AttemptReport) -> Table:
             f"{row.turns_median:g}",
             f"{row.seconds_median:.1f}",
         )
+    return table
+
+
+def cause_table(counted: AttemptReport) -> Table:
+    """The table of what made attempts fail."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("failed because of")
+    table.add_column("attempts", justify="right", no_wrap=True)
+    for row in counted.causes:
+        table.add_row(Text(row.name), f"{row.attempts:,}")
     return table
 
 

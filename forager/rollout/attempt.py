@@ -15,13 +15,17 @@ from forager.agent.model import Model
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Toolbox
 from forager.environments.environment import (
+    CauseKind,
     Environment,
     HasSystemPrompt,
     OpenedTask,
     ReviewsSubmissions,
+    allowed_tools,
+    opened_task,
 )
 from forager.environments.registry import environment_of
 from forager.environments.task import Task
+from forager.errors import SandboxLost, UsageError
 from forager.rollout.again import Parent, Recorded
 from forager.rollout.blame import ERROR, FAULTS, ControlAttempt, StartedSandboxes, log_of
 from forager.rollout.live import Live, LiveAttempt
@@ -54,6 +58,7 @@ def make_attempt(
     began = time.monotonic()
     environment = environment_of(task)
     limits = environment.limits(task, settings.sandbox_limits)
+    toolbox = _allowed(toolbox, environment, task)
     base = _beginning(task, number, settings, toolbox, limits)
     if parent:
         base = base.model_copy(update={"parent": parent.name, "parent_turn": parent.turn})
@@ -61,14 +66,16 @@ def make_attempt(
     with ExitStack() as stack:
         shown = stack.enter_context(live.attempt(base) if live else nullcontext(LiveAttempt(base)))
         control = ControlAttempt(environment, task, limits, StartedSandboxes(sandboxes))
-        opened = environment.open(task, limits, control.sandboxes)
-        graders = stack.enter_context(warm.expected(task.image, limits)) if warm else sandboxes
+        opened = opened_task(environment, task, limits, control.sandboxes)
+        graders = sandboxes
+        if warm and task.image:
+            graders = stack.enter_context(warm.expected(task.image, limits))
         try:
             ready = time.monotonic()
             syntax = SYNTAXES[settings.syntax]
-            system = _system_prompt(environment, settings)
+            system = _system_prompt(environment, settings, toolbox)
             agent = Agent(model, opened.sandbox, toolbox, syntax, settings.limits, system)
-            if isinstance(environment, ReviewsSubmissions):
+            if toolbox and isinstance(environment, ReviewsSubmissions):
                 agent.review = partial(environment.review, task, opened)
             shown.agent = agent
             outcome = _acted(control, agent, opened)
@@ -78,14 +85,14 @@ def make_attempt(
         shown.grading = True
         if not outcome.cause:
             outcome = _graded(replace(control, sandboxes=StartedSandboxes(graders)), outcome)
-        if settings.sandbox == "docker" and not outcome.resolved:
+        if settings.sandbox == "docker" and task.image and not outcome.resolved:
             check_disk()
     ended = time.monotonic()
     made = {
         "messages": agent.messages,
         "model_calls": agent.model_calls,
         "tool_calls": agent.tool_calls,
-        "outcome": outcome,
+        "outcome": _with_kind(outcome),
         "usage": agent.usage(since=parent.turn - 1 if parent else 0),
         "timings": Timings(
             total=round(ended - began, 3),
@@ -98,7 +105,22 @@ def make_attempt(
     return Trajectory(**{**dict(base), **made})
 
 
-def _system_prompt(environment: Environment[Any], settings: RunSettings) -> str:
+def _allowed(toolbox: Toolbox, environment: Environment[Any], task: Task) -> Toolbox:
+    """The tools that a task allows. Raises UsageError if one of them is not installed."""
+    names = allowed_tools(environment, task)
+    if names is None:
+        return toolbox
+    if missing := set(names) - set(toolbox):
+        raise UsageError(
+            f"{task.instance_id} (environment {task.environment!r}) needs the tool "
+            f"{min(missing)!r}, which no installed package provides"
+        )
+    return {name: tool for name, tool in toolbox.items() if name in names}
+
+
+def _system_prompt(environment: Environment[Any], settings: RunSettings, toolbox: Toolbox) -> str:
+    if not toolbox and settings.system == SYSTEM:
+        return ""
     if isinstance(environment, HasSystemPrompt) and settings.system == SYSTEM:
         return environment.system_prompt
     return settings.system
@@ -121,6 +143,7 @@ def _acted(control: ControlAttempt, agent: Agent, opened: OpenedTask) -> Outcome
         answer=answer.text,
         left_out=answer.left_out,
         cause=answer.problem,
+        cause_kind=answer.problem_kind if answer.problem else "",
     )
 
 
@@ -132,12 +155,24 @@ def _graded(control: ControlAttempt, outcome: Outcome) -> Outcome:
                 grade = control.environment.grade(
                     control.task, outcome.answer, control.limits, control.sandboxes
                 )
+                if grade.cause_kind == "infrastructure":
+                    raise SandboxLost(grade.cause or "the grading did not come to an end")
                 return Outcome(**{**dict(outcome), **dict(grade)})
         except FAULTS as error:
             if last:
                 cause = control.blame(error, "the answer broke its grading")
                 return outcome.model_copy(update={"cause": cause, "log": log_of(error)})
     raise AssertionError
+
+
+_KINDS: dict[str, CauseKind] = {"time_limit": "time", "format_errors": "format"}
+"""Exit reasons of attempts that did not fail because of their answer."""
+
+
+def _with_kind(outcome: Outcome) -> Outcome:
+    """The outcome with what made the attempt fail; nothing if it is resolved."""
+    kind = _KINDS.get(outcome.exit_reason) or outcome.cause_kind or "policy"
+    return outcome.model_copy(update={"cause_kind": "" if outcome.resolved else kind})
 
 
 def final_text(messages: Sequence[Message]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from forager.agent.faults import one_line
-from forager.environments.environment import Environment, KnowsReference
+from forager.environments.environment import Environment, KnowsReference, opened_task
 from forager.environments.task import Task
 from forager.errors import (
     ForagerError,
@@ -80,7 +80,7 @@ class ControlAttempt:
 
         Grades the reference, if there is one: environments need not run anything for no answer.
         """
-        opened = self.environment.open(self.task, self.limits, self.sandboxes)
+        opened = opened_task(self.environment, self.task, self.limits, self.sandboxes)
         try:
             answer = self.environment.answer(self.task, opened, "")
         finally:

@@ -61,7 +61,11 @@ class WarmSandboxes:
         with self._changed:
             self._stocks.setdefault(key, _Stock()).expected += 1
         self._settle(key)
-        return Expected(self, key)
+        return Expected(self, key, due=True)
+
+    def nothing_due(self, image: str, limits: Limits) -> "Expected":
+        """The same for a job that may need no sandbox: none starts until it is asked for."""
+        return Expected(self, (image, limits), due=False)
 
     def give(self, key: _Key) -> Sandbox:
         """Hand out a sandbox that was expected. Raises as a call does."""
@@ -137,9 +141,8 @@ class Expected:
     At the end of the context a sandbox that nobody asked for is no longer expected.
     """
 
-    def __init__(self, sandboxes: WarmSandboxes, key: _Key) -> None:
-        self._sandboxes, self._key = sandboxes, key
-        self._due = True
+    def __init__(self, sandboxes: WarmSandboxes, key: _Key, *, due: bool) -> None:
+        self._sandboxes, self._key, self._due = sandboxes, key, due
 
     def __call__(
         self, image: str, *, limits: Limits = _LIMITS, environment: Mapping[str, str] = {}

@@ -8,6 +8,7 @@ from typing import Protocol
 from forager.agent.model import Model
 from forager.agent.tool import Toolbox
 from forager.agent.traffic import RateLimiter
+from forager.environments.environment import allowed_tools
 from forager.environments.registry import environment_of
 from forager.environments.task import Task
 from forager.rollout.again import Parent, Parents
@@ -77,8 +78,15 @@ class Worker:
         self._sandboxes = WarmSandboxes(SANDBOXES[settings.sandbox], settings.warm)
 
     def expected(self, job: Job) -> Expected:
-        """Announce the sandbox of a job that starts soon, so that it may start now."""
-        limits = environment_of(job.task).limits(job.task, self._settings.sandbox_limits)
+        """Announce the sandbox of a job that starts soon, so that it may start now.
+
+        None is due for a task without tools.
+        """
+        environment = environment_of(job.task)
+        limits = environment.limits(job.task, self._settings.sandbox_limits)
+        allowed = allowed_tools(environment, job.task)
+        if allowed is not None and not allowed:
+            return self._sandboxes.nothing_due(job.task.image, limits)
         return self._sandboxes.expected(job.task.image, limits)
 
     def work(self, job: Job, meter: SharedMeter, expected: Expected | None = None) -> JobResult:
@@ -115,7 +123,7 @@ class Worker:
     def _deliver(self, task: Task) -> None:
         """Make sure that the task's image is here, and not another one under its name."""
         wanted = task.image, task.image_digest
-        if wanted not in self._proven:
+        if task.image and wanted not in self._proven:
             if self._settings.images:
                 deliver(
                     task.image, task.image_digest, self._settings.images, self._settings.sandbox

@@ -16,6 +16,7 @@ from typing import Any
 import requests
 from docker.errors import DockerException, NotFound
 
+from forager.errors import EngineError
 from forager.makers import dotted, from_dotted, is_gone
 from forager.sandboxes.engine import connect
 
@@ -98,7 +99,7 @@ def sweep() -> None:
         _UNREMOVED.clear()
     for container in late:
         remove(container)
-    with contextlib.suppress(*_FAULTS):
+    with contextlib.suppress(*_FAULTS, EngineError):
         _swept()
 
 

@@ -13,6 +13,7 @@ from pydantic import (
     field_validator,
 )
 
+from forager.environments.environment import CauseKind
 from forager.environments.task import REPOSITORY, Labels
 from forager.logins import LOGINS
 from forager.records import Record
@@ -183,6 +184,11 @@ class Outcome(Record):
         "",
         description="Why the attempt failed, if not by its tests, in a sentence.",
         validation_alias=AliasChoices("cause", "note"),
+    )
+    cause_kind: CauseKind = Field(
+        "",
+        description="What made the attempt fail: `policy` (the answer is wrong), `format` (it "
+        "cannot be read) or `time`; empty if resolved, and in records of earlier versions.",
     )
     log: str = Field(
         "", description="Traceback of an error that forager did not foresee: report it as a bug."

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
-from forager.environments.task import Task
+from forager.environments.task import REPOSITORY, Task
 from forager.trajectories import draw
 from forager.trajectories.record import Message, ModelCall, ToolCall, Trajectory
 from forager.trajectories.steps import opening, reasoning, steps
@@ -216,9 +216,11 @@ def _opening(message: Message, full: bool) -> Iterator[RenderableType]:
 def _ending(trajectory: Trajectory, task: Task | None, full: bool) -> Iterator[RenderableType]:
     outcome = trajectory.outcome
     yield Text()
-    yield _rule(Text("patch", "bold"))
-    patch = draw.diff(outcome.answer) if outcome.answer.strip() else Text("(empty)", "dim")
-    yield draw.Block(draw.fold(patch, full=full))
+    is_patch = trajectory.environment == REPOSITORY
+    yield _rule(Text("patch" if is_patch else "answer", "bold"))
+    drawn = draw.diff(outcome.answer) if is_patch else Text(draw.safe(outcome.answer))
+    answer = drawn if outcome.answer.strip() else Text("(empty)", "dim")
+    yield draw.Block(draw.fold(answer, full=full))
     yield Text()
     yield _rule(Text("outcome", "bold"))
     yield draw.Block(Text("\n").join(show_outcome(trajectory, task)), "")
@@ -227,17 +229,19 @@ def _ending(trajectory: Trajectory, task: Task | None, full: bool) -> Iterator[R
 def show_outcome(trajectory: Trajectory, task: Task | None) -> Iterator[Text]:
     """Yield the outcome of an attempt, line by line."""
     came = trajectory.outcome
+    is_patch = trajectory.environment == REPOSITORY
     colour = "bold green" if came.resolved else "bold yellow" if came.suspect else "bold red"
     yield Text.assemble((came.verdict, colour), f", ended by: {draw.safe(came.exit_reason)}")
     rows = [
         ("the server", f"refused to continue: {came.refusal}" if came.refusal else ""),
         ("reward", f"{came.reward:+g}"),
-        ("similarity", f"{came.similarity:.2f} to the reference patch"),
-        ("tests", _test_counts(came.tests, task)),
+        ("similarity", f"{came.similarity:.2f} to the reference patch" if is_patch else ""),
+        ("tests", _test_counts(came.tests, task) if is_patch or came.tests else ""),
         ("not passed", _not_passed(came.tests)),
         ("left out", "; ".join(came.left_out)),
         ("ignored", ", ".join(came.ignored_files)),
         ("cause", came.cause),
+        ("failed by", came.cause_kind),
         *(("suspect", reason) for reason in came.suspect),
         ("caveat", came.caveat),
         ("turns", f"{trajectory.turns} of at most {trajectory.limits.turns}"),

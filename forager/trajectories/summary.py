@@ -36,6 +36,7 @@ class Summary(Record):
     ended_at: str = ""
     parent: str = ""
     suspect: str = Field("", description="The reasons, with '; ' between them.")
+    cause_kind: str = Field("", description="What made it fail; empty in earlier versions.")
 
     @model_validator(mode="before")
     @classmethod
@@ -75,6 +76,7 @@ class Summary(Record):
             ended_at=_after(attempt.started_at, attempt.timings.total),
             parent=attempt.parent,
             suspect="; ".join(outcome.suspect),
+            cause_kind=outcome.cause_kind,
         )
 
 
@@ -97,6 +99,7 @@ class _Outcome(BaseModel):
     reward: float
     similarity: float
     suspect: list[str] = []
+    cause_kind: str = ""
 
 
 class _Timings(BaseModel):

@@ -124,6 +124,7 @@ def _grade(
         resolved=resolved,
         reward=1 if resolved else 0 if alike >= 0.5 and not suspect else -1,
         cause=cause,
+        cause_kind="time" if not resolved and "timeout" in (tests or {}).values() else "",
         suspect=[] if cause else list(suspect),
         caveat=caveat,
         tests=tests or {},
