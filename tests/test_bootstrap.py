@@ -20,11 +20,12 @@ import pytest
 
 from forager.environments.repository.task import RepositoryTask
 from forager.images.image import Image
+from forager.learning.base import BaseSettings
 from forager.learning.bootstrap.manifest import Round
 from forager.learning.dataset import Dataset
 from forager.learning.saved import digest, load
 from forager.learning.sources import digest as digest_of_attempts
-from forager.learning.tiny import BaseSettings, make_base
+from forager.learning.tiny import make_base
 from forager.records import read_records, write_records
 from forager.trajectories.store import Run
 

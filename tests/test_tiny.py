@@ -12,7 +12,8 @@ from forager.agent.syntax import TextCalls
 from forager.cli.main import main
 from forager.environments.repository.testing import Failure
 from forager.errors import UsageError
-from forager.learning.tiny import BaseSettings, make_base
+from forager.learning.base import BaseSettings
+from forager.learning.tiny import make_base
 from forager.mutation.candidates import Candidate, candidates
 from forager.mutation.judge import Verdict
 from forager.sandboxes.local_sandbox import LocalSandbox
