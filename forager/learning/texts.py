@@ -43,7 +43,7 @@ def source_of(path: Path) -> Artifact:
 
 
 def _records(file: Path) -> Iterator[str]:
-    """Yield texts of records without JSON's escapes, and lines that are no JSON as they are."""
+    """Yield texts of records without JSON's escapes, and other lines as they are."""
     for line in _decoded(file).split("\n"):
         try:
             yield from _strings(json_value(line, LONGEST_LINE))
