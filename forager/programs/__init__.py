@@ -59,7 +59,7 @@ def _archive(package: Traversable) -> bytes:
     name, result = f"forager_{package.name}", io.BytesIO()
     with ZipFile(result, "w") as archive:
         for module in sorted(package.iterdir(), key=lambda module: module.name):
-            if module.name.endswith(".py"):
+            if module.name.endswith((".py", ".c")):
                 # ZipInfo without the time of day: the same sources give the same archive.
                 archive.writestr(ZipInfo(f"{name}/{module.name}"), module.read_bytes())
         archive.writestr(ZipInfo("__main__.py"), f"from {name}.main import main\n\nmain()\n")

@@ -25,12 +25,14 @@ def compiled(source: bytes, name: str) -> bytes:
 
 
 def compiled_archive(source: Path) -> bytes:
-    """The archive with each module compiled; nothing is compressed."""
+    """The archive with each module compiled, and other files as they are."""
     result = io.BytesIO()
     with ZipFile(source) as modules, ZipFile(result, "w") as archive:
         for name in modules.namelist():
-            code = compiled(modules.read(name), f"{source.name}/{name}")
-            archive.writestr(ZipInfo(f"{name}c"), code)
+            content = modules.read(name)
+            if name.endswith(".py"):
+                name, content = f"{name}c", compiled(content, f"{source.name}/{name}")
+            archive.writestr(ZipInfo(name), content)
     return result.getvalue()
 
 

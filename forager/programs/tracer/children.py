@@ -1,0 +1,70 @@
+"""A function in a child process, bounded in time and memory."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import select
+import signal
+import time
+from typing import Any, Callable
+
+from .reporting import TraceReporter
+
+_MOST_BYTES = 64 << 20  # of what a child returns
+_GRACE = 5.0  # seconds that a child has for its answer
+STOPPED: dict[str, Any] = {"kind": "stopped"}
+"""What stands for the answer of a child that was killed, or gave none."""
+
+
+def in_child(
+    run: Callable[[], dict[str, Any]], reporter: TraceReporter, seconds: float, memory: int
+) -> dict[str, Any]:
+    """What a function returns in a child process, as JSON has it; STOPPED without an answer."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reading)
+        reporter.close()
+        os.setpgid(0, 0)
+        _limit(memory, seconds)
+        _send(writing, run())
+    os.close(writing)
+    found = _received(reading, seconds + _GRACE)
+    os.close(reading)
+    for process in (-child, child):
+        with contextlib.suppress(OSError):
+            os.kill(process, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return found
+
+
+def _limit(memory: int, seconds: float) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 2, int(seconds) + 3))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _send(descriptor: int, answer: dict[str, Any]) -> None:
+    data = json.dumps(answer).encode()
+    while data:
+        data = data[os.write(descriptor, data) :]
+    os._exit(0)
+
+
+def _received(descriptor: int, seconds: float) -> dict[str, Any]:
+    deadline, blocks, size = time.monotonic() + seconds, [], 0
+    while size < _MOST_BYTES:
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        block = os.read(descriptor, 1 << 20) if ready else b""
+        if not block:
+            break
+        blocks.append(block)
+        size += len(block)
+    try:
+        found = json.loads(b"".join(blocks))
+    except ValueError:
+        return STOPPED
+    return found if isinstance(found, dict) else STOPPED

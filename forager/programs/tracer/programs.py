@@ -1,0 +1,110 @@
+"""Runs programs on inputs, untraced and traced, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+from .children import in_child
+from .codes import describer
+from .fallback import RecordingLimits
+from .notation import render
+from .recorder import Recorder
+from .reporting import TraceReporter, find_helper, packed
+
+_MOST_OUTPUT = 1 << 20  # bytes
+_RUNS = (False, True, True)  # untraced, and twice traced: both must do the same
+
+
+def trace_programs(request: dict[str, Any], reporter: TraceReporter) -> None:
+    """Run each job of the request three times."""
+    helper, limits = find_helper(request), RecordingLimits(*request["limits"])
+    for job in request["jobs"]:
+        for number, traced in enumerate(_RUNS):
+            run = _Run(job, helper, limits, traced)
+            found = in_child(run, reporter, limits.seconds, request["memory"])
+            reporter.report({"id": job["id"], "run": number, **found})
+
+
+class _Run:
+    """One run of a program, which takes over the process."""
+
+    def __init__(
+        self, job: dict[str, Any], helper: ModuleType | None, limits: RecordingLimits, traced: bool
+    ) -> None:
+        self._job, self._traced = job, traced
+        path = job["path"]
+        describe = describer(lambda file: path if file == path else "")
+        self._recorder = Recorder(describe, limits, helper)
+
+    def __call__(self) -> dict[str, Any]:
+        """Run the program; what it printed is cut off at the bound."""
+        directory = tempfile.mkdtemp()
+        try:
+            output = _redirected(directory, self._job["stdin"])
+            start = time.monotonic()
+            kind, value, stream, missing = self._execute()
+            seconds = time.monotonic() - start
+            printed = Path(output).read_bytes()[:_MOST_OUTPUT]
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+        return {
+            "kind": kind,
+            "value": value,
+            "output": packed(printed),
+            "stream": packed(stream),
+            "missing": missing,
+            "seconds": seconds,
+            "recorder": self._recorder.name,
+        }
+
+    def _execute(self) -> tuple[str, str, bytes, list[str]]:
+        try:
+            code = compile(self._job["source"], self._job["path"], "exec", dont_inherit=True)
+        except (SyntaxError, ValueError) as error:
+            return "invalid", render(error), b"", []
+        module = ModuleType("__main__")
+        module.__file__ = self._job["path"]
+        sys.modules["__main__"], sys.argv = module, [self._job["path"]]
+        if self._traced:
+            self._recorder.start()
+        kind, value = _executed(code, module)
+        stream, missing = self._recorder.stop() if self._traced else (b"", [])
+        with suppress(OSError, ValueError):  # the program may have closed it
+            sys.stdout.flush()
+        return kind, value, stream, missing
+
+
+def _executed(code: CodeType, module: ModuleType) -> tuple[str, str]:
+    """How the program ends."""
+    try:
+        exec(code, module.__dict__)
+    except SystemExit as error:
+        return "exited", render(error.code)
+    except BaseException as error:
+        return "raised", render(error)
+    return "exited", "0"
+
+
+def _redirected(directory: str, given: str) -> str:
+    """Give the process a directory, an input, and files for its output; return the output's."""
+    places = [str(Path(directory) / name) for name in ("input", "output", "errors")]
+    Path(places[0]).write_bytes(given.encode("utf-8", "replace"))
+    for number, place in enumerate(places):
+        descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    own = Path(directory) / "own"
+    own.mkdir()
+    os.chdir(own)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    return places[1]
