@@ -463,6 +463,22 @@ def of_sieve(sandbox: LocalSandbox, image: Image) -> str:
     return str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("death", "signal"), [("os.kill(os.getpid(), 11)", 11), ("os._exit(0)", 0)]
+)
+def test_a_run_that_breaks_off_says_where(tmp_path: Path, death: str, signal: int) -> None:
+    """The report names the test that ended the interpreter, the signal, and what was planned."""
+    sandbox, image = project(tmp_path, sys.executable)
+    text = f"import os\n\ndef test_a():\n    pass\n\ndef test_b():\n    {death}\n"
+    (tmp_path / "test_last.py").write_text(text)
+    with sandbox:
+        report = run_tests(sandbox, image.setup, plan=True)
+    assert (report.complete, report.timed_out, report.signal) == (False, False, signal)
+    assert report.running == "test_last.py::test_b"
+    assert report.planned["test_last.py"] == 2
+    assert report.outcomes["test_last.py::test_a"] == "passed"
+
+
 @pytest.mark.parametrize("message", [of_tests, of_coverage, of_sieve])
 def test_the_last_lines_of_a_program_that_crashes_are_shown(
     message: Callable[[LocalSandbox, Image], str], tmp_path: Path

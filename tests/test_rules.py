@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from forager.images.builder import Diagnosis, SourceProject, Stage
+from forager.images.builder import BrokenRun, Diagnosis, FileRun, SourceProject, Stage
 from forager.images.debian import Contents, DebianRelease
 from forager.images.recipe import Recipe
 from forager.images.rules import RULES
@@ -39,10 +39,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SourceProject:
 
 
 def proposals(
-    project: SourceProject, log: str, stage: Stage = "install", recipe: Recipe | None = None
+    project: SourceProject,
+    log: str,
+    stage: Stage = "install",
+    recipe: Recipe | None = None,
+    broken: BrokenRun | None = None,
 ) -> dict[str, Recipe]:
     """What the rules propose, by the name of the rule; the first of each."""
-    failure = Diagnosis(stage=stage, message="", command=PROJECT, log=log, run=10)
+    failure = Diagnosis(
+        stage=stage, message="", command=PROJECT, log=log, run=10, passing=9, broken=broken
+    )
     found: dict[str, Recipe] = {}
     for change in RULES.changes(project, recipe or Recipe(install=[PROJECT]), failure):
         found.setdefault(change.rule, change.recipe)
@@ -186,3 +192,64 @@ def test_a_good_image_is_left_alone(project: SourceProject) -> None:
         stage="test", message="", log="fixture 'mocker' not found", passing=98, run=100, sound=True
     )
     assert [*RULES.changes(project, Recipe(), failure)] == []
+
+
+def test_messages_name_the_extras_that_tests_need(project: SourceProject) -> None:
+    """`pip install NAME[EXTRA]` in a message names an extra of the project or of another."""
+    (project.tree / "pyproject.toml").write_text(
+        "[project]\nname = 'bot'\n[project.optional-dependencies]\nweb = []\nall = []\ndocs = []\n"
+    )
+    log = "E  ImportError: Please install it first: `pip install Bot[web]`"
+    assert proposals(project, log, "test")["extras"].install[1:] == ["uv pip install -e '.[web]'"]
+    log = "E  ImportError: use pip install 'other[speed]'"
+    assert proposals(project, log, "test")["extras"].install[1:] == [
+        "uv pip install 'other[speed]'"
+    ]
+    log = "E  ModuleNotFoundError: No module named 'bot.backends'"
+    assert proposals(project, log, "test")["extras"].install[1:] == ["uv pip install -e '.[all]'"]
+
+
+def broken_run(
+    *files: FileRun, signal: int = 0, timed_out: bool = False, running: str = "", **slow: float
+) -> BrokenRun:
+    """A run of a hundred seconds that broke off."""
+    return BrokenRun(
+        seconds=100.0, timed_out=timed_out, signal=signal, running=running, files=[*files],
+        slow={f"test_x.py::{name}": seconds for name, seconds in slow.items()},
+    )  # fmt: skip
+
+
+def test_memory_grows_where_it_ran_out(project: SourceProject) -> None:
+    """A killed run gets twice the memory, but never more than half of the machine's."""
+    killed = broken_run(signal=9)
+    recipe = Recipe(memory=64 << 20)
+    assert proposals(project, "", "test", recipe, killed)["memory"].memory == 128 << 20
+    assert "memory" not in proposals(project, "", "test", Recipe(memory=1 << 50), killed)
+    assert "memory" not in proposals(project, "", "test", recipe, broken_run(signal=11))
+
+
+def test_a_test_that_ends_the_interpreter_is_left_out(project: SourceProject) -> None:
+    """A crash and `os._exit` end a run; the test that was running is deselected."""
+    crashed = broken_run(signal=11, running="test_x.py::test_a")
+    assert proposals(project, "", "test", None, crashed)["crashes"].tests == [
+        "--deselect=test_x.py::test_a"
+    ]
+
+
+def test_a_suite_that_takes_too_long_becomes_shorter(project: SourceProject) -> None:
+    """A test that hangs goes first, then slow tests, then the slowest files; half must stay."""
+    cheap, dear = FileRun("test_a.py", 100, 100, 10.0), FileRun("test_b.py", 50, 30, 88.0)
+    late = broken_run(cheap, dear, timed_out=True)
+    assert proposals(project, "", "test", None, late)["long suite"].tests == ["--ignore=test_b.py"]
+    few = broken_run(cheap._replace(planned=40), dear, timed_out=True)
+    assert "long suite" not in proposals(project, "", "test", None, few)
+    slow = broken_run(
+        FileRun("test_x.py", 50, 50, 90.0), timed_out=True, test_slow=80.0, test_quick=1.0
+    )
+    assert proposals(project, "", "test", None, slow)["long suite"].tests == [
+        "--deselect=test_x.py::test_slow"
+    ]
+    hangs = broken_run(cheap, timed_out=True, running="test_b.py::test_c")
+    assert proposals(project, "", "test", None, hangs)["long suite"].tests == [
+        "--deselect=test_b.py::test_c"
+    ]

@@ -21,6 +21,26 @@ Stage = Literal["install", "collect", "test"]
 _LOG = 256 << 10  # characters of a failure's log
 
 
+class FileRun(NamedTuple):
+    """What ran of a file of tests: how many were planned and ended, and their seconds."""
+
+    file: str
+    planned: int
+    ended: int
+    seconds: float
+
+
+class BrokenRun(Record):
+    """A run of the tests that did not come to its end."""
+
+    seconds: float
+    timed_out: bool = Field(description="Whether its time was over.")
+    signal: int = Field(description="What killed it; 0 for nothing.")
+    running: str = Field(description="The test that was running then, if it is known.")
+    files: list[FileRun] = Field(description="Each file in the order of the run.")
+    slow: dict[str, float] = Field(description="The slowest tests that ended, with their seconds.")
+
+
 class Diagnosis(Record):
     """How far a recipe got, and what was wrong then."""
 
@@ -33,6 +53,7 @@ class Diagnosis(Record):
     collected: int = Field(0, description="Test functions that pytest collects.")
     functions: int = Field(0, description="Test functions in the project's files.")
     sound: bool = Field(False, description="Whether an image of this recipe is accepted.")
+    broken: BrokenRun | None = Field(None, description="How a run that did not end was going.")
     refused: bool = Field(False, description="Whether it does what a model's recipe may not do.")
 
     @property

@@ -20,7 +20,7 @@ from forager.sandboxes.sandbox import WORKDIR
 
 _TESTING = re.compile(r"(unit[-_]?)?(tests?|testing|pytest)([-_].*)?$|.*[-_]tests?$", re.IGNORECASE)
 _DEVELOPING = re.compile(r"dev(el|elop|elopment)?$", re.IGNORECASE)
-_OTHER_EXTRAS = re.compile(
+OTHER_EXTRAS = re.compile(
     r"(check|cover(age)?|enabler|typ(e|es|ing|echeck(ing)?)|lint(ing)?|style|format(ting)?|docs?|"
     r"mypy|ruff|build|release|benchmarks?|pre-?commit)$",
     re.IGNORECASE,
@@ -112,7 +112,7 @@ def _known_extras(stated: Iterable[Stated], known: Collection[str]) -> list[str]
         name
         for entry in stated
         for name in entry.extras
-        if canonicalize_name(name) in known and not _OTHER_EXTRAS.match(name)
+        if canonicalize_name(name) in known and not OTHER_EXTRAS.match(name)
     ]
 
 

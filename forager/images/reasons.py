@@ -41,6 +41,12 @@ REASONS = (
         "raise --timeout, or `timeout` in the recipe",
     ),
     Reason(
+        "crash",
+        r"crashed the interpreter|ended the test run",
+        ("test",),
+        "deselect the test in `tests`",
+    ),
+    Reason(
         "no tests",
         r"no tests found",
         _ANY,
@@ -48,7 +54,8 @@ REASONS = (
     ),
     Reason(
         "memory",
-        r"MemoryError|Killed signal terminated|out of memory|Cannot allocate memory",
+        r"MemoryError|Killed signal terminated|out of memory|Cannot allocate memory|"
+        r"memory runs out",
         _ANY,
         "give more with --memory",
     ),

@@ -87,6 +87,7 @@ class UnprovenImage(NamedTuple):
                 shuffle=shuffle,
                 timeout=timeout,
                 failures=_DESCRIBED if shuffle is None else 0,
+                plan=shuffle is None,
             )
         finally:
             sandbox.close()

@@ -14,6 +14,7 @@ import docker
 from forager.environments.repository.testing import TestReport
 from forager.errors import SourceError, Unreachable
 from forager.images.base import CHANGES, ensure_base
+from forager.images.broken_runs import broken_off, broken_run
 from forager.images.builder import Diagnosis, RecipeFailed, failed, refused
 from forager.images.debian import Contents, DebianRelease, release_of
 from forager.images.install import Installed, install
@@ -97,7 +98,8 @@ class Workshop:
             failure = error.failure.model_copy(update={"functions": self._functions})
             return RecipeTrial(error.recipe or recipe, failure, error.dropped)
         try:
-            first = unproven.run_first(max(_LEAST_SECONDS, self._deadline - time.monotonic()))
+            left = self._deadline - time.monotonic()
+            first = unproven.run_first(max(_LEAST_SECONDS, left / 2))  # the second takes as long
             failure = self._judged(first, chosen=not search, untrusted=recipe.untrusted)
         except BaseException:
             unproven.remove()
@@ -209,7 +211,7 @@ class Workshop:
         hollow = self._hollow(first, collected, chosen=chosen, untrusted=untrusted)
         message = f"{passing} of {run} tests pass"
         if not first.complete:
-            message = f"the test run did not come to its end ({first.seconds:.0f} s)"
+            message = broken_off(first)
         elif not enough:
             message = f"only {message} (needed: {self._settings.minimum_pass:.0%})"
         elif hollow:
@@ -223,6 +225,7 @@ class Workshop:
             collected=collected,
             functions=self._functions,
             sound=first.complete and enough and not hollow,
+            broken=None if first.complete else broken_run(first),
         )
 
     def _hollow(self, first: TestReport, collected: int, *, chosen: bool, untrusted: bool) -> str:

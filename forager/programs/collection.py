@@ -108,8 +108,9 @@ class Question:
                 doctests=doctests[path],
                 error=self._errors.get(path, "")[-each:],
             )
-        self._collected = True
-        self.end(True)
+        everything = "" if session.items else self._errors.get("", "")  # as a conftest.py failed
+        self._collected = not everything
+        self.end(not everything, everything)
 
     def end(self, finished: bool, problem: str = "") -> NoReturn:
         """Report the settings and the end; the process ends here."""

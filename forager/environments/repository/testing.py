@@ -75,6 +75,10 @@ class RunnerReport(Report):
     collected: int = 0
     canaries: int = 0
     distrusted: str = ""
+    file: str = ""
+    tests: int = 0
+    begins: str = ""
+    signal: int = 0
     end: int | None = None
 
 
@@ -90,7 +94,9 @@ class TestReport(Record):
     non-empty `distrusted` says why not to believe the reports. `changed` holds the outcomes of the
     tests that ran again with changed expected values, `rewritten` the doctests whose examples are
     not those of their file, `touched` the data files that the run changed. `failures` describes
-    the first failing tests, up to the requested number.
+    the first failing tests, up to the requested number. Of a run with a `plan`, `planned` is the
+    number of tests by file, and `running` the test that was running when the run broke off;
+    `signal` is what killed it, such as 9 when memory ran out.
     """
 
     __test__ = False
@@ -105,6 +111,9 @@ class TestReport(Record):
     rewritten: list[str] = []
     touched: list[str] = []
     failures: dict[str, Failure] = {}
+    planned: dict[str, int] = {}
+    running: str = ""
+    signal: int = 0
     log: str = ""
 
     @property
@@ -123,6 +132,7 @@ def run_tests(
     test_seconds: float = 60.0,
     guard: Guard | None = None,
     failures: int = 0,
+    plan: bool = False,
 ) -> TestReport:
     """Run the whole suite, or the tests named by node id.
 
@@ -140,6 +150,7 @@ def run_tests(
         "shuffle": shuffle,
         "test_seconds": test_seconds,
         "failures": failures,
+        "plan": plan,
         "guard": guard.model_dump() if guard else None,
     }
     run = run_program(
@@ -218,8 +229,17 @@ def _read(run: ProgramRun[RunnerReport]) -> TestReport:
             for report in run.reports
             if report.failure
         },
+        planned={report.file: report.tests for report in run.reports if report.file},
+        running=_running(run.reports),
+        signal=max((report.signal for report in run.reports), default=0),
         log=run.log,
     )
+
+
+def _running(found: Sequence[RunnerReport]) -> str:
+    """The test that began last, if it did not end."""
+    begun = next((report.begins for report in reversed(found) if report.begins), "")
+    return "" if any(report.id == begun for report in found) else begun
 
 
 def _outcomes(tests: Sequence[RunnerReport]) -> dict[str, str]:

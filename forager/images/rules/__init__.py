@@ -1,18 +1,24 @@
 """The builder `rules`: mends what a log names, without a model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from forager.images.builder import Diagnosis, RecipeChange, SourceProject
 from forager.images.recipe import Recipe
 from forager.images.rules.dates import dates, old_python, other_python
+from forager.images.rules.endings import crashes, long_suites, memory
 from forager.images.rules.files import submodules
-from forager.images.rules.modules import display, django, fixtures, imports
+from forager.images.rules.modules import display, django, extras, fixtures, imports
 from forager.images.rules.places import directories, variables
 from forager.images.rules.rule import Rule
 from forager.images.rules.services import services
 from forager.images.rules.system import system_packages
 from forager.images.rules.tools import build_tools, older_pytest, pytest_anew, without_isolation
 
+_FIRST: tuple[tuple[str, Rule], ...] = (  # nothing is known of tests that did not run
+    ("memory", memory),
+    ("crashes", crashes),
+    ("long suite", long_suites),
+)
 _ADDING: tuple[tuple[str, Rule], ...] = (  # which do not disturb each other
     ("system packages", system_packages),
     ("missing modules", imports),
@@ -23,6 +29,7 @@ _ADDING: tuple[tuple[str, Rule], ...] = (  # which do not disturb each other
     ("variables", variables),
 )
 _OTHERS: tuple[tuple[str, Rule], ...] = (
+    ("extras", extras),
     ("submodules", submodules),
     ("build tools", build_tools),
     ("build without isolation", without_isolation),
@@ -49,10 +56,17 @@ class RuleBuilder:
         """Yield changes; the rules look at the failure and at the project's files."""
         if failure.sound and failure.passing >= _ENOUGH * failure.run:
             return
+        yield from _each(_FIRST, project, recipe, failure)
         yield from _together(project, recipe, failure)
-        for name, rule in (*_ADDING, *_OTHERS):
-            for changed, reason in rule(project, recipe, failure):
-                yield RecipeChange(changed, name, reason)
+        yield from _each((*_ADDING, *_OTHERS), project, recipe, failure)
+
+
+def _each(
+    rules: Sequence[tuple[str, Rule]], project: SourceProject, recipe: Recipe, failure: Diagnosis
+) -> Iterator[RecipeChange]:
+    for name, rule in rules:
+        for changed, reason in rule(project, recipe, failure):
+            yield RecipeChange(changed, name, reason)
 
 
 def _together(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Iterator[RecipeChange]:

@@ -64,4 +64,5 @@ def other_python(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Propos
 def _is_drift(failure: Diagnosis) -> bool:
     if failure.sound or reason_of(failure).name in _NOT_DRIFT:
         return False
-    return re.search(_DRIFT, failure.log) is not None
+    most_fail = failure.stage == "test" and failure.broken is None
+    return most_fail or re.search(_DRIFT, failure.log) is not None

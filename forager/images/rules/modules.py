@@ -4,10 +4,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from forager.images.builder import Diagnosis, SourceProject
 from forager.images.distributions import distribution, missing_modules
-from forager.images.layout import read_text
+from forager.images.infer import OTHER_EXTRAS
+from forager.images.layout import project_name, read_text
 from forager.images.recipe import Recipe
+from forager.images.requirements import stated_requirements
 from forager.images.rules.rule import Proposals, with_commands, with_variables
 from forager.sandboxes.sandbox import WORKDIR
 
@@ -68,6 +72,8 @@ _DISPLAY = re.compile(
     r"Qt platform plugin|QXcbConnection|cannot open display"
 )
 _MOST_MODULES = 12
+_HINT = re.compile(r"pip3? install (?:-U |--upgrade )?[\"'`]*([\w.-]{1,80})\[([\w,. -]{1,100})\]")
+_EVERYTHING = ("all", "full", "complete", "everything")  # names of extras
 
 
 def imports(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
@@ -77,6 +83,21 @@ def imports(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Propo
     names = missing_modules(failure.log)[:_MOST_MODULES]
     found = {distribution(project.tree, name) for name in names} - {""}
     yield from _installing(recipe, sorted(found), "tests import")
+
+
+def extras(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
+    """Propose the extras that messages name, then all of the project's."""
+    if failure.stage == "install":
+        return
+    own = canonicalize_name(project_name(project.tree))
+    known = {entry.group for entry in stated_requirements(project.tree) if entry.extras}
+    hints = {(name, extra) for name, extra in _HINT.findall(failure.log)}
+    named = [extra for name, extra in sorted(hints) if canonicalize_name(name) == own]
+    others = [f"{name}[{extra}]" for name, extra in sorted(hints) if canonicalize_name(name) != own]
+    yield from _installing(recipe, _own(named) + others, "messages name the extras")
+    if named or missing_modules(failure.log):
+        most = known & {*_EVERYTHING} or {name for name in known if not OTHER_EXTRAS.match(name)}
+        yield from _installing(recipe, _own(sorted(most)), "tests import what may be in the extras")
 
 
 def fixtures(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
@@ -110,8 +131,13 @@ def display(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
         yield with_variables(recipe, {"QT_QPA_PLATFORM": "offscreen"}), "there is no display"
 
 
+def _own(names: list[str]) -> list[str]:
+    """The project with these extras, as a requirement; nothing without extras."""
+    return [f".[{','.join(names)}]"] if names else []
+
+
 def _installing(recipe: Recipe, requirements: list[str], why: str) -> Proposals:
-    commands = [f"uv pip install '{text}'" for text in requirements]
+    commands = [f"uv pip install {'-e ' * text.startswith('.')}'{text}'" for text in requirements]
     new = [command for command in commands if command not in recipe.install]
     if new:
         yield with_commands(recipe, *new), f"{why} {', '.join(requirements)}"

@@ -8,6 +8,7 @@ import random
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -20,6 +21,7 @@ from .doctests import expect_other_output, rewritten
 _ERROR, _FRAMES, _TEXT = 2000, 50, 4000  # bounds of the description of a failure
 _ID = 4000  # most characters of a test's id that a report holds
 _BUSIEST = 20  # times its limit that a test may take where others hold the processors
+_PLANNED = 50_000  # tests up to which each one's beginning is reported, too
 _TOGETHER, _DELAY = 16384, 0.2  # bytes and seconds before reports are written
 _STATISTICS = "/proc/self/schedstat"
 
@@ -39,6 +41,7 @@ class TestWatcher:
         self._shuffle: int | None = request["shuffle"]
         self._seconds: float = request["test_seconds"]
         self._failures: int = request["failures"]  # how many more are described
+        self._plan: bool = request.get("plan", False)  # report what is planned and what begins
         self._changed: bool = request.get("changed", False)
         self._guarded: bool = request.get("guarded", False)
         self._files = {test.partition("::")[0] for test in self._chosen or ()}
@@ -52,7 +55,8 @@ class TestWatcher:
     def _send(self, **record: Any) -> None:
         """Report, several lines at a time: each write wakes the reporter."""
         self._unsent += f"{json.dumps(record)}\n".encode()
-        if "end" in record or len(self._unsent) > _TOGETHER or time.monotonic() > self._due:
+        whole = "end" in record or "begins" in record or len(self._unsent) > _TOGETHER
+        if whole or time.monotonic() > self._due:
             while self._unsent:
                 del self._unsent[: os.write(self._descriptor, self._unsent)]
             self._due = time.monotonic() + _DELAY
@@ -78,6 +82,10 @@ class TestWatcher:
         for test in rewritten(items) if self._guarded else ():
             self._send(rewritten=test)
         self._send(collected=len(items))
+        self._plan = self._plan and len(items) < _PLANNED
+        if self._plan:
+            for name, tests in Counter(item.nodeid.partition("::")[0] for item in items).items():
+                self._send(file=name[:_ID], tests=tests)
         self._send(canaries=self._canaries.spread(items))
 
     @pytest.hookimpl(tryfirst=True)
@@ -108,6 +116,8 @@ class TestWatcher:
         Time in which the test was ready to run, and others did, does not count.
         """
         began, queued = self._clock(), self._queued()
+        if self._plan:
+            self._send(begins=item.nodeid[:_ID])
 
         def stop(*_: object) -> None:
             passed = self._clock() - began

@@ -21,8 +21,9 @@ _BYTES_MORE, _BYTES_EACH = 2 << 20, 6000  # of a run whose tests are known
 _TOUCHED = 100  # most changed files of data that are reported
 _ENOUGH, _DELAY = 16384, 0.2  # bytes and seconds before reports are passed on
 _TEXTS = {"id": str, "outcome": str, "failure": str, "error": str, "text": str, "canary": str,
-          "rewritten": str}  # fmt: skip
-_OTHERS = {"seconds": (int, float), "collected": int, "canaries": int, "end": int, "frames": list}
+          "rewritten": str, "file": str, "begins": str}  # fmt: skip
+_OTHERS = {"seconds": (int, float), "collected": int, "canaries": int, "end": int, "frames": list,
+           "tests": int}  # fmt: skip
 _KINDS: dict[str, Any] = {**_TEXTS, **_OTHERS}
 
 
@@ -56,6 +57,8 @@ class ReportedRun:
         self._bytes = self._records = 0
         self.outcomes: dict[str, str] = {}
         self.ended = False
+        self.signal = 0
+        """The signal that killed the run."""
         self.problem = ""
 
     def follow(self) -> None:
@@ -73,6 +76,8 @@ class ReportedRun:
                 while not self.problem and self._waiting() and self._read():
                     continue
                 self.ended = self.ended and answer == b"0\n"
+                status = int(answer) if answer.strip().isdigit() else 0
+                self.signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
                 break
             elif not events:
                 self._stream.flush()
@@ -190,6 +195,8 @@ def report() -> NoReturn:
     if not guard:
         os.set_inheritable(3, False)
         run = Server("", 1).run(request, stream)
+        if run.signal:
+            stream.send({"signal": run.signal})
         _end(stream, run.ended, run.problem)
     if os.geteuid():
         undumpable()
