@@ -1,88 +1,19 @@
 """Pretrained models with a vocabulary that is cut to some texts."""
 
 import json
-import random
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from tiny_models import ODD, SPECIALS, drawn, make_pretrained, tokenizer
 
 from forager.cli.main import main
 from forager.errors import UsageError
 from forager.learning.cutting import cut_base
 from forager.learning.trimming import Vocabulary
 
-WORDS = [
-    "the",
-    "def",
-    "return",
-    "not",
-    "range",
-    "total",
-    "==",
-    "\n\n",
-    "",
-    "é",
-    "ß",
-    "漢字",
-    "🙂",
-    "305",
-]
-KATA = Path(__file__).parent.parent / "examples/kata/kata/numbers.py"
-ODD = "àçẞ漢𝔘\x00\t~☃\u0301"
-SPECIALS = ["<pad>", "<eos>", "<bos>", "<unk>"]
 MODES = ["byte level", "byte fallback"]
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch's and Transformers'
-
-
-def drawn(seed: int, length: int = 40, odd: float = 0.0) -> str:
-    """A text of known words, and of characters that no training has seen."""
-    source = random.Random(seed)
-    words = ["".join(source.choices(ODD, k=3)) if source.random() < odd else
-             source.choice(WORDS) for _ in range(length)]  # fmt: skip
-    return " ".join(words)
-
-
-def tokenizer(mode: str) -> Any:
-    """A tokenizer like Qwen's, or like Gemma's, whose pieces are whole texts."""
-    from tokenizers import (
-        AddedToken,
-        Tokenizer,
-        decoders,
-        models,
-        normalizers,
-        pre_tokenizers,
-        processors,
-        trainers,
-    )
-
-    corpus = [*(drawn(seed) for seed in range(80)), KATA.read_text()]
-    if mode == "byte level":
-        made = Tokenizer(models.BPE())
-        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        made.decoder = decoders.ByteLevel()
-        alphabet = pre_tokenizers.ByteLevel.alphabet()
-        special: list[str] = []
-    else:
-        made = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
-        made.normalizer = normalizers.Replace(" ", "▁")
-        steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
-        made.decoder = decoders.Sequence(steps)
-        alphabet, special = [], [*SPECIALS, *(f"<0x{value:02X}>" for value in range(256))]
-    trainer = trainers.BpeTrainer(
-        vocab_size=700, special_tokens=special, initial_alphabet=alphabet, show_progress=False
-    )
-    made.train_from_iterator(corpus, trainer)
-    whole = json.loads(made.to_str())  # bytes and characters are no special tokens
-    whole["added_tokens"] = [
-        token for token in whole["added_tokens"] if token["id"] < 4 and special
-    ]
-    made = Tokenizer.from_str(json.dumps(whole))
-    made.add_special_tokens([AddedToken(name, special=True) for name in SPECIALS])
-    bos = [("<bos>", made.token_to_id("<bos>"))]
-    made.post_processor = processors.TemplateProcessing("<bos> $A", "<bos> $A $B", bos)
-    return made
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -118,36 +49,6 @@ def test_what_cannot_be_cut_is_said() -> None:
         Vocabulary(json.loads(Tokenizer(models.BPE({"a-": 0}, [])).to_str()))
 
 
-def pretrained(path: Path, mode: str, *, tied: bool) -> Path:
-    """A small Gemma or Llama with random weights and a large vocabulary, without a template."""
-    import torch
-    from transformers import (
-        Gemma3ForCausalLM,
-        Gemma3TextConfig,
-        LlamaConfig,
-        LlamaForCausalLM,
-        PreTrainedTokenizerFast,
-    )
-
-    named = {f"{name[1:-1]}_token": name for name in SPECIALS}
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer(mode), **named)
-    sizes = {
-        "vocab_size": len(fast) + 20, "hidden_size": 64, "intermediate_size": 64,
-        "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
-        "head_dim": 32, "max_position_embeddings": 512, "tie_word_embeddings": tied,
-        "eos_token_id": [fast.eos_token_id], "bos_token_id": fast.bos_token_id,
-        "pad_token_id": fast.pad_token_id,
-    }  # fmt: skip
-    torch.manual_seed(0)
-    if tied:
-        model: Any = Gemma3ForCausalLM(Gemma3TextConfig(**sizes, sliding_window=16))
-    else:
-        model = LlamaForCausalLM(LlamaConfig(**sizes))
-    model.save_pretrained(path)
-    fast.save_pretrained(path)
-    return path
-
-
 @pytest.mark.train
 @pytest.mark.parametrize(("mode", "tied"), [("byte fallback", True), ("byte level", False)])
 def test_a_cut_model_computes_as_before(tmp_path: Path, mode: str, tied: bool) -> None:
@@ -155,7 +56,7 @@ def test_a_cut_model_computes_as_before(tmp_path: Path, mode: str, tied: bool) -
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    whole = pretrained(tmp_path / "whole", mode, tied=tied)
+    whole = make_pretrained(tmp_path / "whole", mode, tied=tied)
     text = tmp_path / "text.jsonl"
     text.write_text(json.dumps({"statement": [drawn(1, 12), drawn(2, 12)]}) + "\n")
     words = ["base", str(text), "--from", str(whole), "-o", str(tmp_path / "cut")]
@@ -193,7 +94,7 @@ def test_a_cut_model_computes_as_before(tmp_path: Path, mode: str, tied: bool) -
 @pytest.mark.train
 def test_a_cut_base_is_made_once(tmp_path: Path) -> None:
     """The same request returns it, another is refused, and sizes do not go with --from."""
-    whole = pretrained(tmp_path / "whole", "byte level", tied=True)
+    whole = make_pretrained(tmp_path / "whole", "byte level", tied=True)
     texts = [tmp_path / "a.txt", tmp_path / "b.txt"]
     for number, text in enumerate(texts):
         text.write_text(drawn(number))

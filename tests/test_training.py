@@ -12,18 +12,19 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from tiny_models import make_pretrained
 
 from forager.cli.main import main
 from forager.cli.train import warn_of_bf16
 from forager.errors import TrainingError, UsageError
 from forager.learning.child import Child
 from forager.learning.guardian_program import alive, children
-from forager.learning.saved import save
+from forager.learning.saved import load, save
 from forager.learning.train import TrainSettings, count_steps, train
 from forager.learning.train.order import learning_rate, packed, steps
 from forager.learning.train.rank import free_port, rank_environment
 from forager.learning.train.run import request_for
-from forager.learning.train.settings import StepMetrics
+from forager.learning.train.settings import StepMetrics, TrainingRequest
 from forager.records import read_records
 
 HERE = Path(__file__).parent
@@ -68,6 +69,8 @@ def test_the_order_is_a_function_of_the_seed_and_not_of_the_processes() -> None:
     [
         ("fma avx2", {"precision": "bf16"}, True),
         ("avx2 avx512_bf16 amx_bf16", {"precision": "bf16"}, False),
+        ("GenuineIntel avx512_bf16", {"precision": "bf16"}, True),
+        ("AuthenticAMD avx512_bf16", {"precision": "bf16"}, False),
         ("fma avx2", {}, False),
         ("fma avx2", {"precision": "bf16", "executor": "ray"}, False),
     ],
@@ -75,11 +78,15 @@ def test_the_order_is_a_function_of_the_seed_and_not_of_the_processes() -> None:
 def test_a_processor_without_bf16_is_told_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: str, given: Any, warned: bool
 ) -> None:
-    """A CPU without bf16 units gets a warning: bf16 was measured to be sixty times slower there."""
+    """A CPU without fast bf16 gets a warning, and autocast is off there, which a line says."""
     processor = tmp_path / "cpuinfo"
     processor.write_text(f"processor : 0\nflags : {flags}\n")
     warn_of_bf16(settings(**given), processor, tmp_path / "no-gpu")
     assert ("fp32" in capsys.readouterr().err) is warned
+    autocast = settings(**{"autocast": True, **given, "precision": "auto"})
+    warn_of_bf16(autocast, processor, tmp_path / "no-gpu")
+    slow = flags in ("fma avx2", "GenuineIntel avx512_bf16") and "executor" not in given
+    assert ("autocast is off" in capsys.readouterr().err) is slow
 
 
 @pytest.mark.parametrize(("schedule", "end"), [("cosine", 0.1), ("linear", 0.1), ("constant", 1)])
@@ -101,6 +108,7 @@ def test_the_rate_rises_and_falls(schedule: str, end: float) -> None:
         ({"processes": 3, "sequence_parallel_size": 2}, "must be a multiple"),
         ({"batch_size": 3, "processes": 2}, "batch_size \\(3\\) must be a multiple"),
         ({"executor": "hosts"}, "hostfile"),
+        ({"autocast": True, "precision": "bf16"}, "autocast keeps weights in float32"),
         ({"rate": 1}, "rate: no such key"),
     ],
 )
@@ -127,9 +135,9 @@ def alone(
 
         def run(**given: Any) -> Path:
             directory = tmp_path_factory.mktemp("alone")
-            Training(
-                directory, request_for(settings(**given), [tiny_data], tiny_base, tiny_data)
-            ).run()
+            request = request_for(settings(**given), [tiny_data], tiny_base, tiny_data)
+            save(directory / "settings.json", request)
+            Training(directory, request).run()
             return directory
 
         yield run
@@ -200,6 +208,27 @@ def test_packing_does_not_leak(tiny_base: Path, tiny_data: Path) -> None:
     assert torch.equal(tokens[:, : whole_row.ids.shape[1]], whole_row.ids)
     targets = torch.cat([half.targets for half in halves])
     assert torch.equal(targets, whole_row.targets)
+
+
+def test_windows_are_kept_in_packed_rows(tmp_path: Path, tiny_data: Path) -> None:
+    """A sample longer than the sliding window gets the losses of Transformers' own attention."""
+    import torch
+
+    from forager.learning.train.batch import log_probabilities, make_batch
+    from forager.learning.train.model import open_model
+    from forager.learning.train.samples import Samples
+
+    base = make_pretrained(tmp_path, "byte fallback", tied=True)  # a window of 16 tokens
+    samples, row = Samples([tiny_data]), [3, 11, 5, 20]
+    assert max(samples.lengths[number] for number in row) > 40
+    model = open_model(base, settings())
+    assert model.config._attn_implementation == "forager_packed"
+    packed = log_probabilities(model, make_batch(samples, row))
+    eager = open_model(base, settings(attn_implementation="eager"))
+    single = [log_probabilities(eager, make_batch(samples, [number])) for number in row]
+    assert torch.allclose(packed, torch.cat(single), atol=1e-5)
+    model.config.sliding_window = 8  # the window matters
+    assert not torch.allclose(log_probabilities(model, make_batch(samples, row)), packed, atol=1e-3)
 
 
 def test_layers_with_a_state_are_not_packed(
@@ -276,6 +305,120 @@ def test_memory_is_saved_and_the_losses_are_the_same(
     assert losses(other) == pytest.approx(losses(plain), abs=tolerance)
     assert same_weights(other, plain, 10 * tolerance)
     assert (other / "model" / "chat_template.jinja").read_text()
+
+
+FROZEN: dict[str, Any] = {"freeze_layers": 1, "freeze_embeddings": True}
+
+
+def test_what_is_not_frozen_gets_the_same_gradients(tiny_base: Path, tiny_data: Path) -> None:
+    """Loss and gradients of the trained weights equal those of the unfrozen computation.
+
+    Below the lowest trained weight nothing is computed for the backward pass. Autocast changes both
+    by rounding alone, and leaves gradients and weights in float32.
+    """
+    import torch
+
+    from forager.learning.train.batch import log_probabilities, make_batch
+    from forager.learning.train.model import open_model
+    from forager.learning.train.samples import Samples
+
+    samples, found = Samples([tiny_data]), []
+    for given, bf16 in (({}, False), (FROZEN, False), (FROZEN, True)):
+        model = open_model(tiny_base, settings(**given))
+        seen: list[bool] = []
+        layers = model.model.layers
+        layers[0].register_forward_hook(
+            lambda _, __, out, seen=seen: seen.append(out.requires_grad)
+        )
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            loss = -log_probabilities(model, make_batch(samples, [3, 11, 5])).mean()
+        loss.backward()
+        gradients = {name: weight.grad for name, weight in model.named_parameters()}
+        found.append((loss.item(), gradients))
+        assert seen == [not given]
+    (whole, every), (frozen, some), (rounded, cast) = found
+    assert frozen == whole
+    assert rounded == pytest.approx(whole, abs=0.02)
+    for name, gradient in every.items():
+        if "layers.1" in name or name == "model.norm.weight":
+            assert torch.allclose(some[name], gradient, atol=1e-7)
+            assert cast[name].dtype == torch.float32
+            near = torch.nn.functional.cosine_similarity(cast[name].ravel(), gradient.ravel(), 0)
+            assert near > 0.99
+        else:
+            assert some[name] is None
+
+
+@pytest.mark.parametrize("more", [{}, {"zero_stage": 2, "gradient_checkpointing": True},
+                                  {"zero_stage": 3}], ids=str)  # fmt: skip
+def test_frozen_parts_stay(
+    alone: Callable[..., Path], plain: Path, tiny_base: Path, more: dict[str, Any]
+) -> None:
+    """The losses are those of an optimizer without the frozen weights, which do not change."""
+    import torch
+
+    directory = alone(**FROZEN, **more)
+    assert losses(directory)[0] == pytest.approx(losses(plain)[0], abs=1e-6)
+    assert losses(directory) == pytest.approx(losses_without(tiny_base, directory), abs=1e-4)
+    found, before = weights(directory), weights_of(tiny_base)
+    same = {name for name in found if torch.equal(found[name], before[name])}
+    assert same == {
+        name for name in found if "layers.1" not in name and name != "model.norm.weight"
+    }
+
+
+def losses_without(base: Path, directory: Path) -> list[float]:
+    """Losses of a loop that computes all gradients, and updates what is not frozen."""
+    import torch
+
+    from forager.learning.train.batch import log_probabilities, make_batch
+    from forager.learning.train.model import open_model
+    from forager.learning.train.samples import Samples
+
+    request = load(directory / "settings.json", TrainingRequest)
+    assert request
+    asked, samples = request.settings, Samples([Path(request.datasets[0].path)])
+    names = {name for name, weight in open_model(base, asked).named_parameters()
+             if weight.requires_grad}  # fmt: skip
+    model = open_model(base, settings())
+    trained = [weight for name, weight in model.named_parameters() if name in names]
+    optimizer = torch.optim.AdamW(trained, betas=asked.betas, weight_decay=0.0)
+    found, order = [], steps(samples.lengths, asked)
+    for number, rows in enumerate(order):
+        optimizer.param_groups[0]["lr"] = learning_rate(number, len(order), asked)
+        parts = [log_probabilities(model, make_batch(samples, row)) for row in rows]
+        loss = -torch.cat(parts).sum() / sum(samples.trained[one] for row in rows for one in row)
+        model.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, asked.max_grad_norm)
+        optimizer.step()
+        found.append(loss.item())
+    return found
+
+
+@pytest.mark.parametrize("units", ["amx_bf16", ""])
+def test_autocast_changes_rounding_alone(
+    alone: Callable[..., Path],
+    plain: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    units: str,
+) -> None:
+    """With units for bfloat16 the losses differ by rounding; without, autocast is off."""
+    (tmp_path / "cpuinfo").write_text(f"flags : fma {units}\n")
+    monkeypatch.setattr("forager.learning.processor.CPUINFO", tmp_path / "cpuinfo")
+    other = alone(autocast=True)
+    assert losses(other) == pytest.approx(losses(plain), abs=0.02)
+    assert (losses(other) != losses(plain)) is bool(units)
+    assert {str(weight.dtype) for weight in weights(other).values()} == {"torch.float32"}
+
+
+def test_too_many_frozen_layers_are_said(tiny_base: Path) -> None:
+    """The error says how many layers there are, or that nothing would be trained."""
+    from forager.learning.train.model import open_model
+
+    with pytest.raises(UsageError, match="freeze_layers is 3; there are 2"):
+        open_model(tiny_base, settings(freeze_layers=3))
 
 
 @pytest.mark.parametrize("zero", [0, 3])

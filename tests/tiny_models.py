@@ -1,7 +1,9 @@
 """Tiny models and data sets from nothing, for tests that train and serve."""
 
+import json
 import random
 from pathlib import Path
+from typing import Any
 
 from forager.learning import imports
 from forager.learning.dataset import DatasetManifest, DatasetSettings
@@ -9,6 +11,25 @@ from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.saved import save
 
 VOCABULARY = 264  # a token a byte, and the end
+WORDS = [
+    "the",
+    "def",
+    "return",
+    "not",
+    "range",
+    "total",
+    "==",
+    "\n\n",
+    "",
+    "é",
+    "ß",
+    "漢字",
+    "🙂",
+    "305",
+]
+KATA = Path(__file__).parent.parent / "examples/kata/kata/numbers.py"
+ODD = "àçẞ漢𝔘\x00\t~☃\u0301"
+SPECIALS = ["<pad>", "<eos>", "<bos>", "<unk>"]
 
 
 def make_base(path: Path, *, tied: bool = True, seed: int = 0) -> Path:
@@ -87,4 +108,83 @@ def make_dataset(path: Path, base: Path, *, samples: int = 40, seed: int = 0) ->
         digest=f"{seed:032}",
     )
     save(path / "dataset.json", manifest)
+    return path
+
+
+def drawn(seed: int, length: int = 40, odd: float = 0.0) -> str:
+    """A text of known words, and of characters that no training has seen."""
+    source = random.Random(seed)
+    words = ["".join(source.choices(ODD, k=3)) if source.random() < odd else
+             source.choice(WORDS) for _ in range(length)]  # fmt: skip
+    return " ".join(words)
+
+
+def tokenizer(mode: str) -> Any:
+    """A tokenizer like Qwen's, or like Gemma's, whose pieces are whole texts."""
+    from tokenizers import (
+        AddedToken,
+        Tokenizer,
+        decoders,
+        models,
+        normalizers,
+        pre_tokenizers,
+        processors,
+        trainers,
+    )
+
+    corpus = [*(drawn(seed) for seed in range(80)), KATA.read_text()]
+    if mode == "byte level":
+        made = Tokenizer(models.BPE())
+        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        made.decoder = decoders.ByteLevel()
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        special: list[str] = []
+    else:
+        made = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+        made.normalizer = normalizers.Replace(" ", "▁")
+        steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+        made.decoder = decoders.Sequence(steps)
+        alphabet, special = [], [*SPECIALS, *(f"<0x{value:02X}>" for value in range(256))]
+    trainer = trainers.BpeTrainer(
+        vocab_size=700, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    made.train_from_iterator(corpus, trainer)
+    whole = json.loads(made.to_str())  # bytes and characters are no special tokens
+    whole["added_tokens"] = [
+        token for token in whole["added_tokens"] if token["id"] < 4 and special
+    ]
+    made = Tokenizer.from_str(json.dumps(whole))
+    made.add_special_tokens([AddedToken(name, special=True) for name in SPECIALS])
+    bos = [("<bos>", made.token_to_id("<bos>"))]
+    made.post_processor = processors.TemplateProcessing("<bos> $A", "<bos> $A $B", bos)
+    return made
+
+
+def make_pretrained(path: Path, mode: str, *, tied: bool, seed: int = 0) -> Path:
+    """A small Gemma or Llama with random weights and a large vocabulary, without a template."""
+    import torch
+    from transformers import (
+        Gemma3ForCausalLM,
+        Gemma3TextConfig,
+        LlamaConfig,
+        LlamaForCausalLM,
+        PreTrainedTokenizerFast,
+    )
+
+    named = {f"{name[1:-1]}_token": name for name in SPECIALS}
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer(mode), **named)
+    sizes = {
+        "vocab_size": len(fast) + 20, "hidden_size": 64, "intermediate_size": 64,
+        "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
+        "head_dim": 32, "max_position_embeddings": 512, "tie_word_embeddings": tied,
+        "eos_token_id": [fast.eos_token_id], "bos_token_id": fast.bos_token_id,
+        "pad_token_id": fast.pad_token_id,
+    }  # fmt: skip
+    torch.manual_seed(seed)
+    if tied:
+        model: Any = Gemma3ForCausalLM(Gemma3TextConfig(**sizes, sliding_window=16))
+    else:
+        model = LlamaForCausalLM(LlamaConfig(**sizes))
+    model.save_pretrained(path)
+    fast.save_pretrained(path)
     return path

@@ -34,6 +34,9 @@ TRAIN = Derived(
         ],
         "Memory and machines": [
             "precision",
+            "autocast",
+            "freeze_layers",
+            "freeze_embeddings",
             "gradient_checkpointing",
             "zero_stage",
             "sequence_parallel_size",
@@ -44,7 +47,6 @@ TRAIN = Derived(
         ],
     },
 )
-_BF16 = {"amx_bf16", "avx512_bf16", "bf16"}  # what /proc/cpuinfo says of processors with units
 
 
 @click.command(cls=Verb, settings=TRAIN)
@@ -112,14 +114,17 @@ def train(
 
 
 def warn_of_bf16(
-    settings: "TrainSettings",
-    processor: Path = Path("/proc/cpuinfo"),
-    gpu: Path = Path("/proc/driver/nvidia/version"),
+    settings: "TrainSettings", processor: Path | None = None, gpu: Path | None = None
 ) -> None:
-    """Say if this machine computes in bfloat16 many times more slowly than in float32."""
-    asked = settings.precision == "bf16" and settings.executor == "local"
-    if asked and not gpu.exists() and not _BF16 & set(processor.read_text().split()):
+    """Say if this machine computes in bfloat16 more slowly than in float32."""
+    from forager.learning.processor import GPU, computes_bf16
+
+    if settings.executor != "local" or (gpu or GPU).exists() or computes_bf16(processor):
+        return
+    if settings.precision == "bf16":
         say("bf16 is slow on this processor, which has no units for it: give --precision fp32")
+    elif settings.autocast:
+        say("autocast is off: this processor computes in float32 faster than in bfloat16")
 
 
 def train_settings(config: Path | None, params: dict[str, Any]) -> "TrainSettings":

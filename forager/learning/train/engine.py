@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from forager.atomic import part_of, publish, sync_tree
 from forager.errors import TrainingError
+from forager.learning.processor import computes_bf16
 from forager.learning.train.model import parameter_groups, precision
 from forager.learning.train.settings import TrainSettings
 
@@ -54,7 +55,6 @@ def start(model: Any, settings: TrainSettings) -> Any:
         parallelism = _share_rows(model, settings)
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        model.enable_input_require_grads()
     optimizer = torch.optim.AdamW(
         parameter_groups(model, settings.weight_decay),
         lr=settings.learning_rate,
@@ -92,11 +92,29 @@ def _config(settings: TrainSettings) -> dict[str, Any]:
         "gradient_accumulation_steps": settings.batch_size // settings.data_parallel_size,
         "gradient_clipping": 0.0 if _wraps_nothing(settings) else settings.max_grad_norm,
         "bf16": {"enabled": precision(settings) == "bf16"},
+        "torch_autocast": {
+            "enabled": _autocasts(settings),
+            "dtype": "bfloat16",
+            "lower_precision_safe_modules": [],  # gradients are added in float32
+        },
         "zero_optimization": zero,
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
         "steps_per_print": 1 << 62,
     }
+
+
+def _autocasts(settings: TrainSettings) -> bool:
+    """Whether to compute in bfloat16: all processes do it, or none."""
+    import deepspeed.comm as comm
+    import torch
+
+    faster = torch.cuda.is_available() or computes_bf16()
+    agreed = torch.tensor(float(settings.autocast and faster))
+    if comm.get_world_size() > 1:
+        agreed = agreed.to("cuda" if torch.cuda.is_available() else "cpu")
+        comm.all_reduce(agreed, op=comm.ReduceOp.MIN)
+    return bool(agreed)
 
 
 def _wraps_nothing(settings: TrainSettings) -> bool:

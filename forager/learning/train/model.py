@@ -20,11 +20,14 @@ def precision(settings: TrainSettings) -> str:
 
     if settings.precision != "auto":
         return settings.precision
-    return "bf16" if torch.cuda.is_available() else "fp32"
+    return "bf16" if torch.cuda.is_available() and not settings.autocast else "fp32"
 
 
 def open_model(base: Path, settings: TrainSettings) -> Any:
-    """The base model, with adapters if `lora` is set. Raises UsageError if it cannot be packed."""
+    """The base model, with adapters if `lora` is set, and frozen parts.
+
+    Raises UsageError if it cannot be packed, or has fewer layers than are frozen.
+    """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -39,7 +42,34 @@ def open_model(base: Path, settings: TrainSettings) -> Any:
             f"{base} has recurrent layers or convolutions, through which samples that share a row "
             "would see each other; give each sample its own row (--no-packing)"
         )
-    return with_adapters(model, settings) if settings.lora else model
+    model = with_adapters(model, settings) if settings.lora else model
+    freeze(model, settings)
+    return model
+
+
+def freeze(model: Any, settings: TrainSettings) -> None:
+    """Stop the training of embeddings and lower layers, as the settings ask.
+
+    No gradients are computed below the lowest trained weight. Raises UsageError.
+    """
+    if settings.freeze_embeddings:
+        model.get_input_embeddings().requires_grad_(False)
+    layers = _layers(model)
+    if settings.freeze_layers > len(layers):
+        raise UsageError(f"freeze_layers is {settings.freeze_layers}; there are {len(layers)}")
+    for layer in layers[: settings.freeze_layers]:
+        layer.requires_grad_(False)
+    if not any(weight.requires_grad for weight in model.parameters()):
+        raise UsageError("everything is frozen: lower freeze_layers")
+
+
+def _layers(model: Any) -> Any:
+    """The layers of the decoder, in order."""
+    from torch.nn import ModuleList
+
+    count = model.config.get_text_config().num_hidden_layers
+    lists = (module for module in model.modules() if isinstance(module, ModuleList))
+    return next(found for found in lists if len(found) == count)
 
 
 def _carries_state(model: Any) -> bool:
@@ -73,12 +103,12 @@ def with_adapters(model: Any, settings: TrainSettings) -> Any:
 def _attention(config: Any, settings: TrainSettings) -> str:
     """The attention's name in Transformers. Raises UsageError if it cannot share rows."""
     text = config.get_text_config()
-    kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
+    known = getattr(text, "layer_types", None)
     windows = getattr(text, "sliding_window", None) and getattr(text, "use_sliding_window", True)
-    plain = kinds == {"full_attention"} or (kinds <= {"full_attention"} and not windows)
+    plain = {*known} <= {"full_attention", "sliding_attention"} if known else not windows
     chosen = settings.attn_implementation
     if chosen == "auto":
-        chosen = "packed" if plain and not (windows and "layer_types" not in text) else "sdpa"
+        chosen = "packed" if plain and not getattr(text, "attn_logit_softcapping", None) else "sdpa"
     if settings.sequence_parallel_size > 1 and chosen != "packed":
         raise UsageError(
             f"sequence_parallel_size needs attn_implementation `packed`; this model uses {chosen}"

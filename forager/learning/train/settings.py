@@ -86,6 +86,16 @@ class TrainSettings(Record):
     precision: Literal["auto", "bf16", "fp32"] = Field(
         "auto", description="Precision of the weights; auto: bf16 on a GPU, fp32 elsewhere."
     )
+    autocast: bool = Field(
+        False,
+        description="Compute in bfloat16 with weights in float32, where that is faster; else off.",
+    )
+    freeze_layers: int = Field(
+        0, ge=0, description="Do not train the N layers that are next to the embeddings."
+    )
+    freeze_embeddings: bool = Field(
+        False, description="Do not train the embeddings, nor an output layer tied to them."
+    )
     zero_stage: Literal[0, 1, 2, 3] = Field(
         0,
         validation_alias=AliasChoices("zero_stage", "zero"),
@@ -104,7 +114,7 @@ class TrainSettings(Record):
         "auto",
         validation_alias=AliasChoices("attn_implementation", "attention"),
         description="auto: packed (attention within each sample), or sdpa for models with "
-        "sliding windows.",
+        "other layers than full and sliding attention.",
     )
     sequence_parallel_size: int = Field(
         1,
@@ -143,6 +153,8 @@ class TrainSettings(Record):
                 f"batch_size ({self.batch_size}) must be a multiple of the data-parallel size "
                 f"({self.data_parallel_size})"
             )
+        if self.autocast and self.precision == "bf16":
+            raise ValueError("autocast keeps weights in float32: leave out precision bf16")
         if (self.executor == "hosts") != bool(self.hostfile):
             raise ValueError("executor `hosts` needs a hostfile, and a hostfile needs it")
         return self
