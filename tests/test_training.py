@@ -387,7 +387,9 @@ def losses_without(base: Path, directory: Path) -> list[float]:
     for number, rows in enumerate(order):
         optimizer.param_groups[0]["lr"] = learning_rate(number, len(order), asked)
         parts = [log_probabilities(model, make_batch(samples, row)) for row in rows]
-        loss = -torch.cat(parts).sum() / sum(samples.trained[one] for row in rows for one in row)
+        loss = -torch.cat(parts).sum() / sum(
+            samples.trained[sample] for row in rows for sample in row
+        )
         model.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, asked.max_grad_norm)
