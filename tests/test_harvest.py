@@ -106,8 +106,23 @@ def test_each_failure_has_a_reason_and_a_suggestion(failure: Diagnosis, name: st
 
 def test_a_monorepo_is_told_its_packages() -> None:
     """The message names folders for #subdirectory=."""
-    message = str(explained("x", _failure(), ["libs/a", "libs/b"]))
+    several = _failure().model_copy(update={"packages": ["libs/a", "libs/b"]})
+    message = str(explained("x", several))
     assert "#subdirectory=FOLDER: libs/a, libs/b" in message
+
+
+def test_a_monorepo_that_fails_stands_for_its_packages(tmp_path: Path) -> None:
+    """A harvest goes on with the packages, also after a kill, and counts them instead."""
+    several = _failure().model_copy(update={"packages": ["libs/a", "libs/b"]})
+    harvest = Harvest(tmp_path / "images.jsonl")
+    with pytest.raises(BuildError) as caught:
+        raise explained("x", several) from RecipeFailed(several)
+    harvest.refused("x", caught.value, 1)
+    harvest.refused("x#subdirectory=libs/a", SourceError("no"), 1)
+    again = Harvest(tmp_path / "images.jsonl")
+    assert again.packages(["x", "y"]) == ["x#subdirectory=libs/a", "x#subdirectory=libs/b"]
+    assert again.left(again.packages(["x"]), lambda _: True) == ["x#subdirectory=libs/b"]
+    assert again.funnel(["x"]) == [("image", 0), ("source", 1)]
 
 
 @pytest.mark.parametrize(("text", "size"), [("20GB", 20 << 30), ("512m", 512 << 20), ("7", 7)])

@@ -113,7 +113,8 @@ def build(
     """Build an image of each source, and prove that its tests run.
 
     SOURCE is a path, a git URL[@ref], pypi:NAME[==VERSION], or a text file with one SOURCE in a
-    line; add #subdirectory=FOLDER for a package of a monorepo. The verb prints a line per image. It
+    line; add #subdirectory=FOLDER for a package of a monorepo; of several sources, a monorepo that
+    gives no image stands for its packages. The verb prints a line per image. It
     does not build a source again that was built before. With -o it goes on where it was ended, and
     failures go to FILE.failed.jsonl; one SOURCE alone is always tried.
 
@@ -150,14 +151,18 @@ def build(
             stack.enter_context(claimed_file(path))
         harvest = Harvest(output, retry=retry) if output else None
         again = settings.force or len(wanted) == 1
+        several = len(wanted) > 1
         left = harvest.left(wanted, is_there) if harvest and not again else wanted
         if harvest and (known := {*harvest.failed} & {*wanted} - {*left}):
             say(f"{len(known)} sources failed before and are left out: --retry tries them again")
         built = make_all("images", left, _kept(make, harvest), workers) if left else []
+        if harvest and several and (more := harvest.left(harvest.packages(wanted), is_there)):
+            say(f"building {len(more)} packages of monorepos")
+            built += make_all("packages", more, _kept(make, harvest), workers)
         images = succeeded(built)
         if write_recipe:
             _write_recipe(write_recipe, wanted[0], images[0].recipe if images else recipe)
-    if harvest and len(wanted) > 1:
+    if harvest and several:
         _print_funnel(harvest.funnel(wanted))
     raise_failures(built)
 

@@ -97,9 +97,9 @@ def _proven(
     """Prove the image of a trial. Raises BuildError with the reason if it is not sound."""
     if trial.unproven is None or trial.first is None or not trial.failure.sound:
         trial.remove()
-        raise explained(source, trial.failure, monorepo_packages(tree)) from RecipeFailed(
-            trial.failure
-        )
+        packages = [] if "#subdirectory=" in source else monorepo_packages(tree)
+        failure = trial.failure.model_copy(update={"packages": packages})
+        raise explained(source, failure) from RecipeFailed(failure)
     return trial.unproven.prove(trial.first, settings.minimum_pass, started)
 
 

@@ -54,6 +54,7 @@ class Diagnosis(Record):
     functions: int = Field(0, description="Test functions in the project's files.")
     sound: bool = Field(False, description="Whether an image of this recipe is accepted.")
     broken: BrokenRun | None = Field(None, description="How a run that did not end was going.")
+    packages: list[str] = Field([], description="Folders of a monorepo that are projects.")
     refused: bool = Field(False, description="Whether it does what a model's recipe may not do.")
 
     @property

@@ -22,6 +22,7 @@ from forager.images.reasons import reason_of
 from forager.records import Record, RecordWriter, read_records, write_records
 
 R = TypeVar("R", bound=Record)
+_MOST_PACKAGES = 20  # of a monorepo
 
 
 class FailedBuild(Record):
@@ -31,6 +32,7 @@ class FailedBuild(Record):
     reason: str = Field(description="One of the kinds in images.reasons.")
     message: str
     log: str = Field("", description="The lines of the log that say why.")
+    packages: list[str] = Field([], description="Folders of a monorepo that are projects.")
     seconds: float = Field(0, description="Seconds that the attempt took.")
 
 
@@ -64,9 +66,11 @@ class Harvest:
 
     def refused(self, source: str, error: ForagerError, seconds: float) -> None:
         """Keep a failure, instead of another one of its source."""
+        cause = error if isinstance(error, RecipeFailed) else error.__cause__
         failure = FailedBuild(
             source=source,
             reason=_reason(error),
+            packages=cause.failure.packages if isinstance(cause, RecipeFailed) else [],
             message=str(error),
             log=getattr(error, "log", ""),
             seconds=round(seconds, 1),
@@ -74,9 +78,22 @@ class Harvest:
         with self._lock:
             _keep(self.failures, self.failed, source, failure)
 
+    def packages(self, sources: Iterable[str]) -> list[str]:
+        """The packages of monorepos among the sources that failed, as sources."""
+        return [
+            f"{source}#subdirectory={folder}"
+            for source in dict.fromkeys(sources)
+            if source in self.failed
+            for folder in self.failed[source].packages[:_MOST_PACKAGES]
+        ]
+
     def funnel(self, sources: Sequence[str]) -> list[tuple[str, int]]:
-        """How many of the sources gave an image, and for which reasons the others did not."""
-        wanted = dict.fromkeys(sources)
+        """How many of the sources gave an image, and for which reasons the others did not.
+
+        The packages of a monorepo count instead of it.
+        """
+        known = {source: self.packages([source]) or [source] for source in sources}
+        wanted = dict.fromkeys(name for names in known.values() for name in names)
         failed = [
             self.failed[source]
             for source in wanted

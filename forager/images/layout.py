@@ -125,7 +125,7 @@ def may_hold_tests(directory: Path) -> bool:
 
 
 def monorepo_packages(directory: Path) -> list[str]:
-    """Return the folders below the top that are projects of their own, such as 'libs/core'."""
+    """Return the folders below the top that are projects with tests, such as 'libs/core'."""
     found = {
         str(path.parent.relative_to(directory))
         for pattern in ("*/pyproject.toml", "*/*/pyproject.toml", "*/setup.py", "*/*/setup.py")
@@ -133,6 +133,7 @@ def monorepo_packages(directory: Path) -> list[str]:
         if not path.parent.is_symlink()
         and is_installable(path.parent)
         and not _NOT_PACKAGES & {*path.parent.relative_to(directory).parts}
+        and may_hold_tests(path.parent)
     }
     return sorted(found)
 

@@ -1,7 +1,6 @@
 """Why a project gave no image: one of a few reasons, the decisive line, and what to try."""
 
 import re
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from forager.errors import BuildError, SourceError
@@ -143,18 +142,13 @@ def reason_of(failure: Diagnosis) -> Reason:
     return _OTHERWISE[failure.stage]
 
 
-def explained(
-    source: str, failure: Diagnosis, packages: Sequence[str] = ()
-) -> BuildError | SourceError:
-    """The error that tells a person why, with the decisive line and a suggestion.
-
-    `packages` are the folders of a monorepo's packages.
-    """
+def explained(source: str, failure: Diagnosis) -> BuildError | SourceError:
+    """The error that tells a person why, with the decisive line and a suggestion."""
     reason = reason_of(failure)
-    if len(packages) > 1 and "#subdirectory=" not in source:
+    if packages := failure.packages:
         named = ", ".join(packages[:_MOST_PACKAGES]) + ", …" * (len(packages) > _MOST_PACKAGES)
         return BuildError(
-            f"{source}: {failure.message}; it holds several packages, name one with "
+            f"{source}: {failure.message}; it holds packages of their own, name one with "
             f"#subdirectory=FOLDER: {named}",
             telling_lines(failure.log),
         )
