@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ray_clusters import complete, ray_cluster
+from test_cli import forager
 from test_rollout import FIX, SMALL, SUBMIT, script
 
 from forager.agent.model import Reply, ScriptedModel
@@ -20,10 +21,14 @@ from forager.agent.tool import Call
 from forager.agent.traffic import RateLimiter
 from forager.environments.repository.task import RepositoryTask
 from forager.errors import BudgetSpent, LoggedError, NodeLost
+from forager.images.harvest import FailedBuild
+from forager.images.image import Image
+from forager.records import read_records
 from forager.rollout.batch import run_batch
 from forager.rollout.node import RemoteMeter, start_meter
 from forager.rollout.settings import MAY_CHANGE, Budget, RunSettings
 from forager.rollout.worker import Job
+from forager.sandboxes.delivery import deliver
 from forager.sandboxes.engine import connect
 from forager.sandboxes.leftovers import remove_leftovers
 from forager.trajectories.record import Message, ToolCall, Usage
@@ -252,6 +257,32 @@ def test_a_budget_holds_over_the_cluster(
         for attempt in Run(tmp_path / "run").lost()
     )
     assert 500 <= kept + lost <= 500 + 8 * 110
+
+
+def test_images_are_built_on_nodes(tmp_path: Path, cluster: "Cluster") -> None:
+    """Records and failures come back to one file, and archives of the images to one directory."""
+    for name, text in (("good", "assert 1"), ("bad", "assert 0")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "test_it.py").write_text(f"def test_it():\n    {text}\n")
+    (tmp_path / "archives").mkdir()
+    output = tmp_path / "images.jsonl"
+    done = forager(
+        "image", "build", tmp_path / "good", tmp_path / "bad", "-o", output, "-w", "2",
+        "--executor", "ray", "--address", cluster.address, "--images", tmp_path / "archives",
+    )  # fmt: skip
+    (image,) = read_records(output, Image)
+    try:
+        assert done.exit_code == 1
+        assert image.passing == ["test_it.py::test_it"]
+        assert "1 of 2  failing tests" in done.stderr
+        (failure,) = read_records(output.with_suffix(".failed.jsonl"), FailedBuild)
+        assert failure.message.startswith(f"{tmp_path / 'bad'}: only 0 of 1 tests pass")
+        connect().images.remove(image.reference, force=True)  # as on another machine
+        deliver(image.reference, image.digest, str(tmp_path / "archives"), "docker")
+    finally:
+        connect().images.remove(image.reference, force=True)
+    refused = forager("image", "build", tmp_path / "good", "--executor", "ray")
+    assert "needs -o" in refused.stderr
 
 
 def test_a_missing_ray_is_said_in_a_line(tmp_path: Path) -> None:

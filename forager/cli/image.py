@@ -1,8 +1,8 @@
 """`forager image`: build images from sources, and look at them."""
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,11 @@ BUILD = Derived(
             setting("timeout", metavar="SECONDS"),
             setting("memory", metavar="GIB"),
             "minimum_pass",
+        ],
+        "Many sources": [
+            "executor",
+            setting("address", metavar="HOST:PORT"),
+            setting("images", metavar="PLACE"),
         ],
     },
 )
@@ -138,15 +143,22 @@ def build(
     if per_project_minutes:
         settings = settings.model_copy(update={"timeout": 60 * per_project_minutes})
 
-    def make(source: str, progress: "Progress") -> "Image":
+    remote = settings.executor == "ray"
+    if remote and ("agent" in builders or not output):
+        raise UsageError("--executor ray needs -o FILE, and builds without the builder `agent`")
+
+    def make_here(source: str, progress: "Progress") -> "Image":
         check_space(connect(), keep_free)
         return _built(source, progress, recipe, settings, chosen)
 
     def is_there(digest: str) -> bool:
-        return bool(identity(connect(), digest))
+        return remote or bool(identity(connect(), digest))
 
     with ExitStack() as stack:
         chosen = stack.enter_context(open_builders(builders, params))
+        make: Callable[[str, Progress], Image] = make_here
+        if remote:
+            make = stack.enter_context(_on_nodes(settings, chosen, recipe, keep_free))
         for path in filter(None, (output, write_recipe)):
             stack.enter_context(claimed_file(path))
         harvest = Harvest(output, retry=retry) if output else None
@@ -167,6 +179,33 @@ def build(
     raise_failures(built)
 
 
+@contextmanager
+def _on_nodes(
+    settings: Any, builders: "Sequence[Builder]", recipe: "Recipe | None", keep_free: int
+) -> "Iterator[Callable[[str, Progress], Image]]":
+    """What builds a source on a node of a cluster, and prints its line. Raises UsageError."""
+    from forager.images.nodes import builds_on
+    from forager.rollout.cluster import connected
+
+    ray = connected(settings.address)
+    build_there = builds_on(ray, settings, builders, recipe=recipe, keep_free=keep_free)
+
+    def make(source: str, progress: "Progress") -> "Image":
+        progress.note(f"{source}: waiting for a node")
+        made = build_there(source)
+        _print_image(made)
+        return made
+
+    try:
+        yield make
+    finally:
+        ray.shutdown()
+
+
+def _print_image(made: "Image") -> None:
+    echo(f"{made.reference}\t{len(made.passing)} tests pass")
+
+
 def _built(
     source: str,
     progress: "Progress",
@@ -184,7 +223,7 @@ def _built(
         builders=builders,
         report=lambda step: progress.note(f"{source}: {step}"),
     )
-    echo(f"{made.reference}\t{len(made.passing)} tests pass")
+    _print_image(made)
     return made
 
 

@@ -1,5 +1,7 @@
 """Settings of the building of an image."""
 
+from typing import Literal
+
 from pydantic import Field, FiniteFloat
 
 from forager.records import Record
@@ -20,6 +22,17 @@ class BuildSettings(Record):
         0.5, ge=0, le=1, description="Minimum share of tests that must pass."
     )
     force: bool = Field(False, description="Build again what was built before.")
+    executor: Literal["local", "ray"] = Field(
+        "local", description="Where to build: on this machine, or on the nodes of a Ray cluster."
+    )
+    address: str = Field(
+        "", description="Address of the Ray cluster; the cluster on this machine by default."
+    )
+    images: str = Field(
+        "",
+        description="Registry, or directory of archives (`docker save`), that gets each image, so "
+        "that other machines can fetch it.",
+    )
 
     @property
     def memory_bytes(self) -> int | None:

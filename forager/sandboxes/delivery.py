@@ -5,12 +5,14 @@ names of our images.
 """
 
 import json
+import re
 import tarfile
 from pathlib import Path
 
 import requests
 from docker.errors import DockerException, ImageNotFound
 
+from forager.atomic import replacing
 from forager.errors import EngineError, ImageMissing, SandboxError, StoreError
 from forager.locks import locked
 from forager.sandboxes.engine import connect
@@ -59,6 +61,28 @@ def _bring(image: str, place: str, sandbox: str) -> None:
         repository, _, tag = image.rpartition(":")
         pulled = connect().images.pull(f"{place}/{repository}", tag=tag)
         pulled.tag(repository, tag)
+
+
+def publish(image: str, place: str) -> None:
+    """Put an image of this machine's engine where `deliver` finds it. Raises StoreError.
+
+    `place` is a directory, where an archive of the image appears when it is whole, or a registry.
+    """
+    repository, _, tag = image.rpartition(":")
+    try:
+        found = connect().images.get(image)
+        if Path(place).is_dir():
+            name = re.sub(r"[^\w.-]", "_", image)
+            with replacing(Path(place) / f"{name}.tar") as part, part.open("wb") as file:
+                for chunk in found.save(named=image):
+                    file.write(chunk)
+            return
+        found.tag(f"{place}/{repository}", tag)
+        for line in connect().images.push(f"{place}/{repository}", tag, stream=True, decode=True):
+            if "error" in line:
+                raise StoreError(f"cannot put {image} into {place}: {line['error']}")
+    except _FAULTS as error:
+        raise StoreError(f"cannot put {image} into {place}: {error}") from error
 
 
 def check_image(image: str, digest: str, sandbox: str) -> None:
