@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from forager.environments.answer.prediction import OUTPUT, OutputPrediction
+from forager.environments.answer.prediction import INPUT, OUTPUT, InputPrediction, OutputPrediction
 from forager.environments.environment import Environment
 from forager.environments.repository.environment import RepositoryEnvironment
 from forager.environments.task import REPOSITORY, Task
@@ -35,6 +35,7 @@ def environments() -> dict[str, Environment[Any]]:
     found: dict[str, Environment[Any]] = {
         REPOSITORY: RepositoryEnvironment(),
         OUTPUT: OutputPrediction(),
+        INPUT: InputPrediction(),
     }
     for name, origin, environment in plugins(ENTRY_POINTS):
         if name in found:

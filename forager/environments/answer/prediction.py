@@ -1,21 +1,31 @@
-"""Output prediction, after CruxEval: what does a function return for this input?
+"""Output and input prediction, after CruxEval.
+
+What does a function return for this input? For which input does it return this?
 
 The answer is a literal, which is compared with the known output here; nothing runs. CruxEval
 runs the answer as an expression, and drops one that calls `f(INPUT)`; literals leave no other way
-to have the program say the answer. Its 8,000 published verdicts are the same.
+to have the program say the answer. The answer of an input prediction is a call. The function runs
+on its arguments in a sandbox, which never learns the output that it should return. On CruxEval's
+16,000 published verdicts both rules decide the same.
 """
 
 import ast
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field
 
+from forager.environments.answer.expressions import arguments_of
 from forager.environments.answer.texts import LONGEST, parsed, sides, tagged
 from forager.environments.environment import AttemptAnswer, CauseKind, Grade, OpenedTask
+from forager.environments.function.calls import Returned, returned_by, size_of
+from forager.environments.function.running import Case, Program, run_cases
 from forager.environments.task import Task
-from forager.sandboxes.sandbox import Limits, SandboxFactory
+from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 
-OUTPUT = "output-prediction"
+OUTPUT, INPUT = "output-prediction", "input-prediction"
+_MEMORY = 1 << 30  # bytes of a call
+_LONGEST_VALUE = 1 << 20  # bytes
 NO_ANSWER = "the message holds no [ANSWER] … [/ANSWER]"
 
 
@@ -26,10 +36,11 @@ class PredictionTask(Task):
     function: str = Field("f", description="Its name.")
     input: str = Field(description="The arguments, as a call has them between its brackets.")
     output: str = Field(description="What it returns, as a literal.")
+    seconds: float = Field(3.0, gt=0, description="Time limit of a call (CruxEval: 3).")
 
 
-class OutputPrediction:
-    """Implements Environment, KnowsReference and ChoosesTools."""
+class _Prediction:
+    """What both kinds share."""
 
     task_type = PredictionTask
 
@@ -39,7 +50,7 @@ class OutputPrediction:
         return ()
 
     def prompt(self, task: PredictionTask) -> str:
-        """The statement, which shows the code and the input."""
+        """The statement, which shows the code."""
         return task.problem_statement
 
     def limits(self, task: PredictionTask, limits: Limits) -> Limits:
@@ -50,6 +61,10 @@ class OutputPrediction:
     def open(self, task: PredictionTask, limits: Limits, sandboxes: SandboxFactory) -> OpenedTask:
         """Never called, as no tools are allowed."""
         raise NotImplementedError
+
+
+class OutputPrediction(_Prediction):
+    """Implements Environment, KnowsReference and ChoosesTools."""
 
     def answer(self, task: PredictionTask, opened: OpenedTask, text: str) -> AttemptAnswer:
         """The output that the model's assertion, or its bare answer, names."""
@@ -70,6 +85,78 @@ class OutputPrediction:
     def reference(self, task: PredictionTask) -> str:
         """The output."""
         return task.output
+
+
+class InputPrediction(_Prediction):
+    """Implements Environment, KnowsReference and ChoosesTools."""
+
+    def limits(self, task: PredictionTask, limits: Limits) -> Limits:
+        """At least the memory of a call."""
+        del task
+        return limits.model_copy(update={"memory": max(limits.memory, _MEMORY + (256 << 20))})
+
+    def answer(self, task: PredictionTask, opened: OpenedTask, text: str) -> AttemptAnswer:
+        """The call that the model's assertion, or its bare answer, names."""
+        del task, opened
+        return found(text, side=0)
+
+    def grade(
+        self, task: PredictionTask, answer: str, limits: Limits, sandboxes: SandboxFactory
+    ) -> Grade:
+        """Call the function, and compare what it returns."""
+        if arguments_of(answer, task.function) is None:
+            return verdict(f"the answer is not a call of {task.function}", "format")
+        sandbox = sandboxes(task.image, limits=limits)
+        try:
+            ((grade,),) = grades(sandbox, [(task, [answer])])
+        finally:
+            sandbox.close()
+        return grade
+
+    def reference(self, task: PredictionTask) -> str:
+        """The input."""
+        return f"{task.function}({task.input})"
+
+
+def grades(
+    sandbox: Sandbox, asked: Sequence[tuple[PredictionTask, Sequence[str]]]
+) -> list[list[Grade]]:
+    """Grade many answers to input predictions in one sandbox, with one command."""
+    ran = run_cases(sandbox, [_program(task, answers) for task, answers in asked])
+    found = []
+    for (task, answers), results in zip(asked, ran, strict=True):
+        calls = iter(results)
+        found.append(
+            [
+                verdict(f"the answer is not a call of {task.function}", "format")
+                if arguments_of(answer, task.function) is None
+                else _input_verdict(task, returned_by(next(calls), _bound(task)))
+                for answer in answers
+            ]
+        )
+    return found
+
+
+def _bound(task: PredictionTask) -> int:
+    return size_of(literal(task.output))
+
+
+def _program(task: PredictionTask, answers: Sequence[str]) -> Program:
+    calls = [arguments_of(answer, task.function) for answer in answers]
+    cases = [
+        Case(kind="call", function=task.function, arguments=call, output=_LONGEST_VALUE)
+        for call in calls
+        if call is not None
+    ]
+    return Program(text=task.code, cases=cases, seconds=task.seconds, memory=_MEMORY, stop=False)
+
+
+def _input_verdict(task: PredictionTask, came: Returned) -> Grade:
+    truth = literal(task.output)
+    assert truth is not None
+    if came.problem:
+        return verdict(came.problem, came.kind)
+    return verdict("" if same(came.value, truth[0]) else "the function returns something else")
 
 
 def found(text: str, *, side: int) -> AttemptAnswer:

@@ -1,0 +1,1 @@
+"""Programs that cases judge: competitive programming, functions with assertions."""
