@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import Field
 
 from forager.environments.repository.task import RepositoryTask
+from forager.environments.task import Task
 from forager.images.image import Image
 from forager.locks import claimed_file
 from forager.records import Record, read_records, write_records
@@ -15,6 +17,7 @@ from tasks.contamination import contaminated
 from tasks.fields import without_nan
 from tasks.formats import Draft, Format, swe_bench, swe_gym, swe_rebench, swe_smith
 from tasks.nemotron import nemotron
+from tasks.questions import QuestionFormat
 from tasks.r2e import r2e_gym
 from tasks.rows import ReadRow, Row, UnusableRow
 from tasks.trials import PatchTrials, trials
@@ -53,10 +56,14 @@ class ImportCounts:
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """The format of the rows, and which of them become tasks in which images."""
+    """The format of the rows, and which of them become tasks in which images.
 
-    form: Format
+    `image` is the reference of the image in which tasks that are not repositories run programs.
+    """
+
+    form: Format | QuestionFormat
     images: Sequence[Image] = ()
+    image: str = ""
     limit: int | None = None
     keep_contaminated: bool = False
     also_exclude: Path | None = None
@@ -98,10 +105,10 @@ class _Import:
         self.counts = ImportCounts()
         self.refused: list[RefusedRow] = []
 
-    def tasks(self, rows: Iterable[ReadRow]) -> Iterator[RepositoryTask]:
+    def tasks(self, rows: Iterable[ReadRow]) -> Iterator[Task]:
         """Yield the tasks in the file, and then those of the rows."""
         if self._output.exists():
-            for known in read_records(self._output, RepositoryTask):
+            for known in read_records(self._output, Task):
                 self._known.add(known.instance_id)
                 yield known
         for read in rows:
@@ -114,18 +121,24 @@ class _Import:
             except UnusableRow as error:
                 self._refuse(read.name, str(error))
 
-    def _new_task(self, row: Row | UnusableRow) -> RepositoryTask | None:
+    def _new_task(self, row: Row | UnusableRow) -> Task | None:
         """The task of a row; None if it is known. Raises UnusableRow."""
         if isinstance(row, UnusableRow):
             raise row
-        task = to_task(row, self._wanted)
+        form = self._wanted.form
+        task = (
+            question(row, form, self._wanted.image)
+            if isinstance(form, QuestionFormat)
+            else to_task(row, self._wanted)
+        )
         if task.instance_id in self._known:
             self.counts.known += 1
             return None
-        problem = self._patches.problem(task)
-        if problem:
-            raise UnusableRow(problem)
-        self.counts.untried += problem is None
+        if isinstance(task, RepositoryTask):
+            problem = self._patches.problem(task)
+            if problem:
+                raise UnusableRow(problem)
+            self.counts.untried += problem is None
         self._known.add(task.instance_id)
         return task
 
@@ -136,19 +149,40 @@ class _Import:
 
 
 def to_task(row: Row, wanted: ImportRequest) -> RepositoryTask:
-    """Make the task of a row. Raises UnusableRow, and UsageError for a file of the request."""
-    try:
+    """Make the task of a row about a repository.
+
+    Raises UnusableRow, and UsageError for a file of the request.
+    """
+    assert not isinstance(wanted.form, QuestionFormat)
+    with _any_error_refuses():
         task = _placed(wanted.form(without_nan(row)), wanted.images)
         _check_name(task.instance_id)
-    except UnusableRow:
-        raise
-    except Exception as error:  # a row can hold anything, and so its reader raises anything
-        told = f"{type(error).__name__}: {error}"
-        raise UnusableRow(f"it is not of this format: {told}") from error
     reason = contaminated(task.repo, also=wanted.also_exclude)
     if reason and not wanted.keep_contaminated:
         raise UnusableRow(f"kept out of training sets: {reason}")
     return task.model_copy(update={"contaminated": reason})
+
+
+def question(row: Row, form: QuestionFormat, image: str) -> Task:
+    """Make the task of any other row; what it runs, it runs in `image`. Raises UnusableRow."""
+    with _any_error_refuses():
+        task = form.make(without_nan(row))
+        _check_name(task.instance_id)
+    return task.model_copy(
+        update={"contaminated": form.benchmark, "image": image if form.runs else ""}
+    )
+
+
+@contextmanager
+def _any_error_refuses() -> Iterator[None]:
+    """Refuse a row whose reader fails: a row can hold anything, and so it raises anything."""
+    try:
+        yield
+    except UnusableRow:
+        raise
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise UnusableRow(f"it is not of this format: {told}") from error
 
 
 def _check_name(name: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from forager.environments.function.running import Case, Program, run_cases
 from forager.environments.repository.guards import make_guards
 from forager.environments.repository.programs import run_program, ship
 from forager.environments.repository.task import TestSetup
@@ -342,7 +343,25 @@ def inventory(sandbox: LocalSandbox, image: Image) -> None:
     assert str(site / "one.py") not in found["outside"]
 
 
+def cases(sandbox: LocalSandbox, image: Image) -> None:
+    """Check that it runs scripts, calls and test code, and what of them ends badly."""
+    tests = "assert candidate([1]) == 1"
+    programs = [
+        Program(text="print(input())", cases=[Case(stdin="a"), Case(stdin="")]),
+        Program(text=CODE, cases=[Case(kind="call", function="total", arguments="[1, 2]")]),
+        Program(text=CODE, cases=[Case(kind="tests", function="total", tests=tests)]),
+        Program(text="print(", cases=[Case()]),
+    ]
+    found = run_cases(sandbox, programs, image.setup.python)
+    told = [[(result.how, result.output) for result in results] for results in found]
+    assert told[0] == [("ended", "a\n"), ("crash", "")], found
+    assert told[1][0][0] == "ended" and '"value": 3' in loads(told[1][0][1])["value"], found
+    assert told[2] == [("ended", '{"verdict": "passed", "error": ""}')], found
+    assert told[3] == [("compile", "")], found
+
+
 RUNS = [
+    cases,
     inventory,
     compiler,
     forgery,

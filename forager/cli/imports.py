@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
     from forager.images.image import Image
 
+QUESTIONS = (
+    *("humaneval", "humaneval-x", "mbpp", "mbxp", "leetcode", "code-contests", "apps"),
+    *("livecodebench", "cruxeval-o", "cruxeval-i"),
+)
 FORMATS = ("swe-bench", "swe-smith", "swe-gym", "swe-rebench", "r2e-gym", "nemotron")
 _SHOWN = 20  # refused rows to print; the others are counted
 
 
 @click.command("import", cls=Verb)
-@click.argument("format", type=click.Choice(FORMATS), metavar="FORMAT")
+@click.argument("format", type=click.Choice([*FORMATS, *QUESTIONS]), metavar="FORMAT")
 @click.argument("where", metavar="FILE|NAME")
 @options.output("tasks.jsonl", "File of the tasks.")
 @option("--split", metavar="NAME", help="Split of the data set, if it has several.")
@@ -33,6 +37,12 @@ _SHOWN = 20  # refused rows to print; the others are counted
     type=options.PATH,
     help="Take images built here, by commit or by repository, instead of the images of the rows.",
 )
+@option(
+    "--image",
+    metavar="REFERENCE",
+    help="Image in which programs run, for tasks that are not repositories; forager's base by "
+    "default.",
+)
 @options.keep_contaminated
 @options.also_exclude
 @options.dry_run
@@ -43,14 +53,16 @@ def import_tasks(
     split: str | None,
     limit: int | None,
     images_file: Path | None,
+    image: str | None,
     dry_run: bool,
     **given: Any,
 ) -> None:
     """Import the rows of a published data set as tasks.
 
     FORMAT is swe-bench (also Lite, Verified and Live), swe-smith, swe-gym, swe-rebench, r2e-gym or
-    nemotron (the rows of NeMo Gym's SWE agents). FILE is JSON, JSON Lines or Parquet; NAME is a
-    data set of the Hugging Face Hub. The verb counts and prints the rows that it refuses.
+    nemotron (the rows of NeMo Gym's SWE agents); or cruxeval-o or cruxeval-i. FILE is JSON, JSON
+    Lines or Parquet; NAME is a data set of the Hugging Face Hub. The verb counts and prints the
+    rows that it refuses.
 
     \b
     Example:
@@ -64,17 +76,21 @@ def import_tasks(
                 "output": str(output),
                 "split": split,
                 "limit": limit,
-                "images": [image.reference for image in _images(images_file)],
+                "images": [found.reference for found in _images(images_file)],
+                "image": image,
                 "keep_contaminated": given["keep_contaminated"],
                 "also_exclude": given["also_exclude"] and str(given["also_exclude"]),
             }
         )
         return
     from tasks.importing import FORMATS, ImportRequest, import_rows
+    from tasks.questions import QUESTIONS
     from tasks.rows import read_rows
 
     refused: list[str] = []
-    wanted = ImportRequest(FORMATS[format], _images(images_file), limit, **given)
+    known: dict[str, Any] = {**FORMATS, **QUESTIONS}
+    place = _image(image) if format in QUESTIONS and QUESTIONS[format].runs else ""
+    wanted = ImportRequest(known[format], _images(images_file), place, limit, **given)
     counts = import_rows(read_rows(where, split), wanted, output, report=refused.append)
     for line in refused[:_SHOWN]:
         say(line)
@@ -98,6 +114,14 @@ def _images(file: Path | None) -> "list[Image]":
     from forager.records import read_records
 
     return list(read_records(file, Image)) if file else []
+
+
+def _image(given: str | None) -> str:
+    """The image that is given; else forager's base, which is made if it is missing."""
+    from forager.images.base import ensure_base
+    from forager.sandboxes.engine import connect
+
+    return given or ensure_base(connect(), report=say)
 
 
 def _reasons(counts: "Counter[str]") -> "Table":

@@ -5,6 +5,8 @@ from typing import Any
 
 from forager.environments.answer.prediction import INPUT, OUTPUT, InputPrediction, OutputPrediction
 from forager.environments.environment import Environment
+from forager.environments.function.environment import CodingEnvironment
+from forager.environments.function.task import CODING
 from forager.environments.repository.environment import RepositoryEnvironment
 from forager.environments.task import REPOSITORY, Task
 from forager.errors import UsageError
@@ -34,6 +36,7 @@ def environments() -> dict[str, Environment[Any]]:
     """The environments by name: forager's own, and those of entry points. Raises UsageError."""
     found: dict[str, Environment[Any]] = {
         REPOSITORY: RepositoryEnvironment(),
+        CODING: CodingEnvironment(),
         OUTPUT: OutputPrediction(),
         INPUT: InputPrediction(),
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from forager.agent.faults import one_line
-from forager.environments.environment import Environment, KnowsReference, opened_task
+from forager.environments.environment import AttemptAnswer, Environment, KnowsReference, opened_task
 from forager.environments.task import Task
 from forager.errors import (
     ForagerError,
@@ -21,6 +21,7 @@ from forager.errors import (
     Stopped,
     Unforeseen,
 )
+from forager.sandboxes.no_sandbox import NoSandbox
 from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 
 ERROR = "error"
@@ -82,7 +83,9 @@ class ControlAttempt:
         """
         opened = opened_task(self.environment, self.task, self.limits, self.sandboxes)
         try:
-            answer = self.environment.answer(self.task, opened, "")
+            answer = AttemptAnswer()  # where a message is the answer, nobody gives one
+            if not isinstance(opened.sandbox, NoSandbox):
+                answer = self.environment.answer(self.task, opened, "")
         finally:
             opened.sandbox.close()
         if isinstance(self.environment, KnowsReference):

@@ -168,9 +168,9 @@ def found(text: str, *, side: int) -> AttemptAnswer:
     return AttemptAnswer(text=both[side] if both else answer)
 
 
-def literal(text: str) -> tuple[Any] | None:
-    """The value of a Python literal, alone in a tuple; None for anything else."""
-    expression = parsed(text) if len(text) <= LONGEST else None
+def literal(text: str, most: int = LONGEST) -> tuple[Any] | None:
+    """The value of a Python literal of at most `most` characters, alone in a tuple; else None."""
+    expression = parsed(text, most)
     if expression is None:
         return None
     try:

@@ -19,10 +19,10 @@ def tagged(text: str) -> str | None:
     return found[-1].strip() if found else None
 
 
-def parsed(text: str) -> ast.expr | None:
+def parsed(text: str, most: int = LONGEST) -> ast.expr | None:
     """The expression that a text consists of; None if it is none, or too long or deep to read."""
     try:
-        return ast.parse(text.strip(), mode="eval").body if len(text) <= LONGEST else None
+        return ast.parse(text.strip(), mode="eval").body if len(text) <= most else None
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

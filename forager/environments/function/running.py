@@ -77,6 +77,7 @@ class CaseResult(Record):
     how: Literal["ended", "crash", "time", "memory", "output", "compile", "missing"]
     output: str = ""
     error: str = ""
+    code: int = Field(0, description="Exit code; negative for a signal.")
     seconds: float = 0.0
     memory: int = Field(0, description="Bytes at most.")
 
@@ -166,6 +167,7 @@ def _result(report: CaseReport, most: int) -> CaseResult:
         how=how,
         output=output,
         error=report.error or signal,
+        code=report.code,
         seconds=report.seconds,
         memory=report.memory,
     )

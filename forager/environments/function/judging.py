@@ -1,0 +1,238 @@
+"""Judges a program by the cases of its task."""
+
+import re
+import secrets
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter
+
+from forager.environments.answer.prediction import literal
+from forager.environments.environment import CauseKind
+from forager.environments.function.calls import CAUSES, returned_by, size_of
+from forager.environments.function.comparison import same_lines, same_values
+from forager.environments.function.cpp_tests import has_passed, with_tests
+from forager.environments.function.running import Case, CaseResult, Program, run_cases
+from forager.environments.function.task import Checker, CodingTask
+from forager.errors import TaskError
+from forager.sandboxes.sandbox import Limits, SandboxFactory
+from forager.untrusted import Malformed, Report, record
+
+_LEAST, _LARGEST = 1 << 16, 16 << 20  # bytes that a case may print
+_CHECK_SECONDS = 20.0
+_ANSWER = 1 << 12  # bytes of a tester's answer
+
+
+class Verdict(NamedTuple):
+    """What became of a case.
+
+    `word` is passed, wrong, time, memory, crash, compile error or missing (an earlier case failed).
+    """
+
+    word: str
+    cause: str = ""
+    kind: CauseKind = ""
+
+
+class TesterAnswer(Report):
+    """The answer of the child that runs test code."""
+
+    verdict: str
+    error: str = ""
+
+
+PASSED = Verdict("passed")
+_TESTER = TypeAdapter(TesterAnswer)
+_FAILED = r"Assertion .* failed|did not pass"
+_WORDS = {"compile": "compile error", "output": "wrong"}
+
+
+def judged(
+    tasks: Sequence[tuple[CodingTask, str]], image: str, limits: Limits, sandboxes: SandboxFactory
+) -> list[list[Verdict]]:
+    """Judge programs, each by its own task, in one fresh sandbox. Raises SandboxError.
+
+    All cases of a program that ends well are run, because nothing in the sandbox knows which are
+    right; a case that ends badly is the last.
+    """
+    plans = [_plan(task, text) for task, text in tasks]
+    programs = [program for plan in plans for program in plan.programs]
+    sandbox = sandboxes(image, limits=limits)
+    try:
+        results = iter(run_cases(sandbox, programs))
+    finally:
+        sandbox.close()
+    found = []
+    for (task, _), plan in zip(tasks, plans, strict=True):
+        found.append(_verdicts(task, plan, [next(results) for _ in plan.programs]))
+    return _checked(tasks, found, image, limits, sandboxes)
+
+
+class _Plan(NamedTuple):
+    """The programs to run for a task, and the token of C++ tests."""
+
+    programs: list[Program]
+    token: str = ""
+
+
+def _plan(task: CodingTask, text: str) -> _Plan:
+    common: dict[str, Any] = {
+        "language": task.language,
+        "preamble": task.preamble,
+        "seconds": task.seconds,
+        "memory": task.memory,
+    }
+    if not task.tests:
+        cases = [_case(task, number) for number in range(len(task.cases))]
+        return _Plan([Program(text=text, cases=cases, **common)])
+    if task.language == "python":
+        case = Case(kind="tests", function=task.function, tests=task.tests, output=_ANSWER)
+        return _Plan([Program(text=text, cases=[case], **common)])
+    token = secrets.token_hex(16)
+    try:
+        texts = [
+            with_tests(text, task.tests, token, opposite=opposite) for opposite in (False, True)
+        ]
+    except ValueError as error:
+        raise TaskError(f"{task.instance_id}: {error}") from error
+    return _Plan([Program(text=one, cases=[Case()], **common) for one in texts], token)
+
+
+def _case(task: CodingTask, number: int) -> Case:
+    judged_case = task.cases[number]
+    if task.function:
+        most = _bound(len(judged_case.returns) * 8)
+        arguments, function = judged_case.arguments, task.function
+        return Case(kind="call", function=function, arguments=arguments, output=most)
+    return Case(stdin=judged_case.stdin, output=_bound(len(judged_case.expected.encode()) * 2))
+
+
+def _bound(size: int) -> int:
+    return max(_LEAST, min(size, _LARGEST))
+
+
+def _verdicts(
+    task: CodingTask, plan: _Plan, results: Sequence[Sequence[CaseResult]]
+) -> list[Verdict]:
+    if plan.token:
+        (tested,), (opposite,) = results
+        return [_cpp_verdict(tested, opposite, plan.token)]
+    if task.tests:
+        return [_tested(results[0][0])]
+    return [_verdict(task, number, result) for number, result in enumerate(results[0])]
+
+
+def _bad(result: CaseResult) -> Verdict:
+    """The verdict on a case that did not end well."""
+    cause, kind = CAUSES[result.how]
+    said = result.error.strip().rpartition("\n")[2] if result.how in ("crash", "compile") else ""
+    told = f"{cause}: {said[:200]}" if said else cause
+    return Verdict(_WORDS.get(result.how, result.how), told, kind)
+
+
+def _verdict(task: CodingTask, number: int, result: CaseResult) -> Verdict:
+    if result.how != "ended":
+        return _bad(result)
+    case = task.cases[number]
+    if task.function:
+        return _returned(case.returns, result)
+    if task.comparison == "checker":
+        return Verdict("unchecked", result.output)
+    if task.comparison == "exact":
+        is_right = result.output == case.expected
+    else:
+        is_right = same_lines(result.output, case.expected)
+    return PASSED if is_right else Verdict("wrong", "it prints something else", "policy")
+
+
+def _returned(returns: str, result: CaseResult) -> Verdict:
+    truth = literal(returns, most=_LARGEST)
+    if truth is None:
+        raise TaskError(f"a case's `returns` is not a literal of Python: {returns[:100]}")
+    came = returned_by(result, size_of(truth[0]))
+    if came.problem:
+        word = "crash" if came.problem.startswith("it raises") else "wrong"
+        return Verdict(word, came.problem, came.kind)
+    if same_values(came.value, truth[0]):
+        return PASSED
+    return Verdict("wrong", "it returns something else", "policy")
+
+
+def _tested(result: CaseResult) -> Verdict:
+    """The verdict of test code in Python."""
+    if result.how != "ended":
+        return _bad(result)
+    try:
+        answer = record(_TESTER, result.output, _ANSWER)
+    except Malformed as error:
+        return Verdict("crash", f"the tests gave no verdict: {error}", "policy")
+    if answer.verdict == "passed":
+        return PASSED
+    said = answer.error.strip().rpartition("\n")[2]
+    return Verdict("wrong" if answer.verdict == "wrong" else "crash", said[:300], "policy")
+
+
+def _cpp_verdict(tested: CaseResult, opposite: CaseResult, token: str) -> Verdict:
+    if tested.how == "crash" and re.search(_FAILED, tested.error):
+        return Verdict("wrong", tested.error.strip()[:300], "policy")
+    if tested.how != "ended":
+        return _bad(tested)
+    if not has_passed(tested.output, token):
+        return Verdict("crash", "it ends before its tests do", "policy")
+    if opposite.how == "ended" or has_passed(opposite.output, token):
+        return Verdict("wrong", "it passes the opposite tests, too", "policy")
+    return PASSED
+
+
+def _checked(
+    tasks: Sequence[tuple[CodingTask, str]],
+    found: list[list[Verdict]],
+    image: str,
+    limits: Limits,
+    sandboxes: SandboxFactory,
+) -> list[list[Verdict]]:
+    """The verdicts, with those that a checker decides; checkers have a sandbox of their own."""
+    places = [
+        (number, place)
+        for number, verdicts in enumerate(found)
+        for place, verdict in enumerate(verdicts)
+        if verdict.word == "unchecked"
+    ]
+    if not places:
+        return found
+    programs = [
+        _checking(tasks[number][0], place, found[number][place].cause) for number, place in places
+    ]
+    sandbox = sandboxes(image, limits=limits)
+    try:
+        results = run_cases(sandbox, programs)
+    finally:
+        sandbox.close()
+    for (number, place), (result,) in zip(places, results, strict=True):
+        found[number][place] = _checkers_verdict(tasks[number][0], result)
+    return found
+
+
+def _checking(task: CodingTask, place: int, output: str) -> Program:
+    """The checker with the files of one case."""
+    if task.checker is None:
+        raise TaskError(f"{task.instance_id} is compared by a checker and has none")
+    checker: Checker = task.checker
+    case = task.cases[place]
+    files = {"input": case.stdin, "output": output, "expected": case.expected}
+    return Program(
+        text=checker.text,
+        language=checker.language,
+        cases=[Case(files=files, arguments=list(files))],
+        seconds=_CHECK_SECONDS,
+        memory=task.memory,
+    )
+
+
+def _checkers_verdict(task: CodingTask, result: CaseResult) -> Verdict:
+    """Exit codes as testlib has them. Raises TaskError for a checker that fails."""
+    if result.how == "ended":
+        return PASSED
+    if result.how == "crash" and result.code in (1, 2) and "Traceback" not in result.error:
+        return Verdict("wrong", f"the checker refuses it: {result.error.strip()[:200]}", "policy")
+    raise TaskError(f"{task.instance_id}: its checker fails: {result.how} {result.error[-200:]}")

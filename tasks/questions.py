@@ -1,0 +1,44 @@
+"""The formats of data sets whose problems are not repositories: one row is one task."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from forager.environments.task import Task
+from tasks.cruxeval import input_prediction, output_prediction
+from tasks.programming import (
+    apps,
+    code_contests,
+    humaneval,
+    humaneval_x,
+    leetcode,
+    livecodebench,
+    mbpp,
+    mbxp,
+)
+from tasks.rows import Row
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionFormat:
+    """How a row becomes a task."""
+
+    make: Callable[[Row], Task]
+    """Raises UnusableRow."""
+    benchmark: str = ""
+    """Why training sets leave its tasks out, if they are a benchmark."""
+    runs: bool = True
+    """Whether grading runs something, so that tasks need an image."""
+
+
+QUESTIONS: dict[str, QuestionFormat] = {
+    "humaneval": QuestionFormat(humaneval, "it is of the benchmark HumanEval"),
+    "humaneval-x": QuestionFormat(humaneval_x, "it is of the benchmark HumanEval-X"),
+    "mbpp": QuestionFormat(mbpp, "it is of the benchmark MBPP"),
+    "mbxp": QuestionFormat(mbxp, "it is of the benchmark MBXP"),
+    "leetcode": QuestionFormat(leetcode),
+    "code-contests": QuestionFormat(code_contests),
+    "apps": QuestionFormat(apps),
+    "livecodebench": QuestionFormat(livecodebench, "it is of the benchmark LiveCodeBench"),
+    "cruxeval-o": QuestionFormat(output_prediction, "it is of the benchmark CruxEval", runs=False),
+    "cruxeval-i": QuestionFormat(input_prediction, "it is of the benchmark CruxEval"),
+}
