@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import NoReturn
 
-    from .users import Place
+    from .users import CasePlace
 
 _PIDFD_OPEN = 434  # the system call, which Python 3.8 does not have
 _PROCESSES, _FILES = 64, 256
@@ -33,7 +33,7 @@ _KEPT = 10  # the descriptor of a socket that the child keeps
 VARIABLES = ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
-class Bounds(NamedTuple):
+class CaseBounds(NamedTuple):
     """What a child may take: seconds, bytes of memory, bytes of output."""
 
     seconds: float
@@ -41,7 +41,7 @@ class Bounds(NamedTuple):
     output: int
 
 
-class ChildEnd(NamedTuple):
+class CaseEnd(NamedTuple):
     """How a child ended.
 
     `how` is ended, time, memory or output; `code` its exit code, negative for a signal; `cpu` and
@@ -78,13 +78,13 @@ class Child(NamedTuple):
 
 def in_child(
     work: Callable[[], int],
-    bounds: Bounds,
-    place: Place,
+    bounds: CaseBounds,
+    place: CasePlace,
     streams: Streams,
     *,
     first: Callable[[], None] = lambda: None,
     others: Sequence[int] = (),
-) -> ChildEnd:
+) -> CaseEnd:
     """Do the work in a process of its own; `first` is done before privileges are given up.
 
     Processes in `others` work for it: the time that they wait for a processor is not its own.
@@ -103,10 +103,10 @@ def in_child(
     memory = usage.ru_maxrss << 10
     how = how or _reason(code, said, memory, bounds)
     cpu = usage.ru_utime + usage.ru_stime
-    return ChildEnd(how, code, round(cpu, 4), round(seconds, 4), memory, output, said)
+    return CaseEnd(how, code, round(cpu, 4), round(seconds, 4), memory, output, said)
 
 
-def _reason(code: int, said: bytes, memory: int, bounds: Bounds) -> str:
+def _reason(code: int, said: bytes, memory: int, bounds: CaseBounds) -> str:
     """What ended a child that ended by itself."""
     if code == -signal.SIGXCPU:
         return "time"
@@ -119,8 +119,8 @@ def _reason(code: int, said: bytes, memory: int, bounds: Bounds) -> str:
 
 def start(
     work: Callable[[], int],
-    bounds: Bounds,
-    place: Place,
+    bounds: CaseBounds,
+    place: CasePlace,
     streams: Streams,
     first: Callable[[], None] = lambda: None,
 ) -> Child:
@@ -138,7 +138,9 @@ def start(
     return Child(number, output[0], said[0])
 
 
-def _watched(child: Child, bounds: Bounds, all_of_them: Sequence[int]) -> tuple[bytes, bytes, str]:
+def _watched(
+    child: Child, bounds: CaseBounds, all_of_them: Sequence[int]
+) -> tuple[bytes, bytes, str]:
     """What a child prints until it ends, and what is to end it."""
     output, said = bytearray(), bytearray()
     began = time.monotonic()
@@ -199,8 +201,8 @@ def _pidfd(process: int) -> int:
 def _be_child(
     work: Callable[[], int],
     first: Callable[[], None],
-    bounds: Bounds,
-    place: Place,
+    bounds: CaseBounds,
+    place: CasePlace,
     streams: Streams,
     output: int,
     said: int,
@@ -249,7 +251,7 @@ def _connect(streams: Streams, output: int, said: int) -> None:
     os.closerange(_KEPT + 1, 4096)
 
 
-def _bound(bounds: Bounds, place: Place) -> None:
+def _bound(bounds: CaseBounds, place: CasePlace) -> None:
     cpu = int(bounds.seconds) + 2
     stack = resource.getrlimit(resource.RLIMIT_STACK)[1]
     wanted = [

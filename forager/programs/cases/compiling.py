@@ -8,7 +8,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
-from .children import Bounds, Streams, in_child
+from .children import CaseBounds, Streams, in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def compile_cpp(text: str, target: str, users: Users, seconds: float) -> str:
         os.execvp(_COMMAND[0], _COMMAND)
 
     try:
-        end = in_child(work, Bounds(seconds, _MEMORY, 1 << 16), place, Streams(), first=first)
+        end = in_child(work, CaseBounds(seconds, _MEMORY, 1 << 16), place, Streams(), first=first)
         if end.how != "ended" or end.code:
             said = (end.output + end.said).decode("utf-8", "replace").strip()
             return said or f"the compiler ran out of {end.how}"

@@ -36,7 +36,7 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from .children import Bounds, ChildEnd, Streams, in_child, start
+from .children import CaseBounds, CaseEnd, Streams, in_child, start
 from .compiling import compile_cpp, run_binary
 from .python import Program, call_function, compiled, run_script, serve_functions
 from .testing import run_tests
@@ -59,7 +59,7 @@ class Runner:
 
     def __init__(self, job: dict[str, Any], users: Users, directory: str) -> None:
         self._job, self._users, self._directory = job, users, directory
-        self._bounds = Bounds(job["seconds"], job["memory"], 0)
+        self._bounds = CaseBounds(job["seconds"], job["memory"], 0)
         self._program: Program | str = ""
         self._binary = ""
 
@@ -99,7 +99,7 @@ class Runner:
             return call_function(self._program, case["function"], case["arguments"])
         return run_script(self._program, case["arguments"])
 
-    def _tested(self, case: dict[str, Any], bounds: Bounds) -> dict[str, Any]:
+    def _tested(self, case: dict[str, Any], bounds: CaseBounds) -> dict[str, Any]:
         """Run test code in one child against the program in another."""
         assert isinstance(self._program, Program)
         ours, theirs = socket.socketpair()
@@ -172,7 +172,7 @@ def _write(files: dict[str, str], user: int | None) -> None:
             os.chown(path, user, user)
 
 
-def described(end: ChildEnd) -> dict[str, Any]:
+def described(end: CaseEnd) -> dict[str, Any]:
     """The end of a case as JSON; the output is packed, because it may hold any bytes."""
     packed = base64.b64encode(zlib.compress(end.output, 1)).decode()
     return {

@@ -20,7 +20,7 @@ _ROUNDS = 200  # of killing
 _REMOVE_SECONDS = 30
 
 
-class Place(NamedTuple):
+class CasePlace(NamedTuple):
     """Where a case runs, and as whom; no user where this process cannot change it."""
 
     path: str
@@ -42,18 +42,18 @@ class Users:
             _close_directories()
             os.chmod(directory, 0o711)
 
-    def place(self) -> Place:
+    def place(self) -> CasePlace:
         """A new place, whose directory its user owns."""
         self._next += 1
         path = f"{self._directory}/{self._next}"
         os.mkdir(path, 0o700)
         if not self._root:
-            return Place(path, None)
+            return CasePlace(path, None)
         user = self._first + self._next % self._numbers
         os.chown(path, user, user)
-        return Place(path, user)
+        return CasePlace(path, user)
 
-    def clear(self, place: Place, spared: int = 0) -> None:
+    def clear(self, place: CasePlace, spared: int = 0) -> None:
         """Kill all that was started there, but the child `spared`, and remove what was written."""
         end_orphans(place.user, spared)
         try:
