@@ -5,7 +5,7 @@ from collections.abc import Collection
 from forager.environments.environment import AttemptAnswer, Grade, OpenedTask
 from forager.environments.function.cpp_tests import CAVEAT
 from forager.environments.function.fences import only_block
-from forager.environments.function.judging import PASSED, Verdict, judged
+from forager.environments.function.judging import PASSED, CaseVerdict, judged
 from forager.environments.function.prompts import SYSTEM, asked
 from forager.environments.function.task import CodingTask, case_name
 from forager.sandboxes.sandbox import Limits, SandboxFactory
@@ -58,7 +58,7 @@ class CodingEnvironment:
         return _grade(task, judged([(task, answer)], task.image, limits, sandboxes)[0])
 
 
-def _grade(task: CodingTask, verdicts: list[Verdict]) -> Grade:
+def _grade(task: CodingTask, verdicts: list[CaseVerdict]) -> Grade:
     failed = next(
         ((number, verdict) for number, verdict in enumerate(verdicts) if verdict != PASSED), None
     )

@@ -23,7 +23,7 @@ _CHECK_SECONDS = 20.0
 _ANSWER = 1 << 12  # bytes of a tester's answer
 
 
-class Verdict(NamedTuple):
+class CaseVerdict(NamedTuple):
     """What became of a case.
 
     `word` is passed, wrong, time, memory, crash, compile error or missing (an earlier case failed).
@@ -41,7 +41,7 @@ class TesterAnswer(Report):
     error: str = ""
 
 
-PASSED = Verdict("passed")
+PASSED = CaseVerdict("passed")
 _TESTER = TypeAdapter(TesterAnswer)
 _FAILED = r"Assertion .* failed|did not pass"
 _WORDS = {"compile": "compile error", "output": "wrong"}
@@ -49,7 +49,7 @@ _WORDS = {"compile": "compile error", "output": "wrong"}
 
 def judged(
     tasks: Sequence[tuple[CodingTask, str]], image: str, limits: Limits, sandboxes: SandboxFactory
-) -> list[list[Verdict]]:
+) -> list[list[CaseVerdict]]:
     """Judge programs, each by its own task, in one fresh sandbox. Raises SandboxError.
 
     All cases of a program that ends well are run, because nothing in the sandbox knows which are
@@ -68,14 +68,14 @@ def judged(
     return _checked(tasks, found, image, limits, sandboxes)
 
 
-class _Plan(NamedTuple):
+class JudgingPlan(NamedTuple):
     """The programs to run for a task, and the token of C++ tests."""
 
     programs: list[Program]
     token: str = ""
 
 
-def _plan(task: CodingTask, text: str) -> _Plan:
+def _plan(task: CodingTask, text: str) -> JudgingPlan:
     common: dict[str, Any] = {
         "language": task.language,
         "preamble": task.preamble,
@@ -84,10 +84,10 @@ def _plan(task: CodingTask, text: str) -> _Plan:
     }
     if not task.tests:
         cases = [_case(task, number) for number in range(len(task.cases))]
-        return _Plan([Program(text=text, cases=cases, **common)])
+        return JudgingPlan([Program(text=text, cases=cases, **common)])
     if task.language == "python":
         case = Case(kind="tests", function=task.function, tests=task.tests, output=_ANSWER)
-        return _Plan([Program(text=text, cases=[case], **common)])
+        return JudgingPlan([Program(text=text, cases=[case], **common)])
     token = secrets.token_hex(16)
     try:
         texts = [
@@ -95,7 +95,7 @@ def _plan(task: CodingTask, text: str) -> _Plan:
         ]
     except ValueError as error:
         raise TaskError(f"{task.instance_id}: {error}") from error
-    return _Plan([Program(text=one, cases=[Case()], **common) for one in texts], token)
+    return JudgingPlan([Program(text=one, cases=[Case()], **common) for one in texts], token)
 
 
 def _case(task: CodingTask, number: int) -> Case:
@@ -112,8 +112,8 @@ def _bound(size: int) -> int:
 
 
 def _verdicts(
-    task: CodingTask, plan: _Plan, results: Sequence[Sequence[CaseResult]]
-) -> list[Verdict]:
+    task: CodingTask, plan: JudgingPlan, results: Sequence[Sequence[CaseResult]]
+) -> list[CaseVerdict]:
     if plan.token:
         (tested,), (opposite,) = results
         return [_cpp_verdict(tested, opposite, plan.token)]
@@ -122,75 +122,75 @@ def _verdicts(
     return [_verdict(task, number, result) for number, result in enumerate(results[0])]
 
 
-def _bad(result: CaseResult) -> Verdict:
+def _bad(result: CaseResult) -> CaseVerdict:
     """The verdict on a case that did not end well."""
     cause, kind = CAUSES[result.how]
     said = result.error.strip().rpartition("\n")[2] if result.how in ("crash", "compile") else ""
     told = f"{cause}: {said[:200]}" if said else cause
-    return Verdict(_WORDS.get(result.how, result.how), told, kind)
+    return CaseVerdict(_WORDS.get(result.how, result.how), told, kind)
 
 
-def _verdict(task: CodingTask, number: int, result: CaseResult) -> Verdict:
+def _verdict(task: CodingTask, number: int, result: CaseResult) -> CaseVerdict:
     if result.how != "ended":
         return _bad(result)
     case = task.cases[number]
     if task.function:
         return _returned(case.returns, result)
     if task.comparison == "checker":
-        return Verdict("unchecked", result.output)
+        return CaseVerdict("unchecked", result.output)
     if task.comparison == "exact":
         is_right = result.output == case.expected
     else:
         is_right = same_lines(result.output, case.expected)
-    return PASSED if is_right else Verdict("wrong", "it prints something else", "policy")
+    return PASSED if is_right else CaseVerdict("wrong", "it prints something else", "policy")
 
 
-def _returned(returns: str, result: CaseResult) -> Verdict:
+def _returned(returns: str, result: CaseResult) -> CaseVerdict:
     truth = literal(returns, most=_LARGEST)
     if truth is None:
         raise TaskError(f"a case's `returns` is not a literal of Python: {returns[:100]}")
     came = returned_by(result, size_of(truth[0]))
     if came.problem:
         word = "crash" if came.problem.startswith("it raises") else "wrong"
-        return Verdict(word, came.problem, came.kind)
+        return CaseVerdict(word, came.problem, came.kind)
     if same_values(came.value, truth[0]):
         return PASSED
-    return Verdict("wrong", "it returns something else", "policy")
+    return CaseVerdict("wrong", "it returns something else", "policy")
 
 
-def _tested(result: CaseResult) -> Verdict:
+def _tested(result: CaseResult) -> CaseVerdict:
     """The verdict of test code in Python."""
     if result.how != "ended":
         return _bad(result)
     try:
         answer = record(_TESTER, result.output, _ANSWER)
     except Malformed as error:
-        return Verdict("crash", f"the tests gave no verdict: {error}", "policy")
+        return CaseVerdict("crash", f"the tests gave no verdict: {error}", "policy")
     if answer.verdict == "passed":
         return PASSED
     said = answer.error.strip().rpartition("\n")[2]
-    return Verdict("wrong" if answer.verdict == "wrong" else "crash", said[:300], "policy")
+    return CaseVerdict("wrong" if answer.verdict == "wrong" else "crash", said[:300], "policy")
 
 
-def _cpp_verdict(tested: CaseResult, opposite: CaseResult, token: str) -> Verdict:
+def _cpp_verdict(tested: CaseResult, opposite: CaseResult, token: str) -> CaseVerdict:
     if tested.how == "crash" and re.search(_FAILED, tested.error):
-        return Verdict("wrong", tested.error.strip()[:300], "policy")
+        return CaseVerdict("wrong", tested.error.strip()[:300], "policy")
     if tested.how != "ended":
         return _bad(tested)
     if not has_passed(tested.output, token):
-        return Verdict("crash", "it ends before its tests do", "policy")
+        return CaseVerdict("crash", "it ends before its tests do", "policy")
     if opposite.how == "ended" or has_passed(opposite.output, token):
-        return Verdict("wrong", "it passes the opposite tests, too", "policy")
+        return CaseVerdict("wrong", "it passes the opposite tests, too", "policy")
     return PASSED
 
 
 def _checked(
     tasks: Sequence[tuple[CodingTask, str]],
-    found: list[list[Verdict]],
+    found: list[list[CaseVerdict]],
     image: str,
     limits: Limits,
     sandboxes: SandboxFactory,
-) -> list[list[Verdict]]:
+) -> list[list[CaseVerdict]]:
     """The verdicts, with those that a checker decides; checkers have a sandbox of their own."""
     places = [
         (number, place)
@@ -229,10 +229,12 @@ def _checking(task: CodingTask, place: int, output: str) -> Program:
     )
 
 
-def _checkers_verdict(task: CodingTask, result: CaseResult) -> Verdict:
+def _checkers_verdict(task: CodingTask, result: CaseResult) -> CaseVerdict:
     """Exit codes as testlib has them. Raises TaskError for a checker that fails."""
     if result.how == "ended":
         return PASSED
     if result.how == "crash" and result.code in (1, 2) and "Traceback" not in result.error:
-        return Verdict("wrong", f"the checker refuses it: {result.error.strip()[:200]}", "policy")
+        return CaseVerdict(
+            "wrong", f"the checker refuses it: {result.error.strip()[:200]}", "policy"
+        )
     raise TaskError(f"{task.instance_id}: its checker fails: {result.how} {result.error[-200:]}")

@@ -68,7 +68,7 @@ class Streams(NamedTuple):
     answers: bool = False
 
 
-class Child(NamedTuple):
+class CaseProcess(NamedTuple):
     """A child that was started."""
 
     number: int
@@ -123,7 +123,7 @@ def start(
     place: CasePlace,
     streams: Streams,
     first: Callable[[], None] = lambda: None,
-) -> Child:
+) -> CaseProcess:
     """Start a child, which is the caller's to end."""
     output, said = os.pipe(), os.pipe()
     if place.user is not None:
@@ -135,11 +135,11 @@ def start(
     for ends in (output, said):
         os.close(ends[1])
         os.set_blocking(ends[0], False)
-    return Child(number, output[0], said[0])
+    return CaseProcess(number, output[0], said[0])
 
 
 def _watched(
-    child: Child, bounds: CaseBounds, all_of_them: Sequence[int]
+    child: CaseProcess, bounds: CaseBounds, all_of_them: Sequence[int]
 ) -> tuple[bytes, bytes, str]:
     """What a child prints until it ends, and what is to end it."""
     output, said = bytearray(), bytearray()

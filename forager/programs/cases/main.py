@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any
 
 from .children import CaseBounds, CaseEnd, Streams, in_child, start
 from .compiling import compile_cpp, run_binary
-from .python import Program, call_function, compiled, run_script, serve_functions
+from .python import CompiledProgram, call_function, compiled, run_script, serve_functions
 from .testing import run_tests
 from .users import Users, adopt_orphans
 
@@ -60,7 +60,7 @@ class Runner:
     def __init__(self, job: dict[str, Any], users: Users, directory: str) -> None:
         self._job, self._users, self._directory = job, users, directory
         self._bounds = CaseBounds(job["seconds"], job["memory"], 0)
-        self._program: Program | str = ""
+        self._program: CompiledProgram | str = ""
         self._binary = ""
 
     def prepare(self) -> str:
@@ -94,14 +94,14 @@ class Runner:
     def _work(self, case: dict[str, Any]) -> Callable[[], int]:
         if self._binary:
             return run_binary(self._binary, case["arguments"])
-        assert isinstance(self._program, Program)
+        assert isinstance(self._program, CompiledProgram)
         if case["kind"] == "call":
             return call_function(self._program, case["function"], case["arguments"])
         return run_script(self._program, case["arguments"])
 
     def _tested(self, case: dict[str, Any], bounds: CaseBounds) -> dict[str, Any]:
         """Run test code in one child against the program in another."""
-        assert isinstance(self._program, Program)
+        assert isinstance(self._program, CompiledProgram)
         ours, theirs = socket.socketpair()
         home, away = self._users.place(), self._users.place()
         text: list[str] = []

@@ -25,7 +25,7 @@ _COMPILE_SECONDS = 20
 _LONGEST_MESSAGE = 64 << 20
 
 
-class Program:
+class CompiledProgram:
     """A compiled program: what comes before it, and itself."""
 
     def __init__(self, preamble: str, text: str) -> None:
@@ -44,12 +44,12 @@ class Program:
         return module.__dict__
 
 
-def compiled(preamble: str, text: str) -> Program | str:
+def compiled(preamble: str, text: str) -> CompiledProgram | str:
     """The program, or why it cannot be compiled. Whoever takes very long is killed."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(_COMPILE_SECONDS)
     try:
-        return Program(preamble, text)
+        return CompiledProgram(preamble, text)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         return f"{type(error).__name__}: {str(error)[:300]}"
     finally:
@@ -68,7 +68,7 @@ def _begin() -> None:
     sys.__stdin__, sys.__stdout__ = sys.stdin, sys.stdout  # type: ignore[misc]
 
 
-def run_script(program: Program, arguments: list[str]) -> Callable[[], int]:
+def run_script(program: CompiledProgram, arguments: list[str]) -> Callable[[], int]:
     """The work of a child that runs the program as a script; its result is the exit code."""
 
     def work() -> int:
@@ -102,7 +102,7 @@ def _exit_code(part: Callable[[], object]) -> int:
     return 0
 
 
-def call_function(program: Program, function: str, arguments: str) -> Callable[[], int]:
+def call_function(program: CompiledProgram, function: str, arguments: str) -> Callable[[], int]:
     """The work of a child that calls a function once, with arguments as Python writes them.
 
     It answers with a JSON object: `value`, or `raised`. The arguments are evaluated before the
@@ -140,7 +140,7 @@ def _described(error: BaseException) -> str:
     return type(error).__name__
 
 
-def serve_functions(program: Program) -> Callable[[], int]:
+def serve_functions(program: CompiledProgram) -> Callable[[], int]:
     """The work of a child that calls its functions for the tester at the other end of a socket."""
 
     def work() -> int:
