@@ -107,7 +107,7 @@ def _called(tests: str, entry: str) -> str:
 def mbpp(row: Row) -> CodingTask:
     """A row of MBPP (arXiv 2108.07732), full or sanitized."""
     tests = nested(row, "test_list")
-    if not isinstance(tests, list) or not tests or not all(isinstance(one, str) for one in tests):
+    if not isinstance(tests, list) or not tests or not all(isinstance(test, str) for test in tests):
         raise UnusableRow("test_list is no list of tests")
     imports = nested(row, "test_imports") or []
     setup = "\n".join([*map(str, imports), text(row, "test_setup_code", required=False)])
@@ -127,7 +127,7 @@ def mbpp(row: Row) -> CodingTask:
 
 
 def _callee(assertion: str) -> str:
-    """The function that an assertion calls: the innermost call of a name that is no builtin."""
+    """The function that an assertion calls: the first name that is not a builtin."""
     try:
         tree = ast.parse(assertion)
     except (SyntaxError, RecursionError, MemoryError, ValueError):

@@ -106,7 +106,7 @@ HOSTILE = {
     ),
     "looks for expected outputs": (
         "import gc, os\n"
-        "texts = [str(one) for one in gc.get_objects()]\n"
+        "texts = [str(found) for found in gc.get_objects()]\n"
         "for place, _, names in os.walk('/tmp'):\n"
         "  for name in names:\n"
         "    try: texts.append(open(os.path.join(place, name)).read())\n"

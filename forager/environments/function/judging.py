@@ -95,7 +95,9 @@ def _plan(task: CodingTask, text: str) -> JudgingPlan:
         ]
     except ValueError as error:
         raise TaskError(f"{task.instance_id}: {error}") from error
-    return JudgingPlan([Program(text=one, cases=[Case()], **common) for one in texts], token)
+    return JudgingPlan(
+        [Program(text=changed, cases=[Case()], **common) for changed in texts], token
+    )
 
 
 def _case(task: CodingTask, number: int) -> Case:

@@ -100,9 +100,9 @@ def run_cases(
     if made.exit_code:
         raise SandboxError(f"cannot make a directory: {made.output.strip()[:200]}")
     request = f"{directory}/request.json"
-    jobs = [_job(sandbox, directory, number, one) for number, one in enumerate(programs)]
+    jobs = [_job(sandbox, directory, number, program) for number, program in enumerate(programs)]
     sandbox.write(request, json.dumps(jobs).encode())
-    outputs = sum(case.output * 4 // 3 + _REPORT for one in programs for case in one.cases)
+    outputs = sum(case.output * 4 // 3 + _REPORT for program in programs for case in program.cases)
     path = 'PATH="${AGENT_PATH:-$PATH}"'
     setup = TestSetup(python=python, workdir="/", variables={})
     sandbox.run(f"export {path}")
@@ -114,7 +114,9 @@ def run_cases(
         _REPORTS,
         timeout=sum(map(_seconds, programs)) + 30,
         output_limit=min(_MOST, outputs + (1 << 16)),
-        longest=max((case.output for one in programs for case in one.cases), default=0) * 4 // 3
+        longest=max((case.output for program in programs for case in program.cases), default=0)
+        * 4
+        // 3
         + _REPORT,
     )
     if result.problem or result.exit_code:
