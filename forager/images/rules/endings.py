@@ -43,7 +43,7 @@ def long_suites(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposa
     if broken.running and broken.seconds - busy > _HANGS * broken.seconds:
         yield _without_tests(recipe, [broken.running]), f"{broken.running} hangs"
     slow = [test for test, seconds in broken.slow.items() if seconds >= _SLOW][:_MOST_SLOW]
-    rest = sum(map(_needed, broken.files, [_rate(broken)] * len(broken.files)))
+    rest = sum(map(_needed, broken.files))
     if slow and rest - sum(broken.slow[test] for test in slow) < _GOALS[-1] * broken.seconds:
         yield _without_tests(recipe, slow), f"{len(slow)} tests take {_SLOW:g} s or more each"
     for goal in _GOALS:
@@ -54,12 +54,11 @@ def long_suites(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposa
 
 def _slow_files(broken: BrokenRun, seconds: float) -> list[str]:
     """The files to leave out, so that the others need these seconds; none if too few are left."""
-    rate = _rate(broken)
-    cheapest = sorted(broken.files, key=lambda file: _needed(file, rate) / max(1, file.planned))
+    cheapest = sorted(broken.files, key=lambda file: _needed(file) / max(1, file.planned))
     kept = tests = 0
     spent = 0.0
     for file in cheapest:
-        spent += _needed(file, rate)
+        spent += _needed(file)
         if spent > seconds:
             break
         kept, tests = kept + 1, tests + file.planned
@@ -67,15 +66,9 @@ def _slow_files(broken: BrokenRun, seconds: float) -> list[str]:
     return [file.file for file in cheapest[kept:]] if enough else []
 
 
-def _rate(broken: BrokenRun) -> float:
-    """Seconds that a test needs on average."""
-    ended = sum(file.ended for file in broken.files)
-    return sum(file.seconds for file in broken.files) / max(1, ended)
-
-
-def _needed(file: FileRun, rate: float) -> float:
-    """Seconds that a file needs; one that did not begin needs the average for each test."""
-    return file.planned * (file.seconds / file.ended if file.ended else rate)
+def _needed(file: FileRun) -> float:
+    """Seconds that a file needs. Of one that did not begin nothing is known: the next trial tells."""
+    return file.planned * file.seconds / max(1, file.ended)
 
 
 def _without_tests(recipe: Recipe, tests: list[str]) -> Recipe:
