@@ -67,7 +67,7 @@ def _slow_files(broken: BrokenRun, seconds: float) -> list[str]:
 
 
 def _needed(file: FileRun) -> float:
-    """Seconds that a file needs. Of one that did not begin nothing is known: the next trial tells."""
+    """Seconds that a file needs; nothing is known yet of one that did not begin."""
     return file.planned * file.seconds / max(1, file.ended)
 
 
