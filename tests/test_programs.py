@@ -482,6 +482,23 @@ def of_sieve(sandbox: LocalSandbox, image: Image) -> str:
     return str(error.value)
 
 
+def test_errors_that_are_alike_are_described_a_few_times(tmp_path: Path) -> None:
+    """Describing takes longer than most tests; an error of another kind is never left out."""
+    sandbox, image = project(tmp_path, sys.executable)
+    (tmp_path / "test_many.py").write_text(
+        "import pytest\n\n"
+        "class Odd(Exception):\n    def __str__(self):\n        raise ValueError\n\n"
+        '@pytest.mark.parametrize("n", range(60))\ndef test_a(n):\n    raise OSError("away")\n\n'
+        "def test_z():\n    raise Odd\n"
+    )
+    with sandbox:
+        report = run_tests(sandbox, image.setup, failures=400)
+    described = [name for name in report.failures if name.startswith("test_many.py")]
+    assert 29 <= len(described) <= 34
+    assert "test_many.py::test_z" in described
+    assert sum(outcome == "failed" for outcome in report.outcomes.values()) >= 61
+
+
 @pytest.mark.parametrize(
     ("death", "signal"), [("os.kill(os.getpid(), 11)", 11), ("os._exit(0)", 0)]
 )

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import pytest
+from _pytest._io.saferepr import saferepr
 from _pytest.reports import CollectReport, TestReport  # pytest 6 does not export them
 
 from .canaries import Canaries
@@ -21,6 +22,8 @@ from .doctests import expect_other_output, rewritten
 _ERROR, _FRAMES, _TEXT = 2000, 50, 4000  # bounds of the description of a failure
 _ID = 4000  # most characters of a test's id that a report holds
 _BUSIEST = 20  # times its limit that a test may take where others hold the processors
+_FIRST, _ALIKE = 30, 3  # failures that are described; errors alike that are described after these
+_KIND = 200  # characters of a message that make an error like another
 _PLANNED = 50_000  # tests up to which each one's beginning is reported, too
 _TOGETHER, _DELAY = 16384, 0.2  # bytes and seconds before reports are written
 _STATISTICS = "/proc/self/schedstat"
@@ -47,6 +50,7 @@ class TestWatcher:
         self._files = {test.partition("::")[0] for test in self._chosen or ()}
         self._left_out: set[str] = set(request.get("left_out", ()))
         self._canaries = Canaries()
+        self._errors: Counter[str] = Counter()
         self._outcomes: dict[str, str] = {}
         self._durations: dict[str, float] = {}
         self._clock = time.monotonic  # tests replace it in modules
@@ -141,10 +145,18 @@ class TestWatcher:
     def pytest_runtest_makereport(self, item: Any, call: Any) -> Any:
         """Leave out a traceback that nobody asked for: making it takes longer than most tests."""
         error = call.excinfo
-        if error is None or self._failures > 0 or isinstance(error.value, pytest.skip.Exception):
+        if error is None or isinstance(error.value, pytest.skip.Exception) or self._wanted(error):
             return None
         name, at = item.nodeid, item.location
         return TestReport(name, at, {}, "failed", None, call.when, duration=call.duration)
+
+    def _wanted(self, error: Any) -> bool:
+        """Whether to describe an error: not if there are many, and several were like it."""
+        if self._failures <= 0:
+            return False
+        kind = f"{error.typename}: {saferepr(error.value, _KIND)}"
+        self._errors[kind] += 1
+        return sum(self._errors.values()) <= _FIRST or self._errors[kind] <= _ALIKE
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Join the reports of set-up, call and tear-down."""
@@ -157,7 +169,8 @@ class TestWatcher:
             self._outcomes[name] = "error"
         elif report.skipped and known is None:
             self._outcomes[name] = "skipped"
-        if report.failed and self._failures > 0 and name not in self._canaries.names:
+        told = self._failures > 0 and report.longrepr is not None
+        if report.failed and told and name not in self._canaries.names:
             self._failures -= 1
             self._send(failure=name[:_ID], **described(report))
 
