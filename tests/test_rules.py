@@ -175,6 +175,20 @@ def test_directories_and_variables_of_the_machine(project: SourceProject) -> Non
 
 
 @pytest.mark.parametrize(
+    "message",
+    [
+        "or by setting the OPENAI_API_KEY environment variable",
+        "ValueError: Please set the environment variable `OPENAI_API_KEY`.",
+        "RuntimeError: OPENAI_API_KEY must be set",
+    ],
+)
+def test_messages_name_the_variables_that_tests_need(project: SourceProject, message: str) -> None:
+    """A client that wants a key when it is made gets one, and tests without a network pass."""
+    assert proposals(project, message, "test")["variables"].variables == {"OPENAI_API_KEY": "test"}
+    assert "variables" not in proposals(project, "Setting a GCP environment variable", "test")
+
+
+@pytest.mark.parametrize(
     ("log", "python"),
     [
         ("AttributeError: module 'collections' has no attribute 'Mapping'", "3.9"),

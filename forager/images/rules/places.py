@@ -9,7 +9,12 @@ from forager.images.recipe import OWN_DIRECTORIES, Recipe
 from forager.images.rules.rule import Proposals, with_variables
 
 _DENIED = re.compile(r"(?:Permission denied|No such file or directory): '/([a-z][\w-]{0,40})[/']")
-_VARIABLE = re.compile(r"KeyError: '([A-Z][A-Z0-9_]{2,40})'")
+_KEY = re.compile(r"KeyError: '([A-Z][A-Z0-9_]{2,40})'")
+_NAME = r"[\"'`$]*([A-Z][A-Z0-9]{1,20}(?:_[A-Z0-9]{1,20}){1,6})[\"'`]*"
+_TOLD = re.compile(
+    rf"{_NAME} (?:as an )?env(?:ironment)?[ -]?var(?:iable)?s?\b|"
+    rf"\benv(?:ironment)?[ -]?var(?:iable)?s? {_NAME}|{_NAME} (?:must be|is not|not|isn't) set\b",
+)
 _CONFTESTS = (".", "test", "tests")  # folders; of their errors a log has only the last line
 _MOST = 8
 
@@ -25,11 +30,13 @@ def directories(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposa
 
 def variables(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose variables that the environment lacks, with the values that the project's CI gives."""
-    read = [failure.log, *(read_text(project.tree / name, "conftest.py") for name in _CONFTESTS)]
-    if not any("environ" in text for text in read):
+    if failure.stage == "install":
         return
-    names = {match[1] for match in _VARIABLE.finditer(failure.log)} - {*recipe.variables}
-    if names:
+    names = {match[match.lastindex or 0] for match in _TOLD.finditer(failure.log)}
+    read = [failure.log, *(read_text(project.tree / name, "conftest.py") for name in _CONFTESTS)]
+    if any("environ" in text for text in read):
+        names |= {match[1] for match in _KEY.finditer(failure.log)}
+    if names := names - {*recipe.variables}:
         found = {name: _stated(project.tree, name) for name in sorted(names)[:_MOST]}
         yield with_variables(recipe, found), f"the environment lacks {', '.join(found)}"
 
