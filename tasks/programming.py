@@ -75,7 +75,8 @@ def humaneval_x(row: Row) -> CodingTask:
         starter_code=prompt,
         preamble="\n".join(_INCLUDES.findall(declaration)),
         tests=text(row, "test"),
-        solution=declaration + text(row, "canonical_solution"),
+        libraries=["crypto", "ssl"] if "<openssl/" in declaration else [],
+        solution=prompt + text(row, "canonical_solution"),
     )
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from forager.environments.task import Task
 from tasks.cruxeval import input_prediction, output_prediction
+from tasks.mathematics import aime, gsm8k, math
+from tasks.problems import problem
 from tasks.programming import (
     apps,
     code_contests,
@@ -39,6 +41,11 @@ QUESTIONS: dict[str, QuestionFormat] = {
     "code-contests": QuestionFormat(code_contests),
     "apps": QuestionFormat(apps),
     "livecodebench": QuestionFormat(livecodebench, "it is of the benchmark LiveCodeBench"),
+    "math": QuestionFormat(math, runs=False),
+    "math-500": QuestionFormat(math, "it is of the benchmark MATH-500", runs=False),
+    "gsm8k": QuestionFormat(gsm8k, runs=False),
+    "aime": QuestionFormat(aime, "it is of the benchmark AIME", runs=False),
+    "problems": QuestionFormat(problem),
     "cruxeval-o": QuestionFormat(output_prediction, "it is of the benchmark CruxEval", runs=False),
     "cruxeval-i": QuestionFormat(input_prediction, "it is of the benchmark CruxEval"),
 }

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 QUESTIONS = (
     *("humaneval", "humaneval-x", "mbpp", "mbxp", "leetcode", "code-contests", "apps"),
-    *("livecodebench", "cruxeval-o", "cruxeval-i"),
+    *("livecodebench", "math", "math-500", "gsm8k", "aime", "problems"),
+    *("cruxeval-o", "cruxeval-i"),
 )
 FORMATS = ("swe-bench", "swe-smith", "swe-gym", "swe-rebench", "r2e-gym", "nemotron")
 _SHOWN = 20  # refused rows to print; the others are counted
@@ -60,9 +61,12 @@ def import_tasks(
     """Import the rows of a published data set as tasks.
 
     FORMAT is swe-bench (also Lite, Verified and Live), swe-smith, swe-gym, swe-rebench, r2e-gym or
-    nemotron (the rows of NeMo Gym's SWE agents); or cruxeval-o or cruxeval-i. FILE is JSON, JSON
-    Lines or Parquet; NAME is a data set of the Hugging Face Hub. The verb counts and prints the
-    rows that it refuses.
+    nemotron (the rows of NeMo Gym's SWE agents). Other problems are those of humaneval,
+    humaneval-x (C++), mbpp, mbxp, leetcode, code-contests, apps, livecodebench, math, math-500,
+    gsm8k, aime, cruxeval-o, cruxeval-i, and problems, your own (a file or a directory).
+
+    FILE is JSON, JSON Lines or Parquet; NAME is a data set of the Hugging Face Hub. The verb counts
+    and prints the rows that it refuses.
 
     \b
     Example:
@@ -84,6 +88,7 @@ def import_tasks(
         )
         return
     from tasks.importing import FORMATS, ImportRequest, import_rows
+    from tasks.problems import problem_rows
     from tasks.questions import QUESTIONS
     from tasks.rows import read_rows
 
@@ -91,7 +96,9 @@ def import_tasks(
     known: dict[str, Any] = {**FORMATS, **QUESTIONS}
     place = _image(image) if format in QUESTIONS and QUESTIONS[format].runs else ""
     wanted = ImportRequest(known[format], _images(images_file), place, limit, **given)
-    counts = import_rows(read_rows(where, split), wanted, output, report=refused.append)
+    is_folder = format == "problems" and Path(where).is_dir()
+    rows = problem_rows(Path(where)) if is_folder else read_rows(where, split)
+    counts = import_rows(rows, wanted, output, report=refused.append)
     for line in refused[:_SHOWN]:
         say(line)
     if len(refused) > _SHOWN:

@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any
 
+from forager.environments.answer.mathematics import MATH, MathEnvironment
 from forager.environments.answer.prediction import INPUT, OUTPUT, InputPrediction, OutputPrediction
 from forager.environments.environment import Environment
 from forager.environments.function.environment import CodingEnvironment
@@ -37,6 +38,7 @@ def environments() -> dict[str, Environment[Any]]:
     found: dict[str, Environment[Any]] = {
         REPOSITORY: RepositoryEnvironment(),
         CODING: CodingEnvironment(),
+        MATH: MathEnvironment(),
         OUTPUT: OutputPrediction(),
         INPUT: InputPrediction(),
     }

@@ -79,6 +79,7 @@ def _plan(task: CodingTask, text: str) -> JudgingPlan:
     common: dict[str, Any] = {
         "language": task.language,
         "preamble": task.preamble,
+        "libraries": task.libraries,
         "seconds": task.seconds,
         "memory": task.memory,
     }

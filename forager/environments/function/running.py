@@ -8,7 +8,7 @@ import json
 import secrets
 import shlex
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -26,6 +26,7 @@ _REPORT = 4096  # bytes around the output of a case
 _MOST = 512 << 20  # bytes of all reports
 
 Language = Literal["python", "cpp"]
+Library = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.+-]*$")]
 
 
 class Case(Record):
@@ -49,6 +50,7 @@ class Program(Record):
     cases: list[Case]
     language: Language = "python"
     preamble: str = Field("", description="Code that runs before it, and before its tests.")
+    libraries: list[Library] = Field([], description="To link with, in C++, such as `crypto`.")
     seconds: float = 6.0
     memory: int = 2_000_000_000
     stop: bool = Field(True, description="Leave out the cases after one that did not end well.")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from forager.environments.function.running import Language
+from forager.environments.function.running import Language, Library
 from forager.environments.task import Task
 from forager.records import Record
 
@@ -41,6 +41,7 @@ class CodingTask(Task):
     language: Language = "python"
     starter_code: str = Field("", description="Signature that the program must use.")
     preamble: str = Field("", description="Code that runs before the program, such as imports.")
+    libraries: list[Library] = Field([], description="To link with, in C++, such as `crypto`.")
     cases: list[JudgedCase] = []
     function: str = Field(
         "", description="To call, such as `f` or `Solution().f`; for programs empty."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .children import CaseBounds, Streams, in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .users import Users
 
@@ -20,8 +20,11 @@ _LARGEST = 256 << 20  # bytes of a compiled program
 _MEMORY = 2 << 30
 
 
-def compile_cpp(text: str, target: str, users: Users, seconds: float) -> str:
+def compile_cpp(
+    text: str, libraries: Sequence[str], target: str, users: Users, seconds: float
+) -> str:
     """Compile a program into the file `target`; why that fails, or an empty text."""
+    command = [*_COMMAND, *(f"-l{name}" for name in libraries)]
     place = users.place()
     source, made = place.path + "/program.cpp", place.path + "/program"
 
@@ -32,7 +35,7 @@ def compile_cpp(text: str, target: str, users: Users, seconds: float) -> str:
 
     def work() -> int:
         os.environ["PATH"] = "/usr/local/bin:/usr/bin:/bin"
-        os.execvp(_COMMAND[0], _COMMAND)
+        os.execvp(command[0], command)
 
     try:
         end = in_child(work, CaseBounds(seconds, _MEMORY, 1 << 16), place, Streams(), first=first)

@@ -6,6 +6,7 @@ The job is JSON on standard input:
     root      whether this process is root in a sandbox of its own
 The file is JSON, too: a list of objects with
     language, preamble, text    of the program
+    libraries                   to link with, in C++
     seconds, memory             limits of a case; bytes
     compile_seconds
     stop                        whether cases after one that did not end well are left out
@@ -69,7 +70,9 @@ class Runner:
         if job["language"] == "cpp":
             self._binary = f"{self._directory}/program-{os.getpid()}"
             text = "{}\n{}".format(job["preamble"], job["text"])
-            return compile_cpp(text, self._binary, self._users, job["compile_seconds"])
+            return compile_cpp(
+                text, job["libraries"], self._binary, self._users, job["compile_seconds"]
+            )
         self._program = compiled(job["preamble"], job["text"])
         return self._program if isinstance(self._program, str) else ""
 

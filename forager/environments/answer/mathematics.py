@@ -1,0 +1,69 @@
+r"""Mathematics: the answer is the content of `\boxed{…}`, compared with a stored expression."""
+
+from pydantic import Field
+
+from forager.environments.answer.boxes import final_answer
+from forager.environments.answer.comparing import SECONDS, Comparison, compared
+from forager.environments.answer.prediction import verdict
+from forager.environments.environment import AttemptAnswer, CauseKind, Grade, OpenedTask
+from forager.environments.task import Task
+from forager.sandboxes.sandbox import Limits, SandboxFactory
+
+MATH = "math"
+_PROMPT = "{problem}\n\nWrap your answer in $\\boxed{{}}$."
+"""CWM's (`math_think_dialog.py`)."""
+_CAUSES: dict[Comparison, tuple[str, CauseKind]] = {
+    "equal": ("", ""),
+    "different": ("the answer is another one", "policy"),
+    "unreadable": ("the answer is not an expression in LaTeX", "format"),
+    "time": ("comparing the answer takes too long", "time"),
+    "crash": ("comparing the answer takes too much memory, or fails", "policy"),
+}
+
+
+class MathTask(Task):
+    """A problem with one answer."""
+
+    environment: str = MATH
+    solution: str = Field(description="The answer, in LaTeX.")
+    seconds: float = Field(SECONDS, gt=0, description="Time limit of a comparison.")
+
+
+class MathEnvironment:
+    """Implements Environment, ChoosesTools and KnowsReference."""
+
+    task_type = MathTask
+
+    def tools(self, task: MathTask) -> tuple[str, ...]:
+        """None: the model thinks and answers."""
+        del task
+        return ()
+
+    def prompt(self, task: MathTask) -> str:
+        """The problem, and where to put the answer."""
+        return _PROMPT.format(problem=task.problem_statement)
+
+    def limits(self, task: MathTask, limits: Limits) -> Limits:
+        """The given limits: no sandbox is used."""
+        del task
+        return limits
+
+    def open(self, task: MathTask, limits: Limits, sandboxes: SandboxFactory) -> OpenedTask:
+        """Never called, as no tools are allowed."""
+        raise NotImplementedError
+
+    def answer(self, task: MathTask, opened: OpenedTask, text: str) -> AttemptAnswer:
+        """The content of the box."""
+        del task, opened
+        return final_answer(text)
+
+    def grade(
+        self, task: MathTask, answer: str, limits: Limits, sandboxes: SandboxFactory
+    ) -> Grade:
+        """Compare the answer with the solution."""
+        del limits, sandboxes
+        return verdict(*_CAUSES[compared(answer, task.solution, task.seconds)])
+
+    def reference(self, task: MathTask) -> str:
+        """The solution."""
+        return task.solution
