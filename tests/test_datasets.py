@@ -231,6 +231,26 @@ def with_ids(attempt: Trajectory, loaded: Tokenizer, before: dict[int, str] = {}
     return Trajectory(**{**dict(attempt), "model_calls": calls})
 
 
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_ids_served_without_bos_are_not_taken(place: Path, count: int) -> None:
+    """Stored ids that begin otherwise than the template's prompts are replaced, with a note."""
+    loaded = tokenizer(place, templates.LLAMA_3, "<|eot_id|>")
+    attempt = with_ids(TEXT, loaded)
+    first = attempt.model_calls[0].prompt_token_ids or []
+    assert first[0] == loaded.bos != first[1]
+    calls = [
+        call.model_copy(
+            update={"prompt_token_ids": [loaded.bos] * count + (call.prompt_token_ids or [])[1:]}
+        )
+        for call in attempt.model_calls
+    ]
+    builder = SampleBuilder(loaded, POLICY)
+    (sample,) = builder.samples(attempt.model_copy(update={"model_calls": calls}))
+    assert sample.origin == ("tokens" if count == 1 else "messages")
+    assert [id == loaded.bos for id in sample.input_ids[:2]] == [True, False]
+    assert any("<bos>" in note for note in builder.notes) is (count != 1)
+
+
 def test_stored_ids_are_taken_as_they_are(place: Path) -> None:
     """The stored ids are the sample, and exactly the completions have loss."""
     loaded = tokenizer(place, *KNOWN["ours"])

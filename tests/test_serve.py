@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,16 +10,19 @@ from pathlib import Path
 
 import pytest
 import requests
-from tiny_models import make_base
+from tiny_models import drawn, make_base, make_pretrained
 
 from forager.errors import ServeError, UsageError
 from forager.learning import imports
 from forager.learning.child import Child
+from forager.learning.cutting import cut_base
+from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.guardian_program import alive, children
 from forager.learning.serve import ModelServer, ServeSettings
-from forager.learning.serve.agreement import compare
+from forager.learning.serve.agreement import check_prompts, compare
 from forager.learning.serve.command import command, environment
 from forager.learning.train.logprobs_program import main as log_probabilities
+from forager.learning.train.settings import LoraSettings
 
 HERE = Path(__file__).parent
 SAMPLES = [[3, 50, 7, 7, 90, 201, 12], list(range(20, 60))]
@@ -26,24 +30,42 @@ SAMPLES = [[3, 50, 7, 7, 90, 201, 12], list(range(20, 60))]
 
 @pytest.fixture(scope="module")
 def served_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two models of one shape, and two with a tied output layer, one as training writes it."""
+    """Two models of one shape, and two cut from Gemmas, one with merged adapters."""
     imports.load("torch", "transformers.modeling_utils")
-    from transformers import AutoModelForCausalLM
-
-    from forager.learning.train import TrainSettings
-    from forager.learning.train.model import write_model
-
     root = tmp_path_factory.mktemp("models")
-    base = make_base(root / "base", tied=True, seed=1)
-    state = AutoModelForCausalLM.from_pretrained(base).state_dict()
-    (root / "tied").mkdir()
-    write_model(state, base, TrainSettings(precision="bf16"), root / "tied")
     return {
         "old": make_base(root / "old", tied=False, seed=2),
         "new": make_base(root / "new", tied=False, seed=3),
-        "tied": root / "tied",
-        "tied after": make_base(root / "tied-after", tied=True, seed=4),
+        "tied": with_adapters(cut(root / "first", 1), root / "tied"),
+        "tied after": cut(root / "second", 4),
     }
+
+
+def cut(path: Path, seed: int) -> Path:
+    """A Gemma of random weights, with <bos>, whose vocabulary is cut."""
+    (path / "texts").mkdir(parents=True)
+    (path / "texts" / "a.txt").write_text(drawn(1))
+    whole = make_pretrained(path / "whole", "byte fallback", tied=True, seed=seed)
+    cut_base(whole, [path / "texts"], path / "cut")
+    return path / "cut"
+
+
+def with_adapters(base: Path, output: Path) -> Path:
+    """The model as a training of adapters writes it."""
+    import torch
+
+    from forager.learning.train import TrainSettings
+    from forager.learning.train.model import open_model, write_model
+
+    settings = TrainSettings(precision="fp32", lora=LoraSettings(rank=4))
+    model = open_model(base, settings)
+    torch.manual_seed(0)
+    for weight in model.parameters():
+        if weight.requires_grad:
+            torch.nn.init.normal_(weight, std=0.2)
+    output.mkdir()
+    write_model(model.state_dict(), base, settings, output)
+    return output
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +152,9 @@ def test_tied_weights_are_replaced_and_nothing_outlives_forager(
 ) -> None:
     """A tied layer, which vLLM does not replace in place on a CPU, is reloaded by a restart.
 
+    The models are cut from pretrained ones, the first one with merged adapters. Prompts begin with
+    <bos>, as in data sets; a template that differs in that is noticed.
+
     The server keeps its address and serves in another precision than the stored one. SIGKILL of
     forager ends it with all its processes.
     """
@@ -145,6 +170,8 @@ def test_tied_weights_are_replaced_and_nothing_outlives_forager(
         assert forager.stdout and forager.stdin
         name, url = told = forager.stdout.readline().split()
         first = compare(url, name, SAMPLES, wanted(served_models["tied"]))
+        assert not compare(url, name, SAMPLES, wanted(served_models["tied after"])).holds
+        begins_alike(url, name, served_models["tied"], tmp_path)
         started = below(forager.pid)
         print(served_models["tied after"], file=forager.stdin, flush=True)
         assert forager.stdout.readline().split() == told
@@ -155,6 +182,23 @@ def test_tied_weights_are_replaced_and_nothing_outlives_forager(
     assert not {*started} & {*processes}
     assert len(processes) > 2
     assert gone(processes)
+
+
+def begins_alike(url: str, name: str, model: Path, place: Path) -> None:
+    """Assert that prompts are those of data sets, and that another beginning is noticed."""
+    told = [{"role": "system", "content": "Fix."}, {"role": "user", "content": "the total"}]
+    request = {"model": name, "messages": told, "max_tokens": 1, "return_token_ids": True}
+    answer = requests.post(f"{url}/chat/completions", json=request, timeout=60).json()
+    tokenizer = Tokenizer(model)
+    ids = tokenizer.encode(tokenizer.render(told, [], "", prompt=True))
+    assert answer["prompt_token_ids"] == ids
+    assert ids[0] == tokenizer.bos
+    check_prompts(url, name, model)
+    other = shutil.copytree(model, place / "without")
+    template = (other / "chat_template.jinja").read_text()
+    (other / "chat_template.jinja").write_text(template.replace("bos_token", "''", 1))
+    with pytest.raises(ServeError, match="begin with <bos>"):
+        check_prompts(url, name, other)
 
 
 def test_a_server_that_cannot_start_fails_at_once(

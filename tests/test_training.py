@@ -12,18 +12,21 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from tiny_models import make_pretrained
+from tiny_models import make_dataset, make_pretrained
 
 from forager.cli.main import main
 from forager.cli.train import warn_of_bf16
 from forager.errors import TrainingError, UsageError
 from forager.learning.child import Child
+from forager.learning.dataset import DatasetManifest
+from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.guardian_program import alive, children
 from forager.learning.saved import load, save
 from forager.learning.train import TrainSettings, count_steps, train
 from forager.learning.train.order import learning_rate, packed, steps
 from forager.learning.train.rank import free_port, rank_environment
 from forager.learning.train.run import request_for
+from forager.learning.train.samples import check_tokenizer
 from forager.learning.train.settings import StepMetrics, TrainingRequest
 from forager.records import read_records
 
@@ -551,6 +554,25 @@ def test_a_loss_that_is_no_number_is_said(tmp_path: Path, tiny_base: Path, tiny_
         train(wild, [tiny_data], tiny_base, tmp_path / "training", quiet)
     assert "forager: the loss" in caught.value.log
     assert "\n" not in str(caught.value)
+
+
+def test_data_without_the_bos_of_the_template_is_refused(
+    tmp_path: Path, tiny_base: Path, tiny_data: Path
+) -> None:
+    """Data sets begin as prompts of the served model do: with <bos> where its template has it."""
+    base = make_pretrained(tmp_path / "base", "byte level", tied=True)
+    data = make_dataset(tmp_path / "data", tiny_base)  # its samples begin with any token
+    template = "{{ BOS }}{% for m in messages %}{{ m.content }}{% endfor %}"
+    for bos, fits in (("''", True), ("bos_token", False)):
+        (base / "chat_template.jinja").write_text(template.replace("BOS", bos))
+        known = load(data / "dataset.json", DatasetManifest)
+        assert known
+        save(data / "dataset.json", known.model_copy(update={"tokenizer": Tokenizer(base).digest}))
+        if fits:
+            check_tokenizer(base, [data])
+        else:
+            with pytest.raises(UsageError, match="begin with <bos>"):
+                check_tokenizer(base, [data])
 
 
 def test_what_is_no_data_set_or_no_model_is_said(

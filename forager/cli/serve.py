@@ -109,10 +109,15 @@ def serve(
 
 
 def _check(server: "ModelServer", dataset: Path, count: int) -> None:
-    """Print how far server and trainer differ. Raises ServeError if they differ too much."""
-    from forager.learning.dataset import Dataset
-    from forager.learning.serve.agreement import compare, expected
+    """Print how far server and trainer differ. Raises ServeError if they differ too much.
 
+    Prompts are compared too: they begin with <bos> on both sides, or on neither.
+    """
+    from forager.learning.dataset import Dataset
+    from forager.learning.serve.agreement import check_prompts, compare, expected
+
+    for url in server.urls:
+        check_prompts(url, server.name, server.model)
     data = Dataset(dataset)
     wanted: Sequence[list[int]] = [data[place].input_ids for place in range(min(count, len(data)))]
     (trainer,) = expected([server.model], wanted, server.settings.dtype)

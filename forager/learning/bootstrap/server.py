@@ -27,11 +27,14 @@ class CurrentServer:
             return list(self._settings.urls)
         if self._server is None or self._server.name != name:
             from forager.learning.serve import ModelServer
+            from forager.learning.serve.agreement import check_prompts
 
             self.stop()
             settings = self._settings.serve.model_copy(update={"served_model_name": name})
             server = ModelServer(model, settings, self._logs / name)
             self._server = self._running.enter_context(server)
+            for url in server.urls:
+                check_prompts(url, name, model)
         self._server.check()
         return self._server.urls
 

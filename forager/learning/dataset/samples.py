@@ -44,6 +44,9 @@ class SampleBuilder:
         segments = stored(attempt, self._tokenizer)
         if not segments and any(call.completion_token_ids for call in attempt.model_calls):
             self.notes["attempts with token ids missing, or of another tokenizer"] += 1
+        if not all(self._tokenizer.begins(segment.ids) for segment in segments):
+            self.notes["attempts served with <bos> too few or too many: rendered anew"] += 1
+            segments = []
         if not segments or (self._settings.kind == "world" and len(segments) > 1):
             # the ids of a rewritten history do not tell where observations begin
             segments = list(rendered(attempt, self._tokenizer))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from forager.errors import ServeError
+from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.train.rank import accelerator
 from forager.records import Record
 
@@ -55,6 +56,31 @@ def served(url: str, name: str, ids: list[int]) -> list[float]:
     except (requests.RequestException, KeyError, ValueError) as error:
         raise ServeError(f"{url} returns no log-probabilities of a prompt: {error}") from error
     return [place[str(token)]["logprob"] for place, token in zip(listed[1:], ids[1:], strict=True)]
+
+
+def check_prompts(url: str, name: str, model: Path) -> None:
+    """Raise ServeError if prompts of a vLLM server begin otherwise than those of data sets.
+
+    Data sets are rendered with the model's chat template: with <bos> or without. A template that
+    refuses short conversations is not checked.
+    """
+    import requests
+
+    user = {"role": "user", "content": "x"}
+    for told in ([{"role": "system", "content": "x"}, user], [user]):
+        request = {"model": name, "messages": told}
+        try:
+            answer = requests.post(f"{url.removesuffix('/v1')}/tokenize", json=request, timeout=60)
+            ids = answer.json()["tokens"] if answer.ok else None
+        except (requests.RequestException, KeyError, ValueError) as error:
+            raise ServeError(f"{url} returns no token ids of a prompt: {error}") from error
+        if ids and not Tokenizer(model).begins(ids):
+            raise ServeError(
+                f"{url} and the chat template in {model} differ in whether prompts begin with "
+                "<bos>; serve the model with its own template"
+            )
+        if ids:
+            return
 
 
 def expected(

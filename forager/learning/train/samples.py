@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forager.errors import UsageError
-from forager.learning.dataset import MANIFEST, DatasetManifest
+from forager.learning.dataset import MANIFEST, Dataset, DatasetManifest
 from forager.learning.dataset.columns import read_columns
 from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.saved import load
@@ -96,8 +96,18 @@ def _read(shard: Path) -> "tuple[Ids, Mask, Offsets]":
 
 
 def check_tokenizer(base: Path, datasets: Sequence[Path]) -> None:
-    """Raise UsageError if a data set was made with another tokenizer than the base model's."""
-    found = Tokenizer(base).digest
+    """Raise UsageError if a data set does not suit the base model's tokenizer.
+
+    It was made with another one, or its samples begin otherwise than the prompts of a server of the
+    trained model, which has the base's chat template: with <bos> or without.
+    """
+    tokenizer = Tokenizer(base)
     for dataset in datasets:
-        if manifest(dataset).tokenizer != found:
+        if manifest(dataset).tokenizer != tokenizer.digest:
             raise UsageError(f"{dataset} was made with another tokenizer than that of {base}")
+        samples = Dataset(dataset)
+        if len(samples) and not tokenizer.begins(samples[0].input_ids):
+            raise UsageError(
+                f"{dataset} and the chat template of {base} differ in whether texts begin with "
+                f"<bos>; export the attempts again with --tokenizer {base}"
+            )
