@@ -6,6 +6,7 @@ import pytest
 
 from forager.images.builder import BrokenRun, Diagnosis, FileRun, SourceProject, Stage
 from forager.images.debian import Contents, DebianRelease
+from forager.images.pins import constraints, lock_files
 from forager.images.recipe import Recipe
 from forager.images.rules import RULES
 from forager.images.source import Source
@@ -267,3 +268,44 @@ def test_a_suite_that_takes_too_long_becomes_shorter(project: SourceProject) -> 
     assert proposals(project, "", "test", None, hangs)["long suite"].tests == [
         "--deselect=test_b.py::test_c"
     ]
+
+
+def test_the_versions_of_a_lock_file_come_before_those_of_the_date(project: SourceProject) -> None:
+    """What upstream tested with is nearer than what was new on a day."""
+    (project.tree / "poetry.lock").write_text('[[package]]\nname = "a"\nversion = "1.0"\n')
+    found = proposals(project, "E   ImportError: cannot import name 'x' from 'y'", "collect")
+    assert found["versions of the lock file"].lock == "poetry.lock"
+    assert [*found].index("versions of the lock file") < [*found].index("versions of the date")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        (
+            "uv.lock",
+            '[[package]]\nname = "A.b"\nversion = "1.0"\nsource = { registry = "https://x" }\n'
+            '[[package]]\nname = "own"\nversion = "2"\nsource = { editable = "." }\n'
+            '[[package]]\nname = "two"\nversion = "1"\n[[package]]\nname = "two"\nversion = "2"\n',
+            ["a-b==1.0"],
+        ),
+        (
+            "poetry.lock",
+            '[[package]]\nname = "a"\nversion = "1"\n[[package]]\nname = "b"\nversion = "2"\n'
+            '[package.source]\ntype = "git"\n',
+            ["a==1"],
+        ),
+        (
+            "Pipfile.lock",
+            '{"default": {"a": {"version": "==1"}, "b": {"git": "x"}}, "develop": {"c": []}}',
+            ["a==1"],
+        ),
+        ("pylock.toml", '[[packages]]\nname = "a"\nversion = "1 ; rm"\n', []),
+        ("uv.lock", "[[package", []),
+        ("Pipfile.lock", "[" * 100_000, []),
+    ],
+)
+def test_pins_of_lock_files(tmp_path: Path, name: str, text: str, expected: list[str]) -> None:
+    """Only versions of an index count; what is locked twice stays free; nothing odd raises."""
+    (tmp_path / name).write_text(text)
+    assert constraints(tmp_path, name) == expected
+    assert lock_files(tmp_path) == ([name] if "[[package]]" in text or expected else [])

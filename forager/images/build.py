@@ -143,7 +143,9 @@ def _suited(
 
 
 def _key(source: Source, recipe: Recipe, base: str, tree: Path) -> str:
-    text = "\0".join((source.name, source.digest, recipe.model_dump_json(), base))
+    text = "\0".join(
+        (source.name, source.digest, recipe.model_dump_json(exclude_defaults=True), base)
+    )
     if any(name.endswith((".pyc", ".pyo")) for name in tracked_files(tree)):
         text += "\0byte code"  # which earlier images lack
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -15,6 +15,7 @@ from forager.images.distributions import distribution
 from forager.images.host import has_torch_index
 from forager.images.layout import likely_tests, links_outside, project_name, read_text
 from forager.images.own_copies import by_path, without_copies
+from forager.images.pins import constraints
 from forager.images.recipe import Recipe
 from forager.images.reducing import Steps, is_project
 from forager.images.sealing import make_repository, seal
@@ -29,6 +30,7 @@ import importlib.metadata, platform
 packages = {d.name for d in importlib.metadata.distributions()}
 print("facts", platform.python_version(), len(packages))
 """
+_PINS = "constraints.txt"
 _PYTEST = f"{PYTHON} -c 'import pytest'"
 
 
@@ -70,6 +72,8 @@ def install(
         _install_system(bench, packages)
     if recipe.directories:
         bench.check(f"install -d -o agent -g agent {shlex.join(recipe.directories)}", user="root")
+    if recipe.lock:
+        _pin(bench, tree, recipe.lock)
     steps = Steps(bench, install_variables(tree, source, recipe), report)
     for command in recipe.install:
         steps.run(command, reduce=reduce)
@@ -118,8 +122,17 @@ def _facts(bench: Workbench) -> tuple[str, int]:
 def install_variables(tree: Path, source: Source, recipe: Recipe) -> dict[str, str]:
     """The variables of the install commands."""
     newest = {"UV_EXCLUDE_NEWER": recipe.exclude_newer} if recipe.exclude_newer else {}
+    pinned = {"UV_CONSTRAINT": f"{TOOLS}/{_PINS}"} if recipe.lock else {}
     torch = {"UV_TORCH_BACKEND": "cpu"} if _names_torch(tree) and has_torch_index() else {}
-    return {**_versions(tree, source.version), **newest, **torch, **recipe.variables}
+    return {**_versions(tree, source.version), **newest, **pinned, **torch, **recipe.variables}
+
+
+def _pin(bench: Workbench, tree: Path, lock: str) -> None:
+    """Put the constraints of a lock file into the bench. Raises RecipeFailed if it has none."""
+    pins = constraints(tree, lock)
+    if not pins:
+        raise failed("install", f"the lock file {lock} pins no versions of an index")
+    bench.put(archive({_PINS: ("\n".join(pins).encode(), 0o644)}), TOOLS)
 
 
 def _names_torch(tree: Path) -> bool:

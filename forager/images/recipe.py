@@ -73,6 +73,11 @@ class Recipe(Record):
     exclude_newer: str = Field(
         "", description="Date, such as 2024-05-01: install no package version uploaded later."
     )
+    lock: str = Field(
+        "",
+        description="Lock file of the project, such as uv.lock, poetry.lock or Pipfile.lock, whose "
+        "versions every install keeps to.",
+    )
     variables: dict[str, str] = Field({}, description="Variables of the install and the tests.")
     tests: list[str] = Field([], description="Arguments of pytest: options and test paths.")
     protected: list[str] = Field(
@@ -142,10 +147,19 @@ class Recipe(Record):
     @field_validator("protected")
     @classmethod
     def _relative(cls, value: list[str]) -> list[str]:
-        for name in value:
-            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-                raise ValueError(f"{name!r} is not inside the project")
-        return value
+        return [_inside(name) for name in value]
+
+    @field_validator("lock")
+    @classmethod
+    def _lock(cls, value: str) -> str:
+        return _inside(value)
+
+
+def _inside(name: str) -> str:
+    """The path. Raises ValueError if it leads out of the project."""
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise ValueError(f"{name!r} is not inside the project")
+    return name
 
 
 def options(arguments: Sequence[str]) -> list[str]:

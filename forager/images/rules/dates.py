@@ -4,6 +4,7 @@ import re
 from datetime import date
 
 from forager.images.builder import Diagnosis, SourceProject
+from forager.images.pins import lock_files
 from forager.images.reasons import reason_of
 from forager.images.recipe import Recipe
 from forager.images.rules.rule import Proposals, with_commands
@@ -13,6 +14,7 @@ _DRIFT = (
     r"DeprecationWarning|TypeError|ImportError|ModuleNotFoundError|positional argument|removed in"
 )
 _NOT_DRIFT = ("network", "service", "time limit", "memory", "settings")
+_MOST_LOCKS = 2  # that are tried
 _PYTHON_3_11 = date(2022, 10, 24)
 _OLD_PYTHON, _NEW_PYTHON = "3.9", "3.13"  # which Debian has
 _REMOVED = re.compile(  # by Pythons after 3.9
@@ -28,10 +30,21 @@ _ADDED = re.compile(  # by Pythons after 3.11
 )
 
 
+def locks(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
+    """Propose the versions of the project's own lock file."""
+    if recipe.lock or recipe.exclude_newer or not _is_drift(failure):
+        return
+    for name in lock_files(project.tree)[:_MOST_LOCKS]:
+        yield (
+            recipe.model_copy(update={"lock": name}),
+            f"today's versions do not work: those of {name}",
+        )
+
+
 def dates(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose the versions of the commit's date, with today's pytest and with that date's."""
     day = project.source.old_day
-    if day is None or recipe.exclude_newer or not _is_drift(failure):
+    if day is None or recipe.exclude_newer or recipe.lock or not _is_drift(failure):
         return
     dated = recipe.model_copy(update={"exclude_newer": day.isoformat()})
     reason = f"today's versions do not work: those of {day}"
