@@ -48,6 +48,7 @@ T = TypeVar("T")
 OPENAI_URL = "https://api.openai.com/v1"
 
 _CONNECT_SECONDS = 10.0
+_NO_KEY = "none"
 _PERHAPS_THIS_ONE = CONVERSATION | {403, 424, 451}  # flagged, failed on, not lawful
 _LONGEST_WAIT = 60.0  # seconds between two tries, where the server names no time
 
@@ -96,10 +97,10 @@ def normalised(url: str) -> str:
 class ChatEndpoint:
     """Where models are asked. A value: equal endpoints share one client within a process.
 
-    `url` and `key` default to OPENAI_BASE_URL and OPENAI_API_KEY. An endpoint may be silent, and
-    may take for one answer, `timeout` seconds. Requests with passing faults are tried `tries` times
-    in all, for at most `patience` seconds; waits double from `backoff` seconds unless the server
-    names one.
+    `url` defaults to OPENAI_BASE_URL, and `key` to the environment variable `key_env`. An endpoint
+    may be silent, and may take for one answer, `timeout` seconds. Requests with passing faults are
+    tried `tries` times in all, for at most `patience` seconds; waits double from `backoff` seconds
+    unless the server names one. TRAFFIC hears of each fault.
 
     `others` are further addresses that take the same key and offer the same models, each with its
     own `tries`. A request that fails at one address goes to the next at once; an address that
@@ -113,15 +114,16 @@ class ChatEndpoint:
     backoff: float = 1.0
     patience: float = 1200.0
     others: tuple[str, ...] = ()
+    key_env: str = "OPENAI_API_KEY"
 
     def __post_init__(self) -> None:
         url = self.url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
         object.__setattr__(self, "url", normalised(url))
         object.__setattr__(self, "others", tuple(map(normalised, self.others)))
         # The package wants some key; servers of one's own mostly take any.
-        key = self.key or os.environ.get("OPENAI_API_KEY") or ""
+        key = self.key or os.environ.get(self.key_env) or ""
         LOGINS.keep_secret(key)  # a server may repeat it in its error
-        object.__setattr__(self, "key", key or "none")
+        object.__setattr__(self, "key", key or _NO_KEY)
 
     def models(self) -> list[str]:
         """The names of the models that the endpoint offers; one request, without retries.
@@ -160,7 +162,7 @@ class ChatEndpoint:
         except (OpenAIError, GarbledReply, TimeoutError) as error:
             if getattr(error, "status_code", None) == 404:
                 raise self._not_found(request.url, str(body.get("model")), error) from error
-            lost, status = _refusal(request.url, error), getattr(error, "status_code", 0)
+            lost, status = self.refusal(request.url, error), getattr(error, "status_code", 0)
             if is_overflow(error) or status in _PERHAPS_THIS_ONE or status >= 500:
                 raise RequestRefused(lost, request.url, error) from error
             raise lost from error
@@ -173,17 +175,32 @@ class ChatEndpoint:
             listed = client.get("/models", cast_to=object)
             return [str(model["id"]) for model in _mapping(listed)["data"]]
         except (OpenAIError, GarbledReply, TimeoutError, ValueError, KeyError, TypeError) as error:
-            raise _refusal(url, error) from error
+            raise self.refusal(url, error) from error
 
     def _not_found(self, url: str, model: str, error: Exception) -> ModelError:
         """Distinguish an unknown model from a wrong address."""
         try:
             offered = self._models(url)
         except ModelError:
-            return _refusal(url, error)
+            return self.refusal(url, error)
         if model in offered:
-            return _refusal(url, error)
+            return self.refusal(url, error)
         return ModelRefusal(f"{url} has no model {model!r}; it has: {', '.join(offered)}")
+
+    def refusal(self, url: str, error: Exception) -> ModelError:
+        """An error of a request as one line: who, what, and what to do."""
+        status = getattr(error, "status_code", None)
+        if status is not None:
+            how = "an error" if isinstance(error, ErrorReply) else status
+            what = f"answers {how}: {said(error)}"
+        elif isinstance(error, (GarbledReply, ValueError, KeyError, TypeError)):
+            what = f"answers what is not the OpenAI interface ({one_line(str(error))})"
+        else:
+            cause = f" ({error.__cause__})" if error.__cause__ and str(error.__cause__) else ""
+            what = f"does not answer: {one_line(f'{error}{cause}')}"
+        kind = ModelError if may_pass(error) else ModelRefusal
+        key = self.key_env if self.key != _NO_KEY else f"{self.key_env} (it is not set)"
+        return kind(LOGINS.hide(f"{url} {what}; {advice(status, key)}"))
 
 
 class _Request(Generic[T]):
@@ -227,22 +244,9 @@ class _Request(Generic[T]):
         if wait is None:  # jitter, so that workers do not come back together
             wait = doubled * random.uniform(0.75, 1.25)
         TRAFFIC.rest(self.url, wait)
+        if isinstance(error, Exception):
+            TRAFFIC.tell(f"{self._endpoint.refusal(self.url, error)}; asking again")
         return min(wait, *map(TRAFFIC.rests_for, self._urls)) if len(self._urls) > 1 else wait
-
-
-def _refusal(url: str, error: Exception) -> ModelError:
-    """One line: who, what, and what to do."""
-    status = getattr(error, "status_code", None)
-    if status is not None:
-        how = "an error" if isinstance(error, ErrorReply) else status
-        what = f"answers {how}: {said(error)}"
-    elif isinstance(error, (GarbledReply, ValueError, KeyError, TypeError)):
-        what = f"answers what is not the OpenAI interface ({one_line(str(error))})"
-    else:
-        cause = f" ({error.__cause__})" if error.__cause__ and str(error.__cause__) else ""
-        what = f"does not answer: {one_line(f'{error}{cause}')}"
-    kind = ModelError if may_pass(error) else ModelRefusal
-    return kind(LOGINS.hide(f"{url} {what}; {advice(status)}"))
 
 
 _CLIENTS = Lock()

@@ -147,10 +147,17 @@ def one_line(text: str) -> str:
     return line if len(line) <= 300 else f"{line[:300]}…"
 
 
-def advice(status: int | None) -> str:
-    """What to do about an HTTP status; None stands for no answer."""
+def does_not_answer(error: BaseException | None) -> bool:
+    """Whether nothing came: no connection, or silence."""
+    from openai import APIConnectionError
+
+    return isinstance(error, (APIConnectionError, TimeoutError))
+
+
+def advice(status: int | None, key: str) -> str:
+    """What to do about an HTTP status; None stands for no answer. `key` says where it is from."""
     if status in (401, 403):
-        return "set OPENAI_API_KEY to a key that it takes"
+        return f"set {key} to a key that it takes"
     if status == 404:
         return "is the address right? It mostly ends in /v1"
     if status == 429:

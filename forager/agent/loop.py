@@ -53,10 +53,7 @@ class Agent:
         Raises ModelError, and SandboxError or Unforeseen for what the agent may have caused.
         """
         self._deadline = time.monotonic() + self.limits.seconds
-        instructions = self.syntax.instructions(self.tools) if self.tools else ""
-        if system := self.system.replace("{instructions}", instructions):
-            self.messages.append({"role": "system", "content": system})
-        self.messages.append({"role": "user", "content": problem_statement})
+        self.messages += first_messages(self.system, problem_statement, self.syntax, self.tools)
         try:
             while True:
                 self.step()
@@ -170,6 +167,16 @@ class Agent:
     @cached_property
     def _definitions(self) -> list[dict[str, Any]]:
         return self.syntax.definitions(self.tools)
+
+
+def first_messages(
+    system: str, problem_statement: str, syntax: Syntax, tools: Toolbox
+) -> list[Message]:
+    """The messages before the first turn; `{instructions}` in `system` says how to write calls."""
+    instructions = syntax.instructions(tools) if tools else ""
+    text = system.replace("{instructions}", instructions)
+    problem: Message = {"role": "user", "content": problem_statement}
+    return [{"role": "system", "content": text}, problem] if text else [problem]
 
 
 def _cut_off(reply: Reply) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import Protocol
@@ -42,6 +42,7 @@ class Traffic:
         self._seconds: defaultdict[str, float] = defaultdict(float)  # of those answered
         self._resting: dict[str, float] = {}  # until when, by the monotonic clock
         self._accepted: set[tuple[str, str]] = set()  # addresses, and settings of requests
+        self._listener: Callable[[str], None] | None = None
 
     @contextmanager
     def counted(self, url: str) -> Iterator[None]:
@@ -59,6 +60,20 @@ class Traffic:
                 counts[url] += 1
                 if counts is self._answered:
                     self._seconds[url] += time.monotonic() - began
+
+    @contextmanager
+    def heard(self, listener: Callable[[str], None]) -> Iterator[None]:
+        """Let `listener` hear of requests that failed and are made again, during the block."""
+        before, self._listener = self._listener, listener
+        try:
+            yield
+        finally:
+            self._listener = before
+
+    def tell(self, fault: str) -> None:
+        """Tell the listener, if there is one."""
+        if listener := self._listener:
+            listener(fault)
 
     def accept(self, url: str, settings: str) -> None:
         """Note that the address answered a request with these settings."""

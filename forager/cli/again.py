@@ -1,6 +1,5 @@
 """Attempts repeated and continued: `replay --execute` and `--take-over`, `run --branch-from`."""
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,7 +187,7 @@ def _model(
     from forager.cli.models import MakeModel
     from forager.rollout.meter import Meter
 
-    make = MakeModel(settings, toolbox, os.environ.get(settings.key_env, ""))
+    make = MakeModel(settings, toolbox)
     return make(job, Meter(settings.budget))
 
 

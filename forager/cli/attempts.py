@@ -1,8 +1,8 @@
 """What `forager run` and `forager evaluate` share: the options of attempts, and making them."""
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,12 @@ from forager.cli.derived import Derived, setting
 from forager.cli.models import MakeModel, endpoints
 from forager.cli.progress import Progress
 from forager.cli.values import Numbers, TextFile
-from forager.errors import StoreError, UsageError
+from forager.errors import ModelError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from forager.agent.tool import Toolbox
     from forager.environments.task import Task
     from forager.rollout.settings import Branch, Budget, RunSettings
     from forager.trajectories.store import Run
@@ -111,9 +112,13 @@ def make_attempts(
     output: Path,
     *,
     what: str = "attempts",
+    preflight: bool = False,
     at_end: "Callable[[Run], None]" = lambda _: None,
 ) -> None:
-    """Make the missing attempts of a run, with progress on stderr; `at_end` receives the run."""
+    """Make the missing attempts of a run, with progress on stderr; `at_end` receives the run.
+
+    With `preflight` the endpoints are checked first.
+    """
     from forager.rollout.batch import run_batch
     from forager.rollout.plan import distinct
     from forager.rollout.settings import MAY_CHANGE
@@ -121,7 +126,7 @@ def make_attempts(
     from tools import load_toolbox
 
     tasks, toolbox = list(distinct(tasks)), load_toolbox()
-    model = MakeModel(settings, toolbox, os.environ.get(settings.key_env, ""))
+    model = MakeModel(settings, toolbox)
     with terminable(), Run.write(output, settings, tasks, may_change=MAY_CHANGE) as store:
         with store.index() as index:
             finished = len(index)
@@ -136,10 +141,31 @@ def make_attempts(
                     toolbox=toolbox,
                     on_progress=progress.update,
                     on_note=progress.note,
+                    before=partial(_check, tasks, settings, model, toolbox, progress.note)
+                    if preflight
+                    else lambda: None,
                 )
         finally:
             with suppress(StoreError):  # such as a full disk, which already ended the run
                 at_end(store)
+
+
+def _check(
+    tasks: "Sequence[Task]",
+    settings: "RunSettings",
+    model: MakeModel,
+    toolbox: "Toolbox",
+    on_note: Callable[[str], None],
+) -> None:
+    """Check the endpoints; what another machine finds may differ from what the nodes find."""
+    from forager.rollout.preflight import preflight
+
+    try:
+        preflight(tasks, settings, model, toolbox, on_note)
+    except ModelError as error:
+        if settings.executor == "local":
+            raise
+        on_note(f"from this machine: {error}")
 
 
 def print_families(run: "Run", *, accept_suspect: bool = False) -> None:

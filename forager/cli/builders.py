@@ -1,6 +1,5 @@
 """What repairs a recipe in `forager image build`: `--builders`, and the model of the agent."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,7 +79,7 @@ def _agent(params: Mapping[str, Any]) -> "Iterator[AgentBuilder]":
     from tools import load_toolbox
 
     settings, toolbox = _settings(params), load_toolbox()
-    make = MakeModel(settings, toolbox, os.environ.get(settings.key_env, ""))
+    make = MakeModel(settings, toolbox)
     with Run.write(_place(params), settings, [], may_change=MAY_CHANGE) as run:
 
         def model(task: "ImageTask", number: int) -> "Model":

@@ -7,12 +7,15 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field
 
 from forager.errors import ForagerError
 from forager.records import Record
+
+if TYPE_CHECKING:
+    from forager.agent.endpoint import ChatEndpoint
 
 OPTIONAL = ("torch", "deepspeed", "vllm", "ray", "transformers")
 DISK_GIGABYTES = 5  # a base image, some projects, working space
@@ -34,7 +37,15 @@ class Check(Record):
     advice: str = Field("", description="What to type if the check fails.")
 
 
-def all_checks(url: str | None) -> Iterator[Iterator[Check]]:
+class Asked(NamedTuple):
+    """The endpoint that is checked, the variable of its key, and the model, if they are given."""
+
+    url: str
+    key_env: str
+    model: str
+
+
+def all_checks(asked: Asked) -> Iterator[Iterator[Check]]:
     """All checks, the quick ones first."""
     yield _machine()
     yield _engine()
@@ -42,7 +53,7 @@ def all_checks(url: str | None) -> Iterator[Iterator[Check]]:
     yield _kernel_limits()
     yield _network()
     yield _packages()
-    yield _endpoint(url)
+    yield _endpoint(asked)
 
 
 def _check(name: str, good: bool, found: str, advice: str, *, needed: bool = True) -> Check:
@@ -213,18 +224,39 @@ def _packages() -> Iterator[Check]:
             yield _check(name, False, "not installed (optional)", "", needed=False)
 
 
-def _endpoint(url: str | None) -> Iterator[Check]:
+def _endpoint(asked: Asked) -> Iterator[Check]:
     from forager.agent.endpoint import ChatEndpoint
+    from forager.rollout.preflight import LIST_SECONDS
 
-    if not url and not os.environ.get("OPENAI_BASE_URL"):
+    needed = bool(asked.url or asked.model)
+    if not needed and not os.environ.get("OPENAI_BASE_URL"):
         found = "none given; `-m repair` needs none"
         yield _check("model endpoint", False, found, "", needed=False)
         return
     try:
-        endpoint = ChatEndpoint(url or "")
+        endpoint = ChatEndpoint(asked.url, timeout=LIST_SECONDS, key_env=asked.key_env)
         models = endpoint.models()
     except ForagerError as error:
-        yield _check("model endpoint", False, "no answer", str(error), needed=False)
+        yield _check("model endpoint", False, "no list of models", str(error), needed=needed)
         return
     few = ", ".join(models[:5]) + (", …" if len(models) > 5 else "")
     yield _check("model endpoint", True, f"{endpoint.url} offers {few or 'no model'}", "")
+    if asked.model:
+        yield _tool_call(endpoint, asked.model)
+
+
+def _tool_call(endpoint: "ChatEndpoint", name: str) -> Check:
+    from forager.agent.chat import ChatModel
+    from forager.agent.loop import SYSTEM, first_messages
+    from forager.agent.syntax import SYNTAXES
+    from forager.rollout.preflight import check_tool_call
+    from tools import TOOLBOX
+
+    syntax, notes = SYNTAXES["functions"], list[str]()
+    messages = first_messages(SYSTEM, "List the files in /testbed.", syntax, TOOLBOX)
+    try:
+        check_tool_call(ChatModel(name, endpoint), messages, TOOLBOX, syntax, notes.append)
+    except ForagerError as error:
+        notes.append(str(error))
+    found = "none" if notes else f"{name} calls tools"
+    return _check("tool calls", not notes, found, "; ".join(notes))

@@ -16,6 +16,14 @@ MARKS = {"ok": ("ok", "green"), "missing": ("missing", "bold red"), "absent": ("
 
 @click.command(cls=Verb)
 @option("--url", metavar="URL", help="Model endpoint to check; $OPENAI_BASE_URL by default.")
+@option("-m", "--model", metavar="NAME", help="Model of the endpoint to ask for a tool call.")
+@option(
+    "--key-env",
+    metavar="NAME",
+    default="OPENAI_API_KEY",
+    shown_default="OPENAI_API_KEY",
+    help="Environment variable that holds the key of the endpoint.",
+)
 @option(
     "--clean",
     is_flag=True,
@@ -23,16 +31,21 @@ MARKS = {"ok": ("ok", "green"), "missing": ("missing", "bold red"), "absent": ("
     "and temporary directories.",
 )
 @options.as_json
-def doctor(url: str | None, clean: bool, as_json: bool) -> None:
+def doctor(url: str | None, model: str | None, key_env: str, clean: bool, as_json: bool) -> None:
     """Check this machine, and print what to type for what is missing.
 
-    The exit code is 1 if something is missing that `forager run -m repair` needs.
+    The exit code is 1 if something is missing that `forager run -m repair` needs, or if the
+    endpoint of --url does not answer.
     """
     from forager.cli import checks
 
     if clean:
         _clean()
-    found = [check for group in checks.all_checks(url) for check in group]
+    found = [
+        check
+        for group in checks.all_checks(checks.Asked(url or "", key_env, model or ""))
+        for check in group
+    ]
     if as_json:
         print_json([check.model_dump() for check in found])
     else:

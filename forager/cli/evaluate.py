@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     shown_default="function",
     help="What makes tasks alike; the standard errors are clustered by it.",
 )
+@options.preflight
 @options.accept_suspect
 @options.as_json
 def evaluate(
@@ -49,6 +50,7 @@ def evaluate(
     against: Path | None,
     by: "By",
     limit: int | None,
+    preflight: bool,
     accept_suspect: bool,
     as_json: bool,
     **params: Any,
@@ -77,7 +79,7 @@ def evaluate(
     if against and not any(task.instance_id in other for task in chosen):
         raise UsageError(f"{against} has no attempts at any of these tasks; give another --against")
     show = (lambda _: None) if as_json else partial(print_families, accept_suspect=accept_suspect)
-    make_attempts(settings, chosen, output, at_end=show)
+    make_attempts(settings, chosen, output, preflight=preflight, at_end=show)
     alike = clusters(chosen, by)
     made = success_by_task(Run(output), accept_suspect=accept_suspect)
     rates = {task: rate for task, rate in made.items() if task in alike}

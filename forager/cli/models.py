@@ -45,8 +45,9 @@ def _no_endpoint(model: str) -> str:
 class MakeModel:
     """Makes the model of an attempt; picklable, so that the nodes of a cluster can call it."""
 
-    def __init__(self, settings: "RunSettings", toolbox: "Toolbox", key: str) -> None:
-        self._settings, self._toolbox, self._key = settings, toolbox, key
+    def __init__(self, settings: "RunSettings", toolbox: "Toolbox") -> None:
+        self._settings, self._toolbox = settings, toolbox
+        self._key = os.environ.get(settings.key_env, "")  # nodes need not have it
         self._logins = LOGINS.of(settings.urls)
 
     def __call__(self, job: "Job", limiter: "RateLimiter") -> "Model":
@@ -79,7 +80,7 @@ class MakeModel:
         LOGINS.learn(self._logins)
         # An attempt stays with its first endpoint, which caches its prompt.
         url, *others = TRAFFIC.least_busy_first(list(map(normalised, settings.urls)))
-        endpoint = ChatEndpoint(url, self._key, others=tuple(others))
+        endpoint = ChatEndpoint(url, self._key, others=tuple(others), key_env=settings.key_env)
         sampling = settings.sampling_of(job.number)
         return ChatModel(name, endpoint, sampling, settings.token_ids, limiter=limiter)
 
@@ -100,7 +101,7 @@ def open_author(
     url = given["url"] or os.environ.get("OPENAI_BASE_URL") or ""
     if not url:
         raise UsageError(_no_endpoint(given["model"]))
-    endpoint = ChatEndpoint(url, os.environ.get(given["key_env"], ""))
+    endpoint = ChatEndpoint(url, key_env=given["key_env"])
     model = ChatModel(given["model"], endpoint, sampling)
     with Author(given["model"], model, written_path(output)) as author:
         yield author

@@ -39,6 +39,13 @@ as_json = option("--json", "as_json", is_flag=True, help="Print JSON.")
 dry_run = option(
     "--dry-run", is_flag=True, help="Print the resolved settings and counts, and do nothing."
 )
+preflight = option(
+    "--preflight/--no-preflight",
+    default=True,
+    shown_default="preflight",
+    heading="Model",
+    help="Before the first attempt, list the models of each endpoint and make one tool call.",
+)
 keep_contaminated = option(
     "--keep-contaminated",
     is_flag=True,

@@ -37,6 +37,7 @@ _BRANCH = "Continue attempts of another run"
     type=options.PATH,
     help="Also write SWE-bench predictions to this new directory at the end.",
 )
+@options.preflight
 @options.dry_run
 @option(
     "--branch-from",
@@ -72,6 +73,7 @@ def run(
     output: Path,
     predictions: Path | None,
     limit: int | None,
+    preflight: bool,
     dry_run: bool,
     **params: Any,
 ) -> None:
@@ -101,7 +103,7 @@ def run(
             raise UsageError(f"{predictions} exists; name a new directory for the predictions")
         with claimed_output(predictions):
             pass  # a place that takes nothing is found before the attempts are made
-    make_attempts(settings, chosen, output, at_end=print_families)
+    make_attempts(settings, chosen, output, preflight=preflight, at_end=print_families)
     if predictions:
         from forager.trajectories.export import writer
         from forager.trajectories.store import Run

@@ -10,7 +10,7 @@ from typing import Any
 
 from forager import __version__
 from forager.agent.faults import only_foreseen
-from forager.agent.loop import SYSTEM, Agent
+from forager.agent.loop import SYSTEM, Agent, first_messages
 from forager.agent.model import Model
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Toolbox
@@ -103,6 +103,16 @@ def make_attempt(
         ),
     }
     return Trajectory(**{**dict(base), **made})
+
+
+def beginning_of(
+    task: Task, settings: RunSettings, toolbox: Toolbox
+) -> tuple[list[Message], Toolbox]:
+    """The first messages of an attempt, and the tools that its task allows. Raises UsageError."""
+    environment = environment_of(task)
+    tools = _allowed(toolbox, environment, task)
+    system = _system_prompt(environment, settings, tools)
+    return first_messages(system, environment.prompt(task), SYNTAXES[settings.syntax], tools), tools
 
 
 def _allowed(toolbox: Toolbox, environment: Environment[Any], task: Task) -> Toolbox:

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Protocol, Self
 
 from forager.agent.faults import foreseen
 from forager.agent.tool import Toolbox
+from forager.agent.traffic import TRAFFIC
 from forager.environments.task import Task
 from forager.errors import (
     BudgetSpent,
@@ -72,6 +74,7 @@ def run_batch(
     toolbox: Toolbox,
     on_progress: BatchProgress,
     on_note: Callable[[str], None] = lambda _: None,
+    before: Callable[[], None] = lambda: None,
     hold: float = HOLD_SECONDS,
 ) -> None:
     """Make the attempts that the run lacks, `settings.workers` at a time.
@@ -80,13 +83,18 @@ def run_batch(
     times now, and when the run is resumed. If all attempts are lost, new ones wait, at first for
     `hold` seconds, and at last the error is raised. BudgetSpent is raised once no attempt runs.
     Graded attempts are on disk whatever happens. `on_note` gets a line for each new reason why an
-    attempt was lost or a server refused to continue it, up to a bound.
+    attempt was lost, a server refused to continue it or failed a request, or a tool broke, with the
+    traceback of a bug, up to a bound. `before` is called before the first attempt, if there is one.
     """
     plan = Plan(tasks, settings, store.summaries())
     clear(store.path)
+    if plan.peek():
+        before()
     with _executor(store, settings, model, toolbox) as executor:
         breaker = CircuitBreaker(hold)
-        _Batch(store, settings, plan, executor, on_progress, on_note, breaker).run()
+        batch = _Batch(store, settings, plan, executor, on_progress, on_note, breaker)
+        with TRAFFIC.heard(batch.hear):
+            batch.run()
 
 
 def _executor(
@@ -118,7 +126,7 @@ class _Batch:
         self._executor, self._on_progress, self._breaker = executor, on_progress, breaker
         self._running: dict[str, tuple[Job, float]] = {}  # with the monotonic time of the start
         self._on_note = on_note
-        self._noted: set[str] = set()
+        self._noted, self._noting = set[str](), Lock()
         self._lost = 0
         self._bug = ""  # traceback of the last one
         self._why = ""  # the last one was lost
@@ -171,7 +179,10 @@ class _Batch:
             self._plan.finish(result.summary)
             self._breaker.passed(begun)
             if result.refusal:
-                self._note(job, f"the server refused to continue: {result.refusal}")
+                self._note(f"{job.id}: ", f"the server refused to continue: {result.refusal}")
+            cause, log = result.bug
+            if log:
+                self._note(f"{job.id}: failed: ", cause, log)
             return
         assert result.error is not None
         error = foreseen(result.error)
@@ -184,9 +195,9 @@ class _Batch:
             return
         self._lost += 1
         self._why = ending(str(error))
-        self._note(job, f"lost: {error}")
-        if isinstance(error, Unforeseen):
-            self._bug = error.log
+        log = error.log if isinstance(error, Unforeseen) else ""
+        self._bug = log or self._bug
+        self._note(f"{job.id}: lost: ", str(error), log)
         if isinstance(error, TaskError):
             self._plan.give_up()
             return
@@ -194,10 +205,19 @@ class _Batch:
         if not isinstance(error, NodeLost):
             self._breaker.lost(begun, error)
 
-    def _note(self, job: Job, words: str) -> None:
-        if words not in self._noted and len(self._noted) < _WORDINGS:
+    def hear(self, fault: str) -> None:
+        """Note that a request failed and is made again; threads call this."""
+        self._note("", fault)
+
+    def _note(self, who: str, words: str, log: str = "") -> None:
+        """Note new words, with the lines that explain them."""
+        with self._noting:
+            if words in self._noted or len(self._noted) >= _WORDINGS:
+                return
             self._noted.add(words)
-            self._on_note(f"{job.id}: {words}")
+        self._on_note(f"{who}{words}")
+        if log:
+            self._on_note(log.rstrip())
 
     def _tell(self) -> None:
         self._on_progress(

@@ -49,13 +49,15 @@ class Job:
 class JobResult:
     """The result of a job: the summary of the attempt that was stored, or the error.
 
-    `usage` is the cost, stored or not; `refusal` is that of the outcome.
+    `usage` is the cost, stored or not; `refusal` is that of the outcome, and `bug` the cause and
+    the traceback of an attempt that failed by an error in a tool or in the grading.
     """
 
     id: str
     usage: Usage
     summary: Summary | None = None
     refusal: str = ""
+    bug: tuple[str, str] = ("", "")
     error: Exception | None = None
 
 
@@ -111,8 +113,9 @@ class Worker:
             self._keep(trajectory)
         except Exception as error:
             return JobResult(job.id, metered.usage if metered else Usage(), error=error)
-        summary, refusal = Summary.of(trajectory), trajectory.outcome.refusal
-        return JobResult(job.id, metered.usage, summary, refusal)
+        summary, outcome = Summary.of(trajectory), trajectory.outcome
+        bug = (outcome.cause, outcome.log)
+        return JobResult(job.id, metered.usage, summary, outcome.refusal, bug)
 
     def _parent(self, job: Job) -> Parent | None:
         """The attempt that a job continues; all attempts of a round continue the same one."""
