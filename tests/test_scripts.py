@@ -1,11 +1,16 @@
 """What scripts/check and contributors without Docker, torch, vLLM or Ray rely on."""
 
+import os
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from forager.learning.bootstrap.settings import BootstrapSettings
+from forager.learning.train.settings import TrainSettings
 
 ROOT = Path(__file__).parents[1]
 COLLECT = """
@@ -42,3 +47,34 @@ def test_each_need_has_a_marker(pytestconfig: pytest.Config, need: str) -> None:
     listed = [line.split(":")[0] for line in pytestconfig.getini("markers")]
     assert need in listed
     assert f"| `{need}` |" in (ROOT / "CONTRIBUTING.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "name", ["kata/bootstrap", "kata/bootstrap-pretrained", "lab/bootstrap-7b"]
+)
+def test_examples_of_rounds_are_read(name: str) -> None:
+    """Every example names settings that exist, and freezes the same in all its trainings."""
+    settings = BootstrapSettings.read(ROOT / "examples" / f"{name}.toml")
+    assert settings.rounds == 3
+    exercises = ROOT / "examples" / f"{name.replace('bootstrap', 'pretraining')}.toml"
+    if exercises.exists():
+        frozen = TrainSettings.read(exercises)
+        assert frozen.freeze_layers == settings.train.freeze_layers
+
+
+def test_without_the_weights_the_bootstrap_starts_from_nothing(tmp_path: Path) -> None:
+    """Without the extra and without PyPI, one line says what lacks, and the code is not 0."""
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text("#!/bin/sh\necho no network >&2\nexit 1\n")
+    python.chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-c", '. "$0/scripts/environment"; ensure_gemma', str(ROOT)],
+        env={**os.environ, "FORAGER_VENV": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"forager: no pretrained .*'\.\[gemma\]'.*: starts from nothing\n", done.stderr
+    )
