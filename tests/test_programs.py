@@ -16,7 +16,7 @@ from forager.environments.function.running import Case, Program, run_cases
 from forager.environments.repository.guards import make_guards
 from forager.environments.repository.programs import run_program, ship
 from forager.environments.repository.task import TestSetup
-from forager.environments.repository.testing import run_tests
+from forager.environments.repository.testing import Guard, run_tests
 from forager.errors import SandboxError
 from forager.images.collection import answer, asking
 from forager.images.image import Image
@@ -166,13 +166,18 @@ def bare(image: Image) -> Image:
 
 
 def pytest_runner(sandbox: LocalSandbox, image: Image) -> None:
-    """Check that every test is reported, and a failure described."""
+    """Check that every test is reported, a failure described, and tests run again."""
     report = run_tests(sandbox, bare(image).setup, failures=1)
     wrong = "test_sums.py::test_wrong"
     assert report.outcomes == dict.fromkeys(image.passing, "passed") | {wrong: "failed"}, report.log
     assert report.complete and not report.distrusted
     failure = report.failures[wrong]
     assert (failure.error, failure.frames[0][2]) == ("AssertionError", "test_wrong")
+    changed = f"{image.setup.workdir}/changed"
+    sandbox.run(f"mkdir {changed} && echo 'def total(values): return 0' >{changed}/sums.py")
+    guard = Guard(paths=[], user="", sensitive=[TOTAL], changed=changed)
+    again = run_tests(sandbox, bare(image).setup, [TOTAL], guard=guard)
+    assert (again.outcomes, again.changed) == ({TOTAL: "passed"}, {TOTAL: "failed"}), again.log
 
 
 def shadows(sandbox: LocalSandbox, image: Image) -> None:

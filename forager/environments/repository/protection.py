@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -226,16 +227,22 @@ def is_doctest(test: str) -> bool:
 def _doctest(test: str) -> DecidingDoctest | None:
     """The docstring that a test's id names: `src/pkg/core.py::pkg.core.double`."""
     path, _, name = test.partition("::")
+    for module in () if "::" in name else _modules(path):
+        if f"{name}.".startswith(f"{module}."):
+            return DecidingDoctest(test, path, name[len(module) + 1 :])
+    return None
+
+
+@lru_cache(maxsize=1024)  # a file has many tests
+def _modules(path: str) -> list[str]:
+    """The names by which a file that is not named like tests may be imported."""
     place = PurePosixPath(path)
-    if "::" in name or place.suffix != ".py" or named_like_tests(place.name):
-        return None
+    if place.suffix != ".py" or named_like_tests(place.name):
+        return []
     module = place.with_suffix("").parts
     modules = [module[start:] for start in range(len(module))]
     modules += [names[:-1] for names in modules if names[-1] == "__init__" and names[:-1]]
-    for names in modules:
-        if f"{name}.".startswith(f"{'.'.join(names)}."):
-            return DecidingDoctest(test, path, name[len(".".join(names)) + 1 :])
-    return None
+    return [".".join(names) for names in modules]
 
 
 def _used(setup: TestSetup) -> Iterator[str]:

@@ -89,6 +89,16 @@ _BODIES = {
 }
 _MAY_CHANGE = ("FunctionDef", "If", "For", "While")  # whose heads may change
 _IMPORTS = {ast.Import, ast.ImportFrom}
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_SCOPES = (
+    *_FUNCTIONS,
+    ast.ClassDef,
+    ast.Lambda,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+)
 
 
 class _NotPlain(Exception):
@@ -106,8 +116,8 @@ def is_plain(path: str, before: bytes, after: bytes) -> bool:
         added = list(_Comparison(before, after).added(old.body, new.body, old))
         if not added:
             return True
-        names = _Names(new, _package(path))
-        texts = [text for node in added for text in names.texts(node)]
+        names = _Names(new.body, _package(path))
+        texts = [text for node, function in added for text in names.texts(node, function)]
     except (SyntaxError, ValueError, RecursionError, MemoryError, _NotPlain):
         return False
     return not any(map(_TEXT.search, texts)) and not (texts and _RUNNING.search(after))
@@ -132,12 +142,14 @@ def _package(path: str) -> str:
 
 
 class _Comparison:
-    """Finds the innermost statements and expressions that are new."""
+    """Finds the innermost statements and expressions that are new, each with its function."""
 
     def __init__(self, before: bytes, after: bytes) -> None:
         self._before, self._after = before.split(b"\n"), after.split(b"\n")
 
-    def added(self, old: list[Any], new: list[Any], owner: Any) -> Iterator[ast.AST]:
+    def added(
+        self, old: list[Any], new: list[Any], owner: Any, function: Any = None
+    ) -> Iterator[tuple[ast.AST, Any]]:
         """What a block adds to its earlier version. Raises _NotPlain."""
         gone: dict[Any, list[Any]] = {}
         for statement in old:
@@ -150,27 +162,28 @@ class _Comparison:
         for statement in changed:
             earlier = _take(left, _kind(statement))
             if earlier is None or type(statement).__name__ not in _BODIES:
-                yield statement
+                yield statement, function
             else:
-                yield from self._inside(earlier, statement)
+                yield from self._inside(earlier, statement, function)
         rest = {type(statement) for statements in left.values() for statement in statements}
         if rest & _IMPORTS or (rest and isinstance(owner, ast.Module)):
             raise _NotPlain  # without them, what remains may mean something else
 
-    def _inside(self, old: Any, new: Any) -> Iterator[ast.AST]:
+    def _inside(self, old: Any, new: Any, function: Any) -> Iterator[tuple[ast.AST, Any]]:
         kind, name = type(new).__name__, getattr(new, "name", "")
+        inner = new if isinstance(new, _FUNCTIONS) else None if kind == "ClassDef" else function
         if name.startswith("__") and name not in _METHODS and kind == "FunctionDef":
             raise _NotPlain
         for field in new._fields:
             if field in _BODIES[kind]:
-                yield from self.added(getattr(old, field), getattr(new, field), new)
+                yield from self.added(getattr(old, field), getattr(new, field), new, inner)
             elif field == "handlers" and _alike(old, new):
                 for before, after in zip(old.handlers, new.handlers):
-                    yield from self.added(before.body, after.body, after)
+                    yield from self.added(before.body, after.body, after, inner)
             elif not _same(getattr(old, field), getattr(new, field)):
                 if kind not in _MAY_CHANGE or field in ("decorator_list", "type_params"):
                     raise _NotPlain
-                yield getattr(new, field)
+                yield getattr(new, field), function
 
 
 def _alike(old: Any, new: Any) -> bool:
@@ -207,15 +220,26 @@ def _segment(statement: Any, lines: list[bytes]) -> tuple[int, bytes]:
     return column, b"\n".join(part)
 
 
-class _Names:
-    """What the names of a file stand for. `package` is the file's own."""
+def _stored(function: Any) -> Iterator[str]:
+    """The names to which a function itself assigns; not those of functions in it."""
+    waiting: list[Any] = list(function.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        if not isinstance(node, _SCOPES):
+            waiting += ast.iter_child_nodes(node)
 
-    def __init__(self, tree: ast.Module, package: str) -> None:
+
+class _Names:
+    """What the names of some statements stand for. `package` is that of their file."""
+
+    def __init__(self, statements: list[Any], package: str) -> None:
         self._package = package
         self._risky: set[str] = set(_LEADING)
         self._modules: set[str] = set()
         self._values: dict[str, list[ast.AST]] = {}
-        waiting: list[Any] = list(tree.body)
+        waiting = list(statements)
         while waiting:
             statement = waiting.pop()
             self._bind(statement)
@@ -232,7 +256,7 @@ class _Names:
                 self._import(alias.asname or alias.name, node.module or "", node.level)
                 if alias.name in _RISKY or alias.name in _MODULES:
                     self._risky.add(alias.asname or alias.name)
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        elif isinstance(node, _FUNCTIONS):
             arguments = node.args
             named = [*arguments.posonlyargs, *arguments.args][::-1]
             pairs = [*zip(named, arguments.defaults[::-1])]
@@ -265,9 +289,22 @@ class _Names:
         if value is not None:
             self._values.setdefault(name, []).append(value)
 
-    def texts(self, node: ast.AST) -> list[str]:
-        """The texts in added code, if it is plain. Raises _NotPlain."""
+    def _own(self, function: Any) -> dict[str, list[ast.AST]]:
+        """The values of a function's own names: no other function gives them one."""
+        if function is None:
+            return {}
+        values = _Names([function], self._package)._values
+        own = {part.arg for part in ast.walk(function.args) if isinstance(part, ast.arg)}
+        own |= set(values) & set(_stored(function))
+        for part in ast.walk(function):
+            if isinstance(part, (ast.Global, ast.Nonlocal)):
+                own -= set(part.names)
+        return {name: values.get(name, []) for name in own}
+
+    def texts(self, node: ast.AST, function: Any = None) -> list[str]:
+        """The texts in code added to a function, if it is plain. Raises _NotPlain."""
         found: list[str] = []
+        values = {**self._values, **self._own(function)}
         owners: set[int] = set()  # names of which an attribute is taken
         raised: set[int] = set()
         for part in ast.walk(node):
@@ -279,7 +316,7 @@ class _Names:
             elif isinstance(part, ast.Raise):
                 raised |= {id(part.exc), id(getattr(part.exc, "func", None))}
             elif isinstance(part, ast.Name) and id(part) not in raised:
-                self._name(part, id(part) in owners)
+                self._name(part, id(part) in owners, values)
             elif isinstance(part, ast.FunctionDef):
                 if part.decorator_list or part.name.startswith(("__", "pytest", "test")):
                     raise _NotPlain
@@ -299,7 +336,7 @@ class _Names:
         if not isinstance(node.ctx, ast.Load) and getattr(node.value, "id", "") != "self":
             raise _NotPlain
 
-    def _name(self, node: ast.Name, owns: bool) -> None:
+    def _name(self, node: ast.Name, owns: bool, values: dict[str, list[ast.AST]]) -> None:
         name = node.id
         if name in ("__all__", "__name__", "__version__"):
             return
@@ -307,7 +344,7 @@ class _Names:
             raise _NotPlain
         if name in self._modules and not owns:
             raise _NotPlain
-        for value in self._values.get(name, ()):
+        for value in values.get(name, ()):
             if isinstance(value, ast.Name) and value.id in self._modules:
                 raise _NotPlain
             names = {part.id for part in ast.walk(value) if isinstance(part, ast.Name)}

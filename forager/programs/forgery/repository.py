@@ -14,6 +14,7 @@ class Repository:
     def __init__(self, reference: str) -> None:
         self._reference = reference
         self._paths: list[str] | None = None
+        self._right: dict[str, tuple[bytes, bytes]] | None = None
 
     def paths(self) -> list[str]:
         """The files at HEAD."""
@@ -28,19 +29,25 @@ class Repository:
 
     def reference(self) -> dict[str, tuple[bytes, bytes]]:
         """The files of the reference patch, before and after."""
-        if not self._reference.strip():
-            return {}
-        import tempfile  # takes time, and few answers need it
+        if self._right is None:
+            self._right = self._with_reference() if self._reference.strip() else {}
+        return self._right
 
-        with tempfile.TemporaryDirectory() as directory:
+    def _with_reference(self) -> dict[str, tuple[bytes, bytes]]:
+        directory = f"/tmp/forager-{os.urandom(8).hex()}"  # to import `tempfile` takes time
+        os.mkdir(directory, 0o700)
+        try:
             index = {"GIT_INDEX_FILE": f"{directory}/index"}
             patch = self._reference.encode("utf-8", "surrogateescape")
             _git(["read-tree", "HEAD"], index)
             _git(["apply", "--cached", "--whitespace=nowarn", "-"], index, patch)
             changed = _git(["diff", "--cached", "--name-only", "--no-renames", "-z", "HEAD"], index)
             paths = os.fsdecode(changed).split("\0")[:-1]
-            after = _blobs([f":{path}" for path in paths], paths, index)
-            before = self.before(paths)
+            after, before = _blobs([f":{path}" for path in paths], paths, index), self.before(paths)
+        finally:
+            for name in os.listdir(directory):
+                os.unlink(f"{directory}/{name}")
+            os.rmdir(directory)
         return {path: (before.get(path, b""), after.get(path, b"")) for path in paths}
 
 

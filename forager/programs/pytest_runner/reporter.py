@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
 import select
-import signal
 import sys
 
+from .lines import read, written
 from .originals import Data, Originals
 from .server import SERVE, serve, undumpable
 
@@ -20,6 +19,7 @@ _LINE, _BYTES, _RECORDS = 120_000, 16 << 20, 190_000  # most of one run's report
 _BYTES_MORE, _BYTES_EACH = 2 << 20, 6000  # of a run whose tests are known
 _TOUCHED = 100  # most changed files of data that are reported
 _ENOUGH, _DELAY = 16384, 0.2  # bytes and seconds before reports are passed on
+_SIGKILL = 9  # `signal` imports `enum`
 _TEXTS = {"id": str, "outcome": str, "failure": str, "error": str, "text": str, "canary": str,
           "rewritten": str, "file": str, "begins": str}  # fmt: skip
 _OTHERS = {"seconds": (int, float), "collected": int, "canaries": int, "end": int, "frames": list,
@@ -31,12 +31,12 @@ class Stream:
     """Standard output of the reporter: lines of the request's nonce and a JSON object."""
 
     def __init__(self, nonce: str) -> None:
-        self._nonce = nonce
+        self._nonce = f"{nonce} ".encode()
         self._unsent = bytearray()
 
     def send(self, record: dict[str, Any]) -> None:
         """Report; several lines go together, as each write wakes all that pass it on."""
-        self._unsent += f"{self._nonce} {json.dumps(record)}\n".encode()
+        self._unsent += self._nonce + written(record)
         if len(self._unsent) > _ENOUGH:
             self.flush()
 
@@ -117,7 +117,7 @@ class ReportedRun:
 def checked(line: bytes) -> dict[str, Any] | None:
     """The record of a line, or None if it is none."""
     try:
-        record = json.loads(line) if len(line) <= _LINE else None
+        record = read(line) if len(line) <= _LINE else None
     except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict) or not record:
@@ -162,7 +162,7 @@ class Server:
 
     def run(self, request: dict[str, Any], stream: Stream, prefix: str = "") -> ReportedRun:
         """Run tests and pass on what they report."""
-        os.write(self._questions, f"{json.dumps(request)}\n".encode())
+        os.write(self._questions, written(request))
         known = len(request["tests"] or ())
         run = ReportedRun(self._reports.pop(0), self._answers, stream, prefix, known)
         run.follow()
@@ -182,14 +182,14 @@ def _kill(entry: os.DirEntry[str], user: int) -> None:
     """Kill a process by its entry in /proc, if it is this user's and still there."""
     try:
         if entry.stat().st_uid == user:
-            os.kill(int(entry.name), signal.SIGKILL)
+            os.kill(int(entry.name), _SIGKILL)
     except OSError:
         pass
 
 
 def report() -> NoReturn:
     """Read the request, run the tests, report, and end without waiting for what is left."""
-    request = json.loads(sys.stdin.readline())
+    request = read(sys.stdin.readline())
     stream = Stream(request.pop("nonce"))
     guard = request.pop("guard", None)
     if not guard:
