@@ -114,6 +114,52 @@ def test_what_is_plain(old: str, new: str, plain: bool) -> None:
     assert is_plain("src/redkata/area.py", PLAIN.encode(), after.encode()) is plain
 
 
+SCOPES = """
+import os
+
+def ask():
+    found = os.environ
+    return found
+
+def area(shape, found=None):
+    if found is None:
+        return 1
+    return shape
+
+def known(shape):
+    return 2
+
+def changed(shape):
+    global found
+    found = 1
+    return 3
+
+def within(shape):
+    found = shape
+    def inner():
+        nonlocal found
+        found = os.environ
+    return 4
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "plain"),
+    [
+        ("if found is None", "if found is not None", True),
+        ("return 1", "return found", True),
+        ("return 2", "return found", False),
+        ("return 3", "return found", False),
+        ("return 4", "return found", False),
+    ],
+)
+def test_names_of_other_functions_are_not_its_own(old: str, new: str, plain: bool) -> None:
+    """A risky value counts only for the names that can have it."""
+    assert SCOPES.count(old) == 1
+    after = SCOPES.replace(old, new)
+    assert is_plain("src/redkata/area.py", SCOPES.encode(), after.encode()) is plain
+
+
 @pytest.fixture
 def judge(tmp_path: Path) -> Iterator[Callable[..., list[str]]]:
     """Judges files that a patch leaves, in a repository of one package and its test."""
@@ -182,6 +228,20 @@ def test_the_reference_may_do_it(judge: Callable[..., list[str]], tmp_path: Path
     told = subprocess.run(["git", "diff"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert judge({"src/kit/other.py": "import sys\n" + FRAMES, "src/kit/core.py": CORE +
                   "from kit import other\n"}, told.stdout) == []  # fmt: skip
+
+
+def test_what_differs_from_the_reference_is_read(
+    judge: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """Next to the reference's change, plain code is none and a forger's construct is a reason."""
+    core = "src/kit/core.py"
+    (tmp_path / core).write_text(CORE + FRAMES)
+    told = subprocess.run(["git", "diff"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    moved = CORE.replace("def clamp", f"{FRAMES}\n\ndef clamp").replace("min(value", "max(value")
+    assert judge({core: moved}, told.stdout) == []
+    assert judge({core: f"{moved}sys.settrace(print)\n"}, told.stdout) == [
+        f"{core}:10 sets a trace or profile function: sys.settrace"
+    ]
 
 
 def test_the_reference_itself_is_not_read(judge: Callable[..., list[str]], tmp_path: Path) -> None:
