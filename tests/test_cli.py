@@ -186,7 +186,7 @@ def test_verbs_are_grouped_by_what_a_person_does() -> None:
     assert grouped == {
         "Set up": "doctor",
         "Make images and tasks": "image tasks",
-        "Run attempts": "run watch evaluate",
+        "Run attempts": "run watch evaluate select",
         "Look at attempts": "list replay report tokens",
         "Learn from attempts": "filter export train serve bootstrap base",
     }

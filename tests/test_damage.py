@@ -52,6 +52,7 @@ FILES = {
     "image build --write-recipe": "image build SOURCE --write-recipe OUT",
     "tasks mutate-fix": "tasks mutate-fix SOURCE -o OUT",
     "tasks issue-fix": "tasks issue-fix SOURCE -o OUT",
+    "tasks write-tests": "tasks write-tests tasks.jsonl -o OUT",
     "tasks import": "tasks import swe-bench rows.json -o OUT",
     "report .json": "report run -o OUT.json",
     "report .html": "report run -o OUT.html",
@@ -68,6 +69,7 @@ NEW_DIRECTORIES = {
 DIRECTORIES = {
     "run": "run tasks.jsonl -m repair -o OUT",
     "evaluate": "evaluate tasks.jsonl -m repair -o OUT",
+    "select": "select run --by majority -o OUT",
     "replay --take-over": "replay run/t0.0 --take-over 2 -m repair -o OUT",
     "base": "base text.txt -o OUT",
     "bootstrap": "bootstrap bootstrap.toml -o OUT",

@@ -31,7 +31,7 @@ HOSTILE = (
     "\x1b]52;c;aGk=\x07\x1b]8;;http://evil\x1b\\\x1b[31m\x1b[2J\x9b31m\x9d0;title\u202e\u2066"
     "[red]red[/red][link=http://evil]x[/link][/] <script>x</script> | `x` \x7f\x08\r\x1b]0;title"
 )
-_KEPT = {"role", "syntax", "started_at", "environment", "kind", "version", "model"}
+_KEPT = {"cause_kind", "role", "syntax", "started_at", "environment", "kind", "version", "model"}
 _KEPT |= {"id", "type", "name", "tool", "tool_call_id", "search", "path", "parser"}
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -80,6 +80,7 @@ def printed(*words: str | Path) -> str:
     "words",
     ["list RUN", "list RUN --json", "replay RUN", "replay RUN --print --full", "report RUN",
      "report RUN --json", "tokens RUN", "watch RUN", "evaluate RUN",
+     "select RUN -o OUT --by majority",
      "filter RUN -o OUT", "export RUN -o OUT --format jsonl", "list RUN/none", "run RUN -o OUT",],
 )  # fmt: skip
 def test_no_verb_prints_what_a_terminal_obeys(words: str, run: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from forager.cli.issue_fix import issue_fix
 from forager.cli.mutate_fix import mutate_fix
 from forager.cli.progress import Progress
 from forager.cli.verb import Group, Verb
+from forager.cli.write_tests import write_tests
 from forager.errors import UsageError
 
 
@@ -58,4 +59,4 @@ def check(file: Path, limit: int | None, workers: int) -> None:
         raise click.exceptions.Exit(1)
 
 
-tasks.add_verbs("Verbs", mutate_fix, issue_fix, image_tasks, import_tasks, check)
+tasks.add_verbs("Verbs", mutate_fix, issue_fix, image_tasks, import_tasks, write_tests, check)

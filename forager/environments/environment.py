@@ -5,7 +5,7 @@ and graded, never *how*. Other packages add environments as entry points of
 `forager.environments`: the name of an entry point is the name that tasks carry in `environment`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self, TypeVar, runtime_checkable
 
@@ -168,6 +168,77 @@ class ChoosesTools(Protocol[T]):
         Without any, the model's first message is the answer: requests define no tools, and neither
         `open` nor `review` is called. `answer` then gets a sandbox that cannot be used.
         """
+        ...
+
+
+class TestBaseline(Record):
+    """What tests do on a task before anybody answers it."""
+
+    __test__ = False
+
+    own: list[str] = Field(description="The task's own tests that count.")
+    shows: list[bool] = Field(description="Whether each written test shows the fault.")
+
+
+class AnswerTrial(Record):
+    """What tests do on an answer."""
+
+    own: int = Field(description="Own tests that pass.")
+    written: list[bool] = Field(description="Whether each written test finds no fault.")
+    problem: str = Field("", description="Why nothing could be run: then no test passes.")
+
+
+OwnTests = Literal["regression", "all", "none"]
+"""Which of a task's own tests count: those that pass before any answer, all, or none."""
+
+
+@runtime_checkable
+class TriesAnswers(Protocol[T]):
+    """An Environment that can test answers without knowing which are right."""
+
+    def without_truth(self, task: T) -> Any:
+        """The task, of the same type, without all that only its grading may know."""
+        ...
+
+    def baseline(
+        self,
+        task: T,
+        own: OwnTests,
+        written: Sequence[str],
+        limits: Limits,
+        sandboxes: SandboxFactory,
+    ) -> TestBaseline:
+        """Run own tests and written tests on the task as the agent sees it."""
+        ...
+
+    def trial(
+        self,
+        task: T,
+        answer: str,
+        own: Sequence[str],
+        written: Sequence[str],
+        limits: Limits,
+        sandboxes: SandboxFactory,
+    ) -> AnswerTrial:
+        """Run own tests and written tests on an answer, in a fresh sandbox."""
+        ...
+
+
+@runtime_checkable
+class WritesTests(Protocol[T]):
+    """An Environment whose answers are tests of answers to other tasks."""
+
+    def about(self, task: T) -> str:
+        """The instance_id of the task that a test is about."""
+        ...
+
+
+@runtime_checkable
+class ComparesAnswers(Protocol):
+    """An Environment in which different texts can be the same answer."""
+
+    def canonical(self, answer: str) -> str:
+        """A text that equal answers have in common."""
         ...
 
 

@@ -9,6 +9,7 @@ from forager.environments.environment import Environment
 from forager.environments.function.environment import CodingEnvironment
 from forager.environments.function.task import CODING
 from forager.environments.repository.environment import RepositoryEnvironment
+from forager.environments.repository.writing import TEST_WRITING, TestWritingEnvironment
 from forager.environments.task import REPOSITORY, Task
 from forager.errors import UsageError
 from forager.plugins import plugins
@@ -37,6 +38,7 @@ def environments() -> dict[str, Environment[Any]]:
     """The environments by name: forager's own, and those of entry points. Raises UsageError."""
     found: dict[str, Environment[Any]] = {
         REPOSITORY: RepositoryEnvironment(),
+        TEST_WRITING: TestWritingEnvironment(),
         CODING: CodingEnvironment(),
         MATH: MathEnvironment(),
         OUTPUT: OutputPrediction(),

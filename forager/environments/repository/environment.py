@@ -1,13 +1,26 @@
 """The repository environment: the answer is a patch, and tests judge it in a fresh sandbox."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from forager.environments.environment import AttemptAnswer, Grade, OpenedTask
+from forager.environments.environment import (
+    AnswerTrial,
+    AttemptAnswer,
+    Grade,
+    OpenedTask,
+    OwnTests,
+    TestBaseline,
+)
 from forager.environments.repository.grading import grade
 from forager.environments.repository.taking import Base, read_base, take_patch
 from forager.environments.repository.task import RepositoryTask
+from forager.environments.repository.trying import (
+    baseline,
+    canonical,
+    trial,
+    without_truth,
+)
 from forager.environments.repository.workspace import open_task
 from forager.sandboxes.sandbox import Limits, SandboxFactory
 
@@ -29,7 +42,10 @@ class OpenedRepository(OpenedTask):
 
 
 class RepositoryEnvironment:
-    """Implements Environment and KnowsReference for mutate-fix, issue-fix and imported tasks."""
+    """Implements Environment, KnowsReference, TriesAnswers and ComparesAnswers.
+
+    Its tasks are of mutate-fix, issue-fix and other data sets.
+    """
 
     task_type = RepositoryTask
 
@@ -63,3 +79,34 @@ class RepositoryEnvironment:
     def reference(self, task: RepositoryTask) -> str:
         """The task's own patch."""
         return task.patch
+
+    def canonical(self, answer: str) -> str:
+        """The changed lines of each file, without what stands around them."""
+        return canonical(answer)
+
+    def without_truth(self, task: RepositoryTask) -> RepositoryTask:
+        """The task without patch, hidden tests, deciding tests, guards and labels."""
+        return without_truth(task)
+
+    def baseline(
+        self,
+        task: RepositoryTask,
+        own: OwnTests,
+        written: Sequence[str],
+        limits: Limits,
+        sandboxes: SandboxFactory,
+    ) -> TestBaseline:
+        """Run the repository's suite and the written tests on the broken repository."""
+        return baseline(task, own, written, limits, sandboxes)
+
+    def trial(
+        self,
+        task: RepositoryTask,
+        answer: str,
+        own: Sequence[str],
+        written: Sequence[str],
+        limits: Limits,
+        sandboxes: SandboxFactory,
+    ) -> AnswerTrial:
+        """Run own tests and written tests on a patch."""
+        return trial(task, answer, own, written, limits, sandboxes)

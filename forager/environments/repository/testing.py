@@ -181,15 +181,22 @@ def _run_command(
     return report.model_copy(update={"changed": changed})
 
 
+def acting_as(user: str) -> str:
+    """The words after `within` that let this user run a command; none for the shell's own."""
+    if not user:
+        return ""
+    person = f"setpriv --reuid={user} --regid={user} --clear-groups "
+    return f'HOME=/home/{user} PATH="$AGENT_PATH" {person}'
+
+
 def _read_log(sandbox: Sandbox, setup: TestSetup, timeout: float, user: str) -> TestReport:
     """Run the command as this user, or as the shell's if empty, and read the log."""
     place = f"/tmp/forager-{secrets.token_hex(8)}"  # no run before can have put a file there
     script, output = f"{place}.sh", f"{place}.log"
     sandbox.write(script, setup.command.encode())
-    person = f"setpriv --reuid={user} --regid={user} --clear-groups " if user else ""
-    home = f'HOME=/home/{user} PATH="$AGENT_PATH" ' if user else ""
     result = sandbox.run(
-        f"{within(setup)} {home}{person}bash {script} >{output} 2>&1 </dev/null", timeout=timeout
+        f"{within(setup)} {acting_as(user)}bash {script} >{output} 2>&1 </dev/null",
+        timeout=timeout,
     )
     log = sandbox.run(f"cat {output}; rm -f {script} {output}", output_limit=_REPORT_LIMIT).output
     outcomes = PARSERS[setup.parser](log)

@@ -1,36 +1,16 @@
 """Draws the plots of a report with matplotlib, as SVG to embed in the page."""
 
-import io
-import re
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from forager.evaluation.drawing import Drawing, Plot, from_zero
 from forager.evaluation.findings.gather import ReportedAttempt
 from forager.evaluation.findings.grid import Findings, Grid
-from forager.records import Record
 from forager.text import safe
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _BARS = 24  # most bars of a plot
 _YES, _NO, _LINE = "#2a8f5a", "#b9483b", "#3b6fb6"
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.parse_math": False,  # names may contain a dollar sign
-}
-
-
-class Plot(Record):
-    """An SVG drawing with its title."""
-
-    title: str
-    svg: str
 
 
 def plots(found: Findings, seen: Sequence[ReportedAttempt]) -> list[Plot]:
@@ -66,7 +46,7 @@ def _shares(grid: Grid | None, title: str) -> Plot | None:
     above = [_float(row["high"]) - share for share, row in zip(shares, rows, strict=True)]
     if len(rows) < len(values):
         title += f" (the {len(rows)} most frequent of {len(values)})"
-    with _Drawing(title, height=0.7 + 0.26 * len(rows)) as drawing:
+    with Drawing(title, height=0.7 + 0.26 * len(rows)) as drawing:
         axes = drawing.axes
         axes.barh(names, shares, color=_YES, alpha=0.75, height=0.65)
         axes.errorbar(
@@ -85,7 +65,7 @@ def _pass_curve(grid: Grid | None) -> Plot | None:
     models: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in grid.values():
         models[str(row["model"])].append(row)
-    with _Drawing("pass@k") as drawing:
+    with Drawing("pass@k") as drawing:
         for model, rows in models.items():
             ks = [row["k"] for row in rows]
             drawing.axes.plot(ks, [row["pass@k"] for row in rows], marker="o", label=safe(model))
@@ -93,7 +73,7 @@ def _pass_curve(grid: Grid | None) -> Plot | None:
             drawing.axes.fill_between(ks, low, high, alpha=0.15)
         drawing.axes.set_xlabel("k")
         drawing.axes.set_xticks(sorted({int(_float(row["k"])) for row in grid.values()}))
-        _from_zero(drawing.axes)
+        from_zero(drawing.axes)
         drawing.axes.legend(frameon=False)
     return drawing.plot
 
@@ -105,7 +85,7 @@ def _resolved_within(seen: Sequence[ReportedAttempt]) -> Plot | None:
         models[attempt.summary.model].append(attempt)
     if not any(attempt.summary.resolved for attempt in seen):
         return None
-    with _Drawing("Resolved within so many turns, share of all attempts") as drawing:
+    with Drawing("Resolved within so many turns, share of all attempts") as drawing:
         for model, attempts in sorted(models.items()):
             turns = sorted(
                 attempt.summary.turns for attempt in attempts if attempt.summary.resolved
@@ -113,7 +93,7 @@ def _resolved_within(seen: Sequence[ReportedAttempt]) -> Plot | None:
             shares = [(place + 1) / len(attempts) for place in range(len(turns))]
             drawing.axes.step([0, *turns], [0.0, *shares], where="post", label=safe(model))
         drawing.axes.set_xlabel("turns")
-        _from_zero(drawing.axes)
+        from_zero(drawing.axes)
         drawing.axes.legend(frameon=False)
     return drawing.plot
 
@@ -127,44 +107,13 @@ def _histogram(
     sides: dict[bool, list[Any]] = {True: [], False: []}
     for attempt, value in zip(seen, values, strict=True):
         sides[attempt.summary.resolved].append(value)
-    with _Drawing(title) as drawing:
+    with Drawing(title) as drawing:
         drawing.axes.hist([sides[True], sides[False]], bins=30, stacked=True, color=[_YES, _NO],
                           label=["resolved", "not resolved"])  # fmt: skip
         drawing.axes.set_xlabel(unit)
         drawing.axes.set_ylabel("attempts")
         drawing.axes.legend(frameon=False)
     return drawing.plot
-
-
-class _Drawing:
-    """A context in which to draw on `axes`; on leaving it, `plot` has the result."""
-
-    def __init__(self, title: str, height: float = 2.8) -> None:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-
-        self._title = title
-        self._style = rc_context({**_STYLE, "svg.hashsalt": title})  # ids differ between plots
-        self._style.__enter__()
-        self._figure = Figure(figsize=(6.4, height), layout="constrained")
-        self.axes: Axes = self._figure.add_subplot()
-        self.plot: Plot | None = None
-
-    def __enter__(self) -> "_Drawing":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        file = io.StringIO()
-        self._figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
-        self._style.__exit__(None, None, None)
-        svg = file.getvalue()
-        svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-        self.plot = Plot(title=self._title, svg=svg)
-
-
-def _from_zero(axes: "Axes") -> None:
-    axes.set_ylim(0, 1)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 
 
 def _float(cell: object) -> float:
