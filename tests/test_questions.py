@@ -296,6 +296,7 @@ def test_answers_are_compared_by_meaning_and_hang_nobody() -> None:
         ("x+1", "1 + x"): "equal",
         (r"\text{Evelyn}", "Evelyn"): "equal",
         ("3", "4"): "different",
+        ("2pi", r"2\pi"): "equal",
         ("9^{9^{9^{9^9}}}", "4"): "time",
         ("__import__('os').abort()", "4"): "different",
     }

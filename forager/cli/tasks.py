@@ -1,6 +1,7 @@
 """`forager tasks`: make tasks, and prove them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from forager.cli.progress import Progress
 from forager.cli.verb import Group, Verb
 from forager.cli.write_tests import write_tests
 from forager.errors import UsageError
+
+if TYPE_CHECKING:
+    from forager.environments.task import Task
 
 
 @click.group(cls=Group)
@@ -29,7 +33,8 @@ def check(file: Path, limit: int | None, workers: int) -> None:
     """Prove tasks again in fresh containers.
 
     With the bug, FAIL_TO_PASS must fail and PASS_TO_PASS must pass; with the reference patch all
-    tests must pass. The exit code is 1 if a task does not hold.
+    tests must pass. Of a task that is not a repository, the known answer must be right. The exit
+    code is 1 if a task does not hold.
 
     \b
     Example:
@@ -38,17 +43,16 @@ def check(file: Path, limit: int | None, workers: int) -> None:
     from concurrent.futures import ThreadPoolExecutor
     from itertools import islice
 
-    from forager.environments.repository.task import RepositoryTask
-    from forager.mutation.prove import check as prove_again
+    from forager.environments.task import Task
     from forager.mutation.prove import in_order
     from forager.records import read_records
 
-    chosen = list(islice(read_records(file, RepositoryTask), limit))
+    chosen = list(islice(read_records(file, Task), limit))
     if not chosen:
         raise UsageError(f"{file} holds no tasks; `forager tasks mutate-fix` makes some")
     failed = 0
     with Progress("tasks", len(chosen)) as progress, ThreadPoolExecutor(workers) as pool:
-        judged = in_order(pool, prove_again, chosen, 2 * workers)
+        judged = in_order(pool, _problem, chosen, 2 * workers)
         for done, (task, problem) in enumerate(judged, 1):
             if problem:
                 failed += 1
@@ -57,6 +61,26 @@ def check(file: Path, limit: int | None, workers: int) -> None:
     echo(f"{len(chosen) - failed} of {len(chosen)} tasks hold")
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def _problem(task: "Task") -> str:
+    """What is wrong with a task, or ""."""
+    from forager.environments.environment import KnowsReference
+    from forager.environments.registry import environment_of
+    from forager.environments.repository.task import RepositoryTask
+    from forager.mutation.prove import check as prove_again
+    from forager.sandboxes.docker_sandbox import docker_sandbox
+    from forager.sandboxes.sandbox import Limits
+
+    if isinstance(task, RepositoryTask):
+        return prove_again(task)
+    environment = environment_of(task)
+    answer = environment.reference(task) if isinstance(environment, KnowsReference) else ""
+    if not answer:
+        return "no right answer is known"
+    limits = environment.limits(task, Limits())
+    grade = environment.grade(task, answer, limits, docker_sandbox)
+    return "" if grade.resolved else f"its known answer is refused: {grade.cause}"
 
 
 tasks.add_verbs("Verbs", mutate_fix, issue_fix, image_tasks, import_tasks, write_tests, check)

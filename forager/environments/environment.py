@@ -129,7 +129,7 @@ class KnowsReference(Protocol[T]):
     """
 
     def reference(self, task: T) -> str:
-        """An answer that resolves the task."""
+        """An answer that resolves the task; empty if none is known."""
         ...
 
 

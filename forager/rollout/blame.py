@@ -88,8 +88,10 @@ class ControlAttempt:
                 answer = self.environment.answer(self.task, opened, "")
         finally:
             opened.sandbox.close()
+        reference = ""
         if isinstance(self.environment, KnowsReference):
             reference = self.environment.reference(self.task)
+        if reference:
             grade = self.environment.grade(self.task, reference, self.limits, self.sandboxes)
             return grade.resolved and not answer.problem
         self.environment.grade(self.task, answer.text, self.limits, self.sandboxes)

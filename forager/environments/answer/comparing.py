@@ -19,6 +19,7 @@ SECONDS = 15.0
 Comparison = Literal["equal", "different", "unreadable", "time", "crash"]
 _WORDS: dict[str, Comparison] = {word: word for word in get_args(Comparison)}
 _MODULE = "forager.environments.answer.comparing_program"
+_PI = re.compile(r"(?<![\\A-Za-z])pi(?![A-Za-z])")
 _TEXT = re.compile(r"\\(?:text|mathrm|textbf|mbox|mathbf)\s*\{([^{}]*)\}")
 _LEFT_OUT = re.compile(r"\\left|\\right|\\[!,;: ]|\\displaystyle|\s|~|\.$|\^\{?\\circ\}?|\\?[%$]")
 
@@ -29,6 +30,7 @@ def compared(answer: str, truth: str, seconds: float = SECONDS) -> Comparison:
     Texts that differ in spacing, units of percent and degrees, and styles alone are equal. Raises
     UsageError without `math_verify`, and SandboxLost if the machine fails.
     """
+    answer = _PI.sub(r"\\pi ", answer)  # LaTeX reads `pi` as p times i
     if _plain(answer) == _plain(truth):
         return "equal"
     comparer = _taken()

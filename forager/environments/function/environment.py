@@ -15,7 +15,7 @@ _LONGEST = 1 << 20  # bytes of a program
 
 
 class CodingEnvironment:
-    """Implements Environment, ChoosesTools and HasSystemPrompt."""
+    """Implements Environment, ChoosesTools, HasSystemPrompt and KnowsReference."""
 
     task_type = CodingTask
     system_prompt = SYSTEM
@@ -56,6 +56,10 @@ class CodingEnvironment:
     ) -> Grade:
         """Run all cases; the reward is 1 or -1, as in CWM."""
         return _grade(task, judged([(task, answer)], task.image, limits, sandboxes)[0])
+
+    def reference(self, task: CodingTask) -> str:
+        """The known solution, or an empty text."""
+        return task.solution
 
 
 def _grade(task: CodingTask, verdicts: list[CaseVerdict]) -> Grade:
