@@ -18,10 +18,11 @@ EARLIER = ARCHIVE.parent / "kata"
 
 
 def test_earlier_settings_mean_the_same() -> None:
-    """Every renamed setting is still read by its earlier name."""
+    """Every renamed setting is still read by its earlier name; trials have another form now."""
     bootstraps = [BootstrapSettings.read(path / "bootstrap.toml") for path in (KATA, EARLIER)]
     assert "row_tokens" in (EARLIER / "bootstrap.toml").read_text()
-    assert bootstraps[0] == bootstraps[1]
+    now, before = (settings.model_copy(update={"filters": []}) for settings in bootstraps)
+    assert now == before
     trainings = [TrainSettings.read(path / "pretraining.toml") for path in (KATA, EARLIER)]
     assert trainings[0] == trainings[1]
 

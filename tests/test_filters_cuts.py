@@ -490,7 +490,7 @@ def test_an_edit_and_its_tests_become_one_command(tmp_path: Path) -> None:
     assert joined
 
 
-KATA_TRIAL = "./try {stem} '{script}'"
+KATA_TRIAL = "./try {path} '{script}'"
 
 
 @pytest.mark.parametrize("template", [TRIAL, KATA_TRIAL])
@@ -528,7 +528,7 @@ def test_a_trial_begins_with_the_file_as_it_was(tmp_path: Path, template: str) -
 
 def test_a_trial_has_the_form_that_it_is_given() -> None:
     """A trial is written in the given form, and only that form counts as one."""
-    trials = TrialTemplate(KATA_TRIAL)
+    trials = TrialTemplate("./try {stem} '{script}'")
     done = trials.command("3s/a/b/", "kata/words.py", "tests/test_words.py::test_a")
     assert done == "./try words '3s/a/b/'"
     for other, file in {

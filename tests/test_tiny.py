@@ -13,6 +13,8 @@ from forager.cli.main import main
 from forager.environments.repository.testing import Failure
 from forager.errors import UsageError
 from forager.learning.base import BaseSettings
+from forager.learning.filters.changes import LineEdit
+from forager.learning.filters.sed import TrialTemplate, script
 from forager.learning.tiny import make_base
 from forager.mutation.candidates import Candidate, candidates
 from forager.mutation.judge import Verdict
@@ -74,6 +76,35 @@ def test_a_base_is_a_model_of_the_size_asked_for(small_base: Path) -> None:
     assert (config.num_hidden_layers, config.hidden_size, config.num_attention_heads) == (2, 64, 1)
     assert config.vocab_size == len(AutoTokenizer.from_pretrained(small_base)) <= 400
     assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "done"),
+    [
+        ("    return low < high", "    return low <= high", "7s/ < / <= /"),
+        ("    if a and not b:", "    if a or not b:", "7s/ and/ or/"),
+        ("    return x[0]", "    return x[1]", "7s/0/1/"),
+        ("    while True:", "    while False:", "7s/ True/ False/"),
+        ("    return -a - b", "    return -a + b", "7s/ - / + /"),
+    ],
+)
+def test_what_is_replaced_is_written_in_the_tokens_of_the_statement(
+    small_base: Path, old: str, new: str, done: str
+) -> None:
+    """Module and replaced text are the same tokens in a kata's trial as where they are shown."""
+    from transformers import AutoTokenizer
+
+    assert script(LineEdit("kata/games.py", 6, (old,), (new,))) == done
+    tokenizer = AutoTokenizer.from_pretrained(small_base)
+    shown = tokenizer.tokenize(f"There is a bug in `kata/games.py`:\n\n7 {old}\n\n")
+    written = tokenizer.tokenize(
+        TrialTemplate("./try {path} '{script}'").command(done, "kata/games.py", "")
+    )
+    replaced = tokenizer.tokenize(done.split("/")[1].rstrip())
+    for part in (tokenizer.tokenize("/games."), replaced):
+        for tokens in (shown, written):
+            places = range(len(tokens) - len(part) + 1)
+            assert any(tokens[place : place + len(part)] == part for place in places)
 
 
 def test_a_base_is_made_once(small_base: Path, tmp_path: Path) -> None:

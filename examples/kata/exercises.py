@@ -41,7 +41,7 @@ from tools import TOOLBOX
 
 CHOSEN = ("operators",)  # as in scripts/bootstrap
 SYSTEM = "Fix the bug and submit."  # as in bootstrap.toml
-TRIALS = TrialTemplate("./try {stem} '{script}'")  # likewise
+TRIALS = TrialTemplate("./try {path} '{script}'")  # likewise
 LINES = 6  # of a function, at most
 WIDTH = 90
 TOGETHER = 40  # functions that are mutated as one file

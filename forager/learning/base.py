@@ -15,7 +15,6 @@ from forager.records import Record
 ROLES = ("system", "user", "assistant")
 HEAD = 64  # width of a head
 _SMALLEST = 256 + 2 + len(ROLES)  # bytes and special tokens
-_REQUESTED = ("settings", "pretrained", "sources")
 
 
 class BaseSettings(Record):
@@ -88,6 +87,12 @@ def once(output: Path, request: BaseManifest, make: Callable[[], dict[str, Any]]
             made = request.model_copy(update={**make(), "digest": digest(output)})
             save(output / "base.json", made)
             return made
-    if any(getattr(known, name) != getattr(request, name) for name in _REQUESTED):
+    if _asked(known) != _asked(request):
         raise UsageError(f"{output} is a base of other texts or settings; name a new directory")
     return known
+
+
+def _asked(manifest: BaseManifest) -> list[object]:
+    """What was asked for, wherever the texts and the pretrained model lie."""
+    pretrained = manifest.pretrained and manifest.pretrained.digest
+    return [manifest.settings, pretrained, *(source.digest for source in manifest.sources)]

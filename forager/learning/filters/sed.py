@@ -18,7 +18,9 @@ from forager.learning.filters.stand_in import StandInSandbox
 from forager.trajectories.record import ToolCall, Trajectory
 from forager.trajectories.steps import Step, steps
 
-_TOKENS = re.compile(r"\w+|[^\w\s]+|\s+")
+# Blanks stay with words and with operators between them, as a tokenizer's pieces have them: a model
+# copies what it replaces from the statement, in the same tokens.
+_TOKENS = re.compile(r" [^\w\s]+ | ?[^\W\d]\w*|\w+|[^\w\s]+|\s+")
 _SPECIAL = re.compile(r"[\\/*\[\].^$]")
 _PYTEST = re.compile(  # with options that do not change what pytest prints when tests pass
     r"(timeout \d+ )?python -m pytest"
