@@ -309,3 +309,25 @@ def test_pins_of_lock_files(tmp_path: Path, name: str, text: str, expected: list
     (tmp_path / name).write_text(text)
     assert constraints(tmp_path, name) == expected
     assert lock_files(tmp_path) == ([name] if "[[package]]" in text or expected else [])
+
+
+def test_ever_older_pytests_are_tried(project: SourceProject) -> None:
+    """Hooks and constructors of old conftest.py files went away in three releases."""
+    log = (
+        "pluggy._manager.PluginValidationError: Plugin 'conftest.py' for hook 'pytest_collect_file'"
+    )
+    recipe = proposals(project, log, "collect")["older pytest"]
+    assert "'pytest<9'" in recipe.install[-1]
+    recipe = proposals(project, log, "collect", recipe)["older pytest"]
+    recipe = proposals(project, log, "collect", recipe)["older pytest"]
+    assert "'pytest<7'" in recipe.install[-1]
+    assert "older pytest" not in proposals(project, log, "collect", recipe)
+
+
+def test_qt_bindings_are_installed(project: SourceProject) -> None:
+    """A project that works with any bindings gets some, and no display."""
+    found = proposals(
+        project, "qtpy.QtBindingsNotFoundError: No Qt bindings could be found", "test"
+    )
+    assert found["display"].install[-1] == "uv pip install 'PyQt5'"
+    assert found["display"].variables == {"QT_QPA_PLATFORM": "offscreen"}

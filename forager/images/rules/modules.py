@@ -71,6 +71,7 @@ _DISPLAY = re.compile(
     r"could not connect to display|no display name|couldn't connect to display|"
     r"Qt platform plugin|QXcbConnection|cannot open display"
 )
+_NO_QT = r"no qt bindings|QtBindingsNotFound|requires one of .{1,80}PySide|No Qt wrapper"
 _MOST_MODULES = 12
 _HINT = re.compile(r"pip3? install (?:-U |--upgrade )?[\"'`]*([\w.-]{1,80})\[([\w,. -]{1,100})\]")
 _EVERYTHING = ("all", "full", "complete", "everything")  # names of extras
@@ -126,7 +127,12 @@ def django(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Propos
 
 
 def display(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
-    """Propose Qt without a display."""
+    """Propose Qt without a display, and bindings of Qt where a project leaves them to its users."""
+    if re.search(_NO_QT, f"{failure.message}\n{failure.log}", re.IGNORECASE):
+        recipe = with_variables(recipe, {"QT_QPA_PLATFORM": "offscreen"})
+        for bindings in ("PyQt5", "PySide6"):
+            yield from _installing(recipe, [bindings], "no bindings of Qt are installed:")
+        return
     if _DISPLAY.search(failure.log) and "QT_QPA_PLATFORM" not in recipe.variables:
         yield with_variables(recipe, {"QT_QPA_PLATFORM": "offscreen"}), "there is no display"
 

@@ -20,11 +20,12 @@ _CONSTRAINTS = {
     r"module 'configparser' has no attribute 'SafeConfigParser'|"
     r"Invalid (?:dash|version)|InvalidVersion|License-Files|project\.license": "setuptools<66",
 }
+_OLDER = ("pytest<9", "pytest<8", "pytest<7")  # forager's runner works with pytest 6
 _PYTEST_TOO_NEW = re.compile(  # in the message of an error: tracebacks always name pytest's files
     r"^(?!.*\.py:\d+: in).*\b(?:ImportError|AttributeError|TypeError|\w*Warning)\b.*"
     r"(?:_pytest\b|PluginValidation|PytestRemovedIn|PytestDeprecation|pluggy\b|"
     r"keyword argument '(?:path|fspath)'|'fspath')|"
-    r"PluginValidationError|PytestRemovedIn\w+",
+    r"PluginValidationError|PytestRemovedIn\w+|Direct construction of \S+ has been deprecated",
     re.MULTILINE,
 )
 
@@ -75,12 +76,16 @@ def pytest_anew(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposa
 
 
 def older_pytest(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
-    """Propose the pytest before if the tests do not work with the newest."""
-    tried = any("'pytest<9'" in command for command in recipe.install)
-    if not tried and failure.stage != "install" and (match := _PYTEST_TOO_NEW.search(failure.log)):
+    """Propose the pytest before if the tests do not work with this one."""
+    commands = [f"uv pip install --upgrade '{older}' py" for older in _OLDER]
+    tried = max(
+        (commands.index(word) + 1 for word in recipe.install if word in commands), default=0
+    )
+    new = _PYTEST_TOO_NEW.search(f"{failure.message}\n{failure.log}")
+    if new and failure.stage != "install" and tried < len(commands):
         yield (
-            with_commands(recipe, "uv pip install --upgrade 'pytest<9' py"),
-            f"the tests are older than this pytest: {match[0][:200]}",
+            with_commands(recipe, commands[tried]),
+            f"the tests are older than this pytest: {new[0][:200]}",
         )
 
 
