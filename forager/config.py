@@ -79,21 +79,24 @@ def saved_settings(directory: Path) -> dict[str, Any]:
     return settings
 
 
-def save_settings(directory: Path, settings: Record, may_change: Collection[str]) -> None:
+def save_settings(
+    directory: Path, settings: Record, may_change: Collection[str], *, resume: bool = True
+) -> None:
     """Write settings.json, or refuse where the directory was made with other settings.
 
+    Without `resume` there is nothing yet that they made, and other settings replace them.
     `may_change` lists names, also TABLE.NAME. Settings of an earlier version are read by their
     earlier names; one that it did not have had its default. Raises UsageError and StoreError.
     """
     path, new = directory / SETTINGS, settings.model_dump(mode="json")
     if path.exists():
-        known = resolve_settings(type(settings), saved_settings(directory), f"{path}: ")
+        known = _known(directory, type(settings))
         old = _without(known.model_dump(mode="json"), may_change)
         now = _without(new, may_change)
         differences = [
             f"{name} is {json.dumps(old.get(name))} there and {json.dumps(now.get(name))} now"
             for name in sorted(old.keys() | now.keys())
-            if old.get(name) != now.get(name)
+            if resume and old.get(name) != now.get(name)
         ]
         if differences:
             raise UsageError(
@@ -101,6 +104,17 @@ def save_settings(directory: Path, settings: Record, may_change: Collection[str]
                 "Give the same ones to resume it, or another directory"
             )
     replace_text(path, json.dumps(new, indent=2) + "\n")
+
+
+def _known(directory: Path, kind: type[M]) -> M:
+    """The settings that a directory was made with. Raises UsageError if another verb made it."""
+    try:
+        return resolve_settings(kind, saved_settings(directory))
+    except UsageError as error:
+        raise UsageError(
+            f"{directory} was made by another verb or version of forager ({error}); name another "
+            "directory"
+        ) from error
 
 
 def _without(settings: dict[str, Any], names: Collection[str]) -> dict[str, Any]:

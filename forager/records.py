@@ -153,7 +153,9 @@ def locate_records(path: Path, kind: type[R]) -> Iterator[tuple[int, int, R]]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        inside = path / "tasks.jsonl"
+        advice = f"; its tasks are in {inside}" if inside.is_file() else ""
+        raise UsageError(f"cannot read {path}: {error.strerror}{advice}") from error
     with file:
         for number, (offset, length, line) in enumerate(bounded_lines(file, LONGEST_LINE), 1):
             if line is None:
@@ -165,9 +167,29 @@ def locate_records(path: Path, kind: type[R]) -> Iterator[tuple[int, int, R]]:
                     if not line.endswith(b"\n"):  # torn; one written by hand may be whole
                         return
                     problem = describe_problem(kind, error, "record")
-                    raise UsageError(
-                        f"{path}:{number} is not a {kind.__name__}: {problem}"
-                    ) from error
+                    what = _called(kind)
+                    other = _looks_like(line, what) or f": {problem}"
+                    raise UsageError(f"{path}:{number} is not {what}{other}") from error
+
+
+def _called(kind: type[BaseModel]) -> str:
+    """What messages call a record: the title of its class, or the class's name."""
+    name = kind.model_config.get("title") or kind.__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+_MARKS = {
+    "a task": b'"problem_statement":',
+    "an attempt": b'"model_calls":',
+    "an image": b'"test_seconds":',
+}
+
+
+def _looks_like(line: bytes, kind: str) -> str:
+    """What a line seems to be instead, if it is another of forager's records."""
+    found = [name for name, mark in _MARKS.items() if mark in line]
+    right = not found or kind.lower().endswith(found[0].split()[1])
+    return "" if right else f", but {found[0]}"
 
 
 def bounded_lines(file: BinaryIO, longest: int) -> Iterator[tuple[int, int, bytes | None]]:

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[ -/]*[0-~])?")
@@ -28,6 +30,13 @@ def safe_json(text: str) -> str:
 def json_text(value: Any) -> str:
     """A value as JSON for people and terminals."""
     return safe_json(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def known_words(word: str, known: Iterable[str]) -> str:
+    """What a message about an unknown word ends with: the one that was meant, or all there are."""
+    words = list(known)
+    close = get_close_matches(word, words, 1)
+    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(words)}"
 
 
 def ending(text: str) -> str:

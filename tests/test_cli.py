@@ -301,6 +301,7 @@ def test_list_json_is_one_array(run: Path) -> None:
         "ended_at": "2026-11-23T10:00:10+00:00",
         "parent": "",
         "suspect": "",
+        "cause_kind": "",
         "tokens": 6300,
     }
 
@@ -365,7 +366,7 @@ def test_replay_takes_a_run_an_id_or_a_file(run: Path, tmp_path: Path) -> None:
         ("run/a", "several attempts begin with 'a'"),
         ("nowhere", "is not a run, an attempt of a run, or a file of attempts"),
         ("", "is not a run directory"),
-        ("run/settings.json", "is not a Trajectory"),
+        ("run/settings.json", "is not an attempt"),
     ],
 )
 def test_replay_says_what_it_does_not_find(

@@ -238,5 +238,5 @@ def test_a_file_of_attempts_has_an_index_too(tmp_path: Path) -> None:
         assert list(index.trajectories(index.places()[1:2])) == [make_attempt("b")]
         assert index.damaged() == []
     path.write_text(f"{text}\n{{}}\n")
-    with pytest.raises(UsageError, match=r"attempts\.jsonl:6 is not a Trajectory"):
+    with pytest.raises(UsageError, match=r"attempts\.jsonl:6 is not an attempt"):
         Index(lambda: [path])

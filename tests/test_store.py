@@ -61,7 +61,8 @@ def test_a_new_run_is_empty(tmp_path: Path) -> None:
 def test_a_run_is_resumed_with_the_same_settings_only(tmp_path: Path) -> None:
     """The refusal names the difference; free settings take the new value."""
     path = tmp_path / "run"
-    Run.write(path, Settings(), [make_task("a")]).close()
+    with Run.write(path, Settings(), [make_task("a")]) as run:
+        run.append(make_attempt("a"))
     with pytest.raises(UsageError, match=r'model is "repair" there and "other" now.*directory'):
         Run.write(path, Settings(model="other"), [make_task("a")])
     free = {"workers"}
@@ -72,7 +73,8 @@ def test_a_run_is_resumed_with_the_same_settings_only(tmp_path: Path) -> None:
 def test_tasks_are_added_and_never_changed(tmp_path: Path) -> None:
     """New tasks are added; a known id with other content is refused."""
     path = tmp_path / "run"
-    Run.write(path, Settings(), [make_task("a"), make_task("b")]).close()
+    with Run.write(path, Settings(), [make_task("a"), make_task("b")]) as run:
+        run.append(make_attempt("a"))
     Run.write(path, Settings(), [make_task("b"), make_task("c")]).close()
     assert [task.instance_id for task in Run(path).tasks()] == ["a", "b", "c"]
     with pytest.raises(UsageError, match="task b differs from the one of this name"):
@@ -195,8 +197,8 @@ def test_reading_holds_one_attempt_at_a_time(tmp_path: Path) -> None:
 
 def test_a_setting_that_is_new_had_its_default(tmp_path: Path) -> None:
     """An earlier run continues unless a new setting differs from its default."""
-    with Run.write(tmp_path / "run", Settings(), []):
-        pass
+    with Run.write(tmp_path / "run", Settings(), []) as run:
+        run.append(make_attempt("a"))
     path = tmp_path / "run/settings.json"
     path.write_text(json.dumps({"model": "repair", "workers": 2}))
     with Run.write(tmp_path / "run", Settings(), []):

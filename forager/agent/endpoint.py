@@ -23,6 +23,7 @@ from tenacity import (
     stop_before_delay,
 )
 
+from forager.agent import SERVERLESS
 from forager.agent.faults import (
     CONVERSATION,
     ErrorReply,
@@ -39,6 +40,7 @@ from forager.agent.faults import (
 from forager.agent.traffic import TRAFFIC, NoLimit, RateLimiter
 from forager.errors import ModelError, ModelRefusal, UsageError
 from forager.logins import LOGINS, NO_LOGIN, Login
+from forager.text import known_words
 
 if TYPE_CHECKING:  # imported where it is used: that takes half a second
     from openai import OpenAI
@@ -185,7 +187,9 @@ class ChatEndpoint:
             return self.refusal(url, error)
         if model in offered:
             return self.refusal(url, error)
-        return ModelRefusal(f"{url} has no model {model!r}; it has: {', '.join(offered)}")
+        return ModelRefusal(
+            f"{url} has no model {model!r}; {known_words(model, (*offered, *SERVERLESS))}"
+        )
 
     def refusal(self, url: str, error: Exception) -> ModelError:
         """An error of a request as one line: who, what, and what to do."""

@@ -58,11 +58,21 @@ def bootstrap(config: Path, output: Path | None, rounds: int | None, dry_run: bo
         raise UsageError(f"there is no output directory: give -o OUT, or `output` in {config}")
     _choices(settings)  # finds mistakes before the first attempts are made
     if dry_run:
+        _check_files(settings)
         print_json(settings.model_dump(mode="json"))
         return
     with terminable():
         _run(settings, output)
     echo((output / "report.md").read_text(), newline=False)
+
+
+def _check_files(settings: "BootstrapSettings") -> None:
+    """Raise UsageError if a file or a directory that the settings name is missing."""
+    named = {"tasks": settings.tasks, "mix_in": settings.mix_in}
+    for key, paths in named.items():
+        for path in paths:
+            if not Path(path).exists():
+                raise UsageError(f"{key}: {path} does not exist; make it, or correct the settings")
 
 
 def _run(settings: "BootstrapSettings", output: Path) -> None:
@@ -75,6 +85,7 @@ def _run(settings: "BootstrapSettings", output: Path) -> None:
 
     tasks = [task for path in settings.tasks for task in read_records(Path(path), Task)]
     with claimed(output):
+        _check_files(settings)
         save_settings(output, settings, MAY_CHANGE)
         for base, rounds in Bootstrap(settings, tasks, output, _Actions(settings), say).run():
             _report(output, base, rounds)

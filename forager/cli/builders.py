@@ -9,6 +9,7 @@ from forager.agent import SERVERLESS
 from forager.cli.derived import Derived, setting
 from forager.cli.verb import Option
 from forager.errors import UsageError
+from forager.text import known_words
 
 if TYPE_CHECKING:
     from forager.agent.model import Model
@@ -55,9 +56,7 @@ def open_builders(text: str, params: Mapping[str, Any]) -> "Iterator[list[Builde
     names = [name.strip() for name in text.split(",") if name.strip() not in ("", "none")]
     for name in names:
         if name not in (*known, _AGENT):
-            raise UsageError(
-                f"there is no builder '{name}': there are {', '.join((*known, _AGENT))}"
-            )
+            raise UsageError(f"there is no builder '{name}': {known_words(name, (*known, _AGENT))}")
     if _AGENT not in names:
         if params["model"]:
             raise UsageError("-m is the model of the builder `agent`: give --builders rules,agent")

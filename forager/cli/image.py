@@ -322,6 +322,20 @@ def import_images(archives: tuple[Path, ...]) -> None:
             echo(f"{image.references[0] if image.references else image.digest}\tunpacked")
 
 
+def check_sources(sources: tuple[str, ...]) -> None:
+    """Find mistakes without a network: files that cannot be read, paths that do not exist."""
+    from forager.images.image import Image
+    from forager.images.source import check_source
+    from forager.records import read_records
+
+    for source in sources:
+        if source.endswith(".jsonl"):
+            for _ in read_records(Path(source), Image):
+                pass
+        else:
+            check_source(source)
+
+
 def images_of(sources: tuple[str, ...], workers: int) -> "list[Image]":
     """The images of the sources, which are built if needed, and the images of files."""
     from forager.images.build import build

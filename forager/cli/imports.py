@@ -8,6 +8,7 @@ import click
 from forager.cli import options
 from forager.cli.console import echo, print_json, print_table, say
 from forager.cli.verb import Verb, option
+from forager.errors import UsageError
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -72,6 +73,11 @@ def import_tasks(
     Example:
       forager tasks import swe-bench SWE-bench/SWE-bench_Lite --split dev -o tasks.jsonl
     """
+    from tasks.problems import problem_rows
+    from tasks.rows import read_rows
+
+    is_folder = format == "problems" and Path(where).is_dir()
+    rows = problem_rows(Path(where)) if is_folder else read_rows(where, split)
     if dry_run:
         print_json(
             {
@@ -88,16 +94,12 @@ def import_tasks(
         )
         return
     from tasks.importing import FORMATS, ImportRequest, import_rows
-    from tasks.problems import problem_rows
     from tasks.questions import QUESTIONS
-    from tasks.rows import read_rows
 
     refused: list[str] = []
     known: dict[str, Any] = {**FORMATS, **QUESTIONS}
     place = _image(image) if format in QUESTIONS and QUESTIONS[format].runs else ""
     wanted = ImportRequest(known[format], _images(images_file), place, limit, **given)
-    is_folder = format == "problems" and Path(where).is_dir()
-    rows = problem_rows(Path(where)) if is_folder else read_rows(where, split)
     counts = import_rows(rows, wanted, output, report=refused.append)
     for line in refused[:_SHOWN]:
         say(line)
@@ -113,6 +115,9 @@ def import_tasks(
     echo(f"{output}\t{counts.tasks} tasks")
     if counts.refused:
         print_table(_reasons(counts.refused))
+    if not counts.tasks and not counts.known:
+        why = "the reasons are above" if counts.refused else "it has no rows"
+        raise UsageError(f"{where} gave no task of the format {format}: {why}")
 
 
 def _images(file: Path | None) -> "list[Image]":

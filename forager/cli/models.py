@@ -2,6 +2,7 @@
 
 import os
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from forager.agent import ORACLE, REPAIR, SERVERLESS
@@ -31,7 +32,9 @@ def endpoints(
     asked = [model for model in models if model not in SERVERLESS]
     urls = list(given) or [os.environ.get("OPENAI_BASE_URL") or ""]
     if asked and not all(urls):
-        raise UsageError(f"{_no_endpoint(asked[0])}{hint}")
+        close = get_close_matches(asked[0], SERVERLESS, 1)
+        meant = f"; did you mean `-m {close[0]}`?" if close else hint
+        raise UsageError(f"{_no_endpoint(asked[0])}{meant}")
     return list(dict.fromkeys(urls)) if asked else []
 
 

@@ -9,11 +9,12 @@ import click
 from forager.cli import options
 from forager.cli.console import echo, print_json, print_table, say
 from forager.cli.derived import Derived
-from forager.cli.image import images_of
+from forager.cli.image import check_sources, images_of
 from forager.cli.models import open_author
 from forager.cli.progress import Progress
 from forager.cli.verb import Verb, option
 from forager.errors import UsageError
+from forager.text import known_words
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -113,6 +114,7 @@ def mutate_fix(
     """
     order = _order(given, workers)
     if dry_run:
+        check_sources(sources)
         print_json(
             {
                 "sources": sources,
@@ -238,7 +240,8 @@ def _families(names: str | None, settings: "MutateFixSettings") -> "Families":
     chosen = [name.strip() for name in (names or "").split(",") if name.strip()]
     unknown = [name for name in (*chosen, *asked, *settings.targets) if name not in families]
     if unknown or (names is not None and not chosen):
-        raise UsageError(f"no family {', '.join(unknown)!r}; there are {', '.join(families)}")
+        words = known_words(unknown[0] if unknown else "", families)
+        raise UsageError(f"no family {', '.join(unknown)!r}; {words}")
     chosen = chosen or list(asked or plain)
     left_out = [name for name in (*chosen, *settings.targets) if asked and name not in asked]
     if left_out:

@@ -11,6 +11,21 @@ from forager.cli.verb import option
 
 PATH = click.Path(path_type=Path)
 
+
+class _OutputPath(click.ParamType[Path]):
+    """A path to write to; `.` and `..` get their names, which locks and messages need."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path."""
+        path = Path(value)
+        named = path if path.name not in ("", "..") else path.resolve()
+        if not named.name:
+            self.fail(f"{path} cannot be written; name a file or a directory.", param, ctx)
+        return named
+
+
 workers = option(
     "-w",
     "--workers",
@@ -76,4 +91,11 @@ author_key_env = option(
 
 def output(metavar: str, text: str, *, required: bool = True) -> Callable[[Any], Any]:
     """`-o`: where a verb writes its result."""
-    return option("-o", "--output", metavar=metavar, required=required, type=PATH, help=text)
+    return option(
+        "-o",
+        "--output",
+        metavar=metavar,
+        required=required,
+        type=_OutputPath(),
+        help=text,
+    )

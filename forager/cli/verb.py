@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ _FILE_ERRORS = {
     *(errno.ENOSYS, errno.EOPNOTSUPP, errno.EMFILE, errno.ENFILE),
 }
 
+_RESUMES = "forager.resumes"
 OPTIONS = "Options"
 """The heading of the options that name no other."""
 
@@ -84,6 +86,11 @@ class Verb(click.Command):
     def params(self, declared: list[click.Parameter]) -> None:
         self._params = declared
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; one that writes somewhere goes on when it is typed again."""
+        ctx.meta[_RESUMES] = bool(ctx.params.get("output"))
+        return super().invoke(ctx)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under their headings, `--help` last among those without one."""
         sections: dict[str, list[tuple[str, str]]] = {OPTIONS: []}
@@ -149,14 +156,31 @@ class Forager(Group):
             if isinstance(error, LoggedError) and error.log:
                 echo(error.log.rstrip(), stderr=True)
             ctx.exit(2 if isinstance(error, UsageError | StoreError) else 1)
+        except ModuleNotFoundError as error:
+            if not (extra := _extra_of(error.name or "")):
+                raise
+            say(f"this needs {error.name}: pip install -e '.[{extra}]'")
+            ctx.exit(2)
         except OSError as error:
             if not _is_of_files(error):
                 raise
             say(_described(error))
             ctx.exit(2)
         except KeyboardInterrupt:
-            say("interrupted")
+            say(f"interrupted{'; the same command resumes' if ctx.meta.get(_RESUMES) else ''}")
             ctx.exit(130)
+
+
+def _extra_of(module: str) -> str:
+    """The extra of forager that installs a missing module; empty for a module of no extra."""
+    from importlib.metadata import requires
+
+    name = module.partition(".")[0].replace("_", "-").lower()
+    for required in requires("forager-agent") or ():
+        package, _, extra = required.partition("; extra == ")
+        if re.split(r"[^\w.-]", package)[0].replace("_", "-").lower() == name and extra:
+            return extra.strip("'\"")
+    return ""
 
 
 def _is_of_files(error: OSError) -> bool:

@@ -65,15 +65,24 @@ class Source(Record):
         return day if today - day > _RECENT else None
 
 
+def check_source(source: str) -> None:
+    """Raise SourceError if a SOURCE is none, as far as this shows without a network."""
+    if not source or source.startswith("-"):
+        raise SourceError(
+            f"'{source}' is not a SOURCE: give a path, a git URL[@ref] or pypi:NAME[==VERSION]"
+        )
+    whole, mark, _ = source.rpartition(_SUBDIRECTORY)
+    given = whole if mark else source
+    if not given.startswith("pypi:") and not _expanded(given).is_dir():
+        address(split_reference(given)[0])
+
+
 def fetch(source: str, into: Path) -> Source:
     """Put the files of a SOURCE into the empty directory `into` as a git working tree.
 
     Raises SourceError with one line that says what to do.
     """
-    if not source or source.startswith("-"):
-        raise SourceError(
-            f"'{source}' is not a SOURCE: give a path, a git URL[@ref] or pypi:NAME[==VERSION]"
-        )
+    check_source(source)
     source = LOGINS.take(source)
     into.mkdir(parents=True, exist_ok=True)
     whole, mark, folder = source.rpartition(_SUBDIRECTORY)

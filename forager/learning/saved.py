@@ -24,7 +24,10 @@ def load(path: Path, kind: type[R]) -> R | None:
         return kind.model_validate_json(path.read_bytes()) if path.is_file() else None
     except ValidationError as error:
         problem = describe_problem(kind, error, "record")
-        raise UsageError(f"{path} is not a {kind.__name__}: {problem}") from error
+        raise UsageError(
+            f"{path} was made by another verb or version of forager ({problem}); name another "
+            "directory"
+        ) from error
 
 
 def digest(directory: Path) -> str:

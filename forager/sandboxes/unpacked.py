@@ -285,7 +285,7 @@ def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         problem = error.errors()[0]
         return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
-    return ascii(str(error))[1:-1]
+    return ascii(str(error).split("\n")[0].rstrip(":"))[1:-1]
 
 
 def _content(file: tarfile.TarFile, name: str) -> IO[bytes]:

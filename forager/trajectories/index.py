@@ -22,6 +22,7 @@ from typing import Any, Self
 from zlib import crc32
 
 from forager.errors import StoreError, UsageError
+from forager.text import known_words
 from forager.trajectories.acceptance import Acceptance
 from forager.trajectories.choice import Choice
 from forager.trajectories.earlier_calls import load
@@ -117,9 +118,7 @@ class Index:
         """
         name = sort.removeprefix("-")
         if name and name not in FIELDS:
-            raise UsageError(
-                f"there is no field {name!r} to sort by; there are {', '.join(FIELDS)}"
-            )
+            raise UsageError(f"there is no field {name!r} to sort by; {known_words(name, FIELDS)}")
         order = f"{name} {'DESC' if sort.startswith('-') else 'ASC'}, place" if name else "place"
         condition, values = choice.condition()
         query = f"SELECT place FROM judged WHERE {condition} ORDER BY {order} LIMIT ?"

@@ -46,7 +46,10 @@ class Sampling(Record):
         None, ge=0, le=1, description="Nucleus sampling: total probability of the tokens to keep."
     )
     max_tokens: int | None = Field(
-        None, ge=1, description="Maximum number of completion tokens per model call."
+        None,
+        ge=1,
+        description="Maximum number of tokens that the model writes in one call; "
+        "--max-tokens bounds prompt and answer together.",
     )
     seed: int | None = Field(
         None, description="Seed of the sampling; attempt i of a task uses seed + i."
@@ -70,7 +73,11 @@ class AttemptLimits(Record):
 
     turns: int = Field(128, ge=1, description="Maximum number of model calls per attempt.")
     tokens: int = Field(
-        131_072, ge=1, description="Maximum number of prompt and completion tokens of a model call."
+        131_072,
+        ge=1,
+        description="Maximum number of tokens of a model call, prompt and "
+        "completion together: the attempt ends when its conversation is this long. "
+        "--completion-tokens bounds one answer.",
     )
     seconds: FiniteFloat = Field(
         2400,

@@ -59,7 +59,7 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         if not is_run(path):
-            raise UsageError(f"{path} is not a run directory; `forager run … -o {path}` makes one")
+            raise UsageError(f"{path} is not a run directory{_advice(path)}")
         self.path = path
 
     @classmethod
@@ -74,13 +74,14 @@ class Run:
         """Open a run for writing; the directory is made if necessary.
 
         An existing run is resumed if its settings agree. Those in `may_change` (workers, say) do
-        not affect attempts and take the new value. New tasks are added to the run. Raises
-        UsageError.
+        not affect attempts and take the new value. New tasks are added to the run. A run without
+        attempts, whose first start failed, takes any settings and tasks. Raises UsageError.
         """
         lock = _lock(path)
         try:
-            save_settings(path, settings, may_change)
-            _add_tasks(path / "tasks.jsonl", tasks)
+            resume = _has_attempts(path)
+            save_settings(path, settings, may_change, resume=resume)
+            _add_tasks(path / "tasks.jsonl", tasks, resume=resume)
             return RunWriter(path, lock)
         except BaseException:
             lock.release()
@@ -224,6 +225,18 @@ def find_trajectory(index: Index, id: str, where: Path) -> Trajectory:
     return index.get(matches[0])
 
 
+def _has_attempts(path: Path) -> bool:
+    return any((path / "trajectories").glob(f"*{SUFFIX}"))
+
+
+def _advice(path: Path) -> str:
+    if path.is_file():
+        return ", but a file; give the directory of a run"
+    if path.is_dir() and any(path.iterdir()):
+        return "; give the directory that `forager run … -o RUN` made"
+    return f"; `forager run … -o {path}` makes one"
+
+
 def _lock(path: Path) -> FileLock:
     """Keep other writers from a run directory, which is made if need be. Raises UsageError."""
     try:
@@ -237,9 +250,10 @@ def _lock(path: Path) -> FileLock:
     return take_directory(path)
 
 
-def _add_tasks(path: Path, tasks: Sequence[Task]) -> None:
+def _add_tasks(path: Path, tasks: Sequence[Task], *, resume: bool = True) -> None:
     """Append the tasks that the file does not hold. Raises UsageError for one that differs.
 
+    Without `resume` nobody attempted the tasks in the file, and others replace them.
     Memory holds a digest of each task, and the file is not rewritten, so that millions are fine.
     """
     known = {task.instance_id: _digest(task) for task in _read_tasks(path)}
@@ -249,6 +263,10 @@ def _add_tasks(path: Path, tasks: Sequence[Task]) -> None:
         if task.instance_id not in known:
             new.append(task)
         if known.setdefault(task.instance_id, digest) != digest:
+            if not resume:
+                path.unlink()
+                _add_tasks(path, tasks)
+                return
             raise UsageError(
                 f"task {task.instance_id} differs from the one of this name in {path}; "
                 "choose another directory"

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from pydantic import AliasChoices, BaseModel, Field, computed_field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, computed_field, model_validator
 
 from forager.environments.task import Labels
 from forager.records import Record
@@ -108,6 +108,8 @@ class _Timings(BaseModel):
 
 class TrajectoryHead(BaseModel):
     """A trajectory's small fields; its messages and token ids never become Python objects."""
+
+    model_config = ConfigDict(title="attempt")
 
     id: str
     instance_id: str

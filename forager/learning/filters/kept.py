@@ -22,6 +22,7 @@ from forager.learning.filters.pipeline import (
 from forager.learning.saved import load, save
 from forager.learning.sources import Artifact, Sources
 from forager.records import Record, write_records
+from forager.text import known_words
 from forager.trajectories.record import Trajectory
 from forager.trajectories.shards import SHARD_BYTES, SUFFIX, encode
 from forager.trajectories.summary import Summary
@@ -115,7 +116,7 @@ def settled(choices: Sequence[FilterChoice], filters: Mapping[str, Maker]) -> li
 def _settled(choice: FilterChoice, filters: Mapping[str, Maker]) -> FilterChoice:
     """The choice with all settings of the filter."""
     if choice.name not in filters:
-        raise UsageError(f"there is no filter {choice.name!r}; there are {', '.join(filters)}")
+        raise UsageError(f"there is no filter {choice.name!r}; {known_words(choice.name, filters)}")
     _, *parameters = inspect.signature(filters[choice.name], eval_str=True).parameters.values()
     names = [parameter.name for parameter in parameters]
     given = {names[0] if not name and names else name: v for name, v in choice.settings.items()}

@@ -90,9 +90,10 @@ def count_steps(settings: TrainSettings, datasets: Sequence[Path]) -> int:
 
 
 def check_same(output: Path, request: TrainingRequest) -> None:
-    """Raise UsageError if a directory holds a training with another request."""
+    """Raise UsageError if a directory holds a training with another request, and steps of it."""
     known = load(output / "settings.json", TrainingRequest)
-    if known is None:
+    metrics = output / "metrics.jsonl"
+    if known is None or not metrics.exists() or not metrics.stat().st_size:
         return
     before, now = known.settings.model_dump(), request.settings.model_dump()
     differing = [name for name in now if name not in MAY_CHANGE and before[name] != now[name]]
