@@ -3,11 +3,13 @@
 What is wrong with one row costs that row, an UnusableRow. A UsageError says that there are no rows.
 """
 
+import gzip
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from forager.errors import ForagerError, UsageError
 from forager.records import bounded_lines
@@ -49,7 +51,7 @@ class ReadRow(NamedTuple):
 
 
 def read_rows(where: str, split: str | None = None) -> Iterator[ReadRow]:
-    """Yield the rows of a JSON, JSON Lines or Parquet file, or of a Hugging Face data set.
+    """Yield the rows of a JSON, JSON Lines (also gzipped) or Parquet file, or of a Hub data set.
 
     `where` is the path of a file, a directory for `datasets.load_dataset`, or a name on the Hub.
     Raises UsageError.
@@ -81,21 +83,27 @@ def _numbered(path: Path, rows: Iterator[Row | UnusableRow]) -> Iterator[ReadRow
 
 def _json(path: Path) -> Iterator[Row | UnusableRow]:
     """Yield the rows of a list, of an object by ids, or of JSON Lines."""
+    name = path.name.removesuffix(".gz")
     try:
-        with path.open("rb") as file:
-            if path.suffix != ".json":
+        with _opened(path) as file:
+            if not name.endswith(".json"):
                 for _, _, line in bounded_lines(file, LONGEST_ROW):
                     if line is None or line.strip():
                         yield _row(line)
                 return
             content = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        problem = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read {path}: {problem}") from error
     if len(content) > LARGEST_FILE:
         raise UsageError(
             f"{path} is larger than {LARGEST_FILE >> 20} MiB: convert it to JSON Lines (.jsonl)"
         )
     yield from _whole(content)
+
+
+def _opened(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
 def _whole(content: bytes) -> Iterator[Row | UnusableRow]:

@@ -63,9 +63,11 @@ ATTEMPTS = Derived(
 """The options of the verbs that make attempts."""
 
 
-def run_settings(params: dict[str, Any], branch: "Branch | None" = None) -> "RunSettings":
-    """The resolved settings of a run. Raises UsageError."""
-    values = ATTEMPTS.given(params)
+def run_settings(
+    params: dict[str, Any], branch: "Branch | None" = None, usual: dict[str, Any] | None = None
+) -> "RunSettings":
+    """The resolved settings of a run, `usual` where no option is given. Raises UsageError."""
+    values = _over(usual or {}, ATTEMPTS.given(params))
     models = list(dict.fromkeys(values["models"]))
     temperatures = values.pop("temperatures", [])
     if len(temperatures) == 1:
@@ -81,6 +83,19 @@ def run_settings(params: dict[str, Any], branch: "Branch | None" = None) -> "Run
     settings: RunSettings = ATTEMPTS.build(values)
     _check_prices(settings.budget, models)
     return settings
+
+
+def _over(usual: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The values that are given, and the usual ones of the others, tables included."""
+    return {
+        **usual,
+        **{
+            name: _over(usual[name], value)
+            if isinstance(value, dict) and isinstance(usual.get(name), dict)
+            else value
+            for name, value in given.items()
+        },
+    }
 
 
 def _check_prices(budget: "Budget", models: list[str]) -> None:

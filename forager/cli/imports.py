@@ -98,7 +98,7 @@ def import_tasks(
 
     refused: list[str] = []
     known: dict[str, Any] = {**FORMATS, **QUESTIONS}
-    place = _image(image) if format in QUESTIONS and QUESTIONS[format].runs else ""
+    place = image_for_programs(image) if format in QUESTIONS and QUESTIONS[format].runs else ""
     wanted = ImportRequest(known[format], _images(images_file), place, limit, **given)
     counts = import_rows(rows, wanted, output, report=refused.append)
     for line in refused[:_SHOWN]:
@@ -128,7 +128,7 @@ def _images(file: Path | None) -> "list[Image]":
     return list(read_records(file, Image)) if file else []
 
 
-def _image(given: str | None) -> str:
+def image_for_programs(given: str | None) -> str:
     """The image that is given; else forager's base, which is made if it is missing."""
     from forager.images.base import ensure_base
     from forager.sandboxes.engine import connect

@@ -1,19 +1,13 @@
 """`forager report`: the results of runs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from forager.cli import options
 from forager.cli.console import echo, print_json, print_table
-from forager.cli.runs import open_attempts, opened, runs_argument
+from forager.cli.runs import cost_of, open_attempts, opened, runs_argument
 from forager.cli.verb import Verb, option
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from forager.trajectories.record import Usage
 
 
 @click.command(cls=Verb)
@@ -87,17 +81,6 @@ def _write_report(
         indexes = [
             stack.enter_context(open_attempts(run, accept_suspect=accept_suspect)) for run in runs
         ]
-        parts = zip(names, indexes, map(_cost_of, runs), strict=True)
+        parts = zip(names, indexes, map(cost_of, runs), strict=True)
         sources = [RunSource(*part) for part in parts]
         write_report(sources, output, sample)
-
-
-def _cost_of(run: Path) -> "Callable[[str, Usage], float] | None":
-    """The cost of a model's tokens by the prices of the run's budget; None without prices."""
-    from forager.rollout.settings import Budget, Price
-    from forager.trajectories.store import Run
-
-    if not run.is_dir():
-        return None
-    prices = Budget.model_validate(Run(run).settings().get("budget", {})).prices
-    return (lambda model, usage: prices.get(model, Price()).of(usage)) if prices else None

@@ -10,10 +10,11 @@ from forager.cli.console import say
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from forager.environments.task import Task
     from forager.trajectories.index import Index
+    from forager.trajectories.record import Usage
 
 run_argument = click.argument("run", metavar="RUN", type=options.PATH)
 runs_argument = click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=options.PATH)
@@ -86,3 +87,14 @@ def tasks_of(source: Path) -> "dict[str, Task]":
     path = (source if source.is_dir() else source.parent) / "tasks.jsonl"
     tasks = read_records(path, Task) if path.is_file() else iter(())
     return {task.instance_id: task for task in tasks}
+
+
+def cost_of(run: Path) -> "Callable[[str, Usage], float] | None":
+    """The cost of a model's tokens by the prices of the run's budget; None without prices."""
+    from forager.rollout.settings import Budget, Price
+    from forager.trajectories.store import Run
+
+    if not run.is_dir():
+        return None
+    prices = Budget.model_validate(Run(run).settings().get("budget", {})).prices
+    return (lambda model, usage: prices.get(model, Price()).of(usage)) if prices else None

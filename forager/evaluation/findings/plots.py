@@ -18,6 +18,7 @@ def plots(found: Findings, seen: Sequence[ReportedAttempt]) -> list[Plot]:
     drawn = [
         _shares(found.grid("families"), "Resolved by family"),
         _shares(found.grid("runs"), "Resolved by run"),
+        _shares(found.grid("label_suite"), "Resolved by suite"),
         _shares(found.grid("models"), "Resolved by model"),
         _shares(found.grid("repositories"), "Resolved by repository"),
         _shares(found.grid("operators"), "Resolved by operator"),
