@@ -109,7 +109,7 @@ def test_the_top_level_names_are_ours_alone() -> None:
 
 
 WITH_REPOSITORIES = {  # what is about broken repositories; all else knows tasks by the seam alone
-    *("environments", "images", "mutation", "repair", "cli"),
+    *("environments", "images", "mutation", "repair", "tracing", "cli"),
     "agent/oracle.py",
     "trajectories/earlier.py",
     *("learning/filters/outcome.py", "learning/filters/shorten.py"),

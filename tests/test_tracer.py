@@ -149,7 +149,10 @@ def test_unwinding_is_no_return(tmp_path: Path, recorder: str) -> None:
     assert raised == ["ValueError('x')"] * 3
 
 
-def test_the_end_of_an_iterator_is_no_exception(tmp_path: Path, recorder: str) -> None:
+@pytest.mark.parametrize("version", ["3.8", "3.11", "3.12", "3.13"])
+def test_the_end_of_an_iterator_is_no_exception(
+    tmp_path: Path, recorder: str, version: str
+) -> None:
     """Loops and `await` end by StopIteration, which the program does not see; `next` raises it."""
     source = """
         import asyncio
@@ -168,7 +171,7 @@ def test_the_end_of_an_iterator_is_no_exception(tmp_path: Path, recorder: str) -
             except StopIteration: pass
             asyncio.run(waits())
         """
-    events = recorded(tmp_path, source, recorder).events
+    events = recorded(tmp_path, source, recorder, version).events
     assert kinds(events, "main").count("exception") == 1
     assert "exception" not in kinds(events, "waits")
 

@@ -24,6 +24,7 @@ from forager.cli import (
     serve,
     tasks,
     tokens,
+    trace,
     train,
 )
 from forager.cli.verb import Forager
@@ -54,7 +55,7 @@ def main() -> None:
 
 
 main.add_verbs("Set up", doctor.doctor)
-main.add_verbs("Make images and tasks", image.image, tasks.tasks)
+main.add_verbs("Make images, tasks and traces", image.image, tasks.tasks, trace.trace)
 main.add_verbs("Run attempts", run.run, screens.watch, evaluate.evaluate, select.select)
 main.add_verbs(
     "Look at attempts", listing.list_attempts, replay.replay, report.report, tokens.tokens

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from zstandard import ZstdCompressor, ZstdDecompressor, ZstdError
 
 from forager.records import Record
@@ -89,6 +89,8 @@ class Counts(Record):
 
 class Trace(Record):
     """One recorded execution."""
+
+    model_config = ConfigDict(val_json_bytes="base64")
 
     version: int = 1
     id: str

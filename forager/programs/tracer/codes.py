@@ -15,9 +15,18 @@ item, begins or continues a function."""
 _KINDS = {
     RETURNS: ("RETURN_VALUE", "RETURN_CONST"),
     YIELDS: ("YIELD_VALUE", "YIELD_FROM"),
-    LOOPS: ("FOR_ITER", "YIELD_FROM", "SEND", "END_ASYNC_FOR", "CLEANUP_THROW"),
+    LOOPS: (
+        "FOR_ITER",
+        "YIELD_FROM",
+        "SEND",
+        "END_SEND",
+        "END_FOR",
+        "END_ASYNC_FOR",
+        "CLEANUP_THROW",
+    ),
     STARTS: ("RESUME",),
 }
+_CACHE = opcode.opmap.get("CACHE", -1)
 _BEFORE = 0x10  # the instruction is left at the one before: `yield from` before Python 3.11
 
 
@@ -97,6 +106,8 @@ class Instructions:
         """What the instruction at a place does."""
         if last < 0 or last >= len(self._code):
             return 0
+        while last >= 2 and self._code[last] == _CACHE:  # which belongs to what is before it
+            last -= 2
         kind = _TABLE[self._code[last]]
         if last + 2 < len(self._code) and _TABLE[self._code[last + 2]] & _BEFORE:
             kind |= YIELDS | LOOPS

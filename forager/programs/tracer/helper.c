@@ -24,8 +24,8 @@
 #define KIND_FREE 0x80
 #endif
 
-enum { MOST_NODES = 2500, LONGEST = 16384, DEEPEST = 12, LONGEST_STRING = 2000,
-       LONGEST_NAME = 200, MOST_BITS = 2048, EDITED = 24, PATH = 64 };
+enum { MOST_NODES = 2500, LONGEST = 16384, DEEPEST = 12, MOST_OBJECTS = 2, LONGEST_STRING = 2000,
+       LONGEST_NAME = 200, MOST_BITS = 2048, EDITED = 64, PATH = 64 };
 enum { RETURNS = 1, YIELDS = 2, LOOPS = 4, STARTS = 8, BEFORE = 16 };
 enum { GENERATOR = 1, ASYNC_GENERATOR = 3, BLOCK = 4 };
 
@@ -73,6 +73,7 @@ static void add_string(Text *text, const char *data, size_t size) {
 static PyObject *describe, *bit_length, *slots_name, *dict_name, *module_name, *fields_name, *self_name;
 static PyTypeObject *deque_type, *default_type, *environ_type;
 static unsigned char table[256];
+static long cache = -1; /* the instruction that is part of the one before */
 
 /* Snapshots: what a text was made from. A word is a kept value, or the size and type of a
  * container, which is odd. */
@@ -139,7 +140,7 @@ static int same(PyObject *value, const Snapshot *snapshot, int *at) {
 
 typedef struct {
     Text *out;
-    int nodes, depth;
+    int nodes, depth, objects;
     PyObject *path[PATH];
     Snapshot *kept;
 } Rendering;
@@ -654,20 +655,30 @@ static int attributes(Rendering *to, PyObject *slots, PyObject *own, int written
     return result < 0 ? -1 : 0;
 }
 
+static int again(Text *out, PyTypeObject *type);
+
 static int instance(Rendering *to, PyObject *value) {
     PyTypeObject *type = Py_TYPE(value), *base = store_of(type);
     PyObject *slots = slots_of(value), *own = dict_of(value);
-    int result = 0;
+    int result = 0, deep = to->objects == MOST_OBJECTS;
     if (!slots && !own && !base) {
         add_byte(to->out, '<');
         result = add_full_name(to->out, type);
         add_text(to->out, " object>");
+    } else if (deep && !base) {
+        result = again(to->out, type);
     } else {
+        if (deep) {
+            Py_CLEAR(slots);
+            Py_CLEAR(own);
+        }
+        to->objects++;
         result = add_type_name(to->out, type);
         add_byte(to->out, '(');
         int written = result ? -1 : stored(to, value, base);
         result = written < 0 ? -1 : attributes(to, slots, own, written);
         add_byte(to->out, ')');
+        to->objects--;
     }
     Py_XDECREF(slots);
     Py_XDECREF(own);
@@ -1239,6 +1250,7 @@ static int kind_at(Info *info, int last) {
     Py_ssize_t size = PyBytes_GET_SIZE(info->bytes);
     const unsigned char *code = (const unsigned char *)PyBytes_AS_STRING(info->bytes);
     if (last < 0 || last >= size) return 0;
+    while (last >= 2 && code[last] == cache) last -= 2;
     int kind = table[code[last]];
     if (last + 2 < size && table[code[last + 2]] & BEFORE) kind |= YIELDS | LOOPS;
     if (kind & STARTS && code[last + 1] & 3) kind |= YIELDS;
@@ -1556,12 +1568,14 @@ PyMODINIT_FUNC PyInit_forager_tracer_helper(void) {
     static const struct { const char *name; int kind; } kinds[] = {
         {"RETURN_VALUE", RETURNS}, {"RETURN_CONST", RETURNS}, {"YIELD_VALUE", YIELDS},
         {"YIELD_FROM", YIELDS | LOOPS | BEFORE}, {"FOR_ITER", LOOPS}, {"SEND", LOOPS},
-        {"END_ASYNC_FOR", LOOPS}, {"CLEANUP_THROW", LOOPS}, {"RESUME", STARTS}};
+        {"END_ASYNC_FOR", LOOPS}, {"END_SEND", LOOPS}, {"END_FOR", LOOPS}, {"CLEANUP_THROW", LOOPS}, {"RESUME", STARTS}};
     for (size_t at = 0; at < sizeof kinds / sizeof *kinds; at++) {
         PyObject *code = PyDict_GetItemString(map, kinds[at].name);
         long number = code ? PyLong_AsLong(code) : -1;
         if (number >= 0 && number < 256) table[number] |= kinds[at].kind;
     }
+    PyObject *code = PyDict_GetItemString(map, "CACHE");
+    if (code) cache = PyLong_AsLong(code);
     Py_DECREF(map);
     return PyModule_Create(&definition);
 }

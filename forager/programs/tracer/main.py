@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any
+from typing import Any, Callable
 
-from .programs import trace_programs
 from .reporting import TraceReporter
 
 
@@ -16,9 +15,23 @@ def main() -> None:
     request: dict[str, Any] = json.loads(sys.stdin.readline())
     reporter = TraceReporter(request["nonce"])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    roles = {"programs": trace_programs}
-    roles[request["role"]](request, reporter)
+    role(request["role"])(request, reporter)
     reporter.report({"end": True})
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+def role(name: str) -> Callable[[dict[str, Any], TraceReporter], None]:
+    """What a request asks for; programs need no pytest."""
+    if name == "programs":
+        from .programs import trace_programs
+
+        return trace_programs
+    if name == "suite":
+        from .suites import trace_suite
+
+        return trace_suite
+    from .functions import trace_functions
+
+    return trace_functions

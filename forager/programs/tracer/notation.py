@@ -19,6 +19,7 @@ from typing import Any, Callable, Iterable
 MOST_NODES = 2500  # values within a value
 LONGEST = 16384  # bytes of a text, after which no further item begins
 DEEPEST = 12  # containers within containers
+MOST_OBJECTS = 2  # objects within objects whose attributes are written
 LONGEST_STRING = 2000  # characters
 LONGEST_NAME = 200  # characters
 MOST_BITS = 2048  # of a whole number that is written out
@@ -164,7 +165,7 @@ class Rendering:
 
     def __init__(self) -> None:
         self._parts: list[str] = []
-        self._size = self._nodes = 0
+        self._size = self._nodes = self._objects = 0
         self._path: list[int] = []
 
     def text(self, value: Any) -> str:
@@ -269,6 +270,12 @@ class Rendering:
         if slots is None and own is None and base is None:
             self.write(f"<{full_name_of(kind)} object>")
             return
+        if self._objects == MOST_OBJECTS:
+            if base is None:
+                self.write(_again(kind))
+                return
+            slots = own = None
+        self._objects += 1
         self.write(f"{name_of(kind)}(")
         written = self._stored(value, kind, base)
         left = len(slots or ()) + (0 if own is None else dict.__len__(own))
@@ -283,6 +290,7 @@ class Rendering:
                 self.node(item)
             left -= 1
         self.write(")")
+        self._objects -= 1
 
     def _stored(self, value: Any, kind: type, base: type | None) -> bool:
         """Write what an instance stores besides attributes; False if it is nothing."""
@@ -312,7 +320,7 @@ class Rendering:
 
 
 def _again(kind: type) -> str:
-    """What stands for a container within itself."""
+    """What stands for a container within itself, and for an object deep in others."""
     if kind is list:
         return "[...]"
     if kind is tuple:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .codes import Described
 
-_EDITED = 24  # bytes of a value from which on a small difference is written as such
+EDITED = 64  # bytes of a value from which on a small difference is written as such
 _SHORT_NAMES = 0x80  # names that need no operand
 NEAR = {difference: bytes((0x40 + difference,)) for difference in range(-32, 32)}
 """A line, by its distance from the frame's last one."""
@@ -76,9 +76,9 @@ class Names:
 
     def change(self, name: str, before: str | None, new: bytes) -> bytes:
         """The operation that gives a variable a new value, once its name is defined."""
-        if before is not None and len(new) >= _EDITED:
+        if before is not None and len(new) >= EDITED:
             old = before.encode()
-            if len(old) >= _EDITED:
+            if len(old) >= EDITED:
                 prefix = _prefix(old, new)
                 suffix = _suffix(old[prefix:], new[prefix:])
                 if 2 * (prefix + suffix) >= len(new):
@@ -90,19 +90,19 @@ class Names:
 
 def _prefix(one: bytes, other: bytes) -> int:
     """How many bytes at the beginning are equal."""
-    low, high = 0, min(len(one), len(other))
-    if one[:high] == other[:high]:
-        return high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low
+    most = min(len(one), len(other))
+    return _equal(
+        int.from_bytes(one[:most], "little") ^ int.from_bytes(other[:most], "little"), most
+    )
 
 
 def _suffix(one: bytes, other: bytes) -> int:
     """How many bytes at the end are equal."""
     most = min(len(one), len(other))
-    return _prefix(one[len(one) - most :][::-1], other[len(other) - most :][::-1])
+    ends = one[len(one) - most :], other[len(other) - most :]
+    return _equal(int.from_bytes(ends[0], "big") ^ int.from_bytes(ends[1], "big"), most)
+
+
+def _equal(difference: int, most: int) -> int:
+    """How many of the lowest bytes of a number are zero."""
+    return ((difference & -difference).bit_length() - 1) >> 3 if difference else most

@@ -1,0 +1,169 @@
+"""Finds inputs for the functions of a project, and records the calls."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os
+import random
+import signal
+import sys
+import time
+import types
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+from .children import in_child
+from .codes import describer
+from .fallback import RecordingLimits
+from .inputs import Input, is_small, mutated, pooled
+from .notation import render
+from .observing import Observer, ObservingPlugin, functions
+from .places import project_files
+from .recorder import Recorder
+from .reporting import TraceReporter, find_helper, packed
+
+_MUTATED, _POOLED = 120, 80  # tries
+_CALL_SECONDS, _FUNCTION_SECONDS = 1.0, 40.0
+_MORE = 6  # calls that are recorded for each that is kept
+_MOST_ITEMS = 100  # that a generator gives
+
+
+class CallTimeout(BaseException):
+    """A call takes too long. Not an Exception, so that the function does not catch it."""
+
+
+def trace_functions(request: dict[str, Any], reporter: TraceReporter) -> None:
+    """Observe the tests, then try each function in a child process and record the best calls."""
+    root = str(Path.cwd())
+    sys.path[0] = root
+    wanted = project_files(root)
+    observer = Observer(wanted)
+    pytest.main(request["arguments"], plugins=[ObservingPlugin(request["tests"], observer)])
+    helper = find_helper(request)
+    limits = RecordingLimits(*request["limits"])
+    done = set(request["done"])
+    for name, function in itertools.islice(functions(wanted), request["most"]):
+        if name in done:
+            continue
+        trial = _FunctionTrial(name, function, observer.inputs(function.__code__), request["count"])
+        trial.recorder = Recorder(describer(wanted), limits, helper)
+        found = in_child(trial, reporter, _FUNCTION_SECONDS, request["memory"])
+        reporter.report({"function": name, "kind": "stopped", **found})
+
+
+class _FunctionTrial:
+    """All calls of one function, in the order in which every process makes them."""
+
+    recorder: Recorder
+
+    def __init__(
+        self, name: str, function: types.FunctionType, observed: list[Input], count: int
+    ) -> None:
+        self._name, self._function, self._observed = name, function, observed
+        self._count = count
+
+    def __call__(self) -> dict[str, Any]:
+        """Try inputs, choose some, and record them."""
+        _silence()
+        tried = self._tried()
+        valid = [(given, value) for given, value in tried if value is not None]
+        steady = [(given, value) for given, value in valid if self._value(given) == value]
+        return {
+            "kind": "tried",
+            "observed": len(self._observed),
+            "tried": len(tried),
+            "valid": len(valid),
+            "steady": len(steady),
+            "outputs": len({value for _, value in steady}),
+            "recorder": self.recorder.name,
+            "calls": list(self._traced(steady)),
+        }
+
+    def _tried(self) -> list[tuple[Input, str | None]]:
+        """Distinct inputs and what the function returns; None if it raises."""
+        source = random.Random(self._name)
+        found: dict[str, tuple[Input, str | None]] = {}
+        ways = (
+            self._observed,
+            mutated(self._observed, source, _MUTATED),
+            pooled(self._function, source, _POOLED),
+        )
+        deadline = time.monotonic() + _FUNCTION_SECONDS / 3
+        for given in itertools.chain(*ways):
+            with contextlib.suppress(Exception):
+                text = given.text()
+                if text not in found and is_small(given):
+                    found[text] = given, self._value(given)
+            if time.monotonic() > deadline:
+                break
+        return list(found.values())
+
+    def _value(self, given: Input) -> str | None:
+        """What a call returns, as text; None if it raises or takes too long."""
+        try:
+            arguments = given.copied()
+            with _alarm():
+                return render(_result(self._function, arguments))
+        except (Exception, SystemExit, CallTimeout):
+            return None
+
+    def _traced(self, steady: list[tuple[Input, str]]) -> Iterator[dict[str, Any]]:
+        """Record inputs twice; yield those whose calls are the same, and the same untraced."""
+        for given, value in steady[: _MORE * self._count]:
+            first, second = self._recorded(given), self._recorded(given)
+            if first and first == second and first[0] == value:
+                yield {
+                    "arguments": given.text(),
+                    "origin": given.origin,
+                    "value": value,
+                    "stream": packed(first[1]),
+                    "digest": hashlib.sha256(first[1]).hexdigest()[:32],
+                    "missing": first[2],
+                }
+
+    def _recorded(self, given: Input) -> tuple[str, bytes, list[str]] | None:
+        arguments = given.copied()
+        self.recorder.start()
+        try:
+            with _alarm():
+                result = _result(self._function, arguments)
+        except (Exception, SystemExit, CallTimeout):
+            self.recorder.stop()
+            return None
+        stream, missing = self.recorder.stop()
+        return render(result), stream, missing
+
+
+def _result(function: types.FunctionType, given: Input) -> Any:
+    """What a call returns; of a generator the list of its first items."""
+    result = function(*given.positional, **given.named)
+    if isinstance(result, types.GeneratorType):
+        return list(itertools.islice(result, _MOST_ITEMS))
+    return result
+
+
+@contextlib.contextmanager
+def _alarm() -> Iterator[None]:
+    """Raise CallTimeout after a second."""
+
+    def ring(*_: Any) -> None:
+        raise CallTimeout
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, _CALL_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _silence() -> None:
+    """Give the functions no terminal and no files to write into."""
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(descriptor, number)
+    sys.setprofile(None)

@@ -1,0 +1,62 @@
+"""Cuts an episode from a trace: one call, and those of its inner calls that are stepped into."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+from forager.tracing.reader import Playback, Variables
+from forager.tracing.record import Trace
+from forager.tracing.stream import Event, StreamReader
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What of a trace an episode shows. The same seed gives the same episode."""
+
+    root: int = 0
+    """The frame that is shown, by its number."""
+    step_in: float = 1.0
+    """Probability that an inner call is shown, and not only what it returns."""
+    depth: int = 1000
+    """Calls within calls that are shown."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeStep:
+    """An event of an episode, with the frame's variables, which are valid until the next step."""
+
+    event: Event
+    variables: Variables
+    depth: int
+    """0 in the root frame."""
+
+
+def steps(trace: Trace, cut: Cut) -> Iterator[EpisodeStep]:
+    """Yield the steps of an episode, with flat memory. Raises Malformed."""
+    playback, shown = Playback(), _ChosenFrames(cut)
+    for event in StreamReader(trace.stream()).events():
+        state = playback.apply(event)
+        depth = shown.depth(event, state.stack)
+        if depth is not None:
+            yield EpisodeStep(event, state.own, depth)
+        playback.leave(event)
+        if event.frame == cut.root and event.kind in ("return", "unwind"):
+            return
+
+
+class _ChosenFrames:
+    """Decides for each frame, once and in order, whether it is shown."""
+
+    def __init__(self, cut: Cut) -> None:
+        self._cut, self._random = cut, Random(cut.seed)
+        self._depths: dict[int, int | None] = {cut.root: 0}
+
+    def depth(self, event: Event, stack: tuple[int, ...]) -> int | None:
+        if event.frame not in self._depths:
+            below = self._depths.get(stack[-2]) if len(stack) > 1 else None
+            enter = below is not None and below < self._cut.depth
+            # The draw comes first, so that another depth does not change what follows.
+            drawn = self._random.random() < self._cut.step_in
+            self._depths[event.frame] = below + 1 if enter and drawn and below is not None else None
+        return self._depths[event.frame]

@@ -1,0 +1,236 @@
+"""Traces of a project's functions, with inputs that its tests pass and others made from those."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from forager.environments.repository.testing import always
+from forager.records import Record, RecordWriter, read_records
+from forager.tracing.making import Checked, Redaction, checked, secrets_of
+from forager.tracing.record import Interpreter, Origin, Trace, TraceOutcome
+from forager.tracing.recording import SandboxRecorder, TraceLimits, unpacked_stream
+from forager.tracing.store import TraceWriter
+from forager.tracing.suites import SourceReader, TracedSuite
+from forager.untrusted import Items, Malformed, Report
+
+LIMITS = TraceLimits(events=5_000, bytes=1 << 20, seconds=5, depth=100)
+FUNNEL = "functions.jsonl"
+LEAST_INPUTS, LEAST_OUTPUTS = 5, 3
+"""What a function must have to count as covered."""
+_STARTUP = 180.0  # seconds
+_A_FUNCTION = 60.0  # seconds at most
+
+
+class _Call(Report):
+    arguments: str
+    origin: str
+    value: str
+    stream: str
+    digest: str
+    missing: Items[str] = []
+
+
+class _FunctionReport(Report):
+    """What was tried with a function."""
+
+    function: str = ""
+    kind: str = ""
+    observed: int = 0
+    tried: int = 0
+    valid: int = 0
+    steady: int = 0
+    outputs: int = 0
+    recorder: str = ""
+    calls: Items[_Call] = []
+    end: bool = False
+
+
+class FunctionFunnel(Record):
+    """How many inputs of a function were left after each step."""
+
+    image: str
+    function: str
+    stopped: bool = False
+    observed: int = 0
+    """Distinct inputs that tests pass, of those that can be copied."""
+    tried: int = 0
+    valid: int = 0
+    """That return within a second."""
+    steady: int = 0
+    """That return the same again."""
+    outputs: int = 0
+    """Distinct values that are returned."""
+    kept: int = 0
+    """Traces."""
+
+    @property
+    def covered(self) -> bool:
+        """Whether it has enough inputs, with enough outputs."""
+        return self.kept >= LEAST_INPUTS and self.outputs >= LEAST_OUTPUTS
+
+
+_REPORT = TypeAdapter(_FunctionReport)
+
+
+@dataclass(frozen=True)
+class FunctionTracer:
+    """Records a project's functions."""
+
+    suite: TracedSuite
+    writer: TraceWriter
+    funnel: "FunnelFile"
+    count: int = 10
+    """Calls of a function that are kept."""
+    limits: TraceLimits = LIMITS
+    most: int = 1000
+    """Functions of a project."""
+    say: Callable[[str], None] = lambda _: None
+
+    def trace(self, tracer: SandboxRecorder) -> None:
+        """Try the project's functions that were not tried yet. Raises SandboxError."""
+        done = self.funnel.done(self.suite.reference)
+        request = {
+            "arguments": [*always(), "-p", "no:randomly", *self.suite.arguments],
+            "tests": list(self.suite.tests),
+            "limits": self.limits.values(),
+            "memory": 4 << 30,
+            "done": sorted(done),
+            "most": self.most,
+            "count": self.count,
+        }
+        seconds = _STARTUP + 30 * self.suite.test_seconds + self.most * _A_FUNCTION / 10
+        run = tracer.ask("functions", request, _REPORT, seconds)
+        if not run.reports or run.problem:
+            self.say(f"{self.suite.reference}: {run.problem or run.ending}")
+        redact, version = Redaction(secrets_of(tracer.environment())), tracer.version()
+        sources = SourceReader(tracer)
+        for report in run.reports:
+            if report.function:
+                self._keep(report, redact, version, sources)
+
+    def _keep(
+        self, report: _FunctionReport, redact: Redaction, version: str, sources: SourceReader
+    ) -> None:
+        calls = list(_checked(report.calls, redact, self.limits))
+        chosen = choose(calls, self.count)
+        for call, found in chosen:
+            texts = sources.of(found.files)
+            self.writer.add(self._record(report, call, found, version, redact, texts), texts)
+        self.funnel.add(
+            FunctionFunnel(
+                image=self.suite.reference,
+                function=report.function,
+                stopped=report.kind == "stopped",
+                observed=report.observed,
+                tried=report.tried,
+                valid=report.valid,
+                steady=report.steady,
+                outputs=len({call.value for call, _ in chosen}),
+                kept=len(chosen),
+            )
+        )
+
+    def _record(
+        self,
+        report: _FunctionReport,
+        call: _Call,
+        found: Checked,
+        version: str,
+        redact: Redaction,
+        texts: dict[str, str],
+    ) -> Trace:
+        name = report.function.partition(":")[2]
+        return Trace(
+            id=f"{self.suite.reference}::{report.function}#{found.digest[:12]}",
+            kind="function",
+            name=name,
+            origin=Origin(
+                source=self.suite.reference,
+                licence=self.suite.licence,
+                image_digest=self.suite.image_digest,
+            ),
+            interpreter=Interpreter(
+                version=version, recorder="c" if report.recorder == "c" else "python"
+            ),
+            files=found.traced(texts),
+            entry=redact(f"{name}({call.arguments})"),
+            outcome=TraceOutcome(kind="returned", value=redact(call.value)),
+            truncated=found.truncated,
+            counts=found.counts,
+            labels={**self.suite.labels, "input": call.origin},
+            digest=found.digest,
+            events=found.events(),
+        )
+
+
+def _checked(
+    calls: Iterable[_Call], redact: Redaction, limits: TraceLimits
+) -> Iterable[tuple[_Call, Checked]]:
+    """The calls whose traces are whole."""
+    for call in calls:
+        try:
+            found = checked(unpacked_stream(call.stream), redact, most_events=limits.events + 1)
+        except Malformed:
+            continue
+        if found.counts.frames and not found.truncated:
+            yield call, found
+
+
+def choose(calls: list[tuple[_Call, Checked]], count: int) -> list[tuple[_Call, Checked]]:
+    """Calls that together reach the most lines and outputs, first those that add something."""
+    left, chosen = list(calls), list[tuple[_Call, Checked]]()
+    lines: set[tuple[str, int]] = set()
+    outputs: set[str] = set()
+    while left and len(chosen) < count:
+        best = max(left, key=lambda one: (len(one[1].lines - lines), one[0].value not in outputs))
+        left.remove(best)
+        chosen.append(best)
+        lines |= best[1].lines
+        outputs.add(best[0].value)
+    return chosen
+
+
+class FunnelFile:
+    """The funnels of all functions, in a file that grows."""
+
+    def __init__(self, directory: Path) -> None:
+        self._writer = RecordWriter(directory / FUNNEL)
+        self.functions: list[FunctionFunnel] = []
+        try:
+            self.functions = list(read_records(directory / FUNNEL, FunctionFunnel))
+        except BaseException:
+            self._writer.close()
+            raise
+
+    def done(self, image: str) -> set[str]:
+        """The functions of an image that were tried."""
+        return {found.function for found in self.functions if found.image == image}
+
+    def add(self, found: FunctionFunnel) -> None:
+        """Note a function that was tried. Raises StoreError."""
+        self._writer.append(found)
+        self.functions.append(found)
+
+    def steps(self) -> Counter[str]:
+        """How many functions are left after each step."""
+        return Counter(
+            step
+            for found in self.functions
+            for step, holds in (
+                ("functions", True),
+                ("observed in tests", found.observed > 0),
+                ("with a valid input", found.valid > 0),
+                (f"with {LEAST_INPUTS} valid inputs", found.valid >= LEAST_INPUTS),
+                (f"with {LEAST_INPUTS} steady inputs", found.steady >= LEAST_INPUTS),
+                (f"with {LEAST_INPUTS} whole traces", found.kept >= LEAST_INPUTS),
+                (f"and {LEAST_OUTPUTS} outputs", found.covered),
+            )
+            if holds
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._writer.close()

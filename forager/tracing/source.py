@@ -1,0 +1,113 @@
+"""Lines of the traced sources, as views show them."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cached_property
+
+from forager.tracing.record import Sources
+from forager.tracing.stream import Code, VariableChange
+
+_DEFINITION = re.compile(r"\s*(async\s+def|def|class)\b")
+_LARGEST = 1 << 20  # characters of a file that is parsed
+
+
+class SourceLines:
+    """The lines of the files of a trace. A line or file that is missing is empty."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._lines = {path: split_lines(text) for path, text in sources.items()}
+        self._bindings: dict[str, Bindings] = {}
+        self._sources = sources
+
+    def line(self, path: str, number: int) -> str:
+        """A line with its end, from 1."""
+        lines = self._lines.get(path, [])
+        return lines[number - 1] if 0 < number <= len(lines) else ""
+
+    def entry(self, code: Code) -> int:
+        """The line of the `def` or `class` of a code, which comes after its decorators."""
+        number = code.first
+        if self.line(code.file, number).lstrip().startswith("@"):
+            for later in range(number, len(self._lines.get(code.file, [])) + 1):
+                if _DEFINITION.match(self.line(code.file, later)):
+                    return later
+        return number
+
+    def bindings(self, path: str) -> "Bindings":
+        """Which line of a file binds which names."""
+        if path not in self._bindings:
+            self._bindings[path] = Bindings(self._sources.get(path, ""))
+        return self._bindings[path]
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of a source with their ends: Python's, not those of `str.splitlines`."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+class Bindings:
+    """Which statement binds which names, to tell an assignment from a change in place."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def kind(self, change: VariableChange, line: int) -> str:
+        """`new`, `changed`, `changed in place` or `deleted`, after a line was executed."""
+        if change.old is None:
+            return "new"
+        if change.new is None:
+            return "deleted"
+        bound = self._names
+        if bound is None or change.name in bound.get(line, ()):
+            return "changed"
+        return "changed in place"
+
+    @cached_property
+    def _names(self) -> dict[int, set[str]] | None:
+        """Line → the names that statements bind which are on it; None without a syntax tree."""
+        if len(self._text) > _LARGEST:
+            return None
+        try:
+            tree = ast.parse(self._text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+        found: dict[int, set[str]] = {}
+        for statement in ast.walk(tree):
+            if isinstance(statement, ast.stmt | ast.excepthandler | ast.comprehension):
+                names = set(_bound(statement))
+                for line in _own_lines(statement) if names else ():
+                    found.setdefault(line, set()).update(names)
+        return found
+
+
+def _own_lines(node: ast.AST) -> range:
+    """The lines of a statement without those of its body."""
+    if isinstance(node, ast.comprehension):
+        return range(node.target.lineno, (node.iter.end_lineno or node.iter.lineno) + 1)
+    first: int = getattr(node, "lineno", 0)
+    last: int = getattr(node, "end_lineno", 0) or first
+    body: list[ast.stmt] = getattr(node, "body", [])
+    return range(first, max(first + 1, body[0].lineno) if body else last + 1)
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """The names that a statement binds, without those that its body binds."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.name
+        return
+    if isinstance(node, ast.excepthandler):
+        if isinstance(node, ast.ExceptHandler) and node.name:
+            yield node.name
+        return
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        for alias in node.names:
+            yield (alias.asname or alias.name).partition(".")[0]
+        return
+    body = {id(part) for name in ("body", "orelse", "finalbody", "handlers", "cases")
+            for part in getattr(node, name, []) if isinstance(part, ast.AST)}  # fmt: skip
+    for child in ast.iter_child_nodes(node):
+        if id(child) not in body:
+            for part in ast.walk(child):
+                if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load):
+                    yield part.id

@@ -1,0 +1,159 @@
+"""Where traces are kept: a directory that grows, and that the next start goes on with.
+
+```
+OUT/
+  traces.jsonl     one trace a line (`Trace`)
+  sources.jsonl    one source a line (`SourceText`), each once
+  dropped.jsonl    what was tried and gave no trace, with the reason (`Dropped`)
+```
+
+A trace is on the disk once its sources are. A killed process leaves whole lines, or a torn one that
+the next writer cuts off.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Self
+
+from forager.errors import UsageError
+from forager.records import Record, RecordWriter, locate_records, parse_record, read_records
+from forager.tracing.record import SourceText, Trace
+
+TRACES, SOURCES, DROPPED = "traces.jsonl", "sources.jsonl", "dropped.jsonl"
+
+
+class Dropped(Record):
+    """What gave no trace."""
+
+    id: str
+    """As the trace's would be; it is not tried again."""
+    reason: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """Traces and their sources, read with flat memory."""
+
+    directory: Path
+
+    def traces(self) -> Iterator[Trace]:
+        """Yield the traces in the order in which they were made."""
+        return read_records(self._existing(TRACES), Trace)
+
+    def dropped(self) -> Iterator[Dropped]:
+        """Yield what gave no trace."""
+        path = self.directory / DROPPED
+        return read_records(path, Dropped) if path.exists() else iter(())
+
+    def places(self) -> list[tuple[int, int]]:
+        """Offset and length of each trace, to read them in any order."""
+        found = locate_records(self._existing(TRACES), Trace)
+        return [(offset, length) for offset, length, _ in found]
+
+    def read(self, place: tuple[int, int]) -> Trace:
+        """The trace at a place."""
+        with (self.directory / TRACES).open("rb") as file:
+            file.seek(place[0])
+            return parse_record(Trace, file.read(place[1]))
+
+    def _existing(self, name: str) -> Path:
+        path = self.directory / name
+        if not path.exists():
+            raise UsageError(
+                f"{self.directory} holds no traces: `forager trace programs|functions|suites` "
+                "makes some"
+            )
+        return path
+
+
+class SourceTexts:
+    """The sources of a directory of traces, looked up by digest; only their places are kept."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / SOURCES
+        self._places = {
+            source.digest: (offset, length)
+            for offset, length, source in locate_records(self._path, SourceText)
+        }
+
+    def of(self, trace: Trace) -> dict[str, str]:
+        """The text of each file of a trace, by its path."""
+        return {file.path: self.text(file.source) for file in trace.files}
+
+    def text(self, digest: str) -> str:
+        """The text with a digest; empty if it is missing."""
+        if digest not in self._places:
+            return ""
+        offset, length = self._places[digest]
+        with self._path.open("rb") as file:
+            file.seek(offset)
+            return parse_record(SourceText, file.read(length)).text
+
+
+class TraceWriter:
+    """Adds traces to a directory, from several threads."""
+
+    def __init__(self, directory: Path) -> None:
+        self._stack = ExitStack()
+        self._lock = Lock()
+        self.ids: set[str] = set()
+        """Of the traces that are there."""
+        self.kept = 0
+        self.reasons: Counter[str] = Counter()
+        """Why nothing was kept, by number, earlier starts included."""
+        self._sources: set[str] = set()
+        enter = self._stack.enter_context
+        self._traces = enter(RecordWriter(directory / TRACES))
+        try:
+            self._texts = enter(RecordWriter(directory / SOURCES))
+            self._dropped = enter(RecordWriter(directory / DROPPED))
+            self._read(directory)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _read(self, directory: Path) -> None:
+        for trace in read_records(directory / TRACES, Trace):
+            self.ids.add(trace.id)
+            self.kept += 1
+        for drop in read_records(directory / DROPPED, Dropped):
+            self.ids.add(drop.id)
+            self.reasons[drop.reason] += 1
+        for source in read_records(directory / SOURCES, SourceText):
+            self._sources.add(source.digest)
+
+    def add(self, trace: Trace, sources: dict[str, str]) -> bool:
+        """Write a trace with its sources, by path; False if it is there already.
+
+        Raises StoreError.
+        """
+        texts = [SourceText.of(sources[file.path]) for file in trace.files]
+        with self._lock:
+            if trace.id in self.ids:
+                return False
+            new = {text.digest: text for text in texts if text.digest not in self._sources}
+            if new:
+                self._texts.append(*new.values())
+            self._traces.append(trace)
+            self._sources |= set(new)
+            self.ids.add(trace.id)
+            self.kept += 1
+            return True
+
+    def drop(self, name: str, reason: str) -> None:
+        """Note what gave no trace. Raises StoreError."""
+        with self._lock:
+            if name not in self.ids:
+                self._dropped.append(Dropped(id=name, reason=reason))
+                self.ids.add(name)
+                self.reasons[reason] += 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
