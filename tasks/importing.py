@@ -58,12 +58,14 @@ class ImportCounts:
 class ImportRequest:
     """The format of the rows, and which of them become tasks in which images.
 
-    `image` is the reference of the image in which tasks that are not repositories run programs.
+    `image` is the reference of the image in which tasks that are not repositories run programs,
+    `image_digest` its digest.
     """
 
     form: Format | QuestionFormat
     images: Sequence[Image] = ()
     image: str = ""
+    image_digest: str = ""
     limit: int | None = None
     keep_contaminated: bool = False
     also_exclude: Path | None = None
@@ -127,7 +129,7 @@ class _Import:
             raise row
         form = self._wanted.form
         task = (
-            question(row, form, self._wanted.image)
+            question(row, form, self._wanted.image, self._wanted.image_digest)
             if isinstance(form, QuestionFormat)
             else to_task(row, self._wanted)
         )
@@ -163,14 +165,13 @@ def to_task(row: Row, wanted: ImportRequest) -> RepositoryTask:
     return task.model_copy(update={"contaminated": reason})
 
 
-def question(row: Row, form: QuestionFormat, image: str) -> Task:
+def question(row: Row, form: QuestionFormat, image: str, digest: str = "") -> Task:
     """Make the task of any other row; what it runs, it runs in `image`. Raises UnusableRow."""
     with _any_error_refuses():
         task = form.make(without_nan(row))
         _check_name(task.instance_id)
-    return task.model_copy(
-        update={"contaminated": form.benchmark, "image": image if form.runs else ""}
-    )
+    place = {"image": image, "image_digest": digest} if form.runs else {}
+    return task.model_copy(update={"contaminated": form.benchmark, **place})
 
 
 @contextmanager

@@ -20,6 +20,7 @@ _LONGEST = 256 << 20  # characters of the cases of a problem
 _INCLUDES = re.compile(r"^[ \t]*(?:#include\b.*|using namespace .*;)$", re.MULTILINE)
 _COMPLETE = "complete the function below, as its description says"
 _MOST_CASES = 200
+_ALL_ASSERTIONS = 20.0  # seconds of a hundred and more assertions
 
 
 def _task(
@@ -159,6 +160,7 @@ def leetcode(row: Row) -> CodingTask:
         function=text(row, "entry_point"),
         tests=f"{text(row, 'test')}\n\ncheck(candidate)\n",
         solution=text(row, "completion", required=False),
+        seconds=_ALL_ASSERTIONS,
         difficulty=text(row, "difficulty", required=False),
     )
 

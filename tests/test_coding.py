@@ -319,7 +319,15 @@ def test_values_survive_and_nothing_else_does() -> None:
     loop.append(loop)
     back = decode(encode(loop))
     assert back[1] is back
-    for value in ([1, (2.5, None), {"a": {3}}], 2**80, -(2**80), b"\0", 1j, {(1, 2): [range(3)]}):
+    for value in (
+        [1, (2.5, None), {"a": {3}}],
+        2**80,
+        -(2**80),
+        b"\0",
+        1j,
+        {(1, 2): [range(3)]},
+        [int],
+    ):
         assert decode(encode(value)) == value
     deep: list[Any] = []
     for _ in range(50_000):

@@ -8,7 +8,7 @@ import click
 from forager.cli import options
 from forager.cli.console import echo, print_json, print_table, say
 from forager.cli.verb import Verb, option
-from forager.errors import UsageError
+from forager.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -99,7 +99,8 @@ def import_tasks(
     refused: list[str] = []
     known: dict[str, Any] = {**FORMATS, **QUESTIONS}
     place = image_for_programs(image) if format in QUESTIONS and QUESTIONS[format].runs else ""
-    wanted = ImportRequest(known[format], _images(images_file), place, limit, **given)
+    digest = digest_here(place) if place else ""
+    wanted = ImportRequest(known[format], _images(images_file), place, digest, limit, **given)
     counts = import_rows(rows, wanted, output, report=refused.append)
     for line in refused[:_SHOWN]:
         say(line)
@@ -134,6 +135,18 @@ def image_for_programs(given: str | None) -> str:
     from forager.sandboxes.engine import connect
 
     return given or ensure_base(connect(), report=say)
+
+
+def digest_here(image: str) -> str:
+    """The digest of an image, if it is on this machine; else an empty text."""
+    from docker.errors import ImageNotFound
+
+    from forager.sandboxes.engine import connect
+
+    try:
+        return str(connect().images.get(image).id)
+    except (ImageNotFound, EngineError):
+        return ""
 
 
 def _reasons(counts: "Counter[str]") -> "Table":

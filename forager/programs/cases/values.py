@@ -2,8 +2,9 @@
 
 A value is a JSON object with a table of containers, so that depth, cycles and shared parts cost
 nothing. A number, text or constant stands for itself; [n] is entry n of the table; ["i", "-ff"] is
-a long integer, ["f", "nan"] a float that JSON lacks, ["c", 1.0, 2.0] a complex number. Reading
-builds plain values and instances of the classes that the reader names, and calls nothing of theirs.
+a long integer, ["f", "nan"] a float that JSON lacks, ["c", 1.0, 2.0] a complex number, ["t", "int"]
+a type. Reading builds plain values and instances of the classes that the reader names, and calls
+nothing of theirs.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ _ITERATORS = tuple(type(iter(kind())) for kind in (list, tuple, str, set, dict, 
 _CONTAINERS: tuple[Any, ...] = (list, tuple, set, frozenset, collections.deque)
 _LAZY: tuple[Any, ...] = (map, filter, zip, enumerate, reversed, type(_ for _ in ()), *_ITERATORS)
 _VIEWS = tuple(type(getattr({}, name)()) for name in ("keys", "values", "items"))
+_TYPES: dict[str, type] = {
+    kind.__name__: kind
+    for kind in (int, float, complex, str, bytes, bool, list, tuple, dict, set, frozenset)
+}
 _MOST_ITEMS = 1_000_000  # of an iterator
 
 
@@ -84,6 +89,8 @@ class _Writer:
             return value if -_EXACT < value < _EXACT else ["i", format(value, "x")]
         if kind is float:
             return value if math.isfinite(value) else ["f", repr(value)]
+        if kind is type and value in _TYPES.values():
+            return ["t", value.__name__]
         if isinstance(value, (str, float, complex, numbers.Integral, numbers.Real)):
             return self._number(value)
         if id(value) not in self._known:
@@ -173,6 +180,8 @@ class _Reader:
             return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[parts[0]]
         if kind == "c":
             return complex(*map(self.value, parts))
+        if kind == "t":
+            return _TYPES[parts[0]]
         if kind == "q":
             return fractions.Fraction(int(parts[0], 16), int(parts[1], 16))
         raise Unreadable("an unknown kind of value")
