@@ -53,6 +53,7 @@ FILES = {
     "tasks mutate-fix": "tasks mutate-fix SOURCE -o OUT",
     "tasks issue-fix": "tasks issue-fix SOURCE -o OUT",
     "tasks write-tests": "tasks write-tests tasks.jsonl -o OUT",
+    "tasks next-observation": "tasks next-observation run -o OUT",
     "tasks import": "tasks import swe-bench rows.json -o OUT",
     "report .json": "report run -o OUT.json",
     "report .html": "report run -o OUT.html",

@@ -11,6 +11,7 @@ from forager.cli.image_tasks import image_tasks
 from forager.cli.imports import import_tasks
 from forager.cli.issue_fix import issue_fix
 from forager.cli.mutate_fix import mutate_fix
+from forager.cli.next_observation import next_observation
 from forager.cli.progress import Progress
 from forager.cli.verb import Group, Verb
 from forager.cli.write_tests import write_tests
@@ -83,4 +84,13 @@ def _problem(task: "Task") -> str:
     return "" if grade.resolved else f"its known answer is refused: {grade.cause}"
 
 
-tasks.add_verbs("Verbs", mutate_fix, issue_fix, image_tasks, import_tasks, write_tests, check)
+tasks.add_verbs(
+    "Verbs",
+    mutate_fix,
+    issue_fix,
+    image_tasks,
+    import_tasks,
+    write_tests,
+    next_observation,
+    check,
+)

@@ -4,6 +4,10 @@ from functools import cache
 from typing import Any
 
 from forager.environments.answer.mathematics import MATH, MathEnvironment
+from forager.environments.answer.observation import (
+    NEXT_OBSERVATION,
+    NextObservationEnvironment,
+)
 from forager.environments.answer.prediction import INPUT, OUTPUT, InputPrediction, OutputPrediction
 from forager.environments.environment import Environment
 from forager.environments.function.environment import CodingEnvironment
@@ -39,6 +43,7 @@ def environments() -> dict[str, Environment[Any]]:
     found: dict[str, Environment[Any]] = {
         REPOSITORY: RepositoryEnvironment(),
         TEST_WRITING: TestWritingEnvironment(),
+        NEXT_OBSERVATION: NextObservationEnvironment(),
         CODING: CodingEnvironment(),
         MATH: MathEnvironment(),
         OUTPUT: OutputPrediction(),
