@@ -186,6 +186,23 @@ def test_a_choice_is_a_run_that_is_made_once(tmp_path: Path) -> None:
     assert 'by is "majority" there and "shortest" now' in other.stderr
 
 
+def test_the_order_in_which_attempts_were_stored_changes_nothing(tmp_path: Path) -> None:
+    """Workers finish in any order; `-k 1` is the first attempt by its number."""
+    task = RepositoryTask(
+        instance_id="t-1", repo="r", problem_statement="x", patch=RIGHT, FAIL_TO_PASS=["a"],
+        PASS_TO_PASS=[],
+    )  # fmt: skip
+    run = stored(tmp_path / "run", [task], [(task, RIGHT, True), (task, WRONG, False)])
+    (first, second), other = Run(run).trajectories(), tmp_path / "other"
+    with Run.write(other, RunSettings(models=["m"]), [task]) as store:
+        store.append(second)
+        store.append(first)
+    for number, path in enumerate((run, other)):
+        out = tmp_path / f"out-{number}"
+        selected(path, "-o", out, "--by", "majority", "-k", "1")
+        assert [chosen.id for chosen in Run(out).trajectories()] == ["t-1.0"]
+
+
 def test_rewards_come_from_a_file(tmp_path: Path) -> None:
     """Those of grading would be verdicts, so without a file there is no choice by reward."""
     task = RepositoryTask(

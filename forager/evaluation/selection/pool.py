@@ -52,14 +52,22 @@ class Pool:
 
 
 def pool(sources: Iterable[tuple[RunSource, Mapping[str, Task]]]) -> Pool:
-    """Read the attempts of all sources; each comes with its tasks. Raises UsageError."""
+    """Read the attempts of all sources; each comes with its tasks. Raises UsageError.
+
+    Attempts at a task are in the order of the sources and then of their numbers, however they were
+    stored.
+    """
     found: defaultdict[str, list[PooledAttempt]] = defaultdict(list)
+    order: dict[str, None] = {}
     pooled = Pool()
     for source, tasks in sources:
-        for summary, line in source.index.entries():
+        order.update(dict.fromkeys(tasks))
+        for summary, line in source.index.entries(source.index.places(sort="attempt")):
             name = summary.instance_id
             if name not in tasks:
-                raise UsageError(f"{source.name} has no task {name} in its tasks.jsonl")
+                raise UsageError(
+                    f"{source.name} has no tasks.jsonl with {name}; give the run that made it"
+                )
             if pooled.tasks.setdefault(name, tasks[name]) != tasks[name]:
                 raise UsageError(f"{source.name} has another task {name} than the run before it")
             answer = parse_record(_Attempt, line).outcome.answer
@@ -74,7 +82,8 @@ def pool(sources: Iterable[tuple[RunSource, Mapping[str, Task]]]) -> Pool:
             )
             found[name].append(made)
             pooled.resolved[made.name] = summary.resolved
-    pooled.submissions = dict(found)
+    pooled.submissions = {name: found[name] for name in order if name in found}
+    pooled.tasks = {name: pooled.tasks[name] for name in pooled.submissions}
     return pooled
 
 
