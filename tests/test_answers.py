@@ -163,6 +163,28 @@ def test_infrastructure_never_counts_against_a_model(
     assert (attempt.outcome.resolved, environment.asked, len(models)) == (True, 3, 2)
 
 
+class Breakable(OutputPrediction):
+    """An environment whose grading breaks at one answer."""
+
+    def grade(self, *given: Any) -> Grade:
+        if given[1] == "[6]":
+            raise ZeroDivisionError("by zero")
+        return super().grade(*given)
+
+
+def test_an_answer_that_breaks_its_grading_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The right answer can be graded, so the attempt is not lost."""
+    monkeypatch.setitem(environments(), "breakable", Breakable())
+    task = question().model_copy(update={"environment": "breakable"})
+    (attempt,), models, _ = run(tmp_path / "run", task, [says("[ANSWER][6]")])
+    assert (attempt.outcome.resolved, attempt.outcome.cause_kind) == (False, "policy")
+    assert attempt.outcome.cause.startswith("the answer broke its grading: ZeroDivisionError")
+    assert "Traceback" in attempt.outcome.log
+    assert len(models) == 1
+
+
 def test_records_of_earlier_versions_load() -> None:
     """They do not say what made an attempt fail."""
     old = {"exit_reason": "submitted", "resolved": False, "cause": "no"}

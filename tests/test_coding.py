@@ -30,7 +30,7 @@ RIGHT = "print(2 * int(input()))"
 
 def problem(**fields: Any) -> CodingTask:
     """A problem: print twice the number."""
-    common = {"problem_statement": "Print twice the number.", "memory": MEMORY, "seconds": 2}
+    common = {"problem_statement": "Print twice the number.", "memory": MEMORY, "seconds": 20}
     given = {"instance_id": "double", "cases": DOUBLE, **common, **fields}
     return CodingTask.model_validate(given)
 
@@ -50,22 +50,20 @@ def words(task: CodingTask, text: str, image: Image, kind: str = "bubblewrap") -
 @pytest.mark.parametrize("kind", sorted(SANDBOXES))
 def test_verdicts(kata_image: Image, kind: str) -> None:
     """One sandbox judges many programs, each by its own cases; an unwell case is the last."""
-    asked = {
-        RIGHT: ["passed", "passed"],
-        "print(2)": ["passed", "wrong"],
-        "while True: pass": ["time", "missing"],
-        "text = 'a' * 10\nwhile True: text += text": ["memory", "missing"],
-        "raise SystemExit(1)": ["crash", "missing"],
-        "print(": ["compile error", "compile error"],
-        "import sys\nprint(int(sys.stdin.read()) * 2.0)": ["passed", "passed"],
-    }
-    found = judged(
-        [(problem(seconds=1), text) for text in asked],
-        kata_image.reference,
-        LIMITS,
-        SANDBOXES[kind],
-    )
-    assert [[verdict.word for verdict in verdicts] for verdicts in found] == list(asked.values())
+    patient, hasty = problem(seconds=20), problem(seconds=0.5)
+    asked = [
+        (patient, RIGHT, ["passed", "passed"]),
+        (patient, "print(2)", ["passed", "wrong"]),
+        (hasty, "while True: pass", ["time", "missing"]),
+        (patient, "kept = []\nwhile True: kept.append(bytes(99 << 20))", ["memory", "missing"]),
+        (patient, "raise SystemExit(1)", ["crash", "missing"]),
+        (patient, "print(", ["compile error", "compile error"]),
+        (patient, "import sys\nprint(int(sys.stdin.read()) * 2.0)", ["passed", "passed"]),
+    ]
+    programs = [(task, text) for task, text, _ in asked]
+    found = judged(programs, kata_image.reference, LIMITS, SANDBOXES[kind])
+    told = [[verdict.word for verdict in verdicts] for verdicts in found]
+    assert told == [words for *_, words in asked]
     kinds = [verdicts[-1].kind for verdicts in found]
     assert kinds == ["", "policy", "policy", "policy", "policy", "policy", ""]
     assert found[2][0].kind == "time"
@@ -176,7 +174,7 @@ TESTED = {
 
 def test_assertions_run_apart_from_the_program(kata_image: Image) -> None:
     """No object of the program decides, and it cannot read what is expected."""
-    asked = [(function(seconds=5), text) for text in TESTED]
+    asked = [(function(), text) for text in TESTED]
     found = judged(asked, kata_image.reference, LIMITS, SANDBOXES["bubblewrap"])
     told = {text: verdicts[0].word for text, verdicts in zip(TESTED, found, strict=True)}
     assert told == TESTED
