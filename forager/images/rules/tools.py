@@ -76,17 +76,16 @@ def pytest_anew(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposa
 
 
 def older_pytest(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
-    """Propose the pytest before if the tests do not work with this one."""
+    """Propose the pytests before if the tests do not work with this one."""
     commands = [f"uv pip install --upgrade '{older}' py" for older in _OLDER]
     tried = max(
         (commands.index(word) + 1 for word in recipe.install if word in commands), default=0
     )
     new = _PYTEST_TOO_NEW.search(f"{failure.message}\n{failure.log}")
-    if new and failure.stage != "install" and tried < len(commands):
-        yield (
-            with_commands(recipe, commands[tried]),
-            f"the tests are older than this pytest: {new[0][:200]}",
-        )
+    if new and failure.stage != "install":
+        for command in commands[tried:]:
+            reason = f"the tests are older than this pytest: {new[0][:200]}"
+            yield with_commands(recipe, command), reason
 
 
 def _constrained(command: str, constraint: str) -> str:
