@@ -487,6 +487,18 @@ def of_sieve(sandbox: LocalSandbox, image: Image) -> str:
     return str(error.value)
 
 
+def test_a_test_that_takes_the_trace_function_away_hides_no_other(tmp_path: Path) -> None:
+    """Debuggers and compiled code do so; what that test runs is unknown from then on."""
+    sandbox, image = project(tmp_path, sys.executable)
+    (tmp_path / "test_a.py").write_text("import sys\n\ndef test_a():\n    sys.settrace(None)\n")
+    tests = ["test_a.py::test_a", *image.passing]
+    with sandbox:
+        coverage = measure(sandbox, image.model_copy(update={"passing": tests}))
+    assert coverage.names(int(coverage.opaque, 16)) == tests[:1]
+    line = CODE.split("\n").index("    return math.floor(value / RATE)") + 1
+    assert coverage.names(coverage.running("sums.py", [line], [])) == HALVES
+
+
 def test_errors_that_are_alike_are_described_a_few_times(tmp_path: Path) -> None:
     """Describing takes longer than most tests; an error of another kind is never left out."""
     sandbox, image = project(tmp_path, sys.executable)

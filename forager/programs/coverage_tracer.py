@@ -63,6 +63,15 @@ class Tracer:
         threading.settrace(self.trace)
         sys.settrace(self.trace)
 
+    def resume(self) -> None:
+        """Trace this thread again, if something has taken the trace function away."""
+        if not self.is_on():
+            sys.settrace(self.trace)
+
+    def is_on(self) -> bool:
+        """Whether this thread is traced."""
+        return sys.gettrace() == self.trace
+
     def _audit(self, event: str, _: Any) -> None:
         if event in _PROCESSES:
             self.context.opaque = True
@@ -80,15 +89,17 @@ class Tracer:
         """Follow a call into a function of the repository whose lines were not all seen yet."""
         code, context = frame.f_code, self.context
         count = self.is_ours(code)
-        if event != "call" or not count:
+        if event != "call":
             return None
+        if not count:
+            return unfollowed(code)
         lines = context.lines.get(code)
         if lines is None:
             lines = context.lines[code] = set()
             context.depths[code] = self._depth(frame)
             context.traces[code] = follow(lines)
         elif len(lines) >= count:
-            return None
+            return unfollowed(code)
         return context.traces[code]
 
     def _depth(self, frame: FrameType) -> tuple[int, int]:
@@ -101,6 +112,19 @@ class Tracer:
                 files.add(at.f_code.co_filename)
             at = at.f_back
         return calls, len(files) - 1
+
+
+def unfollowed(code: CodeType) -> Trace | None:
+    """What follows a call whose lines are of no interest.
+
+    Nothing, except in code that Cython compiled with line tracing: it calls what it was given, and
+    where that is None, tracing ends with a TypeError in the project. Such code has no constants.
+    """
+    return None if code.co_consts else ignore
+
+
+def ignore(*_: Any) -> None:
+    """Note nothing."""
 
 
 def follow(lines: set[int]) -> Trace:
@@ -155,7 +179,9 @@ class Watcher:
         for cache in self._caches:
             cache.cache_clear()
         context = self._tracer.context = Context()
+        self._tracer.resume()
         yield
+        context.opaque = context.opaque or not self._tracer.is_on()
         used = getattr(item, "_fixtureinfo", None)
         definitions = (
             [fixture for group in used.name2fixturedefs.values() for fixture in group]
