@@ -168,7 +168,9 @@ def locate_records(path: Path, kind: type[R]) -> Iterator[tuple[int, int, R]]:
                         return
                     problem = describe_problem(kind, error, "record")
                     what = _called(kind)
-                    other = _looks_like(line, what) or f": {problem}"
+                    found = looks_like(line)
+                    right = not found or what.lower().endswith(found.split()[1])
+                    other = f": {problem}" if right else f", but {found}"
                     raise UsageError(f"{path}:{number} is not {what}{other}") from error
 
 
@@ -178,18 +180,16 @@ def _called(kind: type[BaseModel]) -> str:
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
-_MARKS = {
-    "a task": b'"problem_statement":',
+_MARKS = {  # fields that only these records have; an attempt's messages may hold the others
     "an attempt": b'"model_calls":',
     "an image": b'"test_seconds":',
+    "a task": b'"problem_statement":',
 }
 
 
-def _looks_like(line: bytes, kind: str) -> str:
-    """What a line seems to be instead, if it is another of forager's records."""
-    found = [name for name, mark in _MARKS.items() if mark in line]
-    right = not found or kind.lower().endswith(found[0].split()[1])
-    return "" if right else f", but {found[0]}"
+def looks_like(line: bytes) -> str:
+    """What a line of JSON seems to be: a task, an attempt or an image; empty for anything else."""
+    return next((name for name, mark in _MARKS.items() if mark in line), "")
 
 
 def bounded_lines(file: BinaryIO, longest: int) -> Iterator[tuple[int, int, bytes | None]]:

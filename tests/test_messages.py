@@ -20,7 +20,7 @@ VERBS = {  # how a verb is called, and the inputs that it takes
     "list {}": ATTEMPTS,
     "report {}": ATTEMPTS,
     "tokens {}": ATTEMPTS,
-    "replay {} --print": ATTEMPTS,
+    "replay {} --print": ATTEMPTS | {"tasks.jsonl"},
     "filter {} -o out": ATTEMPTS,
     "export {} -o out --format jsonl": {"RUN"},
     "watch {}": {"RUN"},

@@ -71,7 +71,7 @@ def print_summaries(summaries: "Iterable[Summary]") -> None:
 
 
 def _lines(summaries: "Iterable[Summary]") -> "Iterator[str]":
-    """A table of attempts, line by line; the first page sets the widths of the columns."""
+    """A table of attempts, line by line; the first page decides on the columns."""
     from forager.trajectories.draw import short
 
     rows = iter(summaries)
@@ -80,7 +80,8 @@ def _lines(summaries: "Iterable[Summary]") -> "Iterator[str]":
     reason_width = max((len(_word(summary.exit_reason)) for summary in first), default=0)
     id_width, reason_width = max(id_width, len("id")), max(reason_width, len("exit reason"))
     head = f"{'id':{id_width}} resolved {'exit reason':{reason_width}}"
-    yield f"{head} reward turns seconds tokens"
+    several = len({summary.model for summary in first}) > 1
+    yield f"{head} reward turns seconds tokens{' model' if several else ''}"
     for summary in chain(first, rows):
         word, colour = _verdict(summary)
         id, reason = _word(summary.id), _word(summary.exit_reason)
@@ -88,7 +89,7 @@ def _lines(summaries: "Iterable[Summary]") -> "Iterator[str]":
         yield (
             f"{id:{id_width}} {verdict} {reason:{reason_width}} "
             f"{summary.reward:+6g} {summary.turns:5d} {summary.seconds:7.1f} "
-            f"{short(summary.tokens):>6}"
+            f"{short(summary.tokens):>6}{f' {_word(summary.model)}' if several else ''}"
         )
 
 

@@ -14,6 +14,7 @@ from forager.cli.console import console, echo
 from forager.cli.listing import print_summaries
 from forager.cli.runs import locate, open_source, tasks_of
 from forager.cli.screens import interactive, show_replay
+from forager.cli.task_views import find_task, holds_tasks, print_tasks
 from forager.cli.verb import Verb, option
 from forager.errors import UsageError
 
@@ -78,7 +79,7 @@ def replay(
 
     In a terminal it opens screens to browse, filter, step through, compare and mark attempts; `?`
     shows the keys. In a pipe it lists the attempts of a run, or prints the attempt RUN/ID. ID may
-    be the beginning of an id.
+    be the beginning of an id. A file of tasks is listed, and FILE/ID shows a task.
 
     --execute (with -w, --limit and --json) tags attempts that behave as recorded: `forager list
     --tag reproduces` lists them. --accept tags a suspect attempt `accepted`. --take-over needs
@@ -93,6 +94,9 @@ def replay(
     from forager.trajectories.store import find_trajectory
 
     source, id = locate(target)
+    if holds_tasks(source):
+        _show_tasks(source, id, full)
+        return
     with open_source(source) as index:
         found = find_trajectory(index, id, source) if id else None
         if accept:
@@ -112,6 +116,23 @@ def replay(
             _show([found], source, full, pager=not print_all)
         else:
             _show_all(index, source, full, print_all=print_all)
+
+
+def _show_tasks(file: Path, id: str, full: bool) -> None:
+    """Print a task; or list all of them."""
+    from itertools import islice
+
+    from forager.environments.task import Task
+    from forager.records import read_records
+    from forager.trajectories.show_task import show_task
+
+    if not id:
+        print_tasks(read_records(file, Task))
+        (first,) = islice(read_records(file, Task), 1)
+        echo(f"\nShow one with: forager replay {file}/{first.instance_id}")
+        return
+    for piece in show_task(find_task(file, id), full=full):
+        console().print(piece, soft_wrap=True)
 
 
 def _accept(source: Path, found: "Trajectory | None") -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from forager.cli import options
-from forager.cli.console import echo, print_json, print_table
+from forager.cli.console import echo, print_json, print_table, say
 from forager.cli.runs import cost_of, open_attempts, opened, runs_argument
 from forager.cli.verb import Verb, option
 
@@ -70,9 +70,12 @@ def _write_report(
     from contextlib import ExitStack
 
     from forager.evaluation.findings.gather import RunSource
-    from forager.evaluation.findings.writers import write_report
+    from forager.evaluation.findings.writers import lacking_for_page, write_report
     from forager.locks import claimed_file
 
+    if output.suffix == ".html" and (package := lacking_for_page()):
+        output = output.with_suffix(".md")
+        say(f"a page needs {package}: pip install -e '.[report]'; writing {output} instead")
     names = [run.resolve().name for run in runs]
     if len(set(names)) < len(names):
         names = [str(run) for run in runs]

@@ -13,6 +13,7 @@ from forager.cli.issue_fix import issue_fix
 from forager.cli.mutate_fix import mutate_fix
 from forager.cli.next_observation import next_observation
 from forager.cli.progress import Progress
+from forager.cli.task_views import list_tasks, show, stats
 from forager.cli.verb import Group, Verb
 from forager.cli.write_tests import write_tests
 from forager.errors import UsageError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def tasks() -> None:
-    """Make tasks from projects and data sets, and prove them."""
+    """Make tasks from projects and data sets, look at them, and prove them."""
 
 
 @click.command(cls=Verb)
@@ -85,12 +86,13 @@ def _problem(task: "Task") -> str:
 
 
 tasks.add_verbs(
-    "Verbs",
+    "Make",
     mutate_fix,
     issue_fix,
     image_tasks,
     import_tasks,
     write_tests,
     next_observation,
-    check,
 )
+tasks.add_verbs("Look", list_tasks, show, stats)
+tasks.add_verbs("Prove", check)

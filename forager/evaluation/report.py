@@ -2,9 +2,10 @@
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import median
 
+from pydantic import Field
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +22,7 @@ class ReportRow(Record):
     """The totals and medians of a group of attempts."""
 
     name: str
+    model: str = Field("", description="The model; empty if the row is about all of them.")
     tasks: int
     tasks_resolved: int
     attempts: int
@@ -43,8 +45,12 @@ class SuspectAttempt(Record):
 
 
 class AttemptReport(Record):
-    """The counts that `forager report` prints, and the suspect attempts."""
+    """The counts that `forager report` prints, and the suspect attempts.
 
+    Rows are by model if there are several; `models` and `total` are about all families.
+    """
+
+    models: list[ReportRow] = []
     families: list[ReportRow]
     exit_reasons: list[ReportRow]
     causes: list[ReportRow] = []
@@ -53,10 +59,8 @@ class AttemptReport(Record):
 
 
 def report(summaries: Iterable[Summary]) -> AttemptReport:
-    """Count attempts by the family of their task and by exit reason."""
-    families: defaultdict[str, Tally] = defaultdict(Tally)
-    reasons: defaultdict[str, Tally] = defaultdict(Tally)
-    causes: defaultdict[str, Tally] = defaultdict(Tally)
+    """Count attempts by model, by the family of their task and by exit reason."""
+    models, families, reasons, causes = (_tallies() for _ in range(4))
     total = Tally()
     suspects: list[SuspectAttempt] = []
     for summary in summaries:
@@ -64,26 +68,44 @@ def report(summaries: Iterable[Summary]) -> AttemptReport:
             suspects.append(
                 SuspectAttempt(id=summary.id, accepted=summary.resolved, reasons=summary.suspect)
             )
+        model = summary.model
         for tally in (
-            families[summary.family],
-            reasons[summary.exit_reason],
+            models[model, model],
+            families[model, summary.family],
+            reasons[model, summary.exit_reason],
             total,
         ):
             tally.add(summary)
         if summary.cause_kind:
-            causes[summary.cause_kind].add(summary)
+            causes[model, summary.cause_kind].add(summary)
+    several = len(models) > 1
     return AttemptReport(
-        families=[families[name].row(name) for name in sorted(families)],
-        exit_reasons=_most_first(reasons),
-        causes=_most_first(causes),
+        models=[models[key].row(key[1]) for key in sorted(models)],
+        families=[families[key].row(key[1], key[0] * several) for key in sorted(families)],
+        exit_reasons=_most_first(reasons, several=several),
+        causes=_most_first(causes, several=several),
         total=total.row("all"),
         suspects=suspects,
     )
 
 
-def _most_first(tallies: "dict[str, Tally]") -> list[ReportRow]:
-    ordered = sorted(tallies.items(), key=lambda item: -item[1].attempts)
-    return [tally.row(name) for name, tally in ordered]
+def _tallies() -> "defaultdict[tuple[str, str], Tally]":
+    """Tallies by model and name."""
+    return defaultdict(Tally)
+
+
+def _most_first(tallies: "dict[tuple[str, str], Tally]", *, several: bool) -> list[ReportRow]:
+    """The rows, by model if there are several, the most frequent first."""
+    ordered = sorted(tallies.items(), key=lambda item: (item[0][0], -item[1].attempts))
+    return [tally.row(name, model * several) for (model, name), tally in ordered]
+
+
+def _by_model(table: Table, rows: Sequence[ReportRow]) -> Callable[[ReportRow], list[Text]]:
+    """Give a table a column for the model if there are several; return what fills it."""
+    several = any(row.model for row in rows)
+    if several:
+        table.add_column("model", overflow="fold")
+    return lambda row: [Text(safe(row.model or "all"))] * several
 
 
 def family_table(counted: AttemptReport) -> Table:
@@ -95,25 +117,31 @@ def family_table(counted: AttemptReport) -> Table:
         caption="95 % intervals treat attempts at one task as independent" if several else None,
         caption_justify="left",
     )
+    model = _by_model(table, counted.families)
     table.add_column("family")
     for name in ("tasks", "attempts", "resolved", "share (95 %)", "turns", "seconds", "tokens"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in counted.families:
-        table.add_row(*_cells(row))
+        table.add_row(*model(row), *_cells(row))
     if len(counted.families) != 1:
         table.add_section()
-        table.add_row(*_cells(counted.total), style="bold")
+        for row in counted.models if len(counted.models) > 1 else ():
+            cells = _cells(row.model_copy(update={"name": "all"}))
+            table.add_row(Text(safe(row.name)), *cells, style="bold")
+        table.add_row(*model(counted.total), *_cells(counted.total), style="bold")
     return table
 
 
 def reason_table(counted: AttemptReport) -> Table:
     """The table of exit reasons."""
     table = Table(box=None, pad_edge=False)
+    model = _by_model(table, counted.exit_reasons)
     table.add_column("exit reason")
     for name in ("attempts", "resolved", "turns", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in counted.exit_reasons:
         table.add_row(
+            *model(row),
             Text(row.name),
             f"{row.attempts:,}",
             f"{row.resolved:,}",
@@ -126,10 +154,11 @@ def reason_table(counted: AttemptReport) -> Table:
 def cause_table(counted: AttemptReport) -> Table:
     """The table of what made attempts fail."""
     table = Table(box=None, pad_edge=False)
+    model = _by_model(table, counted.causes)
     table.add_column("failed because of")
     table.add_column("attempts", justify="right", no_wrap=True)
     for row in counted.causes:
-        table.add_row(Text(row.name), f"{row.attempts:,}")
+        table.add_row(*model(row), Text(row.name), f"{row.attempts:,}")
     return table
 
 
@@ -197,12 +226,13 @@ class Tally:
         self._suspect += bool(summary.suspect)
         self._tokens += summary.tokens
 
-    def row(self, name: str) -> ReportRow:
+    def row(self, name: str, model: str = "") -> ReportRow:
         """The counts as a row."""
         resolved = sum(self._resolved.values())
         low, high = wilson(resolved, self.attempts)
         return ReportRow(
             name=name,
+            model=model,
             tasks=len(self._resolved),
             tasks_resolved=sum(count > 0 for count in self._resolved.values()),
             attempts=self.attempts,

@@ -12,6 +12,7 @@ from rich.text import Text
 from forager.environments.task import REPOSITORY, Task
 from forager.trajectories import draw
 from forager.trajectories.record import Message, ModelCall, ToolCall, Trajectory
+from forager.trajectories.show_task import references
 from forager.trajectories.steps import opening, reasoning, steps
 
 _TEXT_CALL = re.compile(r"^<tool: ?", re.MULTILINE)
@@ -49,7 +50,8 @@ def show(
 ) -> Iterator[RenderableType]:
     """Yield an attempt piece by piece, for a console to print; `full` disables folding.
 
-    With a task, the outcome counts FAIL_TO_PASS and PASS_TO_PASS separately.
+    With a task, the bug and the reference answer follow the agent's answer, and the outcome counts
+    FAIL_TO_PASS and PASS_TO_PASS separately.
     """
     yield _heading(trajectory)
     for message in opening(trajectory):
@@ -221,6 +223,10 @@ def _ending(trajectory: Trajectory, task: Task | None, full: bool) -> Iterator[R
     drawn = draw.diff(outcome.answer) if is_patch else Text(draw.safe(outcome.answer))
     answer = drawn if outcome.answer.strip() else Text("(empty)", "dim")
     yield draw.Block(draw.fold(answer, full=full))
+    for title, text in references(task) if task else ():
+        yield Text()
+        yield _rule(Text(title, "bold"))
+        yield draw.Block(draw.fold(text, full=full))
     yield Text()
     yield _rule(Text("outcome", "bold"))
     yield draw.Block(Text("\n").join(show_outcome(trajectory, task)), "")

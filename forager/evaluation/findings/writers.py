@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,11 @@ from forager.evaluation.findings.excerpts import Excerpt, excerpts
 from forager.evaluation.findings.gather import ReportedAttempt, RunSource, gather
 from forager.evaluation.findings.grid import Findings, Grid, written
 from forager.text import json_text, safe
+
+
+def lacking_for_page() -> str:
+    """The package that a page needs and that is not installed; empty if there is none."""
+    return next((name for name in ("matplotlib", "jinja2") if not find_spec(name)), "")
 
 
 def write_report(sources: Sequence[RunSource], path: Path, count: int) -> None:
@@ -88,13 +94,8 @@ def _page(
     found: Findings, sources: Sequence[RunSource], seen: Sequence[ReportedAttempt], count: int
 ) -> str:
     """One self-contained HTML page."""
-    try:
-        import matplotlib  # noqa: F401
-        from jinja2 import Environment, StrictUndefined
-    except ImportError as error:
-        raise UsageError(
-            f"a page needs {error.name}: pip install -e '.[report]'; .md and .json do not"
-        ) from error
+    from jinja2 import Environment, StrictUndefined
+
     from forager.evaluation.findings.plots import plots
 
     shown = excerpts(sources, seen, count)

@@ -1,0 +1,70 @@
+"""Shows a task: its statement, and what a person compares with an answer."""
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.rule import Rule
+from rich.text import Text
+
+from forager.environments.environment import KnowsReference
+from forager.environments.repository.task import RepositoryTask
+from forager.environments.task import Task
+from forager.trajectories import draw
+
+_TESTS = 20  # of a group that are listed unless all are asked for
+
+
+def references(task: Task) -> Iterator[tuple[str, Text]]:
+    """Yield title and text of the bug, of the hidden tests, and of the reference answer."""
+    if isinstance(task, RepositoryTask):
+        named = {
+            "bug": task.setup_patch,
+            "reference patch": task.patch,
+            "patch of the tests": task.test_patch,
+        }
+        yield from ((title, draw.diff(text)) for title, text in named.items() if text.strip())
+        return
+    from forager.environments.registry import environment_of  # some environments need the engine
+
+    environment = environment_of(task)
+    answer = environment.reference(task) if isinstance(environment, KnowsReference) else ""
+    if answer:
+        yield "reference answer", Text(draw.safe(answer))
+
+
+def show_task(task: Task, *, full: bool = False) -> Iterator[RenderableType]:
+    """Yield a task piece by piece, for a console to print; `full` disables folding."""
+    yield draw.Block(Text("\n").join(_facts(task)), "")
+    yield from _part("problem statement", Text(draw.safe(task.problem_statement.strip())), full)
+    for title, text in references(task):
+        yield from _part(title, text, full)
+    for name, tests in task.test_groups().items():
+        shown = tests if full else tests[:_TESTS]
+        more = f"\n… {len(tests) - len(shown):,} more, --full shows them" if shown != tests else ""
+        text = Text(draw.safe("\n".join(shown)) + more)
+        yield from _part(f"{name}, {len(tests):,} tests", text, full)
+
+
+def _facts(task: Task) -> Iterator[Text]:
+    labels = task.labels
+    rows = [
+        ("task", task.instance_id),
+        ("kind", f"{task.kind}, environment {task.environment}"),
+        ("project", labels.repository or task.repo),
+        ("family", "/".join(filter(None, (labels.family, labels.operator)))),
+        ("place", labels.location),
+        ("difficulty", ", ".join(f"{name} {value:g}" for name, value in labels.difficulty.items())),
+        ("image", task.image),
+        ("source", task.source),
+        ("licence", task.licence),
+        ("warning", f"contaminated: {task.contaminated}" if task.contaminated else ""),
+    ]
+    for name, value in rows:
+        if value:
+            yield Text.assemble((f"{name:<11}", "dim"), draw.safe(value))
+
+
+def _part(title: str, text: Text, full: bool) -> Iterator[RenderableType]:
+    yield Text()
+    yield Rule(Text(title, "bold"), align="left", style="dim")
+    yield draw.Block(draw.fold(text, full=full))
