@@ -134,6 +134,15 @@ class KnowsReference(Protocol[T]):
 
 
 @runtime_checkable
+class ExplainsTasks(Protocol[T]):
+    """An Environment whose tasks hold more that a person compares an answer with."""
+
+    def explanation(self, task: T) -> dict[str, str]:
+        """Texts by title, such as the bug and the reference patch. Agents never see them."""
+        ...
+
+
+@runtime_checkable
 class ReviewsSubmissions(Protocol[T]):
     """An Environment that may refuse what an agent submits; the attempt goes on then."""
 

@@ -6,30 +6,27 @@ from rich.console import RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
-from forager.environments.environment import KnowsReference
-from forager.environments.repository.task import RepositoryTask
-from forager.environments.task import Task
+from forager.environments.environment import ExplainsTasks, KnowsReference
+from forager.environments.task import REPOSITORY, Task
 from forager.trajectories import draw
 
 _TESTS = 20  # of a group that are listed unless all are asked for
 
 
 def references(task: Task) -> Iterator[tuple[str, Text]]:
-    """Yield title and text of the bug, of the hidden tests, and of the reference answer."""
-    if isinstance(task, RepositoryTask):
-        named = {
-            "bug": task.setup_patch,
-            "reference patch": task.patch,
-            "patch of the tests": task.test_patch,
-        }
-        yield from ((title, draw.diff(text)) for title, text in named.items() if text.strip())
-        return
+    """Yield title and text of what an answer is compared with: the bug, the reference answer."""
     from forager.environments.registry import environment_of  # some environments need the engine
 
     environment = environment_of(task)
-    answer = environment.reference(task) if isinstance(environment, KnowsReference) else ""
-    if answer:
-        yield "reference answer", Text(draw.safe(answer))
+    named: dict[str, str] = {}
+    if isinstance(environment, ExplainsTasks):
+        named = environment.explanation(task)
+    elif isinstance(environment, KnowsReference):
+        named = {"reference answer": environment.reference(task)}
+    for title, text in named.items():
+        if text.strip():
+            is_patch = task.environment == REPOSITORY
+            yield title, draw.diff(text) if is_patch else Text(draw.safe(text))
 
 
 def show_task(task: Task, *, full: bool = False) -> Iterator[RenderableType]:

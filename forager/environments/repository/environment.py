@@ -76,6 +76,14 @@ class RepositoryEnvironment:
         """Run the task's tests on the patch."""
         return grade(task, answer, limits, sandbox=sandboxes)
 
+    def explanation(self, task: RepositoryTask) -> dict[str, str]:
+        """The bug, the reference patch, and the patch of the hidden tests."""
+        return {
+            "bug": task.setup_patch,
+            "reference patch": task.patch,
+            "patch of the tests": task.test_patch,
+        }
+
     def reference(self, task: RepositoryTask) -> str:
         """The task's own patch."""
         return task.patch
