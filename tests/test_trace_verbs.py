@@ -1,0 +1,237 @@
+"""Traces of programs, suites and functions, recorded in a sandbox, and where they are kept."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from click.testing import CliRunner
+
+from forager.cli.main import main
+from forager.environments.repository.task import TestSetup
+from forager.errors import UsageError
+from forager.sandboxes.local_sandbox import LocalSandbox
+from forager.tracing.functions import FunctionTracer, FunnelFile
+from forager.tracing.programs import (
+    LIMITS,
+    ProgramInput,
+    TracedProgram,
+    jobs_of,
+    read_programs,
+    trace_programs,
+)
+from forager.tracing.recording import SandboxRecorder
+from forager.tracing.store import DROPPED, TRACES, Found, SourceTexts, TraceWriter
+from forager.tracing.suites import SuiteTracer, TracedSuite, batches
+from forager.tracing.views.compact import compact_text
+
+CODE = """\
+import random
+
+
+def total(numbers):
+    result = 0
+    for number in numbers:
+        result += number
+    return result
+
+
+def shout(text, mark="!"):
+    return text.upper() + mark
+
+
+def any_number():
+    return random.random()
+
+
+class Stack:
+    def __init__(self):
+        self.items = []
+
+    def push(self, item):
+        self.items.append(item)
+        return len(self.items)
+"""
+TESTS = """\
+import sys
+from sums import Stack, any_number, shout, total
+
+
+def test_total():
+    assert total([1, 2, 3]) == 6
+
+
+def test_shout():
+    assert shout("a") == "A!"
+    assert shout("b", mark="?") == "B?"
+
+
+def test_stack():
+    assert Stack().push(1) == 1
+
+
+def test_random():
+    assert any_number() < 1
+
+
+def test_knows_its_tracer():
+    assert sys.gettrace() is None
+
+
+def test_address():
+    assert repr(object()).startswith("<object")
+
+
+def test_wrong():
+    assert total([1]) == 2
+"""
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Iterator[SandboxRecorder]:
+    """Return the recorder in a small project."""
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "sums.py").write_text(CODE)
+    (root / "test_sums.py").write_text(TESTS)
+    sandbox = LocalSandbox(root)
+    yield SandboxRecorder(sandbox, TestSetup(workdir=str(root), python=sys.executable))
+    sandbox.close()
+
+
+def suite(*names: str) -> TracedSuite:
+    """Return some of the project's tests."""
+    tests = [f"test_sums.py::test_{name}" for name in names]
+    return TracedSuite(reference="local/sums", tests=tests, test_seconds=1)
+
+
+def test_tests_are_recorded_if_they_do_the_same_each_time(
+    tmp_path: Path, recorder: SandboxRecorder
+) -> None:
+    """One call tree a test; what tracing changes and what differs is dropped with its reason."""
+    names = ("total", "stack", "random", "knows_its_tracer", "address", "wrong")
+    chosen = suite(*names)
+    with TraceWriter(tmp_path / "out") as writer:
+        for batch in batches(chosen, writer):
+            SuiteTracer(chosen, writer).trace(recorder, batch)
+        assert list(batches(chosen, writer)) == []
+    found = {trace.name.partition("test_sums.py::test_")[2]: trace
+             for trace in Found(tmp_path / "out").traces()}  # fmt: skip
+    assert set(found) == {"total", "stack", "address", "wrong"}
+    reasons = {
+        drop.id.rpartition("_")[2]: drop.reason for drop in Found(tmp_path / "out").dropped()
+    }
+    assert reasons == {"random": "two runs differ", "tracer": "tracing changes the outcome"}
+    assert found["wrong"].outcome.kind == "failed"
+    assert found["wrong"].outcome.value == "AssertionError"
+    text = compact_text(found["total"], SourceTexts(tmp_path / "out").of(found["total"]))
+    assert text.startswith("> test_total()\n6 assert total([1, 2, 3]) == 6\n> total(numbers=[1")
+    assert "@py" not in text and [file.path for file in found["total"].files] == [
+        "test_sums.py",
+        "sums.py",
+    ]
+
+
+def test_functions_are_recorded_with_observed_and_changed_inputs(
+    tmp_path: Path, recorder: SandboxRecorder
+) -> None:
+    """Distinct inputs that return, and return the same; the funnel counts the others."""
+    funnel = FunnelFile(tmp_path)
+    with TraceWriter(tmp_path) as writer:
+        chosen = suite("total", "shout", "stack", "random")
+        FunctionTracer(chosen, writer, funnel, count=6).trace(recorder)
+        kept = writer.kept
+        FunctionTracer(chosen, writer, funnel, count=6).trace(recorder)
+        assert writer.kept == kept
+    funnel.close()
+    found = {tried.function.partition(":")[2]: tried for tried in funnel.functions}
+    assert set(found) == {"total", "shout", "any_number", "Stack.__init__", "Stack.push"}
+    assert found["total"].covered and found["shout"].covered
+    assert found["any_number"].valid and not found["any_number"].steady
+    traces = [trace for trace in Found(tmp_path).traces() if trace.name == "shout"]
+    assert len({trace.entry for trace in traces}) == len(traces) == 6
+    assert {"observed", "mutated"} & {trace.labels["input"] for trace in traces}
+    assert all(trace.outcome.value.startswith("'") for trace in traces)
+
+
+PROGRAMS = [
+    ("sum", "n = int(input())\nprint(sum(range(n)))\n", "5\n", "10", ""),
+    ("wrong", "print(1)\n", "", "2", ""),
+    ("exits", "import sys\nsys.exit(3)\n", "", None, ""),
+    ("raises", "print(1 // int(input()))\n", "0\n", None, ""),
+    ("old", "print 1\n", "", None, "not valid Python"),
+    ("random", "import random\nprint(random.random())\n", "", None, "two runs differ"),
+    ("long", "for i in range(9000):\n    x = i\n    y = i\n", "", None, "more than 10,000 lines"),
+    ("notices", "import sys\nprint(sys.gettrace() is None)\n", "", None,
+     "tracing changes the outcome"),
+    ("leaves", "import os\nos._exit(0)\n", "", None, "takes too long or too much"),
+]  # fmt: skip
+
+
+def test_programs_are_recorded_on_their_inputs(tmp_path: Path, recorder: SandboxRecorder) -> None:
+    """Verdicts compare the output; each program that gives no trace has a reason."""
+    programs = [
+        TracedProgram(id=name, source=source, inputs=[ProgramInput(stdin=given, expected=expected)])
+        for name, source, given, expected, _ in PROGRAMS
+    ]
+    with TraceWriter(tmp_path / "out") as writer:
+        trace_programs(recorder, list(jobs_of(programs, 3)), writer, "tests", LIMITS)
+    found = {trace.name: trace for trace in Found(tmp_path / "out").traces()}
+    reasons = {drop.id.partition("#")[0]: drop.reason for drop in Found(tmp_path / "out").dropped()}
+    assert reasons == {name: reason for name, *_, reason in PROGRAMS if reason}
+    outcomes = {name: (t.outcome.kind, t.outcome.verdict) for name, t in found.items()}
+    assert outcomes["sum"] == ("exited", "accepted") and outcomes["wrong"] == ("exited", "wrong")
+    assert outcomes["exits"] == ("exited", "error") and found["exits"].outcome.value == "3"
+    assert outcomes["raises"][0] == "raised"
+    assert found["raises"].outcome.value.startswith("ZeroDivisionError(")
+    assert found["sum"].outcome.output == "10\n" and found["sum"].input == "5\n"
+
+
+def test_a_directory_of_problems_is_read(tmp_path: Path) -> None:
+    """As problem packages are: submissions, and data further up."""
+    problem = tmp_path / "sum"
+    (problem / "submissions" / "accepted").mkdir(parents=True)
+    (problem / "data" / "secret").mkdir(parents=True)
+    (problem / "submissions" / "accepted" / "a.py").write_text("print(1)\n")
+    (problem / "data" / "secret" / "1.in").write_text("1\n")
+    (problem / "data" / "secret" / "1.ans").write_text("1\n")
+    (tmp_path / "no_inputs.py").write_text("print(1)\n")
+    (tmp_path / "own.py").write_text("print(2)\n")
+    (tmp_path / "own1.in").write_text("")
+    found = list(read_programs(tmp_path))
+    assert [program.id for program in found] == ["own.py", "sum/submissions/accepted/a.py"]
+    assert found[1].verdict == "accepted" and found[1].inputs[0].expected == "1\n"
+
+
+def test_a_torn_trace_is_cut_off_and_made_again(tmp_path: Path, recorder: SandboxRecorder) -> None:
+    """A kill at any moment leaves whole traces; the next start goes on with the others."""
+    programs = [
+        TracedProgram(id=str(n), source=f"x = {n}\n", inputs=[ProgramInput()]) for n in range(4)
+    ]
+    jobs = list(jobs_of(programs, 1))
+    with TraceWriter(tmp_path / "out") as writer:
+        trace_programs(recorder, jobs, writer, "tests", LIMITS)
+    path = tmp_path / "out" / TRACES
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    assert len(list(Found(tmp_path / "out").traces())) == 3
+    with TraceWriter(tmp_path / "out") as writer:
+        assert writer.kept == 3
+        trace_programs(recorder, jobs, writer, "tests", LIMITS)
+    traces = list(Found(tmp_path / "out").traces())
+    assert sorted(trace.id for trace in traces) == [job.id for job in jobs]
+    assert not (tmp_path / "out" / DROPPED).read_bytes()
+
+
+def test_an_empty_directory_says_what_to_do(tmp_path: Path) -> None:
+    """One line that names the verbs."""
+    with pytest.raises(UsageError, match="forager trace"):
+        list(Found(tmp_path).traces())
+
+
+def test_the_verbs_explain_themselves() -> None:
+    """Each verb of `forager trace` has an example."""
+    for verb in ("programs", "suites", "functions"):
+        shown = CliRunner().invoke(main, ["trace", verb, "--help"])
+        assert shown.exit_code == 0 and f"forager trace {verb}" in dedent(shown.output)
