@@ -22,6 +22,7 @@ LEAST_INPUTS, LEAST_OUTPUTS = 5, 3
 """What a function must have to count as covered."""
 _STARTUP = 180.0  # seconds
 _A_FUNCTION = 60.0  # seconds at most
+_AT_ONCE = 60  # functions of one run, whose traces are on the disk at its end
 
 
 class _Call(Report):
@@ -91,6 +92,13 @@ class FunctionTracer:
 
     def trace(self, tracer: SandboxRecorder) -> None:
         """Try the project's functions that were not tried yet. Raises SandboxError."""
+        sources = SourceReader(tracer)
+        while (left := self.most - len(self.funnel.done(self.suite.reference))) > 0:
+            if not self._some(tracer, min(left, _AT_ONCE), sources):
+                return
+
+    def _some(self, tracer: SandboxRecorder, most: int, sources: SourceReader) -> int:
+        """Try some functions, in one run; return their number."""
         done = self.funnel.done(self.suite.reference)
         request = {
             "arguments": [*always(), "-p", "no:randomly", *self.suite.arguments],
@@ -98,18 +106,18 @@ class FunctionTracer:
             "limits": self.limits.values(),
             "memory": 4 << 30,
             "done": sorted(done),
-            "most": self.most,
+            "most": most,
             "count": self.count,
         }
-        seconds = _STARTUP + 30 * self.suite.test_seconds + self.most * _A_FUNCTION / 10
+        seconds = _STARTUP + 30 * self.suite.test_seconds + most * _A_FUNCTION
         run = tracer.ask("functions", request, _REPORT, seconds)
         if not run.reports or run.problem:
             self.say(f"{self.suite.reference}: {run.problem or run.ending}")
         redact, version = Redaction(secrets_of(tracer.environment())), tracer.version()
-        sources = SourceReader(tracer)
-        for report in run.reports:
-            if report.function:
-                self._keep(report, redact, version, sources)
+        found = [report for report in run.reports if report.function]
+        for report in found:
+            self._keep(report, redact, version, sources)
+        return len(found)
 
     def _keep(
         self, report: _FunctionReport, redact: Redaction, version: str, sources: SourceReader

@@ -46,9 +46,8 @@ def trace_functions(request: dict[str, Any], reporter: TraceReporter) -> None:
     helper = find_helper(request)
     limits = RecordingLimits(*request["limits"])
     done = set(request["done"])
-    for name, function in itertools.islice(functions(wanted), request["most"]):
-        if name in done:
-            continue
+    left = [(name, function) for name, function in functions(wanted) if name not in done]
+    for name, function in left[: request["most"]]:
         trial = _FunctionTrial(name, function, observer.inputs(function.__code__), request["count"])
         trial.recorder = Recorder(describer(wanted), limits, helper)
         found = in_child(trial, reporter, _FUNCTION_SECONDS, request["memory"])
@@ -113,7 +112,10 @@ class _FunctionTrial:
 
     def _traced(self, steady: list[tuple[Input, str]]) -> Iterator[dict[str, Any]]:
         """Record inputs twice; yield those whose calls are the same, and the same untraced."""
-        for given, value in steady[: _MORE * self._count]:
+        others = {value: given for given, value in reversed(steady)}
+        chosen = [(given, value) for value, given in others.items()]
+        chosen += [pair for pair in steady if others[pair[1]] is not pair[0]]
+        for given, value in chosen[: _MORE * self._count]:
             first, second = self._recorded(given), self._recorded(given)
             if first and first == second and first[0] == value:
                 yield {
