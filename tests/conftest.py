@@ -4,6 +4,7 @@ Marks each test with what it needs, and arranges the run for several workers (py
 stays on one worker, whose fixtures it shares, and the files that take longest begin.
 """
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from forager.sandboxes.engine import connect
 from forager.sandboxes.sandbox import Limits
 from forager.sandboxes.unpacked import layers_directory, unpacked
 
+gc.set_threshold(100_000, 50, 100)  # by default, collections take a twentieth of the time
 # Of torch and what it starts: two workers and their children have a core each, at most.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -11,6 +11,7 @@ from typing import Literal
 from forager.errors import UsageError
 from forager.learning.serve.settings import ServeSettings
 
+_PROGRAM = Path(__file__).with_name("vllm_program.py")
 Build = Literal["cuda", "cpu"]
 
 _FIND = """
@@ -62,7 +63,7 @@ def command(model: Path, settings: ServeSettings, port: int) -> list[str]:
     # The CPU build has the module but not `vllm serve`. There is no --seed: with one, the same
     # request gets the same answer, and attempts would be copies.
     words = ["nice", "-n", str(settings.cpu_nice)] if build == "cpu" else []
-    words += [python, "-P", "-m", "vllm.entrypoints.openai.api_server"]
+    words += [python, "-P", str(_PROGRAM)]
     for option, value in given.items():
         words += [option, value] if value else []
     words += ["--enforce-eager"] if eager else []
