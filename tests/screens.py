@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from textual.pilot import Pilot
@@ -34,14 +34,32 @@ def played(
     full: bool = False,
 ) -> str:
     """Return the screen's text after `play`."""
+    return resized(path, play, id=id, sizes=[size], watch=watch, full=full)[0]
 
-    async def run() -> str:
+
+def resized(
+    path: Path,
+    play: Play,
+    *,
+    sizes: Sequence[tuple[int, int]],
+    id: str = "",
+    watch: bool = False,
+    full: bool = False,
+) -> list[str]:
+    """Return the screen's text after `play` in a terminal of the first size, then of the others."""
+
+    async def run() -> list[str]:
         app = ReplayApp(path, id, watch=watch, full=full)
-        async with app.run_test(size=size, notifications=True) as pilot:
+        async with app.run_test(size=sizes[0], notifications=True) as pilot:
             await pilot.pause()
             await play(pilot)
             await settle(pilot)
-            return text(app)
+            texts = [text(app)]
+            for size in sizes[1:]:
+                await pilot.resize_terminal(*size)
+                await settle(pilot)
+                texts.append(text(app))
+            return texts
 
     return asyncio.run(run())
 

@@ -10,7 +10,7 @@ import pytest
 from attempts import Settings, make_attempt
 from rich.segment import Segment
 from rich.text import Text
-from screens import IDS, SIZES, Play, check, keys, played, recorded, settle, text
+from screens import IDS, SIZES, Play, check, keys, played, recorded, resized, settle, text
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
@@ -59,18 +59,17 @@ SCREENS: list[tuple[str, str, Play]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x40"])
 @pytest.mark.parametrize(("name", "id", "play"), SCREENS, ids=[screen[0] for screen in SCREENS])
-def test_screens(
-    run: Path,
-    name: str,
-    id: str,
-    play: Play,
-    size: tuple[int, int],
-) -> None:
-    """Screens equal the reviewed ones in tests/data/replay/screens."""
+def test_screens(run: Path, name: str, id: str, play: Play) -> None:
+    """Screens equal the reviewed ones in tests/data/replay/screens.
+
+    An attempt's begin in the large terminal, the others in the small one; then it is resized.
+    """
     watch = id == "watch"
-    check(name, size, played(run, play, id="" if watch else id, size=size, watch=watch))
+    sizes = SIZES[::-1] if name.startswith("attempt") else SIZES
+    texts = resized(run, play, id="" if watch else id, sizes=sizes, watch=watch)
+    for size, found in zip(sizes, texts, strict=True):
+        check(name, size, found)
 
 
 def drawn(app: App[None]) -> Iterator[Segment]:
