@@ -160,6 +160,7 @@ def test_a_case_sees_nothing_of_another(kata_image: Image) -> None:
 
 TESTED = {
     "def total(numbers): return sum(numbers)": "passed",
+    "import sys\ndef total(n): sys.stderr.write('a' * 500000); return sum(n)": "passed",
     "def total(numbers): return 4": "wrong",
     "def total(numbers): raise ValueError('no')": "crash",
     "import os\ndef total(numbers): os._exit(0)": "crash",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .users import become
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
 
     from .users import CasePlace
@@ -76,6 +76,9 @@ class CaseProcess(NamedTuple):
     said: int
 
 
+_NOBODY: Mapping[CaseProcess, bytearray] = {}
+
+
 def in_child(
     work: Callable[[], int],
     bounds: CaseBounds,
@@ -83,15 +86,16 @@ def in_child(
     streams: Streams,
     *,
     first: Callable[[], None] = lambda: None,
-    others: Sequence[int] = (),
+    others: Mapping[CaseProcess, bytearray] = _NOBODY,
 ) -> CaseEnd:
     """Do the work in a process of its own; `first` is done before privileges are given up.
 
-    Processes in `others` work for it: the time that they wait for a processor is not its own.
+    Processes in `others` work for it: the time that they wait for a processor is not its own. The
+    end of what each writes to stderr is kept with it.
     """
     child = start(work, bounds, place, streams, first)
     began = time.monotonic()
-    output, said, how = _watched(child, bounds, (child.number, *others))
+    output, said, how = _watched(child, bounds, others)
     for kill in (os.killpg, os.kill):
         with contextlib.suppress(OSError):
             kill(child.number, signal.SIGKILL)
@@ -139,30 +143,33 @@ def start(
 
 
 def _watched(
-    child: CaseProcess, bounds: CaseBounds, all_of_them: Sequence[int]
+    child: CaseProcess, bounds: CaseBounds, others: Mapping[CaseProcess, bytearray]
 ) -> tuple[bytes, bytes, str]:
     """What a child prints until it ends, and what is to end it."""
     output, said = bytearray(), bytearray()
+    tails = {child.said: said, **{other.said: tail for other, tail in others.items()}}
+    numbers = [child.number, *(other.number for other in others)]
     began = time.monotonic()
     poll, end = select.poll(), _pidfd(child.number)
-    for descriptor in (child.output, child.said, end):
+    for descriptor in (child.output, *tails, end):
         poll.register(descriptor, select.POLLIN)
     try:
         while True:
             left = bounds.seconds - (time.monotonic() - began)
             if left <= 0:
-                late = min(_waited(all_of_them), (_PATIENCE - 1) * bounds.seconds)
+                late = min(_waited(numbers), (_PATIENCE - 1) * bounds.seconds)
                 left += late
             if left <= 0:
                 return bytes(output), bytes(said), "time"
             ready = {descriptor for descriptor, _ in poll.poll(left * 1000 + 1)}
             if child.output in ready and not _take(child.output, output, bounds.output + 1):
                 poll.unregister(child.output)
-            if child.said in ready and not _take(child.said, said, _BLOCK):
-                poll.unregister(child.said)
+            for descriptor in ready & set(tails):
+                if not _take(descriptor, tails[descriptor], _BLOCK):
+                    poll.unregister(descriptor)
+                del tails[descriptor][:-_SAID]
             if len(output) > bounds.output:
                 return bytes(output[: bounds.output]), bytes(said), "output"
-            del said[:-_SAID]
             if end in ready:
                 while len(output) <= bounds.output and _take(child.output, output, _BLOCK) == 1:
                     pass

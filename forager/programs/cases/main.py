@@ -25,6 +25,7 @@ A report has the numbers of program and case, and what happened; see `CaseReport
 from __future__ import annotations
 
 import base64
+import contextlib
 import gc
 import importlib
 import json
@@ -37,7 +38,7 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from .children import CaseBounds, CaseEnd, Streams, in_child, start
+from .children import CaseBounds, CaseEnd, CaseProcess, Streams, in_child, start
 from .compiling import compile_cpp, run_binary
 from .python import CompiledProgram, call_function, compiled, run_script, serve_functions
 from .testing import run_tests
@@ -119,39 +120,42 @@ class Runner:
             program = start(serve_functions(self._program), bounds, away, kept)
             theirs.close()
             streams = Streams(kept=ours.fileno(), answers=True)
+            said = bytearray()
             end = in_child(
                 run_tests(job, lambda: text[0]),
                 bounds,
                 home,
                 streams,
                 first=first,
-                others=[program.number],
+                others={program: said},
             )
             ours.close()
-            said = _last_words(program.number, program.said)
-            os.close(program.output)
+            last = _last_words(program, bytes(said))
             report = described(end)
-            return {**report, **said} if b'"ended"' in end.output else report
+            return {**report, **last} if b'"ended"' in end.output else report
         finally:
             self._users.clear(home)
             self._users.clear(away)
 
 
-def _last_words(process: int, said: int) -> dict[str, Any]:
-    """How a program ended that did not answer its tester; it is killed if it has not."""
+def _last_words(process: CaseProcess, said: bytes) -> dict[str, Any]:
+    """How a program ended that did not answer its tester; it is killed if it has not.
+
+    `said` is the end of what it wrote to stderr while the tester ran.
+    """
     for _ in range(50):
-        number, status = os.waitpid(process, os.WNOHANG)
+        number, status = os.waitpid(process.number, os.WNOHANG)
         if number:
             break
         time.sleep(0.002)
     else:
-        os.kill(process, 9)
-        _, status = os.waitpid(process, 0)
-    try:
-        text = os.read(said, 1 << 16)[-_ERROR:]
-    except BlockingIOError:
-        text = b""
-    os.close(said)
+        os.kill(process.number, 9)
+        _, status = os.waitpid(process.number, 0)
+    with contextlib.suppress(BlockingIOError):
+        said += os.read(process.said, 1 << 16)
+    for descriptor in (process.output, process.said):
+        os.close(descriptor)
+    text = said[-_ERROR:]
     code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
     how = "time" if code == -24 else "memory" if code == -9 or b"MemoryError" in text else "ended"
     return {"how": how, "code": code or 1, "error": text.decode("utf-8", "replace")}
