@@ -191,7 +191,7 @@ def test_settings_that_changed_are_refused(config: Path, tmp_path: Path) -> None
         [*command[:2], str(wrong), "-o", f"{out}.wrong"], capture_output=True, text=True
     )
     assert ended.returncode == 2
-    assert "nowhere is no data set" in ended.stderr
+    assert "nowhere does not exist" in ended.stderr
     killed_when(command, lambda: (out / "split.json").is_file())
     config.write_text(config.read_text().replace("held_out = 4", "held_out = 3"))
     ended = subprocess.run(command, capture_output=True, text=True)
