@@ -157,6 +157,8 @@ def watching(
                 if (kind is list or kind is dict or kind is tuple) and marshal and name not in odd:
                     try:
                         data = dump(value, 2)
+                        if kind is tuple and flat(value):
+                            last[name] = value  # which cannot change
                         if data == mark(name):
                             continue
                         new = container_text(name, value, data)
