@@ -147,7 +147,7 @@ def test_functions_are_recorded_with_observed_and_changed_inputs(
     funnel.close()
     found = {tried.function.partition(":")[2]: tried for tried in funnel.functions}
     assert set(found) == {"total", "shout", "any_number", "Stack.__init__", "Stack.push"}
-    assert found["total"].covered and found["shout"].covered
+    assert found["total"].covered and found["shout"].covered and found["Stack.push"].kept
     assert found["any_number"].valid and not found["any_number"].steady
     traces = [trace for trace in Found(tmp_path).traces() if trace.name == "shout"]
     assert len({trace.entry for trace in traces}) == len(traces) == 6

@@ -63,7 +63,7 @@ class FunctionFunnel(Record):
     steady: int = 0
     """That return the same again."""
     outputs: int = 0
-    """Distinct values that are returned."""
+    """Distinct values that are returned; of a call that returns None, what it changes."""
     kept: int = 0
     """Traces."""
 
@@ -136,7 +136,7 @@ class FunctionTracer:
                 tried=report.tried,
                 valid=report.valid,
                 steady=report.steady,
-                outputs=len({call.value for call, _ in chosen}),
+                outputs=len({_output(*pair) for pair in chosen}),
                 kept=len(chosen),
             )
         )
@@ -187,17 +187,24 @@ def _checked(
             yield call, found
 
 
+def _output(call: _Call, found: Checked) -> object:
+    """What a call returns, or else what it changes."""
+    return call.value if call.value != "None" else found.effect
+
+
 def choose(calls: list[tuple[_Call, Checked]], count: int) -> list[tuple[_Call, Checked]]:
     """Calls that together reach the most lines and outputs, first those that add something."""
     left, chosen = list(calls), list[tuple[_Call, Checked]]()
     lines: set[tuple[str, int]] = set()
-    outputs: set[str] = set()
+    outputs: set[object] = set()
     while left and len(chosen) < count:
-        best = max(left, key=lambda one: (len(one[1].lines - lines), one[0].value not in outputs))
+        best = max(
+            left, key=lambda pair: (len(pair[1].lines - lines), _output(*pair) not in outputs)
+        )
         left.remove(best)
         chosen.append(best)
         lines |= best[1].lines
-        outputs.add(best[0].value)
+        outputs.add(_output(*best))
     return chosen
 
 

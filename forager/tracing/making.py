@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from forager.tracing.record import Counts, TracedFile, compressed, digest
 from forager.tracing.stream import StreamReader
+from forager.tracing.values import kind_of
 from forager.tracing.writing import rewritten
 from forager.untrusted import Malformed
 
@@ -17,6 +18,7 @@ _TOKENS = re.compile(
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|PRIVATE_KEY", re.I)
 _SHORTEST = 8  # characters of a secret
 _ADDRESS = re.compile(r" at 0x[0-9a-f]{6,16}\b")  # in texts that the program itself made
+_PLAIN = ("int", "float", "str", "bytes", "bool", "NoneType")
 REDACTED = "<redacted>"
 
 
@@ -52,6 +54,8 @@ class Checked:
     truncated: list[str]
     lines: frozenset[tuple[str, int]]
     """The lines that were executed, with their files."""
+    effect: tuple[tuple[str, str], ...]
+    """The containers and objects among the first call's arguments that are others at its end."""
 
     @property
     def digest(self) -> str:
@@ -87,7 +91,14 @@ def checked(stream: bytes, redact: Redaction, *, most_events: int = 1_000_000) -
     count = line_count = frames = 0
     lines: set[tuple[str, int]] = set()
     secret = False
+    arguments: dict[str, str] = {}
+    effect: dict[str, str] = {}
     for event in reader.events():
+        if event.frame == 0:
+            texts = {change.name: change.new for change in event.changes if change.new}
+            if event.kind == "call":
+                arguments = texts
+            effect |= {name: text for name, text in texts.items() if name in arguments}
         count += 1
         if count > most_events:
             raise Malformed(f"it has more than {most_events:,} events")
@@ -99,7 +110,12 @@ def checked(stream: bytes, redact: Redaction, *, most_events: int = 1_000_000) -
     if secret:
         return checked(rewritten(stream, redact), Redaction(), most_events=most_events)
     counts = Counts(events=count, lines=line_count, frames=frames, bytes=len(stream))
-    return Checked(stream, counts, reader.files, reader.missing, frozenset(lines))
+    changed = tuple(
+        (name, text)
+        for name, text in sorted(effect.items())
+        if text != arguments[name] and kind_of(text) not in _PLAIN
+    )
+    return Checked(stream, counts, reader.files, reader.missing, frozenset(lines), changed)
 
 
 def _holds_secret(value: str | None, changes: Iterable[str | None], redact: Redaction) -> bool:
