@@ -184,7 +184,7 @@ def test_verbs_are_grouped_by_what_a_person_does() -> None:
     """Each verb stands in one group of the overview."""
     grouped = {heading: " ".join(names) for heading, names in main.headings.items()}
     assert grouped == {
-        "Set up": "doctor",
+        "Set up": "doctor schema",
         "Make images and tasks": "image tasks",
         "Run attempts": "run watch evaluate select",
         "Look at attempts": "list replay report tokens",

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import click
 
 from forager.cli import options
-from forager.cli.console import console, print_json, print_table, say
+from forager.cli.console import console, echo, print_json, print_table, say
 from forager.cli.verb import Verb, option
+from forager.errors import UsageError
 
 if TYPE_CHECKING:
     from forager.cli.checks import Check
@@ -52,6 +53,29 @@ def doctor(url: str | None, model: str | None, key_env: str, clean: bool, as_jso
         _print(found)
     if any(check.state == "missing" for check in found):
         raise SystemExit(1)
+
+
+@click.command(cls=Verb)
+@click.argument("words", metavar="VERB", nargs=-1)
+def schema(words: tuple[str, ...]) -> None:
+    """Print the JSON schema of what a verb prints with --json.
+
+    Without VERB it lists the verbs that have one.
+
+    \b
+    Example:
+      forager schema tasks stats
+    """
+    from forager.cli.outputs import OUTPUTS, schema_of
+    from forager.text import known_words
+
+    verb = " ".join(words)
+    if not verb:
+        echo("\n".join(OUTPUTS))
+        return
+    if verb not in OUTPUTS:
+        raise UsageError(f"there is no schema of {verb!r}; {known_words(verb, OUTPUTS)}")
+    print_json(schema_of(verb))
 
 
 def _clean() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forager.cli import options
-from forager.cli.console import console, echo, say
+from forager.cli.console import console, echo, print_json, say
 from forager.cli.derived import Derived
 from forager.cli.progress import Progress
 from forager.cli.runs import open_attempts, runs_argument, say_damage
@@ -63,6 +63,7 @@ _OPTIONS = Derived(
 )
 @options.resolved
 @options.accept_suspect
+@options.as_json
 @options.limit
 @option(
     "--sample",
@@ -97,9 +98,11 @@ def export(
     seed: int,
     tokenizer: Path | None,
     show: int | None,
+    as_json: bool,
     **params: Any,
 ) -> None:
     """Write attempts for other software, or as a data set for training."""
+    from forager.cli.outputs import ExportedAttempts
     from forager.trajectories.choice import Choice
     from forager.trajectories.export import writer
 
@@ -110,7 +113,7 @@ def export(
         some = {"limit": limit, "sample": sample, "seed": seed}
         given = _OPTIONS.given(params)
         settings = _OPTIONS.build({**given, "kind": format, **which, **some})
-        _export_dataset(runs, output, tokenizer, show, settings)
+        _export_dataset(runs, output, tokenizer, show, settings, as_json=as_json)
         return
     if tokenizer or show:
         raise UsageError("--tokenizer and --show need --format policy or --format world")
@@ -130,7 +133,10 @@ def export(
         )
         with Progress("attempts", total) as progress:
             count = write(_counted(attempts, progress), output)
-    echo(f"{output}\t{count:,} attempts")
+    if as_json:
+        print_json(ExportedAttempts(output=str(output), attempts=count).model_dump())
+    else:
+        echo(f"{output}\t{count:,} attempts")
 
 
 def _export_dataset(
@@ -139,7 +145,10 @@ def _export_dataset(
     tokenizer: Path | None,
     show: int | None,
     settings: "DatasetSettings",
+    *,
+    as_json: bool,
 ) -> None:
+    from forager.cli.outputs import ExportedAttempts
     from forager.learning.dataset.write import export_dataset
     from forager.learning.hub import model_directory
 
@@ -155,6 +164,11 @@ def _export_dataset(
         say(f"left out: {count:,} · {reason}")
     for note, count in done.notes.items():
         say(f"{count:,} {note}")
+    if as_json:
+        counts = {name: getattr(done, name) for name in ("samples", "tokens", "trained")}
+        found = ExportedAttempts(output=str(output), **counts, left_out=done.left_out)
+        print_json(found.model_dump())
+        return
     if show:
         from forager.learning.dataset.show import shown
 

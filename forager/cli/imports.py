@@ -1,5 +1,6 @@
 """`forager tasks import`: tasks from published data sets."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ _SHOWN = 20  # refused rows to print; the others are counted
 @options.keep_contaminated
 @options.also_exclude
 @options.dry_run
+@options.as_json
 def import_tasks(
     format: str,
     where: str,
@@ -57,6 +59,7 @@ def import_tasks(
     images_file: Path | None,
     image: str | None,
     dry_run: bool,
+    as_json: bool,
     **given: Any,
 ) -> None:
     """Import the rows of a published data set as tasks.
@@ -93,6 +96,7 @@ def import_tasks(
             }
         )
         return
+    from forager.cli.outputs import ImportedTasks
     from tasks.importing import FORMATS, ImportRequest, import_rows
     from tasks.questions import QUESTIONS
 
@@ -113,9 +117,13 @@ def import_tasks(
             f"the patches of {counts.untried:,} tasks could not be tried, as their images are not "
             "on this machine; `forager tasks check` proves tasks"
         )
-    echo(f"{output}\t{counts.tasks} tasks")
-    if counts.refused:
-        print_table(_reasons(counts.refused))
+    if as_json:
+        found = {**asdict(counts), "refused": dict(counts.refused)}
+        print_json(ImportedTasks(output=str(output), **found).model_dump())
+    else:
+        echo(f"{output}\t{counts.tasks} tasks")
+        if counts.refused:
+            print_table(_reasons(counts.refused))
     if not counts.tasks and not counts.known:
         why = "the reasons are above" if counts.refused else "it has no rows"
         raise UsageError(f"{where} gave no task of the format {format}: {why}")

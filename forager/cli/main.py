@@ -54,7 +54,7 @@ def main() -> None:
     warnings.simplefilter("ignore", SyntaxWarning)
 
 
-main.add_verbs("Set up", doctor.doctor)
+main.add_verbs("Set up", doctor.doctor, doctor.schema)
 main.add_verbs("Make images, tasks and traces", image.image, tasks.tasks, trace.trace)
 main.add_verbs("Run attempts", run.run, screens.watch, evaluate.evaluate, select.select)
 main.add_verbs(

@@ -80,9 +80,11 @@ def stats(file: Path, family: str | None, project: str | None, as_json: bool) ->
     Example:
       forager tasks stats tasks.jsonl --project pypi/toolz
     """
+    from forager.cli.outputs import TaskCounts
+
     found = _counts(_chosen(file, family, project))
     if as_json:
-        print_json(found)
+        print_json(TaskCounts.model_validate(found).model_dump())
         return
     for name in ("family", "project", "kind"):
         print_table(_count_table(name, found[name]))
@@ -125,9 +127,11 @@ def print_tasks(tasks: "Iterable[Task]", *, as_json: bool = False) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from forager.cli.outputs import TaskRow
+
     rows = [_row(task) for task in tasks]
     if as_json:
-        print_json(rows)
+        print_json([TaskRow.model_validate(row).model_dump() for row in rows])
         return
     table = Table(box=None, pad_edge=False)
     for title in ("id", "family", "operator", "project", "place"):

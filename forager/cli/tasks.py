@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from forager.cli import options
-from forager.cli.console import echo
+from forager.cli.console import echo, print_json
 from forager.cli.image_tasks import image_tasks
 from forager.cli.imports import import_tasks
 from forager.cli.issue_fix import issue_fix
@@ -31,7 +31,8 @@ def tasks() -> None:
 @click.argument("file", metavar="tasks.jsonl", type=options.PATH)
 @options.workers
 @options.limit
-def check(file: Path, limit: int | None, workers: int) -> None:
+@options.as_json
+def check(file: Path, limit: int | None, workers: int, as_json: bool) -> None:
     """Prove tasks again in fresh containers.
 
     With the bug, FAIL_TO_PASS must fail and PASS_TO_PASS must pass; with the reference patch all
@@ -45,6 +46,7 @@ def check(file: Path, limit: int | None, workers: int) -> None:
     from concurrent.futures import ThreadPoolExecutor
     from itertools import islice
 
+    from forager.cli.outputs import CheckedTasks
     from forager.environments.task import Task
     from forager.mutation.prove import in_order
     from forager.records import read_records
@@ -52,16 +54,21 @@ def check(file: Path, limit: int | None, workers: int) -> None:
     chosen = list(islice(read_records(file, Task), limit))
     if not chosen:
         raise UsageError(f"{file} holds no tasks; `forager tasks mutate-fix` makes some")
-    failed = 0
+    problems: dict[str, str] = {}
+    say_problem = (lambda _: None) if as_json else echo
     with Progress("tasks", len(chosen)) as progress, ThreadPoolExecutor(workers) as pool:
         judged = in_order(pool, _problem, chosen, 2 * workers)
         for done, (task, problem) in enumerate(judged, 1):
             if problem:
-                failed += 1
-                echo(f"{task.instance_id}: {problem}")
-            progress.update(done, failed=failed)
-    echo(f"{len(chosen) - failed} of {len(chosen)} tasks hold")
-    if failed:
+                problems[task.instance_id] = problem
+                say_problem(f"{task.instance_id}: {problem}")
+            progress.update(done, failed=len(problems))
+    hold = len(chosen) - len(problems)
+    if as_json:
+        print_json(CheckedTasks(tasks=len(chosen), hold=hold, problems=problems).model_dump())
+    else:
+        echo(f"{hold} of {len(chosen)} tasks hold")
+    if problems:
         raise click.exceptions.Exit(1)
 
 
