@@ -7,7 +7,7 @@ from rich.table import Table
 from forager.evaluation.drawing import Drawing, Plot, from_zero
 from forager.evaluation.estimates import Estimate
 from forager.evaluation.selection.curves import SelectionPoint
-from forager.evaluation.selection.selecting import SelectionResult
+from forager.evaluation.selection.selecting import SelectionResult, WrittenTests
 
 
 def table(result: SelectionResult) -> Table:
@@ -40,9 +40,13 @@ def lines(result: SelectionResult) -> Iterator[str]:
             f"{tests.counted:,} counted"
         )
         if tests.recall.tasks:
-            yield f"written tests: precision {written(tests.precision)}, recall " + written(
-                tests.recall
-            )
+            yield f"written tests: {worth(tests)}"
+
+
+def worth(tests: WrittenTests) -> str:
+    """Precision, if any test counted, and recall."""
+    recall = f"recall {written(tests.recall)}"
+    return f"precision {written(tests.precision)}, {recall}" if tests.precision.tasks else recall
 
 
 def plot(results: Sequence[tuple[str, SelectionResult]]) -> Plot | None:
