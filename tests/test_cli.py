@@ -142,7 +142,8 @@ def test_an_option_means_the_same_everywhere() -> None:
             flags.setdefault(long, set()).add(bool(option.is_flag))
             for letter in (name for name in option.opts if len(name) == 2):
                 letters.setdefault(letter, set()).add(long)
-    assert letters == {"-o": {"--output"}, "-w": {"--workers"}, "-m": {"--model"}}
+    known = {"-o": {"--output"}, "-w": {"--workers"}, "-m": {"--model"}, "-k": {"-k"}}
+    assert letters == known
     assert [name for name, kinds in flags.items() if len(kinds) > 1] == []
     assert (flags["--seed"], flags["--limit"]) == ({False}, {False})
     assert (flags["--json"], flags["--dry-run"]) == ({True}, {True})
@@ -185,7 +186,7 @@ def test_verbs_are_grouped_by_what_a_person_does() -> None:
     grouped = {heading: " ".join(names) for heading, names in main.headings.items()}
     assert grouped == {
         "Set up": "doctor schema",
-        "Make images and tasks": "image tasks",
+        "Make images, tasks and traces": "image tasks trace",
         "Run attempts": "run watch evaluate select",
         "Look at attempts": "list replay report tokens",
         "Learn from attempts": "filter export train serve bootstrap base",
