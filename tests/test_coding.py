@@ -194,12 +194,14 @@ def test_tests_may_look_at_changed_arguments_exceptions_and_their_own_classes(
         "try: fail(); assert False\nexcept KeyError as error: assert 'gone' in str(error)\n"
         "chain = link([1, 2, 3])\nassert type(chain) is Node and chain.next.next.value == 3\n"
         "assert list(adder(2)([5])) == [7]\n"
+        "assert of([1, 'a'], int) == [1]\n"
     )
     text = (
         "def sort(numbers): numbers.sort()\n"
         "def fail(): raise KeyError('gone')\n"
         "def link(values):\n  node = None\n"
         "  for value in reversed(values): node = Node(value, node)\n  return node\n"
+        "def of(values, kind): return [value for value in values if type(value) is kind]\n"
         "def adder(n): return lambda values: (value + n for value in values)\n"
     )
     task = function(function="sort", tests=tests, preamble=preamble)

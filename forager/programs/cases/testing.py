@@ -72,7 +72,7 @@ def _update(before: Any, now: Any) -> None:
     elif isinstance(before, (dict, set)):
         before.clear()
         before.update(now)
-    elif hasattr(before, "__dict__"):
+    elif hasattr(before, "__dict__") and not isinstance(before, type):
         vars(before).update(vars(now))
 
 
