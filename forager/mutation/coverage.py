@@ -16,10 +16,12 @@ from forager.environments.repository.testing import always
 from forager.errors import SandboxError
 from forager.images.image import Image
 from forager.paths import data_directory
+from forager.programs import copy_name
 from forager.records import Record
 from forager.sandboxes.sandbox import Limits, Sandbox
 from forager.untrusted import Items, Malformed, Report, record, unpacked
 
+_TRACER = "coverage_tracer"  # the program
 _SLOWER = 40  # times that tracing may slow the suite down
 _LIMIT = 64 << 20  # bytes of the compressed result
 _LONGEST = 1 << 18  # characters of a part of it, compressed or not
@@ -39,7 +41,8 @@ class Coverage(Record):
     """What each test runs."""
 
     tests: list[str]
-    version: int = 2
+    tracer: str = ""
+    """The program that measured it: another one may see more."""
     opaque: str = "0x0"
     """Tests that start processes: what they run is not seen."""
     files: dict[str, FileCoverage] = {}
@@ -130,7 +133,7 @@ def coverage_of(image: Image, start: Callable[[str, Limits], Sandbox]) -> Covera
     """Return the coverage stored with the image, or measure it. Raises SandboxError."""
     path = data_directory() / "images" / f"{image.key}.coverage.json.gz"
     known = _read(path)
-    if known and known.version == 2 and set(known.tests) == set(image.passing):
+    if known and known.tracer == copy_name(_TRACER) and set(known.tests) == set(image.passing):
         return known
     sandbox = start(image.reference, Limits(memory=max(image.recipe.memory, 4 << 30)))
     try:
@@ -147,7 +150,7 @@ def measure(sandbox: Sandbox, image: Image) -> Coverage:
     run = run_program(
         sandbox,
         image.setup,
-        "coverage_tracer",
+        _TRACER,
         {"arguments": [*always(), *image.setup.arguments], "tests": image.passing},
         _REPORT,
         timeout=_SLOWER * image.test_seconds + 60,
@@ -166,7 +169,13 @@ def measure(sandbox: Sandbox, image: Image) -> Coverage:
         opaque = _checked(last.opaque, len(image.passing))
     except Malformed as error:
         raise SandboxError(f"{image.reference}: what the tracer reports is no coverage") from error
-    return Coverage(tests=image.passing, seconds=run.seconds, files=files, opaque=opaque)
+    return Coverage(
+        tests=image.passing,
+        tracer=copy_name(_TRACER),
+        seconds=run.seconds,
+        files=files,
+        opaque=opaque,
+    )
 
 
 def _joined(parts: list[_Packed], tests: int) -> dict[str, FileCoverage]:
