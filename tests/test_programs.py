@@ -28,6 +28,15 @@ from forager.mutation.reach import ReachAnalysis
 from forager.mutation.sieve import Sieve
 from forager.programs import PYTHONS, program
 from forager.sandboxes.local_sandbox import LocalSandbox
+from forager.tracing.programs import (
+    LIMITS,
+    ProgramInput,
+    TracedProgram,
+    jobs_of,
+    trace_programs,
+)
+from forager.tracing.recording import SandboxRecorder
+from forager.tracing.store import Found, TraceWriter
 from forager.untrusted import OBJECT
 
 PROGRAMS = Path(__file__).parent.parent / "forager" / "programs"
@@ -365,7 +374,21 @@ def cases(sandbox: LocalSandbox, image: Image) -> None:
     assert told[3] == [("compile", "")], found
 
 
+def tracer(sandbox: LocalSandbox, image: Image) -> None:
+    """Check that the recorder in Python traces a program, the same twice."""
+    root = Path(sandbox.run("pwd").output.strip())
+    given = ProgramInput(stdin="2")
+    program = TracedProgram(id="x.py", source="print(int(input()) + 1)\n", inputs=[given])
+    recorder = SandboxRecorder(sandbox, image.setup, fallback=True)
+    with TraceWriter(root) as writer:
+        trace_programs(recorder, [*jobs_of([program], 1)], writer, "tests", LIMITS)
+        assert (writer.kept, writer.reasons) == (1, {})
+    (trace,) = Found(root).traces()
+    assert trace.outcome.output == "3\n"
+
+
 RUNS = [
+    tracer,
     cases,
     inventory,
     compiler,

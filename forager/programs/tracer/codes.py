@@ -5,7 +5,13 @@ from __future__ import annotations
 import opcode
 import sys
 from types import CodeType
-from typing import Callable, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Wanted = Callable[[str], str]
+    """Returns the name that a file has in the trace; empty for a file that is not traced."""
 
 _OPTIMIZED, _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x1, 0x20, 0x80, 0x200
 BLOCK = 4
@@ -53,10 +59,6 @@ class Described(NamedTuple):
     name: str
     slots: tuple[str | None, ...]
     """The variables by their places in a frame; None for those that are left out."""
-
-
-Wanted = Callable[[str], str]
-"""Returns the name that a file has in the trace; empty for a file that is not traced."""
 
 
 def describer(wanted: Wanted) -> Callable[[CodeType], Described | None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from types import CodeType, FrameType
-from typing import Any, Callable, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import writing
 from .codes import BLOCK, LOOPS, RETURNS, YIELDS, Described, Instructions
@@ -18,7 +18,10 @@ from .notation import render
 from .variables import watching
 from .writing import NEAR, Names, named, numbered, valued
 
-Trace = Callable[[FrameType, str, Any], Any]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Trace = Callable[[FrameType, str, Any], Any]
 _RECURSION = 60  # frames that the recorder leaves to the program
 _GENERATORS = (1, 2, 3)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 import threading
 from types import CodeType, ModuleType
-from typing import Callable, Optional
+from typing import TYPE_CHECKING
 
 from .codes import Described
 from .fallback import Fallback, RecordingLimits
 from .threads import ThreadStarts
 
-Describe = Callable[[CodeType], Optional[Described]]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Describe = Callable[[CodeType], "Described | None"]
 
 
 class Recorder:
