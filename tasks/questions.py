@@ -18,6 +18,7 @@ from tasks.programming import (
     mbxp,
 )
 from tasks.rows import Row
+from tasks.traced import traced_output
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ QUESTIONS: dict[str, QuestionFormat] = {
     "gsm8k": QuestionFormat(gsm8k, runs=False),
     "aime": QuestionFormat(aime, "it is of the benchmark AIME", runs=False),
     "problems": QuestionFormat(problem),
+    "traces": QuestionFormat(traced_output, runs=False),
     "cruxeval-o": QuestionFormat(output_prediction, "it is of the benchmark CruxEval", runs=False),
     "cruxeval-i": QuestionFormat(input_prediction, "it is of the benchmark CruxEval"),
 }

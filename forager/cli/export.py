@@ -13,6 +13,7 @@ from forager.cli.progress import Progress
 from forager.cli.runs import open_attempts, runs_argument, say_damage
 from forager.cli.verb import Verb, option
 from forager.errors import UsageError
+from forager.tracing import TRACE_FORMATS
 from forager.trajectories.export import FORMATS
 
 if TYPE_CHECKING:
@@ -27,12 +28,13 @@ _DATASETS = {
     "policy": "a data set of token ids for `forager train`, with loss on what the agent writes",
     "world": "the same, with loss also on what the agent reads",
 }
-_ALL = {**FORMATS, **_DATASETS}
-_TABLE = "\n".join(f"  {name:<9}  {text}" for name, text in _ALL.items())
-_HELP = f"""Write attempts for other software, or as a data set for training.
+_ALL = {**FORMATS, **_DATASETS, **TRACE_FORMATS}
+_TABLE = "\n".join(f"  {name:<12}  {text}" for name, text in _ALL.items())
+_HELP = f"""Write attempts or traces for other software, or as a data set for training.
 
 Attempts of several runs (or files of attempts) go into one export. An export is never changed:
-give a new -o each time.
+give a new -o each time. Traces are what `forager trace` wrote: give its directories as RUN; each
+trace becomes a line of JSON.
 
 \b
 Formats:
@@ -42,7 +44,9 @@ Formats:
 Examples:
   forager export runs/repair -o attempts.parquet --format parquet --resolved
   forager export runs/qwen -o dataset --format policy --tokenizer Qwen/Qwen3-8B --resolved
+  forager export traces/toolz -o toolz.jsonl --format cwm --step-in 0.5
 """
+_TRACES = "Traces"
 _DATASET = "Data sets (--format policy and world)"
 _OPTIONS = Derived(
     "forager.learning.dataset:DatasetSettings",
@@ -87,6 +91,29 @@ _OPTIONS = Derived(
     heading=_DATASET,
     help="Print the first N samples, and colour the tokens with loss.",
 )
+@option(
+    "--step-in",
+    metavar="P",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    heading=_TRACES,
+    help="Probability that an inner call is shown, not only what it returns; --seed draws.",
+)
+@option(
+    "--depth",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=1000,
+    heading=_TRACES,
+    help="Show N calls within calls at most.",
+)
+@option(
+    "--loss",
+    type=click.Choice(["states", "actions", "both"]),
+    default="both",
+    heading=_TRACES,
+    help="What a model is trained to write of --format segments: states, source lines, or both.",
+)
 def export(
     runs: tuple[Path, ...],
     output: Path,
@@ -99,15 +126,22 @@ def export(
     tokenizer: Path | None,
     show: int | None,
     as_json: bool,
+    step_in: float,
+    depth: int,
+    loss: str,
     **params: Any,
 ) -> None:
-    """Write attempts for other software, or as a data set for training."""
+    """Write attempts or traces for other software, or as a data set for training."""
     from forager.cli.outputs import ExportedAttempts
     from forager.trajectories.choice import Choice
     from forager.trajectories.export import writer
 
     if limit is not None and sample is not None:
         raise UsageError("--limit takes the first attempts, --sample any; give one of them")
+    if format in TRACE_FORMATS:
+        cut = {"step_in": step_in, "depth": depth, "seed": seed}
+        _export_traces(runs, output, format, cut, loss, limit, as_json=as_json)
+        return
     if format in _DATASETS:
         which = {"resolved": resolved, "accept_suspect": accept_suspect}
         some = {"limit": limit, "sample": sample, "seed": seed}
@@ -137,6 +171,30 @@ def export(
         print_json(ExportedAttempts(output=str(output), attempts=count).model_dump())
     else:
         echo(f"{output}\t{count:,} attempts")
+
+
+def _export_traces(
+    directories: tuple[Path, ...],
+    output: Path,
+    format: str,
+    cut: dict[str, Any],
+    loss: Any,
+    limit: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    from forager.cli.outputs import ExportedAttempts
+    from forager.tracing.cutting import Cut
+    from forager.tracing.export import TraceExport, export_traces
+
+    done = export_traces(directories, output, format, TraceExport(Cut(**cut), loss), limit)
+    for reason, count in done.left_out.items():
+        say(f"left out: {count:,} · {reason}")
+    if as_json:
+        found = ExportedAttempts(output=str(output), traces=done.written, left_out=done.left_out)
+        print_json(found.model_dump())
+    else:
+        echo(f"{output}\t{done.written:,} traces")
 
 
 def _export_dataset(

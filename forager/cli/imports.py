@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 QUESTIONS = (
     *("humaneval", "humaneval-x", "mbpp", "mbxp", "leetcode", "code-contests", "apps"),
     *("livecodebench", "math", "math-500", "gsm8k", "aime", "problems"),
-    *("cruxeval-o", "cruxeval-i"),
+    *("traces", "cruxeval-o", "cruxeval-i"),
 )
 FORMATS = ("swe-bench", "swe-smith", "swe-gym", "swe-rebench", "r2e-gym", "nemotron")
 _SHOWN = 20  # refused rows to print; the others are counted

@@ -66,6 +66,7 @@ class ExportedAttempts(Record):
 
     output: str
     attempts: int | None = None
+    traces: int | None = None
     samples: int | None = None
     tokens: int | None = None
     trained: int | None = Field(None, description="Tokens with loss.")

@@ -111,3 +111,35 @@ def _bound(node: ast.AST) -> Iterator[str]:
             for part in ast.walk(child):
                 if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load):
                     yield part.id
+
+
+def entered_source(text: str, firsts: set[int]) -> str:
+    """A source without the functions and classes that a trace does not enter.
+
+    `firsts` are the first lines of the codes that it enters. Other statements of the module stay,
+    as functions may use what they bind. A source without a syntax tree stays whole.
+    """
+    if len(text) > _LARGEST:
+        return text
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return text
+    lines = split_lines(text)
+    gone = {line for span in _not_entered(tree.body, firsts) for line in span}
+    return "".join(line for number, line in enumerate(lines, 1) if number not in gone)
+
+
+def _not_entered(body: list[ast.stmt], firsts: set[int]) -> Iterator[range]:
+    """The lines of definitions without entered code; of an entered class, of its methods."""
+    for node in body:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        first = min(node.lineno, *(part.lineno for part in node.decorator_list), node.lineno)
+        span = range(first, (node.end_lineno or node.lineno) + 1)
+        if firsts.isdisjoint(span):
+            yield span
+        elif isinstance(node, ast.ClassDef):
+            kept = [*_not_entered(node.body, firsts)]
+            whole = all(isinstance(part, ast.FunctionDef) for part in node.body)
+            yield from [] if whole and len(kept) == len(node.body) else kept

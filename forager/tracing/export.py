@@ -1,0 +1,125 @@
+"""Traces as lines of JSON, for training and for other software."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from forager.atomic import replacing
+from forager.errors import UsageError
+from forager.locks import claimed_file
+from forager.tracing.cutting import Cut
+from forager.tracing.reader import TraceReader
+from forager.tracing.record import Sources, Trace
+from forager.tracing.source import entered_source
+from forager.tracing.store import Found, SourceTexts
+from forager.tracing.stream import StreamReader
+from forager.tracing.views.compact import compact_text
+from forager.tracing.views.cwm import cwm_trace
+from forager.tracing.views.debugger import episode
+from forager.tracing.views.events import event_objects
+from forager.tracing.views.samples import Loss, segments
+from forager.untrusted import Malformed
+
+_View = Callable[[Trace, Sources, "TraceExport"], dict[str, Any]]
+
+
+class TraceExport(NamedTuple):
+    """What is shown of each trace."""
+
+    cut: Cut = Cut()
+    loss: Loss = "both"
+    """Of `segments`."""
+
+
+class ExportedTraces(NamedTuple):
+    """How many traces were written, and why the others were not."""
+
+    written: int
+    left_out: Counter[str]
+
+
+def export_traces(
+    directories: Sequence[Path],
+    output: Path,
+    format: str,
+    chosen: TraceExport,
+    limit: int | None = None,
+) -> ExportedTraces:
+    """Write a line of JSON for each trace, one trace in memory at a time.
+
+    A trace that a view cannot show is left out and counted: a source may hold a special token.
+    Raises UsageError, StoreError.
+    """
+    left_out = Counter[str]()
+    written = 0
+    with claimed_file(output), replacing(output) as part, part.open("w", encoding="utf-8") as file:
+        for trace, sources in _traces(directories):
+            if limit is not None and written >= limit:
+                break
+            try:
+                view = _VIEWS[format](trace, sources, chosen)
+            except Malformed as error:
+                left_out[str(error)] += 1
+                continue
+            file.write(f"{json.dumps({**_facts(trace), **view}, ensure_ascii=True)}\n")
+            written += 1
+        if not written:
+            raise UsageError("there are no such traces to export; `forager trace` makes some")
+    return ExportedTraces(written, left_out)
+
+
+def _traces(directories: Sequence[Path]) -> Iterator[tuple[Trace, Sources]]:
+    for directory in directories:
+        found = Found(directory).traces()
+        texts = SourceTexts(directory)
+        for trace in found:
+            yield trace, texts.of(trace)
+
+
+def _facts(trace: Trace) -> dict[str, Any]:
+    """What every format says of a trace."""
+    return {
+        "id": trace.id,
+        "kind": trace.kind,
+        "name": trace.name,
+        "source": trace.origin.source,
+        "licence": trace.origin.licence,
+        "python": trace.interpreter.version,
+        "outcome": trace.outcome.kind,
+        "truncated": trace.truncated,
+    }
+
+
+def _question(trace: Trace, sources: Sources, _: TraceExport) -> dict[str, Any]:
+    """The code that ran, what went in, and what came out. Raises Malformed without an output."""
+    if trace.truncated or trace.outcome.kind not in ("returned", "raised", "exited"):
+        raise Malformed("its outcome is no output of a call or program")
+    result = trace.outcome.output if trace.kind == "program" else trace.outcome.value
+    given = trace.input if trace.kind == "program" else trace.entry
+    firsts: dict[str, set[int]] = {}
+    for code in {event.code for event in StreamReader(trace.stream()).events()}:
+        if code.name != "<module>":  # whose first line may be that of a function
+            firsts.setdefault(code.file, set()).add(code.first)
+    files = {path: entered_source(text, firsts.get(path, set())) for path, text in sources.items()}
+    return {"files": files, "input": given, "output": result}
+
+
+_VIEWS: dict[str, _View] = {
+    "cwm": lambda trace, sources, chosen: {"text": cwm_trace(trace, sources, chosen.cut).text()},
+    "compact": lambda trace, sources, chosen: {"text": compact_text(trace, sources, chosen.cut)},
+    "debugger": lambda trace, sources, chosen: {
+        "sessions": [
+            episode(TraceReader(trace), sources, chosen.cut.seed, inverse=inverse).model_dump()
+            for inverse in (False, True)
+        ]
+    },
+    "events": lambda trace, sources, chosen: {
+        "events": list(event_objects(trace, sources, chosen.cut))
+    },
+    "input-output": _question,
+    "segments": lambda trace, sources, chosen: {
+        "parts": [part.model_dump() for part in segments(trace, sources, chosen.loss, chosen.cut)]
+    },
+}

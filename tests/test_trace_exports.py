@@ -1,0 +1,131 @@
+"""Traces as lines of JSON, and questions that are made of them."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from test_cli import forager
+
+from forager.environments.answer.prediction import PredictionTask
+from forager.environments.repository.task import TestSetup
+from forager.records import read_records
+from forager.sandboxes.local_sandbox import LocalSandbox
+from forager.tracing import TRACE_FORMATS
+from forager.tracing.programs import LIMITS, ProgramInput, TracedProgram, jobs_of, trace_programs
+from forager.tracing.recording import SandboxRecorder
+from forager.tracing.source import entered_source
+from forager.tracing.store import TraceWriter
+
+PROGRAM = """\
+def unused():
+    return 1
+
+
+def double(text):
+    return text * 2
+
+
+print(double(input()))
+"""
+SOURCE = """\
+import math
+RATE = 2
+
+
+@math.odd
+def used(x):
+    return x
+
+
+def unused():
+    pass
+
+
+class Kept:
+    field = 1
+
+    def used(self):
+        return 1
+
+    def unused(self):
+        return 2
+
+
+class Gone:
+    def unused(self):
+        return 2
+"""
+
+
+@pytest.fixture(scope="module")
+def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The traces of a program on two inputs."""
+    root = tmp_path_factory.mktemp("traces")
+    (root / "work").mkdir()
+    given = [ProgramInput(stdin="ab\n"), ProgramInput(stdin="<|end_of_text|>\n")]
+    program = TracedProgram(id="double.py", source=PROGRAM, inputs=given)
+    with LocalSandbox(root / "work") as sandbox, TraceWriter(root / "found") as writer:
+        recorder = SandboxRecorder(
+            sandbox, TestSetup(workdir=str(root / "work"), python=sys.executable), fallback=True
+        )
+        trace_programs(recorder, [*jobs_of([program], 2)], writer, "tests", LIMITS)
+        assert writer.kept == 2
+    return root / "found"
+
+
+@pytest.mark.parametrize("format", TRACE_FORMATS)
+def test_each_trace_is_a_line(traces: Path, tmp_path: Path, format: str) -> None:
+    """Every format names the trace, and the same command gives the same bytes."""
+    texts = []
+    for name in ("one.jsonl", "two.jsonl"):
+        done = forager("export", traces, "-o", tmp_path / name, "--format", format)
+        assert done.stdout == f"{tmp_path / name}\t2 traces\n", done.stderr
+        texts.append((tmp_path / name).read_text())
+    assert texts[0] == texts[1]
+    rows = [json.loads(line) for line in texts[0].splitlines()]
+    assert [row["name"] for row in rows] == ["double.py", "double.py"]
+
+
+def test_an_export_of_nothing_is_refused(tmp_path: Path) -> None:
+    """A directory without traces, and an attempt's format for traces, get one line."""
+    done = forager("export", tmp_path, "-o", tmp_path / "x", "--format", "cwm")
+    assert done.exit_code == 2
+    assert "holds no traces" in done.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def test_questions_show_the_code_that_ran(traces: Path, tmp_path: Path) -> None:
+    """What a trace does not enter is left out, but for what the module binds."""
+    forager("export", traces, "-o", tmp_path / "x", "--format", "input-output")
+    row = json.loads((tmp_path / "x").read_text().splitlines()[0])
+    assert (row["input"], row["output"]) == ("ab\n", "abab\n")
+    assert "unused" not in row["files"]["double.py"]
+    shown = entered_source(SOURCE, {5, 17})
+    assert "unused" not in shown and "Gone" not in shown
+    assert all(part in shown for part in ("RATE = 2", "@math.odd\ndef used", "field = 1"))
+    assert entered_source("def f(:\n", {1}) == "def f(:\n"
+
+
+def test_calls_become_questions(tmp_path: Path) -> None:
+    """A call that returned a literal is a task; what says nothing, or is cut, is refused."""
+    base = {
+        "kind": "function", "name": "shout", "source": "local/x", "outcome": "returned",
+        "files": {"x.py": "def shout(text):\n    return text.upper()\n"},
+    }  # fmt: skip
+    rows = [
+        {"id": "a", "input": "shout('a')", "output": "'A'", **base},
+        {"id": "b", "input": "shout('a')", "output": "None", **base},
+        {"id": "c", "input": "shout([<+9>])", "output": "1", **base},
+        {"id": "d", "input": "shout('a')", "output": "Namespace()", **base},
+        {"id": "e", "input": "shout('a')", "output": "1", **base, "files": []},
+        {"id": "f", "input": "shout('a')", "output": "1", **base, "outcome": "raised"},
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    done = forager("tasks", "import", "traces", tmp_path / "rows.jsonl", "-o", tmp_path / "t.jsonl")
+    assert done.exit_code == 0, done.stderr
+    (task,) = read_records(tmp_path / "t.jsonl", PredictionTask)
+    assert (task.function, task.input, task.output) == ("shout", "'a'", "'A'")
+    assert task.labels.functions == ["local/x:x.py:shout"]
+    assert "shout('a')" in task.problem_statement and not task.contaminated
+    assert forager("tasks", "check", tmp_path / "t.jsonl").exit_code == 0
