@@ -455,7 +455,7 @@ def test_the_least_busy_endpoint_comes_first() -> None:
         (failure(400, "bad\n thing"), "answers 400: bad thing; change the model's settings"),
         (failure(401, "who?"), "answers 401: who\\?; set OPENAI_API_KEY"),
         (failure(403), "answers 403: no; set OPENAI_API_KEY"),
-        (failure(404), "has no model 'x'; it has: m, n"),
+        (failure(404), "has no model 'x'; there are m, n, "),
         (Answer({"detail": "odd"}, 422), "answers 422: odd; change"),
         (Answer({"object": "error", "message": "flat"}, 400), "answers 400: flat;"),
         (failure(429, "pay", code="insufficient_quota"), "answers 429: pay;"),

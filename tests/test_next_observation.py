@@ -134,7 +134,7 @@ def test_questions_are_made_and_evaluated(tmp_path: Path) -> None:
     for task in read_records(output, Task):
         assert isinstance(task, NextObservationTask)
         reference = environment.reference(task)
-        assert environment.grade(task, reference, Limits(), lambda *_, **__: None).resolved  # type: ignore[arg-type, return-value]
+        assert environment.grade(task, reference, Limits(), lambda *_, **__: None).resolved  # type: ignore[arg-type]
     with serving() as server:
         server.answers = [completion({"content": "[ANSWER]exit code: 0\nfailed: none[/ANSWER]"})]
         words = ["evaluate", "next-observation", "--data", str(output), "-o", str(tmp_path / "r")]

@@ -302,7 +302,7 @@ def test_answers_are_compared_by_meaning_and_hang_nobody() -> None:
     }
     try:
         with ThreadPoolExecutor(2) as pool:
-            found = list(pool.map(lambda pair: compared(*pair, 3), asked))
+            found = list(pool.map(lambda pair: compared(pair[0], pair[1], 3), asked))
     finally:
         close_all()
     assert dict(zip(asked, found, strict=True)) == asked
