@@ -121,8 +121,8 @@ def test_a_killed_evaluation_goes_on(server: Script, rows: Path, tmp_path: Path)
     """What was made before SIGKILL is not made again; the tables are those of all attempts."""
     server.answers = [THREES.__class__(**{**vars(THREES), "delay": 0.1})]
     run = tmp_path / "run"
-    command = [str(FORAGER), "evaluate", "cruxeval-o", "-o", str(run), "--data", str(rows), "-m", "m",
-               "--url", server.url, "-w", "1", "--attempts", "5", "--json"]  # fmt: skip
+    command = [str(FORAGER), "evaluate", "cruxeval-o", "-o", str(run), "--data", str(rows), "-m",
+               "m", "--url", server.url, "-w", "1", "--attempts", "5", "--json"]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
         while len(server.seen) < 6:
             assert first.poll() is None
