@@ -44,7 +44,7 @@ class Observer:
             text = given.text()
             if text not in inputs and is_small(given):
                 inputs[text] = given
-        except Exception:  # what cannot be copied is not kept
+        except Exception:  # nosec B110  # what cannot be copied is not kept
             pass
         finally:
             sys.setprofile(self)

@@ -85,7 +85,7 @@ class _Run:
 def _executed(code: CodeType, module: ModuleType) -> tuple[str, str]:
     """How the program ends."""
     try:
-        exec(code, module.__dict__)
+        exec(code, module.__dict__)  # nosec B102  # in the sandbox
     except SystemExit as error:
         return "exited", render(error.code)
     except BaseException as error:
