@@ -95,14 +95,22 @@ def reports(
 
 def unpacked(text: str, characters: int) -> str:
     """Return the UTF-8 text that zlib compressed and base64 encoded. Raises Malformed."""
+    try:
+        return unpacked_bytes(text, characters).decode()
+    except UnicodeDecodeError as error:
+        raise Malformed(f"it is not packed text: {error}") from error
+
+
+def unpacked_bytes(text: str, most: int) -> bytes:
+    """Return the bytes that zlib compressed and base64 encoded. Raises Malformed."""
     unzip = zlib.decompressobj()
     try:
-        found = unzip.decompress(binascii.a2b_base64(text), characters + 1)
-        if len(found) > characters or not unzip.eof:
-            raise Malformed(f"it is torn, or longer than {characters:,} characters")
-        return found.decode()
+        found = unzip.decompress(binascii.a2b_base64(text), most + 1)
     except (ValueError, zlib.error) as error:
-        raise Malformed(f"it is not packed text: {error}") from error
+        raise Malformed(f"it is not packed: {error}") from error
+    if len(found) > most or not unzip.eof:
+        raise Malformed(f"it is torn, or longer than {most:,} bytes")
+    return found
 
 
 def _first_problem(error: ValidationError) -> str:

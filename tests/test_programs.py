@@ -36,7 +36,7 @@ from forager.tracing.programs import (
     trace_programs,
 )
 from forager.tracing.recording import SandboxRecorder
-from forager.tracing.store import Found, TraceWriter
+from forager.tracing.store import TraceDirectory, TraceWriter
 from forager.untrusted import OBJECT
 
 PROGRAMS = Path(__file__).parent.parent / "forager" / "programs"
@@ -383,7 +383,7 @@ def tracer(sandbox: LocalSandbox, image: Image) -> None:
     with TraceWriter(root) as writer:
         trace_programs(recorder, [*jobs_of([program], 1)], writer, "tests", LIMITS)
         assert (writer.kept, writer.reasons) == (1, {})
-    (trace,) = Found(root).traces()
+    (trace,) = TraceDirectory(root).traces()
     assert trace.outcome.output == "3\n"
 
 

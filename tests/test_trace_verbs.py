@@ -22,7 +22,7 @@ from forager.tracing.programs import (
     trace_programs,
 )
 from forager.tracing.recording import SandboxRecorder
-from forager.tracing.store import DROPPED, TRACES, Found, SourceTexts, TraceWriter
+from forager.tracing.store import DROPPED, TRACES, SourceTexts, TraceDirectory, TraceWriter
 from forager.tracing.suites import SuiteTracer, TracedSuite, batches
 from forager.tracing.views.compact import compact_text
 
@@ -117,10 +117,11 @@ def test_tests_are_recorded_if_they_do_the_same_each_time(
             SuiteTracer(chosen, writer).trace(recorder, batch)
         assert list(batches(chosen, writer)) == []
     found = {trace.name.partition("test_sums.py::test_")[2]: trace
-             for trace in Found(tmp_path / "out").traces()}  # fmt: skip
+             for trace in TraceDirectory(tmp_path / "out").traces()}  # fmt: skip
     assert set(found) == {"total", "stack", "address", "wrong"}
     reasons = {
-        drop.id.rpartition("_")[2]: drop.reason for drop in Found(tmp_path / "out").dropped()
+        drop.id.rpartition("_")[2]: drop.reason
+        for drop in TraceDirectory(tmp_path / "out").dropped()
     }
     assert reasons == {"random": "two runs differ", "tracer": "tracing changes the outcome"}
     assert found["wrong"].outcome.kind == "failed"
@@ -149,7 +150,7 @@ def test_functions_are_recorded_with_observed_and_changed_inputs(
     assert set(found) == {"total", "shout", "any_number", "Stack.__init__", "Stack.push"}
     assert found["total"].covered and found["shout"].covered and found["Stack.push"].kept
     assert found["any_number"].valid and not found["any_number"].steady
-    traces = [trace for trace in Found(tmp_path).traces() if trace.name == "shout"]
+    traces = [trace for trace in TraceDirectory(tmp_path).traces() if trace.name == "shout"]
     assert len({trace.entry for trace in traces}) == len(traces) == 6
     assert {"observed", "mutated"} & {trace.labels["input"] for trace in traces}
     assert all(trace.outcome.value.startswith("'") for trace in traces)
@@ -177,8 +178,11 @@ def test_programs_are_recorded_on_their_inputs(tmp_path: Path, recorder: Sandbox
     ]
     with TraceWriter(tmp_path / "out") as writer:
         trace_programs(recorder, list(jobs_of(programs, 3)), writer, "tests", LIMITS)
-    found = {trace.name: trace for trace in Found(tmp_path / "out").traces()}
-    reasons = {drop.id.partition("#")[0]: drop.reason for drop in Found(tmp_path / "out").dropped()}
+    found = {trace.name: trace for trace in TraceDirectory(tmp_path / "out").traces()}
+    reasons = {
+        drop.id.partition("#")[0]: drop.reason
+        for drop in TraceDirectory(tmp_path / "out").dropped()
+    }
     assert reasons == {name: reason for name, *_, reason in PROGRAMS if reason}
     outcomes = {name: (t.outcome.kind, t.outcome.verdict) for name, t in found.items()}
     assert outcomes["sum"] == ("exited", "accepted") and outcomes["wrong"] == ("exited", "wrong")
@@ -215,11 +219,11 @@ def test_a_torn_trace_is_cut_off_and_made_again(tmp_path: Path, recorder: Sandbo
     path = tmp_path / "out" / TRACES
     whole = path.read_bytes()
     path.write_bytes(whole[:-100])
-    assert len(list(Found(tmp_path / "out").traces())) == 3
+    assert len(list(TraceDirectory(tmp_path / "out").traces())) == 3
     with TraceWriter(tmp_path / "out") as writer:
         assert writer.kept == 3
         trace_programs(recorder, jobs, writer, "tests", LIMITS)
-    traces = list(Found(tmp_path / "out").traces())
+    traces = list(TraceDirectory(tmp_path / "out").traces())
     assert sorted(trace.id for trace in traces) == [job.id for job in jobs]
     assert not (tmp_path / "out" / DROPPED).read_bytes()
 
@@ -227,7 +231,7 @@ def test_a_torn_trace_is_cut_off_and_made_again(tmp_path: Path, recorder: Sandbo
 def test_an_empty_directory_says_what_to_do(tmp_path: Path) -> None:
     """One line that names the verbs."""
     with pytest.raises(UsageError, match="forager trace"):
-        list(Found(tmp_path).traces())
+        list(TraceDirectory(tmp_path).traces())
 
 
 def test_the_verbs_explain_themselves() -> None:

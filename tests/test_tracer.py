@@ -267,6 +267,26 @@ def test_recursion_to_the_limit_is_not_changed(tmp_path: Path, recorder: str) ->
     assert found.missing in ([], ["recursion"])
 
 
+def test_code_that_cython_compiled_for_tracing_runs_on(tmp_path: Path) -> None:
+    """It calls what the hook returned for a call: never None for code without constants.
+
+    Neither for files that are not traced, nor for calls that are too deep.
+    """
+    source = """
+        import sys
+        def inner(get): return get().f_trace
+        inner.__code__ = inner.__code__.replace(co_consts=())
+        def main():
+            foreign = compile("lambda get: get().f_trace", "foreign.pyx", "eval")
+            outer = eval(foreign)
+            outer.__code__ = outer.__code__.replace(co_consts=())
+            return outer(sys._getframe) is not None, inner(sys._getframe) is not None
+        """
+    found = recorded(tmp_path, source, "python", "", (1000, 1 << 20, 60, 1))
+    assert found.answer == "(True, True)" and found.missing == ["depth"]
+    assert not kinds(found.events, "inner")
+
+
 THREADS = """
     import sys, threading
     sys.setswitchinterval(1e-6)

@@ -113,6 +113,11 @@ def test_values_with_special_tokens_are_escaped_and_sources_refused(tmp_path: Pa
     trace, sources = traced(tmp_path, source)
     with pytest.raises(Malformed, match="holds"):
         cwm_trace(trace, sources).text()
+    source = "def main():\n    x = '<|frame' + '_sep|>'\n    return x\n"
+    trace, sources = traced(tmp_path, source)
+    reader = TraceReader(trace)
+    states = [Debugger(reader, sources).state(index) for index in range(len(reader))]
+    assert [state.count("<|frame_sep|>") for state in states] == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(

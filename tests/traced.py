@@ -18,7 +18,7 @@ def make_trace(
         id="t", kind="program", name=name, origin=Origin(source="tests"),
         interpreter=Interpreter(version="3", recorder="c"), outcome=TraceOutcome(kind="returned"),
     )  # fmt: skip
-    return trace.model_copy(update=made.fields(sources)), sources
+    return made.complete(trace, sources), sources
 
 
 def traced(tmp_path: Path, source: str, version: str = "") -> tuple[Trace, dict[str, str]]:

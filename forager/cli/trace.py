@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forager.cli import options
-from forager.cli.console import echo, print_table
+from forager.cli.batch import terminable
+from forager.cli.console import print_table, say
 from forager.cli.image import images_of
 from forager.cli.progress import Progress
 from forager.cli.verb import Group, Verb, option
@@ -95,11 +96,9 @@ def programs_verb(
                 trace_programs(tracer, jobs, writer, str(programs), LIMITS)
 
         left = [job for job in jobs if job.id not in writer.ids]
-        with Progress("runs", len(jobs), start=len(jobs) - len(left)) as progress:
-            done = len(jobs) - len(left)
-            for batch in _in_parallel(record, list(batches(left)), workers):
-                done += len(batch)
-                progress.update(done, kept=writer.kept)
+        done = len(jobs) - len(left)
+        with Progress("runs", len(jobs), start=done) as progress:
+            _record_batches(record, list(batches(left)), workers, progress, done, writer)
         _print_dropped(writer)
 
 
@@ -141,9 +140,7 @@ def suites(
                             SandboxRecorder(sandbox, image.setup, given["fallback"]), tests
                         )
 
-                for batch in _in_parallel(record, work, workers):
-                    done += len(batch)
-                    progress.update(done, kept=writer.kept)
+                _record_batches(record, work, workers, progress, done, writer)
         _print_dropped(writer)
 
 
@@ -208,7 +205,7 @@ def _writer(output: Path) -> Iterator["TraceWriter"]:
     from forager.locks import claimed_output
     from forager.tracing.store import TraceWriter
 
-    with claimed_output(output), TraceWriter(output) as writer:
+    with terminable(), claimed_output(output), TraceWriter(output) as writer:
         yield writer
 
 
@@ -222,6 +219,20 @@ def _sandbox(kind: str, image: str, memory: int) -> Iterator[Any]:
         yield sandbox
     finally:
         sandbox.close()
+
+
+def _record_batches(
+    record: Any,
+    batches: list[Any],
+    workers: int,
+    progress: Progress,
+    done: int,
+    writer: "TraceWriter",
+) -> None:
+    """Record batches; `done` counts what an earlier process did."""
+    for batch in _in_parallel(record, batches, workers):
+        done += len(batch)
+        progress.update(done, kept=writer.kept)
 
 
 def _in_parallel(work: Any, items: list[Any], workers: int) -> Iterator[Any]:
@@ -245,7 +256,7 @@ def _base() -> str:
     from forager.images.base import ensure_base
     from forager.sandboxes.engine import connect
 
-    return ensure_base(connect(), report=lambda step: echo(step, stderr=True))
+    return ensure_base(connect(), report=say)
 
 
 def _memory(image: "Image") -> int:

@@ -6,7 +6,7 @@ from random import Random
 
 from forager.tracing.reader import Playback, Variables
 from forager.tracing.record import Trace
-from forager.tracing.stream import Event, StreamReader
+from forager.tracing.stream import ENDING, Event, StreamReader
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def steps(trace: Trace, cut: Cut) -> Iterator[EpisodeStep]:
         if depth is not None:
             yield EpisodeStep(event, state.own, depth)
         playback.leave(event)
-        if event.frame == cut.root and event.kind in ("return", "unwind"):
+        if event.frame == cut.root and event.kind in ENDING:
             return
 
 

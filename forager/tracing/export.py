@@ -13,7 +13,7 @@ from forager.tracing.cutting import Cut
 from forager.tracing.reader import TraceReader
 from forager.tracing.record import Sources, Trace
 from forager.tracing.source import entered_source
-from forager.tracing.store import Found, SourceTexts
+from forager.tracing.store import SourceTexts, TraceDirectory
 from forager.tracing.stream import StreamReader
 from forager.tracing.views.compact import compact_text
 from forager.tracing.views.cwm import cwm_trace
@@ -72,7 +72,7 @@ def export_traces(
 
 def _traces(directories: Sequence[Path]) -> Iterator[tuple[Trace, Sources]]:
     for directory in directories:
-        found = Found(directory).traces()
+        found = TraceDirectory(directory).traces()
         texts = SourceTexts(directory)
         for trace in found:
             yield trace, texts.of(trace)

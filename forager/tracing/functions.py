@@ -7,10 +7,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from forager.environments.repository.testing import always
 from forager.records import Record, RecordWriter, read_records
 from forager.tracing.making import Checked, Redaction, checked, secrets_of
-from forager.tracing.record import Interpreter, Origin, Trace, TraceOutcome
+from forager.tracing.record import Interpreter, Trace, TraceOutcome
 from forager.tracing.recording import SandboxRecorder, TraceLimits, unpacked_stream
 from forager.tracing.store import TraceWriter
 from forager.tracing.suites import SourceReader, TracedSuite
@@ -30,8 +29,6 @@ class _Call(Report):
     origin: str
     value: str
     stream: str
-    digest: str
-    missing: Items[str] = []
 
 
 class _FunctionReport(Report):
@@ -101,7 +98,7 @@ class FunctionTracer:
         """Try some functions, in one run; return their number."""
         done = self.funnel.done(self.suite.reference)
         request = {
-            "arguments": [*always(), "-p", "no:randomly", *self.suite.arguments],
+            "arguments": self.suite.pytest_arguments,
             "tests": list(self.suite.tests),
             "limits": self.limits.values(),
             "memory": 4 << 30,
@@ -126,7 +123,8 @@ class FunctionTracer:
         chosen = choose(calls, self.count)
         for call, found in chosen:
             texts = sources.of(found.files)
-            self.writer.add(self._record(report, call, found, version, redact, texts), texts)
+            trace = self._record(report, call, found.digest, version, redact)
+            self.writer.add(found.complete(trace, texts), texts)
         self.funnel.add(
             FunctionFunnel(
                 image=self.suite.reference,
@@ -145,32 +143,20 @@ class FunctionTracer:
         self,
         report: _FunctionReport,
         call: _Call,
-        found: Checked,
+        digest: str,
         version: str,
         redact: Redaction,
-        texts: dict[str, str],
     ) -> Trace:
         name = report.function.partition(":")[2]
         return Trace(
-            id=f"{self.suite.reference}::{report.function}#{found.digest[:12]}",
+            id=f"{self.suite.reference}::{report.function}#{digest[:12]}",
             kind="function",
             name=name,
-            origin=Origin(
-                source=self.suite.reference,
-                licence=self.suite.licence,
-                image_digest=self.suite.image_digest,
-            ),
-            interpreter=Interpreter(
-                version=version, recorder="c" if report.recorder == "c" else "python"
-            ),
-            files=found.traced(texts),
+            origin=self.suite.origin,
+            interpreter=Interpreter.reported(version, report.recorder),
             entry=redact(f"{name}({call.arguments})"),
             outcome=TraceOutcome(kind="returned", value=redact(call.value)),
-            truncated=found.truncated,
-            counts=found.counts,
             labels={**self.suite.labels, "input": call.origin},
-            digest=found.digest,
-            events=found.events(),
         )
 
 

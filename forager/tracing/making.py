@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from forager.tracing.record import Counts, TracedFile, compressed, digest
+from forager.tracing.record import Counts, Trace, TracedFile, compressed, digest
 from forager.tracing.stream import StreamReader
 from forager.tracing.values import kind_of
 from forager.tracing.writing import rewritten
@@ -62,21 +62,19 @@ class Checked:
         """The digest of the stream."""
         return digest(self.stream)
 
-    def events(self) -> bytes:
-        """The stream as a record has it."""
-        return compressed(self.stream)
+    def complete(self, trace: Trace, sources: dict[str, str]) -> Trace:
+        """The record with the fields that come from the stream."""
+        return trace.model_copy(
+            update={
+                "files": self._files(sources),
+                "truncated": self.truncated,
+                "counts": self.counts,
+                "digest": self.digest,
+                "events": compressed(self.stream),
+            }
+        )
 
-    def fields(self, sources: dict[str, str]) -> dict[str, object]:
-        """The fields of a record that come from the stream."""
-        return {
-            "files": self.traced(sources),
-            "truncated": self.truncated,
-            "counts": self.counts,
-            "digest": self.digest,
-            "events": self.events(),
-        }
-
-    def traced(self, sources: dict[str, str]) -> list[TracedFile]:
+    def _files(self, sources: dict[str, str]) -> list[TracedFile]:
         """The files of the stream that have a source."""
         return [
             TracedFile(path=path, source=digest(sources[path].encode("utf-8", "replace")))

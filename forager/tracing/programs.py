@@ -11,7 +11,7 @@ from forager.tracing.making import Redaction, checked, secrets_of
 from forager.tracing.record import Interpreter, Origin, Trace, TraceOutcome
 from forager.tracing.recording import SandboxRecorder, TraceLimits, unpacked_stream
 from forager.tracing.store import TraceWriter
-from forager.untrusted import Items, Malformed, Report
+from forager.untrusted import Malformed, Report
 
 LIMITS = TraceLimits(events=40_000, bytes=1 << 20, seconds=10)
 MOST_LINES = 10_000  # line events of a program's trace, as in CWM
@@ -49,7 +49,6 @@ class _Program(Report):
     value: str = ""
     output: str = ""
     stream: str = ""
-    missing: Items[str] = []
     seconds: float = 0.0
     recorder: str = ""
     end: bool = False
@@ -206,29 +205,24 @@ def _excess(trace: Trace) -> str:
 def _trace(job: ProgramJob, run: _Program, redact: Redaction, source: str, version: str) -> Trace:
     found = checked(unpacked_stream(run.stream), redact)
     output = unpacked_stream(run.output).decode(errors="replace")
-    kind = "exited" if run.kind == "exited" else "raised"
-    return Trace(
+    trace = Trace(
         id=job.id,
         kind="program",
         name=job.program.id,
         origin=Origin(source=source, licence=job.program.licence),
-        interpreter=Interpreter(version=version, recorder="c" if run.recorder == "c" else "python"),
-        files=found.traced({job.path: job.program.source}),
+        interpreter=Interpreter.reported(version, run.recorder),
         entry=f"python {job.path}",
         input=job.input.stdin,
         outcome=TraceOutcome(
-            kind="exited" if kind == "exited" else "raised",
+            kind="exited" if run.kind == "exited" else "raised",
             value=redact(run.value),
             output=redact(output),
             verdict=_verdict(job.input.expected, run, output),
         ),
-        truncated=found.truncated,
-        counts=found.counts,
         seconds=run.seconds,
         labels={**job.program.labels, **({"judged": v} if (v := job.program.verdict) else {})},
-        digest=found.digest,
-        events=found.events(),
     )
+    return found.complete(trace, {job.path: job.program.source})
 
 
 def _verdict(expected: str | None, run: _Program, output: str) -> str:

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from forager.tracing.record import Trace
-from forager.tracing.stream import Code, Event, StreamReader, VariableChange
+from forager.tracing.stream import (
+    CLOSING,
+    ENDING,
+    OPENING,
+    Code,
+    Event,
+    StreamReader,
+    VariableChange,
+)
 
 _EVERY = 256  # events between the states that are kept for random access
 
@@ -66,7 +74,7 @@ class Playback:
     def apply(self, event: Event) -> State:
         """Apply an event; the state's variables are valid until the next call."""
         stack = self.stacks.get(event.thread, ())
-        if event.kind in ("call", "resume"):
+        if event.kind in OPENING:
             stack = (*stack, event.frame)
         self.stacks[event.thread] = stack
         apply_changes(self.variables.setdefault(event.frame, {}), event.changes)
@@ -74,14 +82,14 @@ class Playback:
 
     def leave(self, event: Event) -> None:
         """Remove what the event ends, after its state was looked at."""
-        if event.kind in ("return", "yield", "unwind"):
+        if event.kind in CLOSING:
             self.stacks[event.thread] = self.stacks[event.thread][:-1]
-        if event.kind in ("return", "unwind"):
+        if event.kind in ENDING:
             del self.variables[event.frame]
 
 
 def apply_changes(variables: Variables, changes: tuple[VariableChange, ...]) -> None:
-    """VariableChange the variables of a frame in place."""
+    """Change the variables of a frame in place."""
     for change in changes:
         if change.new is None:
             variables.pop(change.name, None)
@@ -145,11 +153,11 @@ class TraceReader:
         stacks: dict[int, list[int]] = {}
         for event in self.events:
             stack = stacks.setdefault(event.thread, [])
-            if event.kind in ("call", "resume"):
+            if event.kind in OPENING:
                 if event.kind == "call":
                     first[event.frame] = (event, stack[-1] if stack else None, len(stack))
                 stack.append(event.frame)
-            elif event.kind in ("return", "yield", "unwind"):
+            elif event.kind in CLOSING:
                 stack.pop()
             last[event.frame] = event.index
         return [

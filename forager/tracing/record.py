@@ -64,6 +64,11 @@ class Interpreter(Record):
     recorder: Literal["c", "python"]
     hash_seed: int = 0
 
+    @classmethod
+    def reported(cls, version: str, recorder: str) -> "Interpreter":
+        """The interpreter of a report, whose recorder is `c` or counts as `python`."""
+        return cls(version=version, recorder="c" if recorder == "c" else "python")
+
 
 class TraceOutcome(Record):
     """How the traced program, call or test ended, which tracing did not change."""

@@ -11,7 +11,7 @@ from forager.environments.repository.task import TestSetup
 from forager.programs import copies
 from forager.records import Record
 from forager.sandboxes.sandbox import Sandbox
-from forager.untrusted import Malformed, Report
+from forager.untrusted import Report, unpacked_bytes
 
 LONGEST = 24 << 20  # characters of a report, with its stream compressed
 _MOST_OUTPUT = 512 << 20  # bytes of the reports of one run
@@ -77,14 +77,4 @@ class SandboxRecorder:
 
 def unpacked_stream(text: str) -> bytes:
     """What the recorder packed. Raises Malformed."""
-    import binascii
-    import zlib
-
-    unzip = zlib.decompressobj()
-    try:
-        found = unzip.decompress(binascii.a2b_base64(text), _LARGEST_STREAM + 1)
-    except (ValueError, zlib.error) as error:
-        raise Malformed("a stream is not packed") from error
-    if len(found) > _LARGEST_STREAM or not unzip.eof:
-        raise Malformed("a stream is torn or too large")
-    return found
+    return unpacked_bytes(text, _LARGEST_STREAM)

@@ -66,11 +66,8 @@ class Bindings:
     @cached_property
     def _names(self) -> dict[int, set[str]] | None:
         """Line → the names that statements bind which are on it; None without a syntax tree."""
-        if len(self._text) > _LARGEST:
-            return None
-        try:
-            tree = ast.parse(self._text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = _parsed(self._text)
+        if tree is None:
             return None
         found: dict[int, set[str]] = {}
         for statement in ast.walk(tree):
@@ -79,6 +76,16 @@ class Bindings:
                 for line in _own_lines(statement) if names else ():
                     found.setdefault(line, set()).update(names)
         return found
+
+
+def _parsed(text: str) -> ast.Module | None:
+    """The syntax tree of a source; None if it has none, or is too large."""
+    if len(text) > _LARGEST:
+        return None
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _own_lines(node: ast.AST) -> range:
@@ -119,11 +126,8 @@ def entered_source(text: str, firsts: set[int]) -> str:
     `firsts` are the first lines of the codes that it enters. Other statements of the module stay,
     as functions may use what they bind. A source without a syntax tree stays whole.
     """
-    if len(text) > _LARGEST:
-        return text
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = _parsed(text)
+    if tree is None:
         return text
     lines = split_lines(text)
     gone = {line for span in _not_entered(tree.body, firsts) for line in span}
@@ -135,7 +139,7 @@ def _not_entered(body: list[ast.stmt], firsts: set[int]) -> Iterator[range]:
     for node in body:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue
-        first = min(node.lineno, *(part.lineno for part in node.decorator_list), node.lineno)
+        first = min(part.lineno for part in (node, *node.decorator_list))
         span = range(first, (node.end_lineno or node.lineno) + 1)
         if firsts.isdisjoint(span):
             yield span

@@ -35,39 +35,25 @@ class Dropped(Record):
 
 
 @dataclass(frozen=True)
-class Found:
+class TraceDirectory:
     """Traces and their sources, read with flat memory."""
 
     directory: Path
 
     def traces(self) -> Iterator[Trace]:
-        """Yield the traces in the order in which they were made."""
-        return read_records(self._existing(TRACES), Trace)
-
-    def dropped(self) -> Iterator[Dropped]:
-        """Yield what gave no trace."""
-        path = self.directory / DROPPED
-        return read_records(path, Dropped) if path.exists() else iter(())
-
-    def places(self) -> list[tuple[int, int]]:
-        """Offset and length of each trace, to read them in any order."""
-        found = locate_records(self._existing(TRACES), Trace)
-        return [(offset, length) for offset, length, _ in found]
-
-    def read(self, place: tuple[int, int]) -> Trace:
-        """The trace at a place."""
-        with (self.directory / TRACES).open("rb") as file:
-            file.seek(place[0])
-            return parse_record(Trace, file.read(place[1]))
-
-    def _existing(self, name: str) -> Path:
-        path = self.directory / name
+        """Yield the traces in the order in which they were made. Raises UsageError."""
+        path = self.directory / TRACES
         if not path.exists():
             raise UsageError(
                 f"{self.directory} holds no traces: `forager trace programs|functions|suites` "
                 "makes some"
             )
-        return path
+        return read_records(path, Trace)
+
+    def dropped(self) -> Iterator[Dropped]:
+        """Yield what gave no trace."""
+        path = self.directory / DROPPED
+        return read_records(path, Dropped) if path.exists() else iter(())
 
 
 class SourceTexts:

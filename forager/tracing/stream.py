@@ -46,7 +46,11 @@ _EVENTS: dict[int, EventKind] = {
     0x09: "exception",
     0x0A: "unwind",
 }
-_CLOSING = {"return", "yield", "unwind"}
+OPENING: frozenset[EventKind] = frozenset({"call", "resume"})
+CLOSING: frozenset[EventKind] = frozenset({"return", "yield", "unwind"})
+"""Events that put a frame on its thread's stack, and that take it away."""
+ENDING: frozenset[EventKind] = frozenset({"return", "unwind"})
+"""Events after which a frame does not go on."""
 T = TypeVar("T")
 _LONGEST_NUMBER = 5  # bytes
 LONGEST_VALUE = 1 << 17  # bytes of a value, four times what the recorder writes
@@ -182,9 +186,9 @@ class StreamReader:
         if line < 0:
             raise Malformed("a line is negative")
         stack = self._stacks.setdefault(self._thread, [])
-        if kind in ("call", "resume"):
+        if kind in OPENING:
             stack.append(frame)
-        elif kind in _CLOSING:
+        elif kind in CLOSING:
             stack.pop()
         self._frames[frame].line = line
         self._pending = _Pending(kind, self._thread, frame, line, value, self._gap)

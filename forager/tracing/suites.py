@@ -11,7 +11,7 @@ from forager.tracing.making import Checked, Redaction, checked, secrets_of
 from forager.tracing.record import Interpreter, Origin, Trace, TraceOutcome
 from forager.tracing.recording import SandboxRecorder, TraceLimits, unpacked_stream
 from forager.tracing.store import TraceWriter
-from forager.untrusted import Items, Malformed, Report
+from forager.untrusted import Malformed, Report
 
 LIMITS = TraceLimits()
 _BATCH = 40  # tests of one run
@@ -38,6 +38,16 @@ class TracedSuite:
         """The id of a test's trace."""
         return f"{self.reference}::{test}"
 
+    @property
+    def origin(self) -> Origin:
+        """Where its traces come from."""
+        return Origin(source=self.reference, licence=self.licence, image_digest=self.image_digest)
+
+    @property
+    def pytest_arguments(self) -> list[str]:
+        """What pytest is given, so that tests run in the same order each time."""
+        return [*always(), "-p", "no:randomly", *self.arguments]
+
 
 class _Test(Report):
     """A test that has run."""
@@ -45,7 +55,6 @@ class _Test(Report):
     id: str = ""
     outcome: str = ""
     error: str = ""
-    missing: Items[str] = []
     recorder: str = ""
     stream: str = ""
     seconds: float = 0.0
@@ -91,11 +100,11 @@ class SuiteTracer:
             else:
                 texts = sources.of(found.files)
                 trace = self._record(test, runs[1][test], version)
-                self.writer.add(trace.model_copy(update=found.fields(texts)), texts)
+                self.writer.add(found.complete(trace, texts), texts)
 
     def _run(self, tracer: SandboxRecorder, tests: list[str], number: int) -> dict[str, _Test]:
         request = {
-            "arguments": [*always(), "-p", "no:randomly", *self.suite.arguments],
+            "arguments": self.suite.pytest_arguments,
             "tests": tests,
             "traced": number > 0,
             "limits": self.limits.values(),
@@ -135,14 +144,8 @@ class SuiteTracer:
             id=self.suite.id(test),
             kind="test",
             name=test,
-            origin=Origin(
-                source=self.suite.reference,
-                licence=self.suite.licence,
-                image_digest=self.suite.image_digest,
-            ),
-            interpreter=Interpreter(
-                version=version, recorder="c" if report.recorder == "c" else "python"
-            ),
+            origin=self.suite.origin,
+            interpreter=Interpreter.reported(version, report.recorder),
             entry=f"pytest {shlex.quote(test)}",
             outcome=TraceOutcome(
                 kind="failed" if report.outcome in ("failed", "error") else "passed",

@@ -146,6 +146,19 @@ class Fallback:
         return info
 
 
+def unfollowed(code: CodeType) -> Trace | None:
+    """What follows a call that is not recorded.
+
+    Nothing, except in code that Cython compiled with line tracing: it calls what it was given, and
+    where that is None, tracing ends with a TypeError in the project. Such code has no constants.
+    """
+    return None if code.co_consts else ignore
+
+
+def ignore(*_: Any) -> None:
+    """Record nothing."""
+
+
 def recording(recorder: Fallback) -> Trace:
     """The function that the interpreter calls for a recording.
 
@@ -163,11 +176,11 @@ def recording(recorder: Fallback) -> Trace:
         nonlocal left, top, frames
         info = info_of(frame.f_code) if recorder.active else None
         if info is None or event != "call":
-            return None
+            return unfollowed(frame.f_code)
         if info.described.kind in _GENERATORS and not info.instructions.is_start(frame.f_lasti):
             known = waiting.pop(id(frame), None)
             if known is None or frame.f_trace is not known:
-                return None
+                return unfollowed(frame.f_code)
             return known if known(frame, "resume", None) else None
         depth = deeper(frame)
         if depth > sys.getrecursionlimit() - _RECURSION:
@@ -182,7 +195,7 @@ def recording(recorder: Fallback) -> Trace:
             frames += 1
             local(frame, "call", None)
             return local
-        return None
+        return unfollowed(frame.f_code)
 
     def deeper(frame: FrameType) -> int:
         """How many frames are on the interpreter's stack, from the last one that is known."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import os
 import random
@@ -123,11 +122,9 @@ class _FunctionTrial:
                     "origin": given.origin,
                     "value": value,
                     "stream": packed(first[1]),
-                    "digest": hashlib.sha256(first[1]).hexdigest()[:32],
-                    "missing": first[2],
                 }
 
-    def _recorded(self, given: Input) -> tuple[str, bytes, list[str]] | None:
+    def _recorded(self, given: Input) -> tuple[str, bytes] | None:
         arguments = given.copied()
         self.recorder.start()
         try:
@@ -136,8 +133,8 @@ class _FunctionTrial:
         except (Exception, SystemExit, CallTimeout):
             self.recorder.stop()
             return None
-        stream, missing = self.recorder.stop()
-        return render(result), stream, missing
+        stream, _ = self.recorder.stop()
+        return render(result), stream
 
 
 def _result(function: types.FunctionType, given: Input) -> Any:

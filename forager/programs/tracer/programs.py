@@ -50,7 +50,7 @@ class _Run:
         try:
             output = _redirected(directory, self._job["stdin"])
             start = time.monotonic()
-            kind, value, stream, missing = self._execute()
+            kind, value, stream = self._execute()
             seconds = time.monotonic() - start
             printed = Path(output).read_bytes()[:_MOST_OUTPUT]
         finally:
@@ -60,26 +60,25 @@ class _Run:
             "value": value,
             "output": packed(printed),
             "stream": packed(stream),
-            "missing": missing,
             "seconds": seconds,
             "recorder": self._recorder.name,
         }
 
-    def _execute(self) -> tuple[str, str, bytes, list[str]]:
+    def _execute(self) -> tuple[str, str, bytes]:
         try:
             code = compile(self._job["source"], self._job["path"], "exec", dont_inherit=True)
         except (SyntaxError, ValueError) as error:
-            return "invalid", render(error), b"", []
+            return "invalid", render(error), b""
         module = ModuleType("__main__")
         module.__file__ = self._job["path"]
         sys.modules["__main__"], sys.argv = module, [self._job["path"]]
         if self._traced:
             self._recorder.start()
         kind, value = _executed(code, module)
-        stream, missing = self._recorder.stop() if self._traced else (b"", [])
+        stream = self._recorder.stop()[0] if self._traced else b""
         with suppress(OSError, ValueError):  # the program may have closed it
             sys.stdout.flush()
-        return kind, value, stream, missing
+        return kind, value, stream
 
 
 def _executed(code: CodeType, module: ModuleType) -> tuple[str, str]:

@@ -47,8 +47,7 @@ class SuiteWatcher:
         else:
             self._recorder.start()
             yield
-            stream, missing = self._recorder.stop()
-            self._report["missing"] = missing
+            stream, _ = self._recorder.stop()
             self._report["recorder"] = self._recorder.name
             self._report["stream"] = packed(stream)
         self._report["seconds"] = time.perf_counter() - start

@@ -55,8 +55,8 @@ class CwmFrame:
 
     def text(self) -> str:
         """The frame as text. Raises Malformed if the source holds a special token."""
-        state = "" if self.variables is None else _json(self.variables)
-        value = "" if self.value is None else f"{ARGUMENT}{_json(self.value)}"
+        state = "" if self.variables is None else json_text(self.variables)
+        value = "" if self.value is None else f"{ARGUMENT}{json_text(self.value)}"
         return f"{KINDS[self.kind]}{state}{ACTION}{checked(self.source)}{value}{FRAME}"
 
 
@@ -73,7 +73,7 @@ class CwmTrace:
         return f"{BEGIN}{CONTEXT}{checked(self.context)}{FRAME}{frames}{END}"
 
 
-def _json(value: object) -> str:
+def json_text(value: object) -> str:
     """JSON in which no special token can be."""
     return json.dumps(value).replace("<|", "\\u003c|")
 

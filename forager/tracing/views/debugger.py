@@ -14,24 +14,21 @@ backwards (`inverse`) from which state the program came, which variables and arg
 The paper's text of states is not published with code; here it is CWM's, with all variables.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from random import Random
 
 from forager.records import Record
 from forager.tracing.reader import TraceReader
 from forager.tracing.record import Sources
 from forager.tracing.source import SourceLines
-from forager.tracing.stream import Event
-from forager.tracing.views.cwm import CwmFrame
+from forager.tracing.stream import CLOSING, ENDING, OPENING, Event
+from forager.tracing.views.cwm import CwmFrame, json_text
 
 ACTIONS = ("step_into", "step_over", "step_return", "breakpoint")
 _WEIGHTS = (4, 3, 1, 2)  # of the actions in an episode
 _KINDS = {"resume": "call", "yield": "return", "unwind": "exception"}
-_ENDS = ("return", "unwind")
-_OPEN: tuple[str, ...] = ("call", "resume")
-_CLOSE: tuple[str, ...] = ("return", "yield", "unwind")
 
 
 class DebuggerStep(Record):
@@ -79,7 +76,7 @@ class Debugger:
         if action == "step_over":
             return not within
         if action == "step_return":
-            wanted = ("call",) if inner.inverse else _ENDS
+            wanted = ("call",) if inner.inverse else ENDING
             return event.frame == here.frame and event.kind in wanted
         same = event.code.file == here.code.file
         return same and event.kind == "line" and event.line == line
@@ -87,15 +84,18 @@ class Debugger:
     def state(self, index: int) -> str:
         """The state at an event as text."""
         event = self.reader.events[index]
-        lines = SourceLines(self.sources)
-        line = lines.entry(event.code) if event.kind == "call" else event.line
+        line = self._lines.entry(event.code) if event.kind == "call" else event.line
+        source = self._lines.line(event.code.file, line)
         variables = dict(self.reader.at(index).own)
         kind = _KINDS.get(event.kind, event.kind)
-        value = event.value or "" if kind in ("return", "exception") else None
-        frame = CwmFrame(kind, lines.line(event.code.file, line), None, value)
-        if value is None:
-            return CwmFrame(kind, frame.source, variables).text()
-        return f"{json.dumps(variables)}{frame.text()}"
+        if kind in ("return", "exception"):
+            ended = CwmFrame(kind, source, None, event.value or "")
+            return f"{json_text(variables)}{ended.text()}"
+        return CwmFrame(kind, source, variables).text()
+
+    @cached_property
+    def _lines(self) -> SourceLines:
+        return SourceLines(self.sources)
 
 
 class _Inner:
@@ -103,7 +103,7 @@ class _Inner:
 
     def __init__(self, inverse: bool) -> None:
         self.inverse = inverse
-        self._in, self._out = (_CLOSE, _OPEN) if inverse else (_OPEN, _CLOSE)
+        self._in, self._out = (CLOSING, OPENING) if inverse else (OPENING, CLOSING)
         self._depth = 0
 
     def enters(self, event: Event) -> bool:
