@@ -39,6 +39,14 @@ def known_words(word: str, known: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(words)}"
 
 
+def without_middle(text: str, most: int) -> str:
+    """The text; one of more than `most` characters loses its middle."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half:,} characters left out …]\n{text[-half:]}"
+
+
 def ending(text: str) -> str:
     """The last lines that are not blank, in one line of at most 600 characters."""
     lines = [" ".join(line.split()) for line in safe(text).split("\n")]

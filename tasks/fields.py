@@ -5,11 +5,13 @@ Lists may be lists, JSON, or text that Python or numpy printed; what pandas coul
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from unidiff.errors import UnidiffParseError
 
 from forager.environments.repository.patches import parsed
+from forager.environments.task import Labels
 from forager.literals import read_literal
 from forager.untrusted import Malformed
 from tasks.rows import Row, UnusableRow
@@ -40,6 +42,24 @@ def text(row: Row, *names: str, required: bool = True) -> str:
     if required:
         raise UnusableRow(f"{names[0]} is missing or empty")
     return ""
+
+
+def instance_id(*parts: str) -> str:
+    """A task's name made of these parts, fit to be the name of a file: `humaneval.12`."""
+    return re.sub(r"[^\w.-]+", "-", ".".join(parts))
+
+
+def question_labels(family: str, origin: str, name: str, more: Mapping[str, str]) -> Labels:
+    """The labels of a task that is not a repository; empty texts in `more` are left out.
+
+    The data set stands for the repository, and the problem for the function.
+    """
+    return Labels(
+        family=family,
+        repository=origin,
+        functions=[f"{origin}:{name}"],
+        more={label: value for label, value in more.items() if value},
+    )
 
 
 def _plain(value: Any) -> str | None:

@@ -125,14 +125,7 @@ class _Import:
 
     def _new_task(self, row: Row | UnusableRow) -> Task | None:
         """The task of a row; None if it is known. Raises UnusableRow."""
-        if isinstance(row, UnusableRow):
-            raise row
-        form = self._wanted.form
-        task = (
-            question(row, form, self._wanted.image, self._wanted.image_digest)
-            if isinstance(form, QuestionFormat)
-            else to_task(row, self._wanted)
-        )
+        task = task_of(row, self._wanted)
         if task.instance_id in self._known:
             self.counts.known += 1
             return None
@@ -150,14 +143,18 @@ class _Import:
         self._report(f"{name}: {reason}")
 
 
-def to_task(row: Row, wanted: ImportRequest) -> RepositoryTask:
-    """Make the task of a row about a repository.
+def task_of(row: Row | UnusableRow, wanted: ImportRequest) -> Task:
+    """Make the task of a row. Raises UnusableRow, and UsageError for a file of the request."""
+    if isinstance(row, UnusableRow):
+        raise row
+    if isinstance(wanted.form, QuestionFormat):
+        return _question(row, wanted.form, wanted)
+    return _repository_task(row, wanted.form, wanted)
 
-    Raises UnusableRow, and UsageError for a file of the request.
-    """
-    assert not isinstance(wanted.form, QuestionFormat)
+
+def _repository_task(row: Row, form: Format, wanted: ImportRequest) -> RepositoryTask:
     with _any_error_refuses():
-        task = _placed(wanted.form(without_nan(row)), wanted.images)
+        task = _placed(form(without_nan(row)), wanted.images)
         _check_name(task.instance_id)
     reason = contaminated(task.repo, also=wanted.also_exclude)
     if reason and not wanted.keep_contaminated:
@@ -165,12 +162,12 @@ def to_task(row: Row, wanted: ImportRequest) -> RepositoryTask:
     return task.model_copy(update={"contaminated": reason})
 
 
-def question(row: Row, form: QuestionFormat, image: str, digest: str = "") -> Task:
-    """Make the task of any other row; what it runs, it runs in `image`. Raises UnusableRow."""
+def _question(row: Row, form: QuestionFormat, wanted: ImportRequest) -> Task:
+    """The task of any other row; what it runs, it runs in the image of the request."""
     with _any_error_refuses():
         task = form.make(without_nan(row))
         _check_name(task.instance_id)
-    place = {"image": image, "image_digest": digest} if form.runs else {}
+    place = {"image": wanted.image, "image_digest": wanted.image_digest} if form.runs else {}
     return task.model_copy(update={"contaminated": form.benchmark, **place})
 
 

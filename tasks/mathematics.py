@@ -5,8 +5,7 @@ from hashlib import sha256
 
 from forager.environments.answer.boxes import final_answer
 from forager.environments.answer.mathematics import MATH, MathTask
-from forager.environments.task import Labels
-from tasks.fields import text
+from tasks.fields import instance_id, question_labels, text
 from tasks.rows import Row, UnusableRow
 
 _FINAL = re.compile(r"####\s*(.+?)\s*\Z", re.DOTALL)
@@ -16,15 +15,10 @@ def _task(
     name: str, origin: str, problem: str, solution: str, licence: str, **more: str
 ) -> MathTask:
     return MathTask(
-        instance_id=re.sub(r"[^\w.-]+", "-", f"{origin}.{name}"),
+        instance_id=instance_id(origin, name),
         kind=MATH,
         problem_statement=problem,
-        labels=Labels(
-            family=MATH,
-            repository=origin,
-            functions=[f"{origin}:{name}"],
-            more={label: value for label, value in more.items() if value},
-        ),
+        labels=question_labels(MATH, origin, name, more),
         source=origin,
         licence=licence,
         solution=solution,

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from forager.environments.answer.observation import NextObservationTask
 from forager.environments.task import Labels
+from forager.text import without_middle
 from forager.trajectories.record import Trajectory
 from forager.trajectories.show import Turn, text_of, turns
 from forager.trajectories.steps import opening
@@ -53,9 +54,8 @@ def questions(attempt: Trajectory, count: int, seed: int) -> Iterator[NextObserv
     draw = random.Random(f"{seed} {attempt.id}")
     usable = [place for place, turn in enumerate(made) if _is_usable(turn)]
     draw.shuffle(usable)
-    usable.sort(key=lambda place: failed_tests(made[place]) is None)
     tests = [place for place in usable if failed_tests(made[place]) is not None]
-    others = [place for place in usable if place not in tests]
+    others = [place for place in usable if failed_tests(made[place]) is None]
     half = max(count - len(others), (count + 1) // 2)
     chosen = [*tests[:half], *others][:count]
     for place in sorted(chosen):
@@ -116,7 +116,11 @@ def _question(attempt: Trajectory, made: Sequence[Turn], place: int) -> NextObse
 
 def _shown(attempt: Trajectory, before: Sequence[Turn]) -> str:
     """The statement and the turns before; of many turns the last ones."""
-    said = [_cut(text_of(message)) for message in opening(attempt) if message["role"] == "user"]
+    said = [
+        without_middle(text_of(message), _TURN)
+        for message in opening(attempt)
+        if message["role"] == "user"
+    ]
     texts: list[str] = []
     for turn in reversed(before):
         text = _text(turn)
@@ -131,12 +135,7 @@ def _text(turn: Turn) -> str:
     call = turn.call
     arguments = "\n".join(call.arguments.values()) if call else ""
     parts = [f"=== turn {turn.number} ===", turn.thought.strip()]
-    parts += [f"--- {call.tool} ---", _cut(arguments)] if call else []
-    return "\n".join([*filter(None, parts), "--- answer ---", _cut(turn.observation)])
-
-
-def _cut(text: str) -> str:
-    if len(text) <= _TURN:
-        return text
-    half = _TURN // 2
-    return f"{text[:half]}\n[… {len(text) - 2 * half:,} characters left out …]\n{text[-half:]}"
+    parts += [f"--- {call.tool} ---", without_middle(arguments, _TURN)] if call else []
+    return "\n".join(
+        [*filter(None, parts), "--- answer ---", without_middle(turn.observation, _TURN)]
+    )

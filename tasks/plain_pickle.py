@@ -1,11 +1,10 @@
 """Texts in pickles of others, read without running anything of theirs."""
 
-import binascii
 import io
 import pickle  # nosec B403  # only the reader below, which finds no class
-import zlib
 from typing import Any, NoReturn
 
+from forager.untrusted import Malformed, unpacked_bytes
 from tasks.rows import UnusableRow
 
 
@@ -26,14 +25,10 @@ def unpickled_text(packed: str, most: int) -> str:
 
     Raises UnusableRow.
     """
-    unzip = zlib.decompressobj()
     try:
-        data = unzip.decompress(binascii.a2b_base64(packed), most + 1)
-        if len(data) > most or not unzip.eof:
-            raise UnusableRow(f"a pickled field is torn, or longer than {most >> 20} MiB")
-        value = PlainUnpickler(io.BytesIO(data)).load()
-    except UnusableRow:
-        raise
+        value = PlainUnpickler(io.BytesIO(unpacked_bytes(packed, most))).load()
+    except Malformed as error:
+        raise UnusableRow(f"a pickled field: {error}") from None
     except Exception as error:  # unpickling raises anything
         raise UnusableRow(f"a pickled field: {type(error).__name__}: {error}") from None
     if not isinstance(value, str):

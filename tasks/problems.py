@@ -5,7 +5,6 @@ folder NAME holds statement.md, cases/*.in and *.out (or tests.py, tests.cpp), a
 needed problem.toml (other fields), checker, solution or preamble (.py or .cpp).
 """
 
-import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +12,9 @@ from typing import Any
 
 from forager.environments.answer.mathematics import MATH, MathTask
 from forager.environments.function.task import CODING, CodingTask
-from forager.environments.task import Labels, Task
+from forager.environments.task import Task
 from forager.errors import UsageError
-from tasks.fields import text
+from tasks.fields import instance_id, question_labels, text
 from tasks.rows import LONGEST_ROW, ReadRow, Row, UnusableRow
 
 _FIELDS = {
@@ -33,14 +32,14 @@ def problem(row: Row) -> Task:
     if unknown := set(row) - {"id", "statement", "answer", "licence", "labels"} - _FIELDS:
         raise UnusableRow(f"there is no field {min(unknown)}")
     common: dict[str, Any] = {
-        "instance_id": re.sub(r"[^\w.-]+", "-", name),
+        "instance_id": instance_id(name),
         "problem_statement": statement,
         "licence": text(row, "licence", required=False),
-        "labels": Labels(
-            family=MATH if is_math else f"{CODING}-{row.get('language') or 'python'}",
-            repository=_ORIGIN,
-            functions=[f"{_ORIGIN}:{name}"],
-            more={str(label): str(value) for label, value in (row.get("labels") or {}).items()},
+        "labels": question_labels(
+            MATH if is_math else f"{CODING}-{row.get('language') or 'python'}",
+            _ORIGIN,
+            name,
+            {str(label): str(value) for label, value in (row.get("labels") or {}).items()},
         ),
     }
     if is_math:

@@ -10,9 +10,8 @@ from typing import Any
 
 from forager.environments.function.running import Language
 from forager.environments.function.task import CODING, CodingTask, JudgedCase
-from forager.environments.task import Labels
 from forager.untrusted import Malformed, json_value
-from tasks.fields import nested, text
+from tasks.fields import instance_id, nested, question_labels, text
 from tasks.plain_pickle import unpickled_text
 from tasks.rows import Row, UnusableRow
 
@@ -26,17 +25,12 @@ _ALL_ASSERTIONS = 20.0  # seconds of a hundred and more assertions
 def _task(
     name: str, origin: str, statement: str, language: Language, licence: str, **fields: Any
 ) -> CodingTask:
-    difficulty = fields.pop("difficulty", "")
+    more = {"difficulty": fields.pop("difficulty", "")}
     return CodingTask(
-        instance_id=re.sub(r"[^\w.-]+", "-", f"{origin}.{name}"),
+        instance_id=instance_id(origin, name),
         kind=CODING,
         problem_statement=statement,
-        labels=Labels(
-            family=f"{CODING}-{language}",
-            repository=origin,
-            functions=[f"{origin}:{name}"],
-            more={"difficulty": str(difficulty)} if difficulty else {},
-        ),
+        labels=question_labels(f"{CODING}-{language}", origin, name, more),
         source=origin,
         licence=licence,
         language=language,
@@ -110,7 +104,7 @@ def mbpp(row: Row) -> CodingTask:
     """A row of MBPP (arXiv 2108.07732), full or sanitized."""
     tests = nested(row, "test_list")
     if not isinstance(tests, list) or not tests or not all(isinstance(test, str) for test in tests):
-        raise UnusableRow("test_list is no list of tests")
+        raise UnusableRow("test_list is not a list of tests")
     imports = nested(row, "test_imports") or []
     setup = "\n".join([*map(str, imports), text(row, "test_setup_code", required=False)])
     statement = text(row, "text", "prompt")
@@ -239,7 +233,7 @@ def _lcb_cases(packed: str) -> list[dict[str, str]]:
     except Malformed:
         cases = _json(unpickled_text(packed, _LONGEST))
     if not isinstance(cases, list):
-        raise UnusableRow("its test cases are no list")
+        raise UnusableRow("its test cases are not a list")
     return [{"input": str(case["input"]), "output": str(case["output"])} for case in cases]
 
 
@@ -274,12 +268,12 @@ def _joined(given: Any) -> str:
     return "\n".join(map(str, given)) if isinstance(given, list) else str(given)
 
 
-def _pairs(given: Any, first: str, second: str) -> list[JudgedCase]:
+def _pairs(columns: Any, first: str, second: str) -> list[JudgedCase]:
     """Cases of a column that holds lists of inputs and outputs."""
-    inputs, outputs = given.get(first) or [], given.get(second) or []
+    inputs, outputs = columns.get(first) or [], columns.get(second) or []
     return [
-        JudgedCase(stdin=str(one), expected=str(other))
-        for one, other in zip(inputs, outputs, strict=True)
+        JudgedCase(stdin=str(given), expected=str(expected))
+        for given, expected in zip(inputs, outputs, strict=True)
     ]
 
 

@@ -51,3 +51,8 @@ QUESTIONS: dict[str, QuestionFormat] = {
     "cruxeval-o": QuestionFormat(output_prediction, "it is of the benchmark CruxEval", runs=False),
     "cruxeval-i": QuestionFormat(input_prediction, "it is of the benchmark CruxEval"),
 }
+
+
+def runs_programs(form: str) -> bool:
+    """Whether grading tasks of this format runs something in an image that rows do not name."""
+    return form in QUESTIONS and QUESTIONS[form].runs

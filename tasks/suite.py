@@ -5,7 +5,7 @@ in `tasks/suites/` ship with forager; a user's own is the path of a file.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.records import Record, read_records
 from forager.trajectories.record import Sampling
-from tasks.importing import FORMATS, ImportRequest, question, to_task
-from tasks.questions import QUESTIONS, QuestionFormat
-from tasks.rows import ReadRow, UnusableRow, read_rows
+from tasks.importing import FORMATS, ImportRequest, task_of
+from tasks.questions import QUESTIONS, runs_programs
+from tasks.rows import UnusableRow, read_rows
 
 TASKS = "tasks"
 """The format of a file of forager's own tasks."""
@@ -61,7 +61,7 @@ class BenchmarkSuite(Record):
     @property
     def runs(self) -> bool:
         """Whether its tasks need an image for what grading runs."""
-        return self.format in QUESTIONS and QUESTIONS[self.format].runs
+        return runs_programs(self.format)
 
     def settings(self) -> dict[str, Any]:
         """The settings of its attempts that differ from the usual ones."""
@@ -126,21 +126,13 @@ def _tasks(suite: BenchmarkSuite, where: str, image: str, refused: Counter[str])
     if suite.format == TASKS:
         yield from read_records(Path(where), Task)
         return
-    rows: Iterable[ReadRow] = read_rows(where, suite.split or None)
-    for read in rows:
+    form = QUESTIONS.get(suite.format) or FORMATS[suite.format]
+    wanted = ImportRequest(form, image=image, keep_contaminated=True)
+    for read in read_rows(where, suite.split or None):
         try:
-            yield _task(suite, read, image)
+            yield task_of(read.row, wanted)
         except UnusableRow as error:
             refused[str(error)] += 1
-
-
-def _task(suite: BenchmarkSuite, read: ReadRow, image: str) -> Task:
-    if isinstance(read.row, UnusableRow):
-        raise read.row
-    form = QUESTIONS.get(suite.format) or FORMATS[suite.format]
-    if isinstance(form, QuestionFormat):
-        return question(read.row, form, image)
-    return to_task(read.row, ImportRequest(form, keep_contaminated=True))
 
 
 def _asked(suite: BenchmarkSuite, task: Task) -> Task:

@@ -16,8 +16,8 @@ from forager.environments.answer.prediction import (
     OUTPUT,
     OutputPrediction,
     PredictionTask,
-    verdict,
 )
+from forager.environments.answer.question import verdict
 from forager.environments.environment import Grade, OpenedTask
 from forager.environments.registry import environment_of, environments
 from forager.environments.task import Labels

@@ -13,8 +13,8 @@ from forager.agent.tool import Call
 from forager.environments.answer.expressions import arguments_of
 from forager.environments.answer.prediction import INPUT, grades
 from forager.environments.function.comparison import same_lines, same_values
-from forager.environments.function.fences import only_block
 from forager.environments.function.judging import judged
+from forager.environments.function.program_answer import only_block
 from forager.environments.function.running import Case, Program, run_cases
 from forager.environments.function.task import Checker, CodingTask, JudgedCase
 from forager.images.image import Image

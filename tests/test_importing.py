@@ -24,7 +24,7 @@ from forager.mutation.prove import check
 from forager.records import read_records, write_records
 from forager.sandboxes.engine import connect
 from forager.trajectories.record import Trajectory
-from tasks.importing import FORMATS, ImportRequest, RefusedRow, import_rows, to_task
+from tasks.importing import FORMATS, ImportRequest, RefusedRow, import_rows, task_of
 from tasks.rows import ReadRow, UnusableRow, read_rows
 
 SPECS = find_spec("swebench") is not None
@@ -37,7 +37,9 @@ def forager(*arguments: str | Path) -> Result:
 
 def imported(format: str, row: dict[str, Any], **wanted: Any) -> RepositoryTask:
     """The task of a row, contaminated or not."""
-    return to_task(row, ImportRequest(FORMATS[format], keep_contaminated=True, **wanted))
+    task = task_of(row, ImportRequest(FORMATS[format], keep_contaminated=True, **wanted))
+    assert isinstance(task, RepositoryTask)
+    return task
 
 
 def lines(path: Path, listed: list[dict[str, Any]]) -> Path:

@@ -28,7 +28,7 @@ from forager.environments.task import Task
 from forager.images.image import Image
 from forager.records import read_records
 from forager.sandboxes.kinds import SANDBOXES
-from tasks.importing import question
+from tasks.importing import ImportRequest, task_of
 from tasks.plain_pickle import unpickled_text
 from tasks.questions import QUESTIONS
 from tasks.rows import UnusableRow
@@ -119,6 +119,16 @@ ROWS: dict[str, dict[str, Any]] = {
         "cases": [{"stdin": "1 2", "expected": "3"}],
         "solution": "print(3)",
     },
+    "traces": {
+        "id": "project.7",
+        "kind": "function",
+        "outcome": "returned",
+        "name": "add",
+        "input": "add(1, 2)",
+        "output": "3",
+        "files": {"src/sums.py": ADD},
+        "source": "https://example.org/project",
+    },
     "cruxeval-o": {"id": "sample_7", "code": "def f(n): return n", "input": "1", "output": "1"},
     "cruxeval-i": {"id": "sample_7", "code": "def f(n): return n", "input": "1", "output": "1"},
 }
@@ -126,7 +136,7 @@ ROWS: dict[str, dict[str, Any]] = {
 
 def made(format: str, row: dict[str, Any] | None = None, image: str = "image") -> Task:
     """The task of a row."""
-    return question(row or ROWS[format], QUESTIONS[format], image)
+    return task_of(row or ROWS[format], ImportRequest(QUESTIONS[format], image=image))
 
 
 def test_the_command_has_the_formats_there_are() -> None:
@@ -214,7 +224,7 @@ def test_pickles_run_nothing(
     ("format", "change", "reason"),
     [
         ("humaneval-x", {"task_id": "Go/7"}, "is not C"),
-        ("mbpp", {"test_list": []}, "no list of tests"),
+        ("mbpp", {"test_list": []}, "not a list of tests"),
         ("mbpp", {"test_list": ["assert ("]}, "first test is not Python"),
         ("apps", {"input_output": json.dumps({"inputs": [1], "outputs": []})}, "of one length"),
         ("livecodebench", {"private_test_cases": packed(Owned())}, "it names posix.system"),

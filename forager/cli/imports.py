@@ -98,12 +98,12 @@ def import_tasks(
         return
     from forager.cli.outputs import ImportedTasks
     from tasks.importing import FORMATS, ImportRequest, import_rows
-    from tasks.questions import QUESTIONS
+    from tasks.questions import QUESTIONS, runs_programs
 
     refused: list[str] = []
     known: dict[str, Any] = {**FORMATS, **QUESTIONS}
-    place = image_for_programs(image) if format in QUESTIONS and QUESTIONS[format].runs else ""
-    digest = digest_here(place) if place else ""
+    place = image_for_programs(image) if runs_programs(format) else ""
+    digest = _digest_here(place) if place else ""
     wanted = ImportRequest(known[format], _images(images_file), place, digest, limit, **given)
     counts = import_rows(rows, wanted, output, report=refused.append)
     for line in refused[:_SHOWN]:
@@ -145,15 +145,14 @@ def image_for_programs(given: str | None) -> str:
     return given or ensure_base(connect(), report=say)
 
 
-def digest_here(image: str) -> str:
+def _digest_here(image: str) -> str:
     """The digest of an image, if it is on this machine; else an empty text."""
-    from docker.errors import ImageNotFound
-
+    from forager.images.unproven import identity
     from forager.sandboxes.engine import connect
 
     try:
-        return str(connect().images.get(image).id)
-    except (ImageNotFound, EngineError):
+        return identity(connect(), image)
+    except EngineError:
         return ""
 
 

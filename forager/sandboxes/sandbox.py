@@ -8,8 +8,6 @@ from pydantic import Field
 from forager.records import Record
 
 WORKDIR = "/testbed"  # the repository in every image, as in SWE-bench's images
-USER = "agent"  # who runs the commands, in every sandbox
-
 USER = "agent"
 """Who runs the commands, in every sandbox."""
 
@@ -36,6 +34,10 @@ class Limits(Record):
     file_size: int = Field(1 << 30, description="Bytes of the largest file that may be written.")
     disk: int = Field(1 << 30, description="Bytes of all files, if the sandbox can bound them.")
     network: bool = Field(False, description="Whether the container has a network.")
+
+    def with_memory(self, least: int) -> "Limits":
+        """These limits, with at least so many bytes of memory."""
+        return self.model_copy(update={"memory": max(self.memory, least)})
 
 
 class CommandResult(Record):

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from forager.environments.answer.boxes import final_answer
 from forager.environments.answer.comparing import SECONDS, Comparison, compared
-from forager.environments.answer.prediction import verdict
+from forager.environments.answer.question import QuestionEnvironment, verdict
 from forager.environments.environment import AttemptAnswer, CauseKind, Grade, OpenedTask
 from forager.environments.task import Task
 from forager.sandboxes.sandbox import Limits, SandboxFactory
@@ -29,28 +29,14 @@ class MathTask(Task):
     seconds: float = Field(SECONDS, gt=0, description="Time limit of a comparison.")
 
 
-class MathEnvironment:
+class MathEnvironment(QuestionEnvironment[MathTask]):
     """Implements Environment, ChoosesTools and KnowsReference."""
 
     task_type = MathTask
 
-    def tools(self, task: MathTask) -> tuple[str, ...]:
-        """None: the model thinks and answers."""
-        del task
-        return ()
-
     def prompt(self, task: MathTask) -> str:
         """The problem, and where to put the answer."""
         return _PROMPT.format(problem=task.problem_statement)
-
-    def limits(self, task: MathTask, limits: Limits) -> Limits:
-        """The given limits: no sandbox is used."""
-        del task
-        return limits
-
-    def open(self, task: MathTask, limits: Limits, sandboxes: SandboxFactory) -> OpenedTask:
-        """Never called, as no tools are allowed."""
-        raise NotImplementedError
 
     def answer(self, task: MathTask, opened: OpenedTask, text: str) -> AttemptAnswer:
         """The content of the box."""

@@ -6,12 +6,10 @@ runs. This measures a code world model: one that can tell what its actions lead 
 """
 
 import re
-from collections.abc import Collection
 
 from pydantic import Field
 
-from forager.environments.answer.prediction import NO_ANSWER, verdict
-from forager.environments.answer.texts import tagged
+from forager.environments.answer.question import QuestionEnvironment, tagged_answer, verdict
 from forager.environments.environment import AttemptAnswer, Grade, OpenedTask
 from forager.environments.task import Task
 from forager.sandboxes.sandbox import Limits, SandboxFactory
@@ -38,38 +36,16 @@ class NextObservationTask(Task):
         return {"asked": ["exit code", *(["failed tests"] if self.failed is not None else [])]}
 
 
-class NextObservationEnvironment:
+class NextObservationEnvironment(QuestionEnvironment[NextObservationTask]):
     """Implements Environment, ChoosesTools and KnowsReference."""
 
     task_type = NextObservationTask
 
-    def tools(self, task: NextObservationTask) -> Collection[str]:
-        """None: the model reads and answers."""
-        del task
-        return ()
-
-    def prompt(self, task: NextObservationTask) -> str:
-        """The statement, which holds the attempt and the command."""
-        return task.problem_statement
-
-    def limits(self, task: NextObservationTask, limits: Limits) -> Limits:
-        """The given limits: no sandbox is used."""
-        del task
-        return limits
-
-    def open(
-        self, task: NextObservationTask, limits: Limits, sandboxes: SandboxFactory
-    ) -> OpenedTask:
-        """Never called, as no tools are allowed."""
-        raise NotImplementedError
-
     def answer(self, task: NextObservationTask, opened: OpenedTask, text: str) -> AttemptAnswer:
         """The text between the model's last [ANSWER] and [/ANSWER]."""
         del task, opened
-        found = tagged(text)
-        if not found:
-            return AttemptAnswer(problem=NO_ANSWER, problem_kind="format")
-        return AttemptAnswer(text=found[:_LONGEST])
+        answer = tagged_answer(text)
+        return answer.model_copy(update={"text": answer.text[:_LONGEST]})
 
     def grade(
         self, task: NextObservationTask, answer: str, limits: Limits, sandboxes: SandboxFactory

@@ -16,8 +16,9 @@ from typing import Any
 from pydantic import Field
 
 from forager.environments.answer.expressions import arguments_of
-from forager.environments.answer.texts import LONGEST, parsed, sides, tagged
-from forager.environments.environment import AttemptAnswer, CauseKind, Grade, OpenedTask
+from forager.environments.answer.question import QuestionEnvironment, tagged_answer, verdict
+from forager.environments.answer.texts import LONGEST, parsed, sides
+from forager.environments.environment import AttemptAnswer, Grade, OpenedTask
 from forager.environments.function.calls import Returned, returned_by, size_of
 from forager.environments.function.running import Case, Program, run_cases
 from forager.environments.task import Task
@@ -26,7 +27,6 @@ from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 OUTPUT, INPUT = "output-prediction", "input-prediction"
 _MEMORY = 1 << 30  # bytes of a call
 _LONGEST_VALUE = 1 << 20  # bytes
-NO_ANSWER = "the message holds no [ANSWER] … [/ANSWER]"
 
 
 class PredictionTask(Task):
@@ -39,32 +39,10 @@ class PredictionTask(Task):
     seconds: float = Field(3.0, gt=0, description="Time limit of a call (CruxEval: 3).")
 
 
-class _Prediction:
-    """What both kinds share."""
+class OutputPrediction(QuestionEnvironment[PredictionTask]):
+    """Implements Environment, KnowsReference and ChoosesTools."""
 
     task_type = PredictionTask
-
-    def tools(self, task: PredictionTask) -> tuple[str, ...]:
-        """None: the model reads and answers."""
-        del task
-        return ()
-
-    def prompt(self, task: PredictionTask) -> str:
-        """The statement, which shows the code."""
-        return task.problem_statement
-
-    def limits(self, task: PredictionTask, limits: Limits) -> Limits:
-        """The given limits: no sandbox is used."""
-        del task
-        return limits
-
-    def open(self, task: PredictionTask, limits: Limits, sandboxes: SandboxFactory) -> OpenedTask:
-        """Never called, as no tools are allowed."""
-        raise NotImplementedError
-
-
-class OutputPrediction(_Prediction):
-    """Implements Environment, KnowsReference and ChoosesTools."""
 
     def answer(self, task: PredictionTask, opened: OpenedTask, text: str) -> AttemptAnswer:
         """The output that the model's assertion, or its bare answer, names."""
@@ -87,13 +65,15 @@ class OutputPrediction(_Prediction):
         return task.output
 
 
-class InputPrediction(_Prediction):
+class InputPrediction(QuestionEnvironment[PredictionTask]):
     """Implements Environment, KnowsReference and ChoosesTools."""
+
+    task_type = PredictionTask
 
     def limits(self, task: PredictionTask, limits: Limits) -> Limits:
         """At least the memory of a call."""
         del task
-        return limits.model_copy(update={"memory": max(limits.memory, _MEMORY + (256 << 20))})
+        return limits.with_memory(_MEMORY + (256 << 20))
 
     def answer(self, task: PredictionTask, opened: OpenedTask, text: str) -> AttemptAnswer:
         """The call that the model's assertion, or its bare answer, names."""
@@ -161,11 +141,9 @@ def _input_verdict(task: PredictionTask, came: Returned) -> Grade:
 
 def found(text: str, *, side: int) -> AttemptAnswer:
     """The answer in a message: a side (0 or 1) of its assertion, or all of it."""
-    answer = tagged(text)
-    if not answer:
-        return AttemptAnswer(problem=NO_ANSWER, problem_kind="format")
-    both = sides(answer)
-    return AttemptAnswer(text=both[side] if both else answer)
+    answer = tagged_answer(text)
+    both = sides(answer.text)
+    return answer.model_copy(update={"text": both[side]}) if both else answer
 
 
 def literal(text: str, most: int = LONGEST) -> tuple[Any] | None:
@@ -185,10 +163,3 @@ def same(value: Any, truth: Any) -> bool:
         return bool(value == truth)
     except RecursionError:
         return False
-
-
-def verdict(cause: str, kind: CauseKind = "policy") -> Grade:
-    """The grade of a text; its reward is 1 or -1, as in CWM."""
-    if cause:
-        return Grade(resolved=False, reward=-1, cause=cause, cause_kind=kind)
-    return Grade(resolved=True, reward=1)

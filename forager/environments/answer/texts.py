@@ -20,7 +20,7 @@ def tagged(text: str) -> str | None:
 
 
 def parsed(text: str, most: int = LONGEST) -> ast.expr | None:
-    """The expression that a text consists of; None if it is none, or too long or deep to read."""
+    """The expression that a text consists of; None for others, or too long or deep ones."""
     try:
         return ast.parse(text.strip(), mode="eval").body if len(text) <= most else None
     except (SyntaxError, ValueError, RecursionError, MemoryError):

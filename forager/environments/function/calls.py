@@ -26,6 +26,7 @@ class Returned(NamedTuple):
     value: Any = None
     problem: str = ""
     kind: CauseKind = "policy"
+    raised: bool = False
 
 
 _ANSWER = TypeAdapter(CallAnswer)
@@ -59,7 +60,7 @@ def returned_by(result: CaseResult, most: int) -> Returned:
     try:
         answer = record(_ANSWER, result.output, _LONGEST)
         if answer.value is None:
-            return Returned(problem=f"it raises {answer.raised[:300]}")
+            return Returned(problem=f"it raises {answer.raised[:300]}", raised=True)
         return Returned(decode(answer.value, most=most, parse=_parse))
     except (Malformed, Unreadable) as error:
         return Returned(problem=f"what it returns cannot be compared: {error}")

@@ -12,13 +12,13 @@ def same_lines(output: str, expected: str) -> bool:
     ours, theirs = (text.strip().split("\n") for text in (output, expected))
     if len(ours) != len(theirs):
         return False
-    pairs = ((one.strip(), other.strip()) for one, other in zip(ours, theirs, strict=True))
-    return all(one == other or _same_numbers(one, other) for one, other in pairs)
+    pairs = ((our.strip(), their.strip()) for our, their in zip(ours, theirs, strict=True))
+    return all(our == their or _same_numbers(our, their) for our, their in pairs)
 
 
-def _same_numbers(one: str, other: str) -> bool:
+def _same_numbers(ours: str, theirs: str) -> bool:
     try:
-        return [Decimal(word) for word in one.split()] == [Decimal(word) for word in other.split()]
+        return list(map(Decimal, ours.split())) == list(map(Decimal, theirs.split()))
     except InvalidOperation:
         return False
 

@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 from forager.environments.environment import AttemptAnswer, Grade, OpenedTask
 from forager.environments.function.cpp_tests import CAVEAT
-from forager.environments.function.fences import only_block
 from forager.environments.function.judging import PASSED, CaseVerdict, judged
+from forager.environments.function.program_answer import left_file, only_block
 from forager.environments.function.prompts import SYSTEM, asked
 from forager.environments.function.task import CodingTask, case_name
 from forager.sandboxes.sandbox import Limits, SandboxFactory
@@ -30,7 +30,7 @@ class CodingEnvironment:
 
     def limits(self, task: CodingTask, limits: Limits) -> Limits:
         """At least the memory of a case, and some for those that run it."""
-        return limits.model_copy(update={"memory": max(limits.memory, task.memory + _SPARE)})
+        return limits.with_memory(task.memory + _SPARE)
 
     def open(self, task: CodingTask, limits: Limits, sandboxes: SandboxFactory) -> OpenedTask:
         """A sandbox in which an agent can try its program."""
@@ -38,18 +38,9 @@ class CodingEnvironment:
 
     def answer(self, task: CodingTask, opened: OpenedTask, text: str) -> AttemptAnswer:
         """The file that the agent left, or the only block of code in the model's message."""
-        if not task.file:
-            return only_block(text, task.language)
-        try:
-            content = opened.sandbox.read(task.file)
-            if len(content) > _LONGEST:
-                raise OSError(f"it has more than {_LONGEST:,} bytes")
-            return AttemptAnswer(text=content.decode())
-        except FileNotFoundError:
-            problem = f"there is no file {task.file}"
-        except (OSError, UnicodeDecodeError) as error:
-            problem = f"{task.file} cannot be read: {error}"
-        return AttemptAnswer(problem=problem, problem_kind="format")
+        if task.file:
+            return left_file(opened.sandbox, task.file, _LONGEST)
+        return only_block(text, task.language)
 
     def grade(
         self, task: CodingTask, answer: str, limits: Limits, sandboxes: SandboxFactory

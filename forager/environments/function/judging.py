@@ -154,8 +154,7 @@ def _returned(returns: str, result: CaseResult) -> CaseVerdict:
         raise TaskError(f"a case's `returns` is not a literal of Python: {returns[:100]}")
     came = returned_by(result, size_of(truth[0]))
     if came.problem:
-        word = "crash" if came.problem.startswith("it raises") else "wrong"
-        return CaseVerdict(word, came.problem, came.kind)
+        return CaseVerdict("crash" if came.raised else "wrong", came.problem, came.kind)
     if same_values(came.value, truth[0]):
         return PASSED
     return CaseVerdict("wrong", "it returns something else", "policy")

@@ -42,7 +42,7 @@ class OpenedRepository(OpenedTask):
 
 
 class RepositoryEnvironment:
-    """Implements Environment, KnowsReference, TriesAnswers and ComparesAnswers.
+    """Implements Environment, KnowsReference, ExplainsTasks, TriesAnswers and ComparesAnswers.
 
     Its tasks are of mutate-fix, issue-fix and other data sets.
     """
@@ -56,7 +56,7 @@ class RepositoryEnvironment:
 
     def limits(self, task: RepositoryTask, limits: Limits) -> Limits:
         """At least the memory that the task's tests need."""
-        return limits.model_copy(update={"memory": max(limits.memory, task.setup.memory)})
+        return limits.with_memory(task.setup.memory)
 
     def open(self, task: RepositoryTask, limits: Limits, sandboxes: SandboxFactory) -> OpenedTask:
         """Put the bug into the image's repository, as its only commit."""

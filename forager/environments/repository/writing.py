@@ -13,7 +13,7 @@ from forager.environments.environment import (
     Grade,
     OpenedTask,
 )
-from forager.environments.function.fences import only_block
+from forager.environments.function.program_answer import left_file, only_block
 from forager.environments.repository.reproducing import (
     LONGEST,
     REPRODUCED,
@@ -107,7 +107,7 @@ class TestWritingEnvironment:
 
     def limits(self, task: TestWritingTask, limits: Limits) -> Limits:
         """At least the memory that the repository's tests need."""
-        return limits.model_copy(update={"memory": max(limits.memory, task.about.setup.memory)})
+        return limits.with_memory(task.about.setup.memory)
 
     def open(self, task: TestWritingTask, limits: Limits, sandboxes: SandboxFactory) -> OpenedTask:
         """The broken repository, as an agent that repairs it sees it."""
@@ -116,18 +116,9 @@ class TestWritingEnvironment:
 
     def answer(self, task: TestWritingTask, opened: OpenedTask, text: str) -> AttemptAnswer:
         """The file that the agent left, or the only block of code in the model's message."""
-        if not task.file:
-            return only_block(text, "python")
-        try:
-            content = opened.sandbox.read(task.file)
-            if len(content) > 4 * LONGEST:
-                raise OSError(f"it has {len(content):,} bytes")
-            return AttemptAnswer(text=content.decode())
-        except FileNotFoundError:
-            problem = f"there is no file {task.file}"
-        except (OSError, UnicodeDecodeError) as error:
-            problem = f"{task.file} cannot be read: {error}"
-        return AttemptAnswer(problem=problem, problem_kind="format")
+        if task.file:
+            return left_file(opened.sandbox, task.file, 4 * LONGEST)
+        return only_block(text, "python")
 
     def about(self, task: TestWritingTask) -> str:
         """The id of the repository task."""

@@ -6,6 +6,7 @@ from itertools import islice
 from forager.evaluation.findings.gather import ReportedAttempt, RunSource
 from forager.evaluation.findings.tasks import mixed
 from forager.records import Record
+from forager.text import without_middle
 from forager.trajectories import draw
 from forager.trajectories.index import sample
 from forager.trajectories.record import Trajectory
@@ -117,8 +118,4 @@ def _turns(all: list[Turn]) -> Iterator[ShownTurn]:
 
 def cut(text: str, length: int = _TEXT) -> str:
     """The text, safe to display; a long text loses its middle."""
-    text = draw.safe(text)
-    if len(text) <= length:
-        return text
-    half = length // 2
-    return f"{text[:half]}\n[… {len(text) - 2 * half:,} characters left out …]\n{text[-half:]}"
+    return without_middle(draw.safe(text), length)

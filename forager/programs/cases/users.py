@@ -53,9 +53,9 @@ class Users:
         os.chown(path, user, user)
         return CasePlace(path, user)
 
-    def clear(self, place: CasePlace, spared: int = 0) -> None:
-        """Kill all that was started there, but the child `spared`, and remove what was written."""
-        end_orphans(place.user, spared)
+    def clear(self, place: CasePlace) -> None:
+        """Kill all that was started there, and remove what was written."""
+        end_orphans(place.user)
         try:
             os.rmdir(place.path)
         except OSError:
@@ -91,12 +91,12 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
-def end_orphans(user: int | None, spared: int = 0) -> None:
-    """Kill the children of this process but `spared`, and what they started."""
+def end_orphans(user: int | None) -> None:
+    """Kill the children of this process, and what they started."""
     if user is not None and _has_objects():
         _as_user(user)
     for _ in range(_ROUNDS):
-        left = _children(spared)
+        left = _children()
         if not left:
             return
         if user is not None:
@@ -110,9 +110,9 @@ def end_orphans(user: int | None, spared: int = 0) -> None:
         time.sleep(0.001)
 
 
-def _children(spared: int) -> list[int]:
+def _children() -> list[int]:
     with open(f"/proc/self/task/{os.getpid()}/children") as file:
-        return [int(child) for child in file.read().split() if int(child) != spared]
+        return [int(child) for child in file.read().split()]
 
 
 def _has_objects() -> bool:

@@ -1,16 +1,31 @@
-"""Finds the program in a model's message."""
+"""Takes the program that is an answer: a file that an agent left, or a block in a message."""
 
 import re
 
 from forager.environments.answer.texts import without_thought
 from forager.environments.environment import AttemptAnswer
 from forager.environments.function.running import Language
+from forager.sandboxes.sandbox import Sandbox
 
 _BLOCK = re.compile(r"``` *([A-Za-z0-9+#]*)(.*?)```", re.DOTALL)
 _NAMES: dict[Language, set[str]] = {
     "python": {"python", "py", "python3"},
     "cpp": {"cpp", "c++", "cc", "cxx"},
 }
+
+
+def left_file(sandbox: Sandbox, path: str, most: int) -> AttemptAnswer:
+    """The text of a file with at most `most` bytes. Raises SandboxError if the sandbox is gone."""
+    try:
+        content = sandbox.read(path)
+        if len(content) > most:
+            raise OSError(f"it has more than {most:,} bytes")
+        return AttemptAnswer(text=content.decode())
+    except FileNotFoundError:
+        problem = f"there is no file {path}"
+    except (OSError, UnicodeDecodeError) as error:
+        problem = f"{path} cannot be read: {error}"
+    return AttemptAnswer(problem=problem, problem_kind="format")
 
 
 def only_block(text: str, language: Language) -> AttemptAnswer:
