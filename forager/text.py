@@ -32,11 +32,17 @@ def json_text(value: Any) -> str:
     return safe_json(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def known_words(word: str, known: Iterable[str]) -> str:
-    """What a message about an unknown word ends with: the one that was meant, or all there are."""
+def known_words(word: str, known: Iterable[str], *, most: int | None = None) -> str:
+    """What a message about an unknown word ends with: the one that was meant, or all there are.
+
+    At most `most` are listed.
+    """
     words = list(known)
     close = get_close_matches(word, words, 1)
-    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(words)}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    more = ", …" if most is not None and len(words) > most else ""
+    return f"there are {', '.join(words[:most])}{more}"
 
 
 def without_middle(text: str, most: int) -> str:

@@ -20,7 +20,7 @@ from forager.environments.repository.writing import TestWritingTask
 from forager.environments.task import Task
 from forager.evaluation.selection.curves import curve
 from forager.evaluation.selection.pool import PooledAttempt
-from forager.evaluation.selection.rules import By, Contender, choose
+from forager.evaluation.selection.rules import Contender, SelectionRule, choose
 from forager.mutation.candidates import unified_diff
 from forager.rollout.settings import RunSettings
 from forager.trajectories.record import Trajectory, Usage
@@ -52,7 +52,7 @@ def candidate(
     ("by", "expected"),
     [("tests", 4), ("majority", 1), ("tests+majority", 3), ("reward", 0), ("shortest", 2)],
 )
-def test_each_rule_ranks_by_its_own_measure(by: By, expected: int) -> None:
+def test_each_rule_ranks_by_its_own_measure(by: SelectionRule, expected: int) -> None:
     """Passes, then votes, then the fewest tokens; an empty answer is the last resort."""
     given = [
         candidate(0, "a", passes=1, reward=0.9),

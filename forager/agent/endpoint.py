@@ -249,7 +249,7 @@ class _Request(Generic[T]):
             wait = doubled * random.uniform(0.75, 1.25)
         TRAFFIC.rest(self.url, wait)
         if isinstance(error, Exception):
-            TRAFFIC.tell(f"{self._endpoint.refusal(self.url, error)}; asking again")
+            TRAFFIC.report(f"{self._endpoint.refusal(self.url, error)}; asking again")
         return min(wait, *map(TRAFFIC.rests_for, self._urls)) if len(self._urls) > 1 else wait
 
 

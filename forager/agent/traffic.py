@@ -70,8 +70,8 @@ class Traffic:
         finally:
             self._listener = before
 
-    def tell(self, fault: str) -> None:
-        """Tell the listener, if there is one."""
+    def report(self, fault: str) -> None:
+        """Pass a fault to the listener, if there is one."""
         if listener := self._listener:
             listener(fault)
 

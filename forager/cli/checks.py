@@ -37,7 +37,7 @@ class Check(Record):
     advice: str = Field("", description="What to type if the check fails.")
 
 
-class Asked(NamedTuple):
+class EndpointToCheck(NamedTuple):
     """The endpoint that is checked, the variable of its key, and the model, if they are given."""
 
     url: str
@@ -45,7 +45,7 @@ class Asked(NamedTuple):
     model: str
 
 
-def all_checks(asked: Asked) -> Iterator[Iterator[Check]]:
+def all_checks(asked: EndpointToCheck) -> Iterator[Iterator[Check]]:
     """All checks, the quick ones first."""
     yield _machine()
     yield _engine()
@@ -224,7 +224,7 @@ def _packages() -> Iterator[Check]:
             yield _check(name, False, "not installed (optional)", "", needed=False)
 
 
-def _endpoint(asked: Asked) -> Iterator[Check]:
+def _endpoint(asked: EndpointToCheck) -> Iterator[Check]:
     from forager.agent.endpoint import ChatEndpoint
     from forager.rollout.preflight import LIST_SECONDS
 

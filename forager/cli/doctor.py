@@ -44,7 +44,7 @@ def doctor(url: str | None, model: str | None, key_env: str, clean: bool, as_jso
         _clean()
     found = [
         check
-        for group in checks.all_checks(checks.Asked(url or "", key_env, model or ""))
+        for group in checks.all_checks(checks.EndpointToCheck(url or "", key_env, model or ""))
         for check in group
     ]
     if as_json:

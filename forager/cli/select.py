@@ -146,10 +146,10 @@ def _plot(result: "SelectionResult", path: Path) -> None:
 
 
 def _print(result: "SelectionResult", output: Path) -> None:
-    from forager.evaluation.selection.show import lines, table, written
+    from forager.evaluation.selection.show import lines, percent, table
 
     print_table(table(result))
     echo()
     for line in lines(result):
         echo(line)
-    echo(f"{output}\t{result.chosen.tasks:,} attempts chosen, {written(result.chosen)} resolved")
+    echo(f"{output}\t{result.chosen.tasks:,} attempts chosen, {percent(result.chosen)} resolved")

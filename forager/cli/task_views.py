@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from forager.cli.outputs import Spread, TaskCounts, TaskRow
     from forager.environments.task import Task
 
 _file = click.argument("file", metavar="tasks.jsonl", type=options.PATH)
@@ -80,19 +81,18 @@ def stats(file: Path, family: str | None, project: str | None, as_json: bool) ->
     Example:
       forager tasks stats tasks.jsonl --project pypi/toolz
     """
-    from forager.cli.outputs import TaskCounts
-
     found = _counts(_chosen(file, family, project))
     if as_json:
-        print_json(TaskCounts.model_validate(found).model_dump())
+        print_json(found.model_dump())
         return
-    for name in ("family", "project", "kind"):
-        print_table(_count_table(name, found[name]))
+    named = {"family": found.family, "project": found.project, "kind": found.kind}
+    for name, counts in named.items():
+        print_table(_count_table(name, counts))
         echo()
-    if found["difficulty"]:
-        print_table(_difficulty_table(found["difficulty"]))
+    if found.difficulty:
+        print_table(_difficulty_table(found.difficulty))
         echo()
-    echo(f"{found['tasks']:,} tasks")
+    echo(f"{found.tasks:,} tasks")
 
 
 def holds_tasks(path: Path) -> bool:
@@ -118,8 +118,7 @@ def find_task(file: Path, id: str) -> "Task":
         return tasks[matching[0]]
     if matching:
         raise UsageError(f"several tasks begin with {id!r}: {', '.join(matching[:3])}, …")
-    first = list(tasks)[:3] if len(tasks) > 3 else tasks
-    raise UsageError(f"{file} has no task {id!r}; {known_words(id, first)}")
+    raise UsageError(f"{file} has no task {id!r}; {known_words(id, tasks, most=3)}")
 
 
 def print_tasks(tasks: "Iterable[Task]", *, as_json: bool = False) -> None:
@@ -127,19 +126,17 @@ def print_tasks(tasks: "Iterable[Task]", *, as_json: bool = False) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from forager.cli.outputs import TaskRow
-
     rows = [_row(task) for task in tasks]
     if as_json:
-        print_json([TaskRow.model_validate(row).model_dump() for row in rows])
+        print_json([row.model_dump() for row in rows])
         return
     table = Table(box=None, pad_edge=False)
     for title in ("id", "family", "operator", "project", "place"):
         table.add_column(title, overflow="fold")
     table.add_column("tests", justify="right")
     for row in rows:
-        words = (row["id"], row["family"], row["operator"], row["project"], row["location"])
-        tests = " + ".join(f"{count:,}" for count in row["tests"].values())
+        words = (row.id, row.family, row.operator, row.project, row.location)
+        tests = " + ".join(f"{count:,}" for count in row.tests.values())
         table.add_row(*map(Text, words), tests)
     print_table(table)
 
@@ -158,46 +155,47 @@ def _project_of(task: "Task") -> str:
     return task.labels.repository or task.repo
 
 
-def _row(task: "Task") -> dict[str, Any]:
+def _row(task: "Task") -> "TaskRow":
+    from forager.cli.outputs import TaskRow
+
     labels = task.labels
-    return {
-        "id": task.instance_id,
-        "environment": task.environment,
-        "kind": task.kind,
-        "family": labels.family,
-        "operator": labels.operator,
-        "project": _project_of(task),
-        "location": labels.location,
-        "difficulty": labels.difficulty,
-        "tests": {name: len(tests) for name, tests in task.test_groups().items()},
-        "contaminated": task.contaminated,
-    }
+    return TaskRow(
+        id=task.instance_id,
+        environment=task.environment,
+        kind=task.kind,
+        family=labels.family,
+        operator=labels.operator,
+        project=_project_of(task),
+        location=labels.location,
+        difficulty=labels.difficulty,
+        tests={name: len(tests) for name, tests in task.test_groups().items()},
+        contaminated=task.contaminated,
+    )
 
 
-def _counts(tasks: "Iterable[Task]") -> dict[str, Any]:
-    """Counts by label, and least, median and greatest value of each measure of difficulty."""
-    named = {"family": Counter[str](), "project": Counter[str](), "kind": Counter[str]()}
+def _counts(tasks: "Iterable[Task]") -> "TaskCounts":
+    from forager.cli.outputs import Spread, TaskCounts
+
+    families, projects, kinds = Counter[str](), Counter[str](), Counter[str]()
     measures: defaultdict[str, list[float]] = defaultdict(list)
-    total = 0
     for task in tasks:
-        total += 1
-        for name, counts in named.items():
-            counts[str(_row(task)[name])] += 1
+        families[task.labels.family] += 1
+        projects[_project_of(task)] += 1
+        kinds[task.kind] += 1
         for measure, value in task.labels.difficulty.items():
             measures[measure].append(value)
-    return {
-        "tasks": total,
-        **{name: dict(counts.most_common()) for name, counts in named.items()},
-        "difficulty": {
-            name: {
-                "tasks": len(values),
-                "least": min(values),
-                "median": median(values),
-                "greatest": max(values),
-            }
+    return TaskCounts(
+        tasks=kinds.total(),
+        family=dict(families.most_common()),
+        project=dict(projects.most_common()),
+        kind=dict(kinds.most_common()),
+        difficulty={
+            name: Spread(
+                tasks=len(values), least=min(values), median=median(values), greatest=max(values)
+            )
             for name, values in sorted(measures.items())
         },
-    }
+    )
 
 
 def _count_table(name: str, counts: dict[str, int]) -> "Table":
@@ -211,13 +209,14 @@ def _count_table(name: str, counts: dict[str, int]) -> "Table":
     return table
 
 
-def _difficulty_table(measures: dict[str, dict[str, float]]) -> "Table":
+def _difficulty_table(measures: "dict[str, Spread]") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
     table = Table("difficulty", box=None, pad_edge=False)
     for title in ("tasks", "least", "median", "greatest"):
         table.add_column(title, justify="right")
-    for name, values in measures.items():
-        table.add_row(Text(name), *(f"{value:,.10g}" for value in values.values()))
+    for name, spread in measures.items():
+        values = (spread.tasks, spread.least, spread.median, spread.greatest)
+        table.add_row(Text(name), *(f"{value:,.10g}" for value in values))
     return table

@@ -256,11 +256,16 @@ def allowed_tools(environment: Environment[Any], task: Task) -> Collection[str] 
     return environment.tools(task) if isinstance(environment, ChoosesTools) else None
 
 
+def has_tools(environment: Environment[Any], task: Task) -> bool:
+    """Whether attempts at a task have tools, and so a sandbox; else one message is the answer."""
+    allowed = allowed_tools(environment, task)
+    return allowed is None or bool(allowed)
+
+
 def opened_task(
     environment: Environment[Any], task: Task, limits: Limits, sandboxes: SandboxFactory
 ) -> OpenedTask:
     """Open a task; one without tools needs no sandbox. Raises as `Environment.open` does."""
-    allowed = allowed_tools(environment, task)
-    if allowed is not None and not allowed:
+    if not has_tools(environment, task):
         return OpenedTask(NoSandbox())
     return environment.open(task, limits, sandboxes)

@@ -20,7 +20,7 @@ from forager.learning.trimming import Vocabulary
 
 _MEASURED, _LENGTH = 32, 128  # texts that the loss is measured on, and how many tokens of each
 _BATCH = 1000
-TEMPLATE = """\
+_TEMPLATE = """\
 {{- BOS -}}
 {%- for message in messages -%}
 {%- if message.role not in ['system', 'user', 'assistant'] or message.tool_calls -%}
@@ -89,14 +89,14 @@ def _template(base: PretrainedModel) -> str:
     """The chat template of a model that has none. Raises UsageError without an end of texts."""
     if not base.loaded.eos_token:
         raise UsageError("it has neither a chat template nor a token that ends a text")
-    return TEMPLATE.replace("BOS", "bos_token" if base.bos else "''")
+    return _TEMPLATE.replace("BOS", "bos_token" if base.bos else "''")
 
 
 def _frame(tokenizer: Any, template: str) -> Iterator[str]:
     """What the template puts around messages; nothing if it refuses such a conversation."""
-    told = [{"role": role, "content": "\n"} for role in ROLES]
+    conversation = [{"role": role, "content": "\n"} for role in ROLES]
     try:
-        yield tokenizer.apply_chat_template(told, chat_template=template, tokenize=False)
+        yield tokenizer.apply_chat_template(conversation, chat_template=template, tokenize=False)
     except Exception:  # templates raise anything
         return
 

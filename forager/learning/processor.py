@@ -14,8 +14,8 @@ def computes_bf16(processor: Path | None = None) -> bool:
     alone was measured to be twice as slow, one without sixty times.
     """
     try:
-        told = (processor or CPUINFO).read_text()
+        text = (processor or CPUINFO).read_text()
     except OSError:
         return False
-    units = set(re.findall(r"\b(?:amx_bf16|avx512_bf16|bf16)\b", told))
-    return bool(units & {"amx_bf16", "bf16"} or (units and "AuthenticAMD" in told))
+    units = set(re.findall(r"\b(?:amx_bf16|avx512_bf16|bf16)\b", text))
+    return bool(units & {"amx_bf16", "bf16"} or (units and "AuthenticAMD" in text))

@@ -11,6 +11,7 @@ from forager.learning.sources import Artifact, Sources
 from forager.learning.sources import digest as digest_of_run
 from forager.records import LONGEST_LINE
 from forager.trajectories.show import text_of
+from forager.trajectories.store import is_run
 from forager.untrusted import Malformed, json_value
 
 
@@ -20,7 +21,7 @@ def texts_of(paths: Sequence[Path]) -> Iterator[str]:
     Raises UsageError for a directory without text files.
     """
     for path in paths:
-        if _is_run(path):
+        if is_run(path):
             with Sources([path]) as sources:
                 for attempt in sources.trajectories(0, sources.places()[0]):
                     for message in attempt.messages:
@@ -33,7 +34,7 @@ def texts_of(paths: Sequence[Path]) -> Iterator[str]:
 
 def source_of(path: Path) -> Artifact:
     """A text, directory or run with its digest."""
-    if _is_run(path):
+    if is_run(path):
         return Artifact(path=str(path), digest=digest_of_run(path))
     total = blake2b(digest_size=16)
     for file in _files(path):
@@ -62,10 +63,6 @@ def _strings(value: Any) -> Iterator[str]:
 
 def _decoded(file: Path) -> str:
     return file.read_bytes().decode("utf-8", "replace")
-
-
-def _is_run(path: Path) -> bool:
-    return (path / "settings.json").is_file()
 
 
 def _files(path: Path) -> list[Path]:

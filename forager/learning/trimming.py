@@ -49,7 +49,7 @@ class Vocabulary:
         kept |= {token["id"] for token in self._tokenizer["added_tokens"]}
         for id in set(used) - kept:
             kept.add(id)
-            found = derivation(self._names[id], ranks)
+            found = _derivation(self._names[id], ranks)
             kept |= {self._ids[name] for name in found if name in self._ids}
         return sorted(kept)
 
@@ -72,7 +72,7 @@ class Vocabulary:
         }
 
 
-def derivation(name: str, ranks: Ranks) -> Iterator[str]:
+def _derivation(name: str, ranks: Ranks) -> Iterator[str]:
     """Yield the characters of a token and what they are merged to, up to the token."""
     parts = list(name)
     yield from parts

@@ -24,7 +24,7 @@ from forager.trajectories.show import (
     show_outcome,
     text_of,
 )
-from forager.trajectories.show_task import references
+from forager.trajectories.show_task import answer_name, answer_text, references
 from forager.trajectories.steps import opening
 
 _STYLES = {"passed": "green", "failed": "red", "error": "red", "timeout": "red"}
@@ -57,7 +57,7 @@ def called(recording: Recording, step: int) -> Text:
 
 
 def observed(recording: Recording, step: int) -> Text:
-    """The observation; the system prompt at the first step, the patch and others at the last."""
+    """The observation; the system prompt at the first step, answer and references at the last."""
     turn = recording.turn(step)
     if recording.under_way(step):
         return Text("(under way)", "yellow")
@@ -67,7 +67,8 @@ def observed(recording: Recording, step: int) -> Text:
     if step == 0:
         first = opening(recording.trajectory)[:-1]
         return Text(draw.safe("\n\n".join(map(text_of, first)).strip()))
-    parts = [draw.diff(recording.trajectory.outcome.answer)]
+    trajectory = recording.trajectory
+    parts = [answer_text(trajectory.environment, trajectory.outcome.answer)]
     for title, text in references(recording.task) if recording.task else ():
         parts += [Text(), Text(f"the {title}", "bold"), text]
     return Text("\n").join(parts)
@@ -79,7 +80,11 @@ def titles(recording: Recording, step: int) -> tuple[str, str, str]:
         return "the task", "", "the system prompt"
     turn = recording.turn(step)
     if turn is None:
-        return "the outcome", "", "the patch of the agent"
+        return (
+            "the outcome",
+            "",
+            f"the {answer_name(recording.trajectory.environment)} of the agent",
+        )
     name = turn.call.tool if turn.call and turn.call.tool else "no call"
     seconds = turn.call.seconds if turn.call else 0.0
     return "the model", f"{draw.safe(name)} · {seconds:.1f} s", "the answer"

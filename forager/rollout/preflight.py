@@ -14,7 +14,7 @@ from forager.agent.faults import ErrorReply, GarbledReply, does_not_answer
 from forager.agent.syntax import SYNTAXES, Syntax
 from forager.agent.tool import Toolbox
 from forager.agent.traffic import NoLimit
-from forager.environments.environment import allowed_tools
+from forager.environments.environment import has_tools
 from forager.environments.registry import environment_of
 from forager.environments.task import Task
 from forager.errors import AttemptEnd, FormatError, ModelError, ModelRefusal
@@ -27,7 +27,7 @@ from forager.trajectories.show import text_of
 Note = Callable[[str], None]
 
 LIST_SECONDS = 5.0  # for the list of models
-CALL_SECONDS = 60.0  # for a first message: models may think, and servers load models on demand
+_CALL_SECONDS = 60.0  # for a first message: models may think, and servers load models on demand
 _SHORT: Message = {"role": "user", "content": "Say yes."}
 _LEAKED = re.compile(  # how models write calls where no parser of the server takes them
     r"<tool_call>|<function=|<function_call>|<tool_use>|<invoke |\[TOOL_CALLS\]|<\|python_tag\|>"
@@ -52,7 +52,7 @@ def preflight(
     The request is the first one of an attempt, so its settings and its length are checked too.
     `on_note` gets what a run may survive. Tasks without tools need no tool call.
     """
-    with_tools = next(filter(_has_tools, tasks), None)
+    with_tools = next((task for task in tasks if has_tools(environment_of(task), task)), None)
     task = with_tools or tasks[0]
     for number in range(len(settings.models)):
         model = make_model(Job(task, number), NoLimit())
@@ -89,7 +89,7 @@ def check_tool_call(
 
     Raises ModelError if the server refuses, or if the second answer has no call either.
     """
-    model = replace(model, endpoint=replace(model.endpoint, tries=1, timeout=CALL_SECONDS))
+    model = replace(model, endpoint=replace(model.endpoint, tries=1, timeout=_CALL_SECONDS))
     conversation = list(messages)
     for last in (False, True):
         try:
@@ -139,8 +139,3 @@ def _answers(model: ChatModel) -> bool:
 
 def _no_calls(model: ChatModel, how: str) -> ModelRefusal:
     return ModelRefusal(f"{model.name} at {model.endpoint.url} {how}: {_REMEDY}")
-
-
-def _has_tools(task: Task) -> bool:
-    allowed = allowed_tools(environment_of(task), task)
-    return allowed is None or bool(allowed)

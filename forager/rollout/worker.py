@@ -8,7 +8,7 @@ from typing import Protocol
 from forager.agent.model import Model
 from forager.agent.tool import Toolbox
 from forager.agent.traffic import RateLimiter
-from forager.environments.environment import allowed_tools
+from forager.environments.environment import has_tools
 from forager.environments.registry import environment_of
 from forager.environments.task import Task
 from forager.rollout.again import Parent, Parents
@@ -86,8 +86,7 @@ class Worker:
         """
         environment = environment_of(job.task)
         limits = environment.limits(job.task, self._settings.sandbox_limits)
-        allowed = allowed_tools(environment, job.task)
-        if allowed is not None and not allowed:
+        if not has_tools(environment, job.task):
             return self._sandboxes.nothing_due(job.task.image, limits)
         return self._sandboxes.expected(job.task.image, limits)
 

@@ -6,9 +6,11 @@ the terminal.
 
 import difflib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.rule import Rule
 from rich.syntax import Syntax
 from rich.text import Text
 
@@ -51,6 +53,18 @@ class Block:
                 if not row.plain:
                     whole.rstrip()
                 yield whole
+
+
+def rule(title: Text) -> Rule:
+    """A line with a title at its left."""
+    return Rule(title, align="left", style="dim")
+
+
+def section(title: str, text: Text, *, full: bool) -> Iterator[RenderableType]:
+    """Yield a text under its title, folded unless `full`."""
+    yield Text()
+    yield rule(Text(title, "bold"))
+    yield Block(fold(text, full=full))
 
 
 def fold(text: Text, *, full: bool = False, way: str = "--full shows them") -> Text:

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
-from rich.rule import Rule
 from rich.text import Text
 
 from forager.environments.task import REPOSITORY, Task
 from forager.trajectories import draw
 from forager.trajectories.record import Message, ModelCall, ToolCall, Trajectory
-from forager.trajectories.show_task import references
+from forager.trajectories.show_task import answer_name, answer_text, references
 from forager.trajectories.steps import opening, reasoning, steps
 
 _TEXT_CALL = re.compile(r"^<tool: ?", re.MULTILINE)
@@ -63,7 +62,7 @@ def show(
 
 def show_turn(turn: Turn, *, full: bool = False) -> RenderableType:
     """Return one turn: a rule with its cost, the thought, the call, the observation."""
-    parts: list[RenderableType] = [Text(), _rule(_cost(turn))]
+    parts: list[RenderableType] = [Text(), draw.rule(_cost(turn))]
     if turn.thought.strip():
         parts.append(draw.Block(draw.fold(Text(draw.safe(turn.thought.strip())), full=full), ""))
     if turn.call is not None and turn.call.arguments:
@@ -102,10 +101,6 @@ def _thought(message: Message, call: ToolCall | None, syntax: str) -> str:
     elif syntax == "text":
         text = _TEXT_CALL.split(text, maxsplit=1)[0]
     return f"{thought}\n\n{text}" if thought else text
-
-
-def _rule(title: Text) -> Rule:
-    return Rule(title, align="left", style="dim")
 
 
 def _cost(turn: Turn) -> Text:
@@ -206,7 +201,7 @@ def _opening(message: Message, full: bool) -> Iterator[RenderableType]:
     """Yield a message from before the first turn; a long system prompt is cut unless `full`."""
     role = str(message.get("role", ""))
     yield Text()
-    yield _rule(Text(draw.safe(role), "bold"))
+    yield draw.rule(Text(draw.safe(role), "bold"))
     lines = draw.safe(text_of(message)).strip().split("\n")
     text = Text("\n".join(lines))
     if role == "system" and len(lines) > 3 and not full:
@@ -217,18 +212,13 @@ def _opening(message: Message, full: bool) -> Iterator[RenderableType]:
 
 def _ending(trajectory: Trajectory, task: Task | None, full: bool) -> Iterator[RenderableType]:
     outcome = trajectory.outcome
-    yield Text()
-    is_patch = trajectory.environment == REPOSITORY
-    yield _rule(Text("patch" if is_patch else "answer", "bold"))
-    drawn = draw.diff(outcome.answer) if is_patch else Text(draw.safe(outcome.answer))
+    drawn = answer_text(trajectory.environment, outcome.answer)
     answer = drawn if outcome.answer.strip() else Text("(empty)", "dim")
-    yield draw.Block(draw.fold(answer, full=full))
+    yield from draw.section(answer_name(trajectory.environment), answer, full=full)
     for title, text in references(task) if task else ():
-        yield Text()
-        yield _rule(Text(title, "bold"))
-        yield draw.Block(draw.fold(text, full=full))
+        yield from draw.section(title, text, full=full)
     yield Text()
-    yield _rule(Text("outcome", "bold"))
+    yield draw.rule(Text("outcome", "bold"))
     yield draw.Block(Text("\n").join(show_outcome(trajectory, task)), "")
 
 

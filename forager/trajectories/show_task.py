@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from rich.console import RenderableType
-from rich.rule import Rule
 from rich.text import Text
 
 from forager.environments.environment import ExplainsTasks, KnowsReference
@@ -25,21 +24,32 @@ def references(task: Task) -> Iterator[tuple[str, Text]]:
         named = {"reference answer": environment.reference(task)}
     for title, text in named.items():
         if text.strip():
-            is_patch = task.environment == REPOSITORY
-            yield title, draw.diff(text) if is_patch else Text(draw.safe(text))
+            yield title, answer_text(task.environment, text)
+
+
+def answer_text(environment: str, answer: str) -> Text:
+    """An answer in an environment; in a repository it is a patch."""
+    return draw.diff(answer) if environment == REPOSITORY else Text(draw.safe(answer))
+
+
+def answer_name(environment: str) -> str:
+    """What answers in an environment are called."""
+    return "patch" if environment == REPOSITORY else "answer"
 
 
 def show_task(task: Task, *, full: bool = False) -> Iterator[RenderableType]:
     """Yield a task piece by piece, for a console to print; `full` disables folding."""
     yield draw.Block(Text("\n").join(_facts(task)), "")
-    yield from _part("problem statement", Text(draw.safe(task.problem_statement.strip())), full)
+    yield from draw.section(
+        "problem statement", Text(draw.safe(task.problem_statement.strip())), full=full
+    )
     for title, text in references(task):
-        yield from _part(title, text, full)
+        yield from draw.section(title, text, full=full)
     for name, tests in task.test_groups().items():
         shown = tests if full else tests[:_TESTS]
         more = f"\n… {len(tests) - len(shown):,} more, --full shows them" if shown != tests else ""
         text = Text(draw.safe("\n".join(shown)) + more)
-        yield from _part(f"{name}, {len(tests):,} tests", text, full)
+        yield from draw.section(f"{name}, {len(tests):,} tests", text, full=full)
 
 
 def _facts(task: Task) -> Iterator[Text]:
@@ -59,9 +69,3 @@ def _facts(task: Task) -> Iterator[Text]:
     for name, value in rows:
         if value:
             yield Text.assemble((f"{name:<11}", "dim"), draw.safe(value))
-
-
-def _part(title: str, text: Text, full: bool) -> Iterator[RenderableType]:
-    yield Text()
-    yield Rule(Text(title, "bold"), align="left", style="dim")
-    yield draw.Block(draw.fold(text, full=full))

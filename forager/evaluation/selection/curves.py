@@ -7,7 +7,7 @@ from math import comb
 from statistics import fmean
 
 from forager.evaluation.estimates import Estimate, estimate, pass_at_k
-from forager.evaluation.selection.rules import By, Contender, choose
+from forager.evaluation.selection.rules import Contender, SelectionRule, choose
 from forager.records import Record
 
 _SUBSETS = 200  # of a task's attempts, at most
@@ -29,7 +29,7 @@ class SelectionPoint(Record):
 
 
 def curve(
-    by: By,
+    by: SelectionRule,
     candidates: Mapping[str, Sequence[Contender]],
     verdict: Verdict,
     clusters: Mapping[str, str],
@@ -51,7 +51,7 @@ def _ks(most: int) -> list[int]:
 
 
 def _point(
-    by: By,
+    by: SelectionRule,
     k: int,
     candidates: Mapping[str, Sequence[Contender]],
     verdict: Verdict,

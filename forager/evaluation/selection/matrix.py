@@ -56,6 +56,11 @@ class TaskMatrix(Record):
     right: list[bool] | None = None
     sandboxes: int
 
+    @property
+    def tested(self) -> int:
+        """Answers that were tested; an empty one is not."""
+        return sum(row.canonical != digest("") for row in self.answers)
+
     def passes(self, submission: PooledAttempt) -> int:
         """How many tests a submission passes."""
         wanted = digest(submission.canonical)

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from forager.evaluation.selection.pool import PooledAttempt
 
-By = Literal["tests", "majority", "tests+majority", "reward", "shortest"]
+SelectionRule = Literal["tests", "majority", "tests+majority", "reward", "shortest"]
 
 
 class Contender(NamedTuple):
@@ -21,7 +21,7 @@ class Contender(NamedTuple):
 
 
 _Key = Callable[[Contender, int], tuple[Any, ...]]
-_KEYS: dict[By, _Key] = {
+_KEYS: dict[SelectionRule, _Key] = {
     "tests": lambda candidate, _: (candidate.passes,),
     "majority": lambda _, votes: (votes,),
     "tests+majority": lambda candidate, votes: (candidate.passes, votes),
@@ -30,7 +30,7 @@ _KEYS: dict[By, _Key] = {
 }
 
 
-def choose(by: By, candidates: Sequence[Contender]) -> Contender:
+def choose(by: SelectionRule, candidates: Sequence[Contender]) -> Contender:
     """The candidate to submit.
 
     An empty answer is chosen only among empty ones. `tests+majority` is CWM's rule: most passes

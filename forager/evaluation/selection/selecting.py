@@ -14,7 +14,7 @@ from forager.evaluation.estimates import Estimate, estimate
 from forager.evaluation.selection.curves import SelectionPoint, curve
 from forager.evaluation.selection.matrix import MatrixRequest, TaskMatrix, digest, matrices
 from forager.evaluation.selection.pool import Pool
-from forager.evaluation.selection.rules import By, Contender, choose
+from forager.evaluation.selection.rules import Contender, SelectionRule, choose
 from forager.records import Record, read_records
 from forager.sandboxes.sandbox import SandboxFactory
 
@@ -26,7 +26,7 @@ class SelectionSettings(Record):
     """What a selection was asked to do; saved in its directory as settings.json."""
 
     runs: list[str]
-    by: By = Field("tests+majority", description="How to choose.")
+    by: SelectionRule = Field("tests+majority", description="How to choose.")
     k: int | None = Field(
         None, ge=1, description="Choose among the first N attempts at a task; all by default."
     )
@@ -87,7 +87,7 @@ class WrittenTests(Record):
 class SelectionResult(Record):
     """The measured result of a selection."""
 
-    by: By
+    by: SelectionRule
     points: list[SelectionPoint]
     chosen: Estimate
     written: WrittenTests | None = None
@@ -176,7 +176,7 @@ def _rewards(settings: SelectionSettings, pooled: Pool) -> dict[tuple[str, str],
     return found
 
 
-def choices(by: By, given: Mapping[str, Sequence[Contender]]) -> list[SelectionChoice]:
+def choices(by: SelectionRule, given: Mapping[str, Sequence[Contender]]) -> list[SelectionChoice]:
     """The choice of each task."""
     made = []
     for name, found in given.items():
@@ -199,7 +199,7 @@ def choices(by: By, given: Mapping[str, Sequence[Contender]]) -> list[SelectionC
 
 
 def measured(
-    by: By,
+    by: SelectionRule,
     pooled: Pool,
     given: Mapping[str, Sequence[Contender]],
     made: Sequence[SelectionChoice],
@@ -208,7 +208,6 @@ def measured(
 ) -> SelectionResult:
     """How good the choices are, by the verdicts that the choice did not know."""
     shares = {choice.instance_id: float(pooled.resolved[choice.run, choice.id]) for choice in made}
-    cells = [(len(row.answers), row.own + row.counted, row.sandboxes) for row in rows.values()]
     return SelectionResult(
         by=by,
         points=curve(
@@ -216,9 +215,9 @@ def measured(
         ),
         chosen=estimate(shares, clusters),
         written=_written(rows, clusters) if any(row.written for row in rows.values()) else None,
-        answers=sum(answers for answers, _, _ in cells),
-        tests=sum(answers * tests for answers, tests, _ in cells),
-        sandboxes=sum(sandboxes for *_, sandboxes in cells),
+        answers=sum(row.tested for row in rows.values()),
+        tests=sum(row.tested * (row.own + row.counted) for row in rows.values()),
+        sandboxes=sum(row.sandboxes for row in rows.values()),
     )
 
 

@@ -17,11 +17,11 @@ def table(result: SelectionResult) -> Table:
         shown.add_column(title, justify="right", no_wrap=True)
     for point in result.points:
         values = (point.best, point.majority, point.bound)
-        shown.add_row(str(point.k), f"{point.best.tasks:,}", *map(written, values))
+        shown.add_row(str(point.k), f"{point.best.tasks:,}", *map(percent, values))
     return shown
 
 
-def written(value: Estimate) -> str:
+def percent(value: Estimate) -> str:
     """Such as 41.0 % (33.2–48.8)."""
     low, high = max(0.0, value.low), min(1.0, value.high)
     return f"{value.mean * 100:.1f} % ({low * 100:.1f}–{high * 100:.1f})"
@@ -45,8 +45,8 @@ def lines(result: SelectionResult) -> Iterator[str]:
 
 def worth(tests: WrittenTests) -> str:
     """Precision, if any test counted, and recall."""
-    recall = f"recall {written(tests.recall)}"
-    return f"precision {written(tests.precision)}, {recall}" if tests.precision.tasks else recall
+    recall = f"recall {percent(tests.recall)}"
+    return f"precision {percent(tests.precision)}, {recall}" if tests.precision.tasks else recall
 
 
 def plot(results: Sequence[tuple[str, SelectionResult]]) -> Plot | None:

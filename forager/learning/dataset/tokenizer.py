@@ -14,6 +14,10 @@ from forager.trajectories.show import text_of
 from forager.trajectories.steps import reasoning
 from forager.untrusted import json_value
 
+_USER: Message = {"role": "user", "content": "x"}
+SHORTEST: list[list[Message]] = [[{"role": "system", "content": "x"}, _USER], [_USER]]
+"""The shortest conversations; some templates refuse system prompts, others need them."""
+
 
 class UnusableAttempt(Exception):
     """No sample of this attempt would be certainly right; the message says why."""
@@ -63,10 +67,9 @@ class Tokenizer:
     @cached_property
     def _bos_tokens(self) -> int | None:
         """How often a prompt begins with <bos>; None if the template refuses to tell."""
-        user: Message = {"role": "user", "content": "x"}
-        for told in ([{"role": "system", "content": "x"}, user], [user]):
+        for messages in SHORTEST:
             try:
-                return self._leading(self.encode(self.render(told, [], "", prompt=True)))
+                return self._leading(self.encode(self.render(messages, [], "", prompt=True)))
             except UnusableAttempt:
                 continue
         return None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from forager.errors import ServeError
-from forager.learning.dataset.tokenizer import Tokenizer
+from forager.learning.dataset.tokenizer import SHORTEST, Tokenizer
 from forager.learning.train.rank import accelerator
 from forager.records import Record
 
@@ -66,9 +66,8 @@ def check_prompts(url: str, name: str, model: Path) -> None:
     """
     import requests
 
-    user = {"role": "user", "content": "x"}
-    for told in ([{"role": "system", "content": "x"}, user], [user]):
-        request = {"model": name, "messages": told}
+    for messages in SHORTEST:
+        request = {"model": name, "messages": messages}
         try:
             answer = requests.post(f"{url.removesuffix('/v1')}/tokenize", json=request, timeout=60)
             ids = answer.json()["tokens"] if answer.ok else None

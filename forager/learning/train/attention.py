@@ -54,7 +54,12 @@ def packed_attention(
         key, value = (tensor.repeat_interleave(groups, dim=1) for tensor in (key, value))
     query, key = query.to(value.dtype), key.to(value.dtype)  # autocast leaves them in float32
     window = _window(module)
-    if query.is_cuda and query.element_size() == 2 and not dropout and _suits(window):
+    if (
+        query.is_cuda
+        and query.element_size() == 2
+        and not dropout
+        and (window is None or _knows_windows())
+    ):
         return _one_kernel(query, key, value, starts, scaling, window), None
     lengths = _lengths(starts, query.shape[2]).tolist()
     parts = zip(*(tensor.split(lengths, dim=2) for tensor in (query, key, value)), strict=True)
@@ -100,13 +105,13 @@ def _lengths(starts: "Tensor", tokens: int) -> "Tensor":
     return starts.diff(append=starts.new_tensor([tokens]))
 
 
-def _suits(window: int | None) -> bool:
-    """Whether the kernel knows windows (since torch 2.11), or none is needed."""
+def _knows_windows() -> bool:
+    """Whether the kernel knows windows: since torch 2.11."""
     from inspect import signature
 
     from torch.nn.attention.varlen import varlen_attn
 
-    return window is None or "window_size" in signature(varlen_attn).parameters
+    return "window_size" in signature(varlen_attn).parameters
 
 
 def _one_kernel(
@@ -118,7 +123,6 @@ def _one_kernel(
     window: int | None,
 ) -> "Tensor":
     """PyTorch's variable-length flash attention, for NVIDIA GPUs."""
-    from inspect import signature
 
     from torch.nn.attention.varlen import varlen_attn
     from torch.nn.functional import pad
@@ -126,9 +130,10 @@ def _one_kernel(
     tokens = query.shape[2]
     ends = pad(starts, (0, 1), value=tokens).int()
     longest = int(_lengths(starts, tokens).max())
-    windows = "window_size" in signature(varlen_attn).parameters
     before = -1 if window is None else window - 1
-    causal: dict[str, Any] = {"window_size": (before, 0)} if windows else {"is_causal": True}
+    causal: dict[str, Any] = (
+        {"window_size": (before, 0)} if _knows_windows() else {"is_causal": True}
+    )
     attended = varlen_attn(
         *(tensor[0].transpose(0, 1) for tensor in (query, key, value)),
         *(ends, ends, longest, longest),
