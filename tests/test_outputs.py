@@ -18,6 +18,7 @@ from forager.trajectories.store import Run
 
 COMMANDS = [
     "doctor --url http://127.0.0.1:9/v1",
+    "evaluate tasks.jsonl -o run -m m --url http://127.0.0.1:9/v1 --against run",
     "export run -o out.jsonl --format jsonl",
     "filter run -o kept --filter resolved",
     "image list",

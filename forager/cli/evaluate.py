@@ -176,6 +176,7 @@ def _evaluate(
     as_json: bool,
 ) -> dict[str, Any]:
     """Make the attempts of a benchmark and print what they resolved."""
+    from forager.cli.outputs import EvaluatedTasks
     from forager.evaluation.estimates import difference, estimate
     from forager.evaluation.passing import evaluated
     from forager.learning.bootstrap.manifest import success_by_task
@@ -199,8 +200,8 @@ def _evaluate(
         found["gain"] = difference(rates, other, alike)
     if not as_json:
         _print(found, result)
-    values = {name: value.model_dump() for name, value in found.items()}
-    return values | result.model_dump(exclude={"pass_at"})
+    values = {**found, **result.model_dump(exclude={"pass_at"})}
+    return EvaluatedTasks.model_validate(values).model_dump()
 
 
 def _print(found: "dict[str, Estimate]", result: "EvaluationResult") -> None:

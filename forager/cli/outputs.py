@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
+from forager.evaluation.estimates import Estimate
+from forager.evaluation.passing import AttemptTotals
 from forager.records import Record
 
 
@@ -51,6 +53,20 @@ class CheckedTasks(Record):
     problems: dict[str, str] = Field(description="What is wrong, by task.")
 
 
+class EvaluatedTasks(AttemptTotals):
+    """The results of an evaluation, with `pass@k` for each k above 1 of the suite."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Estimate] = Field(init=False)
+
+    success: Estimate
+    gain: Estimate | None = Field(None, description="Over the run of --against.")
+
+
+EvaluatedSuites = EvaluatedTasks | dict[str, EvaluatedTasks]
+"""The results of one suite, or of several by their names."""
+
+
 class ImportedTasks(Record):
     """What became of the rows of an import."""
 
@@ -75,7 +91,7 @@ class ExportedAttempts(Record):
 
 OUTPUTS: Mapping[str, tuple[str, bool]] = {
     "doctor": ("forager.cli.checks:Check", True),
-    "evaluate": ("builtins:dict", False),
+    "evaluate": ("forager.cli.outputs:EvaluatedSuites", False),
     "export": ("forager.cli.outputs:ExportedAttempts", False),
     "filter": ("forager.learning.filters.kept:Filtering", False),
     "image list": ("forager.images.image:Image", True),

@@ -14,7 +14,7 @@ from forager.cli.console import console, echo
 from forager.cli.listing import print_summaries
 from forager.cli.runs import locate, open_source, tasks_of
 from forager.cli.screens import interactive, show_replay
-from forager.cli.task_views import find_task, holds_tasks, print_tasks
+from forager.cli.task_views import find_task, holds_tasks, print_task, print_tasks
 from forager.cli.verb import Verb, option
 from forager.errors import UsageError
 
@@ -120,19 +120,15 @@ def replay(
 
 def _show_tasks(file: Path, id: str, full: bool) -> None:
     """Print a task; or list all of them."""
-    from itertools import islice
-
     from forager.environments.task import Task
     from forager.records import read_records
-    from forager.trajectories.show_task import show_task
 
     if not id:
         print_tasks(read_records(file, Task))
-        (first,) = islice(read_records(file, Task), 1)
+        first = next(iter(read_records(file, Task)))
         echo(f"\nShow one with: forager replay {file}/{first.instance_id}")
         return
-    for piece in show_task(find_task(file, id), full=full):
-        console().print(piece, soft_wrap=True)
+    print_task(find_task(file, id), full=full)
 
 
 def _accept(source: Path, found: "Trajectory | None") -> None:

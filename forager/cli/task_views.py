@@ -59,14 +59,11 @@ def show(file: Path, id: str, full: bool, as_json: bool) -> None:
     Example:
       forager tasks show tasks.jsonl toolz__operators-1
     """
-    from forager.trajectories.show_task import show_task
-
     task = find_task(file, id)
     if as_json:
         print_json(task.model_dump(mode="json"))
-        return
-    for piece in show_task(task, full=full):
-        console().print(piece, soft_wrap=True)
+    else:
+        print_task(task, full=full)
 
 
 @click.command("stats", cls=Verb)
@@ -119,6 +116,14 @@ def find_task(file: Path, id: str) -> "Task":
     if matching:
         raise UsageError(f"several tasks begin with {id!r}: {', '.join(matching[:3])}, …")
     raise UsageError(f"{file} has no task {id!r}; {known_words(id, tasks, most=3)}")
+
+
+def print_task(task: "Task", *, full: bool) -> None:
+    """Print a task; `full` disables folding."""
+    from forager.trajectories.show_task import show_task
+
+    for piece in show_task(task, full=full):
+        console().print(piece, soft_wrap=True)
 
 
 def print_tasks(tasks: "Iterable[Task]", *, as_json: bool = False) -> None:

@@ -3,24 +3,30 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from pydantic import Field
+
 from forager.evaluation.estimates import Estimate, estimate, pass_at_k
 from forager.records import Record
 from forager.trajectories.record import Usage
 from forager.trajectories.summary import Summary
 
 
-class EvaluationResult(Record):
-    """What the attempts at some tasks resolved and took.
+class AttemptTotals(Record):
+    """How many attempts were made, and what they took."""
 
-    `pass_at` holds the estimate of each k over the tasks with k attempts or more, `money` is None
-    without prices.
-    """
-
-    pass_at: dict[int, Estimate]
     attempts: int
     prompt_tokens: int
     completion_tokens: int
-    money: float | None = None
+    money: float | None = Field(None, description="Their cost; null without prices.")
+
+
+class EvaluationResult(AttemptTotals):
+    """What the attempts at some tasks resolved and took.
+
+    `pass_at` holds the estimate of each k over the tasks with k attempts or more.
+    """
+
+    pass_at: dict[int, Estimate]
 
 
 def evaluated(
