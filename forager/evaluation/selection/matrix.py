@@ -4,7 +4,6 @@ All tests of an answer run in its sandbox, so a row costs one start, whatever th
 Rows of tasks are appended to a file as they are done, and a second start takes them from there.
 """
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -96,7 +95,7 @@ def matrices(
     """Make the matrices that the file lacks, and return those of all tasks.
 
     `written` holds programs by task. Raises UsageError if a task's answers cannot be tested, and
-    SandboxError if a task loses its sandboxes three times; other tasks are finished first.
+    SandboxError if a task loses its sandboxes three times; tasks under way are finished first.
     """
     for task in tasks.values():
         if not isinstance(environment_of(task), TriesAnswers):
@@ -111,11 +110,8 @@ def matrices(
     found = _known(path, keys)
     on_progress(len(found))
     with RecordWriter(path) as writer, ThreadPoolExecutor(workers) as threads:
-        stop = threading.Event()
 
-        def make(name: str) -> TaskMatrix | None:
-            if stop.is_set():
-                return None
+        def make(name: str) -> TaskMatrix:
             made = _again(
                 lambda: _matrix(
                     tasks[name],
@@ -132,11 +128,11 @@ def matrices(
         try:
             futures = [threads.submit(make, name) for name in tasks if name not in found]
             for done in as_completed(futures):
-                if made := done.result():
-                    found[made.instance_id] = made
-                    on_progress(len(found))
+                made = done.result()
+                found[made.instance_id] = made
+                on_progress(len(found))
         finally:
-            stop.set()
+            threads.shutdown(cancel_futures=True)
     return found
 
 
