@@ -15,7 +15,7 @@ from forager.cli.console import console, echo, print_json, print_table, say
 from forager.cli.derived import Derived, setting
 from forager.cli.values import Size
 from forager.cli.verb import Group, option
-from forager.errors import EngineError, ForagerError, StoreError, Unreachable, UsageError
+from forager.errors import EngineError, ForagerError, NodeLost, StoreError, Unreachable, UsageError
 
 if TYPE_CHECKING:
     from forager.cli.progress import Progress
@@ -131,7 +131,6 @@ def build(
     """
     from forager.images.harvest import Harvest, check_space, sources_of
     from forager.images.recipe import load
-    from forager.images.unproven import identity
     from forager.locks import claimed_file
     from forager.sandboxes.engine import connect
 
@@ -151,9 +150,6 @@ def build(
         check_space(connect(), keep_free)
         return _built(source, progress, recipe, settings, chosen)
 
-    def is_there(digest: str) -> bool:
-        return remote or bool(identity(connect(), digest))
-
     with ExitStack() as stack:
         chosen = stack.enter_context(open_builders(builders, params))
         make: Callable[[str, Progress], Image] = make_here
@@ -162,21 +158,40 @@ def build(
         for path in filter(None, (output, write_recipe)):
             stack.enter_context(claimed_file(path))
         harvest = Harvest(output, retry=retry) if output else None
-        again = settings.force or len(wanted) == 1
-        several = len(wanted) > 1
-        left = harvest.left(wanted, is_there) if harvest and not again else wanted
-        if harvest and (known := {*harvest.failed} & {*wanted} - {*left}):
-            say(f"{len(known)} sources failed before and are left out: --retry tries them again")
-        built = make_all("images", left, _kept(make, harvest), workers) if left else []
-        if harvest and several and (more := harvest.left(harvest.packages(wanted), is_there)):
-            say(f"building {len(more)} packages of monorepos")
-            built += make_all("packages", more, _kept(make, harvest), workers)
+        make = _kept(make, harvest)
+        if harvest and len(wanted) > 1:
+            built = _harvested(harvest, wanted, make, workers, settings)
+        else:
+            built = make_all("images", wanted, make, workers)
         images = succeeded(built)
         if write_recipe:
             _write_recipe(write_recipe, wanted[0], images[0].recipe if images else recipe)
-    if harvest and several:
-        _print_funnel(harvest.funnel(wanted))
     raise_failures(built)
+
+
+def _harvested(
+    harvest: "Harvest",
+    wanted: list[str],
+    make: "Callable[[str, Progress], Image]",
+    workers: int,
+    settings: Any,
+) -> "list[Image | ForagerError]":
+    """Build the sources that have no result yet, and the packages of monorepos that failed."""
+    from forager.images.unproven import identity
+    from forager.sandboxes.engine import connect
+
+    def is_there(digest: str) -> bool:
+        return settings.executor == "ray" or bool(identity(connect(), digest))
+
+    left = wanted if settings.force else harvest.left(wanted, is_there)
+    if known := {*harvest.failed} & {*wanted} - {*left}:
+        say(f"{len(known)} sources failed before and are left out: --retry tries them again")
+    built = make_all("images", left, make, workers) if left else []
+    if more := harvest.left(harvest.packages(wanted), is_there):
+        say(f"building {len(more)} packages of monorepos")
+        built += make_all("packages", more, make, workers)
+    _print_funnel(harvest.funnel(wanted))
+    return built
 
 
 @contextmanager
@@ -215,6 +230,7 @@ def _built(
 ) -> "Image":
     """Build the image of a source and print its line."""
     from forager.images import build as builder
+    from forager.sandboxes.delivery import publish
 
     made = builder.build(
         source,
@@ -223,6 +239,8 @@ def _built(
         builders=builders,
         report=lambda step: progress.note(f"{source}: {step}"),
     )
+    if settings.images:
+        publish(made.reference, settings.images)
     _print_image(made)
     return made
 
@@ -238,7 +256,12 @@ def _kept(
         started = time.monotonic()
         try:
             made = make(source, progress)
-        except (StoreError, EngineError, Unreachable):  # which say nothing about the source
+        except (
+            StoreError,
+            EngineError,
+            NodeLost,
+            Unreachable,
+        ):  # which say nothing about the source
             raise
         except ForagerError as error:
             harvest.refused(source, error, time.monotonic() - started)

@@ -9,7 +9,7 @@ from forager.images.builder import BrokenRun, FileRun
 _SLOW = 200  # tests whose seconds a diagnosis keeps
 
 
-def broken_off(report: TestReport) -> str:
+def how_it_ended(report: TestReport) -> str:
     """What ended the run, in one line for a person."""
     seconds = f"{report.seconds:.0f} s"
     if report.timed_out:

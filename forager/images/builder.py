@@ -74,6 +74,12 @@ class RecipeFailed(BuildError):
         self.dropped: list[str] = []  # what was left out of it
 
 
+def diagnosis_of(error: BaseException) -> Diagnosis | None:
+    """What was wrong with the recipe, if an error of a build tells."""
+    cause = error if isinstance(error, RecipeFailed) else error.__cause__
+    return cause.failure if isinstance(cause, RecipeFailed) else None
+
+
 def failed(stage: Stage, message: str, log: str = "", *, command: str = "") -> RecipeFailed:
     """Return the error of a stage, with the end of the log."""
     return RecipeFailed(Diagnosis(stage=stage, message=message, log=log[-_LOG:], command=command))

@@ -16,7 +16,7 @@ import docker
 from pydantic import Field
 
 from forager.errors import ForagerError, StoreError, UsageError
-from forager.images.builder import RecipeFailed
+from forager.images.builder import diagnosis_of
 from forager.images.image import Image
 from forager.images.reasons import reason_of
 from forager.records import Record, RecordWriter, read_records, write_records
@@ -66,11 +66,11 @@ class Harvest:
 
     def refused(self, source: str, error: ForagerError, seconds: float) -> None:
         """Keep a failure, instead of another one of its source."""
-        cause = error if isinstance(error, RecipeFailed) else error.__cause__
+        diagnosis = diagnosis_of(error)
         failure = FailedBuild(
             source=source,
             reason=_reason(error),
-            packages=cause.failure.packages if isinstance(cause, RecipeFailed) else [],
+            packages=diagnosis.packages if diagnosis else [],
             message=str(error),
             log=getattr(error, "log", ""),
             seconds=round(seconds, 1),
@@ -130,9 +130,8 @@ def check_space(client: docker.DockerClient, least: int) -> None:
 
 
 def _reason(error: ForagerError) -> str:
-    cause = error if isinstance(error, RecipeFailed) else error.__cause__
-    if isinstance(cause, RecipeFailed):
-        return reason_of(cause.failure).name
+    if diagnosis := diagnosis_of(error):
+        return reason_of(diagnosis).name
     if isinstance(error, UsageError):
         return "no tests" if "no tests found" in str(error) else "source"
     return "machine"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import forager.errors
 from forager.errors import BuildError, ForagerError, NodeLost
 from forager.images.build import build
-from forager.images.builder import Builder, Diagnosis, RecipeFailed
+from forager.images.builder import Builder, Diagnosis, RecipeFailed, diagnosis_of
 from forager.images.harvest import check_space
 from forager.images.image import Image
 from forager.images.recipe import Recipe
@@ -79,8 +79,6 @@ def _built(
         if settings.images:
             publish(image.reference, settings.images)
     except ForagerError as error:
-        cause = error if isinstance(error, RecipeFailed) else error.__cause__
-        diagnosis = cause.failure if isinstance(cause, RecipeFailed) else None
         kind = BuildError if isinstance(error, RecipeFailed) else type(error)
-        return _Failure(kind.__name__, str(error), getattr(error, "log", ""), diagnosis)
+        return _Failure(kind.__name__, str(error), getattr(error, "log", ""), diagnosis_of(error))
     return image

@@ -14,7 +14,7 @@ import docker
 from forager.environments.repository.testing import TestReport
 from forager.errors import SourceError, Unreachable
 from forager.images.base import CHANGES, ensure_base
-from forager.images.broken_runs import broken_off, broken_run
+from forager.images.broken_runs import broken_run, how_it_ended
 from forager.images.builder import Diagnosis, RecipeFailed, failed, refused
 from forager.images.debian import Contents, DebianRelease, release_of
 from forager.images.install import Installed, install
@@ -211,7 +211,7 @@ class Workshop:
         hollow = self._hollow(first, collected, chosen=chosen, untrusted=untrusted)
         message = f"{passing} of {run} tests pass"
         if not first.complete:
-            message = broken_off(first)
+            message = how_it_ended(first)
         elif not enough:
             message = f"only {message} (needed: {self._settings.minimum_pass:.0%})"
         elif hollow:

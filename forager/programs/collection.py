@@ -108,9 +108,10 @@ class Question:
                 doctests=doctests[path],
                 error=self._errors.get(path, "")[-each:],
             )
-        everything = "" if session.items else self._errors.get("", "")  # as a conftest.py failed
-        self._collected = not everything
-        self.end(not everything, everything)
+        # An error of the session itself, such as that of a conftest.py in pytest 7.
+        problem = "" if session.items else self._errors.get("", "")
+        self._collected = not problem
+        self.end(not problem, problem)
 
     def end(self, finished: bool, problem: str = "") -> NoReturn:
         """Report the settings and the end; the process ends here."""

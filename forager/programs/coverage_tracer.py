@@ -115,10 +115,10 @@ class Tracer:
 
 
 def unfollowed(code: CodeType) -> Trace | None:
-    """What follows a call whose lines are of no interest.
+    """What follows a call whose lines are of no interest: nothing, in Python.
 
-    Nothing, except in code that Cython compiled with line tracing: it calls what it was given, and
-    where that is None, tracing ends with a TypeError in the project. Such code has no constants.
+    Code that Cython compiled with line tracing calls even None, and the TypeError ends all tracing.
+    Such code has no constants.
     """
     return None if code.co_consts else ignore
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from forager.images.builder import Diagnosis, RecipeChange, SourceProject
 from forager.images.recipe import Recipe
-from forager.images.rules.dates import dates, locks, old_python, other_python
+from forager.images.rules.dates import dates, lock_file, old_python, other_python
 from forager.images.rules.endings import crashes, long_suites, memory
 from forager.images.rules.files import submodules
 from forager.images.rules.modules import display, django, extras, fixtures, imports
@@ -37,7 +37,7 @@ _OTHERS: tuple[tuple[str, Rule], ...] = (
     ("pytest anew", pytest_anew),
     ("older pytest", older_pytest),
     ("other Python", other_python),
-    ("versions of the lock file", locks),
+    ("versions of the lock file", lock_file),
     ("versions of the date", dates),
     ("Python of the date", old_python),
 )

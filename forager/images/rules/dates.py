@@ -1,4 +1,4 @@
-"""Versions as of the commit's date, for projects that today's versions break."""
+"""Versions of the lock file or of the commit's date, for projects that today's versions break."""
 
 import re
 from datetime import date
@@ -30,7 +30,7 @@ _ADDED = re.compile(  # by Pythons after 3.11
 )
 
 
-def locks(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
+def lock_file(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose the versions of the project's own lock file."""
     if recipe.lock or recipe.exclude_newer or not _is_drift(failure):
         return
