@@ -5,7 +5,6 @@ folder NAME holds statement.md, cases/*.in and *.out (or tests.py, tests.cpp), a
 needed problem.toml (other fields), checker, solution or preamble (.py or .cpp).
 """
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from forager.environments.answer.mathematics import MATH, MathTask
 from forager.environments.function.task import CODING, CodingTask
 from forager.environments.task import Task
 from forager.errors import UsageError
+from forager.untrusted import Malformed, toml_value
 from tasks.fields import instance_id, question_labels, text
 from tasks.rows import LONGEST_ROW, ReadRow, Row, UnusableRow
 
@@ -65,8 +65,8 @@ def problem_rows(directory: Path) -> Iterator[ReadRow]:
 def _row(folder: Path) -> dict[str, Any]:
     settings = folder / "problem.toml"
     try:
-        row: dict[str, Any] = tomllib.loads(_read(settings)) if settings.exists() else {}
-    except tomllib.TOMLDecodeError as error:
+        row: dict[str, Any] = toml_value(_read(settings), LONGEST_ROW) if settings.exists() else {}
+    except Malformed as error:
         raise UnusableRow(f"problem.toml: {error}") from None
     row |= {"id": row.get("id") or folder.name, "statement": _read(folder / "statement.md")}
     if cases := list(_cases(folder / "cases")):

@@ -88,6 +88,9 @@ READERS: dict[str, Callable[[str, Path], object]] = {
     ),
     "ini": lambda text, place: read_ini(written(place, "tox.ini", f"[a]\na{text}b"), "tox.ini"),
     "toml": lambda text, place: read_toml(written(place, "a.toml", f"a = {text}"), "a.toml"),
+    "keys of toml": lambda text, place: read_toml(
+        written(place, "b.toml", f"{text}a = 1"), "b.toml"
+    ),
     "projects": lambda text, place: list(
         stated_requirements(written(place, "setup.py", f"name = '{text}'\n{text}"))
     ),

@@ -233,6 +233,7 @@ def test_pickles_run_nothing(
         ("aime", {"answer": "1000"}, "not an integer from 0 to 999"),
         ("problems", {"cases": None}, "neither answer, cases nor tests"),
         ("problems", {"case": 1}, "there is no field case"),
+        ("traces", {"output": "None"}, "returns nothing"),
         ("cruxeval-o", {"output": "f(1)"}, "output is not a literal"),
     ],
 )

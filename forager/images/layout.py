@@ -3,12 +3,12 @@
 import configparser
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from forager.environments.repository.protection import folder_of_tests
+from forager.untrusted import Malformed, toml_value
 
 _MOST_TEXT = 1 << 20  # characters of a file
 _LONGEST_LINE = 2000  # characters of a line of settings; configparser's time grows with the square
@@ -73,8 +73,8 @@ def is_inside(path: Path, directory: Path) -> bool:
 def read_toml(directory: Path, name: str) -> dict[str, Any]:
     """Return a TOML file's content; empty if there is none, or it cannot be parsed."""
     try:
-        return tomllib.loads(read_text(directory, name))
-    except (ValueError, RecursionError):
+        return toml_value(read_text(directory, name), _MOST_TEXT)
+    except Malformed:
         return {}
 
 

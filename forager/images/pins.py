@@ -1,7 +1,5 @@
 """The versions that a project's lock file pins, as constraints of every install."""
 
-import json
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +9,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from forager.images.layout import is_inside
+from forager.untrusted import Malformed, json_value, toml_value
 
 LOCK_FILES = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile.lock")
 _BYTES = 16 << 20
@@ -42,8 +41,9 @@ def _pins(path: Path, tree: Path) -> list[tuple[str, str]]:
         if not is_inside(path, tree) or not path.is_file() or path.stat().st_size > _BYTES:
             return []
         text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.name == "Pipfile.lock" else tomllib.loads(text)
-    except (OSError, ValueError, RecursionError):
+        value_of = json_value if path.name == "Pipfile.lock" else toml_value
+        content = value_of(text, _BYTES)
+    except (OSError, UnicodeError, Malformed):
         return []
     return [(name, version) for name, version in _stated(content) if _is_version(version)]
 
