@@ -68,7 +68,7 @@ def toml_value(text: str, characters: int) -> dict[str, Any]:
         raise Malformed(f"it has more than {characters:,} characters")
     try:
         return rtoml.loads(text)
-    except rtoml.TomlParsingError as error:
+    except (rtoml.TomlParsingError, UnicodeError) as error:
         raise Malformed(str(error)) from error
 
 

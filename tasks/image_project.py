@@ -1,6 +1,5 @@
 """The project of an image task on this machine, and what comes of the recipes for it."""
 
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -23,7 +22,9 @@ from forager.images.vetting import untrusted
 from forager.images.workshop import Workshop
 from forager.sandboxes.engine import connect
 from forager.scratch import scratch
+from forager.untrusted import Malformed, toml_value
 
+_LONGEST = 1 << 20  # characters of a recipe
 _SECONDS = 7200  # of all builds together in one attempt
 
 
@@ -32,8 +33,8 @@ def parsed(text: str) -> Recipe:
     if not text.strip():
         raise UsageError(f"{RECIPE} is missing, empty or too long")
     try:
-        given = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
+        given = toml_value(text, _LONGEST)
+    except Malformed as error:
         raise UsageError(f"{RECIPE} is not TOML: {error}") from None
     return untrusted(resolve_settings(Recipe, given, f"{RECIPE}: "))
 

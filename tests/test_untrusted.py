@@ -8,7 +8,16 @@ import zlib
 import pytest
 from pydantic import TypeAdapter
 
-from forager.untrusted import Items, Malformed, Report, json_value, record, reports, unpacked
+from forager.untrusted import (
+    Items,
+    Malformed,
+    Report,
+    json_value,
+    record,
+    reports,
+    toml_value,
+    unpacked,
+)
 
 NONCE = "0f" * 16
 
@@ -113,3 +122,10 @@ def test_values_are_bounded() -> None:
     for wrong in ("[NaN]", "[1", 300 * "[" + 300 * "]", 5000 * "1", '"' + 100 * "a" + '"'):
         with pytest.raises(Malformed):
             json_value(wrong, 100 if wrong[0] == '"' else 100_000)
+
+
+@pytest.mark.parametrize("text", ["a." * 40_000 + "a = 1", "a = " + "[" * 100_000, "a = \udc80"])
+def test_hostile_toml_is_malformed(text: str) -> None:
+    """Deep keys and values, and what no encoding has, raise nothing else."""
+    with pytest.raises(Malformed):
+        toml_value(text, 1 << 20)
