@@ -364,6 +364,15 @@ def test_which_calls_are_inputs(call: str, arguments: str | None) -> None:
     assert arguments_of(call, "f") == arguments
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("a", "a[:]"), ("b", None), ("c", None), ("d", None), ("f", None)]
+)
+def test_arguments_may_name_literals_that_nothing_reads(name: str, arguments: str | None) -> None:
+    """Beside the function, a program may define inputs, unless it uses them itself."""
+    program = "a = [1]\nb = [2]\nc = print\nd = [3]\nd = [4]\ndef f(x):\n    return b\n"
+    assert arguments_of(f"f({name}[:])", "f", program) == arguments
+
+
 @pytest.fixture
 def cruxeval() -> Iterator[list[dict[str, str]]]:
     """The rows of CruxEval, where the data of the project's tasks is present."""
@@ -378,5 +387,9 @@ def test_all_of_cruxeval_can_be_asked(cruxeval: list[dict[str, str]]) -> None:
     from tasks.cruxeval import output_prediction
 
     assert len([output_prediction(row) for row in cruxeval]) == 800
-    refused = [row["id"] for row in cruxeval if arguments_of(f"f({row['input']})", "f") is None]
+    refused = [
+        row["id"]
+        for row in cruxeval
+        if arguments_of(f"f({row['input']})", "f", row["code"]) is None
+    ]
     assert refused == []

@@ -42,20 +42,16 @@ _OFFSET_BITS = 40
 _PAGE = 1000  # attempts fetched at a time
 _BATCH = 20_000  # attempts indexed in one transaction
 _NAMES = ", ".join(FIELDS)
-_TABLES = f"""-- families are never empty
-BEGIN IMMEDIATE;
-DROP TABLE IF EXISTS attempts;
-DROP TABLE IF EXISTS files;
-DROP TABLE IF EXISTS lost;
-CREATE TABLE files (
-  number INTEGER PRIMARY KEY, name TEXT UNIQUE, end INTEGER, last INTEGER, damaged INTEGER,
-  checksum INTEGER, state TEXT
-);
-CREATE TABLE lost (id PRIMARY KEY, name TEXT);
-CREATE TABLE attempts (place INTEGER PRIMARY KEY, {_NAMES}, UNIQUE (id));
-"""
-_VERSION = crc32(_TABLES.encode()) >> 1
-_TABLES += f"PRAGMA user_version = {_VERSION}; COMMIT;"
+_TABLES = (  # families are never empty
+    "DROP TABLE IF EXISTS attempts",
+    "DROP TABLE IF EXISTS files",
+    "DROP TABLE IF EXISTS lost",
+    "CREATE TABLE files (number INTEGER PRIMARY KEY, name TEXT UNIQUE, end INTEGER, last INTEGER,"
+    " damaged INTEGER, checksum INTEGER, state TEXT)",
+    "CREATE TABLE lost (id PRIMARY KEY, name TEXT)",
+    f"CREATE TABLE attempts (place INTEGER PRIMARY KEY, {_NAMES}, UNIQUE (id))",
+)
+_VERSION = crc32("".join(_TABLES).encode()) >> 1
 # An attempt that was made twice (as its node counted as lost) counts once: the older file's.
 _UPDATES = ", ".join(f"{field} = excluded.{field}" for field in ("place", *FIELDS))
 _INSERT = f"""
@@ -268,13 +264,25 @@ class Index:
         self._connection.close()
         self._connection = sqlite3.connect(database or "", timeout=60, isolation_level=None)
         try:
-            if self._connection.execute("PRAGMA user_version").fetchone() != (_VERSION,):
-                self._connection.executescript(_TABLES)
+            if not self._has_tables():
+                self._make_tables()
             self._connection.executescript(_judged(self._acceptance))
             self._update()
         except BaseException:
             self._connection.close()
             raise
+
+    def _has_tables(self) -> bool:
+        version: tuple[int] = self._connection.execute("PRAGMA user_version").fetchone()
+        return version == (_VERSION,)
+
+    def _make_tables(self) -> None:
+        with self._transaction():
+            if self._has_tables():  # by another process, in the meantime
+                return
+            for statement in _TABLES:
+                self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA user_version = {_VERSION}")
 
     def update(self) -> None:
         """Add the attempts that were appended since the index was opened. Raises StoreError."""

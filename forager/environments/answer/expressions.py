@@ -2,10 +2,12 @@
 
 A call's arguments could change what the function does, by way of its globals, frames or builtins.
 So they have literals, operators, comprehensions, lambdas, and calls of harmless builtins and of the
-methods of plain values; no other names or attributes.
+methods of plain values; no other names or attributes. The one exception: names of literals that
+the program defines beside the function and does not use itself.
 """
 
 import ast
+from collections import Counter
 
 from forager.environments.answer.texts import parsed
 
@@ -20,8 +22,8 @@ _NAMES = {
 _REFUSED = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom, ast.JoinedStr)
 
 
-def arguments_of(call: str, function: str) -> str | None:
-    """The arguments of a call of this function, as they stand between its brackets.
+def arguments_of(call: str, function: str, program: str = "") -> str | None:
+    """The arguments of a call of this function of a program, as they stand between its brackets.
 
     None for anything but one call, and for arguments that could do more than be an input.
     """
@@ -30,7 +32,8 @@ def arguments_of(call: str, function: str) -> str | None:
         return None
     parts = [*expression.args, *(keyword.value for keyword in expression.keywords)]
     try:
-        if not all(map(_is_harmless, parts)):
+        literals = _unused_literals(program)
+        if not all(_is_harmless(part, literals) for part in parts):
             return None
         return ", ".join(
             [
@@ -51,8 +54,27 @@ def _is_name(node: ast.expr, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
 
 
-def _is_harmless(part: ast.expr) -> bool:
-    bound = {node.arg for node in ast.walk(part) if isinstance(node, ast.arg)}
+def _unused_literals(program: str) -> set[str]:
+    """The names of literals at a program's top level that occur nowhere else in it."""
+    try:
+        tree = ast.parse(program)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    occurring = Counter(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+    found = set()
+    for statement in tree.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(name)], value=value) if occurring[name] == 1:
+                try:
+                    ast.literal_eval(value)
+                except (ValueError, TypeError):
+                    continue
+                found.add(name)
+    return found
+
+
+def _is_harmless(part: ast.expr, literals: set[str]) -> bool:
+    bound = literals | {node.arg for node in ast.walk(part) if isinstance(node, ast.arg)}
     for node in ast.walk(part):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             bound.add(node.id)

@@ -84,7 +84,7 @@ class InputPrediction(QuestionEnvironment[PredictionTask]):
         self, task: PredictionTask, answer: str, limits: Limits, sandboxes: SandboxFactory
     ) -> Grade:
         """Call the function, and compare what it returns."""
-        if arguments_of(answer, task.function) is None:
+        if arguments_of(answer, task.function, task.code) is None:
             return verdict(f"the answer is not a call of {task.function}", "format")
         sandbox = sandboxes(task.image, limits=limits)
         try:
@@ -109,7 +109,7 @@ def grades(
         found.append(
             [
                 verdict(f"the answer is not a call of {task.function}", "format")
-                if arguments_of(answer, task.function) is None
+                if arguments_of(answer, task.function, task.code) is None
                 else _input_verdict(task, returned_by(next(calls), _bound(task)))
                 for answer in answers
             ]
@@ -122,7 +122,7 @@ def _bound(task: PredictionTask) -> int:
 
 
 def _program(task: PredictionTask, answers: Sequence[str]) -> Program:
-    calls = [arguments_of(answer, task.function) for answer in answers]
+    calls = [arguments_of(answer, task.function, task.code) for answer in answers]
     cases = [
         Case(kind="call", function=task.function, arguments=call, output=_LONGEST_VALUE)
         for call in calls
