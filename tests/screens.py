@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from textual.app import App
 from textual.pilot import Pilot
 
 from forager.replay.app import ReplayApp
@@ -84,7 +85,7 @@ async def settle(pilot: "Pilot[None]") -> None:
     await pilot.pause()
 
 
-def text(app: ReplayApp) -> str:
+def text(app: App[None]) -> str:
     """Return the screen's text without its colours."""
     strips = app.screen._compositor.render_strips()
     return "\n".join(strip.text.rstrip() for strip in strips).rstrip() + "\n"

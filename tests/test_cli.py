@@ -188,7 +188,7 @@ def test_verbs_are_grouped_by_what_a_person_does() -> None:
         "Set up": "doctor schema",
         "Make images, tasks and traces": "image tasks trace",
         "Run attempts": "run watch evaluate select",
-        "Look at attempts": "list replay report tokens",
+        "Look at attempts and traces": "list replay debug report tokens",
         "Learn from attempts": "filter export train serve bootstrap base",
     }
     shown = forager("--help").stdout

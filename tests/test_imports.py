@@ -20,7 +20,7 @@ BELOW = {  # package of the engine → the packages that it builds on, and all t
     "tracing": {"environments"},
     "mutation": {"images", "tracing"},
     "trajectories": {"environments"},
-    "replay": {"trajectories"},
+    "replay": {"trajectories", "tracing"},
     "agent": {"trajectories"},
     "repair": {"agent", "mutation"},
     "rollout": {"agent"},

@@ -10,6 +10,7 @@ import click
 from forager.cli import (
     base,
     bootstrap,
+    debug,
     doctor,
     evaluate,
     export,
@@ -58,7 +59,12 @@ main.add_verbs("Set up", doctor.doctor, doctor.schema)
 main.add_verbs("Make images, tasks and traces", image.image, tasks.tasks, trace.trace)
 main.add_verbs("Run attempts", run.run, screens.watch, evaluate.evaluate, select.select)
 main.add_verbs(
-    "Look at attempts", listing.list_attempts, replay.replay, report.report, tokens.tokens
+    "Look at attempts and traces",
+    listing.list_attempts,
+    replay.replay,
+    debug.debug,
+    report.report,
+    tokens.tokens,
 )
 main.add_verbs(
     "Learn from attempts",

@@ -53,6 +53,10 @@ class RowTable(ScrollView, can_focus=True):
         self.call_after_refresh(self._follow)
         self.refresh()
 
+    def centre(self) -> None:
+        """Scroll the row of the cursor to the middle."""
+        self.call_after_refresh(self._centre)
+
     def renew(self) -> None:
         """Fetch the rows again."""
         self._pages.clear()
@@ -114,6 +118,9 @@ class RowTable(ScrollView, can_focus=True):
         rows = self._pages[page]
         place = number - page * _PAGE
         return rows[place] if place < len(rows) else Text()
+
+    def _centre(self) -> None:
+        self.scroll_to(y=self.cursor - self.size.height // 2, animate=False)
 
     def _follow(self) -> None:
         top, height = self.scroll_offset.y, max(1, self.size.height)

@@ -3,7 +3,7 @@
 States are exact within the recorder's bounds: each value is the text that was recorded for it.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -176,10 +176,20 @@ class TraceReader:
         """Indexes of the events of a frame."""
         return self._of_frames[frame]
 
-    def next_change(self, index: int, frame: int, name: str) -> int | None:
-        """The next event of a frame at which a variable has changed; None if it does not."""
+    def next_change(
+        self, index: int, frame: int, name: str, *, inverse: bool = False
+    ) -> int | None:
+        """The next event of a frame at which a variable has changed; None if it does not.
+
+        With `inverse`, the last one before.
+        """
         indexes = self.of_frame(frame)
-        for later in indexes[bisect_right(indexes, index) :]:
-            if any(change.name == name for change in self.events[later].changes):
-                return later
+        later = (
+            reversed(indexes[: bisect_left(indexes, index)])
+            if inverse
+            else indexes[bisect_right(indexes, index) :]
+        )
+        for other in later:
+            if any(change.name == name for change in self.events[other].changes):
+                return other
         return None

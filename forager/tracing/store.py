@@ -17,10 +17,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Self
+from typing import NamedTuple, Self
 
 from forager.errors import UsageError
 from forager.records import Record, RecordWriter, locate_records, parse_record, read_records
+from forager.text import known_words
 from forager.tracing.record import SourceText, Trace
 
 TRACES, SOURCES, DROPPED = "traces.jsonl", "sources.jsonl", "dropped.jsonl"
@@ -44,16 +45,85 @@ class TraceDirectory:
         """Yield the traces in the order in which they were made. Raises UsageError."""
         path = self.directory / TRACES
         if not path.exists():
-            raise UsageError(
-                f"{self.directory} holds no traces: `forager trace programs|functions|suites` "
-                "makes some"
-            )
+            raise no_traces(self.directory)
         return read_records(path, Trace)
 
     def dropped(self) -> Iterator[Dropped]:
         """Yield what gave no trace."""
         path = self.directory / DROPPED
         return read_records(path, Dropped) if path.exists() else iter(())
+
+
+class TraceSummary(NamedTuple):
+    """What a list shows of a trace."""
+
+    id: str
+    kind: str
+    name: str
+    outcome: str
+    events: int
+    frames: int
+    truncated: bool
+
+
+class TraceIndex:
+    """The traces of a directory, read one at a time; only their summaries are kept.
+
+    Raises UsageError for a directory without traces.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.summaries: list[TraceSummary] = []
+        self._path = directory / TRACES
+        self._places: list[tuple[int, int]] = []
+        if not self._path.exists():
+            raise no_traces(directory)
+        for offset, length, trace in locate_records(self._path, Trace):
+            self._places.append((offset, length))
+            self.summaries.append(_summary(trace))
+
+    def trace(self, number: int) -> Trace:
+        """The trace with a number, in the order in which they were made."""
+        offset, length = self._places[number]
+        with self._path.open("rb") as file:
+            file.seek(offset)
+            return parse_record(Trace, file.read(length))
+
+    def find(self, name: str) -> int:
+        """The number of the trace with an id, or a part of one. Raises UsageError."""
+        ids = [summary.id for summary in self.summaries]
+        if name in ids:
+            return ids.index(name)
+        for holds in (str.startswith, str.endswith, str.__contains__):
+            found = [number for number, id in enumerate(ids) if holds(id, name)]
+            if len(found) == 1:
+                return found[0]
+        few = [id for id in ids if name in id][:5]
+        if not few:
+            raise UsageError(
+                f"{self.directory} has no trace {name!r}; {known_words(name, ids, most=5)}"
+            )
+        raise UsageError(f"{name!r} is in the ids of several traces: {', '.join(few)}, …")
+
+
+def _summary(trace: Trace) -> TraceSummary:
+    return TraceSummary(
+        id=trace.id,
+        kind=trace.kind,
+        name=trace.name,
+        outcome=trace.outcome.verdict or trace.outcome.kind,
+        events=trace.counts.events,
+        frames=trace.counts.frames,
+        truncated=bool(trace.truncated),
+    )
+
+
+def no_traces(directory: Path) -> UsageError:
+    """The error for a directory without traces."""
+    return UsageError(
+        f"{directory} holds no traces: `forager trace programs|functions|suites` makes some"
+    )
 
 
 class SourceTexts:

@@ -1,0 +1,1 @@
+"""`forager debug`: a recorded execution, stepped through in both directions."""

@@ -1,0 +1,169 @@
+"""Two traces side by side, aligned where they diverge."""
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from forager.replay.debugger import texts
+from forager.replay.debugger.host import debug_host
+from forager.replay.debugger.session import DebugSession
+from forager.replay.panes import Pane
+from forager.replay.rows import RowTable
+from forager.tracing.aligning import VALUE, EventPair, align, divergence
+from forager.trajectories import draw
+
+
+class CompareTracesScreen(Screen[None]):
+    """The events of both traces in a list, and the state at the chosen pair below it."""
+
+    LEGEND = (
+        ("=  ≠", "the same event and state; an event or state that differs"),
+        ("±", "a line that only one of the sources has"),
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("g", "divergence", "Divergence", tooltip="the first state or event that differs"),
+        Binding("n", "difference(1)", "Next", tooltip="next difference (N: the one before)"),
+        Binding("N", "difference(-1)", "Difference before", show=False),
+        Binding("right,space", "step(1)", "Step", key_display="→"),
+        Binding("left,backspace", "step(-1)", "Back", key_display="←"),
+        Binding("o", "open('left')", "Left", tooltip="open the left trace here"),
+        Binding("O", "open('right')", "Right", tooltip="open the right trace here"),
+        Binding("escape", "leave", "Leave", key_display="esc", show=False),
+    ]
+    CSS = """
+    CompareTracesScreen .title { height: 1; width: 1fr; background: $primary; color: $text; }
+    CompareTracesScreen .title { text-style: bold; text-wrap: nowrap; text-overflow: ellipsis; }
+    CompareTracesScreen #titles { height: 1; }
+    CompareTracesScreen #note { height: 1; background: $panel; padding: 0 1; }
+    CompareTracesScreen #pairs { height: 3fr; }
+    CompareTracesScreen #both { height: 2fr; }
+    CompareTracesScreen #both Pane { width: 1fr; height: 100%; }
+    CompareTracesScreen #right { border-left: solid $primary; }
+    """
+
+    def __init__(self, left: DebugSession, right: DebugSession) -> None:
+        super().__init__()
+        self._left, self._right = left, right
+        self._pairs = align(left.side, right.side)
+        self._divergence = divergence(self._pairs)
+
+    def compose(self) -> ComposeResult:
+        """Both titles, what differs, the list, both states."""
+        with Horizontal(id="titles"):
+            yield Static(texts.short_title(self._left.trace), classes="title", markup=False)
+            yield Static(texts.short_title(self._right.trace), classes="title", markup=False)
+        yield Static(id="note", markup=False)
+        yield RowTable(self._fetch, id="pairs")
+        with Horizontal(id="both"):
+            yield Pane(id="left")
+            yield Pane(id="right")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin at the divergence."""
+        rows = self.query_one(RowTable)
+        rows.focus()
+        self.watch(rows, "cursor", self._show, init=False)
+        rows.show(len(self._pairs), self._divergence)
+        rows.centre()
+        self._show()
+
+    def on_resize(self) -> None:
+        """Fit the columns to the new width."""
+        self.query_one(RowTable).renew()
+
+    def on_row_table_opened(self) -> None:
+        """Open the left trace, or the right one where the left one has no event."""
+        pair = self._pairs[self.query_one(RowTable).cursor]
+        self.action_open("right" if pair.left is None else "left")
+
+    def action_divergence(self) -> None:
+        """Go to the first difference."""
+        if self._divergence == len(self._pairs):
+            self.notify("the traces do not diverge")
+        rows = self.query_one(RowTable)
+        rows.cursor = self._divergence
+        rows.centre()
+
+    def action_difference(self, by: int) -> None:
+        """Go to the next difference, or to the one before."""
+        rows = self.query_one(RowTable)
+        others = range(rows.cursor + by, len(self._pairs) if by > 0 else -1, by)
+        found = next((n for n in others if _differs(self._pairs[n])), None)
+        if found is None:
+            self.notify("no difference there")
+        else:
+            rows.cursor = found
+
+    def action_step(self, by: int) -> None:
+        """Go on, or back."""
+        self.query_one(RowTable).cursor += by
+
+    def action_open(self, side: str) -> None:
+        """Open one of the two at this event."""
+        pair = self._pairs[self.query_one(RowTable).cursor]
+        session, index = (self._left, pair.left) if side == "left" else (self._right, pair.right)
+        if index is None:
+            self.notify(f"the trace on the {side} has no event here")
+        else:
+            debug_host(self).show(session, index)
+
+    def action_leave(self) -> None:
+        """Go back to the screen below."""
+        if len(self.app.screen_stack) > 2:
+            self.dismiss()
+
+    def _show(self) -> None:
+        pair = self._pairs[self.query_one(RowTable).cursor]
+        self.query_one("#note", Static).update(self._note(pair))
+        for side, session, index in (
+            ("left", self._left, pair.left),
+            ("right", self._right, pair.right),
+        ):
+            title, text = _state(session, index, pair.names)
+            self.query_one(f"#{side}", Pane).show(title, text)
+
+    def _note(self, pair: EventPair) -> Text:
+        if self._divergence == len(self._pairs):
+            return Text("the traces do not diverge", "green")
+        number = self.query_one(RowTable).cursor
+        if pair.names:
+            names = ", ".join("the value" if name == VALUE else name for name in pair.names)
+            return Text(draw.safe(f"differs here: {names}"), "yellow")
+        if number == self._divergence:
+            return Text("the traces part here", "yellow")
+        ahead = self._divergence - number
+        where = f"in {ahead:,} events" if ahead > 0 else f"{-ahead:,} events before"
+        return Text(f"the first difference is {where}", "dim")
+
+    def _fetch(self, start: int, end: int) -> list[Text]:
+        width = max(10, (self.size.width - 5) // 2)
+        return [
+            texts.pair_row(self._left, self._right, pair, width) for pair in self._pairs[start:end]
+        ]
+
+
+def _differs(pair: EventPair) -> bool:
+    return bool(pair.names) or pair.kind == "apart"
+
+
+def _state(session: DebugSession, index: int | None, names: tuple[str, ...]) -> tuple[str, Text]:
+    """Where a trace stands, and its variables, those that differ first."""
+    if index is None:
+        return "no event", Text("this trace has no event here", "dim")
+    event = session.event(index)
+    own = session.state(index).own
+    parts = [texts.happening(session, index)] if event.value is not None else []
+    order = sorted(own, key=lambda name: name not in names)
+    for name in order:
+        style = "bold yellow" if name in names else "bold"
+        line = Text.assemble((draw.safe(name), style), (" = ", "dim"), draw.safe(own[name]))
+        parts.append(draw.fold(line))
+    title = draw.safe(f"{event.code.file}:{session.line(event)} · {event.code.name}")
+    return title, Text("\n").join(parts or [Text("no variables", "dim")])
