@@ -113,7 +113,7 @@ class DebugScreen(Screen[None]):
         calls.show(len(self._session.reader.frames))
         self._show()
 
-    def on_depth_line_chosen(self, message: DepthLine.Chosen) -> None:
+    def on_depth_line_event_chosen(self, message: DepthLine.EventChosen) -> None:
         """Go to the event that was clicked."""
         self._go(message.index)
 

@@ -64,7 +64,7 @@ class DepthLine(Widget):
 
     DEFAULT_CSS: ClassVar[str] = "DepthLine { height: 1; }"
 
-    class Chosen(Message):
+    class EventChosen(Message):
         """An event was clicked."""
 
         def __init__(self, index: int) -> None:
@@ -98,7 +98,7 @@ class DepthLine(Widget):
     def on_click(self, event: events.Click) -> None:
         """Go to the event that was clicked."""
         if 1 <= event.x <= self._width:
-            self.post_message(self.Chosen(self._first(event.x - 1)))
+            self.post_message(self.EventChosen(self._first(event.x - 1)))
 
     def _first(self, column: int) -> int:
         return column * len(self._depths) // self._width
