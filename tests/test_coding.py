@@ -368,7 +368,7 @@ def test_which_calls_are_inputs(call: str, arguments: str | None) -> None:
     ("name", "arguments"), [("a", "a[:]"), ("b", None), ("c", None), ("d", None), ("f", None)]
 )
 def test_arguments_may_name_literals_that_nothing_reads(name: str, arguments: str | None) -> None:
-    """Beside the function, a program may define inputs, unless it uses them itself."""
+    """Next to the function, a program may define inputs, unless it uses them itself."""
     program = "a = [1]\nb = [2]\nc = print\nd = [3]\nd = [4]\ndef f(x):\n    return b\n"
     assert arguments_of(f"f({name}[:])", "f", program) == arguments
 

@@ -3,7 +3,7 @@
 A call's arguments could change what the function does, by way of its globals, frames or builtins.
 So they have literals, operators, comprehensions, lambdas, and calls of harmless builtins and of the
 methods of plain values; no other names or attributes. The one exception: names of literals that
-the program defines beside the function and does not use itself.
+the program defines next to the function and does not use itself.
 """
 
 import ast
