@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Iterator
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
-import rtoml
 from pydantic import ConfigDict, FailFast, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
@@ -66,6 +65,8 @@ def toml_value(text: str, characters: int) -> dict[str, Any]:
     """
     if len(text) > characters:
         raise Malformed(f"it has more than {characters:,} characters")
+    import rtoml
+
     try:
         return rtoml.loads(text)
     except (rtoml.TomlParsingError, UnicodeError) as error:

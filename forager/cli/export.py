@@ -28,9 +28,10 @@ _DATASETS = {
     "policy": "a data set of token ids for `forager train`, with loss on what the agent writes",
     "world": "the same, with loss also on what the agent reads",
 }
-_ALL = {**FORMATS, **_DATASETS, **TRACE_FORMATS}
+_TASKS = {"harbor": "a directory of Harbor task directories; give tasks.jsonl files as RUN"}
+_ALL = {**FORMATS, **_DATASETS, **TRACE_FORMATS, **_TASKS}
 _TABLE = "\n".join(f"  {name:<12}  {text}" for name, text in _ALL.items())
-_HELP = f"""Write attempts or traces for other software, or as a data set for training.
+_HELP = f"""Write attempts, traces or tasks for other software, or as a data set for training.
 
 Attempts of several runs (or files of attempts) go into one export. An export is never changed:
 give a new -o each time. Traces are what `forager trace` wrote: give its directories as RUN; each
@@ -45,6 +46,7 @@ Examples:
   forager export runs/repair -o attempts.parquet --format parquet --resolved
   forager export runs/qwen -o dataset --format policy --tokenizer Qwen/Qwen3-8B --resolved
   forager export traces/toolz -o toolz.jsonl --format cwm --step-in 0.5
+  forager export tasks.jsonl -o harbor --format harbor --registry ghcr.io/me
 """
 _TRACES = "Traces"
 _DATASET = "Data sets (--format policy and world)"
@@ -114,6 +116,13 @@ _OPTIONS = Derived(
     heading=_TRACES,
     help="What a model is trained to write of --format segments: states, source lines, or both.",
 )
+@option(
+    "--registry",
+    metavar="PREFIX",
+    default="",
+    heading="Tasks (--format harbor)",
+    help="Name images in task.toml as PREFIX/TASK, for software that does not build them.",
+)
 def export(
     runs: tuple[Path, ...],
     output: Path,
@@ -129,15 +138,19 @@ def export(
     step_in: float,
     depth: int,
     loss: str,
+    registry: str,
     **params: Any,
 ) -> None:
-    """Write attempts or traces for other software, or as a data set for training."""
+    """Write attempts, traces or tasks for other software, or as a data set for training."""
     from forager.cli.outputs import ExportedAttempts
     from forager.trajectories.choice import Choice
     from forager.trajectories.export import writer
 
     if limit is not None and sample is not None:
         raise UsageError("--limit takes the first attempts, --sample any; give one of them")
+    if format in _TASKS:
+        _export_tasks(runs, output, registry, limit, as_json=as_json)
+        return
     if format in TRACE_FORMATS:
         cut = {"step_in": step_in, "depth": depth, "seed": seed}
         _export_traces(runs, output, format, cut, loss, limit, as_json=as_json)
@@ -171,6 +184,27 @@ def export(
         print_json(ExportedAttempts(output=str(output), attempts=count).model_dump())
     else:
         echo(f"{output}\t{count:,} attempts")
+
+
+def _export_tasks(
+    files: tuple[Path, ...], output: Path, registry: str, limit: int | None, *, as_json: bool
+) -> None:
+    from itertools import chain, islice
+
+    from forager.cli.outputs import ExportedAttempts
+    from forager.environments.task import Task
+    from forager.records import read_records
+    from tasks.harbor import export_harbor
+
+    chosen = islice(chain.from_iterable(read_records(file, Task) for file in files), limit)
+    done = export_harbor(chosen, output, registry)
+    for reason, count in done.left_out.items():
+        say(f"left out: {count:,} · {reason}")
+    if as_json:
+        found = ExportedAttempts(output=str(output), tasks=done.tasks, left_out=done.left_out)
+        print_json(found.model_dump())
+    else:
+        echo(f"{output}\t{done.tasks:,} tasks")
 
 
 def _export_traces(

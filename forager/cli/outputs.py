@@ -83,10 +83,11 @@ class ExportedAttempts(Record):
     output: str
     attempts: int | None = None
     traces: int | None = None
+    tasks: int | None = None
     samples: int | None = None
     tokens: int | None = None
     trained: int | None = Field(None, description="Tokens with loss.")
-    left_out: dict[str, int] = Field({}, description="Attempts left out, by reason.")
+    left_out: dict[str, int] = Field({}, description="What was left out, by reason.")
 
 
 OUTPUTS: Mapping[str, tuple[str, bool]] = {

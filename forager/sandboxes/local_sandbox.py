@@ -3,7 +3,7 @@
 import contextlib
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from signal import Signals
 from typing import Self
@@ -32,7 +32,7 @@ class LocalSandbox:
         if not self._start.is_dir():
             raise SandboxError(f"there is no directory {self._start}")
         self._here = self._start
-        self._shell = ShellSandbox(_LocalProcesses(self._start, environment), str(self._start))
+        self._shell = ShellSandbox(LocalProcesses(self._start, environment), str(self._start))
 
     def run(
         self, command: str, *, timeout: float = 120.0, output_limit: int = 65536
@@ -72,11 +72,16 @@ class LocalSandbox:
         return place
 
 
-class _LocalProcesses:
-    """A keeper that is reached by two pipes, and signals by process number; implements Machine."""
+class LocalProcesses:
+    """A keeper that is reached by two pipes, and signals by process number; implements Machine.
 
-    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
-        self._directory = directory
+    `before` are words that start another program, such as `setpriv` with its options.
+    """
+
+    def __init__(
+        self, directory: Path, environment: Mapping[str, str], before: Sequence[str] = ()
+    ) -> None:
+        self._directory, self._before = directory, before
         self._mark = f"{os.getpid()}.{id(self)}"
         self._environment = {
             **os.environ,
@@ -96,7 +101,7 @@ class _LocalProcesses:
     def _start_keeper(self) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
-                [*HEEDING, "/bin/bash", "-c", SUPERVISOR, "keeper"],
+                [*HEEDING, *self._before, "/bin/bash", "-c", SUPERVISOR, "keeper"],
                 cwd=self._directory,
                 env=self._environment,
                 stdin=subprocess.PIPE,

@@ -22,7 +22,7 @@ from forager.environments.repository.suspicion import suspicions
 from forager.environments.repository.task import Guards, RepositoryTask
 from forager.environments.repository.testing import TestReport
 from forager.environments.repository.workspace import open_task
-from forager.sandboxes.docker_sandbox import docker_sandbox
+from forager.sandboxes.default_sandbox import default_sandbox
 from forager.sandboxes.pressure import waited
 from forager.sandboxes.sandbox import Limits, SandboxFactory
 
@@ -33,7 +33,7 @@ _COMPARISONS = 200_000  # most pairs of lines that a similarity compares
 
 
 def grade(
-    task: RepositoryTask, patch: str, limits: Limits, *, sandbox: SandboxFactory = docker_sandbox
+    task: RepositoryTask, patch: str, limits: Limits, *, sandbox: SandboxFactory = default_sandbox
 ) -> Grade:
     """Run the task's tests on the patch in a fresh sandbox. Raises SandboxError."""
     alike = similarity(task.patch, patch)

@@ -16,10 +16,11 @@ of a patch are left out.
 from forager.environments.repository.services import start_services
 from forager.environments.repository.task import RepositoryTask
 from forager.errors import SandboxError, SandboxLost, TaskError
-from forager.sandboxes.docker_sandbox import docker_sandbox
+from forager.sandboxes.default_sandbox import default_sandbox
 from forager.sandboxes.sandbox import CommandResult, Limits, Sandbox, SandboxFactory
 
-_PATCH = "/tmp/forager.patch"
+SETUP_PATCH = "/tmp/forager.patch"
+_PATCH = SETUP_PATCH
 APPLY = "git apply --whitespace=nowarn --index"
 """Applies a bug to the working tree, which must be that of the index."""
 INDEX, PRESENT = ".git/forager.index", ".git/forager.present"
@@ -119,7 +120,7 @@ def open_task(
     task: RepositoryTask,
     limits: Limits,
     *,
-    sandbox: SandboxFactory = docker_sandbox,
+    sandbox: SandboxFactory = default_sandbox,
     for_agent: bool = True,
 ) -> tuple[Sandbox, str]:
     """Start a sandbox of the task's image in the state that the agent sees.
@@ -157,6 +158,21 @@ def _prepare(sandbox: Sandbox, task: RepositoryTask, for_agent: bool) -> str:
     _must(sandbox, f"( {begin} )")
     start_services(sandbox, task.setup.services)
     return commits[0]
+
+
+def preparation(task: RepositoryTask) -> str:
+    """A script that does the same as `open_task` at the build of an image, without services.
+
+    The agent's user runs it with bash in the repository. It removes the setup patch, which is at
+    `SETUP_PATCH`.
+    """
+    setup = f"( {_BREAK} ) || exit 1" if task.setup_patch else ":"
+    return f"""set -f
+{setup}
+commits=( $( {_REPLACE if task.setup_patch else _COMMITS} ) )
+[ ${{#commits[@]}} = 1 ] || ( {_ANEW} ) || exit 1
+( {_BEGIN} )
+"""
 
 
 def apply_patch(sandbox: Sandbox, patch: str, *options: str) -> CommandResult:
