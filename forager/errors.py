@@ -15,6 +15,7 @@ ForagerError
 │   ├── ImageMissing        the image is not on this machine
 │   ├── TaskError           the task does not fit its image
 │   └── NodeLost            the node of the cluster that made the attempt is gone
+├── AgentError              a foreign agent (`--agent`) ended before it asked its model anything
 ├── ModelError              the model endpoint does not answer after the retries
 │   └── ModelRefusal        the endpoint refuses the request, and would refuse it again
 │       └── PromptRefused   the first prompt of one attempt; the endpoint may take others
@@ -92,6 +93,10 @@ class TaskError(SandboxError):
 
 class NodeLost(SandboxError):
     """The node of the cluster that made the attempt is gone."""
+
+
+class AgentError(ForagerError):
+    """A foreign agent ended before it asked its model anything: it does not run here."""
 
 
 class ModelError(ForagerError):

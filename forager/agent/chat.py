@@ -12,8 +12,9 @@ from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 from forager.agent.endpoint import ChatEndpoint, Completed, RequestRefused
 from forager.agent.faults import GarbledReply
 from forager.agent.model import Reply
-from forager.agent.outgoing import REASONING, outgoing, plain
+from forager.agent.outgoing import outgoing, plain
 from forager.agent.traffic import TRAFFIC, RateLimiter
+from forager.agent.wires.chat import REASONING
 from forager.errors import ForagerError, LimitReached, ModelError, PromptRefused
 from forager.records import writable
 from forager.trajectories.record import Message, Sampling, ToolCall, Usage
@@ -70,6 +71,10 @@ class ChatModel:
             done = self._otherwise(body, refused, began)
         TRAFFIC.accept(done.url, _settings(body))
         return replace(done.value, waited=done.waited)
+
+    def tuned(self, sampling: Sampling) -> "ChatModel":
+        """The same model, which samples so where its own settings leave a choice."""
+        return replace(self, sampling=self.sampling.over(sampling))
 
     def _complete(self, body: dict[str, Any]) -> Completed[Reply]:
         return self.endpoint.complete(body, self._read, self.limiter)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from forager.agent.faults import only_foreseen
 from forager.agent.model import Model, Reply
@@ -25,6 +25,38 @@ without a network. The tools are your only way to act; nobody answers questions.
 find the cause, change the code (not the tests), run the tests, and call `submit` when they pass.
 
 {instructions}"""
+
+
+class Acting(Protocol):
+    """An agent at work: what an attempt records of it, while it runs and at its end."""
+
+    @property
+    def messages(self) -> list[Message]:
+        """What was said so far."""
+        ...
+
+    @property
+    def model_calls(self) -> list[ModelCall]:
+        """The requests to the model."""
+        ...
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The calls of tools."""
+        ...
+
+    @property
+    def refusal(self) -> str:
+        """What a server said that refused to continue."""
+        ...
+
+    def run(self, problem_statement: str) -> str:
+        """Work on the problem until the end of the attempt; return the exit reason."""
+        ...
+
+    def usage(self, since: int = 0) -> Usage:
+        """Tokens of all model calls from number `since` on (from 0)."""
+        ...
 
 
 @dataclass
@@ -106,18 +138,8 @@ class Agent:
         reply = self.model.query(self.messages, self._definitions, self.tool_calls)
         self._deadline += reply.waited
         self.messages.append(reply.message)
-        self.model_calls.append(
-            ModelCall(
-                message=len(self.messages) - 1,
-                usage=reply.usage,
-                seconds=round(time.monotonic() - started - reply.waited, 4),
-                waited=round(reply.waited, 4),
-                finish_reason=reply.finish_reason,
-                prompt_token_ids=reply.prompt_token_ids,
-                completion_token_ids=reply.completion_token_ids,
-                logprobs=reply.logprobs,
-            )
-        )
+        made = called(reply, len(self.messages) - 1, time.monotonic() - started)
+        self.model_calls.append(made)
         return reply
 
     def act(self, call: Call) -> Observation:
@@ -167,6 +189,20 @@ class Agent:
     @cached_property
     def _definitions(self) -> list[dict[str, Any]]:
         return self.syntax.definitions(self.tools)
+
+
+def called(reply: Reply, message: int, seconds: float) -> ModelCall:
+    """The record of a request; `message` is the index of its answer, `seconds` all that it took."""
+    return ModelCall(
+        message=message,
+        usage=reply.usage,
+        seconds=round(seconds - reply.waited, 4),
+        waited=round(reply.waited, 4),
+        finish_reason=reply.finish_reason,
+        prompt_token_ids=reply.prompt_token_ids,
+        completion_token_ids=reply.completion_token_ids,
+        logprobs=reply.logprobs,
+    )
 
 
 def first_messages(

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from forager.trajectories.record import Message, ToolCall, Usage
+from forager.trajectories.record import Message, Sampling, ToolCall, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,20 @@ class Model(Protocol):
         when no answer comes.
         """
         ...
+
+
+@runtime_checkable
+class TakesSampling(Protocol):
+    """A Model that can sample in another way."""
+
+    def tuned(self, sampling: Sampling) -> Model:
+        """The same model, which samples so where its own settings leave a choice."""
+        ...
+
+
+def tuned(model: Model, sampling: Sampling) -> Model:
+    """The model with this sampling; the model itself if it does not sample."""
+    return model.tuned(sampling) if isinstance(model, TakesSampling) else model
 
 
 class ScriptedModel:

@@ -7,11 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from forager.agent.wires.chat import REASONING
 from forager.trajectories.record import Message
 from forager.untrusted import Malformed, json_value
-
-REASONING = ("reasoning_content", "reasoning", "reasoning_details")
-"""The fields in which servers put what the model thought before it answered."""
 
 NO_ANSWER = "(no answer)"
 """Stands for an answer without text and calls, which llama.cpp, Mistral and others refuse."""

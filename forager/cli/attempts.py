@@ -34,6 +34,10 @@ ATTEMPTS = Derived(
             setting("system", type=TextFile()),
             "token_ids",
         ],
+        "Another agent": [
+            setting("agent", metavar="COMMAND"),
+            setting("agent_files", metavar="DIR"),
+        ],
         "Attempts": [
             "attempts",
             "stop_after",
@@ -79,10 +83,31 @@ def run_settings(
         "urls": endpoints(models, values.get("urls", [])),
         "workers": params["workers"],
         "branch": branch,
+        "agent_files": _directories(values.get("agent_files", [])),
     }
     settings: RunSettings = ATTEMPTS.build(values)
     _check_prices(settings.budget, models)
+    _check_agent(settings)
     return settings
+
+
+def _directories(given: list[str]) -> list[str]:
+    """The directories by their whole paths. Raises UsageError."""
+    for name in given:
+        if not Path(name).is_dir():
+            raise UsageError(f"--agent-files {name}: there is no such directory")
+    return [str(Path(name).absolute()) for name in given]
+
+
+def _check_agent(settings: "RunSettings") -> None:
+    """Raise UsageError for options that do not go with --agent."""
+    if settings.agent_files and not settings.agent:
+        raise UsageError("--agent-files needs --agent COMMAND")
+    if settings.agent and not SERVERLESS.isdisjoint(settings.models):
+        raise UsageError(
+            f"`-m {settings.models[0]}` knows forager's tools only; with --agent name a model that "
+            "a server offers"
+        )
 
 
 def _over(usual: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import Any
 
 from forager import __version__
 from forager.agent.faults import only_foreseen
-from forager.agent.loop import SYSTEM, Agent, first_messages
+from forager.agent.foreign import Foreign
+from forager.agent.loop import SYSTEM, Acting, Agent, first_messages
 from forager.agent.model import Model
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Toolbox
@@ -72,11 +73,11 @@ def make_attempt(
             graders = stack.enter_context(warm.expected(task.image, limits))
         try:
             ready = time.monotonic()
-            syntax = SYNTAXES[settings.syntax]
-            system = _system_prompt(environment, settings, toolbox)
-            agent = Agent(model, opened.sandbox, toolbox, syntax, settings.limits, system)
-            if toolbox and isinstance(environment, ReviewsSubmissions):
-                agent.review = partial(environment.review, task, opened)
+            agent: Acting
+            if settings.agent:
+                agent = _foreign(environment, task, opened, base, settings, model)
+            else:
+                agent = _agent(environment, task, opened, settings, model, toolbox)
             shown.agent = agent
             outcome = _acted(control, agent, opened)
         finally:
@@ -93,6 +94,7 @@ def make_attempt(
         "model_calls": agent.model_calls,
         "tool_calls": agent.tool_calls,
         "outcome": _with_kind(outcome),
+        **({"foreign": agent.ended, "tools": agent.tools} if isinstance(agent, Foreign) else {}),
         "usage": agent.usage(since=parent.turn - 1 if parent else 0),
         "timings": Timings(
             total=round(ended - began, 3),
@@ -136,7 +138,40 @@ def _system_prompt(environment: Environment[Any], settings: RunSettings, toolbox
     return settings.system
 
 
-def _acted(control: ControlAttempt, agent: Agent, opened: OpenedTask) -> Outcome:
+def _agent(
+    environment: Environment[Any],
+    task: Task,
+    opened: OpenedTask,
+    settings: RunSettings,
+    model: Model,
+    toolbox: Toolbox,
+) -> Agent:
+    """Forager's own agent."""
+    syntax, system = SYNTAXES[settings.syntax], _system_prompt(environment, settings, toolbox)
+    agent = Agent(model, opened.sandbox, toolbox, syntax, settings.limits, system)
+    if toolbox and isinstance(environment, ReviewsSubmissions):
+        agent.review = partial(environment.review, task, opened)
+    return agent
+
+
+def _foreign(
+    environment: Environment[Any],
+    task: Task,
+    opened: OpenedTask,
+    base: Trajectory,
+    settings: RunSettings,
+    model: Model,
+) -> Foreign:
+    """The command of `--agent`. Raises UsageError if the task is not for it."""
+    if allowed_tools(environment, task) is not None:
+        raise UsageError(
+            f"{task.instance_id} (environment {task.environment!r}) allows only some of forager's "
+            "tools, which another agent lacks; run it without --agent"
+        )
+    return Foreign(settings.agent, model, base.model, opened.sandbox, settings.limits)
+
+
+def _acted(control: ControlAttempt, agent: Acting, opened: OpenedTask) -> Outcome:
     """Let the agent act and take its answer; with a cause if there is none to grade."""
     exit_reason = ERROR
     try:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
 
-from forager.agent.loop import Agent
+from forager.agent.loop import Acting
 from forager.agent.traffic import TRAFFIC
 from forager.atomic import replacing
 from forager.errors import StoreError
@@ -27,7 +27,7 @@ class LiveAttempt:
 
     def __init__(self, base: Trajectory) -> None:
         self.base = base
-        self.agent: Agent | None = None
+        self.agent: Acting | None = None
         self.grading = self.ended = False
         self._began = self._since = time.monotonic()
         self._doing = ""

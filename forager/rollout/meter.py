@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from threading import Condition
 from typing import Any, Protocol
 
-from forager.agent.model import Model, Reply
+from forager.agent.model import Model, Reply, tuned
 from forager.agent.traffic import RateLimiter
 from forager.errors import BudgetSpent, NodeLost, Stopped
 from forager.rollout.settings import Budget, Price
-from forager.trajectories.record import Message, ToolCall, Usage
+from forager.trajectories.record import Message, Sampling, ToolCall, Usage
 
 
 class SharedMeter(RateLimiter, Protocol):
@@ -113,6 +113,22 @@ class Meter:
             raise BudgetSpent(f"the run's {budget.seconds:,.0f} seconds are over")
 
 
+class _TunedModel:
+    """A metered model that samples in another way; implements Model."""
+
+    def __init__(self, model: Model, metered: "MeteredModel") -> None:
+        self._model, self._metered = model, metered
+
+    def query(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]],
+        calls: Sequence[ToolCall] = (),
+    ) -> Reply:
+        """Answer the conversation, and count it with the others."""
+        return self._metered.counted(self._model, messages, tools, calls)
+
+
 class MeteredModel:
     """A model whose requests a meter counts; implements Model."""
 
@@ -127,8 +143,22 @@ class MeteredModel:
         calls: Sequence[ToolCall] = (),
     ) -> Reply:
         """Answer the conversation. Raises what the model raises, BudgetSpent and Stopped."""
+        return self.counted(self._model, messages, tools, calls)
+
+    def tuned(self, sampling: Sampling) -> Model:
+        """The same model, which samples so where its own settings leave a choice."""
+        return _TunedModel(tuned(self._model, sampling), self)
+
+    def counted(
+        self,
+        model: Model,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]],
+        calls: Sequence[ToolCall],
+    ) -> Reply:
+        """Ask this model or one like it, and count the cost."""
         self._meter.check()
-        reply = self._model.query(messages, tools, calls)
+        reply = model.query(messages, tools, calls)
         self.usage += reply.usage
         self._meter.spend(self._name, reply.usage)
         return reply

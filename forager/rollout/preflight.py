@@ -50,7 +50,8 @@ def preflight(
     """Check the models of a run that need a server. Raises ModelError: no attempt can succeed.
 
     The request is the first one of an attempt, so its settings and its length are checked too.
-    `on_note` gets what a run may survive. Tasks without tools need no tool call.
+    `on_note` gets what a run may survive. Tasks without tools need no tool call, and other agents
+    may write their calls as text.
     """
     with_tools = next((task for task in tasks if has_tools(environment_of(task), task)), None)
     task = with_tools or tasks[0]
@@ -58,7 +59,7 @@ def preflight(
         model = make_model(Job(task, number), NoLimit())
         if isinstance(model, ChatModel):
             check_listing(model.endpoint, on_note)
-            if with_tools:
+            if with_tools and not settings.agent:
                 messages, tools = beginning_of(task, settings, toolbox)
                 check_tool_call(model, messages, tools, SYNTAXES[settings.syntax], on_note)
 

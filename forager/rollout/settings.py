@@ -92,6 +92,17 @@ class RunSettings(Record):
     key_env: str = Field(
         "OPENAI_API_KEY", description="Environment variable that holds the key of the endpoints."
     )
+    agent: str = Field(
+        "",
+        description="Command of another agent that makes the attempts. It runs in the sandbox; "
+        "$FORAGER_PROMPT is the task, and its requests to a model go to MODEL "
+        "(see docs/agents.md).",
+    )
+    agent_files: list[str] = Field(
+        [],
+        description="Directory that the sandboxes of --agent have at the same path, read-only. "
+        "Can be repeated.",
+    )
     attempts: int = Field(1, ge=1, description="Number of attempts at each task by each model.")
     workers: int = Field(1, ge=1, description="Number of attempts to make at the same time.")
     warm: int = Field(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from forager.agent.model import Model
@@ -77,7 +78,12 @@ class Worker:
         self._toolbox, self._keep = toolbox, keep
         self._proven: set[tuple[str, str]] = set()  # images here that have the digest of the tasks
         self._parents = Parents(settings.branch) if settings.branch else None
-        self._sandboxes = WarmSandboxes(SANDBOXES[settings.sandbox], settings.warm)
+        kind = SANDBOXES[settings.sandbox]
+        self._graders = WarmSandboxes(kind, settings.warm)
+        self._sandboxes = self._graders
+        if settings.agent_files:  # which grading does without
+            with_files = partial(kind, files=settings.agent_files)
+            self._sandboxes = WarmSandboxes(with_files, settings.warm)
 
     def expected(self, job: Job) -> Expected:
         """Announce the sandbox of a job that starts soon, so that it may start now.
@@ -107,7 +113,7 @@ class Worker:
                     sandboxes,
                     self._live,
                     self._parent(job),
-                    self._sandboxes,
+                    self._graders,
                 )
             self._keep(trajectory)
         except Exception as error:
@@ -137,6 +143,7 @@ class Worker:
     def close(self) -> None:
         """Close the sandboxes; the attempts in them are lost."""
         self._sandboxes.close()
+        self._graders.close()
         self._live.close()
         if self._settings.sandbox == "docker":
             sweep()

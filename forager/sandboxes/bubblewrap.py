@@ -4,7 +4,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from forager.sandboxes.unpacked import UnpackedImage, layers_directory
 _PROGRAMS = ("bwrap", "unshare", "nsenter", "setpriv", "mount")
 _NAMESPACES = [f"--unshare-{name}" for name in ("user", "pid", "ipc", "uts", "net", "cgroup-try")]
 _OVERLAID = "/tmp/upper /tmp/work /tmp/root"
+_FIRST = 20  # descriptor of directories that are shown
 _INODE = 4096  # bytes of the upper layer for each file in it
 _HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 _MASKED = ("keys", "timer_list", "kcore", "sched_debug")  # in /proc: they reveal the machine
@@ -42,6 +43,7 @@ class SandboxSpec(NamedTuple):
     variables: Mapping[str, str]
     bounds: Collection[str]  # cgroup controllers that bound the sandbox as a whole
     owner: int  # user number that owns the namespaces, where forager is root
+    files: Sequence[str]  # directories of the machine, which appear at the same paths, read-only
 
 
 def why_not() -> str:
@@ -102,13 +104,29 @@ def _mounts(plan: SandboxSpec) -> str:
     """
     size = min(plan.limits.disk, plan.limits.memory // 2)
     options = f"size={size},nr_inodes={max(size // _INODE, 1024)},mode=755"
+    opened = [
+        f"exec {_FIRST + number}<{shlex.quote(path)} && " for number, path in enumerate(plan.files)
+    ]
+    bound = [
+        f"mkdir -p {_file(number)} && "
+        f"mount -c --rbind /proc/self/fd/{_FIRST + number} {_file(number)} && "
+        f"exec {_FIRST + number}<&- && "
+        for number in range(len(plan.files))
+    ]
     return (
+        f"{''.join(opened)}"  # the next line hides what is in the machine's /tmp
         f"cd {shlex.quote(str(layers_directory()))} && mount -t tmpfs -o {options} tmpfs /tmp && "
         f"mkdir -p /tmp/own/etc /tmp/own/proc /tmp/own/dev /tmp/own/sys {_OVERLAID} && "
         f"printf %s {shlex.quote(_HOSTS)} >/tmp/own/etc/hosts && "
         f"{_overlay(['/tmp/own', *plan.image.layers])} && "
+        f"{''.join(bound)}"
         f"{'mount -o bind,ro /dev /dev && ' if _ROOT else ''}cd / || exit;"
     )
+
+
+def _file(number: int) -> str:
+    """Where a directory of the machine is, in the watcher's mount namespace."""
+    return f"/tmp/files/{number}"
 
 
 def _overlay(layers: list[str]) -> str:
@@ -132,26 +150,35 @@ def _bwrap(plan: SandboxSpec, pipes: Pipes) -> list[str]:
     return [
         *("bwrap", *_NAMESPACES, "--die-with-parent", "--as-pid-1", "--new-session"),
         *("--uid", str(user), "--gid", str(group), "--cap-drop", "ALL"),
-        *("--hostname", "sandbox", *ends, *_places(plan.limits), "--clearenv", *variables),
+        *("--hostname", "sandbox", *ends, *_places(plan), "--clearenv", *variables),
         *("--", "/bin/bash", "-c", _prelude(plan, pipes) + SUPERVISOR, "keeper", agent),
     ]
 
 
-def _places(limits: Limits) -> list[str]:
+def _places(plan: SandboxSpec) -> list[str]:
     """The mounts, in order.
 
     What belongs to the machine's root cannot be changed by the sandbox's root, who has its number.
     """
+    limits, files = plan.limits, enumerate(plan.files)
     masked = [name for name in _MASKED if Path("/proc", name).exists()]
     kept = [f"/proc/{name}" for name in _KEPT if Path("/proc", name).exists()]
     return [
         *("--bind", "/tmp/root", "/", "--proc", "/proc", "--dev", "/dev"),
+        *(word for number, path in files for word in _shown(number, path)),
         *("--perms", "1777", "--size", str(limits.memory // 4), "--tmpfs", "/dev/shm"),
         *("--remount-ro", "/dev", "--size", "65536", "--tmpfs", "/sys"),
         *("--ro-bind-try", _SEEN, _SEEN, "--remount-ro", "/sys"),
         *(word for name in masked for word in ("--ro-bind", "/dev/null", f"/proc/{name}")),
         *(word for path in kept for word in ("--ro-bind", path, path)),
     ]
+
+
+def _shown(number: int, path: str) -> Iterator[str]:
+    """The words that show a directory; bwrap itself would make its parents for one user alone."""
+    for parent in reversed(Path(path).parents[:-1]):
+        yield from ("--perms", "0755", "--dir", str(parent))
+    yield from ("--ro-bind", _file(number), path)
 
 
 def _prelude(plan: SandboxSpec, pipes: Pipes) -> str:

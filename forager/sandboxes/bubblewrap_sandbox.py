@@ -23,7 +23,7 @@ import select
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -43,20 +43,29 @@ _PASSES = 50  # over the processes, until all are signalled
 
 
 def bubblewrap_sandbox(
-    image: str, *, limits: Limits | None = None, environment: Mapping[str, str] = {}
+    image: str,
+    *,
+    limits: Limits | None = None,
+    environment: Mapping[str, str] = {},
+    files: Sequence[str] = (),
 ) -> ShellSandbox:
-    """Start a sandbox of `image`, which is unpacked first if necessary.
+    """Start a sandbox of `image`, which is unpacked first if necessary, with directories `files`.
 
     Raises SandboxError when it cannot be started.
     """
-    return ShellSandbox(_Namespaces(unpacked(image), limits or Limits(), environment), WORKDIR)
+    machine = _Namespaces(unpacked(image), limits or Limits(), environment, files)
+    return ShellSandbox(machine, WORKDIR)
 
 
 class _Namespaces:
     """The processes in their namespaces and the stream to the keeper; implements Machine."""
 
     def __init__(
-        self, image: UnpackedImage, limits: Limits, environment: Mapping[str, str]
+        self,
+        image: UnpackedImage,
+        limits: Limits,
+        environment: Mapping[str, str],
+        files: Sequence[str],
     ) -> None:
         if limits.network:
             raise SandboxError("a bubblewrap sandbox has no network; use --sandbox docker")
@@ -67,7 +76,8 @@ class _Namespaces:
             raise SandboxError(f"cannot make a control group: {error}") from error
         home = {"HOME": f"/home/{USER}", "PAGER": "cat", "GIT_PAGER": "cat"}
         variables = {**image.environment, **home, **environment}
-        self._plan = SandboxSpec(image, limits, variables, self._group.bounds, _new_owner())
+        bounds = self._group.bounds
+        self._plan = SandboxSpec(image, limits, variables, bounds, _new_owner(), tuple(files))
         self._running: _Running | None = None
         self._closed = False
         self._changing = threading.Lock()  # any thread may close the sandbox, also a second time

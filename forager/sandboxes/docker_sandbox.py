@@ -11,7 +11,7 @@ import secrets
 import socket
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -43,19 +43,26 @@ _KILLED = 137  # exit code after SIGKILL
 
 
 def docker_sandbox(
-    image: str, *, limits: Limits | None = None, environment: Mapping[str, str] = {}
+    image: str,
+    *,
+    limits: Limits | None = None,
+    environment: Mapping[str, str] = {},
+    files: Sequence[str] = (),
 ) -> ShellSandbox:
-    """Start a container of `image`.
+    """Start a container of `image`, with the directories `files` of the engine's machine.
 
     Raises SandboxError when the container cannot be started (EngineError without an engine).
     """
-    return ShellSandbox(_Container(image, limits or Limits(), environment), WORKDIR)
+    return ShellSandbox(_Container(image, limits or Limits(), environment, files), WORKDIR)
 
 
 class _Container:
     """A running container and the stream that is attached to its PID 1; implements Machine."""
 
-    def __init__(self, image: str, limits: Limits, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, image: str, limits: Limits, environment: Mapping[str, str], files: Sequence[str]
+    ) -> None:
+        self._files = files
         self._api = connect().api
         self._socket: socket.socket | None = None
         self._attached: Any = None
@@ -83,6 +90,7 @@ class _Container:
     def _create(self, image: str, limits: Limits, environment: dict[str, str]) -> str:
         host = self._api.create_host_config(
             network_mode="bridge" if limits.network else "none",
+            binds=[f"{path}:{path}:ro" for path in self._files],
             mem_limit=limits.memory,
             memswap_limit=limits.memory,
             pids_limit=limits.processes,

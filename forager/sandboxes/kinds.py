@@ -2,9 +2,9 @@
 
 from forager.sandboxes.bubblewrap_sandbox import bubblewrap_sandbox
 from forager.sandboxes.docker_sandbox import docker_sandbox
-from forager.sandboxes.sandbox import SandboxFactory
+from forager.sandboxes.sandbox import SandboxKind
 
-SANDBOXES: dict[str, SandboxFactory] = {
+SANDBOXES: dict[str, SandboxKind] = {
     "docker": docker_sandbox,
     "bubblewrap": bubblewrap_sandbox,
 }

@@ -1,6 +1,6 @@
 """The Sandbox seam: what commands run in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pydantic import Field
@@ -101,6 +101,24 @@ class Sandbox(Protocol):
 
     def close(self) -> None:
         """Remove the machine. Safe to call twice; raises nothing."""
+        ...
+
+
+class SandboxKind(Protocol):
+    """Starts sandboxes of an image; a SandboxFactory that can also show files of this machine."""
+
+    def __call__(
+        self,
+        image: str,
+        *,
+        limits: Limits = ...,
+        environment: Mapping[str, str] = ...,
+        files: Sequence[str] = ...,
+    ) -> Sandbox:
+        """Start a sandbox, with these directories at the same paths, read-only.
+
+        Raises SandboxError, or EngineError if no engine answers.
+        """
         ...
 
 

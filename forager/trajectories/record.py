@@ -61,6 +61,13 @@ class Sampling(Record):
         {}, description='JSON object to add to each request, such as {"top_k": 20}.'
     )
 
+    def over(self, other: "Sampling") -> "Sampling":
+        """These settings, and the others where these leave a choice."""
+        given = {name: value for name, value in dict(self).items() if value is not None}
+        return Sampling(
+            **{**dict(other), **given, "extra_body": other.extra_body | self.extra_body}
+        )
+
     @field_serializer("extra_body", when_used="json")
     def _without_secrets(self, body: dict[str, Any]) -> dict[str, Any]:
         """Records hold no keys and passwords; requests are made from the value itself."""
@@ -91,13 +98,15 @@ class AttemptLimits(Record):
 class ModelCall(Record):
     """One request to the model. Token ids and log-probabilities come from the server, or are None.
 
-    `message` is the index of the assistant's answer in the trajectory's messages. Within a
+    `message` is the index of the assistant's answer in the trajectory's messages, and `opens` that
+    of the first message of the prompt: foreign agents have several conversations. Within a
     trajectory `prompt_token_ids` holds only new ids: the prompt begins with the first
     `prompt_shared` ids of the previous call's prompt and completion. `Trajectory.prompts` yields
     whole prompts.
     """
 
     message: int
+    opens: int = Field(0, description="Index of the first message of the conversation.")
     usage: Usage
     seconds: float
     waited: float = Field(0.0, description="Seconds before: at its turn, and for faults to pass.")
@@ -225,6 +234,14 @@ class Outcome(Record):
         return self.cause
 
 
+class ForeignAgent(Record):
+    """The command of `--agent` that made an attempt, and how it ended."""
+
+    command: str
+    exit_code: int | None = Field(None, description="None if forager ended it.")
+    log: str = Field("", description="The end of what it printed.")
+
+
 class Timings(Record):
     """Wall-clock seconds of an attempt, by what it spent them on."""
 
@@ -256,6 +273,9 @@ class Trajectory(Record):
     image: str
     image_digest: str
     started_at: str = Field(description="ISO 8601, UTC.")
+    foreign: ForeignAgent | None = Field(
+        None, description="The agent, if another than forager's made the attempt."
+    )
     tools: list[dict[str, Any]] = Field(
         [], description="Definitions of the tools that went with each request (OpenAI's form)."
     )

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from forager.trajectories.record import Message, ModelCall, ToolCall, Trajectory
@@ -26,11 +27,18 @@ def opening(trajectory: Trajectory) -> list[Message]:
 
 
 def steps(trajectory: Trajectory) -> Iterator[Step]:
-    """Yield the steps of an attempt, whatever its syntax."""
+    """Yield the steps of an attempt, whatever its syntax.
+
+    Messages that open another conversation belong to no step.
+    """
     starts = [call.message for call in trajectory.model_calls]
     executed = {bisect_left(starts, call.message) - 1: call for call in trajectory.tool_calls}
-    ends = [*starts, len(trajectory.messages)][1:]
-    for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
+    ends = [
+        after.opens if after.opens > call.message else after.message
+        for call, after in pairwise(trajectory.model_calls)
+    ]
+    ends.append(len(trajectory.messages))
+    for number, (start, end) in enumerate(zip(starts, ends, strict=False)):
         yield Step(
             trajectory.model_calls[number],
             trajectory.messages[start],

@@ -115,7 +115,7 @@ def _turns(attempt: Trajectory, tokenizer: Tokenizer) -> Iterator[_Turn]:
     """Yield each answer with the prompt that asks for it."""
     tools, date = attempt.tools, _date(attempt)
     for step, call in enumerate(attempt.model_calls):
-        messages = attempt.messages[: call.message + 1]
+        messages = attempt.messages[call.opens : call.message + 1]
         prompt = tokenizer.render(messages[:-1], tools, date, prompt=True)
         text = tokenizer.render(messages, tools, date)
         answer = _answer(prompt, text, messages)

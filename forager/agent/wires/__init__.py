@@ -1,0 +1,76 @@
+"""How models are asked: OpenAI's chat completions and responses, Anthropic's messages.
+
+Within forager every request and answer has the form of chat completions. A `Wire` translates them
+where forager asks a server, and where an agent of another maker asks forager.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from forager.agent.wires import chat, messages, responses
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One form. All functions take and return JSON objects, and change none of them.
+
+    `request` and `answer` serve forager as the client: they write a request, and read its answer.
+    `asked` and `answered` serve it as the server: they read a request, and write its answer, which
+    `events` writes as a stream. What cannot be read raises Malformed.
+    """
+
+    path: str
+    """Below the base URL."""
+    request: Callable[[Body], Body]
+    answer: Callable[[Body], Body]
+    asked: Callable[[Body], Body]
+    answered: Callable[[Body], Body]
+    events: Callable[[Body], Iterator[tuple[str, Body]]]
+    """Yields names and contents; chat completions have no names."""
+    error: Callable[[str, str], Body]
+    """An error of a type, with its message."""
+
+
+WIRES = {
+    "chat": Wire(
+        "/chat/completions",
+        chat.same,
+        chat.same,
+        chat.asked,
+        chat.same,
+        chat.events,
+        chat.error,
+    ),
+    "responses": Wire(
+        "/responses",
+        responses.request,
+        responses.answer,
+        responses.asked,
+        responses.answered,
+        responses.events,
+        chat.error,
+    ),
+    "messages": Wire(
+        "/messages",
+        messages.request,
+        messages.answer,
+        messages.asked,
+        messages.answered,
+        messages.events,
+        messages.error,
+    ),
+}
+"""By the name that `--api` takes."""
+
+
+def stream(wire: Wire, answer: Body) -> str:
+    """The answer as server-sent events."""
+    import json
+
+    lines = []
+    for name, event in wire.events(answer):
+        lines.append(f"event: {name}\n" * bool(name) + f"data: {json.dumps(event)}\n\n")
+    return "".join(lines) + ("data: [DONE]\n\n" if wire.path == "/chat/completions" else "")
