@@ -1,17 +1,19 @@
-"""Agents of other makers: they work in the sandbox, and forager answers and keeps their requests."""
+"""Agents of other makers: they work in the sandbox, and forager answers their requests."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attempts import make_task
 from click.testing import CliRunner
-from test_chat import Script, completion, function, serving
+from test_chat import Script, completion, failure, function, serving
 
+from forager.agent.conversations import Conversations
 from forager.cli.main import main
 from forager.environments.repository.task import RepositoryTask
 from forager.records import write_records
-from forager.trajectories.record import Trajectory
+from forager.trajectories.record import Message, Trajectory
 from forager.trajectories.steps import steps
 from forager.trajectories.store import Run
 
@@ -38,7 +40,9 @@ def attempt(
     words = [*("run", str(path / "tasks.jsonl"), "-o", str(path / "run"), "-m", "m", "-w", "1")]
     words += ["--url", server.url, "--agent", agent.replace("AGENT", f"{files}/foreign_agent.py")]
     server.seen = []
-    made = CliRunner().invoke(main, [*words, "--agent-files", str(files), *options])
+    if "--agent-files" not in options:
+        words += ["--agent-files", str(files)]
+    made = CliRunner().invoke(main, [*words, *options])
     return list(Run(path / "run").trajectories()), made
 
 
@@ -69,3 +73,110 @@ def test_an_agent_is_graded_and_recorded(
     assert [tool["function"]["name"] for tool in made.tools] == ["sh"]
     assert server.seen[1]["messages"] == [*made.messages[: made.model_calls[1].message]]
     assert server.seen[0]["messages"][-1]["content"] == kata_task.problem_statement
+
+
+ASIDE = """import json, os, sys, urllib.request
+def ask(*words):
+    said = [{"role": "user", "content": word} for word in words]
+    data = json.dumps({"model": "m", "messages": said}).encode()
+    url = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data)) as reply:
+            return json.load(reply)["choices"][0]["message"]
+    except urllib.error.HTTPError as error:
+        print(error.code, json.load(error)["error"]["code"], flush=True)
+"""
+
+
+def script(path: Path, text: str) -> str:
+    """The command of an agent that asks as the text says."""
+    (path / "agent").mkdir()
+    (path / "agent/agent.py").write_text(ASIDE + text)
+    path.chmod(0o755)
+    return f"python3 {path}/agent/agent.py"
+
+
+@pytest.mark.engine
+def test_limits_end_the_agent(tmp_path: Path, kata_task: RepositoryTask) -> None:
+    """After the last turn the agent is ended, with all its processes, and its patch is graded."""
+    command = script(tmp_path, f'os.system("{FIX}")\nwhile ask("again"): pass')
+    with serving() as server:
+        server.answers = [completion()]
+        files = str(tmp_path / "agent")
+        (made,), _ = attempt(
+            tmp_path, server, kata_task, command, "--max-turns", "3", "--agent-files", files
+        )
+    assert (made.outcome.exit_reason, made.outcome.resolved, made.turns) == ("turn_limit", True, 3)
+    assert made.foreign and made.foreign.exit_code is None
+    assert [call.opens for call in made.model_calls] == [0, 2, 4], "three conversations"
+
+
+@pytest.mark.engine
+def test_a_refusal_reaches_the_agent(tmp_path: Path, kata_task: RepositoryTask) -> None:
+    """It may shorten its conversation, and is ended at the third refusal in a row."""
+    text = 'ask("one")\nfor _ in range(9): ask("one", "long")'
+    command = script(tmp_path, text)
+    full = failure(400, "the prompt is too long", code="context_length_exceeded")
+    with serving() as server:
+        server.answers = [completion(), full]
+        files = str(tmp_path / "agent")
+        (made,), _ = attempt(tmp_path, server, kata_task, command, "--agent-files", files)
+    assert made.outcome.exit_reason == "token_limit"
+    assert "too long" in made.outcome.refusal
+    assert made.foreign and made.foreign.log == "400 context_length_exceeded\n" * 2
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("command", "code", "told"),
+    [
+        ("nowhere/mini", 2, "exit code 127 before its first request: "),
+        ("echo no module named mini; exit 3", 1, "before its first request: no module named mini"),
+    ],
+)
+def test_an_agent_that_does_not_run_is_said(
+    tmp_path: Path, kata_task: RepositoryTask, command: str, code: int, told: str
+) -> None:
+    """A wrong path ends the run at once; other causes are printed, and the attempt is lost."""
+    with serving() as server:
+        made, result = attempt(tmp_path, server, kata_task, command)
+    assert (made, result.exit_code) == ([], code)
+    assert told in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["-m", "repair", "--agent", "x"], "with --agent name a model that a server offers"),
+        (["--url", "http://x", "-m", "m", "--agent-files", "/"], "--agent-files needs --agent"),
+        (
+            ["--url", "http://x", "-m", "m", "--agent", "x", "--agent-files", "/nowhere"],
+            "there is no such directory",
+        ),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(tmp_path: Path, options: list[str], told: str) -> None:
+    """One line says why."""
+    write_records(tmp_path / "tasks.jsonl", [make_task("a")])
+    words = ["run", str(tmp_path / "tasks.jsonl"), "-o", str(tmp_path / "run"), *options]
+    result = CliRunner().invoke(main, words)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert told in result.stderr
+
+
+def test_a_conversation_goes_on_though_the_agent_dropped_parts() -> None:
+    """Reasoning and white space may be gone; the model still reads what it said itself."""
+    said = Conversations()
+    one: Message = {"role": "user", "content": "go"}
+    first = said.continued([one], [], 0)
+    call = {"id": "1", "type": "function", "function": {"name": "sh", "arguments": '{"a": 1}'}}
+    thought = {"content": " Hm.\n", "reasoning_content": "I think", "tool_calls": [call]}
+    first.say({"role": "assistant", **thought})
+    bare = {**call, "function": {"name": "sh", "arguments": '{"a":1}'}}
+    again = [one, {"role": "assistant", "content": "Hm.", "tool_calls": [bare]}]
+    told = {"role": "tool", "tool_call_id": "1", "content": "ok"}
+    assert said.continued([*again, told], [], 2.5) is first
+    assert first.messages[1]["reasoning_content"] == "I think"
+    (made,) = said.tool_calls
+    assert (made.tool, made.arguments, made.message, made.seconds) == ("sh", {"a": "1"}, 2, 2.5)
+    assert said.continued([{"role": "user", "content": "else"}], [], 0) is not first

@@ -64,8 +64,8 @@ class Conversations:
         """
         keys = list(map(_key, messages))
         found = max(
-            (one for one in self.all if keys[: len(one.keys)] == one.keys),
-            key=lambda one: len(one.keys),
+            (begun for begun in self.all if keys[: len(begun.keys)] == begun.keys),
+            key=lambda begun: len(begun.keys),
             default=None,
         )
         if found is None:
@@ -82,7 +82,7 @@ class Conversations:
 
     def _in_order(self) -> list[Conversation]:
         """Those of several calls first: they are the work, and the others are questions aside."""
-        return sorted(self.all, key=lambda one: len(one.model_calls) <= 1)
+        return sorted(self.all, key=lambda talk: len(talk.model_calls) <= 1)
 
     @property
     def tools(self) -> list[dict[str, Any]]:
@@ -93,27 +93,27 @@ class Conversations:
     @property
     def messages(self) -> list[Message]:
         """The messages of all conversations, one after the other."""
-        return [message for one in self._in_order() for message in one.messages]
+        return [message for talk in self._in_order() for message in talk.messages]
 
     @property
     def model_calls(self) -> list[ModelCall]:
         """The requests, with indices in `messages`."""
         found, at = list[ModelCall](), 0
-        for one in self._in_order():
-            for call in one.model_calls:
+        for talk in self._in_order():
+            for call in talk.model_calls:
                 found.append(call.model_copy(update={"opens": at, "message": at + call.message}))
-            at += len(one.messages)
+            at += len(talk.messages)
         return found
 
     @property
     def tool_calls(self) -> list[ToolCall]:
         """The calls of tools, with indices in `messages`."""
         found, at = list[ToolCall](), 0
-        for one in self._in_order():
+        for talk in self._in_order():
             found += [
-                call.model_copy(update={"message": at + call.message}) for call in one.tool_calls
+                call.model_copy(update={"message": at + call.message}) for call in talk.tool_calls
             ]
-            at += len(one.messages)
+            at += len(talk.messages)
         return found
 
 

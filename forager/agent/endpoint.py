@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from tenacity import (
@@ -38,15 +38,19 @@ from forager.agent.faults import (
     said,
 )
 from forager.agent.traffic import TRAFFIC, NoLimit, RateLimiter
+from forager.agent.wires import WIRES
+from forager.agent.wires.messages import VERSION
 from forager.errors import ModelError, ModelRefusal, UsageError
 from forager.logins import LOGINS, NO_LOGIN, Login
 from forager.text import known_words
+from forager.untrusted import Malformed
 
 if TYPE_CHECKING:  # imported where it is used: that takes half a second
     from openai import OpenAI
 
 T = TypeVar("T")
 
+Api = Literal["chat", "responses", "messages"]
 OPENAI_URL = "https://api.openai.com/v1"
 
 _CONNECT_SECONDS = 10.0
@@ -91,7 +95,10 @@ def normalised(url: str) -> str:
         sound = False
     if not sound:
         raise UsageError(f"{text!r} is not the address of an endpoint; write http://HOST:PORT/v1")
-    path = parts.path.rstrip("/").removesuffix("/chat/completions") or "/v1"
+    path = parts.path.rstrip("/")
+    for wire in WIRES.values():
+        path = path.removesuffix(wire.path)
+    path = path or "/v1"
     return parts._replace(path=path, query="", fragment="").geturl()
 
 
@@ -107,6 +114,8 @@ class ChatEndpoint:
     `others` are further addresses that take the same key and offer the same models, each with its
     own `tries`. A request that fails at one address goes to the next at once; an address that
     failed is asked again when its wait is over or no other address is left.
+
+    `api` is the form in which the servers are asked (see `wires`).
     """
 
     url: str = ""
@@ -117,6 +126,7 @@ class ChatEndpoint:
     patience: float = 1200.0
     others: tuple[str, ...] = ()
     key_env: str = "OPENAI_API_KEY"
+    api: Api = "chat"
 
     def __post_init__(self) -> None:
         url = self.url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
@@ -174,7 +184,7 @@ class ChatEndpoint:
 
         client = _client(url, self.key, min(self.timeout, 30.0))
         try:
-            listed = client.get("/models", cast_to=object)
+            listed = client.get("/models", cast_to=object, options=_options(self))
             return [str(model["id"]) for model in _mapping(listed)["data"]]
         except (OpenAIError, GarbledReply, TimeoutError, ValueError, KeyError, TypeError) as error:
             raise self.refusal(url, error) from error
@@ -231,7 +241,7 @@ class _Request(Generic[T]):
         self.asked = time.monotonic()
         try:
             with TRAFFIC.counted(self.url):
-                return self._read(_complete(client, self._body))
+                return self._read(_complete(client, self._endpoint, self._body))
         finally:
             self._limiter.leave(self.url)
 
@@ -311,10 +321,25 @@ def _bounded_kind(kind: type) -> Any:
     return type("Bounded", (kind,), methods)
 
 
-def _complete(client: "OpenAI", body: dict[str, Any]) -> dict[str, Any]:
-    """Ask once."""
+def _options(endpoint: ChatEndpoint) -> Any:
+    """What each request to a server of Anthropic's form says: its version, and the key its way."""
+    if endpoint.api != "messages":
+        return {}
+    from openai import Omit
+
+    key = {"x-api-key": endpoint.key, "Authorization": Omit()}
+    return {"headers": {"anthropic-version": VERSION, **key}}
+
+
+def _complete(client: "OpenAI", endpoint: ChatEndpoint, body: dict[str, Any]) -> dict[str, Any]:
+    """Ask once, in the endpoint's form; return a chat completion."""
+    wire, options = WIRES[endpoint.api], _options(endpoint)
     try:
-        answer = _mapping(client.post("/chat/completions", cast_to=object, body=body))
+        request = wire.request(body)
+        found = _mapping(client.post(wire.path, cast_to=object, body=request, options=options))
+        answer = wire.answer(found)
+    except Malformed as error:
+        raise ErrorReply(found) from error
     except (ValueError, RecursionError) as error:  # JSON by its content type, not by its content
         raise GarbledReply(str(error)) from error
     choices = answer.get("choices")

@@ -23,7 +23,14 @@ from forager.agent.faults import only_foreseen
 from forager.agent.loop import called
 from forager.agent.model import Model, Reply, tuned
 from forager.agent.wires import WIRES, Body, Wire, stream
-from forager.errors import AgentError, AttemptEnd, LimitReached, SandboxError, UsageError
+from forager.errors import (
+    AgentError,
+    AttemptEnd,
+    LimitReached,
+    PromptRefused,
+    SandboxError,
+    UsageError,
+)
 from forager.programs import program
 from forager.sandboxes.sandbox import WORKDIR, Sandbox
 from forager.text import ending
@@ -67,7 +74,7 @@ class _Event(Report):
 _EVENT = TypeAdapter(_Event)
 
 
-class Foreign:
+class CommandAgent:
     """One attempt by a command; implements Acting."""
 
     def __init__(
@@ -186,6 +193,11 @@ class Foreign:
             answer = wire.answered(self._completion(asked, body))
         except LimitReached as end:
             self._refuse(event, wire, end)
+            return
+        except PromptRefused as error:
+            if not self._answered_at:
+                raise
+            self._refuse(event, wire, LimitReached("token_limit", str(error)))
             return
         self._refused = 0
         self._send(event, 200, stream(wire, answer) if body.get("stream") is True else answer)

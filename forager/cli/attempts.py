@@ -10,7 +10,7 @@ from forager.agent import SERVERLESS
 from forager.cli.batch import terminable
 from forager.cli.console import print_table
 from forager.cli.derived import Derived, setting
-from forager.cli.models import MakeModel, endpoints
+from forager.cli.models import USUAL_KEYS, USUAL_URLS, MakeModel, endpoints
 from forager.cli.progress import Progress
 from forager.cli.values import Numbers, TextFile
 from forager.errors import ModelError, StoreError, UsageError
@@ -29,6 +29,7 @@ ATTEMPTS = Derived(
         "Model": [
             setting("models", "-m", "--model", metavar="NAME"),
             setting("urls", "--url", metavar="URL"),
+            "api",
             setting("key_env", metavar="NAME"),
             "syntax",
             setting("system", type=TextFile()),
@@ -73,14 +74,15 @@ def run_settings(
     """The resolved settings of a run, `usual` where no option is given. Raises UsageError."""
     values = _over(usual or {}, ATTEMPTS.given(params))
     models = list(dict.fromkeys(values["models"]))
-    temperatures = values.pop("temperatures", [])
+    temperatures, api = values.pop("temperatures", []), values.get("api", "chat")
     if len(temperatures) == 1:
         values.setdefault("sampling", {})["temperature"] = temperatures[0]
     else:
         values["temperatures"] = temperatures
     values |= {
         "models": models,
-        "urls": endpoints(models, values.get("urls", [])),
+        "urls": endpoints(models, values.get("urls") or USUAL_URLS.get(api, [])),
+        "key_env": values.get("key_env", USUAL_KEYS.get(api, "OPENAI_API_KEY")),
         "workers": params["workers"],
         "branch": branch,
         "agent_files": _directories(values.get("agent_files", [])),
@@ -88,6 +90,8 @@ def run_settings(
     settings: RunSettings = ATTEMPTS.build(values)
     _check_prices(settings.budget, models)
     _check_agent(settings)
+    if settings.token_ids and settings.api != "chat":
+        raise UsageError("only chat completions return token ids: leave out --api or --token-ids")
     return settings
 
 

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from tasks.author import Author
 
 
+USUAL_URLS = {"messages": ["https://api.anthropic.com/v1"]}
+USUAL_KEYS = {"messages": "ANTHROPIC_API_KEY"}
+"""Endpoints and variables of their keys, by `--api`, where another than OpenAI's is usual."""
+
+
 def endpoints(
     models: list[str], given: "Sequence[str]", hint: str = "; `-m repair` needs no server"
 ) -> list[str]:
@@ -83,7 +88,9 @@ class MakeModel:
         LOGINS.learn(self._logins)
         # An attempt stays with its first endpoint, which caches its prompt.
         url, *others = TRAFFIC.least_busy_first(list(map(normalised, settings.urls)))
-        endpoint = ChatEndpoint(url, self._key, others=tuple(others), key_env=settings.key_env)
+        endpoint = ChatEndpoint(
+            url, self._key, others=tuple(others), key_env=settings.key_env, api=settings.api
+        )
         sampling = settings.sampling_of(job.number)
         return ChatModel(name, endpoint, sampling, settings.token_ids, limiter=limiter)
 

@@ -88,9 +88,13 @@ def run(
       forager run tasks.jsonl -o runs/repair -m repair
       forager run tasks.jsonl -o runs/qwen -m qwen --url http://127.0.0.1:8000/v1 --attempts 4
       forager run tasks.jsonl -o runs/again -m repair --branch-from runs/qwen --unresolved
+      forager run tasks.jsonl -o runs/mini -m qwen --agent 'mini -y -t "$FORAGER_PROMPT"' \
+        --agent-files ~/mini --url http://127.0.0.1:8000/v1
     """
     settings = run_settings(params)
     branch = read_branch(params, settings.syntax)
+    if branch and settings.agent:
+        raise UsageError("--branch-from continues attempts with forager's agent; leave out --agent")
     settings = settings.model_copy(update={"branch": branch})
     chosen = read_tasks(tasks, limit)
     if branch:

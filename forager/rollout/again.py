@@ -68,8 +68,18 @@ class Parent:
     turn: int
 
 
+def check_own(trajectory: Trajectory) -> None:
+    """Raise UsageError unless forager's own agent made the attempt."""
+    if trajectory.foreign:
+        raise UsageError(
+            f"{trajectory.id} was made by --agent {trajectory.foreign.command!r}, whose calls only "
+            "that agent can repeat; choose an attempt of forager's own agent"
+        )
+
+
 def parent_of(source: Path, trajectory: Trajectory, turn: int) -> Parent:
     """Make an attempt of a run (or file) a parent. Raises UsageError if it has no such turn."""
+    check_own(trajectory)
     if not 1 <= turn <= trajectory.turns + 1:
         raise UsageError(
             f"{trajectory.id} has {trajectory.turns} turns; it can be taken over from turn 1 to "

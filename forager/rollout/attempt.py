@@ -10,7 +10,7 @@ from typing import Any
 
 from forager import __version__
 from forager.agent.faults import only_foreseen
-from forager.agent.foreign import Foreign
+from forager.agent.foreign import CommandAgent
 from forager.agent.loop import SYSTEM, Acting, Agent, first_messages
 from forager.agent.model import Model
 from forager.agent.syntax import SYNTAXES
@@ -94,7 +94,11 @@ def make_attempt(
         "model_calls": agent.model_calls,
         "tool_calls": agent.tool_calls,
         "outcome": _with_kind(outcome),
-        **({"foreign": agent.ended, "tools": agent.tools} if isinstance(agent, Foreign) else {}),
+        **(
+            {"foreign": agent.ended, "tools": agent.tools}
+            if isinstance(agent, CommandAgent)
+            else {}
+        ),
         "usage": agent.usage(since=parent.turn - 1 if parent else 0),
         "timings": Timings(
             total=round(ended - began, 3),
@@ -161,14 +165,14 @@ def _foreign(
     base: Trajectory,
     settings: RunSettings,
     model: Model,
-) -> Foreign:
+) -> CommandAgent:
     """The command of `--agent`. Raises UsageError if the task is not for it."""
     if allowed_tools(environment, task) is not None:
         raise UsageError(
             f"{task.instance_id} (environment {task.environment!r}) allows only some of forager's "
             "tools, which another agent lacks; run it without --agent"
         )
-    return Foreign(settings.agent, model, base.model, opened.sandbox, settings.limits)
+    return CommandAgent(settings.agent, model, base.model, opened.sandbox, settings.limits)
 
 
 def _acted(control: ControlAttempt, agent: Acting, opened: OpenedTask) -> Outcome:

@@ -6,7 +6,7 @@ from threading import Lock
 from forager.agent.tool import Toolbox
 from forager.environments.task import Task
 from forager.records import RecordWriter, read_records
-from forager.rollout.again import Recorded
+from forager.rollout.again import Recorded, check_own
 from forager.rollout.attempt import make_attempt
 from forager.rollout.settings import RunSettings
 from forager.sandboxes.sandbox import SandboxFactory
@@ -29,7 +29,8 @@ def execute(
 
 
 def settings_of(recorded: Trajectory, sandbox: str) -> RunSettings:
-    """The settings under which the attempt was made."""
+    """The settings under which the attempt was made. Raises UsageError for a foreign agent's."""
+    check_own(recorded)
     return RunSettings(
         models=[recorded.model],
         syntax=recorded.syntax,

@@ -103,6 +103,11 @@ class RunSettings(Record):
         description="Directory that the sandboxes of --agent have at the same path, read-only. "
         "Can be repeated.",
     )
+    api: Literal["chat", "responses", "messages"] = Field(
+        "chat",
+        description="How the endpoint is asked: chat completions and responses as OpenAI defines "
+        "them, or messages as Anthropic does.",
+    )
     attempts: int = Field(1, ge=1, description="Number of attempts at each task by each model.")
     workers: int = Field(1, ge=1, description="Number of attempts to make at the same time.")
     warm: int = Field(

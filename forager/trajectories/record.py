@@ -307,6 +307,12 @@ class Trajectory(Record):
         return list(_extensions(calls))
 
     @property
+    def work(self) -> list[Message]:
+        """The first conversation, which is all that was said unless a foreign agent had several."""
+        others = (call.opens for call in self.model_calls if call.opens)
+        return self.messages[: next(others, None)]
+
+    @property
     def turns(self) -> int:
         """Number of model calls."""
         return len(self.model_calls)

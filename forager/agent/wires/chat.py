@@ -42,7 +42,9 @@ def asked(body: dict[str, Any]) -> dict[str, Any]:
 def events(answer: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the chunks of an answer: the whole message, then its end and the usage."""
     choice = answer["choices"][0]
-    head = {name: answer[name] for name in ("id", "created", "model") if name in answer}
+    head: dict[str, Any] = {
+        name: answer[name] for name in ("id", "created", "model") if name in answer
+    }
     chunk = {**head, "object": "chat.completion.chunk"}
     delta = dict(choice["message"])
     if calls := delta.get("tool_calls"):

@@ -23,8 +23,9 @@ _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 
 def request(body: dict[str, Any]) -> dict[str, Any]:
     """Write a request. What precedes the last message is marked to be cached."""
-    system = [text(one.get("content")) for one in body["messages"] if one["role"] == "system"]
-    turns = _turns([one for one in body["messages"] if one["role"] != "system"])
+    said: list[Message] = body["messages"]
+    system = [text(message.get("content")) for message in said if message["role"] == "system"]
+    turns = _turns([message for message in said if message["role"] != "system"])
     made = {
         **{name: value for name, value in body.items() if name not in _OWN},
         "max_tokens": body.get("max_tokens") or _MAX_TOKENS,

@@ -152,10 +152,10 @@ def _answer(prompt: str, text: str, messages: Sequence[Message]) -> str:
 
 def _tail(attempt: Trajectory, tokenizer: Tokenizer, text: str) -> str:
     """The observation after the last answer."""
-    last = attempt.model_calls[-1].message
-    if len(attempt.messages) == last + 1:
+    last = attempt.model_calls[-1]
+    if len(attempt.messages) == last.message + 1:
         return ""
-    whole = tokenizer.render(attempt.messages, attempt.tools, _date(attempt))
+    whole = tokenizer.render(attempt.messages[last.opens :], attempt.tools, _date(attempt))
     return whole.removeprefix(text) if whole.startswith(text) else ""
 
 

@@ -47,7 +47,7 @@ def schema() -> "pyarrow.Schema":
         "other": pa.string(),
     }
     model_call = {
-        **dict.fromkeys(("message", "prompt_tokens", "completion_tokens"), pa.int64()),
+        **dict.fromkeys(("message", "opens", "prompt_tokens", "completion_tokens"), pa.int64()),
         **dict.fromkeys(("seconds", "waited"), pa.float64()),
         "finish_reason": pa.string(),
         "prompt_shared": pa.int64(),
@@ -80,7 +80,7 @@ def schema() -> "pyarrow.Schema":
 _TEXTS = [
     *("syntax", "image", "image_digest", "started_at", "version", "patch", "note", "tests"),
     *("ignored_files", "labels", "sampling", "limits", "sandbox_limits", "timings", "tools"),
-    *("transforms", "caveat", "left_out", "log"),
+    *("transforms", "caveat", "left_out", "log", "foreign"),
 ]
 
 
@@ -124,6 +124,7 @@ def _row(attempt: Trajectory) -> dict[str, Any]:
         "sandbox_limits": attempt.sandbox_limits.model_dump_json(),
         "timings": attempt.timings.model_dump_json(),
         "tools": json.dumps(attempt.tools),
+        "foreign": attempt.foreign.model_dump_json() if attempt.foreign else None,
         "transforms": json.dumps(attempt.transforms),
         "messages": [_message(message) for message in attempt.messages],
         "model_calls": [

@@ -44,7 +44,7 @@ def write(attempts: Iterable[Trajectory], target: Path) -> int:
 
 
 def _conversation(attempt: Trajectory) -> dict[str, Any]:
-    turns = [_turn(message) for message in attempt.messages]
+    turns = [_turn(message) for message in attempt.work]
     system = [value for role, value in turns if role == "system"]
     spoken = [turn for turn in turns if turn[0] != "system"]
     while spoken and spoken[-1][0] not in _OURS:  # no answer follows, so nothing to learn
