@@ -25,7 +25,7 @@ BELOW = {  # package of the engine → the packages that it builds on, and all t
     "repair": {"agent", "mutation"},
     "rollout": {"agent"},
     "evaluation": {"rollout"},
-    "learning": {"evaluation"},
+    "learning": {"evaluation", "tracing"},
 }
 
 

@@ -8,7 +8,7 @@ import click
 
 from forager.cli import options
 from forager.cli.console import console, echo, print_json, say
-from forager.cli.derived import Derived
+from forager.cli.derived import Derived, setting
 from forager.cli.progress import Progress
 from forager.cli.runs import open_attempts, runs_argument, say_damage
 from forager.cli.verb import Verb, option
@@ -52,7 +52,12 @@ _TRACES = "Traces"
 _DATASET = "Data sets (--format policy and world)"
 _OPTIONS = Derived(
     "forager.learning.dataset:DatasetSettings",
-    {_DATASET: ["max_length", "truncate", "mask_failed", "mask_exits", "observations"]},
+    {
+        _DATASET: [
+            *("max_length", "truncate", "mask_failed", "mask_exits", "observations"),
+            setting("traces", metavar="DIR", type=options.PATH),
+        ]
+    },
 )
 
 

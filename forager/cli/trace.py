@@ -1,5 +1,6 @@
 """`forager trace`: record what programs, functions and tests do."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,6 @@ from forager.cli.progress import Progress
 from forager.cli.verb import Group, Verb, option
 
 if TYPE_CHECKING:
-    from collections import Counter
-
     from forager.images.image import Image
     from forager.tracing.functions import FunctionTracer
     from forager.tracing.store import TraceWriter
@@ -193,6 +192,59 @@ def functions(
         funnel.close()
 
 
+@click.command(cls=Verb)
+@click.argument("file", metavar="TASKS", type=options.PATH)
+@_OUTPUT
+@options.workers
+@options.limit
+@option(
+    "--tests",
+    "most",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=1,
+    shown_default="1",
+    help="FAIL_TO_PASS tests of each task.",
+)
+@_SANDBOX
+@_FALLBACK
+def tasks_verb(
+    file: Path, output: Path, workers: int, limit: int | None, most: int, **given: Any
+) -> None:
+    """Record the failing test of tasks before and after the fix.
+
+    TASKS is a file of repository tasks. Both traces are aligned at the first state that differs;
+    `forager debug` shows them side by side, and `forager export --format world --traces DIR` adds
+    them to attempts at the tasks. --limit counts the tasks.
+
+    \b
+    Example:
+      forager trace tasks tasks.jsonl -o traces/fixes
+    """
+    from itertools import islice
+
+    from forager.environments.repository.task import RepositoryTask
+    from forager.environments.task import Task
+    from forager.errors import UsageError
+    from forager.records import read_records
+    from forager.sandboxes.kinds import SANDBOXES
+    from forager.tracing.fixes import FixTracer, FixWriter
+
+    found = (task for task in read_records(file, Task) if isinstance(task, RepositoryTask))
+    chosen = list(islice(found, limit))
+    if not chosen:
+        raise UsageError(
+            f"{file} has no task of a repository; `forager tasks mutate-fix` makes some"
+        )
+    with _writer(output) as writer, FixWriter(output, writer) as fixes:
+        with Progress("tasks", len(chosen)) as progress:
+            sandboxes = SANDBOXES[given["sandbox"]]
+            tracer = FixTracer(sandboxes, fixes, most, given["fallback"], progress.note)
+            for done, _ in enumerate(_in_parallel(tracer.trace, chosen, workers), 1):
+                progress.update(done, kept=fixes.kept)
+        _print_counts("", "tests", Counter({"kept": fixes.kept}) + writer.reasons)
+
+
 def _record_functions(recorder: "FunctionTracer", image: "Image", given: dict[str, Any]) -> None:
     from forager.tracing.recording import SandboxRecorder
 
@@ -278,12 +330,10 @@ def _suite(image: "Image", limit: int | None) -> "TracedSuite":
 
 
 def _print_dropped(writer: "TraceWriter") -> None:
-    from collections import Counter
-
     _print_counts("", "runs", Counter({"kept": writer.kept}) + writer.reasons)
 
 
-def _print_counts(title: str, what: str, counts: "Counter[str]") -> None:
+def _print_counts(title: str, what: str, counts: Counter[str]) -> None:
     from rich.table import Table
 
     table = Table(title, what, box=None)
@@ -295,3 +345,4 @@ def _print_counts(title: str, what: str, counts: "Counter[str]") -> None:
 trace.add_command(programs_verb, "programs")
 trace.add_command(suites)
 trace.add_command(functions)
+trace.add_command(tasks_verb, "tasks")

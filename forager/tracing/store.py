@@ -122,7 +122,7 @@ def _summary(trace: Trace) -> TraceSummary:
 def no_traces(directory: Path) -> UsageError:
     """The error for a directory without traces."""
     return UsageError(
-        f"{directory} holds no traces: `forager trace programs|functions|suites` makes some"
+        f"{directory} holds no traces: `forager trace suites|functions|programs|tasks` makes some"
     )
 
 

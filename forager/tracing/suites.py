@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -76,17 +77,25 @@ def batches(suite: TracedSuite, writer: TraceWriter) -> Iterator[list[str]]:
         yield left[start : start + _BATCH]
 
 
+class TracedTest(NamedTuple):
+    """A test's trace and its sources, or why there is none."""
+
+    test: str
+    trace: Trace | None
+    sources: dict[str, str]
+    problem: str = ""
+
+
 @dataclass(frozen=True)
-class SuiteTracer:
+class SuiteRecorder:
     """Records a suite's tests in one sandbox after the other."""
 
     suite: TracedSuite
-    writer: TraceWriter
     limits: TraceLimits = LIMITS
     say: Callable[[str], None] = lambda _: None
 
-    def trace(self, tracer: SandboxRecorder, tests: list[str]) -> None:
-        """Run tests untraced and twice traced; keep those that do the same each time.
+    def record(self, tracer: SandboxRecorder, tests: list[str]) -> Iterator[TracedTest]:
+        """Run tests untraced and twice traced; yield traces of those that do the same each time.
 
         Raises SandboxError.
         """
@@ -96,11 +105,11 @@ class SuiteTracer:
         for test in tests:
             found = self._compared([run.get(test) for run in runs], redact)
             if isinstance(found, str):
-                self.writer.drop(self.suite.id(test), found)
+                yield TracedTest(test, None, {}, found)
             else:
                 texts = sources.of(found.files)
                 trace = self._record(test, runs[1][test], version)
-                self.writer.add(found.complete(trace, texts), texts)
+                yield TracedTest(test, found.complete(trace, texts), texts)
 
     def _run(self, tracer: SandboxRecorder, tests: list[str], number: int) -> dict[str, _Test]:
         request = {
@@ -154,6 +163,28 @@ class SuiteTracer:
             seconds=report.seconds,
             labels=self.suite.labels,
         )
+
+
+@dataclass(frozen=True)
+class SuiteTracer:
+    """Writes the traces of a suite's tests."""
+
+    suite: TracedSuite
+    writer: TraceWriter
+    limits: TraceLimits = LIMITS
+    say: Callable[[str], None] = lambda _: None
+
+    def trace(self, tracer: SandboxRecorder, tests: list[str]) -> None:
+        """Record tests; keep what has a trace, and note why the others have none.
+
+        Raises SandboxError.
+        """
+        recorder = SuiteRecorder(self.suite, self.limits, self.say)
+        for found in recorder.record(tracer, tests):
+            if found.trace is None:
+                self.writer.drop(self.suite.id(found.test), found.problem)
+            else:
+                self.writer.add(found.trace, found.sources)
 
 
 class SourceReader:

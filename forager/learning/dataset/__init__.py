@@ -59,6 +59,11 @@ class DatasetSettings(Record):
     observations: float = Field(
         0.5, ge=0, le=1, description="world: share of the observations to train on."
     )
+    traces: Path | None = Field(
+        None,
+        description="world: directory of `forager trace tasks`; what happens inside the failing "
+        "tests follows each attempt.",
+    )
     resolved: bool | None = Field(None, description="Take only resolved or only failed attempts.")
     accept_suspect: bool = Field(
         False,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from forager.errors import UsageError
 from forager.learning.dataset import DatasetSettings, Sample
+from forager.learning.dataset.inner import InnerTraces, extended
 from forager.learning.dataset.segments import Segment, Span, prove, rendered, stored
 from forager.learning.dataset.tokenizer import Tokenizer, UnusableAttempt
 from forager.learning.failures import failed
@@ -20,8 +21,10 @@ NOTHING = "nothing to train on"
 class SampleBuilder:
     """Makes samples; counts what it leaves out (`left_out`) and other observations (`notes`)."""
 
-    def __init__(self, tokenizer: Tokenizer, settings: DatasetSettings) -> None:
-        self._tokenizer, self._settings = tokenizer, settings
+    def __init__(
+        self, tokenizer: Tokenizer, settings: DatasetSettings, inner: InnerTraces | None = None
+    ) -> None:
+        self._tokenizer, self._settings, self._inner = tokenizer, settings, inner
         self.left_out: Counter[str] = Counter()
         self.notes: Counter[str] = Counter()
 
@@ -34,6 +37,7 @@ class SampleBuilder:
             return
         if len(segments) > 1:
             self.notes["attempts split into several samples: their history is rewritten"] += 1
+        segments[-1] = self._with_traces(attempt, segments[-1])
         chosen = self._chosen(attempt)
         for number, segment in enumerate(segments, 1):
             id = attempt.id if number == 1 else f"{attempt.id}#{number}"
@@ -54,6 +58,21 @@ class SampleBuilder:
             if missing := prove(segment, attempt, self._tokenizer):
                 self.notes["answers whose text the template leaves out"] += missing
         return segments
+
+    def _with_traces(self, attempt: Trajectory, segment: Segment) -> Segment:
+        """The last segment with what happens inside the task's tests, where that fits."""
+        for exchange in self._inner.exchanges(attempt.instance_id) if self._inner else ():
+            try:
+                longer = extended(attempt, segment, exchange, self._tokenizer)
+            except UnusableAttempt as reason:
+                self.notes[f"traces left out: {reason}"] += 1
+                continue
+            if len(longer.ids) > self._settings.max_length:
+                self.notes[f"traces left out: {LONG}"] += 1
+                continue
+            self.notes["traces of tests added to attempts"] += 1
+            segment = longer
+        return segment
 
     def _chosen(self, attempt: Trajectory) -> "_ChosenSpans":
         settings = self._settings

@@ -113,7 +113,7 @@ def rendered(attempt: Trajectory, tokenizer: Tokenizer) -> Iterator[Segment]:
 
 def _turns(attempt: Trajectory, tokenizer: Tokenizer) -> Iterator[_Turn]:
     """Yield each answer with the prompt that asks for it."""
-    tools, date = attempt.tools, _date(attempt)
+    tools, date = attempt.tools, date_of(attempt)
     for step, call in enumerate(attempt.model_calls):
         messages = attempt.messages[call.opens : call.message + 1]
         prompt = tokenizer.render(messages[:-1], tools, date, prompt=True)
@@ -155,7 +155,7 @@ def _tail(attempt: Trajectory, tokenizer: Tokenizer, text: str) -> str:
     last = attempt.model_calls[-1]
     if len(attempt.messages) == last.message + 1:
         return ""
-    whole = tokenizer.render(attempt.messages[last.opens :], attempt.tools, _date(attempt))
+    whole = tokenizer.render(attempt.messages[last.opens :], attempt.tools, date_of(attempt))
     return whole.removeprefix(text) if whole.startswith(text) else ""
 
 
@@ -200,7 +200,7 @@ def encoded(tokenizer: Tokenizer, text: str, ends: Sequence[int]) -> tuple[list[
     return whole, places
 
 
-def _date(attempt: Trajectory) -> str:
+def date_of(attempt: Trajectory) -> str:
     """The day of an attempt in the format of Llama's templates."""
     try:
         return datetime.fromisoformat(attempt.started_at).strftime("%d %b %Y")

@@ -11,6 +11,7 @@ from forager.atomic import new_directory
 from forager.errors import UsageError
 from forager.learning.dataset import MANIFEST, DatasetManifest, DatasetSettings, Sample
 from forager.learning.dataset.columns import PER_TOKEN, SCHEMA_VERSION, schema
+from forager.learning.dataset.inner import InnerTraces
 from forager.learning.dataset.samples import SampleBuilder
 from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.saved import load, save
@@ -35,7 +36,10 @@ def export_dataset(
     The output appears complete or not at all; an existing one made from the same inputs is left
     as it is. Raises UsageError, also if no attempt gives a sample.
     """
+    if settings.traces and settings.kind != "world":
+        raise UsageError("traces of tests need the kind world: a policy does not write them")
     loaded = Tokenizer(tokenizer)
+    inner = InnerTraces(settings.traces) if settings.traces else None
     with Sources(runs, accept_suspect=settings.accept_suspect) as sources:
         request = DatasetManifest(
             schema_version=SCHEMA_VERSION,
@@ -45,25 +49,25 @@ def export_dataset(
             context=settings.max_length,
             seed=settings.seed,
             settings=settings,
-            sources=sources.records(),
+            sources=[*sources.records(), *([inner.artifact()] if inner else [])],
         )
         if done := _done(output, request):
             return done
         with new_directory(output) as part:
-            return _exported(part, sources, loaded, request, on_progress)
+            builder = SampleBuilder(loaded, settings, inner)
+            return _exported(part, sources, builder, request, on_progress)
 
 
 def _exported(
     part: Path,
     sources: Sources,
-    tokenizer: Tokenizer,
+    builder: SampleBuilder,
     request: DatasetManifest,
     on_progress: ExportProgress,
 ) -> DatasetManifest:
     settings = request.settings
     choice = Choice(resolved=settings.resolved)
     places = sources.places(choice, limit=settings.limit, drawn=settings.sample, seed=settings.seed)
-    builder = SampleBuilder(tokenizer, settings)
     total = sum(map(len, places))
     attempts = (
         attempt

@@ -14,11 +14,12 @@ raised, `^` a frame that an exception ends. A number is a line that will be exec
 two spaces before them; `-` stands before a name that is gone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from forager.tracing.cutting import Cut, EpisodeStep, steps
+from forager.tracing.cutting import Cut, steps
 from forager.tracing.record import Sources, Trace
 from forager.tracing.source import SourceLines
+from forager.tracing.stream import Event
 
 _MARKS = {"return": "<", "yield": "<~", "exception": "!"}
 
@@ -26,13 +27,15 @@ _MARKS = {"return": "<", "yield": "<~", "exception": "!"}
 def compact_text(trace: Trace, sources: Sources, cut: Cut | None = None) -> str:
     """The compact view of an episode. Raises Malformed."""
     lines = SourceLines(sources)
-    return "".join(
-        f"{line}\n" for step in steps(trace, cut or Cut()) for line in _lines(step, lines)
-    )
+    return compact_events((step.event for step in steps(trace, cut or Cut())), lines)
 
 
-def _lines(step: EpisodeStep, lines: SourceLines) -> Iterator[str]:
-    event = step.event
+def compact_events(events: Iterable[Event], lines: SourceLines) -> str:
+    """The compact view of some events."""
+    return "".join(f"{line}\n" for event in events for line in _lines(event, lines))
+
+
+def _lines(event: Event, lines: SourceLines) -> Iterator[str]:
     if event.kind == "call":
         arguments = ", ".join(f"{change.name}={change.new}" for change in event.changes)
         yield f"> {event.code.name}({arguments})"
