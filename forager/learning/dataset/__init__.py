@@ -107,6 +107,7 @@ class Sample(NamedTuple):
     loss_mask: list[int]
     logprobs: list[float] | None = None
     advantages: list[float] | None = None
+    versions: list[int] | None = None
     origin: str = "messages"
 
 

@@ -6,9 +6,11 @@
     logprobs    list<float>    log-probability under the model that sampled the token, 0 for tokens
                                that it did not sample; null unless each token with loss has one
     advantages  list<float>    advantage of each token; null if nothing has computed any
+    versions    list<int32>    version of the policy that sampled the token, -1 for other tokens;
+                               null outside reinforcement learning
     origin      string         tokens: ids as the server returned them; messages: rendered
 
-The four lists of a row have the same length. Data sets of schema version 1 called the first two
+The five lists of a row have the same length. Data sets of schema version 1 called the first two
 `ids` and `trained` (list<bool>), and had neither log-probabilities nor advantages.
 """
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 SCHEMA_VERSION = 2
-PER_TOKEN = ("input_ids", "loss_mask", "logprobs", "advantages")
+PER_TOKEN = ("input_ids", "loss_mask", "logprobs", "advantages", "versions")
 _EARLIER_NAMES = {"input_ids": "ids", "loss_mask": "trained"}
 _REQUIRED = ("input_ids", "loss_mask")
 
@@ -34,7 +36,7 @@ def schema() -> "pyarrow.Schema":
 
     ids, mask, numbers = (pa.list_(kind) for kind in (pa.int32(), pa.int8(), pa.float32()))
     text = pa.string()
-    lists = dict(zip(PER_TOKEN, (ids, mask, numbers, numbers), strict=True))
+    lists = dict(zip(PER_TOKEN, (ids, mask, numbers, numbers, ids), strict=True))
     return pa.schema({"id": text, **lists, "origin": text})
 
 

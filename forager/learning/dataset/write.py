@@ -74,7 +74,7 @@ def _exported(
         for number, chosen in enumerate(places)
         for attempt in sources.trajectories(number, chosen)
     )
-    with _ParquetFiles(part) as files:
+    with SampleWriter(part) as files:
         for read, attempt in enumerate(attempts, 1):
             for sample in builder.samples(attempt):
                 files.append(sample)
@@ -108,8 +108,11 @@ def _done(output: Path, request: DatasetManifest) -> DatasetManifest | None:
     return done
 
 
-class _ParquetFiles:
-    """Writes samples in row groups of a bounded size, into files of a bounded size."""
+class SampleWriter:
+    """Writes samples in row groups of a bounded size, into files of a bounded size.
+
+    The digest covers ids and masks, and all columns of samples with advantages.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -150,6 +153,10 @@ class _ParquetFiles:
         self._hashed.update(len(sample.input_ids).to_bytes(8, "little"))
         self._hashed.update(array("i", sample.input_ids).tobytes())
         self._hashed.update(bytes(sample.loss_mask))
+        if sample.advantages is not None:
+            for numbers in (sample.logprobs or (), sample.advantages):
+                self._hashed.update(array("f", numbers).tobytes())
+            self._hashed.update(array("i", sample.versions or ()).tobytes())
 
     def _flush(self) -> None:
         import pyarrow as pa

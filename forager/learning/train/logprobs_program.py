@@ -15,10 +15,12 @@ from forager.learning import imports
 
 def main(model: Path, samples: list[list[int]], dtype: str = "") -> list[list[float]]:
     """Log-probabilities of samples in one packed row, in `dtype` or the stored precision."""
+    import numpy
     import torch
 
     from forager.learning.train.batch import log_probabilities, row_of
     from forager.learning.train.model import open_model
+    from forager.learning.train.samples import SampleTokens
     from forager.learning.train.settings import TrainSettings
 
     stored = json.loads((model / "config.json").read_text())
@@ -26,7 +28,7 @@ def main(model: Path, samples: list[list[int]], dtype: str = "") -> list[list[fl
     precise = "bf16" if dtype == "bfloat16" else "fp32"
     opened = open_model(model, TrainSettings(precision=precise)).eval()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    row = row_of([(ids, [True] * len(ids)) for ids in samples])
+    row = row_of([SampleTokens(numpy.array(ids), numpy.ones(len(ids), bool)) for ids in samples])
     with torch.no_grad():
         found = log_probabilities(opened.to(device), row.to(device)).tolist()
     rest = iter(found)

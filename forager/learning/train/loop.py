@@ -11,9 +11,12 @@ from typing import Any
 from forager.atomic import new_directory, replace_text
 from forager.errors import TrainingError
 from forager.learning.train import engine as engines
-from forager.learning.train.batch import log_probabilities, make_batch
-from forager.learning.train.model import open_model, write_model
-from forager.learning.train.order import Row, learning_rate, rows_of, steps
+from forager.learning.train.agreement import check_ratios
+from forager.learning.train.batch import MicroBatch, log_probabilities, make_batch
+from forager.learning.train.feed import Feed, feed_of
+from forager.learning.train.model import open_model, precision, write_model
+from forager.learning.train.objective import RatioCount, StepSize, count_ratios, objective_of
+from forager.learning.train.order import Row, learning_rate, rows_of
 from forager.learning.train.samples import Samples, check_tokenizer
 from forager.learning.train.settings import StepMetrics, TrainingRequest
 
@@ -31,43 +34,61 @@ class Training:
         datasets = [Path(dataset.path) for dataset in request.datasets]
         evaluation = [Path(request.evaluation.path)] if request.evaluation else []
         check_tokenizer(self._base, [*datasets, *evaluation])
-        self._samples = Samples(datasets)
-        self._steps = steps(self._samples.lengths, self._settings)
+        self._objective = objective_of(request.objective)
+        self._request = request
+        self._feed: Feed = feed_of(directory, request)
         self._evaluation = Samples(evaluation) if evaluation else None
+        self._reference = (
+            self._frozen_base() if request.objective and request.objective.kl else None
+        )
         self._engine = engines.start(open_model(self._base, self._settings), self._settings)
+
+    def _frozen_base(self) -> Any:
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return open_model(self._base, self._settings).requires_grad_(False).eval().to(device)
 
     def run(self) -> None:
         """Run the missing steps and write the model. All processes call this.
 
-        Raises TrainingError if a loss is not finite.
+        Raises TrainingError if a loss is not finite, or if the policy that sampled disagrees.
         """
         settings, checkpoints = self._settings, self._directory / "checkpoints"
+        stream = self._request.stream
         begin = engines.load_checkpoint(self._engine, checkpoints)
         with _metrics(self._directory, begin, here=self._rank == 0) as write:
-            for step in range(begin, len(self._steps)):
-                last = step + 1 == len(self._steps)
+            for step in range(begin, len(self._feed)):
+                last = step + 1 == len(self._feed)
                 metrics = self._step(step)
                 if self._evaluation and (last or (step + 1) % settings.evaluate_every == 0):
                     loss = self._evaluate(self._evaluation)
                     metrics = metrics.model_copy(update={"evaluation_loss": loss})
                 write(metrics)
-                if not last and (step + 1) % settings.checkpoint_every == 0:
+                due = (step + 1) % settings.checkpoint_every == 0
+                if (due and not last) or (last and stream):  # a stream may get more steps
                     kept = settings.keep_checkpoints
                     engines.save_checkpoint(self._engine, checkpoints, step + 1, kept)
-        self._write()
+                if stream:
+                    self._write(self._directory / "models" / f"{step + 1:08}")
+        self._write(self._directory / "model")
 
     def _step(self, step: int) -> StepMetrics:
         """Update the weights once, from the step's rows."""
         import torch
 
+        samples, rows = self._feed.step(step)
         began = time.perf_counter()
         torch.manual_seed(hash((self._settings.seed, step, self._rank)))
-        rate = learning_rate(step, len(self._steps), self._settings)
+        rate = learning_rate(step, len(self._feed), self._settings)
         for group in self._engine.optimizer.param_groups:
             group["lr"] = rate
-        rows = self._steps[step]
-        trained = sum(self._samples.trained[sample] for row in rows for sample in row)
-        loss, norm = self._learn(rows, trained)
+        chosen = [sample for row in rows for sample in row]
+        size = StepSize(
+            tokens=sum(samples.trained[sample] for sample in chosen),
+            sequences=sum(samples.trained[sample] > 0 for sample in chosen),
+        )
+        loss, norm, seen = self._learn(samples, rows, size)
         if not math.isfinite(loss):
             raise TrainingError(f"the loss of step {step + 1} is {loss}; try a lower learning rate")
         return StepMetrics(
@@ -75,47 +96,91 @@ class Training:
             loss=loss,
             learning_rate=rate,
             gradient=norm,
-            tokens=sum(self._samples.lengths[sample] for row in rows for sample in row),
-            trained=trained,
+            tokens=sum(samples.lengths[sample] for sample in chosen),
+            trained=size.tokens,
             seconds=time.perf_counter() - began,
+            **self._observed(seen),
         )
 
-    def _learn(self, rows: Sequence[Row], trained: int) -> tuple[float, float | None]:
-        """Accumulate the gradient of the mean loss over all trained tokens, and update.
+    def _learn(
+        self, samples: Samples, rows: Sequence[Row], size: StepSize
+    ) -> tuple[float, float | None, RatioCount]:
+        """Accumulate the gradient of the step's loss, and update.
 
-        Returns the mean loss and the gradient norm. DeepSpeed averages gradients over the
+        Returns the loss, the gradient norm and the ratios. DeepSpeed averages gradients over the
         data-parallel processes, so each process multiplies its own by their number.
         """
-        scale = self._settings.data_parallel_size / max(trained, 1)
+        factor = self._objective.factor(size)
         total: Any = 0.0
+        seen, norm = RatioCount(), None
         self._engine.train()
-        for row in self._mine(rows):
-            loss = self._loss(self._samples, row)
-            self._engine.backward(loss * scale, scale_wrt_gas=False)
+        mine = self._mine(rows)
+        for place, row in enumerate(mine, 1):
+            self._engine.set_gradient_accumulation_boundary(place == len(mine))
+            loss, counted = self._loss(samples, row)
+            scaled = loss * (factor * self._settings.data_parallel_size)
+            self._engine.backward(scaled, scale_wrt_gas=False)
             norm = engines.update(self._engine, self._settings)
             total += loss.detach()
-        return self._summed(total) / max(trained, 1), norm
+            seen += counted
+        return self._summed(total) * factor, norm, seen
 
-    def _mine(self, rows: Sequence[Row], at_least: int = 0) -> list[Row]:
+    def _mine(self, rows: Sequence[Row]) -> list[Row]:
         """This process's rows; empty rows fill up to the number that the others have."""
         groups = self._settings.data_parallel_size
-        wanted = max(self._settings.batch_size // groups, at_least)
+        wanted = max(self._settings.batch_size, len(rows))
         mine = list(rows[self._group :: groups])
-        return mine + [[]] * (wanted - len(mine))
+        return mine + [[]] * (-(-wanted // groups) - len(mine))
 
-    def _loss(self, samples: Samples, row: Row) -> Any:
-        """The summed loss of this process's share of a row."""
-        batch = make_batch(samples, row, self._share, self._settings.sequence_parallel_size)
-        return -log_probabilities(self._engine, batch.to(self._engine.device)).sum()
+    def _loss(self, samples: Samples, row: Row) -> tuple[Any, RatioCount]:
+        """The summed loss of this process's share of a row, before the step's factor."""
+        batch = self._batch(samples, row)
+        logprobs = log_probabilities(self._engine, batch)
+        counted = RatioCount()
+        if batch.policy is not None and self._request.objective:
+            check_ratios(logprobs, batch, samples, row, self._tolerance)
+            counted = count_ratios(logprobs, batch.policy, self._request.objective)
+        reference = self._reference_scores(batch)
+        return self._objective.losses(logprobs, batch, reference).sum(), counted
 
-    def _summed(self, loss: Any) -> float:
-        """The sum of a loss over all processes."""
+    def _batch(self, samples: Samples, row: Row) -> MicroBatch:
+        shares = self._settings.sequence_parallel_size
+        return make_batch(samples, row, self._share, shares).to(self._engine.device)
+
+    def _reference_scores(self, batch: MicroBatch) -> Any:
+        """Log-probabilities of the base model; None if the objective needs none."""
+        import torch
+
+        if self._reference is None:
+            return None
+        with torch.no_grad():
+            return log_probabilities(self._reference, batch)
+
+    @property
+    def _tolerance(self) -> float | None:
+        """Of ratios; None where rounding to bfloat16 explains larger differences."""
+        exact = precision(self._settings) == "fp32" and not self._settings.autocast
+        return self._request.stream.tolerance if self._request.stream and exact else None
+
+    def _observed(self, seen: RatioCount) -> dict[str, float]:
+        """Metrics of the ratios, over all processes."""
+        if not self._objective.policy:
+            return {}
+        tokens, clipped, current, deviation = map(self._summed, seen[:4])
+        return {
+            "clipped": clipped / max(tokens, 1),
+            "ratio_deviation": deviation / max(current, 1),
+            "ratio_largest": self._summed(seen.largest, largest=True),
+        }
+
+    def _summed(self, loss: Any, *, largest: bool = False) -> float:
+        """The sum of a value over all processes, or the largest."""
         import deepspeed.comm as comm
         import torch
 
         total = torch.as_tensor(loss, dtype=torch.float64, device=self._engine.device)
         if comm.get_world_size() > 1:
-            comm.all_reduce(total)
+            comm.all_reduce(total, op=comm.ReduceOp.MAX if largest else comm.ReduceOp.SUM)
         return float(total)
 
     def _evaluate(self, samples: Samples) -> float:
@@ -123,19 +188,21 @@ class Training:
         import torch
 
         rows = rows_of(range(len(samples)), samples.lengths, self._settings)
-        most = -(-len(rows) // self._settings.data_parallel_size)
         self._engine.eval()
         with torch.no_grad():
-            total = sum(self._loss(samples, row) for row in self._mine(rows, most))
+            total = sum(self._cross_entropy(samples, row) for row in self._mine(rows))
         return self._summed(total) / max(sum(samples.trained), 1)
 
-    def _write(self) -> None:
-        """Write the model, which gets its name when it is complete."""
+    def _cross_entropy(self, samples: Samples, row: Row) -> Any:
+        return -log_probabilities(self._engine, self._batch(samples, row)).sum()
+
+    def _write(self, model: Path) -> None:
+        """Write the model, which gets its name when it is complete; one that exists stays."""
         import deepspeed.comm as comm
 
         state = engines.weights(self._engine)
-        if self._rank == 0:
-            with new_directory(self._directory / "model") as part:
+        if self._rank == 0 and not model.exists():
+            with new_directory(model) as part:
                 write_model(state, self._base, self._settings, part)
         comm.barrier()
 

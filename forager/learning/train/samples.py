@@ -1,9 +1,11 @@
-"""Samples of data sets as arrays: token ids and loss masks."""
+"""Samples of data sets as arrays: token ids, loss masks, and what a policy gradient needs."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from forager.errors import UsageError
 from forager.learning.dataset import MANIFEST, Dataset, DatasetManifest
@@ -14,10 +16,33 @@ from forager.learning.sources import Artifact
 
 if TYPE_CHECKING:
     import numpy
+    import pyarrow
 
     Ids = numpy.ndarray[tuple[int], numpy.dtype[numpy.int32]]
     Mask = numpy.ndarray[tuple[int], numpy.dtype[numpy.bool_]]
+    Numbers = numpy.ndarray[tuple[int], numpy.dtype[numpy.float32]]
     Offsets = numpy.ndarray[tuple[int], numpy.dtype[numpy.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class SamplePolicy:
+    """For each token, (tokens,): its log-probability when sampled, its advantage, and whether the
+    weights that the step starts from sampled it."""
+
+    behaviour: "Numbers"
+    advantages: "Numbers"
+    current: "Mask"
+
+    def __getitem__(self, part: slice) -> "SamplePolicy":
+        return SamplePolicy(self.behaviour[part], self.advantages[part], self.current[part])
+
+
+class SampleTokens(NamedTuple):
+    """Token ids and loss mask of a sample, both (tokens,)."""
+
+    ids: "Ids"
+    mask: "Mask"
+    policy: SamplePolicy | None = None
 
 
 def manifest(dataset: Path) -> DatasetManifest:
@@ -36,24 +61,29 @@ def source(dataset: Path) -> Artifact:
 class Samples:
     """All samples of several data sets, in order. Raises UsageError if files are missing.
 
-    `lengths` and `trained` hold each sample's number of tokens, and of tokens with loss.
+    `lengths` and `trained` hold each sample's number of tokens, and of tokens with loss. With
+    `policy`, samples without log-probabilities or advantages, or with advantages of 0 only, have no
+    tokens with loss; `version` is the policy version whose tokens count as current.
     """
 
-    def __init__(self, datasets: Sequence[Path]) -> None:
+    def __init__(
+        self, datasets: Sequence[Path], *, policy: bool = False, version: int | None = None
+    ) -> None:
         import numpy
 
         self._shards = [
-            _read(shard)
+            _read(shard, policy, version)
             for dataset in datasets
             for shard in sorted(dataset.glob("samples-*.parquet"))
         ]
-        counts = [len(offsets) - 1 for _, _, offsets in self._shards]
+        counts = [len(shard.offsets) - 1 for shard in self._shards]
         self._starts = numpy.cumsum([0, *counts]).tolist()
         self.lengths: list[int] = []
         self.trained: list[int] = []
-        for _, mask, offsets in self._shards:
+        for shard in self._shards:
+            offsets = shard.offsets
             self.lengths += numpy.diff(offsets).tolist()
-            sums = numpy.concatenate([[0], numpy.cumsum(mask, dtype=numpy.int64)])
+            sums = numpy.concatenate([[0], numpy.cumsum(shard.mask, dtype=numpy.int64)])
             self.trained += (sums[offsets[1:]] - sums[offsets[:-1]]).tolist()
         self._check_complete(datasets)
 
@@ -71,28 +101,62 @@ class Samples:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def __getitem__(self, number: int) -> "tuple[Ids, Mask]":
-        """Token ids and loss mask of a sample, both (tokens,)."""
-        shard = bisect_right(self._starts, number) - 1
-        ids, mask, offsets = self._shards[shard]
-        place = number - self._starts[shard]
-        part = slice(offsets[place], offsets[place + 1])
-        return ids[part], mask[part]
+    def __getitem__(self, number: int) -> SampleTokens:
+        """A sample's arrays."""
+        found = bisect_right(self._starts, number) - 1
+        shard = self._shards[found]
+        place = number - self._starts[found]
+        part = slice(shard.offsets[place], shard.offsets[place + 1])
+        return SampleTokens(shard.ids[part], shard.mask[part], shard.policy and shard.policy[part])
+
+    def __iter__(self) -> Iterator[SampleTokens]:
+        return (self[number] for number in range(len(self)))
 
 
-def _read(shard: Path) -> "tuple[Ids, Mask, Offsets]":
-    """Token ids and loss mask of a file, both (tokens,), and the offsets of its samples."""
+class _Shard(NamedTuple):
+    """The tokens of a file, all (tokens,), and the offsets of its samples."""
+
+    ids: "Ids"
+    mask: "Mask"
+    offsets: "Offsets"
+    policy: SamplePolicy | None
+
+
+def _read(shard: Path, policy: bool, version: int | None) -> _Shard:
     import numpy
     from pyarrow.parquet import ParquetFile
 
+    names = ["input_ids", "loss_mask"]
     with ParquetFile(shard) as file:
-        table = read_columns(shard, file, ["input_ids", "loss_mask"])
-    ids, masks = (table.column(name).combine_chunks() for name in table.column_names)
-    lengths = ids.value_lengths().to_numpy(zero_copy_only=False)
+        table = read_columns(shard, file, names + list(_POLICY) * policy)
+    columns = [table.column(name).combine_chunks() for name in table.column_names]
+    lengths = columns[0].value_lengths().to_numpy(zero_copy_only=False)
     offsets = numpy.concatenate([[0], numpy.cumsum(lengths, dtype=numpy.int64)])
-    mask = masks.flatten().to_numpy(zero_copy_only=False).astype(bool)
+    ids, mask = (column.flatten().to_numpy(zero_copy_only=False) for column in columns[:2])
+    mask = mask.astype(bool)
     mask[offsets[:-1][lengths > 0]] = False  # nothing predicts a sample's first token
-    return ids.flatten().to_numpy(zero_copy_only=False), mask, offsets
+    if not policy:
+        return _Shard(ids, mask, offsets, None)
+    behaviour, advantages, versions = (_filled(column, lengths) for column in columns[2:])
+    for number, (start, end) in enumerate(pairwise(offsets)):
+        known = columns[2][number].is_valid and columns[3][number].is_valid
+        if not known or not advantages[start:end].any():
+            mask[start:end] = False
+    current = mask & (versions == (-2 if version is None else version))
+    return _Shard(ids, mask, offsets, SamplePolicy(behaviour, advantages, current))
+
+
+_POLICY = ("logprobs", "advantages", "versions")
+
+
+def _filled(column: "pyarrow.Array", lengths: "Offsets") -> "Numbers":
+    """The values of lists, (tokens,), in which a list that is null has as many -1."""
+    import numpy
+
+    values = numpy.full(int(lengths.sum()), -1, numpy.float32)
+    valid = numpy.repeat(column.is_valid().to_numpy(zero_copy_only=False), lengths)
+    values[valid] = column.flatten().to_numpy(zero_copy_only=False)
+    return values
 
 
 def check_tokenizer(base: Path, datasets: Sequence[Path]) -> None:

@@ -7,6 +7,7 @@ from pydantic import AliasChoices, Field, model_validator
 
 from forager.config import current_names, load_toml, resolve_settings
 from forager.learning.sources import Artifact
+from forager.learning.train.objective import PolicyObjective
 from forager.records import Record
 
 
@@ -181,6 +182,20 @@ MAY_CHANGE |= {"rendezvous_timeout"}
 """Settings that do not change the trained model; a training may be resumed with other values."""
 
 
+class StreamSettings(Record):
+    """A training whose data arrive step by step: TRAINING/batches/NNNNNNNN is that of step N.
+
+    After step N the model is TRAINING/models/NNNNNNNN, which others may delete.
+    """
+
+    steps: int = Field(ge=1, description="Number of steps.")
+    tolerance: float | None = Field(
+        None,
+        gt=0,
+        description="Largest |ratio - 1| in float32 of tokens that the current weights sampled.",
+    )
+
+
 class TrainingRequest(Record):
     """The inputs of a training; saved in its directory as settings.json."""
 
@@ -188,19 +203,33 @@ class TrainingRequest(Record):
     base: Artifact
     datasets: list[Artifact]
     evaluation: Artifact | None = None
+    objective: PolicyObjective | None = Field(
+        None, description="Policy gradient instead of cross entropy."
+    )
+    stream: StreamSettings | None = Field(None, description="Data that arrive step by step.")
 
 
 class StepMetrics(Record):
     """A line of metrics.jsonl."""
 
     step: int = Field(description="Counted from 1.")
-    loss: float = Field(description="Mean over the step's trained tokens, before the update.")
+    loss: float = Field(
+        description="Before the update: mean over the step's trained tokens, or as the objective "
+        "normalises it."
+    )
     learning_rate: float
     gradient: float | None = Field(None, description="Norm of the gradient before clipping.")
     tokens: int = Field(description="Tokens of the step, over all processes.")
     trained: int = Field(description="Tokens with loss among them.")
     seconds: float
     evaluation_loss: float | None = None
+    clipped: float | None = Field(
+        None, description="Policy gradient: share of tokens whose ratio is clipped."
+    )
+    ratio_deviation: float | None = Field(
+        None, description="Mean |ratio - 1| of tokens that the current weights sampled."
+    )
+    ratio_largest: float | None = Field(None, description="The largest one.")
 
 
 class TrainingResult(Record):
