@@ -94,7 +94,7 @@ def ours(settings: PolicyObjective) -> tuple[float, "Tensor"]:
     """The loss and its gradient on the batch of `grouped`, as a step computes it."""
     now, then, gains, mask, _, lengths = grouped()
     now = now.clone().requires_grad_()
-    weights = mask / mask.sum(1, keepdim=True)
+    weights = mask.double() / mask.sum(1, keepdim=True)
     columns = PolicyColumns(then[mask], gains[mask], weights[mask], mask[mask])
     objective = PolicyGradient(settings)
     batch: Any = type("Batch", (), {"policy": columns})

@@ -202,6 +202,7 @@ def called(reply: Reply, message: int, seconds: float) -> ModelCall:
         prompt_token_ids=reply.prompt_token_ids,
         completion_token_ids=reply.completion_token_ids,
         logprobs=reply.logprobs,
+        policy_version=reply.policy_version,
     )
 
 

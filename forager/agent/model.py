@@ -12,7 +12,7 @@ class Reply:
     """A model's answer: the assistant message and what the server said of it.
 
     `waited` are seconds that do not count as the model's: waiting for a turn, and for faults to
-    pass.
+    pass. `policy_version` tells apart the weights of a model that is being trained.
     """
 
     message: Message
@@ -22,6 +22,7 @@ class Reply:
     completion_token_ids: list[int] | None = None
     logprobs: list[float] | None = None
     waited: float = 0.0
+    policy_version: int | None = None
 
 
 class Model(Protocol):

@@ -19,6 +19,7 @@ from forager.cli import (
     listing,
     replay,
     report,
+    rl,
     run,
     screens,
     select,
@@ -73,5 +74,6 @@ main.add_verbs(
     train.train,
     serve.serve,
     bootstrap.bootstrap,
+    rl.rl,
     base.base,
 )

@@ -115,6 +115,9 @@ class ModelCall(Record):
     prompt_token_ids: list[int] | None = None
     completion_token_ids: list[int] | None = None
     logprobs: list[FiniteFloat] | None = None
+    policy_version: int | None = Field(
+        None, description="In reinforcement learning: steps of the weights that answered."
+    )
 
 
 class FileChange(Record):

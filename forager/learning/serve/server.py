@@ -62,7 +62,7 @@ class ModelServer:
         in_place = self.settings.reload == "in_place"
         if in_place:
             for base in self._bases:
-                self._replace(base, model)
+                replace_weights(base, model)
             wanted, former = expected([model, old], [PROBE], self.settings.dtype)
             if self._has(wanted, rather_than=former):
                 return
@@ -129,18 +129,22 @@ class ModelServer:
     def _log_of(self, number: int) -> Path:
         return self._log / f"replica-{number}.log"
 
-    def _replace(self, base: str, model: Path) -> None:
-        """Replace the weights; without the reset, cached keys of the old ones would be used."""
-        _post(base, "/pause", {"mode": "wait"})
-        try:
-            kwargs = {"weights_path": str(model.absolute())}
-            _post(base, "/collective_rpc", json={"method": "reload_weights", "kwargs": kwargs})
-            if not _post(base, "/reset_prefix_cache").json().get("success"):
-                raise ServeError(
-                    f"{base} did not reset its prefix cache, which belongs to the old weights"
-                )
-        finally:
-            _post(base, "/resume")
+
+def replace_weights(base: str, model: Path) -> None:
+    """Let a server with developer endpoints serve the weights in a directory that it sees.
+
+    Without the reset, cached keys of the old weights would be used. Raises ServeError.
+    """
+    _post(base, "/pause", {"mode": "wait"})
+    try:
+        kwargs = {"weights_path": str(model.absolute())}
+        _post(base, "/collective_rpc", json={"method": "reload_weights", "kwargs": kwargs})
+        if not _post(base, "/reset_prefix_cache").json().get("success"):
+            raise ServeError(
+                f"{base} did not reset its prefix cache, which belongs to the old weights"
+            )
+    finally:
+        _post(base, "/resume")
 
 
 def _ports(settings: ServeSettings) -> list[int]:

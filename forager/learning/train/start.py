@@ -28,7 +28,7 @@ def run_ranks(directory: Path, settings: TrainSettings, on_poll: Callable[[], No
         on_poll()
         if code:
             tail = running.tail()
-            raise TrainingError(f"{_reason(code, tail)} (logs in {directory / 'logs'})", tail)
+            raise TrainingError(f"{reason_of(code, tail)} (logs in {directory / 'logs'})", tail)
 
 
 @contextmanager
@@ -104,7 +104,7 @@ def _first_host(hostfile: str) -> str:
     return hosts[0]
 
 
-def _reason(code: int, tail: str) -> str:
+def reason_of(code: int, tail: str) -> str:
     """One line about why a process ended, from its exit code and its last lines."""
     lines = [line for line in tail.splitlines() if line.strip()]
     for line in reversed(lines):

@@ -1,0 +1,1 @@
+"""Reinforcement learning: draw tasks, make attempts, grade, train, load the new weights."""

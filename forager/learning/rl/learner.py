@@ -1,0 +1,103 @@
+"""The learner: a training to which this process hands the data of one step after another."""
+
+import shutil
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Self
+
+from forager.errors import TrainingError
+from forager.learning.rl.settings import RlSettings
+from forager.learning.saved import digest, save
+from forager.learning.sources import Artifact
+from forager.learning.train.feed import batch_path
+from forager.learning.train.rank import Ranks
+from forager.learning.train.settings import StepMetrics, StreamSettings, TrainingRequest
+from forager.learning.train.start import ranks, reason_of
+from forager.records import parse_record
+
+_KEPT = 2  # models
+
+
+class Learner:
+    """A training with its processes, in a directory; a context manager that stops them.
+
+    After a kill the training goes on from its last checkpoint, with the batches on the disk.
+    """
+
+    def __init__(self, directory: Path, base: Path, settings: RlSettings) -> None:
+        self.directory, self._settings = directory, settings.train
+        self._request = TrainingRequest(
+            settings=settings.train,
+            base=Artifact(path=str(base.absolute()), digest=digest(base)),
+            datasets=[],
+            objective=settings.objective,
+            stream=StreamSettings(steps=settings.steps, tolerance=settings.tolerance),
+        )
+        self._stack = ExitStack()
+        self._ranks: Ranks | None = None
+        self._latest: dict[int, StepMetrics] = {}
+        self._read = 0  # bytes of the metrics
+
+    def batch(self, step: int) -> Path:
+        """Where the data set of a step belongs."""
+        return batch_path(self.directory / "batches", step)
+
+    def model(self, step: int) -> Path:
+        """The weights after a step."""
+        return batch_path(self.directory / "models", step)
+
+    def metrics(self, step: int) -> StepMetrics | None:
+        """The metrics of a step whose weights are on the disk; None before.
+
+        Raises TrainingError with the end of the log if a process has ended.
+        """
+        if self.model(step).exists() and (made := self._written(step)):
+            return made
+        self._check(step)
+        return None
+
+    def _written(self, step: int) -> StepMetrics | None:
+        """The latest metrics of a step. A training that goes on cuts the file off first."""
+        path = self.directory / "metrics.jsonl"
+        with suppress(OSError), path.open("rb") as file:
+            if path.stat().st_size < self._read:
+                self._read = 0
+            file.seek(self._read)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                self._read += len(line)
+                made = parse_record(StepMetrics, line)
+                self._latest[made.step] = made
+        return self._latest.get(step)
+
+    def forget(self, step: int) -> None:
+        """Delete the weights that nobody needs after a step."""
+        self._latest = {known: made for known, made in self._latest.items() if known >= step}
+        for old in sorted((self.directory / "models").glob("[0-9]*"))[:-_KEPT]:
+            if int(old.name) < step:
+                shutil.rmtree(old, ignore_errors=True)
+
+    def finished(self) -> bool:
+        """Whether the final model is on the disk. Raises TrainingError as `metrics` does."""
+        if (self.directory / "model").exists():
+            return True
+        self._check(None)
+        return False
+
+    def _check(self, step: int | None) -> None:
+        code = self._ranks.ended() if self._ranks else None
+        done = self.directory / "model" if step is None else self.model(step)
+        if code is not None and not done.exists():
+            assert self._ranks
+            tail = self._ranks.tail()
+            logs = self.directory / "logs"
+            raise TrainingError(f"{reason_of(code, tail)} (logs in {logs})", tail)
+
+    def __enter__(self) -> Self:
+        save(self.directory / "settings.json", self._request)
+        self._ranks = self._stack.enter_context(ranks(self.directory.absolute(), self._settings))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()

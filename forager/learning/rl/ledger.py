@@ -1,0 +1,271 @@
+"""The ledger: what happened to each group and attempt, and the state that follows from it.
+
+    drawn ─▶ started ─▶ graded ─▶ closed ─▶ batched (step n) ─▶ trained (step n)
+                 ╰─▶ lost            ╰─▶ dropped, with the reason
+
+Entries are lines of JSON, appended and on the disk before anything follows from them. A `Book`
+applies them and refuses any that would count something twice.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, RootModel
+
+from forager.errors import StoreError
+from forager.learning.rl.curriculum import Curriculum
+from forager.records import Record, RecordWriter, read_records
+
+LOSSES = 3  # after as many, an attempt leaves its group
+
+
+class Drawn(Record):
+    """A task was drawn: a new group. Groups are numbered by their draws, from 0."""
+
+    event: Literal["drawn"] = "drawn"
+    group: int
+    task: str
+    attempts: list[str]
+    version: int = Field(description="Steps of the weights then.")
+
+
+class Started(Record):
+    """An attempt began to run."""
+
+    event: Literal["started"] = "started"
+    group: int
+    attempt: str
+    version: int
+
+
+class Graded(Record):
+    """An attempt is stored, with its reward."""
+
+    event: Literal["graded"] = "graded"
+    group: int
+    attempt: str
+    reward: float
+    resolved: bool
+    tokens: int = Field(description="Tokens that the model wrote.")
+    oldest: int = Field(description="Version of the weights that wrote its first tokens.")
+    newest: int = Field(description="Version of the weights that wrote its last tokens.")
+
+
+class Lost(Record):
+    """Infrastructure ended an attempt, which says nothing about it."""
+
+    event: Literal["lost"] = "lost"
+    group: int
+    attempt: str
+    reason: str
+    counts: bool = Field(True, description="Whether it counts against the attempt's tries.")
+
+
+class Closed(Record):
+    """A group is complete: the advantages of its graded attempts."""
+
+    event: Literal["closed"] = "closed"
+    group: int
+    advantages: dict[str, float]
+
+
+class Dropped(Record):
+    """A group, or one of its attempts, is not trained on."""
+
+    event: Literal["dropped"] = "dropped"
+    group: int
+    attempt: str = Field("", description="Empty for the whole group.")
+    reason: str
+
+
+class Batched(Record):
+    """The groups of a step were chosen; steps are counted from 1."""
+
+    event: Literal["batched"] = "batched"
+    step: int
+    groups: list[int]
+
+
+class Trained(Record):
+    """A step is done, and its weights are on the disk."""
+
+    event: Literal["trained"] = "trained"
+    step: int
+    loss: float
+    batch: str = Field(description="Digest of the batch.")
+    model: str = Field(description="Digest of the weights.")
+
+
+Entry = Drawn | Started | Graded | Lost | Closed | Dropped | Batched | Trained
+
+
+class _Line(RootModel[Annotated[Entry, Field(discriminator="event")]]):
+    """A line of the ledger."""
+
+
+@dataclass
+class AttemptState:
+    """An attempt of a group that is not trained yet."""
+
+    status: Literal["drawn", "running", "graded", "lost", "dropped"] = "drawn"
+    losses: int = 0
+    graded: Graded | None = None
+
+
+@dataclass
+class GroupState:
+    """A group that is not trained or dropped yet; `advantages` once it is closed."""
+
+    number: int
+    task: str
+    attempts: dict[str, AttemptState]
+    advantages: dict[str, float] | None = None
+
+    @property
+    def graded(self) -> list[Graded]:
+        """The graded attempts, in their order."""
+        return [state.graded for state in self.attempts.values() if state.graded]
+
+    @property
+    def over(self) -> bool:
+        """Whether no attempt is missing any more."""
+        return all(state.status in ("graded", "dropped") for state in self.attempts.values())
+
+
+@dataclass
+class Book:
+    """The state after some entries."""
+
+    curriculum: Curriculum
+    groups: dict[int, GroupState] = field(default_factory=dict)
+    draws: int = 0
+    step: int = 0
+    pending: Batched | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    done: set[str] = field(default_factory=set)
+    """Attempts whose fate is decided: trained or dropped."""
+    lag: int = 0
+    """Steps by which the oldest tokens of the last batch were older than the weights."""
+    _results: list[tuple[int, str, list[bool]]] = field(default_factory=list)
+
+    def apply(self, entry: Entry) -> None:
+        """Take an entry into account. Raises StoreError if it contradicts earlier ones."""
+        try:
+            getattr(self, f"_{entry.event}")(entry)
+        except (AssertionError, KeyError) as error:
+            raise StoreError(f"the ledger contradicts itself at {entry!r}") from error
+        self.counts[entry.event] += 1
+
+    @property
+    def queue(self) -> list[GroupState]:
+        """Closed groups that wait for a step, oldest first."""
+        batched = self.pending.groups if self.pending else []
+        waiting = (group for group in self.groups.values() if group.advantages is not None)
+        return [group for group in waiting if group.number not in batched]
+
+    @property
+    def open(self) -> list[GroupState]:
+        """Groups that are not closed, oldest first."""
+        return [group for group in self.groups.values() if group.advantages is None]
+
+    def _drawn(self, entry: Drawn) -> None:
+        assert entry.group == self.draws
+        assert not self.done.intersection(entry.attempts)
+        states = {attempt: AttemptState() for attempt in entry.attempts}
+        self.groups[entry.group] = GroupState(entry.group, entry.task, states)
+        self.draws += 1
+        self.curriculum.drawn(entry.task)
+
+    def _started(self, entry: Started) -> None:
+        state = self.groups[entry.group].attempts[entry.attempt]
+        assert state.status in ("drawn", "running", "lost")
+        state.status = "running"
+
+    def _graded(self, entry: Graded) -> None:
+        state = self.groups[entry.group].attempts[entry.attempt]
+        assert state.status in ("running", "lost", "drawn")
+        state.status, state.graded = "graded", entry
+
+    def _lost(self, entry: Lost) -> None:
+        state = self.groups[entry.group].attempts[entry.attempt]
+        assert state.status == "running"
+        state.status, state.losses = "lost", state.losses + entry.counts
+
+    def _closed(self, entry: Closed) -> None:
+        group = self.groups[entry.group]
+        assert group.advantages is None and group.over
+        assert list(entry.advantages) == [graded.attempt for graded in group.graded]
+        group.advantages = dict(entry.advantages)
+        self._note_results(group)
+
+    def _note_results(self, group: GroupState) -> None:
+        resolved = [graded.resolved for graded in group.graded]
+        self._results.append((group.number, group.task, resolved))
+
+    def _dropped(self, entry: Dropped) -> None:
+        group = self.groups[entry.group]
+        self.dropped[entry.reason] += 1
+        if entry.attempt:
+            state = group.attempts[entry.attempt]
+            assert state.status != "dropped"
+            state.status, state.graded = "dropped", None
+            self.done.add(entry.attempt)
+            return
+        assert self.pending is None or entry.group not in self.pending.groups
+        if group.advantages is None:
+            self._note_results(group)
+        self._end(entry.group)
+
+    def _end(self, number: int) -> None:
+        self.done.update(self.groups.pop(number).attempts)
+
+    def _batched(self, entry: Batched) -> None:
+        assert self.pending is None and entry.step == self.step + 1
+        assert all(self.groups[number].advantages is not None for number in entry.groups)
+        self.pending = entry
+        batch = [graded for number in entry.groups for graded in self.groups[number].graded]
+        self.lag = self.step - min((graded.oldest for graded in batch), default=self.step)
+        for _, task, resolved in sorted(self._results):
+            self.curriculum.learn(task, resolved, self.draws)
+        self._results = []
+
+    def _trained(self, entry: Trained) -> None:
+        assert self.pending is not None and entry.step == self.pending.step
+        for number in self.pending.groups:
+            attempts = self.groups[number].attempts.values()
+            self.counts["attempts trained"] += sum(state.status == "graded" for state in attempts)
+            self._end(number)
+        self.pending, self.step = None, entry.step
+
+
+class Ledger:
+    """The ledger of a run, opened for writing: appends entries and applies them to its book."""
+
+    def __init__(self, path: Path, curriculum: Curriculum) -> None:
+        self.book = Book(curriculum)
+        self._writer = RecordWriter(path)
+        try:
+            for entry in entries(path):
+                self.book.apply(entry)
+        except BaseException:
+            self._writer.close()
+            raise
+
+    def append(self, *records: Entry) -> None:
+        """Bring entries to the disk, then apply them. Raises StoreError."""
+        self._writer.append(*records)
+        for record in records:
+            self.book.apply(record)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._writer.close()
+
+
+def entries(path: Path) -> Iterator[Entry]:
+    """Yield the entries of a ledger. Raises UsageError."""
+    return (line.root for line in read_records(path, _Line))

@@ -1,0 +1,179 @@
+"""Report of a run: rewards, lag, ratios and evaluations over its steps, as tables and curves."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from statistics import fmean
+
+from forager import __version__
+from forager.atomic import replace_text
+from forager.evaluation.estimates import Estimate, difference, estimate
+from forager.evaluation.findings.grid import Cell, Findings, Grid, GridColumn, number, share, text
+from forager.evaluation.findings.writers import as_json, lacking_for_page, markdown
+from forager.learning.bootstrap.manifest import success_by_task
+from forager.learning.rl.layout import Layout
+from forager.learning.rl.ledger import Batched, Dropped, Graded, Trained, entries
+from forager.learning.rl.settings import RlSettings
+from forager.learning.train.settings import StepMetrics
+from forager.records import read_records
+from forager.trajectories.store import Run, is_run
+
+_ROWS = 20  # of a table of steps
+
+
+@dataclass
+class StepCount:
+    """What the ledger says between two steps, and the metrics of the step that ended it."""
+
+    step: int = 0
+    graded: list[Graded] = field(default_factory=list)
+    lag: int = 0
+    metrics: StepMetrics | None = None
+
+
+def write_reports(settings: RlSettings, layout: Layout) -> str:
+    """Write report.md, report.json and, if packages allow, report.html with curves.
+
+    Returns the package that curves lack; empty if there is none.
+    """
+    steps, drops = counted(layout)
+    evaluated = evaluations(layout)
+    found = Findings(
+        runs=[layout.run.name],
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=__version__,
+        grids=[grid for grid in (_success(evaluated), _steps(steps), _drops(drops)) if grid.rows],
+    )
+    replace_text(layout.run / "report.md", markdown(found))
+    replace_text(layout.run / "report.json", as_json(found))
+    lacking = lacking_for_page()
+    if not lacking and steps:
+        from forager.learning.rl.page import write_page
+
+        write_page(layout.run / "report.html", found, steps, evaluated, settings)
+    return lacking
+
+
+def counted(layout: Layout) -> tuple[list[StepCount], Counter[str]]:
+    """What the ledger says for each trained step, and how much was dropped, by reason."""
+    metrics = layout.training / "metrics.jsonl"
+    known = {
+        made.step: made for made in (read_records(metrics, StepMetrics) if metrics.exists() else ())
+    }
+    steps, drops, current = list[StepCount](), Counter[str](), StepCount()
+    waiting: dict[int, list[Graded]] = {}
+    for entry in entries(layout.ledger) if layout.ledger.exists() else ():
+        match entry:
+            case Graded():
+                current.graded.append(entry)
+                waiting.setdefault(entry.group, []).append(entry)
+            case Dropped():
+                drops[("group: " if not entry.attempt else "attempt: ") + entry.reason] += 1
+            case Batched():
+                batch = [graded for group in entry.groups for graded in waiting.pop(group, [])]
+                oldest = min((graded.oldest for graded in batch), default=entry.step - 1)
+                current.lag = entry.step - 1 - oldest
+            case Trained():
+                current.step, current.metrics = entry.step, known.get(entry.step)
+                steps.append(current)
+                current = StepCount()
+            case _:
+                pass
+    return steps, drops
+
+
+def evaluations(layout: Layout) -> dict[int, dict[str, float]]:
+    """The pass rate of each held-out task, by the step after which it was evaluated."""
+    found = {}
+    for path in sorted((layout.run / "evaluations").glob("[0-9]*")):
+        if is_run(path) and (rates := success_by_task(Run(path))):
+            found[int(path.name)] = rates
+    return found
+
+
+def success(rates: dict[str, float]) -> Estimate:
+    """The mean pass rate with its interval, each task by itself."""
+    return estimate(rates, {task: task for task in rates})
+
+
+def _success(evaluated: dict[int, dict[str, float]]) -> Grid:
+    rows: list[list[Cell]] = []
+    first = next(iter(evaluated.values()), {})
+    for step, rates in evaluated.items():
+        all_tasks = success(rates)
+        gain = difference(rates, first, {task: task for task in rates})
+        ends: list[Cell] = [gain.mean, gain.low, gain.high] if step else [None] * 3
+        rows.append(
+            [step, all_tasks.tasks, all_tasks.mean, max(0.0, all_tasks.low), all_tasks.high, *ends]
+        )
+    return Grid(
+        name="success",
+        title="Success on the held-out tasks",
+        note="Gain: over the first evaluation, paired by task (arXiv 2411.00640).",
+        columns=[
+            GridColumn(title="step"),
+            GridColumn(title="tasks"),
+            *map(share, ("share", "low", "high", "gain", "gain low", "gain high")),
+        ],
+        rows=rows,
+    )
+
+
+def _steps(steps: Sequence[StepCount]) -> Grid:
+    return Grid(
+        name="steps",
+        title="Steps",
+        note="Means over the steps of a row; reward and solved over all graded attempts, those of "
+        "dropped groups included. Lag: steps by which the oldest tokens of a batch were older than "
+        "the weights. Ratio: mean of |ratio - 1| over tokens that the current weights sampled.",
+        columns=[
+            text("steps"),
+            GridColumn(title="attempts"),
+            number("reward"),
+            share("solved"),
+            number("tokens per attempt"),
+            number("lag"),
+            number("loss"),
+            number("gradient"),
+            share("clipped"),
+            number("ratio"),
+            number("seconds of step"),
+        ],
+        rows=list(_step_rows(steps)),
+    )
+
+
+def _step_rows(steps: Sequence[StepCount]) -> Iterator[list[Cell]]:
+    size = max(1, -(-len(steps) // _ROWS))
+    for start in range(0, len(steps), size):
+        group = steps[start : start + size]
+        graded = [attempt for step in group for attempt in step.graded]
+        made = [step.metrics for step in group if step.metrics]
+        first, last = group[0].step, group[-1].step
+        yield [
+            f"{first} to {last}" if first < last else str(first),
+            len(graded),
+            _mean([attempt.reward for attempt in graded]),
+            _mean([float(attempt.resolved) for attempt in graded]),
+            _mean([float(attempt.tokens) for attempt in graded]),
+            _mean([float(step.lag) for step in group]),
+            _mean([step.loss for step in made]),
+            _mean([step.gradient for step in made if step.gradient is not None]),
+            _mean([step.clipped for step in made if step.clipped is not None]),
+            _mean([step.ratio_deviation for step in made if step.ratio_deviation is not None]),
+            _mean([step.seconds for step in made]),
+        ]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None
+
+
+def _drops(drops: Counter[str]) -> Grid:
+    return Grid(
+        name="drops",
+        title="Dropped groups and attempts",
+        columns=[text("what and why"), GridColumn(title="count")],
+        rows=[[reason, count] for reason, count in drops.most_common()],
+    )

@@ -1,0 +1,64 @@
+"""Samples with vLLM: servers that this run starts, or a person's own."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from forager.agent.chat import ChatModel
+from forager.agent.endpoint import ChatEndpoint, normalised
+from forager.agent.model import Model
+from forager.agent.traffic import TRAFFIC, RateLimiter
+from forager.learning.rl.settings import POLICY, RlSettings
+from forager.learning.serve.agreement import check_prompts
+from forager.learning.serve.server import ModelServer, replace_weights
+from forager.rollout.settings import RunSettings
+from forager.rollout.worker import Job
+
+
+class ServedSampler:
+    """Implements Sampler. A server is started with the first weights that are loaded.
+
+    Own servers (`urls`) must serve under the name `policy`, offer vLLM's developer endpoints, and
+    see the run directory.
+    """
+
+    def __init__(self, settings: RlSettings, dtype: str, logs: Path) -> None:
+        update = {"served_model_name": POLICY, "reload": "in_place"}
+        update |= {"dtype": settings.serve.dtype or dtype}
+        self._settings, self._logs = settings.serve.model_copy(update=update), logs
+        self._own = [normalised(url) for url in settings.urls]
+        self._server: ModelServer | None = None
+        self._stack = ExitStack()
+
+    @property
+    def urls(self) -> list[str]:
+        """The endpoints."""
+        return self._server.urls if self._server else self._own
+
+    def load(self, model: Path, version: int) -> None:
+        """Serve the weights in a directory. Raises ServeError."""
+        del version
+        if self._own:
+            for url in self._own:
+                replace_weights(url.removesuffix("/v1"), model)
+        elif self._server:
+            self._server.reload(model)
+            return
+        else:
+            server = ModelServer(model, self._settings, self._logs)
+            self._server = self._stack.enter_context(server)
+        for url in self.urls:
+            check_prompts(url, POLICY, model)
+
+    def model(self, job: Job, settings: RunSettings, limiter: RateLimiter) -> Model:
+        """The model of an attempt, which stays with one endpoint, as that caches its prompt."""
+        url, *others = TRAFFIC.least_busy_first(list(self.urls))
+        endpoint = ChatEndpoint(url, others=tuple(others), key_env=settings.key_env)
+        sampling = settings.sampling_of(job.number)
+        return ChatModel(POLICY, endpoint, sampling, token_ids=True, limiter=limiter)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
