@@ -2,7 +2,7 @@
 
 import random
 from math import exp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -97,8 +97,7 @@ def ours(settings: PolicyObjective) -> tuple[float, "Tensor"]:
     weights = mask.double() / mask.sum(1, keepdim=True)
     columns = PolicyColumns(then[mask], gains[mask], weights[mask], mask[mask])
     objective = PolicyGradient(settings)
-    batch: Any = type("Batch", (), {"policy": columns})
-    loss = objective.losses(now[mask], batch).sum()
+    loss = objective.losses(now[mask], columns).sum()
     loss = loss * objective.factor(StepSize(sum(lengths), len(lengths)))
     loss.backward()
     assert now.grad is not None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from forager.environments.task import Task
-    from forager.learning.rl.layout import Layout
+    from forager.learning.rl.layout import RlLayout
     from forager.learning.rl.sampler import GatedModels, Sampler
     from forager.learning.rl.settings import RlSettings
 
@@ -122,14 +122,14 @@ def _run(settings: "RlSettings", tasks: "list[Task]", output: Path) -> None:
     from forager.config import save_settings
     from forager.learning import imports
     from forager.learning.hub import model_directory
-    from forager.learning.rl.layout import Layout
+    from forager.learning.rl.layout import RlLayout
     from forager.learning.rl.loop import Reinforcement
     from forager.learning.rl.samplers import overlaps, sampler_of
     from forager.learning.rl.settings import MAY_CHANGE
     from forager.locks import claimed
     from tools import load_toolbox
 
-    layout = Layout(output)
+    layout = RlLayout(output)
     with claimed(output):
         _check(settings, tasks)
         save_settings(output, settings, MAY_CHANGE)
@@ -156,7 +156,7 @@ def _run(settings: "RlSettings", tasks: "list[Task]", output: Path) -> None:
 
 
 def _evaluation(
-    settings: "RlSettings", layout: "Layout", sampler: "Sampler", note: "Callable[[str], None]"
+    settings: "RlSettings", layout: "RlLayout", sampler: "Sampler", note: "Callable[[str], None]"
 ) -> "Callable[[int, GatedModels], None]":
     """What evaluates the weights after a step, where one is due, and writes the report so far."""
     from forager.learning.rl.evaluation import evaluate, is_due
@@ -175,7 +175,7 @@ def _evaluation(
     return evaluated
 
 
-def _report(settings: "RlSettings", layout: "Layout") -> None:
+def _report(settings: "RlSettings", layout: "RlLayout") -> None:
     """Write the report of the run so far."""
     from forager.learning.rl.report import write_reports
 
@@ -186,7 +186,7 @@ def _report(settings: "RlSettings", layout: "Layout") -> None:
 def _replay(run: Path, output: Path | None, config: Path | None) -> None:
     from forager.config import resolve_settings, saved_settings
     from forager.learning.hub import model_directory
-    from forager.learning.rl.layout import Layout
+    from forager.learning.rl.layout import RlLayout
     from forager.learning.rl.replaying import replay
     from forager.learning.rl.settings import RlSettings
     from forager.locks import claimed
@@ -197,6 +197,6 @@ def _replay(run: Path, output: Path | None, config: Path | None) -> None:
     base = model_directory(Path(settings.base))
     with terminable(), claimed(output), Progress("steps", settings.steps) as progress:
         count = replay(
-            settings, _tasks(settings.tasks), Layout(run), Layout(output), base, progress.update
+            settings, _tasks(settings.tasks), RlLayout(run), RlLayout(output), base, progress.update
         )
     echo(f"{output}\t{count} steps: the same batches, losses and weights as in {run}")

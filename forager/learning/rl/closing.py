@@ -3,10 +3,8 @@
 import random
 from collections.abc import Iterator
 
-from forager.environments.task import Task
 from forager.learning.rl.batches import tokens_of
-from forager.learning.rl.ledger import Book, Closed, Dropped, Graded, GroupState
-from forager.learning.rl.rewards import Reward, reward_of
+from forager.learning.rl.ledger import Book, ClosedEntry, DroppedEntry, GradedEntry, GroupState
 from forager.learning.rl.settings import RlSettings
 from forager.learning.train.objective import advantages
 from forager.trajectories.record import Trajectory
@@ -17,17 +15,17 @@ NO_VARIANCE, TOO_FEW = "no variance", "fewer than two graded attempts"
 
 
 def graded(
-    group: GroupState, task: Task, attempt: Trajectory, function: Reward
-) -> Graded | Dropped:
-    """The entry of a stored attempt. Raises UsageError as `reward_of` does."""
-    reward, tokens = reward_of(function, task, attempt), tokens_of(attempt)
+    group: GroupState, attempt: Trajectory, reward: float | None
+) -> GradedEntry | DroppedEntry:
+    """The entry of a stored attempt."""
+    tokens = tokens_of(attempt)
     versions = [
         call.policy_version for call in attempt.model_calls if call.policy_version is not None
     ]
     if reward is None or not tokens or not versions:
         reason = NO_REWARD if reward is None else NO_TOKENS
-        return Dropped(group=group.number, attempt=attempt.id, reason=reason)
-    return Graded(
+        return DroppedEntry(group=group.number, attempt=attempt.id, reason=reason)
+    return GradedEntry(
         group=group.number,
         attempt=attempt.id,
         reward=reward,
@@ -38,35 +36,35 @@ def graded(
     )
 
 
-def closed(group: GroupState, settings: RlSettings) -> Closed | Dropped:
+def closed(group: GroupState, settings: RlSettings) -> ClosedEntry | DroppedEntry:
     """The entry of a group whose attempts have all ended or are not waited for."""
     made = group.graded
     if len(made) < 2:
-        return Dropped(group=group.number, reason=TOO_FEW)
+        return DroppedEntry(group=group.number, reason=TOO_FEW)
     rewards = [attempt.reward for attempt in made]
     if settings.reward.shuffled:
         random.Random(f"{settings.seed}/{group.number}").shuffle(rewards)
     found = advantages(rewards, [attempt.tokens for attempt in made], settings.objective)
     if not any(found):
-        return Dropped(group=group.number, reason=NO_VARIANCE)
+        return DroppedEntry(group=group.number, reason=NO_VARIANCE)
     by_attempt = {attempt.attempt: value for attempt, value in zip(made, found, strict=True)}
-    return Closed(group=group.number, advantages=by_attempt)
+    return ClosedEntry(group=group.number, advantages=by_attempt)
 
 
-def late(group: GroupState) -> Iterator[Dropped]:
+def late(group: GroupState) -> Iterator[DroppedEntry]:
     """Yield entries of the attempts that a group no longer waits for."""
     for attempt, state in group.attempts.items():
         if state.status not in ("graded", "dropped"):
-            yield Dropped(group=group.number, attempt=attempt, reason=LATE)
+            yield DroppedEntry(group=group.number, attempt=attempt, reason=LATE)
 
 
-def stale(book: Book, staleness: int) -> Iterator[Dropped]:
+def stale(book: Book, staleness: int) -> Iterator[DroppedEntry]:
     """Yield entries of the waiting attempts whose newest tokens are too old for the next step."""
     oldest = book.step - staleness
     for group in book.queue:
         old = [attempt for attempt in group.graded if attempt.newest < oldest]
         if len(old) == len(group.graded):
-            yield Dropped(group=group.number, reason=STALE)
+            yield DroppedEntry(group=group.number, reason=STALE)
             continue
         for attempt in old:
-            yield Dropped(group=group.number, attempt=attempt.attempt, reason=STALE)
+            yield DroppedEntry(group=group.number, attempt=attempt.attempt, reason=STALE)

@@ -13,7 +13,7 @@ from hashlib import blake2b
 
 from forager.environments.task import Task
 from forager.errors import UsageError
-from forager.learning.rl.settings import CurriculumSettings, Stage
+from forager.learning.rl.settings import CurriculumSettings, CurriculumStage
 
 
 class Curriculum:
@@ -23,7 +23,7 @@ class Curriculum:
         self,
         tasks: Sequence[Task],
         settings: CurriculumSettings,
-        stages: Sequence[Stage],
+        stages: Sequence[CurriculumStage],
         seed: int,
     ) -> None:
         self._settings, self._stages, self._seed = settings, stages, seed

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from forager.agent.tool import Toolbox
 from forager.environments.task import Task
-from forager.learning.rl.layout import Layout
+from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.sampler import GatedModels
 from forager.learning.rl.settings import POLICY, RlSettings
 from forager.rollout.batch import run_batch
@@ -19,7 +19,7 @@ def is_due(settings: RlSettings, step: int) -> bool:
 
 def evaluate(
     settings: RlSettings,
-    layout: Layout,
+    layout: RlLayout,
     tasks: Sequence[Task],
     step: int,
     models: GatedModels,

@@ -15,7 +15,7 @@ RUN/logs/                      logs of servers
 from pathlib import Path
 
 
-class Layout:
+class RlLayout:
     """Paths within the directory of a run."""
 
     def __init__(self, run: Path) -> None:

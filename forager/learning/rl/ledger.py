@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, RootModel
 
@@ -22,7 +22,7 @@ from forager.records import Record, RecordWriter, read_records
 LOSSES = 3  # after as many, an attempt leaves its group
 
 
-class Drawn(Record):
+class DrawnEntry(Record):
     """A task was drawn: a new group. Groups are numbered by their draws, from 0."""
 
     event: Literal["drawn"] = "drawn"
@@ -32,7 +32,7 @@ class Drawn(Record):
     version: int = Field(description="Steps of the weights then.")
 
 
-class Started(Record):
+class StartedEntry(Record):
     """An attempt began to run."""
 
     event: Literal["started"] = "started"
@@ -41,7 +41,7 @@ class Started(Record):
     version: int
 
 
-class Graded(Record):
+class GradedEntry(Record):
     """An attempt is stored, with its reward."""
 
     event: Literal["graded"] = "graded"
@@ -54,7 +54,7 @@ class Graded(Record):
     newest: int = Field(description="Version of the weights that wrote its last tokens.")
 
 
-class Lost(Record):
+class LostEntry(Record):
     """Infrastructure ended an attempt, which says nothing about it."""
 
     event: Literal["lost"] = "lost"
@@ -64,7 +64,7 @@ class Lost(Record):
     counts: bool = Field(True, description="Whether it counts against the attempt's tries.")
 
 
-class Closed(Record):
+class ClosedEntry(Record):
     """A group is complete: the advantages of its graded attempts."""
 
     event: Literal["closed"] = "closed"
@@ -72,7 +72,7 @@ class Closed(Record):
     advantages: dict[str, float]
 
 
-class Dropped(Record):
+class DroppedEntry(Record):
     """A group, or one of its attempts, is not trained on."""
 
     event: Literal["dropped"] = "dropped"
@@ -81,7 +81,7 @@ class Dropped(Record):
     reason: str
 
 
-class Batched(Record):
+class BatchedEntry(Record):
     """The groups of a step were chosen; steps are counted from 1."""
 
     event: Literal["batched"] = "batched"
@@ -89,7 +89,7 @@ class Batched(Record):
     groups: list[int]
 
 
-class Trained(Record):
+class TrainedEntry(Record):
     """A step is done, and its weights are on the disk."""
 
     event: Literal["trained"] = "trained"
@@ -99,10 +99,19 @@ class Trained(Record):
     model: str = Field(description="Digest of the weights.")
 
 
-Entry = Drawn | Started | Graded | Lost | Closed | Dropped | Batched | Trained
+Entry = (
+    DrawnEntry
+    | StartedEntry
+    | GradedEntry
+    | LostEntry
+    | ClosedEntry
+    | DroppedEntry
+    | BatchedEntry
+    | TrainedEntry
+)
 
 
-class _Line(RootModel[Annotated[Entry, Field(discriminator="event")]]):
+class _Line(RootModel[Entry]):
     """A line of the ledger."""
 
 
@@ -112,7 +121,7 @@ class AttemptState:
 
     status: Literal["drawn", "running", "graded", "lost", "dropped"] = "drawn"
     losses: int = 0
-    graded: Graded | None = None
+    graded: GradedEntry | None = None
 
 
 @dataclass
@@ -125,7 +134,7 @@ class GroupState:
     advantages: dict[str, float] | None = None
 
     @property
-    def graded(self) -> list[Graded]:
+    def graded(self) -> list[GradedEntry]:
         """The graded attempts, in their order."""
         return [state.graded for state in self.attempts.values() if state.graded]
 
@@ -143,7 +152,7 @@ class Book:
     groups: dict[int, GroupState] = field(default_factory=dict)
     draws: int = 0
     step: int = 0
-    pending: Batched | None = None
+    pending: BatchedEntry | None = None
     counts: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     done: set[str] = field(default_factory=set)
@@ -162,7 +171,7 @@ class Book:
 
     @property
     def queue(self) -> list[GroupState]:
-        """Closed groups that wait for a step, oldest first."""
+        """ClosedEntry groups that wait for a step, oldest first."""
         batched = self.pending.groups if self.pending else []
         waiting = (group for group in self.groups.values() if group.advantages is not None)
         return [group for group in waiting if group.number not in batched]
@@ -172,7 +181,7 @@ class Book:
         """Groups that are not closed, oldest first."""
         return [group for group in self.groups.values() if group.advantages is None]
 
-    def _drawn(self, entry: Drawn) -> None:
+    def _drawn(self, entry: DrawnEntry) -> None:
         assert entry.group == self.draws
         assert not self.done.intersection(entry.attempts)
         states = {attempt: AttemptState() for attempt in entry.attempts}
@@ -180,22 +189,22 @@ class Book:
         self.draws += 1
         self.curriculum.drawn(entry.task)
 
-    def _started(self, entry: Started) -> None:
+    def _started(self, entry: StartedEntry) -> None:
         state = self.groups[entry.group].attempts[entry.attempt]
         assert state.status in ("drawn", "running", "lost")
         state.status = "running"
 
-    def _graded(self, entry: Graded) -> None:
+    def _graded(self, entry: GradedEntry) -> None:
         state = self.groups[entry.group].attempts[entry.attempt]
         assert state.status in ("running", "lost", "drawn")
         state.status, state.graded = "graded", entry
 
-    def _lost(self, entry: Lost) -> None:
+    def _lost(self, entry: LostEntry) -> None:
         state = self.groups[entry.group].attempts[entry.attempt]
         assert state.status == "running"
         state.status, state.losses = "lost", state.losses + entry.counts
 
-    def _closed(self, entry: Closed) -> None:
+    def _closed(self, entry: ClosedEntry) -> None:
         group = self.groups[entry.group]
         assert group.advantages is None and group.over
         assert list(entry.advantages) == [graded.attempt for graded in group.graded]
@@ -206,7 +215,7 @@ class Book:
         resolved = [graded.resolved for graded in group.graded]
         self._results.append((group.number, group.task, resolved))
 
-    def _dropped(self, entry: Dropped) -> None:
+    def _dropped(self, entry: DroppedEntry) -> None:
         group = self.groups[entry.group]
         self.dropped[entry.reason] += 1
         if entry.attempt:
@@ -223,7 +232,7 @@ class Book:
     def _end(self, number: int) -> None:
         self.done.update(self.groups.pop(number).attempts)
 
-    def _batched(self, entry: Batched) -> None:
+    def _batched(self, entry: BatchedEntry) -> None:
         assert self.pending is None and entry.step == self.step + 1
         assert all(self.groups[number].advantages is not None for number in entry.groups)
         self.pending = entry
@@ -233,7 +242,7 @@ class Book:
             self.curriculum.learn(task, resolved, self.draws)
         self._results = []
 
-    def _trained(self, entry: Trained) -> None:
+    def _trained(self, entry: TrainedEntry) -> None:
         assert self.pending is not None and entry.step == self.pending.step
         for number in self.pending.groups:
             attempts = self.groups[number].attempts.values()
@@ -242,7 +251,7 @@ class Book:
         self.pending, self.step = None, entry.step
 
 
-class Ledger:
+class RlLedger:
     """The ledger of a run, opened for writing: appends entries and applies them to its book."""
 
     def __init__(self, path: Path, curriculum: Curriculum) -> None:

@@ -19,22 +19,22 @@ from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.rl import closing
 from forager.learning.rl.batches import write_batch
 from forager.learning.rl.curriculum import Curriculum
-from forager.learning.rl.layout import Layout
+from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.learner import Learner
 from forager.learning.rl.ledger import (
     LOSSES,
-    Batched,
-    Drawn,
-    Dropped,
+    BatchedEntry,
+    DrawnEntry,
+    DroppedEntry,
     GroupState,
-    Ledger,
-    Lost,
-    Started,
-    Trained,
+    LostEntry,
+    RlLedger,
+    StartedEntry,
+    TrainedEntry,
 )
-from forager.learning.rl.rewards import reward_named
-from forager.learning.rl.rollouts import Ended, Rollouts
-from forager.learning.rl.sampler import Gate, GatedModels, Sampler
+from forager.learning.rl.rewards import reward_named, reward_of
+from forager.learning.rl.rollouts import EndedAttempt, Rollouts
+from forager.learning.rl.sampler import GatedModels, Sampler, VersionGate
 from forager.learning.rl.settings import RlSettings
 from forager.learning.saved import digest
 from forager.learning.train.samples import manifest
@@ -71,7 +71,7 @@ class Reinforcement:
         self,
         settings: RlSettings,
         tasks: Sequence[Task],
-        layout: Layout,
+        layout: RlLayout,
         base: Path,
         sampler: Sampler,
         toolbox: Toolbox,
@@ -88,8 +88,9 @@ class Reinforcement:
         self._on_progress, self._on_note, self._evaluate = on_progress, on_note, evaluate
         self._reward = reward_named(settings.reward.function)
         self._tokenizer = Tokenizer(base)
-        self._gate, self._breaker = Gate(), CircuitBreaker(hold)
+        self._gate, self._breaker = VersionGate(), CircuitBreaker(hold)
         self._since: dict[int, float] = {}  # when groups were drawn, or taken over
+        self._kept: dict[str, tuple[Trajectory, float | None]] = {}  # stored, and not noted yet
         self._fruitless = self._sampled = 0
         self._last_reward = 0.0
         self._began = time.monotonic()
@@ -99,7 +100,7 @@ class Reinforcement:
         settings, layout, tasks = self._settings, self._layout, list(self._tasks.values())
         curriculum = Curriculum(tasks, settings.curriculum, settings.stages, settings.seed)
         with ExitStack() as stack:
-            self._ledger = Ledger(layout.ledger, curriculum)
+            self._ledger = RlLedger(layout.ledger, curriculum)
             stack.callback(self._ledger.close)
             self._book = self._ledger.book
             self._learner = stack.enter_context(Learner(layout.training, self._base, settings))
@@ -111,7 +112,7 @@ class Reinforcement:
             clear(layout.attempts)
             models = GatedModels(self._sampler, run, self._gate)
             live = Live(layout.attempts)
-            worker = Worker(run, models, self._toolbox, self._store.append, live)
+            worker = Worker(run, models, self._toolbox, self._keep, live)
             executor = stack.enter_context(LocalExecutor(worker, Meter(run.budget)))
             stack.callback(self._gate.stop)
             self._rollouts = Rollouts(executor, run.workers, self._breaker)
@@ -140,7 +141,8 @@ class Reinforcement:
                 for attempt, state in group.attempts.items():
                     missing = state.status not in ("graded", "dropped")
                     if missing and index.matching(attempt) == [attempt]:
-                        self._note_graded(group, index.get(attempt))
+                        stored = index.get(attempt)
+                        self._note_graded(group, stored, self._reward_of(stored))
         if self._book.pending:
             self._begin_step()
 
@@ -148,19 +150,27 @@ class Reinforcement:
         """Start attempts while workers are free: of groups that lack some, else of a new one."""
         while self._rollouts.is_free and (found := self._next()):
             job, group = found
-            self._ledger.append(Started(group=group, attempt=job.id, version=self._gate.version))
+            self._ledger.append(
+                StartedEntry(group=group, attempt=job.id, version=self._gate.version)
+            )
             self._rollouts.place(job, group)
 
     def _next(self) -> tuple[Job, int] | None:
-        """The attempt to start next, with its group; None if enough is in flight or waiting."""
+        """The attempt to start next, with its group; None if enough is in flight or waiting.
+
+        Those that were lost are made again after all others.
+        """
+        lost: list[tuple[Job, int]] = []
         for group in self._book.open:
             for attempt, state in group.attempts.items():
                 if state.status not in ("graded", "dropped") and attempt not in self._rollouts:
-                    number = int(attempt.rpartition(".")[2])
-                    return Job(self._tasks[group.task], number), group.number
+                    job = Job(self._tasks[group.task], int(attempt.rpartition(".")[2]))
+                    if state.status != "lost":
+                        return job, group.number
+                    lost.append((job, group.number))
         most = self._settings.groups * (self._settings.staleness + 1)
         if len(self._book.groups) >= most:
-            return None
+            return lost[0] if lost else None
         self._draw()
         return self._next()
 
@@ -171,28 +181,37 @@ class Reinforcement:
         attempts = [f"{task}.{number}" for number in range(first, first + size)]
         self._since[book.draws] = time.monotonic()
         version = self._gate.version
-        self._ledger.append(Drawn(group=book.draws, task=task, attempts=attempts, version=version))
+        self._ledger.append(
+            DrawnEntry(group=book.draws, task=task, attempts=attempts, version=version)
+        )
 
-    def _take(self, ended: Ended) -> None:
+    def _keep(self, attempt: Trajectory) -> None:
+        """Store an attempt and compute its reward; workers call this, so it may take long."""
+        self._store.append(attempt)
+        self._kept[attempt.id] = attempt, self._reward_of(attempt)
+
+    def _reward_of(self, attempt: Trajectory) -> float | None:
+        return reward_of(self._reward, self._tasks[attempt.instance_id], attempt)
+
+    def _take(self, ended: EndedAttempt) -> None:
         """Note an attempt that was graded, or lost."""
         group, attempt = self._book.groups[ended.group], ended.result.id
         if ended.error is None:
-            with self._store.index() as index:
-                self._note_graded(group, index.get(attempt))
+            self._note_graded(group, *self._kept.pop(attempt))
             return
         self._store.append_lost(attempt, ended.error, usage=ended.result.usage)
         reason = str(ended.error)[:500]
         self._on_note(f"{attempt}: lost: {reason}")
         self._ledger.append(
-            Lost(group=group.number, attempt=attempt, reason=reason, counts=ended.counts)
+            LostEntry(group=group.number, attempt=attempt, reason=reason, counts=ended.counts)
         )
         if group.attempts[attempt].losses >= LOSSES or isinstance(ended.error, TaskError):
             reason = closing.LOST_OFTEN
-            self._ledger.append(Dropped(group=group.number, attempt=attempt, reason=reason))
+            self._ledger.append(DroppedEntry(group=group.number, attempt=attempt, reason=reason))
 
-    def _note_graded(self, group: GroupState, attempt: Trajectory) -> None:
-        entry = closing.graded(group, self._tasks[group.task], attempt, self._reward)
-        self._ledger.append(entry)
+    def _note_graded(self, group: GroupState, attempt: Trajectory, reward: float | None) -> None:
+        """Note an attempt that is stored."""
+        self._ledger.append(closing.graded(group, attempt, reward))
         self._sampled += attempt.usage.completion_tokens
 
     def _close_groups(self) -> None:
@@ -213,8 +232,11 @@ class Reinforcement:
         if rewards:
             self._last_reward += 0.1 * (sum(rewards) / len(rewards) - self._last_reward)
         self._ledger.append(entry)
-        self._fruitless = self._fruitless + 1 if isinstance(entry, Dropped) else 0
-        if isinstance(entry, Dropped) and self._fruitless >= _FRUITLESS * self._settings.groups:
+        self._fruitless = self._fruitless + 1 if isinstance(entry, DroppedEntry) else 0
+        if (
+            isinstance(entry, DroppedEntry)
+            and self._fruitless >= _FRUITLESS * self._settings.groups
+        ):
             raise TrainingError(
                 f"the last {self._fruitless} groups gave nothing to learn from (the last one: "
                 f"{entry.reason}); take tasks that the policy solves sometimes"
@@ -228,7 +250,7 @@ class Reinforcement:
         if len(queue) < self._settings.groups:
             return False
         chosen = [group.number for group in queue]
-        self._ledger.append(Batched(step=self._book.step + 1, groups=chosen))
+        self._ledger.append(BatchedEntry(step=self._book.step + 1, groups=chosen))
         self._begin_step()
         return True
 
@@ -251,7 +273,7 @@ class Reinforcement:
         step = pending.step
         batch = manifest(self._learner.batch(step)).digest
         model = digest(self._learner.model(step))
-        self._ledger.append(Trained(step=step, loss=made.loss, batch=batch, model=model))
+        self._ledger.append(TrainedEntry(step=step, loss=made.loss, batch=batch, model=model))
         self._load()
         self._gate.open(_STEP)
         self._learner.forget(step)

@@ -8,7 +8,7 @@ from typing import Any
 from forager.atomic import replace_text
 from forager.evaluation.drawing import Drawing, Plot, from_zero
 from forager.evaluation.findings.grid import Findings, written
-from forager.learning.rl.report import StepCount, success
+from forager.learning.rl.counting import StepCount, success
 from forager.learning.rl.settings import RlSettings
 
 _LINE, _BAND = "#3b6fb6", "#3b6fb633"
@@ -99,8 +99,10 @@ def _evaluated(evaluated: dict[int, dict[str, float]]) -> Plot | None:
     found: list[Any] = [success(rates) for rates in evaluated.values()]
     with Drawing("Success on the held-out tasks, with 95 % intervals") as drawing:
         axes, at = drawing.axes, list(evaluated)
-        axes.fill_between(at, [one.low for one in found], [one.high for one in found], color=_BAND)
-        axes.plot(at, [one.mean for one in found], color=_LINE, marker="o", ms=3)
+        axes.fill_between(
+            at, [point.low for point in found], [point.high for point in found], color=_BAND
+        )
+        axes.plot(at, [point.mean for point in found], color=_LINE, marker="o", ms=3)
         axes.set_xlabel("step")
         from_zero(axes)
     return drawing.plot

@@ -9,9 +9,9 @@ from forager.errors import TrainingError, UsageError
 from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.rl.batches import write_batch
 from forager.learning.rl.curriculum import Curriculum
-from forager.learning.rl.layout import Layout
+from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.learner import Learner
-from forager.learning.rl.ledger import Book, GroupState, Trained, entries
+from forager.learning.rl.ledger import Book, GroupState, TrainedEntry, entries
 from forager.learning.rl.loop import RlProgress
 from forager.learning.rl.settings import RlSettings
 from forager.learning.saved import digest
@@ -22,8 +22,8 @@ _LOOK_SECONDS = 0.05
 def replay(
     settings: RlSettings,
     tasks: Sequence[Task],
-    run: Layout,
-    output: Layout,
+    run: RlLayout,
+    output: RlLayout,
     base: Path,
     on_progress: RlProgress,
 ) -> int:
@@ -51,12 +51,12 @@ def replay(
 
 
 def steps_of(
-    settings: RlSettings, tasks: Sequence[Task], run: Layout
-) -> Iterator[tuple[Trained, list[GroupState]]]:
+    settings: RlSettings, tasks: Sequence[Task], run: RlLayout
+) -> Iterator[tuple[TrainedEntry, list[GroupState]]]:
     """Yield each trained step of a ledger with its groups."""
     book = Book(Curriculum(tasks, settings.curriculum, settings.stages, settings.seed))
     for entry in entries(run.ledger):
-        if isinstance(entry, Trained) and book.pending:
+        if isinstance(entry, TrainedEntry) and book.pending:
             yield entry, [book.groups[number] for number in book.pending.groups]
         book.apply(entry)
 

@@ -2,37 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from statistics import fmean
 
 from forager import __version__
 from forager.atomic import replace_text
-from forager.evaluation.estimates import Estimate, difference, estimate
+from forager.evaluation.estimates import difference
 from forager.evaluation.findings.grid import Cell, Findings, Grid, GridColumn, number, share, text
 from forager.evaluation.findings.writers import as_json, lacking_for_page, markdown
-from forager.learning.bootstrap.manifest import success_by_task
-from forager.learning.rl.layout import Layout
-from forager.learning.rl.ledger import Batched, Dropped, Graded, Trained, entries
+from forager.learning.rl.counting import StepCount, counted, evaluations, success
+from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.settings import RlSettings
-from forager.learning.train.settings import StepMetrics
-from forager.records import read_records
-from forager.trajectories.store import Run, is_run
 
 _ROWS = 20  # of a table of steps
 
 
-@dataclass
-class StepCount:
-    """What the ledger says between two steps, and the metrics of the step that ended it."""
-
-    step: int = 0
-    graded: list[Graded] = field(default_factory=list)
-    lag: int = 0
-    metrics: StepMetrics | None = None
-
-
-def write_reports(settings: RlSettings, layout: Layout) -> str:
+def write_reports(settings: RlSettings, layout: RlLayout) -> str:
     """Write report.md, report.json and, if packages allow, report.html with curves.
 
     Returns the package that curves lack; empty if there is none.
@@ -53,48 +38,6 @@ def write_reports(settings: RlSettings, layout: Layout) -> str:
 
         write_page(layout.run / "report.html", found, steps, evaluated, settings)
     return lacking
-
-
-def counted(layout: Layout) -> tuple[list[StepCount], Counter[str]]:
-    """What the ledger says for each trained step, and how much was dropped, by reason."""
-    metrics = layout.training / "metrics.jsonl"
-    known = {
-        made.step: made for made in (read_records(metrics, StepMetrics) if metrics.exists() else ())
-    }
-    steps, drops, current = list[StepCount](), Counter[str](), StepCount()
-    waiting: dict[int, list[Graded]] = {}
-    for entry in entries(layout.ledger) if layout.ledger.exists() else ():
-        match entry:
-            case Graded():
-                current.graded.append(entry)
-                waiting.setdefault(entry.group, []).append(entry)
-            case Dropped():
-                drops[("group: " if not entry.attempt else "attempt: ") + entry.reason] += 1
-            case Batched():
-                batch = [graded for group in entry.groups for graded in waiting.pop(group, [])]
-                oldest = min((graded.oldest for graded in batch), default=entry.step - 1)
-                current.lag = entry.step - 1 - oldest
-            case Trained():
-                current.step, current.metrics = entry.step, known.get(entry.step)
-                steps.append(current)
-                current = StepCount()
-            case _:
-                pass
-    return steps, drops
-
-
-def evaluations(layout: Layout) -> dict[int, dict[str, float]]:
-    """The pass rate of each held-out task, by the step after which it was evaluated."""
-    found = {}
-    for path in sorted((layout.run / "evaluations").glob("[0-9]*")):
-        if is_run(path) and (rates := success_by_task(Run(path))):
-            found[int(path.name)] = rates
-    return found
-
-
-def success(rates: dict[str, float]) -> Estimate:
-    """The mean pass rate with its interval, each task by itself."""
-    return estimate(rates, {task: task for task in rates})
 
 
 def _success(evaluated: dict[int, dict[str, float]]) -> Grid:

@@ -10,7 +10,7 @@ from forager.rollout.breaker import CircuitBreaker
 from forager.rollout.worker import Job, JobResult
 
 
-class Ended(NamedTuple):
+class EndedAttempt(NamedTuple):
     """An attempt that ended, with its group, and the error if infrastructure ended it.
 
     `counts`: whether the loss counts against the attempt; it does not where many are lost.
@@ -22,7 +22,7 @@ class Ended(NamedTuple):
     counts: bool = True
 
 
-class _Running(NamedTuple):
+class _Rollout(NamedTuple):
     group: int
     begun: float
     late: bool = False
@@ -33,7 +33,7 @@ class Rollouts:
 
     def __init__(self, executor: Executor, workers: int, breaker: CircuitBreaker) -> None:
         self._executor, self._workers, self._breaker = executor, workers, breaker
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, _Rollout] = {}
 
     def __len__(self) -> int:
         return len(self._running)
@@ -50,7 +50,7 @@ class Rollouts:
 
     def place(self, job: Job, group: int) -> None:
         """Start an attempt of a group."""
-        self._running[job.id] = _Running(group, time.monotonic())
+        self._running[job.id] = _Rollout(group, time.monotonic())
         self._executor.place(job)
         self._breaker.begun()
 
@@ -59,7 +59,7 @@ class Rollouts:
         if attempt in self._running:
             self._running[attempt] = self._running[attempt]._replace(late=True)
 
-    def ended(self, timeout: float) -> list[Ended]:
+    def ended(self, timeout: float) -> list[EndedAttempt]:
         """The attempts that ended, without late ones. Raises errors that end the run."""
         found = []
         for result in self._executor.ended(timeout):
@@ -73,5 +73,5 @@ class Rollouts:
             elif not isinstance(error, NodeLost):
                 self._breaker.lost(running.begun, error)
             if not running.late:
-                found.append(Ended(running.group, result, error, counts))
+                found.append(EndedAttempt(running.group, result, error, counts))
         return found

@@ -1,7 +1,7 @@
 """The sampler seam: who writes the agent's tokens, with which weights, and when these change.
 
-Weights change between requests: `Gate.closed` waits for the requests under way and holds back
-later ones. So each answer comes from one version, which its record names.
+Weights change between requests: a closed `VersionGate` holds back requests after those under way
+have ended. So each answer comes from one version, which its record names.
 """
 
 import time
@@ -44,7 +44,7 @@ class Sampler(Protocol):
     def __exit__(self, *exception: object) -> None: ...
 
 
-class Gate:
+class VersionGate:
     """Lets requests through, and knows the version that answers them; used by many threads."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class GatedModel:
     The time that a request is held back does not count as the attempt's.
     """
 
-    def __init__(self, model: Model, gate: Gate) -> None:
+    def __init__(self, model: Model, gate: VersionGate) -> None:
         self._model, self._gate = model, gate
 
     def query(
@@ -114,7 +114,7 @@ class GatedModel:
 class GatedModels:
     """Makes the models of attempts; implements ModelFactory."""
 
-    def __init__(self, sampler: Sampler, settings: RunSettings, gate: Gate) -> None:
+    def __init__(self, sampler: Sampler, settings: RunSettings, gate: VersionGate) -> None:
         self._sampler, self._settings, self._gate = sampler, settings, gate
 
     def under(self, settings: RunSettings) -> "GatedModels":

@@ -55,7 +55,7 @@ class CurriculumSettings(Record):
     )
 
 
-class Stage(Record):
+class CurriculumStage(Record):
     """Shares of the environments from some step on."""
 
     from_step: int = Field(1, ge=1, description="First step of the stage.")
@@ -114,7 +114,7 @@ class RlSettings(Record):
     objective: PolicyObjective = PolicyObjective()
     reward: RewardSettings = RewardSettings()
     curriculum: CurriculumSettings = CurriculumSettings()
-    stages: list[Stage] = Field(
+    stages: list[CurriculumStage] = Field(
         [], description="Environment weights; without, environments count by their tasks."
     )
     rollout: dict[str, Any] = Field({}, description="Settings of the attempts (RunSettings).")

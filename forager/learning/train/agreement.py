@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from forager.errors import TrainingError
 from forager.learning.train.objective import ratios
-from forager.learning.train.samples import Samples
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,13 +19,12 @@ if TYPE_CHECKING:
 def check_ratios(
     logprobs: "Tensor",
     batch: "MicroBatch",
-    samples: Samples,
-    row: Sequence[int],
+    lengths: Sequence[int],
     tolerance: float | None,
 ) -> None:
     """Raise TrainingError that names the worst token if a current one's ratio is too far from 1.
 
-    logprobs: (kept,), of the tokens of a row of sample numbers, or of a share of it.
+    logprobs: (kept,), of the tokens of a row, or of a share of it; lengths: tokens of its samples.
     """
     if tolerance is None or batch.policy is None:
         return
@@ -36,11 +34,11 @@ def check_ratios(
         return
     wrong = int((away > tolerance).sum())
     position = int(batch.positions[0, batch.keep[worst]]) + 1
-    lengths = ", ".join(f"{number + 1} ({samples.lengths[number]} tokens)" for number in row[:8])
+    of_row = ", ".join(map(str, lengths[:8]))
     raise TrainingError(
         f"trainer and sampler disagree on {wrong} of {int(batch.policy.current.sum())} tokens that "
         f"the current weights sampled: worst at token {position} of a sequence, log-probability "
         f"{float(logprobs[worst]):.4f} here and {float(batch.policy.behaviour[worst]):.4f} there; "
         "either the sampler has other weights, or its prefix cache was not reset, or it computes "
-        f"in another precision (sequences of this row: {lengths})"
+        f"in another precision (tokens of the row's sequences: {of_row})"
     )

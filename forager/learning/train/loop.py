@@ -138,10 +138,11 @@ class Training:
         logprobs = log_probabilities(self._engine, batch)
         counted = RatioCount()
         if batch.policy is not None and self._request.objective:
-            check_ratios(logprobs, batch, samples, row, self._tolerance)
+            lengths = [samples.lengths[sample] for sample in row]
+            check_ratios(logprobs, batch, lengths, self._tolerance)
             counted = count_ratios(logprobs, batch.policy, self._request.objective)
         reference = self._reference_scores(batch)
-        return self._objective.losses(logprobs, batch, reference).sum(), counted
+        return self._objective.losses(logprobs, batch.policy, reference).sum(), counted
 
     def _batch(self, samples: Samples, row: Row) -> MicroBatch:
         shares = self._settings.sequence_parallel_size

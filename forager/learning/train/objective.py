@@ -25,8 +25,6 @@ from forager.records import Record
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from forager.learning.train.batch import MicroBatch
-
 _LARGEST_LOG = 20.0  # of a ratio: beyond it, infinity times an advantage of 0 would be no number
 
 
@@ -107,7 +105,10 @@ class Objective(Protocol):
     """Whether samples need log-probabilities and advantages; those without are left out."""
 
     def losses(
-        self, logprobs: "Tensor", batch: "MicroBatch", reference: "Tensor | None" = None
+        self,
+        logprobs: "Tensor",
+        columns: PolicyColumns | None,
+        reference: "Tensor | None" = None,
     ) -> "Tensor":
         """The loss of each kept token, (kept,), before the step's factor."""
         ...
@@ -123,10 +124,13 @@ class CrossEntropy:
     policy = False
 
     def losses(
-        self, logprobs: "Tensor", batch: "MicroBatch", reference: "Tensor | None" = None
+        self,
+        logprobs: "Tensor",
+        columns: PolicyColumns | None,
+        reference: "Tensor | None" = None,
     ) -> "Tensor":
         """-log p of each token."""
-        del batch, reference
+        del columns, reference
         return -logprobs
 
     def factor(self, size: StepSize) -> float:
@@ -143,10 +147,12 @@ class PolicyGradient:
         self.settings = settings
 
     def losses(
-        self, logprobs: "Tensor", batch: "MicroBatch", reference: "Tensor | None" = None
+        self,
+        logprobs: "Tensor",
+        columns: PolicyColumns | None,
+        reference: "Tensor | None" = None,
     ) -> "Tensor":
         """The loss of each token; `reference` are log-probabilities of the base model, for KL."""
-        columns = batch.policy
         assert columns is not None
         losses = surrogate(logprobs, columns.behaviour, columns.advantages, self.settings)
         if reference is not None:
