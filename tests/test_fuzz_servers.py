@@ -23,7 +23,7 @@ from forager.errors import ForagerError, StoreError, UsageError
 from forager.rollout.batch import run_batch
 from forager.rollout.settings import MAY_CHANGE, RunSettings
 from forager.rollout.worker import Job
-from forager.trajectories.export import FORMATS, writer
+from forager.trajectories.export import FORMATS, AttemptOrigin, writer
 from forager.trajectories.record import AttemptLimits
 from forager.trajectories.show import show
 from forager.trajectories.store import Run
@@ -141,7 +141,7 @@ def test_every_attempt_is_graded_or_lost_with_a_reason(
         assert not attempt.outcome.log
         Console(file=StringIO()).print(*show(attempt, full=True))
     for format in FORMATS:
-        writer(format)(run.trajectories(), tmp_path / format)
+        writer(format, AttemptOrigin())(run.trajectories(), tmp_path / format)
     with capsys.disabled():
         if ATTEMPTS > 45:
             print(f"\n{len(stored)} graded {dict(ends)}, {len(lost)} losses of "

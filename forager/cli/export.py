@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from forager.learning.dataset import DatasetSettings
     from forager.trajectories.choice import Choice
+    from forager.trajectories.export import AttemptOrigin
     from forager.trajectories.index import Index, Places
     from forager.trajectories.record import Trajectory
 
@@ -44,6 +45,7 @@ Formats:
 \b
 Examples:
   forager export runs/repair -o attempts.parquet --format parquet --resolved
+  forager export runs/qwen -o hub --format hf --resolved --push me/attempts
   forager export runs/qwen -o dataset --format policy --tokenizer Qwen/Qwen3-8B --resolved
   forager export traces/toolz -o toolz.jsonl --format cwm --step-in 0.5
   forager export tasks.jsonl -o harbor --format harbor --registry ghcr.io/me
@@ -122,6 +124,15 @@ _OPTIONS = Derived(
     help="What a model is trained to write of --format segments: states, source lines, or both.",
 )
 @option(
+    "--push",
+    metavar="OWNER/NAME",
+    default="",
+    heading="Upload",
+    help="Upload the data set and its card to the Hugging Face Hub, as a private repository "
+    "(--format hf, adp, swe-smith, open-swe-traces).",
+)
+@option("--public", is_flag=True, heading="Upload", help="Make a new repository public.")
+@option(
     "--registry",
     metavar="PREFIX",
     default="",
@@ -144,13 +155,21 @@ def export(
     depth: int,
     loss: str,
     registry: str,
+    push: str,
+    public: bool,
     **params: Any,
 ) -> None:
     """Write attempts, traces or tasks for other software, or as a data set for training."""
     from forager.cli.outputs import ExportedAttempts
     from forager.trajectories.choice import Choice
-    from forager.trajectories.export import writer
+    from forager.trajectories.export import DATA_SETS, writer
+    from forager.trajectories.export.pushing import check_name
+    from forager.trajectories.export.pushing import push as upload
 
+    if push and format not in DATA_SETS:
+        raise UsageError(f"--push needs --format {', '.join(DATA_SETS)}")
+    if push:
+        check_name(push)
     if limit is not None and sample is not None:
         raise UsageError("--limit takes the first attempts, --sample any; give one of them")
     if format in _TASKS:
@@ -169,7 +188,8 @@ def export(
         return
     if tokenizer or show:
         raise UsageError("--tokenizer and --show need --format policy or --format world")
-    write = writer(format)
+    some = {"resolved": resolved, "limit": limit, "sample": sample, "seed": sample and seed}
+    write = writer(format, _origin(runs, {**some, "accept_suspect": accept_suspect}))
     with ExitStack() as stack:
         indexes = [
             stack.enter_context(open_attempts(run, accept_suspect=accept_suspect)) for run in runs
@@ -185,10 +205,34 @@ def export(
         )
         with Progress("attempts", total) as progress:
             count = write(_counted(attempts, progress), output)
+    pushed = upload(output, push, public=public) if push else ""
     if as_json:
-        print_json(ExportedAttempts(output=str(output), attempts=count).model_dump())
+        found = ExportedAttempts(output=str(output), attempts=count, pushed=pushed)
+        print_json(found.model_dump())
     else:
-        echo(f"{output}\t{count:,} attempts")
+        echo(f"{output}\t{count:,} attempts" + (f"\t{pushed}" if pushed else ""))
+
+
+def _origin(runs: tuple[Path, ...], options: dict[str, Any]) -> "AttemptOrigin":
+    """The tasks of the runs, and how their attempts were chosen: by filters, then by options."""
+    from forager.cli.runs import tasks_of
+    from forager.trajectories.export import AttemptOrigin
+    from forager.trajectories.store import Run
+
+    tasks, choices = {}, []
+    for run in runs:
+        tasks.update(tasks_of(run))
+        filters = Run(run).settings().get("filters") if run.is_dir() else None
+        choices += [f"filter `{_worded(choice)}` of {run.name}" for choice in filters or ()]
+    named = [f"{name} = {value}" for name, value in options.items() if value not in (None, False)]
+    return AttemptOrigin(tasks, [*dict.fromkeys(choices), *named])
+
+
+def _worded(choice: Any) -> str:
+    """A filter with its settings, as `--filter` takes it."""
+    given = choice.get("settings") or {}
+    settings = ",".join(f"{name}:{value}" for name, value in given.items())
+    return f"{choice.get('name')}={settings}" if settings else str(choice.get("name"))
 
 
 def _export_tasks(

@@ -84,6 +84,7 @@ class ExportedAttempts(Record):
     attempts: int | None = None
     traces: int | None = None
     tasks: int | None = None
+    pushed: str = Field("", description="Address of the data set that was uploaded.")
     samples: int | None = None
     tokens: int | None = None
     trained: int | None = Field(None, description="Tokens with loss.")

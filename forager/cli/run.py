@@ -109,10 +109,10 @@ def run(
             pass  # a place that takes nothing is found before the attempts are made
     make_attempts(settings, chosen, output, preflight=preflight, at_end=print_families)
     if predictions:
-        from forager.trajectories.export import writer
+        from forager.trajectories.export.swe_bench import write
         from forager.trajectories.store import Run
 
-        writer("swe-bench")(Run(output).trajectories(), predictions)
+        write(Run(output).trajectories(), predictions)
 
 
 def _print_plan(settings: "RunSettings", tasks: "list[Task]", output: Path) -> None:

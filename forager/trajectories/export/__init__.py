@@ -1,11 +1,13 @@
 """Attempts in the formats of other software, one attempt in memory at a time.
 
 A format is a module with a function `write(attempts, target)` that returns the number of attempts
-it wrote.
+it wrote. That of a data set takes their origin, too.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,7 @@ from forager.errors import UsageError
 from forager.locks import claimed_file
 
 if TYPE_CHECKING:
+    from forager.environments.task import Task
     from forager.trajectories.record import Trajectory
 
 Write = Callable[["Iterable[Trajectory]", Path], int]
@@ -24,6 +27,9 @@ FORMATS = {
     "parquet": "one file with a row per attempt; messages and calls are nested columns",
     "jsonl": "one file with a line per attempt, in the format of forager",
     "hf": "a directory for `datasets.load_dataset` and the Hugging Face Hub",
+    "adp": "the same, as trajectories of the Agent Data Protocol 1.5",
+    "swe-smith": "the same, in the columns of SWE-smith's trajectories",
+    "open-swe-traces": "the same, in the columns of Open-SWE-Traces",
     "sharegpt": "a directory that serves as `dataset_dir` of LLaMA-Factory",
     "atif": "a directory with a file per attempt, in Harbor's ATIF 1.8",
     "swe-agent": "directories of SWE-agent's .traj and .pred files, one per attempt number",
@@ -31,10 +37,25 @@ FORMATS = {
 }
 
 
-def writer(format: str) -> Write:
-    """Import a format's module and return its `write`."""
-    write: Write = import_module(f"{__name__}.{format.replace('-', '_')}").write
-    return write
+DATA_SETS = ("hf", "adp", "swe-smith", "open-swe-traces")
+"""Formats that are data sets of the Hub, with a card that tells where attempts come from."""
+
+
+@dataclass(frozen=True)
+class AttemptOrigin:
+    """Where the attempts of an export come from.
+
+    `tasks` are those of their runs by instance_id; `choices` say how the attempts were chosen.
+    """
+
+    tasks: "Mapping[str, Task]" = field(default_factory=dict)
+    choices: Sequence[str] = ()
+
+
+def writer(format: str, origin: AttemptOrigin) -> Write:
+    """Import a format's module and return its `write`; a data set's card tells of the origin."""
+    write: Callable[..., int] = import_module(f"{__name__}.{format.replace('-', '_')}").write
+    return partial(write, origin=origin) if format in DATA_SETS else write
 
 
 @contextmanager

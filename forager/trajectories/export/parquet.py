@@ -39,13 +39,6 @@ def schema() -> "pyarrow.Schema":
     """Return the columns: a Summary's fields, the texts in `_TEXTS`, and three nested lists."""
     import pyarrow as pa
 
-    function = pa.struct({"name": pa.string(), "arguments": pa.string()})
-    call = pa.struct({"id": pa.string(), "type": pa.string(), "function": function})
-    message = {
-        **dict.fromkeys(("role", "content", "reasoning_content", "tool_call_id"), pa.string()),
-        "tool_calls": pa.list_(call),
-        "other": pa.string(),
-    }
     model_call = {
         **dict.fromkeys(("message", "opens", "prompt_tokens", "completion_tokens"), pa.int64()),
         **dict.fromkeys(("seconds", "waited"), pa.float64()),
@@ -70,11 +63,21 @@ def schema() -> "pyarrow.Schema":
                 name: kinds[kind] for name, kind in get_type_hints(Summary).items() if kind in kinds
             },
             **dict.fromkeys(_TEXTS, pa.string()),
-            "messages": pa.list_(pa.struct(message)),
+            "messages": pa.list_(message_type()),
             "model_calls": pa.list_(pa.struct(model_call)),
             "tool_calls": pa.list_(pa.struct(tool_call)),
         }
     )
+
+
+def message_type() -> "pyarrow.DataType":
+    """The type of a chat message; `other` holds the fields of single servers as JSON."""
+    import pyarrow as pa
+
+    function = pa.struct({"name": pa.string(), "arguments": pa.string()})
+    call = pa.struct({"id": pa.string(), "type": pa.string(), "function": function})
+    texts = dict.fromkeys(("role", "content", "reasoning_content", "tool_call_id"), pa.string())
+    return pa.struct({**texts, "tool_calls": pa.list_(call), "other": pa.string()})
 
 
 _TEXTS = [
@@ -126,7 +129,7 @@ def _row(attempt: Trajectory) -> dict[str, Any]:
         "tools": json.dumps(attempt.tools),
         "foreign": attempt.foreign.model_dump_json() if attempt.foreign else None,
         "transforms": json.dumps(attempt.transforms),
-        "messages": [_message(message) for message in attempt.messages],
+        "messages": [message_row(message) for message in attempt.messages],
         "model_calls": [
             {**call.model_dump(exclude={"usage"}), **call.usage.model_dump()}
             for call in attempt.model_calls
@@ -143,7 +146,8 @@ def _tool_call(call: ToolCall) -> dict[str, Any]:
     }
 
 
-def _message(message: Message) -> dict[str, Any]:
+def message_row(message: Message) -> dict[str, Any]:
+    """A chat message as a value of `message_type`."""
     content = message.get("content")
     other = {name: value for name, value in message.items() if name not in _KNOWN}
     return {

@@ -1,0 +1,89 @@
+"""The columns of Open-SWE-Traces on the Hub: one row per attempt, with its project's licence.
+
+`resolved` is 1 or 0. `metadata` holds what else is known: the model, the answer, the reference
+patch where the run has the task, how the attempt ended, and what makes it suspect.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from forager.atomic import new_directory
+from forager.trajectories.export import AttemptOrigin
+from forager.trajectories.export.dataset_files import DatasetFacts, grouped, write_parquet
+from forager.trajectories.export.parquet import message_row, message_type
+from forager.trajectories.record import Trajectory
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_COLUMNS = """\
+Those of nvidia/Open-SWE-Traces: `instance_id`, `repo`, `license`, `language`, `trajectory_id`,
+`messages`, `tools` (each as JSON), `resolved` (1 or 0), `metadata` and `hf_dataset_name`."""
+_TEXTS = ("category", "environment", "teacher_model", "model_patch", "reference_patch")
+_MORE = ("exit_reason", "cause", "suspect", "sampling", "version")
+
+
+def write(attempts: Iterable[Trajectory], target: Path, origin: AttemptOrigin) -> int:
+    """Write a directory; return the number of rows. Raises UsageError if pyarrow is missing."""
+    tally = DatasetFacts(origin)
+    with new_directory(target) as part:
+        columns = _schema()
+        rows = _rows(tally.of(attempts), origin)
+        count = write_parquet(grouped(rows, columns), columns, part)
+        card = tally.card("Attempts in the columns of Open-SWE-Traces", _FILES, _COLUMNS)
+        (part / "README.md").write_text(card, encoding="utf-8")
+    return count
+
+
+_FILES = "data/train-*.parquet"
+
+
+def _schema() -> "pyarrow.Schema":
+    from forager.trajectories.export import needed
+
+    with needed("pyarrow"):
+        import pyarrow as pa
+    names = ("instance_id", "repo", "license", "language", "trajectory_id")
+    metadata = {**dict.fromkeys((*_TEXTS, *_MORE), pa.string()), "reward": pa.float64()}
+    return pa.schema(
+        {
+            **dict.fromkeys(names, pa.string()),
+            "messages": pa.list_(message_type()),
+            "tools": pa.list_(pa.string()),
+            "resolved": pa.int32(),
+            "metadata": pa.struct(metadata),
+            "hf_dataset_name": pa.string(),
+        }
+    )
+
+
+def _rows(attempts: Iterable[Trajectory], origin: AttemptOrigin) -> Iterator[dict[str, Any]]:
+    for attempt in attempts:
+        task = origin.tasks.get(attempt.instance_id)
+        outcome = attempt.outcome
+        yield {
+            "instance_id": attempt.instance_id,
+            "repo": attempt.repo,
+            "license": task.licence if task else "",
+            "language": "python",
+            "trajectory_id": attempt.id,
+            "messages": [message_row(message) for message in attempt.messages],
+            "tools": list(map(json.dumps, attempt.tools)),
+            "resolved": int(outcome.resolved),
+            "metadata": {
+                "category": attempt.kind,
+                "environment": attempt.environment,
+                "teacher_model": attempt.model,
+                "model_patch": outcome.answer,
+                "reference_patch": str(getattr(task, "patch", "")),
+                "exit_reason": outcome.exit_reason,
+                "cause": outcome.cause,
+                "suspect": "; ".join(outcome.suspect),
+                "sampling": attempt.sampling.model_dump_json(),
+                "version": attempt.version,
+                "reward": outcome.reward,
+            },
+            "hf_dataset_name": "",
+        }
