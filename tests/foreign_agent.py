@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import urllib.request
+from typing import Any
 
 FORM = sys.argv[1]
 TOOL = {"type": "object", "properties": {"command": {"type": "string"}}}
@@ -16,7 +17,7 @@ RESPONSES = [{"type": "function", "name": "sh", "parameters": TOOL}]
 MESSAGES = [{"name": "sh", "input_schema": TOOL}]
 
 
-def post(path: str, body: dict) -> list[dict]:
+def post(path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the events of a stream, or the answer alone."""
     base = os.environ["ANTHROPIC_BASE_URL"] if FORM == "messages" else os.environ["OPENAI_BASE_URL"]
     data = json.dumps({"model": "any", **body}).encode()
@@ -35,7 +36,7 @@ def sh(arguments: str) -> str:
     return (made.stdout + made.stderr).decode()
 
 
-def chat(said: list) -> bool:
+def chat(said: list[dict[str, Any]]) -> bool:
     """One turn with chat completions, streamed."""
     events = post("/chat/completions", {"messages": said, "tools": CHAT, "stream": True})
     message = events[0]["choices"][0]["delta"]
@@ -49,7 +50,7 @@ def chat(said: list) -> bool:
     return bool(calls)
 
 
-def responses(said: list) -> bool:
+def responses(said: list[dict[str, Any]]) -> bool:
     """One turn with responses, streamed."""
     body = {"input": said, "tools": RESPONSES, "stream": True, "instructions": "Work."}
     items = post("/responses", body)[-1]["response"]["output"]
@@ -61,7 +62,7 @@ def responses(said: list) -> bool:
     return bool(calls)
 
 
-def messages(said: list) -> bool:
+def messages(said: list[dict[str, Any]]) -> bool:
     """One turn with messages; without a stream."""
     body = {"messages": said, "tools": MESSAGES, "max_tokens": 99, "system": "Work."}
     blocks = post("/v1/messages", body)[0]["content"]

@@ -113,7 +113,8 @@ def test_a_data_set_of_an_earlier_version_loads(tmp_path: Path) -> None:
     assert [sample.loss_mask for sample in loaded] == stored["trained"].to_pylist()
     assert (loaded.manifest.schema_version, loaded[0].logprobs) == (1, None)
     samples = Samples([earlier])
-    ids, mask = samples[0]
+    ids, mask, policy = samples[0]
+    assert policy is None
     assert ids.tolist() == loaded[0].input_ids
     assert mask.tolist() == [bool(loss) for loss in loaded[0].loss_mask]
 

@@ -744,7 +744,7 @@ def test_links_of_an_image_lead_nowhere_outside(link: str, kata_image: Image) ->
         (layer / link).symlink_to(outside / "hosts" if link == "etc/hosts" else outside)
         image = unpacked(kata_image.reference)
         image = image.model_copy(update={"layers": [layer.name, *image.layers]})
-        stream = _Namespaces(image, LIMITS, {})
+        stream = _Namespaces(image, LIMITS, {}, ())
         try:
             shell = Shell(stream, "/testbed")
             said = shell.run("grep -c localhost /etc/hosts; cat /proc/1/comm; ls /sys", 20, 1000)
