@@ -38,7 +38,7 @@ def push(directory: Path, name: str, *, public: bool = False) -> str:
             commit_message=f"Upload {directory.name}",
             delete_patterns=["data/*", "*.jsonl"],
         )
-    except (OSError, ValueError, LookupError) as error:  # also of an answer that is none
+    except (OSError, ValueError, LookupError) as error:  # LookupError: not the Hub's answer
         reason = " ".join(str(error).split())[:300]
         raise UsageError(
             f"{directory} is written, but the Hub does not take it as {name}: {reason}; "
