@@ -13,6 +13,11 @@ from forager.mutation.candidates import Candidate
 from forager.records import Record, RecordWriter, read_records
 
 
+def no_progress(done: int, **counts: int) -> None:
+    """Implements OnTaskProgress for programs that show none."""
+    del done, counts
+
+
 class OnTaskProgress(Protocol):
     """Called after each candidate."""
 

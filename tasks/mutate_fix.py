@@ -37,7 +37,7 @@ from forager.mutation.prove import in_order
 from forager.mutation.quota import Quota
 from tasks.author import Author
 from tasks.contamination import admitted
-from tasks.ledger import Ledger, OnTaskProgress
+from tasks.ledger import Ledger, OnTaskProgress, no_progress
 from tasks.settings import MutateFixSettings
 from tasks.sources import LEFT_OUT, ProjectTexts, read_texts, start
 from tasks.statements import Form, by_model, cwm, issue, with_code
@@ -74,7 +74,7 @@ def make_tasks(
     order: MutateFixRequest,
     *,
     output: Path,
-    on_progress: OnTaskProgress,
+    on_progress: OnTaskProgress = no_progress,
     report: Callable[[str], None] = print,
 ) -> int:
     """Append tasks of one image to `output`; return how many of the requested tasks it has.

@@ -38,7 +38,7 @@ from forager.agent.faults import (
     said,
 )
 from forager.agent.traffic import TRAFFIC, NoLimit, RateLimiter
-from forager.agent.wires import WIRES
+from forager.agent.wires import WIRES, Wire, lite
 from forager.agent.wires.messages import VERSION
 from forager.errors import ModelError, ModelRefusal, UsageError
 from forager.logins import LOGINS, NO_LOGIN, Login
@@ -50,7 +50,7 @@ if TYPE_CHECKING:  # imported where it is used: that takes half a second
 
 T = TypeVar("T")
 
-Api = Literal["chat", "responses", "messages"]
+Api = Literal["chat", "responses", "messages", "litellm"]
 OPENAI_URL = "https://api.openai.com/v1"
 
 _CONNECT_SECONDS = 10.0
@@ -191,6 +191,8 @@ class ChatEndpoint:
 
     def _not_found(self, url: str, model: str, error: Exception) -> ModelError:
         """Distinguish an unknown model from a wrong address."""
+        if self.api == "litellm":
+            return self.refusal(url, error)
         try:
             offered = self._models(url)
         except ModelError:
@@ -333,13 +335,12 @@ def _options(endpoint: ChatEndpoint) -> Any:
 
 def _complete(client: "OpenAI", endpoint: ChatEndpoint, body: dict[str, Any]) -> dict[str, Any]:
     """Ask once, in the endpoint's form; return a chat completion."""
-    wire, options = WIRES[endpoint.api], _options(endpoint)
     try:
-        request = wire.request(body)
-        found = _mapping(client.post(wire.path, cast_to=object, body=request, options=options))
-        answer = wire.answer(found)
-    except Malformed as error:
-        raise ErrorReply(found) from error
+        if endpoint.api == "litellm":
+            key = "" if endpoint.key == _NO_KEY else endpoint.key
+            answer = lite.complete(body, str(client.base_url).rstrip("/"), key, endpoint.timeout)
+        else:
+            answer = _posted(client, WIRES[endpoint.api], _options(endpoint), body)
     except (ValueError, RecursionError) as error:  # JSON by its content type, not by its content
         raise GarbledReply(str(error)) from error
     choices = answer.get("choices")
@@ -350,6 +351,16 @@ def _complete(client: "OpenAI", endpoint: ChatEndpoint, body: dict[str, Any]) ->
     if not isinstance(choices[0].get("message"), dict):
         raise GarbledReply(f"no message in {one_line(str(choices[0]))}")
     return answer
+
+
+def _posted(client: "OpenAI", wire: Wire, options: Any, body: dict[str, Any]) -> dict[str, Any]:
+    found = _mapping(
+        client.post(wire.path, cast_to=object, body=wire.request(body), options=options)
+    )
+    try:
+        return wire.answer(found)
+    except Malformed as error:
+        raise ErrorReply(found) from error
 
 
 def _mapping(answer: object) -> dict[str, Any]:

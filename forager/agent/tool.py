@@ -96,4 +96,25 @@ class Tool:
         }
 
 
+def one_argument(
+    name: str,
+    description: str,
+    parameter: dict[str, str],
+    execute: Callable[[Sandbox, dict[str, str], float], Observation],
+) -> Tool:
+    """A tool of one parameter (name → what it is), which is the body of a text call."""
+    ((argument, _),) = parameter.items()
+
+    def read_body(body: str) -> dict[str, str]:
+        if not body.strip():
+            raise FormatError(f"Give {name} its {argument}.", "empty_argument")
+        return {argument: body.strip()}
+
+    def write_body(arguments: dict[str, str]) -> str:
+        return arguments[argument]
+
+    usage = argument.upper()
+    return Tool(name, description, parameter, execute, read_body, write_body, usage)
+
+
 Toolbox = dict[str, Tool]

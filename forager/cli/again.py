@@ -54,13 +54,13 @@ def execute_attempts(
     """
     from forager.rollout.execution import ReproductionLog, execute
     from forager.rollout.sandboxes import Sandboxes
-    from forager.sandboxes.kinds import SANDBOXES
+    from forager.sandboxes.kinds import sandbox_kind
     from forager.trajectories.reproduction import compare, result_tables
     from tools import load_toolbox
 
     results, toolbox = ReproductionLog(source), load_toolbox()
     kind = _sandbox_of(source)
-    sandboxes = Sandboxes(SANDBOXES[kind])
+    sandboxes = Sandboxes(sandbox_kind(kind))
 
     def execute_one(id: str, _: "Progress") -> None:
         with opened() as index:
@@ -99,7 +99,7 @@ def take_over(
     from forager.rollout.sandboxes import SandboxWatcher
     from forager.rollout.settings import MAY_CHANGE
     from forager.rollout.worker import Job
-    from forager.sandboxes.kinds import SANDBOXES
+    from forager.sandboxes.kinds import sandbox_kind
     from forager.trajectories.choice import Choice
     from forager.trajectories.store import Run
     from tools import load_toolbox
@@ -107,7 +107,7 @@ def take_over(
     parent = parent_of(source, recorded, turn)
     task, toolbox = _task_of(recorded, tasks, source), load_toolbox()
     settings = _settings(source, recorded, params)
-    opened = SandboxWatcher(SANDBOXES[settings.sandbox])
+    opened = SandboxWatcher(sandbox_kind(settings.sandbox))
     with terminable(), Run.write(output, settings, [task], may_change=MAY_CHANGE) as store:
         with store.index() as index:
             places = index.places(Choice(instance_id=task.instance_id))

@@ -90,6 +90,7 @@ def run_settings(
     settings: RunSettings = ATTEMPTS.build(values)
     _check_prices(settings.budget, models)
     _check_agent(settings)
+    _check_plugins(settings)
     if settings.token_ids and settings.api != "chat":
         raise UsageError("only chat completions return token ids: leave out --api or --token-ids")
     return settings
@@ -101,6 +102,16 @@ def _directories(given: list[str]) -> list[str]:
         if not Path(name).is_dir():
             raise UsageError(f"--agent-files {name}: there is no such directory")
     return [str(Path(name).absolute()) for name in given]
+
+
+def _check_plugins(settings: "RunSettings") -> None:
+    """Raise UsageError for a model or a sandbox that no package provides."""
+    from forager.agent.custom import custom_model, is_custom
+    from forager.sandboxes.kinds import sandbox_kind
+
+    for name in filter(is_custom, settings.models):
+        custom_model(name)
+    sandbox_kind(settings.sandbox)
 
 
 def _check_agent(settings: "RunSettings") -> None:
@@ -128,7 +139,9 @@ def _over(usual: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_prices(budget: "Budget", models: list[str]) -> None:
-    lacking = [model for model in models if model not in SERVERLESS and model not in budget.prices]
+    from forager.agent.custom import needs_server
+
+    lacking = [model for model in models if needs_server(model) and model not in budget.prices]
     if budget.money is not None and lacking:
         raise UsageError(
             f"the budget bounds the money and has no price of {lacking[0]!r}; add "

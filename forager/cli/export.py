@@ -14,7 +14,7 @@ from forager.cli.runs import open_attempts, runs_argument, say_damage
 from forager.cli.verb import Verb, option
 from forager.errors import UsageError
 from forager.tracing import TRACE_FORMATS
-from forager.trajectories.export import FORMATS
+from forager.trajectories.export import formats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ _DATASETS = {
     "world": "the same, with loss also on what the agent reads",
 }
 _TASKS = {"harbor": "a directory of Harbor task directories; give tasks.jsonl files as RUN"}
-_ALL = {**FORMATS, **_DATASETS, **TRACE_FORMATS, **_TASKS}
+_ALL = {**formats(), **_DATASETS, **TRACE_FORMATS, **_TASKS}
 _TABLE = "\n".join(f"  {name:<12}  {text}" for name, text in _ALL.items())
 _HELP = f"""Write attempts, traces or tasks for other software, or as a data set for training.
 

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from forager.agent import ORACLE, REPAIR, SERVERLESS
+from forager.agent.wires.lite import NO_URL
 from forager.errors import UsageError
 from forager.logins import LOGINS
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from tasks.author import Author
 
 
-USUAL_URLS = {"messages": ["https://api.anthropic.com/v1"]}
-USUAL_KEYS = {"messages": "ANTHROPIC_API_KEY"}
+USUAL_URLS = {"messages": ["https://api.anthropic.com/v1"], "litellm": [NO_URL]}
+USUAL_KEYS = {"messages": "ANTHROPIC_API_KEY", "litellm": "LITELLM_KEY"}
 """Endpoints and variables of their keys, by `--api`, where another than OpenAI's is usual."""
 
 
@@ -34,7 +35,9 @@ def endpoints(
 
     Raises UsageError, which ends with the hint.
     """
-    asked = [model for model in models if model not in SERVERLESS]
+    from forager.agent.custom import needs_server
+
+    asked = list(filter(needs_server, models))
     urls = list(given) or [os.environ.get("OPENAI_BASE_URL") or ""]
     if asked and not all(urls):
         close = get_close_matches(asked[0], SERVERLESS, 1)
@@ -81,6 +84,14 @@ class MakeModel:
                 )
             return OracleModel(job.task, SYNTAXES[settings.syntax], self._toolbox)
 
+        from forager.agent.custom import ModelSetup, custom_model, is_custom
+
+        sampling = settings.sampling_of(job.number)
+        if is_custom(name):
+            syntax = SYNTAXES[settings.syntax]
+            setup = ModelSetup(job.task, job.number, sampling, syntax, self._toolbox)
+            return custom_model(name)(setup)
+
         from forager.agent.chat import ChatModel
         from forager.agent.endpoint import ChatEndpoint, normalised
         from forager.agent.traffic import TRAFFIC
@@ -91,7 +102,6 @@ class MakeModel:
         endpoint = ChatEndpoint(
             url, self._key, others=tuple(others), key_env=settings.key_env, api=settings.api
         )
-        sampling = settings.sampling_of(job.number)
         return ChatModel(name, endpoint, sampling, settings.token_ids, limiter=limiter)
 
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from forager import __version__
 from forager.agent.faults import only_foreseen
 from forager.agent.foreign import CommandAgent
 from forager.agent.loop import SYSTEM, Acting, Agent, first_messages
@@ -37,6 +36,7 @@ from forager.sandboxes.sandbox import Limits, SandboxFactory
 from forager.trajectories.live import RUNNING
 from forager.trajectories.record import Message, Outcome, Timings, Trajectory, Usage
 from forager.trajectories.show import text_of
+from forager.version import VERSION
 
 
 def make_attempt(
@@ -259,5 +259,5 @@ def _beginning(
         outcome=Outcome(exit_reason=RUNNING),
         usage=Usage(),
         timings=Timings(),
-        version=__version__,
+        version=VERSION,
     )

@@ -58,7 +58,8 @@ def preflight(
     for number in range(len(settings.models)):
         model = make_model(Job(task, number), NoLimit())
         if isinstance(model, ChatModel):
-            check_listing(model.endpoint, on_note)
+            if model.endpoint.api != "litellm":
+                check_listing(model.endpoint, on_note)
             if with_tools and not settings.agent:
                 messages, tools = beginning_of(task, settings, toolbox)
                 check_tool_call(model, messages, tools, SYNTAXES[settings.syntax], on_note)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, Field
 
+from forager.agent.endpoint import Api
 from forager.agent.loop import SYSTEM
 from forager.config import load_settings
 from forager.records import Address, Record
@@ -82,7 +83,8 @@ class RunSettings(Record):
 
     models: list[str] = Field(
         description="Model that makes the attempts: `repair` (needs no server), `oracle` (knows "
-        "the reference patch), or a model that the endpoint serves. Can be repeated."
+        "the reference patch), a model that the endpoint serves, or your own as "
+        "package.module:Name (see docs/policy.md). Can be repeated."
     )
     urls: list[Address] = Field(
         [],
@@ -103,10 +105,10 @@ class RunSettings(Record):
         description="Directory that the sandboxes of --agent have at the same path, read-only. "
         "Can be repeated.",
     )
-    api: Literal["chat", "responses", "messages"] = Field(
+    api: Api = Field(
         "chat",
         description="How the endpoint is asked: chat completions and responses as OpenAI defines "
-        "them, or messages as Anthropic does.",
+        "them, messages as Anthropic does, or through the package litellm.",
     )
     attempts: int = Field(1, ge=1, description="Number of attempts at each task by each model.")
     workers: int = Field(1, ge=1, description="Number of attempts to make at the same time.")
@@ -155,8 +157,10 @@ class RunSettings(Record):
         "on; all further attempts use the last.",
     )
     limits: AttemptLimits = AttemptLimits()
-    sandbox: Literal["docker", "bubblewrap"] = Field(
-        "docker", description="Where commands run; bubblewrap needs no daemon."
+    sandbox: str = Field(
+        "docker",
+        description="Where commands run: `docker`, `bubblewrap`, which needs no daemon, or what "
+        "another package adds.",
     )
     sandbox_limits: Limits = Limits()
     branch: Branch | None = Field(

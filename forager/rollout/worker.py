@@ -19,7 +19,7 @@ from forager.rollout.meter import MeteredModel, SharedMeter
 from forager.rollout.settings import RunSettings
 from forager.rollout.warm import Expected, WarmSandboxes
 from forager.sandboxes.delivery import check_image, deliver
-from forager.sandboxes.kinds import SANDBOXES
+from forager.sandboxes.kinds import SANDBOXES, sandbox_kind
 from forager.sandboxes.leftovers import sweep
 from forager.trajectories.record import Trajectory, Usage
 from forager.trajectories.summary import Summary
@@ -78,7 +78,7 @@ class Worker:
         self._toolbox, self._keep = toolbox, keep
         self._proven: set[tuple[str, str]] = set()  # images here that have the digest of the tasks
         self._parents = Parents(settings.branch) if settings.branch else None
-        kind = SANDBOXES[settings.sandbox]
+        kind = sandbox_kind(settings.sandbox)
         self._graders = WarmSandboxes(kind, settings.warm)
         self._sandboxes = self._graders
         if settings.agent_files:  # which grading does without
@@ -131,7 +131,7 @@ class Worker:
     def _deliver(self, task: Task) -> None:
         """Make sure that the task's image is here, and not another one under its name."""
         wanted = task.image, task.image_digest
-        if task.image and wanted not in self._proven:
+        if task.image and wanted not in self._proven and self._settings.sandbox in SANDBOXES:
             if self._settings.images:
                 deliver(
                     task.image, task.image_digest, self._settings.images, self._settings.sandbox

@@ -18,7 +18,7 @@ from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from filelock import FileLock
 
@@ -33,6 +33,9 @@ from forager.trajectories.index import Index, OnDamage
 from forager.trajectories.record import Trajectory, Usage
 from forager.trajectories.shards import SHARD_BYTES, SUFFIX, ShardWriter
 from forager.trajectories.summary import Summary
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class LostAttempt(Record):
@@ -57,7 +60,8 @@ def is_run(path: Path) -> bool:
 class Run:
     """A run directory, opened for reading (`Run(path)`) or for writing (`Run.write(…)`)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | Path) -> None:
+        path = Path(path)
         if not is_run(path):
             raise UsageError(f"{path} is not a run directory{_advice(path)}")
         self.path = path
@@ -108,6 +112,18 @@ class Run:
         """
         acceptance = Acceptance(self.path, everything=accept_suspect)
         return Index(self.shards, self.path / "index.sqlite", acceptance, on_damage)
+
+    def __iter__(self) -> Iterator[Trajectory]:
+        """Yield the attempts."""
+        return self.trajectories()
+
+    def to_pandas(self) -> "DataFrame":
+        """A row per attempt, with the fields of Summary. Raises UsageError without pandas."""
+        try:
+            from pandas import DataFrame
+        except ModuleNotFoundError as error:
+            raise UsageError("this needs pandas: pip install -e '.[export]'") from error
+        return DataFrame([summary.model_dump() for summary in self.summaries()])
 
     def trajectories(self) -> Iterator[Trajectory]:
         """Yield the attempts, shard by shard, in the order in which they ended."""

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from statistics import mean
 
-from forager import __version__
 from forager.environments.task import Labels
 from forager.evaluation.findings.calls import CallCount
 from forager.evaluation.findings.gather import ReportedAttempt
@@ -25,6 +24,7 @@ from forager.evaluation.findings.tasks import (
     rounds_grid,
 )
 from forager.evaluation.report import Tally
+from forager.version import VERSION
 
 RowOrder = Callable[[tuple[str, ...]], list[tuple[int, str]]]
 
@@ -56,7 +56,7 @@ def findings(runs: Sequence[str], seen: Sequence[ReportedAttempt], calls: CallCo
     return Findings(
         runs=list(runs),
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        version=__version__,
+        version=VERSION,
         grids=[grid for grid in grids if grid.rows],
     )
 

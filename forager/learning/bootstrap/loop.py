@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from forager import __version__
 from forager.agent import REPAIR
 from forager.environments.task import Task
 from forager.errors import UsageError
@@ -36,6 +35,7 @@ from forager.learning.train.run import finished
 from forager.learning.train.samples import check_tokenizer
 from forager.rollout.plan import Plan
 from forager.trajectories.store import Run, is_run
+from forager.version import VERSION
 
 BASE = "base"
 _RUNS = ("attempts", "taught")  # of a round
@@ -119,7 +119,7 @@ class Bootstrap:
             kept=RunId.of(path / "kept"),
             init=current.model if settings.init == "last" else base.model,
             current=current,
-            version=__version__,
+            version=VERSION,
         )
         return self._trained(made, Path(base.model.path)) if filtering.attempts else made
 

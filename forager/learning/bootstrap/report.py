@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
 
-from forager import __version__
 from forager.evaluation.estimates import Estimate, wilson
 from forager.evaluation.findings.grid import Cell, Findings, Grid, GridColumn, number, share, text
 from forager.learning.bootstrap.manifest import Evaluation, Round, Stage
 from forager.trajectories.store import Run
+from forager.version import VERSION
 
 _STAGES = ("attempts", "teach", "filter", "dataset", "train", "serve", "evaluate")
 
@@ -29,7 +29,7 @@ def rounds_report(
     return Findings(
         runs=[output.name],
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        version=__version__,
+        version=VERSION,
         grids=[grid for grid in grids if grid.rows],
     )
 

@@ -1,7 +1,8 @@
 """Attempts in the formats of other software, one attempt in memory at a time.
 
 A format is a module with a function `write(attempts, target)` that returns the number of attempts
-it wrote. That of a data set takes their origin, too.
+it wrote. That of a data set takes their origin, too. Other packages add such functions as entry
+points of `forager.exporters`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -16,11 +18,13 @@ from urllib.parse import quote
 from forager.atomic import replacing
 from forager.errors import UsageError
 from forager.locks import claimed_file
+from forager.plugins import plugins
 
 if TYPE_CHECKING:
     from forager.environments.task import Task
     from forager.trajectories.record import Trajectory
 
+_GROUP = "forager.exporters"
 Write = Callable[["Iterable[Trajectory]", Path], int]
 
 FORMATS = {
@@ -52,8 +56,18 @@ class AttemptOrigin:
     choices: Sequence[str] = ()
 
 
+def formats() -> dict[str, str]:
+    """The formats with a line about each, those of entry points of `forager.exporters` included."""
+    others = entry_points(group=_GROUP)
+    return {**FORMATS, **{entry.name: f"of {entry.value.partition(':')[0]}" for entry in others}}
+
+
 def writer(format: str, origin: AttemptOrigin) -> Write:
-    """Import a format's module and return its `write`; a data set's card tells of the origin."""
+    """Import a format's `write`; a data set's card tells of the origin. Raises UsageError."""
+    for plugin in plugins(_GROUP) if format not in FORMATS else ():
+        if plugin.name == format:
+            found: Write = plugin.object
+            return found
     write: Callable[..., int] = import_module(f"{__name__}.{format.replace('-', '_')}").write
     return partial(write, origin=origin) if format in DATA_SETS else write
 
