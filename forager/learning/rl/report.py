@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from statistics import fmean
 
-from forager import __version__
 from forager.atomic import replace_text
 from forager.evaluation.estimates import difference
 from forager.evaluation.findings.grid import Cell, Findings, Grid, GridColumn, number, share, text
@@ -13,6 +12,7 @@ from forager.evaluation.findings.writers import as_json, lacking_for_page, markd
 from forager.learning.rl.counting import StepCount, counted, evaluations, success
 from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.settings import RlSettings
+from forager.version import VERSION
 
 _ROWS = 20  # of a table of steps
 
@@ -27,7 +27,7 @@ def write_reports(settings: RlSettings, layout: RlLayout) -> str:
     found = Findings(
         runs=[layout.run.name],
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        version=__version__,
+        version=VERSION,
         grids=[grid for grid in (_success(evaluated), _steps(steps), _drops(drops)) if grid.rows],
     )
     replace_text(layout.run / "report.md", markdown(found))
