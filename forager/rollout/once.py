@@ -1,4 +1,4 @@
-"""One attempt, and one grade, for programs that are no batch: notebooks, tests, other trainers."""
+"""One attempt, and one grade: for notebooks, tests and other trainers."""
 
 from collections.abc import Iterator
 from pathlib import Path
