@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from forager.environments.task import Task
+from tasks.bigobench import space_complexity, time_complexity
 from tasks.cruxeval import input_prediction, output_prediction
 from tasks.mathematics import aime, gsm8k, math
 from tasks.problems import problem
@@ -50,6 +51,12 @@ QUESTIONS: dict[str, QuestionFormat] = {
     "traces": QuestionFormat(traced_output, runs=False),
     "cruxeval-o": QuestionFormat(output_prediction, "it is of the benchmark CruxEval", runs=False),
     "cruxeval-i": QuestionFormat(input_prediction, "it is of the benchmark CruxEval"),
+    "bigobench-time": QuestionFormat(
+        time_complexity, "it is of the benchmark BigO(Bench)", runs=False
+    ),
+    "bigobench-space": QuestionFormat(
+        space_complexity, "it is of the benchmark BigO(Bench)", runs=False
+    ),
 }
 
 

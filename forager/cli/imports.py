@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 QUESTIONS = (
     *("humaneval", "humaneval-x", "mbpp", "mbxp", "leetcode", "code-contests", "apps"),
     *("livecodebench", "math", "math-500", "gsm8k", "aime", "problems"),
-    *("traces", "cruxeval-o", "cruxeval-i"),
+    *("traces", "cruxeval-o", "cruxeval-i", "bigobench-time", "bigobench-space"),
 )
 FORMATS = ("swe-bench", "swe-smith", "swe-gym", "swe-rebench", "r2e-gym", "nemotron")
 _SHOWN = 20  # refused rows to print; the others are counted
@@ -67,7 +67,8 @@ def import_tasks(
     FORMAT is swe-bench (also Lite, Verified and Live), swe-smith, swe-gym, swe-rebench, r2e-gym or
     nemotron (the rows of NeMo Gym's SWE agents). Other problems are those of humaneval,
     humaneval-x (C++), mbpp, mbxp, leetcode, code-contests, apps, livecodebench, math, math-500,
-    gsm8k, aime, cruxeval-o, cruxeval-i, and problems, your own (a file or a directory).
+    gsm8k, aime, cruxeval-o, cruxeval-i, bigobench-time, bigobench-space, and problems, your own (a
+    file or a directory).
 
     FILE is JSON, JSON Lines or Parquet; NAME is a data set of the Hugging Face Hub. The verb counts
     and prints the rows that it refuses.

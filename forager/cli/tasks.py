@@ -14,6 +14,7 @@ from forager.cli.mutate_fix import mutate_fix
 from forager.cli.next_observation import next_observation
 from forager.cli.progress import Progress
 from forager.cli.task_views import list_tasks, show, stats
+from forager.cli.termination import termination
 from forager.cli.verb import Group, Verb
 from forager.cli.write_tests import write_tests
 from forager.errors import UsageError
@@ -100,6 +101,7 @@ tasks.add_verbs(
     import_tasks,
     write_tests,
     next_observation,
+    termination,
 )
 tasks.add_verbs("Look", list_tasks, show, stats)
 tasks.add_verbs("Prove", check)

@@ -3,12 +3,14 @@
 from functools import cache
 from typing import Any
 
+from forager.environments.answer.complexity import COMPLEXITY, ComplexityEnvironment
 from forager.environments.answer.mathematics import MATH, MathEnvironment
 from forager.environments.answer.observation import (
     NEXT_OBSERVATION,
     NextObservationEnvironment,
 )
 from forager.environments.answer.prediction import INPUT, OUTPUT, InputPrediction, OutputPrediction
+from forager.environments.answer.termination import TERMINATION, TerminationEnvironment
 from forager.environments.environment import Environment
 from forager.environments.function.environment import CodingEnvironment
 from forager.environments.function.task import CODING
@@ -48,6 +50,8 @@ def environments() -> dict[str, Environment[Any]]:
         MATH: MathEnvironment(),
         OUTPUT: OutputPrediction(),
         INPUT: InputPrediction(),
+        TERMINATION: TerminationEnvironment(),
+        COMPLEXITY: ComplexityEnvironment(),
     }
     for name, origin, environment in plugins(ENTRY_POINTS):
         if name in found:

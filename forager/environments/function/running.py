@@ -31,7 +31,7 @@ Library = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.+-]*$")]
 class Case(Record):
     """One run of a program: what it gets, and how much it may print."""
 
-    kind: Literal["stdin", "call", "tests"] = "stdin"
+    kind: Literal["stdin", "call", "halting", "tests"] = "stdin"
     stdin: str = ""
     files: dict[str, str] = Field({}, description="Texts by the name of a file in its directory.")
     arguments: list[str] | str = Field(

@@ -11,7 +11,7 @@ The file is JSON, too: a list of objects with
     compile_seconds
     stop                        whether cases after one that did not end well are left out
     cases                       a list of objects with
-        kind        stdin, call or tests
+        kind        stdin, call, halting (a call that may never end) or tests
         stdin       what it reads
         files       texts by name, written to the case's directory
         arguments   of the program, a list; of a call, as Python writes them
@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any
 
 from .children import CaseBounds, CaseEnd, CaseProcess, Streams, in_child, start
 from .compiling import compile_cpp, run_binary
+from .halting import watch_call
 from .python import CompiledProgram, call_function, compiled, run_script, serve_functions
 from .testing import run_tests
 from .users import Users, adopt_orphans
@@ -85,7 +86,7 @@ class Runner:
             if case["kind"] == "tests":
                 return self._tested(case, bounds)
             stdin = _file(case.get("stdin", ""))
-            streams = Streams(stdin=stdin, answers=case["kind"] == "call")
+            streams = Streams(stdin=stdin, answers=case["kind"] in ("call", "halting"))
             files = {f"{place.path}/{name}": text for name, text in case["files"].items()}
             end = in_child(
                 self._work(case), bounds, place, streams, first=lambda: _write(files, place.user)
@@ -101,6 +102,9 @@ class Runner:
         assert isinstance(self._program, CompiledProgram)
         if case["kind"] == "call":
             return call_function(self._program, case["function"], case["arguments"])
+        if case["kind"] == "halting":
+            text = self._job["text"]
+            return watch_call(self._program, text, case["function"], case["arguments"])
         return run_script(self._program, case["arguments"])
 
     def _tested(self, case: dict[str, Any], bounds: CaseBounds) -> dict[str, Any]:

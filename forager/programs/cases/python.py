@@ -56,7 +56,8 @@ def compiled(preamble: str, text: str) -> CompiledProgram | str:
         signal.alarm(0)
 
 
-def _begin() -> None:
+def begin() -> None:
+    """Prepare the process of a child for a program."""
     random.seed()
     sys.argv = [""]
     sys.path[:] = [place for place in sys.path if place and not place.endswith(".pyz")]
@@ -72,7 +73,7 @@ def run_script(program: CompiledProgram, arguments: list[str]) -> Callable[[], i
     """The work of a child that runs the program as a script; its result is the exit code."""
 
     def work() -> int:
-        _begin()
+        begin()
         sys.argv = ["program.py", *arguments]
         code = _exit_code(lambda: program.load("__main__"))
         code = code or _exit_code(threading._shutdown)  # type: ignore[attr-defined]
@@ -105,18 +106,14 @@ def _exit_code(part: Callable[[], object]) -> int:
 def call_function(program: CompiledProgram, function: str, arguments: str) -> Callable[[], int]:
     """The work of a child that calls a function once, with arguments as Python writes them.
 
-    It answers with a JSON object: `value`, or `raised`. The arguments are evaluated before the
-    program is loaded, so they cannot name what it defines.
+    It answers with a JSON object: `value`, or `raised`.
     """
 
     def work() -> int:
-        _begin()
-        scope: dict[str, Any] = {}
-        given = eval(f"(lambda *a, **k: (a, k))({arguments})", scope)  # nosec B307
-        made = program.load("solution")
+        begin()
+        call = called(program, function, arguments)
         try:
-            positional, named = given
-            value = encode(_named(made, function)(*positional, **named))
+            value = encode(call())
         except MemoryError:
             raise
         except BaseException as error:
@@ -126,6 +123,18 @@ def call_function(program: CompiledProgram, function: str, arguments: str) -> Ca
         return 0
 
     return work
+
+
+def called(program: CompiledProgram, function: str, arguments: str) -> Callable[[], Any]:
+    """The call of a function of the program, which is loaded.
+
+    The arguments are evaluated before, so they cannot name what it defines.
+    """
+    scope: dict[str, Any] = {}
+    given = eval(f"(lambda *a, **k: (a, k))({arguments})", scope)  # nosec B307
+    made = program.load("solution")
+    positional, named = given
+    return lambda: _named(made, function)(*positional, **named)
 
 
 def _named(scope: dict[str, Any], function: str) -> Any:
@@ -144,7 +153,7 @@ def serve_functions(program: CompiledProgram) -> Callable[[], int]:
     """The work of a child that calls its functions for the tester at the other end of a socket."""
 
     def work() -> int:
-        _begin()
+        begin()
         with socket.socket(fileno=kept_descriptor()) as tester:
             scope = program.load("solution")
             classes = {name: kind for name, kind in scope.items() if isinstance(kind, type)}
