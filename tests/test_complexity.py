@@ -63,8 +63,8 @@ def test_other_rates_are_told_apart(one: str, other: str) -> None:
 
 def test_the_classes_of_the_benchmark_are_distinct() -> None:
     """Each equals itself alone."""
-    for one in CLASSES:
-        assert [other for other in CLASSES if same_growth(one, other)] == [one]
+    for growth in CLASSES:
+        assert [other for other in CLASSES if same_growth(growth, other)] == [growth]
 
 
 @pytest.mark.parametrize("text", UNREADABLE)

@@ -82,7 +82,7 @@ class _Parser:
         return found
 
     def _next(self, *wanted: str) -> str:
-        """Take the next token if it is wanted; else an empty text."""
+        """Take the next token if it is one of these; else an empty text."""
         return self._tokens.pop(0) if self._tokens and self._tokens[0] in wanted else ""
 
     def _sum(self) -> Rate:

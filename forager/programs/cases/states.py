@@ -60,7 +60,7 @@ class _StateWriter:
         return told.digest()
 
     def _node(self, value: Any) -> str:
-        """A value, or the number under which it is told later."""
+        """A value, or the number under which it is described later."""
         kind = type(value)
         if any(value is single for single in _SINGLE):
             return repr(value)
