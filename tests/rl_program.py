@@ -86,7 +86,8 @@ def run(
 
 def local(base: Path, asked: RlSettings) -> Sampler:
     """The sampler in this process."""
-    return LocalSampler(base, asked.group_size, "float32")
+    del asked
+    return LocalSampler(base, "float32")
 
 
 if __name__ == "__main__":

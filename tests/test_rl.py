@@ -138,7 +138,7 @@ def test_weights_that_are_never_synced_end_the_run(here: Path, tmp_path: Path) -
         run(
             here / "base",
             tmp_path / "run",
-            make_sampler=lambda base, asked: StaleSampler(base, asked.group_size, "float32"),
+            make_sampler=lambda base, _: StaleSampler(base, "float32"),
         )
     assert [entry.step for entry in trained(tmp_path / "run")] == [1]
 
@@ -169,7 +169,7 @@ def test_stale_blocks_of_an_attempt_are_found(
     from forager.learning.train.samples import SamplePolicy, SampleTokens
 
     other = make_base(tmp_path / "other", seed=1)
-    sampler = kind(here / "base", 4, "float32")
+    sampler = kind(here / "base", "float32")
     sampler.load(here / "base", 0)
     model = sampler.model(Job(TASKS[0], 0), settings(here / "base").run_settings(), NoLimit())
     model._turn = 1  # type: ignore[attr-defined]  # alone, with its own cache
@@ -239,7 +239,7 @@ def test_infrastructure_has_no_reward_and_stragglers_block_nobody(
         run(
             here / "base",
             output,
-            make_sampler=lambda base, asked: FaultySampler(base, asked.group_size, "float32"),
+            make_sampler=lambda base, _: FaultySampler(base, "float32"),
             overlap=True,
             steps=3,
             staleness=2,

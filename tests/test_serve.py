@@ -117,7 +117,7 @@ def test_trainer_and_server_agree_after_new_weights_too(
     old, new = wanted(served_models["old"]), wanted(served_models["new"])
     for url in urls:
         assert compare(url, "tiny", SAMPLES, old).largest < 1e-4
-        assert not compare(url, "tiny", SAMPLES, new).holds
+        assert not compare(url, "tiny", SAMPLES, new).holds()
     server.reload(served_models["new"])
     assert (server.urls, server._children) == (urls, children)
     for url in urls:
@@ -170,7 +170,7 @@ def test_tied_weights_are_replaced_and_nothing_outlives_forager(
         assert forager.stdout and forager.stdin
         name, url = told = forager.stdout.readline().split()
         first = compare(url, name, SAMPLES, wanted(served_models["tied"]))
-        assert not compare(url, name, SAMPLES, wanted(served_models["tied after"])).holds
+        assert not compare(url, name, SAMPLES, wanted(served_models["tied after"])).holds()
         begins_alike(url, name, served_models["tied"], tmp_path)
         started = below(forager.pid)
         print(served_models["tied after"], file=forager.stdin, flush=True)

@@ -8,7 +8,7 @@ with the right answer, as if a model had made them, to train a base on before it
 
 import argparse
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from forager.environments.answer.prediction import OUTPUT, PredictionTask
@@ -16,7 +16,16 @@ from forager.environments.task import Labels
 from forager.records import write_records
 from forager.trajectories.record import ModelCall, Outcome, Timings, Trajectory, Usage
 
-BODIES = {"plus": "a + b", "minus": "a - b", "larger": "max(a, b)"}
+FUNCTIONS: dict[str, tuple[str, Callable[[int, int], object]]] = {
+    "larger": ("max(a, b)", max),
+    "smaller": ("min(a, b)", min),
+    "less": ("a < b", lambda a, b: a < b),
+    "last": ("a % 10", lambda a, _: a % 10),
+    "tens": ("b // 10", lambda _, b: b // 10),
+    "swapped": ("b, a", lambda a, b: (b, a)),
+    "sorted": ("sorted([a, b])", lambda a, b: sorted([a, b])),
+    "plus": ("a + b", lambda a, b: a + b),
+}
 LARGEST = 99
 
 
@@ -24,7 +33,7 @@ def questions(seed: int) -> Iterator[PredictionTask]:
     """Yield all questions in an order by seed."""
     every = [
         (name, first, second)
-        for name in BODIES
+        for name in FUNCTIONS
         for first in range(LARGEST + 1)
         for second in range(LARGEST + 1)
     ]
@@ -35,8 +44,8 @@ def questions(seed: int) -> Iterator[PredictionTask]:
 
 def question(name: str, first: int, second: int) -> PredictionTask:
     """A function, its arguments and what it returns."""
-    code = f"def f(a, b):\n    return {BODIES[name]}\n"
-    results = {"plus": first + second, "minus": first - second, "larger": max(first, second)}
+    body, function = FUNCTIONS[name]
+    code = f"def f(a, b):\n    return {body}\n"
     return PredictionTask(
         instance_id=f"{name}-{first}-{second}",
         environment=OUTPUT,
@@ -45,7 +54,7 @@ def question(name: str, first: int, second: int) -> PredictionTask:
         labels=Labels(family=name, functions=[f"{name}:{first}:{second}"]),
         code=code,
         input=f"{first}, {second}",
-        output=str(results[name]),
+        output=repr(function(first, second)),
     )
 
 

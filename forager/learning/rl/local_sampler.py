@@ -43,10 +43,9 @@ class PrefixCache:
 class LocalSampler:
     """Implements Sampler."""
 
-    def __init__(self, base: Path, group_size: int, dtype: str) -> None:
+    def __init__(self, base: Path, dtype: str) -> None:
         self.tokenizer = Tokenizer(base)
         self._dtype = dtype
-        self.group_size = group_size
         self.version = -1
         self.context = 0
         self._model: Any = None
@@ -69,7 +68,7 @@ class LocalSampler:
     def model(self, job: Job, settings: RunSettings, limiter: RateLimiter) -> Model:
         """The model of an attempt."""
         del limiter
-        return LocalModel(self, job, settings.sampling)
+        return LocalModel(self, job, settings)
 
     def _load(self, path: Path) -> None:
         import torch
@@ -86,14 +85,12 @@ class LocalSampler:
         self._ends = set(ends if isinstance(ends, list) else [ends])
         self.context = config.get_text_config().max_position_embeddings
 
-    def together(self, job: Job, prompt: list[int], sampling: Sampling, room: int) -> Completion:
-        """The completion of one attempt of a group whose prompts are the same."""
-        first = job.number // self.group_size * self.group_size
-        group, task, ids = (
-            range(first, first + self.group_size),
-            job.task.instance_id,
-            tuple(prompt),
-        )
+    def together(
+        self, job: Job, size: int, prompt: list[int], sampling: Sampling, room: int
+    ) -> Completion:
+        """The completion of one attempt of a group of this size, whose prompts are the same."""
+        first = job.number // size * size
+        group, task, ids = range(first, first + size), job.task.instance_id, tuple(prompt)
         with self._lock:
             if (task, job.number, ids) not in self._ready:
                 sources = [_source(sampling.seed, f"{task}.{number}", 0) for number in group]
@@ -202,8 +199,9 @@ class LocalModel:
     A prompt that extends the text so far keeps the ids so far: no token is encoded again.
     """
 
-    def __init__(self, sampler: LocalSampler, job: Job, sampling: Sampling) -> None:
-        self._sampler, self._job, self._sampling = sampler, job, sampling
+    def __init__(self, sampler: LocalSampler, job: Job, settings: RunSettings) -> None:
+        self._sampler, self._job, self._sampling = sampler, job, settings.sampling
+        self._size = settings.attempts
         self._ids: list[int] = []
         self._text = ""
         self._turn = 0
@@ -238,8 +236,8 @@ class LocalModel:
 
     def _complete(self, prompt: list[int], room: int) -> Completion:
         sampler, job = self._sampler, self._job
-        if self._turn == 0 and self._sampling.temperature != 0:
-            return sampler.together(job, prompt, self._sampling, room)
+        if self._turn == 0:
+            return sampler.together(job, self._size, prompt, self._sampling, room)
         return sampler.alone(job, self._turn, prompt, self._cache, self._sampling, room)
 
     def _prompt(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> list[int]:

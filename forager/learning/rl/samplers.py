@@ -18,7 +18,7 @@ def sampler_of(settings: RlSettings, base: Path, logs: Path) -> Sampler:
         return ServedSampler(settings, dtype, logs)
     from forager.learning.rl.local_sampler import LocalSampler
 
-    return LocalSampler(base, settings.group_size, dtype)
+    return LocalSampler(base, dtype)
 
 
 def overlaps(settings: RlSettings) -> bool:

@@ -167,7 +167,8 @@ class RlSettings(Record):
 
     def run_settings(self, urls: list[str] | None = None) -> RunSettings:
         """Settings of the attempts."""
-        given = {"models": [POLICY], "urls": urls or [], "token_ids": True}
+        given: dict[str, Any] = {"models": [POLICY], "urls": urls or [], "token_ids": True}
+        given["attempts"] = self.group_size
         merged = _merged(_merged(_ROLLOUT, self.rollout), given)
         merged["sampling"] = {"seed": self.seed, **merged["sampling"]}
         return RunSettings.model_validate(merged)

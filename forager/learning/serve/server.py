@@ -75,7 +75,7 @@ class ModelServer:
         """Whether each server answers the probe as wanted, and not more like another model."""
         for url in self.urls:
             found = compare(url, self.name, [PROBE], wanted)
-            if not found.holds:
+            if not found.holds(self.settings.dtype):
                 return False
             if rather_than and compare(url, self.name, [PROBE], rather_than).mean < found.mean:
                 return False
