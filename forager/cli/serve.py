@@ -123,5 +123,5 @@ def _check(server: "ModelServer", dataset: Path, count: int) -> None:
     (trainer,) = expected([server.model], wanted, server.settings.dtype)
     found = [compare(url, server.name, wanted, trainer) for url in server.urls]
     print_json([comparison.model_dump() for comparison in found])
-    if not all(comparison.holds(settings.dtype) for comparison in found):
+    if not all(comparison.holds(server.settings.dtype) for comparison in found):
         raise ServeError("server and trainer differ: restart the server with the trained weights")
