@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +13,8 @@ from forager.locks import claimed_file
 from forager.tracing.cutting import Cut
 from forager.tracing.reader import TraceReader
 from forager.tracing.record import Sources, Trace
-from forager.tracing.source import entered_source
+from forager.tracing.source import entered_files
 from forager.tracing.store import SourceTexts, TraceDirectory
-from forager.tracing.stream import StreamReader
 from forager.tracing.views.compact import compact_text
 from forager.tracing.views.cwm import cwm_trace
 from forager.tracing.views.debugger import episode
@@ -55,7 +55,7 @@ def export_traces(
     left_out = Counter[str]()
     written = 0
     with claimed_file(output), replacing(output) as part, part.open("w", encoding="utf-8") as file:
-        for trace, sources in _traces(directories):
+        for trace, sources in traces_of(directories):
             if limit is not None and written >= limit:
                 break
             try:
@@ -68,6 +68,16 @@ def export_traces(
         if not written:
             raise UsageError("there are no such traces to export; `forager trace` makes some")
     return ExportedTraces(written, left_out)
+
+
+def traces_of(
+    directories: Sequence[Path], limit: int | None = None
+) -> Iterator[tuple[Trace, Sources]]:
+    """Yield the traces of directories, or the first of them, with their sources.
+
+    Raises UsageError.
+    """
+    return islice(_traces(directories), limit)
 
 
 def _traces(directories: Sequence[Path]) -> Iterator[tuple[Trace, Sources]]:
@@ -98,12 +108,7 @@ def _question(trace: Trace, sources: Sources, _: TraceExport) -> dict[str, Any]:
         raise Malformed("its outcome is no output of a call or program")
     result = trace.outcome.output if trace.kind == "program" else trace.outcome.value
     given = trace.input if trace.kind == "program" else trace.entry
-    firsts: dict[str, set[int]] = {}
-    for code in {event.code for event in StreamReader(trace.stream()).events()}:
-        if code.name != "<module>":  # whose first line may be that of a function
-            firsts.setdefault(code.file, set()).add(code.first)
-    files = {path: entered_source(text, firsts.get(path, set())) for path, text in sources.items()}
-    return {"files": files, "input": given, "output": result}
+    return {"files": entered_files(trace, sources), "input": given, "output": result}
 
 
 _VIEWS: dict[str, _View] = {

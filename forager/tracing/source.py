@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
-from forager.tracing.record import Sources
-from forager.tracing.stream import Code, VariableChange
+from forager.tracing.record import Sources, Trace
+from forager.tracing.stream import Code, StreamReader, VariableChange
 
 _DEFINITION = re.compile(r"\s*(async\s+def|def|class)\b")
 _LARGEST = 1 << 20  # characters of a file that is parsed
@@ -66,7 +66,7 @@ class Bindings:
     @cached_property
     def _names(self) -> dict[int, set[str]] | None:
         """Line → the names that statements bind which are on it; None without a syntax tree."""
-        tree = _parsed(self._text)
+        tree = parsed_source(self._text)
         if tree is None:
             return None
         found: dict[int, set[str]] = {}
@@ -78,7 +78,7 @@ class Bindings:
         return found
 
 
-def _parsed(text: str) -> ast.Module | None:
+def parsed_source(text: str) -> ast.Module | None:
     """The syntax tree of a source; None if it has none, or is too large."""
     if len(text) > _LARGEST:
         return None
@@ -120,13 +120,22 @@ def _bound(node: ast.AST) -> Iterator[str]:
                     yield part.id
 
 
+def entered_files(trace: Trace, sources: Sources) -> dict[str, str]:
+    """The sources of a trace without what it does not enter. Raises Malformed."""
+    firsts: dict[str, set[int]] = {}
+    for code in {event.code for event in StreamReader(trace.stream()).events()}:
+        if code.name != "<module>":  # whose first line may be that of a function
+            firsts.setdefault(code.file, set()).add(code.first)
+    return {path: entered_source(text, firsts.get(path, set())) for path, text in sources.items()}
+
+
 def entered_source(text: str, firsts: set[int]) -> str:
     """A source without the functions and classes that a trace does not enter.
 
     `firsts` are the first lines of the codes that it enters. Other statements of the module stay,
     as functions may use what they bind. A source without a syntax tree stays whole.
     """
-    tree = _parsed(text)
+    tree = parsed_source(text)
     if tree is None:
         return text
     lines = split_lines(text)

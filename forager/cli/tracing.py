@@ -1,0 +1,86 @@
+"""What the verbs of `forager trace` share."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from forager.cli import options
+from forager.cli.batch import terminable
+from forager.cli.console import print_table
+from forager.cli.verb import option
+
+if TYPE_CHECKING:
+    from forager.tracing.store import TraceWriter
+
+SANDBOX = option(
+    "--sandbox",
+    type=click.Choice(["docker", "bubblewrap"]),
+    default="docker",
+    shown_default="docker",
+    help="Where the code runs.",
+)
+FALLBACK = option(
+    "--fallback",
+    is_flag=True,
+    help="Use the recorder in Python, which is slower and records no threads.",
+)
+OUTPUT = options.output("DIR", "Directory of the traces; the same command goes on with it.")
+
+
+@contextmanager
+def trace_writer(output: Path) -> Iterator["TraceWriter"]:
+    """A directory of traces, which no other process writes. Raises UsageError."""
+    from forager.locks import claimed_output
+    from forager.tracing.store import TraceWriter
+
+    with terminable(), claimed_output(output), TraceWriter(output) as writer:
+        yield writer
+
+
+@contextmanager
+def opened_sandbox(kind: str, image: str, memory: int) -> Iterator[Any]:
+    """A sandbox of a kind, with so many bytes of memory. Raises SandboxError."""
+    from forager.sandboxes.kinds import SANDBOXES
+    from forager.sandboxes.sandbox import Limits
+
+    sandbox = SANDBOXES[kind](image, limits=Limits(memory=memory))
+    try:
+        yield sandbox
+    finally:
+        sandbox.close()
+
+
+def in_parallel(work: Any, items: Iterable[Any], workers: int) -> Iterator[Any]:
+    """Call a function with each item; yield the items that are done, as they are.
+
+    Few items are taken ahead of the work. The first error ends it, when the running work has ended.
+    """
+    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
+    left = iter(items)
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            running = {pool.submit(work, item): item for item in islice(left, 2 * workers)}
+            while running:
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    item = running.pop(future)
+                    future.result()
+                    running |= {pool.submit(work, other): other for other in islice(left, 1)}
+                    yield item
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def print_counts(title: str, what: str, counts: Counter[str]) -> None:
+    """Print a table of counts."""
+    from rich.table import Table
+
+    table = Table(title, what, box=None)
+    for name, count in counts.items():
+        table.add_row(name, f"{count:,}")
+    print_table(table)
