@@ -16,12 +16,12 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from zlib import crc32
 
 from pydantic import Field, ValidationError
 
 from forager.config import load_settings, load_toml
 from forager.errors import UsageError
+from forager.minhash import minhash
 from forager.records import Record
 
 PERMUTATIONS = 64
@@ -109,15 +109,13 @@ def read_projects(path: Path) -> list[Project]:
 def signature(text: str) -> str:
     """A file's MinHash as base64, one byte for each hash function; empty for a small file."""
     import numpy
-    from datasketch import MinHash  # brings numpy and scipy
 
     words = re.findall(r"\w+|[^\w\s]", text)
     shingles = {" ".join(words[at : at + _WORDS]) for at in range(len(words) - _WORDS + 1)}
     if len(shingles) < _SMALL:
         return ""
-    made = MinHash(num_perm=PERMUTATIONS, seed=1, hashfunc=crc32, scheme="affine32")
-    made.update_batch([shingle.encode("utf-8", "replace") for shingle in shingles])
-    low = (made.hashvalues & 0xFF).astype(numpy.uint8)
+    made = minhash((text.encode("utf-8", "replace") for text in shingles), PERMUTATIONS)
+    low = (made & 0xFF).astype(numpy.uint8)
     return base64.b64encode(low.tobytes()).decode()
 
 

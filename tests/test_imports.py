@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 CATALOGUES = {"mutators", "tools", "tasks"}
 COMMON = {"atomic", "config", "errors", "locks", "logins", "makers", "paths", "plugins"}
-COMMON |= {"literals", "records", "scratch", "text", "untrusted", "version"}
+COMMON |= {"literals", "minhash", "records", "scratch", "text", "untrusted", "version"}
 BELOW = {  # package of the engine → the packages that it builds on, and all that these build on
     "programs": set(),
     "sandboxes": {"programs"},
@@ -35,7 +35,7 @@ def reachable(package: str) -> set[str]:
 
 
 HEAVY = {"torch", "deepspeed", "vllm", "ray", "transformers", "textual", "openai", "docker"}
-HEAVY |= {"matplotlib", "jinja2", "prompt_toolkit", "pyarrow", "datasets", "datasketch"}
+HEAVY |= {"matplotlib", "jinja2", "prompt_toolkit", "pyarrow", "datasets"}
 HEAVY |= {"numpy", "swebench"}
 AT_ONCE = {"sandboxes": {"docker"}, "images": {"docker"}, "replay": {"textual"}}
 SOURCES = sorted(path for top in ("forager", *CATALOGUES) for path in (ROOT / top).rglob("*.py"))

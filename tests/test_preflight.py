@@ -127,5 +127,6 @@ def test_a_broken_tool_appears_at_once_with_its_traceback(
             on_progress=lambda *_, **__: None,
             on_note=notes.append,
         )
-    assert "NameError: name 'pth' is not defined" in notes[0]
+    assert "error in a tool: NameError: name 'pth' is not defined" in notes[0]
     assert "Traceback" in notes[1] and "in execute" in notes[1]
+    assert len(notes) == 3 and "failed: the agent broke its sandbox" in notes[2]

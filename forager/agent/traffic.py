@@ -42,7 +42,7 @@ class Traffic:
         self._seconds: defaultdict[str, float] = defaultdict(float)  # of those answered
         self._resting: dict[str, float] = {}  # until when, by the monotonic clock
         self._accepted: set[tuple[str, str]] = set()  # addresses, and settings of requests
-        self._listener: Callable[[str], None] | None = None
+        self._listener: Callable[[str, str], None] | None = None
 
     @contextmanager
     def counted(self, url: str) -> Iterator[None]:
@@ -62,18 +62,18 @@ class Traffic:
                     self._seconds[url] += time.monotonic() - began
 
     @contextmanager
-    def heard(self, listener: Callable[[str], None]) -> Iterator[None]:
-        """Let `listener` hear of requests that failed and are made again, during the block."""
+    def heard(self, listener: Callable[[str, str], None]) -> Iterator[None]:
+        """Let `listener` hear of requests that failed and of bugs, with a log, during the block."""
         before, self._listener = self._listener, listener
         try:
             yield
         finally:
             self._listener = before
 
-    def report(self, fault: str) -> None:
+    def report(self, fault: str, log: str = "") -> None:
         """Pass a fault to the listener, if there is one."""
         if listener := self._listener:
-            listener(fault)
+            listener(fault, log)
 
     def accept(self, url: str, settings: str) -> None:
         """Note that the address answered a request with these settings."""

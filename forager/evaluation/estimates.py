@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from math import comb, sqrt
 from statistics import fmean
 
+from forager.evaluation.student import student_quantile
 from forager.records import Record
 
 
@@ -32,8 +33,6 @@ def estimate(
     `clusters` maps tasks to clusters, for example to functions. Without tasks all numbers are 0.
     A single cluster says nothing about others, so its interval is the mean ± 1.
     """
-    from scipy.special import stdtrit
-
     if not values:
         return Estimate(mean=0.0, low=0.0, high=0.0, tasks=0)
     mean = fmean(values.values())
@@ -42,7 +41,7 @@ def estimate(
         sums[clusters[task]] += value - mean
     count, half = len(sums), 1.0
     if count > 1:
-        reach = float(stdtrit(count - 1, (1 + confidence) / 2))
+        reach = student_quantile((1 + confidence) / 2, count - 1)
         spread = sum(deviation * deviation for deviation in sums.values()) * count / (count - 1)
         half = reach * sqrt(spread) / len(values)
         if len(set(values.values())) == 1:  # no variance in the sample: use Wilson's interval

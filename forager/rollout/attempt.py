@@ -14,6 +14,7 @@ from forager.agent.loop import SYSTEM, Acting, Agent, first_messages
 from forager.agent.model import Model
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Toolbox
+from forager.agent.traffic import TRAFFIC
 from forager.environments.environment import (
     CauseKind,
     Environment,
@@ -25,7 +26,7 @@ from forager.environments.environment import (
 )
 from forager.environments.registry import environment_of
 from forager.environments.task import Task
-from forager.errors import SandboxLost, UsageError
+from forager.errors import SandboxLost, Unforeseen, UsageError
 from forager.rollout.again import Parent, Recorded
 from forager.rollout.blame import ERROR, FAULTS, ControlAttempt, StartedSandboxes, log_of
 from forager.rollout.live import Live, LiveAttempt
@@ -183,6 +184,8 @@ def _acted(control: ControlAttempt, agent: Acting, opened: OpenedTask) -> Outcom
         with only_foreseen():
             answer = control.environment.answer(control.task, opened, final_text(agent.messages))
     except FAULTS as error:
+        if isinstance(error, Unforeseen):  # said at once: to see whose fault it is takes long
+            TRAFFIC.report(f"{control.task.instance_id}: error in a tool: {error}", error.log)
         cause = control.blame(error, "the agent broke its sandbox")
         log = log_of(error)
         return Outcome(exit_reason=exit_reason, refusal=agent.refusal, cause=cause, log=log)

@@ -126,7 +126,7 @@ class _Batch:
         self._executor, self._on_progress, self._breaker = executor, on_progress, breaker
         self._running: dict[str, tuple[Job, float]] = {}  # with the monotonic time of the start
         self._on_note = on_note
-        self._noted, self._noting = set[str](), Lock()
+        self._noted, self._logs, self._noting = set[str](), set[str](), Lock()
         self._lost = 0
         self._bug = ""  # traceback of the last one
         self._why = ""  # the last one was lost
@@ -205,9 +205,9 @@ class _Batch:
         if not isinstance(error, NodeLost):
             self._breaker.lost(begun, error)
 
-    def hear(self, fault: str) -> None:
-        """Note that a request failed and is made again; threads call this."""
-        self._note("", fault)
+    def hear(self, fault: str, log: str = "") -> None:
+        """Note that a request failed and is made again, or a bug; threads call this."""
+        self._note("", fault, log)
 
     def _note(self, who: str, words: str, log: str = "") -> None:
         """Note new words, with the lines that explain them."""
@@ -215,8 +215,10 @@ class _Batch:
             if words in self._noted or len(self._noted) >= _WORDINGS:
                 return
             self._noted.add(words)
+            known = log in self._logs
+            self._logs.add(log)
         self._on_note(f"{who}{words}")
-        if log:
+        if log and not known:
             self._on_note(log.rstrip())
 
     def _tell(self) -> None:

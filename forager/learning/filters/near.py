@@ -1,7 +1,7 @@
 """Near-duplicates: keeps the first of attempts in a repository whose actions are similar.
 
 Actions are all calls of an attempt, one after the other, as shingles of words. MinHash signatures
-(datasketch) find candidates, and the shingles decide: no two kept attempts have a Jaccard
+find candidates, and the shingles decide: no two kept attempts have a Jaccard
 similarity of the threshold or more. numpy compares each signature with all those kept of its
 repository: an LSH index that misses no pair at 0.5 would take about 20 KB per attempt, signatures
 take half a KB. Shingles are in a temporary file.
@@ -11,10 +11,10 @@ import re
 import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
-from zlib import crc32
 
 from forager.learning.filters.drawn import TextSet, number
 from forager.learning.filters.pipeline import Filter, SummaryFilter, Survey
+from forager.minhash import minhash
 from forager.trajectories.record import Trajectory
 
 if TYPE_CHECKING:
@@ -112,8 +112,4 @@ def jaccard(one: "numpy.ndarray", other: "numpy.ndarray") -> float:
 
 def _signature(shingles: "numpy.ndarray") -> Any:
     """The MinHash of a set."""
-    from datasketch import MinHash
-
-    made = MinHash(num_perm=_PERMUTATIONS, seed=1, hashfunc=crc32, scheme="affine32")
-    made.update_batch([shingle.tobytes() for shingle in shingles])
-    return made.hashvalues
+    return minhash((shingle.tobytes() for shingle in shingles), _PERMUTATIONS)
