@@ -330,4 +330,5 @@ def test_qt_bindings_are_installed(project: SourceProject) -> None:
         project, "qtpy.QtBindingsNotFoundError: No Qt bindings could be found", "test"
     )
     assert found["display"].install[-1] == "uv pip install 'PyQt5'"
+    assert "libgl1" in found["display"].system
     assert found["display"].variables == {"QT_QPA_PLATFORM": "offscreen"}

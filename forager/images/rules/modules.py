@@ -12,7 +12,7 @@ from forager.images.infer import OTHER_EXTRAS
 from forager.images.layout import project_name, read_text
 from forager.images.recipe import Recipe
 from forager.images.requirements import stated_requirements
-from forager.images.rules.rule import Proposals, with_commands, with_variables
+from forager.images.rules.rule import Proposals, with_commands, with_packages, with_variables
 from forager.sandboxes.sandbox import WORKDIR
 
 _NO_FIXTURE = re.compile(r"fixture '(\w{1,60})' not found")
@@ -71,6 +71,15 @@ _DISPLAY = re.compile(
     r"could not connect to display|no display name|couldn't connect to display|"
     r"Qt platform plugin|QXcbConnection|cannot open display"
 )
+# Wheels of Qt load them; projects that try one binding after the other hide which one is missing.
+_QT_LIBRARIES = [
+    "libdbus-1-3",
+    "libegl1",
+    "libfontconfig1",
+    "libgl1",
+    "libglib2.0-0",
+    "libxkbcommon0",
+]
 _NO_QT = r"no qt bindings|QtBindingsNotFound|requires one of .{1,80}PySide|No Qt wrapper"
 _MOST_MODULES = 12
 _HINT = re.compile(r"pip3? install (?:-U |--upgrade )?[\"'`]*([\w.-]{1,80})\[([\w,. -]{1,100})\]")
@@ -130,6 +139,7 @@ def display(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose Qt without a display, and bindings of Qt where a project leaves them to its users."""
     if re.search(_NO_QT, f"{failure.message}\n{failure.log}", re.IGNORECASE):
         recipe = with_variables(recipe, {"QT_QPA_PLATFORM": "offscreen"})
+        recipe = with_packages(recipe, _QT_LIBRARIES)
         for bindings in ("PyQt5", "PySide6"):
             yield from _installing(recipe, [bindings], "no bindings of Qt are installed:")
         return
