@@ -3,8 +3,8 @@
 Programs are those of prediction tasks, and their mutants. A call ends if it returned or raised; it
 never ends if a complete state of it occurred twice (`forager/programs/cases/halting.py`), which is
 a proof for deterministic programs alone. What is neither is left out. Each program that is asked
-about comes as often with a call that ends as with one that does not, so that only the difference
-tells them apart.
+about comes as often with a call that ends as with one that does not. Both are mutants where it can
+be, of one operator if possible: that a program was changed says nothing about its answer.
 """
 
 import ast
@@ -100,12 +100,11 @@ def termination_tasks(
     looping = [call for call, truth in zip(calls, truths, strict=True) if truth == "never ends"]
     count = min(most, len(ending), len(looping))
     dropped["more of one kind than of the other"] += len(ending) + len(looping) - 2 * count
-    pairs = zip(ending[:count], looping[:count], strict=True)
-    questions = [
-        _task(source, call, ends=ends)
-        for pair in pairs
-        for call, ends in zip(pair, (True, False), strict=True)
-    ]
+    questions = []
+    for loop in looping[:count]:
+        like = min(ending, key=lambda call: (call.operator != loop.operator, not call.operator))
+        ending.remove(like)
+        questions += [_task(source, like, ends=True), _task(source, loop, ends=False)]
     return MadeQuestions(questions, dropped)
 
 
