@@ -103,6 +103,7 @@ OUTPUTS: Mapping[str, tuple[str, bool]] = {
     "report": ("forager.evaluation.report:AttemptReport", False),
     "select": ("forager.evaluation.selection.selecting:SelectionResult", False),
     "tasks check": ("forager.cli.outputs:CheckedTasks", False),
+    "tasks health": ("tasks.health:TaskHealth", True),
     "tasks import": ("forager.cli.outputs:ImportedTasks", False),
     "tasks list": ("forager.cli.outputs:TaskRow", True),
     "tasks show": ("forager.environments.task:Task", False),

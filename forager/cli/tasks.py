@@ -7,6 +7,7 @@ import click
 
 from forager.cli import options
 from forager.cli.console import echo, print_json
+from forager.cli.health import health
 from forager.cli.image_tasks import image_tasks
 from forager.cli.imports import import_tasks
 from forager.cli.issue_fix import issue_fix
@@ -104,4 +105,4 @@ tasks.add_verbs(
     termination,
 )
 tasks.add_verbs("Look", list_tasks, show, stats)
-tasks.add_verbs("Prove", check)
+tasks.add_verbs("Prove", check, health)

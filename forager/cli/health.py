@@ -1,0 +1,147 @@
+"""`forager tasks health`: which tasks to drop before a model attempts them."""
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from forager.cli import options
+from forager.cli.console import echo, print_json, print_table
+from forager.cli.progress import Progress
+from forager.cli.runs import opened
+from forager.cli.verb import Verb, option
+from forager.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from forager.environments.task import Task
+    from tasks.health import ProbedTask, TaskHealth
+
+
+@click.command(cls=Verb)
+@click.argument("file", metavar="tasks.jsonl", type=options.PATH)
+@options.output("health.jsonl", "File of the probed tasks; the same command resumes.")
+@option(
+    "--run",
+    "runs",
+    metavar="RUN",
+    type=options.PATH,
+    multiple=True,
+    help="Run whose attempts give solve rates, such as one of `-m repair`. Can be repeated.",
+)
+@option(
+    "--kept",
+    metavar="FILE",
+    type=options.PATH,
+    help="File to write the healthy tasks to.",
+)
+@option(
+    "--repeats",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=2,
+    shown_default="2",
+    help="How often to grade the reference on a quarter of a processor.",
+)
+@option(
+    "--sandbox",
+    type=click.Choice(["docker", "bubblewrap"]),
+    default="docker",
+    shown_default="docker",
+    help="Where the probes run.",
+)
+@options.workers
+@options.limit
+@options.as_json
+def health(
+    file: Path,
+    output: Path,
+    runs: tuple[Path, ...],
+    kept: Path | None,
+    repeats: int,
+    sandbox: str,
+    workers: int,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """Probe tasks, and say which to drop before GPU time is spent.
+
+    Patches that solve nothing must not pass: a comment, a function that returns None, no function.
+    The reference must pass on a quarter of a processor. Runs give solve rates: a task that no
+    attempt of eight or more solves teaches nothing, and neither does one that the models always
+    solve. Contaminated tasks are named.
+
+    \b
+    Example:
+      forager run tasks.jsonl -o runs/repair -m repair
+      forager tasks health tasks.jsonl -o health.jsonl --run runs/repair --kept healthy.jsonl
+    """
+    from itertools import islice
+
+    from forager.environments.task import Task
+    from forager.records import read_records, write_records
+    from tasks.health import health as judged
+    from tasks.health import solve_rates
+
+    chosen = list(islice(read_records(file, Task), limit))
+    if not chosen:
+        raise UsageError(f"{file} holds no tasks; `forager tasks mutate-fix` makes some")
+    rates = solve_rates(attempt for index in opened(runs) for attempt in index.summaries())
+    probed = _probed(chosen, output, repeats, sandbox, workers)
+    found = [judged(probed[task.instance_id], rates.get(task.instance_id, {})) for task in chosen]
+    if kept:
+        pairs = zip(chosen, found, strict=True)
+        write_records(kept, (task for task, health in pairs if not health.drop))
+    if as_json:
+        print_json([health.model_dump() for health in found])
+        return
+    for health in found:
+        if health.drop:
+            echo(f"{health.probed.instance_id}\tdrop: {', '.join(health.drop)}")
+    print_table(_table(found))
+    dropped = sum(bool(health.drop) for health in found)
+    echo(f"drop {dropped:,} of {len(found):,} tasks")
+
+
+def _probed(
+    chosen: "list[Task]", output: Path, repeats: int, sandbox: str, workers: int
+) -> "dict[str, ProbedTask]":
+    """The probes of all tasks; those that the file lacks are made now."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from forager.mutation.prove import in_order
+    from forager.records import RecordWriter, read_records
+    from forager.sandboxes.kinds import SANDBOXES
+    from tasks.health import ProbedTask, probe
+
+    work = partial(probe, repeats=repeats, sandboxes=SANDBOXES[sandbox])
+    with RecordWriter(output) as writer:
+        found = {probed.instance_id: probed for probed in read_records(output, ProbedTask)}
+        todo = [task for task in chosen if task.instance_id not in found]
+        with Progress("tasks", len(todo)) as progress, ThreadPoolExecutor(workers) as pool:
+            for done, (_, made) in enumerate(in_order(pool, work, todo, 2 * workers), 1):
+                writer.append(made)
+                found[made.instance_id] = made
+                progress.update(done)
+    return found
+
+
+def _table(found: "Iterable[TaskHealth]") -> "Table":
+    """How many tasks have each reason, by project."""
+    from rich.table import Table
+
+    reasons: Counter[str] = Counter()
+    projects: dict[str, Counter[str]] = {}
+    for health in found:
+        counts = projects.setdefault(health.probed.repo, Counter())
+        counts.update(["tasks", *health.drop])
+        reasons.update(health.drop)
+    columns = ["tasks", *(reason for reason, _ in reasons.most_common())]
+    table = Table("project", *columns)
+    for project, counts in projects.items():
+        table.add_row(project, *(f"{counts[column]:,}" for column in columns))
+    return table
