@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from forager.learning.bootstrap.settings import BootstrapSettings
 from forager.learning.train.settings import TrainSettings
@@ -78,3 +79,21 @@ def test_without_the_weights_the_bootstrap_starts_from_nothing(tmp_path: Path) -
     assert re.fullmatch(
         r"forager: no pretrained .*'\.\[gemma\]'.*: starts from nothing\n", done.stderr
     )
+
+
+def test_the_lock_fits_the_requirements() -> None:
+    """scripts/lock was run after the last change of what scripts/check and scripts/docs install."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line[0] != "#"]
+    pinned = [Requirement(line) for line in lines]
+    wanted = list(map(Requirement, [*project["dependencies"], *extras["check"], *extras["docs"]]))
+    for requirement in wanted:
+        if requirement.name == "forager-agent":  # extras that an extra names
+            wanted += [Requirement(more) for name in requirement.extras for more in extras[name]]
+            continue
+        name = requirement.name.lower().replace("_", "-")
+        versions = [str(pin.specifier)[2:] for pin in pinned if pin.name == name]
+        assert versions, f"constraints.txt lacks {name}: run scripts/lock"
+        fits = all(map(requirement.specifier.contains, versions))
+        assert fits, f"constraints.txt has {name} {versions}: run scripts/lock"
