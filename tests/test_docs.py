@@ -96,8 +96,8 @@ def test_extras_that_pages_install_exist() -> None:
 
 
 def test_options_in_prose_exist() -> None:
-    """Options of forager; the pages name one of vLLM's too."""
-    known = {"--enable-auto-tool-choice", *options(main)}
+    """Options of forager; the pages name two of vLLM, too."""
+    known = {"--enable-auto-tool-choice", "--reasoning-parser", *options(main)}
     for document in (ROOT / "README.md", ROOT / "ARCHITECTURE.md", *PAGES):
         named = set(re.findall(r"`(--[a-z][a-z-]+)", document.read_text()))
         assert named <= known, f"{document.name}: no {named - known}"

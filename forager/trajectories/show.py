@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from forager.environments.task import REPOSITORY, Task
+from forager.text import ending
 from forager.trajectories import draw
-from forager.trajectories.record import Message, ModelCall, ToolCall, Trajectory
+from forager.trajectories.record import ForeignAgent, Message, ModelCall, ToolCall, Trajectory
 from forager.trajectories.show_task import answer_name, answer_text, references
 from forager.trajectories.steps import opening, reasoning, steps
 
@@ -193,6 +194,8 @@ def _heading(trajectory: Trajectory) -> RenderableType:
         ("image", trajectory.image),
         ("started", trajectory.started_at),
     ]
+    if trajectory.foreign:
+        rows.insert(2, ("agent", trajectory.foreign.command))
     lines = [Text.assemble((f"{name:<8} ", "dim"), draw.safe(value)) for name, value in rows]
     return draw.Block(Text("\n").join(lines), "")
 
@@ -238,6 +241,7 @@ def show_outcome(trajectory: Trajectory, task: Task | None) -> Iterator[Text]:
         ("ignored", ", ".join(came.ignored_files)),
         ("cause", came.cause),
         ("failed by", came.cause_kind),
+        ("the agent", _last_words(trajectory.foreign)),
         *(("suspect", reason) for reason in came.suspect),
         ("caveat", came.caveat),
         ("turns", f"{trajectory.turns} of at most {trajectory.limits.turns}"),
@@ -250,6 +254,13 @@ def show_outcome(trajectory: Trajectory, task: Task | None) -> Iterator[Text]:
     for name, value in rows:
         if value:
             yield Text.assemble((f"{name:<11}", "dim"), draw.safe(value))
+
+
+def _last_words(agent: ForeignAgent | None) -> str:
+    """How an agent of another maker failed; empty for one that ended by itself, and for ours."""
+    if agent is None or not agent.exit_code:
+        return ""
+    return f"exit code {agent.exit_code}: {ending(agent.log)}"
 
 
 def _test_counts(tests: dict[str, str], task: Task | None) -> str:
