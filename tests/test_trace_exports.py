@@ -87,6 +87,25 @@ def test_each_trace_is_a_line(traces: Path, tmp_path: Path, format: str) -> None
     assert [row["name"] for row in rows] == ["double.py", "double.py"]
 
 
+@pytest.mark.parametrize("format", ["parquet", "hf"])
+def test_traces_are_tables(traces: Path, tmp_path: Path, format: str) -> None:
+    """`parquet` and `hf` hold a view's text, and a card with licences."""
+    from datasets import load_dataset
+
+    out = tmp_path / ("out.parquet" if format == "parquet" else "out")
+    done = forager("export", traces, "-o", out, "--format", format, "--view", "compact")
+    assert done.stdout == f"{out}\t2 traces\n", done.stderr
+    kind, where = ("parquet", str(out)) if format == "parquet" else (str(out), None)
+    rows = load_dataset(kind, data_files=where, split="train", cache_dir=str(tmp_path / "cache"))
+    assert rows["name"] == ["double.py"] * 2 and rows[0]["text"].startswith("> <module>()")
+    if format == "hf":
+        assert "unknown 2" in (out / "README.md").read_text()
+    refused = forager(
+        "export", traces, "-o", tmp_path / "x", "--format", format, "--view", "output"
+    )
+    assert refused.exit_code == 2 and not (tmp_path / "x").exists()
+
+
 def test_an_export_of_nothing_is_refused(tmp_path: Path) -> None:
     """A directory without traces, and an attempt's format for traces, get one line."""
     done = forager("export", tmp_path, "-o", tmp_path / "x", "--format", "cwm")

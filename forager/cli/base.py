@@ -22,6 +22,7 @@ BASE = Derived(
             "heads",
             "context",
             "copying",
+            "trace_tokens",
             "seed",
         ],
     },

@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 _DATASETS = {
     "policy": "a data set of token ids for `forager train`, with loss on what the agent writes",
     "world": "the same, with loss also on what the agent reads",
+    "trace": "the same of traces: CWM's texts, changes only, or outputs (--view)",
 }
 _TASKS = {"harbor": "a directory of Harbor task directories; give tasks.jsonl files as RUN"}
 _ALL = {**formats(), **_DATASETS, **TRACE_FORMATS, **_TASKS}
 _TABLE = "\n".join(f"  {name:<12}  {text}" for name, text in _ALL.items())
-_HELP = f"""Write attempts, traces or tasks for other software, or as a data set for training.
+_HELP = f"""Write attempts, traces or tasks for other software, or as training data.
 
 Attempts of several runs (or files of attempts) go into one export. An export is never changed:
 give a new -o each time. Traces are what `forager trace` wrote: give its directories as RUN; each
@@ -51,7 +52,7 @@ Examples:
   forager export tasks.jsonl -o harbor --format harbor --registry ghcr.io/me
 """
 _TRACES = "Traces"
-_DATASET = "Data sets (--format policy and world)"
+_DATASET = "Data sets (--format policy, world and trace)"
 _OPTIONS = Derived(
     "forager.learning.dataset:DatasetSettings",
     {
@@ -121,7 +122,17 @@ _OPTIONS = Derived(
     type=click.Choice(["states", "actions", "both"]),
     default="both",
     heading=_TRACES,
-    help="What a model is trained to write of --format segments: states, source lines, or both.",
+    help="What a model is trained to write of CWM's texts (--format segments and trace): states, "
+    "source lines, or both.",
+)
+@option(
+    "--view",
+    type=click.Choice(["cwm", "compact", "output"]),
+    default="cwm",
+    shown_default="cwm",
+    heading=_TRACES,
+    help="Texts of --format trace, and of parquet and hf for traces: CWM's, only what changes, or "
+    "(trace) the code with input and output but without the trace.",
 )
 @option(
     "--push",
@@ -154,13 +165,16 @@ def export(
     step_in: float,
     depth: int,
     loss: str,
+    view: str,
     registry: str,
     push: str,
     public: bool,
     **params: Any,
 ) -> None:
-    """Write attempts, traces or tasks for other software, or as a data set for training."""
+    """Write attempts, traces or tasks for other software, or as training data."""
     from forager.cli.outputs import ExportedAttempts
+    from forager.tracing.store import holds_traces
+    from forager.tracing.tables import TABLES
     from forager.trajectories.choice import Choice
     from forager.trajectories.export import DATA_SETS, writer
     from forager.trajectories.export.pushing import check_name
@@ -175,9 +189,15 @@ def export(
     if format in _TASKS:
         _export_tasks(runs, output, registry, limit, as_json=as_json)
         return
-    if format in TRACE_FORMATS:
+    if format in TRACE_FORMATS or (format in TABLES and holds_traces(runs[0])):
         cut = {"step_in": step_in, "depth": depth, "seed": seed}
-        _export_traces(runs, output, format, cut, loss, limit, as_json=as_json)
+        _export_traces(runs, output, format, cut, loss, view, limit, as_json=as_json)
+        return
+    if format == "trace":
+        texts = {"view": view, "loss": loss, "step_in": step_in, "depth": depth}
+        given = {"kind": format, "limit": limit, "seed": seed, "texts": texts}
+        settings = _OPTIONS.build({**_OPTIONS.given(params), **given})
+        _export_dataset(runs, output, tokenizer, show, settings, as_json=as_json)
         return
     if format in _DATASETS:
         which = {"resolved": resolved, "accept_suspect": accept_suspect}
@@ -187,7 +207,7 @@ def export(
         _export_dataset(runs, output, tokenizer, show, settings, as_json=as_json)
         return
     if tokenizer or show:
-        raise UsageError("--tokenizer and --show need --format policy or --format world")
+        raise UsageError("--tokenizer and --show need --format policy, world or trace")
     some = {"resolved": resolved, "limit": limit, "sample": sample, "seed": sample and seed}
     write = writer(format, _origin(runs, {**some, "accept_suspect": accept_suspect}))
     with ExitStack() as stack:
@@ -262,6 +282,7 @@ def _export_traces(
     format: str,
     cut: dict[str, Any],
     loss: Any,
+    view: str,
     limit: int | None,
     *,
     as_json: bool,
@@ -269,8 +290,15 @@ def _export_traces(
     from forager.cli.outputs import ExportedAttempts
     from forager.tracing.cutting import Cut
     from forager.tracing.export import TraceExport, export_traces
+    from forager.tracing.tables import TABLES, write_table
 
-    done = export_traces(directories, output, format, TraceExport(Cut(**cut), loss), limit)
+    chosen = TraceExport(Cut(**cut), loss)
+    if format in TABLES:
+        if view == "output":
+            raise UsageError("--view output is of --format trace; give cwm or compact")
+        done = write_table(directories, output, format, view, chosen, limit)
+    else:
+        done = export_traces(directories, output, format, chosen, limit)
     for reason, count in done.left_out.items():
         say(f"left out: {count:,} · {reason}")
     if as_json:
@@ -294,13 +322,19 @@ def _export_dataset(
     from forager.learning.hub import model_directory
 
     if tokenizer is None:
-        raise UsageError("--format policy and world need --tokenizer MODEL")
+        raise UsageError("--format policy, world and trace need --tokenizer MODEL")
     tokenizer = model_directory(tokenizer)
-    say_damage(runs)
-    with Progress("attempts") as progress:
-        done = export_dataset(
-            runs, output, tokenizer, settings, lambda read, _: progress.update(read)
-        )
+    if settings.kind == "trace":
+        from forager.learning.dataset.traces import export_traces_as_dataset
+
+        with Progress("traces") as progress:
+            done = export_traces_as_dataset(runs, output, tokenizer, settings, progress.update)
+    else:
+        say_damage(runs)
+        with Progress("attempts") as progress:
+            done = export_dataset(
+                runs, output, tokenizer, settings, lambda read, _: progress.update(read)
+            )
     for reason, count in done.left_out.items():
         say(f"left out: {count:,} · {reason}")
     for note, count in done.notes.items():

@@ -30,6 +30,9 @@ class BaseSettings(Record):
     copying: bool = Field(
         True, description="Set heads so that the untrained model can already copy."
     )
+    trace_tokens: bool = Field(
+        False, description="Add the special tokens of CWM's traces to the vocabulary."
+    )
     seed: int = Field(0, description="Seed of the weights.")
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from forager.learning import imports
 from forager.learning.base import HEAD, ROLES, BaseManifest, BaseSettings, once
 from forager.learning.induction import THETA, set_heads
 from forager.learning.texts import source_of, texts_of
+from forager.tracing.views.cwm import TOKENS
 
 PAD, END = "<|pad|>", "<|end|>"
 TEMPLATE = """\
@@ -65,6 +66,7 @@ def _tokenizer(texts: Sequence[str], settings: BaseSettings) -> Any:
     bare.pre_tokenizer = pre_tokenizers.Sequence([pieces, letters])
     bare.decoder = decoders.ByteLevel()
     special = [PAD, END, *(f"<|{role}|>" for role in ROLES)]
+    special += TOKENS if settings.trace_tokens else ()
     trainer = trainers.BpeTrainer(
         vocab_size=settings.vocabulary,
         special_tokens=special,

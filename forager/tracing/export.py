@@ -55,19 +55,36 @@ def export_traces(
     left_out = Counter[str]()
     written = 0
     with claimed_file(output), replacing(output) as part, part.open("w", encoding="utf-8") as file:
-        for trace, sources in traces_of(directories):
-            if limit is not None and written >= limit:
-                break
-            try:
-                view = _VIEWS[format](trace, sources, chosen)
-            except Malformed as error:
-                left_out[str(error)] += 1
-                continue
-            file.write(f"{json.dumps({**_facts(trace), **view}, ensure_ascii=True)}\n")
+        for row in exported_rows(directories, format, chosen, limit, left_out):
+            file.write(f"{json.dumps(row, ensure_ascii=True)}\n")
             written += 1
-        if not written:
-            raise UsageError("there are no such traces to export; `forager trace` makes some")
     return ExportedTraces(written, left_out)
+
+
+def exported_rows(
+    directories: Sequence[Path],
+    format: str,
+    chosen: TraceExport,
+    limit: int | None,
+    left_out: Counter[str],
+) -> Iterator[dict[str, Any]]:
+    """Yield the row of each trace; count in `left_out` those that the view cannot show.
+
+    Raises UsageError if there is none.
+    """
+    written = 0
+    for trace, sources in traces_of(directories):
+        if limit is not None and written >= limit:
+            break
+        try:
+            view = _VIEWS[format](trace, sources, chosen)
+        except Malformed as error:
+            left_out[str(error)] += 1
+            continue
+        yield {**_facts(trace), **view}
+        written += 1
+    if not written:
+        raise UsageError("there are no such traces to export; `forager trace` makes some")
 
 
 def traces_of(
@@ -102,7 +119,7 @@ def _facts(trace: Trace) -> dict[str, Any]:
     }
 
 
-def _question(trace: Trace, sources: Sources, _: TraceExport) -> dict[str, Any]:
+def question_of(trace: Trace, sources: Sources) -> dict[str, Any]:
     """The code that ran, what went in, and what came out. Raises Malformed without an output."""
     if trace.truncated or trace.outcome.kind not in ("returned", "raised", "exited"):
         raise Malformed("its outcome is no output of a call or program")
@@ -123,7 +140,7 @@ _VIEWS: dict[str, _View] = {
     "events": lambda trace, sources, chosen: {
         "events": list(event_objects(trace, sources, chosen.cut))
     },
-    "input-output": _question,
+    "input-output": lambda trace, sources, _: question_of(trace, sources),
     "segments": lambda trace, sources, chosen: {
         "parts": [part.model_dump() for part in segments(trace, sources, chosen.loss, chosen.cut)]
     },

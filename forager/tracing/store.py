@@ -119,6 +119,11 @@ def _summary(trace: Trace) -> TraceSummary:
     )
 
 
+def holds_traces(path: Path) -> bool:
+    """Whether a path is a directory of traces."""
+    return (path / TRACES).is_file()
+
+
 def no_traces(directory: Path) -> UsageError:
     """The error for a directory without traces."""
     return UsageError(

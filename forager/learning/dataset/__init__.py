@@ -30,7 +30,22 @@ if TYPE_CHECKING:
 MANIFEST = "dataset.json"
 _CACHED = 8  # row groups in memory, about 2 MB each
 
-Kind = Literal["policy", "world"]
+Kind = Literal["policy", "world", "trace"]
+
+
+class TraceTexts(Record):
+    """How traces become texts."""
+
+    view: Literal["cwm", "compact", "output"] = Field(
+        "cwm",
+        description="cwm: CWM's text; compact: only what changes; output: the code, what goes in "
+        "and what comes out, without the trace.",
+    )
+    loss: Literal["states", "actions", "both"] = Field(
+        "both", description="cwm: train on states, source lines, or both."
+    )
+    step_in: float = Field(1.0, ge=0, le=1, description="Probability that an inner call is shown.")
+    depth: int = Field(1000, ge=0, description="Show N calls within calls at most.")
 
 
 class DatasetSettings(Record):
@@ -38,7 +53,8 @@ class DatasetSettings(Record):
 
     kind: Kind = Field(
         "policy",
-        description="policy: train on what the agent writes; world: on observations as well.",
+        description="policy: train on what the agent writes; world: on observations as well; "
+        "trace: on traces.",
     )
     max_length: int = Field(
         32_768,
@@ -64,6 +80,7 @@ class DatasetSettings(Record):
         description="world: directory of `forager trace tasks`; what happens inside the failing "
         "tests follows each attempt.",
     )
+    texts: TraceTexts = Field(TraceTexts(), description="trace: how traces become texts.")
     resolved: bool | None = Field(None, description="Take only resolved or only failed attempts.")
     accept_suspect: bool = Field(
         False,

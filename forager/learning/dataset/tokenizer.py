@@ -77,6 +77,19 @@ class Tokenizer:
     def _leading(self, ids: Sequence[int]) -> int:
         return next((place for place, id in enumerate(ids) if id != self.bos), len(ids))
 
+    @property
+    def end(self) -> str:
+        """The token that ends a text; empty if there is none."""
+        return str(self._tokenizer.eos_token or "")
+
+    def beginning(self) -> list[int]:
+        """The ids with which texts begin: <bos> as often as the template's prompts have it."""
+        return [] if self.bos is None else [self.bos] * (self._bos_tokens or 0)
+
+    def specials_in(self, text: str) -> list[str]:
+        """The special tokens that a text holds."""
+        return [token for token in self._specials if token in text]
+
     def begins(self, ids: Sequence[int]) -> bool:
         """Whether a text begins as the template's prompts do: with <bos> as often, mostly once.
 

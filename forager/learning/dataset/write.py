@@ -51,7 +51,7 @@ def export_dataset(
             settings=settings,
             sources=[*sources.records(), *([inner.artifact()] if inner else [])],
         )
-        if done := _done(output, request):
+        if done := done_before(output, request):
             return done
         with new_directory(output) as part:
             builder = SampleBuilder(loaded, settings, inner)
@@ -94,7 +94,7 @@ def _exported(
     return done
 
 
-def _done(output: Path, request: DatasetManifest) -> DatasetManifest | None:
+def done_before(output: Path, request: DatasetManifest) -> DatasetManifest | None:
     """The manifest of a data set made from the same inputs. Raises UsageError for another one."""
     if not (output / MANIFEST).exists():
         return None
