@@ -43,6 +43,9 @@ NEEDS = {  # what a test needs that uses a fixture
 GROUPS = {  # files on the same worker, and tests apart from those of their file
     "test_cluster": "ray",  # two clusters at a time would be in each other's way
     "test_training_hosts": "ray",
+    "test_rl": "torch",
+    "test_policy_training": "torch",
+    "test_objective": "torch",
     "test_training": "torch",  # which takes seconds to load
     "test_dataset_columns": "torch",
     "test_tiny": "torch",
@@ -51,6 +54,7 @@ GROUPS = {  # files on the same worker, and tests apart from those of their file
 LONGEST_FIRST = [
     "test_training_hosts",
     "test_bootstrap",
+    "test_rl",
     "test_serve",
     "test_training",
     "test_mutate_fix",

@@ -155,8 +155,6 @@ class Book:
     pending: BatchedEntry | None = None
     counts: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
-    done: set[str] = field(default_factory=set)
-    """Attempts whose fate is decided: trained or dropped."""
     lag: int = 0
     """Steps by which the oldest tokens of the last batch were older than the weights."""
     _results: list[tuple[int, str, list[bool]]] = field(default_factory=list)
@@ -183,7 +181,9 @@ class Book:
 
     def _drawn(self, entry: DrawnEntry) -> None:
         assert entry.group == self.draws
-        assert not self.done.intersection(entry.attempts)
+        first = self.curriculum.times[entry.task] * len(entry.attempts)
+        numbers = range(first, first + len(entry.attempts))
+        assert entry.attempts == [f"{entry.task}.{number}" for number in numbers]
         states = {attempt: AttemptState() for attempt in entry.attempts}
         self.groups[entry.group] = GroupState(entry.group, entry.task, states)
         self.draws += 1
@@ -222,15 +222,11 @@ class Book:
             state = group.attempts[entry.attempt]
             assert state.status != "dropped"
             state.status, state.graded = "dropped", None
-            self.done.add(entry.attempt)
             return
         assert self.pending is None or entry.group not in self.pending.groups
         if group.advantages is None:
             self._note_results(group)
-        self._end(entry.group)
-
-    def _end(self, number: int) -> None:
-        self.done.update(self.groups.pop(number).attempts)
+        del self.groups[entry.group]
 
     def _batched(self, entry: BatchedEntry) -> None:
         assert self.pending is None and entry.step == self.step + 1
@@ -247,7 +243,7 @@ class Book:
         for number in self.pending.groups:
             attempts = self.groups[number].attempts.values()
             self.counts["attempts trained"] += sum(state.status == "graded" for state in attempts)
-            self._end(number)
+            del self.groups[number]
         self.pending, self.step = None, entry.step
 
 
