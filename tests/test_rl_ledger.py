@@ -11,10 +11,11 @@ from click.testing import CliRunner
 from forager.cli.main import main
 from forager.environments.answer.mathematics import MathTask
 from forager.environments.answer.prediction import OUTPUT, PredictionTask
+from forager.environments.repository.task import RepositoryTask
 from forager.environments.task import Task
 from forager.errors import StoreError, UsageError
 from forager.learning.rl import closing
-from forager.learning.rl.curriculum import Curriculum
+from forager.learning.rl.curriculum import Curriculum, hinted
 from forager.learning.rl.ledger import (
     BatchedEntry,
     Book,
@@ -214,6 +215,30 @@ def test_solved_tasks_leave_and_unsolved_ones_rest() -> None:
         of.learn(name, [True] * 4, 20)
     with pytest.raises(UsageError, match="no task is left to draw"):
         of.draw(20, 1)
+
+
+def test_tasks_that_nobody_solves_get_a_hint() -> None:
+    """CWM: at 0 % the statement names the tests that decide; nothing else of the task changes."""
+    of, plain = curriculum(hints=True), curriculum()
+    for asked in (of, plain):
+        asked.learn("q0", [False] * 4, 0)
+        asked.learn("q1", [True, False], 0)
+    assert [name for name in ("q0", "q1", "q2") if of.asks_for_hint(name)] == ["q0"]
+    assert not plain.asks_for_hint("q0")
+    broken = RepositoryTask.model_validate(
+        {
+            "instance_id": "pkg-1",
+            "problem_statement": "It fails.",
+            "repo": "pkg",
+            "patch": "",
+            "FAIL_TO_PASS": ["tests/test_core.py::test_one"],
+            "PASS_TO_PASS": ["tests/test_core.py::test_two"],
+        }
+    )
+    shown = hinted(broken)
+    assert shown.problem_statement.endswith("tests pass:\n- tests/test_core.py::test_one")
+    assert shown == broken.model_copy(update={"problem_statement": shown.problem_statement})
+    assert hinted(TASKS[0]) is TASKS[0]
 
 
 def test_stages_weigh_environments() -> None:

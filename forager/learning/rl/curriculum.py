@@ -15,6 +15,8 @@ from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.learning.rl.settings import CurriculumSettings, CurriculumStage
 
+_HINTED = 20  # tests that a hint names
+
 
 class Curriculum:
     """Draws tasks, and learns from the outcomes of their attempts."""
@@ -76,6 +78,10 @@ class Curriculum:
         recent = self._recent.get(task)
         return sum(recent) / len(recent) if recent else None
 
+    def asks_for_hint(self, task: str) -> bool:
+        """Whether the task is shown with a hint: no recent attempt solved it."""
+        return self._settings.hints and self.rate(task) == 0
+
     def left(self) -> int:
         """Number of tasks that may be drawn again."""
         return sum(not self._too_easy(task) for task in self._environments)
@@ -108,3 +114,18 @@ class Curriculum:
         times = self.times[task]
         key = blake2b(f"{self._seed}/{times}/{task}".encode(), digest_size=8).digest()
         return times, key, task
+
+
+def hinted(task: Task) -> Task:
+    """The task with the names of the tests that decide in its statement.
+
+    The first of several groups of tests is that which fails before a solution; tasks without
+    several groups stay as they are.
+    """
+    groups = list(task.test_groups().values())
+    if len(groups) < 2:
+        return task
+    names = groups[0]
+    listed = "\n".join(f"- {name}" for name in names[:_HINTED])
+    statement = f"{task.problem_statement}\n\nA solution makes these tests pass:\n{listed}"
+    return task.model_copy(update={"problem_statement": statement})

@@ -8,7 +8,7 @@ RUN/training/models/N          the weights after step N, the last ones only
 RUN/training/metrics.jsonl     loss, gradient, ratios and time of each step
 RUN/training/model             the weights after the last step
 RUN/evaluations/N              run: the weights after step N on the held-out tasks
-RUN/report.md, report.json     the run in tables; curves in curve.svg
+RUN/report.md, report.json     the run in tables; report.html has curves, too
 RUN/logs/                      logs of servers
 """
 

@@ -30,6 +30,7 @@ class DrawnEntry(Record):
     task: str
     attempts: list[str]
     version: int = Field(description="Steps of the weights then.")
+    hint: bool = Field(False, description="Whether the statement names the tests that decide.")
 
 
 class StartedEntry(Record):
@@ -131,6 +132,7 @@ class GroupState:
     number: int
     task: str
     attempts: dict[str, AttemptState]
+    hint: bool = False
     advantages: dict[str, float] | None = None
 
     @property
@@ -185,7 +187,7 @@ class Book:
         numbers = range(first, first + len(entry.attempts))
         assert entry.attempts == [f"{entry.task}.{number}" for number in numbers]
         states = {attempt: AttemptState() for attempt in entry.attempts}
-        self.groups[entry.group] = GroupState(entry.group, entry.task, states)
+        self.groups[entry.group] = GroupState(entry.group, entry.task, states, entry.hint)
         self.draws += 1
         self.curriculum.drawn(entry.task)
 

@@ -18,7 +18,7 @@ from forager.errors import TaskError, TrainingError
 from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.rl import closing
 from forager.learning.rl.batches import write_batch
-from forager.learning.rl.curriculum import Curriculum
+from forager.learning.rl.curriculum import Curriculum, hinted
 from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.learner import Learner
 from forager.learning.rl.ledger import (
@@ -164,7 +164,9 @@ class Reinforcement:
         for group in self._book.open:
             for attempt, state in group.attempts.items():
                 if state.status not in ("graded", "dropped") and attempt not in self._rollouts:
-                    job = Job(self._tasks[group.task], int(attempt.rpartition(".")[2]))
+                    task = self._tasks[group.task]
+                    task = hinted(task) if group.hint else task
+                    job = Job(task, int(attempt.rpartition(".")[2]))
                     if state.status != "lost":
                         return job, group.number
                     lost.append((job, group.number))
@@ -180,9 +182,14 @@ class Reinforcement:
         first = book.curriculum.times[task] * size
         attempts = [f"{task}.{number}" for number in range(first, first + size)]
         self._since[book.draws] = time.monotonic()
-        version = self._gate.version
         self._ledger.append(
-            DrawnEntry(group=book.draws, task=task, attempts=attempts, version=version)
+            DrawnEntry(
+                group=book.draws,
+                task=task,
+                attempts=attempts,
+                version=self._gate.version,
+                hint=book.curriculum.asks_for_hint(task),
+            )
         )
 
     def _keep(self, attempt: Trajectory) -> None:

@@ -53,6 +53,11 @@ class CurriculumSettings(Record):
     retry_after: int = Field(
         100, ge=0, description="Draws before a task that no attempt solved is drawn again."
     )
+    hints: bool = Field(
+        False,
+        description="Name the tests that decide, if no recent attempt solved the task (CWM shows "
+        "the hidden test at first).",
+    )
 
 
 class CurriculumStage(Record):
