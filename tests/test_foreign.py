@@ -1,6 +1,9 @@
 """Agents of other makers: they work in the sandbox, and forager answers their requests."""
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +13,13 @@ from click.testing import CliRunner
 from test_chat import Script, completion, failure, function, serving
 
 from forager.agent.conversations import Conversations
+from forager.agent.foreign import CommandAgent
 from forager.cli.main import main
 from forager.environments.repository.task import RepositoryTask
+from forager.errors import AgentError
 from forager.records import write_records
-from forager.trajectories.record import Message, Trajectory
+from forager.sandboxes.local_sandbox import LocalSandbox
+from forager.trajectories.record import AttemptLimits, Message, Trajectory
 from forager.trajectories.steps import steps
 from forager.trajectories.store import Run
 
@@ -47,18 +53,15 @@ def attempt(
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("sandbox", ["docker", "bubblewrap"])
 def test_an_agent_is_graded_and_recorded(
-    tmp_path: Path, kata_task: RepositoryTask, form: str, sandbox: str
+    tmp_path: Path, kata_task: RepositoryTask, sandbox: str
 ) -> None:
-    """In each form: its patch resolves the task, and messages, calls and usage are those it had."""
-    if sandbox == "bubblewrap" and form != "chat":
-        pytest.skip("one form shows that the directories are there")
+    """Its patch resolves the task; messages, calls and usage are those that it had."""
     with serving() as server:
         server.answers = WORK
         found, result = attempt(
-            tmp_path, server, kata_task, f"python3 AGENT {form}", "--sandbox", sandbox
+            tmp_path, server, kata_task, "python3 AGENT chat", "--sandbox", sandbox
         )
     assert not result.exit_code, result.output
     (made,) = found
@@ -73,6 +76,31 @@ def test_an_agent_is_graded_and_recorded(
     assert [tool["function"]["name"] for tool in made.tools] == ["sh"]
     assert server.seen[1]["messages"] == [*made.messages[: made.model_calls[1].message]]
     assert server.seen[0]["messages"][-1]["content"] == kata_task.problem_statement
+
+
+@contextmanager
+def at_work(place: Path, server: Script, command: str) -> Iterator[CommandAgent]:
+    """An agent in a directory of this machine, with a model of the server."""
+    sandbox = LocalSandbox(place)
+    try:
+        yield CommandAgent(command, server.model(), "m", sandbox, AttemptLimits())
+    finally:
+        sandbox.close()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_agent_asks_in_each_form(tmp_path: Path, form: str) -> None:
+    """What it was answered comes back with its next request, and is kept once."""
+    command = f"{sys.executable} {Path(__file__).parent}/foreign_agent.py {form}"
+    with serving() as server, at_work(tmp_path, server, command) as agent:
+        server.answers = [calling("echo one >file; cat file"), calling("echo two"), WORK[2]]
+        assert agent.run("Do it.") == "submitted"
+    assert agent.ended.log == "the agent is done\n"
+    told = [message["content"] for message in agent.messages if message["role"] == "tool"]
+    assert told == ["one\n", "two\n"]
+    assert [call.opens for call in agent.model_calls] == [0, 0, 0]
+    assert [call.arguments["command"] for call in agent.tool_calls][1] == "echo two"
+    assert server.seen[2]["messages"] == agent.messages[:-1]
 
 
 ASIDE = """import json, os, sys, urllib.request
@@ -111,37 +139,53 @@ def test_limits_end_the_agent(tmp_path: Path, kata_task: RepositoryTask) -> None
     assert [call.opens for call in made.model_calls] == [0, 2, 4], "three conversations"
 
 
-@pytest.mark.engine
-def test_a_refusal_reaches_the_agent(tmp_path: Path, kata_task: RepositoryTask) -> None:
+def test_a_refusal_reaches_the_agent(tmp_path: Path) -> None:
     """It may shorten its conversation, and is ended at the third refusal in a row."""
-    text = 'ask("one")\nfor _ in range(9): ask("one", "long")'
-    command = script(tmp_path, text)
+    command = script(tmp_path, 'ask("one")\nfor _ in range(9): ask("one", "long")')
     full = failure(400, "the prompt is too long", code="context_length_exceeded")
-    with serving() as server:
+    with serving() as server, at_work(tmp_path, server, command) as agent:
         server.answers = [completion(), full]
-        files = str(tmp_path / "agent")
-        (made,), _ = attempt(tmp_path, server, kata_task, command, "--agent-files", files)
-    assert made.outcome.exit_reason == "token_limit"
-    assert "too long" in made.outcome.refusal
-    assert made.foreign and made.foreign.log == "400 context_length_exceeded\n" * 2
+        assert agent.run("Do it.") == "token_limit"
+    assert "too long" in agent.refusal
+    assert agent.ended.log == "400 context_length_exceeded\n" * 2
+
+
+def test_an_agent_that_does_not_run_loses_its_attempt(tmp_path: Path) -> None:
+    """It asked nothing, so nothing is known of the model; its last words say why."""
+    told = "code 3 before its first request: no module"
+    with (
+        serving() as server,
+        at_work(tmp_path, server, "echo no module; exit 3") as agent,
+        pytest.raises(AgentError, match=told),
+    ):
+        agent.run("Do it.")
+
+
+@pytest.mark.parametrize("sent", [b"[]", b"{", b'{"messages": 3}', b'{"messages": [{"role": 1}]}'])
+def test_nonsense_is_answered_and_harms_nothing(tmp_path: Path, sent: bytes) -> None:
+    """A request that cannot be read is refused with a reason; the agent goes on."""
+    text = f"""
+for path in ("/chat/completions", "/responses", "/messages", "/nowhere"):
+    request = urllib.request.Request(os.environ["OPENAI_BASE_URL"] + path, {sent!r})
+    try:
+        urllib.request.urlopen(request)
+    except urllib.error.HTTPError as error:
+        print(error.code, end=" ", flush=True)
+"""
+    with serving() as server, at_work(tmp_path, server, script(tmp_path, text)) as agent:
+        agent.run("Do it.")
+    assert agent.ended.log == "400 400 400 404 "
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize(
-    ("command", "code", "told"),
-    [
-        ("nowhere/mini", 2, "exit code 127 before its first request: "),
-        ("echo no module named mini; exit 3", 1, "before its first request: no module named mini"),
-    ],
-)
-def test_an_agent_that_does_not_run_is_said(
-    tmp_path: Path, kata_task: RepositoryTask, command: str, code: int, told: str
+def test_a_command_that_is_not_there_ends_the_run(
+    tmp_path: Path, kata_task: RepositoryTask
 ) -> None:
-    """A wrong path ends the run at once; other causes are printed, and the attempt is lost."""
+    """One line says what to give; no attempt is made again and again."""
     with serving() as server:
-        made, result = attempt(tmp_path, server, kata_task, command)
-    assert (made, result.exit_code) == ([], code)
-    assert told in result.stderr
+        made, result = attempt(tmp_path, server, kata_task, "nowhere/mini")
+    assert (made, result.exit_code) == ([], 2)
+    assert "exit code 127 before its first request: " in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from forager.errors import (
     UsageError,
 )
 from forager.programs import program
-from forager.sandboxes.sandbox import WORKDIR, Sandbox
+from forager.sandboxes.sandbox import Sandbox
 from forager.text import ending
 from forager.trajectories.budget import budget_after
 from forager.trajectories.record import (
@@ -75,7 +75,7 @@ _EVENT = TypeAdapter(_Event)
 
 
 class CommandAgent:
-    """One attempt by a command; implements Acting."""
+    """One attempt by a command, which starts in the shell's directory; implements Acting."""
 
     def __init__(
         self, command: str, model: Model, name: str, sandbox: Sandbox, limits: AttemptLimits
@@ -134,7 +134,6 @@ class CommandAgent:
         """Start the gateway, and the agent as its child."""
         setup = {
             "command": self._command,
-            "directory": WORKDIR,
             "model": self._name,
             "prompt": problem_statement,
         }

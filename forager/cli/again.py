@@ -28,6 +28,7 @@ TAKE_OVER = Derived(
     {
         "Take over": [
             setting("urls", "--url", metavar="URL"),
+            "api",
             setting("key_env", metavar="NAME"),
         ]
     },

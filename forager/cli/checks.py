@@ -15,7 +15,7 @@ from forager.errors import ForagerError
 from forager.records import Record
 
 if TYPE_CHECKING:
-    from forager.agent.endpoint import ChatEndpoint
+    from forager.agent.endpoint import Api, ChatEndpoint
 
 OPTIONAL = ("torch", "deepspeed", "vllm", "ray", "transformers")
 DISK_GIGABYTES = 5  # a base image, some projects, working space
@@ -38,11 +38,12 @@ class Check(Record):
 
 
 class EndpointToCheck(NamedTuple):
-    """The endpoint that is checked, the variable of its key, and the model, if they are given."""
+    """The endpoint that is checked, the variable of its key, the model, and its form (`--api`)."""
 
     url: str
     key_env: str
     model: str
+    api: "Api" = "chat"
 
 
 def all_checks(asked: EndpointToCheck) -> Iterator[Iterator[Check]]:
@@ -234,7 +235,9 @@ def _endpoint(asked: EndpointToCheck) -> Iterator[Check]:
         yield _check("model endpoint", False, found, "", needed=False)
         return
     try:
-        endpoint = ChatEndpoint(asked.url, timeout=LIST_SECONDS, key_env=asked.key_env)
+        endpoint = ChatEndpoint(
+            asked.url, timeout=LIST_SECONDS, key_env=asked.key_env, api=asked.api
+        )
         models = endpoint.models()
     except ForagerError as error:
         yield _check("model endpoint", False, "no list of models", str(error), needed=needed)

@@ -1,6 +1,6 @@
 """`forager doctor`: what this machine has, what is missing, and what to type."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,13 @@ MARKS = {"ok": ("ok", "green"), "missing": ("missing", "bold red"), "absent": ("
 @option("--url", metavar="URL", help="Model endpoint to check; $OPENAI_BASE_URL by default.")
 @option("-m", "--model", metavar="NAME", help="Model of the endpoint to ask for a tool call.")
 @option(
+    "--api",
+    type=click.Choice(["chat", "responses", "messages"]),
+    default="chat",
+    shown_default="chat",
+    help="How the endpoint is asked; see `forager run`.",
+)
+@option(
     "--key-env",
     metavar="NAME",
     default="OPENAI_API_KEY",
@@ -32,7 +39,9 @@ MARKS = {"ok": ("ok", "green"), "missing": ("missing", "bold red"), "absent": ("
     "and temporary directories.",
 )
 @options.as_json
-def doctor(url: str | None, model: str | None, key_env: str, clean: bool, as_json: bool) -> None:
+def doctor(
+    url: str | None, model: str | None, api: Any, key_env: str, clean: bool, as_json: bool
+) -> None:
     """Check this machine, and print what to type for what is missing.
 
     The exit code is 1 if something is missing that `forager run -m repair` needs, or if the
@@ -44,7 +53,7 @@ def doctor(url: str | None, model: str | None, key_env: str, clean: bool, as_jso
         _clean()
     found = [
         check
-        for group in checks.all_checks(checks.EndpointToCheck(url or "", key_env, model or ""))
+        for group in checks.all_checks(checks.EndpointToCheck(url or "", key_env, model or "", api))
         for check in group
     ]
     if as_json:

@@ -4,8 +4,7 @@
 into a file and holds the connection until there is an answer. `next` says which request is answered
 and waits for another, or for the agent's end: forager runs it again and again in the shell of the
 sandbox, so that no network is needed. Both meet at a socket in a directory, which is the argument.
-There `setup.json` holds the command, the directory where it starts, the name of the model, and the
-task.
+There `setup.json` holds the command, the name of the model, and the task.
 
 Processes of the agent may read and change all of this. They can harm their own attempt only.
 """
@@ -136,7 +135,6 @@ def _run(gateway: _Gateway, setup: dict[str, Any], port: int) -> None:
     with (gateway.directory / "log").open("wb") as log:
         agent = subprocess.Popen(
             ["/usr/bin/env", "--default-signal", "/bin/bash", "-c", setup["command"]],
-            cwd=setup["directory"],
             env=_variables(setup, gateway.directory, port),
             stdin=subprocess.DEVNULL,
             stdout=log,
