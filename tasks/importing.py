@@ -66,6 +66,8 @@ class ImportRequest:
     images: Sequence[Image] = ()
     image: str = ""
     image_digest: str = ""
+    python: bool = False
+    """Whether problems of mathematics allow Python."""
     limit: int | None = None
     keep_contaminated: bool = False
     also_exclude: Path | None = None
@@ -167,8 +169,12 @@ def _question(row: Row, form: QuestionFormat, wanted: ImportRequest) -> Task:
     with _any_error_refuses():
         task = form.make(without_nan(row))
         _check_name(task.instance_id)
-    place = {"image": wanted.image, "image_digest": wanted.image_digest} if form.runs else {}
-    return task.model_copy(update={"contaminated": form.benchmark, **place})
+    more: dict[str, object] = {"contaminated": form.benchmark}
+    if form.runs or wanted.python:
+        more |= {"image": wanted.image, "image_digest": wanted.image_digest}
+    if wanted.python:
+        more["python"] = True
+    return task.model_copy(update=more)
 
 
 @contextmanager

@@ -60,6 +60,11 @@ QUESTIONS: dict[str, QuestionFormat] = {
 }
 
 
+def allows_python(form: str) -> bool:
+    """Whether tasks of this format can allow their model to run Python."""
+    return form in QUESTIONS and QUESTIONS[form].make in (math, gsm8k, aime)
+
+
 def runs_programs(form: str) -> bool:
     """Whether grading tasks of this format runs something in an image that rows do not name."""
     return form in QUESTIONS and QUESTIONS[form].runs

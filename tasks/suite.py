@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from forager.config import load_settings
 from forager.environments.task import Task
@@ -18,7 +18,7 @@ from forager.errors import UsageError
 from forager.records import Record, read_records
 from forager.trajectories.record import Sampling
 from tasks.importing import FORMATS, ImportRequest, task_of
-from tasks.questions import QUESTIONS, runs_programs
+from tasks.questions import QUESTIONS, allows_python, runs_programs
 from tasks.rows import UnusableRow, read_rows
 
 TASKS = "tasks"
@@ -42,6 +42,7 @@ class BenchmarkSuite(Record):
     sampling: Sampling = Sampling()
     limits: dict[str, float] = Field({}, description="Limits of an attempt, as in settings.json.")
     system: str = Field("", description="System prompt.")
+    python: bool = Field(False, description="Whether problems of mathematics allow Python.")
 
     @field_validator("format")
     @classmethod
@@ -50,6 +51,12 @@ class BenchmarkSuite(Record):
         if value not in known:
             raise ValueError(f"there is no format {value!r}; there are {', '.join(known)}")
         return value
+
+    @model_validator(mode="after")
+    def _has_a_use_for_python(self) -> Self:
+        if self.python and not allows_python(self.format):
+            raise ValueError(f"python: tasks of the format {self.format} cannot allow it")
+        return self
 
     @field_validator("prompt")
     @classmethod
@@ -61,7 +68,7 @@ class BenchmarkSuite(Record):
     @property
     def runs(self) -> bool:
         """Whether its tasks need an image for what grading runs."""
-        return runs_programs(self.format)
+        return self.python or runs_programs(self.format)
 
     def settings(self) -> dict[str, Any]:
         """The settings of its attempts that differ from the usual ones."""
@@ -127,7 +134,7 @@ def _tasks(suite: BenchmarkSuite, where: str, image: str, refused: Counter[str])
         yield from read_records(Path(where), Task)
         return
     form = QUESTIONS.get(suite.format) or FORMATS[suite.format]
-    wanted = ImportRequest(form, image=image, keep_contaminated=True)
+    wanted = ImportRequest(form, image=image, python=suite.python, keep_contaminated=True)
     for read in read_rows(where, suite.split or None):
         try:
             yield task_of(read.row, wanted)

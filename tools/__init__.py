@@ -1,4 +1,4 @@
-"""What an agent can do: bash, edit, create, submit."""
+"""What an agent can do: bash, edit, create, submit; and python, where a task has it."""
 
 from forager.agent.tool import Tool, Toolbox
 from forager.errors import UsageError
@@ -6,6 +6,7 @@ from forager.plugins import plugins
 from tools.bash import BASH
 from tools.create import CREATE
 from tools.edit import EDIT
+from tools.python import PYTHON
 from tools.submit import SUBMIT
 
 TOOLBOX: Toolbox = {tool.name: tool for tool in (BASH, EDIT, CREATE, SUBMIT)}
@@ -15,12 +16,12 @@ ENTRY_POINTS = "forager.tools"
 
 
 def load_toolbox() -> Toolbox:
-    """CWM's four tools, and those that other packages add as entry points of `forager.tools`.
+    """CWM's four tools, `python` for tasks that name it, and those that other packages add.
 
-    An entry point names a Tool. Raises UsageError if it does not load, is not a Tool, or has the
-    name of another tool.
+    An entry point of `forager.tools` names a Tool. Raises UsageError if it does not load, is not a
+    Tool, or has the name of another tool.
     """
-    toolbox = dict(TOOLBOX)
+    toolbox = {**TOOLBOX, PYTHON.name: PYTHON}
     for _, origin, tool in plugins(ENTRY_POINTS):
         if not isinstance(tool, Tool):
             raise UsageError(f"{origin} is a {type(tool).__name__}, not a forager.agent.tool.Tool")

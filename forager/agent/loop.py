@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from forager.agent.faults import only_foreseen
 from forager.agent.model import Model, Reply
@@ -96,12 +96,13 @@ class Agent:
     def step(self) -> None:
         """One turn: ask the model, execute its call, bring the observation back.
 
-        Without tools the model's first message ends the attempt.
+        Without tools the model's first message ends the attempt, and with tools that cannot end it
+        the first message without a call.
         """
         self.check_limits()
         reply = self.query()
         if not self.tools:
-            raise LimitReached("token_limit") if _is_cut(reply) else Answered("the model answered")
+            _end_with_a_message(_cut_off(reply))
         with only_foreseen():
             self._answer(reply.message, _cut_off(reply))
 
@@ -112,6 +113,8 @@ class Agent:
             started = time.monotonic()
             observation = self.act(call)
         except FormatError as error:
+            if error.reason == "no_call" and "submit" not in self.tools:
+                _end_with_a_message(cut)
             self._format_errors += 1
             self._tell(message, f"{cut}{str(error)[:_REFUSAL]}", malformed(error))
             if self._format_errors >= self.limits.format_errors:
@@ -146,10 +149,12 @@ class Agent:
         """Execute a call; a command may take no longer than the time left to the attempt."""
         left = max(1.0, self._deadline - time.monotonic())
         tool = self.tools[call.tool]
+        if tool.calls is not None and self._count(tool.name) >= tool.calls:
+            text = f"All {tool.calls} calls of {tool.name} are used up. Go on without it."
+            return Observation(text, exit_code=None, error=True, reason="used_up")
+        seconds = min(self.limits.command_seconds, left, tool.seconds or left)
         try:
-            return tool.execute(
-                self.sandbox, call.arguments, min(self.limits.command_seconds, left)
-            )
+            return tool.execute(self.sandbox, call.arguments, seconds)
         except Submitted:
             return self._reviewed(call)
         except FormatError:
@@ -158,6 +163,9 @@ class Agent:
             arguments = {"arguments": call.arguments, "error": True, "reason": "broke"}
             self._keep(ToolCall(message=0, tool=call.tool, **arguments))
             raise
+
+    def _count(self, tool: str) -> int:
+        return sum(call.tool == tool and not call.error for call in self.tool_calls)
 
     def _reviewed(self, call: Call) -> Observation:
         """The answer to a submission that is refused. Raises Submitted if it is accepted."""
@@ -226,6 +234,11 @@ def _cut_off(reply: Reply) -> str:
     tokens = reply.usage.completion_tokens
     size = f" after {tokens:,} tokens" if tokens else ""
     return f"Your message was cut off{size}, at the limit of its length: write less in each turn. "
+
+
+def _end_with_a_message(cut: str) -> NoReturn:
+    """Raise the end of an attempt whose answer is a message; one that was cut off is none."""
+    raise LimitReached("token_limit") if cut else Answered("the model answered")
 
 
 def _is_cut(reply: Reply) -> bool:

@@ -75,6 +75,12 @@ class Tool:
     read_body: Callable[[str], dict[str, str]]
     write_body: Callable[[dict[str, str]], str]
     text_usage: str = ""  # how the body of a text call looks
+    seconds: float | None = None
+    """The most that a call may take, if that is less than the attempt allows."""
+    calls: int | None = None
+    """The most calls in an attempt."""
+    on_request: bool = False
+    """Whether only tasks that name the tool have it."""
 
     def definition(self) -> dict[str, Any]:
         """The tool as an OpenAI function definition."""
@@ -101,6 +107,10 @@ def one_argument(
     description: str,
     parameter: dict[str, str],
     execute: Callable[[Sandbox, dict[str, str], float], Observation],
+    *,
+    seconds: float | None = None,
+    calls: int | None = None,
+    on_request: bool = False,
 ) -> Tool:
     """A tool of one parameter (name → what it is), which is the body of a text call."""
     ((argument, _),) = parameter.items()
@@ -114,7 +124,8 @@ def one_argument(
         return arguments[argument]
 
     usage = argument.upper()
-    return Tool(name, description, parameter, execute, read_body, write_body, usage)
+    bounds = (seconds, calls, on_request)
+    return Tool(name, description, parameter, execute, read_body, write_body, usage, *bounds)
 
 
 Toolbox = dict[str, Tool]

@@ -46,6 +46,11 @@ _SHOWN = 20  # refused rows to print; the others are counted
     help="Image in which programs run, for tasks that are not repositories; forager's base by "
     "default.",
 )
+@option(
+    "--python",
+    is_flag=True,
+    help="Let models compute with Python, in problems of mathematics (math, gsm8k, aime).",
+)
 @options.keep_contaminated
 @options.also_exclude
 @options.dry_run
@@ -58,6 +63,7 @@ def import_tasks(
     limit: int | None,
     images_file: Path | None,
     image: str | None,
+    python: bool,
     dry_run: bool,
     as_json: bool,
     **given: Any,
@@ -92,6 +98,7 @@ def import_tasks(
                 "limit": limit,
                 "images": [found.reference for found in _images(images_file)],
                 "image": image,
+                "python": python,
                 "keep_contaminated": given["keep_contaminated"],
                 "also_exclude": given["also_exclude"] and str(given["also_exclude"]),
             }
@@ -99,13 +106,17 @@ def import_tasks(
         return
     from forager.cli.outputs import ImportedTasks
     from tasks.importing import FORMATS, ImportRequest, import_rows
-    from tasks.questions import QUESTIONS, runs_programs
+    from tasks.questions import QUESTIONS, allows_python, runs_programs
 
+    if python and not allows_python(format):
+        raise UsageError(f"--python is for problems of mathematics, and {format} has none")
     refused: list[str] = []
     known: dict[str, Any] = {**FORMATS, **QUESTIONS}
-    place = image_for_programs(image) if runs_programs(format) else ""
+    place = image_for_programs(image) if python or runs_programs(format) else ""
     digest = _digest_here(place) if place else ""
-    wanted = ImportRequest(known[format], _images(images_file), place, digest, limit, **given)
+    wanted = ImportRequest(
+        known[format], _images(images_file), place, digest, python, limit, **given
+    )
     counts = import_rows(rows, wanted, output, report=refused.append)
     for line in refused[:_SHOWN]:
         say(line)

@@ -126,7 +126,7 @@ def _allowed(toolbox: Toolbox, environment: Environment[Any], task: Task) -> Too
     """The tools that a task allows. Raises UsageError if one of them is not installed."""
     names = allowed_tools(environment, task)
     if names is None:
-        return toolbox
+        return {name: tool for name, tool in toolbox.items() if not tool.on_request}
     if missing := set(names) - set(toolbox):
         raise UsageError(
             f"{task.instance_id} (environment {task.environment!r}) needs the tool "
