@@ -22,7 +22,7 @@ from tasks.suite import BenchmarkSuite
 from tools import TOOLBOX, load_toolbox
 from tools.python import CALLS, SECONDS
 
-TOOLS = load_toolbox()
+TOOLS, LIMITS = load_toolbox(), Limits()
 ANSWER: Message = {"role": "assistant", "content": r"It is $\boxed{4}$."}
 
 
@@ -38,7 +38,7 @@ def attempted(messages: list[Message], place: Path, syntax: str = "functions") -
     )
 
     def sandboxes(
-        image: str, *, limits: Limits = Limits(), environment: Mapping[str, str] = {}
+        image: str, *, limits: Limits = LIMITS, environment: Mapping[str, str] = {}
     ) -> Sandbox:
         return LocalSandbox(place)
 
