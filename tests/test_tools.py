@@ -538,7 +538,7 @@ def test_faulty_plugins_are_named(installed: Path, value: str, told: str) -> Non
 def test_plugins_add_tools(installed: Path) -> None:
     """A package's entry point in `forager.tools` adds its tool; the catalogue stays as it is."""
     install(installed, "forager_plugin:LOOK")
-    assert list(load_toolbox()) == [*TOOLBOX, "look"]
+    assert list(load_toolbox()) == [*TOOLBOX, "python", "look"]
     assert "look" not in TOOLBOX
 
 
