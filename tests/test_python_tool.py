@@ -71,7 +71,7 @@ def test_a_program_that_fails_says_so(tmp_path: Path) -> None:
 
 
 def test_calls_are_counted(tmp_path: Path) -> None:
-    """After the last one the model is told to go on without it."""
+    """After the last one the model reads that it must go on without it."""
     calls = [asks("print(1)", "functions")] * (CALLS + 1)
     made = attempted([*calls, ANSWER], tmp_path)
     assert [call.error for call in made.tool_calls] == [False] * CALLS + [True]
