@@ -59,6 +59,7 @@ _OPTIONS = Derived(
         _DATASET: [
             *("max_length", "truncate", "mask_failed", "mask_exits", "observations"),
             setting("traces", metavar="DIR", type=options.PATH),
+            setting("credit", metavar="DIR", type=options.PATH),
         ]
     },
 )

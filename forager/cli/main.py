@@ -10,6 +10,7 @@ import click
 from forager.cli import (
     base,
     bootstrap,
+    credit,
     debug,
     doctor,
     evaluate,
@@ -70,6 +71,7 @@ main.add_verbs(
 main.add_verbs(
     "Learn from attempts",
     filter.filter_attempts,
+    credit.credit,
     export.export,
     train.train,
     serve.serve,

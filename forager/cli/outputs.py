@@ -92,6 +92,7 @@ class ExportedAttempts(Record):
 
 
 OUTPUTS: Mapping[str, tuple[str, bool]] = {
+    "credit": ("forager.rollout.credit:AttemptCredit", True),
     "doctor": ("forager.cli.checks:Check", True),
     "evaluate": ("forager.cli.outputs:EvaluatedSuites", False),
     "export": ("forager.cli.outputs:ExportedAttempts", False),

@@ -81,6 +81,11 @@ class DatasetSettings(Record):
         "tests follows each attempt.",
     )
     texts: TraceTexts = Field(TraceTexts(), description="trace: how traces become texts.")
+    credit: Path | None = Field(
+        None,
+        description="policy: directory of `forager credit`; what a turn was worth becomes the "
+        "advantage of its tokens, and attempts without credit are left out.",
+    )
     resolved: bool | None = Field(None, description="Take only resolved or only failed attempts.")
     accept_suspect: bool = Field(
         False,

@@ -1,7 +1,7 @@
 """From an attempt to samples: the loss mask, and what is left out."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from forager.errors import UsageError
@@ -11,25 +11,36 @@ from forager.learning.dataset.segments import Segment, Span, prove, rendered, st
 from forager.learning.dataset.tokenizer import Tokenizer, UnusableAttempt
 from forager.learning.failures import failed
 from forager.learning.filters.drawn import draw
+from forager.rollout.credit import AttemptCredit
 from forager.trajectories.record import Trajectory
 from forager.trajectories.steps import steps
 
 LONG = "longer than max_length"
 NOTHING = "nothing to train on"
+UNKNOWN = "without credit"
 
 
 class SampleBuilder:
     """Makes samples; counts what it leaves out (`left_out`) and other observations (`notes`)."""
 
     def __init__(
-        self, tokenizer: Tokenizer, settings: DatasetSettings, inner: InnerTraces | None = None
+        self,
+        tokenizer: Tokenizer,
+        settings: DatasetSettings,
+        inner: InnerTraces | None = None,
+        credit: Mapping[str, AttemptCredit] | None = None,
     ) -> None:
         self._tokenizer, self._settings, self._inner = tokenizer, settings, inner
+        self._credit = credit
         self.left_out: Counter[str] = Counter()
         self.notes: Counter[str] = Counter()
 
     def samples(self, attempt: Trajectory) -> Iterator[Sample]:
         """Yield the samples of an attempt. Raises UsageError for masks that cannot be right."""
+        credit = self._credit.get(attempt.id) if self._credit is not None else None
+        if self._credit is not None and credit is None:
+            self.left_out[UNKNOWN] += 1
+            return
         try:
             segments = self._segments(attempt)
         except UnusableAttempt as reason:
@@ -41,8 +52,9 @@ class SampleBuilder:
         chosen = self._chosen(attempt)
         for number, segment in enumerate(segments, 1):
             id = attempt.id if number == 1 else f"{attempt.id}#{number}"
-            if sample := self._sample(id, segment, list(filter(chosen.has, segment.spans))):
-                yield sample
+            spans = list(filter(chosen.has, segment.spans))
+            if sample := self._sample(id, segment, spans):
+                yield sample._replace(advantages=_advantages(sample, spans, credit))
 
     def _segments(self, attempt: Trajectory) -> list[Segment]:
         segments = stored(attempt, self._tokenizer)
@@ -110,6 +122,19 @@ def _logprobs(segment: Segment, mask: Sequence[int]) -> list[float] | None:
     if any(logprob is None for logprob, loss in zip(known, mask, strict=True) if loss):
         return None
     return [logprob or 0.0 for logprob in known]
+
+
+def _advantages(
+    sample: Sample, spans: Sequence[Span], credit: AttemptCredit | None
+) -> list[float] | None:
+    """For each token of an answer, what its turn was worth."""
+    if credit is None:
+        return None
+    worth = [0.0] * len(sample.input_ids)
+    for start, end, step, _ in spans:
+        for place in range(start, min(end, len(worth))):
+            worth[place] = credit.advantages[step]
+    return worth
 
 
 class _ChosenSpans(NamedTuple):

@@ -15,13 +15,34 @@ from forager.learning.dataset.inner import InnerTraces
 from forager.learning.dataset.samples import SampleBuilder
 from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.saved import load, save
-from forager.learning.sources import Sources
+from forager.learning.sources import Artifact, Sources
+from forager.records import read_records
+from forager.rollout.credit import CREDIT, AttemptCredit
 from forager.trajectories.choice import Choice
 
 _GROUP = 1 << 18  # ids in a row group
 _FILE = 400 << 20  # bytes of a file, about as many as the Hub's tools write
 
 ExportProgress = Callable[[int, int], None]  # attempts read, attempts in all
+
+
+def read_credit(directory: Path) -> dict[str, AttemptCredit]:
+    """The credits of a directory by attempt. Raises UsageError if it holds none."""
+    path = directory / CREDIT
+    found = {credit.id: credit for credit in read_records(path, AttemptCredit)}
+    if not found:
+        raise UsageError(f"{path} holds no credit; `forager credit RUN -o {directory}` makes some")
+    return found
+
+
+def _artifacts(settings: DatasetSettings, inner: InnerTraces | None) -> list[Artifact]:
+    """What else a data set was made from, each with its digest."""
+    found = [inner.artifact()] if inner else []
+    if settings.credit:
+        content = (settings.credit / CREDIT).read_bytes()
+        digest = blake2b(content, digest_size=16).hexdigest()
+        found.append(Artifact(path=str(settings.credit), digest=digest))
+    return found
 
 
 def export_dataset(
@@ -38,7 +59,10 @@ def export_dataset(
     """
     if settings.traces and settings.kind != "world":
         raise UsageError("traces of tests need the kind world: a policy does not write them")
+    if settings.credit and settings.kind != "policy":
+        raise UsageError("credit needs the kind policy: observations are not the agent's")
     loaded = Tokenizer(tokenizer)
+    credit = read_credit(settings.credit) if settings.credit else None
     inner = InnerTraces(settings.traces) if settings.traces else None
     with Sources(runs, accept_suspect=settings.accept_suspect) as sources:
         request = DatasetManifest(
@@ -49,12 +73,12 @@ def export_dataset(
             context=settings.max_length,
             seed=settings.seed,
             settings=settings,
-            sources=[*sources.records(), *([inner.artifact()] if inner else [])],
+            sources=[*sources.records(), *_artifacts(settings, inner)],
         )
         if done := done_before(output, request):
             return done
         with new_directory(output) as part:
-            builder = SampleBuilder(loaded, settings, inner)
+            builder = SampleBuilder(loaded, settings, inner, credit)
             return _exported(part, sources, builder, request, on_progress)
 
 

@@ -1,0 +1,182 @@
+"""`forager credit`: which turn of a failed attempt lost it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from forager.cli import options
+from forager.cli.again import TAKE_OVER
+from forager.cli.batch import make_all, raise_failures, terminable
+from forager.cli.console import echo, print_json, print_table
+from forager.cli.runs import open_attempts, tasks_of
+from forager.cli.verb import Verb, option
+from forager.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from forager.cli.progress import Progress
+    from forager.rollout.credit import AttemptCredit, Continuation
+    from forager.rollout.settings import RunSettings
+    from forager.trajectories.record import Trajectory
+
+
+@click.command(cls=Verb, settings=TAKE_OVER)
+@click.argument("run", metavar="RUN", type=options.PATH)
+@options.output("OUT", "Run directory of the continuations, and credit.jsonl.")
+@option(
+    "-m",
+    "--model",
+    metavar="NAME",
+    heading="Take over",
+    help="Model that continues; by default the model of each attempt's run.",
+)
+@option(
+    "-n",
+    "--samples",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=4,
+    shown_default="4",
+    help="Continuations from each turn.",
+)
+@option(
+    "--points",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=6,
+    shown_default="6",
+    help="Turns of each attempt to fork at: the first, the last, and others evenly between.",
+)
+@options.workers
+@options.limit
+@options.as_json
+def credit(
+    run: Path,
+    output: Path,
+    model: str | None,
+    samples: int,
+    points: int,
+    workers: int,
+    limit: int | None,
+    as_json: bool,
+    **params: Any,
+) -> None:
+    """Fork failed attempts at their turns, and name the turn after which success becomes rare.
+
+    From each turn the model makes N continuations in fresh sandboxes. Their success estimates the
+    value of the state before that turn. OUT/credit.jsonl holds values, advantages and weights of
+    all turns; `forager export --format policy --credit OUT` trains on the advantages. --limit
+    counts the failed attempts.
+
+    \b
+    Example:
+      forager credit runs/qwen -o credit -n 8 --limit 20 --url http://localhost:8000/v1
+      forager export runs/qwen -o dataset --format policy --tokenizer MODEL --credit credit
+    """
+    from forager.rollout.credit import CREDIT, continuations
+    from forager.trajectories.choice import Choice
+
+    with open_attempts(run) as index:
+        places = index.places(Choice(resolved=False), "id", limit=limit)
+        failed = [attempt for attempt in index.trajectories(places) if attempt.turns]
+    if not failed:
+        raise UsageError(f"{run} has no failed attempt with a turn; `forager list {run}` shows all")
+    plan = f"{points} turns, {samples} times each"
+    settings = _settings(run, failed[0], model, plan, TAKE_OVER.given(params))
+    settings = settings.model_copy(update={"attempts": points * samples})
+    jobs = list(continuations(run.resolve().name, failed, points, samples))
+    found = _continued(run, output, settings, failed, jobs, workers)
+    if as_json:
+        print_json([credit.model_dump() for credit in found])
+    else:
+        print_table(_table(found))
+        echo(f"{output / CREDIT}\t{len(found):,} attempts")
+
+
+def _settings(
+    run: Path, first: "Trajectory", model: str | None, plan: str, given: dict[str, Any]
+) -> "RunSettings":
+    """The settings of the continuations: those of the attempts, with another model if given."""
+    from forager.cli.models import endpoints
+    from forager.rollout.execution import settings_of
+    from forager.rollout.settings import Branch
+    from forager.trajectories.store import Run
+
+    saved = Run(run).settings() if run.is_dir() else {}
+    settings = settings_of(first, str(saved.get("sandbox", "docker")))
+    names = [model or first.model]
+    urls = given.pop("urls", None) or saved.get("urls") or []
+    return settings.model_copy(
+        update={
+            **given,
+            "models": names,
+            "urls": endpoints(names, urls),
+            "branch": Branch(run=str(run.resolve()), turn=plan, resolved=False),
+        }
+    )
+
+
+def _continued(
+    run: Path,
+    output: Path,
+    settings: "RunSettings",
+    failed: "list[Trajectory]",
+    jobs: "list[Continuation]",
+    workers: int,
+) -> "list[AttemptCredit]":
+    """Make the continuations that OUT lacks, and write what follows from all of them."""
+    from forager.cli.models import MakeModel
+    from forager.records import write_records
+    from forager.rollout.attempt import make_attempt
+    from forager.rollout.credit import CREDIT, credits_of
+    from forager.rollout.meter import Meter
+    from forager.rollout.sandboxes import Sandboxes
+    from forager.rollout.settings import MAY_CHANGE
+    from forager.rollout.worker import Job
+    from forager.sandboxes.kinds import SANDBOXES
+    from forager.trajectories.store import Run
+    from tools import load_toolbox
+
+    tasks, toolbox = tasks_of(run), load_toolbox()
+    if missing := {attempt.instance_id for attempt in failed} - set(tasks):
+        raise UsageError(f"{run} lacks the task {min(missing)}; add it to its tasks.jsonl")
+    chosen = [tasks[id] for id in dict.fromkeys(attempt.instance_id for attempt in failed)]
+    sandboxes, meter = Sandboxes(SANDBOXES[settings.sandbox]), Meter(settings.budget)
+    make = MakeModel(settings, toolbox)
+    with terminable(), Run.write(output, settings, chosen, may_change=MAY_CHANGE) as store:
+        by_id = {job.id: job for job in jobs}
+
+        def continue_one(id: str, _: "Progress") -> None:
+            number, parent = by_id[id]
+            task = tasks[parent.trajectory.instance_id]
+            model = make(Job(task, number), meter)
+            made = make_attempt(task, number, settings, model, toolbox, sandboxes, parent=parent)
+            store.append(made)
+
+        with store.index() as index:
+            done = {summary.id for summary in index.summaries()}
+        try:
+            todo = [id for id in by_id if id not in done]
+            made = make_all("continuations", todo, continue_one, workers)
+        finally:
+            sandboxes.close()
+        with store.index() as index:
+            found = list(credits_of(failed, jobs, index.summaries()))
+        write_records(output / CREDIT, found)
+    raise_failures(made)
+    return found
+
+
+def _table(found: "list[AttemptCredit]") -> "Table":
+    from rich.table import Table
+
+    table = Table("attempt", "turns", "success from turn", "lost between turns")
+    for credit in found:
+        rates = "  ".join(f"{fork.turn}: {fork.rate:.0%}" for fork in credit.forks)
+        lost = (
+            "never likely" if credit.lost_from is None else f"{credit.lost_from}–{credit.lost_by}"
+        )
+        table.add_row(credit.id, str(credit.turns), rates, lost)
+    return table
