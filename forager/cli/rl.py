@@ -125,14 +125,14 @@ def _run(settings: "RlSettings", tasks: "list[Task]", output: Path) -> None:
     from forager.learning.rl.layout import RlLayout
     from forager.learning.rl.loop import Reinforcement
     from forager.learning.rl.samplers import overlaps, sampler_of
-    from forager.learning.rl.settings import MAY_CHANGE
+    from forager.learning.rl.settings import may_change
     from forager.locks import claimed
     from tools import load_toolbox
 
     layout = RlLayout(output)
     with claimed(output):
         _check(settings, tasks)
-        save_settings(output, settings, MAY_CHANGE)
+        save_settings(output, settings, may_change(settings))
         warn_of_bf16(settings.train)
         base = model_directory(Path(settings.base))
         imports.load("torch", "transformers.modeling_utils")

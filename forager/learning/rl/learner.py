@@ -7,7 +7,7 @@ from typing import Self
 
 from forager.errors import TrainingError
 from forager.learning.rl.settings import RlSettings
-from forager.learning.saved import digest, save
+from forager.learning.saved import digest, load, save
 from forager.learning.sources import Artifact
 from forager.learning.train.feed import batch_path
 from forager.learning.train.rank import Ranks
@@ -95,6 +95,9 @@ class Learner:
             raise TrainingError(f"{reason_of(code, tail)} (logs in {logs})", tail)
 
     def __enter__(self) -> Self:
+        before = load(self.directory / "settings.json", TrainingRequest)
+        if before and before.stream != self._request.stream:  # more steps: another last model
+            shutil.rmtree(self.directory / "model", ignore_errors=True)
         save(self.directory / "settings.json", self._request)
         self._ranks = self._stack.enter_context(ranks(self.directory.absolute(), self._settings))
         return self

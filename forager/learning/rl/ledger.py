@@ -157,6 +157,8 @@ class Book:
     pending: BatchedEntry | None = None
     counts: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
+    model: str = ""
+    """Digest of the weights after the last step."""
     lag: int = 0
     """Steps by which the oldest tokens of the last batch were older than the weights."""
     _results: list[tuple[int, str, list[bool]]] = field(default_factory=list)
@@ -246,7 +248,7 @@ class Book:
             attempts = self.groups[number].attempts.values()
             self.counts["attempts trained"] += sum(state.status == "graded" for state in attempts)
             del self.groups[number]
-        self.pending, self.step = None, entry.step
+        self.pending, self.step, self.model = None, entry.step, entry.model
 
 
 class RlLedger:

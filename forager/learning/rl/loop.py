@@ -14,17 +14,17 @@ from typing import Protocol
 
 from forager.agent.tool import Toolbox
 from forager.environments.task import Task
-from forager.errors import TaskError, TrainingError
+from forager.errors import StoreError, TaskError, TrainingError
 from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.rl import closing
+from forager.learning.rl.admission import Admission
 from forager.learning.rl.batches import write_batch
-from forager.learning.rl.curriculum import Curriculum, hinted
+from forager.learning.rl.curriculum import Curriculum
 from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.learner import Learner
 from forager.learning.rl.ledger import (
     LOSSES,
     BatchedEntry,
-    DrawnEntry,
     DroppedEntry,
     GroupState,
     LostEntry,
@@ -43,7 +43,7 @@ from forager.rollout.live import Live, clear
 from forager.rollout.local import LocalExecutor
 from forager.rollout.meter import Meter
 from forager.rollout.settings import MAY_CHANGE as MAY_CHANGE_IN_RUNS
-from forager.rollout.worker import Job, Worker
+from forager.rollout.worker import Worker
 from forager.trajectories.record import Trajectory
 from forager.trajectories.store import Run, RunWriter
 
@@ -89,7 +89,6 @@ class Reinforcement:
         self._reward = reward_named(settings.reward.function)
         self._tokenizer = Tokenizer(base)
         self._gate, self._breaker = VersionGate(), CircuitBreaker(hold)
-        self._since: dict[int, float] = {}  # when groups were drawn, or taken over
         self._kept: dict[str, tuple[Trajectory, float | None]] = {}  # stored, and not noted yet
         self._fruitless = self._sampled = 0
         self._last_reward = 0.0
@@ -104,6 +103,7 @@ class Reinforcement:
             stack.callback(self._ledger.close)
             self._book = self._ledger.book
             self._learner = stack.enter_context(Learner(layout.training, self._base, settings))
+            self._check_weights()
             self._load()
             run = settings.run_settings(self._sampler.urls)
             self._store: RunWriter = stack.enter_context(
@@ -117,6 +117,9 @@ class Reinforcement:
             stack.callback(self._gate.stop)
             self._rollouts = Rollouts(executor, run.workers, self._breaker)
             self._take_over()
+            self._admission = Admission(
+                self._ledger, self._tasks, settings, self._rollouts, self._gate
+            )
             self._steps(models)
             while not self._learner.finished():
                 time.sleep(_LOOK_SECONDS)
@@ -137,7 +140,6 @@ class Reinforcement:
         """Note the attempts that were stored and not noted, and rebuild a batch that is lacking."""
         with self._store.index() as index:
             for group in self._book.open:
-                self._since[group.number] = time.monotonic()
                 for attempt, state in group.attempts.items():
                     missing = state.status not in ("graded", "dropped")
                     if missing and index.matching(attempt) == [attempt]:
@@ -148,49 +150,12 @@ class Reinforcement:
 
     def _place(self) -> None:
         """Start attempts while workers are free: of groups that lack some, else of a new one."""
-        while self._rollouts.is_free and (found := self._next()):
+        while self._rollouts.is_free and (found := self._admission.next()):
             job, group = found
             self._ledger.append(
                 StartedEntry(group=group, attempt=job.id, version=self._gate.version)
             )
             self._rollouts.place(job, group)
-
-    def _next(self) -> tuple[Job, int] | None:
-        """The attempt to start next, with its group; None if enough is in flight or waiting.
-
-        Those that were lost are made again after all others.
-        """
-        lost: list[tuple[Job, int]] = []
-        for group in self._book.open:
-            for attempt, state in group.attempts.items():
-                if state.status not in ("graded", "dropped") and attempt not in self._rollouts:
-                    task = self._tasks[group.task]
-                    task = hinted(task) if group.hint else task
-                    job = Job(task, int(attempt.rpartition(".")[2]))
-                    if state.status != "lost":
-                        return job, group.number
-                    lost.append((job, group.number))
-        most = self._settings.groups * (self._settings.staleness + 1)
-        if len(self._book.groups) >= most:
-            return lost[0] if lost else None
-        self._draw()
-        return self._next()
-
-    def _draw(self) -> None:
-        book, size = self._book, self._settings.group_size
-        task = book.curriculum.draw(book.draws, book.step + 1)
-        first = book.curriculum.times[task] * size
-        attempts = [f"{task}.{number}" for number in range(first, first + size)]
-        self._since[book.draws] = time.monotonic()
-        self._ledger.append(
-            DrawnEntry(
-                group=book.draws,
-                task=task,
-                attempts=attempts,
-                version=self._gate.version,
-                hint=book.curriculum.asks_for_hint(task),
-            )
-        )
 
     def _keep(self, attempt: Trajectory) -> None:
         """Store an attempt and compute its reward; workers call this, so it may take long."""
@@ -224,13 +189,12 @@ class Reinforcement:
     def _close_groups(self) -> None:
         """Close the groups that are complete, or late and have two graded attempts."""
         for group in self._book.open:
-            waited = time.monotonic() - self._since[group.number]
-            if waited >= self._settings.group_seconds and len(group.graded) >= 2:
+            if self._admission.is_late(group):
                 for entry in list(closing.late(group)):
                     self._ledger.append(entry)
                     self._rollouts.leave(entry.attempt)
             if group.over:
-                del self._since[group.number]
+                self._admission.closed(group)
                 self._close(group)
 
     def _close(self, group: GroupState) -> None:
@@ -285,6 +249,18 @@ class Reinforcement:
         self._gate.open(_STEP)
         self._learner.forget(step)
         return True
+
+    def _check_weights(self) -> None:
+        """Wait until the weights of the last step are there.
+
+        Raises StoreError if they are not those that the ledger names.
+        """
+        step = self._book.step
+        while step and self._learner.metrics(step) is None:
+            time.sleep(_LOOK_SECONDS)
+        path = self._learner.model(step)
+        if step and digest(path) != self._book.model:
+            raise StoreError(f"{path} has changed since it was trained; delete it, and run again")
 
     def _load(self) -> None:
         """Load the weights of the last step, between requests."""

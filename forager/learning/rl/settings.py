@@ -185,10 +185,17 @@ class RlSettings(Record):
 
 
 MAY_CHANGE = (
-    *("output", "steps", "overlap", "serve", "urls", "group_seconds", "evaluate.every"),
+    *("output", "overlap", "serve", "urls", "group_seconds", "evaluate.every"),
     *("rollout.workers", "train.checkpoint_every", "train.keep_checkpoints"),
 )
-"""Settings that may differ when a run continues."""
+"""Settings that may differ when a run continues; see also `may_change`."""
+
+
+def may_change(settings: RlSettings) -> tuple[str, ...]:
+    """Settings that may differ; so may the number of steps, if no learning rate depends on it."""
+    train = settings.train
+    constant = train.lr_scheduler_type == "constant" and not train.warmup_ratio
+    return (*MAY_CHANGE, "steps") if constant else MAY_CHANGE
 
 
 def _merged(table: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:

@@ -57,6 +57,8 @@ class Training:
         settings, checkpoints = self._settings, self._directory / "checkpoints"
         stream = self._request.stream
         begin = engines.load_checkpoint(self._engine, checkpoints)
+        if stream and begin:
+            self._write(self._directory / "models" / f"{begin:08}")
         with _metrics(self._directory, begin, here=self._rank == 0) as write:
             for step in range(begin, len(self._feed)):
                 last = step + 1 == len(self._feed)
