@@ -78,7 +78,7 @@ def test_packages_add_models_sandboxes_and_formats(tmp_path: Path) -> None:
         ("-m plugged:Patent", "plugged has no Patent; did you mean 'Patient'?"),
         ("-m plugged:Broken", "is a int, and not a callable"),
         ("-m nowhere.at:All", "cannot import nowhere.at: No module named 'nowhere'"),
-        ("-m repair --sandbox dokcer", "provides 'dokcer'; did you mean 'docker'?"),
+        ("-m repair --sandbox dokcer", "'dokcer' is not one of 'docker', 'bubblewrap'"),
     ],
 )
 def test_what_is_not_there_is_one_line(tmp_path: Path, options: str, told: str) -> None:

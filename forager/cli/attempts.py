@@ -12,7 +12,7 @@ from forager.cli.console import print_table
 from forager.cli.derived import Derived, setting
 from forager.cli.models import USUAL_KEYS, USUAL_URLS, MakeModel, endpoints
 from forager.cli.progress import Progress
-from forager.cli.values import Numbers, TextFile
+from forager.cli.values import Numbers, SandboxName, TextFile
 from forager.errors import ModelError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ ATTEMPTS = Derived(
             setting("sampling.extra_body", metavar="JSON"),
         ],
         "Sandboxes and machines": [
-            "sandbox",
+            setting("sandbox", type=SandboxName()),
             "warm",
             setting("images", metavar="PLACE"),
             "executor",

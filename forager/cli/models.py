@@ -5,8 +5,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from forager.agent import ORACLE, REPAIR, SERVERLESS
-from forager.agent.wires.lite import NO_URL
+from forager.agent import NO_URL, ORACLE, REPAIR, SERVERLESS
 from forager.errors import UsageError
 from forager.logins import LOGINS
 

@@ -1,6 +1,7 @@
 """What users type as the value of an option, when it is more than a word or a number."""
 
 import json
+from importlib.metadata import entry_points
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,14 @@ class Numbers(click.ParamType[list[float]]):
         if not all(map(isfinite, numbers)):
             self.fail(f"{value!r} is not a number, nor numbers between commas.", param, ctx)
         return numbers
+
+
+class SandboxName(click.Choice[str]):
+    """A kind of sandbox: one of forager's own, or one that another package adds."""
+
+    def __init__(self) -> None:
+        others = (entry.name for entry in entry_points(group="forager.sandboxes"))
+        super().__init__(["docker", "bubblewrap", *others])
 
 
 class TextFile(click.ParamType[str]):

@@ -6,10 +6,8 @@ https://docs.litellm.ai/docs/providers. It reads keys from the variables of each
 import os
 from typing import Any
 
+from forager.agent import NO_URL
 from forager.errors import UsageError
-
-NO_URL = "http://litellm/v1"
-"""Stands for the provider's own address."""
 
 
 def complete(body: dict[str, Any], url: str, key: str, timeout: float) -> dict[str, Any]:
