@@ -219,6 +219,21 @@ class History:
         return set(git(self.path, "rev-list", "--max-parents=0", self._reference).split())
 
 
+def spread(history: History, count: int) -> list[str]:
+    """The SOURCEs of commits all over a history, newest first.
+
+    The commits that change code or tests are taken apart into `count` equal parts; of each part the
+    newest commit is chosen.
+    """
+    chosen = [
+        change.commit
+        for change in history.changes()
+        if any(is_code(name) or is_test(name) for name in change.files)
+    ]
+    places = sorted({number * len(chosen) // count for number in range(count)}) if chosen else []
+    return [history.source_at(chosen[place]) for place in places]
+
+
 def open_history(source: str, *, name: str = "") -> History:
     """Clone the whole history of a path or git URL[@ref], or update an earlier clone.
 

@@ -13,7 +13,16 @@ import zstandard
 
 from forager.errors import SourceError, UsageError
 from forager.images.git import git
-from tasks.history import Commit, History, closed_by, is_code, is_prose, is_test, open_history
+from tasks.history import (
+    Commit,
+    History,
+    closed_by,
+    is_code,
+    is_prose,
+    is_test,
+    open_history,
+    spread,
+)
 from tasks.issue_fix import candidates
 from tasks.issues import GitHub, IssueFiles, linked
 
@@ -84,6 +93,16 @@ def test_what_is_no_candidate_is_counted(tree: Path) -> None:
         "commits": 5, "candidates": 2, "no code": 1, "no word of a fix": 1,
         "the same as a newer one": 1,
     }  # fmt: skip
+
+
+def test_commits_are_chosen_all_over_a_history(tree: Path) -> None:
+    """The newest of equal parts, of the commits that change code or tests."""
+    made = [commit(tree, f"Change {n}", a_py=f"x = {n}\n") for n in range(2, 10)]
+    commit(tree, "Tell", README_md="a\n")
+    history = opened(tree)
+    assert spread(history, 4) == [history.source_at(made[n]) for n in (7, 5, 3, 1)]
+    assert spread(history, 1) == [history.source_at(made[7])]
+    assert len(spread(history, 100)) == 8
 
 
 def test_a_clone_is_brought_up_to_date_and_keeps_its_name(tree: Path) -> None:

@@ -134,6 +134,27 @@ def test_tests_are_recorded_if_they_do_the_same_each_time(
     ]
 
 
+def test_a_test_that_does_the_same_in_another_version_is_recorded_once(
+    tmp_path: Path, recorder: SandboxRecorder
+) -> None:
+    """Also after another start; what differs in its events or sources is kept."""
+    for reference in ("local/sums:1", "local/sums:2"):
+        chosen = TracedSuite(reference=reference, tests=suite("total").tests, test_seconds=1)
+        with TraceWriter(tmp_path / "out") as writer:
+            SuiteTracer(chosen, writer).trace(recorder, list(chosen.tests))
+    found = TraceDirectory(tmp_path / "out")
+    assert [trace.origin.source for trace in found.traces()] == ["local/sums:1"]
+    assert [drop.reason for drop in found.dropped()] == ["the same as in another version"]
+
+
+def test_commits_need_a_history(tmp_path: Path) -> None:
+    """A file of images has none; at most four commits are taken."""
+    command = ["trace", "suites", "images.jsonl", "-o", str(tmp_path / "out"), "--commits"]
+    done = CliRunner().invoke(main, [*command, "2"])
+    assert done.exit_code == 2 and "needs the history" in done.stderr
+    assert CliRunner().invoke(main, [*command, "5"]).exit_code == 2
+
+
 def test_functions_are_recorded_with_observed_and_changed_inputs(
     tmp_path: Path, recorder: SandboxRecorder
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forager.cli import options
+from forager.cli.batch import make_all, raise_failures, succeeded
 from forager.cli.console import say
 from forager.cli.image import images_of
 from forager.cli.narrate import narrate
@@ -22,12 +23,15 @@ from forager.cli.tracing import (
     trace_writer,
 )
 from forager.cli.verb import Group, Verb, option
+from forager.errors import UsageError
 
 if TYPE_CHECKING:
     from forager.images.image import Image
     from forager.tracing.functions import FunctionTracer
     from forager.tracing.store import TraceWriter
     from forager.tracing.suites import TracedSuite
+
+_MOST_COMMITS = 4  # of a repository, as CWM took
 
 
 @click.group(cls=Group)
@@ -100,10 +104,22 @@ def programs_verb(
 @OUTPUT
 @options.workers
 @options.limit
+@option(
+    "--commits",
+    metavar="N",
+    type=click.IntRange(1, _MOST_COMMITS),
+    help="Record N commits all over the history of each SOURCE, at most 4. Commits whose image "
+    "cannot be built are left out, and tests that do the same as at another commit.",
+)
 @SANDBOX
 @FALLBACK
 def suites(
-    sources: tuple[str, ...], output: Path, workers: int, limit: int | None, **given: Any
+    sources: tuple[str, ...],
+    output: Path,
+    workers: int,
+    limit: int | None,
+    commits: int | None,
+    **given: Any,
 ) -> None:
     """Record each test of a project.
 
@@ -111,14 +127,16 @@ def suites(
     counts the tests of each project.
 
     \b
-    Example:
+    Examples:
       forager trace suites pypi:toolz -o traces/toolz
+      forager trace suites https://github.com/pytoolz/toolz -o traces/history --commits 4
     """
     from forager.tracing.recording import SandboxRecorder
     from forager.tracing.suites import SuiteTracer, batches
 
     with trace_writer(output) as writer:
-        for image in images_of(sources, workers):
+        images = _of_commits(sources, commits, workers) if commits else images_of(sources, workers)
+        for image in images:
             suite = _suite(image, limit)
             work = list(batches(suite, writer))
             done = len(suite.tests) - sum(map(len, work))
@@ -209,6 +227,29 @@ def _record_batches(
         progress.update(done, kept=writer.kept)
 
 
+def _of_commits(sources: tuple[str, ...], count: int, workers: int) -> "list[Image]":
+    """The images of commits of each source's history that can be built.
+
+    Raises UsageError for a file of images, and the error of a source of which none can be built.
+    """
+    from forager.images.build import build
+    from tasks.history import open_history, spread
+
+    if files := [source for source in sources if source.endswith(".jsonl")]:
+        raise UsageError(f"--commits needs the history of a path or git URL, not {files[0]}")
+    found = [commit for source in sources for commit in spread(open_history(source), count)]
+    if not found:
+        raise UsageError(f"{', '.join(sources)}: no commit changes code or tests")
+
+    def make(source: str, progress: Progress) -> "Image":
+        return build(source, report=lambda step: progress.note(f"{source}: {step}"))
+
+    built = make_all("images", found, make, workers)
+    if not (images := succeeded(built)):
+        raise_failures(built)
+    return images
+
+
 def _base() -> str:
     from forager.images.base import ensure_base
     from forager.sandboxes.engine import connect
@@ -223,6 +264,7 @@ def _memory(image: "Image") -> int:
 def _suite(image: "Image", limit: int | None) -> "TracedSuite":
     from forager.tracing.suites import TracedSuite
 
+    commit = image.source.commit
     return TracedSuite(
         reference=image.reference,
         tests=image.passing[:limit],
@@ -230,7 +272,7 @@ def _suite(image: "Image", limit: int | None) -> "TracedSuite":
         arguments=image.setup.arguments,
         licence=image.source.licence,
         image_digest=image.digest,
-        labels={"project": image.source.name},
+        labels={"project": image.source.name, **({"commit": commit} if commit else {})},
     )
 
 

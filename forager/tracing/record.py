@@ -123,6 +123,12 @@ class Trace(Record):
     events: bytes = Field(b"", repr=False)
     """The stream, compressed with zstd. In JSON, base64."""
 
+    @property
+    def execution(self) -> str:
+        """The same for two traces of one name with equal events and sources."""
+        sources = "".join(f"{file.path}\0{file.source}\0" for file in self.files)
+        return digest(f"{self.name}\0{self.digest}\0{sources}".encode("utf-8", "replace"))
+
     def stream(self) -> bytes:
         """The events, decompressed. Raises Malformed."""
         try:

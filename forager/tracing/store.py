@@ -163,6 +163,8 @@ class TraceWriter:
         self._lock = Lock()
         self.ids: set[str] = set()
         """Of the traces that are there."""
+        self.executions: set[str] = set()
+        """`Trace.execution` of each of them."""
         self.kept = 0
         self.reasons: Counter[str] = Counter()
         """Why nothing was kept, by number, earlier starts included."""
@@ -180,6 +182,7 @@ class TraceWriter:
     def _read(self, directory: Path) -> None:
         for trace in read_records(directory / TRACES, Trace):
             self.ids.add(trace.id)
+            self.executions.add(trace.execution)
             self.kept += 1
         for drop in read_records(directory / DROPPED, Dropped):
             self.ids.add(drop.id)
@@ -202,6 +205,7 @@ class TraceWriter:
             self._traces.append(trace)
             self._sources |= set(new)
             self.ids.add(trace.id)
+            self.executions.add(trace.execution)
             self.kept += 1
             return True
 

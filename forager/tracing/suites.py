@@ -183,6 +183,8 @@ class SuiteTracer:
         for found in recorder.record(tracer, tests):
             if found.trace is None:
                 self.writer.drop(self.suite.id(found.test), found.problem)
+            elif found.trace.execution in self.writer.executions:
+                self.writer.drop(self.suite.id(found.test), "the same as in another version")
             else:
                 self.writer.add(found.trace, found.sources)
 
