@@ -16,6 +16,7 @@ from forager.environments.task import Task
 from forager.errors import StoreError, UsageError
 from forager.learning.rl import closing
 from forager.learning.rl.curriculum import Curriculum, hinted
+from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.ledger import (
     BatchedEntry,
     Book,
@@ -30,8 +31,10 @@ from forager.learning.rl.ledger import (
     TrainedEntry,
     entries,
 )
+from forager.learning.rl.report import write_reports
 from forager.learning.rl.rewards import REWARDS, reward_named, reward_of
 from forager.learning.rl.settings import CurriculumSettings, CurriculumStage, RlSettings
+from forager.learning.train.settings import StepMetrics
 from forager.records import write_records
 from forager.trajectories.record import Outcome
 
@@ -332,3 +335,41 @@ def test_a_dry_run_finds_mistakes(tmp_path: Path) -> None:
     assert done.exit_code == 2
     assert "q0 is both in `tasks` and in `evaluate.tasks`" in done.output
     assert not (tmp_path / "run").exists()
+
+
+def test_the_report_says_what_each_step_learned_from(tmp_path: Path) -> None:
+    """Rewards of all graded attempts, lag, ratios and drops by step, as tables and curves."""
+    layout = RlLayout(tmp_path)
+    ledger = RlLedger(layout.ledger, curriculum())
+    ledger.append(*STORY[:10])
+    names = [f"q2.{number}" for number in range(2)]
+    ledger.append(DrawnEntry(group=1, task="q2", attempts=names, version=0))
+    ledger.append(*(grade(1, name, 1.0) for name in names))
+    ledger.append(DroppedEntry(group=1, reason=closing.NO_VARIANCE))
+    ledger.append(*[entry.model_copy(update={"group": 2}) for entry in one_step(1, "q1", 2)[:8]])
+    ledger.append(BatchedEntry(step=2, groups=[2]))
+    ledger.append(TrainedEntry(step=2, loss=0.25, batch="b", model="m"))
+    ledger.close()
+    steps = [
+        StepMetrics(
+            step=step,
+            loss=1 / step,
+            learning_rate=1e-4,
+            gradient=1.5,
+            tokens=20,
+            trained=10,
+            seconds=0.5,
+            clipped=0.25,
+            ratio_deviation=1e-6,
+            ratio_largest=1e-5,
+        )
+        for step in (1, 2)
+    ]
+    write_records(layout.training / "metrics.jsonl", steps)
+    assert write_reports(settings(), layout) == ""
+    report = (tmp_path / "report.md").read_text()
+    assert "| 1 | 2 | 0 | 50.0 % | 5 | 0 | 1 | 1.5 | 25.0 % | 1e-06 | 0.5 |" in report
+    assert "| 2 | 4 | 0.5 | 75.0 % | 5 | 1 | 0.5 | 1.5 | 25.0 % | 1e-06 | 0.5 |" in report
+    assert "| group: no variance | 1 |" in report
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<svg") == 5 and "Mean reward of graded attempts" in page
