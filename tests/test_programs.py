@@ -390,7 +390,27 @@ def tracer(sandbox: LocalSandbox, image: Image) -> None:
     assert trace.outcome.output == "3\n"
 
 
+def gateway(sandbox: LocalSandbox, image: Image) -> None:
+    """Check that an agent's request waits for its answer, and that its end is said."""
+    python, asking = image.setup.python, "import os, urllib.request as r; print(r.urlopen("
+    asking += "os.environ['OPENAI_BASE_URL'] + '/responses', b'{}').read().decode())"
+    setup = {"command": f"{python} -c {shlex.quote(asking)}", "model": "m", "prompt": "Do it."}
+    sandbox.write("setup.json", dumps(setup).encode())
+    run = f"{python} -I -S {ship(sandbox, 'gateway')}"
+    sandbox.run(
+        f"( {run} serve . >gateway.log 2>&1 & ); "
+        "for i in {1..200}; do [ -S control ] && break; sleep 0.05; done"
+    )
+    event = loads(sandbox.run(f"{run} next . 0 20").output)
+    assert event == {"kind": "request", "number": 1, "path": "/v1/responses"}
+    assert sandbox.read("1.request") == b"{}"
+    sandbox.write("1.answer", b"200 application/json\nan answer")
+    assert loads(sandbox.run(f"{run} next . 1 20").output) == {"kind": "ended", "code": 0}
+    assert sandbox.read("log") == b"an answer\n"
+
+
 RUNS = [
+    gateway,
     tracer,
     cases,
     inventory,
