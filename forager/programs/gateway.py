@@ -94,14 +94,15 @@ def _serve_requests(gateway: _Gateway, model: str) -> int:
         def do_POST(self) -> None:
             length = int(self.headers.get("Content-Length") or -1)
             if not 0 <= length <= _LONGEST:
-                self.close_connection = True
                 text = f"a request needs a Content-Length of at most {_LONGEST}"
-                self._send(413, "application/json", _error(text))
+                self._send(413, "application/json", _error(text), last=True)
                 return
             self._send(*gateway.ask(self.path.partition("?")[0], self.rfile.read(length)))
 
-        def _send(self, status: int, form: str, content: bytes) -> None:
+        def _send(self, status: int, form: str, content: bytes, last: bool = False) -> None:
             self.send_response(status)
+            if last:  # the rest of the request is not read
+                self.send_header("Connection", "close")
             self.send_header("Content-Type", form)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
