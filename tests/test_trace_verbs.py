@@ -88,6 +88,20 @@ def test_wrong():
 """
 
 
+HARD = """\
+def code(text):
+    letters, _, number = text.partition("-")
+    if letters != "AB":
+        raise ValueError(text)
+    return int(number) * 2
+
+
+class Box:
+    def __init__(self, size):
+        self.size = int(size) / 0
+"""
+
+
 @pytest.fixture
 def recorder(tmp_path: Path) -> Iterator[SandboxRecorder]:
     """Return the recorder in a small project."""
@@ -132,6 +146,34 @@ def test_tests_are_recorded_if_they_do_the_same_each_time(
         "test_sums.py",
         "sums.py",
     ]
+
+
+def test_a_model_writes_inputs_for_functions_with_too_few(
+    tmp_path: Path, recorder: SandboxRecorder
+) -> None:
+    """Literals only; it is asked once for what is not covered, and not for methods."""
+    (tmp_path / "project" / "sums.py").write_text(HARD)
+    asked: list[str] = []
+
+    def write(question: str) -> str:
+        asked.append(question)
+        calls = [f"code('AB-{number}')" for number in (12, 34, 56, 78, 90)]
+        return "\n".join(["Here:", *calls, "code(open('/etc/passwd'))", "code('AB-1'", "`code()`"])
+
+    chosen = TracedSuite(reference="local/hard", tests=[], test_seconds=1)
+    for _ in range(2):
+        funnel = FunnelFile(tmp_path)
+        with TraceWriter(tmp_path) as writer:
+            FunctionTracer(chosen, writer, funnel, write=write).trace(recorder)
+        funnel.close()
+    (question,) = asked
+    assert "def code(text):" in question and "class Box" not in question
+    last = {tried.function: tried for tried in funnel.functions}["sums.py:code"]
+    assert last.written == 7 and last.covered
+    calls = [trace for trace in TraceDirectory(tmp_path).traces() if trace.name == "code"]
+    assert {trace.labels["input"] for trace in calls} >= {"written"}
+    assert "code('AB-12')" in {trace.entry for trace in calls}
+    assert funnel.steps()["functions"] == 2
 
 
 def test_a_test_that_does_the_same_in_another_version_is_recorded_once(

@@ -9,17 +9,15 @@ import click
 
 from forager.cli import options
 from forager.cli.batch import terminable
-from forager.cli.console import say
 from forager.cli.models import open_author
 from forager.cli.progress import Progress
-from forager.cli.tracing import in_parallel, print_counts
+from forager.cli.tracing import in_parallel, print_counts, say_paid
 from forager.cli.verb import Verb, option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from forager.tracing.narration.writing import TraceNarrator
-    from tasks.author import Author
 
 _TRIES = 2  # a text that is wrong is written once more
 
@@ -94,10 +92,4 @@ def _narrator(given: dict[str, Any], output: Path) -> "Iterator[TraceNarrator]":
             return author.text(question, problem, _TRIES)[0]
 
         yield TraceNarrator(cut, given["model"], write)
-        _say_paid(author)
-
-
-def _say_paid(author: "Author") -> None:
-    if author.paid.completion_tokens:
-        paid = author.paid
-        say(f"{paid.prompt_tokens:,} tokens read and {paid.completion_tokens:,} written")
+        say_paid(author)

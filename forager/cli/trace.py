@@ -17,6 +17,7 @@ from forager.cli.tracing import (
     FALLBACK,
     OUTPUT,
     SANDBOX,
+    asked_model,
     in_parallel,
     opened_sandbox,
     print_counts,
@@ -171,6 +172,15 @@ def suites(
     shown_default="10",
     help="Calls of each function that are kept.",
 )
+@option(
+    "-m",
+    "--model",
+    metavar="NAME",
+    heading=options.AUTHOR,
+    help="Model that writes inputs for functions with too few.",
+)
+@options.author_url
+@options.author_key_env
 @SANDBOX
 @FALLBACK
 def functions(
@@ -180,7 +190,8 @@ def functions(
 
     The inputs are those that the tests pass, changes of them, and values from pools. A call must
     return, and do the same again; of many calls those are kept that reach the most lines, then
-    those that return something new. --limit counts the functions of each project.
+    those that return something new. A model (-m) writes inputs for functions with fewer than five
+    calls, or three results. --limit counts the functions of each project.
 
     \b
     Example:
@@ -188,7 +199,7 @@ def functions(
     """
     from forager.tracing.functions import FunctionTracer, FunnelFile
 
-    with trace_writer(output) as writer:
+    with trace_writer(output) as writer, asked_model(given, output) as write:
         funnel = FunnelFile(output)
         images = images_of(sources, workers)
         with Progress("projects", len(images)) as progress:
@@ -196,7 +207,7 @@ def functions(
             def record(image: "Image") -> None:
                 recorder = FunctionTracer(
                     _suite(image, None), writer, funnel, given["count"],
-                    most=limit or 1000, say=progress.note,
+                    most=limit or 1000, say=progress.note, write=write,
                 )  # fmt: skip
                 _record_functions(recorder, image, given)
 

@@ -11,11 +11,14 @@ import click
 
 from forager.cli import options
 from forager.cli.batch import terminable
-from forager.cli.console import print_table
+from forager.cli.console import print_table, say
+from forager.cli.models import open_author
 from forager.cli.verb import option
 
 if TYPE_CHECKING:
+    from forager.tracing.asking import WrittenCalls
     from forager.tracing.store import TraceWriter
+    from tasks.author import Author
 
 SANDBOX = option(
     "--sandbox",
@@ -40,6 +43,26 @@ def trace_writer(output: Path) -> Iterator["TraceWriter"]:
 
     with terminable(), claimed_output(output), TraceWriter(output) as writer:
         yield writer
+
+
+@contextmanager
+def asked_model(given: dict[str, Any], output: Path) -> Iterator["WrittenCalls | None"]:
+    """What asks the model of -m for calls of functions; None without one."""
+    from forager.trajectories.record import Sampling
+
+    with open_author(given, output, Sampling()) as author:
+        if author is None:
+            yield None
+            return
+        yield lambda question: author.text(question, lambda _: "", 1)[0]
+        say_paid(author)
+
+
+def say_paid(author: "Author") -> None:
+    """Print what a model has read and written."""
+    if author.paid.completion_tokens:
+        paid = author.paid
+        say(f"{paid.prompt_tokens:,} tokens read and {paid.completion_tokens:,} written")
 
 
 @contextmanager

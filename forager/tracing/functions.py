@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from forager.records import Record, RecordWriter, read_records
+from forager.tracing.asking import WrittenCalls, calls_in, function_source, question_for
 from forager.tracing.making import Checked, Redaction, checked, secrets_of
 from forager.tracing.record import Interpreter, Trace, TraceOutcome
 from forager.tracing.recording import SandboxRecorder, TraceLimits, unpacked_stream
@@ -54,6 +55,8 @@ class FunctionFunnel(Record):
     stopped: bool = False
     observed: int = 0
     """Distinct inputs that tests pass, of those that can be copied."""
+    written: int = 0
+    """Inputs by a model."""
     tried: int = 0
     valid: int = 0
     """That return within a second."""
@@ -86,18 +89,44 @@ class FunctionTracer:
     most: int = 1000
     """Functions of a project."""
     say: Callable[[str], None] = lambda _: None
+    write: WrittenCalls | None = None
+    """Asks a model for calls of the functions that are not covered otherwise."""
 
     def trace(self, tracer: SandboxRecorder) -> None:
-        """Try the project's functions that were not tried yet. Raises SandboxError."""
+        """Try the project's functions that were not tried yet. Raises SandboxError, ModelError."""
         sources = SourceReader(tracer)
         while (left := self.most - len(self.funnel.done(self.suite.reference))) > 0:
-            if not self._some(tracer, min(left, _AT_ONCE), sources):
-                return
+            if not self._some(tracer, min(left, _AT_ONCE), sources, {}):
+                break
+        if self.write is not None:
+            self._ask(tracer, sources, self.write)
 
-    def _some(self, tracer: SandboxRecorder, most: int, sources: SourceReader) -> int:
-        """Try some functions, in one run; return their number."""
-        done = self.funnel.done(self.suite.reference)
+    def _ask(self, tracer: SandboxRecorder, sources: SourceReader, write: WrittenCalls) -> None:
+        """Try the functions that are not covered with inputs by a model."""
+        names = self.funnel.uncovered(self.suite.reference)
+        for start in range(0, len(names), _AT_ONCE):
+            calls = {}
+            for name in names[start : start + _AT_ONCE]:
+                path, _, qualified = name.partition(":")
+                plain = "." not in qualified  # a method needs an object, which a literal is not
+                text = sources.of([path]).get(path, "") if plain else ""
+                code = function_source(text, qualified)
+                if code and (found := calls_in(write(question_for(qualified, path, code)))):
+                    calls[name] = found
+            if calls:
+                self._some(tracer, len(calls), sources, calls)
+
+    def _some(
+        self,
+        tracer: SandboxRecorder,
+        most: int,
+        sources: SourceReader,
+        written: dict[str, list[str]],
+    ) -> int:
+        """Try some functions, in one run, those with written calls again; return their number."""
+        done = self.funnel.done(self.suite.reference) - set(written)
         request = {
+            "written": written,
             "arguments": self.suite.pytest_arguments,
             "tests": list(self.suite.tests),
             "limits": self.limits.values(),
@@ -113,11 +142,17 @@ class FunctionTracer:
         redact, version = Redaction(secrets_of(tracer.environment())), tracer.version()
         found = [report for report in run.reports if report.function]
         for report in found:
-            self._keep(report, redact, version, sources)
+            calls = len(written.get(report.function, ()))
+            self._keep(report, redact, version, sources, calls)
         return len(found)
 
     def _keep(
-        self, report: _FunctionReport, redact: Redaction, version: str, sources: SourceReader
+        self,
+        report: _FunctionReport,
+        redact: Redaction,
+        version: str,
+        sources: SourceReader,
+        written: int,
     ) -> None:
         calls = list(_checked(report.calls, redact, self.limits))
         chosen = choose(calls, self.count)
@@ -131,6 +166,7 @@ class FunctionTracer:
                 function=report.function,
                 stopped=report.kind == "stopped",
                 observed=report.observed,
+                written=written,
                 tried=report.tried,
                 valid=report.valid,
                 steady=report.steady,
@@ -210,16 +246,28 @@ class FunnelFile:
         """The functions of an image that were tried."""
         return {found.function for found in self.functions if found.image == image}
 
+    def uncovered(self, image: str) -> list[str]:
+        """The functions of an image that need other inputs, which no model was asked for yet."""
+        return [
+            found.function
+            for found in self._last()
+            if found.image == image and not (found.covered or found.written)
+        ]
+
     def add(self, found: FunctionFunnel) -> None:
         """Note a function that was tried. Raises StoreError."""
         self._writer.append(found)
         self.functions.append(found)
 
+    def _last(self) -> list[FunctionFunnel]:
+        """The last trial of each function."""
+        return list({(found.image, found.function): found for found in self.functions}.values())
+
     def steps(self) -> Counter[str]:
         """How many functions are left after each step."""
         return Counter(
             step
-            for found in self.functions
+            for found in self._last()
             for step, holds in (
                 ("functions", True),
                 ("observed in tests", found.observed > 0),

@@ -18,7 +18,7 @@ import pytest
 from .children import in_child
 from .codes import describer
 from .fallback import RecordingLimits
-from .inputs import Input, is_small, mutated, pooled
+from .inputs import Input, is_small, mutated, pooled, written
 from .notation import render
 from .observing import Observer, ObservingPlugin, functions
 from .places import project_files
@@ -44,10 +44,14 @@ def trace_functions(request: dict[str, Any], reporter: TraceReporter) -> None:
     pytest.main(request["arguments"], plugins=[ObservingPlugin(request["tests"], observer)])
     helper = find_helper(request)
     limits = RecordingLimits(*request["limits"])
-    done = set(request["done"])
+    done, texts = set(request["done"]), request["written"]
     left = [(name, function) for name, function in functions(wanted) if name not in done]
+    if texts:
+        left = [(name, function) for name, function in left if name in texts]
     for name, function in left[: request["most"]]:
-        trial = _FunctionTrial(name, function, observer.inputs(function.__code__), request["count"])
+        observed = observer.inputs(function.__code__)
+        by_model = written(texts.get(name, []))
+        trial = _FunctionTrial(name, function, observed, by_model, request["count"])
         trial.recorder = Recorder(describer(wanted), limits, helper)
         found = in_child(trial, reporter, _FUNCTION_SECONDS, request["memory"])
         reporter.report({"function": name, "kind": "stopped", **found})
@@ -59,9 +63,15 @@ class _FunctionTrial:
     recorder: Recorder
 
     def __init__(
-        self, name: str, function: types.FunctionType, observed: list[Input], count: int
+        self,
+        name: str,
+        function: types.FunctionType,
+        observed: list[Input],
+        by_model: list[Input],
+        count: int,
     ) -> None:
         self._name, self._function, self._observed = name, function, observed
+        self._written = by_model
         self._count = count
 
     def __call__(self) -> dict[str, Any]:
@@ -87,7 +97,8 @@ class _FunctionTrial:
         found: dict[str, tuple[Input, str | None]] = {}
         ways = (
             self._observed,
-            mutated(self._observed, source, _MUTATED),
+            self._written,
+            mutated([*self._observed, *self._written], source, _MUTATED),
             pooled(self._function, source, _POOLED),
         )
         deadline = time.monotonic() + _FUNCTION_SECONDS / 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import inspect
 import random
@@ -62,6 +63,23 @@ def _copied(value: Any) -> Any:
     if callable(value) or isinstance(value, (types.ModuleType, types.GeneratorType)):
         return value
     return copy.deepcopy(value)
+
+
+def written(texts: list[str]) -> list[Input]:
+    """Inputs that a model wrote, as calls with literals; what is anything else is left out."""
+    return [given for given in map(_literals, texts) if given is not None]
+
+
+def _literals(text: str) -> Input | None:
+    try:
+        call = ast.parse(text, mode="eval").body
+        if not isinstance(call, ast.Call):
+            return None
+        positional = [ast.literal_eval(value) for value in call.args]
+        named = {str(part.arg): ast.literal_eval(part.value) for part in call.keywords}
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return None
+    return Input(positional, named, "written")
 
 
 def is_small(given: Input) -> bool:
