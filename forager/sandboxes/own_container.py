@@ -8,6 +8,7 @@ container is as good as fresh, unless the agent was root.
 
 import os
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from pwd import getpwnam
@@ -32,7 +33,8 @@ find $(ls -d {_WRITABLE} 2>/dev/null) -xdev {OWN} -delete 2>/dev/null
 find {WORKDIR} -xdev -mindepth 1 -delete 2>/dev/null
 tar -xpf {ARCHIVE} -C /
 """
-_ROUNDS = 20  # of killing: processes that fork faster would survive one
+_SECONDS = 30.0  # of killing: processes may fork meanwhile, and end late on a busy machine
+_PAUSE = 0.05  # seconds between two looks
 _MAINTENANCE = {  # as the keeper of other sandboxes sets it when it elevates (shell.SUPERVISOR)
     "HOME": "/root",
     "PATH": SYSTEM_PATH,
@@ -94,12 +96,13 @@ def restore() -> None:
 
 def end_processes() -> None:
     """End all processes of the agent's user. Raises SandboxError if they do not end."""
-    for _ in range(_ROUNDS):
-        if not _runs():
-            return
-        command = [*AS_AGENT, "/bin/bash", "-c", "kill -KILL -1"]
+    command = [*AS_AGENT, "/bin/bash", "-c", "kill -KILL -1"]
+    deadline = time.monotonic() + _SECONDS
+    while _runs():
+        if time.monotonic() > deadline:
+            raise SandboxError("the agent's processes do not end")
         subprocess.run(command, cwd="/", capture_output=True, check=False)
-    raise SandboxError("the agent's processes do not end")
+        time.sleep(_PAUSE)
 
 
 def _runs() -> bool:
