@@ -126,7 +126,8 @@ class _Batch:
         self._executor, self._on_progress, self._breaker = executor, on_progress, breaker
         self._running: dict[str, tuple[Job, float]] = {}  # with the monotonic time of the start
         self._on_note = on_note
-        self._noted, self._logs, self._noting = set[str](), set[str](), Lock()
+        self._noted, self._heard, self._logs = set[str](), set[str](), set[str]()
+        self._noting = Lock()
         self._lost = 0
         self._bug = ""  # traceback of the last one
         self._why = ""  # the last one was lost
@@ -212,9 +213,10 @@ class _Batch:
     def _note(self, who: str, words: str, log: str = "") -> None:
         """Note new words, with the lines that explain them."""
         with self._noting:
-            if words in self._noted or len(self._noted) >= _WORDINGS:
+            noted = self._noted if who else self._heard  # faults must not hide what is lost
+            if words in noted or len(noted) >= _WORDINGS:
                 return
-            self._noted.add(words)
+            noted.add(words)
             known = log in self._logs
             self._logs.add(log)
         self._on_note(f"{who}{words}")
