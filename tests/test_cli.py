@@ -189,7 +189,7 @@ def test_verbs_are_grouped_by_what_a_person_does() -> None:
         "Make images, tasks and traces": "image tasks trace",
         "Run attempts": "run watch evaluate select",
         "Look at attempts and traces": "list replay debug report tokens",
-        "Learn from attempts": "filter export train serve bootstrap base",
+        "Learn from attempts": "filter credit export train serve bootstrap rl base",
     }
     shown = forager("--help").stdout
     assert [shown.index(f"\n{heading}:\n") for heading in grouped] == sorted(

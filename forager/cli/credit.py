@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     help="Model that continues; by default the model of each attempt's run.",
 )
 @option(
-    "-n",
     "--samples",
     metavar="N",
     type=click.IntRange(min=1),
@@ -63,16 +62,16 @@ def credit(
     as_json: bool,
     **params: Any,
 ) -> None:
-    """Fork failed attempts at their turns, and name the turn after which success becomes rare.
+    """Name the turn after which the success of a failed attempt became rare.
 
-    From each turn the model makes N continuations in fresh sandboxes. Their success estimates the
-    value of the state before that turn. OUT/credit.jsonl holds values, advantages and weights of
+    The verb forks failed attempts. From each turn the model makes N continuations in fresh
+    sandboxes. Their success estimates the value of the state before that turn. OUT/credit.jsonl holds values, advantages and weights of
     all turns; `forager export --format policy --credit OUT` trains on the advantages. --limit
     counts the failed attempts.
 
     \b
     Example:
-      forager credit runs/qwen -o credit -n 8 --limit 20 --url http://localhost:8000/v1
+      forager credit runs/qwen -o credit --samples 8 --limit 20 --url http://localhost:8000/v1
       forager export runs/qwen -o dataset --format policy --tokenizer MODEL --credit credit
     """
     from forager.rollout.credit import CREDIT, continuations

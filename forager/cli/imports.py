@@ -47,7 +47,7 @@ _SHOWN = 20  # refused rows to print; the others are counted
     "default.",
 )
 @option(
-    "--python",
+    "--with-python",
     is_flag=True,
     help="Let models compute with Python, in problems of mathematics (math, gsm8k, aime).",
 )
@@ -63,7 +63,7 @@ def import_tasks(
     limit: int | None,
     images_file: Path | None,
     image: str | None,
-    python: bool,
+    with_python: bool,
     dry_run: bool,
     as_json: bool,
     **given: Any,
@@ -98,7 +98,7 @@ def import_tasks(
                 "limit": limit,
                 "images": [found.reference for found in _images(images_file)],
                 "image": image,
-                "python": python,
+                "with_python": with_python,
                 "keep_contaminated": given["keep_contaminated"],
                 "also_exclude": given["also_exclude"] and str(given["also_exclude"]),
             }
@@ -108,14 +108,14 @@ def import_tasks(
     from tasks.importing import FORMATS, ImportRequest, import_rows
     from tasks.questions import QUESTIONS, allows_python, runs_programs
 
-    if python and not allows_python(format):
-        raise UsageError(f"--python is for problems of mathematics, and {format} has none")
+    if with_python and not allows_python(format):
+        raise UsageError(f"--with-python is for problems of mathematics, and {format} has none")
     refused: list[str] = []
     known: dict[str, Any] = {**FORMATS, **QUESTIONS}
-    place = image_for_programs(image) if python or runs_programs(format) else ""
+    place = image_for_programs(image) if with_python or runs_programs(format) else ""
     digest = _digest_here(place) if place else ""
     wanted = ImportRequest(
-        known[format], _images(images_file), place, digest, python, limit, **given
+        known[format], _images(images_file), place, digest, with_python, limit, **given
     )
     counts = import_rows(rows, wanted, output, report=refused.append)
     for line in refused[:_SHOWN]:

@@ -54,7 +54,7 @@ def termination(
     mutants: int,
     image: str | None,
 ) -> None:
-    """Make questions of prediction tasks: does this call end?
+    """Make questions about whether calls end.
 
     FILE holds tasks of output or input prediction, from a data set or from traces. Mutants make
     calls that never end. A question is asked only if its answer is proven: the call ended, or a

@@ -25,6 +25,7 @@ from forager.learning.rl.learner import Learner
 from forager.learning.rl.ledger import (
     LOSSES,
     BatchedEntry,
+    Book,
     DroppedEntry,
     GroupState,
     LostEntry,
@@ -67,6 +68,13 @@ class Reinforcement:
     of finished steps: before the first step, and after each one.
     """
 
+    _ledger: RlLedger  # these are opened by `run`, and closed at its end
+    _book: Book
+    _learner: Learner
+    _store: RunWriter
+    _rollouts: Rollouts
+    _admission: Admission
+
     def __init__(
         self,
         settings: RlSettings,
@@ -106,7 +114,7 @@ class Reinforcement:
             self._check_weights()
             self._load()
             run = settings.run_settings(self._sampler.urls)
-            self._store: RunWriter = stack.enter_context(
+            self._store = stack.enter_context(
                 Run.write(layout.attempts, run, tasks, may_change=MAY_CHANGE_IN_RUNS)
             )
             clear(layout.attempts)

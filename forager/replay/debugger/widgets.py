@@ -73,7 +73,7 @@ class DepthLine(Widget):
 
     def __init__(self, depths: Sequence[int], *, id: str) -> None:
         super().__init__(id=id)
-        self._depths, self._index = depths, 0
+        self._depths, self._index, self._width = depths, 0, 1
 
     def show(self, index: int) -> None:
         """Show at which event the program stands."""
