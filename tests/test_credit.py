@@ -119,7 +119,16 @@ def test_a_failed_attempt_is_continued(kata_task: RepositoryTask, tmp_path: Path
     calls = [Call("bash", {"command": command}) for command in ("true", "rm kata/core.py")]
     run(tmp_path / "run", kata_task, script("functions", *calls, SUBMIT))
     out = tmp_path / "credit"
-    command: list[str | Path] = ["credit", tmp_path / "run", "-o", out, "-m", "oracle", "-n", "1"]
+    command: list[str | Path] = [
+        "credit",
+        tmp_path / "run",
+        "-o",
+        out,
+        "-m",
+        "oracle",
+        "--samples",
+        "1",
+    ]
     done = forager(*command, "-w", "1")
     assert done.exit_code == 0, done.output
     (credit,) = read_records(out / CREDIT, AttemptCredit)

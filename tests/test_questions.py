@@ -44,6 +44,12 @@ def packed(value: object) -> str:
 
 
 CASES = [{"input": "[1]\n2", "output": "3", "testtype": "functional"}]
+SORTING = {
+    "problem_id": "12_A",
+    "solution_id": "3",
+    "description": "Sort the words.",
+    "solution_code": "print(*sorted(input().split()))",
+}
 ROWS: dict[str, dict[str, Any]] = {
     "humaneval": {
         "task_id": "HumanEval/7",
@@ -131,6 +137,8 @@ ROWS: dict[str, dict[str, Any]] = {
     },
     "cruxeval-o": {"id": "sample_7", "code": "def f(n): return n", "input": "1", "output": "1"},
     "cruxeval-i": {"id": "sample_7", "code": "def f(n): return n", "input": "1", "output": "1"},
+    "bigobench-time": {**SORTING, "time_complexity_inferred": "O(nlogn)"},
+    "bigobench-space": {**SORTING, "space_complexity_inferred": "O(n)"},
 }
 
 

@@ -14,6 +14,7 @@ import secrets
 import shlex
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -241,7 +242,7 @@ class CommandAgent:
         return {
             "id": f"forager-{len(self.model_calls)}",
             "object": "chat.completion",
-            "created": int(time.time()),
+            "created": int(datetime.now(UTC).timestamp()),
             "model": str(body.get("model") or self._name),
             "choices": [
                 {"index": 0, "message": reply.message, "finish_reason": reply.finish_reason}

@@ -90,8 +90,8 @@ def evaluate(
     It attempts each task as `forager run` does and prints the share of resolved attempts with its
     95 % interval, pass@k, tokens and cost; with --against, also the gain over another run. SUITE is
     a benchmark that ships (cruxeval-o, cruxeval-i, humaneval, humaneval-x-cpp, mbpp, livecodebench,
-    math-500, gsm8k, aime, complexity, complexity-space, termination, swe-bench-verified,
-    next-observation) or a TOML file. The same command resumes an interrupted evaluation.
+    math-500, gsm8k, aime, complexity, complexity-space, next-observation, termination,
+    swe-bench-verified) or a TOML file. The same command resumes an interrupted evaluation.
 
     \b
     Examples:
