@@ -214,6 +214,12 @@ def _script(repo: DrawnRepository) -> None:
     repo.modes["bin/run"] = 0o755
 
 
+def _wide_text(repo: DrawnRepository) -> None:
+    """A file whose text git stores in another encoding."""
+    _attributes("wide.txt working-tree-encoding=UTF-16")(repo)
+    _file("wide.txt", "wide".encode("utf-16"))(repo)
+
+
 ODDITIES: dict[str, Change] = {
     "BOM": _bom,
     "Latin-1": _latin,
@@ -227,7 +233,7 @@ ODDITIES: dict[str, Change] = {
     "ident": _attributes("*.py ident"),
     "eol": _attributes("*.py text eol=crlf"),
     "text auto": _attributes("* text=auto"),
-    "encoding": _attributes("*.txt working-tree-encoding=UTF-16"),
+    "encoding": _wide_text,
     "filter": _attributes("* filter=lfs diff=lfs merge=lfs -text"),
     "binary": _attributes("*.py binary"),
     "no diff": _attributes("*.py -diff"),
