@@ -32,6 +32,8 @@ class QuestionFormat:
     """Why training sets leave its tasks out, if they are a benchmark."""
     runs: bool = True
     """Whether grading runs something, so that tasks need an image."""
+    computes: bool = False
+    """Whether its models can be allowed to run Python."""
 
 
 QUESTIONS: dict[str, QuestionFormat] = {
@@ -43,10 +45,10 @@ QUESTIONS: dict[str, QuestionFormat] = {
     "code-contests": QuestionFormat(code_contests),
     "apps": QuestionFormat(apps),
     "livecodebench": QuestionFormat(livecodebench, "it is of the benchmark LiveCodeBench"),
-    "math": QuestionFormat(math, runs=False),
-    "math-500": QuestionFormat(math, "it is of the benchmark MATH-500", runs=False),
-    "gsm8k": QuestionFormat(gsm8k, runs=False),
-    "aime": QuestionFormat(aime, "it is of the benchmark AIME", runs=False),
+    "math": QuestionFormat(math, runs=False, computes=True),
+    "math-500": QuestionFormat(math, "it is of the benchmark MATH-500", runs=False, computes=True),
+    "gsm8k": QuestionFormat(gsm8k, runs=False, computes=True),
+    "aime": QuestionFormat(aime, "it is of the benchmark AIME", runs=False, computes=True),
     "problems": QuestionFormat(problem),
     "traces": QuestionFormat(traced_output, runs=False),
     "cruxeval-o": QuestionFormat(output_prediction, "it is of the benchmark CruxEval", runs=False),
@@ -62,7 +64,7 @@ QUESTIONS: dict[str, QuestionFormat] = {
 
 def allows_python(form: str) -> bool:
     """Whether tasks of this format can allow their model to run Python."""
-    return form in QUESTIONS and QUESTIONS[form].make in (math, gsm8k, aime)
+    return form in QUESTIONS and QUESTIONS[form].computes
 
 
 def runs_programs(form: str) -> bool:
