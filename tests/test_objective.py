@@ -133,7 +133,7 @@ def test_it_agrees_with_verl() -> None:
 def test_it_agrees_with_trl(loss_type: str) -> None:
     """TRL's `dr_grpo` up to its constant, and its two means; formulas transcribed from 1.16.
 
-    trl/trainer/grpo_trainer.py, `_compute_loss`; benchmarks/rl/trl_loss.py calls TRL's own code.
+    trl/trainer/grpo_trainer.py, `_compute_loss`; benchmarks/rl_trl_loss calls TRL's own code.
     """
     import torch
 

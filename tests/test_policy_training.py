@@ -80,6 +80,7 @@ def gradients(base: Path) -> Callable[[Path, list[list[int]]], "dict[str, Any]"]
         size = StepSize(sum(samples.trained), sum(trained > 0 for trained in samples.trained))
         for row in rows:
             batch = make_batch(samples, row)
+            assert batch.policy is not None
             losses = objective.losses(log_probabilities(model, batch), batch.policy)
             (losses.sum() * objective.factor(size)).backward()
         return {name: weight.grad for name, weight in model.named_parameters()}
@@ -168,7 +169,7 @@ def test_the_number_of_processes_does_not_change_a_step(tmp_path: Path, base: Pa
         )
         directory.mkdir()
         save(directory / "settings.json", request)
-        write(batch_path(directory / "batches", 1), base, data)
+        write(batch_path(directory, 1), base, data)
         directories[processes].append(directory)
     for processes, made in directories.items():
         run_together(processes, made)

@@ -11,7 +11,6 @@ from forager.environments.task import Task
 from forager.learning.rl.curriculum import hinted
 from forager.learning.rl.ledger import DrawnEntry, GroupState, RlLedger
 from forager.learning.rl.rollouts import Rollouts
-from forager.learning.rl.sampler import VersionGate
 from forager.learning.rl.settings import RlSettings
 from forager.rollout.worker import Job
 
@@ -25,10 +24,9 @@ class Admission:
         tasks: Mapping[str, Task],
         settings: RlSettings,
         rollouts: Rollouts,
-        gate: VersionGate,
     ) -> None:
         self._ledger, self._tasks, self._settings = ledger, tasks, settings
-        self._rollouts, self._gate = rollouts, gate
+        self._rollouts = rollouts
         now = time.monotonic()
         self._since = {group.number: now for group in ledger.book.open}
 
@@ -70,7 +68,6 @@ class Admission:
                 group=book.draws,
                 task=task,
                 attempts=[f"{task}.{number}" for number in range(first, first + size)],
-                version=self._gate.version,
                 hint=book.curriculum.asks_for_hint(task),
             )
         )

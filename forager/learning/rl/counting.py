@@ -35,16 +35,18 @@ def counted(layout: RlLayout) -> tuple[list[StepCount], Counter[str]]:
         made.step: made for made in (read_records(metrics, StepMetrics) if metrics.exists() else ())
     }
     steps, drops, current = list[StepCount](), Counter[str](), StepCount()
-    waiting: dict[int, list[GradedEntry]] = {}
+    waiting: dict[int, dict[str, GradedEntry]] = {}  # attempts by group
     for entry in entries(layout.ledger) if layout.ledger.exists() else ():
         match entry:
             case GradedEntry():
                 current.graded.append(entry)
-                waiting.setdefault(entry.group, []).append(entry)
+                waiting.setdefault(entry.group, {})[entry.attempt] = entry
             case DroppedEntry():
                 drops[("group: " if not entry.attempt else "attempt: ") + entry.reason] += 1
+                if entry.attempt:
+                    waiting.get(entry.group, {}).pop(entry.attempt, None)
             case BatchedEntry():
-                batch = [graded for group in entry.groups for graded in waiting.pop(group, [])]
+                batch = [graded for group in entry.groups for graded in waiting.pop(group).values()]
                 oldest = min((graded.oldest for graded in batch), default=entry.step - 1)
                 current.lag = entry.step - 1 - oldest
             case TrainedEntry():

@@ -82,10 +82,6 @@ class Curriculum:
         """Whether the task is shown with a hint: no recent attempt solved it."""
         return self._settings.hints and self.rate(task) == 0
 
-    def left(self) -> int:
-        """Number of tasks that may be drawn again."""
-        return sum(not self._too_easy(task) for task in self._environments)
-
     def _weights(self, step: int) -> dict[str, float]:
         current = [stage for stage in self._stages if stage.from_step <= step]
         weights = current[-1].weights if current else dict(self._sizes)

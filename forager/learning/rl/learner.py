@@ -1,6 +1,7 @@
 """The learner: a training to which this process hands the data of one step after another."""
 
 import shutil
+import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
@@ -9,13 +10,14 @@ from forager.errors import TrainingError
 from forager.learning.rl.settings import RlSettings
 from forager.learning.saved import digest, load, save
 from forager.learning.sources import Artifact
-from forager.learning.train.feed import batch_path
+from forager.learning.train.feed import batch_path, model_path
 from forager.learning.train.rank import Ranks
 from forager.learning.train.settings import StepMetrics, StreamSettings, TrainingRequest
 from forager.learning.train.start import ranks, reason_of
 from forager.records import parse_record
 
 _KEPT = 2  # models
+_LOOK_SECONDS = 0.05
 
 
 class Learner:
@@ -40,11 +42,11 @@ class Learner:
 
     def batch(self, step: int) -> Path:
         """Where the data set of a step belongs."""
-        return batch_path(self.directory / "batches", step)
+        return batch_path(self.directory, step)
 
     def model(self, step: int) -> Path:
         """The weights after a step."""
-        return batch_path(self.directory / "models", step)
+        return model_path(self.directory, step)
 
     def metrics(self, step: int) -> StepMetrics | None:
         """The metrics of a step whose weights are on the disk; None before.
@@ -53,8 +55,14 @@ class Learner:
         """
         if self.model(step).exists() and (made := self._written(step)):
             return made
-        self._check(step)
+        self._check(self.model(step))
         return None
+
+    def wait(self, step: int) -> StepMetrics:
+        """Wait until a step's weights are on the disk. Raises TrainingError as `metrics` does."""
+        while (made := self.metrics(step)) is None:
+            time.sleep(_LOOK_SECONDS)
+        return made
 
     def _written(self, step: int) -> StepMetrics | None:
         """The latest metrics of a step. A training that goes on cuts the file off first."""
@@ -78,17 +86,17 @@ class Learner:
             if int(old.name) < step:
                 shutil.rmtree(old, ignore_errors=True)
 
-    def finished(self) -> bool:
-        """Whether the final model is on the disk. Raises TrainingError as `metrics` does."""
-        if (self.directory / "model").exists():
-            return True
-        self._check(None)
-        return False
+    def wait_for_model(self) -> None:
+        """Wait until the final model is on the disk. Raises TrainingError as `metrics` does."""
+        final = self.directory / "model"
+        while not final.exists():
+            self._check(final)
+            time.sleep(_LOOK_SECONDS)
 
-    def _check(self, step: int | None) -> None:
+    def _check(self, wanted: Path) -> None:
+        """Raise TrainingError if a process has ended without this model."""
         code = self._ranks.ended() if self._ranks else None
-        done = self.directory / "model" if step is None else self.model(step)
-        if code is not None and not done.exists():
+        if code is not None and not wanted.exists():
             assert self._ranks
             tail = self._ranks.tail()
             logs = self.directory / "logs"

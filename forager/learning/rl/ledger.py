@@ -29,7 +29,6 @@ class DrawnEntry(Record):
     group: int
     task: str
     attempts: list[str]
-    version: int = Field(description="Steps of the weights then.")
     hint: bool = Field(False, description="Whether the statement names the tests that decide.")
 
 
@@ -39,7 +38,6 @@ class StartedEntry(Record):
     event: Literal["started"] = "started"
     group: int
     attempt: str
-    version: int
 
 
 class GradedEntry(Record):
@@ -155,7 +153,6 @@ class Book:
     draws: int = 0
     step: int = 0
     pending: BatchedEntry | None = None
-    counts: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     model: str = ""
     """Digest of the weights after the last step."""
@@ -169,11 +166,10 @@ class Book:
             getattr(self, f"_{entry.event}")(entry)
         except (AssertionError, KeyError) as error:
             raise StoreError(f"the ledger contradicts itself at {entry!r}") from error
-        self.counts[entry.event] += 1
 
     @property
     def queue(self) -> list[GroupState]:
-        """ClosedEntry groups that wait for a step, oldest first."""
+        """Closed groups that wait for a step, oldest first."""
         batched = self.pending.groups if self.pending else []
         waiting = (group for group in self.groups.values() if group.advantages is not None)
         return [group for group in waiting if group.number not in batched]
@@ -245,8 +241,6 @@ class Book:
     def _trained(self, entry: TrainedEntry) -> None:
         assert self.pending is not None and entry.step == self.pending.step
         for number in self.pending.groups:
-            attempts = self.groups[number].attempts.values()
-            self.counts["attempts trained"] += sum(state.status == "graded" for state in attempts)
             del self.groups[number]
         self.pending, self.step, self.model = None, entry.step, entry.model
 

@@ -125,12 +125,9 @@ class Reinforcement:
             stack.callback(self._gate.stop)
             self._rollouts = Rollouts(executor, run.workers, self._breaker)
             self._take_over()
-            self._admission = Admission(
-                self._ledger, self._tasks, settings, self._rollouts, self._gate
-            )
+            self._admission = Admission(self._ledger, self._tasks, settings, self._rollouts)
             self._steps(models)
-            while not self._learner.finished():
-                time.sleep(_LOOK_SECONDS)
+            self._learner.wait_for_model()
 
     def _steps(self, models: GatedModels) -> None:
         self._evaluate(self._book.step, models)
@@ -160,9 +157,7 @@ class Reinforcement:
         """Start attempts while workers are free: of groups that lack some, else of a new one."""
         while self._rollouts.is_free and (found := self._admission.next()):
             job, group = found
-            self._ledger.append(
-                StartedEntry(group=group, attempt=job.id, version=self._gate.version)
-            )
+            self._ledger.append(StartedEntry(group=group, attempt=job.id))
             self._rollouts.place(job, group)
 
     def _keep(self, attempt: Trajectory) -> None:
@@ -264,10 +259,11 @@ class Reinforcement:
         Raises StoreError if they are not those that the ledger names.
         """
         step = self._book.step
-        while step and self._learner.metrics(step) is None:
-            time.sleep(_LOOK_SECONDS)
+        if not step:
+            return
+        self._learner.wait(step)
         path = self._learner.model(step)
-        if step and digest(path) != self._book.model:
+        if digest(path) != self._book.model:
             raise StoreError(f"{path} has changed since it was trained; delete it, and run again")
 
     def _load(self) -> None:

@@ -1,6 +1,5 @@
 """Trains a run again from its ledger and its attempts, without sandboxes and servers."""
 
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,8 +14,6 @@ from forager.learning.rl.ledger import Book, GroupState, TrainedEntry, entries
 from forager.learning.rl.loop import RlProgress
 from forager.learning.rl.settings import RlSettings
 from forager.learning.saved import digest
-
-_LOOK_SECONDS = 0.05
 
 
 def replay(
@@ -38,8 +35,7 @@ def replay(
         for trained, groups in steps_of(settings, tasks, run):
             batch = write_batch(learner.batch(trained.step), groups, run.attempts, tokenizer)
             _compare(trained.step, "batch", trained.batch, batch.digest)
-            while (made := learner.metrics(trained.step)) is None:
-                time.sleep(_LOOK_SECONDS)
+            made = learner.wait(trained.step)
             _compare(trained.step, "loss", trained.loss, made.loss)
             _compare(trained.step, "model", trained.model, digest(learner.model(trained.step)))
             learner.forget(trained.step)

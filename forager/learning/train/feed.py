@@ -33,7 +33,7 @@ class Feed(Protocol):
 def feed_of(directory: Path, request: TrainingRequest) -> Feed:
     """The feed of a training in a directory."""
     if request.stream:
-        return StreamFeed(directory / "batches", request.settings, request.stream.steps)
+        return StreamFeed(directory, request.settings, request.stream.steps)
     samples = Samples(
         [Path(dataset.path) for dataset in request.datasets], policy=request.objective is not None
     )
@@ -55,9 +55,14 @@ class StoredFeed:
         return StepData(self._samples, self._steps[number])
 
 
-def batch_path(batches: Path, step: int) -> Path:
+def batch_path(training: Path, step: int) -> Path:
     """The data set of a step, counted from 1."""
-    return batches / f"{step:08}"
+    return training / "batches" / f"{step:08}"
+
+
+def model_path(training: Path, step: int) -> Path:
+    """The weights after a step."""
+    return training / "models" / f"{step:08}"
 
 
 class StreamFeed:
@@ -66,15 +71,15 @@ class StreamFeed:
     Tokens of policy version N are current in the step after N steps.
     """
 
-    def __init__(self, batches: Path, settings: TrainSettings, count: int) -> None:
-        self._batches, self._settings, self._count = batches, settings, count
+    def __init__(self, directory: Path, settings: TrainSettings, count: int) -> None:
+        self._directory, self._settings, self._count = directory, settings, count
 
     def __len__(self) -> int:
         return self._count
 
     def step(self, number: int) -> StepData:
         """Wait for the step's data set, and pack all of it."""
-        path = batch_path(self._batches, number + 1)
+        path = batch_path(self._directory, number + 1)
         while not path.exists():
             time.sleep(_POLL_SECONDS)
         samples = Samples([path], policy=True, version=number)

@@ -13,9 +13,9 @@ from forager.errors import TrainingError
 from forager.learning.train import engine as engines
 from forager.learning.train.agreement import check_ratios
 from forager.learning.train.batch import MicroBatch, log_probabilities, make_batch
-from forager.learning.train.feed import Feed, feed_of
+from forager.learning.train.feed import Feed, feed_of, model_path
 from forager.learning.train.model import open_model, precision, write_model
-from forager.learning.train.objective import RatioCount, StepSize, count_ratios, objective_of
+from forager.learning.train.objective import PolicyGradient, RatioCount, StepSize, count_ratios
 from forager.learning.train.order import Row, learning_rate, rows_of
 from forager.learning.train.samples import Samples, check_tokenizer
 from forager.learning.train.settings import StepMetrics, TrainingRequest
@@ -34,7 +34,7 @@ class Training:
         datasets = [Path(dataset.path) for dataset in request.datasets]
         evaluation = [Path(request.evaluation.path)] if request.evaluation else []
         check_tokenizer(self._base, [*datasets, *evaluation])
-        self._objective = objective_of(request.objective)
+        self._objective = PolicyGradient(request.objective) if request.objective else None
         self._request = request
         self._feed: Feed = feed_of(directory, request)
         self._evaluation = Samples(evaluation) if evaluation else None
@@ -58,7 +58,7 @@ class Training:
         stream = self._request.stream
         begin = engines.load_checkpoint(self._engine, checkpoints)
         if stream and begin:
-            self._write(self._directory / "models" / f"{begin:08}")
+            self._write(model_path(self._directory, begin))
         with _metrics(self._directory, begin, here=self._rank == 0) as write:
             for step in range(begin, len(self._feed)):
                 last = step + 1 == len(self._feed)
@@ -72,7 +72,7 @@ class Training:
                     kept = settings.keep_checkpoints
                     engines.save_checkpoint(self._engine, checkpoints, step + 1, kept)
                 if stream:
-                    self._write(self._directory / "models" / f"{step + 1:08}")
+                    self._write(model_path(self._directory, step + 1))
         self._write(self._directory / "model")
 
     def _step(self, step: int) -> StepMetrics:
@@ -112,7 +112,7 @@ class Training:
         Returns the loss, the gradient norm and the ratios. DeepSpeed averages gradients over the
         data-parallel processes, so each process multiplies its own by their number.
         """
-        factor = self._objective.factor(size)
+        factor = self._objective.factor(size) if self._objective else 1 / max(size.tokens, 1)
         total: Any = 0.0
         seen, norm = RatioCount(), None
         self._engine.train()
@@ -136,15 +136,16 @@ class Training:
 
     def _loss(self, samples: Samples, row: Row) -> tuple[Any, RatioCount]:
         """The summed loss of this process's share of a row, before the step's factor."""
+        if self._objective is None:
+            return self._cross_entropy(samples, row), RatioCount()
         batch = self._batch(samples, row)
+        assert batch.policy is not None
         logprobs = log_probabilities(self._engine, batch)
-        counted = RatioCount()
-        if batch.policy is not None and self._request.objective:
-            lengths = [samples.lengths[sample] for sample in row]
-            check_ratios(logprobs, batch, lengths, self._tolerance)
-            counted = count_ratios(logprobs, batch.policy, self._request.objective)
-        reference = self._reference_scores(batch)
-        return self._objective.losses(logprobs, batch.policy, reference).sum(), counted
+        lengths = [samples.lengths[sample] for sample in row]
+        check_ratios(logprobs, batch, lengths, self._tolerance)
+        counted = count_ratios(logprobs, batch.policy, self._objective.settings)
+        losses = self._objective.losses(logprobs, batch.policy, self._reference_scores(batch))
+        return losses.sum(), counted
 
     def _batch(self, samples: Samples, row: Row) -> MicroBatch:
         shares = self._settings.sequence_parallel_size
@@ -167,7 +168,7 @@ class Training:
 
     def _observed(self, seen: RatioCount) -> dict[str, float]:
         """Metrics of the ratios, over all processes."""
-        if not self._objective.policy:
+        if self._objective is None:
             return {}
         tokens, clipped, current, deviation = map(self._summed, seen[:4])
         return {

@@ -1,6 +1,6 @@
-"""What a training minimises: cross entropy, or a policy gradient on attempts with advantages.
+"""The policy gradient: what a training on attempts with advantages minimises.
 
-The policy gradient is CWM's variant of GRPO (arXiv 2510.02387). For a group of attempts i with
+It is CWM's variant of GRPO (arXiv 2510.02387). For a group of attempts i with
 rewards R and L tokens of the agent each, the advantage is
 
     A_i = R_i - sum_j R_j L_j / sum_j L_j
@@ -16,7 +16,7 @@ common departures.
 
 from collections.abc import Sequence
 from math import sqrt
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -98,69 +98,26 @@ class StepSize(NamedTuple):
     sequences: int
 
 
-class Objective(Protocol):
-    """The loss of a training as a function of log-probabilities."""
-
-    policy: bool
-    """Whether samples need log-probabilities and advantages; those without are left out."""
-
-    def losses(
-        self,
-        logprobs: "Tensor",
-        columns: PolicyColumns | None,
-        reference: "Tensor | None" = None,
-    ) -> "Tensor":
-        """The loss of each kept token, (kept,), before the step's factor."""
-        ...
-
-    def factor(self, size: StepSize) -> float:
-        """What the sum of a step's losses is multiplied by."""
-        ...
-
-
-class CrossEntropy:
-    """The mean of -log p over all tokens with loss; implements Objective."""
-
-    policy = False
-
-    def losses(
-        self,
-        logprobs: "Tensor",
-        columns: PolicyColumns | None,
-        reference: "Tensor | None" = None,
-    ) -> "Tensor":
-        """-log p of each token."""
-        del columns, reference
-        return -logprobs
-
-    def factor(self, size: StepSize) -> float:
-        """One over the tokens."""
-        return 1 / max(size.tokens, 1)
-
-
 class PolicyGradient:
-    """The policy gradient; implements Objective."""
-
-    policy = True
+    """The policy gradient of a step."""
 
     def __init__(self, settings: PolicyObjective) -> None:
         self.settings = settings
 
     def losses(
-        self,
-        logprobs: "Tensor",
-        columns: PolicyColumns | None,
-        reference: "Tensor | None" = None,
+        self, logprobs: "Tensor", columns: PolicyColumns, reference: "Tensor | None" = None
     ) -> "Tensor":
-        """The loss of each token; `reference` are log-probabilities of the base model, for KL."""
-        assert columns is not None
+        """The loss of each kept token, (kept,), before the step's factor.
+
+        reference: (kept,), log-probabilities of the base model, for the KL divergence.
+        """
         losses = surrogate(logprobs, columns.behaviour, columns.advantages, self.settings)
         if reference is not None:
             losses = losses + self.settings.kl * divergence(logprobs, reference)
         return losses * columns.weights if self._by_sequence else losses
 
     def factor(self, size: StepSize) -> float:
-        """One over the constant, the tokens, or the sequences."""
+        """What the sum of a step's losses is multiplied by."""
         if self.settings.normalise == "constant":
             return 1 / self.settings.constant
         return 1 / max(size.sequences if self._by_sequence else size.tokens, 1)
@@ -168,11 +125,6 @@ class PolicyGradient:
     @property
     def _by_sequence(self) -> bool:
         return self.settings.normalise == "sequence_mean"
-
-
-def objective_of(settings: PolicyObjective | None) -> Objective:
-    """The objective with these settings; cross entropy without any."""
-    return PolicyGradient(settings) if settings else CrossEntropy()
 
 
 def ratios(logprobs: "Tensor", behaviour: "Tensor") -> "Tensor":
