@@ -35,7 +35,7 @@ def debug(trace: Path, other: Path | None, print_text: bool) -> None:
     """
     from forager.replay.debugger.session import TraceShelf
 
-    directory, name = located(trace)
+    directory, name = _located(trace)
     shelf = TraceShelf(directory)
     first = shelf.session(shelf.index.find(name)) if name else None
     second = _opened(other, shelf) if other else None
@@ -49,24 +49,25 @@ def debug(trace: Path, other: Path | None, print_text: bool) -> None:
     DebugApp(shelf, first, second).run()
 
 
-def located(path: Path) -> tuple[Path, str]:
+def _located(path: Path) -> tuple[Path, str]:
     """Split a path into the directory of traces and the id that may follow it.
 
     Raises UsageError.
     """
-    from forager.tracing.store import TRACES
+    from forager.tracing.store import holds_traces
 
-    for directory in (path, *path.parents):
-        if (directory / TRACES).is_file():
-            name = str(path)[len(str(directory)) :] if directory != Path() else str(path)
-            return directory, name.lstrip("/") if directory != path else ""
+    if holds_traces(path):
+        return path, ""
+    for directory in path.parents:
+        if holds_traces(directory):
+            return directory, str(path.relative_to(directory))
     raise UsageError(f"{path} is not a directory of traces, or a trace of one; see `forager trace`")
 
 
 def _opened(path: Path, shelf: "TraceShelf") -> "DebugSession":
     from forager.replay.debugger.session import TraceShelf
 
-    directory, name = located(path)
+    directory, name = _located(path)
     if not name:
         raise UsageError(f"{path} is a directory; name a trace of it: {path}/ID")
     if directory != shelf.index.directory:

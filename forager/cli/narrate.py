@@ -1,6 +1,5 @@
 """`forager trace narrate`: executions in words."""
 
-from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from forager.cli import options
 from forager.cli.batch import terminable
 from forager.cli.models import open_author
 from forager.cli.progress import Progress
-from forager.cli.tracing import in_parallel, print_counts, say_paid
+from forager.cli.tracing import in_parallel, print_kept, say_paid
 from forager.cli.verb import Verb, option
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def narrate(
         texts = in_parallel(lambda found: writer.add(narrator.narrate(*found)), left, workers)
         for done, _ in enumerate(texts, 1):
             progress.update(done, kept=writer.kept)
-    print_counts("", "traces", Counter({"kept": writer.kept}) + writer.reasons)
+    print_kept("traces", writer.kept, writer.reasons)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """`forager trace`: record what programs, functions and tests do."""
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from forager.cli.tracing import (
     in_parallel,
     opened_sandbox,
     print_counts,
+    print_kept,
     trace_writer,
 )
 from forager.cli.verb import Group, Verb, option
@@ -97,7 +97,7 @@ def programs_verb(
         done = len(jobs) - len(left)
         with Progress("runs", len(jobs), start=done) as progress:
             _record_batches(record, list(batches(left)), workers, progress, done, writer)
-        _print_dropped(writer)
+        print_kept("runs", writer.kept, writer.reasons)
 
 
 @click.command(cls=Verb)
@@ -155,7 +155,7 @@ def suites(
                         )
 
                 _record_batches(record, work, workers, progress, done, writer)
-        _print_dropped(writer)
+        print_kept("runs", writer.kept, writer.reasons)
 
 
 @click.command(cls=Verb)
@@ -285,10 +285,6 @@ def _suite(image: "Image", limit: int | None) -> "TracedSuite":
         image_digest=image.digest,
         labels={"project": image.source.name, **({"commit": commit} if commit else {})},
     )
-
-
-def _print_dropped(writer: "TraceWriter") -> None:
-    print_counts("", "runs", Counter({"kept": writer.kept}) + writer.reasons)
 
 
 trace.add_command(programs_verb, "programs")

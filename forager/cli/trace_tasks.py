@@ -1,6 +1,5 @@
 """`forager trace tasks`: the failing test of tasks before and after the fix."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +7,9 @@ import click
 
 from forager.cli import options
 from forager.cli.progress import Progress
-from forager.cli.tracing import FALLBACK, OUTPUT, SANDBOX, in_parallel, print_counts, trace_writer
+from forager.cli.tracing import FALLBACK, OUTPUT, SANDBOX, in_parallel, print_kept, trace_writer
 from forager.cli.verb import Verb, option
+from forager.errors import UsageError
 
 
 @click.command(cls=Verb)
@@ -45,7 +45,6 @@ def tasks_verb(
 
     from forager.environments.repository.task import RepositoryTask
     from forager.environments.task import Task
-    from forager.errors import UsageError
     from forager.records import read_records
     from forager.sandboxes.kinds import SANDBOXES
     from forager.tracing.fixes import FixTracer, FixWriter
@@ -62,4 +61,4 @@ def tasks_verb(
             tracer = FixTracer(sandboxes, fixes, most, given["fallback"], progress.note)
             for done, _ in enumerate(in_parallel(tracer.trace, chosen, workers), 1):
                 progress.update(done, kept=fixes.kept)
-        print_counts("", "tests", Counter({"kept": fixes.kept}) + writer.reasons)
+        print_kept("tests", fixes.kept, writer.reasons)

@@ -99,6 +99,11 @@ def in_parallel(work: Any, items: Iterable[Any], workers: int) -> Iterator[Any]:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+def print_kept(what: str, kept: int, reasons: Counter[str]) -> None:
+    """Print a table of what was kept, and why the rest was not."""
+    print_counts("", what, Counter({"kept": kept}) + reasons)
+
+
 def print_counts(title: str, what: str, counts: Counter[str]) -> None:
     """Print a table of counts."""
     from rich.table import Table

@@ -115,10 +115,10 @@ class Tracer:
 
 
 def unfollowed(code: CodeType) -> Trace | None:
-    """What follows a call whose lines are of no interest: nothing, in Python.
+    """Return the trace function of a call whose lines are not recorded: None for Python code.
 
-    Code that Cython compiled with line tracing calls even None, and the TypeError ends all tracing.
-    Such code has no constants.
+    Cython code compiled with line tracing calls it even if it is None, and the TypeError ends all
+    tracing. An empty `co_consts` tells such code from Python's.
     """
     return None if code.co_consts else ignore
 

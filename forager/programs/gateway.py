@@ -17,6 +17,8 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Event, Lock, Thread
 from typing import Any
 
 _LONGEST = 16 << 20  # bytes of a request
@@ -29,12 +31,9 @@ class _Gateway:
     """The requests of one agent, which wait for their answers."""
 
     def __init__(self, directory: Path) -> None:
-        from queue import Queue
-        from threading import Event, Lock
-
         self.directory = directory
         self._events: Queue[dict[str, Any]] = Queue()
-        self._lock, self._event, self._count = Lock(), Event, 0
+        self._lock, self._count = Lock(), 0
         self._waiting: dict[int, Event] = {}
 
     def ask(self, path: str, body: bytes) -> tuple[int, str, bytes]:
@@ -44,16 +43,16 @@ class _Gateway:
                 return 429, "application/json", _error("too many requests at a time")
             self._count += 1
             number = self._count
-            answered = self._waiting[number] = self._event()
-        asked, told = (self.directory / f"{number}.{kind}" for kind in ("request", "answer"))
-        asked.write_bytes(body)
+            answered = self._waiting[number] = Event()
+        question, answer = (self.directory / f"{number}.{kind}" for kind in ("request", "answer"))
+        question.write_bytes(body)
         self._events.put({"kind": "request", "number": number, "path": path})
         answered.wait()
-        head, _, content = told.read_bytes().partition(b"\n")
-        asked.unlink()
-        told.unlink()
-        status, _, form = head.decode().partition(" ")
-        return int(status), form, content
+        head, _, content = answer.read_bytes().partition(b"\n")
+        question.unlink()
+        answer.unlink()
+        status, _, content_type = head.decode().partition(" ")
+        return int(status), content_type, content
 
     def end(self, code: int) -> None:
         """Say that the agent has ended."""
@@ -61,8 +60,6 @@ class _Gateway:
 
     def next(self, answered: int, seconds: float) -> dict[str, Any]:
         """Pass on that a request is answered, and return the next event."""
-        from queue import Empty
-
         if answered in self._waiting:
             self._waiting.pop(answered).set()
         try:
@@ -78,7 +75,6 @@ def _error(text: str) -> bytes:
 def _serve_requests(gateway: _Gateway, model: str) -> int:
     """Serve requests in threads; return the port."""
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-    from threading import Thread
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -99,11 +95,11 @@ def _serve_requests(gateway: _Gateway, model: str) -> int:
                 return
             self._send(*gateway.ask(self.path.partition("?")[0], self.rfile.read(length)))
 
-        def _send(self, status: int, form: str, content: bytes, last: bool = False) -> None:
+        def _send(self, status: int, content_type: str, content: bytes, last: bool = False) -> None:
             self.send_response(status)
             if last:  # the rest of the request is not read
                 self.send_header("Connection", "close")
-            self.send_header("Content-Type", form)
+            self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
@@ -118,7 +114,7 @@ def _serve_requests(gateway: _Gateway, model: str) -> int:
 
 
 def _variables(setup: dict[str, Any], place: Path, port: int) -> dict[str, str]:
-    """The environment of the agent: the task, and its model in the words of common packages."""
+    """The environment of the agent: the task, and its model under names that packages read."""
     url, model, prompt = f"http://127.0.0.1:{port}", str(setup["model"]), str(setup["prompt"])
     named = {"FORAGER_MODEL": model, "ANTHROPIC_MODEL": model, "ANTHROPIC_BASE_URL": url}
     named.update(dict.fromkeys(("OPENAI_BASE_URL", "OPENAI_API_BASE"), f"{url}/v1"))
@@ -147,8 +143,6 @@ def _run(gateway: _Gateway, setup: dict[str, Any], port: int) -> None:
 
 def _serve(directory: Path) -> None:
     """Run the agent and pass on what it asks, until forager kills both."""
-    from threading import Thread
-
     setup = json.loads((directory / "setup.json").read_text(encoding="utf-8"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gateway = _Gateway(directory)

@@ -41,6 +41,11 @@ class ScreenApp(App[None]):
             return False
         return True
 
+    def action_leave(self) -> None:
+        """Go back to the screen below, if there is one."""
+        if len(self.screen_stack) > 2:  # Textual's own screen is the lowest
+            self.pop_screen()
+
     def action_toggle_light(self) -> None:
         """Change between dark and light."""
         self.theme = "textual-light" if self.current_theme.dark else "textual-dark"

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from forager.tracing.reader import Playback, TraceReader, Variables
 from forager.tracing.record import Sources
 from forager.tracing.source import split_lines
-from forager.tracing.stream import Code, Event
+from forager.tracing.stream import OPENING, Code, Event
 
 VALUE = "<value>"
 """What stands for a returned, yielded or raised value among the names that differ."""
@@ -37,6 +37,11 @@ class EventPair(NamedTuple):
     kind: Literal["same", "edited", "apart"]
     names: tuple[str, ...] = ()
     """Variables of the frame whose values differ, and VALUE."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the states differ, or only one trace has the event and no edit explains it."""
+        return bool(self.names) or self.kind == "apart"
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def align(left: TraceSide, right: TraceSide) -> list[EventPair]:
 def divergence(pairs: list[EventPair]) -> int:
     """The number of the first pair with different states or events; that of all if none has."""
     return next(
-        (number for number, pair in enumerate(pairs) if pair.names or pair.kind == "apart"),
+        (number for number, pair in enumerate(pairs) if pair.differs),
         len(pairs),
     )
 
@@ -87,7 +92,7 @@ class PairedLines:
         """Whether two events are the same step of a program."""
         if left.kind != right.kind or _function(left.code) != _function(right.code):
             return False
-        if left.kind in ("call", "resume"):
+        if left.kind in OPENING:
             return True
         if not self._known(left.code.file):
             return left.line == right.line

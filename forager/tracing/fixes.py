@@ -65,8 +65,7 @@ class FixWriter:
 
     def __init__(self, directory: Path, traces: TraceWriter) -> None:
         self._traces = traces
-        self._path = directory / FIXES
-        self._fixes = RecordWriter(self._path)
+        self._fixes = RecordWriter(directory / FIXES)
         self._done = {(fix.instance_id, fix.test) for fix in read_fixes(directory)}
 
     @property
@@ -94,7 +93,7 @@ class FixWriter:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._fixes.__exit__(*exception)
+        self._fixes.close()
 
 
 def read_fixes(directory: Path) -> Iterator[TracedFix]:

@@ -43,10 +43,7 @@ class TraceDirectory:
 
     def traces(self) -> Iterator[Trace]:
         """Yield the traces in the order in which they were made. Raises UsageError."""
-        path = self.directory / TRACES
-        if not path.exists():
-            raise no_traces(self.directory)
-        return read_records(path, Trace)
+        return read_records(traces_file(self.directory), Trace)
 
     def dropped(self) -> Iterator[Dropped]:
         """Yield what gave no trace."""
@@ -75,10 +72,8 @@ class TraceIndex:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.summaries: list[TraceSummary] = []
-        self._path = directory / TRACES
+        self._path = traces_file(directory)
         self._places: list[tuple[int, int]] = []
-        if not self._path.exists():
-            raise no_traces(directory)
         for offset, length, trace in locate_records(self._path, Trace):
             self._places.append((offset, length))
             self.summaries.append(_summary(trace))
@@ -124,11 +119,14 @@ def holds_traces(path: Path) -> bool:
     return (path / TRACES).is_file()
 
 
-def no_traces(directory: Path) -> UsageError:
-    """The error for a directory without traces."""
-    return UsageError(
-        f"{directory} holds no traces: `forager trace suites|functions|programs|tasks` makes some"
-    )
+def traces_file(directory: Path) -> Path:
+    """The file of a directory's traces. Raises UsageError if there is none."""
+    if not holds_traces(directory):
+        raise UsageError(
+            f"{directory} holds no traces: `forager trace suites|functions|programs|tasks` "
+            "makes some"
+        )
+    return directory / TRACES
 
 
 class SourceTexts:

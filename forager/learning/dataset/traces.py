@@ -26,7 +26,7 @@ from forager.tracing.cutting import Cut
 from forager.tracing.export import question_of, traces_of
 from forager.tracing.record import Sources, Trace
 from forager.tracing.source import entered_files
-from forager.tracing.store import TRACES, no_traces
+from forager.tracing.store import traces_file
 from forager.tracing.views.compact import compact_text
 from forager.tracing.views.cwm import BEGIN, END, TOKENS
 from forager.tracing.views.samples import TextPart, segments
@@ -80,10 +80,8 @@ def export_traces_as_dataset(
 
 def _artifact(directory: Path) -> Artifact:
     """A directory of traces with a digest of them. Raises UsageError without traces."""
-    if not (directory / TRACES).exists():
-        raise no_traces(directory)
     hashed = blake2b(digest_size=16)
-    with (directory / TRACES).open("rb") as file:
+    with traces_file(directory).open("rb") as file:
         while block := file.read(_BLOCK):
             hashed.update(block)
     return Artifact(path=str(directory), digest=hashed.hexdigest())

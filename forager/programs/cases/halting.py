@@ -17,7 +17,7 @@ import inspect
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .children import answer
 from .python import CompiledProgram, begin, called
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType
 
-_MOST = 20_000  # states that are looked at
+_MOST = 20_000  # states that are compared
 
 
 class _Activation:
@@ -90,12 +90,12 @@ class CallWatcher:
             activation.seen[line] = (count, 0, b"")
             return
         if found == kept:
-            _tell(repeats=line)
+            _end(repeats=line)
         count += 1
         activation.seen[line] = (count, due * 2, found) if count == due else (count, due, kept)
         self._states += 1
         if self._states > _MOST:
-            _tell(unproven=self._problem)
+            _end(unproven=self._problem)
 
 
 def _is_alone(code: CodeType) -> bool:
@@ -105,7 +105,8 @@ def _is_alone(code: CodeType) -> bool:
     return not (code.co_cellvars or code.co_freevars)
 
 
-def _tell(**found: Any) -> None:
+def _end(**found: Any) -> NoReturn:
+    """Answer, and end the process."""
     answer(json.dumps(found).encode())
     os._exit(0)
 
@@ -128,12 +129,11 @@ def watch_call(
         except MemoryError:
             raise
         except RecursionError:
-            _tell(unproven="the depth of the stack ended it")
+            _end(unproven="the depth of the stack ended it")
         except BaseException:  # it ends by raising, too
             pass
         finally:
             sys.settrace(None)
-        _tell(ended=True)
-        return 0
+        _end(ended=True)
 
     return work

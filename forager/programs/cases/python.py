@@ -21,6 +21,8 @@ from .values import decode, encode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MODULE = "solution"
+"""The name under which a program is loaded whose functions are called."""
 _COMPILE_SECONDS = 20
 _LONGEST_MESSAGE = 64 << 20
 
@@ -132,7 +134,7 @@ def called(program: CompiledProgram, function: str, arguments: str) -> Callable[
     """
     scope: dict[str, Any] = {}
     given = eval(f"(lambda *a, **k: (a, k))({arguments})", scope)  # nosec B307
-    made = program.load("solution")
+    made = program.load(MODULE)
     positional, named = given
     return lambda: _named(made, function)(*positional, **named)
 
@@ -155,7 +157,7 @@ def serve_functions(program: CompiledProgram) -> Callable[[], int]:
     def work() -> int:
         begin()
         with socket.socket(fileno=kept_descriptor()) as tester:
-            scope = program.load("solution")
+            scope = program.load(MODULE)
             classes = {name: kind for name, kind in scope.items() if isinstance(kind, type)}
             served = Served(scope, classes)
             while True:

@@ -16,12 +16,12 @@ import types
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from .python import MODULE
 from .values import Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-MODULE = "solution"
 _CONSTANTS = (
     *(types.ModuleType, types.GetSetDescriptorType, types.MemberDescriptorType),
     *(types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType),
@@ -32,7 +32,7 @@ _SINGLE = (None, True, False, Ellipsis, NotImplemented)
 def digest(place: tuple[int, ...], local: Mapping[str, Any], shared: Mapping[str, Any]) -> bytes:
     """The digest of a state: where it is, its local and its global variables.
 
-    Raises Unreadable for a value that cannot be told completely.
+    Raises Unreadable for a value of which a part cannot be read.
     """
     writer = _StateWriter()
     variables = [
@@ -51,13 +51,13 @@ class _StateWriter:
         self._kept: list[Any] = []  # so that no id is used twice
 
     def digest(self, place: tuple[int, ...], variables: list[tuple[str, Any]]) -> bytes:
-        told = blake2b(repr(place).encode(), digest_size=16)
+        hasher = blake2b(repr(place).encode(), digest_size=16)
         for name, value in variables:
-            told.update(f"{name}={self._node(value)};".encode("utf-8", "surrogatepass"))
+            hasher.update(f"{name}={self._node(value)};".encode("utf-8", "surrogatepass"))
         while self._waiting:
             text = ",".join(self._parts(self._waiting.popleft()))
-            told.update(f"[{text}]".encode("utf-8", "surrogatepass"))
-        return told.digest()
+            hasher.update(f"[{text}]".encode("utf-8", "surrogatepass"))
+        return hasher.digest()
 
     def _node(self, value: Any) -> str:
         """A value, or the number under which it is described later."""

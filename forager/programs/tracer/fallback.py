@@ -147,10 +147,10 @@ class Fallback:
 
 
 def unfollowed(code: CodeType) -> Trace | None:
-    """What follows a call that is not recorded.
+    """Return the trace function of a call that is not recorded: None for Python code.
 
-    Nothing, except in code that Cython compiled with line tracing: it calls what it was given, and
-    where that is None, tracing ends with a TypeError in the project. Such code has no constants.
+    Cython code compiled with line tracing calls it even if it is None, and the TypeError ends all
+    tracing. An empty `co_consts` tells such code from Python's.
     """
     return None if code.co_consts else ignore
 

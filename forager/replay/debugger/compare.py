@@ -14,7 +14,7 @@ from forager.replay.debugger.host import debug_host
 from forager.replay.debugger.session import DebugSession
 from forager.replay.panes import Pane
 from forager.replay.rows import RowTable
-from forager.tracing.aligning import VALUE, EventPair, align, divergence
+from forager.tracing.aligning import EventPair, align, divergence
 from forager.trajectories import draw
 
 
@@ -34,7 +34,7 @@ class CompareTracesScreen(Screen[None]):
         Binding("left,backspace", "step(-1)", "Back", key_display="←"),
         Binding("o", "open('left')", "Left", tooltip="open the left trace here"),
         Binding("O", "open('right')", "Right", tooltip="open the right trace here"),
-        Binding("escape", "leave", "Leave", key_display="esc", show=False),
+        Binding("escape", "app.leave", "Leave", key_display="esc", show=False),
     ]
     CSS = """
     CompareTracesScreen .title { height: 1; width: 1fr; background: $primary; color: $text; }
@@ -95,7 +95,7 @@ class CompareTracesScreen(Screen[None]):
         """Go to the next difference, or to the one before."""
         rows = self.query_one(RowTable)
         others = range(rows.cursor + by, len(self._pairs) if by > 0 else -1, by)
-        found = next((n for n in others if _differs(self._pairs[n])), None)
+        found = next((n for n in others if self._pairs[n].differs), None)
         if found is None:
             self.notify("no difference there")
         else:
@@ -114,11 +114,6 @@ class CompareTracesScreen(Screen[None]):
         else:
             debug_host(self).show(session, index)
 
-    def action_leave(self) -> None:
-        """Go back to the screen below."""
-        if len(self.app.screen_stack) > 2:
-            self.dismiss()
-
     def _show(self) -> None:
         pair = self._pairs[self.query_one(RowTable).cursor]
         self.query_one("#note", Static).update(self._note(pair))
@@ -134,8 +129,7 @@ class CompareTracesScreen(Screen[None]):
             return Text("the traces do not diverge", "green")
         number = self.query_one(RowTable).cursor
         if pair.names:
-            names = ", ".join("the value" if name == VALUE else name for name in pair.names)
-            return Text(draw.safe(f"differs here: {names}"), "yellow")
+            return Text(f"differs here: {texts.differing_names(pair)}", "yellow")
         if number == self._divergence:
             return Text("the traces part here", "yellow")
         ahead = self._divergence - number
@@ -147,10 +141,6 @@ class CompareTracesScreen(Screen[None]):
         return [
             texts.pair_row(self._left, self._right, pair, width) for pair in self._pairs[start:end]
         ]
-
-
-def _differs(pair: EventPair) -> bool:
-    return bool(pair.names) or pair.kind == "apart"
 
 
 def _state(session: DebugSession, index: int | None, names: tuple[str, ...]) -> tuple[str, Text]:

@@ -1,5 +1,6 @@
 """What the debugger's screens ask of the application that shows them."""
 
+from collections.abc import Callable
 from typing import Protocol, cast
 
 from textual.screen import Screen
@@ -16,6 +17,10 @@ class DebugHost(Protocol):
 
     def compare(self, session: DebugSession) -> None:
         """Ask for another trace, and show it next to this one."""
+        ...
+
+    def attempt_to(self, work: Callable[[], object]) -> bool:
+        """Do something; return whether it went well. A ForagerError becomes a notification."""
         ...
 
 

@@ -12,7 +12,6 @@ from textual.widgets import Footer, Input, Static
 from forager.replay.debugger import texts
 from forager.replay.debugger.host import debug_host
 from forager.replay.debugger.session import TraceShelf
-from forager.replay.host import host_of
 from forager.replay.rows import RowTable
 
 
@@ -75,7 +74,7 @@ class TraceListScreen(Screen[None]):
     def _with_chosen(self, work: Callable[[int], None]) -> None:
         if self._shown:
             number = self._shown[self.query_one(RowTable).cursor]
-            host_of(self).attempt_to(lambda: work(number))
+            debug_host(self).attempt_to(lambda: work(number))
 
     def _choose(self) -> None:
         words = self.query_one(Input).value.lower().split()

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from forager.replay.debugger import texts
 from forager.replay.debugger.session import DebugSession
-from forager.tracing.aligning import VALUE, align, divergence
+from forager.tracing.aligning import align, divergence
 from forager.tracing.views.compact import compact_text
 from forager.trajectories import draw
 
@@ -32,5 +32,5 @@ def side_by_side(left: DebugSession, right: DebugSession, width: int) -> Iterato
     half = max(20, (width - 3) // 2)
     for pair in pairs[max(0, place - _AROUND) : place + _AROUND + 1]:
         yield texts.pair_row(left, right, pair, half)
-    names = ", ".join("the value" if name == VALUE else name for name in pairs[place].names)
-    yield Text(draw.safe(f"the first difference: {names or 'what is executed'}"))
+    names = texts.differing_names(pairs[place])
+    yield Text(f"the first difference: {names or 'what is executed'}")

@@ -60,7 +60,7 @@ class DebugScreen(Screen[None]):
         Binding("left_square_bracket", "scroll(-5)", "Up", show=False, key_display="["),
         Binding("right_square_bracket", "scroll(5)", "Down", show=False, key_display="]"),
         Binding("c", "compare", "Compare", show=False, tooltip="next to another trace"),
-        Binding("escape", "leave", "Leave", key_display="esc", show=False),
+        Binding("escape", "app.leave", "Leave", key_display="esc", show=False),
     ]
     CSS = """
     DebugScreen #title { height: 1; background: $primary; color: $text; text-style: bold; }
@@ -198,11 +198,6 @@ class DebugScreen(Screen[None]):
     def action_compare(self) -> None:
         """Show another trace next to this one."""
         debug_host(self).compare(self._session)
-
-    def action_leave(self) -> None:
-        """Go back to the screen below."""
-        if len(self.app.screen_stack) > 2:
-            self.dismiss()
 
     def _table(self, id: str) -> RowTable:
         return self.query_one(f"#{id}", RowTable)

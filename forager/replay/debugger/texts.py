@@ -3,10 +3,10 @@
 from rich.text import Text
 
 from forager.replay.debugger.session import DebugSession, VariableRow
-from forager.tracing.aligning import EventPair
+from forager.tracing.aligning import VALUE, EventPair
 from forager.tracing.record import Trace
 from forager.tracing.store import TraceSummary
-from forager.tracing.stream import Event
+from forager.tracing.stream import OPENING, Event
 from forager.tracing.values import kind_of
 from forager.trajectories import draw
 
@@ -61,7 +61,7 @@ def event_line(session: DebugSession, index: int) -> Text:
     if event.kind == "line":
         source = session.lines.line(event.code.file, event.line).strip()
         return text.append(f"{event.line} ", "dim").append(draw.safe(source))
-    if event.kind in ("call", "resume"):
+    if event.kind in OPENING:
         return text.append_text(call_line(event))
     if event.kind == "unwind":
         return text.append("^ ends by the exception", "red")
@@ -113,8 +113,13 @@ def value_title(row: VariableRow) -> str:
 
 def pair_row(left: DebugSession, right: DebugSession, pair: EventPair, width: int) -> Text:
     """Two events side by side, each `width` characters wide."""
-    sign = _SIGNS["apart" if pair.names else pair.kind]
+    sign = _SIGNS["apart" if pair.differs else pair.kind]
     return Text.assemble(_cell(left, pair.left, width), sign, _cell(right, pair.right, width))
+
+
+def differing_names(pair: EventPair) -> str:
+    """What differs between two paired events; empty if the states are equal."""
+    return draw.safe(", ".join("the value" if name == VALUE else name for name in pair.names))
 
 
 def _cell(session: DebugSession, index: int | None, width: int) -> Text:

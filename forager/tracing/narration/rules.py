@@ -14,7 +14,7 @@ from forager.tracing.cutting import Cut, EpisodeStep, steps
 from forager.tracing.narration.claims import quoted, shortened
 from forager.tracing.record import Sources, Trace
 from forager.tracing.source import SourceLines, parsed_source, split_lines
-from forager.tracing.stream import Event, VariableChange
+from forager.tracing.stream import CLOSING, OPENING, Event, VariableChange
 
 _FIRST = 2  # rounds of a loop that are described in full
 _FEW = 6  # executions of a loop's line up to which all rounds are described
@@ -75,7 +75,7 @@ class _Narrator:
     def step(self, step: EpisodeStep) -> None:
         """Tell what an event shows."""
         event = step.event
-        if event.kind in ("call", "resume"):
+        if event.kind in OPENING:
             outer = self._frames.get(self._stack[-1]) if self._stack else None
             self._stack.append(event.frame)
             notes = self._frames.setdefault(event.frame, _FrameNotes())
@@ -88,7 +88,7 @@ class _Narrator:
         else:
             for sentence in self._sentences(event, notes):
                 self._say(event.frame, sentence)
-        if event.kind in ("return", "yield", "unwind"):
+        if event.kind in CLOSING:
             self._stack.pop()
         self._raised = event.kind == "unwind"
         notes.line = event.line if event.kind == "line" else notes.line

@@ -79,7 +79,7 @@ class NarrationWriter:
         self.reasons: Counter[str] = Counter()
         self._texts = RecordWriter(directory / NARRATIONS)
         self._dropped = RecordWriter(directory / DROPPED)
-        self.ids |= {text.id for text in read_records(directory / NARRATIONS, Narration)}
+        self.ids |= {text.id for text in narrations(directory)}
         self.kept = len(self.ids)
         for drop in read_records(directory / DROPPED, Dropped):
             self.ids.add(drop.id)
