@@ -21,9 +21,8 @@ from forager.environments.registry import environment_of
 from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.records import read_records
-from forager.rollout.attempt import make_attempt
+from forager.rollout.once import attempt
 from forager.rollout.settings import RunSettings
-from forager.sandboxes.kinds import SANDBOXES
 from forager.trajectories.record import AttemptLimits, Trajectory
 from tools import load_toolbox
 
@@ -110,9 +109,9 @@ class ForagerHarness(vf.Harness[ForagerHarnessConfig]):  # type: ignore[misc]
         """Make one attempt and keep its outcome with the trace."""
         del runtime, mcp_urls
         model = ChatModel(ctx.model, ChatEndpoint(url=endpoint, key=secret))
-        attempt = await asyncio.to_thread(self._attempt, data, model)
+        made = await asyncio.to_thread(self._attempt, data, model)
         kept = {"resolved", "reward", "cause", "exit_reason", "answer"}
-        trace.info[_OUTCOME] = attempt.outcome.model_dump(include=kept)
+        trace.info[_OUTCOME] = made.outcome.model_dump(include=kept)
         return vf.ProgramResult(exit_code=0, stdout="", stderr="")
 
     def _attempt(self, data: ForagerData, model: ChatModel) -> Trajectory:
@@ -125,8 +124,7 @@ class ForagerHarness(vf.Harness[ForagerHarnessConfig]):  # type: ignore[misc]
             sandbox=self.config.sandbox,
             limits=limits,
         )
-        sandboxes = SANDBOXES[self.config.sandbox]
-        return make_attempt(task, 0, settings, model, load_toolbox(), sandboxes)
+        return attempt(task, model, load_toolbox(), settings)
 
 
 def _task(file: str, id: str) -> Task:

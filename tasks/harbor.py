@@ -28,7 +28,7 @@ from forager.environments.registry import environment_of
 from forager.environments.repository.guards import guards_of
 from forager.environments.repository.task import RepositoryTask
 from forager.environments.repository.verifying import COLLECT
-from forager.environments.repository.workspace import SETUP_PATCH, preparation
+from forager.environments.repository.workspace import PATCH_FILE, preparation
 from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.paths import data_directory
@@ -48,8 +48,8 @@ _DOCKERFILE = f"""\
 FROM {{image}}
 USER root
 COPY prepare.sh /tmp/forager-prepare.sh
-COPY setup.patch {SETUP_PATCH}
-RUN chown {USER}: {SETUP_PATCH}
+COPY setup.patch {PATCH_FILE}
+RUN chown {USER}: {PATCH_FILE}
 USER {USER}
 WORKDIR {WORKDIR}
 RUN bash /tmp/forager-prepare.sh

@@ -16,7 +16,7 @@ from forager.cli.main import main
 from forager.errors import StoreError
 from forager.records import read_records
 from forager.trajectories.export import FORMATS, file_name
-from forager.trajectories.record import ModelCall, Trajectory
+from forager.trajectories.record import ModelCall, ToolCall, Trajectory
 from forager.trajectories.store import Run
 
 
@@ -87,6 +87,8 @@ def test_parquet_is_read_by_pyarrow(run: Path) -> None:
     assert call == ATTEMPTS[0].messages[2]["tool_calls"][0]
     assert first["messages"][2]["reasoning_content"] == "Hm."
     assert json.loads(first["messages"][2]["other"]) == {"reasoning_details": [{"text": "Hm."}]}
+    assert set(first["model_calls"][0]) >= set(ModelCall.model_fields) - {"usage"}
+    assert set(first["tool_calls"][0]) == set(ToolCall.model_fields)
     assert first["model_calls"][1]["prompt_shared"] == 4
     assert first["model_calls"][1]["prompt_token_ids"] == [1, 2]
     assert first["model_calls"][1]["logprobs"] == [-0.25, -0.5]

@@ -95,7 +95,7 @@ def test_an_agent_asks_in_each_form(tmp_path: Path, form: str) -> None:
     with serving() as server, at_work(tmp_path, server, command) as agent:
         server.answers = [calling("echo one >file; cat file"), calling("echo two"), WORK[2]]
         assert agent.run("Do it.") == "submitted"
-    assert agent.ended.log == "the agent is done\n"
+    assert agent.foreign.log == "the agent is done\n"
     told = [message["content"] for message in agent.messages if message["role"] == "tool"]
     assert told == ["one\n", "two\n"]
     assert [call.opens for call in agent.model_calls] == [0, 0, 0]
@@ -147,7 +147,7 @@ def test_a_refusal_reaches_the_agent(tmp_path: Path) -> None:
         server.answers = [completion(), full]
         assert agent.run("Do it.") == "token_limit"
     assert "too long" in agent.refusal
-    assert agent.ended.log == "400 context_length_exceeded\n" * 2
+    assert agent.foreign.log == "400 context_length_exceeded\n" * 2
 
 
 def test_an_agent_that_does_not_run_loses_its_attempt(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ for path in ("/chat/completions", "/responses", "/messages", "/nowhere"):
 """
     with serving() as server, at_work(tmp_path, server, script(tmp_path, text)) as agent:
         agent.run("Do it.")
-    assert agent.ended.log == "400 400 400 404 "
+    assert agent.foreign.log == "400 400 400 404 "
 
 
 @pytest.mark.engine

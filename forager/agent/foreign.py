@@ -88,7 +88,7 @@ class CommandAgent:
         self._deadline = self._answered_at = 0.0
         self._refused = 0
         self.refusal = ""
-        self.ended = ForeignAgent(command=command)
+        self.foreign = ForeignAgent(command=command)
 
     @property
     def messages(self) -> list[Message]:
@@ -106,7 +106,7 @@ class CommandAgent:
         return self._conversations.tool_calls
 
     @property
-    def tools(self) -> list[dict[str, Any]]:
+    def definitions(self) -> list[dict[str, Any]]:
         """The tools that the agent offers its model."""
         return self._conversations.tools
 
@@ -127,7 +127,7 @@ class CommandAgent:
             code = self._served()
         except AttemptEnd as end:
             self.refusal = end.refusal
-            self.ended = ForeignAgent(command=self._command, log=self._log())
+            self.foreign = ForeignAgent(command=self._command, log=self._log())
             return end.reason
         return self._over(code)
 
@@ -292,7 +292,7 @@ class CommandAgent:
         Raises AgentError if it asked nothing, and UsageError if there is no such command.
         """
         log = self._log()
-        self.ended = ForeignAgent(command=self._command, exit_code=code, log=log)
+        self.foreign = ForeignAgent(command=self._command, exit_code=code, log=log)
         if code and not self._conversations.all:
             said = f"the agent ended with exit code {code} before its first request: {ending(log)}"
             if code in _NOT_FOUND:

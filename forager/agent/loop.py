@@ -14,7 +14,14 @@ from forager.errors import Answered, AttemptEnd, FormatError, LimitReached, Subm
 from forager.records import writable
 from forager.sandboxes.sandbox import Sandbox
 from forager.trajectories.budget import budget_after, with_budget
-from forager.trajectories.record import AttemptLimits, Message, ModelCall, ToolCall, Usage
+from forager.trajectories.record import (
+    AttemptLimits,
+    ForeignAgent,
+    Message,
+    ModelCall,
+    ToolCall,
+    Usage,
+)
 
 _ARGUMENTS = 1 << 20  # characters of the arguments of a call
 _CUT_OFF = {"length", "max_tokens", "max_output_tokens", "model_length"}  # finish reasons
@@ -48,6 +55,16 @@ class Acting(Protocol):
     @property
     def refusal(self) -> str:
         """What a server said that refused to continue."""
+        ...
+
+    @property
+    def definitions(self) -> list[dict[str, Any]]:
+        """The tools that go with each request, in OpenAI's form."""
+        ...
+
+    @property
+    def foreign(self) -> ForeignAgent | None:
+        """The command of another maker, and how it ended; None for forager's own agent."""
         ...
 
     def run(self, problem_statement: str) -> str:
@@ -138,7 +155,7 @@ class Agent:
     def query(self) -> Reply:
         """Ask the model and keep its answer; time spent waiting extends the deadline."""
         started = time.monotonic()
-        reply = self.model.query(self.messages, self._definitions, self.tool_calls)
+        reply = self.model.query(self.messages, self.definitions, self.tool_calls)
         self._deadline += reply.waited
         self.messages.append(reply.message)
         made = called(reply, len(self.messages) - 1, time.monotonic() - started)
@@ -194,8 +211,13 @@ class Agent:
         self.tool_calls.append(call.model_copy(update=place))
         return self.tool_calls[-1]
 
+    @property
+    def foreign(self) -> None:
+        """None: this is forager's own agent."""
+
     @cached_property
-    def _definitions(self) -> list[dict[str, Any]]:
+    def definitions(self) -> list[dict[str, Any]]:
+        """The tools that go with each request, in OpenAI's form."""
         return self.syntax.definitions(self.tools)
 
 

@@ -134,7 +134,7 @@ def _continued(
     from forager.rollout.sandboxes import Sandboxes
     from forager.rollout.settings import MAY_CHANGE
     from forager.rollout.worker import Job
-    from forager.sandboxes.kinds import SANDBOXES
+    from forager.sandboxes.kinds import sandbox_kind
     from forager.trajectories.store import Run
     from tools import load_toolbox
 
@@ -142,7 +142,7 @@ def _continued(
     if missing := {attempt.instance_id for attempt in failed} - set(tasks):
         raise UsageError(f"{run} lacks the task {min(missing)}; add it to its tasks.jsonl")
     chosen = [tasks[id] for id in dict.fromkeys(attempt.instance_id for attempt in failed)]
-    sandboxes, meter = Sandboxes(SANDBOXES[settings.sandbox]), Meter(settings.budget)
+    sandboxes, meter = Sandboxes(sandbox_kind(settings.sandbox)), Meter(settings.budget)
     make = MakeModel(settings, toolbox)
     with terminable(), Run.write(output, settings, chosen, may_change=MAY_CHANGE) as store:
         by_id = {job.id: job for job in jobs}

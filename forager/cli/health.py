@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from forager.cli import options
+from forager.cli.attempts import read_tasks
 from forager.cli.console import echo, print_json, print_table
 from forager.cli.progress import Progress
 from forager.cli.runs import opened
+from forager.cli.values import SandboxName
 from forager.cli.verb import Verb, option
-from forager.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 )
 @option(
     "--sandbox",
-    type=click.Choice(["docker", "bubblewrap"]),
+    type=SandboxName(),
     default="docker",
     shown_default="docker",
     help="Where the probes run.",
@@ -80,16 +81,11 @@ def health(
       forager run tasks.jsonl -o runs/repair -m repair
       forager tasks health tasks.jsonl -o health.jsonl --run runs/repair --kept healthy.jsonl
     """
-    from itertools import islice
-
-    from forager.environments.task import Task
-    from forager.records import read_records, write_records
+    from forager.records import write_records
     from tasks.health import health as judged
     from tasks.health import solve_rates
 
-    chosen = list(islice(read_records(file, Task), limit))
-    if not chosen:
-        raise UsageError(f"{file} holds no tasks; `forager tasks mutate-fix` makes some")
+    chosen = read_tasks(file, limit)
     rates = solve_rates(attempt for index in opened(runs) for attempt in index.summaries())
     probed = _probed(chosen, output, repeats, sandbox, workers)
     found = [judged(probed[task.instance_id], rates.get(task.instance_id, {})) for task in chosen]
@@ -115,10 +111,10 @@ def _probed(
 
     from forager.mutation.prove import in_order
     from forager.records import RecordWriter, read_records
-    from forager.sandboxes.kinds import SANDBOXES
+    from forager.sandboxes.kinds import sandbox_kind
     from tasks.health import ProbedTask, probe
 
-    work = partial(probe, repeats=repeats, sandboxes=SANDBOXES[sandbox])
+    work = partial(probe, repeats=repeats, sandboxes=sandbox_kind(sandbox))
     with RecordWriter(output) as writer:
         found = {probed.instance_id: probed for probed in read_records(output, ProbedTask)}
         todo = [task for task in chosen if task.instance_id not in found]

@@ -98,12 +98,12 @@ def _select(
     from forager.learning.bootstrap.split import clusters
     from forager.records import write_records
     from forager.rollout.sandboxes import Sandboxes
-    from forager.sandboxes.kinds import SANDBOXES
+    from forager.sandboxes.kinds import sandbox_kind
     from forager.text import json_text
 
     writers = [Path(run) for run in settings.written]
     written = selecting.written_tests(_pool(writers)) if writers else {}
-    sandboxes = Sandboxes(SANDBOXES[settings.sandbox])
+    sandboxes = Sandboxes(sandbox_kind(settings.sandbox))
     try:
         with Progress("tasks", len(pooled.tasks)) as progress:
             given, rows = selecting.candidates(

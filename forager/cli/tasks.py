@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from forager.cli import options
+from forager.cli.attempts import read_tasks
 from forager.cli.console import echo, print_json
 from forager.cli.health import health
 from forager.cli.image_tasks import image_tasks
@@ -18,7 +19,6 @@ from forager.cli.task_views import list_tasks, show, stats
 from forager.cli.termination import termination
 from forager.cli.verb import Group, Verb
 from forager.cli.write_tests import write_tests
-from forager.errors import UsageError
 
 if TYPE_CHECKING:
     from forager.environments.task import Task
@@ -46,16 +46,11 @@ def check(file: Path, limit: int | None, workers: int, as_json: bool) -> None:
       forager tasks check tasks.jsonl --limit 10
     """
     from concurrent.futures import ThreadPoolExecutor
-    from itertools import islice
 
     from forager.cli.outputs import CheckedTasks
-    from forager.environments.task import Task
     from forager.mutation.prove import in_order
-    from forager.records import read_records
 
-    chosen = list(islice(read_records(file, Task), limit))
-    if not chosen:
-        raise UsageError(f"{file} holds no tasks; `forager tasks mutate-fix` makes some")
+    chosen = read_tasks(file, limit)
     problems: dict[str, str] = {}
     say_problem = (lambda _: None) if as_json else echo
     with Progress("tasks", len(chosen)) as progress, ThreadPoolExecutor(workers) as pool:

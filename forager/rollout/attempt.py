@@ -95,11 +95,8 @@ def make_attempt(
         "model_calls": agent.model_calls,
         "tool_calls": agent.tool_calls,
         "outcome": _with_kind(outcome),
-        **(
-            {"foreign": agent.ended, "tools": agent.tools}
-            if isinstance(agent, CommandAgent)
-            else {}
-        ),
+        "foreign": agent.foreign,
+        "tools": agent.definitions,
         "usage": agent.usage(since=parent.turn - 1 if parent else 0),
         "timings": Timings(
             total=round(ended - began, 3),

@@ -4,6 +4,7 @@ Within forager every request and answer has the form of chat completions. A `Wir
 where forager asks a server, and where an agent of another maker asks forager.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -68,9 +69,7 @@ WIRES = {
 
 def stream(wire: Wire, answer: Body) -> str:
     """The answer as server-sent events."""
-    import json
-
     lines = []
     for name, event in wire.events(answer):
         lines.append(f"event: {name}\n" * bool(name) + f"data: {json.dumps(event)}\n\n")
-    return "".join(lines) + ("data: [DONE]\n\n" if wire.path == "/chat/completions" else "")
+    return "".join(lines) + ("data: [DONE]\n\n" if wire is WIRES["chat"] else "")

@@ -19,8 +19,7 @@ from forager.errors import SandboxError, SandboxLost, TaskError
 from forager.sandboxes.default_sandbox import default_sandbox
 from forager.sandboxes.sandbox import CommandResult, Limits, Sandbox, SandboxFactory
 
-SETUP_PATCH = "/tmp/forager.patch"
-_PATCH = SETUP_PATCH
+PATCH_FILE = "/tmp/forager.patch"
 APPLY = "git apply --whitespace=nowarn --index"
 """Applies a bug to the working tree, which must be that of the index."""
 INDEX, PRESENT = ".git/forager.index", ".git/forager.present"
@@ -41,7 +40,7 @@ _COMMITS = r"""
 [[ $(<.git/config) != *'[remote'* ]] && git rev-list --all --reflog -n 2 HEAD
 """
 _REFRESH = "git update-index -q --refresh"
-_PLAIN_BREAK = f"{_REFRESH}; {APPLY} {_PATCH}; code=$?; rm -f {_PATCH}; exit $code"
+_PLAIN_BREAK = f"{_REFRESH}; {APPLY} {PATCH_FILE}; code=$?; rm -f {PATCH_FILE}; exit $code"
 # Applies the setup patch. What it changes keeps its modification time, and so do the directories;
 # new files get the time of the top.
 _BREAK = rf"""
@@ -53,11 +52,11 @@ while IFS= read -r -d '' path; do
     among[$path]=1
     [[ $path == */* ]] && path=${{path%/*}} || path=
   done
-done < <(git apply --numstat -z {_PATCH})
+done < <(git apply --numstat -z {PATCH_FILE})
 mapfile -d '' -t before < <(stat --printf '%.9Y %n\0' -- . "${{!among[@]}}" 2>/dev/null)
-{APPLY} {_PATCH}
+{APPLY} {PATCH_FILE}
 code=$?
-rm -f {_PATCH}
+rm -f {PATCH_FILE}
 time=${{before[0]%% *}} same=(.)
 touch -c -h -d "@$time" -- "${{!among[@]}}" 2>/dev/null
 for line in "${{before[@]:1}}" ' '; do
@@ -147,7 +146,7 @@ def _prepare(sandbox: Sandbox, task: RepositoryTask, for_agent: bool) -> str:
     plain = (_PLAIN_BREAK, _PLAIN_REPLACE, _PLAIN_BEGIN)
     setup, replace, begin = (_BREAK, _REPLACE, _BEGIN) if for_agent else plain
     if task.setup_patch:
-        sandbox.write(_PATCH, task.setup_patch.encode("utf-8", "surrogateescape"))
+        sandbox.write(PATCH_FILE, task.setup_patch.encode("utf-8", "surrogateescape"))
         applied = sandbox.run(f"( {setup} )")
         if applied.exit_code:
             raise TaskError(f"{task.instance_id}: setup_patch fails: {applied.output}")
@@ -164,7 +163,7 @@ def preparation(task: RepositoryTask) -> str:
     """A script that does the same as `open_task` at the build of an image, without services.
 
     The agent's user runs it with bash in the repository. It removes the setup patch, which is at
-    `SETUP_PATCH`.
+    `PATCH_FILE`.
     """
     setup = f"( {_BREAK} ) || exit 1" if task.setup_patch else ":"
     return f"""set -f
@@ -177,10 +176,10 @@ commits=( $( {_REPLACE if task.setup_patch else _COMMITS} ) )
 
 def apply_patch(sandbox: Sandbox, patch: str, *options: str) -> CommandResult:
     """Apply a patch to the working tree, entirely (exit code 0) or not at all."""
-    sandbox.write(_PATCH, patch.encode("utf-8", "surrogateescape"))
+    sandbox.write(PATCH_FILE, patch.encode("utf-8", "surrogateescape"))
     return sandbox.run(
-        f"git apply --whitespace=nowarn {' '.join(options)} {_PATCH}; "
-        f"code=$?; rm -f {_PATCH}; (exit $code)"
+        f"git apply --whitespace=nowarn {' '.join(options)} {PATCH_FILE}; "
+        f"code=$?; rm -f {PATCH_FILE}; (exit $code)"
     )
 
 

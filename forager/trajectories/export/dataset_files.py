@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from forager.trajectories.export import AttemptOrigin, needed
 from forager.trajectories.record import Trajectory
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 FILE_SIZE = 400 << 20  # bytes per file, about what the Hub's own tools write
-GROUP_SIZE = 8 << 20  # characters of the rows held in memory at a time
 _UNKNOWN = "unknown"
 
 
@@ -129,24 +128,6 @@ def write_parquet(
     if file is not None:
         file.close()
     return count
-
-
-def grouped(
-    rows: Iterable[dict[str, Any]], schema: "pyarrow.Schema"
-) -> "Iterator[pyarrow.RecordBatch]":
-    """Yield rows as batches; a batch ends once its texts reach GROUP_SIZE."""
-    with needed("pyarrow"):
-        import pyarrow
-    held: list[dict[str, Any]] = []
-    size = 0
-    for row in rows:
-        held.append(row)
-        size += sum(len(str(message.get("content"))) for message in row["messages"])
-        if size >= GROUP_SIZE:
-            yield pyarrow.RecordBatch.from_pylist(held, schema)
-            held, size = [], 0
-    if held:
-        yield pyarrow.RecordBatch.from_pylist(held, schema)
 
 
 def _front(files: str, count: int) -> str:

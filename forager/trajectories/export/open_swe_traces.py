@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from forager.atomic import new_directory
 from forager.trajectories.export import AttemptOrigin
-from forager.trajectories.export.dataset_files import DatasetFacts, grouped, write_parquet
-from forager.trajectories.export.parquet import message_row, message_type
+from forager.trajectories.export.dataset_files import DatasetFacts, write_parquet
+from forager.trajectories.export.parquet import grouped, message_row, message_type
 from forager.trajectories.record import Trajectory
 
 if TYPE_CHECKING:

@@ -47,6 +47,7 @@ def schema() -> "pyarrow.Schema":
         "prompt_token_ids": pa.list_(pa.int32()),
         "completion_token_ids": pa.list_(pa.int32()),
         "logprobs": pa.list_(pa.float64()),
+        "policy_version": pa.int64(),
     }
     tool_call = {
         "message": pa.int64(),
@@ -88,25 +89,33 @@ _TEXTS = [
 
 
 def batches(attempts: Iterable[Trajectory]) -> "Iterator[pyarrow.RecordBatch]":
-    """Yield the attempts as batches of rows; a batch ends once it reaches GROUP_SIZE."""
-    import pyarrow as pa
+    """Yield the attempts as batches of rows."""
+    return grouped(map(_row, attempts), schema())
 
-    rows: list[dict[str, Any]] = []
+
+def grouped(
+    rows: Iterable[dict[str, Any]], schema: "pyarrow.Schema"
+) -> "Iterator[pyarrow.RecordBatch]":
+    """Yield rows as batches; a batch ends once it reaches GROUP_SIZE."""
+    with needed("pyarrow"):
+        import pyarrow
+    held: list[dict[str, Any]] = []
     size = 0
-    for attempt in attempts:
-        rows.append(_row(attempt))
-        size += _size(attempt)
+    for row in rows:
+        held.append(row)
+        size += _size(row)
         if size >= GROUP_SIZE:
-            yield pa.RecordBatch.from_pylist(rows, schema())
-            rows, size = [], 0
-    if rows:
-        yield pa.RecordBatch.from_pylist(rows, schema())
+            yield pyarrow.RecordBatch.from_pylist(held, schema)
+            held, size = [], 0
+    if held:
+        yield pyarrow.RecordBatch.from_pylist(held, schema)
 
 
-def _size(attempt: Trajectory) -> int:
-    texts = sum(len(str(message.get("content"))) for message in attempt.messages)
-    ids = sum(len(call.prompt_token_ids or ()) for call in attempt.model_calls)
-    return texts + ids + sum(map(len, attempt.outcome.tests)) + len(attempt.outcome.answer)
+def _size(row: dict[str, Any]) -> int:
+    """Characters and token ids of a row, without the short texts."""
+    texts = sum(len(str(message.get("content"))) for message in row["messages"])
+    ids = sum(len(call["prompt_token_ids"] or ()) for call in row.get("model_calls", ()))
+    return texts + ids + len(row.get("tests", "")) + len(row.get("patch") or "")
 
 
 def _row(attempt: Trajectory) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from forager.atomic import new_directory
 from forager.trajectories.export import AttemptOrigin
-from forager.trajectories.export.dataset_files import DatasetFacts, grouped, write_parquet
+from forager.trajectories.export.dataset_files import DatasetFacts, write_parquet
+from forager.trajectories.export.parquet import grouped
 from forager.trajectories.record import Trajectory
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import opening, steps
