@@ -15,9 +15,13 @@ class Plugin(NamedTuple):
     object: Any
 
 
-def plugins(group: str) -> Iterator[Plugin]:
-    """Load the entry points of a group, sorted by name. Raises UsageError if one does not load."""
-    for entry in sorted(entry_points(group=group), key=lambda entry: (entry.name, entry.value)):
+def plugins(group: str, name: str = "") -> Iterator[Plugin]:
+    """Load the entry points of a group, sorted by name, or only those of one name.
+
+    Raises UsageError if one does not load.
+    """
+    entries = entry_points(group=group, name=name) if name else entry_points(group=group)
+    for entry in sorted(entries, key=lambda entry: (entry.name, entry.value)):
         origin = f"entry point {group}:{entry.name} ({entry.value})"
         try:
             yield Plugin(entry.name, origin, entry.load())

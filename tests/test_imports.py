@@ -36,7 +36,7 @@ def reachable(package: str) -> set[str]:
 
 HEAVY = {"torch", "deepspeed", "vllm", "ray", "transformers", "textual", "openai", "docker"}
 HEAVY |= {"matplotlib", "jinja2", "prompt_toolkit", "pyarrow", "datasets"}
-HEAVY |= {"numpy", "swebench"}
+HEAVY |= {"mpmath", "numpy", "swebench"}
 AT_ONCE = {"sandboxes": {"docker"}, "images": {"docker"}, "replay": {"textual"}}
 SOURCES = sorted(path for top in ("forager", *CATALOGUES) for path in (ROOT / top).rglob("*.py"))
 

@@ -1,4 +1,4 @@
-"""What forager computes itself so that its installation needs no scipy."""
+"""What forager computes without scipy, so that its installation stays small."""
 
 import pytest
 
@@ -15,6 +15,8 @@ from forager.minhash import minhash
         (30, 0.95, 1.697260886593957),
         (1000, 0.995, 2.580754698065951),
         (10, 0.025, -2.228138851986274),
+        (1, 0.9999, 3183.098757118502),
+        (1_000_000, 0.975, 1.9599663568141064),
     ],
 )
 def test_quantiles_of_student(degrees: int, probability: float, expected: float) -> None:

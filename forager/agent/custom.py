@@ -54,9 +54,8 @@ def is_custom(name: str) -> bool:
 @cache
 def custom_model(name: str) -> MakeCustom:
     """What makes a model of another package. Raises UsageError if it cannot be imported."""
-    for plugin in plugins(GROUP) if name in _installed() else ():
-        if plugin.name == name:
-            return _callable(plugin.object, plugin.origin)
+    for plugin in plugins(GROUP, name):
+        return _callable(plugin.object, plugin.origin)
     place = _PLACE.fullmatch(name)
     assert place is not None
     here = str(Path.cwd())

@@ -1,5 +1,7 @@
 """The kinds of sandboxes that a run can choose from."""
 
+from importlib.metadata import entry_points
+
 from forager.errors import UsageError
 from forager.plugins import plugins
 from forager.sandboxes.bubblewrap_sandbox import bubblewrap_sandbox
@@ -7,6 +9,7 @@ from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import SandboxKind
 from forager.text import known_words
 
+_GROUP = "forager.sandboxes"
 SANDBOXES: dict[str, SandboxKind] = {
     "docker": docker_sandbox,
     "bubblewrap": bubblewrap_sandbox,
@@ -21,10 +24,8 @@ def sandbox_kind(name: str) -> SandboxKind:
     """
     if name in SANDBOXES:
         return SANDBOXES[name]
-    others: dict[str, SandboxKind] = {
-        plugin.name: plugin.object for plugin in plugins("forager.sandboxes")
-    }
-    if name not in others:
-        known = known_words(name, (*SANDBOXES, *others))
-        raise UsageError(f"--sandbox: no package provides {name!r}; {known}")
-    return others[name]
+    for plugin in plugins(_GROUP, name):
+        found: SandboxKind = plugin.object
+        return found
+    known = known_words(name, (*SANDBOXES, *entry_points(group=_GROUP).names))
+    raise UsageError(f"--sandbox: no package provides {name!r}; {known}")

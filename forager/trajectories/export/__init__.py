@@ -64,10 +64,9 @@ def formats() -> dict[str, str]:
 
 def writer(format: str, origin: AttemptOrigin) -> Write:
     """Import a format's `write`; a data set's card tells of the origin. Raises UsageError."""
-    for plugin in plugins(_GROUP) if format not in FORMATS else ():
-        if plugin.name == format:
-            found: Write = plugin.object
-            return found
+    for plugin in plugins(_GROUP, format) if format not in FORMATS else ():
+        found: Write = plugin.object
+        return found
     write: Callable[..., int] = import_module(f"{__name__}.{format.replace('-', '_')}").write
     return partial(write, origin=origin) if format in DATA_SETS else write
 
