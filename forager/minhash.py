@@ -1,8 +1,8 @@
 """MinHash: short signatures of sets, whose equal places estimate the Jaccard similarity.
 
 The signatures are those of datasketch 2 with the scheme `affine32`, the seed 1 and crc32, bit for
-bit, because lists of signatures are stored (`tasks/contamination.toml`). That package imports scipy,
-which takes 145 MB, and it cannot be optional: the making of tasks compares signatures.
+bit, because lists of signatures are stored (`tasks/contamination.toml`). That package imports
+scipy, which takes 145 MB, and it cannot be optional: the making of tasks compares signatures.
 """
 
 from collections.abc import Iterable
