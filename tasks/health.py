@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
+from forager.agent import SERVERLESS
 from forager.environments.environment import Grade, KnowsReference
 from forager.environments.registry import environment_of
 from forager.environments.repository.task import RepositoryTask
@@ -152,7 +153,7 @@ def health(probed: ProbedTask, rates: Mapping[str, SolveRate]) -> TaskHealth:
     resolved = sum(rate.resolved for rate in rates.values())
     if attempts >= _ENOUGH and not resolved:
         drop.append(f"never solved in {_ENOUGH} attempts or more")
-    models = {name: rate for name, rate in rates.items() if name != "repair"}
+    models = {name: rate for name, rate in rates.items() if name not in SERVERLESS}
     tried = sum(rate.attempts for rate in models.values())
     if tried >= _ENOUGH and all(rate.resolved == rate.attempts for rate in models.values()):
         drop.append("always solved by the models")

@@ -79,12 +79,13 @@ def test_code_that_cannot_be_parsed_has_the_empty_change_only() -> None:
         ({}, {"m": SolveRate(0, 7)}, []),
         ({}, {"m": SolveRate(8, 8)}, ["always solved by the models"]),
         ({}, {"repair": SolveRate(8, 8)}, []),
+        ({}, {"oracle": SolveRate(8, 8)}, []),
     ],
 )
 def test_a_task_is_dropped_for_reasons(
     fields: dict[str, object], rates: dict[str, SolveRate], drop: list[str]
 ) -> None:
-    """Each reason alone; `repair` solving a task says nothing of models."""
+    """Each reason alone; `repair` or `oracle` solving a task says nothing of models."""
     probed = ProbedTask.model_validate({"instance_id": "a", **fields})
     assert health(probed, rates).drop == drop
 

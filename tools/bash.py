@@ -12,9 +12,14 @@ def bash(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Observa
     """Run the command for at most `seconds`."""
     command = _checked(arguments["command"])
     result = sandbox.run(command, timeout=seconds, output_limit=OUTPUT_LIMIT)
+    return observed(result, _notes(result, seconds))
+
+
+def observed(result: CommandResult, notes: list[str]) -> Observation:
+    """The output of a command, and notes below it."""
     output = result.output.removesuffix("\n")
     return Observation(
-        "\n".join([*([output] if result.output else []), *_notes(result, seconds)]),
+        "\n".join([*([output] if result.output else []), *notes]),
         exit_code=result.exit_code,
         omitted=result.omitted,
         timed_out=result.timed_out,

@@ -8,7 +8,7 @@ from secrets import token_hex
 
 from forager.agent.tool import Observation, one_argument
 from forager.sandboxes.sandbox import Sandbox
-from tools.bash import OUTPUT_LIMIT
+from tools.bash import OUTPUT_LIMIT, observed
 
 SECONDS, CALLS = 10.0, 20
 
@@ -18,19 +18,12 @@ def python(sandbox: Sandbox, arguments: dict[str, str], seconds: float) -> Obser
     path = f"/tmp/program-{token_hex(4)}.py"  # nosec B108  # in the sandbox
     sandbox.write(path, arguments["code"].encode("utf-8", "replace"))
     result = sandbox.run(f"python3 {path}", timeout=seconds, output_limit=OUTPUT_LIMIT)
-    output = result.output.removesuffix("\n")
     notes = [f"[stopped after {seconds:g} seconds]"] if result.timed_out else []
     if not result.timed_out and result.exit_code:
         notes = [f"[exit code {result.exit_code}]"]
-    if not output and not notes:
+    if not result.output and not notes:
         notes = ["[nothing was printed]"]
-    return Observation(
-        "\n".join([*([output] if output else []), *notes]),
-        exit_code=result.exit_code,
-        omitted=result.omitted,
-        timed_out=result.timed_out,
-        output_length=len(output),
-    )
+    return observed(result, notes)
 
 
 PYTHON = one_argument(

@@ -13,7 +13,6 @@ from forager.cli.attempts import read_tasks
 from forager.cli.console import echo, print_json, print_table
 from forager.cli.progress import Progress
 from forager.cli.runs import opened
-from forager.cli.values import SandboxName
 from forager.cli.verb import Verb, option
 
 if TYPE_CHECKING:
@@ -48,13 +47,7 @@ if TYPE_CHECKING:
     shown_default="2",
     help="How often to grade the reference on a quarter of a processor.",
 )
-@option(
-    "--sandbox",
-    type=SandboxName(),
-    default="docker",
-    shown_default="docker",
-    help="Where the probes run.",
-)
+@options.sandbox("Where the probes run.")
 @options.workers
 @options.limit
 @options.as_json

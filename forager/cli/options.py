@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from forager.cli.values import SandboxName
 from forager.cli.verb import option
 
 PATH = click.Path(path_type=Path)
@@ -87,6 +88,13 @@ author_key_env = option(
     heading=AUTHOR,
     help="Environment variable that holds the key of the endpoint.",
 )
+
+
+def sandbox(text: str) -> Callable[[Any], Any]:
+    """`--sandbox`: the kind of sandboxes, by default Docker's."""
+    return option(
+        "--sandbox", type=SandboxName(), default="docker", shown_default="docker", help=text
+    )
 
 
 def output(metavar: str, text: str, *, required: bool = True) -> Callable[[Any], Any]:

@@ -46,7 +46,7 @@ def tasks_verb(
     from forager.environments.repository.task import RepositoryTask
     from forager.environments.task import Task
     from forager.records import read_records
-    from forager.sandboxes.kinds import SANDBOXES
+    from forager.sandboxes.kinds import sandbox_kind
     from forager.tracing.fixes import FixTracer, FixWriter
 
     found = (task for task in read_records(file, Task) if isinstance(task, RepositoryTask))
@@ -57,7 +57,7 @@ def tasks_verb(
         )
     with trace_writer(output) as writer, FixWriter(output, writer) as fixes:
         with Progress("tasks", len(chosen)) as progress:
-            sandboxes = SANDBOXES[given["sandbox"]]
+            sandboxes = sandbox_kind(given["sandbox"])
             tracer = FixTracer(sandboxes, fixes, most, given["fallback"], progress.note)
             for done, _ in enumerate(in_parallel(tracer.trace, chosen, workers), 1):
                 progress.update(done, kept=fixes.kept)

@@ -7,8 +7,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from forager.cli import options
 from forager.cli.batch import terminable
 from forager.cli.console import print_table, say
@@ -20,13 +18,7 @@ if TYPE_CHECKING:
     from forager.tracing.store import TraceWriter
     from tasks.author import Author
 
-SANDBOX = option(
-    "--sandbox",
-    type=click.Choice(["docker", "bubblewrap"]),
-    default="docker",
-    shown_default="docker",
-    help="Where the code runs.",
-)
+SANDBOX = options.sandbox("Where the code runs.")
 FALLBACK = option(
     "--fallback",
     is_flag=True,
@@ -68,10 +60,10 @@ def say_paid(author: "Author") -> None:
 @contextmanager
 def opened_sandbox(kind: str, image: str, memory: int) -> Iterator[Any]:
     """A sandbox of a kind, with so many bytes of memory. Raises SandboxError."""
-    from forager.sandboxes.kinds import SANDBOXES
+    from forager.sandboxes.kinds import sandbox_kind
     from forager.sandboxes.sandbox import Limits
 
-    sandbox = SANDBOXES[kind](image, limits=Limits(memory=memory))
+    sandbox = sandbox_kind(kind)(image, limits=Limits(memory=memory))
     try:
         yield sandbox
     finally:

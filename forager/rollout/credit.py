@@ -138,12 +138,9 @@ def credit_of(id: str, instance_id: str, turns: int, rates: Sequence[ForkRate]) 
 
 def _values(turns: int, rates: Sequence[ForkRate]) -> list[float]:
     """The value before each turn and after the last, on straight lines between measurements."""
-    known = [(fork.turn, fork.rate) for fork in rates] + [(turns + 1, 0.0)]
-    values = []
-    for turn in range(1, turns + 2):
-        before = max((place for place in known if place[0] <= turn), default=known[0])
-        after = min((place for place in known if place[0] >= turn), default=known[-1])
-        span = after[0] - before[0]
-        share = (turn - before[0]) / span if span else 0.0
-        values.append(round(before[1] + share * (after[1] - before[1]), 4))
-    return values
+    import numpy
+
+    measured = [*(fork.turn for fork in rates), turns + 1]
+    values = [*(fork.rate for fork in rates), 0.0]
+    found: list[float] = numpy.interp(range(1, turns + 2), measured, values).round(4).tolist()
+    return found

@@ -16,6 +16,7 @@ from forager.trajectories.record import Trajectory
 if TYPE_CHECKING:
     import pyarrow
 
+PARQUET_FILES = "data/train-*.parquet"
 FILE_SIZE = 400 << 20  # bytes per file, about what the Hub's own tools write
 _UNKNOWN = "unknown"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from forager.atomic import new_directory
 from forager.trajectories.export import AttemptOrigin
-from forager.trajectories.export.dataset_files import DatasetFacts, write_parquet
+from forager.trajectories.export.dataset_files import PARQUET_FILES, DatasetFacts, write_parquet
 from forager.trajectories.export.parquet import batches, schema
 from forager.trajectories.record import Trajectory
 
@@ -21,6 +21,6 @@ def write(attempts: Iterable[Trajectory], target: Path, origin: AttemptOrigin) -
     tally = DatasetFacts(origin)
     with new_directory(target) as part:
         count = write_parquet(batches(tally.of(attempts)), schema(), part)
-        card = tally.card("Attempts by forager", "data/train-*.parquet", _COLUMNS)
+        card = tally.card("Attempts by forager", PARQUET_FILES, _COLUMNS)
         (part / "README.md").write_text(card, encoding="utf-8")
     return count

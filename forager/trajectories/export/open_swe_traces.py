@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forager.atomic import new_directory
-from forager.trajectories.export import AttemptOrigin
-from forager.trajectories.export.dataset_files import DatasetFacts, write_parquet
+from forager.trajectories.export import AttemptOrigin, needed
+from forager.trajectories.export.dataset_files import PARQUET_FILES, DatasetFacts, write_parquet
 from forager.trajectories.export.parquet import grouped, message_row, message_type
 from forager.trajectories.record import Trajectory
 
@@ -32,17 +32,12 @@ def write(attempts: Iterable[Trajectory], target: Path, origin: AttemptOrigin) -
         columns = _schema()
         rows = _rows(tally.of(attempts), origin)
         count = write_parquet(grouped(rows, columns), columns, part)
-        card = tally.card("Attempts in the columns of Open-SWE-Traces", _FILES, _COLUMNS)
+        card = tally.card("Attempts in the columns of Open-SWE-Traces", PARQUET_FILES, _COLUMNS)
         (part / "README.md").write_text(card, encoding="utf-8")
     return count
 
 
-_FILES = "data/train-*.parquet"
-
-
 def _schema() -> "pyarrow.Schema":
-    from forager.trajectories.export import needed
-
     with needed("pyarrow"):
         import pyarrow as pa
     names = ("instance_id", "repo", "license", "language", "trajectory_id")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forager.atomic import new_directory
-from forager.trajectories.export import AttemptOrigin
-from forager.trajectories.export.dataset_files import DatasetFacts, write_parquet
+from forager.trajectories.export import AttemptOrigin, needed
+from forager.trajectories.export.dataset_files import PARQUET_FILES, DatasetFacts, write_parquet
 from forager.trajectories.export.parquet import grouped
 from forager.trajectories.record import Trajectory
 from forager.trajectories.show import text_of
@@ -31,14 +31,12 @@ def write(attempts: Iterable[Trajectory], target: Path, origin: AttemptOrigin) -
     with new_directory(target) as part:
         columns = _schema()
         count = write_parquet(grouped(map(_row, tally.of(attempts)), columns), columns, part)
-        card = tally.card("Attempts in SWE-smith's columns", "data/train-*.parquet", _COLUMNS)
+        card = tally.card("Attempts in SWE-smith's columns", PARQUET_FILES, _COLUMNS)
         (part / "README.md").write_text(card, encoding="utf-8")
     return count
 
 
 def _schema() -> "pyarrow.Schema":
-    from forager.trajectories.export import needed
-
     with needed("pyarrow"):
         import pyarrow as pa
     message = pa.struct({"content": pa.string(), "role": pa.string()})
