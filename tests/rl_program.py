@@ -15,8 +15,8 @@ from forager.environments.answer.prediction import OUTPUT, PredictionTask
 from forager.environments.task import Task
 from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.local_sampler import LocalSampler
-from forager.learning.rl.loop import Reinforcement
 from forager.learning.rl.rewards import REWARDS
+from forager.learning.rl.run import reinforce
 from forager.learning.rl.sampler import Sampler
 from forager.learning.rl.settings import RlSettings
 from forager.trajectories.record import Trajectory
@@ -79,9 +79,7 @@ def run(
     asked = settings(base, **given)
     made = (make_sampler or local)(base, asked)
     with made as sampler:
-        Reinforcement(
-            asked, tasks, RlLayout(output), base, sampler, {}, overlap=overlap, hold=0.01
-        ).run()
+        reinforce(asked, tasks, RlLayout(output), base, sampler, {}, overlap=overlap, hold=0.01)
 
 
 def local(base: Path, asked: RlSettings) -> Sampler:

@@ -24,7 +24,7 @@ from forager.rollout.breaker import HOLDS, LOST_IN_A_ROW, CircuitBreaker
 from forager.rollout.meter import Meter, MeteredModel
 from forager.rollout.plan import TRIES, Plan, distinct
 from forager.rollout.settings import Budget, Price, RunSettings
-from forager.trajectories.record import Usage
+from forager.trajectories.record import Sampling, Usage
 from forager.trajectories.summary import Summary
 
 URL = "http://a/v1"
@@ -118,11 +118,11 @@ def test_who_is_gone_holds_up_nobody() -> None:
 
 
 def test_a_spent_budget_ends_an_attempt_at_its_next_request() -> None:
-    """A spent budget ends attempts at their next request, and their cost counts."""
+    """A spent budget ends attempts at their next request, and all they have cost counts."""
     meter = Meter(Budget(tokens=1500))
     model = MeteredModel(ScriptedModel([Reply({}, USED)] * 3), "m", meter)
     model.query([], [])
-    model.query([], [])
+    model.tuned(Sampling(temperature=0.5)).query([], [])
     with pytest.raises(BudgetSpent):
         model.query([], [])
     assert model.usage == USED + USED

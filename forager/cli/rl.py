@@ -123,7 +123,7 @@ def _run(settings: "RlSettings", tasks: "list[Task]", output: Path) -> None:
     from forager.learning import imports
     from forager.learning.hub import model_directory
     from forager.learning.rl.layout import RlLayout
-    from forager.learning.rl.loop import Reinforcement
+    from forager.learning.rl.run import reinforce
     from forager.learning.rl.samplers import overlaps, sampler_of
     from forager.learning.rl.settings import may_change
     from forager.locks import claimed
@@ -140,7 +140,7 @@ def _run(settings: "RlSettings", tasks: "list[Task]", output: Path) -> None:
             sampler_of(settings, base, layout.logs) as sampler,
             Progress("steps", settings.steps) as progress,
         ):
-            Reinforcement(
+            reinforce(
                 settings,
                 tasks,
                 layout,
@@ -151,7 +151,7 @@ def _run(settings: "RlSettings", tasks: "list[Task]", output: Path) -> None:
                 on_progress=progress.update,
                 on_note=progress.note,
                 evaluate=_evaluation(settings, layout, sampler, progress.note),
-            ).run()
+            )
         _report(settings, layout)
 
 

@@ -7,6 +7,7 @@ and this is one addition.
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from copy import copy
 from threading import Condition
 from typing import Any, Protocol
 
@@ -113,28 +114,17 @@ class Meter:
             raise BudgetSpent(f"the run's {budget.seconds:,.0f} seconds are over")
 
 
-class _TunedModel:
-    """A metered model that samples in another way; implements Model."""
-
-    def __init__(self, model: Model, metered: "MeteredModel") -> None:
-        self._model, self._metered = model, metered
-
-    def query(
-        self,
-        messages: Sequence[Message],
-        tools: Sequence[dict[str, Any]],
-        calls: Sequence[ToolCall] = (),
-    ) -> Reply:
-        """Answer the conversation, and count it with the others."""
-        return self._metered.counted(self._model, messages, tools, calls)
-
-
 class MeteredModel:
     """A model whose requests a meter counts; implements Model."""
 
     def __init__(self, model: Model, name: str, meter: SharedMeter) -> None:
         self._model, self._name, self._meter = model, name, meter
-        self.usage = Usage()
+        self._usages: list[Usage] = []  # `tuned` models share it
+
+    @property
+    def usage(self) -> Usage:
+        """The cost of all requests, those of tuned models included."""
+        return sum(self._usages, Usage())
 
     def query(
         self,
@@ -143,22 +133,14 @@ class MeteredModel:
         calls: Sequence[ToolCall] = (),
     ) -> Reply:
         """Answer the conversation. Raises what the model raises, BudgetSpent and Stopped."""
-        return self.counted(self._model, messages, tools, calls)
+        self._meter.check()
+        reply = self._model.query(messages, tools, calls)
+        self._usages.append(reply.usage)
+        self._meter.spend(self._name, reply.usage)
+        return reply
 
     def tuned(self, sampling: Sampling) -> Model:
         """The same model, which samples so where its own settings leave a choice."""
-        return _TunedModel(tuned(self._model, sampling), self)
-
-    def counted(
-        self,
-        model: Model,
-        messages: Sequence[Message],
-        tools: Sequence[dict[str, Any]],
-        calls: Sequence[ToolCall],
-    ) -> Reply:
-        """Ask this model or one like it, and count the cost."""
-        self._meter.check()
-        reply = model.query(messages, tools, calls)
-        self.usage += reply.usage
-        self._meter.spend(self._name, reply.usage)
-        return reply
+        other = copy(self)
+        other._model = tuned(self._model, sampling)
+        return other

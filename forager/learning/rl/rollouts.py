@@ -13,13 +13,15 @@ from forager.rollout.worker import Job, JobResult
 class EndedAttempt(NamedTuple):
     """An attempt that ended, with its group, and the error if infrastructure ended it.
 
-    `counts`: whether the loss counts against the attempt; it does not where many are lost.
+    `counts`: whether the loss counts against the attempt; it does not where many are lost. `late`:
+    whether nobody waits for the attempt any more; its group may be gone.
     """
 
     group: int
     result: JobResult
     error: ForagerError | None
-    counts: bool = True
+    counts: bool
+    late: bool
 
 
 class _Rollout(NamedTuple):
@@ -55,12 +57,12 @@ class Rollouts:
         self._breaker.begun()
 
     def leave(self, attempt: str) -> None:
-        """Wait no longer for an attempt; what becomes of it is ignored."""
+        """Wait no longer for an attempt: it ends as a late one."""
         if attempt in self._running:
             self._running[attempt] = self._running[attempt]._replace(late=True)
 
     def ended(self, timeout: float) -> list[EndedAttempt]:
-        """The attempts that ended, without late ones. Raises errors that end the run."""
+        """The attempts that ended. Raises errors that end the run."""
         found = []
         for result in self._executor.ended(timeout):
             running = self._running.pop(result.id)
@@ -72,6 +74,5 @@ class Rollouts:
                 self._breaker.passed(running.begun)
             elif not isinstance(error, NodeLost):
                 self._breaker.lost(running.begun, error)
-            if not running.late:
-                found.append(EndedAttempt(running.group, result, error, counts))
+            found.append(EndedAttempt(running.group, result, error, counts, running.late))
         return found

@@ -91,7 +91,8 @@ class VersionGate:
 class GatedModel:
     """A model whose answers carry the version of their weights; implements Model.
 
-    The time that a request is held back does not count as the attempt's.
+    The time that a request is held back does not count as the attempt's. It has no `tuned`: an
+    agent that samples in its own way would not sample from the policy.
     """
 
     def __init__(self, model: Model, gate: VersionGate) -> None:
