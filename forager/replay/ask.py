@@ -1,6 +1,6 @@
 """Small screens on top of others: a line to type, and the help."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -36,6 +36,18 @@ class QuestionScreen(ModalScreen[str | None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Return the line."""
         self.dismiss(event.value)
+
+
+def ask_number(screen: Screen[None], noun: str, last: int, go: Callable[[int], None]) -> None:
+    """Ask for the number of a turn or an event, from 1 to `last`, and go there."""
+
+    def answered(text: str | None) -> None:
+        if text and text.strip().isdecimal():
+            go(int(text))
+        elif text:
+            screen.notify(f"{text!r} is not a number from 1 to {last}", markup=False)
+
+    screen.app.push_screen(QuestionScreen(f"{noun}, 1 to {last}"), answered)
 
 
 class HelpScreen(ModalScreen[None]):

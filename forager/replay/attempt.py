@@ -13,7 +13,7 @@ from textual.widgets import Footer, Static
 
 from forager.errors import UsageError
 from forager.replay import panes
-from forager.replay.ask import QuestionScreen
+from forager.replay.ask import QuestionScreen, ask_number
 from forager.replay.host import host_of
 from forager.replay.panes import Pane, Timeline
 from forager.replay.player import Player
@@ -140,14 +140,7 @@ class AttemptScreen(Screen[None]):
 
     def action_jump(self) -> None:
         """Ask for a turn, and go there."""
-
-        def answered(text: str | None) -> None:
-            if text and text.strip().isdecimal():
-                self._go(int(text))
-            elif text:
-                self.notify(f"{text!r} is not the number of a turn", markup=False)
-
-        self.app.push_screen(QuestionScreen(f"turn, 1 to {self._recording.last - 1}"), answered)
+        ask_number(self, "turn", self._recording.last - 1, self._go)
 
     def action_find(self, what: str, by: int) -> None:
         """Go to the next turn of a kind."""

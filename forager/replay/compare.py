@@ -3,25 +3,22 @@
 from typing import ClassVar
 
 from rich.text import Text
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
-from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from forager.replay import panes
 from forager.replay.align import TurnPair, align, divergence
 from forager.replay.host import host_of
 from forager.replay.panes import Pane
 from forager.replay.recording import Recording, failed, passed
-from forager.replay.rows import RowTable
+from forager.replay.side_by_side import SideBySideScreen
 from forager.replay.source import AttemptSource
 from forager.trajectories import draw
 from forager.trajectories.show import Turn
 from forager.trajectories.summary import Summary
 
 
-class CompareScreen(Screen[None]):
+class CompareScreen(SideBySideScreen):
     """The turns of both attempts in a list, and the chosen pair below it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -34,13 +31,8 @@ class CompareScreen(Screen[None]):
         Binding("escape", "dismiss", "Leave", key_display="esc"),
     ]
     CSS = """
-    CompareScreen .title { height: 1; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
-    CompareScreen .title { background: $primary; color: $text; text-style: bold; }
-    CompareScreen #titles { height: 1; }
     CompareScreen #pairs { height: 2fr; }
     CompareScreen #both { height: 3fr; }
-    CompareScreen #both Pane { width: 1fr; height: 100%; }
-    CompareScreen #right { border-left: solid $primary; }
     """
 
     def __init__(self, source: AttemptSource, summary: Summary, others: list[Summary]) -> None:
@@ -51,40 +43,18 @@ class CompareScreen(Screen[None]):
         self._right = self._left
         self._pairs: list[TurnPair] = []
 
-    def compose(self) -> ComposeResult:
-        """Both titles, the list, both turns."""
-        with Horizontal(id="titles"):
-            yield Static(id="left-title", classes="title", markup=False)
-            yield Static(id="right-title", classes="title", markup=False)
-        yield RowTable(self._fetch, id="pairs")
-        with Horizontal(id="both"):
-            yield Pane(id="left")
-            yield Pane(id="right")
-        yield Footer(show_command_palette=False)
-
     def on_mount(self) -> None:
         """Begin at the divergence."""
-        rows = self.query_one(RowTable)
-        rows.focus()
-        self.watch(rows, "cursor", self._show, init=False)
         self._take()
-
-    def on_resize(self) -> None:
-        """Fit the columns to the new width."""
-        self.query_one(RowTable).renew()
 
     def action_divergence(self) -> None:
         """Go to the divergence."""
-        self.query_one(RowTable).cursor = divergence(self._pairs)
+        self.table.cursor = divergence(self._pairs)
 
     def action_other(self, by: int) -> None:
         """Show another attempt on the right."""
         self._number = (self._number + by) % len(self._others)
         self._take()
-
-    def action_step(self, by: int) -> None:
-        """Go on, or back."""
-        self.query_one(RowTable).cursor += by
 
     def action_open(self, side: str) -> None:
         """Open one of the two."""
@@ -96,11 +66,12 @@ class CompareScreen(Screen[None]):
         self._pairs = align(self._left.turns, self._right.turns)
         for side, recording in (("left", self._left), ("right", self._right)):
             self.query_one(f"#{side}-title", Static).update(_title(recording))
-        self.query_one(RowTable).show(len(self._pairs), divergence(self._pairs))
-        self._show()
+        self.table.show(len(self._pairs), divergence(self._pairs))
+        self.show_pair()
 
-    def _show(self) -> None:
-        number = self.query_one(RowTable).cursor
+    def show_pair(self) -> None:
+        """Show both turns."""
+        number = self.table.cursor
         pair = self._pairs[number] if self._pairs else TurnPair(None, None, True)
         for side, recording, turn in (
             ("left", self._left, pair.left),
@@ -109,9 +80,9 @@ class CompareScreen(Screen[None]):
             title = f"turn {turn.number}" if turn else "no turn"
             self.query_one(f"#{side}", Pane).show(title, _turn(recording, turn))
 
-    def _fetch(self, start: int, end: int) -> list[Text]:
-        width = max(10, (self.size.width - 5) // 2)
-        return [_row(pair, width) for pair in self._pairs[start:end]]
+    def fetch(self, start: int, end: int) -> list[Text]:
+        """A row for each pair of turns."""
+        return [_row(pair, self.column) for pair in self._pairs[start:end]]
 
 
 def _title(recording: Recording) -> Text:

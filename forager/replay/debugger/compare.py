@@ -5,20 +5,18 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
-from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from forager.replay.debugger import texts
 from forager.replay.debugger.host import debug_host
 from forager.replay.debugger.session import DebugSession
 from forager.replay.panes import Pane
-from forager.replay.rows import RowTable
+from forager.replay.side_by_side import SideBySideScreen
 from forager.tracing.aligning import EventPair, align, divergence
 from forager.trajectories import draw
 
 
-class CompareTracesScreen(Screen[None]):
+class CompareTracesScreen(SideBySideScreen):
     """The events of both traces in a list, and the state at the chosen pair below it."""
 
     LEGEND = (
@@ -37,14 +35,9 @@ class CompareTracesScreen(Screen[None]):
         Binding("escape", "app.leave", "Leave", key_display="esc", show=False),
     ]
     CSS = """
-    CompareTracesScreen .title { height: 1; width: 1fr; background: $primary; color: $text; }
-    CompareTracesScreen .title { text-style: bold; text-wrap: nowrap; text-overflow: ellipsis; }
-    CompareTracesScreen #titles { height: 1; }
     CompareTracesScreen #note { height: 1; background: $panel; padding: 0 1; }
     CompareTracesScreen #pairs { height: 3fr; }
     CompareTracesScreen #both { height: 2fr; }
-    CompareTracesScreen #both Pane { width: 1fr; height: 100%; }
-    CompareTracesScreen #right { border-left: solid $primary; }
     """
 
     def __init__(self, left: DebugSession, right: DebugSession) -> None:
@@ -53,47 +46,34 @@ class CompareTracesScreen(Screen[None]):
         self._pairs = align(left.side, right.side)
         self._divergence = divergence(self._pairs)
 
-    def compose(self) -> ComposeResult:
-        """Both titles, what differs, the list, both states."""
-        with Horizontal(id="titles"):
-            yield Static(texts.short_title(self._left.trace), classes="title", markup=False)
-            yield Static(texts.short_title(self._right.trace), classes="title", markup=False)
+    def compose_note(self) -> ComposeResult:
+        """What differs."""
         yield Static(id="note", markup=False)
-        yield RowTable(self._fetch, id="pairs")
-        with Horizontal(id="both"):
-            yield Pane(id="left")
-            yield Pane(id="right")
-        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Begin at the divergence."""
-        rows = self.query_one(RowTable)
-        rows.focus()
-        self.watch(rows, "cursor", self._show, init=False)
-        rows.show(len(self._pairs), self._divergence)
-        rows.centre()
-        self._show()
-
-    def on_resize(self) -> None:
-        """Fit the columns to the new width."""
-        self.query_one(RowTable).renew()
+        for side, session in (("left", self._left), ("right", self._right)):
+            title = texts.short_title(session.trace)
+            self.query_one(f"#{side}-title", Static).update(title)
+        self.table.show(len(self._pairs), self._divergence)
+        self.table.centre()
+        self.show_pair()
 
     def on_row_table_opened(self) -> None:
         """Open the left trace, or the right one where the left one has no event."""
-        pair = self._pairs[self.query_one(RowTable).cursor]
+        pair = self._pairs[self.table.cursor]
         self.action_open("right" if pair.left is None else "left")
 
     def action_divergence(self) -> None:
         """Go to the first difference."""
         if self._divergence == len(self._pairs):
             self.notify("the traces do not diverge")
-        rows = self.query_one(RowTable)
-        rows.cursor = self._divergence
-        rows.centre()
+        self.table.cursor = self._divergence
+        self.table.centre()
 
     def action_difference(self, by: int) -> None:
         """Go to the next difference, or to the one before."""
-        rows = self.query_one(RowTable)
+        rows = self.table
         others = range(rows.cursor + by, len(self._pairs) if by > 0 else -1, by)
         found = next((n for n in others if self._pairs[n].differs), None)
         if found is None:
@@ -101,21 +81,18 @@ class CompareTracesScreen(Screen[None]):
         else:
             rows.cursor = found
 
-    def action_step(self, by: int) -> None:
-        """Go on, or back."""
-        self.query_one(RowTable).cursor += by
-
     def action_open(self, side: str) -> None:
         """Open one of the two at this event."""
-        pair = self._pairs[self.query_one(RowTable).cursor]
+        pair = self._pairs[self.table.cursor]
         session, index = (self._left, pair.left) if side == "left" else (self._right, pair.right)
         if index is None:
             self.notify(f"the trace on the {side} has no event here")
         else:
             debug_host(self).show(session, index)
 
-    def _show(self) -> None:
-        pair = self._pairs[self.query_one(RowTable).cursor]
+    def show_pair(self) -> None:
+        """Show what differs, and both states."""
+        pair = self._pairs[self.table.cursor]
         self.query_one("#note", Static).update(self._note(pair))
         for side, session, index in (
             ("left", self._left, pair.left),
@@ -127,7 +104,7 @@ class CompareTracesScreen(Screen[None]):
     def _note(self, pair: EventPair) -> Text:
         if self._divergence == len(self._pairs):
             return Text("the traces do not diverge", "green")
-        number = self.query_one(RowTable).cursor
+        number = self.table.cursor
         if pair.names:
             return Text(f"differs here: {texts.differing_names(pair)}", "yellow")
         if number == self._divergence:
@@ -136,11 +113,10 @@ class CompareTracesScreen(Screen[None]):
         where = f"in {ahead:,} events" if ahead > 0 else f"{-ahead:,} events before"
         return Text(f"the first difference is {where}", "dim")
 
-    def _fetch(self, start: int, end: int) -> list[Text]:
-        width = max(10, (self.size.width - 5) // 2)
-        return [
-            texts.pair_row(self._left, self._right, pair, width) for pair in self._pairs[start:end]
-        ]
+    def fetch(self, start: int, end: int) -> list[Text]:
+        """A row for each pair of events."""
+        chosen = self._pairs[start:end]
+        return [texts.pair_row(self._left, self._right, pair, self.column) for pair in chosen]
 
 
 def _state(session: DebugSession, index: int | None, names: tuple[str, ...]) -> tuple[str, Text]:

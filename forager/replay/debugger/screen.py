@@ -9,7 +9,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from forager.replay.ask import QuestionScreen
+from forager.replay.ask import QuestionScreen, ask_number
 from forager.replay.debugger import texts
 from forager.replay.debugger.host import debug_host
 from forager.replay.debugger.session import DebugSession, VariableRow
@@ -175,15 +175,7 @@ class DebugScreen(Screen[None]):
 
     def action_jump(self) -> None:
         """Ask for an event, and go there."""
-
-        def answered(text: str | None) -> None:
-            if text and text.strip().isdecimal():
-                self._go(int(text) - 1)
-            elif text:
-                self.notify(f"{text!r} is not the number of an event", markup=False)
-
-        question = QuestionScreen(f"event, 1 to {self._session.last + 1}")
-        self.app.push_screen(question, answered)
+        ask_number(self, "event", self._session.last + 1, lambda number: self._go(number - 1))
 
     def action_calls(self) -> None:
         """Go to the tree of calls, or back to the variables."""
