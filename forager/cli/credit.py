@@ -67,7 +67,7 @@ def credit(
     The verb forks failed attempts. From each turn the model makes N continuations in fresh
     sandboxes. Their success estimates the value of the state before that turn. OUT/credit.jsonl
     holds values, advantages and weights of all turns; `forager export --format policy --credit OUT`
-    trains on the advantages. --limit counts the failed attempts.
+    writes the advantages into a data set. --limit counts the failed attempts.
 
     \b
     Example:

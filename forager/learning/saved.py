@@ -1,6 +1,6 @@
-"""Records that are files of their own, and digests of directories."""
+"""Records that are files of their own, and digests of files and directories."""
 
-from hashlib import blake2b
+import hashlib
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,9 +30,15 @@ def load(path: Path, kind: type[R]) -> R | None:
         ) from error
 
 
+def file_digest(path: Path) -> str:
+    """blake2b over the content of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
 def digest(directory: Path) -> str:
     """blake2b over names and contents of a directory's files, except hidden ones."""
-    total = blake2b(digest_size=16)
+    total = hashlib.blake2b(digest_size=16)
     for path in sorted(directory.iterdir()):
         if path.is_file() and not path.name.startswith("."):
             with path.open("rb") as file:

@@ -5,12 +5,12 @@ ids before it stay as they are.
 """
 
 from collections.abc import Iterator
-from hashlib import blake2b
 from pathlib import Path
 
 from forager.errors import UsageError
 from forager.learning.dataset.segments import Segment, Span, date_of, encoded
 from forager.learning.dataset.tokenizer import Tokenizer, UnusableAttempt
+from forager.learning.saved import file_digest
 from forager.learning.sources import Artifact
 from forager.tracing.aligning import TraceSide
 from forager.tracing.fixes import FIXES, TracedFix, read_fixes
@@ -42,8 +42,7 @@ class InnerTraces:
 
     def artifact(self) -> Artifact:
         """The directory with a digest of its pairs."""
-        hashed = blake2b((self._directory / FIXES).read_bytes(), digest_size=16)
-        return Artifact(path=str(self._directory), digest=hashed.hexdigest())
+        return Artifact(path=str(self._directory), digest=file_digest(self._directory / FIXES))
 
     def exchanges(self, task: str) -> Iterator[Exchange]:
         """Yield the question and the answer of each traced test of a task."""

@@ -9,7 +9,6 @@ tokenizer is left out, because a program could forge a turn with it.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import blake2b
 from pathlib import Path
 
 from forager.atomic import new_directory
@@ -20,7 +19,7 @@ from forager.learning.dataset.samples import LONG, NOTHING
 from forager.learning.dataset.segments import encoded
 from forager.learning.dataset.tokenizer import Tokenizer, UnusableAttempt
 from forager.learning.dataset.write import SampleWriter, done_before
-from forager.learning.saved import save
+from forager.learning.saved import file_digest, save
 from forager.learning.sources import Artifact
 from forager.tracing.cutting import Cut
 from forager.tracing.export import question_of, traces_of
@@ -33,7 +32,6 @@ from forager.tracing.views.samples import TextPart, segments
 from forager.untrusted import Malformed
 
 _SPLIT = re.compile("|".join(map(re.escape, TOKENS)))
-_BLOCK = 1 << 20
 
 
 def export_traces_as_dataset(
@@ -80,11 +78,7 @@ def export_traces_as_dataset(
 
 def _artifact(directory: Path) -> Artifact:
     """A directory of traces with a digest of them. Raises UsageError without traces."""
-    hashed = blake2b(digest_size=16)
-    with traces_file(directory).open("rb") as file:
-        while block := file.read(_BLOCK):
-            hashed.update(block)
-    return Artifact(path=str(directory), digest=hashed.hexdigest())
+    return Artifact(path=str(directory), digest=file_digest(traces_file(directory)))
 
 
 class TraceSampleBuilder:

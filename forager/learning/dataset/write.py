@@ -14,7 +14,7 @@ from forager.learning.dataset.columns import PER_TOKEN, SCHEMA_VERSION, schema
 from forager.learning.dataset.inner import InnerTraces
 from forager.learning.dataset.samples import SampleBuilder
 from forager.learning.dataset.tokenizer import Tokenizer
-from forager.learning.saved import load, save
+from forager.learning.saved import file_digest, load, save
 from forager.learning.sources import Artifact, Sources
 from forager.records import read_records
 from forager.rollout.credit import CREDIT, AttemptCredit
@@ -26,7 +26,7 @@ _FILE = 400 << 20  # bytes of a file, about as many as the Hub's tools write
 ExportProgress = Callable[[int, int], None]  # attempts read, attempts in all
 
 
-def read_credit(directory: Path) -> dict[str, AttemptCredit]:
+def _read_credit(directory: Path) -> dict[str, AttemptCredit]:
     """The credits of a directory by attempt. Raises UsageError if it holds none."""
     path = directory / CREDIT
     found = {credit.id: credit for credit in read_records(path, AttemptCredit)}
@@ -39,8 +39,7 @@ def _artifacts(settings: DatasetSettings, inner: InnerTraces | None) -> list[Art
     """What else a data set was made from, each with its digest."""
     found = [inner.artifact()] if inner else []
     if settings.credit:
-        content = (settings.credit / CREDIT).read_bytes()
-        digest = blake2b(content, digest_size=16).hexdigest()
+        digest = file_digest(settings.credit / CREDIT)
         found.append(Artifact(path=str(settings.credit), digest=digest))
     return found
 
@@ -62,7 +61,7 @@ def export_dataset(
     if settings.credit and settings.kind != "policy":
         raise UsageError("credit needs the kind policy: observations are not the agent's")
     loaded = Tokenizer(tokenizer)
-    credit = read_credit(settings.credit) if settings.credit else None
+    credit = _read_credit(settings.credit) if settings.credit else None
     inner = InnerTraces(settings.traces) if settings.traces else None
     with Sources(runs, accept_suspect=settings.accept_suspect) as sources:
         request = DatasetManifest(

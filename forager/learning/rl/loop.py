@@ -9,7 +9,6 @@ noted is found in the run of the attempts, or made again.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from forager.errors import TaskError, TrainingError
 from forager.learning.dataset.tokenizer import Tokenizer
@@ -33,6 +32,7 @@ from forager.learning.rl.rollouts import EndedAttempt, Rollouts
 from forager.learning.rl.settings import RlSettings
 from forager.learning.rl.weights import PolicyWeights
 from forager.learning.saved import digest
+from forager.learning.train.run import TrainingProgress
 from forager.learning.train.samples import manifest
 from forager.trajectories.record import Trajectory
 from forager.trajectories.store import RunWriter
@@ -40,14 +40,6 @@ from forager.trajectories.store import RunWriter
 _LOOK_SECONDS = 0.05
 _FRUITLESS = 100  # batches of groups without variance, one behind another, after which to give up
 _STEP = "step"  # why requests are held back
-
-
-class RlProgress(Protocol):
-    """A callback that is called while a run goes on."""
-
-    def __call__(self, done: int, **counts: float) -> None:
-        """Report finished steps, and the latest counts."""
-        ...
 
 
 @dataclass
@@ -67,7 +59,7 @@ class RlLoop:
     admission: Admission
     tokenizer: Tokenizer
     overlap: bool
-    on_progress: RlProgress
+    on_progress: TrainingProgress
     on_note: Callable[[str], None]
     evaluate: Callable[[int], None]
     _fruitless: int = 0

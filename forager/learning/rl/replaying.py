@@ -11,9 +11,9 @@ from forager.learning.rl.curriculum import Curriculum
 from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.learner import Learner
 from forager.learning.rl.ledger import Book, GroupState, TrainedEntry, entries
-from forager.learning.rl.loop import RlProgress
 from forager.learning.rl.settings import RlSettings
 from forager.learning.saved import digest
+from forager.learning.train.run import TrainingProgress
 
 
 def replay(
@@ -22,7 +22,7 @@ def replay(
     run: RlLayout,
     output: RlLayout,
     base: Path,
-    on_progress: RlProgress,
+    on_progress: TrainingProgress,
 ) -> int:
     """Train the steps of a run again; return their number.
 

@@ -13,12 +13,13 @@ from forager.learning.rl.graded import GradedAttempts
 from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.learner import Learner
 from forager.learning.rl.ledger import RlLedger
-from forager.learning.rl.loop import RlLoop, RlProgress
+from forager.learning.rl.loop import RlLoop
 from forager.learning.rl.rewards import reward_named
 from forager.learning.rl.rollouts import Rollouts
 from forager.learning.rl.sampler import GatedModels, Sampler
 from forager.learning.rl.settings import RlSettings
 from forager.learning.rl.weights import PolicyWeights
+from forager.learning.train.run import TrainingProgress
 from forager.rollout.breaker import HOLD_SECONDS, CircuitBreaker
 from forager.rollout.live import Live, clear
 from forager.rollout.local import LocalExecutor
@@ -37,7 +38,7 @@ def reinforce(
     toolbox: Toolbox,
     *,
     overlap: bool = False,
-    on_progress: RlProgress = lambda *_, **__: None,
+    on_progress: TrainingProgress = lambda *_, **__: None,
     on_note: Callable[[str], None] = lambda _: None,
     evaluate: Callable[[int, GatedModels], None] = lambda *_: None,
     hold: float = HOLD_SECONDS,

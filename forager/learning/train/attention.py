@@ -123,7 +123,6 @@ def _one_kernel(
     window: int | None,
 ) -> "Tensor":
     """PyTorch's variable-length flash attention, for NVIDIA GPUs."""
-
     from torch.nn.attention.varlen import varlen_attn
     from torch.nn.functional import pad
 

@@ -26,7 +26,7 @@ class TrainingProgress(Protocol):
     """A callback that is called while a training runs."""
 
     def __call__(self, done: int, **counts: float) -> None:
-        """Report finished steps, the latest loss, and tokens per second."""
+        """Report finished steps, and the latest numbers, such as the loss."""
         ...
 
 
