@@ -16,6 +16,7 @@ from forager.environments.repository.task import RepositoryTask
 from forager.environments.task import Task
 from forager.errors import StoreError, UsageError
 from forager.learning.rl import closing
+from forager.learning.rl.counting import counted
 from forager.learning.rl.curriculum import Curriculum, hinted
 from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.ledger import (
@@ -374,3 +375,20 @@ def test_the_report_says_what_each_step_learned_from(tmp_path: Path) -> None:
     assert "| group: no variance | 1 |" in report
     page = (tmp_path / "report.html").read_text()
     assert page.count("<svg") == 5 and "Mean reward of graded attempts" in page
+
+
+def test_the_lag_is_that_of_trained_attempts(tmp_path: Path) -> None:
+    """An attempt that is dropped as stale adds no lag, in the report or while the run goes on."""
+    layout = RlLayout(tmp_path)
+    ledger = RlLedger(layout.ledger, curriculum())
+    ledger.append(*STORY[:10])
+    names = [f"q1.{number}" for number in range(3)]
+    ledger.append(DrawnEntry(group=1, task="q1", attempts=names))
+    ledger.append(*(grade(1, name, 1.0, newest=1) for name in names[:2]))
+    ledger.append(grade(1, names[2], -1.0, newest=0))
+    ledger.append(ClosedEntry(group=1, advantages=dict.fromkeys(names, 0.5)))
+    ledger.append(DroppedEntry(group=1, attempt=names[2], reason=closing.STALE))
+    ledger.append(BatchedEntry(step=2, groups=[1]))
+    ledger.append(TrainedEntry(step=2, loss=0.25, batch="b", model="m"))
+    ledger.close()
+    assert counted(layout)[0][-1].lag == ledger.book.lag == 0
