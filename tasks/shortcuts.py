@@ -34,9 +34,10 @@ def shortcuts(sources: Mapping[str, str], edits: Mapping[str, list[Edit]]) -> di
 
 
 def _commented(source: str, edits: list[Edit]) -> str:
-    return (
-        source if not edits else f"{source}{'' if source.endswith(chr(10)) else chr(10)}{_COMMENT}"
-    )
+    if not edits:
+        return source
+    end = "" if source.endswith("\n") else "\n"
+    return f"{source}{end}{_COMMENT}"
 
 
 def _constant(source: str, edits: list[Edit]) -> str:

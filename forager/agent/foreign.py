@@ -43,7 +43,6 @@ from forager.trajectories.record import (
     ModelCall,
     Sampling,
     ToolCall,
-    Usage,
 )
 from forager.untrusted import Malformed, Report, json_value, record
 
@@ -109,10 +108,6 @@ class CommandAgent:
     def definitions(self) -> list[dict[str, Any]]:
         """The tools that the agent offers its model."""
         return self._conversations.tools
-
-    def usage(self, since: int = 0) -> Usage:
-        """Tokens of all model calls from number `since` on (from 0)."""
-        return sum((call.usage for call in self.model_calls[since:]), Usage())
 
     def run(self, problem_statement: str) -> str:
         """Work on the problem until the end of the attempt; return the exit reason.

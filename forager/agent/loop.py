@@ -20,7 +20,6 @@ from forager.trajectories.record import (
     Message,
     ModelCall,
     ToolCall,
-    Usage,
 )
 
 _ARGUMENTS = 1 << 20  # characters of the arguments of a call
@@ -69,10 +68,6 @@ class Acting(Protocol):
 
     def run(self, problem_statement: str) -> str:
         """Work on the problem until the end of the attempt; return the exit reason."""
-        ...
-
-    def usage(self, since: int = 0) -> Usage:
-        """Tokens of all model calls from number `since` on (from 0)."""
         ...
 
 
@@ -194,10 +189,6 @@ class Agent:
             raise
         self._keep(ToolCall(message=0, tool=call.tool))
         raise Submitted("the submission is accepted")
-
-    def usage(self, since: int = 0) -> Usage:
-        """Tokens of all model calls from number `since` on (from 0)."""
-        return sum((call.usage for call in self.model_calls[since:]), Usage())
 
     def _tell(self, answered: Message, text: str, call: ToolCall) -> None:
         """Bring an observation to the model, with the budget that is left."""

@@ -97,7 +97,7 @@ def make_attempt(
         "outcome": _with_kind(outcome),
         "foreign": agent.foreign,
         "tools": agent.definitions,
-        "usage": agent.usage(since=parent.turn - 1 if parent else 0),
+        "usage": Usage.of(agent.model_calls[parent.turn - 1 if parent else 0 :]),
         "timings": Timings(
             total=round(ended - began, 3),
             start=round(ready - began, 3),

@@ -17,7 +17,7 @@ from forager.agent.traffic import TRAFFIC
 from forager.atomic import replacing
 from forager.errors import StoreError
 from forager.trajectories import live
-from forager.trajectories.record import Trajectory
+from forager.trajectories.record import Trajectory, Usage
 
 _CALL = 200  # characters of a call that are written
 
@@ -66,7 +66,9 @@ class LiveAttempt:
             "messages": messages,
             "tool_calls": calls,
             "model_calls": [turn.model_copy(update={**bare, "prompt_shared": 0}) for turn in turns],
-            "usage": agent.usage(),
+            "foreign": agent.foreign,
+            "tools": agent.definitions,
+            "usage": Usage.of(turns),
         }
         return self.base.model_copy(update=update)
 

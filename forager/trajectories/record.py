@@ -1,6 +1,6 @@
 """The trajectory: everything that one attempt did, enough to train on it and to rerun it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from posixpath import normpath
 from typing import Any
 
@@ -36,6 +36,11 @@ class Usage(Record):
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
         )
+
+    @classmethod
+    def of(cls, calls: Iterable["ModelCall"]) -> "Usage":
+        """The tokens of all these calls."""
+        return sum((call.usage for call in calls), cls())
 
 
 class Sampling(Record):
