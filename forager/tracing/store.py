@@ -55,9 +55,8 @@ class TraceSummary(NamedTuple):
     """What a list shows of a trace."""
 
     id: str
-    kind: str
-    name: str
     outcome: str
+    """The verdict; without one, how the execution ended."""
     events: int
     frames: int
     truncated: bool
@@ -105,8 +104,6 @@ class TraceIndex:
 def _summary(trace: Trace) -> TraceSummary:
     return TraceSummary(
         id=trace.id,
-        kind=trace.kind,
-        name=trace.name,
         outcome=trace.outcome.verdict or trace.outcome.kind,
         events=trace.counts.events,
         frames=trace.counts.frames,
