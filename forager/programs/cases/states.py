@@ -84,20 +84,27 @@ class _StateWriter:
         kind = type(value)
         if kind in _READERS:
             return [kind.__name__, *map(self._node, _READERS[kind](value))]
-        if isinstance(value, type) and value.__module__ == MODULE:
+        if kind is type and _is_own(value):
             return [f"class{id(value)}", *map(self._node, _flat(vars(value)))]
         if _is_plain_instance(value):
-            return [f"of{id(kind)}", *map(self._node, _flat(vars(value)))]
+            attributes = object.__getattribute__(value, "__dict__")
+            return [f"of{id(kind)}", *map(self._node, _flat(attributes))]
         raise Unreadable(f"a value of type {kind.__name__}")
 
 
 def _is_constant(value: Any) -> bool:
     """Whether it never changes, and lives as long as the program."""
-    if isinstance(value, type):
-        return value.__module__ != MODULE
-    if isinstance(value, types.BuiltinFunctionType):
-        return value.__self__ is None or isinstance(value.__self__, types.ModuleType)
-    return isinstance(value, _CONSTANTS)
+    kind = type(value)
+    if issubclass(kind, type):
+        return not _is_own(value)
+    if kind is types.BuiltinFunctionType:
+        return value.__self__ is None or type(value.__self__) is types.ModuleType
+    return kind in _CONSTANTS
+
+
+def _is_own(kind: type) -> bool:
+    """Whether the program defines a class; a metaclass of its own is not asked."""
+    return bool(type.__getattribute__(kind, "__dict__").get("__module__") == MODULE)
 
 
 def _is_plain_instance(value: Any) -> bool:
@@ -105,8 +112,8 @@ def _is_plain_instance(value: Any) -> bool:
     *own, last = type(value).__mro__
     return (
         last is object
-        and all(kind.__module__ == MODULE and "__slots__" not in vars(kind) for kind in own)
-        and type(type(value)) is type
+        and all(type(kind) is type and _is_own(kind) for kind in own)
+        and not any("__slots__" in vars(kind) for kind in own)
     )
 
 
