@@ -24,8 +24,9 @@ BELOW = {  # package of the engine → the packages that it builds on, and all t
     "agent": {"trajectories"},
     "repair": {"agent", "mutation"},
     "rollout": {"agent"},
+    "tracking": {"agent"},
     "evaluation": {"rollout"},
-    "learning": {"evaluation", "tracing"},
+    "learning": {"evaluation", "tracing", "tracking"},
 }
 
 
@@ -37,6 +38,7 @@ def reachable(package: str) -> set[str]:
 HEAVY = {"torch", "deepspeed", "vllm", "ray", "transformers", "textual", "openai", "docker"}
 HEAVY |= {"matplotlib", "jinja2", "prompt_toolkit", "pyarrow", "datasets"}
 HEAVY |= {"mpmath", "numpy", "swebench"}
+HEAVY |= {"tensorboard", "wandb", "mlflow", "opentelemetry"}
 AT_ONCE = {"sandboxes": {"docker"}, "images": {"docker"}, "replay": {"textual"}}
 SOURCES = sorted(path for top in ("forager", *CATALOGUES) for path in (ROOT / top).rglob("*.py"))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from forager.agent import SERVERLESS
 from forager.cli.batch import terminable
-from forager.cli.console import print_table
+from forager.cli.console import print_table, say
 from forager.cli.derived import Derived, setting
 from forager.cli.models import USUAL_KEYS, USUAL_URLS, MakeModel, endpoints
 from forager.cli.progress import Progress
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from forager.agent.tool import Toolbox
     from forager.environments.task import Task
     from forager.rollout.settings import Branch, Budget, RunSettings
+    from forager.tracking.tracking import Tracking
     from forager.trajectories.store import Run
 
 ATTEMPTS = Derived(
@@ -170,23 +171,28 @@ def make_attempts(
     *,
     what: str = "attempts",
     preflight: bool = False,
+    tracking: "Tracking | None" = None,
     at_end: "Callable[[Run], None]" = lambda _: None,
 ) -> None:
     """Make the missing attempts of a run, with progress on stderr; `at_end` receives the run.
 
-    With `preflight` the endpoints are checked first.
+    With `preflight` the endpoints are checked first. `tracking` gets the attempts that it lacks.
     """
     from forager.rollout.batch import run_batch
     from forager.rollout.plan import distinct
     from forager.rollout.settings import MAY_CHANGE
+    from forager.tracking.following import follow, follow_attempt
+    from forager.tracking.tracking import Tracking
     from forager.trajectories.store import Run
     from tools import load_toolbox
 
+    tracking = tracking or Tracking(output, what)
     tasks, toolbox = list(distinct(tasks)), load_toolbox()
     model = MakeModel(settings, toolbox)
     with terminable(), Run.write(output, settings, tasks, may_change=MAY_CHANGE) as store:
         with store.index() as index:
             finished = len(index)
+        follow(tracking, store)
         total = len(tasks) * len(settings.numbers)
         try:
             with Progress(what, total, start=finished) as progress:
@@ -198,13 +204,24 @@ def make_attempts(
                     toolbox=toolbox,
                     on_progress=progress.update,
                     on_note=progress.note,
+                    on_attempt=partial(follow_attempt, tracking, store),
                     before=partial(_check, tasks, settings, model, toolbox, progress.note)
                     if preflight
                     else lambda: None,
                 )
         finally:
             with suppress(StoreError):  # such as a full disk, which already ended the run
+                follow(tracking, store)  # attempts that ended after an interruption
                 at_end(store)
+
+
+def tracked_run(
+    settings: "RunSettings", output: Path, kind: str, trackers: "Sequence[str]"
+) -> "Tracking":
+    """The trackers of a run, which say on stderr if one fails."""
+    from forager.tracking.tracking import Tracking
+
+    return Tracking(output, kind, trackers, settings.model_dump(mode="json"), say)
 
 
 def _check(

@@ -15,6 +15,7 @@ from forager.cli.attempts import (
     print_families,
     read_tasks,
     run_settings,
+    tracked_run,
 )
 from forager.cli.console import echo, print_json, print_table, say
 from forager.cli.imports import image_for_programs
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from forager.evaluation.passing import EvaluationResult
     from forager.learning.bootstrap.split import By
     from forager.rollout.settings import RunSettings
+    from forager.tracking.tracking import Tracking
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Benchmark:
     help="What makes tasks alike; the standard errors are clustered by it.",
 )
 @options.preflight
+@options.trackers
 @options.accept_suspect
 @options.as_json
 def evaluate(
@@ -81,6 +84,7 @@ def evaluate(
     data: tuple[str, ...],
     image: str | None,
     preflight: bool,
+    trackers: tuple[str, ...],
     accept_suspect: bool,
     as_json: bool,
     **params: Any,
@@ -108,9 +112,10 @@ def evaluate(
         other = against / benchmark.name if against and several else against
         if several and not as_json:
             echo(f"\n{benchmark.name}")
-        found[benchmark.name] = _evaluate(
-            benchmark, place, other, by, preflight, accept_suspect, as_json
-        )
+        with tracked_run(benchmark.settings, place, "evaluation", trackers) as tracking:
+            found[benchmark.name] = _evaluate(
+                benchmark, place, other, by, preflight, tracking, accept_suspect, as_json
+            )
     if as_json:
         print_json(found if len(found) > 1 else next(iter(found.values())))
 
@@ -172,6 +177,7 @@ def _evaluate(
     against: Path | None,
     by: "By",
     preflight: bool,
+    tracking: "Tracking",
     accept_suspect: bool,
     as_json: bool,
 ) -> dict[str, Any]:
@@ -181,6 +187,7 @@ def _evaluate(
     from forager.evaluation.passing import evaluated
     from forager.learning.bootstrap.manifest import success_by_task
     from forager.learning.bootstrap.split import clusters
+    from forager.tracking.following import follow_result
     from forager.trajectories.store import Run
 
     chosen = benchmark.tasks
@@ -188,7 +195,14 @@ def _evaluate(
     if against and not any(task.instance_id in other for task in chosen):
         raise UsageError(f"{against} has no attempts at any of these tasks; give another --against")
     show = (lambda _: None) if as_json else partial(print_families, accept_suspect=accept_suspect)
-    make_attempts(benchmark.settings, chosen, output, preflight=preflight, at_end=show)
+    make_attempts(
+        benchmark.settings,
+        chosen,
+        output,
+        preflight=preflight,
+        tracking=tracking,
+        at_end=show,
+    )
     alike = clusters(chosen, by)
     made = success_by_task(Run(output), accept_suspect=accept_suspect)
     rates = {task: rate for task, rate in made.items() if task in alike}
@@ -198,6 +212,7 @@ def _evaluate(
     found |= {f"pass@{k}": value for k, value in result.pass_at.items() if k > 1}
     if against:
         found["gain"] = difference(rates, other, alike)
+    follow_result(tracking, {name: value.mean for name, value in found.items()}, result.attempts)
     if not as_json:
         _print(found, result)
     values = {**found, **result.model_dump(exclude={"pass_at"})}

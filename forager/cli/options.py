@@ -9,6 +9,7 @@ import click
 
 from forager.cli.values import SandboxName
 from forager.cli.verb import option
+from forager.tracking.tracker import OPTIONAL, check_installed
 
 PATH = click.Path(path_type=Path)
 
@@ -25,6 +26,15 @@ class _OutputPath(click.ParamType[Path]):
         if not named.name:
             self.fail(f"{path} cannot be written; name a file or a directory.", param, ctx)
         return named
+
+
+def _installed(
+    ctx: click.Context,  # noqa: ARG001
+    param: click.Parameter,  # noqa: ARG001
+    names: tuple[str, ...],
+) -> tuple[str, ...]:
+    check_installed(names)
+    return names
 
 
 workers = option(
@@ -61,6 +71,15 @@ preflight = option(
     shown_default="preflight",
     heading="Model",
     help="Before the first attempt, list the models of each endpoint and make one tool call.",
+)
+trackers = option(
+    "--to",
+    "trackers",
+    multiple=True,
+    type=click.Choice(OPTIONAL),
+    callback=_installed,
+    help="Also record it with Weights & Biases, MLflow or OpenTelemetry, offline (see "
+    "docs/tracking.md). Can be repeated.",
 )
 keep_contaminated = option(
     "--keep-contaminated",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from forager.learning.rl.layout import RlLayout
     from forager.learning.rl.sampler import GatedModels, Sampler
     from forager.learning.rl.settings import RlSettings
+    from forager.learning.rl.tracked import TrackedLedger
 
 
 @click.command(cls=Verb)
@@ -34,9 +35,15 @@ if TYPE_CHECKING:
     type=options.PATH,
     help="Train the steps of this run again, from its ledger and attempts, and compare losses.",
 )
+@options.trackers
 @options.dry_run
 def rl(
-    config: Path | None, output: Path | None, steps: int | None, replay: Path | None, dry_run: bool
+    config: Path | None,
+    output: Path | None,
+    steps: int | None,
+    replay: Path | None,
+    trackers: tuple[str, ...],
+    dry_run: bool,
 ) -> None:
     """Train a model on rewards, while it makes attempts (GRPO as in CWM).
 
@@ -60,7 +67,7 @@ def rl(
         print_json(settings.model_dump(mode="json"))
         return
     with terminable():
-        _run(settings, tasks, output)
+        _run(settings, tasks, output, trackers)
     echo((output / "report.md").read_text(), newline=False)
 
 
@@ -118,7 +125,9 @@ def _check_syntax(tasks: "list[Task]") -> None:
         )
 
 
-def _run(settings: "RlSettings", tasks: "list[Task]", output: Path) -> None:
+def _run(
+    settings: "RlSettings", tasks: "list[Task]", output: Path, trackers: tuple[str, ...]
+) -> None:
     from forager.config import save_settings
     from forager.learning import imports
     from forager.learning.hub import model_directory
@@ -126,7 +135,10 @@ def _run(settings: "RlSettings", tasks: "list[Task]", output: Path) -> None:
     from forager.learning.rl.run import reinforce
     from forager.learning.rl.samplers import overlaps, sampler_of
     from forager.learning.rl.settings import may_change
+    from forager.learning.rl.tracked import TrackedLedger
     from forager.locks import claimed
+    from forager.tracking.tracker import TENSORBOARD
+    from forager.tracking.tracking import Tracking
     from tools import load_toolbox
 
     layout = RlLayout(output)
@@ -139,7 +151,15 @@ def _run(settings: "RlSettings", tasks: "list[Task]", output: Path) -> None:
         with (
             sampler_of(settings, base, layout.logs) as sampler,
             Progress("steps", settings.steps) as progress,
+            Tracking(
+                output,
+                "rl",
+                (TENSORBOARD, *trackers),
+                settings.model_dump(mode="json"),
+                progress.note,
+            ) as tracking,
         ):
+            tracked = TrackedLedger(layout, tracking)
             reinforce(
                 settings,
                 tasks,
@@ -150,13 +170,18 @@ def _run(settings: "RlSettings", tasks: "list[Task]", output: Path) -> None:
                 overlap=overlaps(settings),
                 on_progress=progress.update,
                 on_note=progress.note,
-                evaluate=_evaluation(settings, layout, sampler, progress.note),
+                on_entry=tracked.take,
+                evaluate=_evaluation(settings, layout, sampler, tracked, progress.note),
             )
         _report(settings, layout)
 
 
 def _evaluation(
-    settings: "RlSettings", layout: "RlLayout", sampler: "Sampler", note: "Callable[[str], None]"
+    settings: "RlSettings",
+    layout: "RlLayout",
+    sampler: "Sampler",
+    tracked: "TrackedLedger",
+    note: "Callable[[str], None]",
 ) -> "Callable[[int, GatedModels], None]":
     """What evaluates the weights after a step, where one is due, and writes the report so far."""
     from forager.learning.rl.evaluation import evaluate, is_due
@@ -168,6 +193,7 @@ def _evaluation(
         if is_due(settings, step) and held_out:
             urls = sampler.urls
             success = evaluate(settings, layout, held_out, step, models, urls, toolbox)
+            tracked.evaluated(step, success)
             note(f"step {step}: {success:.1%} on {len(held_out)} held-out tasks".replace("%", " %"))
         if step and is_due(settings, step):
             _report(settings, layout)

@@ -13,6 +13,7 @@ from forager.cli.attempts import (
     print_families,
     read_tasks,
     run_settings,
+    tracked_run,
 )
 from forager.cli.console import print_json
 from forager.cli.verb import Verb, option
@@ -38,6 +39,7 @@ _BRANCH = "Continue attempts of another run"
     help="Also write SWE-bench predictions to this new directory at the end.",
 )
 @options.preflight
+@options.trackers
 @options.dry_run
 @option(
     "--branch-from",
@@ -74,6 +76,7 @@ def run(
     predictions: Path | None,
     limit: int | None,
     preflight: bool,
+    trackers: tuple[str, ...],
     dry_run: bool,
     **params: Any,
 ) -> None:
@@ -107,7 +110,15 @@ def run(
             raise UsageError(f"{predictions} exists; name a new directory for the predictions")
         with claimed_output(predictions):
             pass  # a place that takes nothing is found before the attempts are made
-    make_attempts(settings, chosen, output, preflight=preflight, at_end=print_families)
+    with tracked_run(settings, output, "run", trackers) as tracking:
+        make_attempts(
+            settings,
+            chosen,
+            output,
+            preflight=preflight,
+            tracking=tracking,
+            at_end=print_families,
+        )
     if predictions:
         from forager.trajectories.export.swe_bench import write
         from forager.trajectories.store import Run

@@ -71,6 +71,7 @@ TRAIN = Derived(
     type=options.PATH,
     help="TOML file of settings; options take precedence over it.",
 )
+@options.trackers
 @options.dry_run
 @options.as_json
 def train(
@@ -79,6 +80,7 @@ def train(
     base: Path,
     config: Path | None,
     evaluation: Path | None,
+    trackers: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
     **params: Any,
@@ -96,6 +98,7 @@ def train(
     from forager.learning.hub import model_directory
     from forager.learning.train import count_steps, finished
     from forager.learning.train import train as run_training
+    from forager.tracking.tracker import TENSORBOARD
 
     settings = train_settings(config, params)
     steps = count_steps(settings, datasets)
@@ -108,7 +111,14 @@ def train(
     with terminable(), Progress("steps", steps) as progress:
         init = model_directory(base)
         result = run_training(
-            settings, datasets, init, output, progress.update, evaluation=evaluation
+            settings,
+            datasets,
+            init,
+            output,
+            progress.update,
+            evaluation=evaluation,
+            trackers=(TENSORBOARD, *trackers),
+            on_note=progress.note,
         )
     print_json(result.model_dump(mode="json")) if as_json else _print(result)
 

@@ -74,6 +74,7 @@ def run_batch(
     toolbox: Toolbox,
     on_progress: BatchProgress,
     on_note: Callable[[str], None] = lambda _: None,
+    on_attempt: Callable[[str], None] = lambda _: None,
     before: Callable[[], None] = lambda: None,
     hold: float = HOLD_SECONDS,
 ) -> None:
@@ -84,7 +85,8 @@ def run_batch(
     `hold` seconds, and at last the error is raised. BudgetSpent is raised once no attempt runs.
     Graded attempts are on disk whatever happens. `on_note` gets a line for each new reason why an
     attempt was lost, a server refused to continue it or failed a request, or a tool broke, with the
-    traceback of a bug, up to a bound. `before` is called before the first attempt, if there is one.
+    traceback of a bug, up to a bound. `on_attempt` gets the id of each attempt that was stored.
+    `before` is called before the first attempt, if there is one.
     """
     plan = Plan(tasks, settings, store.summaries())
     clear(store.path)
@@ -92,7 +94,7 @@ def run_batch(
         before()
     with _executor(store, settings, model, toolbox) as executor:
         breaker = CircuitBreaker(hold)
-        batch = _Batch(store, settings, plan, executor, on_progress, on_note, breaker)
+        batch = _Batch(store, settings, plan, executor, on_progress, on_note, on_attempt, breaker)
         with TRAFFIC.heard(batch.hear):
             batch.run()
 
@@ -120,12 +122,13 @@ class _Batch:
         executor: Executor,
         on_progress: BatchProgress,
         on_note: Callable[[str], None],
+        on_attempt: Callable[[str], None],
         breaker: CircuitBreaker,
     ) -> None:
         self._store, self._settings, self._plan = store, settings, plan
         self._executor, self._on_progress, self._breaker = executor, on_progress, breaker
         self._running: dict[str, tuple[Job, float]] = {}  # with the monotonic time of the start
-        self._on_note = on_note
+        self._on_note, self._on_attempt = on_note, on_attempt
         self._noted, self._heard, self._logs = set[str](), set[str](), set[str]()
         self._noting = Lock()
         self._lost = 0
@@ -178,6 +181,7 @@ class _Batch:
         job, begun = self._running.pop(result.id)
         if result.summary:
             self._plan.finish(result.summary)
+            self._on_attempt(job.id)
             self._breaker.passed(begun)
             if result.refusal:
                 self._note(f"{job.id}: ", f"the server refused to continue: {result.refusal}")

@@ -9,12 +9,13 @@ from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.ledger import (
     BatchedEntry,
     DroppedEntry,
+    Entry,
     GradedEntry,
     TrainedEntry,
     entries,
 )
+from forager.learning.train.metrics import MetricsReader
 from forager.learning.train.settings import StepMetrics
-from forager.records import read_records
 from forager.trajectories.store import Run, is_run
 
 
@@ -28,34 +29,53 @@ class StepCount:
     metrics: StepMetrics | None = None
 
 
-def counted(layout: RlLayout) -> tuple[list[StepCount], Counter[str]]:
-    """What the ledger says for each trained step, and how much was dropped, by reason."""
-    metrics = layout.training / "metrics.jsonl"
-    known = {
-        made.step: made for made in (read_records(metrics, StepMetrics) if metrics.exists() else ())
-    }
-    steps, drops, current = list[StepCount](), Counter[str](), StepCount()
-    waiting: dict[int, dict[str, GradedEntry]] = {}  # attempts by group
-    for entry in entries(layout.ledger) if layout.ledger.exists() else ():
+class StepCounter:
+    """Counts the entries of a ledger, one after another."""
+
+    def __init__(self, layout: RlLayout) -> None:
+        self.drops: Counter[str] = Counter()
+        """How much was dropped, by reason."""
+        self._reader = MetricsReader(layout.training)
+        self._metrics: dict[int, StepMetrics] = {}
+        self._current = StepCount()
+        self._waiting: dict[int, dict[str, GradedEntry]] = {}  # attempts by group
+
+    def take(self, entry: Entry) -> StepCount | None:
+        """Count an entry; return the step that it ends, if it does."""
         match entry:
             case GradedEntry():
-                current.graded.append(entry)
-                waiting.setdefault(entry.group, {})[entry.attempt] = entry
+                self._current.graded.append(entry)
+                self._waiting.setdefault(entry.group, {})[entry.attempt] = entry
             case DroppedEntry():
-                drops[("group: " if not entry.attempt else "attempt: ") + entry.reason] += 1
+                what = "attempt: " if entry.attempt else "group: "
+                self.drops[what + entry.reason] += 1
                 if entry.attempt:
-                    waiting.get(entry.group, {}).pop(entry.attempt, None)
+                    self._waiting.get(entry.group, {}).pop(entry.attempt, None)
             case BatchedEntry():
-                batch = [graded for group in entry.groups for graded in waiting.pop(group).values()]
-                oldest = min((graded.oldest for graded in batch), default=entry.step - 1)
-                current.lag = entry.step - 1 - oldest
+                self._current.lag = self._lag(entry)
             case TrainedEntry():
-                current.step, current.metrics = entry.step, known.get(entry.step)
-                steps.append(current)
-                current = StepCount()
+                return self._ended(entry.step)
             case _:
                 pass
-    return steps, drops
+        return None
+
+    def _lag(self, entry: BatchedEntry) -> int:
+        groups = (self._waiting.pop(group) for group in entry.groups)
+        oldest = [graded.oldest for group in groups for graded in group.values()]
+        return entry.step - 1 - min(oldest, default=entry.step - 1)
+
+    def _ended(self, step: int) -> StepCount:
+        self._metrics |= {made.step: made for made in self._reader.new()}
+        ended, self._current = self._current, StepCount()
+        ended.step, ended.metrics = step, self._metrics.pop(step, None)
+        return ended
+
+
+def counted(layout: RlLayout) -> tuple[list[StepCount], Counter[str]]:
+    """What the ledger says for each trained step, and how much was dropped, by reason."""
+    counter = StepCounter(layout)
+    ended = map(counter.take, entries(layout.ledger) if layout.ledger.exists() else ())
+    return [step for step in ended if step], counter.drops
 
 
 def evaluations(layout: RlLayout) -> dict[int, dict[str, float]]:

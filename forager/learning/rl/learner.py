@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -11,10 +11,10 @@ from forager.learning.rl.settings import RlSettings
 from forager.learning.saved import digest, load, save
 from forager.learning.sources import Artifact
 from forager.learning.train.feed import batch_path, model_path
+from forager.learning.train.metrics import MetricsReader
 from forager.learning.train.rank import Ranks
 from forager.learning.train.settings import StepMetrics, StreamSettings, TrainingRequest
 from forager.learning.train.start import ranks, reason_of
-from forager.records import parse_record
 
 _KEPT = 2  # models
 _LOOK_SECONDS = 0.05
@@ -38,7 +38,7 @@ class Learner:
         self._stack = ExitStack()
         self._ranks: Ranks | None = None
         self._latest: dict[int, StepMetrics] = {}
-        self._read = 0  # bytes of the metrics
+        self._metrics = MetricsReader(directory)
 
     def batch(self, step: int) -> Path:
         """Where the data set of a step belongs."""
@@ -65,18 +65,8 @@ class Learner:
         return made
 
     def _written(self, step: int) -> StepMetrics | None:
-        """The latest metrics of a step. A training that goes on cuts the file off first."""
-        path = self.directory / "metrics.jsonl"
-        with suppress(OSError), path.open("rb") as file:
-            if path.stat().st_size < self._read:
-                self._read = 0
-            file.seek(self._read)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break
-                self._read += len(line)
-                made = parse_record(StepMetrics, line)
-                self._latest[made.step] = made
+        """The latest metrics of a step."""
+        self._latest |= {made.step: made for made in self._metrics.new()}
         return self._latest.get(step)
 
     def forget(self, step: int) -> None:

@@ -8,7 +8,7 @@ applies them and refuses any that would count something twice.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -246,14 +246,22 @@ class Book:
 
 
 class RlLedger:
-    """The ledger of a run, opened for writing: appends entries and applies them to its book."""
+    """The ledger of a run, opened for writing: appends entries and applies them to its book.
 
-    def __init__(self, path: Path, curriculum: Curriculum) -> None:
-        self.book = Book(curriculum)
+    `on_entry` gets each entry, those that earlier starts wrote included.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        curriculum: Curriculum,
+        on_entry: Callable[[Entry], None] = lambda _: None,
+    ) -> None:
+        self.book, self._on_entry = Book(curriculum), on_entry
         self._writer = RecordWriter(path)
         try:
             for entry in entries(path):
-                self.book.apply(entry)
+                self._apply(entry)
         except BaseException:
             self._writer.close()
             raise
@@ -262,7 +270,11 @@ class RlLedger:
         """Bring entries to the disk, then apply them. Raises StoreError."""
         self._writer.append(*records)
         for record in records:
-            self.book.apply(record)
+            self._apply(record)
+
+    def _apply(self, entry: Entry) -> None:
+        self.book.apply(entry)
+        self._on_entry(entry)
 
     def close(self) -> None:
         """Close the file."""

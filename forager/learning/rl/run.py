@@ -12,7 +12,7 @@ from forager.learning.rl.curriculum import Curriculum
 from forager.learning.rl.graded import GradedAttempts
 from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.learner import Learner
-from forager.learning.rl.ledger import RlLedger
+from forager.learning.rl.ledger import Entry, RlLedger
 from forager.learning.rl.loop import RlLoop
 from forager.learning.rl.rewards import reward_named
 from forager.learning.rl.rollouts import Rollouts
@@ -40,12 +40,14 @@ def reinforce(
     overlap: bool = False,
     on_progress: TrainingProgress = lambda *_, **__: None,
     on_note: Callable[[str], None] = lambda _: None,
+    on_entry: Callable[[Entry], None] = lambda _: None,
     evaluate: Callable[[int, GatedModels], None] = lambda *_: None,
     hold: float = HOLD_SECONDS,
 ) -> None:
     """Train all steps of a run. Raises ForagerError.
 
-    With `overlap`, attempts go on while a step is computed. `evaluate` is called with the number
+    With `overlap`, attempts go on while a step is computed. `on_entry` gets each entry of the
+    ledger, those of earlier starts included. `evaluate` is called with the number
     of finished steps: before the first step, and after each one. `hold`: seconds for which no
     attempt starts after many were lost.
     """
@@ -53,7 +55,7 @@ def reinforce(
     reward = reward_named(settings.reward.function)
     curriculum = Curriculum(tasks, settings.curriculum, settings.stages, settings.seed)
     with ExitStack() as stack:
-        ledger = RlLedger(layout.ledger, curriculum)
+        ledger = RlLedger(layout.ledger, curriculum, on_entry)
         stack.callback(ledger.close)
         learner = stack.enter_context(Learner(layout.training, base, settings))
         weights = PolicyWeights(learner, sampler, base)

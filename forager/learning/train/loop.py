@@ -1,6 +1,5 @@
 """The training loop of one process."""
 
-import json
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -213,27 +212,15 @@ class Training:
 
 @contextmanager
 def _metrics(directory: Path, begin: int, *, here: bool) -> Iterator[Any]:
-    """A function that writes a step's metrics to metrics.jsonl and TensorBoard (only if `here`).
+    """A function that writes a step's metrics to metrics.jsonl (only if `here`).
 
     Lines that a killed process wrote after the checkpoint are removed: their steps run again.
     """
     if not here:
         yield lambda _: None
         return
-    from torch.utils.tensorboard import SummaryWriter
-
     path = directory / "metrics.jsonl"
     known = path.read_text().splitlines(keepends=True)[:begin] if path.exists() else []
     replace_text(path, "".join(known))
-    with (
-        path.open("a", buffering=1) as file,
-        SummaryWriter(str(directory / "tensorboard"), purge_step=begin + 1) as board,
-    ):
-
-        def write(metrics: StepMetrics) -> None:
-            file.write(metrics.model_dump_json() + "\n")
-            for name, value in json.loads(metrics.model_dump_json()).items():
-                if name != "step" and value is not None:
-                    board.add_scalar(name, value, metrics.step)
-
-        yield write
+    with path.open("a", buffering=1) as file:
+        yield lambda metrics: file.write(metrics.model_dump_json() + "\n")

@@ -1,13 +1,14 @@
 """A training, from data sets to a model; a killed one resumes from its last checkpoint."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from forager.errors import UsageError
 from forager.learning.saved import digest, load, save
 from forager.learning.sources import Artifact
+from forager.learning.train.metrics import MetricsReader, step_values
 from forager.learning.train.order import steps
 from forager.learning.train.samples import Samples, source
 from forager.learning.train.settings import (
@@ -20,6 +21,8 @@ from forager.learning.train.settings import (
 from forager.learning.train.start import run_ranks
 from forager.locks import claimed
 from forager.records import read_records
+from forager.tracking.tracker import TENSORBOARD
+from forager.tracking.tracking import Tracking
 
 
 class TrainingProgress(Protocol):
@@ -38,12 +41,15 @@ def train(
     on_progress: TrainingProgress,
     *,
     evaluation: Path | None = None,
+    trackers: Sequence[str] = (TENSORBOARD,),
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> TrainingResult:
     """Train the model in `base` on data sets; the result is `output`/model.
 
-    The same call resumes a killed training from its last checkpoint, and returns the result of a
-    finished one. Raises UsageError if `output` holds another training, TrainingError with the end
-    of the log if a process fails.
+    `trackers` get the metrics of each step; `on_note` gets a line when one fails. The same call
+    resumes a killed training from its last checkpoint, and returns the result of a finished one.
+    Raises UsageError if `output` holds another training, TrainingError with the end of the log if a
+    process fails.
     """
     request = request_for(settings, datasets, base, evaluation)
     with claimed(output):
@@ -51,9 +57,12 @@ def train(
         if result := finished(output):
             return result
         save(output / "settings.json", request)
-        if not (output / "model").exists():
-            metrics = _MetricsReader(output / "metrics.jsonl", on_progress)
-            run_ranks(output.absolute(), settings, metrics.report)
+        known = request.model_dump(mode="json")
+        with Tracking(output, "training", trackers, known, on_note) as tracking:
+            follower = _Follower(output, on_progress, tracking)
+            if not (output / "model").exists():
+                run_ranks(output.absolute(), settings, follower.report)
+            follower.report()
         result = _result(output, request)
         save(output / "training.json", result)
         shutil.rmtree(output / "checkpoints", ignore_errors=True)
@@ -113,25 +122,19 @@ def _digests(sources: Artifact | list[Artifact] | None) -> list[str]:
     return [artifact.digest for artifact in listed]
 
 
-class _MetricsReader:
-    """Reads metrics.jsonl while the training writes it, and reports progress."""
+class _Follower:
+    """Tells progress and trackers of the steps that a training has made."""
 
-    def __init__(self, path: Path, on_progress: TrainingProgress) -> None:
-        self._path, self._on_progress = path, on_progress
-        self._step = 0
+    def __init__(self, directory: Path, on_progress: TrainingProgress, tracking: Tracking) -> None:
+        self._metrics, self._on_progress = MetricsReader(directory), on_progress
+        self._tracking = tracking
 
     def report(self) -> None:
-        """Report the latest step if it is new."""
-        try:
-            size = self._path.stat().st_size
-            with self._path.open("rb") as file:
-                file.seek(max(0, size - 4096))
-                lines = file.read().split(b"\n")[:-1]
-        except OSError:
-            return
-        latest = StepMetrics.model_validate_json(lines[-1]) if lines else None
-        if latest and latest.step != self._step:
-            self._step = latest.step
+        """Report the steps since the last report."""
+        latest = None
+        for latest in self._metrics.new():
+            self._tracking.log(f"step {latest.step}", latest.step, step_values(latest))
+        if latest:
             pace = {"tokens/s": round(latest.tokens / max(latest.seconds, 1e-6))}
             self._on_progress(latest.step, loss=round(latest.loss, 4), **pace)
 

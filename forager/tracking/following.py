@@ -1,0 +1,47 @@
+"""What a run tells its trackers: each attempt, in the order in which trackers get to know it."""
+
+from collections.abc import Mapping
+
+from forager.tracking.tracking import Tracking
+from forager.trajectories.record import Trajectory
+from forager.trajectories.store import Run
+
+
+def follow(tracking: Tracking, run: Run) -> None:
+    """Give trackers the attempts of a run that they lack."""
+    if not tracking.active:
+        return
+    with run.index() as index:
+        for id in index.ids():
+            if tracking.lacks_attempt(id):
+                attempt = index.get(id)
+                tracking.log_attempt(attempt, attempt_values(attempt))
+
+
+def follow_attempt(tracking: Tracking, run: Run, id: str) -> None:
+    """Give trackers an attempt that the run has just stored."""
+    if not tracking.active:
+        return
+    with run.index() as index:
+        attempt = index.get(id)
+    tracking.log_attempt(attempt, attempt_values(attempt))
+
+
+def follow_result(tracking: Tracking, values: Mapping[str, float], attempts: int) -> None:
+    """Give trackers the result of an evaluation after so many attempts, such as pass@k."""
+    named = {name.replace("@", "_at_"): value for name, value in values.items()}
+    shown = " ".join(f"{name}={value:.6g}" for name, value in named.items())
+    tracking.log(f"result of {attempts}: {shown}", attempts, named)
+
+
+def attempt_values(attempt: Trajectory) -> dict[str, float]:
+    """The numbers of an attempt."""
+    outcome, usage = attempt.outcome, attempt.usage
+    return {
+        "resolved": float(outcome.resolved),
+        "reward": outcome.reward,
+        "turns": float(attempt.turns),
+        "seconds": attempt.timings.total,
+        "prompt_tokens": float(usage.prompt_tokens),
+        "completion_tokens": float(usage.completion_tokens),
+    }
