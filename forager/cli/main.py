@@ -8,6 +8,7 @@ import warnings
 import click
 
 from forager.cli import (
+    audit,
     base,
     bootstrap,
     credit,
@@ -59,7 +60,9 @@ def main() -> None:
 
 main.add_verbs("Set up", doctor.doctor, doctor.schema)
 main.add_verbs("Make images, tasks and traces", image.image, tasks.tasks, trace.trace)
-main.add_verbs("Run attempts", run.run, screens.watch, evaluate.evaluate, select.select)
+main.add_verbs(
+    "Run attempts", run.run, screens.watch, evaluate.evaluate, select.select, audit.audit
+)
 main.add_verbs(
     "Look at attempts and traces",
     listing.list_attempts,

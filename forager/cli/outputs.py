@@ -92,6 +92,7 @@ class ExportedAttempts(Record):
 
 
 OUTPUTS: Mapping[str, tuple[str, bool]] = {
+    "audit": ("tasks.audit:RunAudit", False),
     "credit": ("forager.rollout.credit:AttemptCredit", True),
     "doctor": ("forager.cli.checks:Check", True),
     "evaluate": ("forager.cli.outputs:EvaluatedSuites", False),

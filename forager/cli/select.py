@@ -54,7 +54,7 @@ def select(
     from forager.evaluation.selection.selecting import MAY_CHANGE, attempts_digest
     from forager.trajectories.store import Run
 
-    pooled = _pool(runs, accept_suspect)
+    pooled = pool_of(runs, accept_suspect)
     values = {
         **SELECTION.given(params),
         "runs": list(map(str, runs)),
@@ -71,7 +71,8 @@ def select(
     _print(result, output)
 
 
-def _pool(runs: "Sequence[Path]", accept_suspect: bool = False) -> "Pool":
+def pool_of(runs: "Sequence[Path]", accept_suspect: bool = False) -> "Pool":
+    """The attempts of runs as submissions. Raises UsageError."""
     from contextlib import ExitStack
 
     from forager.errors import UsageError
@@ -102,7 +103,7 @@ def _select(
     from forager.text import json_text
 
     writers = [Path(run) for run in settings.written]
-    written = selecting.written_tests(_pool(writers)) if writers else {}
+    written = selecting.written_tests(pool_of(writers)) if writers else {}
     sandboxes = Sandboxes(sandbox_kind(settings.sandbox))
     try:
         with Progress("tasks", len(pooled.tasks)) as progress:

@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -75,20 +75,27 @@ class JudgingPlan(NamedTuple):
     token: str = ""
 
 
+def program_of(task: CodingTask, text: str, cases: list[Case], *, stop: bool = True) -> Program:
+    """A program with the task's language and limits; see `Program` about `stop`."""
+    return Program(
+        text=text,
+        cases=cases,
+        language=task.language,
+        preamble=task.preamble,
+        libraries=task.libraries,
+        seconds=task.seconds,
+        memory=task.memory,
+        stop=stop,
+    )
+
+
 def _plan(task: CodingTask, text: str) -> JudgingPlan:
-    common: dict[str, Any] = {
-        "language": task.language,
-        "preamble": task.preamble,
-        "libraries": task.libraries,
-        "seconds": task.seconds,
-        "memory": task.memory,
-    }
     if not task.tests:
         cases = [_case(task, number) for number in range(len(task.cases))]
-        return JudgingPlan([Program(text=text, cases=cases, **common)])
+        return JudgingPlan([program_of(task, text, cases)])
     if task.language == "python":
         case = Case(kind="tests", function=task.function, tests=task.tests, output=_ANSWER)
-        return JudgingPlan([Program(text=text, cases=[case], **common)])
+        return JudgingPlan([program_of(task, text, [case])])
     token = secrets.token_hex(16)
     try:
         texts = [
@@ -96,9 +103,7 @@ def _plan(task: CodingTask, text: str) -> JudgingPlan:
         ]
     except ValueError as error:
         raise TaskError(f"{task.instance_id}: {error}") from error
-    return JudgingPlan(
-        [Program(text=changed, cases=[Case()], **common) for changed in texts], token
-    )
+    return JudgingPlan([program_of(task, changed, [Case()]) for changed in texts], token)
 
 
 def _case(task: CodingTask, number: int) -> Case:

@@ -1,0 +1,201 @@
+"""`forager audit`: stronger tests, the false successes that they find, and what they prove."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attempts import Settings, make_attempt
+from click.testing import CliRunner
+from conftest import BUGGY
+from test_answers import question
+from test_coding import problem
+from test_selection import ALARM, RIGHT, SHOWS, stored
+
+from forager.cli.main import main
+from forager.environments.function.task import CodingTask, JudgedCase
+from forager.environments.repository.task import RepositoryTask
+from forager.environments.repository.writing import TestWritingTask
+from forager.environments.task import Task
+from forager.images.image import Image
+from forager.learning.rl.layout import RlLayout
+from forager.mutation.files import unified_diff
+from forager.trajectories.store import Run
+from forager.trajectories.summary import Summary
+from tasks.audit import sample
+from tasks.call_tests import calls_in, module_of
+from tasks.case_inputs import more_inputs
+
+LARGEST = """\
+def largest(numbers):
+    best = numbers[0]
+    for number in numbers:
+        if number > best:
+            best = number
+    return best
+"""
+HONEST = "def largest(numbers):\n    return sorted(numbers)[-1]\n"
+LAST = "def largest(numbers):\n    return numbers[-1]\n"
+KNOWN = "def largest(numbers):\n    return {3: 7, 5: 9}[numbers[0]]\n"
+HIGH = """\
+from kata.core import clamp
+print("Issue resolved" if clamp(11, 0, 10) == 10 else "Issue reproduced")
+"""
+ALWAYS = 'print("Issue resolved")  # never "Issue reproduced"\n'
+
+
+def audited(*words: str | Path) -> dict[str, Any]:
+    """Run `forager audit --json`."""
+    done = CliRunner().invoke(main, ["audit", *map(str, words), "-w", "1", "--json"])
+    assert done.exit_code == 0, done.output
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def coding(image: Image) -> CodingTask:
+    """The largest number of a list, whose cases have it at the end."""
+    rows = ("[3, 1, 7]", "7"), ("[5, 2, 6, 9]", "9")
+    return problem(
+        instance_id="largest",
+        image=image.reference,
+        function="largest",
+        solution=LARGEST,
+        cases=[JudgedCase(arguments=arguments, returns=returns) for arguments, returns in rows],
+    )
+
+
+def numbers(text: str) -> list[list[int]]:
+    """The numbers of each line."""
+    return [[int(word) for word in line.split()] for line in text.split("\n")]
+
+
+def test_inputs_keep_what_the_own_inputs_have_in_common() -> None:
+    """`n` stays the length of the list, which stays sorted and distinct, in the range seen."""
+    texts = ("3 9\n1 4 8", "2 7\n3 5", "4 20\n2 6 7 9")
+    task = problem(cases=[JudgedCase(stdin=text, expected="") for text in texts])
+    found = more_inputs(task, 50, 0)
+    assert len(found) > 20 and found == more_inputs(task, 50, 0)
+    assert not {case.stdin for case in found} & {*texts}
+    for case in found:
+        (count, most), values = numbers(case.stdin)
+        assert count == len(values) and values == sorted(set(values))
+        assert 7 <= most <= 20 and all(1 <= value <= 9 for value in values)
+
+
+def test_arguments_keep_their_order() -> None:
+    """Where `low` is never above `high`, it is in no input; commands are not spelt anew."""
+    rows = ("'get', 1, 5", "'put', 0, 9", "'get', 3, 3")
+    task = problem(function="f", cases=[JudgedCase(arguments=row) for row in rows])
+    found = [eval(f"({case.arguments})") for case in more_inputs(task, 30, 1)]
+    assert len(found) > 5
+    assert all(word in ("get", "put") and low <= high for word, low, high in found)
+
+
+@pytest.mark.parametrize("text", ["", "x y", "f(1)", "(" * 3000, "1e999, [", "{}: 3"])
+def test_inputs_that_cannot_be_read_are_not_varied(text: str) -> None:
+    """What a data set writes as arguments is no reason to fail."""
+    assert not more_inputs(problem(function="f", cases=[JudgedCase(arguments=text)]), 5, 0)
+
+
+def test_calls_of_a_function_are_read_from_tests() -> None:
+    """Only literals by position count; a text that cannot be parsed has none."""
+    text = (
+        "def test():\n    assert core.clamp(-1, 0, [2]) == clamp(x, 1) == clamp(low=1) == clamp()\n"
+    )
+    assert list(calls_in(text, "clamp")) == [(-1, 0, [2]), ()]
+    assert not list(calls_in("(" * 5000, "clamp"))
+    names = map(module_of, ("src/a/b.py", "a/__init__.py", "a-b/c.py", "a.txt"))
+    assert [*names] == ["a.b", "a", "", ""]
+
+
+def test_a_larger_sample_contains_a_smaller_one() -> None:
+    """So raising --sample grades only what is new."""
+    successes = [Summary.of(make_attempt("a", number)) for number in range(20)]
+    small, large = sample(successes, 5, 3), sample(reversed(successes), 9, 3)
+    assert large[:5] == small != successes[:5]
+
+
+@pytest.mark.parametrize(
+    ("attempts", "message"),
+    [
+        ([], "has no success to audit"),
+        ([True], "lacks the task a; add it to its tasks.jsonl"),
+    ],
+)
+def test_a_run_that_cannot_be_audited_is_one_line(
+    tmp_path: Path, attempts: list[bool], message: str
+) -> None:
+    """Exit code 2, and what to do."""
+    run = tmp_path / "run"
+    with Run.write(run, Settings(), []) as writer:
+        for attempt in (make_attempt("b", resolved=False), *(make_attempt("a") for _ in attempts)):
+            writer.append(attempt)
+    done = CliRunner().invoke(main, ["audit", str(run), "-o", str(tmp_path / "audit")])
+    assert done.exit_code == 2 and message in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.engine
+def test_a_false_success_of_a_coding_task_is_found(tmp_path: Path, kata_image: Image) -> None:
+    """Programs that pass the own cases by chance or by heart fail; honest ones do not.
+
+    The run is one of `forager rl`. A second start grades nothing again, and answers whose only
+    right one is known are named.
+    """
+    task = coding(kata_image)
+    asked_of = question()
+    layout = RlLayout(tmp_path / "rl")
+    answers: list[tuple[Task, str, bool]] = [
+        *((task, text, True) for text in (HONEST, LAST, KNOWN)),
+        (task, "def largest(numbers): return 0", False),
+        (asked_of, "[3, 3]", True),
+    ]
+    stored(layout.attempts, [task, asked_of], answers)
+    layout.ledger.write_text("")
+    words = (layout.run, "-o", tmp_path / "audit", "--sandbox", "bubblewrap", "--cases", "8")
+    found = audited(*words)
+    assert [attempt["id"] for attempt in found["false"]] == ["largest.1", "largest.2"]
+    assert found["false"][0]["failed"][0].startswith("largest([")
+    coded, asked = found["environments"]
+    assert (coded["successes"], coded["audited"], coded["false"]) == (3, 3, 2)
+    assert coded["share"]["low"] < coded["share"]["mean"] == 2 / 3 < coded["share"]["high"]
+    assert coded["mutants"] >= coded["missed"] >= coded["killed"] > 0
+    assert asked["share"] is None and sum(asked["not_audited"].values()) == 1
+    before = [path.read_bytes() for path in sorted((tmp_path / "audit").glob("*.jsonl"))]
+    assert audited(*words) == found
+    assert before == [path.read_bytes() for path in sorted((tmp_path / "audit").glob("*.jsonl"))]
+    other = CliRunner().invoke(main, ["audit", *map(str, words), "--seed", "1"])
+    assert other.exit_code == 2 and "seed is 0 there and 1 now" in other.stderr
+
+
+@pytest.mark.engine
+def test_a_false_success_of_a_repository_task_is_found(
+    tmp_path: Path, kata_task: RepositoryTask
+) -> None:
+    """Generated and written tests count once they are right about the reference and useful.
+
+    The task's only test asks for -1. One patch knows what tests ask for, one breaks the upper end.
+    """
+    task = kata_task.model_copy(update={"PASS_TO_PASS": [], "guards": None})
+    broken = "min(value, high)"
+    by_heart = BUGGY.replace(broken, "{-1: 0, 5: 5, 11: 10}[value]")
+    one_end = BUGGY.replace(broken, "max(value, low)")
+    run = stored(
+        tmp_path / "run",
+        [task],
+        [(task, unified_diff("kata/core.py", BUGGY, text), True) for text in (by_heart, one_end)]
+        + [(task, RIGHT, True)],
+    )
+    writing = TestWritingTask.of(task)
+    texts = (SHOWS, HIGH, ALARM, ALWAYS, "print(")
+    tests = stored(tmp_path / "tests", [writing], [(writing, text, False) for text in texts])
+    output = tmp_path / "audit"
+    found = audited(
+        run, "-o", output, "--tests", tests, "--mutants", "3", "--seed", "9", "--cases", "4"
+    )
+    assert [attempt["id"].rpartition(".")[2] for attempt in found["false"]] == ["0", "1"]
+    first, second = (" ".join(attempt["failed"]) for attempt in found["false"])
+    assert "it is wrong that clamp(" in first and "written test" in second
+    kept = json.loads((output / "tests.jsonl").read_text())
+    assert SHOWS in kept["programs"] and HIGH in kept["programs"]
+    assert not {ALARM, ALWAYS, "print("} & {*kept["programs"]}
+    assert (kept["mutants"], kept["missed"], kept["killed"]) == (3, 3, 2)
