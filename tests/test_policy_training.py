@@ -1,19 +1,24 @@
 """The policy gradient in the training: what rows, packing, micro-batches and processes do to it."""
 
+import json
+import math
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from test_training import run_together
 from tiny_models import make_base
 
 from forager.atomic import new_directory
+from forager.cli.main import main
 from forager.learning.dataset import MANIFEST, DatasetManifest, DatasetSettings, Sample
 from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.dataset.write import SampleWriter
-from forager.learning.saved import digest, save
+from forager.learning.saved import digest, load, save
 from forager.learning.sources import Artifact
 from forager.learning.train import TrainSettings
 from forager.learning.train.feed import batch_path
@@ -161,10 +166,11 @@ def test_the_number_of_processes_does_not_change_a_step(tmp_path: Path, base: Pa
         directory = tmp_path / f"{processes}-{len(directories[processes])}"
         settings = {"precision": "fp32", "pack_length": 64, "batch_size": 2} | given
         request = TrainingRequest(
-            settings=TrainSettings.model_validate(settings | {"processes": processes}),
+            settings=TrainSettings.model_validate(
+                settings | {"processes": processes, "objective": OBJECTIVE}
+            ),
             base=Artifact(path=str(base), digest=digest(base)),
             datasets=[],
-            objective=OBJECTIVE,
             stream=StreamSettings(steps=1),
         )
         directory.mkdir()
@@ -184,3 +190,64 @@ def only_step(directory: Path) -> StepMetrics:
     """The metrics of a training of one step."""
     (made,) = read_records(directory / "metrics.jsonl", StepMetrics)
     return made
+
+
+def surrogate_by_hand(base: Path, rows: list[Sample]) -> float:
+    """The loss of a step as docs/rl.md writes it, one token after another."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
+    total = 0.0
+    for row in rows:
+        with torch.no_grad():
+            logits = model(torch.tensor([row.input_ids])).logits[0].double()
+        scores = logits.log_softmax(-1)
+        for place in range(1, len(row.input_ids)):
+            if row.loss_mask[place] and row.advantages and row.logprobs:
+                now = float(scores[place - 1, row.input_ids[place]])
+                ratio, gain = math.exp(now - row.logprobs[place]), row.advantages[place]
+                total += min(ratio * gain, min(max(ratio, 1 - 0.2), 1 + 0.25) * gain)
+    return -total / OBJECTIVE.constant
+
+
+def test_stored_advantages_are_trained_on(tmp_path: Path, base: Path) -> None:
+    """`forager train` with a table [objective], as on data sets of `forager export --credit`.
+
+    Samples without advantages have no loss; a data set without any is refused with one line.
+    """
+    rows = [sample(number, advantage=gain) for number, gain in enumerate(ADVANTAGES)]
+    config = tmp_path / "train.toml"
+    lines = 'precision = "fp32"', "batch_size = 1", "pack_length = 1024", "max_steps = 2"
+    more = "learning_rate = 0.01", "warmup_ratio = 0", "[objective]", f"constant = {64}"
+    config.write_text("\n".join((*lines, *more)))
+
+    def trained(data: Path, *words: str) -> Result:
+        given = [data, "-o", tmp_path / "out", "--base", base, "--config", config, *words]
+        return CliRunner().invoke(main, ["train", *map(str, given)])
+
+    empty = write(tmp_path / "empty", base, [sample(0, advantage=None)])
+    refused = trained(empty)
+    assert refused.exit_code == 2 and "--credit DIR" in refused.stderr
+    done = trained(write(tmp_path / "data", base, rows), "--json")
+    assert done.exit_code == 0, done.output
+    first, second = read_records(tmp_path / "out/metrics.jsonl", StepMetrics)
+    assert first.loss == pytest.approx(surrogate_by_hand(base, rows), abs=1e-5)
+    assert second.loss < first.loss and first.clipped
+    other = config.read_text().replace("constant = 64", "constant = 65")
+    config.write_text(other)
+    shutil.rmtree(tmp_path / "out/model")
+    (tmp_path / "out/training.json").unlink()
+    again = trained(tmp_path / "data")
+    assert again.exit_code == 2 and "other objective" in again.stderr
+
+
+def test_a_training_of_forager_rl_that_began_earlier_is_read(tmp_path: Path) -> None:
+    """Its settings.json has the objective next to the settings instead of among them."""
+    artifact = Artifact(path="base", digest="0")
+    settings = TrainSettings(objective=OBJECTIVE)
+    now = TrainingRequest(settings=settings, base=artifact, datasets=[])
+    old: dict[str, Any] = now.model_dump(mode="json")
+    old["objective"] = old["settings"].pop("objective")
+    (tmp_path / "settings.json").write_text(json.dumps(old))
+    assert load(tmp_path / "settings.json", TrainingRequest) == now

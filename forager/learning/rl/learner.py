@@ -27,12 +27,12 @@ class Learner:
     """
 
     def __init__(self, directory: Path, base: Path, settings: RlSettings) -> None:
-        self.directory, self._settings = directory, settings.train
+        self.directory = directory
+        self._settings = settings.train.model_copy(update={"objective": settings.objective})
         self._request = TrainingRequest(
-            settings=settings.train,
+            settings=self._settings,
             base=Artifact(path=str(base.absolute()), digest=digest(base)),
             datasets=[],
-            objective=settings.objective,
             stream=StreamSettings(steps=settings.steps, tolerance=settings.tolerance),
         )
         self._stack = ExitStack()

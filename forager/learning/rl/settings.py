@@ -162,6 +162,8 @@ class RlSettings(Record):
     def _fits(self) -> "RlSettings":
         if self.sampler == "transformers" and (self.urls or self.run_settings().sampling.stop):
             raise ValueError('urls and sampling.stop need sampler = "vllm"')
+        if self.train.objective:
+            raise ValueError("train.objective: write it as the table [objective]")
         starts = [stage.from_step for stage in self.stages]
         if starts and (starts[0] != 1 or starts != sorted(set(starts))):
             raise ValueError("stages: from_step begins with 1 and rises")

@@ -35,7 +35,8 @@ def feed_of(directory: Path, request: TrainingRequest) -> Feed:
     if request.stream:
         return StreamFeed(directory, request.settings, request.stream.steps)
     samples = Samples(
-        [Path(dataset.path) for dataset in request.datasets], policy=request.objective is not None
+        [Path(dataset.path) for dataset in request.datasets],
+        policy=request.settings.objective is not None,
     )
     return StoredFeed(samples, request.settings)
 

@@ -33,13 +33,12 @@ class Training:
         datasets = [Path(dataset.path) for dataset in request.datasets]
         evaluation = [Path(request.evaluation.path)] if request.evaluation else []
         check_tokenizer(self._base, [*datasets, *evaluation])
-        self._objective = PolicyGradient(request.objective) if request.objective else None
+        objective = request.settings.objective
+        self._objective = PolicyGradient(objective) if objective else None
         self._request = request
         self._feed: Feed = feed_of(directory, request)
         self._evaluation = Samples(evaluation) if evaluation else None
-        self._reference = (
-            self._frozen_base() if request.objective and request.objective.kl else None
-        )
+        self._reference = self._frozen_base() if objective and objective.kl else None
         self._engine = engines.start(open_model(self._base, self._settings), self._settings)
 
     def _frozen_base(self) -> Any:

@@ -92,9 +92,14 @@ def request_for(
 
 def count_steps(settings: TrainSettings, datasets: Sequence[Path]) -> int:
     """The number of steps of a training. Raises UsageError if no token has loss."""
-    samples = Samples(datasets)
+    samples = Samples(datasets, policy=settings.objective is not None)
     if not sum(samples.trained):
-        raise UsageError("no token of the data has loss: every token is masked")
+        raise UsageError(
+            "no token of the data has a log-probability and an advantage other than 0: run with "
+            "--token-ids, and export with --credit DIR, which `forager credit` writes"
+            if settings.objective
+            else "no token of the data has loss: every token is masked"
+        )
     return len(steps(samples.lengths, settings))
 
 

@@ -127,6 +127,11 @@ class TrainSettings(Record):
     checkpoint_every: int = Field(200, ge=1, description="Steps between checkpoints.")
     keep_checkpoints: int = Field(2, ge=1, description="Number of checkpoints to keep.")
     evaluate_every: int = Field(100, ge=1, description="Steps between evaluations.")
+    objective: PolicyObjective | None = Field(
+        None,
+        description="Policy gradient on the column `advantages` of the data, instead of cross "
+        "entropy.",
+    )
     seed: int = Field(0, description="Seed of the order of the data.")
     executor: Literal["local", "hosts", "ray"] = Field(
         "local", description="Where the processes run: this machine, a hostfile, a Ray cluster."
@@ -203,10 +208,17 @@ class TrainingRequest(Record):
     base: Artifact
     datasets: list[Artifact]
     evaluation: Artifact | None = None
-    objective: PolicyObjective | None = Field(
-        None, description="Policy gradient instead of cross entropy."
-    )
     stream: StreamSettings | None = Field(None, description="Data that arrive step by step.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _objective_of_its_settings(cls, given: Any) -> Any:
+        """Move the objective to where it is, from where `forager rl` wrote it at first."""
+        if not isinstance(given, dict) or "objective" not in given:
+            return given
+        moved = {**given, "settings": {**given["settings"], "objective": given["objective"]}}
+        del moved["objective"]
+        return moved
 
 
 class StepMetrics(Record):
