@@ -2,11 +2,10 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parent.parent
 CATALOGUES = {"mutators", "tools", "tasks"}
@@ -63,38 +62,52 @@ def _is_for_types(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
-def identify(path: Path) -> str:
-    """Return the name of a test's file."""
-    return str(path.relative_to(ROOT))
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Return the syntax tree of a file, which is read once."""
+    return ast.parse(path.read_text())
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=identify)
-def test_imports_keep_their_direction(path: Path) -> None:
+@cache
+def every_import(path: Path) -> list[str]:
+    """Return the full names of all imports of a file, those inside functions too."""
+    return list(imports(tree_of(path), lazy=True))
+
+
+# The tests go through all files: thousands of tests of a millisecond would cost the run a minute.
+def test_imports_keep_their_direction() -> None:
     """Catalogues import the engine, the command line imports both, and never reversed."""
-    top, *rest = path.relative_to(ROOT).parts
+    for path in SOURCES:
+        keeps_direction(path)
+
+
+def keeps_direction(path: Path) -> None:
+    """Assert that a file imports nothing from above it."""
+    where = path.relative_to(ROOT)
+    top, *rest = where.parts
     package = rest[0] if len(rest) > 1 else rest[0].removesuffix(".py")
-    for name in imports(ast.parse(path.read_text()), lazy=True):
+    for name in every_import(path):
         if name.startswith("."):
-            assert package == "programs", "imports are absolute; only shipped packages have no name"
+            assert package == "programs", f"{where}: only imports of shipped packages are relative"
             continue
         imported = name.split(".")
         if top in CATALOGUES:
-            assert imported[0] not in CATALOGUES - {top}, f"catalogue imports {name}"
-            assert imported[:2] != ["forager", "cli"], f"catalogue imports {name}"
+            assert imported[0] not in CATALOGUES - {top}, f"{where} imports {name}"
+            assert imported[:2] != ["forager", "cli"], f"{where} imports {name}"
         elif package != "cli":
-            assert imported[0] not in CATALOGUES, f"the engine imports {name}"
+            assert imported[0] not in CATALOGUES, f"{where}, of the engine, imports {name}"
             if imported[0] == "forager" and package in BELOW:
                 allowed = reachable(package) | COMMON | {package}
-                assert imported[1] in allowed, f"forager.{package} imports {name}"
+                assert imported[1] in allowed, f"{where} imports {name}"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=identify)
-def test_heavy_packages_are_imported_where_they_are_used(path: Path) -> None:
+def test_heavy_packages_are_imported_where_they_are_used() -> None:
     """Functions import heavy packages; only packages about one library import it at once."""
-    here = path.relative_to(ROOT).parts
-    heavy = HEAVY - AT_ONCE.get(here[1], set())
-    eager = {name.split(".")[0] for name in imports(ast.parse(path.read_text()), lazy=False)}
-    assert not eager & heavy
+    for path in SOURCES:
+        here = path.relative_to(ROOT).parts
+        heavy = HEAVY - AT_ONCE.get(here[1], set())
+        eager = {name.split(".")[0] for name in imports(tree_of(path), lazy=False)}
+        assert not eager & heavy, path
 
 
 def test_every_package_of_the_engine_has_its_place_in_the_order() -> None:
@@ -118,24 +131,23 @@ WITH_REPOSITORIES = {  # what is about broken repositories; all else knows tasks
 }
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=identify)
-def test_only_what_is_about_repositories_knows_the_repository_environment(path: Path) -> None:
+def test_only_what_is_about_repositories_knows_the_repository_environment() -> None:
     """Runs, stores, reports, splits and replay serve every environment's tasks."""
-    top, *rest = path.relative_to(ROOT).parts
-    if top != "forager" or {rest[0], "/".join(rest)} & WITH_REPOSITORIES:
-        return
-    tree = ast.parse(path.read_text())
-    names = [
-        name
-        for name in imports(tree, lazy=True)
-        if name.startswith("forager.environments.repository")
-    ]
-    kinds = [
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and node.value in ("mutate-fix", "issue-fix")
-    ]
-    assert not names + kinds
+    for path in SOURCES:
+        top, *rest = path.relative_to(ROOT).parts
+        if top != "forager" or {rest[0], "/".join(rest)} & WITH_REPOSITORIES:
+            continue
+        names = [
+            name
+            for name in every_import(path)
+            if name.startswith("forager.environments.repository")
+        ]
+        kinds = [
+            node.value
+            for node in ast.walk(tree_of(path))
+            if isinstance(node, ast.Constant) and node.value in ("mutate-fix", "issue-fix")
+        ]
+        assert not names + kinds, path
 
 
 LATE = ("forager.environments.task", "forager.environments.registry")
@@ -156,7 +168,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     known = modules()
     graph: dict[str, set[str]] = {}
     for module, path in known.items():
-        names = imports(ast.parse(path.read_text()), lazy=True)
+        names = every_import(path)
         imported = {name if name in known else name.rpartition(".")[0] for name in names}
         graph[module] = {name for name in imported & set(known) if (module, name) != LATE}
     TopologicalSorter(graph).prepare()  # raises CycleError, which lists a cycle
