@@ -2,11 +2,13 @@
 
 import os
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forager.atomic import part_of, publish, sync_tree
 from forager.errors import TrainingError
+from forager.learning import imports
 from forager.learning.processor import computes_bf16
 from forager.learning.train.model import parameter_groups, precision
 from forager.learning.train.settings import TrainSettings
@@ -22,8 +24,13 @@ def join(settings: TrainSettings) -> None:
 
     Raises TrainingError if their number differs from `settings.processes`.
     """
-    from datetime import timedelta
-
+    found = int(os.environ["WORLD_SIZE"])
+    if found != settings.processes:  # said at once: torch takes seconds to load
+        raise TrainingError(
+            f"{found} processes were started, but the settings ask for {settings.processes}: give "
+            f"--processes {found}, or a hostfile with {settings.processes} slots in all"
+        )
+    imports.load("torch", "deepspeed")
     import deepspeed
     import torch
 
@@ -38,11 +45,6 @@ def join(settings: TrainSettings) -> None:
         verbose=False,
         timeout=timedelta(seconds=settings.rendezvous_timeout),
     )
-    if (found := deepspeed.comm.get_world_size()) != settings.processes:
-        raise TrainingError(
-            f"{found} processes were started, but the settings ask for {settings.processes}: give "
-            f"--processes {found}, or a hostfile with {settings.processes} slots in all"
-        )
 
 
 def start(model: Any, settings: TrainSettings) -> Any:

@@ -23,7 +23,6 @@ def main(directory: Path) -> int:
     request = load(directory / "settings.json", TrainingRequest)
     assert request
     try:
-        imports.load("torch", "deepspeed")
         join(request.settings)
         imports.load("transformers.modeling_utils")
         Training(directory, request).run()
