@@ -26,13 +26,20 @@ class Estimate(Record):
 
 
 def estimate(
-    values: Mapping[str, float], clusters: Mapping[str, str], confidence: float = 0.95
+    shares: Mapping[str, float], clusters: Mapping[str, str], confidence: float = 0.95
 ) -> Estimate:
-    """The mean of each task's value, with an interval from clustered standard errors.
+    """The mean of each task's share, with an interval from clustered standard errors.
 
     `clusters` maps tasks to clusters, for example to functions. Without tasks all numbers are 0.
-    A single cluster says nothing about others, so its interval is the mean ± 1.
+    A single cluster says nothing about others, so its interval goes from 0 to 1.
     """
+    found = _estimate(shares, clusters, confidence)
+    return found.model_copy(update={"low": max(0.0, found.low), "high": min(1.0, found.high)})
+
+
+def _estimate(
+    values: Mapping[str, float], clusters: Mapping[str, str], confidence: float
+) -> Estimate:
     if not values:
         return Estimate(mean=0.0, low=0.0, high=0.0, tasks=0)
     mean = fmean(values.values())
@@ -55,9 +62,12 @@ def difference(
     clusters: Mapping[str, str],
     confidence: float = 0.95,
 ) -> Estimate:
-    """How much higher the candidate's values are, over the tasks that both attempted."""
+    """How much higher the candidate's shares are, over the tasks that both attempted.
+
+    A single cluster says nothing about others, so its interval is the mean ± 1.
+    """
     both = {task: candidate[task] - current[task] for task in candidate if task in current}
-    return estimate(both, clusters, confidence)
+    return _estimate(both, clusters, confidence)
 
 
 def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:

@@ -3,10 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from math import comb, sqrt
-from statistics import mean, stdev
+from math import comb
+from statistics import mean
 
-from forager.evaluation.estimates import pass_at_k
+from forager.evaluation.estimates import estimate, pass_at_k
 from forager.evaluation.findings.gather import ReportedAttempt
 from forager.evaluation.findings.grid import Grid, GridColumn, number, share, text
 
@@ -123,9 +123,9 @@ def _by_k(tasks: list[list[ReportedAttempt]]) -> Iterator[tuple[int, list[list[R
 
 def _estimate(shares: list[float]) -> list[float | int]:
     """The number of tasks, their mean, and the ends of its 95 % interval."""
-    middle = mean(shares)
-    margin = 1.96 * stdev(shares) / sqrt(len(shares)) if len(shares) > 1 else 1.0
-    return [len(shares), middle, max(0.0, middle - margin), min(1.0, middle + margin)]
+    tasks = {str(number): share for number, share in enumerate(shares)}
+    found = estimate(tasks, {task: task for task in tasks})
+    return [found.tasks, found.mean, found.low, found.high]
 
 
 def _resolved(attempts: Sequence[ReportedAttempt]) -> int:
