@@ -1,10 +1,11 @@
 """Repository tasks as Harbor task directories, which other agents and trainers run.
 
 A directory holds `instruction.md`, `task.toml` (schema 1.4), `environment/Dockerfile`, which puts
-the bug into the task's image, `solution/solve.sh` and `tests/`. The tests are the task's record and
-forager's own grading (`forager/environments/repository/verifying.py`), packed with what it imports
-for the image's system Python. So a verdict is forager's own: hidden tests arrive at grading, and
-protected paths, canaries and changed tests guard it.
+the bug into the task's image or builds all from its recipe, `solution/solve.sh` and `tests/`. The
+tests are the task's record and forager's own grading
+(`forager/environments/repository/verifying.py`), packed with what it imports for the image's system
+Python. So a verdict is forager's own: hidden tests arrive at grading, and protected paths, canaries
+and changed tests guard it.
 """
 
 import hashlib
@@ -31,6 +32,8 @@ from forager.environments.repository.verifying import COLLECT
 from forager.environments.repository.workspace import PATCH_FILE, preparation
 from forager.environments.task import Task
 from forager.errors import UsageError
+from forager.images.dockerfile import recipe_files
+from forager.images.image import find_image
 from forager.paths import data_directory
 from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.own_container import ARCHIVE, OWN
@@ -44,9 +47,7 @@ _PACKAGES = (  # what the grading imports besides the standard library
 )
 _SHIPPED = ("*.py", "sandboxes/*.py", "environments/**/*.py", "programs/**/*.py", "programs/**/*.c")
 _AGENT_SECONDS = 3600.0
-_DOCKERFILE = f"""\
-FROM {{image}}
-USER root
+_WITH_BUG = f"""\
 COPY prepare.sh /tmp/forager-prepare.sh
 COPY setup.patch {PATCH_FILE}
 RUN chown {USER}: {PATCH_FILE}
@@ -55,7 +56,7 @@ WORKDIR {WORKDIR}
 RUN bash /tmp/forager-prepare.sh
 USER root
 RUN rm -f /tmp/forager* && mkdir -p /logs && mkdir -p -m 700 {ARCHIVE.parent} && \\
-    {{{{ find / -xdev {OWN} -print0; find {WORKDIR} -print0; }}}} | sort -z -u | \\
+    {{ find / -xdev {OWN} -print0; find {WORKDIR} -print0; }} | sort -z -u | \\
     tar --null --no-recursion -T - -cpPf {ARCHIVE} && chmod 600 {ARCHIVE}
 """
 _TEST = f"""\
@@ -85,23 +86,27 @@ class HarborExport(NamedTuple):
     left_out: dict[str, int]
 
 
-def export_harbor(tasks: Iterable[Task], output: Path, registry: str = "") -> HarborExport:
+def export_harbor(
+    tasks: Iterable[Task], output: Path, registry: str = "", *, from_recipe: bool = False
+) -> HarborExport:
     """Write a directory with a Harbor task for each task that its image can grade by itself.
 
     With a `registry`, such as `ghcr.io/me`, `task.toml` names the image that
-    `docker build -t REGISTRY/NAME NAME/environment` makes. Raises UsageError if nothing is left.
+    `docker build -t REGISTRY/NAME NAME/environment` makes. With `from_recipe` that needs no image
+    of forager: it starts from Debian (see `forager/images/dockerfile.py`). Raises UsageError if
+    nothing is left.
     """
     written: dict[str, str] = {}
     left_out: dict[str, int] = {}
     with new_directory(output) as part:
         for task in tasks:
-            if reason := _unfit(task):
+            if reason := _unfit(task) or (from_recipe and _without_recipe(task)):
                 left_out[reason] = left_out.get(reason, 0) + 1
                 continue
             assert isinstance(task, RepositoryTask)
             name = _name(task.instance_id, written)
             written[name] = task.instance_id
-            _write(part, name, task, registry)
+            _write(part, name, task, registry, _environment(task, from_recipe=from_recipe))
         if not written:
             raise UsageError(
                 f"no task can be exported: {'; '.join(left_out) or 'the file is empty'}"
@@ -137,7 +142,32 @@ def _name(id: str, taken: Iterable[str]) -> str:
     return plain if plain not in taken else f"{plain}-{hashlib.sha256(id.encode()).hexdigest()[:8]}"
 
 
-def _write(part: Path, name: str, task: RepositoryTask, registry: str) -> None:
+def _without_recipe(task: Task) -> str:
+    """Why nothing says how a task's image was built, or ""."""
+    assert isinstance(task, RepositoryTask)
+    try:
+        find_image(task.image)
+    except UsageError:
+        return "the image was not built on this machine, so its recipe is not known"
+    return ""
+
+
+def _environment(task: RepositoryTask, *, from_recipe: bool) -> dict[str, bytes]:
+    """The files from which the task's image is built."""
+    head, files = f"FROM {task.image}\nUSER root\n", dict[str, bytes]()
+    if from_recipe:
+        head, files = recipe_files(find_image(task.image))
+    return {
+        **files,
+        "Dockerfile": (head + _WITH_BUG).encode(),
+        "prepare.sh": preparation(task).encode(),
+        "setup.patch": task.setup_patch.encode("utf-8", "surrogateescape"),
+    }
+
+
+def _write(
+    part: Path, name: str, task: RepositoryTask, registry: str, image_files: dict[str, bytes]
+) -> None:
     place = part / name
     for folder in ("environment", "solution", "tests"):
         (place / folder).mkdir(parents=True)
@@ -148,16 +178,15 @@ def _write(part: Path, name: str, task: RepositoryTask, registry: str) -> None:
     files = {
         "instruction.md": environment.prompt(task) + "\n",
         "task.toml": tomli_w.dumps(_settings(task, name, registry, limits)),
-        "environment/Dockerfile": _DOCKERFILE.format(image=task.image),
-        "environment/prepare.sh": preparation(task),
-        "environment/setup.patch": task.setup_patch,
         "solution/solve.sh": _SOLVE,
         "solution/reference.patch": task.patch,
         "tests/test.sh": _TEST,
         "tests/task.json": task.model_dump_json(),
     }
-    for path, text in files.items():
-        (place / path).write_bytes(text.encode("utf-8", "surrogateescape"))
+    contents = {path: text.encode("utf-8", "surrogateescape") for path, text in files.items()}
+    contents |= {f"environment/{name}": content for name, content in image_files.items()}
+    for path, content in contents.items():
+        (place / path).write_bytes(content)
         if path.endswith("h"):
             (place / path).chmod(0o755)
     grader = _grader(_system_python(task.image))

@@ -1,13 +1,17 @@
 """Tasks as Harbor task directories, graded inside their own containers."""
 
+import io
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
@@ -16,6 +20,10 @@ from forager.cli.main import main
 from forager.environments.answer.mathematics import MathTask
 from forager.environments.repository.task import RepositoryTask
 from forager.errors import UsageError
+from forager.images.host import ca_bundle
+from forager.images.image import Image, store
+from forager.images.workbench import archive
+from forager.sandboxes.engine import connect
 from tasks.harbor import export_harbor
 
 BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "harbor"
@@ -60,6 +68,60 @@ def test_a_task_scores_as_in_forager(kata_task: RepositoryTask, tmp_path: Path) 
     proven = benchmark().proven(place, 1, 1)
     assert proven.scores == {"nothing": 0, "separate": 1, "tests emptied": 0}
     assert "nothing was changed" in proven.causes["tests emptied"]
+
+
+@pytest.fixture
+def base(kata_image: Image) -> Iterator[str]:
+    """A base for a Dockerfile; what this host needs for its network is in it."""
+    bundle = ca_bundle()
+    if not bundle:
+        yield kata_image.base
+        return
+    name = f"forager-test-base:{uuid4().hex[:12]}"
+    text = f"FROM {kata_image.base}\nUSER root\nCOPY ca.pem /etc/\nENV SSL_CERT_FILE=/etc/ca.pem\n"
+    files = {"Dockerfile": (text.encode(), 0o644), "ca.pem": (Path(bundle).read_bytes(), 0o644)}
+    context = io.BytesIO(archive(files))
+    connect().images.build(fileobj=context, custom_context=True, tag=name, rm=True)
+    yield name
+    connect().images.remove(name, force=True)
+
+
+@pytest.mark.engine
+def test_a_task_built_from_its_recipe_scores_the_same(
+    kata_task: RepositoryTask,
+    kata_image: Image,
+    base: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The image comes from a Debian base, the files and the recipe, and has the same commit."""
+    if not shutil.which("docker"):
+        pytest.skip("the script needs Docker's command line")
+    monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
+    store(kata_image)
+    file, target = tmp_path / "tasks.jsonl", tmp_path / "harbor"
+    file.write_text(kata_task.model_dump_json() + "\n")
+    words = ["export", str(file), "-o", str(target), "--format", "harbor", "--from-recipe"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    (place,) = (path.parent for path in target.glob("*/task.toml"))
+    dockerfile = place / "environment" / "Dockerfile"
+    first, *others = dockerfile.read_text().splitlines()
+    assert re.fullmatch(r"ARG BASE=debian:\w+-slim", first)
+    assert kata_image.reference not in dockerfile.read_text()
+    dockerfile.write_text("\n".join([f"ARG BASE={base}", *others]) + "\n")
+    proven = benchmark().proven(place, 0, 1)
+    assert proven.scores == {"nothing": 0, "reference": 1, "conftest": 0}
+
+
+@pytest.mark.engine
+def test_a_recipe_that_is_not_known_is_a_reason(
+    kata_task: RepositoryTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images of other machines have no record here."""
+    monkeypatch.setenv("FORAGER_HOME", str(tmp_path / "home"))
+    with pytest.raises(UsageError, match="its recipe is not known"):
+        export_harbor([kata_task], tmp_path / "out", from_recipe=True)
 
 
 @pytest.mark.engine

@@ -151,6 +151,12 @@ _OPTIONS = Derived(
     heading="Tasks (--format harbor)",
     help="Name images in task.toml as PREFIX/TASK, for software that does not build them.",
 )
+@option(
+    "--from-recipe",
+    is_flag=True,
+    heading="Tasks (--format harbor)",
+    help="Build images from the recipes of the projects, not from forager's images.",
+)
 def export(
     runs: tuple[Path, ...],
     output: Path,
@@ -168,6 +174,7 @@ def export(
     loss: str,
     view: str,
     registry: str,
+    from_recipe: bool,
     push: str,
     public: bool,
     **params: Any,
@@ -188,7 +195,7 @@ def export(
     if limit is not None and sample is not None:
         raise UsageError("--limit takes the first attempts, --sample any; give one of them")
     if format in _TASKS:
-        _export_tasks(runs, output, registry, limit, as_json=as_json)
+        _export_tasks(runs, output, registry, limit, from_recipe=from_recipe, as_json=as_json)
         return
     if format in TRACE_FORMATS or (format in TABLES and holds_traces(runs[0])):
         cut = {"step_in": step_in, "depth": depth, "seed": seed}
@@ -257,7 +264,13 @@ def _worded(choice: Any) -> str:
 
 
 def _export_tasks(
-    files: tuple[Path, ...], output: Path, registry: str, limit: int | None, *, as_json: bool
+    files: tuple[Path, ...],
+    output: Path,
+    registry: str,
+    limit: int | None,
+    *,
+    from_recipe: bool,
+    as_json: bool,
 ) -> None:
     from itertools import chain, islice
 
@@ -267,7 +280,7 @@ def _export_tasks(
     from tasks.harbor import export_harbor
 
     chosen = islice(chain.from_iterable(read_records(file, Task) for file in files), limit)
-    done = export_harbor(chosen, output, registry)
+    done = export_harbor(chosen, output, registry, from_recipe=from_recipe)
     for reason, count in done.left_out.items():
         say(f"left out: {count:,} · {reason}")
     if as_json:

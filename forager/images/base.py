@@ -26,7 +26,7 @@ PYTHON_LABEL = "forager.python"  # on a base: the Python version of its environm
 _PACKAGES = (
     "ca-certificates gcc g++ libc6-dev libnss-myhostname make git less patch pkg-config procps"
 )
-_DEBIAN_PACKAGES = f"{_PACKAGES} python3 python3-dev"
+DEBIAN_PACKAGES = f"{_PACKAGES} python3 python3-dev"
 _DEBIAN = "http://deb.debian.org/debian"
 _DEFAULT_PYTHON = "3.12"  # when the image comes from a registry
 _PULL_SECONDS = 20.0  # within which a registry must begin to answer
@@ -36,7 +36,7 @@ _LEFT_OUT = [
     *("./usr/share/locale", "./usr/share/info", "./dev", "./proc", "./sys"),
 ]
 # Debian's python3 brings no pip; registry images do, with copies of other people's packages in it.
-_TOOLING = f"""set -e  # version 2: bytecode compiled
+TOOLING = f"""set -e  # version 2: bytecode compiled
 if ! command -v git gcc g++ make pkg-config patch less pkill >/dev/null; then
     apt-get update -q && apt-get install -y -q --no-install-recommends {_PACKAGES}
     rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*
@@ -54,7 +54,7 @@ git config --system init.defaultBranch main
 git config --system advice.detachedHead false
 git config --system --add safe.directory '*'
 """
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "PATH": f"{VENV}/bin:{SYSTEM_PATH}",
     "VIRTUAL_ENV": VENV,
     "PYTHONDONTWRITEBYTECODE": "1",
@@ -62,7 +62,7 @@ _ENVIRONMENT = {
     "LANG": "C.UTF-8",
 }
 CHANGES = [
-    *(f"ENV {name}={value}" for name, value in _ENVIRONMENT.items()),
+    *(f"ENV {name}={value}" for name, value in ENVIRONMENT.items()),
     f"WORKDIR {WORKDIR}",
     "USER agent",
     'CMD ["/bin/bash"]',
@@ -91,8 +91,8 @@ def ensure_base(
 def base_reference(python: str = "") -> str:
     """Return the name of the base image, which contains a digest of its ingredients."""
     parts = [
-        _TOOLING,
-        _DEBIAN_PACKAGES,
+        TOOLING,
+        DEBIAN_PACKAGES,
         PYTHON_LABEL,
         LOCALHOST_LABEL,
         *CHANGES,
@@ -142,7 +142,7 @@ def _pull(client: docker.DockerClient, reference: str, report: Callable[[str], N
 def _debootstrap(client: docker.DockerClient, python: str, report: Callable[[str], None]) -> str:
     """Make an image of the Debian release with this Python, else of the host's release."""
     suite, mirror = _suite(python)
-    packages = ",".join(_DEBIAN_PACKAGES.split())
+    packages = ",".join(DEBIAN_PACKAGES.split())
     kind = hashlib.sha256(packages.encode()).hexdigest()[:8]
     reference = f"forager-debootstrap:{suite}-{kind}"
     if _exists(client, reference):
@@ -224,7 +224,7 @@ def _run(command: list[str]) -> None:
 def _add_tooling(client: docker.DockerClient, root: str, python: str, reference: str) -> None:
     """Commit the layer that every project builds on."""
     with Workbench(client, root, memory=4 << 30, timeout=1200) as bench:
-        bench.check(_TOOLING, user="root", failure="the base cannot be prepared")
+        bench.check(TOOLING, user="root", failure="the base cannot be prepared")
         wanted = python or "python3"
         bench.check(
             f"uv venv --clear --no-project --python {wanted} {VENV}",

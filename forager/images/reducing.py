@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from forager.images.builder import failed
 from forager.images.workbench import BenchResult, Workbench, decisive_line
@@ -52,10 +52,7 @@ class Steps:
         return not self._try(command).code
 
     def _try(self, command: str) -> BenchResult:
-        variables = self._variables
-        if not is_project(command):  # a dependency that is built has its own version
-            variables = {name: value for name, value in variables.items() if "VERSION" not in name}
-        step = self._bench.run(command, variables=variables)
+        step = self._bench.run(command, variables=variables_of(command, self._variables))
         if step.code:
             self.clean = False
         else:
@@ -82,6 +79,12 @@ def extras_of(command: str) -> list[str]:
     """Return the extras in `uv pip install -e '.[a,b]'`."""
     found = re.search(r"-e '?\.\[(.*?)\]", command)
     return found[1].split(",") if found else []
+
+
+def variables_of(command: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables of an install command: a dependency that is built has its own version."""
+    own = is_project(command)
+    return {name: value for name, value in variables.items() if own or "VERSION" not in name}
 
 
 def is_project(command: str) -> bool:

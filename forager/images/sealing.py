@@ -20,6 +20,7 @@ REMOVED_AT_HOME = (".cache", ".local", ".config", ".cargo", ".npm")
 # Exactly one commit: no history, remote or reflog that could hold an answer. Files that the build
 # left in the tree are excluded, so that a diff holds only the agent's work.
 REPOSITORY = f"""set -e
+export {shlex.join(f"{name}={value}" for name, value in IDENTITY.items())}
 cd {WORKDIR}
 rm -rf .git
 git -c init.templateDir= init -q -b main .
@@ -32,7 +33,7 @@ git -c core.logAllRefUpdates=false commit -q --allow-empty --no-gpg-sign -m 'Ini
 git config --unset core.hooksPath
 """
 # The tree gets one modification time: a bug that is put in later gets it, too, and does not show.
-_CLEAN = f"""cd {WORKDIR}
+CLEAN = f"""cd {WORKDIR}
 git ls-files -z -o -- '*.py[co]' ':(glob)**/__pycache__/**' | xargs -0 -r rm -f
 find . -name __pycache__ -type d -empty -delete
 for name in {" ".join(LEFT_BY_TOOLS)}; do
@@ -44,15 +45,14 @@ git ls-files --others --exclude-standard --directory | sed 's|^|/|' >.git/info/e
 rm -rf .git/logs .git/ORIG_HEAD
 find . ! -path ./.git/index -exec touch -h -d @{TIME} {{}} +
 """
-_COMPILE = f"{PYTHON} -m compileall -q {VENV}/lib >/dev/null"
+COMPILE = f"{PYTHON} -m compileall -q {VENV}/lib >/dev/null"
 _SOURCES = f"{TOOLS}/programs"  # forager's
 _COMPILED = f"{TOOLS}/cache/programs"  # in the agent's directory
 
 
 def make_repository(bench: Workbench) -> None:
     """Make a repository of the working tree with exactly one commit."""
-    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in IDENTITY.items())
-    bench.check(exports + REPOSITORY, failure="the repository cannot be made")
+    bench.check(REPOSITORY, failure="the repository cannot be made")
 
 
 def seal(bench: Workbench) -> str:
@@ -63,8 +63,8 @@ def seal(bench: Workbench) -> str:
     """
     bench.check("pkill -KILL -u agent; true", user="root")
     make_repository(bench)
-    bench.check(_CLEAN, failure="the working tree cannot be cleaned")
-    bench.run(_COMPILE, directory="/")
+    bench.check(CLEAN, failure="the working tree cannot be cleaned")
+    bench.run(COMPILE, directory="/")
     compiled = _compile_programs(bench)
     bench.check("pkill -KILL -u agent; true", user="root")
     bench.check(OWNED_BY_ROOT, user="root")

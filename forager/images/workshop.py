@@ -183,8 +183,7 @@ class Workshop:
                 *CHANGES,
                 f"LABEL forager.image={self._key}",
                 f"LABEL forager.source={json.dumps(self.source.given)}",
-                # so that plain `pytest` works inside
-                f"ENV PYTEST_ADDOPTS={_quoted(shlex.join(options(installed.recipe.tests)))}",
+                pytest_options(installed.recipe),
             ]
         )
         return UnprovenImage(
@@ -251,6 +250,7 @@ def _described(first: TestReport) -> list[str]:
     return [f"{failure.text}\nE   {failure.error}" for failure in first.failures.values()]
 
 
-def _quoted(text: str) -> str:
-    """Quote a value for the ENV instruction, which expands variables."""
-    return json.dumps(text).replace("$", "\\$")
+def pytest_options(recipe: Recipe) -> str:
+    """The instruction with which plain `pytest` works in the image."""
+    text = shlex.join(options(recipe.tests))
+    return f"ENV PYTEST_ADDOPTS={json.dumps(text)}".replace("$", "\\$")  # ENV expands variables
