@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     "--steps", metavar="N", type=click.IntRange(1), help="Number of steps, instead of CONFIG's."
 )
 @option(
+    "--url",
+    "urls",
+    metavar="URL",
+    multiple=True,
+    help="Your own vLLM server, which samples instead of CONFIG's sampler. Can be repeated.",
+)
+@option(
     "--replay",
     metavar="RUN",
     type=options.PATH,
@@ -41,6 +48,7 @@ def rl(
     config: Path | None,
     output: Path | None,
     steps: int | None,
+    urls: tuple[str, ...],
     replay: Path | None,
     trackers: tuple[str, ...],
     dry_run: bool,
@@ -60,7 +68,7 @@ def rl(
     if replay:
         _replay(replay, output, config)
         return
-    settings, output = _settings(config, output, steps)
+    settings, output = _settings(config, output, steps, urls)
     tasks = _tasks(settings.tasks)
     if dry_run:
         _check(settings, tasks)
@@ -72,9 +80,10 @@ def rl(
 
 
 def _settings(
-    config: Path | None, output: Path | None, steps: int | None
+    config: Path | None, output: Path | None, steps: int | None, urls: tuple[str, ...]
 ) -> "tuple[RlSettings, Path]":
     """The settings and the output directory. Raises UsageError."""
+    from forager.config import resolve_settings
     from forager.learning.rl.settings import RlSettings
 
     if config is None:
@@ -82,6 +91,9 @@ def _settings(
     settings = RlSettings.read(config)
     if steps:
         settings = settings.model_copy(update={"steps": steps})
+    if urls:
+        own = {"urls": urls, "sampler": "vllm"}
+        settings = resolve_settings(RlSettings, settings.model_dump() | own)
     output = output or (Path(settings.output) if settings.output else None)
     if output is None:
         raise UsageError(f"there is no output directory: give -o RUN, or `output` in {config}")

@@ -8,47 +8,45 @@ from forager.agent.chat import ChatModel
 from forager.agent.endpoint import ChatEndpoint, normalised
 from forager.agent.model import Model
 from forager.agent.traffic import TRAFFIC, RateLimiter
+from forager.learning.rl.own_servers import OwnServers
 from forager.learning.rl.settings import POLICY, RlSettings
 from forager.learning.serve.agreement import check_prompts
-from forager.learning.serve.server import ModelServer, replace_weights
+from forager.learning.serve.server import ModelServer
 from forager.rollout.settings import RunSettings
 from forager.rollout.worker import Job
 
 
 class ServedSampler:
-    """Implements Sampler. A server is started with the first weights that are loaded.
-
-    Own servers (`urls`) must serve under the name `policy`, offer vLLM's developer endpoints, and
-    see the run directory.
-    """
+    """Implements Sampler. Without own servers, one starts with the first weights."""
 
     def __init__(self, settings: RlSettings, dtype: str, logs: Path) -> None:
         update = {"served_model_name": POLICY, "reload": "in_place"}
         update |= {"dtype": settings.serve.dtype or dtype}
         self._settings, self._logs = settings.serve.model_copy(update=update), logs
-        self._own = [normalised(url) for url in settings.urls]
+        urls = [normalised(url) for url in settings.urls]
+        key_env = settings.run_settings().key_env
+        self._own = OwnServers(urls, self._settings.dtype, key_env) if urls else None
+        self._own_urls = urls
         self._server: ModelServer | None = None
         self._stack = ExitStack()
 
     @property
     def urls(self) -> list[str]:
         """The endpoints."""
-        return self._server.urls if self._server else self._own
+        return self._server.urls if self._server else self._own_urls
 
     def load(self, model: Path, version: int) -> None:
         """Serve the weights in a directory. Raises ServeError."""
         del version
         if self._own:
-            for url in self._own:
-                replace_weights(url.removesuffix("/v1"), model)
+            self._own.load(model)
         elif self._server:
             self._server.reload(model)
-            return
         else:
             server = ModelServer(model, self._settings, self._logs)
             self._server = self._stack.enter_context(server)
-        for url in self.urls:
-            check_prompts(url, POLICY, model)
+            for url in self.urls:
+                check_prompts(url, POLICY, model)
 
     def model(self, job: Job, settings: RunSettings, limiter: RateLimiter) -> Model:
         """The model of an attempt, which stays with one endpoint, as that caches its prompt."""

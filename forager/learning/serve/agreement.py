@@ -44,6 +44,23 @@ def compare(
     )
 
 
+def has_weights(
+    url: str,
+    name: str,
+    dtype: str,
+    wanted: Sequence[list[float]],
+    former: Sequence[list[float]] | None = None,
+) -> bool:
+    """Whether a vLLM server answers the probe as wanted, and not more like its former weights.
+
+    `wanted` and `former` are what `expected` returns for the probe. Raises ServeError.
+    """
+    found = compare(url, name, [PROBE], wanted)
+    if not found.holds(dtype):
+        return False
+    return not former or compare(url, name, [PROBE], former).mean >= found.mean
+
+
 def served(url: str, name: str, ids: list[int]) -> list[float]:
     """Log-probabilities of the server, (tokens - 1,): none for the first. Raises ServeError."""
     import requests

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from forager.errors import ServeError, UsageError
 from forager.learning.child import Child
-from forager.learning.serve.agreement import PROBE, compare, expected
+from forager.learning.serve.agreement import PROBE, expected, has_weights
 from forager.learning.serve.command import command, environment
 from forager.learning.serve.settings import ServeSettings
 
@@ -64,22 +64,17 @@ class ModelServer:
             for base in self._bases:
                 replace_weights(base, model)
             wanted, former = expected([model, old], [PROBE], self.settings.dtype)
-            if self._has(wanted, rather_than=former):
+            if self._has(wanted, former):
                 return
         self._stop()
         self._start()
         if in_place and not self._has(wanted):
             raise ServeError(f"{', '.join(self.urls)}: the weights differ from those of {model}")
 
-    def _has(self, wanted: list[list[float]], rather_than: list[list[float]] | None = None) -> bool:
+    def _has(self, wanted: list[list[float]], former: list[list[float]] | None = None) -> bool:
         """Whether each server answers the probe as wanted, and not more like another model."""
-        for url in self.urls:
-            found = compare(url, self.name, [PROBE], wanted)
-            if not found.holds(self.settings.dtype):
-                return False
-            if rather_than and compare(url, self.name, [PROBE], rather_than).mean < found.mean:
-                return False
-        return True
+        dtype = self.settings.dtype
+        return all(has_weights(url, self.name, dtype, wanted, former) for url in self.urls)
 
     def __enter__(self) -> Self:
         try:
@@ -182,7 +177,14 @@ def _post(base: str, path: str, query: dict[str, str] | None = None, **given: An
         answer = requests.post(f"{base}{path}", params=query, timeout=600, **given)
         answer.raise_for_status()
         return answer
+    except requests.ConnectionError as error:
+        raise ServeError(f"{base} does not answer") from error
     except requests.RequestException as error:
+        status = error.response.status_code if error.response is not None else 0
+        if status == 404:
+            raise ServeError(
+                f"{base} has no {path}: start vLLM with VLLM_SERVER_DEV_MODE=1"
+            ) from error
         raise ServeError(f"{base}{path} failed: {error}") from error
 
 
