@@ -42,6 +42,7 @@ NEEDS = {  # what a test needs that uses a fixture
 }
 GROUPS = {  # files on the same worker, and tests apart from those of their file
     "test_cluster": "ray",  # two clusters at a time would be in each other's way
+    "test_rl_cluster": "ray",
     "test_training_hosts": "ray",
     "test_rl": "torch",
     "test_policy_training": "torch",

@@ -20,6 +20,15 @@ class GradedAttempts:
         self._store.append(attempt)
         self._kept[attempt.id] = attempt, self.reward(attempt)
 
+    def read(self, attempt: str) -> bool:
+        """Compute the reward of an attempt that a node has stored; False if it is not here yet."""
+        with self._store.index() as index:
+            if index.matching(attempt) != [attempt]:
+                return False
+            stored = index.get(attempt)
+        self._kept[attempt] = stored, self.reward(stored)
+        return True
+
     def take(self, attempt: str) -> tuple[Trajectory, float | None]:
         """A kept attempt and its reward; each once."""
         return self._kept.pop(attempt)

@@ -9,6 +9,7 @@ RUN/training/metrics.jsonl     loss, gradient, ratios and time of each step
 RUN/training/model             the weights after the last step
 RUN/evaluations/N              run: the weights after step N on the held-out tasks
 RUN/report.md, report.json     the run in tables; report.html has curves, too
+RUN/version                    the step whose weights the servers have, for the nodes of a cluster
 RUN/logs/                      logs of servers
 """
 
@@ -24,6 +25,7 @@ class RlLayout:
         self.attempts = run / "attempts"
         self.training = run / "training"
         self.logs = run / "logs"
+        self.version = run / "version"
 
     def evaluation(self, step: int) -> Path:
         """The run in which the weights after a step are evaluated."""

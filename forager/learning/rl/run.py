@@ -8,6 +8,7 @@ from forager.agent.tool import Toolbox
 from forager.environments.task import Task
 from forager.learning.dataset.tokenizer import Tokenizer
 from forager.learning.rl.admission import Admission
+from forager.learning.rl.cluster import GradingExecutor, NodeModels, VersionFile
 from forager.learning.rl.curriculum import Curriculum
 from forager.learning.rl.graded import GradedAttempts
 from forager.learning.rl.layout import RlLayout
@@ -20,7 +21,9 @@ from forager.learning.rl.sampler import GatedModels, Sampler
 from forager.learning.rl.settings import RlSettings
 from forager.learning.rl.weights import PolicyWeights
 from forager.learning.train.run import TrainingProgress
+from forager.rollout.batch import Executor, spent
 from forager.rollout.breaker import HOLD_SECONDS, CircuitBreaker
+from forager.rollout.cluster import ClusterExecutor
 from forager.rollout.live import Live, clear
 from forager.rollout.local import LocalExecutor
 from forager.rollout.meter import Meter
@@ -58,7 +61,8 @@ def reinforce(
         ledger = RlLedger(layout.ledger, curriculum, on_entry)
         stack.callback(ledger.close)
         learner = stack.enter_context(Learner(layout.training, base, settings))
-        weights = PolicyWeights(learner, sampler, base)
+        version = VersionFile(layout.version)
+        weights = PolicyWeights(learner, sampler, base, version.write)
         if ledger.book.step:
             weights.check(ledger.book.step, ledger.book.model)
         weights.load(ledger.book.step)
@@ -69,8 +73,14 @@ def reinforce(
         clear(layout.attempts)
         models = GatedModels(sampler, run, weights.gate)
         graded = GradedAttempts(store, reward, by_id)
-        worker = Worker(run, models, toolbox, graded.keep, Live(layout.attempts))
-        executor = stack.enter_context(LocalExecutor(worker, Meter(run.budget)))
+        executor: Executor
+        if run.executor == "ray":
+            on_nodes = NodeModels(run, version)
+            cluster = ClusterExecutor(layout.attempts, run, on_nodes, toolbox, spent(store))
+            executor = stack.enter_context(GradingExecutor(cluster, graded))
+        else:
+            worker = Worker(run, models, toolbox, graded.keep, Live(layout.attempts))
+            executor = stack.enter_context(LocalExecutor(worker, Meter(run.budget)))
         stack.callback(weights.gate.stop)
         rollouts = Rollouts(executor, run.workers, CircuitBreaker(hold))
         RlLoop(

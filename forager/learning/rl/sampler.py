@@ -6,7 +6,7 @@ have ended. So each answer comes from one version, which its record names.
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Condition
@@ -44,8 +44,16 @@ class Sampler(Protocol):
     def __exit__(self, *exception: object) -> None: ...
 
 
+class VersionSource(Protocol):
+    """Knows which version answers a request."""
+
+    def request(self) -> AbstractContextManager[int]:
+        """Make a request: yield the version that answers. Raises Stopped."""
+        ...
+
+
 class VersionGate:
-    """Lets requests through, and knows the version that answers them; used by many threads."""
+    """Lets requests through, or holds them back; used by many threads; implements VersionSource."""
 
     def __init__(self) -> None:
         self.version = 0
@@ -95,7 +103,7 @@ class GatedModel:
     agent that samples in its own way would not sample from the policy.
     """
 
-    def __init__(self, model: Model, gate: VersionGate) -> None:
+    def __init__(self, model: Model, gate: VersionSource) -> None:
         self._model, self._gate = model, gate
 
     def query(

@@ -23,4 +23,6 @@ def sampler_of(settings: RlSettings, base: Path, logs: Path) -> Sampler:
 
 def overlaps(settings: RlSettings) -> bool:
     """Whether attempts go on while a step is computed."""
-    return settings.overlap == "yes" or (settings.overlap == "auto" and GPU.exists())
+    elsewhere = settings.run_settings().executor == "ray"
+    auto = settings.overlap == "auto" and (elsewhere or GPU.exists())
+    return settings.overlap == "yes" or auto

@@ -1,5 +1,6 @@
 """Samples with vLLM: servers that this run starts, or a person's own."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -14,6 +15,16 @@ from forager.learning.serve.agreement import check_prompts
 from forager.learning.serve.server import ModelServer
 from forager.rollout.settings import RunSettings
 from forager.rollout.worker import Job
+
+
+def served_model(
+    urls: Sequence[str], settings: RunSettings, job: Job, limiter: RateLimiter, key: str = ""
+) -> ChatModel:
+    """The model of an attempt, which stays with one endpoint, as that caches its prompt."""
+    url, *others = TRAFFIC.least_busy_first(list(urls))
+    endpoint = ChatEndpoint(url, key, others=tuple(others), key_env=settings.key_env)
+    sampling = settings.sampling_of(job.number)
+    return ChatModel(POLICY, endpoint, sampling, token_ids=True, limiter=limiter)
 
 
 class ServedSampler:
@@ -49,11 +60,8 @@ class ServedSampler:
                 check_prompts(url, POLICY, model)
 
     def model(self, job: Job, settings: RunSettings, limiter: RateLimiter) -> Model:
-        """The model of an attempt, which stays with one endpoint, as that caches its prompt."""
-        url, *others = TRAFFIC.least_busy_first(list(self.urls))
-        endpoint = ChatEndpoint(url, others=tuple(others), key_env=settings.key_env)
-        sampling = settings.sampling_of(job.number)
-        return ChatModel(POLICY, endpoint, sampling, token_ids=True, limiter=limiter)
+        """The model of an attempt."""
+        return served_model(self.urls, settings, job, limiter)
 
     def __enter__(self) -> Self:
         return self

@@ -108,7 +108,7 @@ class RlSettings(Record):
     )
     overlap: Literal["auto", "yes", "no"] = Field(
         "auto",
-        description="Whether attempts go on while a step is computed; auto: on GPUs.",
+        description="Whether attempts go on while a step is computed; auto: on GPUs and on Ray.",
     )
     tolerance: float = Field(
         1e-3,
@@ -143,7 +143,7 @@ class RlSettings(Record):
     @classmethod
     def _known(cls, given: dict[str, Any]) -> dict[str, Any]:
         known = current_names(RunSettings, given)
-        taken = {"models", "urls", "attempts", "token_ids", "executor", "stop_after", "branch"}
+        taken = {"models", "urls", "attempts", "token_ids", "stop_after", "branch"}
         if taken := taken & known.keys():
             raise ValueError(f"{min(taken)}: the run decides this; leave it out")
         settings = RunSettings.model_validate({"models": [POLICY], **_merged(_ROLLOUT, known)})
@@ -164,6 +164,8 @@ class RlSettings(Record):
             raise ValueError('urls and sampling.stop need sampler = "vllm"')
         if self.train.objective:
             raise ValueError("train.objective: write it as the table [objective]")
+        if self.run_settings().executor == "ray":
+            self._fits_cluster()
         starts = [stage.from_step for stage in self.stages]
         if starts and (starts[0] != 1 or starts != sorted(set(starts))):
             raise ValueError("stages: from_step begins with 1 and rises")
@@ -171,6 +173,16 @@ class RlSettings(Record):
             if getattr(self.serve, name) != ServeSettings.model_fields[name].default:
                 raise ValueError(f"serve.{name}: the run sets this; leave it out")
         return self
+
+    def _fits_cluster(self) -> None:
+        if not self.urls:
+            raise ValueError(
+                'rollout.executor = "ray" needs sampler = "vllm", and urls that all nodes reach'
+            )
+        if self.overlap == "no":
+            raise ValueError("overlap: requests of a cluster are not held back; leave it out")
+        if self.train.executor == "ray":
+            raise ValueError("train.executor: only one of the trainer and the attempts can use Ray")
 
     def run_settings(self, urls: list[str] | None = None) -> RunSettings:
         """Settings of the attempts."""
@@ -188,7 +200,13 @@ class RlSettings(Record):
 
 MAY_CHANGE = (
     *("output", "overlap", "serve", "urls", "group_seconds", "evaluate.every"),
-    *("rollout.workers", "train.checkpoint_every", "train.keep_checkpoints"),
+    *(
+        "rollout.workers",
+        "rollout.executor",
+        "rollout.address",
+        "train.checkpoint_every",
+        "train.keep_checkpoints",
+    ),
 )
 """Settings that may differ when a run continues; see also `may_change`."""
 

@@ -1,5 +1,6 @@
 """The weights that the sampler has: those of the last step, or the base before the first one."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from forager.errors import StoreError
@@ -11,10 +12,16 @@ _LOAD = "load"  # why requests are held back
 
 
 class PolicyWeights:
-    """Loads the weights of a step into the sampler, between requests, which `gate` lets through."""
+    """Loads the weights of a step into the sampler, between requests, which `gate` lets through.
 
-    def __init__(self, learner: Learner, sampler: Sampler, base: Path) -> None:
+    `announce` is called with the step whose weights are loaded.
+    """
+
+    def __init__(
+        self, learner: Learner, sampler: Sampler, base: Path, announce: Callable[[int], None]
+    ) -> None:
         self._learner, self._sampler, self._base = learner, sampler, base
+        self._announce = announce
         self.gate = VersionGate()
 
     def check(self, step: int, wanted: str) -> None:
@@ -33,5 +40,6 @@ class PolicyWeights:
         try:
             self._sampler.load(self._learner.model(step) if step else self._base, step)
             self.gate.version = step
+            self._announce(step)
         finally:
             self.gate.open(_LOAD)
