@@ -553,6 +553,10 @@ def test_a_killed_training_goes_on_to_the_same_losses(
         train(other, [tiny_data], tiny_base, output, quiet)
     assert not (output / "checkpoints").exists()
     assert list(shown_steps(output)) == list(range(1, 11))
+    for name in ("tracking", "tensorboard"):  # as if it had been finished without trackers
+        shutil.rmtree(output / name)
+    train(asked, [tiny_data], tiny_base, output, quiet, evaluation=tiny_data)
+    assert list(shown_steps(output)) == list(range(1, 11))
 
 
 def test_a_loss_that_is_no_number_is_said(tmp_path: Path, tiny_base: Path, tiny_data: Path) -> None:

@@ -125,7 +125,7 @@ class _Actions:
         settings = self._settings.train
         warn_of_bf16(settings)
         with Progress("steps", count_steps(settings, datasets)) as progress:
-            return train(settings, datasets, init, training, progress.update)
+            return train(settings, datasets, init, training, progress.update, on_note=progress.note)
 
 
 def _report(output: Path, base: "Evaluation", rounds: "list[Round]") -> None:

@@ -55,17 +55,16 @@ class _Journal:
 
 
 class _Journaled:
-    """A tracker with its journal."""
+    """A tracker with its journal; it is opened for the first measurement that it lacks."""
 
     def __init__(self, name: str, subject: Subject) -> None:
         self.journal = _Journal(subject.directory / "tracking" / f"{name}.jsonl")
-        try:
-            self._tracker: Tracker = open_tracker(name, subject)
-        except BaseException:
-            self.journal.close()
-            raise
+        self._name, self._subject = name, subject
+        self._tracker: Tracker | None = None
 
     def log(self, key: str, measurement: Measurement) -> None:
+        if self._tracker is None:
+            self._tracker = open_tracker(self._name, self._subject)
         self.journal.append(JournalEntry(key=key))
         try:
             self._tracker.log(measurement)
@@ -75,7 +74,8 @@ class _Journaled:
 
     def close(self, *, failed: bool) -> None:
         try:
-            self._tracker.close(failed=failed)
+            if self._tracker:
+                self._tracker.close(failed=failed)
         finally:
             self.journal.close()
 
@@ -83,8 +83,8 @@ class _Journaled:
 class Tracking:
     """The trackers of a directory: a context manager, whose end closes them.
 
-    They are opened for the first measurement. No method raises an error of a tracker; `on_note`
-    gets one line for it. One thread calls the methods.
+    They are opened for the first measurement that they lack. No method raises an error of a
+    tracker; `on_note` gets one line for it. One thread calls the methods.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class Tracking:
                 tracker.close(failed=True)
         why = LOGINS.hide(" ".join(f"{type(error).__name__}: {error}".split()))[:_SHOWN]
         self._on_note(
-            f"--to {name}: {why}; going on without it, and the same command adds what it lacks"
+            f"tracker {name}: {why}; going on without it, and the same command adds what it lacks"
         )
 
     def __enter__(self) -> Self:

@@ -54,7 +54,7 @@ def open_tracker(subject: Subject) -> WandbTracker:
         "disable_git": True,
         "save_code": False,
     }
-    quiet |= {"x_transaction_log_flush_interval": _FLUSH_SECONDS}
+    quiet |= {"x_save_requirements": False, "x_transaction_log_flush_interval": _FLUSH_SECONDS}
     private = {"x_disable_meta": True, "x_disable_stats": True, "x_disable_machine_info": True}
     run = wandb.init(
         project=os.environ.get("WANDB_PROJECT", PROJECT),

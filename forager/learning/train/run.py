@@ -54,18 +54,21 @@ def train(
     request = request_for(settings, datasets, base, evaluation)
     with claimed(output):
         check_same(output, request)
-        if result := finished(output):
-            return result
-        save(output / "settings.json", request)
-        known = request.model_dump(mode="json")
+        result, known = finished(output), request.model_dump(mode="json")
         with Tracking(output, "training", trackers, known, on_note) as tracking:
             follower = _Follower(output, on_progress, tracking)
-            if not (output / "model").exists():
-                run_ranks(output.absolute(), settings, follower.report)
+            if not result:
+                save(output / "settings.json", request)
+                if not (output / "model").exists():
+                    run_ranks(output.absolute(), settings, follower.report)
             follower.report()
-        result = _result(output, request)
-        save(output / "training.json", result)
-        shutil.rmtree(output / "checkpoints", ignore_errors=True)
+        return result or _finish(output, request)
+
+
+def _finish(output: Path, request: TrainingRequest) -> TrainingResult:
+    result = _result(output, request)
+    save(output / "training.json", result)
+    shutil.rmtree(output / "checkpoints", ignore_errors=True)
     return result
 
 
