@@ -1,4 +1,4 @@
-"""Complete bootstraps with real containers and real training, killed and resumed.
+"""Complete bootstraps with real sandboxes and real training, killed and resumed.
 
 An endpoint of the test, which knows the answers, serves the models: what the tiny models learned
 is not the point here. `scripts/bootstrap` runs the same with vLLM.
@@ -48,6 +48,7 @@ tasks = 3
 [teach]
 models = ["oracle"]
 [rollout]
+sandbox = "bubblewrap"
 syntax = "text"
 workers = 2
 limits = {{format_errors = 1}}
@@ -146,10 +147,11 @@ def killed_when(command: list[str], seen: Callable[[], bool]) -> None:
 def test_a_bootstrap_is_killed_twice_and_goes_on(config: Path, given: Path, tmp_path: Path) -> None:
     """Each attempt is made once, a worse model is rolled back, and the manifests' digests hold.
 
-    The teacher is the default one, `repair`.
+    The teacher is the default one, `repair`; the attempts are made in containers.
     """
     out = tmp_path / "out"
-    config.write_text(config.read_text().replace('[teach]\nmodels = ["oracle"]\n', ""))
+    text = config.read_text().replace('[teach]\nmodels = ["oracle"]\n', "")
+    config.write_text(text.replace('"bubblewrap"', '"docker"'))
     command = [str(FORAGER), "bootstrap", str(config), "-o", str(out)]
     killed_when(command, lambda: _lines(out / "round-0/training/metrics.jsonl") >= 3)
     before = (out / "round-0/training/metrics.jsonl").read_bytes().split(b"\n")[:2]
