@@ -433,7 +433,8 @@ def test_rows_of_every_format_run_from_end_to_end(
     assert [(attempt.outcome.resolved, attempt.outcome.cause) for attempt in solved] == [
         (True, "")
     ] * 10
-    ran = forager("run", out, "-o", run, "-m", "repair", "-w", "2", "--max-turns", "6")
+    how = ("-w", "2", "--max-turns", "6", "--sandbox", "bubblewrap")
+    ran = forager("run", out, "-o", run, "-m", "repair", *how)
     assert ran.exit_code == 0, ran.output
     exported = tmp_path / "attempts.jsonl"
     forager("export", run, "-o", exported, "--format", "jsonl")
