@@ -112,6 +112,14 @@ def test_check_finds_what_is_wrong(
     assert check(task.model_copy(update={"FAIL_TO_PASS": []})) == "FAIL_TO_PASS is empty"
 
 
+def test_check_says_that_tests_broke_off(kata_task: RepositoryTask) -> None:
+    """Tests that did not run, as the bug ends the interpreter, do not count as failures."""
+    ending = CORE.replace("    return min(max(value, low), high)", "    import os; os._exit(3)")
+    ends = unified_diff("kata/core.py", CORE, ending)
+    found = check(kata_task.model_copy(update={"setup_patch": ends}))
+    assert found.startswith("with the bug, the tests broke off")
+
+
 def test_killed_and_started_again(
     kata_image: Image,
     home: Path,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from forager.environments.repository.guards import guards_of, make_guards, refusal, run_guarded
 from forager.environments.repository.task import Guards, RepositoryTask, TestSetup
@@ -167,43 +167,57 @@ def check(task: RepositoryTask) -> str:
     if not task.FAIL_TO_PASS:
         return "FAIL_TO_PASS is empty"
     for fixed in (False, True):
-        try:
-            sandbox, _ = open_task(task, Limits(memory=task.setup.memory))
-        except SandboxError as error:
-            if "setup_patch fails" in str(error):
-                return "its setup_patch does not apply"
-            raise
-        try:
-            if problem := _problem(task, sandbox, fixed):
-                return problem
-        finally:
-            sandbox.close()
+        found = _opened(task, fixed)
+        if found.broken_off:  # other work may have ended it, such as by taking all memory
+            found = _opened(task, fixed)
+        if found.problem:
+            return found.problem
     return ""
 
 
-def _problem(task: RepositoryTask, sandbox: Sandbox, fixed: bool) -> str:
+class _Found(NamedTuple):
+    problem: str = ""
+    broken_off: bool = False
+
+
+def _opened(task: RepositoryTask, fixed: bool) -> _Found:
+    try:
+        sandbox, _ = open_task(task, Limits(memory=task.setup.memory))
+    except SandboxError as error:
+        if "setup_patch fails" in str(error):
+            return _Found("its setup_patch does not apply")
+        raise
+    try:
+        return _problem(task, sandbox, fixed)
+    finally:
+        sandbox.close()
+
+
+def _problem(task: RepositoryTask, sandbox: Sandbox, fixed: bool) -> _Found:
     history = sandbox.run("git rev-list --all --count && git remote && git stash list")
     if history.output.strip() != "1":
-        return f"the repository holds more than one commit: {history.output.strip()}"
+        return _Found(f"the repository holds more than one commit: {history.output.strip()}")
     for patch in [task.patch if fixed else "", task.test_patch]:
         applied = apply_patch(sandbox, patch) if patch else None
         if applied and applied.exit_code:
-            return f"its patch does not apply: {applied.output.strip()[:200]}"
+            return _Found(f"its patch does not apply: {applied.output.strip()[:200]}")
     wanted = [*task.FAIL_TO_PASS, *task.PASS_TO_PASS]
     if fixed:
         guards = guards_of(task, Limits(memory=task.setup.memory), docker_sandbox)
         report, _ = run_guarded(sandbox, task, guards)
     else:
         report = run_tests(sandbox, task.setup, wanted, test_seconds=MUTANT_TEST_SECONDS)
+    state = "with the reference patch" if fixed else "with the bug"
     passed = {test for test, outcome in report.outcomes.items() if outcome == "passed"}
     if fixed and (refused := refusal(report, guards, passed=passed >= set(wanted))):
-        return f"with the reference patch: {refused}"
+        return _Found(f"{state}: {refused}", not report.complete)
     should = set(wanted if fixed else task.PASS_TO_PASS)
     wrong = sorted(should - passed) + sorted(set() if fixed else passed & {*task.FAIL_TO_PASS})
     if not wrong:
-        return ""
-    state = "with the reference patch" if fixed else "with the bug"
-    return f"{state}, {len(wrong)} tests do otherwise, {wrong[0]} among them"
+        return _Found()
+    if not report.complete:
+        return _Found(f"{state}, the tests broke off: {report.broken_off}", True)
+    return _Found(f"{state}, {len(wrong)} tests do otherwise, {wrong[0]} among them")
 
 
 def in_order(
