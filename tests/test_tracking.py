@@ -6,9 +6,11 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -18,7 +20,7 @@ import pytest
 from attempts import make_attempt
 from click.testing import CliRunner
 from test_chat import serving
-from test_suites import ROWS, THREES
+from test_suites import FORAGER, ROWS, THREES
 
 from forager.cli.main import main
 from forager.learning.rl.layout import RlLayout
@@ -327,20 +329,29 @@ def test_a_package_that_is_missing_is_one_line(
     assert not (tmp_path / "run").exists()
 
 
-def test_an_evaluation_is_tracked_and_its_second_start_adds_nothing(tmp_path: Path) -> None:
-    """Attempts as spans, the result as metrics: by the verb itself, twice."""
+def test_a_killed_evaluation_is_tracked_once(tmp_path: Path) -> None:
+    """Attempts as spans, the result as metrics, by the verb itself: killed, then typed twice."""
     installed("otel")
     rows, output = tmp_path / "rows.jsonl", tmp_path / "run"
     rows.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     with serving() as script:
-        script.answers = [THREES]
+        script.answers = [replace(THREES, delay=0.1)]
         words = ["evaluate", "cruxeval-o", "-o", str(output), "--data", str(rows), "-m", "m"]
+        words += ["--url", script.url, "-w", "1", "--attempts", "4", "--to", "otel"]
+        with subprocess.Popen([str(FORAGER), *words], stderr=subprocess.DEVNULL) as first:
+            while len(script.seen) < 6:
+                assert first.poll() is None
+                time.sleep(0.02)
+            first.send_signal(signal.SIGKILL)
+        assert spans_in(output)
         for _ in range(2):
-            given = [*words, "--url", script.url, "-w", "2", "--to", "otel"]
-            done = CliRunner(env={"OPENAI_BASE_URL": None}).invoke(main, given)
+            done = CliRunner(env={"OPENAI_BASE_URL": None}).invoke(main, words)
             assert done.exit_code == 0, done.output
-    names = Counter(span["name"] for span in spans_in(output))
-    assert names["invoke_agent forager"] == names["chat m"] > 0
+    spans = spans_in(output)
+    names = Counter(span["name"] for span in spans)
+    assert names["invoke_agent forager"] == names["chat m"]
+    assert names["invoke_agent forager"] in (15, 16)  # one may have been on its way
+    assert len({span["spanId"] for span in spans}) == len(spans)
     (result,) = (output / "otel" / "metrics.jsonl").read_text().splitlines()
     assert '"forager.evaluation.success"' in result
 
