@@ -75,7 +75,6 @@ def _exporter(signal: str, directory: Path) -> _Export:
             )
         return _to_collector(signal)
     path = directory / "otel" / f"{signal}.jsonl"
-    path.parent.mkdir(exist_ok=True)
     return _to_file(path, signal)
 
 
@@ -101,12 +100,14 @@ def _to_collector(signal: str) -> _Export:
 
 def _to_file(path: Path, signal: str) -> _Export:
     """Appends a line of OTLP's JSON, after the torn line that a kill may have left."""
-    with path.open("a+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        if size and file.seek(size - 1) and file.read() != b"\n":
-            file.write(b"\n")
+    if path.exists():
+        with path.open("r+b") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size and file.seek(size - 1) >= 0 and file.read() != b"\n":
+                file.write(b"\n")
 
     def export(data: Any) -> None:
+        path.parent.mkdir(exist_ok=True)
         with path.open("ab") as file:
             file.write(json.dumps(_encoded(data, signal)).encode() + b"\n")
 
