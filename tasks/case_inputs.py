@@ -55,19 +55,38 @@ def varied(forms: Sequence[InputForm], known: set[str], count: int, seed: str) -
     return list(found)
 
 
-def call_forms(arguments: Iterable[tuple[Any, ...]]) -> list[InputForm]:
-    """The arguments of calls, by their number."""
-    forms: defaultdict[int, list[list[Any]]] = defaultdict(list)
-    for values in arguments:
-        if values:
-            forms[len(values)].append(list(values))
-    return [InputForm(rows, lambda values: ", ".join(map(repr, values))) for rows in forms.values()]
+CallArguments = tuple[tuple[Any, ...], dict[str, Any]]
+"""Arguments by position and by name."""
+
+
+def call_text(arguments: CallArguments) -> str:
+    """Arguments as a call has them between its brackets."""
+    by_position, by_name = arguments
+    named = (f"{name}={value!r}" for name, value in by_name.items())
+    return ", ".join([*map(repr, by_position), *named])
+
+
+def call_forms(calls: Iterable[CallArguments]) -> list[InputForm]:
+    """The arguments of calls, by their number and names."""
+    forms: defaultdict[tuple[int, tuple[str, ...]], list[list[Any]]] = defaultdict(list)
+    for by_position, by_name in calls:
+        if by_position or by_name:
+            values = [*by_position, *by_name.values()]
+            forms[len(by_position), tuple(by_name)].append(values)
+    return [_call_form(count, names, rows) for (count, names), rows in forms.items()]
+
+
+def _call_form(count: int, names: Sequence[str], rows: list[list[Any]]) -> InputForm:
+    def write(values: Sequence[Any]) -> str:
+        return call_text((tuple(values[:count]), dict(zip(names, values[count:], strict=True))))
+
+    return InputForm(rows, write)
 
 
 def _calls(cases: Iterable[JudgedCase]) -> list[InputForm]:
     """The arguments of calls that are literals."""
     found = (literal(f"({case.arguments},)", _LONGEST) for case in cases if case.arguments.strip())
-    return call_forms(value for (value,) in filter(None, found) if isinstance(value, tuple))
+    return call_forms((value, {}) for (value,) in filter(None, found) if isinstance(value, tuple))
 
 
 def _texts(cases: Iterable[JudgedCase]) -> list[InputForm]:

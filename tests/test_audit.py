@@ -23,8 +23,8 @@ from forager.mutation.files import unified_diff
 from forager.trajectories.store import Run
 from forager.trajectories.summary import Summary
 from tasks.audit import sample
-from tasks.call_tests import calls_in, module_of
-from tasks.case_inputs import more_inputs
+from tasks.call_tests import module_of
+from tasks.case_inputs import CallArguments, call_forms, call_text, more_inputs, varied
 
 LARGEST = """\
 def largest(numbers):
@@ -97,15 +97,20 @@ def test_inputs_that_cannot_be_read_are_not_varied(text: str) -> None:
     assert not more_inputs(problem(function="f", cases=[JudgedCase(arguments=text)]), 5, 0)
 
 
-def test_calls_of_a_function_are_read_from_tests() -> None:
-    """Only literals by position count; a text that cannot be parsed has none."""
-    text = (
-        "def test():\n    assert core.clamp(-1, 0, [2]) == clamp(x, 1) == clamp(low=1) == clamp()\n"
-    )
-    assert list(calls_in(text, "clamp")) == [(-1, 0, [2]), ()]
-    assert not list(calls_in("(" * 5000, "clamp"))
+def test_files_have_the_names_under_which_tests_import_them() -> None:
+    """Those that no import statement can name have none."""
     names = map(module_of, ("src/a/b.py", "a/__init__.py", "a-b/c.py", "a.txt"))
     assert [*names] == ["a.b", "a", "", ""]
+
+
+def test_arguments_by_name_keep_their_names() -> None:
+    """Calls with other names are another form; values vary within each."""
+    calls: list[CallArguments] = [((1,), {"a": "x"}), ((5,), {"a": "y"}), ((), {"b": [1, 2]})]
+    known = {call_text(call) for call in calls}
+    assert known == {"1, a='x'", "5, a='y'", "b=[1, 2]"}
+    found = varied(call_forms(calls), known, 20, "")
+    assert any(text.endswith(", a='x'") for text in found)
+    assert all(text[0] in "12345" or text.startswith("b=[") for text in found)
 
 
 def test_a_larger_sample_contains_a_smaller_one() -> None:
