@@ -356,6 +356,23 @@ def test_a_killed_evaluation_is_tracked_once(tmp_path: Path) -> None:
     assert '"forager.evaluation.success"' in result
 
 
+def test_an_attempt_that_damage_took_is_left_out(tmp_path: Path) -> None:
+    """A ledger may name an attempt that its run has lost; the other one is given as a span."""
+    installed("otel")
+    layout = RlLayout(tmp_path)
+    graded = {"group": 0, "reward": 1.0, "resolved": True, "tokens": 1, "oldest": 0, "newest": 0}
+    with Tracking(tmp_path, "rl", ["otel"]) as tracking:
+        tracked = TrackedLedger(layout, tracking)
+        tracked.take(GradedEntry(attempt="a.0", **graded))
+        with Run.write(layout.attempts, RunSettings(models=["repair"]), []) as writer:
+            writer.append(make_attempt("a", 1))
+        for attempt in ("a.0", "a.1"):
+            tracked.take(GradedEntry(attempt=attempt, **graded))
+    assert {attributes(span).get("gen_ai.conversation.id") for span in spans_in(tmp_path)} == {
+        *("a.1", None)
+    }
+
+
 def test_a_reinforcement_run_tells_steps_with_rewards_once(tmp_path: Path) -> None:
     """From ledger and metrics, whatever an earlier start has told; evaluations too."""
     installed("tensorboard")

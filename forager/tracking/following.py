@@ -1,8 +1,11 @@
 """What a run tells its trackers: each attempt, in the order in which trackers get to know it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
+from forager.errors import StoreError
 from forager.tracking.tracking import Tracking
+from forager.trajectories.index import Index
 from forager.trajectories.record import Trajectory
 from forager.trajectories.store import Run
 
@@ -13,18 +16,36 @@ def follow(tracking: Tracking, run: Run) -> None:
         return
     with run.index() as index:
         for id in index.ids():
-            if tracking.lacks_attempt(id):
-                attempt = index.get(id)
-                tracking.log_attempt(attempt, attempt_values(attempt))
+            _give(tracking, index, id, attempt_values)
 
 
-def follow_attempt(tracking: Tracking, run: Run, id: str) -> None:
-    """Give trackers an attempt that the run has just stored."""
+def follow_attempt(
+    tracking: Tracking,
+    run: Run,
+    id: str,
+    values: Callable[[Trajectory], Mapping[str, float]] | None = None,
+) -> None:
+    """Give trackers an attempt that the run stores, with `attempt_values` unless others are given.
+
+    One that damage took is left out.
+    """
     if not tracking.active:
         return
     with run.index() as index:
-        attempt = index.get(id)
-    tracking.log_attempt(attempt, attempt_values(attempt))
+        if index.matching(id) == [id]:
+            _give(tracking, index, id, values or attempt_values)
+
+
+def _give(
+    tracking: Tracking,
+    index: Index,
+    id: str,
+    values: Callable[[Trajectory], Mapping[str, float]],
+) -> None:
+    if tracking.lacks_attempt(id):
+        with suppress(StoreError):  # a damaged record, which other verbs name
+            attempt = index.get(id)
+            tracking.log_attempt(attempt, values(attempt))
 
 
 def follow_result(tracking: Tracking, values: Mapping[str, float], attempts: int) -> None:

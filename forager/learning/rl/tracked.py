@@ -6,8 +6,9 @@ from forager.learning.rl.counting import StepCount, StepCounter
 from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.ledger import Entry, GradedEntry
 from forager.learning.train.metrics import step_values
+from forager.tracking.following import follow_attempt
 from forager.tracking.tracking import Tracking
-from forager.trajectories.store import Run
+from forager.trajectories.store import Run, is_run
 
 
 class TrackedLedger:
@@ -29,9 +30,8 @@ class TrackedLedger:
         self._tracking.log(f"evaluation {step}", step, {"held_out": success})
 
     def _trace(self, attempt: str) -> None:
-        if self._tracking.lacks_attempt(attempt):
-            with Run(self._layout.attempts).index() as index:
-                self._tracking.log_attempt(index.get(attempt), {})
+        if self._tracking.lacks_attempt(attempt) and is_run(self._layout.attempts):
+            follow_attempt(self._tracking, Run(self._layout.attempts), attempt, lambda _: {})
 
 
 def values_of(step: StepCount) -> dict[str, float]:
