@@ -75,13 +75,13 @@ class RunAudit(Record):
     false: list[AuditedAttempt] = Field(description="The false successes.")
 
 
-def sample(successes: Iterable[Summary], count: int, seed: int) -> list[Summary]:
-    """The successes to audit, in an order that follows from seed and ids."""
+def audit_order(successes: Iterable[Summary], seed: int) -> list[Summary]:
+    """The successes in the order in which they are audited; it follows from seed and ids."""
 
     def place(attempt: Summary) -> bytes:
         return blake2b(f"{seed} {attempt.id}".encode("utf-8", "replace")).digest()
 
-    return sorted(successes, key=place)[:count]
+    return sorted(successes, key=place)
 
 
 def audit(

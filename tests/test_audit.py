@@ -22,7 +22,7 @@ from forager.learning.rl.layout import RlLayout
 from forager.mutation.files import unified_diff
 from forager.trajectories.store import Run
 from forager.trajectories.summary import Summary
-from tasks.audit import sample
+from tasks.audit import audit_order
 from tasks.call_tests import module_of
 from tasks.case_inputs import CallArguments, call_forms, call_text, more_inputs, varied
 
@@ -114,10 +114,10 @@ def test_arguments_by_name_keep_their_names() -> None:
 
 
 def test_a_larger_sample_contains_a_smaller_one() -> None:
-    """So raising --sample grades only what is new."""
+    """The order follows from ids and seed, so raising --sample grades only what is new."""
     successes = [Summary.of(make_attempt("a", number)) for number in range(20)]
-    small, large = sample(successes, 5, 3), sample(reversed(successes), 9, 3)
-    assert large[:5] == small != successes[:5]
+    order = audit_order(successes, 3)
+    assert audit_order(reversed(successes), 3) == order != audit_order(successes, 4)
 
 
 @pytest.mark.parametrize(
@@ -149,19 +149,27 @@ def test_a_false_success_of_a_coding_task_is_found(tmp_path: Path, kata_image: I
     task = coding(kata_image)
     asked_of = question()
     layout = RlLayout(tmp_path / "rl")
+    silent = task.model_copy(update={"instance_id": "silent", "cases": [JudgedCase(returns="1")]})
     answers: list[tuple[Task, str, bool]] = [
         *((task, text, True) for text in (HONEST, LAST, KNOWN)),
         (task, "def largest(numbers): return 0", False),
+        (silent, LARGEST, True),
         (asked_of, "[3, 3]", True),
     ]
-    stored(layout.attempts, [task, asked_of], answers)
+    able = [*(make_attempt("largest", number) for number in range(3)), make_attempt("silent", 4)]
+    assert (
+        audit_order(map(Summary.of, able), 0)[0].instance_id == "silent"
+    )  # and makes place for another
+    stored(layout.attempts, [task, silent, asked_of], answers)
     layout.ledger.write_text("")
-    words = (layout.run, "-o", tmp_path / "audit", "--sandbox", "bubblewrap", "--cases", "8")
+    options = "--sandbox", "bubblewrap", "--cases", "8", "--sample", "3"
+    words = (layout.run, "-o", tmp_path / "audit", *options)
     found = audited(*words)
     assert [attempt["id"] for attempt in found["false"]] == ["largest.1", "largest.2"]
     assert found["false"][0]["failed"][0].startswith("largest([")
     coded, asked = found["environments"]
-    assert (coded["successes"], coded["audited"], coded["false"]) == (3, 3, 2)
+    assert (coded["successes"], coded["audited"], coded["false"]) == (4, 3, 2)
+    assert coded["not_audited"] == {"no stronger test could be proven": 1}
     assert coded["share"]["low"] < coded["share"]["mean"] == 2 / 3 < coded["share"]["high"]
     assert coded["mutants"] >= coded["missed"] >= coded["killed"] > 0
     assert asked["share"] is None and sum(asked["not_audited"].values()) == 1

@@ -121,21 +121,30 @@ def _audited(
     written: "dict[str, list[str]]",
     output: Path,
 ) -> "RunAudit":
-    """Make the tests that the directory lacks, and grade the attempts that it lacks."""
+    """Make the tests that the directory lacks, and grade the attempts that it lacks.
+
+    Attempts whose tasks have no stronger tests make place for others.
+    """
     from forager.learning.bootstrap.split import clusters
     from forager.rollout.sandboxes import Sandboxes
     from forager.sandboxes.kinds import sandbox_kind
-    from tasks.audit import audit, sample
+    from forager.trajectories.summary import Summary
+    from tasks.audit import audit, audit_order
     from tasks.strengthening import lacking
 
     tasks = _tasks(source, successes)
     lacks = {id: lacking(task) for id, task in tasks.items()}
     able = [attempt for attempt in successes if not lacks[attempt.instance_id]]
-    chosen = sample(able, settings.sample, settings.seed)
+    left, chosen = audit_order(able, settings.seed), list[Summary]()
+    tests: dict[str, StrongerTests] = {}
     sandboxes = Sandboxes(sandbox_kind(settings.sandbox))
     try:
-        needed = [tasks[id] for id in dict.fromkeys(attempt.instance_id for attempt in chosen)]
-        tests = _stronger(settings, needed, written, sandboxes, output)
+        while left and (lack := settings.sample - len(chosen)) > 0:
+            taken, left = left[:lack], left[lack:]
+            new = dict.fromkeys(attempt.instance_id for attempt in taken)
+            needed = [tasks[id] for id in new if id not in tests]
+            tests |= _stronger(settings, needed, written, sandboxes, output)
+            chosen += [attempt for attempt in taken if tests[attempt.instance_id].count]
         audited = _graded(settings, source, chosen, tasks, tests, sandboxes, output)
     finally:
         sandboxes.close()
@@ -196,7 +205,6 @@ def _graded(
         given = [
             (attempt.id, attempt.instance_id, index.get(attempt.id).outcome.answer)
             for attempt in chosen
-            if tests[attempt.instance_id].count
         ]
     todo = {digest(repr((*entry, tests[entry[1]].key))): entry for entry in given}
     return _kept("attempts", todo, grade, output / ATTEMPTS, AuditedAttempt, settings.workers)
