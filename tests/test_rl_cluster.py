@@ -8,15 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ray_clusters import ray_cluster
-from rl_program import run, settings
+from rl_program import TASKS, run, settings
 from rl_server import OwnServer, serving
 from tiny_models import make_base
 
+from forager.agent.model import ScriptedModel
+from forager.agent.traffic import RateLimiter
+from forager.environments.task import Task
+from forager.errors import UsageError
+from forager.learning.rl.cluster import GradingExecutor
+from forager.learning.rl.graded import GradedAttempts
 from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.ledger import GradedEntry, TrainedEntry, entries
 from forager.learning.rl.sampler import Sampler
 from forager.learning.rl.samplers import sampler_of
 from forager.learning.rl.settings import RlSettings
+from forager.rollout.live import Live
+from forager.rollout.local import LocalExecutor
+from forager.rollout.meter import Meter
+from forager.rollout.settings import Budget, RunSettings
+from forager.rollout.worker import Job, JobResult, Worker
+from forager.trajectories.record import Trajectory
 from forager.trajectories.store import Run
 
 if TYPE_CHECKING:
@@ -86,3 +98,30 @@ def test_settings_that_a_cluster_cannot_have_are_said(given: dict[str, Any], mes
     """Before anything starts."""
     with pytest.raises(ValueError, match=message):
         settings(Path("base"), rollout={"executor": "ray"}, **given)
+
+
+def answers(job: Job, limiter: RateLimiter) -> ScriptedModel:
+    """A model that answers each question with 1."""
+    del job, limiter
+    return ScriptedModel([{"role": "assistant", "content": "[ANSWER]1[/ANSWER]"}])
+
+
+def test_rewards_of_stored_attempts_are_computed_here(tmp_path: Path) -> None:
+    """An attempt ends once its reward is known; one without a number is an error that names it."""
+
+    def reward(task: Task, attempt: Trajectory) -> float:
+        return float("nan") if task is TASKS[1] else float(attempt.outcome.resolved)
+
+    asked = RunSettings(models=["m"], sandbox="bubblewrap")
+    with Run.write(tmp_path / "run", asked, TASKS) as store:
+        worker = Worker(asked, answers, {}, store.append, Live(store.path))
+        graded = GradedAttempts(store, reward, {task.instance_id: task for task in TASKS})
+        with GradingExecutor(LocalExecutor(worker, Meter(Budget())), graded) as executor:
+            for task in TASKS[:3]:
+                assert executor.place(Job(task, 0))
+            ended: dict[str, JobResult] = {}
+            while len(ended) < 3:
+                ended |= {result.id: result for result in executor.ended(0.05)}
+    assert isinstance(ended["q1.0"].error, UsageError) and "q1.0 is nan" in str(ended["q1.0"].error)
+    assert graded.take("q2.0")[1] == graded.take("q0.0")[1] == 0.0
+    assert ended["q0.0"].summary and not ended["q0.0"].error
