@@ -45,6 +45,7 @@ GROUPS = {  # files on the same worker, and tests apart from those of their file
     "test_rl_cluster": "ray",
     "test_training_hosts": "ray",
     "test_rl": "torch",
+    "test_rl_own_servers": "torch",
     "test_policy_training": "torch",
     "test_objective": "torch",
     "test_training": "torch",  # which takes seconds to load

@@ -24,14 +24,20 @@ from forager.trajectories.record import Sampling
 class OwnServer:
     """The state of a server.
 
-    `deaf`: it says that it takes weights, and keeps those it has. `plain`: it has no developer
-    endpoints.
+    `key`: what requests below /v1 must name, as vLLM's --api-key. `deaf`: it says that it takes
+    weights, and keeps those it has. `plain`: it has no developer endpoints.
     """
 
     def __init__(
-        self, base: Path, *, name: str = "policy", deaf: bool = False, plain: bool = False
+        self,
+        base: Path,
+        *,
+        name: str = "policy",
+        key: str = "",
+        deaf: bool = False,
+        plain: bool = False,
     ) -> None:
-        self.name, self.deaf, self.plain = name, deaf, plain
+        self.name, self.key, self.deaf, self.plain = name, key, deaf, plain
         self.sampler = LocalSampler(base, "float32")
         self.sampler.load(base, 0)
         self.calls: list[str] = []
@@ -108,7 +114,12 @@ def serving(server: OwnServer) -> Iterator[str]:
             self._answer(json.loads(body or b"{}"))
 
         def _answer(self, given: dict[str, Any]) -> None:
-            found = server.answer(self.path.partition("?")[0], given)
+            path = self.path.partition("?")[0]
+            wanted = f"Bearer {server.key}"
+            if path.startswith("/v1/") and server.key and self.headers["Authorization"] != wanted:
+                self.send_error(401)
+                return
+            found = server.answer(path, given)
             body = json.dumps(found).encode()
             self.send_response(404 if found is None else 200)
             self.send_header("Content-Type", "application/json")

@@ -30,9 +30,15 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_base(tmp_path_factory.mktemp("own") / "base")
 
 
-def test_own_servers_sample_with_the_weights_of_each_step(base: Path, tmp_path: Path) -> None:
-    """All tokens have the ratio 1 in their step, so the server had the weights of each one."""
-    server, output = OwnServer(base), tmp_path / "run"
+def test_own_servers_sample_with_the_weights_of_each_step(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All tokens have the ratio 1 in their step, so the server had the weights of each one.
+
+    Each request has the key that the server asks for.
+    """
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    server, output = OwnServer(base, key="secret"), tmp_path / "run"
     with serving(server) as url:
 
         def served(base: Path, asked: RlSettings) -> Sampler:

@@ -1,5 +1,6 @@
 """A person's own vLLM servers: whether they fit, and whether they take new weights."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class OwnServers:
 
     def __init__(self, urls: Sequence[str], dtype: str, key_env: str) -> None:
         self._urls, self._dtype, self._key_env = list(urls), dtype, key_env
+        self._key = os.environ.get(key_env, "")
         self._former: Path | None = None
         self._digest = ""
         self._loads = 0
@@ -37,11 +39,11 @@ class OwnServers:
         """Serve the weights in a directory. Raises ServeError."""
         if not self._loads:
             self._check_names()
-        before = [served(url, POLICY, PROBE) for url in self._urls]
+        before = [served(url, POLICY, PROBE, self._key) for url in self._urls]
         for url in self._urls:
             replace_weights(url.removesuffix("/v1"), model)
             check_prompts(url, POLICY, model)
-        same = before == [served(url, POLICY, PROBE) for url in self._urls]
+        same = before == [served(url, POLICY, PROBE, self._key) for url in self._urls]
         new = digest(model)
         if self._loads < _PROVEN or (same and new != self._digest):
             self._prove(model)
@@ -63,9 +65,10 @@ class OwnServers:
 
     def _prove(self, model: Path) -> None:
         known = [self._former] if self._former and self._former.exists() else []
-        wanted, *former = expected([model, *known], [PROBE], self._dtype)
+        wanted, *rest = expected([model, *known], [PROBE], self._dtype)
+        former = rest[0] if rest else None
         for url in self._urls:
-            if not has_weights(url, POLICY, self._dtype, wanted, former[0] if former else None):
+            if not has_weights(url, POLICY, self._dtype, wanted, former, self._key):
                 raise ServeError(
                     f"{url} did not take the weights in {model}: its log-probabilities are not "
                     f"those of the trainer in {self._dtype} (`serve.dtype` names the server's "

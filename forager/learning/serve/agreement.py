@@ -30,13 +30,20 @@ class Agreement(Record):
 
 
 def compare(
-    url: str, name: str, samples: Sequence[list[int]], wanted: Sequence[list[float]]
+    url: str,
+    name: str,
+    samples: Sequence[list[int]],
+    wanted: Sequence[list[float]],
+    key: str = "",
 ) -> Agreement:
-    """Compare a vLLM server with the trainer's log-probabilities. Raises ServeError."""
+    """Compare a vLLM server with the trainer's log-probabilities. Raises ServeError.
+
+    `key` is what the server was started with as its --api-key.
+    """
     differences = [
         abs(server - trainer)
         for ids, of_sample in zip(samples, wanted, strict=True)
-        for server, trainer in zip(served(url, name, ids), of_sample, strict=True)
+        for server, trainer in zip(served(url, name, ids, key), of_sample, strict=True)
     ]
     count = len(differences)
     return Agreement(
@@ -50,24 +57,26 @@ def has_weights(
     dtype: str,
     wanted: Sequence[list[float]],
     former: Sequence[list[float]] | None = None,
+    key: str = "",
 ) -> bool:
     """Whether a vLLM server answers the probe as wanted, and not more like its former weights.
 
     `wanted` and `former` are what `expected` returns for the probe. Raises ServeError.
     """
-    found = compare(url, name, [PROBE], wanted)
+    found = compare(url, name, [PROBE], wanted, key)
     if not found.holds(dtype):
         return False
-    return not former or compare(url, name, [PROBE], former).mean >= found.mean
+    return not former or compare(url, name, [PROBE], former, key).mean >= found.mean
 
 
-def served(url: str, name: str, ids: list[int]) -> list[float]:
+def served(url: str, name: str, ids: list[int], key: str = "") -> list[float]:
     """Log-probabilities of the server, (tokens - 1,): none for the first. Raises ServeError."""
     import requests
 
     request = {"model": name, "prompt": ids, "max_tokens": 1, "prompt_logprobs": 0}
     try:
-        answer = requests.post(f"{url}/completions", json=request, timeout=600)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        answer = requests.post(f"{url}/completions", json=request, headers=headers, timeout=600)
         answer.raise_for_status()
         listed = answer.json()["choices"][0]["prompt_logprobs"]
     except (requests.RequestException, KeyError, ValueError) as error:
