@@ -4,6 +4,7 @@ Prints the address. Each line of stdin names a model to serve next, whose addres
 it is served.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -21,5 +22,6 @@ if __name__ == "__main__":
     with ModelServer(Path(sys.argv[1]), SETTINGS, Path(sys.argv[2])) as server:
         print(server.name, *server.urls, flush=True)
         for line in sys.stdin:
+            os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # one process fewer to load vLLM
             server.reload(Path(line.strip()))
             print(server.name, *server.urls, flush=True)

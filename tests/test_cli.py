@@ -187,7 +187,7 @@ def test_verbs_are_grouped_by_what_a_person_does() -> None:
     assert grouped == {
         "Set up": "doctor schema",
         "Make images, tasks and traces": "image tasks trace",
-        "Run attempts": "run watch evaluate select",
+        "Run attempts": "run watch evaluate select audit",
         "Look at attempts and traces": "list replay debug report tokens",
         "Learn from attempts": "filter credit export train serve bootstrap rl base",
     }

@@ -59,7 +59,8 @@ def test_the_stages_of_an_earlier_round_are_not_repeated(earlier: Path) -> None:
     assert known and known.candidate and made and made.candidate
     weights = {"candidate": None, "current": None}  # the archive has no weights: another digest
     assert made.model_copy(update=weights) == known.model_copy(update=weights)
-    assert made.candidate.success == known.candidate.success
+    high = {"high": min(1.0, known.candidate.success.high)}  # intervals of shares end at 1 since
+    assert made.candidate.success == known.candidate.success.model_copy(update=high)
     assert made.candidate.run == known.candidate.run
 
 
@@ -70,10 +71,15 @@ def _continue(bootstrap: Path) -> None:
 
 
 def _times(bootstrap: Path) -> dict[Path, int]:
-    """Return when each file of the rounds and of the base's evaluation was written."""
+    """Return when each file of the rounds and of the base's evaluation was written.
+
+    Trackers, which are newer, get finished trainings now.
+    """
     paths = [*bootstrap.glob("round-*/**/*"), *bootstrap.glob("base/**/*")]
+    newer = {"tensorboard", "tracking"}
     return {
         path: path.stat().st_mtime_ns
         for path in paths
         if path.is_file() and "index" not in path.name and "lock" not in path.name
+        if not newer & {*path.parts}
     }

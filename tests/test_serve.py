@@ -82,8 +82,11 @@ def server(
         cpu_cores="nobind",
         cpu_nice=0,
     )
-    with ModelServer(served_models["old"], settings, tmp_path_factory.mktemp("log")) as server:
-        yield server
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # one process fewer to load vLLM
+        server = ModelServer(served_models["old"], settings, tmp_path_factory.mktemp("log"))
+        with server:
+            yield server
 
 
 def wanted(model: Path) -> list[list[float]]:
@@ -159,10 +162,8 @@ def test_tied_weights_are_replaced_and_nothing_outlives_forager(
     forager ends it with all its processes.
     """
     program = [sys.executable, "-P", str(HERE / "serving_program.py")]
-    fewer = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}  # workers; each process loads vLLM for long
     with subprocess.Popen(
         [*program, str(served_models["tied"]), str(tmp_path / "log")],
-        env={**os.environ, **fewer},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

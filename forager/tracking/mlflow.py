@@ -7,8 +7,8 @@ used: it would record the user, the command line and the git remote.
 import json
 import logging
 import os
-import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from forager.tracking.tracker import PROJECT, Measurement, Subject
@@ -28,7 +28,7 @@ class MlflowTracker:
         """Log the values in one request."""
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
+        now = round(datetime.now(UTC).timestamp() * 1000)
         metrics = [
             Metric(name, value, now, measurement.step) for name, value in measurement.values.items()
         ]
