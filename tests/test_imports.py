@@ -91,6 +91,7 @@ def keeps_direction(path: Path) -> None:
             assert package == "programs", f"{where}: only imports of shipped packages are relative"
             continue
         imported = name.split(".")
+        assert not imported[0].startswith("forager_"), f"{where} imports {name}, which stands above"
         if top in CATALOGUES:
             assert imported[0] not in CATALOGUES - {top}, f"{where} imports {name}"
             assert imported[:2] != ["forager", "cli"], f"{where} imports {name}"

@@ -167,20 +167,22 @@ def check(task: RepositoryTask) -> str:
     if not task.FAIL_TO_PASS:
         return "FAIL_TO_PASS is empty"
     for fixed in (False, True):
-        found = _opened(task, fixed)
+        found = _examined(task, fixed)
         if found.broken_off:  # other work may have ended it, such as by taking all memory
-            found = _opened(task, fixed)
+            found = _examined(task, fixed)
         if found.problem:
             return found.problem
     return ""
 
 
 class _Found(NamedTuple):
+    """What is wrong with a task, and whether that is because its tests broke off."""
+
     problem: str = ""
     broken_off: bool = False
 
 
-def _opened(task: RepositoryTask, fixed: bool) -> _Found:
+def _examined(task: RepositoryTask, fixed: bool) -> _Found:
     try:
         sandbox, _ = open_task(task, Limits(memory=task.setup.memory))
     except SandboxError as error:
