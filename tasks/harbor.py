@@ -106,7 +106,7 @@ def export_harbor(
             assert isinstance(task, RepositoryTask)
             name = _name(task.instance_id, written)
             written[name] = task.instance_id
-            _write(part, name, task, registry, _environment(task, from_recipe=from_recipe))
+            _write(part, name, task, registry, _image_files(task, from_recipe=from_recipe))
         if not written:
             raise UsageError(
                 f"no task can be exported: {'; '.join(left_out) or 'the file is empty'}"
@@ -152,7 +152,7 @@ def _without_recipe(task: Task) -> str:
     return ""
 
 
-def _environment(task: RepositoryTask, *, from_recipe: bool) -> dict[str, bytes]:
+def _image_files(task: RepositoryTask, *, from_recipe: bool) -> dict[str, bytes]:
     """The files from which the task's image is built."""
     head, files = f"FROM {task.image}\nUSER root\n", dict[str, bytes]()
     if from_recipe:
@@ -184,7 +184,7 @@ def _write(
         "tests/task.json": task.model_dump_json(),
     }
     contents = {path: text.encode("utf-8", "surrogateescape") for path, text in files.items()}
-    contents |= {f"environment/{name}": content for name, content in image_files.items()}
+    contents |= {f"environment/{path}": content for path, content in image_files.items()}
     for path, content in contents.items():
         (place / path).write_bytes(content)
         if path.endswith("h"):

@@ -1,29 +1,13 @@
 """forager's tasks as an environment of `verifiers`, stepped by verifiers itself."""
 
-import json
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from own_environments import interpreter, run_with_task
 
 from forager.environments.repository.task import RepositoryTask
 
-ROOT = Path(__file__).parents[1]
-
-
-def interpreter() -> str:
-    """A Python that has forager and `verifiers`; skips the test if there is none."""
-    if find_spec("verifiers"):
-        return sys.executable
-    if python := os.environ.get("FORAGER_VERIFIERS_PYTHON"):
-        return python
-    pytest.skip(
-        "verifiers 0.4 needs an older openai than vLLM: install '.[verifiers]' into an environment "
-        "of its own and name its Python in FORAGER_VERIFIERS_PYTHON"
-    )
+WHY = "verifiers 0.4 needs an older openai than vLLM"
 
 
 @pytest.mark.engine
@@ -32,18 +16,8 @@ def test_verifiers_plays_a_task(kata_task: RepositoryTask, tmp_path: Path) -> No
 
     Traces show neither hidden tests nor the reference patch of the task.
     """
-    python = interpreter()
-    file = tmp_path / "tasks.jsonl"
-    file.write_text(kata_task.model_dump_json() + "\n")
-    program = Path(__file__).with_name("verifiers_program.py")
-    done = subprocess.run(
-        [python, str(program), str(file)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "FORAGER_NO_KEY": "none"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    python = interpreter("verifiers", WHY)
+    told = run_with_task(python, "verifiers_program.py", kata_task, tmp_path, FORAGER_NO_KEY="none")
     assert told["ok"] and not told["errors"]
     assert told["key"] == kata_task.instance_id
     assert told["rewards"] == {"resolved": 1} and told["metrics"] == {"forager_reward": 1}

@@ -16,22 +16,31 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-from forager.environments.repository.services import packages_of
 from forager.errors import BuildError
 from forager.images.base import DEBIAN_PACKAGES, ENVIRONMENT, TOOLING
 from forager.images.debian import release_of
 from forager.images.image import Image
-from forager.images.install import install_variables
+from forager.images.install import install_variables, system_packages, version_tags
 from forager.images.reducing import variables_of
 from forager.images.sealing import CLEAN, COMPILE, REPOSITORY
-from forager.images.workbench import BUILDERS, FLAGS, OWNED_BY_ROOT, PYTHON, TIME, TOOLS, VENV
+from forager.images.workbench import (
+    BUILDERS,
+    FLAGS,
+    OWNED_BY_ROOT,
+    PYTHON,
+    TIME,
+    TOOLS,
+    UV_SETTINGS,
+    VENV,
+    WITHOUT_LISTS,
+)
 from forager.images.workshop import pytest_options
 from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import SYSTEM_PATH, USER, WORKDIR, Limits
 from forager.scratch import scratch
 
 _MOST_TREE = 256 << 20  # bytes of the project's files, compressed
-_SETTINGS = re.compile(r"(\./)?([^/]*requirements[^/]*/)?[^/]+\.(toml|txt|cfg|py)")
+_METADATA = re.compile(r"(\./)?([^/]*requirements[^/]*/)?[^/]+\.(toml|txt|cfg|py)")
 _PIN = re.compile(r"[A-Za-z0-9][\w.-]*==[\w.!+-]+")
 _PINS = f"""{PYTHON} -I - <<'END'
 from importlib.metadata import distributions
@@ -56,15 +65,8 @@ with open("{TOOLS}/uv", "wb") as target:
     target.write(zipfile.ZipFile(io.BytesIO(wheel)).read("uv-{_UV_VERSION}.data/scripts/uv"))
 os.chmod("{TOOLS}/uv", 0o755)
 """
-_SETTINGS_OF_UV = {
-    "UV_NO_PROGRESS": "1",
-    "UV_COMPILE_BYTECODE": "1",
-    "UV_PYTHON_INSTALL_DIR": "/opt/python",
-    "UV_LINK_MODE": "copy",
-    "UV_CACHE_DIR": f"{TOOLS}/cache",
-}
+_BUILDING = {**FLAGS, **UV_SETTINGS, "UV_CACHE_DIR": f"{TOOLS}/cache"}
 _APT = "DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends"
-_NO_LISTS = "rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb"
 _VERSION = "import platform; print(platform.python_version())"
 
 
@@ -121,7 +123,7 @@ def _base_script(image: Image) -> str:
     """Brings what the base lacks."""
     python, proven = image.recipe.python or "python3", image.python_version
     return f"""set -e
-export {_assigned(FLAGS | _SETTINGS_OF_UV)}
+export {_assigned(_BUILDING)}
 export PATH={TOOLS}:{SYSTEM_PATH}
 if ! command -v python3 git gcc g++ make pkg-config patch less pkill >/dev/null; then
     apt-get update -q && {_APT} {DEBIAN_PACKAGES}
@@ -136,7 +138,7 @@ fi
 {OWNED_BY_ROOT}
 found=$({PYTHON} -c '{_VERSION}')
 [ "$found" = {proven} ] || echo "Python is $found here, and {proven} in the proven image" >&2
-{_NO_LISTS}
+{WITHOUT_LISTS}
 """
 
 
@@ -146,7 +148,7 @@ def _install_script(image: Image, tree: bytes) -> str:
     The project's commands run as the agent, who may write to the environment only as a member of a
     group that nobody is in afterwards.
     """
-    uv = _assigned(FLAGS | _SETTINGS_OF_UV | {"UV_CONSTRAINT": f"{TOOLS}/pins.txt"})
+    uv = _assigned(_BUILDING | {"UV_CONSTRAINT": f"{TOOLS}/pins.txt"})
     steps = "\n".join(_steps(image, _variables(image, tree)))
     return f"""set -e
 export PATH={VENV}/bin:{TOOLS}:{SYSTEM_PATH} VIRTUAL_ENV={VENV}
@@ -175,11 +177,11 @@ rm -rf {TOOLS} /root/.cache /root/.config /root/.local /tmp/* /tmp/.[!.]* /var/t
 
 def _steps(image: Image, variables: Mapping[str, str]) -> Iterable[str]:
     """The commands of the recipe, each as a line of a shell script."""
-    recipe, tag = image.recipe, image.source.version
-    if re.fullmatch(r"[\w.]+", tag):
-        yield f"own 'git tag {tag} && git tag v{tag}'"
-    if packages := [*recipe.system, *packages_of(recipe.services)]:
-        yield f"apt-get update -q && {_APT} {shlex.join(packages)} && {_NO_LISTS}"
+    recipe = image.recipe
+    if tagging := version_tags(image.source):
+        yield f"own {shlex.quote(tagging)}"
+    if packages := system_packages(recipe):
+        yield f"apt-get update -q && {_APT} {shlex.join(packages)} && {WITHOUT_LISTS}"
     if recipe.directories:
         yield f"install -d -o {USER} -g {USER} {shlex.join(recipe.directories)}"
     for command in ["uv pip install pytest", *recipe.install]:
@@ -191,7 +193,7 @@ def _variables(image: Image, tree: bytes) -> dict[str, str]:
     with scratch("recipe") as directory:
         with tarfile.open(fileobj=io.BytesIO(tree)) as archive:
             for member in archive:
-                if member.isreg() and member.size < 1 << 20 and _SETTINGS.fullmatch(member.name):
+                if member.isreg() and member.size < 1 << 20 and _METADATA.fullmatch(member.name):
                     archive.extract(member, directory, filter="data")
         found = install_variables(Path(directory), image.source, image.recipe)
     return {

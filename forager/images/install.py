@@ -22,7 +22,14 @@ from forager.images.sealing import make_repository, seal
 from forager.images.source import Source, tracked_files
 from forager.images.suite import find_suite, stated_suite
 from forager.images.vetting import Vetting
-from forager.images.workbench import PYTHON, TOOLS, Workbench, archive, tree_archive
+from forager.images.workbench import (
+    PYTHON,
+    TOOLS,
+    WITHOUT_LISTS,
+    Workbench,
+    archive,
+    tree_archive,
+)
 from forager.sandboxes.sandbox import WORKDIR
 
 _FACTS = """
@@ -67,7 +74,7 @@ def install(
     """
     files = _bring(bench, tree, source)
     vetting = Vetting(bench, tree, files, recipe) if recipe.untrusted else None
-    if packages := [*recipe.system, *packages_of(recipe.services)]:
+    if packages := system_packages(recipe):
         report(f"installing {' '.join(packages)}")
         _install_system(bench, packages)
     if recipe.directories:
@@ -152,17 +159,27 @@ def _bring(bench: Workbench, tree: Path, source: Source) -> list[str]:
     names = "".join(f"{name}\0" for name in files).encode(errors="surrogateescape")
     bench.put(archive({"files": (names, 0o644)}), TOOLS)
     make_repository(bench)
-    if re.fullmatch(r"[\w.]+", source.version):
-        version = source.version
-        bench.check(f"git tag {version} && git tag v{version}", directory=WORKDIR)
+    if tagging := version_tags(source):
+        bench.check(tagging, directory=WORKDIR)
     return files
+
+
+def version_tags(source: Source) -> str:
+    """The command that tags the commit with the version, or "" if it has none."""
+    version = source.version
+    return f"git tag {version} && git tag v{version}" if re.fullmatch(r"[\w.]+", version) else ""
+
+
+def system_packages(recipe: Recipe) -> list[str]:
+    """The Debian packages of a recipe, with those of its services."""
+    return [*recipe.system, *packages_of(recipe.services)]
 
 
 def _install_system(bench: Workbench, packages: list[str]) -> None:
     step = bench.run(
         f"export DEBIAN_FRONTEND=noninteractive; {bench.apt} update -q && "
         f"{bench.apt} install -y -q --no-install-recommends {shlex.join(packages)} && "
-        "rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb",
+        + WITHOUT_LISTS,
         user="root",
         directory="/",
     )

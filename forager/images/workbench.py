@@ -39,6 +39,13 @@ _APT = f"{_CACHE}/apt"
 TIME = 946684800  # of all files: 2000-01-01, the date of the commits of tasks
 # Compiling takes most of many builds, and tests need no fast code.
 FLAGS = dict.fromkeys(("CFLAGS", "CXXFLAGS"), "-O1 -g0")
+UV_SETTINGS = {
+    "UV_NO_PROGRESS": "1",
+    "UV_COMPILE_BYTECODE": "1",  # test runs would compile pytest each time
+    "UV_PYTHON_INSTALL_DIR": "/opt/python",
+    "UV_LINK_MODE": "copy",  # the cache may be another file system
+}
+WITHOUT_LISTS = "rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb"
 BUILDERS = 2000  # number of a group without a name
 OWNED_BY_ROOT = f"""set -e  # copies no file of a lower layer
 find {VENV} -user agent -exec chown -h root:{BUILDERS} {{}} +
@@ -94,10 +101,7 @@ class Workbench:
         bundle = ca_bundle()
         self._variables = {
             **build_variables(f"{TOOLS}/ca.pem" if bundle else "", logins=logins),
-            "UV_NO_PROGRESS": "1",
-            "UV_COMPILE_BYTECODE": "1",  # test runs would compile pytest each time
-            "UV_PYTHON_INSTALL_DIR": "/opt/python",
-            "UV_LINK_MODE": "copy",  # the cache may be another file system
+            **UV_SETTINGS,
             **FLAGS,
             "VIRTUAL_ENV": VENV,
             "PATH": f"{VENV}/bin:{TOOLS}:{SYSTEM_PATH}",

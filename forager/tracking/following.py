@@ -15,7 +15,7 @@ def follow(tracking: Tracking, run: Run) -> None:
     if not tracking.active:
         return
     with run.index() as index:
-        for id in index.ids():
+        for id in filter(tracking.lacks_attempt, index.ids()):
             _give(tracking, index, id, attempt_values)
 
 
@@ -29,7 +29,7 @@ def follow_attempt(
 
     One that damage took is left out.
     """
-    if not tracking.active:
+    if not tracking.lacks_attempt(id):
         return
     with run.index() as index:
         if index.matching(id) == [id]:
@@ -42,10 +42,9 @@ def _give(
     id: str,
     values: Callable[[Trajectory], Mapping[str, float]],
 ) -> None:
-    if tracking.lacks_attempt(id):
-        with suppress(StoreError):  # a damaged record, which other verbs name
-            attempt = index.get(id)
-            tracking.log_attempt(attempt, values(attempt))
+    with suppress(StoreError):  # a damaged record, which other verbs name
+        attempt = index.get(id)
+        tracking.log_attempt(attempt, values(attempt))
 
 
 def follow_result(tracking: Tracking, values: Mapping[str, float], attempts: int) -> None:

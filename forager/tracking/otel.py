@@ -6,14 +6,16 @@ in the lines of JSON that collectors read with `otlpjsonfile`. $OTEL_SERVICE_NAM
 $OTEL_RESOURCE_ATTRIBUTES count too.
 """
 
-import json
 import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import RootModel
+
 from forager.errors import UsageError
+from forager.records import RecordWriter
 from forager.tracking.spans import spans_of
 from forager.tracking.tracker import PROJECT, Measurement, Subject
 from forager.version import VERSION
@@ -74,8 +76,7 @@ def _exporter(signal: str, directory: Path) -> _Export:
                 "the endpoint for it (port 4318)"
             )
         return _to_collector(signal)
-    path = directory / "otel" / f"{signal}.jsonl"
-    return _to_file(path, signal)
+    return _to_file(directory / "otel" / f"{signal}.jsonl", signal)
 
 
 def _to_collector(signal: str) -> _Export:
@@ -99,17 +100,11 @@ def _to_collector(signal: str) -> _Export:
 
 
 def _to_file(path: Path, signal: str) -> _Export:
-    """Appends a line of OTLP's JSON, after the torn line that a kill may have left."""
-    if path.exists():
-        with path.open("r+b") as file:
-            size = file.seek(0, os.SEEK_END)
-            if size and file.seek(size - 1) >= 0 and file.read() != b"\n":
-                file.write(b"\n")
+    """Appends a line of OTLP's JSON; the torn line that a kill may have left is cut off."""
 
     def export(data: Any) -> None:
-        path.parent.mkdir(exist_ok=True)
-        with path.open("ab") as file:
-            file.write(json.dumps(_encoded(data, signal)).encode() + b"\n")
+        with RecordWriter(path) as writer:
+            writer.append(RootModel(_encoded(data, signal)))
 
     return export
 

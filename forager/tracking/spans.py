@@ -1,6 +1,6 @@
 """An attempt as OpenTelemetry's spans, by the semantic conventions for generative AI.
 
-    invoke_agent forager          the attempt
+    invoke_agent AGENT            the attempt, by forager or foreign (`--agent`)
       chat MODEL                  a request to the model
       execute_tool NAME           a call of a tool
       grade                       grading
@@ -29,7 +29,9 @@ def spans_of(attempt: Trajectory, subject: Subject, resource: Any) -> Iterator[A
     """Yield the spans (`ReadableSpan`), the whole attempt first."""
     made = _Spans(attempt, subject, resource)
     total = attempt.timings.total
-    yield made.span(f"invoke_agent {PROJECT}", 0.0, total, _of_attempt(attempt, made.provider))
+    agent = "foreign" if attempt.foreign else PROJECT
+    attributes = _of_attempt(attempt, made.provider, agent)
+    yield made.span(f"invoke_agent {agent}", 0.0, total, attributes)
     at = attempt.timings.start
     for call in _calls(attempt):
         if isinstance(call, ModelCall):
@@ -126,12 +128,12 @@ class _Spans:
         )
 
 
-def _of_attempt(attempt: Trajectory, provider: str) -> dict[str, Any]:
+def _of_attempt(attempt: Trajectory, provider: str, agent: str) -> dict[str, Any]:
     outcome = attempt.outcome
     return {
         "gen_ai.operation.name": "invoke_agent",
         "gen_ai.provider.name": provider,
-        "gen_ai.agent.name": "foreign" if attempt.foreign else PROJECT,
+        "gen_ai.agent.name": agent,
         "gen_ai.conversation.id": attempt.id,
         "gen_ai.request.model": attempt.model,
         "gen_ai.usage.input_tokens": attempt.usage.prompt_tokens,

@@ -166,12 +166,12 @@ class Tracking:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        for name, tracker in list(self._open.items()):
+        while self._open:
+            name, tracker = self._open.popitem()
             try:
                 tracker.close(failed=kind is not None)
             except Exception as error:
                 self._leave_out(name, error)
-        self._open.clear()
 
 
 def _hidden(value: Any) -> Any:

@@ -22,16 +22,13 @@ class TrackedLedger:
         """Give trackers what an entry says, if they lack it."""
         if ended := self._counter.take(entry):
             self._tracking.log(f"step {ended.step}", ended.step, values_of(ended))
-        if isinstance(entry, GradedEntry) and self._tracking.traces:
-            self._trace(entry.attempt)
+        attempts = self._layout.attempts
+        if isinstance(entry, GradedEntry) and self._tracking.traces and is_run(attempts):
+            follow_attempt(self._tracking, Run(attempts), entry.attempt, lambda _: {})
 
     def evaluated(self, step: int, success: float) -> None:
         """Give trackers the share of held-out attempts that succeed after a step."""
         self._tracking.log(f"evaluation {step}", step, {"held_out": success})
-
-    def _trace(self, attempt: str) -> None:
-        if self._tracking.lacks_attempt(attempt) and is_run(self._layout.attempts):
-            follow_attempt(self._tracking, Run(self._layout.attempts), attempt, lambda _: {})
 
 
 def values_of(step: StepCount) -> dict[str, float]:
