@@ -120,7 +120,7 @@ def _failures(
         return {
             number: f"{_shown(task, tests.cases[number])}: {verdict.cause or verdict.word}"
             for number, verdict in enumerate(verdicts)
-            if verdict != PASSED and verdict.word != "missing"
+            if _is_failure(verdict)
         }
     assert isinstance(task, RepositoryTask)
     tried = trial(task, answer, [], tests.programs, limits, sandboxes)
@@ -151,10 +151,10 @@ def _cases(
     """Cases that the solution passes again; first those that fail missed mutants."""
     inputs = more_inputs(task, _DRAWN * effort.cases, effort.seed)
     made = answered(task, task.solution, inputs, limits, sandboxes) if inputs else []
-    harder = task.model_copy(update={"cases": made})
-    mutants = solution_mutants(task, families, effort.mutants, effort.seed) if made else []
     if not made:
         return StrongerTests(instance_id=task.instance_id)
+    harder = task.model_copy(update={"cases": made})
+    mutants = solution_mutants(task, families, effort.mutants, effort.seed)
     programs = [(harder, task.solution), *((task, mutant) for mutant in mutants)]
     right, *own = judged(programs, task.image, limits, sandboxes)
     missed = [
@@ -165,9 +165,10 @@ def _cases(
     proven = [case for case, verdict in zip(made, right, strict=True) if verdict == PASSED]
     harder = task.model_copy(update={"cases": proven})
     tried = [(harder, mutant) for mutant in missed] if proven else []
+    of_missed = judged(tried, task.image, limits, sandboxes) if tried else []
     fails = [
-        _failed(verdicts)
-        for verdicts in (judged(tried, task.image, limits, sandboxes) if tried else [])
+        {number for number, verdict in enumerate(verdicts) if _is_failure(verdict)}
+        for verdicts in of_missed
     ]
     kept = _chosen(len(proven), fails, effort.cases)
     return StrongerTests(
@@ -179,12 +180,9 @@ def _cases(
     )
 
 
-def _failed(verdicts: Sequence[CaseVerdict]) -> set[int]:
-    return {
-        number
-        for number, verdict in enumerate(verdicts)
-        if verdict != PASSED and verdict.word != "missing"
-    }
+def _is_failure(verdict: CaseVerdict) -> bool:
+    """Whether a case ran and failed; a missing one did not run, as an earlier one failed."""
+    return verdict != PASSED and verdict.word != "missing"
 
 
 def _chosen(count: int, fails: Sequence[set[int]], most: int) -> list[int]:

@@ -214,7 +214,8 @@ def surrogate_by_hand(base: Path, rows: list[Sample]) -> float:
 def test_stored_advantages_are_trained_on(tmp_path: Path, base: Path) -> None:
     """`forager train` with a table [objective], as on data sets of `forager export --credit`.
 
-    Samples without advantages have no loss; a data set without any is refused with one line.
+    Samples without advantages have no loss; a data set without any is refused with one line, and
+    so is a setting that would change nothing.
     """
     rows = [sample(number, advantage=gain) for number, gain in enumerate(ADVANTAGES)]
     config = tmp_path / "train.toml"
@@ -229,6 +230,11 @@ def test_stored_advantages_are_trained_on(tmp_path: Path, base: Path) -> None:
     empty = write(tmp_path / "empty", base, [sample(0, advantage=None)])
     refused = trained(empty)
     assert refused.exit_code == 2 and "--credit DIR" in refused.stderr
+    written = config.read_text()
+    config.write_text(f"{written}\nsigma = true")
+    refused = trained(empty)
+    assert refused.exit_code == 2 and "objective.sigma: it is about rewards" in refused.stderr
+    config.write_text(written)
     done = trained(write(tmp_path / "data", base, rows), "--json")
     assert done.exit_code == 0, done.output
     first, second = read_records(tmp_path / "out/metrics.jsonl", StepMetrics)

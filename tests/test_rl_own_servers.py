@@ -78,6 +78,20 @@ def test_weights_that_a_server_does_not_take_end_the_run(base: Path, tmp_path: P
     assert not (tmp_path / "run/attempts").exists()
 
 
+def test_servers_of_an_option_go_with_a_cluster_of_the_file(tmp_path: Path) -> None:
+    """The file is checked together with --url, which it may lack."""
+    write_records(tmp_path / "tasks.jsonl", TASKS)
+    config, url = tmp_path / "rl.toml", "http://gpu1:8000/v1"
+    config.write_text(
+        f"tasks = ['{tmp_path / 'tasks.jsonl'}']\nbase = 'models/base'\nsteps = 1\n"
+        '[rollout]\nexecutor = "ray"\n'
+    )
+    given = ["rl", str(config), "-o", str(tmp_path / "run"), "--url", url, "--dry-run"]
+    done = CliRunner().invoke(main, given)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["urls"] == [url]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -83,17 +83,14 @@ def _settings(
     config: Path | None, output: Path | None, steps: int | None, urls: tuple[str, ...]
 ) -> "tuple[RlSettings, Path]":
     """The settings and the output directory. Raises UsageError."""
-    from forager.config import resolve_settings
     from forager.learning.rl.settings import RlSettings
 
     if config is None:
         raise UsageError("name a CONFIG.toml (docs/rl.md shows one), or --replay RUN")
-    settings = RlSettings.read(config)
-    if steps:
-        settings = settings.model_copy(update={"steps": steps})
+    given: dict[str, Any] = {"steps": steps} if steps else {}
     if urls:
-        own = {"urls": urls, "sampler": "vllm"}
-        settings = resolve_settings(RlSettings, settings.model_dump() | own)
+        given |= {"urls": urls, "sampler": "vllm"}
+    settings = RlSettings.read(config, given)
     output = output or (Path(settings.output) if settings.output else None)
     if output is None:
         raise UsageError(f"there is no output directory: give -o RUN, or `output` in {config}")

@@ -5,8 +5,8 @@ from contextlib import closing
 
 from forager.environments.answer.prediction import literal
 from forager.environments.function.calls import returned_by
-from forager.environments.function.judging import program_of
-from forager.environments.function.running import Case, CaseResult, run_cases
+from forager.environments.function.judging import case_of, program_of
+from forager.environments.function.running import CaseResult, run_cases
 from forager.environments.function.task import CodingTask, JudgedCase
 from forager.sandboxes.sandbox import Limits, SandboxFactory
 
@@ -25,12 +25,7 @@ def answered(
 
     Left out are calls that return what no literal of Python says.
     """
-    cases = [
-        Case(kind="call", function=task.function, arguments=given.arguments, output=_MOST)
-        if task.function
-        else Case(stdin=given.stdin, output=_MOST)
-        for given in inputs
-    ]
+    cases = [case_of(task, given, _MOST) for given in inputs]
     with closing(sandboxes(task.image, limits=limits)) as sandbox:
         (results,) = run_cases(sandbox, [program_of(task, program, cases, stop=False)])
     found = (_answered(task, *pair) for pair in zip(inputs, results, strict=True))

@@ -13,7 +13,7 @@ from forager.environments.function.calls import CAUSES, returned_by, size_of
 from forager.environments.function.comparison import same_lines, same_values
 from forager.environments.function.cpp_tests import has_passed, with_tests
 from forager.environments.function.running import Case, CaseResult, Program, run_cases
-from forager.environments.function.task import Checker, CodingTask
+from forager.environments.function.task import Checker, CodingTask, JudgedCase
 from forager.errors import TaskError
 from forager.sandboxes.sandbox import Limits, SandboxFactory
 from forager.untrusted import Malformed, Report, record
@@ -91,7 +91,7 @@ def program_of(task: CodingTask, text: str, cases: list[Case], *, stop: bool = T
 
 def _plan(task: CodingTask, text: str) -> JudgingPlan:
     if not task.tests:
-        cases = [_case(task, number) for number in range(len(task.cases))]
+        cases = [case_of(task, case, _most(task, case)) for case in task.cases]
         return JudgingPlan([program_of(task, text, cases)])
     if task.language == "python":
         case = Case(kind="tests", function=task.function, tests=task.tests, output=_ANSWER)
@@ -106,16 +106,17 @@ def _plan(task: CodingTask, text: str) -> JudgingPlan:
     return JudgingPlan([program_of(task, changed, [Case()]) for changed in texts], token)
 
 
-def _case(task: CodingTask, number: int) -> Case:
-    judged_case = task.cases[number]
+def case_of(task: CodingTask, given: JudgedCase, most: int) -> Case:
+    """The case that runs a program on an input; its answer has at most `most` bytes."""
     if task.function:
-        most = _bound(len(judged_case.returns) * 8)
-        arguments, function = judged_case.arguments, task.function
+        arguments, function = given.arguments, task.function
         return Case(kind="call", function=function, arguments=arguments, output=most)
-    return Case(stdin=judged_case.stdin, output=_bound(len(judged_case.expected.encode()) * 2))
+    return Case(stdin=given.stdin, output=most)
 
 
-def _bound(size: int) -> int:
+def _most(task: CodingTask, case: JudgedCase) -> int:
+    """Bytes that a case may print."""
+    size = len(case.returns) * 8 if task.function else len(case.expected.encode()) * 2
     return max(_LEAST, min(size, _LARGEST))
 
 

@@ -1,7 +1,6 @@
 """The evaluation of the current weights on held-out tasks."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from forager.agent.tool import Toolbox
 from forager.environments.task import Task
@@ -47,6 +46,10 @@ def evaluation_settings(settings: RlSettings, urls: list[str]) -> RunSettings:
     """Settings of the attempts at held-out tasks."""
     attempts = settings.run_settings(urls)
     sampling = attempts.sampling.model_copy(update={"temperature": settings.evaluate.temperature})
-    update: dict[str, Any] = {"models": [POLICY], "sampling": sampling, "executor": "local"}
-    update["attempts"] = settings.evaluate.attempts
+    update = {
+        "models": [POLICY],
+        "attempts": settings.evaluate.attempts,
+        "sampling": sampling,
+        "executor": "local",
+    }
     return attempts.model_copy(update=update)

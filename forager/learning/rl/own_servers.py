@@ -1,6 +1,5 @@
 """A person's own vLLM servers: whether they fit, and whether they take new weights."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,37 +28,45 @@ class OwnServers:
     """
 
     def __init__(self, urls: Sequence[str], dtype: str, key_env: str) -> None:
-        self._urls, self._dtype, self._key_env = list(urls), dtype, key_env
-        self._key = os.environ.get(key_env, "")
+        self._endpoints = [ChatEndpoint(url, key_env=key_env) for url in urls]
+        self._dtype = dtype
         self._former: Path | None = None
         self._digest = ""
         self._loads = 0
+
+    @property
+    def urls(self) -> list[str]:
+        """The endpoints."""
+        return [endpoint.url for endpoint in self._endpoints]
 
     def load(self, model: Path) -> None:
         """Serve the weights in a directory. Raises ServeError."""
         if not self._loads:
             self._check_names()
-        before = [served(url, POLICY, PROBE, self._key) for url in self._urls]
-        for url in self._urls:
+        before = self._probed()
+        for url in self.urls:
             replace_weights(url.removesuffix("/v1"), model)
             check_prompts(url, POLICY, model)
-        same = before == [served(url, POLICY, PROBE, self._key) for url in self._urls]
+        same = before == self._probed()
         new = digest(model)
         if self._loads < _PROVEN or (same and new != self._digest):
             self._prove(model)
         self._former, self._digest = model, new
         self._loads += 1
 
+    def _probed(self) -> list[list[float]]:
+        return [served(endpoint.url, POLICY, PROBE, endpoint.key) for endpoint in self._endpoints]
+
     def _check_names(self) -> None:
         """Raise ServeError for a server that does not answer, or not under the right name."""
-        for url in self._urls:
+        for endpoint in self._endpoints:
             try:
-                names = ChatEndpoint(url, key_env=self._key_env).models()
+                names = endpoint.models()
             except ModelError as error:
                 raise ServeError(str(error)) from error
             if POLICY not in names:
                 raise ServeError(
-                    f"{url} serves {', '.join(names) or 'nothing'}: start it with "
+                    f"{endpoint.url} serves {', '.join(names) or 'nothing'}: start it with "
                     f"--served-model-name {POLICY}"
                 )
 
@@ -67,8 +74,9 @@ class OwnServers:
         known = [self._former] if self._former and self._former.exists() else []
         wanted, *rest = expected([model, *known], [PROBE], self._dtype)
         former = rest[0] if rest else None
-        for url in self._urls:
-            if not has_weights(url, POLICY, self._dtype, wanted, former, self._key):
+        for endpoint in self._endpoints:
+            url, key = endpoint.url, endpoint.key
+            if not has_weights(url, POLICY, self._dtype, wanted, former, key):
                 raise ServeError(
                     f"{url} did not take the weights in {model}: its log-probabilities are not "
                     f"those of the trainer in {self._dtype} (`serve.dtype` names the server's "

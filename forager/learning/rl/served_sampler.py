@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from forager.agent.chat import ChatModel
-from forager.agent.endpoint import ChatEndpoint, normalised
+from forager.agent.endpoint import ChatEndpoint
 from forager.agent.model import Model
 from forager.agent.traffic import TRAFFIC, RateLimiter
 from forager.learning.rl.own_servers import OwnServers
@@ -34,17 +34,17 @@ class ServedSampler:
         update = {"served_model_name": POLICY, "reload": "in_place"}
         update |= {"dtype": settings.serve.dtype or dtype}
         self._settings, self._logs = settings.serve.model_copy(update=update), logs
-        urls = [normalised(url) for url in settings.urls]
         key_env = settings.run_settings().key_env
-        self._own = OwnServers(urls, self._settings.dtype, key_env) if urls else None
-        self._own_urls = urls
+        dtype = self._settings.dtype
+        self._own = OwnServers(settings.urls, dtype, key_env) if settings.urls else None
         self._server: ModelServer | None = None
         self._stack = ExitStack()
 
     @property
     def urls(self) -> list[str]:
         """The endpoints."""
-        return self._server.urls if self._server else self._own_urls
+        servers = self._own or self._server
+        return servers.urls if servers else []
 
     def load(self, model: Path, version: int) -> None:
         """Serve the weights in a directory. Raises ServeError."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from forager.config import current_names, load_settings
+from forager.config import current_names, load_toml, resolve_settings
 from forager.learning.serve.settings import ServeSettings
 from forager.learning.train.objective import PolicyObjective
 from forager.learning.train.settings import TrainSettings
@@ -193,20 +193,15 @@ class RlSettings(Record):
         return RunSettings.model_validate(merged)
 
     @classmethod
-    def read(cls, path: Path) -> "RlSettings":
-        """Read a TOML file. Raises UsageError."""
-        return load_settings(path, cls)
+    def read(cls, path: Path, given: dict[str, Any]) -> "RlSettings":
+        """Read a TOML file; `given` takes precedence. Raises UsageError."""
+        return resolve_settings(cls, load_toml(path) | given, f"{path}: ")
 
 
 MAY_CHANGE = (
     *("output", "overlap", "serve", "urls", "group_seconds", "evaluate.every"),
-    *(
-        "rollout.workers",
-        "rollout.executor",
-        "rollout.address",
-        "train.checkpoint_every",
-        "train.keep_checkpoints",
-    ),
+    *("rollout.workers", "rollout.executor", "rollout.address"),
+    *("train.checkpoint_every", "train.keep_checkpoints"),
 )
 """Settings that may differ when a run continues; see also `may_change`."""
 

@@ -9,6 +9,7 @@ from forager.errors import UsageError
 from forager.learning.saved import digest, load, save
 from forager.learning.sources import Artifact
 from forager.learning.train.metrics import MetricsReader, step_values
+from forager.learning.train.objective import PolicyObjective
 from forager.learning.train.order import steps
 from forager.learning.train.samples import Samples, source
 from forager.learning.train.settings import (
@@ -94,7 +95,11 @@ def request_for(
 
 
 def count_steps(settings: TrainSettings, datasets: Sequence[Path]) -> int:
-    """The number of steps of a training. Raises UsageError if no token has loss."""
+    """The number of steps of a training.
+
+    Raises UsageError if no token has loss, or if a setting of the objective would change nothing.
+    """
+    _check_objective(settings.objective)
     samples = Samples(datasets, policy=settings.objective is not None)
     if not sum(samples.trained):
         raise UsageError(
@@ -104,6 +109,16 @@ def count_steps(settings: TrainSettings, datasets: Sequence[Path]) -> int:
             else "no token of the data has loss: every token is masked"
         )
     return len(steps(samples.lengths, settings))
+
+
+def _check_objective(objective: PolicyObjective | None) -> None:
+    """Raise UsageError for settings that make advantages from rewards: data have advantages."""
+    for name in ("baseline", "sigma"):
+        if objective and getattr(objective, name) != PolicyObjective.model_fields[name].default:
+            raise UsageError(
+                f"objective.{name}: it is about rewards, and the data have advantages already; "
+                "leave it out"
+            )
 
 
 def check_same(output: Path, request: TrainingRequest) -> None:
