@@ -13,7 +13,7 @@ import io
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -33,7 +33,7 @@ from forager.environments.repository.workspace import PATCH_FILE, preparation
 from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.images.dockerfile import recipe_files
-from forager.images.image import find_image
+from forager.images.image import Image, stored_images
 from forager.paths import data_directory
 from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.own_container import ARCHIVE, OWN
@@ -98,15 +98,17 @@ def export_harbor(
     """
     written: dict[str, str] = {}
     left_out: dict[str, int] = {}
+    built = {image.reference: image for image in stored_images()} if from_recipe else None
     with new_directory(output) as part:
         for task in tasks:
-            if reason := _unfit(task) or (from_recipe and _without_recipe(task)):
+            if reason := _unfit(task, built):
                 left_out[reason] = left_out.get(reason, 0) + 1
                 continue
             assert isinstance(task, RepositoryTask)
             name = _name(task.instance_id, written)
             written[name] = task.instance_id
-            _write(part, name, task, registry, _image_files(task, from_recipe=from_recipe))
+            files = _image_files(task, built[task.image] if built else None)
+            _write(part, name, task, registry, files)
         if not written:
             raise UsageError(
                 f"no task can be exported: {'; '.join(left_out) or 'the file is empty'}"
@@ -114,13 +116,15 @@ def export_harbor(
     return HarborExport(len(written), left_out)
 
 
-def _unfit(task: Task) -> str:
-    """Why a task cannot be graded inside its own image, or ""."""
+def _unfit(task: Task, built: Mapping[str, Image] | None) -> str:
+    """Why a task cannot be exported, or ""; `built` are the images with recipes, if one counts."""
     if not isinstance(task, RepositoryTask):
         return f"tasks of the environment {task.environment!r} have no repository"
     found = _system_python(task.image)
     if not found or found < _OLDEST:
         return f"{_PYTHON} of the image is not Python 3.11 or later, which grades"
+    if built is not None and task.image not in built:
+        return "the image was not built on this machine, so its recipe is not known"
     return ""
 
 
@@ -142,21 +146,11 @@ def _name(id: str, taken: Iterable[str]) -> str:
     return plain if plain not in taken else f"{plain}-{hashlib.sha256(id.encode()).hexdigest()[:8]}"
 
 
-def _without_recipe(task: Task) -> str:
-    """Why nothing says how a task's image was built, or ""."""
-    assert isinstance(task, RepositoryTask)
-    try:
-        find_image(task.image)
-    except UsageError:
-        return "the image was not built on this machine, so its recipe is not known"
-    return ""
-
-
-def _image_files(task: RepositoryTask, *, from_recipe: bool) -> dict[str, bytes]:
-    """The files from which the task's image is built."""
+def _image_files(task: RepositoryTask, image: Image | None) -> dict[str, bytes]:
+    """The files from which the task's image is built, with an `image` from its recipe."""
     head, files = f"FROM {task.image}\nUSER root\n", dict[str, bytes]()
-    if from_recipe:
-        head, files = recipe_files(find_image(task.image))
+    if image:
+        head, files = recipe_files(image)
     return {
         **files,
         "Dockerfile": (head + _WITH_BUG).encode(),

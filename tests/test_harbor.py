@@ -20,6 +20,8 @@ from forager.cli.main import main
 from forager.environments.answer.mathematics import MathTask
 from forager.environments.repository.task import RepositoryTask
 from forager.errors import UsageError
+from forager.images.debian import DebianRelease
+from forager.images.dockerfile import base_of
 from forager.images.host import ca_bundle
 from forager.images.image import Image, store
 from forager.images.workbench import archive
@@ -112,6 +114,13 @@ def test_a_task_built_from_its_recipe_scores_the_same(
     dockerfile.write_text("\n".join([f"ARG BASE={base}", *others]) + "\n")
     proven = benchmark().proven(place, 0, 1)
     assert proven.scores == {"nothing": 0, "reference": 1, "conftest": 0}
+
+
+def test_a_dockerfile_begins_with_the_release_of_the_image() -> None:
+    """Bases made on an Ubuntu host are Ubuntu's; an image that tells nothing gets Debian's."""
+    assert base_of(DebianRelease("ubuntu", "noble")) == "ubuntu:noble"
+    assert base_of(DebianRelease("debian", "trixie")) == "debian:trixie-slim"
+    assert base_of(DebianRelease("", "")) == "debian:bookworm-slim"
 
 
 @pytest.mark.engine

@@ -17,6 +17,7 @@ import docker
 from docker.errors import DockerException, ImageNotFound
 
 from forager.errors import BuildError
+from forager.images.debian import release_of
 from forager.images.workbench import OWNED_BY_ROOT, VENV, Workbench
 from forager.locks import locked
 from forager.sandboxes.sandbox import LOCALHOST_LABEL, SYSTEM_PATH, WORKDIR
@@ -177,13 +178,10 @@ def _suite(python: str) -> tuple[str, list[str]]:
     mirror = os.environ.get("FORAGER_DEBIAN_MIRROR")
     if suite := _DEBIAN_OF.get(python):
         return suite, [mirror or _DEBIAN]
-    facts: dict[str, str] = {}
-    if Path("/etc/os-release").is_file():
-        for line in Path("/etc/os-release").read_text().splitlines():
-            key, _, value = line.partition("=")
-            facts[key] = value.strip('"')
-    if facts.get("ID") in ("debian", "ubuntu") and facts.get("VERSION_CODENAME"):
-        return facts["VERSION_CODENAME"], [mirror] if mirror else []
+    facts = Path("/etc/os-release")
+    host = release_of(facts.read_text() if facts.is_file() else "")
+    if host.distribution in ("debian", "ubuntu") and host.name:
+        return host.name, [mirror] if mirror else []
     return "bookworm", [mirror or _DEBIAN]
 
 

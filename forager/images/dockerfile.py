@@ -15,10 +15,11 @@ from contextlib import closing
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 from forager.errors import BuildError
 from forager.images.base import DEBIAN_PACKAGES, ENVIRONMENT, TOOLING
-from forager.images.debian import release_of
+from forager.images.debian import DebianRelease, release_of
 from forager.images.image import Image
 from forager.images.install import install_variables, system_packages, version_tags
 from forager.images.reducing import variables_of
@@ -70,9 +71,20 @@ _APT = "DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recomm
 _VERSION = "import platform; print(platform.python_version())"
 
 
+class _ImageContents(NamedTuple):
+    """What a Dockerfile needs out of an image."""
+
+    tree: bytes
+    """The project's files, as a compressed archive."""
+    names: bytes
+    """Their names, each with a zero byte after it."""
+    pins: tuple[str, ...]
+    release: DebianRelease
+
+
 @lru_cache(maxsize=4)
-def _contents(reference: str) -> tuple[bytes, bytes, tuple[str, ...], str]:
-    """Tree, names of its files, pins and Debian's release, out of an image. Raises SandboxError."""
+def _contents(reference: str) -> _ImageContents:
+    """Read them. Raises BuildError, SandboxError."""
     with closing(docker_sandbox(reference, limits=Limits(memory=512 << 20))) as sandbox:
         pins = sandbox.run(_PINS, timeout=120, output_limit=1 << 20).output.split()
         facts = sandbox.run("cat /etc/os-release").output
@@ -83,7 +95,7 @@ def _contents(reference: str) -> tuple[bytes, bytes, tuple[str, ...], str]:
         names = sandbox.read("/tmp/forager-files")
     if len(tree) > _MOST_TREE:
         raise BuildError(f"{reference}: the project's files are larger than {_MOST_TREE >> 20} MB")
-    return tree, names, tuple(filter(_PIN.fullmatch, pins)), release_of(facts).name
+    return _ImageContents(tree, names, tuple(filter(_PIN.fullmatch, pins)), release_of(facts))
 
 
 def recipe_files(image: Image) -> tuple[str, dict[str, bytes]]:
@@ -91,15 +103,22 @@ def recipe_files(image: Image) -> tuple[str, dict[str, bytes]]:
 
     At its end root works in an image like the built one. Raises BuildError, SandboxError.
     """
-    tree, names, pins, release = _contents(image.reference)
+    found = _contents(image.reference)
     files = {
         "base.sh": _base_script(image).encode(),
-        "tree.tgz": tree,
-        "files": names,
-        "pins.txt": "".join(f"{pin}\n" for pin in pins).encode(),
-        "install.sh": _install_script(image, tree).encode(),
+        "tree.tgz": found.tree,
+        "files": found.names,
+        "pins.txt": "".join(f"{pin}\n" for pin in found.pins).encode(),
+        "install.sh": _install_script(image, found.tree).encode(),
     }
-    return _head(image, f"debian:{release or 'bookworm'}-slim"), files
+    return _head(image, base_of(found.release)), files
+
+
+def base_of(release: DebianRelease) -> str:
+    """The name of a release's image in Docker's registry."""
+    if release.distribution == "ubuntu":
+        return f"ubuntu:{release.name}"
+    return f"debian:{release.name or 'bookworm'}-slim"
 
 
 def _head(image: Image, base: str) -> str:
