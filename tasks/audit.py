@@ -15,7 +15,7 @@ from forager.environments.task import Task
 from forager.evaluation.estimates import Estimate, estimate
 from forager.records import Record
 from forager.trajectories.summary import Summary
-from tasks.strengthening import Keyed, StrongerTests
+from tasks.strengthening import StrongerTests
 
 TESTS, ATTEMPTS = "tests.jsonl", "attempts.jsonl"
 MAY_CHANGE = ("sample", "workers", "sandbox")
@@ -39,9 +39,10 @@ class AuditSettings(Record):
     workers: int = Field(1, ge=1)
 
 
-class AuditedAttempt(Keyed):
+class AuditedAttempt(Record):
     """A success that was graded again; it is false if it failed a test."""
 
+    key: str = Field(description="Digest of the answer and of the task that it is about.")
     id: str
     instance_id: str
     environment: str

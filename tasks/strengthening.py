@@ -43,15 +43,10 @@ class Effort(NamedTuple):
     seed: int
 
 
-class Keyed(Record):
-    """A record that is made once: its key is a digest of all that it follows from."""
-
-    key: str = ""
-
-
-class StrongerTests(Keyed):
+class StrongerTests(Record):
     """The stronger tests of one task."""
 
+    key: str = Field("", description="Digest of the task.")
     instance_id: str
     cases: list[JudgedCase] = []
     programs: list[str] = Field([], description="Tests that print whether a fault is there.")

@@ -1,7 +1,8 @@
 """`forager audit`: which successes of a run are false."""
 
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,13 +10,14 @@ from forager.cli import options
 from forager.cli.batch import terminable
 from forager.cli.console import echo, print_json, print_table
 from forager.cli.derived import Derived, setting
-from forager.cli.progress import Progress
+from forager.cli.resumed import resumed
 from forager.cli.runs import open_attempts, tasks_of
+from forager.cli.select import tests_written_in
 from forager.cli.verb import Verb
 from forager.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.table import Table
 
@@ -23,10 +25,8 @@ if TYPE_CHECKING:
     from forager.sandboxes.sandbox import SandboxFactory
     from forager.trajectories.summary import Summary
     from tasks.audit import AuditedAttempt, AuditSettings, RunAudit
-    from tasks.strengthening import Keyed, StrongerTests
+    from tasks.strengthening import StrongerTests
 
-K = TypeVar("K", bound="Keyed")
-T = TypeVar("T")
 _TOLD = 3  # failed tests of an attempt that a line names
 AUDIT = Derived(
     "tasks.audit:AuditSettings",
@@ -60,7 +60,7 @@ def audit(run: Path, output: Path, workers: int, as_json: bool, **params: Any) -
     from forager.locks import claimed
     from tasks.audit import MAY_CHANGE
 
-    written = _written(params["tests"])
+    written = tests_written_in(params["tests"])
     values = {**AUDIT.given(params), "run": str(run), "workers": workers}
     settings: AuditSettings = AUDIT.build({**values, "programs": _digest(written)})
     source, successes = _successes(run)
@@ -73,14 +73,6 @@ def audit(run: Path, output: Path, workers: int, as_json: bool, **params: Any) -
     for attempt in result.false:
         echo(f"{attempt.id}\tfalse: {'; '.join(attempt.failed[:_TOLD])}")
     print_table(_table(result))
-
-
-def _written(runs: "Sequence[str]") -> "dict[str, list[str]]":
-    """The written tests by the task that they are about. Raises UsageError."""
-    from forager.cli.select import pool_of
-    from forager.evaluation.selection.selecting import written_tests
-
-    return written_tests(pool_of([Path(run) for run in runs])) if runs else {}
 
 
 def _digest(written: "dict[str, list[str]]") -> str:
@@ -168,13 +160,16 @@ def _stronger(
     effort = Effort(settings.cases, settings.mutants, settings.seed)
     families = load_families()
 
-    def make(task: "Task") -> StrongerTests:
-        texts = written.get(task.instance_id, ())
-        return strengthen(task, texts, families, effort, sandboxes)
+    tasks = {digest(task.model_dump_json()): task for task in needed}
 
-    todo = {digest(task.model_dump_json()): task for task in needed}
-    made = _kept("tasks", todo, make, output / TESTS, StrongerTests, settings.workers)
-    return {tests.instance_id: tests for tests in made}
+    def make(key: str) -> StrongerTests:
+        texts = written.get(tasks[key].instance_id, ())
+        made = strengthen(tasks[key], texts, families, effort, sandboxes)
+        return made.model_copy(update={"key": key})
+
+    path, key_of = output / TESTS, attrgetter("key")
+    found = resumed("tasks", list(tasks), make, path, StrongerTests, key_of, settings.workers)
+    return {tests.instance_id: tests for tests in found.values()}
 
 
 def _graded(
@@ -191,9 +186,17 @@ def _graded(
     from tasks.audit import ATTEMPTS, AuditedAttempt
     from tasks.strengthening import failures
 
-    def grade(given: tuple[str, str, str]) -> AuditedAttempt:
-        id, name, answer = given
+    with open_attempts(source) as index:
+        given = [
+            (attempt.id, attempt.instance_id, index.get(attempt.id).outcome.answer)
+            for attempt in chosen
+        ]
+    todo = {digest(repr((*entry, tests[entry[1]].key))): entry for entry in given}
+
+    def grade(key: str) -> AuditedAttempt:
+        id, name, answer = todo[key]
         return AuditedAttempt(
+            key=key,
             id=id,
             instance_id=name,
             environment=tasks[name].environment,
@@ -201,43 +204,9 @@ def _graded(
             failed=failures(tasks[name], answer, tests[name], sandboxes),
         )
 
-    with open_attempts(source) as index:
-        given = [
-            (attempt.id, attempt.instance_id, index.get(attempt.id).outcome.answer)
-            for attempt in chosen
-        ]
-    todo = {digest(repr((*entry, tests[entry[1]].key))): entry for entry in given}
-    return _kept("attempts", todo, grade, output / ATTEMPTS, AuditedAttempt, settings.workers)
-
-
-def _kept(
-    what: str,
-    todo: "Mapping[str, T]",
-    work: "Callable[[T], K]",
-    path: Path,
-    kind: "type[K]",
-    workers: int,
-) -> "list[K]":
-    """The records of all items by their keys; those that the file lacks are made now."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from forager.mutation.prove import in_order
-    from forager.records import RecordWriter, read_records
-
-    with RecordWriter(path) as writer:
-        found = {record.key: record for record in read_records(path, kind)}
-        left = [key for key in todo if key not in found]
-        start = len(todo) - len(left)
-        with (
-            Progress(what, len(todo), start=start) as progress,
-            ThreadPoolExecutor(workers) as pool,
-        ):
-            made = in_order(pool, lambda key: work(todo[key]), left, workers)
-            for done, (key, record) in enumerate(made, start + 1):
-                found[key] = record.model_copy(update={"key": key})
-                writer.append(found[key])
-                progress.update(done)
-    return [found[key] for key in todo]
+    path, key_of = output / ATTEMPTS, attrgetter("key")
+    found = resumed("attempts", list(todo), grade, path, AuditedAttempt, key_of, settings.workers)
+    return list(found.values())
 
 
 def _table(result: "RunAudit") -> "Table":

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import click
 from forager.cli import options
 from forager.cli.attempts import read_tasks
 from forager.cli.console import echo, print_json, print_table
-from forager.cli.progress import Progress
+from forager.cli.resumed import resumed
 from forager.cli.runs import opened
 from forager.cli.verb import Verb, option
 
@@ -100,23 +100,16 @@ def _probed(
     chosen: "list[Task]", output: Path, repeats: int, sandbox: str, workers: int
 ) -> "dict[str, ProbedTask]":
     """The probes of all tasks; those that the file lacks are made now."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from forager.mutation.prove import in_order
-    from forager.records import RecordWriter, read_records
     from forager.sandboxes.kinds import sandbox_kind
     from tasks.health import ProbedTask, probe
 
-    work = partial(probe, repeats=repeats, sandboxes=sandbox_kind(sandbox))
-    with RecordWriter(output) as writer:
-        found = {probed.instance_id: probed for probed in read_records(output, ProbedTask)}
-        todo = [task for task in chosen if task.instance_id not in found]
-        with Progress("tasks", len(todo)) as progress, ThreadPoolExecutor(workers) as pool:
-            for done, (_, made) in enumerate(in_order(pool, work, todo, 2 * workers), 1):
-                writer.append(made)
-                found[made.instance_id] = made
-                progress.update(done)
-    return found
+    tasks, sandboxes = {task.instance_id: task for task in chosen}, sandbox_kind(sandbox)
+
+    def make(name: str) -> ProbedTask:
+        return probe(tasks[name], repeats=repeats, sandboxes=sandboxes)
+
+    id = attrgetter("instance_id")
+    return resumed("tasks", list(tasks), make, output, ProbedTask, id, workers)
 
 
 def _table(found: "Iterable[TaskHealth]") -> "Table":

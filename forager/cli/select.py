@@ -90,6 +90,13 @@ def pool_of(runs: "Sequence[Path]", accept_suspect: bool = False) -> "Pool":
     return found
 
 
+def tests_written_in(runs: "Sequence[str]") -> "dict[str, list[str]]":
+    """The tests that runs hold, by the task that they are about. Raises UsageError."""
+    from forager.evaluation.selection.selecting import written_tests
+
+    return written_tests(pool_of([Path(run) for run in runs])) if runs else {}
+
+
 def _select(
     settings: "SelectionSettings", pooled: "Pool", runs: "Sequence[Path]", store: "RunWriter"
 ) -> "SelectionResult":
@@ -102,8 +109,7 @@ def _select(
     from forager.sandboxes.kinds import sandbox_kind
     from forager.text import json_text
 
-    writers = [Path(run) for run in settings.written]
-    written = selecting.written_tests(pool_of(writers)) if writers else {}
+    written = tests_written_in(settings.written)
     sandboxes = Sandboxes(sandbox_kind(settings.sandbox))
     try:
         with Progress("tasks", len(pooled.tasks)) as progress:
