@@ -12,6 +12,7 @@ from tiny_models import make_base
 
 from forager.cli.main import main
 from forager.errors import ServeError
+from forager.learning.rl import own_servers
 from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.ledger import TrainedEntry, entries
 from forager.learning.rl.own_servers import OwnServers
@@ -76,6 +77,18 @@ def test_weights_that_a_server_does_not_take_end_the_run(base: Path, tmp_path: P
     assert done.exit_code == 1
     assert f"forager: {url} did not take the weights in {base}" in done.stderr
     assert not (tmp_path / "run/attempts").exists()
+
+
+def test_one_of_two_servers_that_keeps_its_weights_is_found(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later weights, which no comparison with the trainer checks, are compared for its sake."""
+    monkeypatch.setattr(own_servers, "_PROVEN", 0)
+    other = make_base(tmp_path / "other", seed=1)
+    with serving(OwnServer(other)) as first, serving(OwnServer(other, deaf=True)) as second:
+        servers = OwnServers([first, second], "float32", "KEY")
+        with pytest.raises(ServeError, match=f"{second} did not take the weights"):
+            servers.load(base)
 
 
 def test_servers_of_an_option_go_with_a_cluster_of_the_file(tmp_path: Path) -> None:

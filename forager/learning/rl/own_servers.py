@@ -24,7 +24,7 @@ class OwnServers:
 
     They must see the run directory under the same path. `dtype` is their precision. After new
     weights, a server must answer a probe as the trainer does. Loading the trainer's model for that
-    takes time, so later it happens only where the answer is the same as before.
+    takes time, so later it happens only if a server's answer is the same as before.
     """
 
     def __init__(self, urls: Sequence[str], dtype: str, key_env: str) -> None:
@@ -47,9 +47,9 @@ class OwnServers:
         for url in self.urls:
             replace_weights(url.removesuffix("/v1"), model)
             check_prompts(url, POLICY, model)
-        same = before == self._probed()
+        is_same = any(old == now for old, now in zip(before, self._probed(), strict=True))
         new = digest(model)
-        if self._loads < _PROVEN or (same and new != self._digest):
+        if self._loads < _PROVEN or (is_same and new != self._digest):
             self._prove(model)
         self._former, self._digest = model, new
         self._loads += 1
