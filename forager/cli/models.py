@@ -85,23 +85,15 @@ class MakeModel:
 
         from forager.agent.custom import ModelSetup, custom_model, is_custom
 
-        sampling = settings.sampling_of(job.number)
         if is_custom(name):
-            syntax = SYNTAXES[settings.syntax]
+            sampling, syntax = settings.sampling_of(job.number), SYNTAXES[settings.syntax]
             setup = ModelSetup(job.task, job.number, sampling, syntax, self._toolbox)
             return custom_model(name)(setup)
 
-        from forager.agent.chat import ChatModel
-        from forager.agent.endpoint import ChatEndpoint, normalised
-        from forager.agent.traffic import TRAFFIC
+        from forager.rollout.served import served_model
 
         LOGINS.learn(self._logins)
-        # An attempt stays with its first endpoint, which caches its prompt.
-        url, *others = TRAFFIC.least_busy_first(list(map(normalised, settings.urls)))
-        endpoint = ChatEndpoint(
-            url, self._key, others=tuple(others), key_env=settings.key_env, api=settings.api
-        )
-        return ChatModel(name, endpoint, sampling, settings.token_ids, limiter=limiter)
+        return served_model(settings.urls, settings, job, limiter, self._key)
 
 
 @contextmanager

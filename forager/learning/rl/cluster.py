@@ -23,9 +23,9 @@ from forager.atomic import replace_text
 from forager.errors import StoreError
 from forager.learning.rl.graded import GradedAttempts
 from forager.learning.rl.sampler import GatedModel
-from forager.learning.rl.served_sampler import served_model
 from forager.logins import LOGINS
 from forager.rollout.batch import Executor
+from forager.rollout.served import served_model
 from forager.rollout.settings import RunSettings
 from forager.rollout.worker import Job, JobResult
 

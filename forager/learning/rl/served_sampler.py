@@ -1,30 +1,18 @@
 """Samples with vLLM: servers that this run starts, or a person's own."""
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from forager.agent.chat import ChatModel
-from forager.agent.endpoint import ChatEndpoint
 from forager.agent.model import Model
-from forager.agent.traffic import TRAFFIC, RateLimiter
+from forager.agent.traffic import RateLimiter
 from forager.learning.rl.own_servers import OwnServers
 from forager.learning.rl.settings import POLICY, RlSettings
 from forager.learning.serve.agreement import check_prompts
 from forager.learning.serve.server import ModelServer
+from forager.rollout.served import served_model
 from forager.rollout.settings import RunSettings
 from forager.rollout.worker import Job
-
-
-def served_model(
-    urls: Sequence[str], settings: RunSettings, job: Job, limiter: RateLimiter, key: str = ""
-) -> ChatModel:
-    """The model of an attempt, which stays with one endpoint, as that caches its prompt."""
-    url, *others = TRAFFIC.least_busy_first(list(urls))
-    endpoint = ChatEndpoint(url, key, others=tuple(others), key_env=settings.key_env)
-    sampling = settings.sampling_of(job.number)
-    return ChatModel(POLICY, endpoint, sampling, token_ids=True, limiter=limiter)
 
 
 class ServedSampler:

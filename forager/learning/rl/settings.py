@@ -143,7 +143,7 @@ class RlSettings(Record):
     @classmethod
     def _known(cls, given: dict[str, Any]) -> dict[str, Any]:
         known = current_names(RunSettings, given)
-        taken = {"models", "urls", "attempts", "token_ids", "stop_after", "branch"}
+        taken = {"models", "urls", "api", "attempts", "token_ids", "stop_after", "branch"}
         if taken := taken & known.keys():
             raise ValueError(f"{min(taken)}: the run decides this; leave it out")
         settings = RunSettings.model_validate({"models": [POLICY], **_merged(_ROLLOUT, known)})
