@@ -20,7 +20,7 @@ from forager.images.recipe import options
 from forager.sandboxes.sandbox import Sandbox
 from forager.text import without_middle
 from forager.untrusted import Malformed, json_value
-from tasks.case_inputs import call_forms, call_text, varied
+from tasks.case_inputs import call_forms, call_text, noted_arguments, varied
 from tasks.mutants import ReferenceChange
 
 _FILES = 40  # files of tests that run
@@ -139,7 +139,7 @@ def _calls(
         files=files,
     )
     noted = _printed(task, sandbox, program) if files else []
-    rows = [found[0] for text in noted if (found := literal(text, _MOST))]
+    rows = [found for text in noted if (found := noted_arguments(text, _MOST))]
     known = {call_text(row) for row in rows}
     seeded = f"{seed} {task.instance_id} {function}"
     return varied(call_forms(rows), known, _DRAWN * count, seeded)

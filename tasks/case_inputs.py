@@ -12,6 +12,8 @@ from itertools import combinations
 from random import Random
 from typing import Any, NamedTuple
 
+from pydantic import TypeAdapter
+
 from forager.environments.answer.prediction import literal
 from forager.environments.function.task import CodingTask, JudgedCase
 
@@ -57,6 +59,16 @@ def varied(forms: Sequence[InputForm], known: set[str], count: int, seed: str) -
 
 CallArguments = tuple[tuple[Any, ...], dict[str, Any]]
 """Arguments by position and by name."""
+_ARGUMENTS: TypeAdapter[CallArguments] = TypeAdapter(CallArguments)
+
+
+def noted_arguments(text: str, most: int) -> CallArguments | None:
+    """The arguments in a text that a sandbox printed; None if it is anything else."""
+    found = literal(text, most)
+    try:
+        return _ARGUMENTS.validate_python(found[0], strict=True) if found else None
+    except ValueError:
+        return None
 
 
 def call_text(arguments: CallArguments) -> str:

@@ -24,7 +24,14 @@ from forager.trajectories.store import Run
 from forager.trajectories.summary import Summary
 from tasks.audit import audit_order
 from tasks.call_tests import module_of
-from tasks.case_inputs import CallArguments, call_forms, call_text, more_inputs, varied
+from tasks.case_inputs import (
+    CallArguments,
+    call_forms,
+    call_text,
+    more_inputs,
+    noted_arguments,
+    varied,
+)
 
 LARGEST = """\
 def largest(numbers):
@@ -111,6 +118,13 @@ def test_arguments_by_name_keep_their_names() -> None:
     found = varied(call_forms(calls), known, 20, "")
     assert any(text.endswith(", a='x'") for text in found)
     assert all(text[0] in "12345" or text.startswith("b=[") for text in found)
+
+
+@pytest.mark.parametrize("text", ["5", "(1, 2)", "((1,), {2: 3})", "((1,), {}, 4)", "f(", ""])
+def test_notes_that_are_no_arguments_are_left_out(text: str) -> None:
+    """Code of the repository can print anything in place of the notes."""
+    assert noted_arguments("((1, [2]), {'a': {3}})", 99) == ((1, [2]), {"a": {3}})
+    assert noted_arguments(text, 99) is None
 
 
 def test_a_larger_sample_contains_a_smaller_one() -> None:
