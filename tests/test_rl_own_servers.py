@@ -105,6 +105,14 @@ def test_servers_of_an_option_go_with_a_cluster_of_the_file(tmp_path: Path) -> N
     assert json.loads(done.stdout)["urls"] == [url]
 
 
+@pytest.mark.parametrize("words", [["--url", "http://a/v1"], ["--steps", "2"], ["--dry-run"]])
+def test_a_replay_refuses_options_that_it_would_ignore(words: list[str], tmp_path: Path) -> None:
+    """It has the settings of its run."""
+    given = ["rl", "--replay", str(tmp_path), "-o", str(tmp_path / "again"), *words]
+    done = CliRunner().invoke(main, given)
+    assert done.exit_code == 2 and "--replay takes its settings from RUN" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -66,7 +66,11 @@ def rl(
       forager rl --replay runs/rl -o runs/again
     """
     if replay:
-        _replay(replay, output, config)
+        if config or steps or urls or trackers or dry_run or output is None:
+            raise UsageError(
+                "--replay takes its settings from RUN; give only -o and a new directory"
+            )
+        _replay(replay, output)
         return
     settings, output = _settings(config, output, steps, urls)
     tasks = _tasks(settings.tasks)
@@ -218,7 +222,7 @@ def _report(settings: "RlSettings", layout: "RlLayout") -> None:
         say(f"no curves without {lacking}: pip install -e '.[report]'")
 
 
-def _replay(run: Path, output: Path | None, config: Path | None) -> None:
+def _replay(run: Path, output: Path) -> None:
     from forager.config import resolve_settings, saved_settings
     from forager.learning.hub import model_directory
     from forager.learning.rl.layout import RlLayout
@@ -226,8 +230,6 @@ def _replay(run: Path, output: Path | None, config: Path | None) -> None:
     from forager.learning.rl.settings import RlSettings
     from forager.locks import claimed
 
-    if config or output is None:
-        raise UsageError("--replay takes its settings from RUN; give only -o and a new directory")
     settings: Any = resolve_settings(RlSettings, saved_settings(run), f"{run}: ")
     base = model_directory(Path(settings.base))
     with terminable(), claimed(output), Progress("steps", settings.steps) as progress:
