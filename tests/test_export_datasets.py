@@ -240,6 +240,9 @@ def test_a_hub_that_refuses_is_one_line(run: Path, tmp_path: Path, hub: type[Hub
     ("options", "message"),
     [
         (["--format", "jsonl", "--push", "me/x"], "--push needs --format"),
+        (["--format", "hf", "--public"], "--public needs --push"),
+        (["--format", "hf", "--registry", "ghcr.io/me"], "need --format harbor"),
+        (["--format", "jsonl", "--from-recipe"], "need --format harbor"),
         (["--format", "hf", "--push", "attempts"], "owner/name"),
     ],
 )

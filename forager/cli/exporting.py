@@ -51,6 +51,10 @@ def check(format: str, asked: ExportOptions) -> None:
         raise UsageError(f"--push needs --format {', '.join(DATA_SETS)}")
     if asked.push:
         check_name(asked.push)
+    if asked.public and not asked.push:
+        raise UsageError("--public needs --push")
+    if (asked.registry or asked.from_recipe) and format != "harbor":
+        raise UsageError("--registry and --from-recipe need --format harbor")
     if asked.limit is not None and asked.sample is not None:
         raise UsageError("--limit takes the first attempts, --sample any; give one of them")
 
