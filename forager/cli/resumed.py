@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from forager.cli.progress import Progress
-from forager.records import Record
 
-R = TypeVar("R", bound=Record)
+if TYPE_CHECKING:
+    from forager.records import Record
+
+R = TypeVar("R", bound="Record")
 
 
 def resumed(
