@@ -391,16 +391,22 @@ def tracer(sandbox: LocalSandbox, image: Image) -> None:
 
 
 def gateway(sandbox: LocalSandbox, image: Image) -> None:
-    """Check that an agent's request waits for its answer, and that its end is said."""
+    """Check that an agent's request waits for its answer, and that its end is said.
+
+    A `next` that is killed while it waits takes no event with it: the following one gets it.
+    """
     python, asking = image.setup.python, "import os, urllib.request as r; print(r.urlopen("
     asking += "os.environ['OPENAI_BASE_URL'] + '/responses', b'{}').read().decode())"
-    setup = {"command": f"{python} -c {shlex.quote(asking)}", "model": "m", "prompt": "Do it."}
+    command = f"until [ -e go ]; do sleep 0.05; done; {python} -c {shlex.quote(asking)}"
+    setup = {"command": command, "model": "m", "prompt": "Do it."}
     sandbox.write("setup.json", dumps(setup).encode())
     run = f"{python} -I -S {ship(sandbox, 'gateway')}"
     sandbox.run(
         f"( {run} serve . >gateway.log 2>&1 & ); "
         "for i in {1..200}; do [ -S control ] && break; sleep 0.05; done"
     )
+    assert sandbox.run(f"timeout 0.5 {run} next . 0 20").exit_code == 124
+    sandbox.write("go", b"")
     event = loads(sandbox.run(f"{run} next . 0 20").output)
     assert event == {"kind": "request", "number": 1, "path": "/v1/responses"}
     assert sandbox.read("1.request") == b"{}"

@@ -151,15 +151,17 @@ def _serve(directory: Path) -> None:
     control.bind(str(directory / "control"))
     control.listen(1)
     Thread(target=_run, args=(gateway, setup, port), daemon=True).start()
+    event: dict[str, Any] = {}  # one that was not handed over: the next to ask gets it
     while True:
         connection, _ = control.accept()
         with connection:
             try:
                 asked = json.loads(connection.makefile().readline())
-                event = gateway.next(int(asked["answered"]), float(asked["seconds"]))
+                event = event or gateway.next(int(asked["answered"]), float(asked["seconds"]))
                 connection.sendall(json.dumps(event).encode() + b"\n")
             except (OSError, ValueError):
                 continue
+        event = {}
 
 
 def _next(directory: Path, answered: int, seconds: float) -> None:
