@@ -2,6 +2,7 @@
 
     load_settings(path, kind)        TOML file → settings
     resolve_settings(kind, given)    values by name → settings
+    merged(table, overrides)         nested tables → one
     save_settings(directory, …)      settings → DIRECTORY/settings.json, or a refusal to resume
     saved_settings(directory)        DIRECTORY/settings.json → values by name
     bytes_of(text)                   a size such as 20GB → bytes
@@ -63,6 +64,17 @@ def current_names(kind: type[BaseModel], given: dict[str, Any]) -> dict[str, Any
         for earlier in field.validation_alias.choices
     }
     return {names.get(key, key): value for key, value in given.items()}
+
+
+def merged(table: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Merge nested tables; `overrides` wins."""
+    found = dict(table)
+    for name, value in overrides.items():
+        below = found.get(name)
+        if isinstance(below, dict) and isinstance(value, dict):
+            value = merged(below, value)
+        found[name] = value
+    return found
 
 
 def saved_settings(directory: Path) -> dict[str, Any]:

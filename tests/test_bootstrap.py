@@ -147,7 +147,8 @@ def killed_when(command: list[str], seen: Callable[[], bool]) -> None:
 def test_a_bootstrap_is_killed_twice_and_goes_on(config: Path, given: Path, tmp_path: Path) -> None:
     """Each attempt is made once, a worse model is rolled back, and the manifests' digests hold.
 
-    The teacher is the default one, `repair`; the attempts are made in containers.
+    `forager rl` goes on from the model that was not rolled back. The teacher is the default one,
+    `repair`; the attempts are made in containers.
     """
     out = tmp_path / "out"
     text = config.read_text().replace('[teach]\nmodels = ["oracle"]\n', "")
@@ -181,6 +182,11 @@ def test_a_bootstrap_is_killed_twice_and_goes_on(config: Path, given: Path, tmp_
     times = {path: path.stat().st_mtime_ns for path in out.glob("round-*/**/*.json")}
     subprocess.run(command, check=True, capture_output=True)
     assert times == {path: path.stat().st_mtime_ns for path in out.glob("round-*/**/*.json")}
+
+    (tmp_path / "rl.toml").write_text(f'after = "{out}"\n')
+    wanted = [str(FORAGER), "rl", f"{tmp_path}/rl.toml", "-o", f"{tmp_path}/rl", "--dry-run"]
+    said = subprocess.run(wanted, check=True, capture_output=True, text=True)
+    assert json.loads(said.stdout)["base"] == str(out / "round-0/training/model")
 
 
 def test_settings_that_changed_are_refused(config: Path, tmp_path: Path) -> None:

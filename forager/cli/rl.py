@@ -73,7 +73,7 @@ def rl(
         _replay(replay, output)
         return
     settings, output = _settings(config, output, steps, urls)
-    tasks = _tasks(settings.tasks)
+    tasks = _training_tasks(settings)
     if dry_run:
         _check(settings, tasks)
         print_json(settings.model_dump(mode="json"))
@@ -109,6 +109,22 @@ def _tasks(paths: list[str]) -> "list[Task]":
     return list(distinct(task for path in paths for task in read_tasks(Path(path), None)))
 
 
+def _training_tasks(settings: "RlSettings") -> "list[Task]":
+    """The tasks that attempts are made at. Raises UsageError."""
+    from forager.learning.rl.continued import of_split
+
+    tasks = _tasks(settings.tasks)
+    return of_split(tasks, Path(settings.after), "training") if settings.after else tasks
+
+
+def _held_out(settings: "RlSettings") -> "list[Task]":
+    """The tasks of the evaluations. Raises UsageError."""
+    from forager.learning.rl.continued import of_split
+
+    tasks = _tasks(settings.evaluate.tasks)
+    return of_split(tasks, Path(settings.after), "held_out") if settings.after else tasks
+
+
 def _check(settings: "RlSettings", tasks: "list[Task]") -> None:
     """Raise UsageError for what would end the run later."""
     from forager.learning.hub import hub_name
@@ -120,7 +136,7 @@ def _check(settings: "RlSettings", tasks: "list[Task]") -> None:
     base = Path(settings.base)
     if not hub_name(base) and not (base / "config.json").is_file():
         raise UsageError(f"base: {base} is not a Hugging Face model: it has no config.json")
-    held_out = {task.instance_id for task in _tasks(settings.evaluate.tasks)}
+    held_out = {task.instance_id for task in _held_out(settings)}
     if both := held_out.intersection(task.instance_id for task in tasks):
         raise UsageError(f"{min(both)} is both in `tasks` and in `evaluate.tasks`; leave it out")
     if settings.sampler == "transformers" and settings.run_settings().syntax == "functions":
@@ -200,7 +216,7 @@ def _evaluation(
     from forager.learning.rl.evaluation import evaluate, is_due
     from tools import load_toolbox
 
-    held_out, toolbox = _tasks(settings.evaluate.tasks), load_toolbox()
+    held_out, toolbox = _held_out(settings), load_toolbox()
 
     def evaluated(step: int, models: "GatedModels") -> None:
         if is_due(settings, step) and held_out:
@@ -234,6 +250,11 @@ def _replay(run: Path, output: Path) -> None:
     base = model_directory(Path(settings.base))
     with terminable(), claimed(output), Progress("steps", settings.steps) as progress:
         count = replay(
-            settings, _tasks(settings.tasks), RlLayout(run), RlLayout(output), base, progress.update
+            settings,
+            _training_tasks(settings),
+            RlLayout(run),
+            RlLayout(output),
+            base,
+            progress.update,
         )
     echo(f"{output}\t{count} steps: the same batches, losses and weights as in {run}")

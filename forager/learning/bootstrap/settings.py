@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from forager.agent import REPAIR, SERVERLESS
-from forager.config import current_names, load_settings
+from forager.config import current_names, load_settings, merged
 from forager.learning.bootstrap.split import By
 from forager.learning.dataset import DatasetSettings
 from forager.learning.serve import ServeSettings
@@ -109,7 +109,7 @@ class BootstrapSettings(Record):
     @field_validator("evaluate")
     @classmethod
     def _with_defaults(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return _merged(_EVALUATED, value)
+        return merged(_EVALUATED, value)
 
     @model_validator(mode="after")
     def _rounds_decide(self) -> "BootstrapSettings":
@@ -134,22 +134,12 @@ class BootstrapSettings(Record):
     def run_settings(self, part: str, model: str, urls: list[str]) -> RunSettings:
         """Settings of a run; `part` is `rollout`, `teach` or `evaluate`."""
         given = {"models": [model], "urls": urls, "token_ids": bool(urls)}
-        given = _merged(given, self.rollout)
+        given = merged(given, self.rollout)
         return RunSettings.model_validate(
-            given if part == "rollout" else _merged(given, getattr(self, part))
+            given if part == "rollout" else merged(given, getattr(self, part))
         )
 
     @classmethod
     def read(cls, path: Path) -> "BootstrapSettings":
         """Read a TOML file. Raises UsageError."""
         return load_settings(path, cls)
-
-
-def _merged(table: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    """Merge nested tables; `overrides` wins."""
-    merged = dict(table)
-    for name, value in overrides.items():
-        below = merged.get(name)
-        both = isinstance(below, dict) and isinstance(value, dict)
-        merged[name] = _merged(below, value) if both else value  # type: ignore[arg-type]
-    return merged

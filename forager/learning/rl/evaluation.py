@@ -6,9 +6,9 @@ from forager.agent.tool import Toolbox
 from forager.environments.task import Task
 from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.sampler import GatedModels
-from forager.learning.rl.settings import POLICY, RlSettings
+from forager.learning.rl.settings import RlSettings
 from forager.rollout.batch import run_batch
-from forager.rollout.settings import MAY_CHANGE, RunSettings
+from forager.rollout.settings import MAY_CHANGE
 from forager.trajectories.store import Run
 
 
@@ -28,7 +28,7 @@ def evaluate(
 ) -> float:
     """The share of attempts that resolve held-out tasks; finished attempts are not made again."""
     run = layout.evaluation(step)
-    wanted = evaluation_settings(settings, urls)
+    wanted = settings.evaluation_settings(urls)
     with Run.write(run, wanted, tasks, may_change=MAY_CHANGE) as store:
         run_batch(
             store,
@@ -40,16 +40,3 @@ def evaluate(
         )
     resolved = [attempt.resolved for attempt in Run(run).summaries()]
     return sum(resolved) / max(len(resolved), 1)
-
-
-def evaluation_settings(settings: RlSettings, urls: list[str]) -> RunSettings:
-    """Settings of the attempts at held-out tasks."""
-    attempts = settings.run_settings(urls)
-    sampling = attempts.sampling.model_copy(update={"temperature": settings.evaluate.temperature})
-    update = {
-        "models": [POLICY],
-        "attempts": settings.evaluate.attempts,
-        "sampling": sampling,
-        "executor": "local",
-    }
-    return attempts.model_copy(update=update)

@@ -13,6 +13,7 @@ from forager.learning.rl.settings import RlSettings
 
 _LINE, _BAND = "#3b6fb6", "#3b6fb633"
 _POINTS = 200
+_ROUND = 0.12  # width of a round in the curve, as a share of all steps
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{{ found.runs[0] }}</title><style>
 body {font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem}
@@ -39,6 +40,7 @@ def write_page(
     path: Path,
     found: Findings,
     steps: Sequence[StepCount],
+    rounds: dict[str, dict[str, float]],
     evaluated: dict[int, dict[str, float]],
     settings: RlSettings,
 ) -> None:
@@ -46,14 +48,18 @@ def write_page(
     from jinja2 import Environment, StrictUndefined
 
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(_PAGE)
-    drawn = [plot for plot in curves(steps, evaluated) if plot]
+    drawn = [plot for plot in curves(steps, rounds, evaluated) if plot]
     replace_text(path, page.render(found=found, plots=drawn, written=written, base=settings.base))
 
 
-def curves(steps: Sequence[StepCount], evaluated: dict[int, dict[str, float]]) -> list[Plot | None]:
+def curves(
+    steps: Sequence[StepCount],
+    rounds: dict[str, dict[str, float]],
+    evaluated: dict[int, dict[str, float]],
+) -> list[Plot | None]:
     """The curves that have data."""
     return [
-        _evaluated(evaluated),
+        _evaluated(rounds, evaluated),
         _curve("Mean reward of graded attempts", steps, _reward),
         _curve("Share of clipped tokens", steps, _metric("clipped")),
         _curve("Mean |ratio - 1| of current tokens", steps, _metric("ratio_deviation")),
@@ -93,16 +99,27 @@ def _curve(
     return drawing.plot
 
 
-def _evaluated(evaluated: dict[int, dict[str, float]]) -> Plot | None:
-    if len(evaluated) < 2:
+def _evaluated(
+    rounds: dict[str, dict[str, float]], evaluated: dict[int, dict[str, float]]
+) -> Plot | None:
+    """Success over the steps; the rounds before them stand left of 0, one after another."""
+    width = max([1, *evaluated]) * _ROUND
+    places = [width * (number - len(rounds)) for number in range(len(rounds))]
+    at = [*places, *map(float, evaluated)]
+    if len(at) < 2:
         return None
-    found: list[Any] = [success(rates) for rates in evaluated.values()]
+    found: list[Any] = [success(rates) for rates in (*rounds.values(), *evaluated.values())]
     with Drawing("Success on the held-out tasks, with 95 % intervals") as drawing:
-        axes, at = drawing.axes, list(evaluated)
+        axes = drawing.axes
         axes.fill_between(
             at, [point.low for point in found], [point.high for point in found], color=_BAND
         )
         axes.plot(at, [point.mean for point in found], color=_LINE, marker="o", ms=3)
-        axes.set_xlabel("step")
+        axes.set_xlabel("round, then step" if rounds else "step")
+        if rounds:
+            axes.axvline(-width / 2, color="#999", lw=0.8, ls=":")
+            ticks = [tick for tick in axes.get_xticks() if 0 <= tick <= max(evaluated, default=0)]
+            names = [name.removeprefix("round-") for name in rounds]
+            axes.set_xticks([*places, *ticks], [*names, *(f"{tick:g}" for tick in ticks)])
         from_zero(axes)
     return drawing.plot

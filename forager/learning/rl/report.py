@@ -1,14 +1,17 @@
 """Report of a run: rewards, lag, ratios and evaluations over its steps, as tables and curves."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from forager.atomic import replace_text
 from forager.evaluation.estimates import difference
 from forager.evaluation.findings.grid import Cell, Findings, Grid, GridColumn, number, share, text
 from forager.evaluation.findings.writers import as_json, lacking_for_page, markdown
+from forager.learning.rl.continued import rounds_of
 from forager.learning.rl.counting import StepCount, counted, evaluations, success
 from forager.learning.rl.layout import RlLayout
 from forager.learning.rl.settings import RlSettings
@@ -24,43 +27,65 @@ def write_reports(settings: RlSettings, layout: RlLayout) -> str:
     """
     steps, drops = counted(layout)
     evaluated = evaluations(layout)
+    rounds = rounds_of(Path(settings.after)) if settings.after else {}
     found = Findings(
         runs=[layout.run.name],
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         version=VERSION,
-        grids=[grid for grid in (_success(evaluated), _steps(steps), _drops(drops)) if grid.rows],
+        grids=[
+            grid
+            for grid in (_success(rounds, evaluated), _steps(steps), _drops(drops))
+            if grid.rows
+        ],
     )
     replace_text(layout.run / "report.md", markdown(found))
     replace_text(layout.run / "report.json", as_json(found))
     lacking = lacking_for_page()
-    if not lacking and steps:
+    if not lacking and found.grids:
         from forager.learning.rl.page import write_page
 
-        write_page(layout.run / "report.html", found, steps, evaluated, settings)
+        write_page(layout.run / "report.html", found, steps, rounds, evaluated, settings)
     return lacking
 
 
-def _success(evaluated: dict[int, dict[str, float]]) -> Grid:
-    rows: list[list[Cell]] = []
-    first = next(iter(evaluated.values()), {})
-    for step, rates in evaluated.items():
-        all_tasks = success(rates)
-        gain = difference(rates, first, {task: task for task in rates})
-        ends: list[Cell] = [gain.mean, gain.low, gain.high] if step else [None] * 3
-        rows.append(
-            [step, all_tasks.tasks, all_tasks.mean, max(0.0, all_tasks.low), all_tasks.high, *ends]
+def _success(rounds: dict[str, dict[str, float]], evaluated: dict[int, dict[str, float]]) -> Grid:
+    """Success of the models of a bootstrap, if the run goes on from one, and after the steps."""
+    steps: dict[Cell, dict[str, float]] = {
+        f"step {step}" if rounds else step: rates for step, rates in evaluated.items()
+    }
+    note = "Gain: over the first evaluation, paired by task (arXiv 2411.00640)."
+    if rounds:
+        note = (
+            "Gain: of rounds over their base, of steps over step 0, paired by task "
+            "(arXiv 2411.00640). Step 0 has the weights of the last round that was promoted."
         )
     return Grid(
         name="success",
         title="Success on the held-out tasks",
-        note="Gain: over the first evaluation, paired by task (arXiv 2411.00640).",
+        note=note,
         columns=[
-            GridColumn(title="step"),
+            text("weights") if rounds else GridColumn(title="step"),
             GridColumn(title="tasks"),
             *map(share, ("share", "low", "high", "gain", "gain low", "gain high")),
         ],
-        rows=rows,
+        rows=[*_success_rows(rounds), *_success_rows(steps)],
     )
+
+
+def _success_rows(evaluated: Mapping[Any, dict[str, float]]) -> Iterator[list[Cell]]:
+    first = next(iter(evaluated.values()), {})
+    for name, rates in evaluated.items():
+        all_tasks = success(rates)
+        gain = difference(rates, first, {task: task for task in rates})
+        ends: list[Cell] = [None] * 3 if rates is first else [gain.mean, gain.low, gain.high]
+        yield [
+            name,
+            all_tasks.tasks,
+            all_tasks.mean,
+            max(0.0, all_tasks.low),
+            min(1.0, all_tasks.high),
+            *ends,
+        ]
 
 
 def _steps(steps: Sequence[StepCount]) -> Grid:

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from forager.config import current_names, load_toml, resolve_settings
+from forager.config import current_names, load_toml, merged, resolve_settings
+from forager.errors import UsageError
+from forager.learning.rl.continued import continued
 from forager.learning.serve.settings import ServeSettings
 from forager.learning.train.objective import PolicyObjective
 from forager.learning.train.settings import TrainSettings
@@ -78,6 +80,14 @@ class EvaluationSettings(Record):
     )
     attempts: int = Field(1, ge=1, description="Attempts at each task.")
     temperature: float = Field(0.0, ge=0, description="Sampling temperature.")
+    rollout: dict[str, Any] = Field(
+        {}, description="What else differs from the attempts that are trained on (RunSettings)."
+    )
+
+    @field_validator("rollout")
+    @classmethod
+    def _known(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return own_settings(given)
 
 
 class RlSettings(Record):
@@ -88,8 +98,16 @@ class RlSettings(Record):
     """
 
     output: str = Field("", description="Output directory; `-o` on the command line.")
-    tasks: list[str] = Field(description="Files of tasks.")
-    base: str = Field(description="Base model: a directory, or owner/name[@revision] of the Hub.")
+    after: str = Field(
+        "",
+        description="Bootstrap that the run goes on from: its last model is the base, its split "
+        "gives the tasks, its settings those of attempts, evaluation and servers, and the report "
+        "shows its rounds.",
+    )
+    tasks: list[str] = Field([], description="Files of tasks.")
+    base: str = Field(
+        "", description="Base model: a directory, or owner/name[@revision] of the Hub."
+    )
     steps: int = Field(1000, ge=1, description="Number of steps.")
     seed: int = Field(0, description="Seed of draws and samples.")
     groups: int = Field(8, ge=1, description="Groups of a step.")
@@ -142,11 +160,8 @@ class RlSettings(Record):
     @field_validator("rollout")
     @classmethod
     def _known(cls, given: dict[str, Any]) -> dict[str, Any]:
-        known = current_names(RunSettings, given)
-        taken = {"models", "urls", "api", "attempts", "token_ids", "stop_after", "branch"}
-        if taken := taken & known.keys():
-            raise ValueError(f"{min(taken)}: the run decides this; leave it out")
-        settings = RunSettings.model_validate({"models": [POLICY], **_merged(_ROLLOUT, known)})
+        known = own_settings(given)
+        settings = RunSettings.model_validate({"models": [POLICY], **merged(_ROLLOUT, known)})
         sampling = settings.sampling
         plain = (
             sampling.temperature == 1 and sampling.top_p in (None, 1) and not sampling.extra_body
@@ -160,6 +175,8 @@ class RlSettings(Record):
 
     @model_validator(mode="after")
     def _fits(self) -> "RlSettings":
+        if not (self.tasks and self.base):
+            raise ValueError("give `tasks` and `base`, or a bootstrap as `after`")
         if self.sampler == "transformers" and (self.urls or self.run_settings().sampling.stop):
             raise ValueError('urls and sampling.stop need sampler = "vllm"')
         if self.train.objective:
@@ -185,17 +202,37 @@ class RlSettings(Record):
             raise ValueError("train.executor: only one of the trainer and the attempts can use Ray")
 
     def run_settings(self, urls: list[str] | None = None) -> RunSettings:
-        """Settings of the attempts."""
+        """Settings of the attempts that are trained on."""
+        return self._attempts(self.rollout, urls)
+
+    def evaluation_settings(self, urls: list[str]) -> RunSettings:
+        """Settings of the attempts at held-out tasks."""
+        wanted = self.evaluate
+        attempts = self._attempts(merged(self.rollout, wanted.rollout), urls)
+        sampling = attempts.sampling.model_copy(update={"temperature": wanted.temperature})
+        update = {"attempts": wanted.attempts, "sampling": sampling, "executor": "local"}
+        return attempts.model_copy(update=update)
+
+    def _attempts(self, rollout: dict[str, Any], urls: list[str] | None) -> RunSettings:
         given: dict[str, Any] = {"models": [POLICY], "urls": urls or [], "token_ids": True}
         given["attempts"] = self.group_size
-        merged = _merged(_merged(_ROLLOUT, self.rollout), given)
-        merged["sampling"] = {"seed": self.seed, **merged["sampling"]}
-        return RunSettings.model_validate(merged)
+        whole = merged(merged(_ROLLOUT, rollout), given)
+        whole["sampling"] = {"seed": self.seed, **whole["sampling"]}
+        return RunSettings.model_validate(whole)
 
     @classmethod
     def read(cls, path: Path, given: dict[str, Any]) -> "RlSettings":
         """Read a TOML file; `given` takes precedence. Raises UsageError."""
-        return resolve_settings(cls, load_toml(path) | given, f"{path}: ")
+        table = load_toml(path) | given
+        if after := table.get("after"):
+            evaluated = table.get("evaluate")
+            own = evaluated.keys() if isinstance(evaluated, dict) else set[str]()
+            if "tasks" in own or {"tasks", "base"} & table.keys():
+                raise UsageError(
+                    f"{path}: `after` gives base, tasks and held-out tasks; leave them out"
+                )
+            table = merged(continued(Path(str(after))), table)
+        return resolve_settings(cls, table, f"{path}: ")
 
 
 MAY_CHANGE = (
@@ -206,18 +243,17 @@ MAY_CHANGE = (
 """Settings that may differ when a run continues; see also `may_change`."""
 
 
+def own_settings(given: dict[str, Any]) -> dict[str, Any]:
+    """Settings of attempts by today's names. Raises ValueError for those that the run decides."""
+    known = current_names(RunSettings, given)
+    taken = {"models", "urls", "api", "attempts", "token_ids", "stop_after", "branch"}
+    if taken := taken & known.keys():
+        raise ValueError(f"{min(taken)}: the run decides this; leave it out")
+    return known
+
+
 def may_change(settings: RlSettings) -> tuple[str, ...]:
     """Settings that may differ; so may the number of steps, if no learning rate depends on it."""
     train = settings.train
     constant = train.lr_scheduler_type == "constant" and not train.warmup_ratio
     return (*MAY_CHANGE, "steps") if constant else MAY_CHANGE
-
-
-def _merged(table: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    """Merge tables, one level deep; `overrides` wins."""
-    both = {
-        name: {**table[name], **value}
-        for name, value in overrides.items()
-        if isinstance(value, dict) and isinstance(table.get(name), dict)
-    }
-    return {**table, **overrides, **both}
