@@ -5,6 +5,7 @@ answers with token ids and log-probabilities.
 """
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,7 +25,8 @@ from forager.trajectories.record import Sampling
 class OwnServer:
     """The state of a server.
 
-    `key`: what requests below /v1 must name, as vLLM's --api-key. `deaf`: it says that it takes
+    `key`: what requests below /v1 must name, as vLLM's --api-key. `login`: what the proxy before
+    it wants of each request, as `user:password`. `deaf`: it says that it takes
     weights, and keeps those it has. `plain`: it has no developer endpoints.
     """
 
@@ -34,15 +36,23 @@ class OwnServer:
         *,
         name: str = "policy",
         key: str = "",
+        login: str = "",
         deaf: bool = False,
         plain: bool = False,
     ) -> None:
-        self.name, self.key, self.deaf, self.plain = name, key, deaf, plain
+        self.name, self.key, self.login = name, key, login
+        self.deaf, self.plain = deaf, plain
         self.sampler = LocalSampler(base, "float32")
         self.sampler.load(base, 0)
         self.calls: list[str] = []
         self._asked = 0
         self._lock = Lock()
+
+    def admits(self, path: str, authorization: str | None) -> bool:
+        """Whether a request is answered."""
+        if self.login:
+            return authorization == f"Basic {b64encode(self.login.encode()).decode()}"
+        return not (self.key and path.startswith("/v1/")) or authorization == f"Bearer {self.key}"
 
     def answer(self, path: str, given: dict[str, Any]) -> Any:
         """The answer to a request; None for an unknown path."""
@@ -115,8 +125,7 @@ def serving(server: OwnServer) -> Iterator[str]:
 
         def _answer(self, given: dict[str, Any]) -> None:
             path = self.path.partition("?")[0]
-            wanted = f"Bearer {server.key}"
-            if path.startswith("/v1/") and server.key and self.headers["Authorization"] != wanted:
+            if not server.admits(path, self.headers["Authorization"]):
                 self.send_error(401)
                 return
             found = server.answer(path, given)

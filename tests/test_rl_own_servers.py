@@ -79,6 +79,15 @@ def test_weights_that_a_server_does_not_take_end_the_run(base: Path, tmp_path: P
     assert not (tmp_path / "run/attempts").exists()
 
 
+def test_each_request_has_the_login_of_the_address(base: Path) -> None:
+    """Those for weights, probes and prompts too, for which no chat endpoint asks."""
+    server = OwnServer(base, login="user:pass-word-9")
+    with serving(server) as url:
+        given = url.replace("://", "://user:pass-word-9@")
+        OwnServers([given], "float32", "KEY").load(base)
+    assert {"/tokenize", "/collective_rpc", "/v1/completions"} <= {*server.calls}
+
+
 def test_one_of_two_servers_that_keeps_its_weights_is_found(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

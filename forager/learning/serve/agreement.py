@@ -9,6 +9,7 @@ from pathlib import Path
 
 from forager.errors import ServeError
 from forager.learning.dataset.tokenizer import SHORTEST, Tokenizer
+from forager.learning.serve.asking import post
 from forager.learning.train.rank import accelerator
 from forager.records import Record
 
@@ -75,8 +76,7 @@ def served(url: str, name: str, ids: list[int], key: str = "") -> list[float]:
 
     request = {"model": name, "prompt": ids, "max_tokens": 1, "prompt_logprobs": 0}
     try:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        answer = requests.post(f"{url}/completions", json=request, headers=headers, timeout=600)
+        answer = post(f"{url}/completions", request, key=key)
         answer.raise_for_status()
         listed = answer.json()["choices"][0]["prompt_logprobs"]
     except (requests.RequestException, KeyError, ValueError) as error:
@@ -95,7 +95,7 @@ def check_prompts(url: str, name: str, model: Path) -> None:
     for messages in SHORTEST:
         request = {"model": name, "messages": messages}
         try:
-            answer = requests.post(f"{url.removesuffix('/v1')}/tokenize", json=request, timeout=60)
+            answer = post(f"{url.removesuffix('/v1')}/tokenize", request, timeout=60)
             ids = answer.json()["tokens"] if answer.ok else None
         except (requests.RequestException, KeyError, ValueError) as error:
             raise ServeError(f"{url} returns no token ids of a prompt: {error}") from error

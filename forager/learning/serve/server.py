@@ -10,6 +10,7 @@ from typing import Any, Self
 from forager.errors import ServeError, UsageError
 from forager.learning.child import Child
 from forager.learning.serve.agreement import PROBE, expected, has_weights
+from forager.learning.serve.asking import post
 from forager.learning.serve.command import command, environment
 from forager.learning.serve.settings import ServeSettings
 
@@ -130,10 +131,10 @@ def replace_weights(base: str, model: Path) -> None:
 
     Without the reset, cached keys of the old weights would be used. Raises ServeError.
     """
-    _post(base, "/pause", {"mode": "wait"})
+    _post(base, "/pause", query={"mode": "wait"})
     try:
         kwargs = {"weights_path": str(model.absolute())}
-        _post(base, "/collective_rpc", json={"method": "reload_weights", "kwargs": kwargs})
+        _post(base, "/collective_rpc", {"method": "reload_weights", "kwargs": kwargs})
         if not _post(base, "/reset_prefix_cache").json().get("success"):
             raise ServeError(
                 f"{base} did not reset its prefix cache, which belongs to the old weights"
@@ -170,11 +171,11 @@ def _answers(base: str) -> bool:
         return False
 
 
-def _post(base: str, path: str, query: dict[str, str] | None = None, **given: Any) -> Any:
+def _post(base: str, path: str, json: Any = None, query: dict[str, str] | None = None) -> Any:
     import requests
 
     try:
-        answer = requests.post(f"{base}{path}", params=query, timeout=600, **given)
+        answer = post(f"{base}{path}", json, query=query)
         answer.raise_for_status()
         return answer
     except requests.ConnectionError as error:
