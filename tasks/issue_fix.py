@@ -22,9 +22,9 @@ from forager.errors import BuildError, SourceError, Unreachable
 from forager.images.build import build
 from forager.images.image import Image
 from forager.images.settings import BuildSettings
-from forager.mutation.prove import in_order
 from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import Limits
+from forager.threads import in_order
 from tasks.author import Author
 from tasks.contamination import admitted
 from tasks.funnel import Funnel

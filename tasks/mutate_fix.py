@@ -33,8 +33,8 @@ from forager.mutation.model_written import (
     question,
 )
 from forager.mutation.pick import pick
-from forager.mutation.prove import in_order
 from forager.mutation.quota import Quota
+from forager.threads import in_order
 from tasks.author import Author
 from tasks.contamination import admitted
 from tasks.ledger import Ledger, OnTaskProgress, no_progress

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 CATALOGUES = {"mutators", "tools", "tasks"}
 COMMON = {"atomic", "config", "errors", "locks", "logins", "makers", "paths", "plugins"}
-COMMON |= {"literals", "minhash", "records", "scratch", "text", "untrusted", "version"}
+COMMON |= {"literals", "minhash", "records", "scratch", "text", "threads", "untrusted", "version"}
 BELOW = {  # package of the engine → the packages that it builds on, and all that these build on
     "programs": set(),
     "sandboxes": {"programs"},

@@ -24,8 +24,8 @@ def resumed(
     """The records of these names; those that the file lacks are made now, by several threads."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from forager.mutation.prove import in_order
     from forager.records import RecordWriter, read_records
+    from forager.threads import in_order
 
     with RecordWriter(path) as writer:
         found = {name_of(record): record for record in read_records(path, kind)}

@@ -48,7 +48,7 @@ def check(file: Path, limit: int | None, workers: int, as_json: bool) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     from forager.cli.outputs import CheckedTasks
-    from forager.mutation.prove import in_order
+    from forager.threads import in_order
 
     chosen = read_tasks(file, limit)
     problems: dict[str, str] = {}

@@ -71,10 +71,10 @@ def termination(
 
     from forager.environments.answer.prediction import PredictionTask
     from forager.environments.answer.termination import TERMINATION, TerminationTask
-    from forager.mutation.prove import in_order
     from forager.records import RecordWriter, read_records
     from forager.sandboxes.docker_sandbox import docker_sandbox
     from forager.sandboxes.sandbox import Limits
+    from forager.threads import in_order
     from mutators import FAMILIES
     from tasks.termination import MadeQuestions, termination_tasks
 

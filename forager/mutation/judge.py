@@ -32,11 +32,12 @@ from forager.images.image import Image
 from forager.mutation.bands import Bands
 from forager.mutation.candidates import Candidate
 from forager.mutation.coverage import Coverage
-from forager.mutation.prove import Prover, Start, in_order
+from forager.mutation.prove import Prover, Start
 from forager.mutation.reach import Reach, ReachAnalysis
 from forager.mutation.sieve import Sieve, SieveResult
 from forager.records import Record
 from forager.sandboxes.sandbox import Limits
+from forager.threads import in_order
 
 Reason = Literal[
     "not covered",

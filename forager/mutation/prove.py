@@ -6,11 +6,9 @@ they differ, it discards the sandbox.
 """
 
 import shlex
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from forager.environments.repository.guards import guards_of, make_guards, refusal, run_guarded
 from forager.environments.repository.task import Guards, RepositoryTask, TestSetup
@@ -35,8 +33,6 @@ _LISTING = (  # names, kinds, modes, sizes and times of files, and the number of
     "-printf '%p %y %m %s %T@\\n' -o -type d -printf '%p\\n' 2>/dev/null | sort | sha1sum; "
     "left=(/proc/[0-9]*); echo ${#left[@]}"  # the shell counts: another process would count itself
 )
-A = TypeVar("A")
-B = TypeVar("B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,26 +216,6 @@ def _problem(task: RepositoryTask, sandbox: Sandbox, fixed: bool) -> _Found:
     if not report.complete:
         return _Found(f"{state}, the tests broke off: {report.broken_off}", True)
     return _Found(f"{state}, {len(wrong)} tests do otherwise, {wrong[0]} among them")
-
-
-def in_order(
-    pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A], ahead: int
-) -> Generator[tuple[A, B], None, None]:
-    """Work on up to `ahead` items at a time; yield items with results in the given order."""
-    queue: list[tuple[A, Future[B]]] = []
-    source = iter(items)
-    try:
-        while True:
-            queue += [
-                (item, pool.submit(work, item)) for item in islice(source, ahead - len(queue))
-            ]
-            if not queue:
-                return
-            item, future = queue.pop(0)
-            yield item, future.result()
-    finally:
-        for _, future in queue:
-            future.cancel()
 
 
 def _break(sandbox: Sandbox, diff: str) -> CommandResult:
