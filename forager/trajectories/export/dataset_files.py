@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forager.atomic import new_directory
 from forager.trajectories.export import AttemptOrigin, needed
 from forager.trajectories.record import Trajectory
 
 if TYPE_CHECKING:
     import pyarrow
 
-PARQUET_FILES = "data/train-*.parquet"
+_PARQUET_FILES = "data/train-*.parquet"
 FILE_SIZE = 400 << 20  # bytes per file, about what the Hub's own tools write
 _UNKNOWN = "unknown"
 
@@ -103,13 +104,29 @@ class DatasetFacts:
         return "No task is of a project on forager's list of benchmarks."
 
 
-def write_parquet(
+def write_data_set(
+    target: Path,
+    batches: "Iterable[pyarrow.RecordBatch]",
+    schema: "pyarrow.Schema",
+    facts: DatasetFacts,
+    title: str,
+    columns: str,
+) -> int:
+    """Write a directory with Parquet files and a card of this title; return the number of rows.
+
+    `facts` count the attempts as the batches are taken. Raises UsageError if pyarrow is missing.
+    """
+    with new_directory(target) as part:
+        count = _write_parquet(batches, schema, part)
+        card = facts.card(title, _PARQUET_FILES, columns)
+        (part / "README.md").write_text(card, encoding="utf-8")
+    return count
+
+
+def _write_parquet(
     batches: "Iterable[pyarrow.RecordBatch]", schema: "pyarrow.Schema", part: Path
 ) -> int:
-    """Write `data/train-*.parquet` into a directory; return the number of rows.
-
-    Raises UsageError if pyarrow is missing.
-    """
+    """Write `data/train-*.parquet` into a directory; return the number of rows."""
     with needed("pyarrow"):
         from pyarrow.parquet import ParquetWriter
     count = files = 0

@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from forager.atomic import new_directory
 from forager.trajectories.export import AttemptOrigin
-from forager.trajectories.export.dataset_files import PARQUET_FILES, DatasetFacts, write_parquet
+from forager.trajectories.export.dataset_files import DatasetFacts, write_data_set
 from forager.trajectories.export.parquet import batches, schema
 from forager.trajectories.record import Trajectory
 
@@ -18,9 +17,6 @@ deciding test."""
 
 def write(attempts: Iterable[Trajectory], target: Path, origin: AttemptOrigin) -> int:
     """Write a directory; return the number of rows. Raises UsageError if pyarrow is missing."""
-    tally = DatasetFacts(origin)
-    with new_directory(target) as part:
-        count = write_parquet(batches(tally.of(attempts)), schema(), part)
-        card = tally.card("Attempts by forager", PARQUET_FILES, _COLUMNS)
-        (part / "README.md").write_text(card, encoding="utf-8")
-    return count
+    facts = DatasetFacts(origin)
+    rows = batches(facts.of(attempts))
+    return write_data_set(target, rows, schema(), facts, "Attempts by forager", _COLUMNS)

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forager.atomic import new_directory
 from forager.trajectories.export import AttemptOrigin, needed
-from forager.trajectories.export.dataset_files import PARQUET_FILES, DatasetFacts, write_parquet
+from forager.trajectories.export.dataset_files import DatasetFacts, write_data_set
 from forager.trajectories.export.parquet import grouped, message_row, message_type
 from forager.trajectories.record import Trajectory
 
@@ -27,14 +26,10 @@ _MORE = ("exit_reason", "cause", "suspect", "sampling", "version")
 
 def write(attempts: Iterable[Trajectory], target: Path, origin: AttemptOrigin) -> int:
     """Write a directory; return the number of rows. Raises UsageError if pyarrow is missing."""
-    tally = DatasetFacts(origin)
-    with new_directory(target) as part:
-        columns = _schema()
-        rows = _rows(tally.of(attempts), origin)
-        count = write_parquet(grouped(rows, columns), columns, part)
-        card = tally.card("Attempts in the columns of Open-SWE-Traces", PARQUET_FILES, _COLUMNS)
-        (part / "README.md").write_text(card, encoding="utf-8")
-    return count
+    facts, schema = DatasetFacts(origin), _schema()
+    rows = grouped(_rows(facts.of(attempts), origin), schema)
+    title = "Attempts in the columns of Open-SWE-Traces"
+    return write_data_set(target, rows, schema, facts, title, _COLUMNS)
 
 
 def _schema() -> "pyarrow.Schema":

@@ -37,8 +37,8 @@ def write(attempts: Iterable[Trajectory], target: Path) -> int:
 
 def schema() -> "pyarrow.Schema":
     """Return the columns: a Summary's fields, the texts in `_TEXTS`, and three nested lists."""
-    import pyarrow as pa
-
+    with needed("pyarrow"):
+        import pyarrow as pa
     model_call = {
         **dict.fromkeys(("message", "opens", "prompt_tokens", "completion_tokens"), pa.int64()),
         **dict.fromkeys(("seconds", "waited"), pa.float64()),

@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forager.atomic import new_directory
 from forager.trajectories.export import AttemptOrigin, needed
-from forager.trajectories.export.dataset_files import PARQUET_FILES, DatasetFacts, write_parquet
+from forager.trajectories.export.dataset_files import DatasetFacts, write_data_set
 from forager.trajectories.export.parquet import grouped
 from forager.trajectories.record import Trajectory
 from forager.trajectories.show import text_of
@@ -27,13 +26,9 @@ Those of SWE-bench/SWE-smith-trajectories: `messages` (role and content; calls a
 
 def write(attempts: Iterable[Trajectory], target: Path, origin: AttemptOrigin) -> int:
     """Write a directory; return the number of rows. Raises UsageError if pyarrow is missing."""
-    tally = DatasetFacts(origin)
-    with new_directory(target) as part:
-        columns = _schema()
-        count = write_parquet(grouped(map(_row, tally.of(attempts)), columns), columns, part)
-        card = tally.card("Attempts in SWE-smith's columns", PARQUET_FILES, _COLUMNS)
-        (part / "README.md").write_text(card, encoding="utf-8")
-    return count
+    facts, schema = DatasetFacts(origin), _schema()
+    rows = grouped(map(_row, facts.of(attempts)), schema)
+    return write_data_set(target, rows, schema, facts, "Attempts in SWE-smith's columns", _COLUMNS)
 
 
 def _schema() -> "pyarrow.Schema":
