@@ -22,7 +22,7 @@ from openenv.core.env_server.types import Action, EnvironmentMetadata, Observati
 from forager.agent.model import Reply
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Call
-from forager.environments.task import Task
+from forager.environments.task import Task, no_tasks
 from forager.errors import Stopped, UsageError
 from forager.records import locate_records, parse_record
 from forager.rollout.once import attempt
@@ -136,7 +136,7 @@ class _TaskFile:
         for offset, length, task in locate_records(path, Task):
             self._places[task.instance_id] = offset, length
         if not self._places:
-            raise UsageError(f"{path} holds no tasks; `forager tasks mutate-fix` makes some")
+            raise no_tasks(path)
         self._ids, self._turns = list(self._places), count()
 
     def choose(self, seed: int | None, id: str) -> Task:

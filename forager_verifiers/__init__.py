@@ -18,7 +18,7 @@ from verifiers.v1.utils import loaders
 from forager.agent.chat import ChatModel
 from forager.agent.endpoint import ChatEndpoint
 from forager.environments.registry import environment_of
-from forager.environments.task import Task
+from forager.environments.task import Task, no_tasks
 from forager.errors import UsageError
 from forager.records import read_records
 from forager.rollout.once import attempt
@@ -76,7 +76,7 @@ class ForagerTaskset(vf.Taskset[ForagerTask, ForagerTasksetConfig]):  # type: ig
             data = ForagerData(id=task.instance_id, prompt=prompt, file=str(file))
             yield ForagerTask(data, self.config.task)
         if not count:
-            raise UsageError(f"{file} holds no tasks; `forager tasks mutate-fix` makes some")
+            raise no_tasks(file)
 
 
 class ForagerHarnessConfig(vf.HarnessConfig):  # type: ignore[misc]

@@ -154,13 +154,13 @@ def read_tasks(path: Path, limit: int | None) -> "list[Task]":
     """The tasks of a file, each once. Raises UsageError if there are none."""
     from itertools import islice
 
-    from forager.environments.task import Task
+    from forager.environments.task import Task, no_tasks
     from forager.records import read_records
     from forager.rollout.plan import distinct
 
     chosen = list(islice(distinct(read_records(path, Task)), limit))
     if not chosen:
-        raise UsageError(f"{path} holds no tasks; `forager tasks mutate-fix` makes some")
+        raise no_tasks(path)
     return chosen
 
 

@@ -42,6 +42,33 @@ class Benchmark:
     ks: list[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """How the attempts of a benchmark are measured, and the run with which they are compared."""
+
+    by: "By"
+    against: Path | None
+    accept_suspect: bool
+
+    def others(self, tasks: "list[Task]") -> dict[str, float]:
+        """The success rates of the other run by task. Raises UsageError if none is to compare."""
+        if not self.against:
+            return {}
+        found = self.rates(self.against)
+        if not any(task.instance_id in found for task in tasks):
+            raise UsageError(
+                f"{self.against} has no attempts at any of these tasks; give another --against"
+            )
+        return found
+
+    def rates(self, run: Path) -> dict[str, float]:
+        """The success rates of a run by task."""
+        from forager.learning.bootstrap.manifest import success_by_task
+        from forager.trajectories.store import Run
+
+        return success_by_task(Run(run), accept_suspect=self.accept_suspect)
+
+
 @click.command(cls=Verb, settings=ATTEMPTS)
 @click.argument("what", metavar="SUITE|tasks.jsonl…", nargs=-1, required=True)
 @options.output("RUN", "Directory of the run; of several suites, RUN/SUITE each.")
@@ -114,7 +141,12 @@ def evaluate(
             echo(f"\n{benchmark.name}")
         with tracked_run(benchmark.settings, place, "evaluation", trackers) as tracking:
             found[benchmark.name] = _evaluate(
-                benchmark, place, other, by, preflight, tracking, accept_suspect, as_json
+                benchmark,
+                place,
+                Measuring(by, other, accept_suspect),
+                tracking,
+                preflight=preflight,
+                as_json=as_json,
             )
     if as_json:
         print_json(found if len(found) > 1 else next(iter(found.values())))
@@ -174,44 +206,38 @@ def _data(data: tuple[str, ...], suites: list[str]) -> dict[str, str]:
 def _evaluate(
     benchmark: Benchmark,
     output: Path,
-    against: Path | None,
-    by: "By",
-    preflight: bool,
+    measuring: Measuring,
     tracking: "Tracking",
-    accept_suspect: bool,
+    *,
+    preflight: bool,
     as_json: bool,
 ) -> dict[str, Any]:
     """Make the attempts of a benchmark and print what they resolved."""
     from forager.cli.outputs import EvaluatedTasks
     from forager.evaluation.estimates import difference, estimate
     from forager.evaluation.passing import evaluated
-    from forager.learning.bootstrap.manifest import success_by_task
     from forager.learning.bootstrap.split import clusters
     from forager.tracking.following import follow_result
     from forager.trajectories.store import Run
 
-    chosen = benchmark.tasks
-    other = success_by_task(Run(against), accept_suspect=accept_suspect) if against else {}
-    if against and not any(task.instance_id in other for task in chosen):
-        raise UsageError(f"{against} has no attempts at any of these tasks; give another --against")
+    accept_suspect, others = measuring.accept_suspect, measuring.others(benchmark.tasks)
     show = (lambda _: None) if as_json else partial(print_families, accept_suspect=accept_suspect)
     make_attempts(
         benchmark.settings,
-        chosen,
+        benchmark.tasks,
         output,
         preflight=preflight,
         tracking=tracking,
         at_end=show,
     )
-    alike = clusters(chosen, by)
-    made = success_by_task(Run(output), accept_suspect=accept_suspect)
-    rates = {task: rate for task, rate in made.items() if task in alike}
+    alike = clusters(benchmark.tasks, measuring.by)
+    rates = {task: rate for task, rate in measuring.rates(output).items() if task in alike}
     summaries = Run(output).summaries(accept_suspect=accept_suspect)
     result = evaluated(summaries, alike, benchmark.ks, cost_of(output))
     found = {"success": estimate(rates, alike)}
     found |= {f"pass@{k}": value for k, value in result.pass_at.items() if k > 1}
-    if against:
-        found["gain"] = difference(rates, other, alike)
+    if measuring.against:
+        found["gain"] = difference(rates, others, alike)
     follow_result(tracking, {name: value.mean for name, value in found.items()}, result.attempts)
     if not as_json:
         _print(found, result)

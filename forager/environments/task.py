@@ -1,9 +1,11 @@
 """The task: one problem to solve, in any environment."""
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, model_validator
 
+from forager.errors import UsageError
 from forager.records import Record
 
 REPOSITORY = "repository"
@@ -65,3 +67,8 @@ class Task(Record):
     def test_groups(self) -> dict[str, list[str]]:
         """The tests that decide, by group name; empty if the environment knows none."""
         return {}
+
+
+def no_tasks(path: Path) -> UsageError:
+    """What to raise for a file without tasks."""
+    return UsageError(f"{path} holds no tasks; `forager tasks mutate-fix` makes some")
