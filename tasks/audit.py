@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from forager.environments.task import Task
 from forager.evaluation.estimates import Estimate, estimate
@@ -32,7 +32,11 @@ class AuditSettings(Record):
     written: list[str] = Field(
         [], description="Run of test-writing tasks, whose answers are tests. Can be repeated."
     )
-    programs: str = Field("", description="Digest of the written tests.")
+    written_digest: str = Field(
+        "",
+        validation_alias=AliasChoices("written_digest", "programs"),
+        description="Digest of the written tests.",
+    )
     sandbox: Literal["docker", "bubblewrap"] = Field(
         "docker", description="Where tests run; bubblewrap needs no daemon."
     )

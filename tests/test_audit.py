@@ -190,6 +190,9 @@ def test_a_false_success_of_a_coding_task_is_found(tmp_path: Path, kata_image: I
     before = [path.read_bytes() for path in sorted((tmp_path / "audit").glob("*.jsonl"))]
     assert audited(*words) == found
     assert before == [path.read_bytes() for path in sorted((tmp_path / "audit").glob("*.jsonl"))]
+    settings = tmp_path / "audit" / "settings.json"
+    settings.write_text(settings.read_text().replace('"written_digest"', '"programs"'))  # earlier
+    assert audited(*words) == found
     other = CliRunner().invoke(main, ["audit", *map(str, words), "--seed", "1"])
     assert other.exit_code == 2 and "seed is 0 there and 1 now" in other.stderr
 

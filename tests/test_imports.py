@@ -9,8 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 CATALOGUES = {"mutators", "tools", "tasks"}
-COMMON = {"atomic", "config", "errors", "locks", "logins", "makers", "paths", "plugins"}
-COMMON |= {"literals", "minhash", "records", "scratch", "text", "threads", "untrusted", "version"}
+COMMON = {"atomic", "config", "errors", "literals", "locks", "logins", "makers", "minhash", "paths"}
+COMMON |= {"plugins", "records", "resumed", "scratch", "text", "threads", "untrusted", "version"}
 BELOW = {  # package of the engine → the packages that it builds on, and all that these build on
     "programs": set(),
     "sandboxes": {"programs"},

@@ -9,7 +9,7 @@ from forager.cli import options
 from forager.cli.again import TAKE_OVER
 from forager.cli.batch import make_all, raise_failures, terminable
 from forager.cli.console import echo, print_json, print_table
-from forager.cli.runs import open_attempts, tasks_of
+from forager.cli.runs import open_attempts
 from forager.cli.verb import Verb, option
 from forager.errors import UsageError
 
@@ -135,7 +135,7 @@ def _continued(
     from forager.rollout.settings import MAY_CHANGE
     from forager.rollout.worker import Job
     from forager.sandboxes.kinds import sandbox_kind
-    from forager.trajectories.store import Run
+    from forager.trajectories.store import Run, tasks_of
     from tools import load_toolbox
 
     tasks, toolbox = tasks_of(run), load_toolbox()

@@ -91,9 +91,8 @@ def export_attempts(
 
 def _origin(runs: tuple[Path, ...], asked: ExportOptions) -> "AttemptOrigin":
     """The tasks of the runs, and how their attempts were chosen: by filters, then by options."""
-    from forager.cli.runs import tasks_of
     from forager.trajectories.export import AttemptOrigin
-    from forager.trajectories.store import Run
+    from forager.trajectories.store import Run, tasks_of
 
     tasks, choices = {}, []
     for run in runs:

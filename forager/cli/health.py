@@ -11,7 +11,7 @@ import click
 from forager.cli import options
 from forager.cli.attempts import read_tasks
 from forager.cli.console import echo, print_json, print_table
-from forager.cli.resumed import resumed
+from forager.cli.progress import Stages
 from forager.cli.runs import opened
 from forager.cli.verb import Verb, option
 
@@ -100,6 +100,7 @@ def _probed(
     chosen: "list[Task]", output: Path, repeats: int, sandbox: str, workers: int
 ) -> "dict[str, ProbedTask]":
     """The probes of all tasks; those that the file lacks are made now."""
+    from forager.resumed import resumed
     from forager.sandboxes.kinds import sandbox_kind
     from tasks.health import ProbedTask, probe
 
@@ -109,7 +110,8 @@ def _probed(
         return probe(tasks[name], repeats=repeats, sandboxes=sandboxes)
 
     id = attrgetter("instance_id")
-    return resumed("tasks", list(tasks), make, output, ProbedTask, id, workers)
+    with Stages() as show:
+        return resumed("tasks", list(tasks), make, output, ProbedTask, id, workers, show)
 
 
 def _table(found: "Iterable[TaskHealth]") -> "Table":

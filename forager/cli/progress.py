@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import ExitStack
 from threading import Lock
 from typing import Self
 
@@ -95,6 +96,32 @@ class Progress:
         if self._total is None or made <= 0 or self._done >= self._total:
             return None
         return (time.monotonic() - self._began) / made * (self._total - self._done)
+
+
+class Stages:
+    """Progress in stages, each with a bar of its own; implements OnProgress; a context manager.
+
+    What is done when a stage begins, an earlier process did.
+    """
+
+    def __init__(self) -> None:
+        self._stage, self._done = ("", 0), 0
+        self._open = ExitStack()
+        self._progress: Progress | None = None
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Show how much of a stage is done."""
+        if self._progress is None or self._stage != (what, total) or done < self._done:
+            self._open.close()
+            self._progress = self._open.enter_context(Progress(what, total, start=done))
+        self._stage, self._done = (what, total), done
+        self._progress.update(done)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._open.close()
 
 
 class _Bar:

@@ -12,7 +12,7 @@ from forager.cli import options
 from forager.cli.again import TAKE_OVER
 from forager.cli.console import console, echo
 from forager.cli.listing import print_summaries
-from forager.cli.runs import locate, open_source, tasks_of
+from forager.cli.runs import locate, open_source
 from forager.cli.screens import interactive, show_replay
 from forager.cli.task_views import find_task, holds_tasks, print_task, print_tasks
 from forager.cli.verb import Verb, option
@@ -149,6 +149,7 @@ def _ids(index: "Index", limit: int | None) -> list[str]:
 
 def _execute(source: Path, ids: list[str], workers: int, *, anew: bool, as_json: bool) -> None:
     from forager.cli.again import execute_attempts
+    from forager.trajectories.store import tasks_of
 
     def index() -> "Index":
         return open_source(source)
@@ -160,6 +161,7 @@ def _take_over(
     source: Path, recorded: "Trajectory", turn: int, output: Path, params: dict[str, Any]
 ) -> None:
     from forager.cli.again import take_over
+    from forager.trajectories.store import tasks_of
 
     take_over(source, recorded, tasks_of(source), turn, output, params)
 
@@ -180,6 +182,7 @@ def _show_all(index: "Index", source: Path, full: bool, *, print_all: bool) -> N
 def _show(trajectories: Iterable["Trajectory"], source: Path, full: bool, *, pager: bool) -> None:
     """Print attempts; in a terminal through the pager, which ends at once if all of it fits."""
     from forager.trajectories.show import show
+    from forager.trajectories.store import tasks_of
 
     tasks = tasks_of(source)
     output = console()

@@ -12,7 +12,6 @@ from forager.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from forager.environments.task import Task
     from forager.trajectories.index import Index
     from forager.trajectories.record import Usage
 
@@ -77,16 +76,6 @@ def locate(path: Path) -> tuple[Path, str]:
     if parent.is_file() or (parent / "settings.json").is_file():
         return parent, path.name
     raise UsageError(f"{path} is not a run, an attempt of a run, or a file of attempts")
-
-
-def tasks_of(source: Path) -> "dict[str, Task]":
-    """The tasks of a run by name; a file of attempts takes those of its directory."""
-    from forager.environments.task import Task
-    from forager.records import read_records
-
-    path = (source if source.is_dir() else source.parent) / "tasks.jsonl"
-    tasks = read_records(path, Task) if path.is_file() else iter(())
-    return {task.instance_id: task for task in tasks}
 
 
 def cost_of(run: Path) -> "Callable[[str, Usage], float] | None":

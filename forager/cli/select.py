@@ -10,7 +10,7 @@ from forager.cli.batch import terminable
 from forager.cli.console import echo, print_json, print_table, say
 from forager.cli.derived import Derived, setting
 from forager.cli.progress import Progress
-from forager.cli.runs import open_attempts, runs_argument, tasks_of
+from forager.cli.runs import open_attempts, runs_argument
 from forager.cli.verb import Verb
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def pool_of(runs: "Sequence[Path]", accept_suspect: bool = False) -> "Pool":
     from forager.errors import UsageError
     from forager.evaluation.findings.gather import RunSource
     from forager.evaluation.selection.pool import pool
+    from forager.trajectories.store import tasks_of
 
     with ExitStack() as stack:
         indexes = [

@@ -230,6 +230,12 @@ def open_index(
     return Index(lambda: [source], acceptance=acceptance, on_damage=on_damage)
 
 
+def tasks_of(source: Path) -> dict[str, Task]:
+    """The tasks of a run by name; a file of attempts takes those of its directory."""
+    path = (source if source.is_dir() else source.parent) / "tasks.jsonl"
+    return {task.instance_id: task for task in _read_tasks(path)}
+
+
 def find_trajectory(index: Index, id: str, where: Path) -> Trajectory:
     """The attempt with this id, or with the only id that begins so. Raises UsageError."""
     matches = index.matching(id)
