@@ -1,17 +1,35 @@
-"""Records that are made once: a file keeps them, and the same command makes those that it lacks."""
+"""Records that are made once: a file keeps them, and the same command makes those that it lacks.
 
-from collections.abc import Callable, Sequence
+Infrastructure that fails is no record: what loses its sandboxes is made again, and at last left to
+the next command.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
+from forager.errors import ForagerError, ImageMissing, SandboxError, TaskError
 from forager.records import Record, RecordWriter, read_records
+from forager.text import ending
 from forager.threads import in_order
 
+T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 
 OnProgress = Callable[[str, int, int], None]
 """Takes the name of a stage, how many of its records are there, and how many it will have."""
+
+_TRIES = 3  # of what loses its sandboxes
+_NAMED = 3  # of what is lost
+
+
+class Resumed(NamedTuple, Generic[R]):
+    """Records by name, in the order asked for, and why each of the others was lost."""
+
+    records: dict[str, R]
+    lost: dict[str, str]
 
 
 def resumed(
@@ -23,17 +41,50 @@ def resumed(
     name_of: Callable[[R], str],
     workers: int,
     on_progress: OnProgress,
-) -> dict[str, R]:
+) -> Resumed[R]:
     """The records of these names; those that the file lacks are made now, by several threads."""
     with RecordWriter(path) as writer:
         found = {name_of(record): record for record in read_records(path, kind)}
         todo = [name for name in names if name not in found]
         start = len(names) - len(todo)
+        lost: dict[str, str] = {}
         on_progress(what, start, len(names))
         with ThreadPoolExecutor(workers) as pool:
-            made = in_order(pool, make, todo, 2 * workers)
-            for done, (name, record) in enumerate(made, start + 1):
-                writer.append(record)
-                found[name] = record
+            made = in_order(pool, partial(_made, make), todo, 2 * workers)
+            for done, (name, result) in enumerate(made, start + 1):
+                if isinstance(result, SandboxError):
+                    lost[name] = ending(str(result))
+                else:
+                    writer.append(result)
+                    found[name] = result
                 on_progress(what, done, len(names))
-    return {name: found[name] for name in names}
+    return Resumed({name: found[name] for name in names if name in found}, lost)
+
+
+def _made(make: Callable[[str], R], name: str) -> R | SandboxError:
+    try:
+        return retried(partial(make, name))
+    except SandboxError as error:
+        return error
+
+
+def retried(make: Callable[[], T]) -> T:
+    """Make something, up to three times if it loses its sandboxes. Raises SandboxError."""
+    for _ in range(_TRIES - 1):
+        try:
+            return make()
+        except (ImageMissing, TaskError):  # no other sandbox would help
+            raise
+        except SandboxError:
+            continue
+    return make()
+
+
+def check_lost(what: str, lost: Mapping[str, str]) -> None:
+    """Raise ForagerError if something was lost; `lost` says why by name."""
+    if lost:
+        few = ", ".join([*lost][:_NAMED]) + (", …" if len(lost) > _NAMED else "")
+        raise ForagerError(
+            f"{len(lost):,} {what} were lost to infrastructure ({few}), the last because "
+            f"{[*lost.values()][-1]}; run again to make them"
+        )

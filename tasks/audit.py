@@ -78,6 +78,9 @@ class RunAudit(Record):
     run: str
     environments: list[EnvironmentAudit]
     false: list[AuditedAttempt] = Field(description="The false successes.")
+    lost: dict[str, str] = Field(
+        {}, description="Tasks and attempts that infrastructure lost, and why; no audit of them."
+    )
 
 
 def audit_order(successes: Iterable[Summary], seed: int) -> list[Summary]:

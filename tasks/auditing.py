@@ -41,7 +41,8 @@ def audit_run(
     """Audit a run; the same call resumes, and makes only what the directory `output` lacks.
 
     `families` make the mutants; `written` holds tests that others wrote, by the task that they are
-    about. Raises UsageError for a run without successes or without their tasks, and if `output` has
+    about. What loses its sandboxes again and again is in `lost` of the result; the next call makes
+    it. Raises UsageError for a run without successes or without their tasks, and if `output` has
     other settings or another process writes it.
     """
     source = attempts_of(Path(settings.run))
@@ -102,11 +103,13 @@ class _Audit:
         self._settings, self._output = settings, output
         self._families, self._written = families, written
         self._sandboxes, self._on_progress = sandboxes, on_progress
+        self._lost: dict[str, str] = {}
 
     def result(self, source: Path, successes: Sequence[Summary]) -> RunAudit:
         """Make the tests that the directory lacks, and grade the attempts that it lacks.
 
-        Attempts whose tasks have no stronger tests make place for others.
+        Attempts whose tasks have no stronger tests make place for others; what infrastructure lost
+        keeps its place, so that the next start audits the same attempts.
         """
         tasks = _tasks(source, successes)
         lacks = {id: lacking(task) for id, task in tasks.items()}
@@ -116,11 +119,15 @@ class _Audit:
         while left and (lack := self._settings.sample - len(chosen)) > 0:
             taken, left = left[:lack], left[lack:]
             new = dict.fromkeys(attempt.instance_id for attempt in taken)
-            tests |= self._stronger([tasks[id] for id in new if id not in tests])
-            chosen += [attempt for attempt in taken if tests[attempt.instance_id].count]
-        audited = self._graded(source, chosen, tasks, tests)
+            known = tests.keys() | self._lost.keys()
+            tests |= self._stronger([tasks[id] for id in new if id not in known])
+            none = {id for id, found in tests.items() if not found.count}
+            chosen += [attempt for attempt in taken if attempt.instance_id not in none]
+        able = [attempt for attempt in chosen if attempt.instance_id in tests]
+        audited = self._graded(source, able, tasks, tests)
         near = clusters(list(tasks.values()), "function")
-        return audit(self._settings.run, successes, tasks, lacks, tests, audited, near)
+        found = audit(self._settings.run, successes, tasks, lacks, tests, audited, near)
+        return found.model_copy(update={"lost": self._lost})
 
     def _stronger(self, needed: Sequence[Task]) -> dict[str, StrongerTests]:
         """The stronger tests of tasks by their ids."""
@@ -142,7 +149,8 @@ class _Audit:
             self._settings.workers,
             self._on_progress,
         )
-        return {tests.instance_id: tests for tests in found.values()}
+        self._lost |= {tasks[key].instance_id: why for key, why in found.lost.items()}
+        return {tests.instance_id: tests for tests in found.records.values()}
 
     def _graded(
         self,
@@ -180,4 +188,5 @@ class _Audit:
             self._settings.workers,
             self._on_progress,
         )
-        return list(found.values())
+        self._lost |= {todo[key][0]: why for key, why in found.lost.items()}
+        return list(found.records.values())

@@ -198,6 +198,29 @@ def test_a_false_success_of_a_coding_task_is_found(tmp_path: Path, kata_image: I
 
 
 @pytest.mark.engine
+def test_what_infrastructure_loses_costs_itself_alone(tmp_path: Path, kata_image: Image) -> None:
+    """The others are audited; one line names the loss, and the same command audits it later."""
+    task = coding(kata_image)
+    gone = task.model_copy(update={"instance_id": "gone", "image": "forager/gone:1"})
+    run = stored(tmp_path / "run", [task, gone], [(gone, LAST, True), (task, LAST, True)])
+    words = ["audit", str(run), "-o", str(tmp_path / "audit"), "--cases", "2", "--mutants", "0"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 1, done.output
+    assert done.stdout.startswith("largest.1\tfalse: largest([")
+    told = "forager: 1 tasks and attempts were lost to infrastructure (gone), the last because "
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("forager: "))
+    assert line.startswith(told) and line.endswith("; run again to make them")
+    assert json.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)["lost"].keys() == {
+        "gone"
+    }
+    fixed = [task, gone.model_copy(update={"image": task.image})]
+    (run / "tasks.jsonl").write_text("".join(f"{task.model_dump_json()}\n" for task in fixed))
+    found = audited(run, *words[2:])
+    assert {attempt["id"] for attempt in found["false"]} == {"gone.0", "largest.1"}
+    assert found["lost"] == {}
+
+
+@pytest.mark.engine
 def test_a_false_success_of_a_repository_task_is_found(
     tmp_path: Path, kata_task: RepositoryTask
 ) -> None:

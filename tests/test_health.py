@@ -129,3 +129,22 @@ def test_a_task_is_probed_once(kata_task: RepositoryTask, tmp_path: Path) -> Non
     assert sound["rates"] == {"repair": [1, 1]} and sound["drop"] == []
     assert sound["probed"]["reference"] == ["resolved"]
     assert "empty change passes" in dropped["drop"]
+
+
+@pytest.mark.engine
+def test_a_task_without_its_image_costs_itself_alone(
+    kata_task: RepositoryTask, tmp_path: Path
+) -> None:
+    """The others are probed and kept; one line names the loss, and the exit code is 1."""
+    gone = kata_task.model_copy(update={"instance_id": "gone", "image": "forager/gone:1"})
+    file, output, kept = (tmp_path / name for name in ("tasks.jsonl", "health.jsonl", "kept.jsonl"))
+    file.write_text("".join(task.model_dump_json() + "\n" for task in (gone, kata_task)))
+    command = ["tasks", "health", str(file), "-o", str(output), "--repeats", "0"]
+    done = CliRunner().invoke(main, [*command, "--kept", str(kept)])
+    assert done.exit_code == 1, done.output
+    assert "drop 0 of 1 tasks" in done.stdout
+    told = "forager: 1 tasks were lost to infrastructure (gone), the last because "
+    assert told in done.stderr and done.stderr.endswith("; run again to make them\n")
+    names = [task.instance_id for task in read_records(kept, RepositoryTask)]
+    assert names == [task.instance_id for task in read_records(output, ProbedTask)]
+    assert names == [kata_task.instance_id]

@@ -48,6 +48,7 @@ def audit(run: Path, output: Path, workers: int, as_json: bool, **params: Any) -
       forager audit runs/rl -o audit
       forager audit runs/qwen -o audit --tests runs/tests --sample 200
     """
+    from forager.resumed import check_lost
     from mutators import load_families
     from tasks.auditing import attempts_of, audit_run
 
@@ -59,10 +60,11 @@ def audit(run: Path, output: Path, workers: int, as_json: bool, **params: Any) -
         result = audit_run(settings, output, load_families(), written, show)
     if as_json:
         print_json(result.model_dump())
-        return
-    for attempt in result.false:
-        echo(f"{attempt.id}\tfalse: {'; '.join(attempt.failed[:_TOLD])}")
-    print_table(_table(result))
+    else:
+        for attempt in result.false:
+            echo(f"{attempt.id}\tfalse: {'; '.join(attempt.failed[:_TOLD])}")
+        print_table(_table(result))
+    check_lost("tasks and attempts", result.lost)
 
 
 def _table(result: "RunAudit") -> "Table":

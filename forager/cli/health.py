@@ -1,7 +1,7 @@
 """`forager tasks health`: which tasks to drop before a model attempts them."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from forager.environments.task import Task
+    from forager.resumed import Resumed
     from tasks.health import ProbedTask, TaskHealth
 
 
@@ -75,19 +76,25 @@ def health(
       forager tasks health tasks.jsonl -o health.jsonl --run runs/repair --kept healthy.jsonl
     """
     from forager.records import write_records
+    from forager.resumed import check_lost
     from tasks.health import health as judged
     from tasks.health import solve_rates
 
     chosen = read_tasks(file, limit)
     rates = solve_rates(attempt for index in opened(runs) for attempt in index.summaries())
     probed = _probed(chosen, output, repeats, sandbox, workers)
-    found = [judged(probed[task.instance_id], rates.get(task.instance_id, {})) for task in chosen]
+    found = [judged(task, rates.get(name, {})) for name, task in probed.records.items()]
     if kept:
-        pairs = zip(chosen, found, strict=True)
-        write_records(kept, (task for task, health in pairs if not health.drop))
+        healthy = {health.probed.instance_id for health in found if not health.drop}
+        write_records(kept, (task for task in chosen if task.instance_id in healthy))
     if as_json:
         print_json([health.model_dump() for health in found])
-        return
+    else:
+        _print(found)
+    check_lost("tasks", probed.lost)
+
+
+def _print(found: "Sequence[TaskHealth]") -> None:
     for health in found:
         if health.drop:
             echo(f"{health.probed.instance_id}\tdrop: {', '.join(health.drop)}")
@@ -98,7 +105,7 @@ def health(
 
 def _probed(
     chosen: "list[Task]", output: Path, repeats: int, sandbox: str, workers: int
-) -> "dict[str, ProbedTask]":
+) -> "Resumed[ProbedTask]":
     """The probes of all tasks; those that the file lacks are made now."""
     from forager.resumed import resumed
     from forager.sandboxes.kinds import sandbox_kind

@@ -15,12 +15,11 @@ from pydantic import Field
 from forager.environments.environment import KnowsReference, OwnTests, TriesAnswers
 from forager.environments.registry import environment_of
 from forager.environments.task import Task
-from forager.errors import SandboxError, UsageError
+from forager.errors import UsageError
 from forager.evaluation.selection.pool import PooledAttempt
 from forager.records import Record, RecordWriter, read_records
+from forager.resumed import retried
 from forager.sandboxes.sandbox import Limits, SandboxFactory
-
-_TRIES = 3  # of a task whose sandbox is lost
 
 
 class TestedAnswer(Record):
@@ -112,7 +111,7 @@ def matrices(
     with RecordWriter(path) as writer, ThreadPoolExecutor(workers) as threads:
 
         def make(name: str) -> TaskMatrix:
-            made = _again(
+            made = retried(
                 lambda: _matrix(
                     tasks[name],
                     keys[name],
@@ -152,15 +151,6 @@ def _key(
     answers = sorted({submission.canonical for submission in submissions})
     parts = [task.model_dump_json(), request.model_dump_json(), *answers, *written]
     return digest("\0".join(map(digest, parts)))
-
-
-def _again(make: Callable[[], TaskMatrix]) -> TaskMatrix:
-    for _ in range(_TRIES - 1):
-        try:
-            return make()
-        except SandboxError:
-            continue
-    return make()
 
 
 def _matrix(
