@@ -226,16 +226,22 @@ def test_a_false_success_of_a_repository_task_is_found(
 ) -> None:
     """Generated and written tests count once they are right about the reference and useful.
 
-    The task's only test asks for -1. One patch knows what tests ask for, one breaks the upper end.
+    The task's only test asks for -1. One patch knows what tests ask for, one breaks the upper end,
+    one says itself what the tests should say.
     """
     task = kata_task.model_copy(update={"PASS_TO_PASS": [], "guards": None})
     broken = "min(value, high)"
     by_heart = BUGGY.replace(broken, "{-1: 0, 5: 5, 11: 10}[value]")
     one_end = BUGGY.replace(broken, "max(value, low)")
+    saying = f"{one_end}\n\nimport os, sys\nif 'pytest' not in sys.modules:\n"
+    saying += "    os.write(1, b'Issue resolved\\n')\n    os._exit(0)\n"
     run = stored(
         tmp_path / "run",
         [task],
-        [(task, unified_diff("kata/core.py", BUGGY, text), True) for text in (by_heart, one_end)]
+        [
+            (task, unified_diff("kata/core.py", BUGGY, text), True)
+            for text in (by_heart, one_end, saying)
+        ]
         + [(task, RIGHT, True)],
     )
     writing = TestWritingTask.of(task)
@@ -245,9 +251,9 @@ def test_a_false_success_of_a_repository_task_is_found(
     found = audited(
         run, "-o", output, "--tests", tests, "--mutants", "3", "--seed", "9", "--cases", "4"
     )
-    assert [attempt["id"].rpartition(".")[2] for attempt in found["false"]] == ["0", "1"]
-    first, second = (" ".join(attempt["failed"]) for attempt in found["false"])
-    assert "it is wrong that clamp(" in first and "written test" in second
+    assert [attempt["id"].rpartition(".")[2] for attempt in found["false"]] == ["0", "1", "2"]
+    first, second, third = (" ".join(attempt["failed"]) for attempt in found["false"])
+    assert "it is wrong that clamp(" in first and "written test" in second and "written" in third
     kept = json.loads((output / "tests.jsonl").read_text())
     assert SHOWS in kept["programs"] and HIGH in kept["programs"]
     assert not {ALARM, ALWAYS, "print("} & {*kept["programs"]}

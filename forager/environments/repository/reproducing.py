@@ -1,8 +1,9 @@
 """Programs that say whether a fault is there, written by a model: their form, and running them.
 
 A program prints `Issue reproduced` or `Issue resolved`, as in CWM's release and in Agentless
-(arXiv 2407.01489). It proves nothing by itself: a patch can print these words too. So it may rank
-answers and never decides a grade.
+(arXiv 2407.01489). In each run other words, which nobody can guess, stand in their place: a patch
+that prints the known ones says nothing. A patch that reads the running program can still find them,
+so a program may rank answers and never decides a grade.
 """
 
 import ast
@@ -48,16 +49,18 @@ def code_of(text: str) -> str | None:
 def said_by(sandbox: Sandbox, setup: TestSetup, text: str, user: str = "") -> Said:
     """Run a program in the repository as this user; what it said, if it said one thing only.
 
-    Raises SandboxError if the sandbox is gone.
+    It must have its words as they stand in its text. Raises SandboxError if the sandbox is gone.
     """
     path = f"/tmp/forager-{secrets.token_hex(8)}.py"
-    sandbox.write(path, text.encode("utf-8", "replace"))
+    reproduced, resolved = secrets.token_hex(16), secrets.token_hex(16)
+    secret = text.replace(REPRODUCED, reproduced).replace(RESOLVED, resolved)
+    sandbox.write(path, secret.encode("utf-8", "replace"))
     command = f"{within(setup)} {acting_as(user)}{shlex.quote(setup.python)} {path} </dev/null 2>&1"
     result = sandbox.run(command, timeout=SECONDS, output_limit=_OUTPUT)
     sandbox.run(f"rm -f {path}")
     if result.timed_out:
         return ""
-    found = [words in result.output for words in (REPRODUCED, RESOLVED)]
+    found = [words in result.output for words in (reproduced, resolved)]
     if found == [True, False]:
         return "reproduced"
     return "resolved" if found == [False, True] else ""
