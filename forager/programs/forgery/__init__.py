@@ -2,7 +2,10 @@
 
 It reads syntax trees, executes and imports nothing of what it reads, and takes bounded time. Its
 parts: `values` folds constants, `scopes` binds names, `evaluator` says which modules, functions and
-texts an expression can stand for, `rules` names what only a forger needs, `finder` and `objects`
-look for it, `reach` says which files a test run can import, `repository` reads the files before a
-patch, `comparison` finds what the patch added. `main` answers for plain patches by `plain` alone.
+texts an expression can stand for, with `expressions` for each kind, `results` for calls, `parts` of
+values and the `paths` of modules. `rules` names what only a forger needs. `finder` goes through a
+tree and has each node looked at: `uses`, `names`, `stores`, `calls`, `texts`, `control`, `objects`
+and `probes` share a `search`, `ingredients` and `import_time`. `reach` says which files a test run
+can import, `repository` reads the files before a patch, `comparison` finds what the patch added.
+`main` answers for plain patches by `plain` alone.
 """

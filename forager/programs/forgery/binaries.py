@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .finder import Finding
+from .search import Finding
 
 _HARMLESS = frozenset(
     [

@@ -8,9 +8,10 @@ from collections import Counter
 
 from .binaries import findings_of_binary
 from .evaluator import TooMuch
-from .finder import Finding, SourceFinder
+from .finder import SourceFinder
 from .repository import PYTHON, Repository
 from .rules import is_machinery
+from .search import Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Reader:
         try:
             finder = SourceFinder(tree, self._owns, tests=self._tests)
             found = sorted(finder.look())
-            self.names[path] = finder.loads | finder.texts
+            self.names[path] = finder.search.loads | finder.search.texts
             return _with_code(found, data)
         except TooMuch:
             return [Finding(1, "is too complicated to be read")]

@@ -217,6 +217,7 @@ DANGEROUS = frozenset(
 )
 """Owners of which an attribute by a computed name is suspect."""
 
+EXEC = frozenset(["builtins.exec", "builtins.eval"])
 EXECUTING = frozenset(
     [
         "builtins.exec",
