@@ -139,7 +139,9 @@ DAMAGED = {  # what an agent does → further files of its patch
     "o=$(git rev-parse HEAD:kata/core.py); echo >/tmp/o; mv /tmp/o .git/objects/${o::2}/${o:2}": [],
     "echo >.git/index; echo >.git/forager.index; touch .git/index.lock": [],
     "echo lib/ >.git/info/exclude; mkdir lib lib/__pycache__; echo >lib/a.py; "
-    "echo >lib/__pycache__/a.pyc": ["lib/a.py"],
+    "echo >lib/__pycache__/a.pyc; echo >.aider.input.history; mkdir .claude; echo >.claude/a": [
+        "lib/a.py"
+    ],
     "mkdir -p env/bin; echo >env/pyvenv.cfg; echo >env/bin/a.py; echo >a.log": ["a.log"],
     "git init -q within; echo >within/a.py; git init -q within/b; echo >within/b/c": [
         "within/a.py",

@@ -408,10 +408,15 @@ def gateway(sandbox: LocalSandbox, image: Image) -> None:
     assert sandbox.run(f"timeout 0.5 {run} next . 0 20").exit_code == 124
     sandbox.write("go", b"")
     event = loads(sandbox.run(f"{run} next . 0 20").output)
-    assert event == {"kind": "request", "number": 1, "path": "/v1/responses"}
+    path = {"path": "/v1/responses", "encoding": ""}
+    assert event == {"kind": "request", "number": 1, **path, "lost": False}
     assert sandbox.read("1.request") == b"{}"
     sandbox.write("1.answer", b"200 application/json\nan answer")
-    assert loads(sandbox.run(f"{run} next . 1 20").output) == {"kind": "ended", "code": 0}
+    assert loads(sandbox.run(f"{run} next . 1 20").output) == {
+        "kind": "ended",
+        "code": 0,
+        "lost": False,
+    }
     assert sandbox.read("log") == b"an answer\n"
 
 

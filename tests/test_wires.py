@@ -148,7 +148,7 @@ def test_what_an_agent_is_answered_it_can_send_back(form: str) -> None:
         message |= {"reasoning_content": "Hm, look.", "reasoning_details": kinds[form]}
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
     usage = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
-    answer = wire.answered({"model": "m", "choices": [choice], "usage": usage})
+    answer = wire.answered({"model": "m", "choices": [choice], "usage": usage}, {})
     if form == "responses":
         said = {"input": answer["output"]}
     elif form == "messages":

@@ -14,6 +14,7 @@ from forager.agent.faults import GarbledReply
 from forager.agent.model import Reply
 from forager.agent.outgoing import outgoing, plain
 from forager.agent.traffic import TRAFFIC, RateLimiter
+from forager.agent.wires import WIRES
 from forager.agent.wires.chat import REASONING
 from forager.errors import ForagerError, LimitReached, ModelError, PromptRefused
 from forager.records import writable
@@ -73,8 +74,15 @@ class ChatModel:
         return replace(done.value, waited=done.waited)
 
     def tuned(self, sampling: Sampling) -> "ChatModel":
-        """The same model, which samples so where its own settings leave a choice."""
-        return replace(self, sampling=self.sampling.over(sampling))
+        """The same model, which samples so where its own settings leave a choice.
+
+        Settings that servers of this form do not know are left out.
+        """
+        wire = WIRES.get(self.endpoint.api, WIRES["chat"])
+        taken = {name: sampling.extra_body[name] for name in wire.settings & {*sampling.extra_body}}
+        seed = sampling.seed if wire is WIRES["chat"] else None
+        fitting = sampling.model_copy(update={"extra_body": taken, "seed": seed})
+        return replace(self, sampling=self.sampling.over(fitting))
 
     def _complete(self, body: dict[str, Any]) -> Completed[Reply]:
         return self.endpoint.complete(body, self._read, self.limiter)

@@ -8,8 +8,9 @@ start sub-agents, and shorten a long history. Each of these begins a conversatio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from forager.agent.model import Reply
 from forager.agent.wires.chat import text
 from forager.trajectories.record import Message, ModelCall, ToolCall
 from forager.untrusted import Malformed, json_value
@@ -23,11 +24,13 @@ class Conversation:
     messages: list[Message] = field(default_factory=list)
     model_calls: list[ModelCall] = field(default_factory=list)
     tool_calls: list[ToolCall] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
+    keys: list["_Key"] = field(default_factory=list)
+    unheard: Reply | None = None
+    """The last answer, if the agent did not get it."""
 
-    def say(self, message: Message) -> None:
-        """Add a message."""
-        self.keys.append(_key(message))
+    def say(self, message: Message, heard: Message | None = None) -> None:
+        """Add a message, of which the agent knows as much as `heard` says."""
+        self.keys.append(_key(heard or message))
         self.messages.append(message)
 
     def hear(self, messages: Sequence[Message], seconds: float) -> None:
@@ -64,21 +67,29 @@ class Conversations:
         """
         keys = list(map(_key, messages))
         found = max(
-            (begun for begun in self.all if keys[: len(begun.keys)] == begun.keys),
-            key=lambda begun: len(begun.keys),
+            (talk for talk in self.all if _same(talk.keys, keys[: len(talk.keys)])),
+            key=lambda talk: (len(talk.keys), talk.keys == keys[: len(talk.keys)]),
             default=None,
         )
         if found is None:
             found = Conversation(tools)
             self.all.append(found)
+        found.unheard = None
+        found.tools = [*found.tools, *(tool for tool in tools if tool not in found.tools)]
         before = len(found.keys)
-        self.characters += sum(map(len, keys[before:]))
+        self.characters += sum(len(key.exact) for key in keys[before:])
         if before:
             found.hear(messages[before:], seconds)
         else:
             for message in messages:
                 found.say(message)
         return found
+
+    def unheard(self, messages: Sequence[Message]) -> Reply | None:
+        """The answer that an agent did not get, and asks for again."""
+        keys = list(map(_key, messages))
+        lost = (talk.unheard for talk in self.all if talk.unheard and _same(talk.keys[:-1], keys))
+        return next(lost, None)
 
     def _in_order(self) -> list[Conversation]:
         """Those of several calls first: they are the work, and the others are questions aside."""
@@ -117,9 +128,17 @@ class Conversations:
         return found
 
 
-def _key(message: Message) -> str:
-    """What two copies of a message have in common, whatever an agent has dropped from one."""
-    calls = [made["function"] for made in message.get("tool_calls") or ()]
+class _Key(NamedTuple):
+    """What two copies of a message have in common, though agents change what they send back."""
+
+    exact: str
+    """Roles, texts without white space, and calls."""
+    calls: str
+    """Names and ids of the calls; empty without calls. Claude Code completes their arguments."""
+
+
+def _key(message: Message) -> _Key:
+    calls = message.get("tool_calls") or ()
     content = message.get("content")
     words = "".join(text(content).split()) if isinstance(content, (str, list)) else ""
     pictures = [
@@ -127,8 +146,20 @@ def _key(message: Message) -> str:
         for part in (content if isinstance(content, list) else ())
         if isinstance(part, dict) and "text" not in part
     ]
-    made = [[call["name"], _value(call["arguments"])] for call in calls]
-    return json.dumps([message["role"], words, pictures, made], sort_keys=True)
+    made = [[call["function"]["name"], _value(call["function"]["arguments"])] for call in calls]
+    named = [[call["function"]["name"], call["id"]] for call in calls]
+    return _Key(
+        json.dumps([message["role"], words, pictures, made], sort_keys=True),
+        json.dumps(named) if named else "",
+    )
+
+
+def _same(begun: Sequence[_Key], asked: Sequence[_Key]) -> bool:
+    """Whether these are copies of the same messages."""
+    return len(begun) == len(asked) and all(
+        one.exact == other.exact or (one.calls and one.calls == other.calls)
+        for one, other in zip(begun, asked, strict=True)
+    )
 
 
 def _value(arguments: str) -> Any:

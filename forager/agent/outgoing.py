@@ -5,6 +5,8 @@ Records keep each answer as the server gave it.
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import dropwhile, groupby
+from operator import itemgetter
 from typing import Any
 
 from forager.agent.wires.chat import REASONING
@@ -42,21 +44,61 @@ def plain(messages: Sequence[Message]) -> list[Message]:
 
     Answers hold their text and their calls alone: no reasoning, no blank text next to calls. Names
     of tools are identifiers, and ids of calls are unique and have nine letters and digits
-    (Mistral's rule).
+    (Mistral's rule). The system speaks once, at the beginning, and no role twice in a row, as chat
+    templates demand; agents of other makers keep to neither.
     """
-    ids: Iterator[str] = iter(())
-    made, number = [], 0
-    for message in messages:
+    made: list[Message] = []
+    waiting: list[tuple[str, str]] = []  # ids of calls without a result, and their new ones
+    number = 0
+    for message in _alternating(messages):
         if message.get("role") == "tool":
-            made.append({**message, "tool_call_id": next(ids, "call00000")})
+            made.append({**message, "tool_call_id": _taken(waiting, message.get("tool_call_id"))})
         elif message.get("role") != "assistant":
             made.append(message)
         else:
             calls = message.get("tool_calls") or []
             names = [f"call{number + place:05d}" for place in range(len(calls))]
             made.append(_plain_answer(message, names))
-            ids, number = iter(names), number + len(calls)
+            waiting = [(call["id"], name) for call, name in zip(calls, names, strict=True)]
+            number += len(calls)
     return made
+
+
+def _taken(waiting: list[tuple[str, str]], id: object) -> str:
+    """Take the new id for a result of the call with this id, or else of the first call."""
+    pair = next((pair for pair in waiting if pair[0] == id), waiting[0] if waiting else None)
+    if pair is None:
+        return "call00000"
+    waiting.remove(pair)
+    return pair[1]
+
+
+def _alternating(messages: Sequence[Message]) -> Iterator[Message]:
+    """Yield the messages, of which those of system or user in a row are one.
+
+    What the system says after others, a user says.
+    """
+    rest = list(dropwhile(_is_system, messages))
+    first = messages[: len(messages) - len(rest)]
+    told = [{**message, "role": "user"} if _is_system(message) else message for message in rest]
+    for role, group in groupby([*first, *told], itemgetter("role")):
+        said = list(group)
+        parts = [part for message in said for part in _parts(message)]
+        if role not in ("system", "user") or len(said) == 1:
+            yield from said
+        elif all(part.get("type") == "text" for part in parts):
+            yield {"role": role, "content": "\n\n".join(part["text"] for part in parts)}
+        else:
+            yield {"role": role, "content": parts}
+
+
+def _is_system(message: Message) -> bool:
+    return message.get("role") == "system"
+
+
+def _parts(message: Message) -> list[dict[str, Any]]:
+    content = message.get("content")
+    return content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
 
 
 def _plain_answer(message: Message, ids: list[str]) -> Message:

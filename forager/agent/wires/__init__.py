@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from forager.agent.wires import chat, messages, responses
+from forager.agent.wires import asked_messages, asked_responses, chat, messages, responses
 
 Body = dict[str, Any]
 
@@ -28,11 +28,16 @@ class Wire:
     request: Callable[[Body], Body]
     answer: Callable[[Body], Body]
     asked: Callable[[Body], Body]
-    answered: Callable[[Body], Body]
+    answered: Callable[[Body, Body], Body]
+    """Takes the answer, and the request as the agent wrote it."""
     events: Callable[[Body], Iterator[tuple[str, Body]]]
     """Yields names and contents; chat completions have no names."""
     error: Callable[[str, str], Body]
     """An error of a type, with its message."""
+    count: str = ""
+    """The path below `path` at which agents ask how many tokens a request has, if there is one."""
+    settings: frozenset[str] = frozenset(chat.MORE)
+    """The fields with further settings that servers of this form take."""
 
 
 WIRES = {
@@ -41,7 +46,7 @@ WIRES = {
         chat.same,
         chat.same,
         chat.asked,
-        chat.same,
+        chat.answered,
         chat.events,
         chat.error,
     ),
@@ -49,19 +54,23 @@ WIRES = {
         "/responses",
         responses.request,
         responses.answer,
-        responses.asked,
+        asked_responses.asked,
         responses.answered,
         responses.events,
         chat.error,
+        "/input_tokens",
+        frozenset({"tool_choice", "parallel_tool_calls", "reasoning_effort"}),
     ),
     "messages": Wire(
         "/messages",
         messages.request,
         messages.answer,
-        messages.asked,
+        asked_messages.asked,
         messages.answered,
         messages.events,
         messages.error,
+        "/count_tokens",
+        frozenset({"tool_choice", "parallel_tool_calls", "top_k"}),
     ),
 }
 """By the name that `--api` takes."""

@@ -4,7 +4,7 @@ https://platform.openai.com/docs/api-reference/chat
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from forager.trajectories.record import Message
@@ -14,7 +14,7 @@ REASONING = ("reasoning_content", "reasoning", "reasoning_details")
 """The fields in which servers put what the model thought before it answered."""
 
 _SAMPLING = ("temperature", "top_p", "seed", "max_tokens")
-_MORE = (
+MORE = (
     *("tool_choice", "parallel_tool_calls", "response_format", "reasoning_effort"),
     *("chat_template_kwargs", "frequency_penalty", "presence_penalty", "top_k"),
 )
@@ -31,12 +31,18 @@ def asked(body: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "messages": [_message(message) for message in objects(body.get("messages"), "messages")],
         "tools": objects(body.get("tools") or [], "tools"),
-        **given(body, *_SAMPLING, *_MORE),
+        **given(body, *_SAMPLING, *MORE),
         **stops(body.get("stop")),
     }
     if "max_completion_tokens" in body:
         found["max_tokens"] = body["max_completion_tokens"]
     return found
+
+
+def answered(body: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """The answer to an agent's request, as it is."""
+    del asked
+    return body
 
 
 def events(answer: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -111,17 +117,41 @@ def _message(message: dict[str, Any]) -> Message:
         return made
     if role not in _ROLES:
         raise Malformed(f"a message has the role {role!r}")
-    content = message.get("content")
-    plain = all_text(content) if isinstance(content, list) else None
-    made = {"role": _ROLES[role], "content": content if plain is None else plain}
+    made = {"role": _ROLES[role], "content": content_of(message.get("content"))}
     return made | given(message, "tool_call_id", "name")
 
 
-def all_text(parts: Sequence[object]) -> str | None:
-    """The text of parts that are all text; None if one is not, such as a picture."""
-    texts = [part.get("text") if isinstance(part, dict) else None for part in parts]
-    found = [part for part in texts if isinstance(part, str)]
-    return "".join(found) if len(found) == len(texts) else None
+def content_of(content: object) -> str | list[dict[str, Any]]:
+    """The content of a message that an agent wrote: a text, or parts if there are pictures."""
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else ""
+    parts = [_part(part) for part in content if isinstance(part, dict)]
+    if all(part["type"] == "text" for part in parts):
+        return joined(parts)
+    return parts
+
+
+def joined(content: object) -> str:
+    """The text of a content whose parts an agent wrote: each begins a line."""
+    if isinstance(content, list):
+        parts = [text([part]) for part in content]
+        return "\n".join(part for part in parts if part)
+    return text(content)
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    """A part in the form of chat completions; a word for kinds that servers seldom take."""
+    if isinstance(part.get("text"), str):
+        return {"type": "text", "text": part["text"]}
+    source, url = part.get("source"), part.get("image_url")
+    if isinstance(source, dict) and part.get("type") == "image":
+        data = f"data:{source.get('media_type')};base64,{source.get('data')}"
+        url = source.get("url") or data
+    if isinstance(url, str):
+        url = {"url": url}
+    if isinstance(url, dict):
+        return {"type": "image_url", "image_url": url}
+    return {"type": "text", "text": f"[left out: {part.get('type')}]"}
 
 
 def _calls(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -5,9 +5,10 @@ https://docs.anthropic.com/en/api/messages
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
-from forager.agent.wires.chat import all_text, call, completion, given, objects, stops, text
+from forager.agent.wires.chat import call, completion, given, joined, objects, text
 from forager.trajectories.record import Message
 from forager.untrusted import Malformed, json_value
 
@@ -18,14 +19,15 @@ _FINISH = {"tool_use": "tool_calls", "max_tokens": "length", "refusal": "content
 _STOP = {"tool_calls": "tool_use", "length": "max_tokens", "content_filter": "refusal"}
 _CACHED = {"cache_control": {"type": "ephemeral"}}
 _OWN = ("messages", "tools", "stop", "max_tokens", "tool_choice", "parallel_tool_calls")
-_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
+CHOICES = {"auto": "auto", "none": "none", "required": "any"}
+"""The names of choices of a tool in chat completions, and in messages."""
 
 
 def request(body: dict[str, Any]) -> dict[str, Any]:
     """Write a request. What precedes the last message is marked to be cached."""
     said: list[Message] = body["messages"]
-    system = [text(message.get("content")) for message in said if message["role"] == "system"]
-    turns = _turns([message for message in said if message["role"] != "system"])
+    system = [joined(message.get("content")) for message in takewhile(_is_system, said)]
+    turns = _turns(said[len(system) :])
     made = {
         **{name: value for name, value in body.items() if name not in _OWN},
         "max_tokens": body.get("max_tokens") or _MAX_TOKENS,
@@ -44,7 +46,7 @@ def request(body: dict[str, Any]) -> dict[str, Any]:
 
 def answer(body: dict[str, Any]) -> dict[str, Any]:
     """Read an answer."""
-    message = _assistant(objects(body.get("content"), "content"))
+    message = assistant(objects(body.get("content"), "content"))
     usage = body.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     cached = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
@@ -55,24 +57,9 @@ def answer(body: dict[str, Any]) -> dict[str, Any]:
     return completion(message, finish, prompt, usage.get("output_tokens"))
 
 
-def asked(body: dict[str, Any]) -> dict[str, Any]:
-    """Read an agent's request."""
-    system = text(body.get("system"))
-    found: list[Message] = [{"role": "system", "content": system}] if system else []
-    for message in objects(body.get("messages"), "messages"):
-        found += _read(message)
-    tools = [tool for tool in objects(body.get("tools") or [], "tools") if "input_schema" in tool]
-    return {
-        "messages": found,
-        "tools": [_function(tool) for tool in tools],
-        **given(body, "temperature", "top_p", "max_tokens", "top_k"),
-        **stops(body.get("stop_sequences")),
-        **_asked_choice(body.get("tool_choice")),
-    }
-
-
-def answered(body: dict[str, Any]) -> dict[str, Any]:
-    """Write the answer to an agent."""
+def answered(body: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """Write the answer to an agent's request."""
+    del asked
     choice, usage = body["choices"][0], body["usage"]
     return {
         "id": str(body.get("id") or "msg_0"),
@@ -107,8 +94,14 @@ def events(answer: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def error(kind: str, message: str) -> dict[str, Any]:
-    """An error."""
+    """An error. Agents know a conversation that is too long by Anthropic's words."""
+    if kind == "context_length_exceeded":
+        kind, message = "invalid_request_error", f"prompt is too long: {message}"
     return {"type": "error", "error": {"type": kind, "message": message}}
+
+
+def _is_system(message: Message) -> bool:
+    return bool(message["role"] == "system")
 
 
 def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -139,14 +132,24 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
         for block in (details if isinstance(details, list) else ())
         if isinstance(block, dict) and block.get("type") in _THINKING
     ]
-    words = text(message.get("content"))
-    if words.strip():
-        found.append({"type": "text", "text": words})
+    content = message.get("content")
+    for part in content if isinstance(content, list) else [{"type": "text", "text": text(content)}]:
+        found += _block(part)
     for made in message.get("tool_calls") or ():
         function = made["function"]
         given = {"id": made["id"], "name": function["name"], "input": _input(function["arguments"])}
         found.append({"type": "tool_use", **given})
     return found
+
+
+def _block(part: dict[str, Any]) -> list[dict[str, Any]]:
+    """A text that is not blank, or a picture."""
+    if part.get("type") == "image_url":
+        url = str(part["image_url"].get("url"))
+        form, _, data = url.partition(";base64,")
+        known = {"type": "base64", "media_type": form[len("data:") :], "data": data}
+        return [{"type": "image", "source": known if data else {"type": "url", "url": url}}]
+    return [{"type": "text", "text": part["text"]}] if part.get("text", "").strip() else []
 
 
 def _input(arguments: str) -> dict[str, Any]:
@@ -169,54 +172,13 @@ def _tool(function: dict[str, Any]) -> dict[str, Any]:
     return {**given(function, "name", "description"), "input_schema": schema}
 
 
-def _function(tool: dict[str, Any]) -> dict[str, Any]:
-    function = {**given(tool, "name", "description"), "parameters": tool["input_schema"]}
-    return {"type": "function", "function": function}
-
-
 def _choice(choice: Any) -> dict[str, Any]:
     if isinstance(choice, dict):
         return {"type": "tool", "name": (choice.get("function") or {}).get("name")}
-    return {"type": _CHOICES.get(choice, "auto")}
+    return {"type": CHOICES.get(choice, "auto")}
 
 
-def _asked_choice(choice: object) -> dict[str, Any]:
-    if not isinstance(choice, dict):
-        return {}
-    if choice.get("type") == "tool":
-        return {"tool_choice": {"type": "function", "function": {"name": choice.get("name")}}}
-    names = {there: here for here, there in _CHOICES.items()}
-    return {"tool_choice": names.get(str(choice.get("type")), "auto")}
-
-
-def _read(message: dict[str, Any]) -> list[Message]:
-    """A message of an agent: results of tools become messages of their own."""
-    role, content = message.get("role"), message.get("content")
-    if role not in ("user", "assistant"):
-        raise Malformed(f"a message has the role {role!r}")
-    if isinstance(content, str):
-        return [{"role": role, "content": content}]
-    blocks = objects(content, "content")
-    if role == "assistant":
-        return [_assistant(blocks)]
-    found: list[Message] = [
-        {"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": _told(block)}
-        for block in blocks
-        if block.get("type") == "tool_result"
-    ]
-    rest = [block for block in blocks if block.get("type") != "tool_result"]
-    if rest:
-        words = all_text(rest)
-        found.append({"role": "user", "content": text(rest) if words is None else words})
-    return found
-
-
-def _told(result: dict[str, Any]) -> str:
-    words = text(result.get("content"))
-    return f"Error: {words}" if result.get("is_error") else words
-
-
-def _assistant(blocks: list[dict[str, Any]]) -> Message:
+def assistant(blocks: list[dict[str, Any]]) -> Message:
     """The message of an assistant's blocks."""
     message: Message = {
         "role": "assistant",

@@ -3,15 +3,15 @@
 https://platform.openai.com/docs/api-reference/responses
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from forager.agent.wires.chat import all_text, call, completion, given, objects, text
+from forager.agent.wires import response_tools
+from forager.agent.wires.chat import completion, objects, text
+from forager.agent.wires.response_tools import CALLS, Offer
 from forager.trajectories.record import Message
-from forager.untrusted import Malformed
 
 _OWN = ("messages", "tools", "max_tokens", "tool_choice", "reasoning_effort")
-_ROLES = {"system": "system", "developer": "system", "user": "user"}
 
 
 def request(body: dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def request(body: dict[str, Any]) -> dict[str, Any]:
 def answer(body: dict[str, Any]) -> dict[str, Any]:
     """Read an answer."""
     items = objects(body.get("output"), "output")
-    message = _assistant(items)
+    message = assistant(items)
     usage = body.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     cut = body.get("incomplete_details")
@@ -52,35 +52,8 @@ def answer(body: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def asked(body: dict[str, Any]) -> dict[str, Any]:
-    """Read an agent's request. What another request has stored is unknown here."""
-    if body.get("previous_response_id") or body.get("conversation"):
-        raise Malformed("previous_response_id is not supported: send the whole input")
-    instructions = body.get("instructions")
-    found: list[Message] = [{"role": "system", "content": instructions}] if instructions else []
-    told = body.get("input")
-    if isinstance(told, str):
-        found.append({"role": "user", "content": told})
-    else:
-        found += _messages(objects(told, "input"))
-    tools = [tool for tool in objects(body.get("tools") or [], "tools") if _is_function(tool)]
-    effort = body.get("reasoning")
-    return {
-        "messages": found,
-        "tools": [{"type": "function", "function": _function(tool)} for tool in tools],
-        **given(body, "temperature", "top_p", "parallel_tool_calls"),
-        **({"max_tokens": body["max_output_tokens"]} if body.get("max_output_tokens") else {}),
-        **({"tool_choice": _asked_choice(body["tool_choice"])} if body.get("tool_choice") else {}),
-        **(
-            {"reasoning_effort": effort["effort"]}
-            if isinstance(effort, dict) and effort.get("effort")
-            else {}
-        ),
-    }
-
-
-def answered(body: dict[str, Any]) -> dict[str, Any]:
-    """Write the answer to an agent."""
+def answered(body: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """Write the answer to an agent's request."""
     choice, usage = body["choices"][0], body["usage"]
     prompt, made = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
     cut = choice["finish_reason"] in ("length", "content_filter")
@@ -94,7 +67,7 @@ def answered(body: dict[str, Any]) -> dict[str, Any]:
         "status": "incomplete" if cut else "completed",
         "incomplete_details": {"reason": reason} if cut else None,
         "error": None,
-        "output": _output(choice["message"], id),
+        "output": _output(choice["message"], id, response_tools.offers(asked)),
         "parallel_tool_calls": True,
         "tool_choice": "auto",
         "tools": [],
@@ -134,10 +107,10 @@ def events(answer: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield event("response.output_text.delta", **at, delta=part["text"], logprobs=[])
             yield event("response.output_text.done", **at, text=part["text"], logprobs=[])
             yield event("response.content_part.done", **at, part=part)
-        elif item["type"] == "function_call":
-            words = item["arguments"]
-            yield event("response.function_call_arguments.delta", **place, delta=words)
-            yield event("response.function_call_arguments.done", **place, arguments=words)
+        elif told := response_tools.events(item):
+            name, field, words = told
+            yield event(f"{name}.delta", **place, delta=words)
+            yield event(f"{name}.done", **place, **{field: words})
         yield event("response.output_item.done", output_index=index, item=item)
     end = "response.completed" if answer["status"] == "completed" else "response.incomplete"
     yield event(end, response=answer)
@@ -153,8 +126,20 @@ def _items(messages: Sequence[Message]) -> list[dict[str, Any]]:
         elif message["role"] == "assistant":
             items += _made(message)
         else:
-            items.append({"role": message["role"], "content": text(message.get("content"))})
+            items.append({"role": message["role"], "content": _content(message.get("content"))})
     return items
+
+
+def _content(content: object) -> str | list[dict[str, Any]]:
+    """The content of a message: a text, or parts."""
+    if not isinstance(content, list):
+        return text(content)
+    return [
+        {"type": "input_image", "image_url": part["image_url"].get("url")}
+        if part.get("type") == "image_url"
+        else {"type": "input_text", "text": text([part])}
+        for part in content
+    ]
 
 
 def _made(message: Message) -> list[dict[str, Any]]:
@@ -176,7 +161,7 @@ def _reasoning(message: Message) -> list[dict[str, Any]]:
     ]
 
 
-def _output(message: Message, id: str) -> list[dict[str, Any]]:
+def _output(message: Message, id: str, offered: Mapping[str, Offer]) -> list[dict[str, Any]]:
     """The items of an answer to an agent."""
     items = _reasoning(message)
     words, calls = text(message.get("content")), message.get("tool_calls") or ()
@@ -185,78 +170,31 @@ def _output(message: Message, id: str) -> list[dict[str, Any]]:
         told = {"role": "assistant", "content": [part], "status": "completed"}
         items.append({"id": f"msg_{id}", "type": "message", **told})
     for place, made in enumerate(calls):
-        told = {"call_id": made["id"], **made["function"], "status": "completed"}
-        items.append({"id": f"fc_{id}_{place}", "type": "function_call", **told})
+        items.append({"id": f"fc_{id}_{place}", **response_tools.item_of(made, offered)})
     return items
 
 
-def _assistant(items: list[dict[str, Any]]) -> Message:
+def assistant(items: list[dict[str, Any]]) -> Message:
     """The message of consecutive items of an assistant."""
-    words = [text(item.get("content")) for item in items if _kind(item) == "message"]
+    words = [text(item.get("content")) for item in items if kind_of(item) == "message"]
     message: Message = {"role": "assistant", "content": "".join(words)}
-    reasoning = [item for item in items if _kind(item) == "reasoning"]
+    reasoning = [item for item in items if kind_of(item) == "reasoning"]
     if reasoning:
         parts = [item.get("content") or item.get("summary") for item in reasoning]
         told = "\n".join(filter(None, map(text, parts)))
         message |= {"reasoning_content": told} if told else {}
         message["reasoning_details"] = reasoning
-    calls = [item for item in items if _kind(item) == "function_call"]
-    if calls:
-        message["tool_calls"] = [
-            call(item.get("call_id"), item.get("name"), item.get("arguments")) for item in calls
-        ]
-    return message
+    calls = [response_tools.call_of(item) for item in items if kind_of(item) in CALLS]
+    return message | ({"tool_calls": calls} if calls else {})
 
 
-def _messages(items: list[dict[str, Any]]) -> list[Message]:
-    """The messages of an agent's items; those that an assistant made in a row are one message."""
-    found: list[Message] = []
-    made: list[dict[str, Any]] = []
-    for item in items:
-        if _kind(item) in ("reasoning", "function_call") or item.get("role") == "assistant":
-            made.append(item)
-            continue
-        if made:
-            found.append(_assistant(made))
-            made = []
-        found.append(_given(item))
-    return [*found, _assistant(made)] if made else found
-
-
-def _given(item: dict[str, Any]) -> Message:
-    """A message that the agent, not the model, made."""
-    if _kind(item) == "function_call_output":
-        output = item.get("output")
-        told = output if isinstance(output, str) else text(output)
-        return {"role": "tool", "tool_call_id": item.get("call_id"), "content": told}
-    if item.get("role") not in _ROLES:
-        raise Malformed(f"an item has the type {_kind(item)!r} and the role {item.get('role')!r}")
-    content = item.get("content")
-    words = all_text(content) if isinstance(content, list) else content
-    told = text(content) if words is None else words
-    return {"role": _ROLES[str(item["role"])], "content": told}
-
-
-def _kind(item: dict[str, Any]) -> str:
+def kind_of(item: dict[str, Any]) -> str:
+    """The type of an item; messages need not say it."""
     return str(item.get("type") or "message")
-
-
-def _is_function(tool: dict[str, Any]) -> bool:
-    return tool.get("type") == "function"
-
-
-def _function(tool: dict[str, Any]) -> dict[str, Any]:
-    return given(tool, "name", "description", "parameters")
 
 
 def _choice(choice: Any) -> Any:
     """The choice of a tool, without the level that chat completions have in between."""
     if isinstance(choice, dict):
         return {"type": "function", "name": (choice.get("function") or {}).get("name")}
-    return choice
-
-
-def _asked_choice(choice: Any) -> Any:
-    if isinstance(choice, dict):
-        return {"type": "function", "function": {"name": choice.get("name")}}
     return choice

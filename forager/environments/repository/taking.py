@@ -61,6 +61,9 @@ node_modules/
 htmlcov/
 .ipynb_checkpoints/
 .*.sw[op]
+.aider*
+.claude/
+.codex/
 """
 _UNWANTED = " ".join(f"-x {shlex.quote(pattern)}" for pattern in _PRODUCTS.split())
 

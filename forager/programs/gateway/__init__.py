@@ -1,0 +1,1 @@
+"""Runs an agent of another maker in a sandbox and takes its model calls (see `main`)."""
