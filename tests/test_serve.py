@@ -139,6 +139,14 @@ def test_the_template_is_the_models(server: ModelServer) -> None:
     assert len(answer["prompt_token_ids"]) == len("user: hi") + 1 + len("assistant: ")
 
 
+def test_a_burst_of_seeded_requests_does_not_end_a_server(server: ModelServer) -> None:
+    """Together they are longer than what vLLM computes at once: none of them is split."""
+    prompts = [[1 + (number + place) % 250 for place in range(250)] for number in range(80)]
+    asked = {"model": "tiny", "prompt": prompts, "max_tokens": 2, "seed": 1}
+    answer = requests.post(f"{server.urls[1]}/completions", json=asked, timeout=120)
+    assert answer.status_code == 200 and len(answer.json()["choices"]) == len(prompts)
+
+
 def test_a_server_that_dies_is_said(server: ModelServer) -> None:
     """The error carries the end of the log, and no process is left."""
     processes = [server._children[0].pid, *below(server._children[0].pid)]
