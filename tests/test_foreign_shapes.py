@@ -182,6 +182,23 @@ def test_claude_code_works_in_one_conversation(tmp_path: Path, server: Script) -
     assert agent.messages[0]["content"] == "You are an agent.\nWork."
 
 
+def test_a_strict_server_gets_an_agents_messages_in_turn(tmp_path: Path, server: Script) -> None:
+    """It refuses the system in the middle, and takes the same in its own form."""
+    server.answers = [failure(400, "System message must be at the beginning."), completion()]
+    command = program(tmp_path, CLAUDE.replace("range(3)", "range(1)"), TOOLS=[])
+    with at_work(tmp_path, server, command) as agent:
+        agent.run("Do it.")
+    assert agent.foreign.log == "200 200\n"
+    assert [message["role"] for message in server.seen[0]["messages"]] == [
+        "system",
+        "user",
+        "system",
+    ]
+    assert [message["role"] for message in server.seen[1]["messages"]] == ["system", "user"]
+    assert server.seen[1]["messages"][1]["content"] == "Do it.\n\n# Environment"
+    assert [message["role"] for message in agent.messages[:3]] == ["system", "user", "system"]
+
+
 AROUND = """
 print(get("/api/hello", "HEAD")[0], get("/v1/models/m")[0], get("/v1/models")[0], end=" ")
 print(get("/v1/responses", headers={"Upgrade": "websocket"})[0], end=" ")
@@ -371,13 +388,16 @@ def test_strict_servers_get_the_roles_in_turn() -> None:
 
 
 def test_settings_of_one_form_do_not_reach_a_server_of_another(server: Script) -> None:
-    """Codex asks for an effort, which Anthropic's servers refuse under this name."""
+    """Codex asks for an effort and Claude Code for thinking, by names of their providers."""
     from forager.agent.endpoint import ChatEndpoint
 
-    theirs = Sampling(seed=1, extra_body={"reasoning_effort": "high", "tool_choice": "auto"})
+    effort, thinking = {"reasoning_effort": "high"}, {"thinking": {"type": "adaptive"}}
+    theirs = Sampling(seed=1, extra_body={**effort, **thinking, "tool_choice": "auto"})
     model = server.model(endpoint=ChatEndpoint(server.url, "secret", api="messages"))
-    assert model.tuned(theirs).sampling == Sampling(extra_body={"tool_choice": "auto"})
-    assert server.model().tuned(theirs).sampling == theirs
+    kept = model.tuned(theirs).sampling
+    assert kept == Sampling(extra_body={**thinking, "tool_choice": "auto"})
+    kept = server.model().tuned(theirs).sampling
+    assert kept == Sampling(seed=1, extra_body={**effort, "tool_choice": "auto"})
 
 
 def test_one_of_two_like_conversations_is_continued_by_its_words() -> None:

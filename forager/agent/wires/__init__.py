@@ -70,7 +70,7 @@ WIRES = {
         messages.events,
         messages.error,
         "/count_tokens",
-        frozenset({"tool_choice", "parallel_tool_calls", "top_k"}),
+        frozenset({"tool_choice", "parallel_tool_calls", "top_k", "thinking"}),
     ),
 }
 """By the name that `--api` takes."""

@@ -26,7 +26,7 @@ def asked(body: dict[str, Any]) -> dict[str, Any]:
     return {
         "messages": found,
         "tools": [_function(tool) for tool in tools if "input_schema" in tool],
-        **given(body, "temperature", "top_p", "max_tokens", "top_k"),
+        **given(body, "temperature", "top_p", "max_tokens", "top_k", "thinking"),
         **stops(body.get("stop_sequences")),
         **_asked_choice(body.get("tool_choice")),
     }
