@@ -414,3 +414,16 @@ def test_one_of_two_like_conversations_is_continued_by_its_words() -> None:
         talks[-1].say(answer)
     told = {"role": "tool", "tool_call_id": "0", "content": "ok"}
     assert said.continued([start, answers[1], told], [], 0) is talks[1]
+
+
+def test_an_empty_answer_may_be_left_out() -> None:
+    """Claude Code drops it and asks for words; the conversation goes on, and keeps the answer."""
+    said = Conversations()
+    start, more = ({"role": "user", "content": text} for text in ("go", "Say something."))
+    talk = said.continued([start], [], 0)
+    talk.say({"role": "assistant", "content": "", "reasoning_content": "Hm."})
+    assert said.continued([start], [], 0) is not talk, "the same question anew"
+    assert said.continued([start, more], [], 0) is talk
+    assert [message["role"] for message in talk.messages] == ["user", "assistant", "user"]
+    talk.say({"role": "assistant", "content": "Well."})
+    assert said.continued([start, more, talk.messages[-1], more], [], 0) is talk

@@ -66,17 +66,17 @@ class Conversations:
         parts that the server needs, such as reasoning.
         """
         keys = list(map(_key, messages))
-        found = max(
-            (talk for talk in self.all if _same(talk.keys, keys[: len(talk.keys)])),
-            key=lambda talk: (len(talk.keys), talk.keys == keys[: len(talk.keys)]),
-            default=None,
+        repeated = [(_repeated(talk.keys, keys), talk) for talk in self.all]
+        before, found = max(
+            ((place, talk) for place, talk in repeated if place is not None),
+            key=lambda begun: (len(begun[1].keys), begun[1].keys == keys[: begun[0]]),
+            default=(0, None),
         )
         if found is None:
             found = Conversation(tools)
             self.all.append(found)
         found.unheard = None
         found.tools = [*found.tools, *(tool for tool in tools if tool not in found.tools)]
-        before = len(found.keys)
         self.characters += sum(len(key.exact) for key in keys[before:])
         if before:
             found.hear(messages[before:], seconds)
@@ -88,8 +88,9 @@ class Conversations:
     def unheard(self, messages: Sequence[Message]) -> Reply | None:
         """The answer that an agent did not get, and asks for again."""
         keys = list(map(_key, messages))
-        lost = (talk.unheard for talk in self.all if talk.unheard and _same(talk.keys[:-1], keys))
-        return next(lost, None)
+        lost = (talk for talk in self.all if talk.unheard)
+        again = (talk.unheard for talk in lost if _repeated(talk.keys[:-1], keys) == len(keys))
+        return next(again, None)
 
     def _in_order(self) -> list[Conversation]:
         """Those of several calls first: they are the work, and the others are questions aside."""
@@ -128,6 +129,9 @@ class Conversations:
         return found
 
 
+_NOTHING = json.dumps(["assistant", "", [], []])  # what an empty answer has in common with others
+
+
 class _Key(NamedTuple):
     """What two copies of a message have in common, though agents change what they send back."""
 
@@ -135,6 +139,10 @@ class _Key(NamedTuple):
     """Roles, texts without white space, and calls."""
     calls: str
     """Names and ids of the calls; empty without calls. Claude Code completes their arguments."""
+
+    def is_like(self, other: "_Key") -> bool:
+        """Whether these are copies of one message."""
+        return self.exact == other.exact or bool(self.calls and self.calls == other.calls)
 
 
 def _key(message: Message) -> _Key:
@@ -154,12 +162,19 @@ def _key(message: Message) -> _Key:
     )
 
 
-def _same(begun: Sequence[_Key], asked: Sequence[_Key]) -> bool:
-    """Whether these are copies of the same messages."""
-    return len(begun) == len(asked) and all(
-        one.exact == other.exact or (one.calls and one.calls == other.calls)
-        for one, other in zip(begun, asked, strict=True)
-    )
+def _repeated(begun: Sequence[_Key], asked: Sequence[_Key]) -> int | None:
+    """How many of these messages repeat a conversation; None if it goes another way.
+
+    Agents leave out answers that say nothing, but a question alone does not go on from such.
+    """
+    place = 0
+    for key in begun:
+        if place < len(asked) and key.is_like(asked[place]):
+            place += 1
+        elif key.exact != _NOTHING:
+            return None
+    ended = place == len(asked) and begun[-1:] != asked[-1:]
+    return None if ended else place
 
 
 def _value(arguments: str) -> Any:
