@@ -286,6 +286,22 @@ def test_an_agent_learns_that_its_conversation_is_too_long(tmp_path: Path, serve
     assert "prompt is too long: " in agent.foreign.log
 
 
+TIGHT = """
+said = [{"role": "user", "content": "go"}]
+for _ in range(2):
+    print(post("/v1/messages", {"messages": said, "max_tokens": 32000})[0], end=" ")
+"""
+
+
+def test_an_agent_that_asks_for_more_than_fits_is_answered(tmp_path: Path, server: Script) -> None:
+    """Claude Code asks for 32,000 tokens of a context that may have no more; the rest is left."""
+    server.answers = [failure(400, "max_tokens is too large: 32000"), completion()]
+    with at_work(tmp_path, server, program(tmp_path, TIGHT)) as agent:
+        agent.run("Do it.")
+    assert agent.foreign.log == "200 200 "
+    assert ["max_tokens" in request for request in server.seen] == [True, False, False]
+
+
 def test_a_slow_stream_shows_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients give up on a server that sends nothing; an error still arrives."""
     from http.client import HTTPConnection

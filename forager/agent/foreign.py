@@ -8,7 +8,6 @@ the shell of the sandbox. Keys and addresses stay here.
 What an agent sends is untrusted. It can spend the turns, tokens and time of its attempt, no more.
 """
 
-import json
 import re
 import time
 from datetime import UTC, datetime
@@ -16,9 +15,10 @@ from typing import Any
 
 from forager.agent.conversations import Conversation, Conversations
 from forager.agent.faults import only_foreseen
+from forager.agent.foreign_model import ForeignModel
 from forager.agent.gateway import Gateway, GatewayEvent
 from forager.agent.loop import called
-from forager.agent.model import Model, Reply, tuned
+from forager.agent.model import Model, Reply
 from forager.agent.wires import WIRES, Body, Wire, stream
 from forager.errors import AgentError, AttemptEnd, LimitReached, PromptRefused, UsageError
 from forager.sandboxes.sandbox import Sandbox
@@ -29,7 +29,6 @@ from forager.trajectories.record import (
     ForeignAgent,
     Message,
     ModelCall,
-    Sampling,
     ToolCall,
 )
 from forager.untrusted import Malformed
@@ -40,11 +39,9 @@ SUBMITTED, FAILED = "submitted", "agent_failed"
 _NOT_FOUND = (126, 127)  # bash: not executable, not found
 _KEPT = 64 << 20  # characters of all messages of an attempt
 _REFUSALS = 3  # in a row, after which an agent does not shorten its conversation
-_FEWEST, _CHARACTERS, _MOST = 2.0, 4.0, 6.0  # of a token; the server says how many a request has
 _FORMS = re.compile(r"(?:/v1)?(/chat/completions|/responses|/messages)(/\w+)?")
 _BY_PATH = {wire.path: wire for wire in WIRES.values()}
 _LIMITS = {"token_limit": "context_length_exceeded", "content_filter": "content_filter"}
-_SAMPLING = ("temperature", "top_p", "max_tokens", "seed", "stop")
 
 
 class CommandAgent:
@@ -53,12 +50,11 @@ class CommandAgent:
     def __init__(
         self, command: str, model: Model, name: str, sandbox: Sandbox, limits: AttemptLimits
     ) -> None:
-        self._command, self._model, self._name = command, model, name
+        self._command, self._model, self._name = command, ForeignModel(model, name), name
         self._gateway, self._limits = Gateway(sandbox), limits
         self._conversations = Conversations()
         self._deadline = self._answered_at = 0.0
         self._refused = 0
-        self._characters = _CHARACTERS
         self._said: tuple[Conversation, Reply] | None = None
         self.refusal = ""
         self.foreign = ForeignAgent(command=command)
@@ -133,7 +129,8 @@ class CommandAgent:
                 self._gateway.answer(event, 400, refusal)
                 return
         if known[2]:
-            self._gateway.answer(event, 200, self._counted(asked))
+            tokens = {"input_tokens": self._model.tokens(asked)}
+            self._gateway.answer(event, 200, {"object": "response.input_tokens", **tokens})
         else:
             self._say(event, wire, asked, body)
 
@@ -152,11 +149,6 @@ class CommandAgent:
         self._refused = 0
         streamed = body.get("stream") is True
         self._gateway.answer(event, 200, stream(wire, answer) if streamed else answer)
-
-    def _counted(self, asked: Body) -> Body:
-        """About how many tokens a question has, as far as the answers so far tell."""
-        tokens = round(_length(asked) / self._characters)
-        return {"object": "response.input_tokens", "input_tokens": tokens}
 
     def _refuse(self, event: GatewayEvent, wire: Wire, end: LimitReached) -> None:
         """Tell the agent that the conversation is too long; it may shorten it, and go on.
@@ -178,16 +170,14 @@ class CommandAgent:
         conversation = self._conversations.continued(asked["messages"], asked["tools"], seconds)
         if self._conversations.characters > _KEPT:
             raise LimitReached("token_limit")
-        reply = self._asked(conversation, asked)
+        reply = self._model.ask(conversation, asked)
+        self._deadline += reply.waited
         answer = wire.answered(self._chat_answer(reply, body, number), body)
         conversation.say(reply.message, wire.answer(answer)["choices"][0]["message"])
         call = called(reply, len(conversation.messages) - 1, time.monotonic() - now)
         conversation.model_calls.append(call)
         self._said = conversation, reply
         self._answered_at = time.monotonic()
-        if reply.usage.prompt_tokens:
-            ratio = _length(asked) / reply.usage.prompt_tokens
-            self._characters = min(max(ratio, _FEWEST), _MOST)
         return answer
 
     def _chat_answer(self, reply: Reply, body: Body, number: int) -> Body:
@@ -205,22 +195,6 @@ class CommandAgent:
                 "total_tokens": reply.usage.prompt_tokens + reply.usage.completion_tokens,
             },
         }
-
-    def _asked(self, conversation: Conversation, asked: Body) -> Reply:
-        """The model's answer; time spent waiting extends the deadline."""
-        rest = {name: asked[name] for name in asked if name not in ("messages", "tools")}
-        own = {name: rest.pop(name) for name in _SAMPLING if name in rest}
-        try:
-            wanted = Sampling(**own, extra_body=rest)
-        except ValueError:  # the agent's own values make no sense: the run's hold
-            wanted = Sampling()
-        model = tuned(self._model, wanted)
-        try:
-            reply = model.query(conversation.messages, asked["tools"], conversation.tool_calls)
-        except LimitReached as end:  # the agent learns why
-            raise LimitReached(end.reason, end.refusal or f"no room left in {self._name}") from end
-        self._deadline += reply.waited
-        return reply
 
     def _check_limits(self) -> None:
         budget = budget_after(self._limits, self.model_calls)
@@ -248,8 +222,3 @@ class CommandAgent:
                 )
             raise AgentError(said)
         return FAILED if code else SUBMITTED
-
-
-def _length(asked: Body) -> int:
-    """The characters of a question."""
-    return len(json.dumps([asked["messages"], asked["tools"]], ensure_ascii=False))

@@ -1,0 +1,63 @@
+"""The model of a run, as an agent of another maker asks it."""
+
+import json
+
+from forager.agent.conversations import Conversation
+from forager.agent.model import Model, Reply, tuned
+from forager.agent.wires import Body
+from forager.errors import LimitReached, PromptRefused
+from forager.trajectories.record import Sampling
+
+_FEWEST, _CHARACTERS, _MOST = 2.0, 4.0, 6.0  # of a token; the server says how many a request has
+_SAMPLING = ("temperature", "top_p", "max_tokens", "seed", "stop")
+
+
+class ForeignModel:
+    """Asks with the settings of an agent where the run has none."""
+
+    def __init__(self, model: Model, name: str) -> None:
+        self._model, self._name = model, name
+        self._tight = False
+        self._characters = _CHARACTERS
+
+    def ask(self, conversation: Conversation, asked: Body) -> Reply:
+        """The answer to a question. Raises LimitReached and ModelError.
+
+        Agents ask for so many tokens that no room is left in a small context: an answer without a
+        limit of theirs is better than none.
+        """
+        model, tools = tuned(self._model, self._sampling(asked)), asked["tools"]
+        try:
+            reply = model.query(conversation.messages, tools, conversation.tool_calls)
+        except (LimitReached, PromptRefused) as end:
+            if "max_tokens" in asked and not self._tight:
+                self._tight = True
+                return self.ask(conversation, asked)
+            if isinstance(end, PromptRefused):
+                raise
+            why = end.refusal or f"no room left in {self._name}"  # which the agent learns
+            raise LimitReached(end.reason, why) from end
+        if reply.usage.prompt_tokens:
+            ratio = _length(asked) / reply.usage.prompt_tokens
+            self._characters = min(max(ratio, _FEWEST), _MOST)
+        return reply
+
+    def tokens(self, asked: Body) -> int:
+        """About how many tokens a question has, as far as the answers so far tell."""
+        return round(_length(asked) / self._characters)
+
+    def _sampling(self, asked: Body) -> Sampling:
+        """How an agent wants its answers sampled."""
+        rest = {name: asked[name] for name in asked if name not in ("messages", "tools")}
+        own = {name: rest.pop(name) for name in _SAMPLING if name in rest}
+        if self._tight:
+            own.pop("max_tokens", None)
+        try:
+            return Sampling(**own, extra_body=rest)
+        except ValueError:  # the agent's own values make no sense: the run's hold
+            return Sampling()
+
+
+def _length(asked: Body) -> int:
+    """The characters of a question."""
+    return len(json.dumps([asked["messages"], asked["tools"]], ensure_ascii=False))
