@@ -30,7 +30,7 @@ def profile() -> Any:
     tests = " ".join(f"'{test}'" for test in SETTINGS["tests"])
 
     @dataclasses.dataclass
-    class Local(PythonProfile):
+    class Local(PythonProfile):  # type: ignore[misc]
         owner: str = "local"
         repo: str = SETTINGS["name"]
         commit: str = COMMIT
@@ -51,7 +51,7 @@ def profile() -> Any:
 
     registry.register_profile(Local)
 
-    def remove(client: object, container: object, logger: object) -> None:  # noqa: ARG001
+    def remove(client: object, container: Any, logger: object) -> None:  # noqa: ARG001
         if container:
             container.remove(force=True)  # its stop takes 10 s: `tail` as PID 1 ignores SIGTERM
 

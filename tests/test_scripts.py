@@ -22,8 +22,8 @@ sys.exit(f"collecting imports {sorted(found)}" if found else code)
 """
 
 
-def test_ruff_checks_every_python_file() -> None:
-    """ruff's settings name each Python file that lacks the suffix."""
+def test_ruff_and_mypy_check_every_python_file() -> None:
+    """The settings of both name each Python file that lacks the suffix."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     python = [
         path.relative_to(ROOT).as_posix()
@@ -33,6 +33,8 @@ def test_ruff_checks_every_python_file() -> None:
     ]
     assert python
     assert settings["tool"]["ruff"]["extend-include"] == python
+    checked = [name for name in settings["tool"]["mypy"]["files"] if "/" in name]
+    assert checked == python
 
 
 def test_tests_are_collected_without_what_some_of_them_need() -> None:

@@ -64,7 +64,7 @@ def words(size: int) -> int:
 def suite(_: int) -> Any:
     """The tests of toolz."""
     import pytest
-    import toolz  # type: ignore[import-not-found]
+    import toolz
 
     return pytest.main(["-q", "-p", "no:cacheprovider", str(Path(toolz.__file__).parent)])
 
@@ -89,19 +89,19 @@ def run_under(tool: str, call: Any, size: int, files: str) -> tuple[float, int]:
         made = recorder(tool, lambda file: NAME if files in file else "")
         begin, end = made.start, made.stop
     elif tool == "hunter":
-        import hunter  # type: ignore[import-not-found]
-        from hunter.actions import VarsSnooper  # type: ignore[import-not-found]
+        import hunter
+        from hunter.actions import VarsSnooper
 
         action = VarsSnooper(stream=SINK)
         begin = lambda: hunter.trace(filename_contains=files, action=action)  # noqa: E731
         end = hunter.stop
     elif tool == "pysnooper":
-        import pysnooper  # type: ignore[import-not-found]
+        import pysnooper
 
         call = pysnooper.snoop(SINK)(call)
         begin = lambda: None  # noqa: E731
     elif tool == "snoop":
-        import snoop  # type: ignore[import-not-found]
+        import snoop
 
         snoop.install(out=SINK, color=False)
         call = snoop.snoop(call)
