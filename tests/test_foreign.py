@@ -161,7 +161,13 @@ def test_an_agent_that_does_not_run_loses_its_attempt(tmp_path: Path) -> None:
         agent.run("Do it.")
 
 
-@pytest.mark.parametrize("sent", [b"[]", b"{", b'{"messages": 3}', b'{"messages": [{"role": 1}]}'])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        *(b"[]", b"{", b'{"messages": 3}', b'{"messages": [{"role": 1}]}'),
+        b'{"messages": [{"role": []}], "input": [{"role": {}}]}',
+    ],
+)
 def test_nonsense_is_answered_and_harms_nothing(tmp_path: Path, sent: bytes) -> None:
     """A request that cannot be read is refused with a reason; the agent goes on."""
     text = f"""

@@ -71,13 +71,13 @@ def _pictures(item: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _given(item: dict[str, Any]) -> Message:
     """A message that the agent, not the model, made."""
-    kind = kind_of(item)
+    kind, role = kind_of(item), str(item.get("role"))
     if kind in OUTPUTS:
         told = response_tools.output_of(item)
         return {"role": "tool", "tool_call_id": item.get("call_id"), "content": told}
-    if kind != "message" or item.get("role") not in _ROLES:
-        raise Malformed(f"an item has the type {kind!r} and the role {item.get('role')!r}")
-    return {"role": _ROLES[str(item["role"])], "content": content_of(item.get("content"))}
+    if kind != "message" or role not in _ROLES:
+        raise Malformed(f"an item has the type {kind!r} and the role {role!r}")
+    return {"role": _ROLES[role], "content": content_of(item.get("content"))}
 
 
 def _asked_choice(choice: Any) -> Any:

@@ -108,9 +108,10 @@ def completion(
 
 def _message(message: dict[str, Any]) -> Message:
     """A message of an agent, with the fields that servers know."""
-    role = message.get("role")
+    role = str(message.get("role"))
     if role == "assistant":
-        made: Message = {"role": role, "content": message.get("content")}
+        said = message.get("content")
+        made: Message = {"role": role, "content": None if said is None else text(said)}
         made |= given(message, *REASONING)
         if calls := message.get("tool_calls"):
             made["tool_calls"] = _calls(objects(calls, "tool_calls"))

@@ -175,7 +175,7 @@ def _tool(function: dict[str, Any]) -> dict[str, Any]:
 def _choice(choice: Any) -> dict[str, Any]:
     if isinstance(choice, dict):
         return {"type": "tool", "name": (choice.get("function") or {}).get("name")}
-    return {"type": CHOICES.get(choice, "auto")}
+    return {"type": CHOICES.get(str(choice), "auto")}
 
 
 def assistant(blocks: list[dict[str, Any]]) -> Message:
