@@ -130,6 +130,24 @@ def test_codex_calls_its_tools_by_their_own_kinds(tmp_path: Path, server: Script
     assert agent.messages[0] == {"role": "system", "content": "Work."}
 
 
+def test_tools_that_openai_defines_and_the_agent_executes() -> None:
+    """`local_shell` has no schema of its own; a choice of it, or among several, is understood."""
+    wire, tools = WIRES["responses"], [{"type": "local_shell"}, {"type": "file_search"}]
+    choice = {"type": "allowed_tools", "mode": "required", "tools": tools}
+    body = {"input": "go", "tools": tools, "tool_choice": choice}
+    asked = wire.asked(body)
+    assert offered(asked) == ["local_shell"] and asked["tool_choice"] == "required"
+    made = calls(("local_shell", {"command": ["ls"], "timeout_ms": 9})).body
+    answer = wire.answered(made, body)
+    (item,) = answer["output"]
+    assert (item["type"], item["call_id"]) == ("local_shell_call", "call_0_local_shell")
+    assert item["action"] == {"type": "exec", "env": {}, "command": ["ls"], "timeout_ms": 9}
+    told = {"type": "local_shell_call_output", "call_id": item["call_id"], "output": "a.py"}
+    said, heard = wire.asked({"input": [item, told]})["messages"]
+    assert said["tool_calls"] == made["choices"][0]["message"]["tool_calls"]
+    assert heard == {"role": "tool", "tool_call_id": item["call_id"], "content": "a.py"}
+
+
 CLAUDE = """
 system = [{"type": "text", "text": "You are an agent."}, {"type": "text", "text": "Work."}]
 said = [
@@ -278,10 +296,11 @@ print(post("/v1/messages", {"messages": [*said, said[0]], "max_tokens": 9})[1][0
 
 
 def test_an_agent_learns_that_its_conversation_is_too_long(tmp_path: Path, server: Script) -> None:
-    """Claude Code shortens it when it reads Anthropic's words for that."""
+    """Claude Code shortens it when it reads Anthropic's words for that; Codex gives up."""
     server.answers = [failure(400, "maximum context length is 9", code="context_length_exceeded")]
     with at_work(tmp_path, server, program(tmp_path, FULL)) as agent:
-        agent.run("Do it.")
+        assert agent.run("Do it.") == "token_limit"
+    assert "no room left" in agent.refusal
     assert "'invalid_request_error'" in agent.foreign.log
     assert "prompt is too long: " in agent.foreign.log
 

@@ -156,7 +156,9 @@ def test_what_an_agent_is_answered_it_can_send_back(form: str) -> None:
     else:
         said = {"messages": [answer["choices"][0]["message"]]}
     assert wire.asked(said)["messages"] == [message]
-    text = stream(wire, answer)
+    text = stream(wire, answer, {"stream_options": {"include_usage": True}})
+    assert ('"choices": []' in text) == (form == "chat")
+    assert '"choices": []' not in stream(wire, answer, {}), "clients read the first choice of each"
     events = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
     assert "I look." in text and len(events) >= 3
     last = events[-1]

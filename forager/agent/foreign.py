@@ -54,7 +54,7 @@ class CommandAgent:
         self._gateway, self._limits = Gateway(sandbox), limits
         self._conversations = Conversations()
         self._deadline = self._answered_at = 0.0
-        self._refused = 0
+        self._refused: list[LimitReached] = []  # since the last answer
         self._said: tuple[Conversation, Reply] | None = None
         self.refusal = ""
         self.foreign = ForeignAgent(command=command)
@@ -146,17 +146,17 @@ class CommandAgent:
                 raise
             self._refuse(event, wire, LimitReached("token_limit", str(error)))
             return
-        self._refused = 0
+        self._refused.clear()
         streamed = body.get("stream") is True
-        self._gateway.answer(event, 200, stream(wire, answer) if streamed else answer)
+        self._gateway.answer(event, 200, stream(wire, answer, body) if streamed else answer)
 
     def _refuse(self, event: GatewayEvent, wire: Wire, end: LimitReached) -> None:
         """Tell the agent that the conversation is too long; it may shorten it, and go on.
 
         Raises the end of an attempt whose limits are reached, or that asks on and on.
         """
-        self._refused += 1
-        if end.reason not in _LIMITS or not end.refusal or self._refused >= _REFUSALS:
+        self._refused.append(end)
+        if end.reason not in _LIMITS or not end.refusal or len(self._refused) >= _REFUSALS:
             raise end
         self._gateway.answer(event, 400, wire.error(_LIMITS[end.reason], end.refusal))
 
@@ -221,4 +221,7 @@ class CommandAgent:
                     f"{said}; give its files by --agent-files, and its path to --agent"
                 )
             raise AgentError(said)
+        if self._refused:  # Codex gives up when its conversation is too long
+            self.refusal = self._refused[-1].refusal
+            return self._refused[-1].reason
         return FAILED if code else SUBMITTED

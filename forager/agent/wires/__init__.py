@@ -76,9 +76,12 @@ WIRES = {
 """By the name that `--api` takes."""
 
 
-def stream(wire: Wire, answer: Body) -> str:
-    """The answer as server-sent events."""
+def stream(wire: Wire, answer: Body, asked: Body) -> str:
+    """The answer as server-sent events; chat completions end with the usage if it was asked for."""
+    options = asked.get("stream_options")
+    with_usage = isinstance(options, dict) and options.get("include_usage") is True
     lines = []
     for name, event in wire.events(answer):
-        lines.append(f"event: {name}\n" * bool(name) + f"data: {json.dumps(event)}\n\n")
+        if with_usage or event.get("choices") != []:
+            lines.append(f"event: {name}\n" * bool(name) + f"data: {json.dumps(event)}\n\n")
     return "".join(lines) + ("data: [DONE]\n\n" if wire is WIRES["chat"] else "")
