@@ -1,16 +1,14 @@
-"""Exercises: bugs in short functions of other Python code, each with the command that mends it.
+"""Exercises: bugs in short functions, none of them a kata, each with the command that mends it.
 
 usage: exercises.py OUT.jsonl [COUNT] [--seed S]
 
 They teach a model made from nothing to read a statement and to write a call, before it sees a kata.
-The functions are those of the standard library and of the packages installed here; forager's own
-mutators put the bugs in. Nothing is run, so nothing is proven, and what tests saw and answer is
-made up. An exercise has the form that an attempt at a kata has when it is trained on, with wrong
-guesses before the right one, which are not; no kata is among them.
+Every other function is one of the standard library or of the packages installed here, the others
+are invented (bugs.py); forager's own mutators put the bugs in. An exercise has the form that an
+attempt at a kata has when it is trained on, with wrong guesses before the right one, which are not.
 """
 
 import argparse
-import ast
 import random
 import re
 import sysconfig
@@ -20,11 +18,12 @@ from itertools import islice
 from multiprocessing import Pool
 from pathlib import Path
 
+from bugs import Bug, found, invented
+
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Call
 from forager.learning.filters.changes import LineEdit, Unproven
 from forager.learning.filters.sed import TrialTemplate, script
-from forager.mutation.candidates import variants
 from forager.records import write_records
 from forager.trajectories.budget import with_budget
 from forager.trajectories.record import (
@@ -36,17 +35,11 @@ from forager.trajectories.record import (
     Trajectory,
     Usage,
 )
-from mutators import FAMILIES
 from tools import TOOLBOX
 
-CHOSEN = ("operators",)  # as in scripts/bootstrap
 SYSTEM = "Fix the bug and submit."  # as in bootstrap.toml
 TRIALS = TrialTemplate("./try {path} '{script}'")  # likewise
-LINES = 6  # of a function, at most
-WIDTH = 90
-TOGETHER = 40  # functions that are mutated as one file
-EACH = 4  # bugs of a function
-WRONG = (0, 0, 1, 1, 2, 3)  # guesses before the right one
+WRONG = (0, 0, 1, 2, 3, 4, 5)  # guesses before the right one, up to those of an evaluation
 LIKE = [  # what a wrong guess puts in place of what
     ("<", "<=", ">", ">=", "==", "!="),
     ("+", "-", "*", "/", "//", "%", "**"),
@@ -55,92 +48,15 @@ LIKE = [  # what a wrong guess puts in place of what
     ("in", "not in"),
     ("True", "False"),
 ]
-VALUES: tuple[object, ...] = (
-    0,
-    1,
-    2,
-    3,
-    5,
-    7,
-    10,
-    12,
-    2.5,
-    "",
-    "a",
-    "abc",
-    "b c",
-    [],
-    [1, 2, 3],
-    [4, 2],
-    True,
-    False,
-)
-
-
-def functions(files: list[Path]) -> Iterator[str]:
-    """Short functions, no methods, no tests, without docstrings and decorators, each once."""
-    seen: set[str] = set()
-    for path in files:
-        try:
-            tree = ast.parse(path.read_text())
-        except (OSError, SyntaxError, ValueError, RecursionError):
-            continue
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and not node.decorator_list:
-                code = short(node)
-                if code and code not in seen:
-                    seen.add(code)
-                    yield code
-
-
-def short(node: ast.FunctionDef) -> str:
-    """The function as a kata is written, or nothing where it is no function of a few lines."""
-    arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-    if node.name.startswith(("__", "test")) or {"self", "cls"} & {
-        argument.arg for argument in arguments
-    }:
-        return ""
-    for argument in arguments:
-        argument.annotation = None
-    node.returns = None
-    node.body = node.body[ast.get_docstring(node, clean=False) is not None :] or [ast.Pass()]
-    code = ast.unparse(node)
-    lines = code.split("\n")
-    if '"' in code or not 2 <= len(lines) <= LINES or max(map(len, lines)) > WIDTH:
-        return ""
-    return code.replace("'", '"')
 
 
 def exercises(files: list[Path], source: random.Random) -> Iterator[Trajectory]:
-    """Bugs in the functions, those of many files mixed."""
-    some = functions(files)
-    batches = iter(lambda: list(islice(some, TOGETHER)), [])
+    """Bugs in the functions of files and in invented ones, taking turns."""
     with Pool() as pool:  # all that takes long; what is drawn does not depend on it
-        for fixes, found in pool.imap(bugs_of, batches):
-            words = sorted({word for name in fixes for word in name.split("_") if len(word) > 2})
-            for name, bugs in found.items():
-                for code in source.sample(bugs, min(EACH, len(bugs))):
-                    bug, fix = code.split("\n"), fixes[name].split("\n")
-                    if made := exercise(name, bug, fix, words or ["code"], source):
-                        yield made
-
-
-def bugs_of(together: list[str]) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """The functions by their names, and each with bugs in it."""
-    warnings.simplefilter("ignore")
-    named = {name_of(code): code for code in together}
-    text = "\n\n\n".join(named.values()) + "\n"
-    found: dict[str, list[str]] = {name: [] for name in named}
-    for variant in variants(text, {name: FAMILIES[name] for name in CHOSEN}):
-        bug = re.search(rf"^def {variant.function}\b.*?(?=\n\n\n|\Z)", variant.text, re.M | re.S)
-        if bug and variant.function in found:
-            found[variant.function].append(bug[0].rstrip("\n"))
-    return named, found
-
-
-def name_of(code: str) -> str:
-    """The name of a function."""
-    return code.partition("def ")[2].partition("(")[0].strip()
+        for pair in zip(found(files, source, pool), invented(source, pool), strict=False):
+            for made in pair:
+                if attempt := exercise(made, source):
+                    yield attempt
 
 
 def guess(bug: list[str], source: random.Random) -> tuple[str, ...]:
@@ -164,26 +80,17 @@ def others(word: str) -> list[str]:
     return [other for like in LIKE if word in like for other in like if other != word]
 
 
-def seen(name: str, line: str, source: random.Random) -> str:
-    """What a test might have seen, made up."""
-    given = line.partition("(")[2].rpartition(")")[0]
-    values = ", ".join(repr(source.choice(VALUES)) for _ in given.split(",") if given)
-    expected, got = source.sample(VALUES, 2)
-    return f"{name}({values})\nExpected: {expected!r}\nGot: {got!r}"
-
-
-def exercise(
-    name: str, bug: list[str], fix: list[str], words: list[str], source: random.Random
-) -> Trajectory | None:
-    """The attempt that mends a bug; None where one command cannot. `words` name modules."""
+def exercise(made: Bug, source: random.Random) -> Trajectory | None:
+    """The attempt that mends a bug; None where one command cannot."""
+    name, bug, fix = made.name, made.bug, made.fix
     first = source.randrange(300)
-    module = source.choice(words)  # not of the function's name: it is to be read
+    module = source.choice(made.modules)  # not of the function's name: it is to be read
     path = f"kata/{module}.py"
     test = f"tests/test_{module}.py::test_{name.lstrip('_')}"
     code = "\n".join(f"{number} {line}" for number, line in enumerate(bug, first + 1))
     statement = (
         f"There is a bug in the function `{name}` of `{path}`:\n\n{code}\n\n"
-        f"{seen(name, bug[0], source)}\n\npython -m pytest {test}"
+        f"{made.shown}\n\npython -m pytest {test}"
     )
     guesses = {guess(bug, source) for _ in range(source.choice(WRONG))} - {(), tuple(fix)}
     messages: list[Message] = [
