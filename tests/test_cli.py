@@ -91,9 +91,18 @@ def documented() -> Iterator[tuple[str, int, str]]:
             elif inside and (command or re.match(r"\s*(\$ )?forager ", text)):
                 start = start if command else number
                 command += text.strip().removeprefix("$ ").removesuffix("\\") + " "
-                if not text.endswith("\\"):
+                if not text.endswith("\\") and not in_quotes(command):
                     yield path.name, start, command.strip()
                     command = ""
+
+
+def in_quotes(command: str) -> bool:
+    """Whether the next line belongs to the same word."""
+    try:
+        shlex.split(command, comments=True)
+    except ValueError:
+        return True
+    return False
 
 
 def test_help_imports_nothing_heavy() -> None:
