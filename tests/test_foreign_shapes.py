@@ -18,9 +18,12 @@ from test_foreign import at_work, script
 from zstandard import compress
 
 from forager.agent.conversations import Conversations
+from forager.agent.foreign import CommandAgent
 from forager.agent.outgoing import plain
 from forager.agent.wires import WIRES
-from forager.trajectories.record import Message, Sampling
+from forager.sandboxes.local_sandbox import LocalSandbox
+from forager.sandboxes.sandbox import CommandResult
+from forager.trajectories.record import AttemptLimits, Message, Sampling
 
 CLIENT = """import http.client, socket
 def post(path, body, timeout=60, headers={}):
@@ -287,6 +290,34 @@ def test_an_agent_that_asks_again_gets_the_same_answer(tmp_path: Path, server: S
     assert len(server.seen) == 2
     assert [call.opens for call in agent.model_calls] == [0, 0]
     assert [message["content"] for message in agent.messages] == ["go", "late", "go", "hi"]
+
+
+class BrokenOnce(LocalSandbox):
+    """The first command that asks for an event does not end in time."""
+
+    broken = 0
+
+    def run(
+        self, command: str, *, timeout: float = 120.0, output_limit: int = 65536
+    ) -> CommandResult:
+        """Run a command."""
+        if " next " in command and not self.broken:
+            self.broken += 1
+            command = f"timeout -s KILL 0.3 {command}"
+        return super().run(command, timeout=timeout, output_limit=output_limit)
+
+
+def test_a_command_that_breaks_does_not_end_the_agent(tmp_path: Path, server: Script) -> None:
+    """A loaded machine may kill what waits for a request; the request is taken by the next."""
+    server.answers = [completion()]
+    sandbox = BrokenOnce(tmp_path)
+    command = script(tmp_path, 'import time; time.sleep(1); print(ask("go")["content"])')
+    agent = CommandAgent(command, server.model(), "m", sandbox, AttemptLimits())
+    try:
+        assert agent.run("Do it.") == "submitted"
+    finally:
+        sandbox.close()
+    assert sandbox.broken and agent.foreign.log == "hi\n" and len(server.seen) == 1
 
 
 FULL = """

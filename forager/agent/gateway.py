@@ -25,6 +25,7 @@ _WINDOW = 32 << 20  # bytes of memory of a zstd stream
 _LOG_BYTES = 16_384
 _EVENTS = 4096  # characters
 _WAIT = 10.0  # seconds of one wait for a request
+_ASKED = 3  # times in a row that nothing is said, until the program counts as gone
 _BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # as zlib wants to know them
 
 
@@ -66,7 +67,16 @@ class Gateway:
         )
 
     def next(self, answered: int, seconds: float) -> GatewayEvent | None:
-        """The next event after a request is answered; None if the program is gone."""
+        """The next event after a request is answered; None if the program is gone.
+
+        An event that a broken command took goes to the next one that asks.
+        """
+        for _ in range(_ASKED):
+            if event := self._asked(answered, seconds):
+                return event
+        return None
+
+    def _asked(self, answered: int, seconds: float) -> GatewayEvent | None:
         seconds = max(0.1, min(_WAIT, seconds))
         command = self._program("next", self._place, str(answered), f"{seconds:.1f}")
         with only_foreseen():
