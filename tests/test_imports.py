@@ -1,6 +1,7 @@
 """Which packages may import which, checked in the syntax trees."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
@@ -173,3 +174,25 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         imported = {name if name in known else name.rpartition(".")[0] for name in names}
         graph[module] = {name for name in imported & set(known) if (module, name) != LATE}
     TopologicalSorter(graph).prepare()  # raises CycleError, which lists a cycle
+
+
+def test_an_install_has_every_file() -> None:
+    """Packages are found by their __init__.py, other files by their patterns in pyproject.toml.
+
+    A checkout works without either, and an installed forager would lack them.
+    """
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    included = setuptools["packages"]["find"]["include"]
+    tops = [path for path in ROOT.iterdir() if any(path.match(name) for name in included)]
+    files = [path for top in tops for path in top.rglob("*") if path.is_file()]
+    known = {
+        path
+        for top in tops
+        for name in setuptools["package-data"].get(top.name, ())
+        for path in top.glob(name)
+    }
+    for path in files:
+        if "__pycache__" not in path.parts and path.suffix == ".py":
+            assert (path.parent / "__init__.py").is_file(), path
+        elif "__pycache__" not in path.parts:
+            assert path in known, path
