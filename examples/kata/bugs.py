@@ -8,6 +8,7 @@ import ast
 import random
 import re
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import count, islice
@@ -99,9 +100,11 @@ def invented(source: random.Random, pool: ProcessPool) -> Iterator[Bug]:
 
 
 def some_at_a_time(pool: ProcessPool, make: Callable[[A], B], given: Iterator[A]) -> Iterator[B]:
-    """Results in order; few are made before they are needed, so that two of these take turns."""
-    while some := list(islice(given, cpu_count())):
-        yield from pool.map(make, some)
+    """Results in order; a few are made ahead, so that two of these share the pool."""
+    ahead = deque(pool.apply_async(make, (item,)) for item in islice(given, cpu_count()))
+    while ahead:
+        yield ahead.popleft().get()
+        ahead.extend(pool.apply_async(make, (item,)) for item in islice(given, 1))
 
 
 def shown_bugs(seed: int) -> list[Bug]:
