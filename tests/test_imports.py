@@ -183,7 +183,8 @@ def test_an_install_has_every_file() -> None:
     """
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     included = setuptools["packages"]["find"]["include"]
-    tops = [path for path in ROOT.iterdir() if any(path.match(name) for name in included)]
+    tops = [path.parent for path in ROOT.glob("*/__init__.py")]
+    assert all(any(top.match(name) for name in included) for top in tops)
     files = [path for top in tops for path in top.rglob("*") if path.is_file()]
     known = {
         path
