@@ -1,7 +1,7 @@
 """Work by several threads whose results come in order."""
 
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from itertools import islice
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ B = TypeVar("B")
 
 
 def in_order(
-    pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A], ahead: int
+    pool: Executor, work: Callable[[A], B], items: Iterable[A], ahead: int
 ) -> Generator[tuple[A, B], None, None]:
     """Work on up to `ahead` items at a time; yield items with results in the given order."""
     queue: list[tuple[A, Future[B]]] = []

@@ -1,26 +1,26 @@
 """Bugs in short functions: of other Python code, and in invented functions that tests run.
 
-found(files, …)    functions of files: they are not run, and what a test saw is made up
-invented(…)        functions of invented.py: what a test saw is true, and none is a kata
+in_files(files, …)    functions of files: they are not run, and what a test saw is made up
+in_inventions(…)      functions of invented.py: what a test saw is true, and none is a kata
 """
 
 import ast
 import random
 import re
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from functools import cache
 from itertools import count, islice
 from multiprocessing import cpu_count
-from multiprocessing.pool import Pool as ProcessPool
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from invented import functions as inventions
 from outcomes import difference
 
 from forager.mutation.candidates import variants
+from forager.threads import in_order
 from mutators import FAMILIES
 
 CHOSEN = ("operators",)  # as in scripts/bootstrap
@@ -29,8 +29,6 @@ WIDTH = 90
 TOGETHER = 40  # functions that are mutated as one file
 EACH = 4  # bugs of a function
 EACH_INVENTED = 2
-A = TypeVar("A")
-B = TypeVar("B")
 MODULES = [
     "numbers",
     "lists",
@@ -78,11 +76,11 @@ class Bug(NamedTuple):
     """Names that a module of such functions may have."""
 
 
-def found(files: list[Path], source: random.Random, pool: ProcessPool) -> Iterator[Bug]:
+def in_files(files: list[Path], source: random.Random, pool: Executor) -> Iterator[Bug]:
     """Bugs in the functions of files, those of many files mixed; what tests saw is made up."""
     some = functions(files)
     batches = iter(lambda: list(islice(some, TOGETHER)), [])
-    for fixes, bugs in some_at_a_time(pool, bugs_of, batches):
+    for _, (fixes, bugs) in in_order(pool, bugs_of, batches, cpu_count()):
         words = sorted({word for name in fixes for word in name.split("_") if len(word) > 2})
         for name, variants_of in bugs.items():
             for code in source.sample(variants_of, min(EACH, len(variants_of))):
@@ -91,20 +89,12 @@ def found(files: list[Path], source: random.Random, pool: ProcessPool) -> Iterat
                 yield Bug(name, bug, fix, shown, words or ["code"])
 
 
-def invented(source: random.Random, pool: ProcessPool) -> Iterator[Bug]:
+def in_inventions(source: random.Random, pool: Executor) -> Iterator[Bug]:
     """Bugs in invented functions, which tests show."""
     own = random.Random(source.getrandbits(32))  # how many are drawn ahead depends on the machine
     seeds = (own.getrandbits(32) for _ in count())
-    for bugs in some_at_a_time(pool, shown_bugs, seeds):
+    for _, bugs in in_order(pool, shown_bugs, seeds, cpu_count()):
         yield from bugs
-
-
-def some_at_a_time(pool: ProcessPool, make: Callable[[A], B], given: Iterator[A]) -> Iterator[B]:
-    """Results in order; a few are made ahead, so that two of these share the pool."""
-    ahead = deque(pool.apply_async(make, (item,)) for item in islice(given, cpu_count()))
-    while ahead:
-        yield ahead.popleft().get()
-        ahead.extend(pool.apply_async(make, (item,)) for item in islice(given, 1))
 
 
 def shown_bugs(seed: int) -> list[Bug]:

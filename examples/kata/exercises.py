@@ -14,11 +14,11 @@ import re
 import sysconfig
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
-from multiprocessing import Pool
 from pathlib import Path
 
-from bugs import Bug, found, invented
+from bugs import Bug, in_files, in_inventions
 
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Call
@@ -52,10 +52,10 @@ LIKE = [  # what a wrong guess puts in place of what
 
 def exercises(files: list[Path], source: random.Random) -> Iterator[Trajectory]:
     """Bugs in the functions of files and in invented ones, taking turns."""
-    with Pool() as pool:  # all that takes long; what is drawn does not depend on it
-        for pair in zip(found(files, source, pool), invented(source, pool), strict=False):
-            for made in pair:
-                if attempt := exercise(made, source):
+    with ProcessPoolExecutor() as pool:  # all that takes long; what is drawn does not depend on it
+        for bugs in zip(in_files(files, source, pool), in_inventions(source, pool), strict=False):
+            for bug in bugs:
+                if attempt := exercise(bug, source):
                     yield attempt
 
 

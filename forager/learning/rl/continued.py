@@ -18,7 +18,9 @@ from forager.learning.bootstrap.split import Split
 from forager.learning.saved import load
 from forager.trajectories.store import Run, is_run
 
-_DECIDED = ("models", "urls", "attempts", "token_ids", "stop_after", "executor", "address")
+DECIDED = {"models", "urls", "api", "attempts", "token_ids", "stop_after", "branch"}
+"""Settings of attempts that the run decides itself."""
+_LEFT_OUT = DECIDED | {"executor", "address"}  # nodes of a cluster need servers of their own
 _OF_THE_POLICY = ("temperature", "top_p", "seed", "extra_body")
 
 
@@ -42,10 +44,8 @@ def continued(directory: Path) -> dict[str, Any]:
 
 def _current(directory: Path) -> str:
     """The model that the last round left. Raises UsageError."""
-    found = load(directory / "base" / "evaluated.json", Evaluation)
-    number = 0
-    while made := load(directory / f"round-{number}" / "manifest.json", Round):
-        found, number = made.current, number + 1
+    last = load(_manifest(directory, _rounds(directory) - 1), Round)
+    found = last.current if last else load(directory / "base" / "evaluated.json", Evaluation)
     if found is None:
         raise UsageError(f"{directory} is no bootstrap whose base was evaluated; run it first")
     return found.model.path
@@ -53,7 +53,7 @@ def _current(directory: Path) -> str:
 
 def _attempts(given: dict[str, Any]) -> dict[str, Any]:
     """Settings of attempts, without what the run decides."""
-    kept = {name: value for name, value in given.items() if name not in _DECIDED}
+    kept = {name: value for name, value in given.items() if name not in _LEFT_OUT}
     sampling: dict[str, Any] = kept.pop("sampling", {})
     sampling = {name: value for name, value in sampling.items() if name not in _OF_THE_POLICY}
     return kept | ({"sampling": sampling} if sampling else {})
@@ -87,6 +87,10 @@ def rounds_of(directory: Path) -> dict[str, dict[str, float]]:
 def _rounds(directory: Path) -> int:
     """How many rounds are over."""
     number = 0
-    while (directory / f"round-{number}" / "manifest.json").is_file():
+    while _manifest(directory, number).is_file():
         number += 1
     return number
+
+
+def _manifest(directory: Path, number: int) -> Path:
+    return directory / f"round-{number}" / "manifest.json"

@@ -75,17 +75,10 @@ def _success(rounds: dict[str, dict[str, float]], evaluated: dict[int, dict[str,
 def _success_rows(evaluated: Mapping[Any, dict[str, float]]) -> Iterator[list[Cell]]:
     first = next(iter(evaluated.values()), {})
     for name, rates in evaluated.items():
-        all_tasks = success(rates)
+        solved = success(rates)
         gain = difference(rates, first, {task: task for task in rates})
-        ends: list[Cell] = [None] * 3 if rates is first else [gain.mean, gain.low, gain.high]
-        yield [
-            name,
-            all_tasks.tasks,
-            all_tasks.mean,
-            max(0.0, all_tasks.low),
-            min(1.0, all_tasks.high),
-            *ends,
-        ]
+        gained: list[Cell] = [None] * 3 if rates is first else [gain.mean, gain.low, gain.high]
+        yield [name, solved.tasks, solved.mean, solved.low, solved.high, *gained]
 
 
 def _steps(steps: Sequence[StepCount]) -> Grid:

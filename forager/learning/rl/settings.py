@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from forager.config import current_names, load_toml, merged, resolve_settings
 from forager.errors import UsageError
-from forager.learning.rl.continued import continued
+from forager.learning.rl.continued import DECIDED, continued
 from forager.learning.serve.settings import ServeSettings
 from forager.learning.train.objective import PolicyObjective
 from forager.learning.train.settings import TrainSettings
@@ -87,7 +87,7 @@ class EvaluationSettings(Record):
     @field_validator("rollout")
     @classmethod
     def _known(cls, given: dict[str, Any]) -> dict[str, Any]:
-        return own_settings(given)
+        return settings_of_attempts(given)
 
 
 class RlSettings(Record):
@@ -160,7 +160,7 @@ class RlSettings(Record):
     @field_validator("rollout")
     @classmethod
     def _known(cls, given: dict[str, Any]) -> dict[str, Any]:
-        known = own_settings(given)
+        known = settings_of_attempts(given)
         settings = RunSettings.model_validate({"models": [POLICY], **merged(_ROLLOUT, known)})
         sampling = settings.sampling
         plain = (
@@ -243,11 +243,10 @@ MAY_CHANGE = (
 """Settings that may differ when a run continues; see also `may_change`."""
 
 
-def own_settings(given: dict[str, Any]) -> dict[str, Any]:
+def settings_of_attempts(given: dict[str, Any]) -> dict[str, Any]:
     """Settings of attempts by today's names. Raises ValueError for those that the run decides."""
     known = current_names(RunSettings, given)
-    taken = {"models", "urls", "api", "attempts", "token_ids", "stop_after", "branch"}
-    if taken := taken & known.keys():
+    if taken := DECIDED & known.keys():
         raise ValueError(f"{min(taken)}: the run decides this; leave it out")
     return known
 
