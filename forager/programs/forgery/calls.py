@@ -6,14 +6,14 @@ import ast
 from typing import Any
 
 from . import probes, rules
-from .control import listed
+from .control_flow import listed
 from .ingredients import ingredients
-from .paths import IMPORTERS
+from .known_paths import IMPORTERS
 from .scopes import Scope
 from .search import Search
 from .stores import set_by_call, store_by_namespace, store_item
 from .texts import secret
-from .uses import documented, imported, imports, shown, unknown, use
+from .uses import documented, import_by_call, note_import, shown, unknown, use
 from .values import Constant, Own, Sequence, Thing
 
 _ENVIRONMENT = frozenset(["=env", "=printenv", "=/usr/bin/env"])  # commands that print it
@@ -57,7 +57,7 @@ def call(search: Search, node: Any, scope: Scope) -> None:
         _called(search, path, node, scope)
     _touch(search, paths, node, scope)
     _sets_later(search, node, scope)
-    search.probe(probes.of_call(node, scope, search.evaluator), node)
+    search.find_all(probes.of_call(node, scope, search.evaluator), node)
     if (node.args and paths & rules.DOCSTRINGS) or (
         "builtins.getattr" in paths and "__doc__" in _named(search, node, 1, scope)
     ):
@@ -77,7 +77,7 @@ def _by_partial(search: Search, value: Any) -> None:
     if isinstance(function, Thing) and function.path in IMPORTERS:
         for argument in value.arguments[0] if value.arguments else ():
             if isinstance(argument, Constant) and isinstance(argument.value, str):
-                imports(search, argument.value)
+                note_import(search, argument.value)
 
 
 def _passes_module(search: Search, function: Own, node: Any, scope: Scope) -> None:
@@ -116,7 +116,7 @@ def _called(search: Search, path: str, node: Any, scope: Scope) -> None:
     if path in rules.CALLS:
         search.find(f"{rules.CALLS[path]}: {path}", node)
     elif path in IMPORTERS:
-        imported(search, node, scope)
+        import_by_call(search, node, scope)
     elif path in ("builtins.setattr", "builtins.delattr") or path.endswith(
         ("__setattr__", "__delattr__")
     ):

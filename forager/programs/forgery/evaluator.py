@@ -8,8 +8,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
-from .parts import MOST, fewer, item, items
-from .paths import BUILTINS, TRACKED, canonical
+from .known_paths import BUILTINS, TRACKED, canonical
+from .operations import MOST, fewer, item, items
 from .scopes import Binding, Layout, Scope
 from .values import NOTHING, Constant, Method, Own, Sequence, Table, Thing, method
 
@@ -235,7 +235,7 @@ class Evaluator:
     def _named(self, path: str, names: list[Any], keys: Values, depth: int) -> set[Any]:
         texts = [name for name in names if isinstance(name, str)]
         if path == "sys.modules":
-            own = any(isinstance(k, Thing) and k.path.startswith("__self__") for k in keys)
+            own = any(isinstance(key, Thing) and key.path.startswith("__self__") for key in keys)
             if own:
                 return {Thing("__self__")}
             return {Thing(canonical(name)) for name in texts} or {Thing("sys.modules[?]")}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from .call_results import result_of
 from .evaluator import Evaluator
-from .parts import MOST, fewer, index_of, operated, parts_of, single, sliced
-from .results import called
+from .operations import MOST, fewer, index_of, operated, parts_of, single, sliced
 from .scopes import Scope
 from .values import NOTHING, Constant, Own, Sequence, Table, constant
 
@@ -52,7 +52,7 @@ def _call(evaluator: Evaluator, node: Any, scope: Scope, given: Any, depth: int)
     arguments = [evaluator.values(part, scope, given, depth) for part in node.args[:32]]
     found: set[Any] = set()
     for function in evaluator.values(node.func, scope, given, depth):
-        found |= called(evaluator, function, arguments, depth)
+        found |= result_of(evaluator, function, arguments, depth)
     return frozenset(found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any, Callable
 
-from . import calls, control, names, probes, rules, stores, texts, uses
+from . import calls, control_flow, definitions, names, probes, rules, stores, texts, uses
 from .evaluator import Evaluator
 from .expressions import READERS
 from .ingredients import ingredients
@@ -91,8 +91,11 @@ class SourceFinder:
         self.search.line = getattr(node, "lineno", self.search.line)
         look(self.search, node, seen.scope)
         if seen.block == "program":
-            kept = [f for f in self.search.findings[before:] if not f.text.startswith(_PROGRAM)]
-            self.search.findings[before:] = kept
+            self.search.findings[before:] = [
+                finding
+                for finding in self.search.findings[before:]
+                if not finding.text.startswith(_PROGRAM)
+            ]
 
     def _execute(self, seen: Visited) -> None:
         """A call that executes a text: read the text as well."""
@@ -141,22 +144,22 @@ _LOOKS: dict[Any, Look] = {
     ast.Constant: texts.text,
     ast.JoinedStr: texts.formatted,
     ast.BinOp: texts.operation,
-    ast.Compare: control.compare,
-    ast.BoolOp: control.condition,
-    ast.If: control.condition,
-    ast.IfExp: control.condition,
-    ast.While: control.condition,
-    ast.For: control.loop,
-    ast.AsyncFor: control.loop,
-    ast.comprehension: control.loop,
-    ast.FunctionDef: control.defined,
-    ast.AsyncFunctionDef: control.defined,
-    ast.ClassDef: control.class_,
-    ast.Try: control.try_,
-    ast.With: control.with_,
-    ast.AsyncWith: control.with_,
-    ast.Dict: control.table,
+    ast.Compare: control_flow.compare,
+    ast.BoolOp: control_flow.condition,
+    ast.If: control_flow.condition,
+    ast.IfExp: control_flow.condition,
+    ast.While: control_flow.condition,
+    ast.For: control_flow.loop,
+    ast.AsyncFor: control_flow.loop,
+    ast.comprehension: control_flow.loop,
+    ast.FunctionDef: definitions.defined,
+    ast.AsyncFunctionDef: definitions.defined,
+    ast.ClassDef: definitions.class_,
+    ast.Try: control_flow.try_,
+    ast.With: control_flow.with_,
+    ast.AsyncWith: control_flow.with_,
+    ast.Dict: definitions.table,
     ast.Assign: stores.assigned,
-    getattr(ast, "TryStar", ast.Try): control.try_,  # since 3.11
-    getattr(ast, "Match", None): control.match,  # since 3.10
+    getattr(ast, "TryStar", ast.Try): control_flow.try_,  # since 3.11
+    getattr(ast, "Match", None): control_flow.match,  # since 3.10
 }

@@ -23,7 +23,8 @@ class ImportTime:
             if isinstance(node, ast.Call) and block != "program":
                 names.update(_called_names(node))
             elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                names.update(d.id for d in node.decorator_list if isinstance(d, ast.Name))
+                decorators = node.decorator_list
+                names.update(part.id for part in decorators if isinstance(part, ast.Name))
         waiting = [id(layout.top.node)]
         while waiting:
             for name in calls.get(waiting.pop(), ()):

@@ -6,7 +6,7 @@ import ast
 from typing import Any
 
 from . import probes, rules
-from .parts import index_of
+from .operations import index_of
 from .scopes import Scope
 from .search import Search
 from .stores import store, store_item
@@ -28,7 +28,7 @@ def attribute(search: Search, node: Any, scope: Scope) -> None:
             documented(search, node.value, scope, node)
         for path in search.evaluator.paths(node, scope):
             use(search, path)
-        search.probe(probes.of_attribute(node, scope, search.evaluator), node)
+        search.find_all(probes.of_attribute(node, scope, search.evaluator), node)
     else:
         store(search, node, scope)
 

@@ -440,6 +440,8 @@ LIES = frozenset(["__instancecheck__", "__subclasscheck__", "__class__"])
 
 COMPARING = STATEFUL | {"__len__", "__contains__", "__hash__", "__sub__", "__rsub__", "__abs__"}
 PRINTING = frozenset(["__repr__", "__str__", "__format__"])
+DECISIVE = COMPARING | PRINTING | LIES
+"""Methods that decide what tests see of an object."""
 
 VALUES = frozenset(
     f"builtins.{name}"

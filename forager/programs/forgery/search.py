@@ -48,9 +48,9 @@ class Search:
         if finding not in self.findings[-8:]:
             self.findings.append(finding)
 
-    def probe(self, found: Iterable[str], node: ast.AST) -> None:
-        """Find what a program asks to tell whether tests run it."""
-        for text in found:
+    def find_all(self, texts: Iterable[str], node: ast.AST) -> None:
+        """Note all that a node does."""
+        for text in texts:
             self.find(text, node)
 
     def is_elsewhere(self, path: str) -> bool:

@@ -6,13 +6,15 @@ import ast
 from typing import Any
 
 from . import objects, rules
-from .parts import index_of
+from .operations import index_of
 from .scopes import Scope
 from .search import Search
 from .uses import shown
 from .values import Own, Thing
 
-_LATER = frozenset(["__exit__", "__aexit__", "__set_name__", "__init_subclass__"])
+_DECISIVE = rules.DECISIVE | frozenset(
+    ["__exit__", "__aexit__", "__set_name__", "__init_subclass__"]
+)
 
 
 def store(search: Search, node: Any, scope: Scope) -> None:
@@ -26,8 +28,7 @@ def store(search: Search, node: Any, scope: Scope) -> None:
 
 def _given_later(search: Search, owner: Own, name: str, node: ast.AST) -> None:
     """An attribute that a class or a function of the file gets after its definition."""
-    decisive = rules.COMPARING | rules.PRINTING | rules.LIES | _LATER
-    if isinstance(owner.node, ast.ClassDef) and name in decisive:
+    if isinstance(owner.node, ast.ClassDef) and name in _DECISIVE:
         search.find(f"assigns {name} of the class {owner.node.name}", node)
 
 
@@ -56,7 +57,6 @@ def _replaced(search: Search, owners: Any, name: str, node: ast.AST) -> None:
 
     A patch may change any other module openly, so replacing what is there gains nothing.
     """
-    decisive = rules.COMPARING | rules.PRINTING | rules.LIES | _LATER
     for owner in owners:
         path = owner.path if isinstance(owner, Thing) else ""
         if name in rules.DEFAULTS and path and not set("?(") & set(path):
@@ -65,7 +65,7 @@ def _replaced(search: Search, owners: Any, name: str, node: ast.AST) -> None:
             continue
         if search.owns(path) and rules.helps_tests(path):
             search.find(f"replaces {path}.{name} from another module", node)
-        elif name in decisive and not search.owns(path):
+        elif name in _DECISIVE and not search.owns(path):
             search.find(f"assigns {name} of {path} from another module", node)
 
 
@@ -120,8 +120,7 @@ def _mentions_name(key: ast.AST) -> bool:
 
 def assigned(search: Search, node: Any, scope: Scope) -> None:
     """An assignment that makes an exception stand for all, or rewrites a docstring."""
-    for text in objects.of_assignment(node, scope, search.evaluator):
-        search.find(text, node)
+    search.find_all(objects.of_assignment(node, scope, search.evaluator), node)
     for target in node.targets:
         if isinstance(target, ast.Attribute) and target.attr == "__doc__":
             owners = search.evaluator.values(target.value, scope)

@@ -16,13 +16,13 @@ from .values import Own
 def import_(search: Search, node: Any, scope: Scope) -> None:
     """An import of modules."""
     for alias in node.names:
-        imports(search, alias.name)
+        note_import(search, alias.name)
 
 
 def import_from(search: Search, node: Any, scope: Scope) -> None:
     """An import from a module."""
     module = module_of(node)
-    imports(search, module)
+    note_import(search, module)
     for alias in node.names:
         path = f"{module}.{alias.name}"
         if rules.is_machinery(path) and not rules.is_machinery(module):
@@ -33,7 +33,7 @@ def import_from(search: Search, node: Any, scope: Scope) -> None:
             search.find(f"makes an exception stand for all: {alias.asname}", node)
 
 
-def imports(search: Search, module: str) -> None:
+def note_import(search: Search, module: str) -> None:
     """A module that the file imports."""
     search.loads.add(module)
     if rules.is_machinery(module):
@@ -42,10 +42,10 @@ def imports(search: Search, module: str) -> None:
         search.find(f"{rules.USES[module]}: {module}")
 
 
-def imported(search: Search, node: Any, scope: Scope) -> None:
+def import_by_call(search: Search, node: Any, scope: Scope) -> None:
     """A call that imports by a name."""
     for name in search.evaluator.texts(node.args[0], scope) if node.args else ():
-        imports(search, name.replace(":", "."))
+        note_import(search, name.replace(":", "."))
     if node.args:
         parts = ingredients(node.args[0], scope, search.evaluator)
         if parts & (rules.DECODING | rules.READING | rules.READING_ATTRIBUTES):
@@ -77,7 +77,7 @@ def use(search: Search, path: str) -> None:
 
 def _is_foreign_class(search: Search, owner: str) -> bool:
     if owner.startswith("?"):
-        return any(f"{name}" in owner for name in ("__base__", "__bases__", "__mro__"))
+        return any(name in owner for name in ("__base__", "__bases__", "__mro__"))
     return not search.owns(owner.partition(".")[0]) and not owner.startswith("__self__")
 
 

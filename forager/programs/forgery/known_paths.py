@@ -1,4 +1,4 @@
-"""The paths of things, and which of them the evaluator knows by name."""
+"""The paths that the evaluator knows, and the one path of what many modules hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparisons, conditions, loops and definitions."""
+"""Comparisons, conditions, patterns, loops, and blocks that handle failures."""
 
 from __future__ import annotations
 
@@ -29,43 +29,25 @@ def compare(search: Search, node: Any, scope: Scope) -> None:
     known = ("sys.modules", "sys.argv", "sys.orig_argv", "os.environ")
     if asked and any(path.startswith(known) for path in paths):
         search.find(f"asks whether {asked[0]} runs", node)
-    search.probe(probes.of_compare(node, scope, search.evaluator), node)
+    search.find_all(probes.of_compare(node, scope, search.evaluator), node)
 
 
 def condition(search: Search, node: Any, scope: Scope) -> None:
     """A condition that asks what runs the code."""
     parts = node.values if isinstance(node, ast.BoolOp) else [node.test]
     for part in parts:
-        search.probe(probes.of_condition(part, scope, search.evaluator), node)
-
-
-def class_(search: Search, node: Any, scope: Scope) -> None:
-    """A class whose objects lie to tests."""
-    defined(search, node, scope)
-    for text in objects.of_class(node, scope, search.evaluator):
-        search.find(text, node)
+        search.find_all(probes.of_condition(part, scope, search.evaluator), node)
 
 
 def try_(search: Search, node: Any, scope: Scope) -> None:
     """A block that swallows failures of tests, or learns from failures what runs it."""
-    for text in objects.of_try(node, scope, search.evaluator):
-        search.find(text, node)
-    search.probe(probes.of_try(node, scope, search.evaluator), node)
+    search.find_all(objects.of_try(node, scope, search.evaluator), node)
+    search.find_all(probes.of_try(node, scope, search.evaluator), node)
 
 
 def with_(search: Search, node: Any, scope: Scope) -> None:
     """A block that swallows failures of tests."""
-    for text in objects.of_with(node, scope, search.evaluator):
-        search.find(text, node)
-
-
-def table(search: Search, node: Any, scope: Scope) -> None:
-    """A table of methods, of which `type` makes a class."""
-    decisive = rules.COMPARING | rules.PRINTING | rules.LIES
-    for key, value in zip(node.keys, node.values):
-        if key is not None and not isinstance(value, (ast.Constant, ast.JoinedStr)):
-            for name in decisive & set(search.evaluator.texts(key, scope)):
-                search.find(f"puts a method into a table: {name}", node)
+    search.find_all(objects.of_with(node, scope, search.evaluator), node)
 
 
 def match(search: Search, node: Any, scope: Scope) -> None:
@@ -93,16 +75,6 @@ def listed(search: Search, node: ast.AST, scope: Scope) -> None:
     paths = search.evaluator.paths(node, scope)
     if "sys.modules" in paths:
         search.find("searches sys.modules")
-    search.probe(probes.of_loop(node, scope, search.evaluator), node)
+    search.find_all(probes.of_loop(node, scope, search.evaluator), node)
     if any(path.partition("(")[0] in _VARIABLES for path in paths):
         search.searched.append(node)
-
-
-def defined(search: Search, node: Any, scope: Scope) -> None:
-    """A hook of pytest, or a function that runs at an event."""
-    if rules.is_hook(node.name):
-        search.find(f"defines a hook of pytest: {node.name}", node)
-    for decorator in node.decorator_list:
-        for path in search.evaluator.paths(decorator, scope):
-            if path in rules.AT_IMPORT and search.importing.runs(scope):
-                search.find(rules.AT_IMPORT[path], node)

@@ -1,4 +1,4 @@
-"""The parts of values: items, slices, and what operations make of them."""
+"""Operations on values: items, slices, and what operators make of them."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ import ast
 from typing import TYPE_CHECKING, Any, Callable
 
 from .evaluator import DEPTH, Evaluator
-from .parts import MOST, items, parts_of, row_of
-from .paths import IMPORTERS, PASSING, canonical
+from .known_paths import IMPORTERS, PASSING, canonical
+from .operations import MOST, items, parts_of, row_of
 from .scopes import Scope
 from .values import (
     FUNCTIONS,
@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     Special = Callable[[Evaluator, str, list[Values], int], Values]
 
 
-def called(evaluator: Evaluator, function: Any, arguments: list[Values], depth: int = 0) -> Values:
+def result_of(
+    evaluator: Evaluator, function: Any, arguments: list[Values], depth: int = 0
+) -> Values:
     """What a call of a value returns."""
     if depth > DEPTH:
         return NOTHING
     if isinstance(function, Partial):
-        return called(evaluator, function.function, [*function.arguments, *arguments], depth + 1)
+        return result_of(evaluator, function.function, [*function.arguments, *arguments], depth + 1)
     if isinstance(function, Own):
         return _returned(evaluator, function, depth)
     if isinstance(function, Getter):
@@ -77,7 +79,7 @@ def _got(evaluator: Evaluator, getter: Getter, arguments: list[Values], depth: i
                 owners = evaluator.attribute(owners, part, depth)
             if getter.kind == "operator.methodcaller":
                 for function in owners:
-                    found |= called(evaluator, function, [], depth + 1)
+                    found |= result_of(evaluator, function, [], depth + 1)
             else:
                 found |= owners
     return frozenset(found)
@@ -158,7 +160,7 @@ def _getattr(evaluator: Evaluator, path: str, arguments: list[Values], depth: in
     if len(arguments) < 2:
         return NOTHING
     found: set[Any] = set()
-    texts = [v.value for v in arguments[1] if isinstance(v, Constant)]
+    texts = [value.value for value in arguments[1] if isinstance(value, Constant)]
     for name in texts:
         if isinstance(name, str):
             found |= evaluator.attribute(arguments[0], name, depth)
@@ -193,10 +195,10 @@ def _reduce(evaluator: Evaluator, path: str, arguments: list[Values], depth: int
     if len(arguments) < 3:
         return NOTHING
     found = arguments[2]
-    for values in (v for v in arguments[1] if isinstance(v, Sequence)):
-        for part in values.items[:MOST]:
+    for names in (value for value in arguments[1] if isinstance(value, Sequence)):
+        for part in names.items[:MOST]:
             for function in arguments[0]:
-                found = called(evaluator, function, [found, part], depth + 1)
+                found = result_of(evaluator, function, [found, part], depth + 1)
     return found
 
 
@@ -212,7 +214,7 @@ def _map(evaluator: Evaluator, path: str, arguments: list[Values], depth: int) -
     if len(rows) != 1:
         return NOTHING
     parts = [
-        called(evaluator, function, [part], depth + 1)
+        result_of(evaluator, function, [part], depth + 1)
         for part in parts_of(rows[0])
         for function in arguments[0]
     ]
