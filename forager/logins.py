@@ -32,6 +32,11 @@ class Login(NamedTuple):
     password: str
     query: tuple[tuple[str, str], ...]
 
+    @property
+    def auth(self) -> tuple[str, str] | None:
+        """User and password for HTTP's basic authentication, if there are any."""
+        return (self.user, self.password) if self.user or self.password else None
+
     def __repr__(self) -> str:
         return f"Login({_HIDDEN})"
 

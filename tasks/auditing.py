@@ -121,10 +121,10 @@ class _Audit:
             new = dict.fromkeys(attempt.instance_id for attempt in taken)
             known = tests.keys() | self._lost.keys()
             tests |= self._stronger([tasks[id] for id in new if id not in known])
-            none = {id for id, found in tests.items() if not found.count}
-            chosen += [attempt for attempt in taken if attempt.instance_id not in none]
-        able = [attempt for attempt in chosen if attempt.instance_id in tests]
-        audited = self._graded(source, able, tasks, tests)
+            testless = {id for id, found in tests.items() if not found.count}
+            chosen += [attempt for attempt in taken if attempt.instance_id not in testless]
+        tested = [attempt for attempt in chosen if attempt.instance_id in tests]
+        audited = self._graded(source, tested, tasks, tests)
         near = clusters(list(tasks.values()), "function")
         found = audit(self._settings.run, successes, tasks, lacks, tests, audited, near)
         return found.model_copy(update={"lost": self._lost})

@@ -117,7 +117,7 @@ def export_harbor(
 
 
 def _unfit(task: Task, built: Mapping[str, Image] | None) -> str:
-    """Why a task cannot be exported, or ""; `built` are the images with recipes, if one counts."""
+    """Why a task cannot be exported, or ""; with `built` its image must be one of these."""
     if not isinstance(task, RepositoryTask):
         return f"tasks of the environment {task.environment!r} have no repository"
     found = _system_python(task.image)

@@ -292,7 +292,7 @@ def _new_client(url: str, key: str, timeout: float, login: Login = NO_LOGIN) -> 
             base_url=url,
             timeout=limits,
             event_hooks={"response": [bound]},
-            auth=(login.user, login.password) if login.user or login.password else None,
+            auth=login.auth,
         ),
     )
 

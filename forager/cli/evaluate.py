@@ -51,7 +51,7 @@ class Measuring:
     accept_suspect: bool
 
     def others(self, tasks: "list[Task]") -> dict[str, float]:
-        """The success rates of the other run by task. Raises UsageError if none is to compare."""
+        """The success rates of the other run by task. Raises UsageError if it shares no task."""
         if not self.against:
             return {}
         found = self.rates(self.against)

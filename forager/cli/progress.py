@@ -101,7 +101,7 @@ class Progress:
 class Stages:
     """Progress in stages, each with a bar of its own; implements OnProgress; a context manager.
 
-    What is done when a stage begins, an earlier process did.
+    What is there when a stage begins does not count for its speed: an earlier process made it.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """`forager rl`: train a model on rewards, while it makes attempts."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -101,28 +101,26 @@ def _settings(
     return settings, output
 
 
-def _tasks(paths: list[str]) -> "list[Task]":
-    """The tasks of files, each once. Raises UsageError."""
-    from forager.cli.attempts import read_tasks
-    from forager.rollout.plan import distinct
-
-    return list(distinct(task for path in paths for task in read_tasks(Path(path), None)))
-
-
 def _training_tasks(settings: "RlSettings") -> "list[Task]":
     """The tasks that attempts are made at. Raises UsageError."""
-    from forager.learning.rl.continued import of_split
-
-    tasks = _tasks(settings.tasks)
-    return of_split(tasks, Path(settings.after), "training") if settings.after else tasks
+    return _tasks(settings, settings.tasks, "training")
 
 
 def _held_out(settings: "RlSettings") -> "list[Task]":
     """The tasks of the evaluations. Raises UsageError."""
-    from forager.learning.rl.continued import of_split
+    return _tasks(settings, settings.evaluate.tasks, "held_out")
 
-    tasks = _tasks(settings.evaluate.tasks)
-    return of_split(tasks, Path(settings.after), "held_out") if settings.after else tasks
+
+def _tasks(
+    settings: "RlSettings", paths: list[str], part: Literal["training", "held_out"]
+) -> "list[Task]":
+    """The tasks of files, each once; after a bootstrap, those of one part of its split."""
+    from forager.cli.attempts import read_tasks
+    from forager.learning.rl.continued import of_split
+    from forager.rollout.plan import distinct
+
+    tasks = list(distinct(task for path in paths for task in read_tasks(Path(path), None)))
+    return of_split(tasks, Path(settings.after), part) if settings.after else tasks
 
 
 def _check(settings: "RlSettings", tasks: "list[Task]") -> None:

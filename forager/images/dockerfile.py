@@ -72,7 +72,7 @@ _VERSION = "import platform; print(platform.python_version())"
 
 
 class _ImageContents(NamedTuple):
-    """What a Dockerfile needs out of an image."""
+    """The project and its environment in an image."""
 
     tree: bytes
     """The project's files, as a compressed archive."""
@@ -84,7 +84,7 @@ class _ImageContents(NamedTuple):
 
 @lru_cache(maxsize=4)
 def _contents(reference: str) -> _ImageContents:
-    """Read them. Raises BuildError, SandboxError."""
+    """Read what a Dockerfile needs out of an image. Raises BuildError, SandboxError."""
     with closing(docker_sandbox(reference, limits=Limits(memory=512 << 20))) as sandbox:
         pins = sandbox.run(_PINS, timeout=120, output_limit=1 << 20).output.split()
         facts = sandbox.run("cat /etc/os-release").output

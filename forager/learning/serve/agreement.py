@@ -9,7 +9,7 @@ from pathlib import Path
 
 from forager.errors import ServeError
 from forager.learning.dataset.tokenizer import SHORTEST, Tokenizer
-from forager.learning.serve.asking import post
+from forager.learning.serve.client import post
 from forager.learning.train.rank import accelerator
 from forager.records import Record
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 from forager.errors import ServeError, UsageError
 from forager.learning.child import Child
 from forager.learning.serve.agreement import PROBE, expected, has_weights
-from forager.learning.serve.asking import post
+from forager.learning.serve.client import post
 from forager.learning.serve.command import command, environment
 from forager.learning.serve.settings import ServeSettings
 

@@ -1,4 +1,4 @@
-"""Requests to a server of vLLM's interface, with the login that its address was given with."""
+"""Requests to a server of vLLM's interface, with the login of its address."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,6 @@ def post(
         json=json,
         params=[*(query or {}).items(), *login.query],
         headers={"Authorization": f"Bearer {key}"} if key else {},
-        auth=(login.user, login.password) if login.user or login.password else None,
+        auth=login.auth,
         timeout=timeout,
     )
