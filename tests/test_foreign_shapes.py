@@ -5,6 +5,7 @@ The agents here are small scripts that send the shapes which the real ones were 
 
 import gzip
 import json
+import socket
 import threading
 import time
 import zlib
@@ -21,6 +22,7 @@ from forager.agent.conversations import Conversations
 from forager.agent.foreign import CommandAgent
 from forager.agent.outgoing import plain
 from forager.agent.wires import WIRES
+from forager.errors import AgentError
 from forager.sandboxes.local_sandbox import LocalSandbox
 from forager.sandboxes.sandbox import CommandResult
 from forager.trajectories.record import AttemptLimits, Message, Sampling
@@ -177,7 +179,7 @@ for _ in range(3):
 
 
 def test_claude_code_works_in_one_conversation(tmp_path: Path, server: Script) -> None:
-    """It speaks as the system in between, completes what it was told to call, and loads tools."""
+    """It sends messages of the system in between, completes arguments, and loads tools."""
     schema: dict[str, Any] = {"input_schema": {"type": "object"}}
     tools = [{"name": name, **schema} for name in ("Bash", "Edit", "ToolSearch")]
     tools += [{"name": "WebFetch", "defer_loading": True, **schema}]
@@ -293,8 +295,9 @@ def test_an_agent_that_asks_again_gets_the_same_answer(tmp_path: Path, server: S
 
 
 class BrokenOnce(LocalSandbox):
-    """The first command that asks for an event does not end in time."""
+    """The first command that fetches an event breaks as `how` says."""
 
+    how = ""
     broken = 0
 
     def run(
@@ -303,14 +306,18 @@ class BrokenOnce(LocalSandbox):
         """Run a command."""
         if " next " in command and not self.broken:
             self.broken += 1
-            command = f"timeout -s KILL 0.3 {command}"
+            command = self.how.format(command)
         return super().run(command, timeout=timeout, output_limit=output_limit)
 
 
-def test_a_command_that_breaks_does_not_end_the_agent(tmp_path: Path, server: Script) -> None:
-    """A loaded machine may kill what waits for a request; the request is taken by the next."""
+@pytest.mark.parametrize("how", ["timeout -s KILL 0.3 {}", "{} >/dev/null"])
+def test_a_command_that_breaks_does_not_end_the_agent(
+    tmp_path: Path, server: Script, how: str
+) -> None:
+    """A loaded machine may kill what waits for a request, or lose its output; the next gets it."""
     server.answers = [completion()]
     sandbox = BrokenOnce(tmp_path)
+    sandbox.how = how
     command = script(tmp_path, 'import time; time.sleep(1); print(ask("go")["content"])')
     agent = CommandAgent(command, server.model(), "m", sandbox, AttemptLimits())
     try:
@@ -318,6 +325,37 @@ def test_a_command_that_breaks_does_not_end_the_agent(tmp_path: Path, server: Sc
     finally:
         sandbox.close()
     assert sandbox.broken and agent.foreign.log == "hi\n" and len(server.seen) == 1
+
+
+def test_events_are_returned_until_they_are_answered(tmp_path: Path) -> None:
+    """The command that fetched one may have broken: the end is never waited for in vain."""
+    from forager.programs.gateway.waiting import Requests
+
+    requests = Requests(tmp_path)
+    mine, theirs = socket.socketpair()
+    with mine, theirs:
+        assert requests.ask("/v1/messages", "", b"{}", mine)
+        first, again = requests.next(0, 1), requests.next(0, 1)
+        assert (first["kind"], first["number"]) == ("request", 1) and again == first
+        theirs.close()
+        answered = [requests.next(1, 0.1) for _ in range(2)]
+        assert [(event["kind"], event["lost"]) for event in answered] == [("waiting", True)] * 2
+        requests.end(3)
+        assert [requests.next(0, 0.1).get("code") for _ in range(2)] == [3, 3]
+
+
+def test_an_agent_that_kills_its_gateway_has_failed(tmp_path: Path, server: Script) -> None:
+    """Its exit code is unknown; without a request the attempt is lost."""
+    server.answers = [completion()]
+    command = script(tmp_path, 'ask("go")') + "; kill -9 $PPID"
+    with at_work(tmp_path, server, command) as agent:
+        assert agent.run("Do it.") == "agent_failed"
+    assert agent.foreign.exit_code is None
+    with (
+        at_work(tmp_path, server, "kill -9 $PPID") as agent,
+        pytest.raises(AgentError, match="gateway in the sandbox ended before"),
+    ):
+        agent.run("Do it.")
 
 
 FULL = """

@@ -34,13 +34,13 @@ from forager.trajectories.record import (
 from forager.untrusted import Malformed
 
 SUBMITTED, FAILED = "submitted", "agent_failed"
-"""Exit reasons: the command ended with the exit code 0, or with another."""
+"""Exit reasons: the command ended with the exit code 0, or with another or an unknown one."""
 
 _NOT_FOUND = (126, 127)  # bash: not executable, not found
 _KEPT = 64 << 20  # characters of all messages of an attempt
 _REFUSALS = 3  # in a row, after which an agent does not shorten its conversation
-_FORMS = re.compile(r"(?:/v1)?(/chat/completions|/responses|/messages)(/\w+)?")
 _BY_PATH = {wire.path: wire for wire in WIRES.values()}
+_FORMS = re.compile(rf"(?:/v1)?({'|'.join(_BY_PATH)})(/\w+)?")
 _LIMITS = {"token_limit": "context_length_exceeded", "content_filter": "content_filter"}
 
 
@@ -210,11 +210,17 @@ class CommandAgent:
     def _over(self, code: int | None) -> str:
         """The exit reason of a command that has ended.
 
-        Raises AgentError if it asked nothing, and UsageError if there is no such command.
+        The code is None if the agent took the program next to it with it. Raises AgentError if it
+        failed before it asked anything, and UsageError if there is no such command.
         """
         log = self._gateway.log()
         self.foreign = ForeignAgent(command=self._command, exit_code=code, log=log)
-        if code and not self._conversations.all:
+        if code != 0 and not self._conversations.all:
+            if code is None:
+                own = ending(self._gateway.own_log())
+                raise AgentError(
+                    f"the gateway in the sandbox ended before the first request: {own}"
+                )
             said = f"the agent ended with exit code {code} before its first request: {ending(log)}"
             if code in _NOT_FOUND:
                 raise UsageError(
@@ -224,4 +230,4 @@ class CommandAgent:
         if self._refused:  # Codex gives up when its conversation is too long
             self.refusal = self._refused[-1].refusal
             return self._refused[-1].reason
-        return FAILED if code else SUBMITTED
+        return SUBMITTED if code == 0 else FAILED

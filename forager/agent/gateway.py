@@ -23,10 +23,10 @@ from forager.untrusted import Malformed, Report, json_value, record
 _LONGEST = 16 << 20  # characters of a request
 _WINDOW = 32 << 20  # bytes of memory of a zstd stream
 _LOG_BYTES = 16_384
-_EVENTS = 4096  # characters
+_LONGEST_EVENT = 4096  # characters
 _WAIT = 10.0  # seconds of one wait for a request
-_ASKED = 3  # times in a row that nothing is said, until the program counts as gone
-_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # as zlib wants to know them
+_TRIES = 3  # commands without an event, after which the program counts as gone
+_WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's wbits, with 16 for gzip's head
 
 
 class GatewayEvent(Report):
@@ -69,20 +69,23 @@ class Gateway:
     def next(self, answered: int, seconds: float) -> GatewayEvent | None:
         """The next event after a request is answered; None if the program is gone.
 
-        An event that a broken command took goes to the next one that asks.
+        The command that fetches an event may break, so it is run again: the program returns the
+        same event until it is answered.
         """
-        for _ in range(_ASKED):
-            if event := self._asked(answered, seconds):
+        for _ in range(_TRIES):
+            if event := self._fetch(answered, seconds):
                 return event
         return None
 
-    def _asked(self, answered: int, seconds: float) -> GatewayEvent | None:
+    def _fetch(self, answered: int, seconds: float) -> GatewayEvent | None:
         seconds = max(0.1, min(_WAIT, seconds))
         command = self._program("next", self._place, str(answered), f"{seconds:.1f}")
         with only_foreseen():
-            result = self._sandbox.run(command, timeout=seconds + 60, output_limit=2 * _EVENTS)
+            result = self._sandbox.run(
+                command, timeout=seconds + 60, output_limit=2 * _LONGEST_EVENT
+            )
             try:
-                return record(_EVENT, result.output.strip(), _EVENTS)
+                return record(_EVENT, result.output.strip(), _LONGEST_EVENT)
             except Malformed:
                 return None
 
@@ -108,7 +111,14 @@ class Gateway:
 
     def log(self) -> str:
         """The end of what the agent printed."""
-        command = f"tail -c {_LOG_BYTES} {self._place}/log"
+        return self._ending("log")
+
+    def own_log(self) -> str:
+        """The end of what the program printed, mostly why it is gone."""
+        return self._ending("gateway.log")
+
+    def _ending(self, name: str) -> str:
+        command = f"tail -c {_LOG_BYTES} {self._place}/{name}"
         return self._sandbox.run(command, output_limit=4 * _LOG_BYTES).output
 
     def _program(self, *words: str) -> str:
@@ -118,8 +128,8 @@ class Gateway:
 def _plain(data: bytes, encoding: str) -> bytes:
     """The bytes of a body without its compression. Raises Malformed."""
     try:
-        if encoding in _BITS:
-            stream = zlib.decompressobj(_BITS[encoding])
+        if encoding in _WINDOW_BITS:
+            stream = zlib.decompressobj(_WINDOW_BITS[encoding])
             data, cut = stream.decompress(data, _LONGEST), bool(stream.unconsumed_tail)
         elif encoding == "zstd":
             reader = ZstdDecompressor(max_window_size=_WINDOW).stream_reader(BytesIO(data))

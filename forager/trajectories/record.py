@@ -246,7 +246,7 @@ class ForeignAgent(Record):
     """The command of `--agent` that made an attempt, and how it ended."""
 
     command: str
-    exit_code: int | None = Field(None, description="None if forager ended it.")
+    exit_code: int | None = Field(None, description="None if forager ended it, or nobody knows.")
     log: str = Field("", description="The end of what it printed.")
 
 

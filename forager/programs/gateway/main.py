@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -68,17 +69,12 @@ def _serve(directory: Path) -> None:
     control.bind(str(directory / "control"))
     control.listen(1)
     Thread(target=_run, args=(requests, setup, port), daemon=True).start()
-    event: dict[str, Any] = {}  # one that was not handed over: the next to ask gets it
     while True:
         connection, _ = control.accept()
-        with connection:
-            try:
-                asked = json.loads(connection.makefile().readline())
-                event = event or requests.next(int(asked["answered"]), float(asked["seconds"]))
-                connection.sendall(json.dumps(event).encode() + b"\n")
-            except (OSError, ValueError):
-                continue
-        event = {}
+        with connection, suppress(OSError, ValueError):
+            asked = json.loads(connection.makefile().readline())
+            event = requests.next(int(asked["answered"]), float(asked["seconds"]))
+            connection.sendall(json.dumps(event).encode() + b"\n")
 
 
 def _next(directory: Path, answered: int, seconds: float) -> None:

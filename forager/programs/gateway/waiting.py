@@ -37,6 +37,7 @@ class Requests:
         self._events: Queue[dict[str, Any]] = Queue()
         self._lock, self._count = Lock(), 0
         self._waiting: dict[int, Asked] = {}
+        self._event: dict[str, Any] = {"kind": "waiting"}
 
     def ask(self, path: str, encoding: str, body: bytes, connection: socket.socket) -> Asked | None:
         """Hold a request until forager has answered; None if too many wait."""
@@ -68,8 +69,17 @@ class Requests:
     def next(self, answered: int, seconds: float) -> dict[str, Any]:
         """Pass on that a request is answered, and return the next event.
 
+        The command that fetches an event may break before forager reads the event. So a request is
+        returned again until it is answered, and the end ever after.
+
         `lost` says that nobody waited for that answer.
         """
+        is_read = self._event.get("number", 0) == answered and self._event["kind"] != "ended"
+        if is_read:
+            self._event = self._after(answered, seconds)
+        return self._event
+
+    def _after(self, answered: int, seconds: float) -> dict[str, Any]:
         last = self._waiting.pop(answered, None)
         lost = bool(last and last.is_gone())
         if last:
