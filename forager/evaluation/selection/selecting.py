@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from forager.environments.environment import OwnTests, WritesTests
 from forager.environments.registry import environment_of
@@ -47,6 +47,15 @@ class SelectionSettings(Record):
     )
     workers: int = Field(1, ge=1)
     attempts: str = Field("", description="Digest of the attempts to choose among.")
+
+    @model_validator(mode="after")
+    def _has_rewards(self) -> "SelectionSettings":
+        if self.by == "reward" and not self.rewards:
+            raise ValueError(
+                'choosing by reward needs --rewards FILE, with lines such as {"id": "TASK.0", '
+                '"reward": 0.7} from a reward model; the rewards of grading are verdicts'
+            )
+        return self
 
 
 class Reward(Record):
@@ -160,11 +169,6 @@ def candidates(
 
 def _rewards(settings: SelectionSettings, pooled: Pool) -> dict[tuple[str, str], float]:
     """The rewards by attempt. Raises UsageError if one lacks its own."""
-    if not settings.rewards:
-        raise UsageError(
-            'choosing by reward needs --rewards FILE, with lines such as {"id": "TASK.0", '
-            '"reward": 0.7} from a reward model; the rewards of grading are verdicts'
-        )
     rows = list(read_records(Path(settings.rewards), Reward))
     named = {(row.run, row.id): row.reward for row in rows}
     found: dict[tuple[str, str], float] = {}
