@@ -7,6 +7,7 @@ the next command.
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -78,6 +79,11 @@ def retried(make: Callable[[], T]) -> T:
         except SandboxError:
             continue
     return make()
+
+
+def digest(text: str) -> str:
+    """A short name for a text, such as for all that a record follows from."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 def check_lost(what: str, lost: Mapping[str, str]) -> None:

@@ -7,12 +7,11 @@ from pathlib import Path
 from forager.config import save_settings
 from forager.environments.task import Task
 from forager.errors import UsageError
-from forager.evaluation.selection.matrix import digest
 from forager.learning.bootstrap.split import clusters
 from forager.learning.rl.layout import RlLayout
 from forager.locks import claimed
 from forager.mutation.candidates import Families
-from forager.resumed import OnProgress, resumed
+from forager.resumed import OnProgress, digest, resumed
 from forager.rollout.sandboxes import Sandboxes
 from forager.sandboxes.kinds import sandbox_kind
 from forager.trajectories.choice import Choice

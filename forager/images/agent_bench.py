@@ -14,12 +14,11 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException
 
-from forager.environments.repository.services import packages_of
 from forager.errors import BuildError, SandboxLost, TaskError
 from forager.images.base import CHANGES, ensure_base
 from forager.images.builder import SourceProject
 from forager.images.host import build_variables, ca_bundle
-from forager.images.install import install_variables
+from forager.images.install import debian_packages, install_variables
 from forager.images.recipe import Recipe
 from forager.images.source import tracked_files
 from forager.images.unproven import identity
@@ -100,7 +99,7 @@ def open_bench(
         image = _with_packages(client, base, recipe, project.report)
     except BuildError as error:
         raise TaskError(f"no container for {project.source.given}: {error}") from error
-    if _packages(recipe):  # nobody else needs such an image
+    if debian_packages(recipe):  # nobody else needs such an image
         needs.callback(_remove, client, image)
     sandbox = sandboxes(image, limits=limits, environment=_variables(project, recipe))
     needs.callback(sandbox.close)
@@ -114,13 +113,9 @@ def _with_packages(
 ) -> str:
     """The image with the Debian packages of the recipe, or without if they are its fault."""
     try:
-        return ensure_bench(client, base, _packages(recipe), report)
+        return ensure_bench(client, base, debian_packages(recipe), report)
     except BuildError:
         return ensure_bench(client, base, (), report)
-
-
-def _packages(recipe: Recipe) -> list[str]:
-    return [*recipe.system, *packages_of(recipe.services)]
 
 
 def _variables(project: SourceProject, recipe: Recipe) -> dict[str, str]:

@@ -21,7 +21,7 @@ from forager.errors import BuildError
 from forager.images.base import DEBIAN_PACKAGES, ENVIRONMENT, TOOLING
 from forager.images.debian import DebianRelease, release_of
 from forager.images.image import Image
-from forager.images.install import install_variables, system_packages, version_tags
+from forager.images.install import debian_packages, install_variables, version_tags
 from forager.images.reducing import variables_of
 from forager.images.sealing import CLEAN, COMPILE, REPOSITORY
 from forager.images.workbench import (
@@ -199,7 +199,7 @@ def _steps(image: Image, variables: Mapping[str, str]) -> Iterable[str]:
     recipe = image.recipe
     if tagging := version_tags(image.source):
         yield f"own {shlex.quote(tagging)}"
-    if packages := system_packages(recipe):
+    if packages := debian_packages(recipe):
         yield f"apt-get update -q && {_APT} {shlex.join(packages)} && {WITHOUT_LISTS}"
     if recipe.directories:
         yield f"install -d -o {USER} -g {USER} {shlex.join(recipe.directories)}"

@@ -74,7 +74,7 @@ def install(
     """
     files = _bring(bench, tree, source)
     vetting = Vetting(bench, tree, files, recipe) if recipe.untrusted else None
-    if packages := system_packages(recipe):
+    if packages := debian_packages(recipe):
         report(f"installing {' '.join(packages)}")
         _install_system(bench, packages)
     if recipe.directories:
@@ -170,7 +170,7 @@ def version_tags(source: Source) -> str:
     return f"git tag {version} && git tag v{version}" if re.fullmatch(r"[\w.]+", version) else ""
 
 
-def system_packages(recipe: Recipe) -> list[str]:
+def debian_packages(recipe: Recipe) -> list[str]:
     """The Debian packages of a recipe, with those of its services."""
     return [*recipe.system, *packages_of(recipe.services)]
 

@@ -7,7 +7,6 @@ Rows of tasks are appended to a file as they are done, and a second start takes 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from hashlib import blake2b
 from pathlib import Path
 
 from pydantic import Field
@@ -18,7 +17,7 @@ from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.evaluation.selection.pool import PooledAttempt
 from forager.records import Record, RecordWriter, read_records
-from forager.resumed import retried
+from forager.resumed import digest, retried
 from forager.sandboxes.sandbox import Limits, SandboxFactory
 
 
@@ -73,11 +72,6 @@ class MatrixRequest(Record):
 
     own: OwnTests = "regression"
     counted: int = Field(5, ge=0)
-
-
-def digest(text: str) -> str:
-    """A short name for a text."""
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 def matrices(

@@ -12,10 +12,11 @@ from forager.environments.registry import environment_of
 from forager.errors import UsageError
 from forager.evaluation.estimates import Estimate, estimate
 from forager.evaluation.selection.curves import SelectionPoint, curve
-from forager.evaluation.selection.matrix import MatrixRequest, TaskMatrix, digest, matrices
+from forager.evaluation.selection.matrix import MatrixRequest, TaskMatrix, matrices
 from forager.evaluation.selection.pool import Pool
 from forager.evaluation.selection.rules import Contender, SelectionRule, choose
 from forager.records import Record, read_records
+from forager.resumed import digest
 from forager.sandboxes.sandbox import SandboxFactory
 
 MAY_CHANGE = ("workers", "sandbox")
