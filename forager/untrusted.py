@@ -57,6 +57,15 @@ def json_value(text: str, characters: int, *, nan: bool = False) -> Any:
         raise Malformed(str(error)) from error
 
 
+def json_object(text: str) -> dict[str, Any] | None:
+    """Return the JSON object that a text holds, such as the arguments of a call; None if none."""
+    try:
+        value = json_value(text, len(text))
+    except Malformed:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def toml_value(text: str, characters: int) -> dict[str, Any]:
     """Return the table of a TOML text. Raises Malformed.
 

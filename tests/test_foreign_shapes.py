@@ -69,12 +69,12 @@ for _ in range(3):
     print(json.dumps([item for item in done if item["type"] != "message"]))
     said += done
     for item in done:
-        kind, told = item["type"], {"call_id": item.get("call_id"), "output": "ok"}
+        kind, result = item["type"], {"call_id": item.get("call_id"), "output": "ok"}
         if kind == "tool_search_call":
             found = {"tools": [SUBAGENTS], "call_id": item["call_id"]}
             said.append({"type": "tool_search_output", "execution": "client", **found})
         elif kind.endswith("_call"):
-            said.append({"type": kind + "_output", **told})
+            said.append({"type": kind + "_output", **result})
 """
 
 
@@ -87,11 +87,11 @@ def server() -> Iterator[Script]:
 
 def calls(*made: tuple[str, dict[str, Any]]) -> Any:
     """An answer that calls these tools."""
-    told = [
+    tool_calls = [
         function(name, json.dumps(words), id=f"call_{number}_{name}")
         for number, (name, words) in enumerate(made)
     ]
-    return completion({"content": "", "tool_calls": told})
+    return completion({"content": "", "tool_calls": tool_calls})
 
 
 def offered(request: dict[str, Any]) -> list[str]:
@@ -147,8 +147,8 @@ def test_tools_that_openai_defines_and_the_agent_executes() -> None:
     (item,) = answer["output"]
     assert (item["type"], item["call_id"]) == ("local_shell_call", "call_0_local_shell")
     assert item["action"] == {"type": "exec", "env": {}, "command": ["ls"], "timeout_ms": 9}
-    told = {"type": "local_shell_call_output", "call_id": item["call_id"], "output": "a.py"}
-    said, heard = wire.asked({"input": [item, told]})["messages"]
+    result = {"type": "local_shell_call_output", "call_id": item["call_id"], "output": "a.py"}
+    said, heard = wire.asked({"input": [item, result]})["messages"]
     assert said["tool_calls"] == made["choices"][0]["message"]["tool_calls"]
     assert heard == {"role": "tool", "tool_call_id": item["call_id"], "content": "a.py"}
 
@@ -170,10 +170,10 @@ for _ in range(3):
     for block, given in zip(blocks, inputs):
         block["input"] = {"replace_all": False, **given}
     ok = {"type": "tool_result", "content": "ok"}
-    told = [{**ok, "tool_use_id": block["id"]} for block in blocks]
+    results = [{**ok, "tool_use_id": block["id"]} for block in blocks]
     if blocks and blocks[0]["name"] == "ToolSearch":
-        told[0]["content"] = [{"type": "tool_reference", "tool_name": "WebFetch"}]
-    said += [{"role": "assistant", "content": blocks}, {"role": "user", "content": told[::-1]}]
+        results[0]["content"] = [{"type": "tool_reference", "tool_name": "WebFetch"}]
+    said += [{"role": "assistant", "content": blocks}, {"role": "user", "content": results[::-1]}]
     print(status, post("/v1/messages/count_tokens", {"messages": said})[0])
 """
 
@@ -334,7 +334,7 @@ def test_events_are_returned_until_they_are_answered(tmp_path: Path) -> None:
     requests = Requests(tmp_path)
     mine, theirs = socket.socketpair()
     with mine, theirs:
-        assert requests.ask("/v1/messages", "", b"{}", mine)
+        assert requests.hold("/v1/messages", "", b"{}", mine)
         first, again = requests.next(0, 1), requests.next(0, 1)
         assert (first["kind"], first["number"]) == ("request", 1) and again == first
         theirs.close()
@@ -463,8 +463,8 @@ def test_a_picture_in_a_result_follows_it() -> None:
     """Results of tools are texts for chat completions."""
     part = {"type": "input_image", "image_url": PICTURE}
     output = {"type": "function_call_output", "call_id": "1", "output": [part]}
-    told = WIRES["responses"].asked({"input": [output, output, {"role": "user", "content": "?"}]})
-    assert [message["role"] for message in told["messages"]] == ["tool", "tool", "user", "user"]
+    asked = WIRES["responses"].asked({"input": [output, output, {"role": "user", "content": "?"}]})
+    assert [message["role"] for message in asked["messages"]] == ["tool", "tool", "user", "user"]
 
 
 def test_strict_servers_get_the_roles_in_turn() -> None:
@@ -516,8 +516,8 @@ def test_one_of_two_like_conversations_is_continued_by_its_words() -> None:
     for answer in answers:
         talks.append(said.continued([start], [], 0))
         talks[-1].say(answer)
-    told = {"role": "tool", "tool_call_id": "0", "content": "ok"}
-    assert said.continued([start, answers[1], told], [], 0) is talks[1]
+    result = {"role": "tool", "tool_call_id": "0", "content": "ok"}
+    assert said.continued([start, answers[1], result], [], 0) is talks[1]
 
 
 def test_an_empty_answer_may_be_left_out() -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from forager.agent.model import Reply
 from forager.agent.wires.chat import text
 from forager.trajectories.record import Message, ModelCall, ToolCall
-from forager.untrusted import Malformed, json_value
+from forager.untrusted import Malformed, json_object, json_value
 
 
 @dataclass
@@ -188,8 +188,9 @@ def _value(arguments: str) -> Any:
 def _tool_call(call: dict[str, Any], message: int, seconds: float) -> ToolCall:
     """The record of a call that the agent executed; only the agent knows its exit code."""
     function = call["function"]
-    value = _value(function["arguments"])
-    given = value if isinstance(value, dict) else {"arguments": function["arguments"]}
+    given = json_object(function["arguments"])
+    if given is None:
+        given = {"arguments": function["arguments"]}
     return ToolCall(
         message=message,
         tool=function["name"],

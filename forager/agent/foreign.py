@@ -55,7 +55,7 @@ class CommandAgent:
         self._conversations = Conversations()
         self._deadline = self._answered_at = 0.0
         self._refused: list[LimitReached] = []  # since the last answer
-        self._said: tuple[Conversation, Reply] | None = None
+        self._last_reply: tuple[Conversation, Reply] | None = None
         self.refusal = ""
         self.foreign = ForeignAgent(command=command)
 
@@ -104,8 +104,8 @@ class CommandAgent:
             event = self._gateway.next(answered, self._deadline - time.monotonic())
             if event is None or event.kind == "ended":
                 return event.code if event else None
-            if event.lost and self._said:
-                conversation, reply = self._said
+            if event.lost and self._last_reply:
+                conversation, reply = self._last_reply
                 conversation.unheard = reply
             answered = event.number if event.kind == "request" else 0
             if answered:
@@ -113,7 +113,7 @@ class CommandAgent:
 
     def _answer(self, event: GatewayEvent) -> None:
         """Answer a request. Raises LimitReached and ModelError."""
-        self._said = None
+        self._last_reply = None
         known = _FORMS.fullmatch(event.path)
         wire = _BY_PATH[known[1]] if known else WIRES["chat"]
         if known is None or (known[2] and known[2] != wire.count):
@@ -132,9 +132,9 @@ class CommandAgent:
             tokens = {"input_tokens": self._model.tokens(asked)}
             self._gateway.answer(event, 200, {"object": "response.input_tokens", **tokens})
         else:
-            self._say(event, wire, asked, body)
+            self._reply_to(event, wire, asked, body)
 
-    def _say(self, event: GatewayEvent, wire: Wire, asked: Body, body: Body) -> None:
+    def _reply_to(self, event: GatewayEvent, wire: Wire, asked: Body, body: Body) -> None:
         """Answer a question to the model. Raises LimitReached and ModelError."""
         try:
             answer = self._completion(wire, asked, body, event.number)
@@ -151,7 +151,7 @@ class CommandAgent:
         self._gateway.answer(event, 200, stream(wire, answer, body) if streamed else answer)
 
     def _refuse(self, event: GatewayEvent, wire: Wire, end: LimitReached) -> None:
-        """Tell the agent that the conversation is too long; it may shorten it, and go on.
+        """Answer that the conversation is too long; the agent may shorten it, and go on.
 
         Raises the end of an attempt whose limits are reached, or that asks on and on.
         """
@@ -176,7 +176,7 @@ class CommandAgent:
         conversation.say(reply.message, wire.answer(answer)["choices"][0]["message"])
         call = called(reply, len(conversation.messages) - 1, time.monotonic() - now)
         conversation.model_calls.append(call)
-        self._said = conversation, reply
+        self._last_reply = conversation, reply
         self._answered_at = time.monotonic()
         return answer
 

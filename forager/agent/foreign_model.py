@@ -8,7 +8,7 @@ from forager.agent.wires import Body
 from forager.errors import LimitReached, PromptRefused
 from forager.trajectories.record import Sampling
 
-_FEWEST, _CHARACTERS, _MOST = 2.0, 4.0, 6.0  # of a token; the server says how many a request has
+_FEWEST, _CHARACTERS, _MOST = 2.0, 4.0, 6.0  # per token; answers correct the one in the middle
 _SAMPLING = ("temperature", "top_p", "max_tokens", "seed", "stop")
 
 
@@ -17,7 +17,7 @@ class ForeignModel:
 
     def __init__(self, model: Model, name: str) -> None:
         self._model, self._name = model, name
-        self._tight = False
+        self._drops_limit = False
         self._characters = _CHARACTERS
 
     def ask(self, conversation: Conversation, asked: Body) -> Reply:
@@ -30,8 +30,8 @@ class ForeignModel:
         try:
             reply = model.query(conversation.messages, tools, conversation.tool_calls)
         except (LimitReached, PromptRefused) as end:
-            if "max_tokens" in asked and not self._tight:
-                self._tight = True
+            if "max_tokens" in asked and not self._drops_limit:
+                self._drops_limit = True
                 return self.ask(conversation, asked)
             if isinstance(end, PromptRefused):
                 raise
@@ -43,14 +43,14 @@ class ForeignModel:
         return reply
 
     def tokens(self, asked: Body) -> int:
-        """About how many tokens a question has, as far as the answers so far tell."""
+        """Estimate the tokens of a question from its length and the last answer's usage."""
         return round(_length(asked) / self._characters)
 
     def _sampling(self, asked: Body) -> Sampling:
         """How an agent wants its answers sampled."""
         rest = {name: asked[name] for name in asked if name not in ("messages", "tools")}
         own = {name: rest.pop(name) for name in _SAMPLING if name in rest}
-        if self._tight:
+        if self._drops_limit:
             own.pop("max_tokens", None)
         try:
             return Sampling(**own, extra_body=rest)

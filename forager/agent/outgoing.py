@@ -11,7 +11,7 @@ from typing import Any
 
 from forager.agent.wires.chat import REASONING
 from forager.trajectories.record import Message
-from forager.untrusted import Malformed, json_value
+from forager.untrusted import json_object
 
 NO_ANSWER = "(no answer)"
 """Stands for an answer without text and calls, which llama.cpp, Mistral and others refuse."""
@@ -44,7 +44,7 @@ def plain(messages: Sequence[Message]) -> list[Message]:
 
     Answers hold their text and their calls alone: no reasoning, no blank text next to calls. Names
     of tools are identifiers, and ids of calls are unique and have nine letters and digits
-    (Mistral's rule). The system speaks once, at the beginning, and no role twice in a row, as chat
+    (Mistral's rule). The system speaks once, at the beginning, and no user twice in a row, as chat
     templates demand; agents of other makers keep to neither.
     """
     made: list[Message] = []
@@ -80,8 +80,8 @@ def _alternating(messages: Sequence[Message]) -> Iterator[Message]:
     """
     rest = list(dropwhile(_is_system, messages))
     first = messages[: len(messages) - len(rest)]
-    told = [{**message, "role": "user"} if _is_system(message) else message for message in rest]
-    for role, group in groupby([*first, *told], itemgetter("role")):
+    later = [{**message, "role": "user"} if _is_system(message) else message for message in rest]
+    for role, group in groupby([*first, *later], itemgetter("role")):
         said = list(group)
         parts = [part for message in said for part in _parts(message)]
         if role not in ("system", "user") or len(said) == 1:
@@ -130,13 +130,6 @@ def _mended(call: dict[str, Any]) -> dict[str, Any]:
     conversation otherwise. The answer to the call tells the model of its mistake.
     """
     arguments = call["function"]["arguments"]
-    if _is_object(arguments):
+    if json_object(arguments) is not None:
         return call
     return {**call, "function": {**call["function"], "arguments": "{}"}}
-
-
-def _is_object(arguments: str) -> bool:
-    try:
-        return isinstance(json_value(arguments, len(arguments)), dict)
-    except Malformed:
-        return False

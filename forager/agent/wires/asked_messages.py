@@ -66,8 +66,8 @@ def _changes(messages: Sequence[dict[str, Any]]) -> Iterator[tuple[str, dict[str
                 yield from (("tool_reference", found) for found in _blocks(block, "tool_reference"))
             elif block.get("type") in _TOOL_CHANGES and isinstance(block.get("tool"), dict):
                 tool = block["tool"]
-                told = tool.get("definition")
-                yield block["type"], told if isinstance(told, dict) else tool
+                definition = tool.get("definition")
+                yield block["type"], definition if isinstance(definition, dict) else tool
 
 
 def _blocks(holder: dict[str, Any], kind: str = "") -> list[dict[str, Any]]:
@@ -90,7 +90,7 @@ def _read(message: dict[str, Any]) -> list[Message]:
         return [assistant(blocks)]
     results = [block for block in blocks if block.get("type") == "tool_result"]
     found: list[Message] = [
-        {"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": _told(block)}
+        {"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": _output(block)}
         for block in results
     ]
     rest = [block for block in blocks if block.get("type") not in ("tool_result", *_TOOL_CHANGES)]
@@ -99,7 +99,8 @@ def _read(message: dict[str, Any]) -> list[Message]:
     return [*found, {"role": role, "content": content_of(rest)}] if rest else found
 
 
-def _told(result: dict[str, Any]) -> str:
+def _output(result: dict[str, Any]) -> str:
+    """The text of a result, with the names of the tools that a search loaded."""
     found = [f"{tool.get('tool_name')} is loaded." for tool in _blocks(result, "tool_reference")]
     words = "\n".join([*filter(None, [joined(result.get("content"))]), *found])
     return f"Error: {words}" if result.get("is_error") else words

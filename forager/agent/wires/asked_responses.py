@@ -20,24 +20,23 @@ def asked(body: dict[str, Any]) -> dict[str, Any]:
         raise Malformed("previous_response_id is not supported: send the whole input")
     instructions = body.get("instructions")
     found: list[Message] = [{"role": "system", "content": instructions}] if instructions else []
-    told = body.get("input")
-    if isinstance(told, str):
-        found.append({"role": "user", "content": told})
+    sent = body.get("input")
+    if isinstance(sent, str):
+        found.append({"role": "user", "content": sent})
     else:
-        found += _messages(objects(told, "input"))
+        found += _messages(objects(sent, "input"))
     offered = response_tools.offers(body).values()
-    effort = body.get("reasoning")
+    reasoning = body.get("reasoning")
+    settings = {
+        "max_tokens": body.get("max_output_tokens"),
+        "tool_choice": _asked_choice(body.get("tool_choice")),
+        "reasoning_effort": reasoning.get("effort") if isinstance(reasoning, dict) else None,
+    }
     return {
         "messages": found,
         "tools": [{"type": "function", "function": offer.function} for offer in offered],
         **given(body, "temperature", "top_p", "parallel_tool_calls"),
-        **({"max_tokens": body["max_output_tokens"]} if body.get("max_output_tokens") else {}),
-        **({"tool_choice": _asked_choice(body["tool_choice"])} if body.get("tool_choice") else {}),
-        **(
-            {"reasoning_effort": effort["effort"]}
-            if isinstance(effort, dict) and effort.get("effort")
-            else {}
-        ),
+        **{name: value for name, value in settings.items() if value},
     }
 
 
@@ -73,8 +72,8 @@ def _given(item: dict[str, Any]) -> Message:
     """A message that the agent, not the model, made."""
     kind, role = kind_of(item), str(item.get("role"))
     if kind in OUTPUTS:
-        told = response_tools.output_of(item)
-        return {"role": "tool", "tool_call_id": item.get("call_id"), "content": told}
+        output = response_tools.output_of(item)
+        return {"role": "tool", "tool_call_id": item.get("call_id"), "content": output}
     if kind != "message" or role not in _ROLES:
         raise Malformed(f"an item has the type {kind!r} and the role {role!r}")
     return {"role": _ROLES[role], "content": content_of(item.get("content"))}

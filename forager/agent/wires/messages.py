@@ -10,7 +10,7 @@ from typing import Any
 
 from forager.agent.wires.chat import call, completion, given, joined, objects, text
 from forager.trajectories.record import Message
-from forager.untrusted import Malformed, json_value
+from forager.untrusted import json_object
 
 VERSION = "2023-06-01"
 _MAX_TOKENS = 16_384  # the field is required
@@ -85,8 +85,8 @@ def events(answer: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         begun = {"type": "content_block_start", "index": index, "content_block": empty}
         yield "content_block_start", begun
         for delta in deltas:
-            told = {"type": "content_block_delta", "index": index, "delta": delta}
-            yield "content_block_delta", told
+            step = {"type": "content_block_delta", "index": index, "delta": delta}
+            yield "content_block_delta", step
         yield "content_block_stop", {"type": "content_block_stop", "index": index}
     delta = {name: answer[name] for name in ("stop_reason", "stop_sequence")}
     yield "message_delta", {"type": "message_delta", "delta": delta, "usage": answer["usage"]}
@@ -137,7 +137,11 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
         found += _block(part)
     for made in message.get("tool_calls") or ():
         function = made["function"]
-        given = {"id": made["id"], "name": function["name"], "input": _input(function["arguments"])}
+        given = {
+            "id": made["id"],
+            "name": function["name"],
+            "input": json_object(function["arguments"]) or {},
+        }
         found.append({"type": "tool_use", **given})
     return found
 
@@ -150,15 +154,6 @@ def _block(part: dict[str, Any]) -> list[dict[str, Any]]:
         known = {"type": "base64", "media_type": form[len("data:") :], "data": data}
         return [{"type": "image", "source": known if data else {"type": "url", "url": url}}]
     return [{"type": "text", "text": part["text"]}] if part.get("text", "").strip() else []
-
-
-def _input(arguments: str) -> dict[str, Any]:
-    """The arguments of a call; empty if they are not a JSON object."""
-    try:
-        value = json_value(arguments, len(arguments))
-    except Malformed:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _result(message: Message) -> list[dict[str, Any]]:
@@ -187,8 +182,8 @@ def assistant(blocks: list[dict[str, Any]]) -> Message:
     thinking = [block for block in blocks if block.get("type") in _THINKING]
     if thinking:
         words = [block.get("thinking") for block in thinking]
-        told = "\n".join(word for word in words if isinstance(word, str))
-        message |= {"reasoning_content": told} if told else {}
+        thoughts = "\n".join(word for word in words if isinstance(word, str))
+        message |= {"reasoning_content": thoughts} if thoughts else {}
         message["reasoning_details"] = thinking
     calls = [block for block in blocks if block.get("type") == "tool_use"]
     if calls:
@@ -206,7 +201,7 @@ def _deltas(block: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]
         words = json.dumps(block["input"])
         return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": words}]
     if kind == "thinking":
-        told = [{"type": "thinking_delta", "thinking": block.get("thinking") or ""}]
+        thoughts = {"type": "thinking_delta", "thinking": block.get("thinking") or ""}
         signed = {"type": "signature_delta", "signature": block.get("signature") or ""}
-        return {"type": kind, "thinking": "", "signature": ""}, [*told, signed]
+        return {"type": kind, "thinking": "", "signature": ""}, [thoughts, signed]
     return block, []

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from forager.agent.wires.chat import call, given, objects, text
-from forager.untrusted import Malformed, json_value
+from forager.untrusted import Malformed, json_object, json_value
 
 CALLS = ("function_call", "custom_tool_call", "tool_search_call", "local_shell_call")
 """Types of the items in which a model calls a tool."""
@@ -49,8 +49,8 @@ class Offer:
 def offers(body: Mapping[str, Any]) -> dict[str, Offer]:
     """The tools of a request, by the names of their functions. Raises Malformed."""
     tools = objects(body.get("tools") or [], "tools")
-    told = body.get("input")
-    for item in told if isinstance(told, list) else ():
+    items = body.get("input")
+    for item in items if isinstance(items, list) else ():
         if isinstance(item, dict) and item.get("type") in _LATER:
             tools = [*tools, *objects(item.get("tools") or [], "tools")]
     found = dict[str, Offer]()
@@ -69,9 +69,9 @@ def item_of(made: Mapping[str, Any], offered: Mapping[str, Offer]) -> dict[str, 
     if offer.kind == "custom_tool_call":
         return {**item, "name": offer.name, **space, "input": _text_input(arguments)}
     if offer.kind == "tool_search_call":
-        return {**item, "execution": "client", "arguments": _object(arguments)}
+        return {**item, "execution": "client", "arguments": json_object(arguments) or {}}
     if offer.kind == "local_shell_call":
-        return {**item, "action": {"type": "exec", "env": {}, **_object(arguments)}}
+        return {**item, "action": {"type": "exec", "env": {}, **(json_object(arguments) or {})}}
     return {**item, "name": offer.name, **space, "arguments": arguments}
 
 
@@ -141,19 +141,9 @@ def _described(tool: Mapping[str, Any]) -> str:
 
 def _text_input(arguments: str) -> str:
     """The text for a tool; the arguments themselves if the model did not wrap it."""
-    value = _value(arguments)
-    if isinstance(value, dict) and isinstance(value.get("input"), str):
-        return str(value["input"])
-    return value if isinstance(value, str) else arguments
-
-
-def _object(arguments: str) -> dict[str, Any]:
-    value = _value(arguments)
-    return value if isinstance(value, dict) else {}
-
-
-def _value(arguments: str) -> Any:
     try:
-        return json_value(arguments, len(arguments))
+        value = json_value(arguments, len(arguments))
     except Malformed:
-        return None
+        return arguments
+    words = value.get("input") if isinstance(value, dict) else value
+    return words if isinstance(words, str) else arguments

@@ -107,8 +107,8 @@ def events(answer: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield event("response.output_text.delta", **at, delta=part["text"], logprobs=[])
             yield event("response.output_text.done", **at, text=part["text"], logprobs=[])
             yield event("response.content_part.done", **at, part=part)
-        elif told := response_tools.events(item):
-            name, field, words = told
+        elif filled := response_tools.events(item):
+            name, field, words = filled
             yield event(f"{name}.delta", **place, delta=words)
             yield event(f"{name}.done", **place, **{field: words})
         yield event("response.output_item.done", output_index=index, item=item)
@@ -121,8 +121,9 @@ def _items(messages: Sequence[Message]) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     for message in messages:
         if message["role"] == "tool":
-            told = {"call_id": message.get("tool_call_id"), "output": text(message.get("content"))}
-            items.append({"type": "function_call_output", **told})
+            output = text(message.get("content"))
+            id = message.get("tool_call_id")
+            items.append({"type": "function_call_output", "call_id": id, "output": output})
         elif message["role"] == "assistant":
             items += _made(message)
         else:
@@ -167,8 +168,8 @@ def _output(message: Message, id: str, offered: Mapping[str, Offer]) -> list[dic
     words, calls = text(message.get("content")), message.get("tool_calls") or ()
     if words or not calls:
         part = {"type": "output_text", "text": words, "annotations": []}
-        told = {"role": "assistant", "content": [part], "status": "completed"}
-        items.append({"id": f"msg_{id}", "type": "message", **told})
+        answer = {"role": "assistant", "content": [part], "status": "completed"}
+        items.append({"id": f"msg_{id}", "type": "message", **answer})
     for place, made in enumerate(calls):
         items.append({"id": f"fc_{id}_{place}", **response_tools.item_of(made, offered)})
     return items
@@ -181,8 +182,8 @@ def assistant(items: list[dict[str, Any]]) -> Message:
     reasoning = [item for item in items if kind_of(item) == "reasoning"]
     if reasoning:
         parts = [item.get("content") or item.get("summary") for item in reasoning]
-        told = "\n".join(filter(None, map(text, parts)))
-        message |= {"reasoning_content": told} if told else {}
+        thoughts = "\n".join(filter(None, map(text, parts)))
+        message |= {"reasoning_content": thoughts} if thoughts else {}
         message["reasoning_details"] = reasoning
     calls = [response_tools.call_of(item) for item in items if kind_of(item) in CALLS]
     return message | ({"tool_calls": calls} if calls else {})

@@ -72,8 +72,8 @@ def _serve(directory: Path) -> None:
     while True:
         connection, _ = control.accept()
         with connection, suppress(OSError, ValueError):
-            asked = json.loads(connection.makefile().readline())
-            event = requests.next(int(asked["answered"]), float(asked["seconds"]))
+            query = json.loads(connection.makefile().readline())
+            event = requests.next(int(query["answered"]), float(query["seconds"]))
             connection.sendall(json.dumps(event).encode() + b"\n")
 
 

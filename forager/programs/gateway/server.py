@@ -8,7 +8,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from forager.programs.gateway.waiting import Asked, Requests
+    from forager.programs.gateway.waiting import HeldRequest, Requests
 
 _LONGEST = 16 << 20  # bytes of a request
 _LINE = 1024  # bytes of the head of a chunk
@@ -68,13 +68,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(413, "application/json", _error(text), last=True)
             return
         path, encoding = self.path.partition("?")[0], self.headers.get("Content-Encoding") or ""
-        asked = self.requests.ask(path, encoding, body, self.connection)
-        if asked is None:
+        held = self.requests.hold(path, encoding, body, self.connection)
+        if held is None:
             self._send(429, "application/json", _error("too many requests at a time"))
             return
-        begun = self._keep_alive(asked, path) if _wants_stream(body) else False
-        asked.answered.wait()
-        status, content_type, content = self.requests.answer(asked)
+        begun = self._keep_alive(held, path) if _wants_stream(body) else False
+        held.answered.wait()
+        status, content_type, content = self.requests.answer(held)
         if not begun:
             self._send(status, content_type, content)
         elif status == 200:
@@ -104,13 +104,13 @@ class _Handler(BaseHTTPRequestHandler):
                 """Skip the fields after the last chunk."""
         return body
 
-    def _keep_alive(self, asked: Asked, path: str) -> bool:
+    def _keep_alive(self, held: HeldRequest, path: str) -> bool:
         """Wait for the answer; whether its stream has begun, since clients do not wait long."""
         sign = b": waiting\n\n"
         if path.endswith("/messages"):
             sign = b'event: ping\ndata: {"type": "ping"}\n\n'
         begun = False
-        while not asked.answered.wait(_PULSE):
+        while not held.answered.wait(_PULSE):
             if not begun:
                 self._begin(200, "text/event-stream", last=True)
                 begun = True

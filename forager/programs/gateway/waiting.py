@@ -12,7 +12,7 @@ _PATH = 256  # characters of a path
 _MOST = 64  # requests that wait
 
 
-class Asked:
+class HeldRequest:
     """A request that waits for its answer."""
 
     def __init__(self, number: int, connection: socket.socket) -> None:
@@ -36,25 +36,27 @@ class Requests:
         self.directory = directory
         self._events: Queue[dict[str, Any]] = Queue()
         self._lock, self._count = Lock(), 0
-        self._waiting: dict[int, Asked] = {}
+        self._waiting: dict[int, HeldRequest] = {}
         self._event: dict[str, Any] = {"kind": "waiting"}
 
-    def ask(self, path: str, encoding: str, body: bytes, connection: socket.socket) -> Asked | None:
+    def hold(
+        self, path: str, encoding: str, body: bytes, connection: socket.socket
+    ) -> HeldRequest | None:
         """Hold a request until forager has answered; None if too many wait."""
         with self._lock:
             if len(self._waiting) >= _MOST:
                 return None
             self._count += 1
-            asked = self._waiting[self._count] = Asked(self._count, connection)
-        (self.directory / f"{asked.number}.request").write_bytes(body)
-        event = {"kind": "request", "number": asked.number}
+            held = self._waiting[self._count] = HeldRequest(self._count, connection)
+        (self.directory / f"{held.number}.request").write_bytes(body)
+        event = {"kind": "request", "number": held.number}
         self._events.put({**event, "path": path[:_PATH], "encoding": encoding[:_PATH]})
-        return asked
+        return held
 
-    def answer(self, asked: Asked) -> tuple[int, str, bytes]:
+    def answer(self, held: HeldRequest) -> tuple[int, str, bytes]:
         """Return status, type and content of an answer. Raises OSError if there is none."""
         question, answer = (
-            self.directory / f"{asked.number}.{kind}" for kind in ("request", "answer")
+            self.directory / f"{held.number}.{kind}" for kind in ("request", "answer")
         )
         head, _, content = answer.read_bytes().partition(b"\n")
         question.unlink()
@@ -94,10 +96,10 @@ class Requests:
 
     def _is_gone(self, event: dict[str, Any]) -> bool:
         """Whether an event is a request that nobody waits for; it ends without an answer then."""
-        asked = self._waiting.get(event.get("number", 0))
-        if not asked or not asked.is_gone():
+        held = self._waiting.get(event.get("number", 0))
+        if not held or not held.is_gone():
             return False
-        del self._waiting[asked.number]
-        (self.directory / f"{asked.number}.request").unlink()
-        asked.answered.set()
+        del self._waiting[held.number]
+        (self.directory / f"{held.number}.request").unlink()
+        held.answered.set()
         return True

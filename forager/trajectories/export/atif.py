@@ -13,7 +13,7 @@ from forager.atomic import new_directory
 from forager.trajectories.export import file_name, write_once
 from forager.trajectories.record import Message, ModelCall, Trajectory
 from forager.trajectories.steps import Step, opening, reasoning, steps
-from forager.untrusted import json_value
+from forager.untrusted import json_object
 
 
 def write(attempts: Iterable[Trajectory], target: Path) -> int:
@@ -94,11 +94,8 @@ def _calls(step: Step) -> list[dict[str, Any]]:
 
 def _arguments(call: dict[str, Any]) -> dict[str, Any]:
     text = call["function"]["arguments"]
-    try:
-        arguments = json_value(text, len(text))
-    except ValueError:
-        arguments = None
-    if isinstance(arguments, dict):
+    arguments = json_object(text)
+    if arguments is not None:
         return {"arguments": arguments}
     return {"arguments": {}, "extra": {"arguments": text}}
 
