@@ -43,7 +43,10 @@ def resumed(
     workers: int,
     on_progress: OnProgress,
 ) -> Resumed[R]:
-    """The records of these names; those that the file lacks are made now, by several threads."""
+    """The records of these names; those that the file lacks are made now, by several threads.
+
+    Each enters the file as soon as it is made, so the file has them in no order.
+    """
     with RecordWriter(path) as writer:
         found = {name_of(record): record for record in read_records(path, kind)}
         todo = [name for name in names if name not in found]
@@ -51,22 +54,23 @@ def resumed(
         lost: dict[str, str] = {}
         on_progress(what, start, len(names))
         with ThreadPoolExecutor(workers) as pool:
-            made = in_order(pool, partial(_made, make), todo, 2 * workers)
+            made = in_order(pool, partial(_made, make, writer), todo, 2 * workers)
             for done, (name, result) in enumerate(made, start + 1):
                 if isinstance(result, SandboxError):
                     lost[name] = ending(str(result))
                 else:
-                    writer.append(result)
                     found[name] = result
                 on_progress(what, done, len(names))
     return Resumed({name: found[name] for name in names if name in found}, lost)
 
 
-def _made(make: Callable[[str], R], name: str) -> R | SandboxError:
+def _made(make: Callable[[str], R], writer: RecordWriter, name: str) -> R | SandboxError:
     try:
-        return retried(partial(make, name))
+        record = retried(partial(make, name))
     except SandboxError as error:
         return error
+    writer.append(record)
+    return record
 
 
 def retried(make: Callable[[], T]) -> T:

@@ -1,5 +1,6 @@
 """Records that are made once: what is there stays, a lost sandbox costs its own record alone."""
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -69,6 +70,20 @@ def test_what_no_other_sandbox_would_help_is_tried_once() -> None:
         with pytest.raises(error):
             retried(partial(failing, error))
     assert tries == {SandboxError: 3, ImageMissing: 1}
+
+
+def test_what_is_made_is_kept_while_an_earlier_name_is_under_way(tmp_path: Path) -> None:
+    """A kill loses only what is under way, however long the first name takes."""
+    path, kept = tmp_path / "lengths.jsonl", list[str]()
+
+    def make(name: str) -> Length:
+        ends = time.monotonic() + 10
+        while name == "slow" and not kept and time.monotonic() < ends:
+            kept.extend(record.name for record in read_records(path, Length))
+        return Length(name=name, length=len(name))
+
+    resumed("names", ["slow", "b"], make, path, Length, attrgetter("name"), 2, lambda *_: None)
+    assert kept == ["b"]
 
 
 def test_progress_counts_what_is_there(tmp_path: Path) -> None:
