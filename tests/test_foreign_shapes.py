@@ -390,6 +390,25 @@ def test_an_agent_that_asks_for_more_than_fits_is_answered(tmp_path: Path, serve
     assert ["max_tokens" in request for request in server.seen] == [True, False, False]
 
 
+LATER = """
+go, hi = {"role": "user", "content": "go"}, {"role": "assistant", "content": "hi"}
+for _ in range(3):
+    print(post("/v1/messages", {"messages": [go, hi, go], "max_tokens": 9})[0], end=" ")
+"""
+
+
+def test_a_conversation_that_is_too_long_keeps_the_agents_limit(
+    tmp_path: Path, server: Script
+) -> None:
+    """The limit was not at fault: without it the question was refused as well."""
+    full = failure(400, "maximum context length is 9", code="context_length_exceeded")
+    server.answers = [completion(), full, full, completion()]
+    with at_work(tmp_path, server, program(tmp_path, LATER)) as agent:
+        agent.run("Do it.")
+    assert agent.foreign.log == "200 400 200 "
+    assert ["max_tokens" in request for request in server.seen] == [True, True, False, True]
+
+
 def test_a_slow_stream_shows_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients give up on a server that sends nothing; an error still arrives."""
     from http.client import HTTPConnection

@@ -21,20 +21,27 @@ class ForeignModel:
         self._characters = _CHARACTERS
 
     def ask(self, conversation: Conversation, asked: Body) -> Reply:
-        """The answer to a question. Raises LimitReached and ModelError.
+        """The answer to a question. Raises LimitReached, PromptRefused and ModelError.
 
         Agents ask for so many tokens that no room is left in a small context: an answer without a
-        limit of theirs is better than none.
+        limit of theirs is better than none. If that helps, all later questions go without it.
         """
-        model, tools = tuned(self._model, self._sampling(asked)), asked["tools"]
+        if self._drops_limit:
+            asked = _without_limit(asked)
+        try:
+            return self._query(conversation, asked)
+        except (LimitReached, PromptRefused):
+            if "max_tokens" not in asked:
+                raise
+            reply = self._query(conversation, _without_limit(asked))
+            self._drops_limit = True
+            return reply
+
+    def _query(self, conversation: Conversation, asked: Body) -> Reply:
+        model, tools = tuned(self._model, _sampling(asked)), asked["tools"]
         try:
             reply = model.query(conversation.messages, tools, conversation.tool_calls)
-        except (LimitReached, PromptRefused) as end:
-            if "max_tokens" in asked and not self._drops_limit:
-                self._drops_limit = True
-                return self.ask(conversation, asked)
-            if isinstance(end, PromptRefused):
-                raise
+        except LimitReached as end:
             why = end.refusal or f"no room left in {self._name}"  # which the agent learns
             raise LimitReached(end.reason, why) from end
         if reply.usage.prompt_tokens:
@@ -46,16 +53,19 @@ class ForeignModel:
         """Estimate the tokens of a question from its length and the last answer's usage."""
         return round(_length(asked) / self._characters)
 
-    def _sampling(self, asked: Body) -> Sampling:
-        """How an agent wants its answers sampled."""
-        rest = {name: asked[name] for name in asked if name not in ("messages", "tools")}
-        own = {name: rest.pop(name) for name in _SAMPLING if name in rest}
-        if self._drops_limit:
-            own.pop("max_tokens", None)
-        try:
-            return Sampling(**own, extra_body=rest)
-        except ValueError:  # the agent's own values make no sense: the run's hold
-            return Sampling()
+
+def _without_limit(asked: Body) -> Body:
+    return {name: value for name, value in asked.items() if name != "max_tokens"}
+
+
+def _sampling(asked: Body) -> Sampling:
+    """How an agent wants its answers sampled."""
+    rest = {name: asked[name] for name in asked if name not in ("messages", "tools")}
+    own = {name: rest.pop(name) for name in _SAMPLING if name in rest}
+    try:
+        return Sampling(**own, extra_body=rest)
+    except ValueError:  # the agent's own values make no sense: the run's hold
+        return Sampling()
 
 
 def _length(asked: Body) -> int:

@@ -31,7 +31,7 @@ def _models(name: str) -> dict[str, Any]:
 
 def _wants_stream(body: bytes) -> bool:
     try:
-        return bool(json.loads(body).get("stream"))
+        return json.loads(body).get("stream") is True
     except (ValueError, AttributeError, RecursionError):
         return False
 
