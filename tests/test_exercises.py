@@ -3,6 +3,7 @@
 import ast
 import random
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ def bugs(monkeypatch: pytest.MonkeyPatch) -> Any:
     import bugs  # type: ignore[import-not-found]
 
     yield bugs
-    for name in ("bugs", "invented", "outcomes"):
+    for name in ("bugs", "functions", "invented", "outcomes"):
         sys.modules.pop(name)
 
 
@@ -54,3 +55,40 @@ def test_no_kata_is_invented(bugs: Any) -> None:
     assert drawn[0] == drawn[1]
     fixes = {"\n".join(bug.fix) for bug in bugs.shown_bugs(5)}
     assert fixes and not {bugs.plain(fix) for fix in fixes} & bugs.katas()
+
+
+def test_only_functions_that_compute_with_their_arguments_are_run(bugs: Any) -> None:
+    """A function of a package runs here only if it calls builtins and methods of plain values."""
+    from functions import harmless  # type: ignore[import-not-found]
+
+    bodies = {
+        "return [part.strip() for part in a.split(b)]": True,
+        "return sorted(a, key=lambda pair: pair[1])": True,
+        "return open(a).read()": False,
+        "return a.__class__.__base__.__subclasses__()": False,
+        "return '{0.__class__}'.format(a)": False,
+        "return eval(a)": False,
+        "return a ** b": False,
+        "return 1 << a": False,
+        "return a.unlink()": False,
+        "import os\n    return os.sep.join(a)": False,
+        "try:\n        return a[b]\n    except:\n        return None": False,
+        "try:\n        return a[b]\n    except IndexError:\n        return None": True,
+        "return [len(b) for b in range(a)] + other": False,
+    }
+    for body, may in bodies.items():
+        (function,) = ast.parse(f"def f(a, b):\n    {body}").body
+        assert harmless(function) is may, body
+
+
+def test_functions_of_packages_have_true_outcomes(bugs: Any, tmp_path: Path) -> None:
+    """With run=True what a test saw is true; functions that may not run are left out."""
+    (tmp_path / "code.py").write_text(
+        "def more(a, b):\n    return a + b + 1\n\n\ndef gone(path):\n    return open(path + 1)\n"
+    )
+    with ProcessPoolExecutor(1) as pool:
+        made = list(bugs.in_files([tmp_path / "code.py"], random.Random(0), pool, run=True))
+    assert made and {bug.name for bug in made} == {"more"}
+    for bug in made:
+        call, expected, _ = bug.shown.split("\n")
+        assert called("\n".join(bug.fix), call) == expected.removeprefix("Expected: ")

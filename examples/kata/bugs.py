@@ -1,21 +1,20 @@
-"""Bugs in short functions: of other Python code, and in invented functions that tests run.
+"""Bugs in short functions, none of them a kata, and what a test of each saw.
 
-in_files(files, …)    functions of files: they are not run, and what a test saw is made up
-in_inventions(…)      functions of invented.py: what a test saw is true, and none is a kata
+in_files(files, …)    functions of files, which are run or not; then what a test saw is made up
+in_inventions(…)      functions of invented.py, which are run
 """
 
-import ast
 import random
 import re
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from functools import cache
 from itertools import count, islice
 from multiprocessing import cpu_count
 from pathlib import Path
 from typing import NamedTuple
 
+from functions import functions, katas, name_of, plain
 from invented import functions as inventions
 from outcomes import difference
 
@@ -24,11 +23,9 @@ from forager.threads import in_order
 from mutators import FAMILIES
 
 CHOSEN = ("operators",)  # as in scripts/bootstrap
-LINES = 6  # of a function, at most
-WIDTH = 90
 TOGETHER = 40  # functions that are mutated as one file
 EACH = 4  # bugs of a function
-EACH_INVENTED = 2
+EACH_RUN = 2  # of one that tests run
 MODULES = [
     "numbers",
     "lists",
@@ -76,17 +73,19 @@ class Bug(NamedTuple):
     """Names that a module of such functions may have."""
 
 
-def in_files(files: list[Path], source: random.Random, pool: Executor) -> Iterator[Bug]:
-    """Bugs in the functions of files, those of many files mixed; what tests saw is made up."""
-    some = functions(files)
+def in_files(
+    files: list[Path], source: random.Random, pool: Executor, *, run: bool
+) -> Iterator[Bug]:
+    """Bugs in the functions of files, those of many files mixed.
+
+    With `run` only harmless functions count, and tests run them; else what a test saw is made up.
+    """
+    own = random.Random(source.getrandbits(32))  # how many are drawn ahead depends on the machine
+    some = functions(files, pool, only_harmless=run)
     batches = iter(lambda: list(islice(some, TOGETHER)), [])
-    for _, (fixes, bugs) in in_order(pool, bugs_of, batches, cpu_count()):
-        words = sorted({word for name in fixes for word in name.split("_") if len(word) > 2})
-        for name, variants_of in bugs.items():
-            for code in source.sample(variants_of, min(EACH, len(variants_of))):
-                bug, fix = code.split("\n"), fixes[name].split("\n")
-                shown = seen(name, bug[0], source)
-                yield Bug(name, bug, fix, shown, words or ["code"])
+    seeded = ((own.getrandbits(32), batch) for batch in batches)
+    for _, bugs in in_order(pool, run_bugs if run else read_bugs, seeded, cpu_count()):
+        yield from bugs
 
 
 def in_inventions(source: random.Random, pool: Executor) -> Iterator[Bug]:
@@ -98,40 +97,34 @@ def in_inventions(source: random.Random, pool: Executor) -> Iterator[Bug]:
 
 
 def shown_bugs(seed: int) -> list[Bug]:
-    """Bugs in a few invented functions, none of them a kata, with what a test shows."""
+    """Bugs in a few invented functions, with what a test shows."""
     source = random.Random(seed)
-    known = katas()
-    new = [code for code in islice(inventions(source), TOGETHER) if plain(code) not in known]
-    fixes, bugs = bugs_of(new)
+    return run_bugs((source.getrandbits(32), list(islice(inventions(source), TOGETHER))))
+
+
+def run_bugs(seeded: tuple[int, list[str]]) -> list[Bug]:
+    """Bugs in functions that may run here, none of them a kata, with what a test shows."""
+    source, known = random.Random(seeded[0]), katas()
+    fixes, bugs = bugs_of([code for code in seeded[1] if plain(code) not in known])
     return [
         Bug(name, code.split("\n"), fixes[name].split("\n"), shown, MODULES)
         for name, variants_of in bugs.items()
-        for code in source.sample(variants_of, min(EACH_INVENTED, len(variants_of)))
+        for code in source.sample(variants_of, min(EACH_RUN, len(variants_of)))
         if (shown := difference(name, fixes[name], code, source))
     ]
 
 
-@cache
-def katas() -> frozenset[str]:
-    """The bodies of the katas."""
-    trees = [ast.parse(path.read_text()) for path in (Path(__file__).parent / "kata").glob("*.py")]
-    return frozenset(
-        plain(ast.unparse(node))
-        for tree in trees
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef)
-    )
-
-
-def plain(code: str) -> str:
-    """The body of a function whose arguments are numbered."""
-    (function,) = ast.parse(code).body
-    assert isinstance(function, ast.FunctionDef)
-    names = {argument.arg: f"a{place}" for place, argument in enumerate(function.args.args)}
-    for node in ast.walk(function):
-        if isinstance(node, ast.Name):
-            node.id = names.get(node.id, node.id)
-    return "\n".join(map(ast.unparse, function.body))
+def read_bugs(seeded: tuple[int, list[str]]) -> list[Bug]:
+    """Bugs in functions that are not run; what a test saw is made up."""
+    source = random.Random(seeded[0])
+    fixes, bugs = bugs_of(seeded[1])
+    words = sorted({word for name in fixes for word in name.split("_") if len(word) > 2})
+    return [
+        Bug(name, bug, fixes[name].split("\n"), seen(name, bug[0], source), words or ["code"])
+        for name, variants_of in bugs.items()
+        for code in source.sample(variants_of, min(EACH, len(variants_of)))
+        if (bug := code.split("\n"))
+    ]
 
 
 def bugs_of(together: list[str]) -> tuple[dict[str, str], dict[str, list[str]]]:
@@ -145,45 +138,6 @@ def bugs_of(together: list[str]) -> tuple[dict[str, str], dict[str, list[str]]]:
         if bug and variant.function in found:
             found[variant.function].append(bug[0].rstrip("\n"))
     return named, found
-
-
-def name_of(code: str) -> str:
-    """The name of a function."""
-    return code.partition("def ")[2].partition("(")[0].strip()
-
-
-def functions(files: list[Path]) -> Iterator[str]:
-    """Short functions, no methods, no tests, without docstrings and decorators, each once."""
-    seen: set[str] = set()
-    for path in files:
-        try:
-            tree = ast.parse(path.read_text())
-        except (OSError, SyntaxError, ValueError, RecursionError):
-            continue
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and not node.decorator_list:
-                code = short(node)
-                if code and code not in seen:
-                    seen.add(code)
-                    yield code
-
-
-def short(node: ast.FunctionDef) -> str:
-    """The function as a kata is written, or nothing where it is no function of a few lines."""
-    arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-    if node.name.startswith(("__", "test")) or {"self", "cls"} & {
-        argument.arg for argument in arguments
-    }:
-        return ""
-    for argument in arguments:
-        argument.annotation = None
-    node.returns = None
-    node.body = node.body[ast.get_docstring(node, clean=False) is not None :] or [ast.Pass()]
-    code = ast.unparse(node)
-    lines = code.split("\n")
-    if '"' in code or not 2 <= len(lines) <= LINES or max(map(len, lines)) > WIDTH:
-        return ""
-    return code.replace("'", '"')
 
 
 def seen(name: str, line: str, source: random.Random) -> str:

@@ -1,10 +1,10 @@
 """Exercises: bugs in short functions, none of them a kata, each with the command that mends it.
 
-usage: exercises.py OUT.jsonl [COUNT] [--seed S]
+usage: exercises.py OUT.jsonl [COUNT] [--run] [--seed S]
 
 They teach a model made from nothing to read a statement and to write a call, before it sees a kata.
-Every other function is one of the standard library or of the packages installed here, the others
-are invented (bugs.py); forager's own mutators put the bugs in. An exercise has the form that an
+The functions are those of the standard library and of the packages installed here, and invented
+ones (bugs.py); forager's own mutators put the bugs in. An exercise has the form that an
 attempt at a kata has when it is trained on, with wrong guesses before the right one, which are not.
 """
 
@@ -39,7 +39,8 @@ from tools import TOOLBOX
 
 SYSTEM = "Fix the bug and submit."  # as in bootstrap.toml
 TRIALS = TrialTemplate("./try {path} '{script}'")  # likewise
-WRONG = (0, 0, 1, 2, 3, 4, 5)  # guesses before the right one, up to those of an evaluation
+WRONG = (0, 0, 0, 1, 1, 2, 4)  # guesses before the right one, up to those of an evaluation
+NEAR = 4  # a wrong guess is so many times likelier in the line of the bug: a model guesses there
 LIKE = [  # what a wrong guess puts in place of what
     ("<", "<=", ">", ">=", "==", "!="),
     ("+", "-", "*", "/", "//", "%", "**"),
@@ -50,17 +51,23 @@ LIKE = [  # what a wrong guess puts in place of what
 ]
 
 
-def exercises(files: list[Path], source: random.Random) -> Iterator[Trajectory]:
-    """Bugs in the functions of files and in invented ones, taking turns."""
+def exercises(files: list[Path], source: random.Random, *, run: bool) -> Iterator[Trajectory]:
+    """Bugs in the functions of files and in invented ones, taking turns; with `run`, one in three.
+
+    Only a part of all functions can run.
+    """
     with ProcessPoolExecutor() as pool:  # all that takes long; what is drawn does not depend on it
-        for bugs in zip(in_files(files, source, pool), in_inventions(source, pool), strict=False):
-            for bug in bugs:
-                if attempt := exercise(bug, source):
+        found = in_files(files, source, pool, run=run)
+        for number, invented in enumerate(in_inventions(source, pool)):
+            other = next(found, None) if not run or number % 2 else None
+            for bug in (invented, other):
+                if bug and (attempt := exercise(bug, source)):
                     yield attempt
 
 
-def guess(bug: list[str], source: random.Random) -> tuple[str, ...]:
+def guess(bug: list[str], fix: list[str], source: random.Random) -> tuple[str, ...]:
     """The function with one more thing changed, mostly wrong as well."""
+    near = [before != after for before, after in zip(bug, fix, strict=False)]
     places = [
         (number, found.span(), other)
         for number, line in enumerate(bug)
@@ -69,7 +76,8 @@ def guess(bug: list[str], source: random.Random) -> tuple[str, ...]:
     ]
     if not places:
         return ()
-    number, (start, end), other = source.choice(places)
+    weights = [NEAR if near[place[0]] else 1 for place in places]
+    ((number, (start, end), other),) = source.choices(places, weights)
     return (*bug[:number], bug[number][:start] + other + bug[number][end:], *bug[number + 1 :])
 
 
@@ -92,14 +100,15 @@ def exercise(made: Bug, source: random.Random) -> Trajectory | None:
         f"There is a bug in the function `{name}` of `{path}`:\n\n{code}\n\n"
         f"{made.shown}\n\npython -m pytest {test}"
     )
-    guesses = {guess(bug, source) for _ in range(source.choice(WRONG))} - {(), tuple(fix)}
+    wrong = {guess(bug, fix, source) for _ in range(source.choice(WRONG))} - {(), tuple(fix)}
+    guesses = source.sample(sorted(wrong), len(wrong))
     messages: list[Message] = [
         {"role": "system", "content": SYSTEM},
         {"role": "user", "content": statement},
     ]
     calls: list[ToolCall] = []
     left = 1024 - source.randrange(100, 300)
-    for turn, lines in enumerate((*sorted(guesses), tuple(fix))):
+    for turn, lines in enumerate((*guesses, tuple(fix))):
         try:
             edit = script(LineEdit(path, first, tuple(bug), lines))
         except Unproven:
@@ -154,6 +163,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("output", type=Path)
     parser.add_argument("count", type=int, nargs="?", default=30_000)
+    parser.add_argument("--run", action="store_true", help="only functions that tests can run")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -161,7 +171,8 @@ def main() -> None:
     roots = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib")]
     files = sorted({path for root in roots for path in root.rglob("*.py")})
     source.shuffle(files)
-    print(write_records(given.output, islice(exercises(files, source), given.count)), "exercises")
+    made = islice(exercises(files, source, run=given.run), given.count)
+    print(write_records(given.output, made), "exercises")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 
 from invented import NAMES
 
-TRIES = 40  # calls of a function and of its bug
+TRIES = 60  # calls of a function and of its bug
 SECONDS = 0.1  # of a call: a bug may loop for ever
 LONGEST = 60  # characters of a result
 NUMBERS = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 18, 20, 25, 60, 99, 100, -1, -4]
@@ -60,7 +60,7 @@ def outcome(called: Callable[..., Any], arguments: list[Any]) -> Outcome | None:
 
 def value(name: str, source: random.Random) -> Any:
     """A value for an argument of this name."""
-    kind = next((kind for kind, names in NAMES.items() if name in names), "n")
+    kind = next((kind for kind, names in NAMES.items() if name in names), source.choice("nls"))
     if kind == "n":
         return source.choice(NUMBERS)
     if kind == "s":

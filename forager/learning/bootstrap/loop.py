@@ -154,10 +154,12 @@ class Bootstrap:
             for earlier in range(number)
             if self._is_own(earlier)
         )
-        taught: set[str] = set()
-        if number and self._settings.data == "all":
-            kept = Run(self._path(number - 1) / "kept").summaries()
-            taught = {attempt.instance_id for attempt in kept if attempt.resolved}
+        taught = {
+            attempt.instance_id
+            for earlier in self._learned_from(number)
+            for attempt in Run(self._path(earlier) / "kept").summaries()
+            if attempt.resolved
+        }
         seed = self._settings.seed + number
         tasks = draw(
             self._training, wanted.tasks, own, taught=taught, band=wanted.pass_rate, seed=seed
@@ -166,6 +168,12 @@ class Bootstrap:
         policy = current if is_own else self._teacher()
         self._run(number, "rollout" if is_own else "teach", "attempts", policy, tasks, path)
         return policy
+
+    def _learned_from(self, number: int) -> range:
+        """Earlier rounds whose attempts have taught the model, or teach it again in this round."""
+        if self._settings.data == "all":
+            return range(max(number - 1, 0), number)  # which holds those of the rounds before it
+        return range(number if self._settings.init == "last" else 0)
 
     def _is_own(self, number: int) -> bool:
         """Whether the model, not the teacher, makes the attempts of a round."""
