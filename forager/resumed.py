@@ -65,12 +65,18 @@ def resumed(
 
 
 def _made(make: Callable[[str], R], writer: RecordWriter, name: str) -> R | SandboxError:
+    record = made_or_lost(partial(make, name))
+    if not isinstance(record, SandboxError):
+        writer.append(record)
+    return record
+
+
+def made_or_lost(make: Callable[[], T]) -> T | SandboxError:
+    """What was made, or the error that took its last sandbox."""
     try:
-        record = retried(partial(make, name))
+        return retried(make)
     except SandboxError as error:
         return error
-    writer.append(record)
-    return record
 
 
 def retried(make: Callable[[], T]) -> T:
@@ -96,5 +102,5 @@ def check_lost(what: str, lost: Mapping[str, str]) -> None:
         few = ", ".join([*lost][:_NAMED]) + (", …" if len(lost) > _NAMED else "")
         raise ForagerError(
             f"{len(lost):,} {what} were lost to infrastructure ({few}), the last because "
-            f"{[*lost.values()][-1]}; run again to make them"
+            f"{[*lost.values()][-1]}; run again for them"
         )

@@ -209,7 +209,7 @@ def test_what_infrastructure_loses_costs_itself_alone(tmp_path: Path, kata_image
     assert done.stdout.startswith("largest.1\tfalse: largest([")
     told = "forager: 1 tasks and attempts were lost to infrastructure (gone), the last because "
     (line,) = (line for line in done.stderr.splitlines() if line.startswith("forager: "))
-    assert line.startswith(told) and line.endswith("; run again to make them")
+    assert line.startswith(told) and line.endswith("; run again for them")
     assert json.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)["lost"].keys() == {
         "gone"
     }

@@ -144,7 +144,10 @@ def test_a_task_without_its_image_costs_itself_alone(
     assert done.exit_code == 1, done.output
     assert "drop 0 of 1 tasks" in done.stdout
     told = "forager: 1 tasks were lost to infrastructure (gone), the last because "
-    assert told in done.stderr and done.stderr.endswith("; run again to make them\n")
+    assert told in done.stderr and done.stderr.endswith("; run again for them\n")
     names = [task.instance_id for task in read_records(kept, RepositoryTask)]
     assert names == [task.instance_id for task in read_records(output, ProbedTask)]
     assert names == [kata_task.instance_id]
+    checked = CliRunner().invoke(main, ["tasks", "check", str(file)])
+    assert (checked.exit_code, checked.stdout) == (1, "1 of 1 tasks hold\n"), checked.output
+    assert told in checked.stderr

@@ -48,23 +48,34 @@ def check(file: Path, limit: int | None, workers: int, as_json: bool) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     from forager.cli.outputs import CheckedTasks
+    from forager.errors import SandboxError
+    from forager.resumed import check_lost, made_or_lost
+    from forager.text import ending
     from forager.threads import in_order
+
+    def judge(task: "Task") -> str | SandboxError:
+        return made_or_lost(lambda: _problem(task))
 
     chosen = read_tasks(file, limit)
     problems: dict[str, str] = {}
+    lost: dict[str, str] = {}
     say_problem = (lambda _: None) if as_json else echo
     with Progress("tasks", len(chosen)) as progress, ThreadPoolExecutor(workers) as pool:
-        judged = in_order(pool, _problem, chosen, 2 * workers)
+        judged = in_order(pool, judge, chosen, 2 * workers)
         for done, (task, problem) in enumerate(judged, 1):
-            if problem:
+            if isinstance(problem, SandboxError):
+                lost[task.instance_id] = ending(str(problem))
+            elif problem:
                 problems[task.instance_id] = problem
                 say_problem(f"{task.instance_id}: {problem}")
             progress.update(done, failed=len(problems))
-    hold = len(chosen) - len(problems)
+    checked = len(chosen) - len(lost)
+    hold = checked - len(problems)
     if as_json:
-        print_json(CheckedTasks(tasks=len(chosen), hold=hold, problems=problems).model_dump())
+        print_json(CheckedTasks(tasks=checked, hold=hold, problems=problems).model_dump())
     else:
-        echo(f"{hold} of {len(chosen)} tasks hold")
+        echo(f"{hold} of {checked} tasks hold")
+    check_lost("tasks", lost)
     if problems:
         raise click.exceptions.Exit(1)
 

@@ -69,11 +69,16 @@ def termination(
     from collections import Counter
     from concurrent.futures import ThreadPoolExecutor
 
+    from functools import partial
+
     from forager.environments.answer.prediction import PredictionTask
     from forager.environments.answer.termination import TERMINATION, TerminationTask
+    from forager.errors import SandboxError
     from forager.records import RecordWriter, read_records
+    from forager.resumed import check_lost, made_or_lost
     from forager.sandboxes.docker_sandbox import docker_sandbox
     from forager.sandboxes.sandbox import Limits
+    from forager.text import ending
     from forager.threads import in_order
     from mutators import FAMILIES
     from tasks.termination import MadeQuestions, termination_tasks
@@ -84,14 +89,14 @@ def termination(
     place = image_for_programs(image)
     limits = Limits().with_memory((1 << 30) + (256 << 20))
     dropped: Counter[str] = Counter()
+    lost: dict[str, str] = {}
 
     def opened() -> "Sandbox":
         return docker_sandbox(place, limits=limits)
 
-    def asked(source: PredictionTask) -> MadeQuestions:
-        return termination_tasks(
-            source, FAMILIES, opened, most=per_program, tried=mutants, seed=seed
-        )
+    def asked(source: PredictionTask) -> MadeQuestions | SandboxError:
+        make = partial(termination_tasks, most=per_program, tried=mutants, seed=seed)
+        return made_or_lost(lambda: make(source, FAMILIES, opened))
 
     with (
         RecordWriter(output) as writer,
@@ -103,9 +108,12 @@ def termination(
         count = len(names)
         waiting = [task for task in sources if f"{TERMINATION}.{task.instance_id}" not in known]
         done = len(sources) - len(waiting)
-        for _, found in in_order(pool, asked, waiting, 2 * workers):
+        for source, found in in_order(pool, asked, waiting, 2 * workers):
             if limit is not None and count >= limit:
                 break
+            if isinstance(found, SandboxError):
+                lost[source.instance_id] = ending(str(found))
+                continue
             writer.append(*found.tasks)
             dropped += found.dropped
             count, done = count + len(found.tasks), done + 1
@@ -113,3 +121,4 @@ def termination(
     for reason, number in dropped.most_common():
         say(f"{number:,}\t{reason}")
     echo(f"{output}\t{count} tasks")
+    check_lost("programs", lost)
