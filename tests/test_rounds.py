@@ -11,6 +11,8 @@ from forager.environments.repository.task import RepositoryTask
 from forager.errors import UsageError
 from forager.evaluation.estimates import difference, estimate
 from forager.learning.bootstrap.draw import draw
+from forager.learning.bootstrap.loop import learned_from
+from forager.learning.bootstrap.manifest import Promotion, Round
 from forager.learning.bootstrap.settings import BootstrapSettings
 from forager.learning.bootstrap.split import clusters, places_of, split
 from forager.trajectories.summary import Summary
@@ -125,6 +127,25 @@ def test_what_the_data_shows_is_drawn_less_often() -> None:
     drawn = draw(TASKS, 40, [], taught=taught, band=(0.2, 0.8), seed=1)
     assert len(drawn) == 40
     assert sum(task.instance_id in taught for task in drawn) < 10
+
+
+@pytest.mark.parametrize(
+    ("data", "init", "expected"),
+    [("all", "base", [2]), ("all", "last", [2]), ("round", "last", [0, 2]), ("round", "base", [])],
+)
+def test_what_taught_the_model_is_not_drawn_again(
+    data: str, init: str, expected: list[int]
+) -> None:
+    """A model that goes on learned from each promoted round; one data set of all holds them all."""
+    settings = BootstrapSettings.model_validate(
+        {"tasks": ["t.jsonl"], "base": "model", "data": data, "init": init}
+    )
+    rounds = [
+        Round.model_construct(number=n, promotion=Promotion.model_construct(accepted=accepted))
+        for n, accepted in enumerate([True, False, True])
+    ]
+    assert learned_from(settings, rounds) == expected
+    assert learned_from(settings, []) == []
 
 
 def test_before_any_attempt_all_tasks_are_drawn_alike() -> None:

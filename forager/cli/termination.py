@@ -68,7 +68,6 @@ def termination(
     """
     from collections import Counter
     from concurrent.futures import ThreadPoolExecutor
-
     from functools import partial
 
     from forager.environments.answer.prediction import PredictionTask

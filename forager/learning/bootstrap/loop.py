@@ -63,6 +63,7 @@ class Bootstrap:
         self._training = [named[name] for name in chosen.training]
         self._held_out = [named[name] for name in chosen.held_out]
         self._clusters = clusters(self._held_out, settings.split.by)
+        self._rounds: list[Round] = []  # that are done
 
     def run(self) -> Iterator[tuple[Evaluation, list[Round]]]:
         """Run what is missing; after each round yield the base's evaluation and all rounds so far.
@@ -71,7 +72,7 @@ class Bootstrap:
         """
         with self._server:
             base = self._base()
-            rounds: list[Round] = []
+            rounds = self._rounds
             for number in range(self._settings.rounds):
                 manifest = self._path(number) / "manifest.json"
                 done = load(manifest, Round)
@@ -156,7 +157,7 @@ class Bootstrap:
         )
         taught = {
             attempt.instance_id
-            for earlier in self._learned_from(number)
+            for earlier in learned_from(self._settings, self._rounds)
             for attempt in Run(self._path(earlier) / "kept").summaries()
             if attempt.resolved
         }
@@ -168,12 +169,6 @@ class Bootstrap:
         policy = current if is_own else self._teacher()
         self._run(number, "rollout" if is_own else "teach", "attempts", policy, tasks, path)
         return policy
-
-    def _learned_from(self, number: int) -> range:
-        """Earlier rounds whose attempts have taught the model, or teach it again in this round."""
-        if self._settings.data == "all":
-            return range(max(number - 1, 0), number)  # which holds those of the rounds before it
-        return range(number if self._settings.init == "last" else 0)
 
     def _is_own(self, number: int) -> bool:
         """Whether the model, not the teacher, makes the attempts of a round."""
@@ -235,3 +230,11 @@ class Bootstrap:
 
     def _path(self, number: int) -> Path:
         return self._output / f"round-{number}"
+
+
+def learned_from(settings: BootstrapSettings, rounds: Sequence[Round]) -> list[int]:
+    """Rounds whose attempts taught the current model, or teach it again in the next round."""
+    if settings.data == "all":
+        return [rounds[-1].number] if rounds else []  # which holds those of the rounds before it
+    promoted = [made.number for made in rounds if made.promotion and made.promotion.accepted]
+    return promoted if settings.init == "last" else []
