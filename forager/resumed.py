@@ -26,6 +26,14 @@ _TRIES = 3  # of what loses its sandboxes
 _NAMED = 3  # of what is lost
 
 
+class RecordFile(NamedTuple, Generic[R]):
+    """A file of records, each with a name."""
+
+    path: Path
+    kind: type[R]
+    name_of: Callable[[R], str]
+
+
 class Resumed(NamedTuple, Generic[R]):
     """Records by name, in the order asked for, and why each of the others was lost."""
 
@@ -37,9 +45,7 @@ def resumed(
     what: str,
     names: Sequence[str],
     make: Callable[[str], R],
-    path: Path,
-    kind: type[R],
-    name_of: Callable[[R], str],
+    file: RecordFile[R],
     workers: int,
     on_progress: OnProgress,
 ) -> Resumed[R]:
@@ -47,8 +53,8 @@ def resumed(
 
     Each enters the file as soon as it is made, so the file has them in no order.
     """
-    with RecordWriter(path) as writer:
-        found = {name_of(record): record for record in read_records(path, kind)}
+    with RecordWriter(file.path) as writer:
+        found = {file.name_of(record): record for record in read_records(file.path, file.kind)}
         todo = [name for name in names if name not in found]
         start = len(names) - len(todo)
         lost: dict[str, str] = {}

@@ -11,7 +11,7 @@ from forager.learning.bootstrap.split import clusters
 from forager.learning.rl.layout import RlLayout
 from forager.locks import claimed
 from forager.mutation.candidates import Families
-from forager.resumed import OnProgress, digest, resumed
+from forager.resumed import OnProgress, RecordFile, digest, resumed
 from forager.rollout.sandboxes import Sandboxes
 from forager.sandboxes.kinds import sandbox_kind
 from forager.trajectories.choice import Choice
@@ -142,9 +142,7 @@ class _Audit:
             "tasks",
             list(tasks),
             make,
-            self._output / TESTS,
-            StrongerTests,
-            attrgetter("key"),
+            RecordFile(self._output / TESTS, StrongerTests, attrgetter("key")),
             self._settings.workers,
             self._on_progress,
         )
@@ -181,9 +179,7 @@ class _Audit:
             "attempts",
             list(todo),
             grade,
-            self._output / ATTEMPTS,
-            AuditedAttempt,
-            attrgetter("key"),
+            RecordFile(self._output / ATTEMPTS, AuditedAttempt, attrgetter("key")),
             self._settings.workers,
             self._on_progress,
         )

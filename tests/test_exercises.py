@@ -75,10 +75,13 @@ def test_only_functions_that_compute_with_their_arguments_are_run(bugs: Any) -> 
         "try:\n        return a[b]\n    except:\n        return None": False,
         "try:\n        return a[b]\n    except IndexError:\n        return None": True,
         "return [len(b) for b in range(a)] + other": False,
+        "return (lambda c=len(a): c)() + b": False,
     }
     for body, may in bodies.items():
         (function,) = ast.parse(f"def f(a, b):\n    {body}").body
         assert harmless(function) is may, body
+    (function,) = ast.parse("def f(a, b=a):\n    return a").body
+    assert not harmless(function)
 
 
 def test_functions_of_packages_have_true_outcomes(bugs: Any, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from test_never_lost import ours
 from forager.errors import ForagerError, ImageMissing, SandboxError
 from forager.images.image import Image
 from forager.records import Record, read_records
-from forager.resumed import Resumed, check_lost, resumed, retried
+from forager.resumed import RecordFile, Resumed, check_lost, resumed, retried
 from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import Limits
 
@@ -28,7 +28,12 @@ class Length(Record):
 
 def lengths(path: Path, make: Callable[[str], Length], *names: str) -> Resumed[Length]:
     """The lengths of these names, from the file or made."""
-    return resumed("names", names, make, path, Length, attrgetter("name"), 1, lambda *_: None)
+    return resumed("names", names, make, file_of(path), 1, lambda *_: None)
+
+
+def file_of(path: Path) -> RecordFile[Length]:
+    """Where they are kept."""
+    return RecordFile(path, Length, attrgetter("name"))
 
 
 @pytest.mark.engine
@@ -82,7 +87,7 @@ def test_what_is_made_is_kept_while_an_earlier_name_is_under_way(tmp_path: Path)
             kept.extend(record.name for record in read_records(path, Length))
         return Length(name=name, length=len(name))
 
-    resumed("names", ["slow", "b"], make, path, Length, attrgetter("name"), 2, lambda *_: None)
+    resumed("names", ["slow", "b"], make, file_of(path), 2, lambda *_: None)
     assert kept == ["b"]
 
 
@@ -98,9 +103,7 @@ def test_progress_counts_what_is_there(tmp_path: Path) -> None:
         "names",
         ["a", "b"],
         make,
-        path,
-        Length,
-        attrgetter("name"),
+        file_of(path),
         1,
         lambda *given: told.append(given),
     )

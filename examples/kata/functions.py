@@ -94,8 +94,15 @@ def harmless(function: ast.FunctionDef) -> bool:
         and not (isinstance(node, ast.FunctionDef) and node is not function)
         and not (isinstance(node, ast.Attribute) and node.attr not in _METHODS)
         and not (isinstance(node, ast.ExceptHandler) and node.type is None)
+        and not (
+            isinstance(node, ast.arguments) and not _constant([*node.defaults, *node.kw_defaults])
+        )
         for node in nodes
     ) and known.issuperset(name.id for name in names)
+
+
+def _constant(defaults: list[ast.expr | None]) -> bool:
+    return all(default is None or isinstance(default, ast.Constant) for default in defaults)
 
 
 @cache

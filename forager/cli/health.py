@@ -107,7 +107,7 @@ def _probed(
     chosen: "list[Task]", output: Path, repeats: int, sandbox: str, workers: int
 ) -> "Resumed[ProbedTask]":
     """The probes of all tasks; those that the file lacks are made now."""
-    from forager.resumed import resumed
+    from forager.resumed import RecordFile, resumed
     from forager.sandboxes.kinds import sandbox_kind
     from tasks.health import ProbedTask, probe
 
@@ -116,9 +116,9 @@ def _probed(
     def make(name: str) -> ProbedTask:
         return probe(tasks[name], repeats=repeats, sandboxes=sandboxes)
 
-    id = attrgetter("instance_id")
+    file = RecordFile(output, ProbedTask, attrgetter("instance_id"))
     with Stages() as show:
-        return resumed("tasks", list(tasks), make, output, ProbedTask, id, workers, show)
+        return resumed("tasks", list(tasks), make, file, workers, show)
 
 
 def _table(found: "Iterable[TaskHealth]") -> "Table":
