@@ -75,6 +75,7 @@ def test_only_functions_that_compute_with_their_arguments_are_run(bugs: Any) -> 
         "try:\n        return a[b]\n    except:\n        return None": False,
         "try:\n        return a[b]\n    except IndexError:\n        return None": True,
         "return [len(b) for b in range(a)] + other": False,
+        "return sum(range(a * 5000))": False,
         "return (lambda c=len(a): c)() + b": False,
     }
     for body, may in bodies.items():
@@ -95,3 +96,17 @@ def test_functions_of_packages_have_true_outcomes(bugs: Any, tmp_path: Path) -> 
     for bug in made:
         call, expected, _ = bug.shown.split("\n")
         assert called("\n".join(bug.fix), call) == expected.removeprefix("Expected: ")
+
+
+def test_a_bug_that_takes_too_much_memory_is_no_exercise(bugs: Any) -> None:
+    """Nor one that takes too long: the process that calls it stays."""
+    from outcomes import bound_memory  # type: ignore[import-not-found]
+
+    codes = [
+        "def grown(text, n):\n    while len(text) < n + 1:\n        text += text\n    return len(text)",
+        "def long(n):\n    while n != 1:\n        n = n\n    return n",
+        "def well(n):\n    return n + 1",
+    ]
+    with ProcessPoolExecutor(1, initializer=bound_memory) as pool:
+        made = pool.submit(bugs.run_bugs, (0, codes)).result()
+    assert "well" in {bug.name for bug in made}

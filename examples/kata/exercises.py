@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 
 from bugs import Bug, in_files, in_inventions
+from outcomes import bound_memory
 
 from forager.agent.syntax import SYNTAXES
 from forager.agent.tool import Call
@@ -56,7 +57,9 @@ def exercises(files: list[Path], source: random.Random, *, run: bool) -> Iterato
 
     Only a part of all functions can run.
     """
-    with ProcessPoolExecutor() as pool:  # all that takes long; what is drawn does not depend on it
+    with ProcessPoolExecutor(
+        initializer=bound_memory
+    ) as pool:  # all that takes long; what is drawn does not depend on it
         found = in_files(files, source, pool, run=run)
         for number, invented in enumerate(in_inventions(source, pool)):
             other = next(found, None) if not run or number % 2 else None

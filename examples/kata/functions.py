@@ -17,6 +17,7 @@ from forager.threads import in_order
 LINES = 6  # of a function, at most
 WIDTH = 90
 FILES = 50  # that are read at a time
+LARGEST = 1000  # number in a function that runs: nothing stops `sum(range(10 ** 12))`
 _KNOWN = """
 abs all any bool chr dict divmod enumerate filter float frozenset int isinstance len list map max
 min ord range repr reversed round set sorted str sum tuple zip
@@ -94,6 +95,11 @@ def harmless(function: ast.FunctionDef) -> bool:
         and not (isinstance(node, ast.FunctionDef) and node is not function)
         and not (isinstance(node, ast.Attribute) and node.attr not in _METHODS)
         and not (isinstance(node, ast.ExceptHandler) and node.type is None)
+        and not (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, int | float)
+            and node.value > LARGEST
+        )
         and not (
             isinstance(node, ast.arguments) and not _constant([*node.defaults, *node.kw_defaults])
         )

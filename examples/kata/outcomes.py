@@ -2,6 +2,7 @@
 
 import copy
 import random
+import resource
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ from invented import NAMES
 TRIES = 60  # calls of a function and of its bug
 SECONDS = 0.1  # of a call: a bug may loop for ever
 LONGEST = 60  # characters of a result
+MEMORY = 3 << 28  # bytes of a process that calls functions: a bug may double a text for ever
 NUMBERS = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 18, 20, 25, 60, 99, 100, -1, -4]
 ITEMS = [0, 1, 2, 3, 4, 5, 7, 10, 12, -1, -3]
 TEXTS = ["", "a", "abc", "hello", "a b", "x-y", "Anna", "level", "1,2,3", "b.c", "to be or", "e_x"]
@@ -33,6 +35,11 @@ def difference(name: str, fix: str, bug: str, source: random.Random) -> str:
             text = f"{call}\nExpected: {expected.shown}\nGot: {shown}"
             found.append((got.raised, len(call), text))
     return min(found)[2] if found else ""
+
+
+def bound_memory() -> None:
+    """Let a call that takes too much memory fail, and not the machine."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
 class Outcome:
