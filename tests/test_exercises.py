@@ -98,12 +98,15 @@ def test_functions_of_packages_have_true_outcomes(bugs: Any, tmp_path: Path) -> 
         assert called("\n".join(bug.fix), call) == expected.removeprefix("Expected: ")
 
 
-def test_a_bug_that_takes_too_much_memory_is_no_exercise(bugs: Any) -> None:
+def test_a_bug_that_takes_too_much_memory_is_no_exercise(
+    bugs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor one that takes too long: the process that calls it stays."""
     from outcomes import bound_memory  # type: ignore[import-not-found]
 
+    monkeypatch.setattr("outcomes.TRIES", 4)
     codes = [
-        "def grown(text, n):\n    while len(text) < n + 1:\n        text += text\n    return len(text)",
+        "def grown(text, n):\n    while len(text) < n:\n        text += text\n    return len(text)",
         "def long(n):\n    while n != 1:\n        n = n\n    return n",
         "def well(n):\n    return n + 1",
     ]
