@@ -11,6 +11,7 @@ from contextlib import closing
 from typing import NamedTuple
 
 from pydantic import Field
+from unidiff.errors import UnidiffParseError
 
 from forager.agent import SERVERLESS
 from forager.environments.environment import Grade, KnowsReference
@@ -99,7 +100,10 @@ def probe(task: Task, repeats: int, sandboxes: SandboxFactory) -> ProbedTask:
 
 def _shortcuts(task: RepositoryTask, limits: Limits, sandboxes: SandboxFactory) -> dict[str, str]:
     """The shortcuts of a task, from the files as the agent sees them."""
-    edits = edits_of(task.patch)
+    try:
+        edits = edits_of(task.patch)
+    except UnidiffParseError as error:
+        raise TaskError(f"its patch is not a diff: {error}") from error
     sources: dict[str, str] = {}
     with closing(open_task(task, limits, sandbox=sandboxes, for_agent=False)[0]) as sandbox:
         for path in edits:

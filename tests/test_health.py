@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from attempts import Settings, make_attempt
+from attempts import Settings, make_attempt, make_task
 from click.testing import CliRunner
 
 from forager.cli.main import main
@@ -12,9 +12,10 @@ from forager.environments.repository.task import RepositoryTask
 from forager.mutation.files import unified_diff
 from forager.mutation.reach import edits_of
 from forager.records import read_records
+from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.trajectories.store import Run
 from forager.trajectories.summary import Summary
-from tasks.health import ProbedTask, SolveRate, health, solve_rates
+from tasks.health import ProbedTask, SolveRate, health, probe, solve_rates
 from tasks.shortcuts import CONSTANT, DELETED, EMPTY, shortcuts
 
 BROKEN = '''\
@@ -129,6 +130,13 @@ def test_a_task_is_probed_once(kata_task: RepositoryTask, tmp_path: Path) -> Non
     assert sound["rates"] == {"repair": [1, 1]} and sound["drop"] == []
     assert sound["probed"]["reference"] == ["resolved"]
     assert "empty change passes" in dropped["drop"]
+
+
+def test_a_task_whose_patch_is_no_diff_is_a_problem() -> None:
+    """It is dropped with its reason, as a task that does not fit its image."""
+    task = make_task("broken", patch="--- a/x.py\n+++ b/x.py\n@@ -1,9 +1,9 @@\n-a\n+b\n")
+    problem = probe(task, 0, docker_sandbox).problem
+    assert problem.startswith("its patch is not a diff: Hunk is shorter")
 
 
 @pytest.mark.engine

@@ -34,6 +34,7 @@ VERBS = {  # how a verb is called, and the inputs that it takes
     "tasks mutate-fix {} -o out --dry-run": {"DIR", "RUN", "empty.jsonl"},
     "image import {}": set(),
     "image show {}": set(),
+    "trace programs {} -o out": set(),
     "train {} -o out --base nope": set(),
     "bootstrap {} -o out --dry-run": set(),
 }
@@ -105,6 +106,9 @@ def test_every_verb_refuses_wrong_outputs(place: Path, output: str) -> None:
         ("watch tasks.jsonl", "is not a run directory, but a file"),
         ("filter RUN -o RUN", "RUN/settings.json was made by another verb"),
         ("tasks import swe-bench empty.jsonl -o out", "gave no task of the format swe-bench"),
+        ("trace suites empty.jsonl -o out", "empty.jsonl: no image; `forager image build`"),
+        ("list ''", "the name is empty"),
+        ("filter RUN -o ''", "the name is empty"),
         ("doctor --url http://127.0.0.1:9/v1", ""),
     ],
 )

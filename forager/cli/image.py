@@ -380,6 +380,8 @@ def images_of(sources: tuple[str, ...], workers: int) -> "list[Image]":
         built = make_all("images", to_build, make, workers)
         images += succeeded(built)
         raise_failures(built)
+    if not images:
+        raise UsageError(f"{', '.join(sources)}: no image; `forager image build` makes some")
     return images
 
 

@@ -11,7 +11,18 @@ from forager.cli.values import SandboxName
 from forager.cli.verb import option
 from forager.tracking.tracker import OPTIONAL, check_installed
 
-PATH = click.Path(path_type=Path)
+
+class _InputPath(click.Path):
+    """A path to read, which an unset variable of a shell is not."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        if not str(value):
+            self.fail("the name is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = _InputPath(path_type=Path)
 
 
 class _OutputPath(click.ParamType[Path]):
@@ -21,6 +32,8 @@ class _OutputPath(click.ParamType[Path]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path."""
+        if not str(value):
+            self.fail("the name is empty.", param, ctx)
         path = Path(value)
         named = path if path.name not in ("", "..") else path.resolve()
         if not named.name:

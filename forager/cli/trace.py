@@ -83,8 +83,10 @@ def programs_verb(
     from forager.tracing.programs import LIMITS, batches, jobs_of, read_programs, trace_programs
     from forager.tracing.recording import SandboxRecorder
 
+    jobs = list(islice(jobs_of(read_programs(programs), most_inputs), limit))
+    if not jobs:
+        raise UsageError(f"{programs} holds no program with an input")
     with trace_writer(output) as writer:
-        jobs = list(islice(jobs_of(read_programs(programs), most_inputs), limit))
         setup = TestSetup(workdir="/tmp", python="python3")
         image = given["image"] or _base()
 
