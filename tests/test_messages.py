@@ -107,6 +107,8 @@ def test_every_verb_refuses_wrong_outputs(place: Path, output: str) -> None:
         ("filter RUN -o RUN", "RUN/settings.json was made by another verb"),
         ("tasks import swe-bench empty.jsonl -o out", "gave no task of the format swe-bench"),
         ("trace suites empty.jsonl -o out", "empty.jsonl: no image; `forager image build`"),
+        ("base empty.jsonl -o out", "there is no text in empty.jsonl"),
+        ("base tasks.jsonl x.bin -o out", "x.bin is no text file"),
         ("list ''", "the name is empty"),
         ("filter RUN -o ''", "the name is empty"),
         ("doctor --url http://127.0.0.1:9/v1", ""),

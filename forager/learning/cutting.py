@@ -15,7 +15,7 @@ from forager.learning.hub import model_directory
 from forager.learning.pretrained import PretrainedModel
 from forager.learning.saved import digest
 from forager.learning.sources import Artifact
-from forager.learning.texts import source_of, texts_of
+from forager.learning.texts import all_texts, source_of
 from forager.learning.trimming import Vocabulary
 
 _MEASURED, _LENGTH = 32, 128  # texts that the loss is measured on, and how many tokens of each
@@ -59,7 +59,7 @@ def _digest(place: Path) -> str:
 def _made(place: Path, texts: Sequence[Path], output: Path) -> dict[str, Any]:
     base = PretrainedModel(place)
     try:
-        before, after = _cut(base, [text for text in texts_of(texts) if text])
+        before, after = _cut(base, all_texts(texts))
     except UsageError as error:
         raise UsageError(f"{place}: {error}") from error
     base.loaded.save_pretrained(output)

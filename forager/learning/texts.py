@@ -32,6 +32,14 @@ def texts_of(paths: Sequence[Path]) -> Iterator[str]:
                 yield from _records(file) if file.suffix == ".jsonl" else [_decoded(file)]
 
 
+def all_texts(paths: Sequence[Path]) -> list[str]:
+    """All texts but empty ones. Raises UsageError if there are none."""
+    found = [text for text in texts_of(paths) if text]
+    if not found:
+        raise UsageError(f"there is no text in {', '.join(map(str, paths))}")
+    return found
+
+
 def source_of(path: Path) -> Artifact:
     """A text, directory or run with its digest."""
     if is_run(path):
@@ -67,13 +75,12 @@ def _decoded(file: Path) -> str:
 
 def _files(path: Path) -> list[Path]:
     """The file, or the text files of a directory, except hidden ones. Raises UsageError."""
-    if path.is_file():
-        return [path]
-    found = []
+    found = [path] if path.is_file() else []
     for folder, folders, names in os.walk(path):
         folders[:] = sorted(name for name in folders if name[0] != "." and name != "__pycache__")
         found += [Path(folder) / name for name in sorted(names) if name[0] != "."]
     texts = [file for file in found if b"\0" not in file.read_bytes()]
     if not texts:
-        raise UsageError(f"{path} has no text files")
+        problem = "is no text file" if path.is_file() else "has no text files"
+        raise UsageError(f"{path} {problem}")
     return texts

@@ -13,7 +13,7 @@ from typing import Any
 from forager.learning import imports
 from forager.learning.base import HEAD, ROLES, BaseManifest, BaseSettings, once
 from forager.learning.induction import THETA, set_heads
-from forager.learning.texts import source_of, texts_of
+from forager.learning.texts import all_texts, source_of
 from forager.tracing.views.cwm import TOKENS
 
 PAD, END = "<|pad|>", "<|end|>"
@@ -45,7 +45,7 @@ def _made(texts: Sequence[Path], output: Path, settings: BaseSettings) -> dict[s
 
     logging.disable_progress_bar()
     # A list, because the trainer reads in another thread, and an index is for one thread only.
-    tokenizer = _tokenizer(list(texts_of(texts)), settings)
+    tokenizer = _tokenizer(all_texts(texts), settings)
     tokenizer.save_pretrained(output)
     model = _model(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, settings)
     model.save_pretrained(output)
