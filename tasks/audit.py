@@ -1,143 +1,187 @@
-"""The audit of a run: which of its successes are false.
+"""Audits a run: makes stronger tests for a sample of its successes, and grades these with them."""
 
-A success is false if stronger tests, which the known solution passes, fail its answer twice. Which
-attempts are audited follows from seed and ids, so a larger sample contains a smaller one.
-"""
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from pathlib import Path
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
-from typing import Literal
-
-from pydantic import AliasChoices, Field
-
+from forager.config import save_settings
 from forager.environments.task import Task
-from forager.evaluation.estimates import Estimate, estimate
-from forager.records import Record
+from forager.errors import UsageError
+from forager.learning.bootstrap.split import clusters
+from forager.learning.rl.layout import RlLayout
+from forager.locks import claimed
+from forager.mutation.candidates import Families
+from forager.resumed import OnProgress, RecordFile, digest, resumed
+from forager.rollout.sandboxes import Sandboxes
+from forager.sandboxes.kinds import sandbox_kind
+from forager.trajectories.choice import Choice
+from forager.trajectories.store import open_index, tasks_of
 from forager.trajectories.summary import Summary
-from tasks.strengthening import StrongerTests
-
-TESTS, ATTEMPTS = "tests.jsonl", "attempts.jsonl"
-MAY_CHANGE = ("sample", "workers", "sandbox")
-
-
-class AuditSettings(Record):
-    """What an audit was asked to do; saved in its directory as settings.json."""
-
-    run: str
-    sample: int = Field(100, ge=1, description="Successes to audit at most, chosen by the seed.")
-    cases: int = Field(20, ge=1, description="Generated tests of a task at most.")
-    mutants: int = Field(12, ge=0, description="Mutants of each known solution.")
-    seed: int = Field(0, description="Seed of the sample, the cases and the mutants.")
-    written: list[str] = Field(
-        [], description="Run of test-writing tasks, whose answers are tests. Can be repeated."
-    )
-    written_digest: str = Field(
-        "",
-        validation_alias=AliasChoices("written_digest", "programs"),
-        description="Digest of the written tests.",
-    )
-    sandbox: Literal["docker", "bubblewrap"] = Field(
-        "docker", description="Where tests run; bubblewrap needs no daemon."
-    )
-    workers: int = Field(1, ge=1)
+from tasks.audited import (
+    ATTEMPTS,
+    MAY_CHANGE,
+    TESTS,
+    AuditedAttempt,
+    AuditSettings,
+    RunAudit,
+    audit,
+    audit_order,
+)
+from tasks.strengthening import Effort, StrongerTests, failures, lacking, strengthen
 
 
-class AuditedAttempt(Record):
-    """A success that was graded again; it is false if it failed a test."""
-
-    key: str = Field(description="Digest of the answer and of the task that it is about.")
-    id: str
-    instance_id: str
-    environment: str
-    tests: int = Field(description="Stronger tests that it was graded with.")
-    failed: list[str] = Field([], description="What it failed, in words.")
-
-
-class EnvironmentAudit(Record):
-    """The successes of one environment."""
-
-    environment: str
-    successes: int
-    audited: int
-    false: int
-    share: Estimate | None = Field(
-        None, description="Share of false successes among the audited ones, with its interval."
-    )
-    mutants: int = Field(0, description="Mutants of known solutions that were tried.")
-    missed: int = Field(0, description="Those that the tasks' own tests pass.")
-    killed: int = Field(0, description="Missed ones that the stronger tests fail.")
-    not_audited: dict[str, int] = Field(
-        {}, description="Successes that cannot be audited, by reason."
-    )
-
-
-class RunAudit(Record):
-    """The result of an audit."""
-
-    run: str
-    environments: list[EnvironmentAudit]
-    false: list[AuditedAttempt] = Field(description="The false successes.")
-    lost: dict[str, str] = Field(
-        {}, description="Tasks and attempts that infrastructure lost, and why; no audit of them."
-    )
-
-
-def audit_order(successes: Iterable[Summary], seed: int) -> list[Summary]:
-    """The successes in the order in which they are audited; it follows from seed and ids."""
-
-    def place(attempt: Summary) -> bytes:
-        return blake2b(f"{seed} {attempt.id}".encode("utf-8", "replace")).digest()
-
-    return sorted(successes, key=place)
-
-
-def audit(
-    run: str,
-    successes: Sequence[Summary],
-    tasks: Mapping[str, Task],
-    lacks: Mapping[str, str],
-    tests: Mapping[str, StrongerTests],
-    audited: Sequence[AuditedAttempt],
-    clusters: Mapping[str, str],
+def audit_run(
+    settings: AuditSettings,
+    output: Path,
+    families: Families,
+    written: Mapping[str, Sequence[str]] = {},
+    on_progress: OnProgress = lambda *_: None,
 ) -> RunAudit:
-    """The result, by environment.
+    """Audit a run; the same call resumes, and makes only what the directory `output` lacks.
 
-    `lacks` says by task why it cannot be audited, empty if it can; `clusters` maps tasks to
-    clusters, as in `estimate`.
+    `families` make the mutants; `written` holds tests that others wrote, by the task that they are
+    about. What loses its sandboxes again and again is in `lost` of the result; the next call makes
+    it. Raises UsageError for a run without successes or without their tasks, and if `output` has
+    other settings or another process writes it.
     """
-    by_environment: defaultdict[str, list[Summary]] = defaultdict(list)
-    for success in successes:
-        by_environment[tasks[success.instance_id].environment].append(success)
-    found = []
-    for name, made in sorted(by_environment.items()):
-        mine = [attempt for attempt in audited if attempt.environment == name]
-        used = [test for id, test in tests.items() if tasks[id].environment == name]
-        values = {attempt.id: float(bool(attempt.failed)) for attempt in mine}
-        near = {attempt.id: clusters[attempt.instance_id] for attempt in mine}
-        reasons = Counter(
-            reason
-            for success in made
-            if (reason := lacks[success.instance_id] or _problem(tests, success.instance_id))
+    source = attempts_of(Path(settings.run))
+    successes = _successes(source, settings.run)
+    settings = settings.model_copy(update={"written_digest": _digest(written)})
+    sandboxes = Sandboxes(sandbox_kind(settings.sandbox))
+    try:
+        with claimed(output):
+            save_settings(output, settings, MAY_CHANGE)
+            auditing = _Audit(settings, output, families, written, sandboxes, on_progress)
+            return auditing.result(source, successes)
+    finally:
+        sandboxes.close()
+
+
+def attempts_of(run: Path) -> Path:
+    """The run or file that holds the attempts: one of `forager rl` has them in a run of its own."""
+    layout = RlLayout(run)
+    return layout.attempts if layout.ledger.is_file() else run
+
+
+def _digest(written: Mapping[str, Sequence[str]]) -> str:
+    texts = sorted((task, list(programs)) for task, programs in written.items())
+    return digest(repr(texts)) if texts else ""
+
+
+def _successes(source: Path, run: str) -> list[Summary]:
+    with open_index(source) as index:
+        found = list(index.summaries(index.places(Choice(resolved=True), sort="id")))
+    if not found:
+        raise UsageError(
+            f"{run} has no success to audit; `forager list {source}` shows its attempts"
         )
-        found.append(
-            EnvironmentAudit(
-                environment=name,
-                successes=len(made),
-                audited=len(mine),
-                false=int(sum(values.values())),
-                share=estimate(values, near) if values else None,
-                mutants=sum(test.mutants for test in used),
-                missed=sum(test.missed for test in used),
-                killed=sum(test.killed for test in used),
-                not_audited=dict(reasons),
+    return found
+
+
+def _tasks(source: Path, successes: Sequence[Summary]) -> dict[str, Task]:
+    """The tasks of the successes. Raises UsageError."""
+    tasks = tasks_of(source)
+    names = {attempt.instance_id for attempt in successes}
+    if missing := names - tasks.keys():
+        raise UsageError(f"{source} lacks the task {min(missing)}; add it to its tasks.jsonl")
+    return {name: tasks[name] for name in sorted(names)}
+
+
+class _Audit:
+    """One audit, whose records are in the directory `output`."""
+
+    def __init__(
+        self,
+        settings: AuditSettings,
+        output: Path,
+        families: Families,
+        written: Mapping[str, Sequence[str]],
+        sandboxes: Sandboxes,
+        on_progress: OnProgress,
+    ) -> None:
+        self._settings, self._output = settings, output
+        self._families, self._written = families, written
+        self._sandboxes, self._on_progress = sandboxes, on_progress
+        self._lost: dict[str, str] = {}
+
+    def result(self, source: Path, successes: Sequence[Summary]) -> RunAudit:
+        """Make the tests that the directory lacks, and grade the attempts that it lacks.
+
+        Attempts whose tasks have no stronger tests make place for others; what infrastructure lost
+        keeps its place, so that the next start audits the same attempts.
+        """
+        tasks = _tasks(source, successes)
+        lacks = {id: lacking(task) for id, task in tasks.items()}
+        able = [attempt for attempt in successes if not lacks[attempt.instance_id]]
+        left, chosen = audit_order(able, self._settings.seed), list[Summary]()
+        tests: dict[str, StrongerTests] = {}
+        while left and (lack := self._settings.sample - len(chosen)) > 0:
+            taken, left = left[:lack], left[lack:]
+            new = dict.fromkeys(attempt.instance_id for attempt in taken)
+            known = tests.keys() | self._lost.keys()
+            tests |= self._stronger([tasks[id] for id in new if id not in known])
+            testless = {id for id, found in tests.items() if not found.count}
+            chosen += [attempt for attempt in taken if attempt.instance_id not in testless]
+        tested = [attempt for attempt in chosen if attempt.instance_id in tests]
+        audited = self._graded(source, tested, tasks, tests)
+        near = clusters(list(tasks.values()), "function")
+        found = audit(self._settings.run, successes, tasks, lacks, tests, audited, near)
+        return found.model_copy(update={"lost": self._lost})
+
+    def _stronger(self, needed: Sequence[Task]) -> dict[str, StrongerTests]:
+        """The stronger tests of tasks by their ids."""
+        effort = Effort(self._settings.cases, self._settings.mutants, self._settings.seed)
+        tasks = {digest(task.model_dump_json()): task for task in needed}
+
+        def make(key: str) -> StrongerTests:
+            texts = self._written.get(tasks[key].instance_id, ())
+            made = strengthen(tasks[key], texts, self._families, effort, self._sandboxes)
+            return made.model_copy(update={"key": key})
+
+        found = resumed(
+            "tasks",
+            list(tasks),
+            make,
+            RecordFile(self._output / TESTS, StrongerTests, attrgetter("key")),
+            self._settings.workers,
+            self._on_progress,
+        )
+        self._lost |= {tasks[key].instance_id: why for key, why in found.lost.items()}
+        return {tests.instance_id: tests for tests in found.records.values()}
+
+    def _graded(
+        self,
+        source: Path,
+        chosen: Sequence[Summary],
+        tasks: Mapping[str, Task],
+        tests: Mapping[str, StrongerTests],
+    ) -> list[AuditedAttempt]:
+        """The attempts with stronger tests, graded with these."""
+        with open_index(source) as index:
+            given = [
+                (attempt.id, attempt.instance_id, index.get(attempt.id).outcome.answer)
+                for attempt in chosen
+            ]
+        todo = {digest(repr((*entry, tests[entry[1]].key))): entry for entry in given}
+
+        def grade(key: str) -> AuditedAttempt:
+            id, name, answer = todo[key]
+            return AuditedAttempt(
+                key=key,
+                id=id,
+                instance_id=name,
+                environment=tasks[name].environment,
+                tests=tests[name].count,
+                failed=failures(tasks[name], answer, tests[name], self._sandboxes),
             )
+
+        found = resumed(
+            "attempts",
+            list(todo),
+            grade,
+            RecordFile(self._output / ATTEMPTS, AuditedAttempt, attrgetter("key")),
+            self._settings.workers,
+            self._on_progress,
         )
-    false = sorted(
-        (attempt for attempt in audited if attempt.failed), key=lambda attempt: attempt.id
-    )
-    return RunAudit(run=run, environments=found, false=false)
-
-
-def _problem(tests: Mapping[str, StrongerTests], task: str) -> str:
-    return tests[task].problem if task in tests else ""
+        self._lost |= {todo[key][0]: why for key, why in found.lost.items()}
+        return list(found.records.values())

@@ -22,7 +22,7 @@ from forager.learning.rl.layout import RlLayout
 from forager.mutation.files import unified_diff
 from forager.trajectories.store import Run
 from forager.trajectories.summary import Summary
-from tasks.audit import audit_order
+from tasks.audited import audit_order
 from tasks.call_tests import module_of
 from tasks.case_inputs import (
     CallArguments,

@@ -17,7 +17,7 @@ from forager.cli.verb import Verb
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tasks.audit import AuditSettings, RunAudit
+    from tasks.audited import AuditSettings, RunAudit
 
 _TOLD = 3  # failed tests of an attempt that a line names
 AUDIT = Derived(
@@ -50,7 +50,7 @@ def audit(run: Path, output: Path, workers: int, as_json: bool, **params: Any) -
     """
     from forager.resumed import check_lost
     from mutators import load_families
-    from tasks.auditing import attempts_of, audit_run
+    from tasks.audit import attempts_of, audit_run
 
     written = tests_written_in(params["tests"])
     values = {**AUDIT.given(params), "run": str(run), "workers": workers}
