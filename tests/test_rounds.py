@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -140,8 +141,10 @@ def test_what_taught_the_model_is_not_drawn_again(
     settings = BootstrapSettings.model_validate(
         {"tasks": ["t.jsonl"], "base": "model", "data": data, "init": init}
     )
+    made: Any = Round.model_construct
+    judged: Any = Promotion.model_construct
     rounds = [
-        Round.model_construct(number=n, promotion=Promotion.model_construct(accepted=accepted))
+        made(number=n, promotion=judged(accepted=accepted))
         for n, accepted in enumerate([True, False, True])
     ]
     assert learned_from(settings, rounds) == expected
