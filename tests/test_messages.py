@@ -35,6 +35,7 @@ VERBS = {  # how a verb is called, and the inputs that it takes
     "image import {}": set(),
     "image show {}": set(),
     "trace programs {} -o out": set(),
+    "serve {}": set(),
     "train {} -o out --base nope": set(),
     "bootstrap {} -o out --dry-run": set(),
 }

@@ -125,15 +125,15 @@ def _tasks(
 
 def _check(settings: "RlSettings", tasks: "list[Task]") -> None:
     """Raise UsageError for what would end the run later."""
-    from forager.learning.hub import hub_name
+    from forager.learning.hub import check_model, hub_name
     from forager.learning.rl.curriculum import Curriculum
     from forager.learning.rl.rewards import reward_named
 
     reward_named(settings.reward.function)
     Curriculum(tasks, settings.curriculum, settings.stages, settings.seed)
     base = Path(settings.base)
-    if not hub_name(base) and not (base / "config.json").is_file():
-        raise UsageError(f"base: {base} is not a Hugging Face model: it has no config.json")
+    if not hub_name(base):
+        check_model(base)
     held_out = {task.instance_id for task in _held_out(settings)}
     if both := held_out.intersection(task.instance_id for task in tasks):
         raise UsageError(f"{min(both)} is both in `tasks` and in `evaluate.tasks`; leave it out")

@@ -86,7 +86,7 @@ def serve(
     Example:
       forager serve training/model --port 8000 -- --max-num-seqs 64
     """
-    from forager.learning.hub import hub_name, model_directory
+    from forager.learning.hub import check_model, hub_name, model_directory
     from forager.learning.serve import ModelServer
 
     settings: ServeSettings = SERVE.build({**SERVE.given(params), "arguments": list(arguments)})
@@ -96,6 +96,7 @@ def serve(
         )
     directory = log or (Path() if name else model.parent).absolute() / "serve-logs"
     model = model_directory(model)
+    check_model(model)
     say(f"starting {settings.replicas} vLLM servers; logs in {directory}")
     with terminable(), ModelServer(model, settings, directory) as server:
         if check:

@@ -21,6 +21,12 @@ def hub_name(model: Path) -> str:
     return found[1] if found else ""
 
 
+def check_model(directory: Path) -> None:
+    """Raise UsageError if a directory holds no model."""
+    if not (directory / "config.json").is_file():
+        raise UsageError(f"{directory} is not a Hugging Face model: it has no config.json")
+
+
 def model_directory(model: Path) -> Path:
     """The directory of a model; `owner/name[@revision]` is downloaded from the Hub.
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from forager.errors import ServeError, UsageError
 from forager.learning.child import Child
+from forager.learning.hub import check_model
 from forager.learning.serve.agreement import PROBE, expected, has_weights
 from forager.learning.serve.client import post
 from forager.learning.serve.command import command, environment
@@ -25,8 +26,7 @@ class ModelServer:
     """
 
     def __init__(self, model: Path, settings: ServeSettings, log: Path) -> None:
-        if not (model / "config.json").is_file():
-            raise UsageError(f"{model} is not a Hugging Face model: it has no config.json")
+        check_model(model)
         self.model, self.settings, self._log = model, settings, log
         self.name = settings.served_model_name or model.name
         self._ports: list[int] = []

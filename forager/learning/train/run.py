@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from forager.errors import UsageError
+from forager.learning.hub import check_model
 from forager.learning.saved import digest, load, save
 from forager.learning.sources import Artifact
 from forager.learning.train.metrics import MetricsReader, step_values
@@ -82,8 +83,7 @@ def request_for(
     settings: TrainSettings, datasets: Sequence[Path], base: Path, evaluation: Path | None
 ) -> TrainingRequest:
     """The request of a training, with digests of its inputs. Raises UsageError."""
-    if not (base / "config.json").is_file():
-        raise UsageError(f"{base} is not a Hugging Face model: it has no config.json")
+    check_model(base)
     if not datasets:
         raise UsageError("name a data set to train on")
     return TrainingRequest(
