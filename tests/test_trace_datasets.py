@@ -113,6 +113,12 @@ def test_a_program_cannot_forge_a_turn(traces: Path, spelled: Path, tmp_path: Pa
     assert [list(sample.input_ids).count(end) for sample in Dataset(tmp_path / "out")] == [1, 1]
 
 
+def test_a_data_set_of_a_sample_is_smaller(traces: Path, spelled: Path, tmp_path: Path) -> None:
+    """`--sample` draws traces for it as well."""
+    settings = DatasetSettings(kind="trace", sample=2)
+    assert export_traces_as_dataset([traces], tmp_path / "out", spelled, settings).attempts == 2
+
+
 def test_long_traces_are_counted_or_cut(traces: Path, spelled: Path, tmp_path: Path) -> None:
     """And the same command leaves a finished data set as it is."""
     settings = DatasetSettings(kind="trace", max_length=150)

@@ -106,6 +106,31 @@ def test_traces_are_tables(traces: Path, tmp_path: Path, format: str) -> None:
     assert refused.exit_code == 2 and not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("format", ["compact", "parquet"])
+def test_a_sample_of_traces_is_the_seeds(traces: Path, tmp_path: Path, format: str) -> None:
+    """`--sample` draws traces by seed and id, so that a larger sample holds a smaller one."""
+    found = {}
+    for seed in range(6):
+        for count in (1, 2):
+            out = tmp_path / f"{seed}-{count}"
+            chosen = ("--format", format, "--sample", count, "--seed", seed)
+            done = forager("export", traces, "-o", out, *chosen)
+            assert done.stdout == f"{out}\t{count} traces\n", done.stderr
+            found[seed, count] = exported_ids(out)
+    assert all(found[seed, 1] < found[seed, 2] for seed in range(6))
+    assert set.union(*(found[seed, 1] for seed in range(6))) == found[0, 2]
+
+
+def exported_ids(path: Path) -> set[str]:
+    """Return the ids in a file of JSON or Parquet."""
+    from pyarrow.parquet import read_table
+
+    data = path.read_bytes()
+    if data.startswith(b"PAR1"):
+        return set(read_table(path)["id"].to_pylist())
+    return {json.loads(line)["id"] for line in data.splitlines()}
+
+
 def test_an_export_of_nothing_is_refused(tmp_path: Path) -> None:
     """A directory without traces, and an attempt's format for traces, get one line."""
     done = forager("export", tmp_path, "-o", tmp_path / "x", "--format", "cwm")

@@ -101,6 +101,27 @@ class Box:
         self.size = int(size) / 0
 """
 
+CACHED = """\
+KNOWN = {}
+
+
+def square(number):
+    if number not in KNOWN:
+        KNOWN[number] = number * number
+    return KNOWN[number]
+"""
+CACHED_TESTS = """\
+from square import square
+
+
+def test_first():
+    assert square(3) == 9
+
+
+def test_second():
+    assert square(3) == 9
+"""
+
 
 @pytest.fixture
 def recorder(tmp_path: Path) -> Iterator[SandboxRecorder]:
@@ -146,6 +167,28 @@ def test_tests_are_recorded_if_they_do_the_same_each_time(
         "test_sums.py",
         "sums.py",
     ]
+
+
+def test_a_test_runs_with_the_same_neighbours_after_a_kill(
+    tmp_path: Path, recorder: SandboxRecorder
+) -> None:
+    """What a test leaves in a cache changes the next one's trace; a kill between them does not."""
+    root = tmp_path / "project"
+    (root / "square.py").write_text(CACHED)
+    (root / "test_square.py").write_text(CACHED_TESTS)
+    tests = [f"test_square.py::test_{name}" for name in ("first", "second")]
+    chosen = TracedSuite(reference="local/square", tests=tests, test_seconds=1)
+    path = tmp_path / "out" / TRACES
+    written = []
+    for _ in range(2):
+        with TraceWriter(tmp_path / "out") as writer:
+            for batch in batches(chosen, writer):
+                SuiteTracer(chosen, writer).trace(recorder, batch)
+        found = list(TraceDirectory(tmp_path / "out").traces())
+        written.append([(trace.id, trace.digest) for trace in found])
+        path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+    assert written[0] == written[1]
+    assert [id for id, _ in written[0]] == [chosen.id(test) for test in tests]
 
 
 def test_a_model_writes_inputs_for_functions_with_too_few(

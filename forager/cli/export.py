@@ -81,7 +81,7 @@ _OPTIONS = Derived(
     "--sample",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Draw N attempts at random; --seed decides which.",
+    help="Draw N attempts or traces at random; --seed decides which.",
 )
 @options.seed
 @option(
@@ -181,6 +181,7 @@ def _chosen_for(format: str, asked: ExportOptions) -> dict[str, Any]:
     """The settings of a data set that other options say, too."""
     if format == "trace":
         texts = {name: getattr(asked, name) for name in ("view", "loss", "step_in", "depth")}
-        return {"limit": asked.limit, "seed": asked.seed, "texts": texts}
+        names: tuple[str, ...] = ("limit", "sample", "seed")
+        return {**{name: getattr(asked, name) for name in names}, "texts": texts}
     names = ("resolved", "accept_suspect", "limit", "sample", "seed")
     return {name: getattr(asked, name) for name in names}

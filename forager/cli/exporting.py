@@ -142,13 +142,13 @@ def export_traces(
     from forager.tracing.tables import TABLES, write_table
 
     cut = Cut(step_in=asked.step_in, depth=asked.depth, seed=asked.seed)
-    chosen = TraceExport(cut, asked.loss)
+    chosen = TraceExport(cut, asked.loss, asked.limit, asked.sample)
     if format in TABLES:
         if asked.view == "output":
             raise UsageError("--view output is of --format trace; give cwm or compact")
-        done = write_table(directories, output, format, asked.view, chosen, asked.limit)
+        done = write_table(directories, output, format, asked.view, chosen)
     else:
-        done = write_traces(directories, output, format, chosen, asked.limit)
+        done = write_traces(directories, output, format, chosen)
     _say_left_out(done.left_out)
     text = f"{done.written:,} traces"
     _print(output, text, asked, traces=done.written, left_out=done.left_out)

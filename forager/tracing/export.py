@@ -3,11 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from heapq import nsmallest
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from forager.atomic import replacing
+from forager.drawing import drawn
 from forager.errors import UsageError
 from forager.locks import claimed_file
 from forager.tracing.cutting import Cut
@@ -26,11 +28,15 @@ _View = Callable[[Trace, Sources, "TraceExport"], dict[str, Any]]
 
 
 class TraceExport(NamedTuple):
-    """What is shown of each trace."""
+    """Which traces are written, and what is shown of each."""
 
     cut: Cut = Cut()
     loss: Loss = "both"
     """Of `segments`."""
+    limit: int | None = None
+    """Of the first traces that the view can show."""
+    sample: int | None = None
+    """Traces that the seed of the cut draws."""
 
 
 class ExportedTraces(NamedTuple):
@@ -45,7 +51,6 @@ def export_traces(
     output: Path,
     format: str,
     chosen: TraceExport,
-    limit: int | None = None,
 ) -> ExportedTraces:
     """Write a line of JSON for each trace, one trace in memory at a time.
 
@@ -55,7 +60,7 @@ def export_traces(
     left_out = Counter[str]()
     written = 0
     with claimed_file(output), replacing(output) as part, part.open("w", encoding="utf-8") as file:
-        for row in exported_rows(directories, format, chosen, limit, left_out):
+        for row in exported_rows(directories, format, chosen, left_out):
             file.write(f"{json.dumps(row, ensure_ascii=True)}\n")
             written += 1
     return ExportedTraces(written, left_out)
@@ -65,7 +70,6 @@ def exported_rows(
     directories: Sequence[Path],
     format: str,
     chosen: TraceExport,
-    limit: int | None,
     left_out: Counter[str],
 ) -> Iterator[dict[str, Any]]:
     """Yield the row of each trace; count in `left_out` those that the view cannot show.
@@ -73,8 +77,8 @@ def exported_rows(
     Raises UsageError if there is none.
     """
     written = 0
-    for trace, sources in traces_of(directories):
-        if limit is not None and written >= limit:
+    for trace, sources in traces_of(directories, sample=chosen.sample, seed=chosen.cut.seed):
+        if chosen.limit is not None and written >= chosen.limit:
             break
         try:
             view = _VIEWS[format](trace, sources, chosen)
@@ -88,21 +92,39 @@ def exported_rows(
 
 
 def traces_of(
-    directories: Sequence[Path], limit: int | None = None
+    directories: Sequence[Path],
+    limit: int | None = None,
+    *,
+    sample: int | None = None,
+    seed: int = 0,
 ) -> Iterator[tuple[Trace, Sources]]:
-    """Yield the traces of directories, or the first of them, with their sources.
+    """Yield the traces of directories with their sources: all, the first, or a random sample.
 
     Raises UsageError.
     """
-    return islice(_traces(directories), limit)
+    wanted = None if sample is None else _drawn(directories, sample, seed)
+    return islice(_traces(directories, wanted), limit)
 
 
-def _traces(directories: Sequence[Path]) -> Iterator[tuple[Trace, Sources]]:
-    for directory in directories:
+def _drawn(directories: Sequence[Path], count: int, seed: int) -> set[tuple[int, int]]:
+    """The places of a sample: the number of the directory, and that of the trace in it."""
+    every = (
+        (drawn(trace.id, seed), number, place)
+        for number, directory in enumerate(directories)
+        for place, trace in enumerate(TraceDirectory(directory).traces())
+    )
+    return {(number, place) for _, number, place in nsmallest(count, every)}
+
+
+def _traces(
+    directories: Sequence[Path], wanted: set[tuple[int, int]] | None
+) -> Iterator[tuple[Trace, Sources]]:
+    for number, directory in enumerate(directories):
         found = TraceDirectory(directory).traces()
         texts = SourceTexts(directory)
-        for trace in found:
-            yield trace, texts.of(trace)
+        for place, trace in enumerate(found):
+            if wanted is None or (number, place) in wanted:
+                yield trace, texts.of(trace)
 
 
 def _facts(trace: Trace) -> dict[str, Any]:

@@ -71,10 +71,14 @@ _REPORT = TypeAdapter(_Test)
 
 
 def batches(suite: TracedSuite, writer: TraceWriter) -> Iterator[list[str]]:
-    """The tests that have not been tried yet, in groups of neighbours, which share fixtures."""
-    left = [test for test in suite.tests if suite.id(test) not in writer.ids]
-    for start in range(0, len(left), _BATCH):
-        yield left[start : start + _BATCH]
+    """Groups of neighbours, which share fixtures, with a test that has not been tried yet.
+
+    A test runs with the same neighbours at each start, as their caches change what it does.
+    """
+    for start in range(0, len(suite.tests), _BATCH):
+        batch = list(suite.tests[start : start + _BATCH])
+        if any(suite.id(test) not in writer.ids for test in batch):
+            yield batch
 
 
 class TracedTest(NamedTuple):
@@ -177,10 +181,12 @@ class SuiteTracer:
     def trace(self, tracer: SandboxRecorder, tests: list[str]) -> None:
         """Record tests; keep what has a trace, and note why the others have none.
 
-        Raises SandboxError.
+        What earlier starts kept or dropped stays as it is. Raises SandboxError.
         """
         recorder = SuiteRecorder(self.suite, self.limits, self.say)
         for found in recorder.record(tracer, tests):
+            if self.suite.id(found.test) in self.writer.ids:
+                continue
             if found.trace is None:
                 self.writer.drop(self.suite.id(found.test), found.problem)
             elif found.trace.execution in self.writer.executions:

@@ -36,7 +36,6 @@ def write_table(
     format: str,
     view: str,
     chosen: TraceExport,
-    limit: int | None = None,
 ) -> ExportedTraces:
     """Write traces with the text of a view (`cwm` or `compact`), a row group in memory at a time.
 
@@ -44,7 +43,7 @@ def write_table(
     """
     left_out = Counter[str]()
     facts = _Facts()
-    rows = facts.of(exported_rows(directories, view, chosen, limit, left_out))
+    rows = facts.of(exported_rows(directories, view, chosen, left_out))
     if format == "parquet":
         with claimed_file(output), replacing(output) as part:
             _write(rows, part)

@@ -15,12 +15,12 @@ import sqlite3
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from hashlib import blake2b
 from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, Self
 from zlib import crc32
 
+from forager.drawing import drawn
 from forager.errors import StoreError, UsageError
 from forager.text import known_words
 from forager.trajectories.acceptance import Acceptance
@@ -226,8 +226,7 @@ class Index:
 
         The number drawn for an attempt depends on the seed and the id alone.
         """
-        key = seed.to_bytes(16, "big", signed=True)
-        self._connection.create_function("draw", 1, lambda id: _draw(id, key), deterministic=True)
+        self._connection.create_function("draw", 1, lambda id: drawn(id, seed), deterministic=True)
         condition, values = choice.condition()
         return self._query(
             f"SELECT draw(id) AS drawn, place FROM judged WHERE {condition} ORDER BY drawn LIMIT ?",
@@ -427,7 +426,3 @@ def _judged(acceptance: Acceptance) -> str:
     CREATE TEMP TABLE accepted (id PRIMARY KEY);
     CREATE TEMP VIEW judged AS SELECT place, {", ".join(columns)} FROM main.attempts;
     """
-
-
-def _draw(id: str, key: bytes) -> int:
-    return int.from_bytes(blake2b(id.encode(), digest_size=8, key=key).digest(), "big") >> 1

@@ -62,7 +62,9 @@ def export_traces_as_dataset(
     with new_directory(output) as part:
         builder, read = TraceSampleBuilder(loaded, settings), 0
         with SampleWriter(part) as files:
-            for trace, sources in traces_of(directories, settings.limit):
+            for trace, sources in traces_of(
+                directories, settings.limit, sample=settings.sample, seed=settings.seed
+            ):
                 if sample := builder.sample(trace, sources):
                     files.append(sample)
                 read += 1
