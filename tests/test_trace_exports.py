@@ -113,7 +113,7 @@ def test_a_sample_of_traces_is_the_seeds(traces: Path, tmp_path: Path, format: s
     for seed in range(6):
         for count in (1, 2):
             out = tmp_path / f"{seed}-{count}"
-            chosen = ("--format", format, "--sample", count, "--seed", seed)
+            chosen = ("--format", format, "--sample", str(count), "--seed", str(seed))
             done = forager("export", traces, "-o", out, *chosen)
             assert done.stdout == f"{out}\t{count} traces\n", done.stderr
             found[seed, count] = exported_ids(out)
