@@ -31,10 +31,10 @@ def run_killed(command: Sequence[object], files: Sequence[Path], most: int, paus
     """Start forager; end it by SIGKILL `pause` seconds after `files` have `most` lines."""
     with started(command, subprocess.DEVNULL) as process:
         while lines(*files) < most and not has_ended(process):
-            time.sleep(0.002)
+            time.sleep(0.02)
         ending = time.monotonic() + pause
         while time.monotonic() < ending and not has_ended(process):
-            time.sleep(0.002)
+            time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         return ended(process)
 

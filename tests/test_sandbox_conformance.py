@@ -496,14 +496,14 @@ def test_there_is_no_network(walled: Sandbox) -> None:
 
 
 def test_the_machine_is_not_seen(walled: Sandbox, tmp_path: Path) -> None:
-    """The agent sees none of the machine's environment, processes, files, users, engine."""
+    """The agent sees none of the machine's environment, processes, files, users, engine, names."""
     everything = walled.run("env; cat /proc/*/environ /proc/*/cmdline | tr '\\0' '\\n'").output
     assert "sesame" not in everything
     assert "pytest" not in everything
     assert walled.run(f"test -e {tmp_path}").exit_code == 1
     assert walled.run("test -e /var/run/docker.sock").exit_code == 1
     assert int(walled.run("ls /proc | grep -c '^[1-9]'").output) < 8
-    assert walled.run("hostname").output.strip() != os.uname().nodename
+    assert walled.run("hostname; echo ${HOSTNAME-sandbox}").output == "sandbox\nsandbox\n"
     open_files = walled.run("readlink /proc/self/fd/*").output.split()
     assert not [
         file for file in open_files if not file.startswith(("pipe:", "/dev/null", "/proc/"))

@@ -123,6 +123,7 @@ class _Container:
             },
             labels={SANDBOX_LABEL: maker()},
             name=self._name,
+            hostname="sandbox",  # not the container's id, which programs would see in $HOSTNAME
             host_config=host,
         )
         return str(made["Id"])
