@@ -1,12 +1,14 @@
 """Views of traces, by hand-checked examples of each construct, and states that are rebuilt."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from recordings import recorded
 from traced import make_trace, traced
 
+from forager.programs.tracer.writing import named, string, valued
 from forager.tracing.cutting import Cut
 from forager.tracing.making import Redaction, checked
 from forager.tracing.reader import TraceReader, read_states
@@ -312,3 +314,19 @@ def test_no_method_of_the_record_needs_the_program(tmp_path: Path) -> None:
     """A record survives JSON."""
     trace, _ = make_trace(recorded(tmp_path, CWM, "python"), CWM)
     assert type(trace).model_validate_json(trace.model_dump_json()) == trace
+
+
+def test_a_reader_keeps_no_values_of_calls_that_have_ended() -> None:
+    """Its memory does not grow with the values of a trace."""
+
+    def peak(calls: int) -> int:
+        code = named(0x01, "x") + named(0x02, "a.py") + b"\x03\0\x01\0" + string(b"f")
+        call = b"\x04\0\x0d\0" + string(b"v" * 4000) + valued(0x07, 1, "None")
+        reader = StreamReader(code + call * calls)
+        tracemalloc.start()
+        assert sum(event.kind == "return" for event in reader.events()) == calls
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    assert peak(400) < peak(40) + 360 * 1000

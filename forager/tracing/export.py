@@ -61,7 +61,8 @@ def export_traces(
     written = 0
     with claimed_file(output), replacing(output) as part, part.open("w", encoding="utf-8") as file:
         for row in exported_rows(directories, format, chosen, left_out):
-            file.write(f"{json.dumps(row, ensure_ascii=True)}\n")
+            json.dump(row, file, ensure_ascii=True)  # no second copy: a text can be large
+            file.write("\n")
             written += 1
     return ExportedTraces(written, left_out)
 

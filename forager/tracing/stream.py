@@ -139,6 +139,8 @@ class StreamReader:
             if before is not None and self._pending is not before:
                 yield self._event(before, index)
                 index += 1
+                if before.kind in ENDING:
+                    self._frames[before.frame].variables.clear()  # or all calls' values stay
         if self._pending is not None:
             yield self._event(self._pending, index)
 
