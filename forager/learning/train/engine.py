@@ -30,7 +30,7 @@ def join(settings: TrainSettings) -> None:
             f"{found} processes were started, but the settings ask for {settings.processes}: give "
             f"--processes {found}, or a hostfile with {settings.processes} slots in all"
         )
-    imports.load("torch", "deepspeed")
+    imports.load("torch", "deepspeed", hidden="mlflow")  # which the autotuner would import
     import deepspeed
     import torch
 
