@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from forager.errors import UsageError
+from forager.learning import imports
 from forager.trajectories.record import Message
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import reasoning
@@ -38,6 +39,7 @@ class Tokenizer:
 
     def __init__(self, path: Path) -> None:
         try:
+            imports.load("transformers")
             from transformers import PreTrainedTokenizerFast
         except ModuleNotFoundError as error:
             raise UsageError("data sets need transformers: pip install -e '.[learn]'") from error
