@@ -35,7 +35,7 @@ def run_killed(command: Sequence[object], files: Sequence[Path], most: int, paus
         ending = time.monotonic() + pause
         while time.monotonic() < ending and not has_ended(process):
             time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
+        os.kill(process.pid, signal.SIGKILL)  # Popen's own would reap it if it has ended
         return ended(process)
 
 
