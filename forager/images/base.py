@@ -5,6 +5,7 @@ makes it, once. Every project's image is one layer on top.
 """
 
 import hashlib
+import json
 import os
 import queue
 import shutil
@@ -167,10 +168,11 @@ def _import(client: docker.DockerClient, root: Path, reference: str) -> None:
     tar = [*_as_root(), "tar", "--numeric-owner", *left_out, "-C", str(root), "-c", "."]
     with subprocess.Popen(tar, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
-        repository, tag = reference.rsplit(":", 1)
-        client.api.import_image_from_stream(process.stdout, repository=repository, tag=tag)
-    if process.returncode or not _exists(client, reference):
+        told = client.api.import_image_from_stream(process.stdout)
+    image = json.loads((told.splitlines() or ["{}"])[-1]).get("status", "")
+    if process.returncode or not image.startswith("sha256:"):
         raise BuildError("the Docker engine cannot import the base: is its disk full?")
+    client.api.tag(image, *reference.rsplit(":", 1))  # Podman's import drops the tag
 
 
 def _suite(python: str) -> tuple[str, list[str]]:

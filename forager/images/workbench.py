@@ -13,7 +13,8 @@ import os
 import re
 import tarfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from io import BufferedReader
 from pathlib import Path
 from threading import Timer
 from typing import Any, NamedTuple, Self
@@ -21,7 +22,6 @@ from typing import Any, NamedTuple, Self
 import docker
 import uv
 from docker.errors import APIError, DockerException
-from docker.utils.socket import frames_iter
 
 from forager.errors import BuildError
 from forager.images.host import build_variables, ca_bundle
@@ -122,7 +122,6 @@ class Workbench:
                 image,
                 ["/bin/bash", "-c", hold],
                 user="root",
-                group_add=[str(BUILDERS)],
                 working_dir="/",
                 detach=True,
                 auto_remove=True,
@@ -171,29 +170,33 @@ class Workbench:
         left = self._deadline - time.monotonic()
         seconds = max(1, int(min(left, timeout or left)))
         words = ["timeout", "--kill-after=5", str(seconds), "bash", "-c", command]
+        if user != "root":  # the engine could change the user, but Podman's drops the group
+            groups = [f"--reuid={user}", f"--regid={user}", f"--groups={BUILDERS}"]
+            words = ["/usr/bin/setpriv", *groups, "--inh-caps=-all", "--", *words]
         cache = f"{_CACHE}/{user}" if self._cache else f"{TOOLS}/cache/{user}"
         environment = {**self._variables, **_home(user), "UV_CACHE_DIR": cache, **variables}
         guard = Timer(seconds + 30, self.close)  # for a container that no longer ends processes
         guard.daemon = True
         guard.start()
         try:
-            return self._execute(words, user, environment, directory)
+            return self._execute(words, environment, directory)
         except (DockerException, OSError) as error:
             raise BuildError(f"the build container is gone: {error}", command) from error
         finally:
             guard.cancel()
 
     def _execute(
-        self, words: list[str], user: str, environment: dict[str, str], directory: str
+        self, words: list[str], environment: dict[str, str], directory: str
     ) -> BenchResult:
         api = self._client.api
         made = api.exec_create(
-            self._container.id, words, user=user, environment=environment, workdir=directory
+            self._container.id, words, user="root", environment=environment, workdir=directory
         )
         output = bytearray()
         attached: Any = api.exec_start(made["Id"], socket=True)
         try:
-            for _, chunk in frames_iter(attached, tty=False):  # type: ignore[no-untyped-call]
+            getattr(attached, "_sock", attached).settimeout(None)  # `timeout` ends the command
+            for chunk in _frames(attached._response.raw._fp.fp):
                 output += chunk
                 if len(output) > 2 * _KEPT:  # a build may print endlessly
                     del output[:-_KEPT]
@@ -233,7 +236,7 @@ class Workbench:
             made = self._client.api.commit(self._container.id, changes=marked, message=label)
         except (DockerException, OSError) as error:
             raise BuildError(f"the image cannot be written: {error}") from error
-        return str(made["Id"])
+        return "sha256:" + str(made["Id"]).removeprefix("sha256:")  # Podman leaves it out
 
     def close(self) -> None:
         """Remove the container; safe to call twice."""
@@ -301,6 +304,15 @@ def decisive_line(log: str) -> str:
     lines = [line for line in found if not line.startswith("hint:")] or found
     errors = [line for line in lines if re.search(r"\b[A-Z]\w*Error\b|: (fatal )?error:", line)]
     return safe((errors or lines or [""])[-1]).removeprefix("cause: ")[:300]
+
+
+def _frames(stream: BufferedReader) -> Iterator[bytes]:
+    """Yield what a command prints.
+
+    docker-py reads the socket behind this stream, and loses what came together with the headers.
+    """
+    while len(header := stream.read(8)) == 8:
+        yield stream.read(int.from_bytes(header[4:]))
 
 
 def _home(user: str) -> dict[str, str]:

@@ -13,6 +13,8 @@ import struct
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
+from resource import RLIM_INFINITY, RLIMIT_NPROC, getrlimit
 from typing import Any
 
 import requests
@@ -21,7 +23,7 @@ from docker.types import LogConfig, Ulimit
 
 from forager.errors import ImageMissing, SandboxError, SandboxLost
 from forager.makers import maker
-from forager.sandboxes.engine import connect
+from forager.sandboxes.engine import connect, is_podman
 from forager.sandboxes.leftovers import SANDBOX_LABEL, remove, sweep
 from forager.sandboxes.sandbox import (
     CAPABILITIES,
@@ -40,6 +42,7 @@ _TRANSFER_SECONDS = 120.0
 _ROUNDS = 20  # of a KILL
 _END_SECONDS = 10  # for a container whose stream has ended
 _KILLED = 137  # exit code after SIGKILL
+_MOST_PROCESSES = Path("/proc/sys/kernel/pid_max")  # of the kernel
 
 
 def docker_sandbox(
@@ -98,11 +101,7 @@ class _Container:
             cap_drop=["ALL"],
             cap_add=list(CAPABILITIES),
             security_opt=["no-new-privileges"],
-            ulimits=[
-                Ulimit(name="fsize", soft=limits.file_size, hard=limits.file_size),
-                Ulimit(name="core", soft=0, hard=0),
-                Ulimit(name="nofile", soft=4096, hard=4096),
-            ],
+            ulimits=_ulimits(limits),
             log_config=LogConfig(
                 type="none", config={}
             ),  # we read the stream; a log would fill the host's disk
@@ -258,6 +257,19 @@ class _Container:
             self._disconnect()
         remove(self._name)
         self._disconnect()
+
+
+def _ulimits(limits: Limits) -> list[Ulimit]:
+    """The bounds of each process.
+
+    Podman forgets its own bound on processes where others are given, and then sets one that only
+    root with all capabilities may set.
+    """
+    bounds = {"fsize": limits.file_size, "core": 0, "nofile": 4096}
+    if is_podman():
+        own, most = getrlimit(RLIMIT_NPROC)[1], int(_MOST_PROCESSES.read_text())
+        bounds["nproc"] = most if own == RLIM_INFINITY else min(own, most)
+    return [Ulimit(name=name, soft=bound, hard=bound) for name, bound in bounds.items()]
 
 
 @cache

@@ -37,6 +37,13 @@ def connect() -> docker.DockerClient:
     return client
 
 
+@cache
+def is_podman() -> bool:
+    """Whether the engine is Podman, which serves Docker's protocol; asked once."""
+    parts = connect().version().get("Components") or []
+    return any(part.get("Name") == "Podman Engine" for part in parts)
+
+
 def check_disk(needed: int = 64 << 20) -> None:
     """Raise SandboxError if the engine's disk has less than `needed` bytes left.
 
