@@ -172,7 +172,8 @@ def _import(client: docker.DockerClient, root: Path, reference: str) -> None:
     image = json.loads((told.splitlines() or ["{}"])[-1]).get("status", "")
     if process.returncode or not image.startswith("sha256:"):
         raise BuildError("the Docker engine cannot import the base: is its disk full?")
-    client.api.tag(image, *reference.rsplit(":", 1))  # Podman's import drops the tag
+    repository, _, tag = reference.rpartition(":")
+    client.api.tag(image, repository, tag)  # Podman's import drops the tag
 
 
 def _suite(python: str) -> tuple[str, list[str]]:
