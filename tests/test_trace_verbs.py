@@ -45,6 +45,10 @@ def any_number():
     return random.random()
 
 
+def placed(text):
+    return hash(Stack) + len(text)
+
+
 class Stack:
     def __init__(self):
         self.items = []
@@ -253,9 +257,10 @@ def test_functions_are_recorded_with_observed_and_changed_inputs(
         assert writer.kept == kept
     funnel.close()
     found = {tried.function.partition(":")[2]: tried for tried in funnel.functions}
-    assert set(found) == {"total", "shout", "any_number", "Stack.__init__", "Stack.push"}
+    assert set(found) == {"total", "shout", "any_number", "placed", "Stack.__init__", "Stack.push"}
     assert found["total"].covered and found["shout"].covered and found["Stack.push"].kept
     assert found["any_number"].valid and not found["any_number"].steady
+    assert found["placed"].steady and not found["placed"].kept  # a hash of an address
     traces = [trace for trace in TraceDirectory(tmp_path).traces() if trace.name == "shout"]
     assert len({trace.entry for trace in traces}) == len(traces) == 6
     assert {"observed", "mutated"} & {trace.labels["input"] for trace in traces}

@@ -121,18 +121,21 @@ class _FunctionTrial:
             return None
 
     def _traced(self, steady: list[tuple[Input, str]]) -> Iterator[dict[str, Any]]:
-        """Record inputs twice; yield those whose calls are the same, and the same untraced."""
+        """Record inputs; yield those whose calls are the same as untraced.
+
+        The verb compares them with those of a second process, where objects have other addresses.
+        """
         others = {value: given for given, value in reversed(steady)}
         chosen = [(given, value) for value, given in others.items()]
         chosen += [pair for pair in steady if others[pair[1]] is not pair[0]]
         for given, value in chosen[: _MORE * self._count]:
-            first, second = self._recorded(given), self._recorded(given)
-            if first and first == second and first[0] == value:
+            recorded = self._recorded(given)
+            if recorded and recorded[0] == value:
                 yield {
                     "arguments": given.text(),
                     "origin": given.origin,
                     "value": value,
-                    "stream": packed(first[1]),
+                    "stream": packed(recorded[1]),
                 }
 
     def _recorded(self, given: Input) -> tuple[str, bytes] | None:
