@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from forager.cli.main import main
 from forager.environments.repository.task import TestSetup
 from forager.errors import UsageError
+from forager.images.image import Image
+from forager.records import write_records
 from forager.sandboxes.local_sandbox import LocalSandbox
 from forager.tracing.functions import FunctionTracer, FunnelFile
 from forager.tracing.programs import (
@@ -234,6 +236,22 @@ def test_a_test_that_does_the_same_in_another_version_is_recorded_once(
     found = TraceDirectory(tmp_path / "out")
     assert [trace.origin.source for trace in found.traces()] == ["local/sums:1"]
     assert [drop.reason for drop in found.dropped()] == ["the same as in another version"]
+
+
+@pytest.mark.engine
+def test_what_loses_its_sandboxes_costs_itself_alone(kata_image: Image, tmp_path: Path) -> None:
+    """Tests of the other image are recorded and counted; then one line says what is missing."""
+    gone = kata_image.model_copy(update={"reference": "forager/gone:1"})
+    images, out = tmp_path / "images.jsonl", tmp_path / "out"
+    write_records(images, [gone, kata_image])
+    done = CliRunner().invoke(
+        main, ["trace", "suites", str(images), "-o", str(out), "--limit", "2"]
+    )
+    assert done.exit_code == 1, done.output
+    assert ["kept", "2"] in [line.split() for line in done.stdout.splitlines()]
+    assert {trace.origin.source for trace in TraceDirectory(out).traces()} == {kata_image.reference}
+    told = "forager: 1 parts of the work were lost to infrastructure, the last because "
+    assert told in done.stderr and done.stderr.endswith("; run again to record them\n")
 
 
 def test_commits_need_a_history(tmp_path: Path) -> None:

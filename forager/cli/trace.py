@@ -17,10 +17,10 @@ from forager.cli.tracing import (
     OUTPUT,
     SANDBOX,
     asked_model,
-    in_parallel,
     opened_sandbox,
     print_counts,
     print_kept,
+    record_in_parallel,
     trace_writer,
 )
 from forager.cli.verb import Group, Verb, option
@@ -213,7 +213,7 @@ def functions(
                 )  # fmt: skip
                 _record_functions(recorder, image, given)
 
-            for done, _ in enumerate(in_parallel(record, images, workers), 1):
+            for done, _ in enumerate(record_in_parallel(record, images, workers, writer), 1):
                 progress.update(done, functions=len(funnel.functions), kept=writer.kept)
         print_counts("functions left after each step", "functions", funnel.steps())
         funnel.close()
@@ -235,7 +235,7 @@ def _record_batches(
     writer: "TraceWriter",
 ) -> None:
     """Record batches; `done` counts what an earlier process did."""
-    for batch in in_parallel(record, batches, workers):
+    for batch in record_in_parallel(record, batches, workers, writer):
         done += len(batch)
         progress.update(done, kept=writer.kept)
 

@@ -7,7 +7,14 @@ import click
 
 from forager.cli import options
 from forager.cli.progress import Progress
-from forager.cli.tracing import FALLBACK, OUTPUT, SANDBOX, in_parallel, print_kept, trace_writer
+from forager.cli.tracing import (
+    FALLBACK,
+    OUTPUT,
+    SANDBOX,
+    print_kept,
+    record_in_parallel,
+    trace_writer,
+)
 from forager.cli.verb import Verb, option
 from forager.errors import UsageError
 
@@ -59,6 +66,7 @@ def tasks_verb(
         with Progress("tasks", len(chosen)) as progress:
             sandboxes = sandbox_kind(given["sandbox"])
             tracer = FixTracer(sandboxes, fixes, most, given["fallback"], progress.note)
-            for done, _ in enumerate(in_parallel(tracer.trace, chosen, workers), 1):
+            made = record_in_parallel(tracer.trace, chosen, workers, writer)
+            for done, _ in enumerate(made, 1):
                 progress.update(done, kept=fixes.kept)
         print_kept("tests", fixes.kept, writer.reasons)

@@ -12,6 +12,7 @@ from forager.cli.batch import terminable
 from forager.cli.console import print_table, say
 from forager.cli.models import open_author
 from forager.cli.verb import option
+from forager.errors import ForagerError
 
 if TYPE_CHECKING:
     from forager.tracing.asking import WrittenCalls
@@ -29,12 +30,20 @@ OUTPUT = options.output("DIR", "Directory of the traces; the same command goes o
 
 @contextmanager
 def trace_writer(output: Path) -> Iterator["TraceWriter"]:
-    """A directory of traces, which no other process writes. Raises UsageError."""
+    """A directory of traces, which no other process writes.
+
+    Raises UsageError, and at the end ForagerError if sandboxes were lost.
+    """
     from forager.locks import claimed_output
     from forager.tracing.store import TraceWriter
 
     with terminable(), claimed_output(output), TraceWriter(output) as writer:
         yield writer
+    if lost := writer.lost:
+        raise ForagerError(
+            f"{len(lost):,} parts of the work were lost to infrastructure, the last because "
+            f"{lost[-1]}; run again to record them"
+        )
 
 
 @contextmanager
@@ -68,6 +77,22 @@ def opened_sandbox(kind: str, image: str, memory: int) -> Iterator[Any]:
         yield sandbox
     finally:
         sandbox.close()
+
+
+def record_in_parallel(
+    record: Any, items: Iterable[Any], workers: int, writer: "TraceWriter"
+) -> Iterator[Any]:
+    """As `in_parallel`; what loses its sandboxes is recorded again, and at last left out."""
+    from forager.errors import SandboxError
+    from forager.resumed import made_or_lost
+    from forager.text import ending
+
+    def work(item: Any) -> None:
+        made = made_or_lost(lambda: record(item))
+        if isinstance(made, SandboxError):
+            writer.lost.append(ending(str(made)))
+
+    return in_parallel(work, items, workers)
 
 
 def in_parallel(work: Any, items: Iterable[Any], workers: int) -> Iterator[Any]:

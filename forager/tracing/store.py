@@ -163,6 +163,8 @@ class TraceWriter:
         self.kept = 0
         self.reasons: Counter[str] = Counter()
         """Why nothing was kept, by number, earlier starts included."""
+        self.lost: list[str] = []
+        """Why sandboxes were lost, and with them what another start records."""
         self._sources: set[str] = set()
         enter = self._stack.enter_context
         self._traces = enter(RecordWriter(directory / TRACES))
