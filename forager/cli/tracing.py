@@ -15,6 +15,8 @@ from forager.cli.verb import option
 from forager.errors import ForagerError
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from forager.tracing.asking import WrittenCalls
     from forager.tracing.store import TraceWriter
     from tasks.author import Author
@@ -83,22 +85,33 @@ def record_in_parallel(
     record: Any, items: Iterable[Any], workers: int, writer: "TraceWriter"
 ) -> Iterator[Any]:
     """As `in_parallel`; what loses its sandboxes is recorded again, and at last left out."""
+    from threading import Event
+
     from forager.errors import SandboxError
     from forager.resumed import made_or_lost
     from forager.text import ending
 
+    ended = Event()
+
+    def unless_ended(item: Any) -> None:
+        if not ended.is_set():  # else what is lost was interrupted
+            record(item)
+
     def work(item: Any) -> None:
-        made = made_or_lost(lambda: record(item))
+        made = made_or_lost(lambda: unless_ended(item))
         if isinstance(made, SandboxError):
             writer.lost.append(ending(str(made)))
 
-    return in_parallel(work, items, workers)
+    return in_parallel(work, items, workers, ended)
 
 
-def in_parallel(work: Any, items: Iterable[Any], workers: int) -> Iterator[Any]:
+def in_parallel(
+    work: Any, items: Iterable[Any], workers: int, ended: "Event | None" = None
+) -> Iterator[Any]:
     """Call a function with each item; yield the items that are done, as they are.
 
-    Few items are taken ahead of the work. The first error ends it, when the running work has ended.
+    Few items are taken ahead of the work. The first error ends it, when the running work has ended,
+    which `ended` tells it.
     """
     from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
@@ -113,6 +126,8 @@ def in_parallel(work: Any, items: Iterable[Any], workers: int) -> Iterator[Any]:
                     running |= {pool.submit(work, other): other for other in islice(left, 1)}
                     yield item
         finally:
+            if ended is not None:
+                ended.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
 
