@@ -34,6 +34,12 @@ class RecordFile(NamedTuple, Generic[R]):
     name_of: Callable[[R], str]
 
 
+class Lost(NamedTuple):
+    """What stands for something that lost its sandboxes."""
+
+    why: str
+
+
 class Resumed(NamedTuple, Generic[R]):
     """Records by name, in the order asked for, and why each of the others was lost."""
 
@@ -62,27 +68,27 @@ def resumed(
         with ThreadPoolExecutor(workers) as pool:
             made = in_order(pool, partial(_made, make, writer), todo, 2 * workers)
             for done, (name, result) in enumerate(made, start + 1):
-                if isinstance(result, SandboxError):
-                    lost[name] = ending(str(result))
+                if isinstance(result, Lost):
+                    lost[name] = result.why
                 else:
                     found[name] = result
                 on_progress(what, done, len(names))
     return Resumed({name: found[name] for name in names if name in found}, lost)
 
 
-def _made(make: Callable[[str], R], writer: RecordWriter, name: str) -> R | SandboxError:
+def _made(make: Callable[[str], R], writer: RecordWriter, name: str) -> R | Lost:
     record = made_or_lost(partial(make, name))
-    if not isinstance(record, SandboxError):
+    if not isinstance(record, Lost):
         writer.append(record)
     return record
 
 
-def made_or_lost(make: Callable[[], T]) -> T | SandboxError:
-    """What was made, or the error that took its last sandbox."""
+def made_or_lost(make: Callable[[], T]) -> T | Lost:
+    """What was made, or why its last sandbox was lost."""
     try:
         return retried(make)
     except SandboxError as error:
-        return error
+        return Lost(ending(str(error)))
 
 
 def retried(make: Callable[[], T]) -> T:

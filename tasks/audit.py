@@ -1,8 +1,9 @@
 """Audits a run: makes stronger tests for a sample of its successes, and grades these with them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
+from typing import TypeVar
 
 from forager.config import save_settings
 from forager.environments.task import Task
@@ -11,7 +12,8 @@ from forager.learning.bootstrap.split import clusters
 from forager.learning.rl.layout import RlLayout
 from forager.locks import claimed
 from forager.mutation.candidates import Families
-from forager.resumed import OnProgress, RecordFile, digest, resumed
+from forager.records import Record
+from forager.resumed import OnProgress, RecordFile, Resumed, digest, resumed
 from forager.rollout.sandboxes import Sandboxes
 from forager.sandboxes.kinds import sandbox_kind
 from forager.trajectories.choice import Choice
@@ -28,6 +30,8 @@ from tasks.audited import (
     audit_order,
 )
 from tasks.strengthening import Effort, StrongerTests, failures, lacking, strengthen
+
+R = TypeVar("R", bound=Record)
 
 
 def audit_run(
@@ -138,14 +142,7 @@ class _Audit:
             made = strengthen(tasks[key], texts, self._families, effort, self._sandboxes)
             return made.model_copy(update={"key": key})
 
-        found = resumed(
-            "tasks",
-            list(tasks),
-            make,
-            RecordFile(self._output / TESTS, StrongerTests, attrgetter("key")),
-            self._settings.workers,
-            self._on_progress,
-        )
+        found = self._resumed("tasks", list(tasks), make, TESTS, StrongerTests)
         self._lost |= {tasks[key].instance_id: why for key, why in found.lost.items()}
         return {tests.instance_id: tests for tests in found.records.values()}
 
@@ -175,13 +172,13 @@ class _Audit:
                 failed=failures(tasks[name], answer, tests[name], self._sandboxes),
             )
 
-        found = resumed(
-            "attempts",
-            list(todo),
-            grade,
-            RecordFile(self._output / ATTEMPTS, AuditedAttempt, attrgetter("key")),
-            self._settings.workers,
-            self._on_progress,
-        )
+        found = self._resumed("attempts", list(todo), grade, ATTEMPTS, AuditedAttempt)
         self._lost |= {todo[key][0]: why for key, why in found.lost.items()}
         return list(found.records.values())
+
+    def _resumed(
+        self, what: str, keys: list[str], make: Callable[[str], R], file: str, kind: type[R]
+    ) -> Resumed[R]:
+        """The records of these keys, in a file of the audit."""
+        records = RecordFile(self._output / file, kind, attrgetter("key"))
+        return resumed(what, keys, make, records, self._settings.workers, self._on_progress)

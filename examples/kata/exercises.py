@@ -57,9 +57,8 @@ def exercises(files: list[Path], source: random.Random, *, run: bool) -> Iterato
 
     Only a part of all functions can run.
     """
-    with ProcessPoolExecutor(
-        initializer=bound_memory
-    ) as pool:  # all that takes long; what is drawn does not depend on it
+    # In other processes, all that takes long; what is drawn does not depend on their number.
+    with ProcessPoolExecutor(initializer=bound_memory) as pool:
         found = in_files(files, source, pool, run=run)
         for number, invented in enumerate(in_inventions(source, pool)):
             other = next(found, None) if not run or number % 2 else None

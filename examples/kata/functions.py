@@ -31,7 +31,7 @@ _METHODS = {
 } - {"format", "format_map", "to_bytes"}
 _BARRED = (
     *(ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.ClassDef, ast.With, ast.Await),
-    *(ast.Yield, ast.YieldFrom, ast.Pow, ast.LShift, ast.AsyncFunctionDef),
+    *(ast.Yield, ast.YieldFrom, ast.Pow, ast.LShift, ast.FunctionDef, ast.AsyncFunctionDef),
 )
 
 
@@ -90,25 +90,24 @@ def harmless(function: ast.FunctionDef) -> bool:
         argument.arg for node in nodes if isinstance(node, ast.arguments) for argument in node.args
     }
     known |= {name.id for name in names if isinstance(name.ctx, ast.Store)} | set(_KNOWN.split())
-    return all(
-        not isinstance(node, _BARRED)
-        and not (isinstance(node, ast.FunctionDef) and node is not function)
-        and not (isinstance(node, ast.Attribute) and node.attr not in _METHODS)
-        and not (isinstance(node, ast.ExceptHandler) and node.type is None)
-        and not (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, int | float)
-            and node.value > LARGEST
-        )
-        and not (
-            isinstance(node, ast.arguments) and not _constant([*node.defaults, *node.kw_defaults])
-        )
-        for node in nodes
-    ) and known.issuperset(name.id for name in names)
+    return known.issuperset(name.id for name in names) and not any(
+        _barred(node) for node in nodes if node is not function
+    )
 
 
-def _constant(defaults: list[ast.expr | None]) -> bool:
-    return all(default is None or isinstance(default, ast.Constant) for default in defaults)
+def _barred(node: ast.AST) -> bool:
+    """Whether this part of a function could reach other things, or take long in one step."""
+    match node:
+        case ast.Attribute(attr=name):
+            return name not in _METHODS
+        case ast.ExceptHandler(type=None):  # it would take the alarm
+            return True
+        case ast.Constant(value=int() | float() as number):
+            return number > LARGEST
+        case ast.arguments():  # defaults are computed where the function is defined
+            defaults = filter(None, [*node.defaults, *node.kw_defaults])
+            return not all(isinstance(default, ast.Constant) for default in defaults)
+    return isinstance(node, _BARRED)
 
 
 @cache

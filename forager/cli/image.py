@@ -330,9 +330,7 @@ def show(reference: str, as_json: bool) -> None:
 
 
 @image.command("import")
-@click.argument(
-    "archives", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("archives", metavar="FILE…", nargs=-1, required=True, type=options.PATH)
 def import_images(archives: tuple[Path, ...]) -> None:
     """Unpack archives of `docker save` for `forager run --sandbox bubblewrap`.
 

@@ -48,12 +48,10 @@ def check(file: Path, limit: int | None, workers: int, as_json: bool) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     from forager.cli.outputs import CheckedTasks
-    from forager.errors import SandboxError
-    from forager.resumed import check_lost, made_or_lost
-    from forager.text import ending
+    from forager.resumed import Lost, check_lost, made_or_lost
     from forager.threads import in_order
 
-    def judge(task: "Task") -> str | SandboxError:
+    def judge(task: "Task") -> str | Lost:
         return made_or_lost(lambda: _problem(task))
 
     chosen = read_tasks(file, limit)
@@ -63,8 +61,8 @@ def check(file: Path, limit: int | None, workers: int, as_json: bool) -> None:
     with Progress("tasks", len(chosen)) as progress, ThreadPoolExecutor(workers) as pool:
         judged = in_order(pool, judge, chosen, 2 * workers)
         for done, (task, problem) in enumerate(judged, 1):
-            if isinstance(problem, SandboxError):
-                lost[task.instance_id] = ending(str(problem))
+            if isinstance(problem, Lost):
+                lost[task.instance_id] = problem.why
             elif problem:
                 problems[task.instance_id] = problem
                 say_problem(f"{task.instance_id}: {problem}")

@@ -68,16 +68,13 @@ def termination(
     """
     from collections import Counter
     from concurrent.futures import ThreadPoolExecutor
-    from functools import partial
 
     from forager.environments.answer.prediction import PredictionTask
     from forager.environments.answer.termination import TERMINATION, TerminationTask
-    from forager.errors import SandboxError
     from forager.records import RecordWriter, read_records
-    from forager.resumed import check_lost, made_or_lost
+    from forager.resumed import Lost, check_lost, made_or_lost
     from forager.sandboxes.docker_sandbox import docker_sandbox
     from forager.sandboxes.sandbox import Limits
-    from forager.text import ending
     from forager.threads import in_order
     from mutators import FAMILIES
     from tasks.termination import MadeQuestions, termination_tasks
@@ -93,9 +90,12 @@ def termination(
     def opened() -> "Sandbox":
         return docker_sandbox(place, limits=limits)
 
-    def asked(source: PredictionTask) -> MadeQuestions | SandboxError:
-        make = partial(termination_tasks, most=per_program, tried=mutants, seed=seed)
-        return made_or_lost(lambda: make(source, FAMILIES, opened))
+    def asked(source: PredictionTask) -> MadeQuestions | Lost:
+        return made_or_lost(
+            lambda: termination_tasks(
+                source, FAMILIES, opened, most=per_program, tried=mutants, seed=seed
+            )
+        )
 
     with (
         RecordWriter(output) as writer,
@@ -110,8 +110,8 @@ def termination(
         for source, found in in_order(pool, asked, waiting, 2 * workers):
             if limit is not None and count >= limit:
                 break
-            if isinstance(found, SandboxError):
-                lost[source.instance_id] = ending(str(found))
+            if isinstance(found, Lost):
+                lost[source.instance_id] = found.why
                 continue
             writer.append(*found.tasks)
             dropped += found.dropped

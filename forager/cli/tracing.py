@@ -87,9 +87,7 @@ def record_in_parallel(
     """As `in_parallel`; what loses its sandboxes is recorded again, and at last left out."""
     from threading import Event
 
-    from forager.errors import SandboxError
-    from forager.resumed import made_or_lost
-    from forager.text import ending
+    from forager.resumed import Lost, made_or_lost
 
     ended = Event()
 
@@ -99,8 +97,8 @@ def record_in_parallel(
 
     def work(item: Any) -> None:
         made = made_or_lost(lambda: unless_ended(item))
-        if isinstance(made, SandboxError):
-            writer.lost.append(ending(str(made)))
+        if isinstance(made, Lost):
+            writer.lost.append(made.why)
 
     return in_parallel(work, items, workers, ended)
 

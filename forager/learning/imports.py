@@ -15,12 +15,11 @@ _FILE = re.compile(r"^([^/,\n]+?)(?:/[^\n]*)?\.py,", re.MULTILINE)  # its first 
 def load(*modules: str, hidden: str = "") -> None:
     """Import modules, which do not find the package `hidden`.
 
-    Garbage is not collected meanwhile, and seldom later: these packages make millions of objects.
-    Nothing is frozen: extensions report objects that outlive the interpreter as leaks, and these
-    reports would be a training's last words.
+    Garbage is not collected meanwhile: these packages make millions of objects. Nothing is frozen:
+    extensions report objects that outlive the interpreter as leaks, and these reports would be a
+    training's last words.
     """
     gc.disable()
-    gc.set_threshold(100_000, 50, 100)
     try:
         with _hiding(hidden), _listing_quickly():
             for module in modules:
