@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 from docker.errors import NotFound
@@ -33,10 +34,11 @@ def test_closing_removes_the_container(kata_image: Image) -> None:
 
 
 def test_a_container_that_prints_without_end_is_removed(kata_image: Image) -> None:
-    """The engine waits for no one who reads it."""
+    """The engine waits for no one who reads it, even where it already waits to write."""
     sandbox = docker_sandbox(kata_image.reference)
     name = container_of(sandbox)
     sandbox.run("(yes) &")
+    time.sleep(1)  # until the stream is full
     sandbox.close()
     with pytest.raises(NotFound):
         connect().containers.get(name)

@@ -245,14 +245,25 @@ class _Container:
                 with contextlib.suppress(OSError, ValueError):
                     self._socket.close()
 
+    def _stop_reading(self) -> None:
+        """Refuse further output, and take what has been sent.
+
+        An engine that waits to write is told only once there is room again.
+        """
+        assert self._socket is not None
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RD)
+            with self._in_use:
+                while self._socket.recv(262144):
+                    pass
+
     def close(self) -> None:
         """Remove the container and disconnect.
 
         The input stays open until the container is gone, if the engine need not wait for a reader.
         """
         if self._socket is not None and self._socket.family == socket.AF_UNIX:
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RD)
+            self._stop_reading()
         else:
             self._disconnect()
         remove(self._name)
