@@ -28,6 +28,13 @@ def double(text):
 
 print(double(input()))
 """
+LONG = """\
+import sys
+
+rows = ["x" * 400] * 38
+for number in range(2400 if input() == "long" else 1):
+    rows[0] = str(number)
+"""
 SOURCE = """\
 import math
 RATE = 2
@@ -61,16 +68,21 @@ class Gone:
 @pytest.fixture(scope="module")
 def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The traces of a program on two inputs."""
-    root = tmp_path_factory.mktemp("traces")
-    (root / "work").mkdir()
     given = [ProgramInput(stdin="ab\n"), ProgramInput(stdin="<|end_of_text|>\n")]
-    program = TracedProgram(id="double.py", source=PROGRAM, inputs=given)
+    return recorded(tmp_path_factory.mktemp("traces"), "double.py", PROGRAM, given)
+
+
+def recorded(
+    root: Path, name: str, source: str, given: list[ProgramInput], fallback: bool = True
+) -> Path:
+    """Trace a program on two inputs."""
+    (root / "work").mkdir()
+    program = TracedProgram(id=name, source=source, inputs=given)
     with LocalSandbox(root / "work") as sandbox, TraceWriter(root / "found") as writer:
-        recorder = SandboxRecorder(
-            sandbox, TestSetup(workdir=str(root / "work"), python=sys.executable), fallback=True
-        )
+        setup = TestSetup(workdir=str(root / "work"), python=sys.executable)
+        recorder = SandboxRecorder(sandbox, setup, fallback=fallback)
         trace_programs(recorder, [*jobs_of([program], 2)], writer, "tests", LIMITS)
-        assert writer.kept == 2
+        assert writer.kept == 2, writer.reasons
     return root / "found"
 
 
@@ -104,6 +116,22 @@ def test_traces_are_tables(traces: Path, tmp_path: Path, format: str) -> None:
         "export", traces, "-o", tmp_path / "x", "--format", format, "--view", "output"
     )
     assert refused.exit_code == 2 and not (tmp_path / "x").exists()
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short trace, and one whose values have 37 million characters in all."""
+    given = [ProgramInput(stdin="long\n"), ProgramInput(stdin="short\n")]
+    return recorded(tmp_path_factory.mktemp("long"), "rows.py", LONG, given, fallback=False)
+
+
+@pytest.mark.parametrize("format", [f for f in (*TRACE_FORMATS, "parquet") if f != "input-output"])
+def test_a_trace_too_long_for_a_text_is_left_out(long: Path, tmp_path: Path, format: str) -> None:
+    """One trace of a loop does not fill the memory: it is counted, and the others are written."""
+    done = forager("export", long, "-o", tmp_path / "out", "--format", format)
+    assert done.stdout == f"{tmp_path / 'out'}\t1 traces\n", done.stderr
+    assert "its values are too long; --depth or --step-in shows fewer calls" in done.stderr
+    assert len(exported_ids(tmp_path / "out")) == 1
 
 
 @pytest.mark.parametrize("format", ["compact", "parquet"])

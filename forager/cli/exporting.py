@@ -136,12 +136,12 @@ def export_traces(
     directories: tuple[Path, ...], output: Path, format: str, asked: ExportOptions
 ) -> None:
     """Write traces, as texts or as a table."""
-    from forager.tracing.cutting import Cut
+    from forager.tracing.cutting import LONGEST, Cut
     from forager.tracing.export import TraceExport
     from forager.tracing.export import export_traces as write_traces
     from forager.tracing.tables import TABLES, write_table
 
-    cut = Cut(step_in=asked.step_in, depth=asked.depth, seed=asked.seed)
+    cut = Cut(step_in=asked.step_in, depth=asked.depth, seed=asked.seed, longest=LONGEST)
     chosen = TraceExport(cut, asked.loss, asked.limit, asked.sample)
     if format in TABLES:
         if asked.view == "output":

@@ -77,11 +77,11 @@ def narrate(
 
 @contextmanager
 def _narrator(given: dict[str, Any], output: Path) -> "Iterator[TraceNarrator]":
-    from forager.tracing.cutting import Cut
+    from forager.tracing.cutting import LONGEST, Cut
     from forager.tracing.narration.writing import TraceNarrator
     from forager.trajectories.record import Sampling
 
-    cut = Cut(depth=given["depth"])
+    cut = Cut(depth=given["depth"], longest=LONGEST)
     with open_author(given, output, Sampling()) as author:
         if author is None:
             yield TraceNarrator(cut)

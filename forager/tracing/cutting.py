@@ -1,12 +1,15 @@
 """Cuts an episode from a trace: one call, and those of its inner calls that are stepped into."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
 
 from forager.tracing.reader import Playback, Variables
 from forager.tracing.record import Trace
 from forager.tracing.stream import ENDING, Event, StreamReader
+from forager.untrusted import Malformed
+
+LONGEST = 32 << 20  # characters of values; no model reads as many, and a table holds 2 GiB
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,23 @@ class Cut:
     depth: int = 1000
     """Calls within calls that are shown."""
     seed: int = 0
+    longest: int | None = None
+    """Characters of values; an episode with more raises Malformed, as its text is in memory."""
+
+
+class Room:
+    """The characters that an episode has left."""
+
+    def __init__(self, cut: Cut) -> None:
+        self._left = cut.longest
+
+    def take(self, texts: Iterable[str | None]) -> None:
+        """Count texts. Raises Malformed if they are too many."""
+        if self._left is None:
+            return
+        self._left -= sum(len(text) for text in texts if text is not None)
+        if self._left < 0:
+            raise Malformed("its values are too long; --depth or --step-in shows fewer calls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +54,12 @@ class EpisodeStep:
 
 def steps(trace: Trace, cut: Cut) -> Iterator[EpisodeStep]:
     """Yield the steps of an episode, with flat memory. Raises Malformed."""
-    playback, shown = Playback(), _ChosenFrames(cut)
+    playback, shown, room = Playback(), _ChosenFrames(cut), Room(cut)
     for event in StreamReader(trace.stream()).events():
         state = playback.apply(event)
         depth = shown.depth(event, state.stack)
         if depth is not None:
+            room.take((event.value, *(change.new for change in event.changes)))
             yield EpisodeStep(event, state.own, depth)
         playback.leave(event)
         if event.frame == cut.root and event.kind in ENDING:

@@ -1,7 +1,7 @@
 """Traces as lines of JSON, for training and for other software."""
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from heapq import nsmallest
 from itertools import islice
@@ -12,7 +12,7 @@ from forager.atomic import replacing
 from forager.drawing import drawn
 from forager.errors import UsageError
 from forager.locks import claimed_file
-from forager.tracing.cutting import Cut
+from forager.tracing.cutting import Cut, steps
 from forager.tracing.reader import TraceReader
 from forager.tracing.record import Sources, Trace
 from forager.tracing.source import entered_files
@@ -151,15 +151,20 @@ def question_of(trace: Trace, sources: Sources) -> dict[str, Any]:
     return {"files": entered_files(trace, sources), "input": given, "output": result}
 
 
+def _sessions(trace: Trace, sources: Sources, cut: Cut) -> list[dict[str, Any]]:
+    """A session in each direction. Raises Malformed, also if the whole trace is too long."""
+    deque(steps(trace, Cut(longest=cut.longest)), maxlen=0)  # before all of it is in memory
+    reader = TraceReader(trace)
+    return [
+        episode(reader, sources, cut.seed, inverse=inverse).model_dump()
+        for inverse in (False, True)
+    ]
+
+
 _VIEWS: dict[str, _View] = {
     "cwm": lambda trace, sources, chosen: {"text": cwm_trace(trace, sources, chosen.cut).text()},
     "compact": lambda trace, sources, chosen: {"text": compact_text(trace, sources, chosen.cut)},
-    "debugger": lambda trace, sources, chosen: {
-        "sessions": [
-            episode(TraceReader(trace), sources, chosen.cut.seed, inverse=inverse).model_dump()
-            for inverse in (False, True)
-        ]
-    },
+    "debugger": lambda trace, sources, chosen: {"sessions": _sessions(trace, sources, chosen.cut)},
     "events": lambda trace, sources, chosen: {
         "events": list(event_objects(trace, sources, chosen.cut))
     },

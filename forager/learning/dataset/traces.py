@@ -21,7 +21,7 @@ from forager.learning.dataset.tokenizer import Tokenizer, UnusableAttempt
 from forager.learning.dataset.write import SampleWriter, done_before
 from forager.learning.saved import file_digest, save
 from forager.learning.sources import Artifact
-from forager.tracing.cutting import Cut
+from forager.tracing.cutting import LONGEST, Cut
 from forager.tracing.export import question_of, traces_of
 from forager.tracing.record import Sources, Trace
 from forager.tracing.source import entered_files
@@ -102,7 +102,8 @@ class TraceSampleBuilder:
 
     def _parts(self, trace: Trace, sources: Sources) -> list[TextPart]:
         texts = self._settings.texts
-        cut = Cut(step_in=texts.step_in, depth=texts.depth, seed=self._settings.seed)
+        seed = self._settings.seed
+        cut = Cut(step_in=texts.step_in, depth=texts.depth, seed=seed, longest=LONGEST)
         parts = list(_VIEWS[texts.view](trace, sources, texts, cut))
         for part in parts:
             for written in _SPLIT.split(part.text):

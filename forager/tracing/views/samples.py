@@ -1,6 +1,7 @@
 """Texts with the parts that a model is trained on: states, actions, or both."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Literal
 
 from forager.records import Record
@@ -36,14 +37,15 @@ def segments(trace: Trace, sources: Sources, loss: Loss, cut: Cut | None = None)
     """
     found = cwm_trace(trace, sources, cut)
     context = f"{BEGIN}{CONTEXT}{checked(found.context)}{FRAME}"
-    parts = [TextPart(text=context, loss=False)]
-    for number, frame in enumerate(found.frames):
-        parts += [
-            TextPart(text=text, loss=number > 0 and loss in ("both", part))
-            for text, part in _parts(frame)
-        ]
-    parts.append(TextPart(text=END, loss=loss != "actions"))
-    return joined(parts)
+
+    def parts() -> Iterator[tuple[str, bool]]:
+        yield context, False
+        for number, frame in enumerate(found.frames):
+            for text, part in _parts(frame):
+                yield text, number > 0 and loss in ("both", part)
+        yield END, loss != "actions"
+
+    return _joined(parts())
 
 
 def _parts(frame: CwmFrame) -> Iterator[tuple[str, str]]:
@@ -59,12 +61,9 @@ def _parts(frame: CwmFrame) -> Iterator[tuple[str, str]]:
         yield f"{ACTION}{source}", "actions"
 
 
-def joined(parts: list[TextPart]) -> list[TextPart]:
-    """Neighbours with the same loss as one part."""
-    found: list[TextPart] = []
-    for part in parts:
-        if found and found[-1].loss == part.loss:
-            found[-1] = TextPart(text=found[-1].text + part.text, loss=part.loss)
-        else:
-            found.append(part)
-    return found
+def _joined(parts: Iterable[tuple[str, bool]]) -> list[TextPart]:
+    """Texts, each with whether it has loss; neighbours that are alike are one part."""
+    return [
+        TextPart(text="".join(text for text, _ in alike), loss=loss)
+        for loss, alike in groupby(parts, lambda part: part[1])
+    ]
