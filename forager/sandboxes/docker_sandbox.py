@@ -248,7 +248,7 @@ class _Container:
     def _stop_reading(self) -> None:
         """Refuse further output, and take what has been sent.
 
-        An engine that waits to write is told only once there is room again.
+        An engine that waits to write notices only once there is room again.
         """
         assert self._socket is not None
         with contextlib.suppress(OSError):

@@ -27,7 +27,7 @@ class Cut:
     """Characters of values; an episode with more raises Malformed, as its text is in memory."""
 
 
-class Room:
+class CharacterBudget:
     """The characters that an episode has left."""
 
     def __init__(self, cut: Cut) -> None:
@@ -54,12 +54,12 @@ class EpisodeStep:
 
 def steps(trace: Trace, cut: Cut) -> Iterator[EpisodeStep]:
     """Yield the steps of an episode, with flat memory. Raises Malformed."""
-    playback, shown, room = Playback(), _ChosenFrames(cut), Room(cut)
+    playback, shown, budget = Playback(), _ChosenFrames(cut), CharacterBudget(cut)
     for event in StreamReader(trace.stream()).events():
         state = playback.apply(event)
         depth = shown.depth(event, state.stack)
         if depth is not None:
-            room.take((event.value, *(change.new for change in event.changes)))
+            budget.take((event.value, *(change.new for change in event.changes)))
             yield EpisodeStep(event, state.own, depth)
         playback.leave(event)
         if event.frame == cut.root and event.kind in ENDING:

@@ -19,7 +19,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from forager.tracing.cutting import Cut, EpisodeStep, Room, steps
+from forager.tracing.cutting import Cut, EpisodeStep, CharacterBudget, steps
 from forager.tracing.record import Sources, Trace
 from forager.tracing.source import SourceLines, split_lines
 from forager.untrusted import Malformed
@@ -91,13 +91,13 @@ def cwm_trace(trace: Trace, sources: Sources, cut: Cut | None = None) -> CwmTrac
     cut, lines = cut or Cut(), SourceLines(sources)
     frames: list[CwmFrame] = []
     context = ""
-    shown, room = _ShownTexts(lines), Room(cut)
+    shown, budget = _ShownTexts(lines), CharacterBudget(cut)
     for step in steps(trace, cut):
         if step.event.frame == cut.root and step.event.kind == "call":
             code = step.event.code
             context = marked(sources.get(code.file, ""), lines.entry(code))
         for frame in shown.frames(step):
-            room.take((frame.value, *(frame.variables or {}).values()))
+            budget.take((frame.value, *(frame.variables or {}).values()))
             frames.append(frame)
     return CwmTrace(context, frames)
 
