@@ -19,7 +19,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from forager.tracing.cutting import Cut, EpisodeStep, CharacterBudget, steps
+from forager.tracing.cutting import CharacterBudget, Cut, EpisodeStep, steps
 from forager.tracing.record import Sources, Trace
 from forager.tracing.source import SourceLines, split_lines
 from forager.untrusted import Malformed
