@@ -32,6 +32,9 @@ from forager.sandboxes.unpacked import layers_directory, unpacked
 gc.set_threshold(100_000, 50, 100)  # by default, collections take a twentieth of the time
 # Of torch and what it starts: two workers and their children have a core each, at most.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:  # whose own plug-ins are there already
+    # Of pytest in tests: plug-ins of this environment take a third of its time.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
 
 NEEDS = {  # what a test needs that uses a fixture
     "cluster": "ray",

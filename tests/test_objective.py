@@ -109,6 +109,7 @@ def test_it_agrees_with_verl() -> None:
 
     verl/trainer/ppo/core_algos.py: compute_opo_outcome_advantage, compute_policy_loss_vanilla,
     agg_loss(loss_agg_mode="token-sum"); its dual clip (3.0) is out of reach here.
+    benchmarks/rl_losses calls verl's own code.
     """
     import torch
 
@@ -133,7 +134,7 @@ def test_it_agrees_with_verl() -> None:
 def test_it_agrees_with_trl(loss_type: str) -> None:
     """TRL's `dr_grpo` up to its constant, and its two means; formulas transcribed from 1.16.
 
-    trl/trainer/grpo_trainer.py, `_compute_loss`; benchmarks/rl_trl_loss calls TRL's own code.
+    trl/trainer/grpo_trainer.py, `_compute_loss`; benchmarks/rl_losses calls TRL's own code.
     """
     import torch
 

@@ -90,7 +90,6 @@ def attempt(
     variables = {
         "PATH": f"{path or Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # of this environment; they take a third of the time
     }
     with LocalSandbox(root, environment=variables) as sandbox:
         model = RepairModel(SYNTAXES[syntax], toolbox, load_families(), test_seconds=4)
