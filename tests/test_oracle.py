@@ -89,3 +89,18 @@ def test_a_task_is_resolved_by_its_name(kata_task: RepositoryTask, tmp_path: Pat
     (attempt,) = Run(run).trajectories()
     assert attempt.outcome.resolved
     assert [call.tool for call in attempt.tool_calls] == ["edit", "bash", "submit"]
+
+
+@pytest.mark.engine
+def test_a_patch_that_is_no_diff_costs_its_task_only(
+    kata_task: RepositoryTask, tmp_path: Path
+) -> None:
+    """The attempt is lost in one line, and the other task is resolved."""
+    tasks, run = tmp_path / "tasks.jsonl", tmp_path / "run"
+    bad = kata_task.model_copy(
+        update={"instance_id": "bad", "patch": "--- a\n+++ b\n@@ -1 +1 @@\n"}
+    )
+    write_records(tasks, [bad, kata_task])
+    said = CliRunner().invoke(main, ["run", str(tasks), "-o", str(run), "-m", "oracle"])
+    assert "bad: its patch is not a diff: " in said.output and "Traceback" not in said.output
+    assert [attempt.outcome.resolved for attempt in Run(run).trajectories()] == [True]

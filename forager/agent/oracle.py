@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Generator, Sequence
 from typing import Any
 
+from unidiff.errors import UnidiffParseError
 from unidiff.patch import Hunk, PatchedFile
 
 from forager.agent.model import Reply
@@ -15,6 +16,7 @@ from forager.agent.syntax import Syntax
 from forager.agent.tool import Call, Toolbox
 from forager.environments.repository.patches import by_file, parsed
 from forager.environments.repository.task import RepositoryTask
+from forager.errors import TaskError
 from forager.trajectories.record import Message, ToolCall
 
 _TESTS = 10  # failing tests that are run, at most
@@ -48,8 +50,14 @@ _Steps = Generator[tuple[str, Call], ToolCall | None, None]  # thoughts and call
 
 
 def _steps(task: RepositoryTask) -> _Steps:
-    """The whole attempt; at the end it submits, as often as it is asked."""
-    files, texts = parsed(task.patch), by_file(task.patch)
+    """The whole attempt; at the end it submits, as often as it is asked.
+
+    Raises TaskError if the task's patch is not a diff.
+    """
+    try:
+        files, texts = parsed(task.patch), by_file(task.patch)
+    except UnidiffParseError as error:
+        raise TaskError(f"{task.instance_id}: its patch is not a diff: {error}") from error
     if len(files) != len(texts):  # some patches have no lines of git
         texts = list(map(str, files))
     for file, text in zip(files, texts, strict=True):
