@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -240,6 +241,28 @@ def test_pypi_refusals(index: Path, tmp_path: Path, digest: str, kind: str, word
     """A wrong digest, or a release of wheels only."""
     _publish(index, _sdist({"widget-1.0/widget.py": "x = 1\n"}), digest, kind)
     with pytest.raises(SourceError, match=words):
+        fetch("pypi:widget", tmp_path / "tree")
+
+
+@pytest.mark.parametrize(
+    ("urls", "home", "place"),
+    [
+        ({"Docs": "https://widget.example", "Source": "https://gitlab.com/of/widget/-/tree"}, "",
+         "https://gitlab.com/of/widget"),
+        (None, "https://github.com/of/widget.js/", "https://github.com/of/widget.js"),
+        (["no object"], "https://widget.example/github.com", "the URL of its git repository"),
+    ],
+)  # fmt: skip
+def test_a_release_without_sdist_names_its_repository(
+    index: Path, tmp_path: Path, urls: object, home: str, place: str
+) -> None:
+    """As the index states it, if it is a public one."""
+    _publish(index, _sdist({"widget-1.0/widget.py": "x = 1\n"}), "", "bdist_wheel")
+    file = index / "pypi/widget/json"
+    told = json.loads(file.read_text())
+    told["info"] |= {"project_urls": urls, "home_page": home}
+    file.write_text(json.dumps(told))
+    with pytest.raises(SourceError, match=f"has no sdist on the index: give {re.escape(place)}$"):
         fetch("pypi:widget", tmp_path / "tree")
 
 

@@ -13,6 +13,7 @@ from forager.images.layout import (
     is_installable,
     may_hold_tests,
     project_name,
+    stated_repository,
 )
 from forager.images.recipe import Recipe
 from forager.images.requirements import Stated, parse, runtime_file, stated_requirements
@@ -46,7 +47,8 @@ def infer(directory: Path) -> Recipe:
     if not may_hold_tests(directory):
         raise SourceError(
             "no tests found (no test function, conftest.py or setting of pytest for other tests): "
-            "give a source that holds them, such as the project's git repository"
+            "give a source that holds them, such as "
+            + (stated_repository(directory) or "the project's git repository")
         )
     extras, requirements = _test_requirements(directory)
     requirements = _unique(requirements)

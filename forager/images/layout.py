@@ -45,6 +45,24 @@ _LICENCES = (  # words of the licence's text, and its SPDX name
     ("PYTHON SOFTWARE FOUNDATION LICENSE", "PSF-2.0"),
     ("This is free and unencumbered software", "Unlicense"),
 )
+_REPOSITORY = re.compile(
+    r"https?://(?:www\.)?((?:github|gitlab|bitbucket|codeberg)\.(?:com|org)"
+    r"/[\w.-]{1,100}/[\w.-]{1,100}?)(?:\.git)?(?![\w.-])",
+    re.ASCII,
+)
+_URLS = re.compile(r"^(?:Home-page|Project-URL|Download-URL):(.{1,2000})$", re.MULTILINE)
+
+
+def repository_in(urls: Iterable[str]) -> str:
+    """The first URL of a public repository among some, such as those of an index; "" if none."""
+    found = (_REPOSITORY.search(url[:2000]) for url in urls)
+    return next((f"https://{match[1]}" for match in found if match), "")
+
+
+def stated_repository(directory: Path) -> str:
+    """The public repository that the metadata of an sdist names; "" if none."""
+    head = read_text(directory, "PKG-INFO").partition("\n\n")[0]
+    return repository_in(_URLS.findall(head))
 
 
 def read_text(directory: Path, name: str) -> str:

@@ -18,6 +18,7 @@ from packaging.version import InvalidVersion, Version
 
 from forager.errors import SourceError, Unreachable
 from forager.images.host import ca_bundle, index_url
+from forager.images.layout import repository_in
 from forager.untrusted import OBJECT, Malformed, record
 
 _LARGEST = 1 << 30  # bytes, unpacked; an sdist beyond that is an accident or an attack
@@ -178,10 +179,15 @@ def _unpack_zip(content: bytes, into: Path) -> None:
 def _choose(release: dict[str, Any], name: str) -> dict[str, Any]:
     found = [entry for entry in release.get("urls", []) if entry["packagetype"] == "sdist"]
     if not found:
-        version = release["info"]["version"]
-        raise SourceError(
-            f"{name} {version} has no sdist on the index: give the URL of its git repository"
-        )
+        information = release["info"]
+        stated = information.get("project_urls")
+        urls = [
+            *(stated.values() if isinstance(stated, dict) else ()),
+            information.get("home_page"),
+        ]
+        place = repository_in(map(str, urls)) or "the URL of its git repository"
+        version = information["version"]
+        raise SourceError(f"{name} {version} has no sdist on the index: give {place}")
     return min(found, key=lambda entry: not entry["filename"].endswith(".tar.gz"))
 
 
