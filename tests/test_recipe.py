@@ -166,7 +166,7 @@ def test_requirements(tmp_path: Path, name: str, text: str, expected: list[str])
 def test_no_tests(tmp_path: Path) -> None:
     """A project without a test function, doctest, conftest.py or settings of pytest is refused."""
     _project(tmp_path, {"widget.py": "VALUE = 1\n", "tests/test_nothing.py": "X = 1\n"})
-    with pytest.raises(SourceError, match="no tests found.*such as the project's git repository$"):
+    with pytest.raises(SourceError, match=r"no tests found.*such as the project's git repository$"):
         infer(tmp_path)
     (tmp_path / "PKG-INFO").write_text(
         "Name: widget\nHome-page: https://widget.example\n"

@@ -165,6 +165,21 @@ _PLACES: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         ["--ignore=examples/test_no.py"],
         ["tests"],
     ),
+    "settings of an older pytest": (
+        {"setup.cfg": "[pytest]\ntestpaths = checks\n", "tests/test_a.py": _TEST},
+        ["-c", "/dev/null", "--rootdir=."],
+        ["tests"],
+    ),
+    "settings that are no TOML": (
+        {"pyproject.toml": "[tool.pytest\n", "tests/test_a.py": _TEST},
+        ["-c", "/dev/null", "--rootdir=."],
+        ["tests"],
+    ),
+    "settings that are no INI": (
+        {"pytest.ini": "[pytest]\nverbose\n", "tests/test_a.py": _TEST},
+        ["-c", "/dev/null", "--rootdir=."],
+        ["tests"],
+    ),
     "broken test": (
         {"tests/test_no.py": "import nothing_there\n", "tests/test_a.py": _TEST},
         [],

@@ -180,12 +180,10 @@ def _choose(release: dict[str, Any], name: str) -> dict[str, Any]:
     found = [entry for entry in release.get("urls", []) if entry["packagetype"] == "sdist"]
     if not found:
         information = release["info"]
-        stated = information.get("project_urls")
-        urls = [
-            *(stated.values() if isinstance(stated, dict) else ()),
-            information.get("home_page"),
-        ]
-        place = repository_in(map(str, urls)) or "the URL of its git repository"
+        urls = information.get("project_urls")
+        urls = [*urls.values()] if isinstance(urls, dict) else []
+        place = repository_in(map(str, [*urls, information.get("home_page")]))
+        place = place or "the URL of its git repository"
         version = information["version"]
         raise SourceError(f"{name} {version} has no sdist on the index: give {place}")
     return min(found, key=lambda entry: not entry["filename"].endswith(".tar.gz"))

@@ -30,6 +30,9 @@ _TOO_OLD = re.compile(r"requires pytest-(\d[\w.]*), actual")
 _WRONG_VALUE = re.compile(r"argument (-[\w-]+)")
 _NO_PATH = re.compile(r"file or directory not found: (\S+)")
 _NO_SETTING = re.compile(r"Unknown config option: (\w+)")
+_UNREADABLE = re.compile(
+    r"^\S+\.(?:ini|cfg|toml):|\[pytest\] section in setup\.cfg files is no longer supported"
+)
 _SETTINGS = re.compile(r"/\.?pytest\.(ini|toml)$")
 _SPEED = re.compile(r"bench(es|marks?|marking)?|perf(ormance)?|asv_bench", re.IGNORECASE)
 
@@ -230,6 +233,15 @@ class _Search:
         yield self._unknown_setting
         yield self._fatal_file
         yield self._harmful_option
+        yield self._unreadable_settings
+
+    def _unreadable_settings(self, found: Collection) -> bool:
+        """Leave out settings that this pytest refuses to read."""
+        if "--rootdir=." in self._more or not _UNREADABLE.search(found.problem):
+            return False
+        self._more += ["-c", "/dev/null", "--rootdir=."]
+        self.notes.append(f"pytest runs without the project's settings: {found.problem[:200]}")
+        return True
 
     def _drop(
         self, found: Collection, unwanted: Callable[[StatedOption], bool], reason: str
