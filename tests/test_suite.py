@@ -170,12 +170,12 @@ _PLACES: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         ["-c", "/dev/null", "--rootdir=."],
         ["tests"],
     ),
-    "settings that are no TOML": (
+    "broken TOML": (
         {"pyproject.toml": "[tool.pytest\n", "tests/test_a.py": _TEST},
         ["-c", "/dev/null", "--rootdir=."],
         ["tests"],
     ),
-    "settings that are no INI": (
+    "broken INI": (
         {"pytest.ini": "[pytest]\nverbose\n", "tests/test_a.py": _TEST},
         ["-c", "/dev/null", "--rootdir=."],
         ["tests"],
