@@ -41,6 +41,11 @@ class Pair(pytest.Item):
     def runtest(self): pass
 """
 _STYLE = _PAIRS.replace('".pairs"', '".py"')
+_WARNS = """
+import warnings
+from pytest import PytestDeprecationWarning
+def pytest_configure(config): warnings.warn({}("old"))
+"""
 _INI = "[pytest]\n"
 Find = Callable[..., tuple[Suite, list[str]]]
 
@@ -179,6 +184,18 @@ _PLACES: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         {"pytest.ini": "[pytest]\nverbose\n", "tests/test_a.py": _TEST},
         ["-c", "/dev/null", "--rootdir=."],
         ["tests"],
+    ),
+    "a warning of a plug-in": (
+        {"pytest.ini": _INI + "filterwarnings = error\n", "tests/test_a.py": _TEST}
+        | {"conftest.py": _WARNS.format("PytestDeprecationWarning")},
+        ["-W", "ignore::pytest.PytestDeprecationWarning"],
+        ["conftest.py", "tests"],
+    ),
+    "another warning": (
+        {"pytest.ini": _INI + "filterwarnings = error\n", "tests/test_a.py": _TEST}
+        | {"conftest.py": _WARNS.format("DeprecationWarning")},
+        ["-W", "ignore::DeprecationWarning"],
+        ["conftest.py", "tests"],
     ),
     "broken test": (
         {"tests/test_no.py": "import nothing_there\n", "tests/test_a.py": _TEST},

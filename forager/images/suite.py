@@ -33,6 +33,7 @@ _NO_SETTING = re.compile(r"Unknown config option: (\w+)")
 _UNREADABLE = re.compile(
     r"^\S+\.(?:ini|cfg|toml):|\[pytest\] section in setup\.cfg files is no longer supported"
 )
+_RAISED_WARNING = re.compile(r"^((Pytest)?\w*Warning): ")
 _SETTINGS = re.compile(r"/\.?pytest\.(ini|toml)$")
 _SPEED = re.compile(r"bench(es|marks?|marking)?|perf(ormance)?|asv_bench", re.IGNORECASE)
 
@@ -231,6 +232,7 @@ class _Search:
         yield self._missing_modules
         yield self._unknown_option
         yield self._unknown_setting
+        yield self._raised_warning
         yield self._fatal_file
         yield self._harmful_option
         yield self._unreadable_settings
@@ -340,6 +342,17 @@ class _Search:
             self._more += ignored
             return True
         return self._override("strict_config", "false", reason)
+
+    def _raised_warning(self, found: Collection) -> bool:
+        """Ignore a warning that the settings make an error, and that ends pytest."""
+        if not (match := _RAISED_WARNING.match(found.problem)):
+            return False
+        ignored = ["-W", f"ignore::{'pytest.' if match[2] else ''}{match[1]}"]
+        if ignored[1] in self._more:
+            return False
+        self._more += ignored
+        self.notes.append(f"pytest runs with {shlex.join(ignored)}: {found.problem[:200]}")
+        return True
 
     def _override(self, name: str, value: str, reason: str) -> bool:
         if name in self._settings:
