@@ -359,6 +359,29 @@ def test_a_marker_does_not_keep_a_missing_module_out(tmp_path: Path) -> None:
     assert distribution(tmp_path, "pkg_resources") == "setuptools<81"
 
 
+@pytest.mark.parametrize(
+    ("path", "own"),
+    [
+        ("widget/freezegun/core.py", False),  # that is widget.freezegun
+        ("widget/freezegun.py", False),
+        ("tests/freezegun/test_a.py", False),  # tests of it
+        ("tests/freezegun/__init__.py", False),
+        ("test/freezegun/__init__.py", True),  # found from the folder of tests
+        ("tests/freezegun.py", True),
+        ("src/freezegun/core.py", True),
+        ("native/_freezegun.c", False),
+        ("native/freezegun.c", True),
+    ],
+)
+def test_what_the_project_has_itself(tmp_path: Path, path: str, own: bool) -> None:
+    """Files in a package are no modules of their own; folders in those of tests are tests."""
+    for name in ("widget/__init__.py", "tests/__init__.py", path):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "requirements.txt").write_text("freezegun>=1\n")
+    assert distribution(tmp_path, "freezegun") == ("" if own else "freezegun>=1")
+
+
 def test_missing_modules_are_installed(find: Find) -> None:
     """The project's own files say which requirement brings a module; what it has itself is none."""
     _, wanted = find(

@@ -7,6 +7,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from forager.environments.repository.protection import folder_of_tests
 from forager.errors import SourceError
 from forager.images.layout import modules, project_name, read_text
 from forager.images.requirements import parse, read_requirements, stated_requirements
@@ -109,8 +110,26 @@ def _is_own(tree: Path, module: str) -> bool:
     if own & {module, canonicalize_name(module)}:
         return True
     tops = [tree, *(path for path in tree.iterdir() if path.is_dir() and not path.is_symlink())]
-    names = {f"{name}{ending}" for name in (module, module.strip("_")) for ending in _ENDINGS}
-    return any(_is_there(top / name) for top in tops for name in names)
+    return any(_brings(top, module) for top in tops if top == tree or not _is_package(top))
+
+
+def _brings(top: Path, module: str) -> bool:
+    """Whether a folder holds a module's sources; a folder among tests may hold tests of it."""
+    stems = (module, module.strip("_"))
+    endings = [ending for ending in _ENDINGS if ending or not _holds_tests(top)]
+    names = {f"{stem}{ending}" for stem in stems for ending in endings}
+    if not _is_there(top / "__init__.py"):
+        names.add(f"{module}/__init__.py")
+    return any(_is_there(top / name) for name in names)
+
+
+def _is_package(folder: Path) -> bool:
+    """Whether the modules of a folder have its name before theirs; those of tests may not."""
+    return _is_there(folder / "__init__.py") and not _holds_tests(folder)
+
+
+def _holds_tests(folder: Path) -> bool:
+    return folder_of_tests(f"{folder.name}/x.py") != ""
 
 
 def _is_there(path: Path) -> bool:
