@@ -128,10 +128,16 @@ def test_versions_and_python_of_the_date_come_last(project: SourceProject) -> No
 
 
 def test_fixtures_and_coroutines_name_their_plugins(project: SourceProject) -> None:
-    """The plug-ins of unknown fixtures are installed, and one that runs coroutines."""
+    """The plug-ins of unknown fixtures and markers are installed, and one that runs coroutines."""
     log = "E  fixture 'mocker' not found\nasync def functions are not natively supported"
     install = proposals(project, log, "test")["plug-ins"].install
     assert install == [PROJECT, "uv pip install 'pytest-asyncio'", "uv pip install 'pytest-mock'"]
+    for log in (
+        "E       fixture 'worker_id' not found",
+        "E   Failed: 'xdist_group' not found in `markers` configuration option",
+    ):
+        install = proposals(project, log, "test")["plug-ins"].install
+        assert install == [PROJECT, "uv pip install 'pytest-xdist'"]
 
 
 def test_django_gets_the_settings_that_a_file_names(project: SourceProject) -> None:

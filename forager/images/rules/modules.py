@@ -58,6 +58,30 @@ _PLUGINS = {  # by their fixtures
     "redisdb": "pytest-redis",
     "image_regression": "pytest-regressions",
     "celery_app": "celery[pytest]",
+    "worker_id": "pytest-xdist",
+    "testrun_uid": "pytest-xdist",
+    "cov": "pytest-cov",
+}
+_NO_MARKER = re.compile(r"'(\w{1,60})' not found in `markers` configuration option")
+_PLUGINS_OF_MARKERS = {
+    "anyio": "anyio",
+    "asyncio": "pytest-asyncio",
+    "benchmark": "pytest-benchmark",
+    "block_network": "pytest-recording",
+    "dependency": "pytest-dependency",
+    "django_db": "pytest-django",
+    "enable_socket": "pytest-socket",
+    "flaky": "flaky",
+    "forked": "pytest-forked",
+    "freeze_time": "pytest-freezer",
+    "httpx_mock": "pytest-httpx",
+    "no_cover": "pytest-cov",
+    "order": "pytest-order",
+    "remote_data": "pytest-remotedata",
+    "timeout": "pytest-timeout",
+    "trio": "pytest-trio",
+    "vcr": "pytest-recording",
+    "xdist_group": "pytest-xdist",
 }
 _ASYNC = re.compile(r"async def functions are not natively supported|async_generator fixture")
 _SETTINGS = re.compile(
@@ -111,11 +135,13 @@ def extras(project: SourceProject, recipe: Recipe, failure: Diagnosis) -> Propos
 
 
 def fixtures(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
-    """Propose the plug-ins that have the fixtures, or that run coroutines."""
+    """Propose the plug-ins that have the fixtures or markers, or that run coroutines."""
     if failure.stage == "install":
         return
     names = dict.fromkeys(match[1] for match in _NO_FIXTURE.finditer(failure.log))
-    found = {_PLUGINS.get(name, "") for name in names} - {""}
+    marks = {match[1] for match in _NO_MARKER.finditer(failure.log)}
+    found = {_PLUGINS.get(name, "") for name in names}
+    found = (found | {_PLUGINS_OF_MARKERS.get(name, "") for name in marks}) - {""}
     if _ASYNC.search(failure.log):
         found.add("pytest-asyncio")
     yield from _installing(recipe, sorted(found), "tests need the plug-ins")
