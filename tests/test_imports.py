@@ -11,7 +11,17 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 CATALOGUES = {"mutators", "tools", "tasks"}
 COMMON = {"atomic", "config", "drawing", "errors", "literals", "locks", "logins", "makers"}
-COMMON |= {"minhash", "paths", "plugins", "records", "resumed", "scratch", "text", "threads"}
+COMMON |= {
+    "inside",
+    "minhash",
+    "paths",
+    "plugins",
+    "records",
+    "resumed",
+    "scratch",
+    "text",
+    "threads",
+}
 COMMON |= {"untrusted", "version"}
 BELOW = {  # package of the engine → the packages that it builds on, and all that these build on
     "programs": set(),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from forager.environments.repository.protection import folder_of_tests
+from forager.inside import is_inside
 from forager.untrusted import Malformed, toml_value
 
 _MOST_TEXT = 1 << 20  # characters of a file
@@ -78,14 +79,6 @@ def read_text(directory: Path, name: str) -> str:
             return file.read(_MOST_TEXT)
     except OSError:
         return ""
-
-
-def is_inside(path: Path, directory: Path) -> bool:
-    """Whether a path, with the links that it goes through, stays in a directory."""
-    try:
-        return path.resolve().is_relative_to(directory.resolve())
-    except (OSError, RuntimeError):  # a link that leads to itself
-        return False
 
 
 def read_toml(directory: Path, name: str) -> dict[str, Any]:

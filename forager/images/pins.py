@@ -8,7 +8,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from forager.images.layout import is_inside
+from forager.inside import is_inside
 from forager.untrusted import Malformed, json_value, toml_value
 
 LOCK_FILES = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile.lock")

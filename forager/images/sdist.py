@@ -3,13 +3,14 @@
 import hashlib
 import io
 import lzma
+import os
 import re
 import shutil
 import tarfile
 import zipfile
 import zlib
-from pathlib import Path
-from typing import Any, NamedTuple, Self
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, NamedTuple, Self
 from urllib.parse import urljoin
 
 import requests
@@ -19,6 +20,7 @@ from packaging.version import InvalidVersion, Version
 from forager.errors import SourceError, Unreachable
 from forager.images.host import ca_bundle, index_url
 from forager.images.layout import repository_in
+from forager.inside import is_inside, place_inside
 from forager.untrusted import OBJECT, Malformed, record
 
 _LARGEST = 1 << 30  # bytes, unpacked; an sdist beyond that is an accident or an attack
@@ -153,19 +155,55 @@ def _unpack_tar(content: bytes, into: Path) -> None:
             headers += sum(map(len, member.pax_headers.values()))
             if max(size, headers * _HEADERS_WEIGH) > _LARGEST or count > _MOST_FILES:
                 raise tarfile.TarError(_TOO_LARGE)
-        archive.extractall(into, filter=_inside)  # nosec B202  # the filter checks each member
+        _extract(archive, into)
 
 
-def _inside(member: tarfile.TarInfo, into: str) -> tarfile.TarInfo | None:
-    """The member as `tarfile.data_filter` allows it; None for links that lead outside, devices."""
+def _extract(archive: tarfile.TarFile, into: Path) -> None:
+    """Write the members, links last; no devices, and no links that lead outside.
+
+    tarfile's filters are not in every Python 3.11, and those of older Pythons can be deceived.
+    Raises ValueError or OSError for a name that leads outside.
+    """
+    into.mkdir()
+    members = archive.getmembers()
+    for member in members:
+        place = place_inside(into, member.name)
+        if member.isdir():
+            place.mkdir(parents=True, exist_ok=True)
+        elif member.isreg() and (content := archive.extractfile(member)):
+            _write(content, place, member.mode)
+    for member in members:
+        if member.islnk():
+            with place_inside(into, member.linkname).open("rb") as file:
+                _write(file, place_inside(into, member.name), member.mode)
+    links = [member for member in members if member.issym()]
+    for member in links:
+        place = place_inside(into, member.name)
+        if not PurePosixPath(member.linkname).is_absolute() and not os.path.lexists(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(member.linkname)
+    for member in links:
+        place = into / member.name.lstrip("/")
+        if place.is_symlink() and not _stays_inside(place, into):
+            place.unlink()
+
+
+def _write(content: IO[bytes], place: Path, mode: int) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("wb") as file:
+        shutil.copyfileobj(content, file)
+    place.chmod(0o755 if mode & 0o100 else 0o644)
+
+
+def _stays_inside(link: Path, top: Path) -> bool:
+    """Whether a link leads to something inside, or to nothing there."""
     try:
-        return tarfile.data_filter(member, into)
-    except (
-        tarfile.AbsoluteLinkError,
-        tarfile.LinkOutsideDestinationError,
-        tarfile.SpecialFileError,
-    ):
-        return None
+        link.resolve(strict=True)
+    except FileNotFoundError:
+        return link.resolve().is_relative_to(top.resolve())
+    except (OSError, RuntimeError):
+        return False
+    return is_inside(link, top)
 
 
 def _unpack_zip(content: bytes, into: Path) -> None:

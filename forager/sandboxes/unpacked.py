@@ -27,6 +27,7 @@ from requests import RequestException
 
 from forager.atomic import new_directory
 from forager.errors import EngineError, ImageMissing, SandboxError, StoreError, UsageError
+from forager.inside import place_inside
 from forager.locks import locked
 from forager.paths import data_directory
 from forager.records import Record, write_records
@@ -230,18 +231,17 @@ def _unpack_layer(content: _HashingReader, part: Path) -> None:
 
 def _members(layer: tarfile.TarFile, part: Path) -> Iterator[tarfile.TarInfo]:
     """Yield the entries to extract: no devices, none outside. Turn deletions into overlayfs's."""
-    part = part.resolve()
     for member in layer:
         member.name = member.name.lstrip("/")
         member.mode &= 0o1777
-        _must_be_inside(member.name, part)
+        place_inside(part, member.name)
         name = PurePosixPath(member.name).name
         if name.startswith(_WHITEOUT):
             _delete(name, (part / member.name).parent)
         elif member.isreg() or member.isdir() or member.issym():
             yield member
         elif member.islnk():  # relative to `part`, like names
-            _must_be_inside(member.linkname, part)
+            place_inside(part, member.linkname)
             yield member
 
 
@@ -251,12 +251,6 @@ def _delete(name: str, place: Path) -> None:
         os.setxattr(place, _OPAQUE_ATTRIBUTE, b"y")
     else:
         os.mknod(place / name.removeprefix(_WHITEOUT), stat.S_IFCHR, os.makedev(0, 0))
-
-
-def _must_be_inside(name: str, part: Path) -> None:
-    """Raise TarError for a path that leads outside the resolved `part`, also through links."""
-    if not f"{os.path.realpath(part / name)}/".startswith(f"{part}/"):
-        raise tarfile.TarError(f"{name} leads outside")
 
 
 def _user(layers: list[str]) -> tuple[int, int]:

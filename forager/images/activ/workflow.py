@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from forager.errors import UsageError
-from forager.images.layout import is_inside
+from forager.inside import is_inside
 from forager.text import ending
 
 LARGEST = 512 << 10  # bytes of a file
