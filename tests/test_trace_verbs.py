@@ -1,5 +1,8 @@
+import os
+
 """Traces of programs, suites and functions, recorded in a sandbox, and where they are kept."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -335,6 +338,23 @@ def test_a_directory_of_problems_is_read(tmp_path: Path) -> None:
     found = list(read_programs(tmp_path))
     assert [program.id for program in found] == ["own.py", "sum/submissions/accepted/a.py"]
     assert found[1].verdict == "accepted" and found[1].inputs[0].expected == "1\n"
+
+
+def test_links_and_pipes_in_a_directory_of_problems_are_no_programs(tmp_path: Path) -> None:
+    """What leads to other files of this machine is not read, and a pipe does not hang."""
+    folder = tmp_path / "problems"
+    folder.mkdir()
+    (tmp_path / "outside.py").write_text("print('secret')\n")
+    (folder / "linked.py").symlink_to(tmp_path / "outside.py")
+    (folder / "broken.py").symlink_to("nothing.py")
+    (folder / "folder.py").mkdir()
+    os.mkfifo(folder / "pipe.py")
+    (folder / "own.py").write_text("print(2)\n")
+    for stem in ("linked", "broken", "folder", "pipe", "own"):
+        (folder / f"{stem}.in").write_text("1\n")
+    (folder / "own.ans").symlink_to(tmp_path / "outside.py")
+    (found,) = read_programs(folder)
+    assert (found.id, found.inputs[0].expected) == ("own.py", None)
 
 
 def test_a_torn_trace_is_cut_off_and_made_again(tmp_path: Path, recorder: SandboxRecorder) -> None:

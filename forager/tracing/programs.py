@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, TypeAdapter
 
+from forager.inside import is_inside
 from forager.records import Record, read_records
 from forager.tracing.making import Redaction, checked, secrets_of
 from forager.tracing.record import Interpreter, Origin, Trace, TraceOutcome
@@ -68,7 +69,7 @@ def read_programs(path: Path) -> Iterator[TracedProgram]:
 def _in_directory(root: Path) -> Iterator[TracedProgram]:
     """Programs `NAME.py` with inputs `*.in` in `NAME/`, next to them, or in `data/` further up."""
     for path in sorted(root.rglob("*.py")):
-        if path.stat().st_size <= _LARGEST_FILE and (found := _inputs_of(path, root)):
+        if _is_readable(path, root) and (found := _inputs_of(path, root)):
             yield TracedProgram(
                 id=str(path.relative_to(root)),
                 source=path.read_text(errors="replace"),
@@ -85,12 +86,17 @@ def _inputs_of(path: Path, root: Path) -> list[Path]:
         above = above.parent
     found = next((sorted(place.rglob("*.in")) for place in places if place.is_dir()), [])
     found = found or sorted(path.parent.glob(f"{path.stem}*.in"))
-    return [given for given in found if given.stat().st_size <= _LARGEST_FILE]
+    return [given for given in found if _is_readable(given, root)]
+
+
+def _is_readable(path: Path, root: Path) -> bool:
+    """Whether it is a file of the directory, no link to others, and not too large."""
+    return path.is_file() and is_inside(path, root) and path.stat().st_size <= _LARGEST_FILE
 
 
 def _input(path: Path, root: Path) -> ProgramInput:
     answers = (path.with_suffix(suffix) for suffix in _ANSWERS)
-    answer = next((place for place in answers if place.is_file()), None)
+    answer = next((place for place in answers if _is_readable(place, root)), None)
     return ProgramInput(
         stdin=path.read_text(errors="replace"),
         expected=answer.read_text(errors="replace") if answer else None,
