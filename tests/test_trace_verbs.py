@@ -1,5 +1,3 @@
-import os
-
 """Traces of programs, suites and functions, recorded in a sandbox, and where they are kept."""
 
 import os
