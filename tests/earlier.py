@@ -12,5 +12,6 @@ ARCHIVE = Path(__file__).parent / "data" / "earlier" / "bootstrap.tar.xz"
 def unpack(directory: Path) -> Path:
     """Unpack the bootstrap's directory: bootstrap.toml, tasks, base, rehearsal, rounds."""
     with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(directory, filter="data")
+        archive.extraction_filter = lambda member, _: member  # the archive is ours
+        archive.extractall(directory)
     return directory / "bootstrap"
