@@ -213,7 +213,9 @@ def _variables(image: Image, tree: bytes) -> dict[str, str]:
         with tarfile.open(fileobj=io.BytesIO(tree)) as archive:
             for member in archive:
                 if member.isreg() and member.size < 1 << 20 and _METADATA.fullmatch(member.name):
-                    archive.extract(member, directory, filter="data")
+                    place, file = Path(directory, member.name), archive.extractfile(member)
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    place.write_bytes(file.read() if file else b"")
         found = install_variables(Path(directory), image.source, image.recipe)
     return {
         name: found[name] for name in found if name not in ("UV_EXCLUDE_NEWER", "UV_CONSTRAINT")
