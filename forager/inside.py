@@ -21,8 +21,8 @@ def is_inside(path: Path, directory: Path) -> bool:
 def place_inside(directory: Path, name: str) -> Path:
     """Where an archive's member is to be written.
 
-    Raises ValueError for a name that leads out of the directory, or through a link in it; OSError
-    for one that cannot be looked up.
+    Raises ValueError for a name that leads out of the directory or through a link in it, or that
+    cannot be looked up.
     """
     parts = PurePosixPath(name.lstrip("/")).parts
     if ".." in parts:
@@ -34,6 +34,8 @@ def place_inside(directory: Path, name: str) -> Path:
             state = os.lstat(place)
         except FileNotFoundError:
             break
+        except OSError as error:  # such as a name that is too long
+            raise ValueError(f"{name[:200]} cannot be looked up: {error.strerror}") from error
         if stat.S_ISLNK(state.st_mode):
             raise ValueError(f"{name[:200]} leads through a link")
     return directory.joinpath(*parts)

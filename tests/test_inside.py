@@ -63,13 +63,14 @@ def test_a_path_that_is_too_long_to_look_up_is_outside(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "problem"),
     [("../x", "outside"), ("a/../../x", "outside"), ("link/x", "link"), ("link", "link"),
-     ("up/x", "link")],
+     ("up/x", "link"), ("l" * 300, "looked up"), ("file/x", "looked up")],
 )  # fmt: skip
 def test_no_member_is_written_outside(tmp_path: Path, name: str, problem: str) -> None:
     """Nor over or through a link, wherever it leads."""
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "up").symlink_to("..")
     (tmp_path / "real").mkdir()
+    (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=problem):
         place_inside(tmp_path, name)
     assert place_inside(tmp_path, "/real/./new/x") == tmp_path / "real/new/x"

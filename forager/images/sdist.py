@@ -162,7 +162,7 @@ def _extract(archive: tarfile.TarFile, into: Path) -> None:
     """Write the members, links last; no devices, and no links that lead outside.
 
     tarfile's filters are not in every Python 3.11, and those of older Pythons can be deceived.
-    Raises ValueError or OSError for a name that leads outside.
+    Raises ValueError for a name that leads outside.
     """
     into.mkdir()
     members = archive.getmembers()
