@@ -110,6 +110,7 @@ def test_links_hard_and_soft_and_modes_are_kept(tmp_path: Path) -> None:
     unpack((tmp_path / "a.tar").read_bytes(), "w-1.tar", tmp_path / "into")
     found = {name: (tmp_path / "into" / name) for name in ("soft", "hard", "data", "folder/run")}
     assert {path.read_text() for path in found.values()} == {"abc"}
+    assert found["hard"].samefile(found["soft"])
     assert found["hard"].stat().st_mode & 0o777 == 0o755
     assert found["data"].stat().st_mode & 0o777 == 0o644
     assert str(found["soft"].readlink()) == "bin/run"

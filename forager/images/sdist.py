@@ -9,6 +9,7 @@ import shutil
 import tarfile
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, Self
 from urllib.parse import urljoin
@@ -173,9 +174,10 @@ def _extract(archive: tarfile.TarFile, into: Path) -> None:
         elif member.isreg() and (content := archive.extractfile(member)):
             _write(content, place, member.mode)
     for member in members:
-        if member.islnk():
-            with place_inside(into, member.linkname).open("rb") as file:
-                _write(file, place_inside(into, member.name), member.mode)
+        if member.islnk():  # no copy: many links to a large file would fill the disk
+            place = place_inside(into, member.name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.hardlink_to(place_inside(into, member.linkname))
     links = [member for member in members if member.issym()]
     for member in links:
         place = place_inside(into, member.name)
@@ -200,7 +202,9 @@ def _stays_inside(link: Path, top: Path) -> bool:
     try:
         link.resolve(strict=True)
     except FileNotFoundError:
-        return link.resolve().is_relative_to(top.resolve())
+        with suppress(RuntimeError):  # what comes after the gap may lead to itself
+            return link.resolve().is_relative_to(top.resolve())
+        return False
     except (OSError, RuntimeError):
         return False
     return is_inside(link, top)
