@@ -33,7 +33,7 @@ def chain() -> list[tuple[str, str | None]]:
     return [*entries, (f"w/{up}", "../" * DEPTH), ("w/escape", f"{up}{'/..' * 8}/etc")]
 
 
-def made(directory: Path) -> None:
+def make_chain(directory: Path) -> None:
     """Make the chain with the kernel's own calls, as git does."""
     (directory / "w").mkdir()
     here = os.open(directory / "w", os.O_RDONLY)
@@ -53,7 +53,7 @@ def made(directory: Path) -> None:
 
 def test_a_path_that_is_too_long_to_look_up_is_outside(tmp_path: Path) -> None:
     """The kernel reads /etc/passwd through it."""
-    made(tmp_path)
+    make_chain(tmp_path)
     link = tmp_path / "w" / "setup.cfg"
     assert "root" in link.read_text()
     assert not is_inside(link, tmp_path / "w")

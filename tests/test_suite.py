@@ -170,33 +170,27 @@ _PLACES: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         ["--ignore=examples/test_no.py"],
         ["tests"],
     ),
-    "settings of an older pytest": (
-        {"setup.cfg": "[pytest]\ntestpaths = checks\n", "tests/test_a.py": _TEST},
-        ["-c", "/dev/null", "--rootdir=."],
-        ["tests"],
-    ),
-    "broken TOML": (
-        {"pyproject.toml": "[tool.pytest\n", "tests/test_a.py": _TEST},
-        ["-c", "/dev/null", "--rootdir=."],
-        ["tests"],
-    ),
-    "broken INI": (
-        {"pytest.ini": "[pytest]\nverbose\n", "tests/test_a.py": _TEST},
-        ["-c", "/dev/null", "--rootdir=."],
-        ["tests"],
-    ),
-    "a warning of a plug-in": (
-        {"pytest.ini": _INI + "filterwarnings = error\n", "tests/test_a.py": _TEST}
-        | {"conftest.py": _WARNS.format("PytestDeprecationWarning")},
-        ["-W", "ignore::pytest.PytestDeprecationWarning"],
-        ["conftest.py", "tests"],
-    ),
-    "another warning": (
-        {"pytest.ini": _INI + "filterwarnings = error\n", "tests/test_a.py": _TEST}
-        | {"conftest.py": _WARNS.format("DeprecationWarning")},
-        ["-W", "ignore::DeprecationWarning"],
-        ["conftest.py", "tests"],
-    ),
+    **{
+        name: (
+            {file: text, "tests/test_a.py": _TEST},
+            ["-c", "/dev/null", "--rootdir=."],
+            ["tests"],
+        )
+        for name, file, text in (
+            ("settings of an older pytest", "setup.cfg", "[pytest]\ntestpaths = checks\n"),
+            ("broken TOML", "pyproject.toml", "[tool.pytest\n"),
+            ("broken INI", "pytest.ini", "[pytest]\nverbose\n"),
+        )
+    },
+    **{
+        name: (
+            {"pytest.ini": f"{_INI}filterwarnings = error\n", "tests/test_a.py": _TEST}
+            | {"conftest.py": _WARNS.format(name.rpartition(".")[2])},
+            ["-W", f"ignore::{name}"],
+            ["conftest.py", "tests"],
+        )
+        for name in ("pytest.PytestDeprecationWarning", "DeprecationWarning")
+    },
     "broken test": (
         {"tests/test_no.py": "import nothing_there\n", "tests/test_a.py": _TEST},
         [],

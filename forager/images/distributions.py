@@ -65,7 +65,7 @@ _MISSING = re.compile(
 )
 _MORE_FILES = ("*requirements*.txt", "requirements/*.txt", "reqs/*.txt", "tests/*require*.txt",
                "ci/*require*.txt", ".github/*require*.txt", "docs/*require*.txt")  # fmt: skip
-_ENDINGS = (".py", ".pyx", ".c", ".cpp", ".rs", "")  # of a module's file, or its folder
+_ENDINGS = (".py", ".pyx", ".c", ".cpp", ".rs")  # of a module's file
 _FEWEST_RELEASES = 3  # of a distribution that is known by its import's name alone
 
 
@@ -109,27 +109,27 @@ def _is_own(tree: Path, module: str) -> bool:
     own = {*modules(tree), canonicalize_name(project_name(tree))}
     if own & {module, canonicalize_name(module)}:
         return True
-    tops = [tree, *(path for path in tree.iterdir() if path.is_dir() and not path.is_symlink())]
-    return any(_brings(top, module) for top in tops if top == tree or not _is_package(top))
+    folders = [path for path in tree.iterdir() if path.is_dir() and not path.is_symlink()]
+    places = [(tree, ("", *_ENDINGS)), *((folder, _endings_in(folder)) for folder in folders)]
+    stems = {module, module.strip("_")}
+    return any(
+        _is_there(place / f"{stem}{ending}")
+        for place, endings in places
+        for ending in endings
+        for stem in stems
+    )
 
 
-def _brings(top: Path, module: str) -> bool:
-    """Whether a folder holds a module's sources; a folder among tests may hold tests of it."""
-    stems = (module, module.strip("_"))
-    endings = [ending for ending in _ENDINGS if ending or not _holds_tests(top)]
-    names = {f"{stem}{ending}" for stem in stems for ending in endings}
-    if not _is_there(top / "__init__.py"):
-        names.add(f"{module}/__init__.py")
-    return any(_is_there(top / name) for name in names)
+def _endings_in(folder: Path) -> tuple[str, ...]:
+    """What follows a module's name in a folder of the project that holds its sources.
 
-
-def _is_package(folder: Path) -> bool:
-    """Whether the modules of a folder have its name before theirs; those of tests may not."""
-    return _is_there(folder / "__init__.py") and not _holds_tests(folder)
-
-
-def _holds_tests(folder: Path) -> bool:
-    return folder_of_tests(f"{folder.name}/x.py") != ""
+    A package holds none: its modules have its name before theirs. Files among tests may be found by
+    their own names; a folder there may hold tests of the module.
+    """
+    package = _is_there(folder / "__init__.py")
+    if not folder_of_tests(f"{folder.name}/test.py"):
+        return () if package else ("", *_ENDINGS)
+    return _ENDINGS if package else ("/__init__.py", *_ENDINGS)
 
 
 def _is_there(path: Path) -> bool:

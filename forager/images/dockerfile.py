@@ -15,7 +15,7 @@ from contextlib import closing
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple, cast
 
 from forager.errors import BuildError
 from forager.images.base import DEBIAN_PACKAGES, ENVIRONMENT, TOOLING
@@ -212,10 +212,11 @@ def _variables(image: Image, tree: bytes) -> dict[str, str]:
     with scratch("recipe") as directory:
         with tarfile.open(fileobj=io.BytesIO(tree)) as archive:
             for member in archive:
-                if member.isreg() and member.size < 1 << 20 and _METADATA.fullmatch(member.name):
-                    place, file = Path(directory, member.name), archive.extractfile(member)
+                small = member.isreg() and member.size < 1 << 20
+                if small and _METADATA.fullmatch(member.name):
+                    place = Path(directory, member.name)
                     place.parent.mkdir(parents=True, exist_ok=True)
-                    place.write_bytes(file.read() if file else b"")
+                    place.write_bytes(cast(IO[bytes], archive.extractfile(member)).read())
         found = install_variables(Path(directory), image.source, image.recipe)
     return {
         name: found[name] for name in found if name not in ("UV_EXCLUDE_NEWER", "UV_CONSTRAINT")

@@ -97,6 +97,7 @@ def cwm_trace(trace: Trace, sources: Sources, cut: Cut | None = None) -> CwmTrac
             code = step.event.code
             context = marked(sources.get(code.file, ""), lines.entry(code))
         for frame in shown.frames(step):
+            # Besides what has changed: variables are shown again after each call.
             budget.take((frame.value, *(frame.variables or {}).values()))
             frames.append(frame)
     return CwmTrace(context, frames)
