@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tiny_models import ODD, SPECIALS, drawn, make_pretrained, tokenizer
+from tiny_models import ODD, SPECIALS, drawn, make_gguf, make_pretrained, tokenizer
 
 from forager.cli.main import main
 from forager.errors import UsageError
@@ -110,3 +110,21 @@ def test_a_cut_base_is_made_once(tmp_path: Path) -> None:
         result = CliRunner().invoke(main, [*words, *more])
         assert result.exit_code == 2
         assert said in result.output
+
+
+@pytest.mark.train
+def test_a_file_in_gguf_is_cut(tmp_path: Path) -> None:
+    """Also its first token of each text is kept, which Transformers overlooks in such files."""
+    from transformers import AutoTokenizer
+
+    whole = make_gguf(tmp_path / "whole.gguf")
+    text = tmp_path / "text.txt"
+    text.write_text(drawn(1))
+    words = ["base", str(text), "--from", str(whole), "-o", str(tmp_path / "cut")]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["after"]["tokens_per_text"] == told["before"]["tokens_per_text"]
+    assert told["after"]["loss"] < told["before"]["loss"]
+    new = AutoTokenizer.from_pretrained(tmp_path / "cut")
+    assert new.decode(new("the total").input_ids) == "<s>the total"

@@ -51,3 +51,16 @@ def test_in_a_terminal_a_bar() -> None:
     assert "12,345 tokens" in shown
     assert "s left" in shown
     assert shown.endswith("attempts: 2/3 · 1 resolved · 12,345 tokens\r\n")
+
+
+def test_steps_before_a_resume_do_not_count(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time left follows from the steps of this process; the first update tells the others."""
+    times = [0.0]
+    monkeypatch.setattr("forager.cli.progress.time.monotonic", lambda: times[-1])
+    with Progress("steps", 300, start=None) as progress:
+        for step, now in ((100, 10.0), (110, 40.0)):
+            times.append(now)
+            progress.update(step)
+    assert "steps: 110/300 · 10 min left" in capsys.readouterr().err

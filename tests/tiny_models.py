@@ -30,6 +30,20 @@ WORDS = [
 KATA = Path(__file__).parent.parent / "examples/kata/kata/numbers.py"
 ODD = "àçẞ漢𝔘\x00\t~☃\u0301"
 SPECIALS = ["<pad>", "<eos>", "<bos>", "<unk>"]
+_GGUF_NAMES = {
+    "embed_tokens": "token_embd",
+    "norm": "output_norm",
+    "lm_head": "output",
+    "input_layernorm": "blk.0.attn_norm",
+    "post_attention_layernorm": "blk.0.ffn_norm",
+    "q_proj": "blk.0.attn_q",
+    "k_proj": "blk.0.attn_k",
+    "v_proj": "blk.0.attn_v",
+    "o_proj": "blk.0.attn_output",
+    "gate_proj": "blk.0.ffn_gate",
+    "up_proj": "blk.0.ffn_up",
+    "down_proj": "blk.0.ffn_down",
+}
 
 
 def make_base(path: Path, *, tied: bool = True, seed: int = 0) -> Path:
@@ -187,4 +201,48 @@ def make_pretrained(path: Path, mode: str, *, tied: bool, seed: int = 0) -> Path
         model = LlamaForCausalLM(LlamaConfig(**sizes))
     model.save_pretrained(path)
     fast.save_pretrained(path)
+    return path
+
+
+def make_gguf(path: Path) -> Path:
+    """A Llama of one layer in GGUF, with the vocabulary of `tokenizer("byte level")` and `<s>`."""
+    import torch
+    from gguf import GGUFWriter, TokenType
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    model = json.loads(tokenizer("byte level").to_str())["model"]
+    tokens = [*sorted(model["vocab"], key=model["vocab"].get), "<s>", "</s>", "<unk>"]
+    kinds = [TokenType.NORMAL] * (len(tokens) - 3) + [TokenType.CONTROL] * 3
+    config = LlamaConfig(
+        vocab_size=len(tokens),
+        hidden_size=64,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+    )
+    file = GGUFWriter(path, "llama")
+    file.add_block_count(1)
+    file.add_embedding_length(64)
+    file.add_feed_forward_length(64)
+    file.add_head_count(2)
+    file.add_head_count_kv(2)
+    file.add_context_length(512)
+    file.add_layer_norm_rms_eps(1e-6)
+    file.add_vocab_size(len(tokens))
+    file.add_tokenizer_model("gpt2")
+    file.add_token_list(tokens)
+    file.add_token_types(kinds)
+    file.add_token_merges([" ".join(pair) for pair in model["merges"]])
+    file.add_bos_token_id(len(tokens) - 3)
+    file.add_eos_token_id(len(tokens) - 2)
+    file.add_add_bos_token(True)
+    torch.manual_seed(0)
+    for name, weight in LlamaForCausalLM(config).state_dict().items():
+        *_, layer, kind = ("", *name.split("."))
+        file.add_tensor(_GGUF_NAMES[layer] + "." + kind, weight.numpy())
+    file.write_header_to_file()
+    file.write_kv_data_to_file()
+    file.write_tensors_to_file()
+    file.close()
     return path

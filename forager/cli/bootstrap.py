@@ -124,7 +124,7 @@ class _Actions:
 
         settings = self._settings.train
         warn_of_bf16(settings)
-        with Progress("steps", count_steps(settings, datasets)) as progress:
+        with Progress("steps", count_steps(settings, datasets), start=None) as progress:
             return train(settings, datasets, init, training, progress.update, on_note=progress.note)
 
 

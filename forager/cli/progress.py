@@ -14,24 +14,24 @@ LINE_SECONDS = 5.0
 class Progress:
     """Shows how far a verb is. Threads may call `update` as often as they like.
 
-    `start` counts what an earlier process did; the remaining time is computed from this process
-    alone. If some trials yield nothing, `tried` names their count, and the bar shows their rate and
-    the share that succeeds.
+    `start` counts what an earlier process did, None what the first update says; the remaining time
+    is computed from this process alone. If some trials yield nothing, `tried` names their count,
+    and the bar shows their rate and the share that succeeds.
     """
 
     def __init__(
-        self, what: str, total: int | None = None, *, start: int = 0, tried: str = ""
+        self, what: str, total: int | None = None, *, start: int | None = 0, tried: str = ""
     ) -> None:
         self._what = what
         self._total = total
         self._tried = tried
         self._start = start
-        self._done = start
+        self._done = start or 0
         self._counts: dict[str, float] = {}
         self._began = self._printed = time.monotonic()
         self._shown = ""
         self._lock = Lock()
-        self._bar = _Bar(what, total, start) if sys.stderr.isatty() else None
+        self._bar = _Bar(what, total, self._done) if sys.stderr.isatty() else None
 
     def update(self, done: int, **counts: float) -> None:
         """Set the number done in all, and other counts such as `resolved=3, running=2`."""
@@ -39,7 +39,7 @@ class Progress:
             self._done = done
             self._counts = counts
             now = time.monotonic()
-            if self._tried and not counts.get(self._tried):
+            if self._start is None or (self._tried and not counts.get(self._tried)):
                 self._start, self._began = done, now  # an earlier process did them
             if self._bar:
                 self._bar.update(done, self._details())
@@ -88,11 +88,11 @@ class Progress:
         if not count:
             return ""
         seconds = max(time.monotonic() - self._began, 1e-3)
-        share = (self._done - self._start) / count
+        share = (self._done - (self._start or 0)) / count
         return f" · {count / seconds:.1f} {self._tried}/s · yield {share:.0%}".replace("%", " %")
 
     def _seconds_left(self) -> float | None:
-        made = self._done - self._start
+        made = self._done - (self._start or 0)
         if self._total is None or made <= 0 or self._done >= self._total:
             return None
         return (time.monotonic() - self._began) / made * (self._total - self._done)

@@ -177,7 +177,7 @@ def _run(
         imports.load("torch", "transformers.modeling_utils")
         with (
             sampler_of(settings, base, layout.logs) as sampler,
-            Progress("steps", settings.steps) as progress,
+            Progress("steps", settings.steps, start=None) as progress,
             Tracking(
                 output,
                 "rl",
@@ -246,7 +246,7 @@ def _replay(run: Path, output: Path) -> None:
 
     settings: Any = resolve_settings(RlSettings, saved_settings(run), f"{run}: ")
     base = model_directory(Path(settings.base))
-    with terminable(), claimed(output), Progress("steps", settings.steps) as progress:
+    with terminable(), claimed(output), Progress("steps", settings.steps, start=None) as progress:
         count = replay(
             settings,
             _training_tasks(settings),

@@ -108,7 +108,7 @@ def train(
     if finished(output):
         say(f"{output} is finished already")
     warn_of_bf16(settings)
-    with terminable(), Progress("steps", steps) as progress:
+    with terminable(), Progress("steps", steps, start=None) as progress:
         init = model_directory(base)
         result = run_training(
             settings,

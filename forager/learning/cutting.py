@@ -46,14 +46,10 @@ def cut_base(model: Path, texts: Sequence[Path], output: Path) -> BaseManifest:
             f"{model} is neither a directory, a file in GGUF nor owner/name of the Hub"
         )
     request = BaseManifest(
-        pretrained=Artifact(path=str(model), digest=_digest(place)),
+        pretrained=Artifact(path=str(model), digest=digest(place)),
         sources=[source_of(path) for path in texts],
     )
     return once(output, request, lambda: _made(place, texts, output))
-
-
-def _digest(place: Path) -> str:
-    return source_of(place).digest if place.is_file() else digest(place)
 
 
 def _made(place: Path, texts: Sequence[Path], output: Path) -> dict[str, Any]:
@@ -75,6 +71,9 @@ def _cut(base: PretrainedModel, texts: Sequence[str]) -> tuple[BaseFigures, Base
     words = [*texts, *_frame(base.loaded, template)]
     old = _encoded(base.loaded, words)
     before = _figures(base, old, len(base.loaded))
+    rows = base.model.get_input_embeddings().weight.shape[0]
+    if (last := max(max(ids, default=0) for ids in old)) >= rows:
+        raise UsageError(f"the texts have a token {last}, and its embeddings end at {rows - 1}")
     kept = vocabulary.closed(id for ids in old for id in ids)
     base.loaded = _wrapped(vocabulary.cut(kept), base.loaded, template)
     _cut_embeddings(base.model, kept)

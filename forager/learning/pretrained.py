@@ -35,6 +35,9 @@ class PretrainedModel:
         if not getattr(self.loaded, "is_fast", False):
             raise UsageError(f"{source} has no tokenizer.json")
         self.tokenizer: dict[str, Any] = json.loads(self.loaded.backend_tokenizer.to_str())
+        rows = self.model.get_input_embeddings().weight.shape[0]
+        added = self.tokenizer["added_tokens"]  # Transformers adds some of its own to GGUF's
+        self.tokenizer["added_tokens"] = [token for token in added if token["id"] < rows]
         name = str(self.loaded.bos_token or "")
         adds = self.loaded("a").input_ids[:1] == [self.loaded.bos_token_id]
         self.bos = name if name and (adds or _wants_bos(source)) else ""
