@@ -15,6 +15,7 @@ _WORDS = {
     "noun": "sum part items score price word text length place count limit value range code level",
 }
 NAMES = {kind: words.split() for kind, words in _WORDS.items()}
+_OPERATORS = ["+", "+", "-", "-", "*", "*", "//", "/", "%", "&", "|", "^"]
 LETTERS = ["a", "e", "-", ",", " ", "x", ".", "_"]
 
 
@@ -54,7 +55,7 @@ class Grammar:
 
     def _n(self, depth: int) -> list[str]:
         left, right = self._pair(depth)
-        operator = self._source.choice(["+", "-", "*", "//", "%", "+", "-"])
+        operator = self._source.choice(_OPERATORS)
         found = [self.constant("n"), f"{left} {operator} {right}", f"{left} {operator} {right}"]
         found += [f"abs({left})", f"max({left}, {right})", f"min({left}, {right})"]
         for items in self.known("l"):
