@@ -1,7 +1,6 @@
 """The guesses of a model at exercises, and what the katas' `./try` would say of each."""
 
 import ast
-import re
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
