@@ -21,8 +21,8 @@ def bugs(monkeypatch: pytest.MonkeyPatch) -> Any:
     import bugs  # type: ignore[import-not-found]
 
     yield bugs
-    for name in ("bugs", "functions", "invented", "outcomes"):
-        sys.modules.pop(name)
+    for name in ("bugs", "exercises", "functions", "guesses", "invented", "outcomes"):
+        sys.modules.pop(name, None)
 
 
 def called(code: str, call: str) -> str:
@@ -123,3 +123,47 @@ def test_what_takes_too_much_memory_is_no_exercise(bugs: Any) -> None:
     # Of this process alone: `ru_maxrss` still has the memory of the one that started it.
     used = int(status.partition("VmHWM:")[2].split()[0]) * 1024
     assert made == {"well"} and used < MEMORY
+
+
+def test_a_guess_is_answered_as_in_a_container(bugs: Any) -> None:
+    """As `./try` answers; a guess in another form is none, and sed's own commands are refused."""
+    from exercises import TRIALS, Place  # type: ignore[import-not-found]
+    from guesses import answer  # type: ignore[import-not-found]
+
+    code = ["def more(a):", "    return a - 1"]
+    made = bugs.Bug("more", code, [code[0], "    return a + 1"], "more(1)", ["text"])
+    at = Place(made, "kata/text.py", "tests/test_text.py::test_more", first=7, left=900)
+    for script, word in {
+        "9s/ - / + /": "passed",
+        "9s/ - /  +  /": "passed",
+        "8s/ - / + /": "unchanged",
+        "9s/ - / * /": "failed",
+        "9s/1/\\n/": "failed",
+        "9s/a/)/": "failed",
+        "9s/a\\(/b/": "failed",
+    }.items():
+        command = f"./try kata/text.py '{script}'"
+        assert TRIALS.file(at.call(0, 3, command, word)) == at.path, script
+        assert answer(at, command) == word, script
+    assert answer(at, "./try kata/words.py '9s/ - / + /'") == "failed"
+    for other in ("./try kata/text.py '9s/a/b/e'", "./try kata/text.py '1e ls'", "ls"):
+        assert not TRIALS.file(at.call(0, 3, other, ""))
+
+
+def test_the_guesses_come_before_the_answer(bugs: Any) -> None:
+    """An exercise has them in their order with what each says, then the fix; the rest is told."""
+    from exercises import Place, attempt
+
+    code = ["def more(a):", "    return a - 1"]
+    made = bugs.Bug("more", code, [code[0], "    return a + 1"], "more(1)", ["text"])
+    at = Place(made, "kata/text.py", "tests/test_text.py::test_more", first=7, left=900)
+    wrong = [
+        (at.command([code[0], "    return a * 1"]), "failed"),
+        ("./try x '1s/a/b/'", "unchanged"),
+    ]
+    messages = attempt(at, wrong, "exercise.0").messages
+    texts = [str(message["content"]) for message in messages]
+    assert "9     return a - 1" in texts[1]
+    assert [text.split("\n")[0] for text in texts[3::2]] == ["failed", "unchanged", "passed"]
+    assert "9s/ - / + /" in texts[6]
+    assert "[3 turns and 780 tokens left]" in texts[7]
