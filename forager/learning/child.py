@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from forager.learning.guardian_program import descendants, kill
+
 _GUARDIAN = Path(__file__).with_name("guardian_program.py")
 _STOP_SECONDS = 15.0
 _TAIL_BYTES = 8_000
@@ -55,7 +57,9 @@ class Child:
         assert self._guardian.stdin
         self._guardian.stdin.close()
         if self.wait(_STOP_SECONDS) is None:
-            self._guardian.kill()  # its command dies with it
+            left = [self.pid, *descendants(self.pid)]
+            for process in left:
+                kill(process)
             self._guardian.wait()
 
     def tail(self, lines: int = 20) -> str:

@@ -60,12 +60,25 @@ def end(command: "subprocess.Popen[bytes]") -> None:
     if command.poll() is None:
         command.terminate()
         wait(command, GRACE_SECONDS)
-    while left := list(descendants()):
-        for process in left:
+    while not has_none_left(command):
+        for process in list(descendants(os.getpid())):
             kill(process)
-        wait(command, 0.05)
-        reap(command.pid)
-    command.wait()
+        time.sleep(0.02)
+
+
+def has_none_left(command: "subprocess.Popen[bytes]") -> bool:
+    """Whether this process has no child any more, and so, as a subreaper, no descendant.
+
+    Only the kernel knows: a process that loses its parent while `descendants` reads is not seen.
+    """
+    if command.poll() is None:
+        return False
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
 
 
 def wait(command: "subprocess.Popen[bytes]", seconds: float) -> None:
@@ -85,14 +98,14 @@ def reap(but: int) -> None:
                 continue
 
 
-def descendants() -> Iterator[int]:
-    """Yield all living descendants of this process, nearest first."""
-    waiting = children(os.getpid())
+def descendants(process: int) -> Iterator[int]:
+    """Yield all living descendants of a process, nearest first."""
+    waiting = children(process)
     while waiting:
-        process = waiting.pop(0)
-        if alive(process):
-            yield process
-        waiting += children(process)
+        found = waiting.pop(0)
+        if alive(found):
+            yield found
+        waiting += children(found)
 
 
 def children(process: int) -> list[int]:
