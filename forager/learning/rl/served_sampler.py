@@ -20,7 +20,7 @@ class ServedSampler:
 
     def __init__(self, settings: RlSettings, dtype: str, logs: Path) -> None:
         update = {"served_model_name": POLICY, "reload": "in_place"}
-        update |= {"dtype": settings.serve.dtype or dtype}
+        update |= {"dtype": settings.serve.on_this_machine().dtype or dtype}
         self._settings, self._logs = settings.serve.model_copy(update=update), logs
         key_env = settings.run_settings().key_env
         dtype = self._settings.dtype

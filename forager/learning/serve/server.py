@@ -27,7 +27,7 @@ class ModelServer:
 
     def __init__(self, model: Path, settings: ServeSettings, log: Path) -> None:
         check_model(model)
-        self.model, self.settings, self._log = model, settings, log
+        self.model, self.settings, self._log = model, settings.on_this_machine(), log
         self.name = settings.served_model_name or model.name
         self._ports: list[int] = []
         self._children: list[Child] = []

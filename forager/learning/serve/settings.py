@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, Field
 
+from forager.learning.processor import GPU, computes_bf16
 from forager.records import Record
 
 
@@ -31,7 +32,9 @@ class ServeSettings(Record):
         description="Maximum number of tokens of prompt and completion.",
     )
     dtype: str = Field(
-        "", description="Precision of the weights, such as bfloat16; default: as they are stored."
+        "",
+        description="Precision of the weights, such as bfloat16; default: as they are stored. "
+        "autocast: bfloat16 where this machine computes faster in it, else as they are stored.",
     )
     tensor_parallel_size: int = Field(
         1,
@@ -85,3 +88,10 @@ class ServeSettings(Record):
         description="Seconds to wait until all servers answer.",
     )
     arguments: list[str] = Field([], description="Further arguments for vLLM's server.")
+
+    def on_this_machine(self) -> "ServeSettings":
+        """These settings, with the precision that `autocast` means here."""
+        if self.dtype != "autocast":
+            return self
+        faster = GPU.exists() or computes_bf16()
+        return self.model_copy(update={"dtype": "bfloat16" if faster else ""})
