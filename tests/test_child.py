@@ -1,5 +1,6 @@
 """Children of forager, which end with all that they started."""
 
+import os
 import subprocess
 import sys
 import time
@@ -50,3 +51,14 @@ def test_a_guardian_that_does_not_answer_takes_all_with_it(
     while any(map(alive, all)) and time.monotonic() < until:
         time.sleep(0.05)
     assert not any(map(alive, all))
+
+
+def test_an_orphan_that_ignores_sigterm_is_ended_too(tmp_path: Path) -> None:
+    """In its own session, while its parent ignores the signal as well."""
+    script = "trap '' TERM; (setsid sh -c \"trap '' TERM; sleep 60; :\" &) ; echo up; sleep 60"
+    with Child(["sh", "-c", script], tmp_path / "log", dict(os.environ), tmp_path) as started:
+        until = time.monotonic() + 10
+        while len(all := list(descendants(started.pid))) < 4 and time.monotonic() < until:
+            time.sleep(0.02)
+        assert len(all) >= 4
+    assert not any(map(alive, [started.pid, *all]))

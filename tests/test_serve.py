@@ -14,10 +14,9 @@ from tiny_models import drawn, make_base, make_pretrained
 
 from forager.errors import ServeError, UsageError
 from forager.learning import imports
-from forager.learning.child import Child
 from forager.learning.cutting import cut_base
 from forager.learning.dataset.tokenizer import Tokenizer
-from forager.learning.guardian_program import alive, children
+from forager.learning.guardian_program import alive, descendants
 from forager.learning.serve import ModelServer, ServeSettings
 from forager.learning.serve.agreement import check_prompts, compare
 from forager.learning.serve.command import command, environment
@@ -94,12 +93,6 @@ def wanted(model: Path) -> list[list[float]]:
     return log_probabilities(model, SAMPLES, "float32")
 
 
-def below(process: int) -> list[int]:
-    """All descendants of a process."""
-    found = children(process)
-    return found + [process for child in found for process in below(child)]
-
-
 def gone(processes: list[int], seconds: float = 15.0) -> bool:
     """Whether all end within some seconds."""
     until = time.monotonic() + seconds
@@ -149,7 +142,7 @@ def test_a_burst_of_seeded_requests_does_not_end_a_server(server: ModelServer) -
 
 def test_a_server_that_dies_is_said(server: ModelServer) -> None:
     """The error carries the end of the log, and no process is left."""
-    processes = [server._children[0].pid, *below(server._children[0].pid)]
+    processes = [server._children[0].pid, *descendants(server._children[0].pid)]
     assert len(processes) > 2
     os.kill(processes[1], signal.SIGKILL)
     assert gone(processes)
@@ -181,11 +174,11 @@ def test_tied_weights_are_replaced_and_nothing_outlives_forager(
         first = compare(url, name, SAMPLES, wanted(served_models["tied"]))
         assert not compare(url, name, SAMPLES, wanted(served_models["tied after"])).holds()
         begins_alike(url, name, served_models["tied"], tmp_path)
-        started = below(forager.pid)
+        started = list(descendants(forager.pid))
         print(served_models["tied after"], file=forager.stdin, flush=True)
         assert forager.stdout.readline().split() == told
         second = compare(url, name, SAMPLES, wanted(served_models["tied after"]))
-        processes = below(forager.pid)
+        processes = list(descendants(forager.pid))
         forager.kill()
     assert max(first.largest, second.largest) < 1e-4
     assert not {*started} & {*processes}
@@ -220,18 +213,6 @@ def test_a_server_that_cannot_start_fails_at_once(
     assert "--no-such-option" in caught.value.log
 
 
-def test_what_orphans_is_ended_too(tmp_path: Path) -> None:
-    """An orphan in its own session that ignores SIGTERM ends with the child."""
-    script = "trap '' TERM; (setsid sh -c \"trap '' TERM; sleep 60; :\" &) ; echo up; sleep 60"
-    with Child(["sh", "-c", script], tmp_path / "log", dict(os.environ), tmp_path) as child:
-        until = time.monotonic() + 10
-        while (len(below(child.pid)) < 4 or not child.tail()) and time.monotonic() < until:
-            time.sleep(0.02)
-        processes = [child.pid, *below(child.pid)]
-        assert len(processes) >= 5
-    assert not any(map(alive, processes))
-
-
 def test_options_reach_vllm(served_models: dict[str, Path], tmp_path: Path) -> None:
     """vLLM gets the options but no seed, which would make attempts copies of each other."""
     settings = ServeSettings(replicas=2, cpu_cores="0|1", max_model_len=99, chat_template="a.jinja")
@@ -258,3 +239,21 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
         settings = ServeSettings(port=taken.getsockname()[1])
         with pytest.raises(UsageError, match="in use; give another port"):
             ModelServer(tmp_path, settings, tmp_path / "log").__enter__()
+
+
+@pytest.mark.parametrize(("faster", "precision"), [(True, "bfloat16"), (False, "float32")])
+def test_autocast_depends_on_the_machine(
+    served_models: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    faster: bool,
+    precision: str,
+) -> None:
+    """Stored float32 weights are served in bfloat16 where that is faster; the settings stay."""
+    monkeypatch.setattr("forager.learning.serve.settings.GPU", tmp_path / "none")
+    monkeypatch.setattr("forager.learning.serve.settings.computes_bf16", lambda: faster)
+    settings = ServeSettings(dtype="autocast")
+    server = ModelServer(served_models["old"], settings, tmp_path)
+    words = command(server.model, server.settings, 8000)
+    assert words[words.index("--dtype") + 1] == precision
+    assert settings.dtype == "autocast"
