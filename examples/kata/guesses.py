@@ -33,7 +33,9 @@ class Guesser:
         from openai import OpenAI
 
         logs = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-        settings = ServeSettings(max_model_len=1024, dtype="autocast")
+        settings = ServeSettings(
+            max_model_len=1024, dtype="autocast", arguments=["--block-size", "32"]
+        )
         server = self._stack.enter_context(ModelServer(self._model, settings, logs))
         self._name = server.name
         self._client = OpenAI(base_url=server.urls[0], api_key="none")
