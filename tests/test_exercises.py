@@ -151,7 +151,7 @@ def test_a_guess_is_answered_as_in_a_container(bugs: Any) -> None:
 
 
 def test_the_guesses_come_before_the_answer(bugs: Any) -> None:
-    """An exercise has them in their order with what each says, then the fix; the rest is told."""
+    """An exercise has them in their order with what each says, then the fix."""
     from exercises import Place, attempt
 
     code = ["def more(a):", "    return a - 1"]

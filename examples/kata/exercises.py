@@ -93,7 +93,7 @@ def others(word: str) -> list[str]:
 
 
 class Place(NamedTuple):
-    """Where a bug is said to be, and what the model is told of it."""
+    """Where a bug is said to be, and what the model reads of it."""
 
     bug: Bug
     path: str
