@@ -94,7 +94,7 @@ def environment(settings: ServeSettings, replica: int) -> dict[str, str]:
         elif len(os.sched_getaffinity(0)) <= 2 * settings.replicas:
             # vLLM computes with one thread of two cores. A process of its own is only there to bind
             # more of them; without it vLLM starts and answers in two thirds of the processor time.
-            found |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": "1"}
+            found = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": "1"} | found
     elif settings.replicas > 1:
         listed = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         every = listed.split(",") if listed else [str(gpu) for gpu in range(_gpus())]
