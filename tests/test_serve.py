@@ -257,3 +257,20 @@ def test_autocast_depends_on_the_machine(
     words = command(server.model, server.settings, 8000)
     assert words[words.index("--dtype") + 1] == precision
     assert settings.dtype == "autocast"
+
+
+def test_one_thread_needs_no_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On two cores a server computes in its engine; with more, or if told so, as vLLM does."""
+    name = "VLLM_ENABLE_V1_MULTIPROCESSING"
+    monkeypatch.delenv(name, raising=False)
+    for cores, settings, wanted in (
+        (2, ServeSettings(), "0"),
+        (4, ServeSettings(replicas=2), "0"),
+        (4, ServeSettings(), None),
+        (2, ServeSettings(cpu_cores="0-1"), None),
+    ):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)))
+        assert environment(settings, 0).get(name) == wanted
+    monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    assert environment(ServeSettings(), 0)[name] == "1"
