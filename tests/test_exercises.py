@@ -21,7 +21,7 @@ def bugs(monkeypatch: pytest.MonkeyPatch) -> Any:
     import bugs  # type: ignore[import-not-found]
 
     yield bugs
-    for name in ("bugs", "exercises", "functions", "guesses", "invented", "outcomes"):
+    for name in ("bugs", "exercises", "functions", "guesser", "invented", "outcomes"):
         sys.modules.pop(name, None)
 
 
@@ -128,7 +128,7 @@ def test_what_takes_too_much_memory_is_no_exercise(bugs: Any) -> None:
 def test_a_guess_is_answered_as_in_a_container(bugs: Any) -> None:
     """As `./try` answers; a guess in another form is none, and sed's own commands are refused."""
     from exercises import TRIALS, Place  # type: ignore[import-not-found]
-    from guesses import answer  # type: ignore[import-not-found]
+    from guesser import answer  # type: ignore[import-not-found]
 
     code = ["def more(a):", "    return a - 1"]
     made = bugs.Bug("more", code, [code[0], "    return a + 1"], "more(1)", ["text"])

@@ -457,9 +457,11 @@ def test_freed_memory_stays_with_the_process() -> None:
         "for _ in range(20): len(bytearray(40 << 20).replace(b'a', b'b'))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)"
     )
+    plain = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+    tuned = rank_environment(0, 0, 1, "127.0.0.1", free_port())
     faults = [
         int(subprocess.check_output([sys.executable, "-c", program], env=environment))
-        for environment in (dict(os.environ), rank_environment(0, 0, 1, "127.0.0.1", free_port()))
+        for environment in (plain, plain | {"GLIBC_TUNABLES": tuned["GLIBC_TUNABLES"]})
     ]
     assert faults[1] < faults[0] / 2
 

@@ -59,13 +59,13 @@ def test_launcher_and_cluster_agree_with_this_machine(
             cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
 
     where = {"executor": "ray", "address": cluster.address}
-    lost = TrainSettings.build(given | where | {"max_steps": 60})  # of the same first steps
+    lost = TrainSettings.build(given | where | {"max_steps": 24})  # of the same first steps
     with pytest.raises(TrainingError):
         train(lost, [tiny_data], tiny_base, tmp_path / "lost", lose)
     complete(cluster, 2, num_cpus=1)
     before = losses(tmp_path / "lost")
     train(lost, [tiny_data], tiny_base, tmp_path / "lost", quiet)
     after = losses(tmp_path / "lost")
-    assert len(after) == 60
+    assert len(after) == 24
     assert after[:3] == before[:3]
     assert found[0] == found[1] == after[:6]

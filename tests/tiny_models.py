@@ -239,8 +239,8 @@ def make_gguf(path: Path) -> Path:
     file.add_add_bos_token(True)
     torch.manual_seed(0)
     for name, weight in LlamaForCausalLM(config).state_dict().items():
-        *_, layer, kind = ("", *name.split("."))
-        file.add_tensor(_GGUF_NAMES[layer] + "." + kind, weight.numpy())
+        layer, kind = name.split(".")[-2:]
+        file.add_tensor(f"{_GGUF_NAMES[layer]}.{kind}", weight.numpy())
     file.write_header_to_file()
     file.write_kv_data_to_file()
     file.write_tensors_to_file()

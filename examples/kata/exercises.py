@@ -201,7 +201,7 @@ def made(found: Iterator[Bug], model: Path | None, source: random.Random) -> Ite
     if model is None:
         yield from filter(None, (exercise(bug, source) for bug in found))
         return
-    from guesses import Guesser
+    from guesser import Guesser
 
     places = ((place(bug, source), source.choice(OWN)) for bug in found)
     with Guesser(model) as guesser:
