@@ -21,7 +21,7 @@ def bugs(monkeypatch: pytest.MonkeyPatch) -> Any:
     import bugs  # type: ignore[import-not-found]
 
     yield bugs
-    for name in ("bugs", "exercises", "functions", "guesser", "invented", "outcomes"):
+    for name in ("bugs", "functions", "guesser", "invented", "outcomes", "places"):
         sys.modules.pop(name, None)
 
 
@@ -127,8 +127,8 @@ def test_what_takes_too_much_memory_is_no_exercise(bugs: Any) -> None:
 
 def test_a_guess_is_answered_as_in_a_container(bugs: Any) -> None:
     """As `./try` answers; a guess in another form is none, and sed's own commands are refused."""
-    from exercises import TRIALS, Place  # type: ignore[import-not-found]
     from guesser import answer  # type: ignore[import-not-found]
+    from places import TRIALS, Place  # type: ignore[import-not-found]
 
     code = ["def more(a):", "    return a - 1"]
     made = bugs.Bug("more", code, [code[0], "    return a + 1"], "more(1)", ["text"])
@@ -152,7 +152,7 @@ def test_a_guess_is_answered_as_in_a_container(bugs: Any) -> None:
 
 def test_the_guesses_come_before_the_answer(bugs: Any) -> None:
     """An exercise has them in their order with what each says, then the fix."""
-    from exercises import Place, attempt
+    from places import Place, attempt
 
     code = ["def more(a):", "    return a - 1"]
     made = bugs.Bug("more", code, [code[0], "    return a + 1"], "more(1)", ["text"])

@@ -250,8 +250,7 @@ def test_autocast_depends_on_the_machine(
     precision: str,
 ) -> None:
     """Stored float32 weights are served in bfloat16 where that is faster; the settings stay."""
-    monkeypatch.setattr("forager.learning.serve.settings.GPU", tmp_path / "none")
-    monkeypatch.setattr("forager.learning.serve.settings.computes_bf16", lambda: faster)
+    monkeypatch.setattr("forager.learning.serve.settings.prefers_bf16", lambda: faster)
     settings = ServeSettings(dtype="autocast")
     server = ModelServer(served_models["old"], settings, tmp_path)
     words = command(server.model, server.settings, 8000)

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
+
+from places import SYSTEM, TRIALS, Place, said
 
 from forager.agent.syntax import SYNTAXES
 from forager.errors import FormatError
@@ -15,11 +17,10 @@ from forager.learning.serve import ModelServer, ServeSettings
 from forager.threads import in_order
 from tools import TOOLBOX
 
-if TYPE_CHECKING:
-    from exercises import Place
-
+Guesses = list[tuple[str, str]]
+"""Commands, and what each says."""
 TOGETHER = 32  # requests
-SAMPLING: Any = {"temperature": 1.0, "max_tokens": 80}  # as in bootstrap-pretrained.toml
+SAMPLING: Any = {"temperature": 1.0, "max_tokens": 80}  # hotter than in the rounds: other guesses
 
 
 class Guesser:
@@ -44,16 +45,14 @@ class Guesser:
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
 
-    def play(self, places: "Iterable[tuple[Place, int]]") -> "Iterator[tuple[Place, Guesses]]":
+    def play(self, places: Iterable[tuple[Place, int]]) -> Iterator[tuple[Place, Guesses]]:
         """The places with the model's wrong guesses at each, up to a number of them."""
         with ThreadPoolExecutor(TOGETHER) as pool:
             for (at, _), guesses in in_order(pool, self._guesses, places, 2 * TOGETHER):
                 yield at, guesses
 
-    def _guesses(self, given: "tuple[Place, int]") -> "Guesses":
+    def _guesses(self, given: tuple[Place, int]) -> Guesses:
         """Different guesses; none after the first that is right or that nobody can read."""
-        from exercises import SYSTEM, TRIALS, said
-
         at, most = given
         messages: list[Any] = [
             {"role": "system", "content": SYSTEM},
@@ -73,11 +72,7 @@ class Guesser:
         return list(found.items())
 
 
-Guesses = list[tuple[str, str]]
-"""Commands, and what each says."""
-
-
-def answer(at: "Place", command: str) -> str:
+def answer(at: Place, command: str) -> str:
     """What a well-formed guess says: passed, failed or unchanged."""
     _, path, script = command.split(" ", 2)
     if path != at.path:

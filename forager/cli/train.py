@@ -127,9 +127,9 @@ def warn_of_bf16(
     settings: "TrainSettings", processor: Path | None = None, gpu: Path | None = None
 ) -> None:
     """Say if this machine computes in bfloat16 more slowly than in float32."""
-    from forager.learning.processor import GPU, computes_bf16
+    from forager.learning.processor import prefers_bf16
 
-    if settings.executor != "local" or (gpu or GPU).exists() or computes_bf16(processor):
+    if settings.executor != "local" or prefers_bf16(processor, gpu):
         return
     if settings.precision == "bf16":
         say("bf16 is slow on this processor, which has no units for it: give --precision fp32")

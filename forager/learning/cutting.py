@@ -13,7 +13,7 @@ from forager.errors import UsageError
 from forager.learning.base import ROLES, BaseFigures, BaseManifest, once
 from forager.learning.hub import model_directory
 from forager.learning.pretrained import PretrainedModel
-from forager.learning.saved import digest
+from forager.learning.saved import digest, file_digest
 from forager.learning.sources import Artifact
 from forager.learning.texts import all_texts, source_of
 from forager.learning.trimming import Vocabulary
@@ -46,7 +46,9 @@ def cut_base(model: Path, texts: Sequence[Path], output: Path) -> BaseManifest:
             f"{model} is neither a directory, a file in GGUF nor owner/name of the Hub"
         )
     request = BaseManifest(
-        pretrained=Artifact(path=str(model), digest=digest(place)),
+        pretrained=Artifact(
+            path=str(model), digest=file_digest(place) if place.is_file() else digest(place)
+        ),
         sources=[source_of(path) for path in texts],
     )
     return once(output, request, lambda: _made(place, texts, output))

@@ -7,6 +7,11 @@ CPUINFO = Path("/proc/cpuinfo")
 GPU = Path("/proc/driver/nvidia/version")
 
 
+def prefers_bf16(processor: Path | None = None, gpu: Path | None = None) -> bool:
+    """Whether this machine computes faster in bfloat16: with a GPU, or with such a processor."""
+    return (gpu or GPU).exists() or computes_bf16(processor)
+
+
 def computes_bf16(processor: Path | None = None) -> bool:
     """Whether the processor computes faster in bfloat16 than in float32.
 

@@ -36,10 +36,10 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
-def digest(place: Path) -> str:
-    """blake2b over names and contents of a file, or of a directory's, except hidden ones."""
+def digest(directory: Path) -> str:
+    """blake2b over names and contents of a directory's files, except hidden ones."""
     total = hashlib.blake2b(digest_size=16)
-    for path in sorted(place.iterdir()) if place.is_dir() else [place]:
+    for path in sorted(directory.iterdir()):
         if path.is_file() and not path.name.startswith("."):
             with path.open("rb") as file:
                 total.update(f"{path.name}\0{path.stat().st_size}\0".encode())

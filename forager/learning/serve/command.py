@@ -93,7 +93,7 @@ def environment(settings: ServeSettings, replica: int) -> dict[str, str]:
             found["VLLM_CPU_OMP_THREADS_BIND"] = cores[replica % len(cores)]
         elif len(os.sched_getaffinity(0)) <= 2 * settings.replicas:
             # vLLM computes with one thread of two cores. A process of its own is only there to bind
-            # more of them; without it vLLM starts and answers in two thirds of the processor time.
+            # more of them; without it vLLM takes half to two thirds of the processor time.
             found = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": "1"} | found
     elif settings.replicas > 1:
         listed = os.environ.get("CUDA_VISIBLE_DEVICES", "")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, Field
 
-from forager.learning.processor import GPU, computes_bf16
+from forager.learning.processor import prefers_bf16
 from forager.records import Record
 
 
@@ -93,5 +93,4 @@ class ServeSettings(Record):
         """These settings, with the precision that `autocast` means here."""
         if self.dtype != "autocast":
             return self
-        faster = GPU.exists() or computes_bf16()
-        return self.model_copy(update={"dtype": "bfloat16" if faster else ""})
+        return self.model_copy(update={"dtype": "bfloat16" if prefers_bf16() else ""})
