@@ -20,7 +20,7 @@ from tools import TOOLBOX
 Guesses = list[tuple[str, str]]
 """Commands, and what each says."""
 TOGETHER = 32  # requests
-SAMPLING: Any = {"temperature": 1.0, "max_tokens": 80}  # hotter than in the rounds: other guesses
+SAMPLING: Any = {"temperature": 0.6, "max_tokens": 80}  # as in an evaluation: what it would repeat
 
 
 class Guesser:
