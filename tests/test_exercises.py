@@ -2,6 +2,7 @@
 
 import ast
 import random
+import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
@@ -104,7 +105,7 @@ def bounded() -> None:
     import outcomes  # type: ignore[import-not-found]
 
     outcomes.TRIES = 4
-    outcomes.bound_memory()
+    outcomes.bound()
 
 
 def test_what_takes_too_much_memory_is_no_exercise(bugs: Any) -> None:
@@ -167,3 +168,14 @@ def test_the_guesses_come_before_the_answer(bugs: Any) -> None:
     assert [text.split("\n")[0] for text in texts[3::2]] == ["failed", "unchanged", "passed"]
     assert "9s/ - / + /" in texts[6]
     assert "[3 turns and 780 tokens left]" in texts[7]
+
+
+def test_exercises_go_on_after_a_kill(tmp_path: Path) -> None:
+    """The same command adds what the file lacks, as one without a kill would have made it."""
+    made = tmp_path / "exercises.jsonl"
+    command = [sys.executable, KATA / "exercises.py", made, "12", "--run"]
+    subprocess.run(command, check=True, capture_output=True)
+    whole = made.read_bytes()
+    made.write_bytes(b"".join(whole.splitlines(True)[:5]) + b'{"torn')
+    subprocess.run(command, check=True, capture_output=True)
+    assert made.read_bytes() == whole and whole.count(b"\n") == 12

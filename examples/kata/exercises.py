@@ -8,6 +8,8 @@ ones (bugs.py); forager's own mutators put the bugs in. An exercise has the form
 attempt at a kata has when it is trained on, with wrong guesses before the right one, which are not.
 Those are made up, or the own ones of a model that has learned from such exercises: after them it
 learns what is left, and not to guess the same again.
+
+The file grows as they are made, and the same command goes on after a kill.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import random
 import re
 import sysconfig
 import warnings
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import suppress
@@ -23,17 +26,18 @@ from pathlib import Path
 
 from bugs import Bug, in_files, in_inventions
 from guesser import Guesser
-from outcomes import bound_memory
+from outcomes import bound
 from places import attempt, place
 
 from forager.learning.filters.changes import Unproven
-from forager.records import write_records
+from forager.records import RecordWriter, read_records
 from forager.trajectories.record import Trajectory
 
 WRONG = (0, 0, 0, 1, 1, 2, 4)  # guesses before the right one, up to those of an evaluation
 OWN = (1, 2, 3, 4)  # guesses of a model before it
 EASY = 4  # one in so many of those that the model mends at once
 NEAR = 4  # a wrong guess is so many times likelier in the line of the bug: a model guesses there
+TOGETHER = 20  # exercises that are written at a time
 LIKE = [  # what a wrong guess puts in place of what
     ("<", "<=", ">", ">=", "==", "!="),
     ("+", "-", "*", "/", "//", "%", "**"),
@@ -79,34 +83,33 @@ def others(word: str) -> list[str]:
     return [other for like in LIKE if word in like for other in like if other != word]
 
 
-def exercise(made: Bug, source: random.Random) -> Trajectory | None:
+def exercise(made: Bug, name: str) -> Trajectory | None:
     """The attempt that mends a bug, after guesses made up; None where one command cannot."""
-    fix = tuple(made.fix)
+    source, fix = random.Random(name), tuple(made.fix)
     wrong = {guess(made.bug, made.fix, source) for _ in range(source.choice(WRONG))} - {(), fix}
-    at = place(made, source)
+    at = place(made, name, source)
     try:
         guesses = [
             (at.command(lines), "failed") for lines in source.sample(sorted(wrong), len(wrong))
         ]
-        return attempt(at, guesses, f"exercise.{source.getrandbits(48):012x}")
+        return attempt(at, guesses)
     except Unproven:
         return None
 
 
-def exercises(
-    found: Iterator[Bug], model: Path | None, source: random.Random
-) -> Iterator[Trajectory]:
-    """Exercises of bugs; those of a model have its own wrong guesses."""
+def exercises(found: Iterator[tuple[Bug, str]], model: Path | None) -> Iterator[Trajectory]:
+    """Exercises of bugs with these names; those of a model have its own wrong guesses."""
     if model is None:
-        yield from filter(None, (exercise(bug, source) for bug in found))
+        yield from filter(None, (exercise(bug, name) for bug, name in found))
         return
-    places = ((place(bug, source), source.choice(OWN)) for bug in found)
+    seeded = ((bug, name, random.Random(name)) for bug, name in found)
+    places = ((place(bug, name, source), source.choice(OWN)) for bug, name, source in seeded)
     with Guesser(model) as guesser:
         for at, guesses in guesser.play(places):
-            if not guesses and source.randrange(EASY):
+            if not guesses and zlib.crc32(at.name.encode()) % EASY:
                 continue
             with suppress(Unproven):
-                yield attempt(at, guesses, f"exercise.{source.getrandbits(48):012x}")
+                yield attempt(at, guesses)
 
 
 def main() -> None:
@@ -124,10 +127,16 @@ def main() -> None:
     files = sorted({path for root in roots for path in root.rglob("*.py")})
     source.shuffle(files)
     # In other processes, all that takes long; what is drawn does not depend on their number.
-    with ProcessPoolExecutor(initializer=bound_memory) as pool:
-        found = bugs(files, source, pool, run=given.run)
-        written = islice(exercises(found, given.guesses, source), given.count)
-        print(write_records(given.output, written), "exercises")
+    with RecordWriter(given.output) as writer, ProcessPoolExecutor(initializer=bound) as pool:
+        there = [made.instance_id for made in read_records(given.output, Trajectory)]
+        found = enumerate(bugs(files, source, pool, run=given.run))
+        named = ((bug, f"exercise.{given.seed}.{number}") for number, bug in found)
+        if (left := given.count - len(there)) > 0:
+            start = int(there[-1].rpartition(".")[2]) + 1 if there else 0
+            made = islice(exercises(islice(named, start, None), given.guesses), left)
+            while some := list(islice(made, TOGETHER)):
+                writer.append(*some)
+    print(max(given.count, len(there)), "exercises")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What functions of numbers, lists and texts return, and a call whose result a bug changes."""
 
 import copy
+import ctypes
 import random
 import resource
 import signal
@@ -12,6 +13,7 @@ from invented import NAMES
 TRIES = 60  # calls of a function and of its bug
 SECONDS = 0.1  # of a call: a bug may loop for ever
 LONGEST = 60  # characters of a result
+_PARENT_DEATH = 1  # PR_SET_PDEATHSIG, <linux/prctl.h>
 MEMORY = 3 << 28  # bytes of a process that calls functions: a bug may double a text for ever
 NUMBERS = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 18, 20, 25, 60, 99, 100, -1, -4]
 ITEMS = [0, 1, 2, 3, 4, 5, 7, 10, 12, -1, -3]
@@ -37,8 +39,9 @@ def difference(name: str, fix: str, bug: str, source: random.Random) -> str:
     return min(found)[2] if found else ""
 
 
-def bound_memory() -> None:
-    """Let a call that takes too much memory fail, and not the machine."""
+def bound() -> None:
+    """Let a call that takes too much memory fail, and not the machine; end with the parent."""
+    ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 

@@ -29,6 +29,8 @@ TRIALS = TrialTemplate("./try {path} '{script}'")  # likewise
 class Place(NamedTuple):
     """Where a bug is said to be, and what the model reads of it."""
 
+    name: str
+    """Of the exercise."""
     bug: Bug
     path: str
     test: str
@@ -65,15 +67,15 @@ class Place(NamedTuple):
         )
 
 
-def place(made: Bug, source: random.Random) -> Place:
+def place(made: Bug, name: str, source: random.Random) -> Place:
     """A place for a bug."""
     first = source.randrange(300)
     module = source.choice(made.modules)  # not of the function's name: it is to be read
     test = f"tests/test_{module}.py::test_{made.name.lstrip('_')}"
-    return Place(made, f"kata/{module}.py", test, first, 1024 - source.randrange(100, 300))
+    return Place(name, made, f"kata/{module}.py", test, first, 1024 - source.randrange(100, 300))
 
 
-def attempt(at: Place, guesses: Sequence[tuple[str, str]], identity: str) -> Trajectory:
+def attempt(at: Place, guesses: Sequence[tuple[str, str]]) -> Trajectory:
     """The attempt with these guesses, and what each says, and then the right one."""
     right = (at.command(at.bug.fix), "passed")
     messages: list[Message] = [
@@ -87,8 +89,8 @@ def attempt(at: Place, guesses: Sequence[tuple[str, str]], identity: str) -> Tra
     messages.append(SYNTAXES["text"].write("", Call("submit", {}), TOOLBOX))
     calls.append(ToolCall(message=len(messages), tool="submit"))
     return Trajectory(
-        id=f"{identity}.0",
-        instance_id=identity,
+        id=f"{at.name}.0",
+        instance_id=at.name,
         attempt=0,
         kind="exercise",
         repo="python",
