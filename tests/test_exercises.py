@@ -2,7 +2,6 @@
 
 import ast
 import random
-import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
@@ -22,7 +21,7 @@ def bugs(monkeypatch: pytest.MonkeyPatch) -> Any:
     import bugs  # type: ignore[import-not-found]
 
     yield bugs
-    for name in ("bugs", "functions", "guesser", "invented", "outcomes", "places"):
+    for name in ("bugs", "exercises", "functions", "guesser", "invented", "outcomes", "places"):
         sys.modules.pop(name, None)
 
 
@@ -133,7 +132,9 @@ def test_a_guess_is_answered_as_in_a_container(bugs: Any) -> None:
 
     code = ["def more(a):", "    return a - 1"]
     made = bugs.Bug("more", code, [code[0], "    return a + 1"], "more(1)", ["text"])
-    at = Place(made, "kata/text.py", "tests/test_text.py::test_more", first=7, left=900)
+    at = Place(
+        "exercise.0", made, "kata/text.py", "tests/test_text.py::test_more", first=7, left=900
+    )
     for script, word in {
         "9s/ - / + /": "passed",
         "9s/ - /  +  /": "passed",
@@ -157,12 +158,14 @@ def test_the_guesses_come_before_the_answer(bugs: Any) -> None:
 
     code = ["def more(a):", "    return a - 1"]
     made = bugs.Bug("more", code, [code[0], "    return a + 1"], "more(1)", ["text"])
-    at = Place(made, "kata/text.py", "tests/test_text.py::test_more", first=7, left=900)
+    at = Place(
+        "exercise.0", made, "kata/text.py", "tests/test_text.py::test_more", first=7, left=900
+    )
     wrong = [
         (at.command([code[0], "    return a * 1"]), "failed"),
         ("./try x '1s/a/b/'", "unchanged"),
     ]
-    messages = attempt(at, wrong, "exercise.0").messages
+    messages = attempt(at, wrong).messages
     texts = [str(message["content"]) for message in messages]
     assert "9     return a - 1" in texts[1]
     assert [text.split("\n")[0] for text in texts[3::2]] == ["failed", "unchanged", "passed"]
@@ -170,12 +173,18 @@ def test_the_guesses_come_before_the_answer(bugs: Any) -> None:
     assert "[3 turns and 780 tokens left]" in texts[7]
 
 
-def test_exercises_go_on_after_a_kill(tmp_path: Path) -> None:
+def test_exercises_go_on_after_a_kill(bugs: Any, tmp_path: Path) -> None:
     """The same command adds what the file lacks, as one without a kill would have made it."""
-    made = tmp_path / "exercises.jsonl"
-    command = [sys.executable, KATA / "exercises.py", made, "12", "--run"]
-    subprocess.run(command, check=True, capture_output=True)
-    whole = made.read_bytes()
-    made.write_bytes(b"".join(whole.splitlines(True)[:5]) + b'{"torn')
-    subprocess.run(command, check=True, capture_output=True)
-    assert made.read_bytes() == whole and whole.count(b"\n") == 12
+    from exercises import write  # type: ignore[import-not-found]
+
+    made = bugs.shown_bugs(0)
+
+    def written(path: Path) -> bytes:
+        named = ((bug, f"exercise.0.{number}") for number, bug in enumerate(made))
+        assert write(path, 12, named, None) == 12
+        return path.read_bytes()
+
+    whole = written(tmp_path / "whole.jsonl")
+    torn = tmp_path / "torn.jsonl"
+    torn.write_bytes(b"".join(whole.splitlines(True)[:5]) + b'{"torn')
+    assert written(torn) == whole and whole.count(b"\n") == 12

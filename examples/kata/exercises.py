@@ -112,6 +112,19 @@ def exercises(found: Iterator[tuple[Bug, str]], model: Path | None) -> Iterator[
                 yield attempt(at, guesses)
 
 
+def write(path: Path, most: int, found: Iterator[tuple[Bug, str]], model: Path | None) -> int:
+    """Add to a file the exercises that it lacks; how many it has."""
+    with RecordWriter(path) as writer:
+        names = [made.instance_id for made in read_records(path, Trajectory)]
+        if names[most - 1 :]:
+            return len(names)
+        start = int(names[-1].rpartition(".")[2]) + 1 if names else 0
+        made = islice(exercises(islice(found, start, None), model), most - len(names))
+        while some := list(islice(made, TOGETHER)):
+            writer.append(*some)
+    return most
+
+
 def main() -> None:
     """Write so many exercises."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -127,16 +140,10 @@ def main() -> None:
     files = sorted({path for root in roots for path in root.rglob("*.py")})
     source.shuffle(files)
     # In other processes, all that takes long; what is drawn does not depend on their number.
-    with RecordWriter(given.output) as writer, ProcessPoolExecutor(initializer=bound) as pool:
-        there = [made.instance_id for made in read_records(given.output, Trajectory)]
+    with ProcessPoolExecutor(initializer=bound) as pool:
         found = enumerate(bugs(files, source, pool, run=given.run))
         named = ((bug, f"exercise.{given.seed}.{number}") for number, bug in found)
-        if (left := given.count - len(there)) > 0:
-            start = int(there[-1].rpartition(".")[2]) + 1 if there else 0
-            made = islice(exercises(islice(named, start, None), given.guesses), left)
-            while some := list(islice(made, TOGETHER)):
-                writer.append(*some)
-    print(max(given.count, len(there)), "exercises")
+        print(write(given.output, given.count, named, given.guesses), "exercises")
 
 
 if __name__ == "__main__":
