@@ -19,6 +19,8 @@ from tasks.vocabulary import (
     WANTS,
 )
 
+_LONGEST = 1 << 16  # characters of a text
+_LONGEST_LINE = 2000  # of a sentence; patterns take quadratic time on some texts
 _BULLET = re.compile(r"^\s*(?:[-*+•]|\d+[.)]|#\.)\s+")
 _HEADING = re.compile(
     r"^(?:#{1,6}\s+(.+?)\s*#*|\*\*(.+?)\*\*:?|([A-Z][\w']*(?:\s[A-Z][\w']*){0,4}):)$"
@@ -124,12 +126,15 @@ def prescriptions(text: str) -> list[str]:
         sentence
         for _, sentences in _blocks(text)
         for sentence in sentences
-        if not _CODE.match(sentence) and _is_change(_bare(sentence))
+        if len(sentence) <= _LONGEST_LINE and not _CODE.match(sentence)
+        if _is_change(_bare(sentence))
     ]
 
 
 def _told(sentence: str, reveals: Callable[[str, bool], bool]) -> str:
     """A sentence without what it says of the fix; empty if nothing is left."""
+    if len(sentence) > _LONGEST_LINE:
+        return ""
     said = _NUMBERS.sub("", _LINK.sub("", sentence)).strip()
     if _FEATURE.match(said):
         return ""
@@ -236,13 +241,13 @@ def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
     Headings are left out, and with them what stands under one such as "Solution".
     """
     skipped = False
-    for paragraph in re.split(r"\n\s*\n", text):
+    for paragraph in re.split(r"\n\s*\n", text[:_LONGEST]):
         lines = [line.rstrip() for line in paragraph.split("\n") if line.strip()]
         units: list[tuple[str, list[str]]] = []
         for line in lines:
             if _RULER.match(line.strip()):
                 continue
-            if heading := _HEADING.match(line.strip()):
+            if len(line) <= _LONGEST_LINE and (heading := _HEADING.match(line.strip())):
                 skipped = bool(_OF_THE_FIX.search(next(filter(None, heading.groups()))))
             elif skipped:
                 continue
@@ -258,4 +263,12 @@ def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
             if mark == "":
                 yield "", ["\n".join(told)]
             else:
-                yield mark.strip("¶"), [part for part in _END.split(" ".join(told)) if part]
+                yield (
+                    mark.strip("¶"),
+                    [part for part in _END.split(_with_single_blanks(told)) if part],
+                )
+
+
+def _with_single_blanks(lines: list[str]) -> str:
+    """The lines as one; patterns try each blank of a run."""
+    return " ".join(" ".join(lines).split())

@@ -70,10 +70,24 @@ def test_verdicts(kata_image: Image, kind: str) -> None:
 
 
 def test_cpp(kata_image: Image) -> None:
-    """C++ is compiled once and run for each case; tests in C++ have opposites."""
+    """C++ is compiled once and run for each case; tests in C++ have opposites.
+
+    All assertions must hold: a program that is right once and mutes the others is refused, and so
+    is one whose macros replace what the tests are written with.
+    """
     cpp = "#include <iostream>\nint main() { int n; std::cin >> n; std::cout << 2 * n; }"
     tests = "#include <assert.h>\nint main() {\n    assert(total(1, 2) == 3);\n}\n"
     tested = function(language="cpp", tests=tests)
+    two = tests.replace("}", "    assert(total(2, 2) == 4);\n}")
+    twice = function(language="cpp", tests=two)
+    thrown = function(
+        language="cpp",
+        tests="bool compare(int a, int b) { return a == b; }\nint main() {\n"
+        '    if (!(compare(total(1, 2), 3))) throw "did not pass";\n'
+        '    if (!(compare(total(2, 2), 4))) throw "did not pass";\n}\n',
+    )
+    three = "int total(int a, int b) { return 3; }"
+    mute = "#define __assert_fail(...) ((void)0)\n#define abort() 0\n#define exit(x) 0\n"
     asked = [
         (problem(language="cpp"), cpp),
         (problem(language="cpp"), "int main() { return x; }"),
@@ -81,6 +95,13 @@ def test_cpp(kata_image: Image) -> None:
         (tested, "int total(int a, int b) { return a - b; }"),
         (tested, "#include <stdlib.h>\nint total(int a, int b) { exit(0); }"),
         (tested, '#include <stdlib.h>\nint total(int a, int b) { puts("passed"); exit(0); }'),
+        (twice, "int total(int a, int b) { return a + b; }"),
+        (twice, f"#include <cassert>\n{mute}{three}"),
+        (thrown, "int total(int a, int b) { return a + b; }"),
+        (thrown, f"#define throw if (a == 1) throw\nint a; {three}"),
+        (thrown, f"#define throw 0\n{three}"),
+        (thrown, f"#define if(x) if (false)\n{three}"),
+        (thrown, f"#define compare(...) true\n{three}"),
     ]
     found = judged(asked, kata_image.reference, LIMITS, SANDBOXES["bubblewrap"])
     assert [[verdict.word for verdict in verdicts] for verdicts in found] == [
@@ -90,6 +111,10 @@ def test_cpp(kata_image: Image) -> None:
         ["wrong"],
         ["crash"],
         ["compile error"],
+        ["passed"],
+        ["wrong"],
+        ["passed"],
+        *4 * [["wrong"]],
     ]
 
 

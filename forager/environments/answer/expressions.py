@@ -41,7 +41,7 @@ def arguments_of(call: str, function: str, program: str = "") -> str | None:
                 *(_keyword(keyword) for keyword in expression.keywords),
             ]
         )
-    except RecursionError:
+    except (RecursionError, ValueError):  # ValueError: a number of thousands of digits
         return None
 
 

@@ -13,6 +13,7 @@ from itertools import islice, permutations
 from typing import NamedTuple
 
 _LONGEST = 200  # characters
+_LONGEST_WRITTEN = 4000  # of what is compared; a power of sums repeats its parts
 _DEEPEST, _MOST_TERMS, _MOST_VARIABLES, _HIGHEST = 12, 64, 6, 12
 _TOKEN = re.compile(
     r"(?P<number>\d+(?:\.\d+)?)|(?P<word>log2|log10|log|lg|ln|sqrt|max|[^\W\d_](?:_?\d+\b)?)|(?P<sign>\S)"
@@ -232,8 +233,11 @@ def _variables(rate: Rate) -> list[str]:
 
 
 def _written(rate: Rate, names: Mapping[str, str]) -> str:
-    """A rate as one text, with its variables renamed."""
-    return " + ".join(sorted("*".join(sorted(_parts(term, names))) for term in rate))
+    """A rate as one text, with its variables renamed. Raises NoGrowthRate."""
+    text = " + ".join(sorted("*".join(sorted(_parts(term, names))) for term in rate))
+    if len(text) > _LONGEST_WRITTEN:
+        raise NoGrowthRate("it is too long")
+    return text
 
 
 def _parts(term: Term, names: Mapping[str, str]) -> Iterable[str]:

@@ -22,6 +22,7 @@ from forager.environments.environment import AttemptAnswer, Grade, OpenedTask
 from forager.environments.function.calls import Returned, returned_by, size_of
 from forager.environments.function.running import Case, Program, run_cases
 from forager.environments.task import Task
+from forager.errors import TaskError
 from forager.sandboxes.sandbox import Limits, Sandbox, SandboxFactory
 
 OUTPUT, INPUT = "output-prediction", "input-prediction"
@@ -54,11 +55,10 @@ class OutputPrediction(QuestionEnvironment[PredictionTask]):
     ) -> Grade:
         """Compare the literal with the output."""
         del limits, sandboxes
-        given, truth = literal(answer), literal(task.output)
+        given, truth = literal(answer), _truth(task)
         if given is None:
             return verdict("the answer is not a literal of Python", "format")
-        assert truth is not None
-        return verdict("" if same(given[0], truth[0]) else "the function returns something else")
+        return verdict("" if same(given[0], truth) else "the function returns something else")
 
     def reference(self, task: PredictionTask) -> str:
         """The output."""
@@ -117,8 +117,18 @@ def grades(
     return found
 
 
+def _truth(task: PredictionTask) -> Any:
+    """What the function returns. Raises TaskError."""
+    truth = literal(task.output)
+    if truth is None:
+        raise TaskError(
+            f"`output` of {task.instance_id} is not a literal of up to {LONGEST:,} characters"
+        )
+    return truth[0]
+
+
 def _bound(task: PredictionTask) -> int:
-    return size_of(literal(task.output))
+    return size_of(_truth(task))
 
 
 def _program(task: PredictionTask, answers: Sequence[str]) -> Program:
@@ -132,11 +142,9 @@ def _program(task: PredictionTask, answers: Sequence[str]) -> Program:
 
 
 def _input_verdict(task: PredictionTask, came: Returned) -> Grade:
-    truth = literal(task.output)
-    assert truth is not None
     if came.problem:
         return verdict(came.problem, came.kind)
-    return verdict("" if same(came.value, truth[0]) else "the function returns something else")
+    return verdict("" if same(came.value, _truth(task)) else "the function returns something else")
 
 
 def found(text: str, *, side: int) -> AttemptAnswer:
@@ -161,5 +169,5 @@ def same(value: Any, truth: Any) -> bool:
     """Whether two plain values are equal; False where Python cannot say."""
     try:
         return bool(value == truth)
-    except RecursionError:
+    except (RecursionError, ArithmeticError):  # a signalling NaN equals nothing
         return False

@@ -52,7 +52,8 @@ def size_of(value: Any) -> int:
 def returned_by(result: CaseResult, most: int) -> Returned:
     """Read the value that a call returned, of at most `most` items.
 
-    The bound keeps a value small whose items were made to collide in sets and dicts.
+    The bound keeps a value small whose items were made to collide in sets and dicts, or to hold
+    each other so often that a comparison never ends.
     """
     if result.how != "ended":
         problem, kind = CAUSES[result.how]
@@ -61,7 +62,7 @@ def returned_by(result: CaseResult, most: int) -> Returned:
         answer = record(_ANSWER, result.output, _LONGEST)
         if answer.value is None:
             return Returned(problem=f"it raises {answer.raised[:300]}", raised=True)
-        return Returned(decode(answer.value, most=most, parse=_parse))
+        return Returned(decode(answer.value, most=most, unfolded=True, parse=_parse))
     except (Malformed, Unreadable) as error:
         return Returned(problem=f"what it returns cannot be compared: {error}")
 

@@ -11,7 +11,7 @@ from forager.environments.answer.prediction import literal
 from forager.environments.environment import CauseKind
 from forager.environments.function.calls import CAUSES, returned_by, size_of
 from forager.environments.function.comparison import same_lines, same_values
-from forager.environments.function.cpp_tests import has_passed, with_tests
+from forager.environments.function.cpp_tests import has_failed, has_passed, with_tests
 from forager.environments.function.running import Case, CaseResult, Program, run_cases
 from forager.environments.function.task import Checker, CodingTask, JudgedCase
 from forager.errors import TaskError
@@ -181,8 +181,10 @@ def _tested(result: CaseResult) -> CaseVerdict:
 
 
 def _cpp_verdict(tested: CaseResult, opposite: CaseResult, token: str) -> CaseVerdict:
-    if tested.how == "crash" and re.search(_FAILED, tested.error):
-        return CaseVerdict("wrong", tested.error.strip()[:300], "policy")
+    if has_failed(tested.output, token) or (
+        tested.how == "crash" and re.search(_FAILED, tested.error)
+    ):
+        return CaseVerdict("wrong", tested.error.strip()[:300] or "an assertion fails", "policy")
     if tested.how != "ended":
         return _bad(tested)
     if not has_passed(tested.output, token):

@@ -1,13 +1,14 @@
 """Takes the program that is an answer: a file that an agent left, or a block in a message."""
 
 import re
+from collections.abc import Iterator
 
 from forager.environments.answer.texts import without_thought
 from forager.environments.environment import AttemptAnswer
 from forager.environments.function.running import Language
 from forager.sandboxes.sandbox import Sandbox
 
-_BLOCK = re.compile(r"``` *([A-Za-z0-9+#]*)(.*?)```", re.DOTALL)
+_NAME = re.compile(r" *([A-Za-z0-9+#]*)")
 _NAMES: dict[Language, set[str]] = {
     "python": {"python", "py", "python3"},
     "cpp": {"cpp", "c++", "cc", "cxx"},
@@ -33,10 +34,19 @@ def only_block(text: str, language: Language) -> AttemptAnswer:
 
     Blocks of any language count if none is of this one.
     """
-    blocks = _BLOCK.findall(without_thought(text))
+    blocks = list(_blocks(without_thought(text)))
     named = [body for name, body in blocks if name.lower() in _NAMES[language]]
     found = named or [body for _, body in blocks]
     if len(found) == 1:
         return AttemptAnswer(text=found[0].lstrip("\r\n"))
     problem = f"the message holds {len(found)} blocks of code; exactly one is needed"
     return AttemptAnswer(problem=problem, problem_kind="format")
+
+
+def _blocks(text: str) -> Iterator[tuple[str, str]]:
+    """The name and text of each block, in linear time."""
+    parts = text.split("```")
+    for inner, _ in zip(parts[1::2], parts[2::2], strict=False):  # the last may have no end
+        name = _NAME.match(inner)
+        assert name is not None
+        yield name[1], inner[name.end() :]

@@ -68,6 +68,19 @@ _LOADED_FOLDERS = (
 )
 _TEST_FOLDERS = ("tests", "test", "testing", "unit_tests", "t")
 _TEST_FILES = ("test_*.py", "*_test.py", "tests*.py")
+_RUNNERS = {  # the files that a program reads if a test command calls it
+    "make": ("GNUmakefile", "makefile", "Makefile"),
+    "gmake": ("GNUmakefile", "makefile", "Makefile"),
+    "nox": ("noxfile.py",),
+    "just": ("justfile", ".justfile"),
+    "invoke": ("tasks.py", "invoke.yaml"),
+    "inv": ("tasks.py", "invoke.yaml"),
+    "doit": ("dodo.py",),
+    "task": ("Taskfile.yml", "Taskfile.yaml"),
+    "nose2": ("nose2.cfg",),
+    "behave": ("behave.ini", ".behaverc"),
+    "scons": ("SConstruct",),
+}
 _WORD = re.compile(r"[^\s\"'=;|&<>()$]+")
 
 
@@ -131,6 +144,7 @@ class TestPaths:
         """The files from which pytest collects the tests."""
         self._strict = _entries([*self.files, *folders, *_used(task.setup)])
         self._entries = self._strict | _entries(protected)
+        self._runners = {plain(name) for name in _runners(task.setup)}
         self._next_to = {str(PurePosixPath(plain(name)).parent) for name in self.files}
         self._above = {
             str(folder)
@@ -155,6 +169,8 @@ class TestPaths:
         place = PurePosixPath(name)
         if _within(name, self._entries) or (not self.files and _looks_like_tests(name)):
             return True
+        if name in self._runners:
+            return True
         if not new:
             return str(place.parent) in self._next_to and named_like_tests(place.name)
         return self._is_package_above(name) or name.removesuffix(".py") in self._entries
@@ -175,7 +191,7 @@ class TestPaths:
 
     def hold(self, path: str) -> bool:
         """Whether a file has tests or is in their folder, whatever else the image protects."""
-        return _within(plain(path), self._strict)
+        return _within(plain(path), self._strict) or plain(path) in self._runners
 
 
 def _looks_like_tests(path: str) -> bool:
@@ -254,6 +270,17 @@ def _used(setup: TestSetup) -> Iterator[str]:
             yield str(place)
     if _inside(place := PurePosixPath(setup.python).parent.parent, setup):
         yield str(place.relative_to(setup.workdir))
+
+
+def _runners(setup: TestSetup) -> Iterator[str]:
+    """The files that the test command names, such as `scripts/test`, and that its programs read.
+
+    A word may also name a folder of the program, whose files are no runners.
+    """
+    for word in _WORD.findall(setup.command):
+        place = PurePosixPath(word)
+        yield str(place.relative_to(setup.workdir) if _inside(place, setup) else place)
+        yield from _RUNNERS.get(place.name, ())
 
 
 def _inside(place: PurePosixPath, setup: TestSetup) -> bool:

@@ -29,6 +29,7 @@ _TYPES: dict[str, type] = {
     kind.__name__: kind
     for kind in (int, float, complex, str, bytes, bool, list, tuple, dict, set, frozenset)
 }
+_FRACTION = 10_000  # hexadecimal digits
 _MOST_ITEMS = 1_000_000  # of an iterator
 
 
@@ -49,12 +50,19 @@ def decode(
     classes: Mapping[str, type] = {},
     *,
     most: int = 10_000_000,
+    unfolded: bool = False,
     parse: Callable[[str], Any] = json.loads,
 ) -> Any:
-    """The value of a JSON text with at most `most` items. Raises Unreadable."""
+    """The value of a JSON text with at most `most` items. Raises Unreadable.
+
+    With `unfolded` a shared part counts each time, as in a comparison, and no value holds itself.
+    """
     try:
         document = parse(text)
-        return _Reader(document["table"], classes, most).value(document["value"])
+        table, value = document["table"], document["value"]
+        if sum(map(len, table)) > most or (unfolded and _unfolded(table, most) > most):
+            raise Unreadable(f"it has more than {most:,} items")
+        return _Reader(table, classes).value(value)
     except Unreadable:
         raise
     except (ValueError, TypeError, LookupError, RecursionError, ArithmeticError) as error:
@@ -64,6 +72,28 @@ def decode(
 def size(text: str) -> int:
     """The number of items in an encoded value."""
     return sum(map(len, json.loads(text)["table"]))
+
+
+def _unfolded(table: list[list[Any]], most: int) -> int:
+    """The items of the largest entry where shared parts count each time; at most `most` + 1.
+
+    An entry that holds itself has as many.
+    """
+    sizes: dict[int, int] = {}
+    done: set[int] = set()
+    waiting = list(range(len(table)))
+    while waiting:
+        place = waiting[-1]
+        parts = [node[0] for node in table[place] if isinstance(node, list) and len(node) == 1]
+        if place in done or place in sizes:
+            waiting.pop()
+        if place in sizes and place not in done:  # its parts are done
+            done.add(place)
+            sizes[place] = min(len(table[place]) + sum(sizes[part] for part in parts), most + 1)
+        elif place not in done:
+            sizes[place] = most + 1  # for a part that holds it
+            waiting += [part for part in parts if part not in sizes]
+    return max(sizes.values(), default=0)
 
 
 class _Writer:
@@ -157,9 +187,7 @@ _SHELLS["deque"] = collections.deque
 
 
 class _Reader:
-    def __init__(self, table: list[list[Any]], classes: Mapping[str, type], most: int) -> None:
-        if sum(map(len, table)) > most:
-            raise Unreadable(f"it has more than {most:,} items")
+    def __init__(self, table: list[list[Any]], classes: Mapping[str, type]) -> None:
         self._table, self._classes = table, classes
         self._made: dict[int, Any] = {}
         self._fill()
@@ -182,7 +210,7 @@ class _Reader:
             return complex(*map(self.value, parts))
         if kind == "t":
             return _TYPES[parts[0]]
-        if kind == "q":
+        if kind == "q" and max(map(len, parts)) <= _FRACTION:  # to reduce it takes quadratic time
             return fractions.Fraction(int(parts[0], 16), int(parts[1], 16))
         raise Unreadable("an unknown kind of value")
 
