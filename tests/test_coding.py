@@ -114,7 +114,7 @@ def test_cpp(kata_image: Image) -> None:
         ["passed"],
         ["wrong"],
         ["passed"],
-        *4 * [["wrong"]],
+        *4 * [["crash"]],
     ]
 
 
