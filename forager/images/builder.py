@@ -19,6 +19,7 @@ from forager.records import Record
 
 Stage = Literal["install", "collect", "test"]
 _LOG = 256 << 10  # characters of a failure's log
+_LINE = 1000  # of a line of it; the patterns of rules take quadratic time on some lines
 
 
 class FileRun(NamedTuple):
@@ -82,13 +83,21 @@ def diagnosis_of(error: BaseException) -> Diagnosis | None:
 
 def failed(stage: Stage, message: str, log: str = "", *, command: str = "") -> RecipeFailed:
     """Return the error of a stage, with the end of the log."""
-    return RecipeFailed(Diagnosis(stage=stage, message=message, log=log[-_LOG:], command=command))
+    return RecipeFailed(Diagnosis(stage=stage, message=message, log=_end(log), command=command))
 
 
 def refused(reason: str, log: str = "") -> RecipeFailed:
     """Return the error of a recipe that does what a model's recipe may not do."""
     return RecipeFailed(
-        Diagnosis(stage="install", message=f"refused: {reason}", log=log[-_LOG:], refused=True)
+        Diagnosis(stage="install", message=f"refused: {reason}", log=_end(log), refused=True)
+    )
+
+
+def _end(log: str) -> str:
+    """The end of a log, its long lines cut."""
+    return "".join(
+        line if len(line) <= _LINE else line[:_LINE] + "\n"
+        for line in log[-_LOG:].splitlines(keepends=True)
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module, metadata
 
-_NAME = re.compile(r"^Name: *(.*?) *$", re.MULTILINE)
+_NAME = re.compile(r"^Name: *(.*)$", re.MULTILINE)
 _FILE = re.compile(r"^([^/,\n]+?)(?:/[^\n]*)?\.py,", re.MULTILINE)  # its first part
 
 
@@ -60,5 +60,5 @@ def packages_distributions() -> dict[str, list[str]]:
         top = (distribution.read_text("top_level.txt") or "").split()
         for package in top or {*_FILE.findall(distribution.read_text("RECORD") or "")}:
             if named:
-                found[package].append(named[1])
+                found[package].append(named[1].strip())
     return dict(found)

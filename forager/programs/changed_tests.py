@@ -5,6 +5,10 @@ it works. The change is one of text, at places that the syntax tree gives: `== 3
 `in` becomes `not in`, `raises(KeyError)` waits for an exception that nobody raises. Changed values
 keep their type. A test without an assertion gets one at its end that fails.
 
+A changed test looks like any test, so that code that reads it cannot tell: values change inside
+their literals, and what has to be added is named with the file's own words. Without a literal, a
+helper at the file's end changes the value.
+
 Standard input is one JSON object: `tests` by their ids; `lines`, where a test fails on the wrong
 code, from the test inwards; and `end`, the ids that get a failing end in addition. If an assertion
 is at such a line, only the innermost is changed: code that swallows its failure could otherwise
@@ -65,10 +69,6 @@ _CLOSE = ("isclose", "allclose", "array_equal", "array_equiv", "equals", "is_equ
 _NONE: dict[str, Any] = {"diff": "", "ended": []}
 _HELPER = """
 
-class {never}(UserWarning):
-    pass
-
-
 def {changed}(value):
     if value is None or isinstance(value, bool):
         return not value
@@ -79,14 +79,18 @@ def {changed}(value):
         rest = list(value)[1:]
         return type(value)([{changed}(value[0]), *rest]) if type(value) in (list, tuple) else rest
     if isinstance(value, (set, frozenset)):
-        return value ^ {{"~"}}
-    for more in (1, "~", b"~", [0], (0,)):
+        return value ^ {{next(iter(value), 0)}}
+    for more in (1, "{letters}", b"{letters}", [0], (0,)):
         try:
             return value + more
         except Exception:
             continue
-    return type("Other", (), {{}})()
+    return object()
 """
+_RAISED = ("BufferError", "ChildProcessError", "StopAsyncIteration", "TabError")
+_RARE = "jkqvxz"  # letters that no text goes on with: `"l" in "hello"` must fail
+_WARNED = ("BytesWarning", "ImportWarning", "UnicodeWarning")
+"""What no code raises, as good as ever."""
 
 
 class File:
@@ -104,11 +108,28 @@ class File:
             self._starts.append(self._starts[-1] + len(line) + 1)
         if self.source.startswith(codecs.BOM_UTF8):
             self._starts[0] = len(codecs.BOM_UTF8)
-        mark = sum(self.source) % 9973
-        self.changed_name, self.never_name = f"_other_{mark}", f"Unseen{mark}"
+        self.mark = sum(self.source) % 9973
+        self.changed_name = self._unused_name()
+        self.letters = _RARE[self.mark % 5] + _RARE[self.mark % 6]
         self.edits: dict[tuple[int, int], str] = {}
         self.ended: list[str] = []
         self.helped = False
+
+    def _unused_name(self) -> str:
+        """A name for the helper, of two words of the file."""
+        names = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)}
+        words = sorted({word for name in names for word in name.lower().split("_") if word})
+        words = words or ["made"]
+        name = f"_{words[self.mark % len(words)]}_{words[-1 - self.mark % len(words)]}"
+        while name.encode() in self.source:
+            name += "_of"
+        return name
+
+    def never(self, kind: str) -> str:
+        """The name of an exception, or for `warns` of a warning, that the text does not name."""
+        names = _WARNED if "arn" in kind else _RAISED
+        left = [name for name in names if name.encode() not in self.source] or [*names]
+        return left[self.mark % len(left)]
 
     def span(self, node: Any) -> tuple[int, int]:
         """The offsets of a node's text."""
@@ -126,10 +147,10 @@ class File:
         """Replace a node's text."""
         self.edits[self.span(node)] = text
 
-    def helper(self, name: str) -> str:
-        """The name of a helper, which comes at the file's end."""
+    def helper(self) -> str:
+        """The name of the helper, which comes at the file's end."""
         self.helped = True
-        return name
+        return self.changed_name
 
     def result(self) -> str:
         """The text with all edits; the outermost of two that overlap counts."""
@@ -143,7 +164,7 @@ class File:
         done += self.source[position:]
         if self.helped:
             done = done.rstrip(b"\n") + b"\n"
-            done += _HELPER.format(changed=self.changed_name, never=self.never_name).encode()
+            done += _HELPER.format(changed=self.changed_name, letters=self.letters).encode()
         return done.decode()
 
 
@@ -175,7 +196,7 @@ class Changer(ast.NodeVisitor):
         """Change an assertion that is a call."""
         name = _last_name(node.func)
         if name in _RAISING and node.args:
-            self._replace(node.args[0], self._file.helper(self._file.never_name))
+            self._replace(node.args[0], self._file.never(name))
         elif name in _OPPOSITE and isinstance(node.func, ast.Attribute):
             end = self._file.span(node.func)[1]
             self._edits.append((node, (end - len(name.encode()), end), _OPPOSITE[name]))
@@ -218,14 +239,49 @@ class Changer(ast.NodeVisitor):
 
     def _other(self, node: Any) -> str:
         """The text of another value of the same type."""
-        if isinstance(node, ast.Constant):
-            return _other_constant(node.value)
+        if text := self._literally(node):
+            return text
         if argument := _number_of(node):
             (start, end), inner = self._file.span(node), self._file.span(argument)
             before = self._file.source[start : inner[0]].decode()
             after = self._file.source[inner[1] : end].decode()
             return before + self._other(argument) + after
-        return f"{self._file.helper(self._file.changed_name)}({self._file.text(node)})"
+        return f"{self._file.helper()}({self._file.text(node)})"
+
+    def _literally(self, node: Any) -> str:
+        """The text of a literal that is changed in one place; empty if it is none."""
+        if isinstance(node, ast.Constant):
+            return "" if node.value is Ellipsis else self._other_constant(node.value)
+        text = self._file.text(node)
+        if isinstance(node, ast.JoinedStr):
+            return f'({text} "{self._file.letters}")'
+        part = _changing_part(node)
+        if part is not None and (inner := self._literally(part)):
+            (start, end), (begin, over) = self._file.span(node), self._file.span(part)
+            source = self._file.source
+            return source[start:begin].decode() + inner + source[over:end].decode()
+        more = "0: 0" if isinstance(node, ast.Dict) else "0"
+        if isinstance(node, (ast.List, ast.Dict)) or (
+            isinstance(node, (ast.Tuple, ast.Set)) and text.endswith((")", "}"))
+        ):
+            items = text[:-1].rstrip().rstrip(",")
+            before = "" if len(items) == 1 else ", "
+            after = "," if items == "(" else ""
+            return f"{items}{before}{more}{after}{text[-1]}" if "#" not in text else ""
+        return ""
+
+    def _other_constant(self, value: Any) -> str:
+        if isinstance(value, bool):
+            return repr(not value)
+        if isinstance(value, str):
+            return repr(value + self._file.letters)
+        if isinstance(value, bytes):
+            return repr(value + self._file.letters.encode())
+        if isinstance(value, (int, complex)):
+            return repr(value + 1)
+        if isinstance(value, float):
+            return repr(value + 1 if abs(value) < 1e15 else 0.5)
+        return "0"
 
 
 def _last_name(node: Any) -> str:
@@ -265,26 +321,25 @@ def _number_of(node: Any) -> Any:
     return numbers[-1] if numbers and _is_class(node.func) else None
 
 
+def _changing_part(node: Any) -> Any:
+    """The part of a literal of which another value makes another value of the whole, or None."""
+    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+        return node.elts[-1] if node.elts else None
+    if isinstance(node, ast.Dict):
+        return node.values[-1] if node.values else None
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
+        return node.operand
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
+        return node.right
+    return None
+
+
 def _is_number(node: Any) -> bool:
     return isinstance(node, ast.Constant) and type(node.value) in (int, float)
 
 
 def _is_class(node: Any) -> bool:
     return _last_name(node)[:1].isupper()
-
-
-def _other_constant(value: Any) -> str:
-    if isinstance(value, bool):
-        return repr(not value)
-    if isinstance(value, str):
-        return repr(f"{value}~")
-    if isinstance(value, bytes):
-        return repr(value + b"~")
-    if isinstance(value, (int, complex)):
-        return repr(value + 1)
-    if isinstance(value, float):
-        return repr(value + 1 if abs(value) < 1e15 else 0.5)
-    return "0"
 
 
 def functions(tree: ast.Module) -> dict[str, _Function]:
@@ -387,7 +442,7 @@ def _fail_at_end(file: File, function: _Function) -> str:
     indent = " " * function.body[0].col_offset
     at = file.span(last)[1]
     at = file.source.find(b"\n", at) if file.source.find(b"\n", at) >= 0 else len(file.source)
-    file.edits[(at, at)] = f"\n{indent}assert 2 + 2 == 5"
+    file.edits[(at, at)] = f"\n{indent}assert {file.mark % 7 + 2} == {file.mark % 5 + 10}"
     return ""
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from forager.images.layout import read_text
 
+_LONGEST = 1000  # characters of a line; some patterns take quadratic time
 _MOST_SCRIPTS = 5  # files that a step runs and that are read
 _COMMANDS = (  # what runs tests, with points
     (re.compile(r"\bpytest\b(?! --version| --collect-only|-\w)|\bpy\.test\b"), 10),
@@ -46,8 +47,12 @@ def step_points(tree: Path, step: Any) -> int:
 
 
 def _run_points(text: str) -> int:
-    lines = [line for line in text.splitlines() if not _INSTALLS.search(line)]
+    lines = [line for line in _lines(text) if not _INSTALLS.search(line)]
     return max((_line_points(line) for line in lines), default=0)
+
+
+def _lines(text: str) -> list[str]:
+    return [line[:_LONGEST] for line in text.splitlines()]
 
 
 def _line_points(line: str) -> int:
@@ -66,5 +71,5 @@ def _scripts(tree: Path, run: str) -> str:
 def is_check(step: Any) -> bool:
     """Whether a step only looks at the code, so that tests do without it."""
     run = step.get("run") if isinstance(step, dict) else None
-    lines = [line for line in run.splitlines() if line.strip()] if isinstance(run, str) else []
+    lines = [line for line in _lines(run) if line.strip()] if isinstance(run, str) else []
     return bool(lines) and all(_CHECKS.search(line) or _OTHER_TOX.search(line) for line in lines)

@@ -16,7 +16,7 @@ _VERSION = re.compile(
 )
 _TOX = re.compile(r"\bpy3\d{1,2}\b")
 _IN_TEXT = re.compile(
-    r"(\bpython ?|--python[= ]|-p ?|\b(?:tests?|unit|session)[\w.]*-)3\.\d{1,2}\b"
+    r"(\bpython ?|--python[= ]|-p ?|\b(?:tests?|unit|session)[\w.]{0,40}-)3\.\d{1,2}\b"
 )
 _PYTHON_KEY = re.compile(r"py|^version$|interpreter", re.IGNORECASE)
 _SYSTEM_KEY = re.compile(r"^os$|platform|runs?[-_]on|runner|image|machine", re.IGNORECASE)

@@ -89,7 +89,7 @@ _SETTINGS = re.compile(
     r"settings are not configured"
 )
 _STATED = re.compile(
-    r"""DJANGO_SETTINGS_MODULE['"]?\s*(?:[=:,]|\s)\s*['"]?([A-Za-z_][\w.]{2,80})"""
+    r"""DJANGO_SETTINGS_MODULE['"]?(?:\s*[=:,]\s*|\s+)['"]?([A-Za-z_][\w.]{2,80})"""
 )
 _DISPLAY = re.compile(
     r"could not connect to display|no display name|couldn't connect to display|"
