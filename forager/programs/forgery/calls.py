@@ -44,6 +44,8 @@ def call(search: Search, node: Any, scope: Scope) -> None:
     secret(search, node, scope)
     if any(keyword.arg and keyword.arg.startswith("co_") for keyword in node.keywords):
         search.find("changes code objects: replace", node)
+    if any(keyword.arg == "stack_info" for keyword in node.keywords):
+        search.find("reads stack frames: stack_info", node)
     for path in search.evaluator.paths(node, scope):
         use(search, path)
         if path.endswith(".?"):

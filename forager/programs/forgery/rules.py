@@ -15,9 +15,13 @@ FRAMES = frozenset(
         "gi_frame",
         "cr_frame",
         "ag_frame",
+        "f_code",
+        "f_lineno",
+        "_source_traceback",
+        "findCaller",
     ]
 )
-"""Attributes that lead to the frames of other functions."""
+"""Attributes that lead to the frames of other functions, or tell of them."""
 
 CODE = frozenset(["__code__", "co_code", "cell_contents", "func_code"])
 """Attributes whose assignment changes what a function does."""
@@ -38,7 +42,12 @@ reads stack frames: sys._getframe sys._current_frames sys._current_exceptions
     inspect.getouterframes inspect.getinnerframes logging.currentframe traceback.walk_stack
     traceback.walk_tb faulthandler.dump_traceback tracemalloc.get_object_traceback
     tracemalloc.take_snapshot traceback.extract_stack traceback.format_stack
-    traceback.print_stack traceback.StackSummary.extract
+    traceback.print_stack traceback.StackSummary.extract faulthandler.dump_traceback_later
+    logging.Logger.findCaller
+reads the lines of a source file: linecache.getline linecache.getlines linecache.cache
+    linecache.updatecache linecache.lazycache
+finds a thing by its name: string.Formatter().get_field string.Formatter.get_field
+    importlib.metadata.EntryPoint().load
 searches the garbage collector: gc.get_objects gc.get_referrers gc.get_referents gc.callbacks
 sets a trace or profile function: sys.settrace sys.setprofile sys._settraceallthreads
     sys._setprofileallthreads sys.call_tracing sys.monitoring threading.settrace
@@ -104,10 +113,10 @@ _MACHINERY = re.compile(
     r"(?:_?pytest(?:_\w+)?|pluggy|unittest\.mock|mock|xdist|py\.test|_pytest\w*)(?:\..*)?\Z"
 )
 _SECRET = re.compile(
-    r"_?pytest\b|pluggy\b|unittest\.mock\b|_getframe\Z|settrace\Z|setprofile\Z|get_objects\Z"
+    r"(?:[\w.:]*[.:])?(?:_?pytest\b|pluggy\b|unittest\.mock\b|_getframe\Z|settrace\Z|setprofile\Z|get_objects\Z"
     r"|get_referrers\Z|get_referents\Z|__code__\Z|__build_class__\Z|__subclasses__\Z"
     r"|__builtins__\Z|__globals__\Z|f_globals\Z|f_back\Z|tb_frame\Z|gi_frame\Z|cr_frame\Z"
-    r"|assertEqual\Z|isclose\Z|PYTEST|__instancecheck__\Z|__subclasscheck__\Z|/proc/self/|meta_path\Z|_exit\Z|pythonapi\Z|__import__\Z"
+    r"|assertEqual\Z|isclose\Z|PYTEST|__instancecheck__\Z|__subclasscheck__\Z|/proc/self/|meta_path\Z|_exit\Z|pythonapi\Z|__import__\Z|f_code\Z|f_lineno\Z|_source_traceback\Z|findCaller\Z)"
 )
 _PROCESS = re.compile(
     r"/proc/(?:self|thread-self|\d+|\{[^}]*\}|%\w)?/?(?:mem|maps|fd|environ|cmdline|task|root|cwd"

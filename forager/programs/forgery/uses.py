@@ -58,6 +58,9 @@ def use(search: Search, path: str) -> None:
     if parts[-1] in rules.FRAMES:
         search.find(f"reads stack frames: {parts[-1]}")
         return
+    if parts[-2:-1] in (["_sys"], ["_gc"], ["_inspect"]):  # as `collections` imports it
+        path = f"{parts[-2][1:]}.{parts[-1]}"
+        parts = path.split(".")
     for length in range(len(parts), 0, -1):
         begin = ".".join(parts[:length])
         if begin in rules.USES and "." in begin:
