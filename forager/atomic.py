@@ -3,12 +3,13 @@
 import glob
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from forager.errors import StoreError, UsageError
-from forager.locks import claimed_output
+from forager.locks import claimed_file, claimed_output
 from forager.makers import dotted, from_dotted, is_gone
 
 
@@ -17,9 +18,15 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield the path of a new file to write, which replaces `path` at the end, in one step.
 
     Then the file is on the disk; without `durable` a power failure may lose it. What a killed
-    process left of such a file is removed first. Raises StoreError if the disk does not take it;
+    process left of such a file is removed first. A link stays, and its target is replaced; a device
+    or a pipe, such as /dev/stdout, is written to. Raises StoreError if the disk does not take it;
     after any error `path` is as it was.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with _written_to(path) as part:
+            yield part
+        return
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path
     part = path.with_name(f".{path.name}.{dotted()}.{os.urandom(4).hex()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,10 +45,37 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
             part.unlink()
 
 
+@contextmanager
+def _written_to(device: Path) -> Iterator[Path]:
+    """Yield the path of a file whose content goes to a device or a pipe at the end."""
+    with tempfile.TemporaryDirectory() as directory:
+        part = Path(directory, device.name)
+        yield part
+        try:
+            with part.open("rb") as file, device.open("wb") as target:
+                shutil.copyfileobj(file, target)
+        except OSError as error:
+            raise _cannot_write(device, error) from error
+
+
 def replace_text(path: Path, text: str) -> None:
     """Write a whole text file in one step, as UTF-8. Raises StoreError."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write to; it becomes `path` when the block ends.
+
+    Raises UsageError if `path` is a directory or a file that is not empty, or if another process
+    writes it.
+    """
+    with claimed_file(path):
+        if path.is_file() and path.stat().st_size:
+            raise UsageError(f"{path} is there already; name a new file, or delete it")
+        with replacing(path) as part:
+            yield part
 
 
 @contextmanager

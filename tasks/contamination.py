@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError
 from forager.config import load_settings, load_toml
 from forager.errors import UsageError
 from forager.minhash import minhash
-from forager.records import Record
+from forager.records import Record, describe_problem
 
 PERMUTATIONS = 64
 """Hash functions of a signature, which keeps the last byte of each minimum."""
@@ -100,7 +100,7 @@ def read_projects(path: Path) -> list[Project]:
     try:
         return _ProjectList.model_validate(load_toml(path)).projects
     except ValidationError as error:
-        problem = str(error).splitlines()[0]
+        problem = describe_problem(_ProjectList, error)
         raise UsageError(
             f'{path} is not a list of projects ([[projects]] with name = "owner/name"): {problem}'
         ) from error

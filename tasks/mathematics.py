@@ -1,14 +1,11 @@
 """Rows of mathematical problems: MATH, MATH-500, GSM8K, AIME."""
 
-import re
 from hashlib import sha256
 
 from forager.environments.answer.boxes import final_answer
 from forager.environments.answer.mathematics import MATH, MathTask
 from tasks.fields import instance_id, question_labels, text
 from tasks.rows import Row, UnusableRow
-
-_FINAL = re.compile(r"####\s*(.+?)\s*\Z", re.DOTALL)
 
 
 def _task(
@@ -44,10 +41,10 @@ def math(row: Row) -> MathTask:
 def gsm8k(row: Row) -> MathTask:
     """A row of GSM8K (arXiv 2110.14168): the answer stands after ####."""
     problem = text(row, "question")
-    found = _FINAL.search(text(row, "answer"))
-    if not found:
+    answer = text(row, "answer").partition("####")[2].strip()
+    if not answer:
         raise UnusableRow("its answer has no ####")
-    return _task(_digest(problem), "gsm8k", problem, found[1].replace(",", ""), "MIT")
+    return _task(_digest(problem), "gsm8k", problem, answer.replace(",", ""), "MIT")
 
 
 def aime(row: Row) -> MathTask:

@@ -103,7 +103,10 @@ def _choice(text: str) -> "FilterChoice":
 
     name, _, rest = text.partition("=")
     pairs = [setting.rpartition(":") for setting in rest.split(",")] if rest else []
-    return FilterChoice(name=name, settings={key: value for key, _, value in pairs})
+    settings = {key: value for key, _, value in pairs}
+    if len(settings) < len(pairs):
+        raise UsageError(f"--filter {text} gives a setting twice")
+    return FilterChoice(name=name, settings=settings)
 
 
 def _read(path: Path) -> "list[FilterChoice]":
@@ -119,8 +122,7 @@ def _read(path: Path) -> "list[FilterChoice]":
         return TypeAdapter(list[FilterChoice]).validate_python(choices)
     except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
-            f'{path} is not a list of filters ([[filters]] with name = "NAME" and settings): '
-            + str(error).split("\n")[0]
+            f'{path} is not a list of filters ([[filters]] with name = "NAME" and settings)'
         ) from error
 
 

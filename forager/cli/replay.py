@@ -110,6 +110,8 @@ def replay(
             _take_over(source, found, take_over, output, params)
         elif output or params["model"]:
             raise UsageError("-o and -m go with --take-over TURN")
+        elif as_json or limit is not None or _is_given("workers"):
+            raise UsageError("--json, --limit and -w go with --execute")
         elif interactive() and not print_all:
             show_replay(source, found.id if found else "", full=full)
         elif found:
@@ -118,14 +120,21 @@ def replay(
             _show_all(index, source, full, print_all=print_all)
 
 
+def _is_given(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
 def _show_tasks(file: Path, id: str, full: bool) -> None:
     """Print a task; or list all of them."""
     from forager.environments.task import Task
     from forager.records import read_records
 
     if not id:
+        first = next(iter(read_records(file, Task)), None)
+        if first is None:
+            raise UsageError(f"{file} holds no tasks")
         print_tasks(read_records(file, Task))
-        first = next(iter(read_records(file, Task)))
         echo(f"\nShow one with: forager replay {file}/{first.instance_id}")
         return
     print_task(find_task(file, id), full=full)

@@ -77,5 +77,7 @@ class TextFile(click.ParamType[str]):
         """The text without white space at its ends."""
         try:
             return Path(value).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            self.fail(f"cannot read {value}: {error}.", param, ctx)
+        except OSError as error:
+            self.fail(f"cannot read {value}: {error.strerror}", param, ctx)
+        except UnicodeDecodeError:
+            self.fail(f"{value} is not a text in UTF-8", param, ctx)

@@ -3,7 +3,8 @@
 import errno
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import click
@@ -19,6 +20,8 @@ _FILE_ERRORS = {
 }
 
 _RESUMES = "forager.resumes"
+_OUTPUTS = ("output", "kept")  # parameters whose files a verb writes
+_OWN = ("settings.json", "tasks.jsonl", "traces.jsonl", "index.sqlite")  # of runs and traces
 OPTIONS = "Options"
 """The heading of the options that name no other."""
 
@@ -89,6 +92,7 @@ class Verb(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb; one that writes somewhere goes on when it is typed again."""
         ctx.meta[_RESUMES] = bool(ctx.params.get("output"))
+        _check_outputs(ctx.params)
         return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -171,6 +175,23 @@ class Forager(Group):
             ctx.exit(130)
 
 
+def _check_outputs(params: Mapping[str, Any]) -> None:
+    """Raise UsageError if a file to write is an input, or belongs to an input directory."""
+    outputs = [path for name in _OUTPUTS if isinstance(path := params.get(name), Path)]
+    inputs = [
+        path
+        for name, value in params.items()
+        for path in (value if isinstance(value, tuple | list) else [value])
+        if name not in _OUTPUTS and isinstance(path, Path) and path.exists()
+    ]
+    for output in filter(Path.is_file, outputs):
+        for given in inputs:
+            if given.samefile(output):
+                raise UsageError(f"{output} is an input as well; name another file to write")
+            if output.name in _OWN and given.is_dir() and given.samefile(output.parent):
+                raise UsageError(f"{output} is a part of {given}; name another file to write")
+
+
 def _extra_of(module: str) -> str:
     """The extra of forager that installs a missing module; empty for a module of no extra."""
     from importlib.metadata import requires
@@ -191,8 +212,8 @@ def _is_of_files(error: OSError) -> bool:
 def _described(error: OSError) -> str:
     """One line, such as "cannot use /mnt/x: Read-only file system"."""
     path = error.filename2 or error.filename
-    what = f"cannot use {os.fsdecode(path)}" if isinstance(path, str | bytes) else "cannot write"
-    return f"{what}: {error.strerror}"
+    file = os.fsdecode(path) if isinstance(path, str | bytes) else "a file"
+    return f"cannot use {file}: {error.strerror}"
 
 
 def _add_switch(parser: Any, switch: Option, name: str, value: bool) -> None:

@@ -21,7 +21,7 @@ WRITTEN = (REWRITE, MODIFY)
 
 _SHORTEST, _LONGEST = 2, 120  # lines of a body
 _AROUND = 120  # lines of the file's imports and definitions in the question
-_OPENING = re.compile(r"^```[ \t]*(?:python|py)?[ \t]*\n", re.MULTILINE)
+_OPENING = re.compile(r"^```[ \t]*(?:(?:python|py)[ \t]*)?\n", re.MULTILINE)
 _CLOSING = re.compile(r"^```[ \t]*$", re.MULTILINE)
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, FiniteFloat
 
 from forager.agent.endpoint import Api
 from forager.agent.loop import SYSTEM
@@ -37,13 +37,13 @@ class Budget(Record):
     tokens: int | None = Field(
         None, gt=0, description="Prompt and completion tokens of the whole run."
     )
-    money: float | None = Field(
+    money: FiniteFloat | None = Field(
         None, gt=0, description="Cost of the whole run, in the currency of `prices`."
     )
-    seconds: float | None = Field(
+    seconds: FiniteFloat | None = Field(
         None, gt=0, description="Wall time of the run, counted from each start."
     )
-    requests_per_minute: float | None = Field(
+    requests_per_minute: FiniteFloat | None = Field(
         None, gt=0, description="Requests per minute to each endpoint."
     )
     concurrent_requests: int | None = Field(

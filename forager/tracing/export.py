@@ -8,10 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from forager.atomic import replacing
+from forager.atomic import new_file
 from forager.drawing import drawn
 from forager.errors import UsageError
-from forager.locks import claimed_file
 from forager.tracing.cutting import Cut, steps
 from forager.tracing.reader import TraceReader
 from forager.tracing.record import Sources, Trace
@@ -59,7 +58,7 @@ def export_traces(
     """
     left_out = Counter[str]()
     written = 0
-    with claimed_file(output), replacing(output) as part, part.open("w", encoding="utf-8") as file:
+    with new_file(output) as part, part.open("w", encoding="utf-8") as file:
         for row in exported_rows(directories, format, chosen, left_out):
             json.dump(row, file, ensure_ascii=True)  # no second copy: a text can be large
             file.write("\n")

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from forager.atomic import new_directory, replacing
-from forager.locks import claimed_file
+from forager.atomic import new_directory, new_file
 from forager.tracing.export import ExportedTraces, TraceExport, exported_rows
 
 TABLES = ("parquet", "hf")
@@ -45,7 +44,7 @@ def write_table(
     facts = _Facts()
     rows = facts.of(exported_rows(directories, view, chosen, left_out))
     if format == "parquet":
-        with claimed_file(output), replacing(output) as part:
+        with new_file(output) as part:
             _write(rows, part)
     else:
         with new_directory(output) as part:

@@ -93,10 +93,13 @@ class AttemptLimits(Record):
     )
     seconds: FiniteFloat = Field(
         2400,
+        gt=0,
         description="Seconds that an attempt may take, without its grading and without waits for "
         "a server.",
     )
-    command_seconds: FiniteFloat = Field(120, description="Seconds that one bash command may take.")
+    command_seconds: FiniteFloat = Field(
+        120, gt=0, description="Seconds that one bash command may take."
+    )
     format_errors: int = Field(8, ge=1, description="Maximum number of malformed calls in a row.")
 
 

@@ -1,5 +1,6 @@
 """Writes a report as an HTML page, Markdown or JSON."""
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from importlib import resources
@@ -30,6 +31,8 @@ def write_report(sources: Sequence[RunSource], path: Path, count: int) -> None:
     write = _WRITERS.get(path.suffix)
     if write is None:
         raise UsageError(f"a report is written to .html, .md or .json, not to {path.name}")
+    if path.suffix == ".json" and not _may_replace(path):
+        raise UsageError(f"{path} is there already and no report; name another file")
     calls = CallCount()
     seen = list(gather(sources, calls))
     if not seen:
@@ -37,6 +40,17 @@ def write_report(sources: Sequence[RunSource], path: Path, count: int) -> None:
     found = findings([source.name for source in sources], seen, calls)
     text = write(found, sources, seen, count)
     replace_text(path, text)
+
+
+def _may_replace(path: Path) -> bool:
+    """Whether a file is not there, empty, or a report."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return not text or "tables" in json.loads(text)
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
 
 
 def markdown(found: Findings) -> str:

@@ -1,6 +1,7 @@
 """Filters runs into a new run directory: `forager filter`."""
 
 import inspect
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -132,6 +133,10 @@ def _settled(choice: FilterChoice, filters: Mapping[str, Maker]) -> FilterChoice
         except ValidationError as error:
             problem = error.errors()[0]["msg"]
             raise UsageError(f"the filter {choice.name}, {parameter.name}: {problem}") from error
+        value = settings[parameter.name]
+        if isinstance(value, float | int) and not 0 <= value < math.inf:
+            where = f"the filter {choice.name}, {parameter.name}"
+            raise UsageError(f"{where}: {value} is not a number from 0 on")
     return FilterChoice(name=choice.name, settings=settings)
 
 

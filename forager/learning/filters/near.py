@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from forager.errors import UsageError
 from forager.learning.filters.drawn import TextSet, number
 from forager.learning.filters.pipeline import Filter, SummaryFilter, Survey
 from forager.minhash import minhash
@@ -31,6 +32,8 @@ def near_duplicates(survey: Survey, threshold: float = 0.5, words: int = 5) -> F
     Each pair of kept attempts has a Jaccard similarity below `threshold`, computed on shingles of
     `words` words.
     """
+    if words < 1 or threshold > 1:
+        raise UsageError("near-duplicates needs 1 or more words, and a threshold of 1 at most")
     dropped = TextSet(
         id for mine in survey.by_repository() for id in _alike(mine, threshold, words)
     )

@@ -15,6 +15,7 @@ Keeps = Callable[[str], bool]  # an attempt's id → whether it is kept
 
 def per_task(survey: Survey, most: int = 3, seed: int = 0) -> Filter:
     """Keep at most `most` attempts at each task, drawn by the seed."""
+    _check(most)
     keeps = _capped(
         ((attempt.instance_id, attempt.id) for attempt in survey.summaries()), most, seed
     )
@@ -23,6 +24,7 @@ def per_task(survey: Survey, most: int = 3, seed: int = 0) -> Filter:
 
 def prompts(survey: Survey, most: int = 1, seed: int = 0) -> Filter:
     """Keep at most `most` attempts that begin with the same messages, drawn by the seed."""
+    _check(most)
     keeps = _capped(
         ((_prompt(attempt), attempt.id) for attempt in survey.trajectories()), most, seed
     )
@@ -40,6 +42,11 @@ def pass_rate(survey: Survey, low: float = 0.0, high: float = 0.95, attempts: in
         raise UsageError(f"no pass rate lies between {low} and {high}")
     outside = _outside(survey, low, high, attempts)
     return SummaryFilter(lambda attempt: not outside(attempt.instance_id))
+
+
+def _check(most: int) -> None:
+    if most < 1:
+        raise UsageError(f"at most {most} attempts are none; give 1 or more")
 
 
 def _capped(attempts: Iterable[tuple[str, str]], most: int, seed: int) -> Keeps:

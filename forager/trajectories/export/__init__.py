@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from forager.atomic import replacing
 from forager.errors import UsageError
-from forager.locks import claimed_file
 from forager.plugins import plugins
 
 if TYPE_CHECKING:
@@ -69,16 +67,6 @@ def writer(format: str, origin: AttemptOrigin) -> Write:
         return found
     write: Callable[..., int] = import_module(f"{__name__}.{format.replace('-', '_')}").write
     return partial(write, origin=origin) if format in DATA_SETS else write
-
-
-@contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write to; it replaces `path` when the block ends.
-
-    Raises UsageError if `path` is a directory, or if another process writes it.
-    """
-    with claimed_file(path), replacing(path) as part:
-        yield part
 
 
 @contextmanager

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from forager.locks import claimed_file
+from forager.atomic import new_file
 from forager.records import write_records
 from forager.trajectories.record import Trajectory
 
 
 def write(attempts: Iterable[Trajectory], target: Path) -> int:
     """Write one file; return the number of attempts."""
-    with claimed_file(target):
-        return write_records(target, attempts)
+    with new_file(target) as part:
+        return write_records(part, attempts)

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from forager.trajectories.export import needed, new_file
+from forager.atomic import new_file
+from forager.trajectories.export import needed
 from forager.trajectories.record import Message, ToolCall, Trajectory
 from forager.trajectories.steps import reasoning
 from forager.trajectories.summary import Summary
