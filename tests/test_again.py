@@ -512,7 +512,11 @@ def test_tasks_without_a_parent_are_left_out(branching: Path) -> None:
         ("--branch-from nowhere", "nowhere is not a run directory"),
         ("--branch-from ONE --syntax text", "writes calls as functions: give --syntax functions"),
         ("--branch-from ONE --tag odd", "has no such attempt at any of the tasks"),
-        ("--tag odd", "--tag, --resolved and --unresolved need --branch-from RUN"),
+        ("--tag odd", "--branch-turn, --tag, --resolved and --unresolved need --branch-from RUN"),
+        (
+            "--branch-turn 3",
+            "--branch-turn, --tag, --resolved and --unresolved need --branch-from RUN",
+        ),
     ],
 )
 def test_a_wrong_branch_is_one_line(branching: Path, options: str, message: str) -> None:

@@ -127,8 +127,10 @@ def read_branch(params: Mapping[str, Any], syntax: str) -> "Branch | None":
 
     turn, path = params["branch_turn"], params["branch_from"]
     if path is None:
-        if params["tags"] or params["resolved"] is not None:
-            raise UsageError("--tag, --resolved and --unresolved need --branch-from RUN")
+        if params["tags"] or params["resolved"] is not None or turn != MIDDLE:
+            raise UsageError(
+                "--branch-turn, --tag, --resolved and --unresolved need --branch-from RUN"
+            )
         return None
     if turn not in (MIDDLE, FAILURE) and not (turn.isdecimal() and int(turn)):
         raise UsageError(f"--branch-turn is a number from 1, middle or failure, not {turn!r}")

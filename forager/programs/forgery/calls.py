@@ -205,8 +205,18 @@ def _touch(search: Search, paths: set[str], node: Any, scope: Scope) -> None:
         search.find(f"{what} files of tests: {tests[0][1:][:60]}", node)
     elif commands and parts & _ENVIRONMENT and len(node.args) == 1:
         search.find("runs a command that prints the environment: env", node)
+    elif commands and (used := sorted(parts & rules.SEARCHING)):
+        search.find(f"searches files by a command: {used[0][1:]}", node)
+    elif method in ("rglob", "glob") and "__file__" in parts and _goes_down(parts, method):
+        search.find("searches the project for Python files", node)
     elif writes and search.importing.runs(scope) and (opens or method or paths & rules.WRITING):
         search.find("writes files at import", node)
+
+
+def _goes_down(parts: set[str], method: str) -> bool:
+    """Whether a pattern names Python files in all folders below."""
+    patterns = [part for part in parts if part.startswith("=") and part.endswith(".py")]
+    return any(method == "rglob" or "**" in pattern for pattern in patterns)
 
 
 def _names_test(search: Search, path: str) -> bool:

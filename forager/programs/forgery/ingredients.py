@@ -56,6 +56,8 @@ def _sources(part: Any, scope: Scope, depth: int, evaluator: Evaluator) -> Itera
 
 def _marks(node: ast.AST) -> set[str]:
     """Signs of decoding and reading that have no path."""
+    if isinstance(node, ast.Name) and node.id == "__file__":
+        return {"__file__"}
     if isinstance(node, ast.Attribute):
         if node.attr in rules.READING_ATTRIBUTES:
             return {node.attr}

@@ -398,6 +398,9 @@ COMMANDS = frozenset(
     ]
 )
 
+SEARCHING = frozenset(f"={name}" for name in ["grep", "egrep", "fgrep", "rg", "ag", "ack"])
+"""Programs that find text in files, as words of commands."""
+
 AT_IMPORT = {
     "threading.Thread().start": "starts a thread at import",
     "threading.Thread": "starts a thread at import",
