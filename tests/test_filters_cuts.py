@@ -568,7 +568,7 @@ def guess(new: str) -> tuple[str, dict[str, str]]:
 
 
 def test_a_success_is_put_behind_what_failed(tmp_path: Path) -> None:
-    """Each failed trial comes once, then the success, with matching observations."""
+    """Each failed trial stays, a repeated one too, then the success; observations match."""
     success = played([guess("right"), SUBMIT])
     failed = [guess("a"), guess("a"), guess("b"), guess("c"), SUBMIT]
     runs = [write_run(tmp_path / "teacher", [success]), tmp_path / "own"]
@@ -577,16 +577,16 @@ def test_a_success_is_put_behind_what_failed(tmp_path: Path) -> None:
     before, after = sorted(Run(tmp_path / "kept").trajectories(), key=lambda attempt: attempt.turns)
     assert list(steps(before)) == list(steps(success))
     assert [call.arguments for call in after.tool_calls] == [
-        arguments for _, arguments in (guess("a"), guess("b"), guess("right"), SUBMIT)
+        arguments for _, arguments in (guess("a"), guess("a"), guess("b"), guess("right"), SUBMIT)
     ]
-    assert [call.exit_code for call in after.tool_calls] == [1, 1, 0, 0]
+    assert [call.exit_code for call in after.tool_calls] == [1, 1, 1, 0, 0]
     assert (after.outcome, after.transforms) == (success.outcome, ["correct"])
     told = [
         text_of(message).rpartition("\n")[2]
         for step in steps(after)
         for message in step.observations
     ]
-    assert [line.split()[0] for line in told] == ["[127", "[126", "[125"]
+    assert [line.split()[0] for line in told] == ["[127", "[126", "[125", "[124"]
 
 
 @pytest.mark.parametrize(

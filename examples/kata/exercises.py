@@ -35,7 +35,7 @@ from forager.trajectories.record import Trajectory
 
 WRONG = (0, 0, 0, 1, 1, 2, 4)  # guesses before the right one, up to those of an evaluation
 OWN = (1, 2, 3, 4)  # guesses of a model before it
-EASY = 4  # one in so many of those that the model mends at once
+EASY = 2  # one in so many of those that the model mends at once
 NEAR = 4  # a wrong guess is so many times likelier in the line of the bug: a model guesses there
 TOGETHER = 20  # exercises that are written at a time
 LIKE = [  # what a wrong guess puts in place of what

@@ -52,13 +52,16 @@ class Guesser:
                 yield at, guesses
 
     def _guesses(self, given: tuple[Place, int]) -> Guesses:
-        """Different guesses; none after the first that is right or that nobody can read."""
+        """Guesses, some of them repeated; none after one that is right or that nobody can read.
+
+        A model that never sees what to do after a repeated guess goes on repeating it.
+        """
         at, most = given
         messages: list[Any] = [
             {"role": "system", "content": SYSTEM},
             {"role": "user", "content": at.statement},
         ]
-        found: dict[str, str] = {}
+        found: Guesses = []
         for turn in range(most):
             chat = self._client.chat.completions.create(
                 model=self._name, messages=messages, **SAMPLING
@@ -67,9 +70,9 @@ class Guesser:
             call = at.call(turn, len(messages) + 1, command, "failed")
             if not TRIALS.file(call) or (word := answer(at, command)) == "passed":
                 break
-            found.setdefault(command, word)
+            found.append((command, word))
             messages += said(call, word)
-        return list(found.items())
+        return found
 
 
 def answer(at: Place, command: str) -> str:

@@ -20,9 +20,9 @@ def correct(survey: Survey, trial: str = TRIAL) -> Filter:
 
     The success is another attempt that consists of one trial and `submit` (`shorten` and
     `sed=tests:true` with the same `trial` make such attempts from those of `repair`). It replaces
-    the failure's last two steps, and all steps from the first command that is not a trial;
-    repeated trials are left out. All other attempts stay as they are. Memory holds one success per
-    task.
+    the failure's last two steps, and all steps from the first command that is not a trial. Repeated
+    trials stay: a model that never sees what comes after one goes on repeating it. All other
+    attempts stay as they are. Memory holds one success per task.
     """
     trials = TrialTemplate(trial)
     answers: dict[str, Trajectory] = {}
@@ -57,13 +57,10 @@ def _answer(attempt: Trajectory, trials: TrialTemplate) -> list[Step]:
 
 
 def _trials(all: list[Step], trials: TrialTemplate, file: str) -> list[KeptStep]:
-    """The different failed trials of a file at the start of an attempt, without its last two steps.
+    """The failed trials of a file at the start of an attempt, without its last two steps.
 
     The record does not tell what another command did, and so not what later trials prove.
     """
     calls = [call_of(step) for step in all[:-2]]
     begun = takewhile(lambda call: file and trials.file(call) == file and call.exit_code, calls)
-    first: dict[str, int] = {}
-    for number, call in enumerate(begun):
-        first.setdefault(call.arguments["command"], number)
-    return [KeptStep(number, all[number]) for number in first.values()]
+    return [KeptStep(number, all[number]) for number, _ in enumerate(begun)]
