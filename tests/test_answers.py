@@ -12,6 +12,7 @@ from test_rollout import run
 
 from forager.agent.model import Reply
 from forager.cli.main import main
+from forager.environments.answer.expressions import arguments_of
 from forager.environments.answer.prediction import (
     OUTPUT,
     OutputPrediction,
@@ -21,8 +22,10 @@ from forager.environments.answer.question import verdict
 from forager.environments.environment import Grade, OpenedTask
 from forager.environments.registry import environment_of, environments
 from forager.environments.task import Labels
-from forager.errors import LoggedError, UsageError
+from forager.errors import LoggedError, TaskError, UsageError
 from forager.records import write_records
+from forager.sandboxes.kinds import SANDBOXES
+from forager.sandboxes.sandbox import Limits
 from forager.trajectories.record import Outcome
 from forager.trajectories.store import Run
 
@@ -74,6 +77,15 @@ def test_a_message_is_an_answer(
     assert attempt.tools == [] and attempt.tool_calls == []
     assert [message["role"] for message in attempt.messages] == ["user", "assistant"]
     assert [message["role"] for message in model.seen[0]] == ["user"]
+
+
+def test_numbers_of_thousands_of_digits_are_answers_like_others() -> None:
+    """Python writes none of them out: a call with one is refused; a task with one says so."""
+    call = f"f(0x{'f' * 5000})"
+    assert arguments_of(call, "f") is None
+    task = question().model_copy(update={"output": "9" * 20_000})
+    with pytest.raises(TaskError, match="is not a literal of up to 16,384 characters"):
+        OutputPrediction().grade(task, "1", Limits(), SANDBOXES["bubblewrap"])
 
 
 def test_an_answer_that_is_cut_off_ended_by_its_length(tmp_path: Path) -> None:

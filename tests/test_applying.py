@@ -562,6 +562,10 @@ def test_which_files_are_tests_of_other_data_sets() -> None:
     assert command.are("tests/runtests.py", new=False) and command.are("bin/test", new=False)
     assert command.are("x/tests/a.py", new=False) and command.are("test_a.py", new=True)
     assert not command.are("x/core.py", new=True)
+    script = paths_of("test_a (x.Tests)", command="bash scripts/test src && make -s check")
+    for path in ("scripts/test", "Makefile", "makefile"):
+        assert script.are(path, new=True) and script.hold(path)
+    assert not script.are("src/core.py", new=False) and not script.are("noxfile.py", new=True)
     inside = paths_of("t.py::test_a", python="/testbed/env/bin/python", workdir="/testbed")
     assert inside.are("env/bin/python", new=True) and not inside.are("pkg/a.py", new=True)
 

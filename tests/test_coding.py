@@ -302,6 +302,25 @@ def test_an_answer_is_graded_in_a_run(tmp_path: Path, kata_image: Image) -> None
     assert model.seen[0][0]["role"] == "system"
 
 
+RETURNED = {
+    "shares its parts": "x = [n]\n    for _ in range(60): x = [x, x]\n    return x",
+    "shares its tuples": "x = (n,)\n    for _ in range(60): x = (x, x)\n    return {'x': [x]}",
+    "holds itself": "x = [n]\n    x.append(x)\n    return x",
+    "a long fraction": "import fractions\n    return [fractions.Fraction(7**90000, 3**90000)]",
+    "a signalling number": "import decimal\n    return [decimal.Decimal('sNaN')]",
+    "right": "row = [n, n]\n    return [row, row]",
+}
+
+
+def test_a_value_that_never_ends_is_compared_at_once(kata_image: Image) -> None:
+    """What shares its parts counts as often as a comparison would meet them."""
+    cases = [JudgedCase(arguments="2", returns="[[2, 2], [2, 2]]")]
+    task = function(cases=cases, tests="")
+    asked = [(task, f"def {task.function}(n):\n    {body}\n") for body in RETURNED.values()]
+    found = judged(asked, kata_image.reference, LIMITS, SANDBOXES["bubblewrap"])
+    assert [verdict.word for (verdict,) in found] == ["wrong"] * 5 + ["passed"]
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -312,6 +331,8 @@ def test_an_answer_is_graded_in_a_run(tmp_path: Path, kata_image: Image) -> None
         ("```python\na\n```\n```python\nb\n```", ""),
         ("a", ""),
         ("`" * 9999, ""),
+        ("```" + " " * 1_000_000, ""),
+        ("```" + "a" * 1_000_000, ""),
     ],
 )
 def test_exactly_one_block(text: str, found: str) -> None:

@@ -75,9 +75,14 @@ def test_what_is_no_rate_is_refused(text: str) -> None:
 
 
 def test_hostile_rates_cost_little() -> None:
-    """A product of sums stays below the most terms."""
+    """A product of sums stays below the most terms, and what is compared below a length."""
     with pytest.raises(NoGrowthRate, match="too many terms"):
         same_growth("O((a+b+c+d+e+f+g+h+i+j)(a+b+c+d+e+f+g+h+i+j))", "O(n)")
+    text = "n+m"
+    for _ in range(9):  # each power repeats what it holds nine times
+        text = f"log({text})^9+m"
+    with pytest.raises(NoGrowthRate, match="too long"):
+        same_growth(f"O({text})", "O(n)")
 
 
 def test_the_last_rate_of_a_message_is_its_answer() -> None:

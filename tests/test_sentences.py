@@ -81,6 +81,9 @@ def test_the_part_that_tells_how_is_cut_off(text: str, kept: str) -> None:
 def test_foreign_text_takes_no_time(piece: str) -> None:
     """Whatever a message repeats, no pattern tries all ways to divide it."""
     assert len(told(piece * 10_000)) <= len(piece) * 10_000
+    bug = f"Parsing fails when the text {piece * 10_000} is empty and raises ValueError."
+    assert len(told(bug)) <= len(bug)
+    assert told(f"Parsing fails when the text{' ' * 50_000}is empty.").endswith("text is empty.")
 
 
 def test_a_sentence_that_names_the_fix_is_left_out() -> None:
