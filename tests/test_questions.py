@@ -316,6 +316,8 @@ def test_answers_are_compared_by_meaning_and_hang_nobody() -> None:
         (r"\text{Evelyn}", "Evelyn"): "equal",
         ("3", "4"): "different",
         ("2pi", r"2\pi"): "equal",
+        ("1 000", "1000"): "equal",
+        ("5 6", "56"): "different",
         ("9^{9^{9^{9^9}}}", "4"): "time",
         ("__import__('os').abort()", "4"): "different",
     }

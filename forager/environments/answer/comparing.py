@@ -21,7 +21,10 @@ _WORDS: dict[str, Comparison] = {word: word for word in get_args(Comparison)}
 _MODULE = "forager.environments.answer.comparing_program"
 _PI = re.compile(r"(?<![\\A-Za-z])pi(?![A-Za-z])")
 _TEXT = re.compile(r"\\(?:text|mathrm|textbf|mbox|mathbf)\s*\{([^{}]*)\}")
-_LEFT_OUT = re.compile(r"\\left|\\right|\\[!,;: ]|\\displaystyle|\s|~|\.$|\^\{?\\circ\}?|\\?[%$]")
+_LEFT_OUT = re.compile(
+    r"\\left|\\right|\\[!,;: ]|\\displaystyle|~|\.$|\^\{?\\circ\}?|\\?[%$]|"
+    r"(?<!\d)\s|\s(?!\d)|\s(?=\d{3}(?!\d))"
+)  # blanks between digits stay unless three follow: 5 6 is not 56, 5 600 is 5600
 
 
 def compared(answer: str, truth: str, seconds: float = SECONDS) -> Comparison:

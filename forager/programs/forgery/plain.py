@@ -44,7 +44,8 @@ _RISKY = _words(
     getenv meta_path path_hooks chdir fchdir mro f_back f_globals f_locals f_builtins f_trace
     tb_frame gi_frame cr_frame ag_frame gi_code cr_code ag_code co_code co_consts open read_text
     read_bytes write_text write_bytes exists is_file isfile stat glob rglob iterdir listdir walk
-    scandir format_map pytest_plugins f_code f_lineno findCaller _source_traceback get_field _sys _gc
+    scandir format_map pytest_plugins f_code f_lineno findCaller _source_traceback get_field _sys
+    _gc
     """
 )
 """Attributes and imported names that lead out of what only computes."""
