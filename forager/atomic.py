@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from forager.errors import StoreError, UsageError
-from forager.locks import claimed_file, claimed_output
+from forager.locks import claimed_file, claimed_output, is_special
 from forager.makers import dotted, from_dotted, is_gone
 
 
@@ -22,7 +22,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     or a pipe, such as /dev/stdout, is written to. Raises StoreError if the disk does not take it;
     after any error `path` is as it was.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if is_special(path):
         with _written_to(path) as part:
             yield part
         return

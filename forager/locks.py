@@ -9,6 +9,7 @@ substitute for it would outlive a killed process.
 
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -87,9 +88,12 @@ def claimed(path: Path) -> Iterator[None]:
 def claimed_output(path: Path) -> Iterator[None]:
     """Keep other processes from a file, or from a directory that appears whole.
 
-    Makes the directories above. Raises UsageError that names the process which has it, and
-    StoreError where nothing can be written.
+    Makes the directories above. A device or a pipe is nobody's. Raises UsageError that names the
+    process which has it, and StoreError where nothing can be written.
     """
+    if is_special(path):
+        yield
+        return
     file = lock_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,6 +108,15 @@ def claimed_output(path: Path) -> Iterator[None]:
         with suppress(OSError):  # it locks nothing once it is released
             file.unlink()
         lock.release()
+
+
+def is_special(path: Path) -> bool:
+    """Whether a path is a device, a pipe or a socket, which no file may replace."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 @contextmanager
