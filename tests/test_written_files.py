@@ -103,6 +103,7 @@ def test_settings_of_filters_without_sense_are_refused(
     ("command", "message"),
     [
         ("replay torn.jsonl", "holds no tasks"),
+        ("tasks mutate-fix empty.jsonl -o x --dry-run", "no image"),
         ("replay run --json", "go with --execute"),
         ("run tasks.jsonl -o x -m oracle --time-limit 0", "not in the range x>0"),
         ("run tasks.jsonl -o x -m oracle --budget inf.toml", "should be a finite number"),
@@ -113,6 +114,7 @@ def test_settings_of_filters_without_sense_are_refused(
 def test_what_cannot_be_meant_is_said(here: Path, command: str, message: str) -> None:
     """In one line, with the exit code of what the user must settle."""
     (here / "torn.jsonl").write_text('{"problem_statement": "')
+    (here / "empty.jsonl").touch()
     (here / "inf.toml").write_text("seconds = inf\n")
     done = forager(*command.split())
     assert done.exit_code == 2 and message in done.output

@@ -344,32 +344,18 @@ def import_images(archives: tuple[Path, ...]) -> None:
 
 
 def check_sources(sources: tuple[str, ...]) -> None:
-    """Find mistakes without a network: files that cannot be read, paths that do not exist."""
-    from forager.images.image import Image
+    """Find mistakes without a network: files without images, paths that do not exist."""
     from forager.images.source import check_source
-    from forager.records import read_records
 
-    for source in sources:
-        if source.endswith(".jsonl"):
-            for _ in read_records(Path(source), Image):
-                pass
-        else:
-            check_source(source)
+    for source in _images_and_sources(sources)[1]:
+        check_source(source)
 
 
 def images_of(sources: tuple[str, ...], workers: int) -> "list[Image]":
     """The images of the sources, which are built if needed, and the images of files."""
     from forager.images.build import build
-    from forager.images.image import Image
-    from forager.records import read_records
 
-    images = [
-        image
-        for source in sources
-        if source.endswith(".jsonl")
-        for image in read_records(Path(source), Image)
-    ]
-    to_build = [source for source in sources if not source.endswith(".jsonl")]
+    images, to_build = _images_and_sources(sources)
 
     def make(source: str, progress: "Progress") -> Image:
         return build(source, report=lambda step: progress.note(f"{source}: {step}"))
@@ -378,9 +364,20 @@ def images_of(sources: tuple[str, ...], workers: int) -> "list[Image]":
         built = make_all("images", to_build, make, workers)
         images += succeeded(built)
         raise_failures(built)
-    if not images:
-        raise UsageError(f"{', '.join(sources)}: no image; `forager image build` makes some")
     return images
+
+
+def _images_and_sources(sources: tuple[str, ...]) -> "tuple[list[Image], list[str]]":
+    """The images of files, and the sources to build. Raises UsageError if there are neither."""
+    from forager.images.image import Image
+    from forager.records import read_records
+
+    files = [source for source in sources if source.endswith(".jsonl")]
+    images = [image for file in files for image in read_records(Path(file), Image)]
+    to_build = [source for source in sources if source not in files]
+    if not images and not to_build:
+        raise UsageError(f"{', '.join(sources)}: no image; `forager image build` makes some")
+    return images, to_build
 
 
 def _facts(found: "Image") -> list[tuple[str, str]]:
