@@ -277,13 +277,18 @@ def _find(path: Path) -> tuple[Path | None, Path, Path] | None:
     for tree in (path, *path.parents):
         own = tree / ".git"
         if own.is_file():
-            pointer = own.read_bytes()[:4096].decode(errors="surrogateescape")
-            own = tree / pointer.removeprefix("gitdir:").strip()
+            own = tree / _pointer(own).removeprefix("gitdir:").strip()
         if (own / "HEAD").is_file():
             link = own / "commondir"
-            common = own / link.read_text().strip() if link.is_file() else own
+            common = own / _pointer(link).strip() if link.is_file() else own
             return (tree, own, common) if (common / "objects").is_dir() else None
     return None
+
+
+def _pointer(path: Path) -> str:
+    """The text of a file with a path."""
+    with path.open("rb") as file:
+        return file.read(4096).decode(errors="surrogateescape")
 
 
 def _borrow(own: Path, common: Path, repository: Path) -> None:
