@@ -9,6 +9,7 @@ file as committed and edits nothing else, so its result does not depend on the t
 from itertools import takewhile
 
 from forager.learning.filters.cut import KeptStep, call_of, cut
+from forager.learning.filters.drawn import draw
 from forager.learning.filters.pipeline import Filter, Survey
 from forager.learning.filters.sed import TRIAL, TrialTemplate
 from forager.trajectories.record import Trajectory
@@ -20,9 +21,10 @@ def correct(survey: Survey, trial: str = TRIAL) -> Filter:
 
     The success is another attempt that consists of one trial and `submit` (`shorten` and
     `sed=tests:true` with the same `trial` make such attempts from those of `repair`). It replaces
-    the failure's last two steps, and all steps from the first command that is not a trial. Repeated
-    trials stay: a model that never sees what comes after one goes on repeating it. All other
-    attempts stay as they are. Memory holds one success per task.
+    the failure's last two steps, and all steps from the first command that is not a trial. Of the
+    trials it keeps the first few, drawn by the attempt's id: where the success always comes last, a
+    model learns to fail until then. Repeated trials stay: a model that never sees what comes after
+    one goes on repeating it. Other attempts stay as they are. Memory holds one success per task.
     """
     trials = TrialTemplate(trial)
     answers: dict[str, Trajectory] = {}
@@ -38,6 +40,7 @@ def correct(survey: Survey, trial: str = TRIAL) -> Filter:
         kept = _trials(all, trials, trials.file(call_of(answer[0])) if answer else "")
         if not kept:
             return attempt
+        kept = kept[: 1 + draw(0, attempt.id) % len(kept)]
         places = range(len(all) - 2, len(all))
         taken = [
             step._replace(model_call=all[place].model_call)
