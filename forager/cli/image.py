@@ -357,7 +357,7 @@ def images_of(sources: tuple[str, ...], workers: int) -> "list[Image]":
 
     images, to_build = _images_and_sources(sources)
 
-    def make(source: str, progress: "Progress") -> Image:
+    def make(source: str, progress: "Progress") -> "Image":
         return build(source, report=lambda step: progress.note(f"{source}: {step}"))
 
     if to_build:
