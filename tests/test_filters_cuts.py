@@ -4,6 +4,7 @@ import os
 import random
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -567,8 +568,24 @@ def guess(new: str) -> tuple[str, dict[str, str]]:
     return "bash", {"command": TrialTemplate().command(f"20s/line 20/{new}/", "f.py", "tests")}
 
 
+def test_a_success_comes_after_any_number_of_failed_trials(tmp_path: Path) -> None:
+    """If it came after all of them, a model would learn to fail until then."""
+    success = played([guess("right"), SUBMIT])
+    failed = played([guess("a"), guess("b"), guess("c"), guess("d"), SUBMIT])
+    failures = [
+        changed(
+            with_outcome(failed, resolved=False, answer=""), id=f"{failed.instance_id}.{number}"
+        )
+        for number in range(1, 25)
+    ]
+    runs = [write_run(tmp_path / "teacher", [success]), write_run(tmp_path / "own", failures)]
+    filtered(runs, tmp_path / "kept", "correct", "resolved")
+    turns = Counter(attempt.turns for attempt in Run(tmp_path / "kept").trajectories())
+    assert turns.keys() == {2, 3, 4, 5} and turns[2] == 1
+
+
 def test_a_success_is_put_behind_what_failed(tmp_path: Path) -> None:
-    """Each failed trial stays, a repeated one too, then the success; observations match."""
+    """The failed trials stay, a repeated one too, then the success; observations match."""
     success = played([guess("right"), SUBMIT])
     failed = [guess("a"), guess("a"), guess("b"), guess("c"), SUBMIT]
     runs = [write_run(tmp_path / "teacher", [success]), tmp_path / "own"]
