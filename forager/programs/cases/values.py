@@ -85,12 +85,12 @@ def _unfolded(table: list[list[Any]], most: int) -> int:
     while waiting:
         place = waiting[-1]
         parts = [node[0] for node in table[place] if isinstance(node, list) and len(node) == 1]
-        if place in done or place in sizes:
+        if place in done:
             waiting.pop()
-        if place in sizes and place not in done:  # its parts are done
-            done.add(place)
+        elif place in sizes:  # its parts are done
+            done.add(waiting.pop())
             sizes[place] = min(len(table[place]) + sum(sizes[part] for part in parts), most + 1)
-        elif place not in done:
+        else:
             sizes[place] = most + 1  # for a part that holds it
             waiting += [part for part in parts if part not in sizes]
     return max(sizes.values(), default=0)
