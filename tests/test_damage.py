@@ -324,8 +324,10 @@ def test_a_damaged_index_is_made_anew(place: Path, tmp_path: Path) -> None:
         database.write_bytes(flip(flip(kept, number / 30), 1 - number / 31))
         first = forager("export", run, "--format", "jsonl", "-o", output)
         assert first.exit_code == 0 or "run this again" in one_line(first)
+        output.unlink(missing_ok=True)
         second = forager("export", run, "--format", "jsonl", "-o", output)
         assert second.stdout == f"{output}\t10 attempts\n"
+        output.unlink()
 
 
 BROKEN = [b"", b"[]\n", b"null\n", b"[" * 100_000 + b"\n", b"\xff\xfe", bytes(99)]

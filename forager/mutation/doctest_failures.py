@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 _STATEMENT = re.compile(r"^\d{3,} +(>>> |\.\.\. ?)(.*)$", re.MULTILINE)
 _RESULTS = re.compile(
-    r"^Expected(?: nothing|:\n(?P<expected>.*?))\nGot(?: nothing|:\n(?P<got>.*?))\n\S*:\d+: ",
+    r"^Expected(?: nothing|:\n(?P<expected>.*?))\nGot(?: nothing|:\n(?P<got>.*?))\s*\n\S*:\d+: ",
     re.MULTILINE | re.DOTALL,
 )
 _ERROR = re.compile(r"^UNEXPECTED EXCEPTION: .*\n(?:.*\n)*?(?P<error>\w[\w.]*(?:: .*)?)\n\S*:\d+: ",
