@@ -3,7 +3,6 @@
 import glob
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,8 +22,10 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     after any error `path` is as it was.
     """
     if is_special(path):
-        with _written_to(path) as part:
-            yield part
+        try:
+            yield path
+        except OSError as error:
+            raise _cannot_write(path, error) from error
         return
     path = Path(os.path.realpath(path)) if path.is_symlink() else path
     part = path.with_name(f".{path.name}.{dotted()}.{os.urandom(4).hex()}.part")
@@ -43,19 +44,6 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # such as if its directory could not be made
             part.unlink()
-
-
-@contextmanager
-def _written_to(device: Path) -> Iterator[Path]:
-    """Yield the path of a file whose content goes to a device or a pipe at the end."""
-    with tempfile.TemporaryDirectory() as directory:
-        part = Path(directory, device.name)
-        yield part
-        try:
-            with part.open("rb") as file, device.open("wb") as target:
-                shutil.copyfileobj(file, target)
-        except OSError as error:
-            raise _cannot_write(device, error) from error
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -82,12 +82,12 @@ def test_links_and_pipes_stay_what_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("filter", "message"),
     [
-        ("near-duplicates=threshold:nan", "not a number from 0 on"),
-        ("near-duplicates=threshold:2", "a threshold of 1 at most"),
-        ("near-duplicates=words:0", "1 or more words"),
-        ("errors=share:inf", "not a number from 0 on"),
-        ("per-task=-1", "not a number from 0 on"),
-        ("prompts=0", "give 1 or more"),
+        ("near-duplicates=threshold:nan", "threshold: Input should be a finite number"),
+        ("near-duplicates=threshold:2", "threshold: Input should be less than or equal to 1"),
+        ("near-duplicates=words:0", "words: Input should be greater than 0"),
+        ("errors=share:inf", "share: Input should be a finite number"),
+        ("per-task=-1", "most: Input should be greater than 0"),
+        ("prompts=0", "most: Input should be greater than 0"),
         ("per-task=most:1,most:2", "gives a setting twice"),
     ],
 )

@@ -124,7 +124,7 @@ class File:
             name += "_of"
         return name
 
-    def never(self, kind: str) -> str:
+    def unraised(self, kind: str) -> str:
         """The name of an exception, or for `warns` of a warning, that the text does not name."""
         names = _WARNED if "arn" in kind else _RAISED
         left = [name for name in names if name.encode() not in self.source] or [*names]
@@ -195,7 +195,7 @@ class Changer(ast.NodeVisitor):
         """Change an assertion that is a call."""
         name = _last_name(node.func)
         if name in _RAISING and node.args:
-            self._replace(node.args[0], self._file.never(name))
+            self._replace(node.args[0], self._file.unraised(name))
         elif name in _OPPOSITE and isinstance(node.func, ast.Attribute):
             end = self._file.span(node.func)[1]
             self._edits.append((node, (end - len(name.encode()), end), _OPPOSITE[name]))

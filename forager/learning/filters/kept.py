@@ -1,13 +1,12 @@
 """Filters runs into a new run directory: `forager filter`."""
 
 import inspect
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from forager.atomic import new_directory, sync_directory
 from forager.errors import StoreError, UsageError
@@ -27,6 +26,8 @@ from forager.text import known_words
 from forager.trajectories.record import Trajectory
 from forager.trajectories.shards import SHARD_BYTES, SUFFIX, encode
 from forager.trajectories.summary import Summary
+
+_FINITE = ConfigDict(allow_inf_nan=False)  # settings are read again as JSON
 
 
 class Filtering(Record):
@@ -127,16 +128,12 @@ def _settled(choice: FilterChoice, filters: Mapping[str, Maker]) -> FilterChoice
     settings: dict[str, Setting] = {}
     for parameter in parameters:
         try:
-            settings[parameter.name] = TypeAdapter(parameter.annotation).validate_python(
-                given.get(parameter.name, parameter.default)
-            )
+            settings[parameter.name] = TypeAdapter(
+                parameter.annotation, config=_FINITE
+            ).validate_python(given.get(parameter.name, parameter.default))
         except ValidationError as error:
             problem = error.errors()[0]["msg"]
             raise UsageError(f"the filter {choice.name}, {parameter.name}: {problem}") from error
-        value = settings[parameter.name]
-        if isinstance(value, float | int) and not 0 <= value < math.inf:
-            where = f"the filter {choice.name}, {parameter.name}"
-            raise UsageError(f"{where}: {value} is not a number from 0 on")
     return FilterChoice(name=choice.name, settings=settings)
 
 

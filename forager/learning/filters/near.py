@@ -12,9 +12,10 @@ import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from forager.errors import UsageError
+from pydantic import PositiveInt
+
 from forager.learning.filters.drawn import TextSet, number
-from forager.learning.filters.pipeline import Filter, SummaryFilter, Survey
+from forager.learning.filters.pipeline import Filter, Share, SummaryFilter, Survey
 from forager.minhash import minhash
 from forager.trajectories.record import Trajectory
 
@@ -26,14 +27,12 @@ _DOUBT = 0.2  # margin for errors of the estimate: at least 4.5 standard deviati
 _GROWTH = 1024  # signatures by which the array grows at a time
 
 
-def near_duplicates(survey: Survey, threshold: float = 0.5, words: int = 5) -> Filter:
+def near_duplicates(survey: Survey, threshold: Share = 0.5, words: PositiveInt = 5) -> Filter:
     """Drop attempts whose actions nearly repeat those of another attempt in the same repository.
 
     Each pair of kept attempts has a Jaccard similarity below `threshold`, computed on shingles of
     `words` words.
     """
-    if words < 1 or threshold > 1:
-        raise UsageError("near-duplicates needs 1 or more words, and a threshold of 1 at most")
     dropped = TextSet(
         id for mine in survey.by_repository() for id in _alike(mine, threshold, words)
     )

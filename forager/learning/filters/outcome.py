@@ -1,9 +1,11 @@
 """Filters that look at one attempt: its outcome, its length, its errors."""
 
+from pydantic import NonNegativeInt
+
 from forager.environments.repository.protection import is_protected
 from forager.environments.repository.task import RepositoryTask
 from forager.learning.failures import failed
-from forager.learning.filters.pipeline import Filter, SummaryFilter, Survey
+from forager.learning.filters.pipeline import Filter, Share, SummaryFilter, Survey
 from forager.trajectories.record import Trajectory
 from forager.trajectories.show import text_of
 from forager.trajectories.steps import steps
@@ -38,7 +40,7 @@ def length(
     return judge
 
 
-def errors(survey: Survey, share: float = 0.5, most: int | None = None) -> Filter:
+def errors(survey: Survey, share: Share = 0.5, most: NonNegativeInt | None = None) -> Filter:
     """Drop attempts in which more than a share of the steps failed, or more than `most` steps."""
     del survey
 

@@ -9,7 +9,9 @@ changed attempts again.
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+from pydantic import Field
 
 from forager.agent.tool import Toolbox
 from forager.environments.task import Task
@@ -25,6 +27,8 @@ Judge = Callable[[T], T | None]
 Filter = Judge[Trajectory]
 Maker = Callable[..., Filter]  # of a Survey, and of settings by name
 Setting = bool | int | float | str | None
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A setting between 0 and 1."""
 OnRead = Callable[[int, int], None]  # attempts read, of how many
 
 

@@ -3,35 +3,37 @@
 import json
 from collections.abc import Callable, Iterable
 
+from pydantic import PositiveInt
+
 from forager.agent import SERVERLESS
 from forager.errors import UsageError
 from forager.learning.filters.drawn import draw, holds, number, sorted_numbers
-from forager.learning.filters.pipeline import Filter, SummaryFilter, Survey
+from forager.learning.filters.pipeline import Filter, Share, SummaryFilter, Survey
 from forager.trajectories.record import Trajectory
 from forager.trajectories.steps import opening
 
 Keeps = Callable[[str], bool]  # an attempt's id → whether it is kept
 
 
-def per_task(survey: Survey, most: int = 3, seed: int = 0) -> Filter:
+def per_task(survey: Survey, most: PositiveInt = 3, seed: int = 0) -> Filter:
     """Keep at most `most` attempts at each task, drawn by the seed."""
-    _check(most)
     keeps = _capped(
         ((attempt.instance_id, attempt.id) for attempt in survey.summaries()), most, seed
     )
     return SummaryFilter(lambda attempt: keeps(attempt.id))
 
 
-def prompts(survey: Survey, most: int = 1, seed: int = 0) -> Filter:
+def prompts(survey: Survey, most: PositiveInt = 1, seed: int = 0) -> Filter:
     """Keep at most `most` attempts that begin with the same messages, drawn by the seed."""
-    _check(most)
     keeps = _capped(
         ((_prompt(attempt), attempt.id) for attempt in survey.trajectories()), most, seed
     )
     return SummaryFilter(lambda attempt: keeps(attempt.id))
 
 
-def pass_rate(survey: Survey, low: float = 0.0, high: float = 0.95, attempts: int = 8) -> Filter:
+def pass_rate(
+    survey: Survey, low: Share = 0.0, high: Share = 0.95, attempts: PositiveInt = 8
+) -> Filter:
     """Keep attempts at tasks whose pass rate lies between `low` and `high`.
 
     The rate counts all attempts of the runs, even those that other filters drop, except those of
@@ -42,11 +44,6 @@ def pass_rate(survey: Survey, low: float = 0.0, high: float = 0.95, attempts: in
         raise UsageError(f"no pass rate lies between {low} and {high}")
     outside = _outside(survey, low, high, attempts)
     return SummaryFilter(lambda attempt: not outside(attempt.instance_id))
-
-
-def _check(most: int) -> None:
-    if most < 1:
-        raise UsageError(f"at most {most} attempts are none; give 1 or more")
 
 
 def _capped(attempts: Iterable[tuple[str, str]], most: int, seed: int) -> Keeps:

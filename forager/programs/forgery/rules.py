@@ -43,7 +43,6 @@ reads stack frames: sys._getframe sys._current_frames sys._current_exceptions
     traceback.walk_tb faulthandler.dump_traceback tracemalloc.get_object_traceback
     tracemalloc.take_snapshot traceback.extract_stack traceback.format_stack
     traceback.print_stack traceback.StackSummary.extract faulthandler.dump_traceback_later
-    logging.Logger.findCaller
 reads the lines of a source file: linecache.getline linecache.getlines linecache.cache
     linecache.updatecache linecache.lazycache
 finds a thing by its name: string.Formatter().get_field string.Formatter.get_field
