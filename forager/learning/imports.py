@@ -1,19 +1,25 @@
 """Imports of heavy packages, without what takes a third of their time and serves nothing here."""
 
 import gc
+import os
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module, metadata
+from typing import NoReturn
 
 _NAME = re.compile(r"^Name: *(.*)$", re.MULTILINE)
 _FILE = re.compile(r"^([^/,\n]+?)(?:/[^\n]*)?\.py,", re.MULTILINE)  # its first part
 
 
-def load(*modules: str, hidden: str = "") -> None:
-    """Import modules, which do not find the package `hidden`.
+# What accelerate and DeepSpeed import if it is there, for SageMaker and for their autotuner.
+_NEEDLESS = ("boto3", "mlflow")
+
+
+def load(*modules: str) -> None:
+    """Import modules, which do not find what they import needlessly.
 
     Garbage is not collected meanwhile: these packages make millions of objects. Nothing is frozen:
     extensions report objects that outlive the interpreter as leaks, and these reports would be a
@@ -21,24 +27,33 @@ def load(*modules: str, hidden: str = "") -> None:
     """
     gc.disable()
     try:
-        with _hiding(hidden), _listing_quickly():
+        with _hiding(_NEEDLESS), _listing_quickly():
             for module in modules:
                 import_module(module)
     finally:
         gc.enable()
 
 
+def leave(code: int) -> NoReturn:
+    """End the process without freeing what these packages made, which takes a second.
+
+    Handlers of `atexit` are not called: the caller has closed what it opened.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 @contextmanager
-def _hiding(package: str) -> Iterator[None]:
-    """Make imports of a package fail, unless it has been imported."""
-    if not package or package in sys.modules:
-        yield
-        return
-    sys.modules[package] = None  # type: ignore[assignment]
+def _hiding(packages: Iterable[str]) -> Iterator[None]:
+    """Make imports of packages fail that have not been imported."""
+    hidden = [package for package in packages if package not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
         yield
     finally:
-        del sys.modules[package]
+        for package in hidden:
+            del sys.modules[package]
 
 
 @contextmanager

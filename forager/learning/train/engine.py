@@ -30,12 +30,13 @@ def join(settings: TrainSettings) -> None:
             f"{found} processes were started, but the settings ask for {settings.processes}: give "
             f"--processes {found}, or a hostfile with {settings.processes} slots in all"
         )
-    imports.load("torch", "deepspeed", hidden="mlflow")  # which the autotuner would import
+    imports.load("torch", "deepspeed")
     import deepspeed
     import torch
 
-    # Gloo is enough; compiling DeepSpeed's own operator would take a minute.
-    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    # Gloo is enough; compiling DeepSpeed's own operator would take a minute, and asking which ones
+    # could be compiled a fifth of a second.
+    vars(deepspeed.ops)["__compatible_ops__"] = {}
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     if backend == "nccl":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))

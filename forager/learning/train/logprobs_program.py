@@ -40,3 +40,4 @@ if __name__ == "__main__":
     imports.load("torch", "transformers.modeling_utils")
     samples = json.load(sys.stdin)
     print(json.dumps([main(Path(model), samples, dtype) for model in models]))
+    imports.leave(0)

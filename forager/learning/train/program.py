@@ -36,4 +36,4 @@ def main(directory: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    imports.leave(main(Path(sys.argv[1])))
