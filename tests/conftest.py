@@ -15,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from _pytest.unraisableexception import gc_collect_iterations_key
 from filelock import FileLock
 from tiny_models import make_base, make_dataset
 
@@ -69,7 +70,14 @@ LONGEST_FIRST = [
     "test_image",
     "test_image_agent",
     "test_issue_fix",
+    "test_repairs",
+    "test_harbor",
     "test_sandbox_users",
+    "test_watch",
+    "test_activ_jobs",
+    "test_services",
+    "test_repair",
+    "test_audit",
     "test_grading",
     "test_again",
     "test_attempt_attacks",
@@ -169,6 +177,11 @@ PASSING = [
     "tests/test_core.py::test_clamp_inside",
     "tests/test_core.py::test_clamp_above",
 ]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Look for garbage once at the end, not five times: each worker holds much by then."""
+    config.stash[gc_collect_iterations_key] = 1
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

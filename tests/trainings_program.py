@@ -6,6 +6,7 @@ usage: python -P trainings_program.py TRAINING…, each with a settings.json
 import sys
 from pathlib import Path
 
+from forager.learning import imports
 from forager.learning.saved import load
 from forager.learning.train.engine import join
 from forager.learning.train.loop import Training
@@ -18,3 +19,4 @@ if __name__ == "__main__":
         if number == 0:
             join(request.settings)
         Training(directory, request).run()
+    imports.leave(0)
