@@ -16,13 +16,17 @@ STORE = {"object_store_memory": 80 << 20}
 
 @contextmanager
 def ray_cluster(nodes: int, **node: Any) -> Iterator["Cluster"]:
-    """Start a head without processors and some nodes; no dashboard, which would cost more."""
+    """Start a head without processors and some nodes, and none of what would only cost time.
+
+    That is a dashboard, an autoscaler, and the process that prints what workers print.
+    """
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
     handler = signal.getsignal(signal.SIGTERM)
     cluster = Cluster()
-    cluster.add_node(num_cpus=0, include_dashboard=False, _system_config=SYSTEM, **STORE)
+    without = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+    cluster.add_node(num_cpus=0, _system_config=SYSTEM, **without, **STORE)
     complete(cluster, nodes, **node)
     yield cluster
     ray.shutdown()

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def works(command: str, servers: list[Script]) -> None:
     words = [
         {"runs/NAME": "runs/qwen"}.get(word, word) for word in shlex.split(command, comments=True)
     ]
-    models = [name for flag, name in zip(words, words[1:], strict=False) if flag == "-m"]
+    models = [name for flag, name in pairwise(words) if flag == "-m"]
     for server in servers:
         server.models = Answer({"data": [{"id": name} for name in models]})
         server.answers = [submitting(words)]

@@ -1,6 +1,10 @@
 """Trainings with processes on a Ray cluster or started by DeepSpeed's launcher."""
 
+import os
+import re
+import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +39,30 @@ def quiet(done: int, **counts: float) -> None:
     """Ignore progress."""
 
 
+def lose_a_node(cluster: "Cluster", training: Path) -> None:
+    """End a node with its rank; the training stands still meanwhile, as it takes but a second."""
+    raylets = dict(ranks(training))
+    assert len({*raylets.values()}) == 2
+    for rank in raylets:
+        os.kill(rank, signal.SIGSTOP)
+    node = next(iter(cluster.worker_nodes))
+    lost = node.all_processes["raylet"][0].process.pid
+    cluster.remove_node(node, allow_graceful=False)
+    for rank, raylet in raylets.items():
+        with suppress(ProcessLookupError):
+            os.kill(rank, signal.SIGKILL if raylet == lost else signal.SIGCONT)
+
+
+def ranks(training: Path) -> Iterator[tuple[int, int]]:
+    """The processes of a training on Ray, each with that of its node."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (process / "cmdline").read_bytes()
+            node = re.search(rb"RAY_RAYLET_PID=(\d+)", (process / "environ").read_bytes())
+            if node and b"train.program" in command and bytes(training) in command:
+                yield int(process.name), int(node[1])
+
+
 def test_launcher_and_cluster_agree_with_this_machine(
     tmp_path: Path, cluster: "Cluster", tiny_base: Path, tiny_data: Path
 ) -> None:
@@ -56,7 +84,7 @@ def test_launcher_and_cluster_agree_with_this_machine(
 
     def lose(done: int, **_: float) -> None:
         if done >= 3 and len(cluster.worker_nodes) == 2:
-            cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+            lose_a_node(cluster, tmp_path / "lost")
 
     where = {"executor": "ray", "address": cluster.address}
     lost = TrainSettings.build(given | where | {"max_steps": 24})  # of the same first steps
