@@ -134,7 +134,7 @@ def _read(shard: Path, policy: bool, version: int | None) -> _Shard:
     offsets = numpy.from_dlpack(columns[0].offsets).astype(numpy.int64)
     offsets, lengths = offsets - offsets[0], numpy.diff(offsets)
     ids: Ids = numpy.from_dlpack(columns[0].flatten())  # type: ignore[assignment]
-    mask: Mask = numpy.from_dlpack(columns[1].flatten()).astype(bool)  # type: ignore[assignment]
+    mask: Mask = numpy.from_dlpack(columns[1].flatten()).astype(bool)
     mask[offsets[:-1][lengths > 0]] = False  # nothing predicts a sample's first token
     if not policy:
         return _Shard(ids, mask, offsets, None)
