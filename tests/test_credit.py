@@ -115,9 +115,12 @@ def forager(*arguments: str | Path) -> Result:
 
 @pytest.mark.engine
 def test_a_failed_attempt_is_continued(kata_task: RepositoryTask, tmp_path: Path) -> None:
-    """The oracle succeeds until the attempt has deleted the file; the same command resumes."""
+    """The oracle succeeds until the attempt has deleted the file; the same command resumes.
+
+    Each continuation begins with the system prompt of the attempt.
+    """
     calls = [Call("bash", {"command": command}) for command in ("true", "rm kata/core.py")]
-    run(tmp_path / "run", kata_task, script("functions", *calls, SUBMIT))
+    run(tmp_path / "run", kata_task, script("functions", *calls, SUBMIT), system="Fix it.")
     out = tmp_path / "credit"
     command: list[str | Path] = [
         "credit",
@@ -136,6 +139,8 @@ def test_a_failed_attempt_is_continued(kata_task: RepositoryTask, tmp_path: Path
     assert (credit.lost_from, credit.lost_by) == (2, 2)
     parents = {(attempt.parent, attempt.parent_turn) for attempt in Run(out).trajectories()}
     assert parents == {(f"run/{kata_task.instance_id}.0", turn) for turn in (1, 2, 3)}
+    begun = {attempt.messages[0]["content"] for attempt in Run(out).trajectories()}
+    assert begun == {"Fix it."}
     again = forager(*command, "--json")
     assert json.loads(again.stdout)[0]["values"] == credit.values
     assert len(list(Run(out).trajectories())) == 3

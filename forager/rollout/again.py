@@ -16,6 +16,7 @@ from forager.rollout.settings import FAILURE, MIDDLE, Branch
 from forager.trajectories.choice import Choice
 from forager.trajectories.marks import Marks
 from forager.trajectories.record import Message, ToolCall, Trajectory
+from forager.trajectories.show import text_of
 from forager.trajectories.steps import steps
 from forager.trajectories.store import Run
 
@@ -66,6 +67,12 @@ class Parent:
     name: str
     trajectory: Trajectory
     turn: int
+
+
+def system_of(recorded: Trajectory) -> str:
+    """The system prompt with which an attempt began; empty if it had none."""
+    first = recorded.messages[:1]
+    return text_of(first[0]) if first and first[0]["role"] == "system" else ""
 
 
 def check_own(trajectory: Trajectory) -> None:

@@ -27,7 +27,7 @@ from forager.environments.environment import (
 from forager.environments.registry import environment_of
 from forager.environments.task import Task
 from forager.errors import SandboxLost, Unforeseen, UsageError
-from forager.rollout.again import Parent, Recorded
+from forager.rollout.again import Parent, Recorded, system_of
 from forager.rollout.blame import ERROR, FAULTS, ControlAttempt, StartedSandboxes, log_of
 from forager.rollout.live import Live, LiveAttempt
 from forager.rollout.settings import RunSettings
@@ -54,7 +54,8 @@ def make_attempt(
     """Make an attempt and grade it. Raises SandboxError, ModelError: the attempt is lost.
 
     An attempt that broke its sandbox or its grading has failed (see `blame.py`).
-    With a parent its first turns are made again, and then the model goes on. From `warm` comes the
+    With a parent its first turns are made again, after the same system prompt unless the settings
+    have one of their own, and then the model goes on. From `warm` comes the
     sandbox in which it is graded, which may be started while the model thinks.
     """
     began = time.monotonic()
@@ -65,6 +66,8 @@ def make_attempt(
     if parent:
         base = base.model_copy(update={"parent": parent.name, "parent_turn": parent.turn})
         model = Recorded(parent.trajectory, parent.turn, model)
+        if settings.system == SYSTEM:  # no other is asked for: it goes on as it began
+            settings = settings.model_copy(update={"system": system_of(parent.trajectory)})
     with ExitStack() as stack:
         shown = stack.enter_context(live.attempt(base) if live else nullcontext(LiveAttempt(base)))
         control = ControlAttempt(environment, task, limits, StartedSandboxes(sandboxes))

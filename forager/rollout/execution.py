@@ -6,7 +6,7 @@ from threading import Lock
 from forager.agent.tool import Toolbox
 from forager.environments.task import Task
 from forager.records import RecordWriter, read_records
-from forager.rollout.again import Recorded, check_own
+from forager.rollout.again import Recorded, check_own, system_of
 from forager.rollout.attempt import make_attempt
 from forager.rollout.settings import RunSettings
 from forager.sandboxes.sandbox import SandboxFactory
@@ -23,7 +23,7 @@ def execute(
     `sandbox` names the kind that `sandboxes` starts. Raises SandboxError, which says nothing about
     the attempt.
     """
-    settings = settings_of(recorded, sandbox)
+    settings = settings_of(recorded, sandbox).model_copy(update={"system": system_of(recorded)})
     model = Recorded(recorded)
     return make_attempt(task, recorded.attempt, settings, model, toolbox, sandboxes)
 
