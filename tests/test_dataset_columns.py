@@ -129,6 +129,24 @@ def test_lists_of_other_lengths_are_refused(tmp_path: Path, tiny_base: Path, nam
         list(Dataset(data))
 
 
+def test_null_among_numbers_is_refused(tmp_path: Path, tiny_base: Path) -> None:
+    """It would be trained on as if it were a token."""
+    data = make_dataset(tmp_path / "data", tiny_base, samples=2)
+    (file,) = data.glob("samples-*.parquet")
+    rows = parquet.read_table(file).to_pylist()
+    rows[1]["input_ids"][0] = None
+    parquet.write_table(pyarrow.Table.from_pylist(rows, schema()), file)
+    with pytest.raises(UsageError, match="null stands among"):
+        Samples([data])
+
+
+def test_a_file_without_rows_is_read(tmp_path: Path, tiny_base: Path) -> None:
+    """It holds no sample, and those of others are found."""
+    data = make_dataset(tmp_path / "data", tiny_base, samples=2)
+    parquet.write_table(schema().empty_table(), data / "samples-90000.parquet")
+    assert len(Samples([data])) == len(Dataset(data)) == 2
+
+
 def test_a_file_without_masks_is_refused(tmp_path: Path, tiny_base: Path) -> None:
     """Training on every token would be the worst reading of such a file."""
     data = make_dataset(tmp_path / "data", tiny_base, samples=2)

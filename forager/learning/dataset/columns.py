@@ -79,7 +79,9 @@ def _name_in(there: Sequence[str], name: str) -> str | None:
 def _check_lengths(path: Path, columns: "dict[str, pyarrow.ChunkedArray]") -> None:
     there = [columns[name] for name in PER_TOKEN if name in columns]
     per_token = [column for column in there if column.null_count < len(column)]
-    if _are_alike(per_token):
+    if any(part.values.null_count for column in per_token for part in column.chunks):
+        raise UsageError(f"{path}: null stands among the numbers; export the data set again")
+    if not per_token or _are_alike(per_token):
         return
     import pyarrow.compute as compute
 
