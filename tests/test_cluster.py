@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ray_clusters import complete, ray_cluster
-from test_cli import forager
+from test_cli import documented, forager
 from test_rollout import FIX, SMALL, SUBMIT, script
 
 from forager.agent.model import Reply, ScriptedModel
@@ -260,16 +260,29 @@ def test_a_budget_holds_over_the_cluster(
 
 
 def test_images_are_built_on_nodes(tmp_path: Path, cluster: "Cluster") -> None:
-    """Records and failures come back to one file, and archives of the images to one directory."""
+    """Records and failures come back to one file, and archives of the images to one directory.
+
+    The command is that of the page about clusters.
+    """
     for name, text in (("good", "assert 1"), ("bad", "assert 0")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "test_it.py").write_text(f"def test_it():\n    {text}\n")
     (tmp_path / "archives").mkdir()
     output = tmp_path / "images.jsonl"
-    done = forager(
-        "image", "build", tmp_path / "good", tmp_path / "bad", "-o", output, "-w", "2",
-        "--executor", "ray", "--address", cluster.address, "--images", tmp_path / "archives",
-    )  # fmt: skip
+    (tmp_path / "projects.txt").write_text(f"{tmp_path / 'good'}\n{tmp_path / 'bad'}\n")
+    (command,) = (
+        command
+        for page, _, command in documented()
+        if page == "clusters.md" and "image build" in command
+    )
+    given = {
+        "projects.txt": tmp_path / "projects.txt",
+        "images.jsonl": output,
+        "64": "2",
+        "ray-head:6379": cluster.address,
+        "registry:5000": tmp_path / "archives",
+    }
+    done = forager(*(given.get(word, word) for word in command.split()[1:]))
     (image,) = read_records(output, Image)
     try:
         assert done.exit_code == 1
