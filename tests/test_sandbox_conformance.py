@@ -270,7 +270,7 @@ def test_what_a_job_says_within_a_file_is_seen(walled: Sandbox) -> None:
     walled.run("wait; yes noise &")
     with pytest.raises(OSError, match="print too much"):
         walled.read("/tmp/large")
-    walled.run("kill %1; wait; rm /tmp/large")
+    walled.run("kill $!; wait; rm /tmp/large")
 
 
 def test_a_shell_that_was_lost_meanwhile_is_told(walled: Sandbox) -> None:
