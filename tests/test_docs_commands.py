@@ -46,8 +46,8 @@ def test_the_five_minutes_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path / "path/to/project", check=True)
-    for path, _, command in documented():
-        if path == "repository.md":
+    for page, _, command in documented():
+        if page == "repository.md":
             words = ["2" if word == "10" else word for word in shlex.split(command, comments=True)]
             named = {"pypi/toolz": "local/project"}
             result = CliRunner().invoke(main, [named.get(word, word) for word in words[1:]])
