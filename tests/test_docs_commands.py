@@ -23,7 +23,7 @@ from forager.records import write_records
 ROOT = Path(__file__).parent.parent
 GPU = re.compile(r"^(vllm serve|forager (serve|train)) ", re.MULTILINE)
 ELSEWHERE = {  # commands that a test of another file runs, or that need what no machine has alone
-    "forager doctor --clean": "test_leftovers.py: it would remove what other tests left on purpose",
+    "forager doctor --clean": "test_doctor.py: it would remove what other tests left on purpose",
     "forager run tasks.jsonl -o runs/gemini": "Google's server",
 }
 
@@ -48,9 +48,9 @@ def test_the_five_minutes_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     subprocess.run(["git", "init", "-q"], cwd=tmp_path / "path/to/project", check=True)
     for page, _, command in documented():
         if page == "repository.md":
-            words = ["2" if word == "10" else word for word in shlex.split(command, comments=True)]
-            named = {"pypi/toolz": "local/project"}
-            result = CliRunner().invoke(main, [named.get(word, word) for word in words[1:]])
+            here = {"10": "2", "pypi/toolz": "local/project"}
+            words = [here.get(word, word) for word in shlex.split(command, comments=True)]
+            result = CliRunner().invoke(main, words[1:])
             assert result.exit_code == 0, f"{command}: {result.output}"
     assert (tmp_path / "runs/first/trajectories").is_dir()
 
@@ -70,17 +70,15 @@ def test_the_pages_commands_run(
         servers = [stack.enter_context(serving()) for _ in range(2)]
         if page == "run-directory.md":
             works("forager run tasks.jsonl -o RUN -m A --url http://x", servers)
-        for path, _, command in documented():
-            if path == page and not command.startswith(tuple(ELSEWHERE)):
+        for where, _, command in documented():
+            if where == page and not command.startswith(tuple(ELSEWHERE)):
                 works(command, servers)
 
 
 def works(command: str, servers: list[Script]) -> None:
     """Run a command of a page, and assert that it succeeds."""
     command = re.sub(r"--attempts 4|--stop-after 2", "", command.split(" | ")[0])
-    words = [
-        {"runs/NAME": "runs/qwen"}.get(word, word) for word in shlex.split(command, comments=True)
-    ]
+    words = shlex.split(command.replace("runs/NAME", "runs/qwen"), comments=True)
     models = [name for flag, name in pairwise(words) if flag == "-m"]
     for server in servers:
         server.models = Answer({"data": [{"id": name} for name in models]})

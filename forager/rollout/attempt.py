@@ -55,8 +55,8 @@ def make_attempt(
 
     An attempt that broke its sandbox or its grading has failed (see `blame.py`).
     With a parent its first turns are made again, after the same system prompt unless the settings
-    have one of their own, and then the model goes on. From `warm` comes the
-    sandbox in which it is graded, which may be started while the model thinks.
+    have one of their own, and then the model goes on. From `warm` comes the sandbox in which it is
+    graded, which may be started while the model thinks.
     """
     began = time.monotonic()
     environment = environment_of(task)

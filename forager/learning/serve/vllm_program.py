@@ -5,7 +5,6 @@ importing vLLM takes. vLLM starts processes that import this file first, and vLL
 longer the API's modules.
 """
 
-import atexit
 import gc
 import runpy
 from importlib import metadata
@@ -16,12 +15,4 @@ _IMPORTS = runpy.run_path(str(Path(__file__).parents[1] / "imports.py"))  # fora
 metadata.packages_distributions = _IMPORTS["packages_distributions"]
 
 if __name__ == "__main__":
-    try:
-        runpy.run_module("vllm.entrypoints.openai.api_server", run_name="__main__")
-        code = 0
-    except SystemExit as ended:
-        if not isinstance(ended.code, int):
-            raise
-        code = ended.code
-    atexit._run_exitfuncs()  # vLLM ends its processes there
-    _IMPORTS["leave"](code)
+    runpy.run_module("vllm.entrypoints.openai.api_server", run_name="__main__")
