@@ -48,6 +48,8 @@ _PACKAGES = (  # what the grading imports besides the standard library
 _SHIPPED = ("*.py", "sandboxes/*.py", "environments/**/*.py", "programs/**/*.py", "programs/**/*.c")
 _AGENT_SECONDS = 3600.0
 _WITH_BUG = f"""\
+# Process 1 of Harbor's containers sleeps and ignores SIGTERM: each stop would take ten seconds.
+STOPSIGNAL SIGKILL
 COPY prepare.sh /tmp/forager-prepare.sh
 COPY setup.patch {PATCH_FILE}
 RUN chown {USER}: {PATCH_FILE}

@@ -55,6 +55,8 @@ GROUPS = {  # files on the same worker, and tests apart from those of their file
     "test_training": "torch",  # which takes seconds to load
     "test_dataset_columns": "torch",
     "test_tiny": "torch",
+    "test_custom": "litellm",  # which does, too
+    "test_docs_commands": "litellm",
     "test_tied_weights_are_replaced_and_nothing_outlives_forager": "tied",
 }
 LONGEST_FIRST = [

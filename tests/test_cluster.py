@@ -1,5 +1,7 @@
 """Batches over a real Ray cluster of several nodes on this machine."""
 
+import os
+import re
 import subprocess
 import sys
 import time
@@ -13,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ray_clusters import complete, ray_cluster
+from test_chat import Answer, serving
 from test_cli import documented, forager
+from test_docs_commands import ROOT, submitting, works
 from test_rollout import FIX, SMALL, SUBMIT, script
 
 from forager.agent.model import Reply, ScriptedModel
@@ -23,12 +27,12 @@ from forager.environments.repository.task import RepositoryTask
 from forager.errors import BudgetSpent, LoggedError, NodeLost
 from forager.images.harvest import FailedBuild
 from forager.images.image import Image
-from forager.records import read_records
+from forager.records import read_records, write_records
 from forager.rollout.batch import run_batch
 from forager.rollout.node import RemoteMeter, start_meter
 from forager.rollout.settings import MAY_CHANGE, Budget, RunSettings
 from forager.rollout.worker import Job
-from forager.sandboxes.delivery import deliver
+from forager.sandboxes.delivery import deliver, publish
 from forager.sandboxes.engine import connect
 from forager.sandboxes.leftovers import remove_leftovers
 from forager.trajectories.record import Message, ToolCall, Usage
@@ -259,6 +263,59 @@ def test_a_budget_holds_over_the_cluster(
     assert 500 <= kept + lost <= 500 + 8 * 110
 
 
+def of_the_page(begins: str) -> str:
+    """The first command of the page about clusters that begins so."""
+    return next(
+        command
+        for page, _, command in documented()
+        if page == "clusters.md" and command.startswith(begins)
+    )
+
+
+def test_the_pages_run_works(tmp_path: Path, cluster: "Cluster", kata_task: RepositoryTask) -> None:
+    """The command of the page makes its attempts, with a scripted server in place of its own."""
+    write_records(tmp_path / "tasks.jsonl", [kata_task])
+    command = of_the_page("forager run")
+    for word, given in (
+        ("tasks.jsonl", tmp_path / "tasks.jsonl"),
+        ("/shared/run", tmp_path / "run"),
+        ("ray-head:6379", cluster.address),
+        ("registry:5000", tmp_path),
+    ):
+        command = command.replace(word, str(given))
+    with serving() as server:
+        works(command, [server])
+    (attempt,) = Run(tmp_path / "run").trajectories()
+    assert attempt.outcome.exit_reason == "submitted"
+
+
+def slurm_nodes() -> int:
+    """The number of Slurm's idle nodes, which see this machine's files."""
+    try:
+        told = subprocess.run(["sinfo", "-h", "-t", "idle", "-o", "%D"], capture_output=True)
+    except FileNotFoundError:
+        return 0
+    return int(told.stdout or 0)
+
+
+@pytest.mark.skipif(slurm_nodes() < 2, reason="needs Slurm with two idle nodes")
+def test_the_pages_slurm_script_works(tmp_path: Path, kata_task: RepositoryTask) -> None:
+    """The script of the page makes its attempts; submitted again, it makes none twice."""
+    text = (ROOT / "docs" / "clusters.md").read_text()
+    (script,) = re.findall(r"```bash\n(#!/bin/bash\n#SBATCH.*?)```", text, re.DOTALL)
+    (tmp_path / "job").write_text(script.replace("--nodes=4", "--nodes=2"))
+    (tmp_path / "images").mkdir()
+    publish(kata_task.image, str(tmp_path / "images"))
+    write_records(tmp_path / "tasks.jsonl", [kata_task])
+    with serving() as server:
+        server.models, server.answers = Answer({"data": [{"id": "NAME"}]}), [submitting([])]
+        for _ in range(2):
+            environment = {**os.environ, "URL": server.url}
+            subprocess.run(["sbatch", "--wait", "job"], cwd=tmp_path, env=environment, check=True)
+            (attempt,) = Run(tmp_path / "run").trajectories()
+            assert attempt.outcome.exit_reason == "submitted"
+
+
 def test_images_are_built_on_nodes(tmp_path: Path, cluster: "Cluster") -> None:
     """Records and failures come back to one file, and archives of the images to one directory.
 
@@ -270,11 +327,6 @@ def test_images_are_built_on_nodes(tmp_path: Path, cluster: "Cluster") -> None:
     (tmp_path / "archives").mkdir()
     output = tmp_path / "images.jsonl"
     (tmp_path / "projects.txt").write_text(f"{tmp_path / 'good'}\n{tmp_path / 'bad'}\n")
-    (command,) = (
-        command
-        for page, _, command in documented()
-        if page == "clusters.md" and "image build" in command
-    )
     given = {
         "projects.txt": tmp_path / "projects.txt",
         "images.jsonl": output,
@@ -282,6 +334,7 @@ def test_images_are_built_on_nodes(tmp_path: Path, cluster: "Cluster") -> None:
         "ray-head:6379": cluster.address,
         "registry:5000": tmp_path / "archives",
     }
+    command = of_the_page("forager image build")
     done = forager(*(given.get(word, word) for word in command.split()[1:]))
     (image,) = read_records(output, Image)
     try:

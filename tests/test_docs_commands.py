@@ -24,7 +24,20 @@ ROOT = Path(__file__).parent.parent
 GPU = re.compile(r"^(vllm serve|forager (serve|train)) ", re.MULTILINE)
 ELSEWHERE = {  # commands that a test of another file runs, or that need what no machine has alone
     "forager doctor --clean": "test_doctor.py: it would remove what other tests left on purpose",
-    "forager run tasks.jsonl -o runs/gemini": "Google's server",
+}
+
+
+GEMINI = {  # https://ai.google.dev/api/generate-content
+    "candidates": [
+        {
+            "content": {
+                "role": "model",
+                "parts": [{"functionCall": {"name": "submit", "args": {}}}],
+            },
+            "finishReason": "STOP",
+        }
+    ],
+    "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 7, "totalTokenCount": 12},
 }
 
 
@@ -89,14 +102,16 @@ def works(command: str, servers: list[Script]) -> None:
     if words[1] == "run":
         words += ["--token-ids"] * ("--api" not in words)
         words += ["--url", servers[0].url] * (not urls)
-    result = CliRunner(env={"ANTHROPIC_API_KEY": "a", "OPENAI_API_KEY": "b"}).invoke(
-        main, words[1:]
-    )
+    result = CliRunner(
+        env={"ANTHROPIC_API_KEY": "a", "OPENAI_API_KEY": "b", "GEMINI_API_KEY": "c"}
+    ).invoke(main, words[1:])
     assert result.exit_code == 0, f"{command}: {result.output}"
 
 
 def submitting(words: list[str]) -> Answer:
     """The answer of a model that submits at once, in the form that the command asks for."""
+    if "gemini/gemini-2.5-pro" in words:
+        return Answer(GEMINI)
     if "--api" in words:
         text = json.dumps(ANSWERS[words[words.index("--api") + 1]])
         for read, answer in (("bash", "submit"), ('{"command": "ls"}', "{}")):
