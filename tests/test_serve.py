@@ -140,6 +140,13 @@ def test_a_burst_of_seeded_requests_does_not_end_a_server(server: ModelServer) -
     assert answer.status_code == 200 and len(answer.json()["choices"]) == len(prompts)
 
 
+def test_the_process_that_computes_is_a_fork(server: ModelServer) -> None:
+    """It does not import vLLM once more; Python tracks what processes share that it starts anew."""
+    for child in server._children:
+        started = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in descendants(child.pid)]
+        assert len(started) > 1 and not any(b"resource_tracker" in words for words in started)
+
+
 def test_a_server_that_dies_is_said(server: ModelServer) -> None:
     """The error carries the end of the log, and no process is left."""
     processes = [server._children[0].pid, *descendants(server._children[0].pid)]
