@@ -148,6 +148,20 @@ def test_a_failed_attempt_is_continued(kata_task: RepositoryTask, tmp_path: Path
     assert other.exit_code == 2 and "branch" in other.stderr
 
 
+@pytest.mark.engine
+def test_a_continuation_is_made_as_its_attempt_was(
+    kata_task: RepositoryTask, tmp_path: Path
+) -> None:
+    """In a run with several temperatures each attempt keeps its own."""
+    replies = script("functions", Call("bash", {"command": "true"}), SUBMIT)
+    run(tmp_path / "run", kata_task, replies, attempts=2, temperatures=[0, 0.7])
+    out, options = tmp_path / "credit", ("--samples", "1", "--points", "1")
+    done = forager("credit", tmp_path / "run", "-o", out, "-m", "oracle", *options)
+    assert done.exit_code == 0, done.output
+    made = {attempt.parent[-2:]: attempt.sampling for attempt in Run(out).trajectories()}
+    assert {parent: used.temperature for parent, used in made.items()} == {".0": 0, ".1": 0.7}
+
+
 def test_a_run_without_failures_is_said(tmp_path: Path) -> None:
     """There is nothing to fork."""
     with Run.write(tmp_path / "run", Settings(), []) as writer:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "--model",
     metavar="NAME",
     heading="Take over",
-    help="Model that continues; by default the model of each attempt's run.",
+    help="Model that continues; by default the model of each attempt.",
 )
 @option(
     "--samples",
@@ -83,8 +83,13 @@ def credit(
     if not failed:
         raise UsageError(f"{run} has no failed attempt with a turn; `forager list {run}` shows all")
     plan = f"{points} turns, {samples} times each"
-    settings = _settings(run, failed[0], model, plan, TAKE_OVER.given(params))
-    settings = settings.model_copy(update={"attempts": points * samples})
+    given = TAKE_OVER.given(params)
+    settings = {
+        attempt.id: _settings(run, attempt, model, plan, given).model_copy(
+            update={"attempts": points * samples}
+        )
+        for attempt in failed
+    }
     jobs = list(continuations(run.resolve().name, failed, points, samples))
     found = _continued(run, output, settings, failed, jobs, workers)
     if as_json:
@@ -95,23 +100,22 @@ def credit(
 
 
 def _settings(
-    run: Path, first: "Trajectory", model: str | None, plan: str, given: dict[str, Any]
+    run: Path, attempt: "Trajectory", model: str | None, plan: str, given: dict[str, Any]
 ) -> "RunSettings":
-    """The settings of the continuations: those of the attempts, with another model if given."""
+    """The settings of an attempt's continuations: its own, with another model if given."""
     from forager.cli.models import endpoints
     from forager.rollout.execution import settings_of
     from forager.rollout.settings import Branch
     from forager.trajectories.store import Run
 
     saved = Run(run).settings() if run.is_dir() else {}
-    settings = settings_of(first, str(saved.get("sandbox", "docker")))
-    names = [model or first.model]
-    urls = given.pop("urls", None) or saved.get("urls") or []
+    settings = settings_of(attempt, str(saved.get("sandbox", "docker")))
+    names = [model or attempt.model]
     return settings.model_copy(
         update={
             **given,
             "models": names,
-            "urls": endpoints(names, urls),
+            "urls": endpoints(names, given.get("urls") or saved.get("urls") or []),
             "branch": Branch(run=str(run.resolve()), turn=plan, resolved=False),
         }
     )
@@ -120,7 +124,7 @@ def _settings(
 def _continued(
     run: Path,
     output: Path,
-    settings: "RunSettings",
+    settings: "dict[str, RunSettings]",
     failed: "list[Trajectory]",
     jobs: "list[Continuation]",
     workers: int,
@@ -142,16 +146,18 @@ def _continued(
     if missing := {attempt.instance_id for attempt in failed} - set(tasks):
         raise UsageError(f"{run} lacks the task {min(missing)}; add it to its tasks.jsonl")
     chosen = [tasks[id] for id in dict.fromkeys(attempt.instance_id for attempt in failed)]
-    sandboxes, meter = Sandboxes(sandbox_kind(settings.sandbox)), Meter(settings.budget)
-    make = MakeModel(settings, toolbox)
-    with terminable(), Run.write(output, settings, chosen, may_change=MAY_CHANGE) as store:
+    first = settings[failed[0].id]
+    names = dict.fromkeys(own.models[0] for own in settings.values())
+    all_settings = first.model_copy(update={"models": list(names)})
+    sandboxes, meter = Sandboxes(sandbox_kind(first.sandbox)), Meter(first.budget)
+    with terminable(), Run.write(output, all_settings, chosen, may_change=MAY_CHANGE) as store:
         by_id = {job.id: job for job in jobs}
 
         def continue_one(id: str, _: "Progress") -> None:
             number, parent = by_id[id]
-            task = tasks[parent.trajectory.instance_id]
-            model = make(Job(task, number), meter)
-            made = make_attempt(task, number, settings, model, toolbox, sandboxes, parent=parent)
+            task, own = tasks[parent.trajectory.instance_id], settings[parent.trajectory.id]
+            model = MakeModel(own, toolbox)(Job(task, number), meter)
+            made = make_attempt(task, number, own, model, toolbox, sandboxes, parent=parent)
             store.append(made)
 
         with store.index() as index:
