@@ -13,6 +13,7 @@ from forager.cli.main import main
 from forager.environments.repository.task import TestSetup
 from forager.errors import UsageError
 from forager.images.image import Image
+from forager.programs.tracer.observing import access, caches, functions
 from forager.records import write_records
 from forager.sandboxes.local_sandbox import LocalSandbox
 from forager.tracing.functions import FunctionTracer, FunnelFile
@@ -28,6 +29,7 @@ from forager.tracing.recording import SandboxRecorder
 from forager.tracing.store import DROPPED, TRACES, SourceTexts, TraceDirectory, TraceWriter
 from forager.tracing.suites import SuiteTracer, TracedSuite, batches
 from forager.tracing.views.compact import compact_text
+from forager.tracing.views.events import event_objects
 
 CODE = """\
 import random
@@ -59,10 +61,18 @@ class Stack:
     def push(self, item):
         self.items.append(item)
         return len(self.items)
+
+    @property
+    def size(self):
+        return len(self.items)
+
+
+def words(text):
+    yield from text.split()
 """
 TESTS = """\
 import sys
-from sums import Stack, any_number, shout, total
+from sums import Stack, any_number, shout, total, words
 
 
 def test_total():
@@ -77,6 +87,9 @@ def test_shout():
 def test_stack():
     assert Stack().push(1) == 1
 
+
+def test_words():
+    assert list(words("a b")) == ["a", "b"] and Stack().size == 0
 
 def test_random():
     assert any_number() < 1
@@ -269,23 +282,47 @@ def test_functions_are_recorded_with_observed_and_changed_inputs(
     """Distinct inputs that return, and return the same; the funnel counts the others."""
     funnel = FunnelFile(tmp_path)
     with TraceWriter(tmp_path) as writer:
-        chosen = suite("total", "shout", "stack", "random")
+        chosen = suite("total", "shout", "stack", "random", "words")
         FunctionTracer(chosen, writer, funnel, count=6).trace(recorder)
         kept = writer.kept
         FunctionTracer(chosen, writer, funnel, count=6).trace(recorder)
         assert writer.kept == kept
     funnel.close()
     found = {tried.function.partition(":")[2]: tried for tried in funnel.functions}
-    assert set(found) == {"total", "shout", "any_number", "placed", "Stack.__init__", "Stack.push"}
+    methods = {"Stack.__init__", "Stack.push", "Stack.size"}
+    assert set(found) == {"total", "shout", "any_number", "placed", "words"} | methods
     assert found["total"].covered and found["shout"].covered and found["Stack.push"].kept
     assert found["any_number"].valid and not found["any_number"].steady
     assert found["placed"].steady and not found["placed"].kept  # a hash of an address
+    entries = {trace.name: trace.entry for trace in TraceDirectory(tmp_path).traces()}
+    assert entries["Stack.size"].startswith("Stack.size.fget(")
+    assert entries["words"].startswith("list(words(")
     traces = [trace for trace in TraceDirectory(tmp_path).traces() if trace.name == "shout"]
     assert len({trace.entry for trace in traces}) == len(traces) == 6
     assert {"observed", "mutated"} & {trace.labels["input"] for trace in traces}
     assert all(trace.outcome.value.startswith("'") for trace in traces)
 
 
+HELD = """\
+import contextlib, functools
+
+class A:
+    def plain(self): return 1
+    @staticmethod
+    def static(): return 1
+    @classmethod
+    def made(cls): return cls()
+    @property
+    def size(self): return 1
+    @functools.cached_property
+    def kept(self): return 1
+
+@functools.lru_cache(maxsize=None)
+def cached(n): return n
+
+@contextlib.contextmanager
+def given(n): yield n
+"""
 PROGRAMS = [
     ("sum", "n = int(input())\nprint(sum(range(n)))\n", "5\n", "10", ""),
     ("wrong", "print(1)\n", "", "2", ""),
@@ -296,7 +333,22 @@ PROGRAMS = [
     ("long", "for i in range(9000):\n    x = i\n    y = i\n", "", None, "more than 10,000 lines"),
     ("notices", "import sys\nprint(sys.gettrace() is None)\n", "", None,
      "tracing changes the outcome"),
-    ("leaves", "import os\nos._exit(0)\n", "", None, "takes too long or too much"),
+    ("leaves", "import os\nos._exit(0)\n", "", None, "ends its process itself"),
+    ("prints", "print('x' * 2_000_000)\n", "", None, "prints more than 1 MiB"),
+    ("is stopped", "import os, signal\nos.kill(os.getpid(), signal.SIGXCPU)\n", "", None,
+     "takes too long or too much"),
+]  # fmt: skip
+ENDS = [  # how Python would end them
+    ("forks", "import os, sys\nif not os.fork():\n    sys.exit(3)\nprint(os.wait()[1] >> 8)\n",
+     "3"),
+    ("fails in a fork", "import os\nif not os.fork():\n    1 / 0\nprint(os.wait()[1] >> 8)\n", "1"),
+    ("ends in a fork", "import os\nif os.fork():\n    os.wait()\n    print('parent')\n", "parent"),
+    ("registers", "import atexit\natexit.register(print, 'ok')\n", "ok"),
+    ("deletes", "class A:\n    def __del__(self): print('gone')\na = A()\nprint('end')\n",
+     "end gone"),
+    ("waits", "import threading, time\ndef late():\n    time.sleep(0.2)\n    print('late')\n"
+     "threading.Thread(target=late).start()\n", "late"),
+    ("exits with False", "import sys\nprint('ok')\nsys.exit(False)\n", "ok"),
 ]  # fmt: skip
 
 
@@ -320,6 +372,92 @@ def test_programs_are_recorded_on_their_inputs(tmp_path: Path, recorder: Sandbox
     assert outcomes["raises"][0] == "raised"
     assert found["raises"].outcome.value.startswith("ZeroDivisionError(")
     assert found["sum"].outcome.output == "10\n" and found["sum"].input == "5\n"
+
+
+def test_programs_end_as_python_ends_them(tmp_path: Path, recorder: SandboxRecorder) -> None:
+    """Forked processes, handlers, other threads and the module's objects are part of a program."""
+    programs = [
+        TracedProgram(id=name, source=source, inputs=[ProgramInput(expected=expected)])
+        for name, source, expected in ENDS
+    ]
+    with TraceWriter(tmp_path / "out") as writer:
+        trace_programs(recorder, list(jobs_of(programs, 3)), writer, "tests", LIMITS)
+    assert not list(TraceDirectory(tmp_path / "out").dropped())
+    traces = list(TraceDirectory(tmp_path / "out").traces())
+    ends = {trace.name: (trace.outcome.output, trace.outcome.verdict) for trace in traces}
+    assert {name: verdict for name, (_, verdict) in ends.items()} == {
+        name: "accepted" for name, *_ in ENDS
+    }, ends
+
+
+def test_events_of_other_threads_are_exported(tmp_path: Path, recorder: SandboxRecorder) -> None:
+    """As objects; what is a token in a source or an input is not stored."""
+    token = "ghp_" + "a" * 36
+    source = "from concurrent.futures import ThreadPoolExecutor\n"
+    source += f"token = '{token}'\ndef other(n):\n    return n\n"
+    source += "print(list(ThreadPoolExecutor(1).map(other, [1])))\n"
+    program = TracedProgram(id="two", source=source, inputs=[ProgramInput(stdin=token)])
+    with TraceWriter(tmp_path / "out") as writer:
+        trace_programs(recorder, list(jobs_of([program], 1)), writer, "tests", LIMITS)
+    (trace,) = TraceDirectory(tmp_path / "out").traces()
+    texts = SourceTexts(tmp_path / "out").of(trace)
+    events = list(event_objects(trace, texts))
+    assert "other" in {event["function"] for event in events if event["thread"]}
+    assert token not in trace.model_dump_json() and token not in "".join(texts.values())
+
+
+def test_ids_of_programs_are_their_own(tmp_path: Path) -> None:
+    """Two programs of one id, and two inputs of one name, are refused."""
+    once = TracedProgram(id="a", source="", inputs=[ProgramInput(), ProgramInput(name="b")])
+    assert [job.id for job in jobs_of([once], 9)] == ["a#0", "a#b"]
+    twice = TracedProgram(id="a", source="", inputs=[ProgramInput(name="b")] * 2)
+    for programs in ([once, once], [twice]):
+        with pytest.raises(UsageError, match="occurs twice"):
+            list(jobs_of(programs, 9))
+
+
+def test_programs_are_read_in_their_encoding(tmp_path: Path) -> None:
+    """As Python reads them; what it would not read is no program, and no input is changed."""
+    for name, content in (
+        ("cookie", b"# -*- coding: latin-1 -*-\nx = '\xe9'\n"),
+        ("bom", b"\xef\xbb\xbfx = '\xc3\xa9'\n"),
+        ("broken", b"x = '\xe9'\n"),
+    ):
+        (tmp_path / f"{name}.py").write_bytes(content)
+        (tmp_path / f"{name}1.in").write_bytes(b"a\r\n")
+        (tmp_path / f"{name}2.in").write_bytes(b"\xff\xfe")
+    found = {program.id: program for program in read_programs(tmp_path)}
+    assert found["cookie.py"].source.splitlines()[1] == "x = 'é'"
+    assert found["bom.py"].source == "x = 'é'\n"
+    with pytest.raises((SyntaxError, ValueError), match="null"):
+        compile(found["broken.py"].source, "", "exec")
+    assert [given.stdin for given in found["bom.py"].inputs] == ["a\r\n"]
+
+
+def test_an_entry_is_what_was_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that stands for a property or a wrapper is followed to the function itself."""
+    (tmp_path / "held_here.py").write_text(HELD)
+    monkeypatch.syspath_prepend(tmp_path)
+    import held_here
+
+    found = {
+        name: access(function)
+        for name, function in functions(lambda file: Path(file).name * (file == held_here.__file__))
+    }
+    assert found == {
+        "held_here.py:A.plain": "",
+        "held_here.py:A.static": "",
+        "held_here.py:A.made": ".__func__",
+        "held_here.py:A.size": ".fget",
+        "held_here.py:A.kept": ".func",
+        "held_here.py:cached": ".__wrapped__",
+        "held_here.py:given": ".__wrapped__",
+    }
+    for name, follows in found.items():
+        eval(f"held_here.{name.partition(':')[2]}{follows}.__code__")
+    assert [
+        cache.__name__ for cache in caches(lambda file: file * (file == held_here.__file__))
+    ] == ["cached"]
 
 
 def test_a_directory_of_problems_is_read(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ workers = option(
     "-w",
     "--workers",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=100_000),
     default=lambda: os.cpu_count() or 1,
     shown_default="number of processor cores",
     help="Number of items to work on at the same time.",

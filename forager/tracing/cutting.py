@@ -23,6 +23,8 @@ class Cut:
     depth: int = 1000
     """Calls within calls that are shown."""
     seed: int = 0
+    threads: bool = False
+    """Whether the calls are shown with which other threads begin, and that outlive the root."""
     longest: int | None = None
     """Characters of values; an episode with more raises Malformed, as its text is in memory."""
 
@@ -62,7 +64,7 @@ def steps(trace: Trace, cut: Cut) -> Iterator[EpisodeStep]:
             budget.take((event.value, *(change.new for change in event.changes)))
             yield EpisodeStep(event, state.own, depth)
         playback.leave(event)
-        if event.frame == cut.root and event.kind in ENDING:
+        if event.frame == cut.root and event.kind in ENDING and not cut.threads:
             return
 
 
@@ -75,7 +77,8 @@ class _ChosenFrames:
 
     def depth(self, event: Event, stack: tuple[int, ...]) -> int | None:
         if event.frame not in self._depths:
-            below = self._depths.get(stack[-2]) if len(stack) > 1 else None
+            outermost = 0 if self._cut.threads else None
+            below = self._depths.get(stack[-2]) if len(stack) > 1 else outermost
             enter = below is not None and below < self._cut.depth
             # The draw comes first, so that another depth does not change what follows.
             drawn = self._random.random() < self._cut.step_in

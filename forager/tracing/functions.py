@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from forager.records import Record, RecordWriter, read_records
 from forager.tracing.asking import WrittenCalls, calls_in, function_source, question_for
@@ -23,6 +23,7 @@ LEAST_INPUTS, LEAST_OUTPUTS = 5, 3
 """What a function must have to count as covered."""
 _STARTUP = 180.0  # seconds
 _A_FUNCTION = 60.0  # seconds at most
+_MOST_ITEMS = 100  # of a generator, as in programs/tracer/functions.py
 _AT_ONCE = 60  # functions of one run, whose traces are on the disk at its end
 
 
@@ -30,6 +31,8 @@ class _Call(Report):
     arguments: str
     origin: str
     value: str
+    items: int | None = None
+    """How many items were taken, if it gave a generator."""
     stream: str
 
     @property
@@ -49,6 +52,7 @@ class _FunctionReport(Report):
     steady: int = 0
     outputs: int = 0
     recorder: str = ""
+    access: str = Field("", pattern=r"^(\.(fget|fset|fdel|func|__func__|__wrapped__))*$")
     calls: Items[_Call] = []
     end: bool = False
 
@@ -146,7 +150,7 @@ class FunctionTracer:
             "count": self.count,
         }
         found = self._tried(tracer, request)
-        stopped = {report.function for report in found if report.kind == "stopped"}
+        stopped = {report.function for report in found if report.kind != "tried"}
         again = {**request, "done": sorted(done | stopped), "most": len(found) - len(stopped)}
         others = {
             report.function: {call.same for call in report.calls}
@@ -187,7 +191,7 @@ class FunctionTracer:
             FunctionFunnel(
                 image=self.suite.reference,
                 function=report.function,
-                stopped=report.kind == "stopped",
+                stopped=report.kind != "tried",
                 observed=report.observed,
                 written=written,
                 tried=report.tried,
@@ -213,10 +217,17 @@ class FunctionTracer:
             name=name,
             origin=self.suite.origin,
             interpreter=Interpreter.reported(version, report.recorder),
-            entry=redact(f"{name}({call.arguments})"),
+            entry=redact(_entry(f"{name}{report.access}({call.arguments})", call.items)),
             outcome=TraceOutcome(kind="returned", value=redact(call.value)),
             labels={**self.suite.labels, "input": call.origin},
         )
+
+
+def _entry(call: str, items: int | None) -> str:
+    """The expression whose value was recorded."""
+    if items is None:
+        return call
+    return f"list({call})" if items < _MOST_ITEMS else f"list(itertools.islice({call}, {items}))"
 
 
 def _checked(

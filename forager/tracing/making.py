@@ -36,11 +36,15 @@ class Redaction:
 
     def __call__(self, text: str) -> str:
         """The text without secrets and addresses."""
+        if " at 0x" in text:
+            text = _ADDRESS.sub("", text)
+        return self.given(text)
+
+    def given(self, text: str) -> str:
+        """A text that nothing has made while it ran, such as a source, without secrets."""
         for secret in self.secrets:
             if secret in text:
                 text = text.replace(secret, REDACTED)
-        if " at 0x" in text:
-            text = _ADDRESS.sub("", text)
         return _TOKENS.sub(REDACTED, text)
 
 

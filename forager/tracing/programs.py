@@ -1,11 +1,13 @@
 """Traces of programs that read an input: which programs there are, and how they are recorded."""
 
 from collections.abc import Iterable, Iterator
+from importlib.util import decode_source
 from itertools import islice
 from pathlib import Path
 
 from pydantic import Field, TypeAdapter
 
+from forager.errors import UsageError
 from forager.inside import is_inside
 from forager.records import Record, read_records
 from forager.tracing.making import Redaction, checked, secrets_of
@@ -49,6 +51,7 @@ class _Program(Report):
     kind: str = ""
     value: str = ""
     output: str = ""
+    cut: bool = False
     stream: str = ""
     seconds: float = 0.0
     recorder: str = ""
@@ -67,13 +70,16 @@ def read_programs(path: Path) -> Iterator[TracedProgram]:
 
 
 def _in_directory(root: Path) -> Iterator[TracedProgram]:
-    """Programs `NAME.py` with inputs `*.in` in `NAME/`, next to them, or in `data/` further up."""
+    """Programs `NAME.py` with inputs `*.in` in `NAME/`, next to them, or in `data/` further up.
+
+    Inputs that are not UTF-8 are left out, and answers that are not stand for none.
+    """
     for path in sorted(root.rglob("*.py")):
         if _is_readable(path, root) and (found := _inputs_of(path, root)):
             yield TracedProgram(
                 id=str(path.relative_to(root)),
-                source=path.read_text(errors="replace"),
-                inputs=[_input(given, root) for given in found],
+                source=_source(path),
+                inputs=[made for given in found if (made := _input(given, root))],
                 verdict=path.parent.name if path.parent.parent.name == "submissions" else "",
             )
 
@@ -94,14 +100,30 @@ def _is_readable(path: Path, root: Path) -> bool:
     return path.is_file() and is_inside(path, root) and path.stat().st_size <= _LARGEST_FILE
 
 
-def _input(path: Path, root: Path) -> ProgramInput:
+def _source(path: Path) -> str:
+    """A program's text in the encoding that it names."""
+    try:
+        return decode_source(path.read_bytes())
+    except (SyntaxError, UnicodeDecodeError):
+        return "\0"  # is dropped as no valid Python
+
+
+def _text(path: Path) -> str | None:
+    """A file's text with its ends of lines; None if it is not UTF-8."""
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _input(path: Path, root: Path) -> ProgramInput | None:
     answers = (path.with_suffix(suffix) for suffix in _ANSWERS)
     answer = next((place for place in answers if _is_readable(place, root)), None)
-    return ProgramInput(
-        stdin=path.read_text(errors="replace"),
-        expected=answer.read_text(errors="replace") if answer else None,
-        name=str(path.relative_to(root)),
-    )
+    given = _text(path)
+    if given is None:
+        return None
+    expected = _text(answer) if answer else None
+    return ProgramInput(stdin=given, expected=expected, name=str(path.relative_to(root)))
 
 
 class ProgramJob(Record):
@@ -128,10 +150,18 @@ class ProgramJob(Record):
 
 
 def jobs_of(programs: Iterable[TracedProgram], most_inputs: int) -> Iterator[ProgramJob]:
-    """Each program with each of its first inputs."""
+    """Each program with each of its first inputs. Raises UsageError if two have the same id."""
+    seen = set[str]()
     for program in programs:
         for number in range(min(most_inputs, len(program.inputs))):
-            yield ProgramJob(program=program, number=number)
+            job = ProgramJob(program=program, number=number)
+            if job.id in seen:
+                raise UsageError(
+                    f"{job.id} occurs twice: give each program an id of its own, and each input of "
+                    "a program a name of its own or none"
+                )
+            seen.add(job.id)
+            yield job
 
 
 def batches(jobs: Iterable[ProgramJob]) -> Iterator[list[ProgramJob]]:
@@ -183,16 +213,25 @@ def trace_programs(
             else:
                 reason = _excess(trace)
                 if not reason:
-                    writer.add(trace, {job.path: job.program.source})
+                    writer.add(trace, {job.path: redact.given(job.program.source)})
         if reason:
             writer.drop(job.id, reason)
+
+
+_NO_RUN = {
+    "invalid": "not valid Python",
+    "stopped": "takes too long or too much",
+    "ended": "ends its process itself",
+}
 
 
 def _problem(runs: dict[int, _Program]) -> str:
     """Why the runs of a job give no trace."""
     plain, first, second = runs[0], runs[1], runs[2]
-    if plain.kind in ("invalid", "stopped"):
-        return "not valid Python" if plain.kind == "invalid" else "takes too long or too much"
+    if plain.kind in _NO_RUN:
+        return _NO_RUN[plain.kind]
+    if plain.cut:
+        return "prints more than 1 MiB"
     if (_ended(first), first.stream) != (_ended(second), second.stream):
         return "two runs differ"
     return "" if _ended(plain) == _ended(first) else "tracing changes the outcome"
@@ -218,7 +257,7 @@ def _trace(job: ProgramJob, run: _Program, redact: Redaction, source: str, versi
         origin=Origin(source=source, licence=job.program.licence),
         interpreter=Interpreter.reported(version, run.recorder),
         entry=f"python {job.path}",
-        input=job.input.stdin,
+        input=redact.given(job.input.stdin),
         outcome=TraceOutcome(
             kind="exited" if run.kind == "exited" else "raised",
             value=redact(run.value),
@@ -228,12 +267,12 @@ def _trace(job: ProgramJob, run: _Program, redact: Redaction, source: str, versi
         seconds=run.seconds,
         labels={**job.program.labels, **({"judged": v} if (v := job.program.verdict) else {})},
     )
-    return found.complete(trace, {job.path: job.program.source})
+    return found.complete(trace, {job.path: redact.given(job.program.source)})
 
 
 def _verdict(expected: str | None, run: _Program, output: str) -> str:
     """Compare what was printed, word by word; no judge's own rules are known."""
-    if run.kind != "exited" or run.value not in ("0", "None"):
+    if run.kind != "exited" or run.value not in ("0", "None", "False"):
         return "error"
     if expected is None:
         return ""

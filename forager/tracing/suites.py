@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.util import decode_source
 from typing import NamedTuple
 
 from pydantic import TypeAdapter
@@ -200,6 +201,7 @@ class SourceReader:
 
     def __init__(self, tracer: SandboxRecorder) -> None:
         self._tracer = tracer
+        self._redact = Redaction(secrets_of(tracer.environment()))
         self._texts: dict[str, str | None] = {}
 
     def of(self, paths: Sequence[str]) -> dict[str, str]:
@@ -216,4 +218,9 @@ class SourceReader:
             content = self._tracer.sandbox.read(f"{self._tracer.setup.workdir}/{path}")
         except OSError:
             return None
-        return content.decode(errors="replace") if len(content) <= _LARGEST_FILE else None
+        if len(content) > _LARGEST_FILE:
+            return None
+        try:
+            return self._redact.given(decode_source(content))
+        except (SyntaxError, UnicodeDecodeError):
+            return self._redact.given(content.decode(errors="replace"))

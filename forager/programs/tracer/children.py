@@ -16,13 +16,19 @@ from .reporting import TraceReporter
 _MOST_BYTES = 64 << 20  # of what a child returns
 _GRACE = 5.0  # seconds that a child has for its answer
 STOPPED: dict[str, Any] = {"kind": "stopped"}
-"""What stands for the answer of a child that was killed, or gave none."""
+"""What stands for the answer of a child that took too long or too much."""
+ENDED: dict[str, Any] = {"kind": "ended"}
+"""What stands for the answer of a child that ended by itself without one."""
+_BY_LIMITS = (signal.SIGKILL, signal.SIGXCPU)
 
 
 def in_child(
     run: Callable[[], dict[str, Any]], reporter: TraceReporter, seconds: float, memory: int
 ) -> dict[str, Any]:
-    """What a function returns in a child process, as JSON has it; STOPPED without an answer."""
+    """What a function returns in a child process, as JSON has it; else STOPPED or ENDED.
+
+    A process that the function forks ends with 0 when it returns from it.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -30,15 +36,20 @@ def in_child(
         reporter.close()
         os.setpgid(0, 0)
         _limit(memory, seconds)
-        _send(writing, run())
+        own, answer = os.getpid(), run()
+        if os.getpid() == own:
+            _send(writing, answer)
+        os._exit(0)
     os.close(writing)
     found = _received(reading, seconds + _GRACE)
     os.close(reading)
     for process in (-child, child):
         with contextlib.suppress(OSError):
             os.kill(process, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return found
+    _, status = os.waitpid(child, 0)
+    if found is not None:
+        return found
+    return STOPPED if os.WIFSIGNALED(status) and os.WTERMSIG(status) in _BY_LIMITS else ENDED
 
 
 def _limit(memory: int, seconds: float) -> None:
@@ -51,10 +62,9 @@ def _send(descriptor: int, answer: dict[str, Any]) -> None:
     data = json.dumps(answer).encode()
     while data:
         data = data[os.write(descriptor, data) :]
-    os._exit(0)
 
 
-def _received(descriptor: int, seconds: float) -> dict[str, Any]:
+def _received(descriptor: int, seconds: float) -> dict[str, Any] | None:
     deadline, blocks, size = time.monotonic() + seconds, [], 0
     while size < _MOST_BYTES:
         ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
@@ -66,5 +76,5 @@ def _received(descriptor: int, seconds: float) -> dict[str, Any]:
     try:
         found = json.loads(b"".join(blocks))
     except ValueError:
-        return STOPPED
-    return found if isinstance(found, dict) else STOPPED
+        return None
+    return found if isinstance(found, dict) else None

@@ -20,7 +20,7 @@ from .codes import describer
 from .fallback import RecordingLimits
 from .inputs import Input, is_small, mutated, pooled, written
 from .notation import render
-from .observing import Observer, ObservingPlugin, functions
+from .observing import Observer, ObservingPlugin, access, caches, functions
 from .places import project_files
 from .recorder import Recorder
 from .reporting import TraceReporter, find_helper, packed
@@ -53,14 +53,16 @@ def trace_functions(request: dict[str, Any], reporter: TraceReporter) -> None:
         by_model = written(texts.get(name, []))
         trial = _FunctionTrial(name, function, observed, by_model, request["count"])
         trial.recorder = Recorder(describer(wanted), limits, helper)
+        trial.caches = caches(wanted)
         found = in_child(trial, reporter, _FUNCTION_SECONDS, request["memory"])
-        reporter.report({"function": name, "kind": "stopped", **found})
+        reporter.report({"function": name, **found})
 
 
 class _FunctionTrial:
     """All calls of one function, in the order in which every process makes them."""
 
     recorder: Recorder
+    caches: list[Any]
 
     def __init__(
         self,
@@ -88,6 +90,7 @@ class _FunctionTrial:
             "steady": len(steady),
             "outputs": len({value for _, value in steady}),
             "recorder": self.recorder.name,
+            "access": access(self._function),
             "calls": list(self._traced(steady)),
         }
 
@@ -114,9 +117,9 @@ class _FunctionTrial:
     def _value(self, given: Input) -> str | None:
         """What a call returns, as text; None if it raises or takes too long."""
         try:
-            arguments = given.copied()
+            arguments = self._prepared(given)
             with _alarm():
-                return render(_result(self._function, arguments))
+                return render(_result(self._function, arguments)[0])
         except (Exception, SystemExit, CallTimeout):
             return None
 
@@ -135,28 +138,36 @@ class _FunctionTrial:
                     "arguments": given.text(),
                     "origin": given.origin,
                     "value": value,
+                    "items": recorded[2],
                     "stream": packed(recorded[1]),
                 }
 
-    def _recorded(self, given: Input) -> tuple[str, bytes] | None:
-        arguments = given.copied()
+    def _prepared(self, given: Input) -> Input:
+        """A copy of the arguments; what earlier calls left in caches is gone."""
+        for cache in self.caches:
+            cache.cache_clear()
+        return given.copied()
+
+    def _recorded(self, given: Input) -> tuple[str, bytes, int | None] | None:
+        arguments = self._prepared(given)
         self.recorder.start()
         try:
             with _alarm():
-                result = _result(self._function, arguments)
+                result, items = _result(self._function, arguments)
         except (Exception, SystemExit, CallTimeout):
             self.recorder.stop()
             return None
         stream, _ = self.recorder.stop()
-        return render(result), stream
+        return render(result), stream, items
 
 
-def _result(function: types.FunctionType, given: Input) -> Any:
-    """What a call returns; of a generator the list of its first items."""
+def _result(function: types.FunctionType, given: Input) -> tuple[Any, int | None]:
+    """What a call returns; of a generator the list of its first items, and their number."""
     result = function(*given.positional, **given.named)
     if isinstance(result, types.GeneratorType):
-        return list(itertools.islice(result, _MOST_ITEMS))
-    return result
+        found = list(itertools.islice(result, _MOST_ITEMS))
+        return found, len(found)
+    return result, None
 
 
 @contextlib.contextmanager

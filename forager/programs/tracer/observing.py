@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import gc
+import inspect
 import sys
 import types
 from typing import Any, Callable
@@ -105,3 +107,51 @@ def _is_plain(function: types.FunctionType) -> bool:
     """Whether it was not made by a decorator, and can be called without a loop of events."""
     code = function.__code__
     return code.co_name == function.__name__ and not code.co_flags & _ASYNCHRONOUS
+
+
+def caches(wanted: Callable[[str], str]) -> list[Any]:
+    """The caches of the project's functions that `functools` made."""
+    made = type(functools.lru_cache(maxsize=None)(repr))
+    found = [cache for cache in gc.get_objects() if type(cache) is made]
+    return [cache for cache in found if wanted(_file(cache.__wrapped__))]
+
+
+def _file(function: Any) -> str:
+    code = getattr(function, "__code__", None)
+    return code.co_filename if isinstance(code, types.CodeType) else ""
+
+
+def access(function: types.FunctionType) -> str:
+    """What follows a function's qualified name where that stands for something that holds it.
+
+    Such as `.fget` for a property, whose function a call of `Point.norm` does not reach.
+    """
+    try:
+        place: Any = sys.modules[function.__module__]
+        *outer, name = function.__qualname__.split(".")
+        for part in outer:
+            place = inspect.getattr_static(place, part)
+        held = inspect.getattr_static(place, name)
+    except (AttributeError, KeyError):
+        return ""
+    return _path(held, function)
+
+
+def _path(held: Any, function: types.FunctionType) -> str:
+    if isinstance(held, staticmethod):
+        held = held.__func__
+    if isinstance(held, classmethod):
+        return ".__func__" if held.__func__ is function else ""
+    for kind, names in (
+        (property, ("fget", "fset", "fdel")),
+        (functools.cached_property, ("func",)),
+    ):
+        if isinstance(held, kind):
+            return next((f".{name}" for name in names if getattr(held, name) is function), "")
+    wrapped = ""
+    while held is not function and len(wrapped) < 100:
+        held = inspect.getattr_static(held, "__wrapped__", None)
+        if held is None:
+            return ""
+        wrapped += ".__wrapped__"
+    return wrapped

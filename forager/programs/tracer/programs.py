@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -52,13 +55,15 @@ class _Run:
             start = time.monotonic()
             kind, value, stream = self._execute()
             seconds = time.monotonic() - start
-            printed = Path(output).read_bytes()[:_MOST_OUTPUT]
+            with Path(output).open("rb") as file:
+                printed = file.read(_MOST_OUTPUT + 1)
         finally:
             shutil.rmtree(directory, ignore_errors=True)
         return {
             "kind": kind,
             "value": value,
-            "output": packed(printed),
+            "output": packed(printed[:_MOST_OUTPUT]),
+            "cut": len(printed) > _MOST_OUTPUT,
             "stream": packed(stream),
             "seconds": seconds,
             "recorder": self._recorder.name,
@@ -72,24 +77,52 @@ class _Run:
         module = ModuleType("__main__")
         module.__file__ = self._job["path"]
         sys.modules["__main__"], sys.argv = module, [self._job["path"]]
+        own = os.getpid()
         if self._traced:
             self._recorder.start()
-        kind, value = _executed(code, module)
+        kind, value, status = _executed(code, module)
         stream = self._recorder.stop()[0] if self._traced else b""
-        with suppress(OSError, ValueError):  # the program may have closed it
-            sys.stdout.flush()
+        _finish(module)
+        if os.getpid() != own:  # a process that the program forked ends as it would have
+            os._exit(status)
         return kind, value, stream
 
 
-def _executed(code: CodeType, module: ModuleType) -> tuple[str, str]:
-    """How the program ends."""
+def _executed(code: CodeType, module: ModuleType) -> tuple[str, str, int]:
+    """How the program ends, with the exit status of the process."""
     try:
         exec(code, module.__dict__)  # nosec B102  # in the sandbox
     except SystemExit as error:
-        return "exited", render(error.code)
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        return "exited", render(error.code), status & 0xFF
     except BaseException as error:
-        return "raised", render(error)
-    return "exited", "0"
+        with suppress(Exception):
+            traceback.print_exc()
+        return "raised", render(error), 1
+    return "exited", "0", 0
+
+
+def _finish(module: ModuleType) -> None:
+    """Do what Python does at its end: other threads, `atexit`, the module's objects, the output.
+
+    Nothing of it is in the trace, but what it prints is output.
+    """
+    for finish in (
+        threading._shutdown,  # type: ignore[attr-defined]
+        atexit._run_exitfuncs,
+        lambda: _clear(module.__dict__),
+        sys.stdout.flush,  # the program may have closed it
+    ):
+        with suppress(BaseException):
+            finish()
+
+
+def _clear(names: dict[str, Any]) -> None:
+    """Let go of a module's objects, in Python's order."""
+    for private in (True, False):
+        for name in list(names):
+            if name.startswith("_") == private and name != "__builtins__":
+                names[name] = None
 
 
 def _redirected(directory: str, given: str) -> str:

@@ -1,6 +1,7 @@
 """Events as JSON objects, for programs that do not read the stream."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from forager.tracing.cutting import Cut, EpisodeStep, steps
@@ -12,14 +13,15 @@ from forager.tracing.values import kind_of
 def event_objects(
     trace: Trace, sources: Sources, cut: Cut | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield an object for each event of an episode. Raises Malformed.
+    """Yield an object for each event of an episode, or of all threads. Raises Malformed.
 
     A value is its type and its text, a change its kind as well: `new`, `changed`,
     `changed in place` or `deleted`.
     """
     lines = SourceLines(sources)
     last: dict[int, int] = {}
-    for step in steps(trace, cut or Cut()):
+    cut = cut or Cut()
+    for step in steps(trace, cut if cut.root else replace(cut, threads=True)):
         yield _object(step, lines, last.get(step.event.frame, 0))
         last[step.event.frame] = step.event.line
 
