@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
 
@@ -438,7 +439,7 @@ def test_an_entry_is_what_was_evaluated(tmp_path: Path, monkeypatch: pytest.Monk
     """A name that stands for a property or a wrapper is followed to the function itself."""
     (tmp_path / "held_here.py").write_text(HELD)
     monkeypatch.syspath_prepend(tmp_path)
-    import held_here
+    held_here = import_module("held_here")
 
     found = {
         name: access(function)
