@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from threading import Lock
 from types import NoneType
-from typing import Annotated, Any, BinaryIO, Self, TypeVar
+from typing import Annotated, Any, BinaryIO, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -123,17 +123,23 @@ def describe_problem(kind: type[BaseModel], error: ValidationError, whole: str =
     key = ".".join(map(str, first["loc"])) or whole
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        message = f"no such key; there are {', '.join(_keys(kind, first['loc'][:-1]))}"
+        known = _keys(kind, first["loc"][:-1])
+        message = f"no such key; there are {', '.join(known)}" if known else "no such key"
     return f"{key}: {message}" if key else message
 
 
 def _keys(kind: type[BaseModel], table: tuple[int | str, ...]) -> list[str]:
-    """The keys of a table within a record."""
+    """The keys of a table within a record; none if the record does not say."""
     for name in table:
-        field = kind.model_fields.get(str(name))
-        inner = field and field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            kind = inner
+        if isinstance(name, int):
+            continue  # a place in a list of tables
+        field = kind.model_fields.get(name)
+        annotation = field and field.annotation
+        inner = [*get_args(annotation), annotation]
+        tables = [one for one in inner if isinstance(one, type) and issubclass(one, BaseModel)]
+        if not tables:
+            return []
+        kind = tables[0]
     return list(kind.model_fields)
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from forager.environments.repository.task import RepositoryTask
 from forager.environments.task import Task
@@ -184,6 +184,9 @@ def _any_error_refuses() -> Iterator[None]:
         yield
     except UnusableRow:
         raise
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UnusableRow(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except Exception as error:
         told = f"{type(error).__name__}: {error}"
         raise UnusableRow(f"it is not of this format: {told}") from error

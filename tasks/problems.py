@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from forager.environments.answer.mathematics import MATH, MathTask
+from forager.environments.answer.prediction import literal, parsed
 from forager.environments.function.task import CODING, CodingTask
 from forager.environments.task import Task
 from forager.errors import UsageError
@@ -47,7 +48,27 @@ def problem(row: Row) -> Task:
     fields = {field: row[field] for field in _FIELDS if row.get(field) is not None}
     if not fields.get("cases") and not fields.get("tests"):
         raise UnusableRow("it has neither answer, cases nor tests")
-    return CodingTask(kind=CODING, **fields, **common)
+    task = CodingTask(kind=CODING, **fields, **common)
+    _check(task)
+    return task
+
+
+def _check(task: CodingTask) -> None:
+    """Refuse what no answer could be judged by. Raises UnusableRow."""
+    if task.comparison == "checker" and not task.checker:
+        raise UnusableRow("its comparison is `checker`, but it has no checker")
+    for number, case in enumerate(task.cases, 1):
+        if not task.function:
+            if case.arguments or case.returns:
+                raise UnusableRow(
+                    f"case {number} has arguments or returns, but no function is named"
+                )
+        elif literal(case.returns, LONGEST_ROW) is None:
+            raise UnusableRow(
+                f"returns of case {number} is no literal of Python: {case.returns[:80]}"
+            )
+        elif parsed(f"_({case.arguments})", LONGEST_ROW) is None:
+            raise UnusableRow(f"arguments of case {number} are no Python: {case.arguments[:80]}")
 
 
 def problem_rows(directory: Path) -> Iterator[ReadRow]:

@@ -173,6 +173,9 @@ def export(
         export_dataset(runs, output, tokenizer, _OPTIONS.build(given), asked)
     elif tokenizer or asked.show:
         raise UsageError("--tokenizer and --show need --format policy, world or trace")
+    elif given := _OPTIONS.given(params):
+        name = min(given).replace("_", "-")
+        raise UsageError(f"--{name} needs --format policy, world or trace")
     else:
         export_attempts(runs, output, format, asked)
 
