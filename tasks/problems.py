@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from forager.environments.answer.mathematics import MATH, MathTask
-from forager.environments.answer.prediction import literal, parsed
+from forager.environments.answer.prediction import literal
+from forager.environments.answer.texts import parsed
 from forager.environments.function.task import CODING, CodingTask
 from forager.environments.task import Task
 from forager.errors import UsageError
