@@ -7,8 +7,12 @@ as in all records.
 """
 
 import binascii
+import codecs
+import io
+import tokenize
 import zlib
 from collections.abc import Iterator
+from importlib.util import decode_source
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 from pydantic import ConfigDict, FailFast, TypeAdapter, ValidationError
@@ -21,6 +25,7 @@ M = TypeVar("M")
 T = TypeVar("T")
 _PROBLEMS = 100  # wrong values of one record, of which the first is named
 LONGEST_REPORT, MOST_REPORTS = 1 << 17, 200_000
+_SLOW = ("idna", "punycode")  # encodings that take quadratic time
 OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 """Any JSON object."""
 
@@ -116,6 +121,17 @@ def reports(
         except Malformed as error:
             return Reports(found, f"a report is malformed: {error}")
     return Reports(found)
+
+
+def source_text(content: bytes) -> str | None:
+    """A Python source in the encoding that it names; None if that is wrong, or a slow one."""
+    try:
+        named, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        if codecs.lookup(named).name in _SLOW:
+            return None
+        return decode_source(content)
+    except (SyntaxError, ValueError, LookupError):
+        return None
 
 
 def unpacked(text: str, characters: int) -> str:

@@ -423,6 +423,8 @@ def test_programs_are_read_in_their_encoding(tmp_path: Path) -> None:
         ("cookie", b"# -*- coding: latin-1 -*-\nx = '\xe9'\n"),
         ("bom", b"\xef\xbb\xbfx = '\xc3\xa9'\n"),
         ("broken", b"x = '\xe9'\n"),
+        ("hex", b"# coding: hex\n78\n"),
+        ("slow", b"# coding: punycode\nx = 1\n"),
     ):
         (tmp_path / f"{name}.py").write_bytes(content)
         (tmp_path / f"{name}1.in").write_bytes(b"a\r\n")
@@ -430,8 +432,9 @@ def test_programs_are_read_in_their_encoding(tmp_path: Path) -> None:
     found = {program.id: program for program in read_programs(tmp_path)}
     assert found["cookie.py"].source.splitlines()[1] == "x = 'é'"
     assert found["bom.py"].source == "x = 'é'\n"
-    with pytest.raises((SyntaxError, ValueError), match="null"):
-        compile(found["broken.py"].source, "", "exec")
+    for name in ("broken.py", "hex.py", "slow.py"):
+        with pytest.raises((SyntaxError, ValueError), match="null"):
+            compile(found[name].source, "", "exec")
     assert [given.stdin for given in found["bom.py"].inputs] == ["a\r\n"]
 
 

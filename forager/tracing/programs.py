@@ -1,7 +1,6 @@
 """Traces of programs that read an input: which programs there are, and how they are recorded."""
 
 from collections.abc import Iterable, Iterator
-from importlib.util import decode_source
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from forager.tracing.making import Redaction, checked, secrets_of
 from forager.tracing.record import Interpreter, Origin, Trace, TraceOutcome
 from forager.tracing.recording import SandboxRecorder, TraceLimits, unpacked_stream
 from forager.tracing.store import TraceWriter
-from forager.untrusted import Malformed, Report
+from forager.untrusted import Malformed, Report, source_text
 
 LIMITS = TraceLimits(events=40_000, bytes=1 << 20, seconds=10)
 MOST_LINES = 10_000  # line events of a program's trace, as in CWM
@@ -102,10 +101,8 @@ def _is_readable(path: Path, root: Path) -> bool:
 
 def _source(path: Path) -> str:
     """A program's text in the encoding that it names."""
-    try:
-        return decode_source(path.read_bytes())
-    except (SyntaxError, UnicodeDecodeError):
-        return "\0"  # is dropped as no valid Python
+    text = source_text(path.read_bytes())
+    return "\0" if text is None else text  # which is dropped as no valid Python
 
 
 def _text(path: Path) -> str | None:

@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib.util import decode_source
 from typing import NamedTuple
 
 from pydantic import TypeAdapter
@@ -13,7 +12,7 @@ from forager.tracing.making import Checked, Redaction, checked, secrets_of
 from forager.tracing.record import Interpreter, Origin, Trace, TraceOutcome
 from forager.tracing.recording import SandboxRecorder, TraceLimits, unpacked_stream
 from forager.tracing.store import TraceWriter
-from forager.untrusted import Malformed, Report
+from forager.untrusted import Malformed, Report, source_text
 
 LIMITS = TraceLimits()
 _BATCH = 40  # tests of one run
@@ -220,7 +219,5 @@ class SourceReader:
             return None
         if len(content) > _LARGEST_FILE:
             return None
-        try:
-            return self._redact.given(decode_source(content))
-        except (SyntaxError, UnicodeDecodeError):
-            return self._redact.given(content.decode(errors="replace"))
+        text = source_text(content)
+        return self._redact.given(content.decode(errors="replace") if text is None else text)

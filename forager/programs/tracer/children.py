@@ -9,6 +9,7 @@ import resource
 import select
 import signal
 import time
+import traceback
 from typing import Any, Callable
 
 from .reporting import TraceReporter
@@ -32,14 +33,18 @@ def in_child(
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        os.close(reading)
-        reporter.close()
-        os.setpgid(0, 0)
-        _limit(memory, seconds)
-        own, answer = os.getpid(), run()
-        if os.getpid() == own:
-            _send(writing, answer)
-        os._exit(0)
+        try:
+            os.close(reading)
+            reporter.close()
+            os.setpgid(0, 0)
+            _limit(memory, seconds)
+            own, answer = os.getpid(), run()
+            if os.getpid() == own:
+                _send(writing, answer)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
     os.close(writing)
     found = _received(reading, seconds + _GRACE)
     os.close(reading)
