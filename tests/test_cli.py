@@ -2,6 +2,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -398,11 +399,12 @@ def test_replay_in_a_poor_terminal(run: Path) -> None:
 
 
 def test_report_takes_runs_together(run: Path) -> None:
-    """A report of two runs counts both, as a table and as JSON."""
-    text = forager("report", run, run).stdout
+    """A report of two runs counts both, as a table and as JSON; a run that is named twice, once."""
+    other = Path(shutil.copytree(run, run.parent / "other"))
+    text = forager("report", run, other).stdout
     assert "operators" in text
     assert "turn_limit" in text
-    counted = json.loads(forager("report", run, run, "--json").stdout)
+    counted = json.loads(forager("report", run, other, run, "--json").stdout)
     assert counted["total"]["attempts"] == 8
     assert [family["name"] for family in counted["families"]] == ["arguments", "operators"]
 

@@ -1,6 +1,7 @@
 """Each export is loaded by the library that it is for, where PyPI has one that installs."""
 
 import json
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -229,7 +230,8 @@ def test_swe_bench_itself_reads_the_predictions(run: Path) -> None:
 
 def test_a_prediction_is_written_once(run: Path, tmp_path: Path) -> None:
     """SWE-bench would silently use the last of several, so the export refuses them."""
-    result = export(run, run, "-o", tmp_path / "twice", "--format", "swe-bench")
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    result = export(run, other, "-o", tmp_path / "twice", "--format", "swe-bench")
     assert result.exit_code == 2
     assert "a/b has two attempts 0; export the runs one by one" in result.stderr.splitlines()[-1]
     assert not (tmp_path / "twice").exists()
@@ -269,7 +271,7 @@ def test_several_runs_and_files_are_exported_together(run: Path, tmp_path: Path)
         (["run", "--format", "jsonl", "--limit", "1", "--sample", "1"], "give one of them"),
         (["run/c.0", "--format", "jsonl"], "run/c.0 is not a run"),
         (["empty", "--format", "jsonl"], "there are no such attempts"),
-        (["run", "run", "--format", "atif"], "two attempts would be the file"),
+        (["run", "other", "--format", "atif"], "two attempts would be the file"),
         (["nowhere", "--format", "jsonl"], "is not a run, an attempt of a run, or a file"),
     ],
 )
@@ -278,11 +280,12 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
 ) -> None:
     """A mistake gives one line, exit code 2 and no file."""
     Run.write(run.parent / "empty", Settings(), []).close()
+    shutil.copytree(run, run.parent / "other")
     monkeypatch.chdir(run.parent)
     result = export(*arguments, "-o", "out")
     assert result.exit_code == 2
     assert message in result.stderr.splitlines()[-1]
-    assert {path.name for path in run.parent.iterdir()} == {"run", "empty"}
+    assert {path.name for path in run.parent.iterdir()} == {"run", "other", "empty"}
 
 
 @pytest.mark.parametrize("format", sorted(set(FORMATS) - {"jsonl", "parquet"}))

@@ -15,8 +15,20 @@ if TYPE_CHECKING:
     from forager.trajectories.index import Index
     from forager.trajectories.record import Usage
 
+
+def _once(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Each path once: attempts that are counted twice make an interval too narrow."""
+    found: dict[Path, Path] = {}
+    for path in paths:
+        if found.setdefault(path.resolve(), path) is not path:
+            say(f"{path} is given twice, and counts once")
+    return tuple(found.values())
+
+
 run_argument = click.argument("run", metavar="RUN", type=options.PATH)
-runs_argument = click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=options.PATH)
+runs_argument = click.argument(
+    "runs", metavar="RUN…", nargs=-1, required=True, type=options.PATH, callback=_once
+)
 
 
 def open_attempts(path: Path, *, accept_suspect: bool = False) -> "Index":
