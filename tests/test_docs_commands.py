@@ -13,12 +13,13 @@ import pytest
 from click.testing import CliRunner
 from conftest import KATA
 from test_chat import Answer, Script, completion, function, serving
-from test_cli import documented
+from test_cli import documented, shell
 from test_wires import ANSWERS
 
 from forager.cli.main import main
 from forager.environments.repository.task import RepositoryTask
 from forager.records import write_records
+from forager.trajectories.store import Run
 
 ROOT = Path(__file__).parent.parent
 GPU = re.compile(r"^(vllm serve|forager (serve|train)) ", re.MULTILINE)
@@ -86,6 +87,23 @@ def test_the_pages_commands_run(
         for where, _, command in documented():
             if where == page and not command.startswith(tuple(ELSEWHERE)):
                 works(command, servers)
+
+
+@pytest.mark.engine
+@pytest.mark.skipif(not shutil.which("docker"), reason="the page uses Docker's command line")
+def test_the_page_without_a_daemon_runs(
+    tmp_path: Path, kata_task: RepositoryTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive from a machine with an engine is imported on one without, and attempts run."""
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["docker", "save", kata_task.image, "-o", "toolz.tar"], check=True)
+    write_records(tmp_path / "tasks.jsonl", [kata_task])
+    other = {"FORAGER_HOME": str(tmp_path / "home"), "DOCKER_HOST": "unix:///nowhere"}
+    commands = [command for page, _, command in documented() if page == "without-docker.md"]
+    for command in commands[-2:]:
+        done = shell(*shlex.split(command, comments=True)[1:], **other)
+        assert not done.returncode, f"{command}: {done.stderr}"
+    assert [attempt.outcome.exit_reason for attempt in Run("runs/there").trajectories()]
 
 
 def works(command: str, servers: list[Script]) -> None:
