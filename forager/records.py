@@ -136,7 +136,7 @@ def _keys(kind: type[BaseModel], table: tuple[int | str, ...]) -> list[str]:
         field = kind.model_fields.get(name)
         annotation = field and field.annotation
         inner = [*get_args(annotation), annotation]
-        tables = [one for one in inner if isinstance(one, type) and issubclass(one, BaseModel)]
+        tables = [part for part in inner if isinstance(part, type) and issubclass(part, BaseModel)]
         if not tables:
             return []
         kind = tables[0]
