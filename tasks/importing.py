@@ -12,7 +12,7 @@ from forager.environments.repository.task import RepositoryTask
 from forager.environments.task import Task
 from forager.images.image import Image
 from forager.locks import claimed_file
-from forager.records import Record, read_records, write_records
+from forager.records import Record, describe_problem, read_records, write_records
 from tasks.contamination import contaminated
 from tasks.fields import without_nan
 from tasks.formats import Draft, Format, swe_bench, swe_gym, swe_rebench, swe_smith
@@ -185,8 +185,7 @@ def _any_error_refuses() -> Iterator[None]:
     except UnusableRow:
         raise
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UnusableRow(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise UnusableRow(describe_problem(Task, error)) from error
     except Exception as error:
         told = f"{type(error).__name__}: {error}"
         raise UnusableRow(f"it is not of this format: {told}") from error

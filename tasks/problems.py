@@ -12,6 +12,7 @@ from typing import Any
 from forager.environments.answer.mathematics import MATH, MathTask
 from forager.environments.answer.prediction import literal
 from forager.environments.answer.texts import parsed
+from forager.environments.function.judging import LONGEST_VALUE
 from forager.environments.function.task import CODING, CodingTask
 from forager.environments.task import Task
 from forager.errors import UsageError
@@ -25,6 +26,7 @@ _FIELDS = {
 }
 _ENDINGS = {".py": "python", ".cpp": "cpp"}
 _ORIGIN = "own"
+_MOST_SECONDS = 3600  # of a case
 
 
 def problem(row: Row) -> Task:
@@ -56,6 +58,8 @@ def problem(row: Row) -> Task:
 
 def _check(task: CodingTask) -> None:
     """Refuse what no answer could be judged by. Raises UnusableRow."""
+    if task.seconds > _MOST_SECONDS:
+        raise UnusableRow(f"a case may take {task.seconds:g} s, more than {_MOST_SECONDS:,}")
     if task.comparison == "checker" and not task.checker:
         raise UnusableRow("its comparison is `checker`, but it has no checker")
     for number, case in enumerate(task.cases, 1):
@@ -64,11 +68,11 @@ def _check(task: CodingTask) -> None:
                 raise UnusableRow(
                     f"case {number} has arguments or returns, but no function is named"
                 )
-        elif literal(case.returns, LONGEST_ROW) is None:
+        elif literal(case.returns, LONGEST_VALUE) is None:
             raise UnusableRow(
                 f"returns of case {number} is no literal of Python: {case.returns[:80]}"
             )
-        elif parsed(f"_({case.arguments})", LONGEST_ROW) is None:
+        elif parsed(f"_({case.arguments})", LONGEST_VALUE) is None:
             raise UnusableRow(f"arguments of case {number} are no Python: {case.arguments[:80]}")
 
 

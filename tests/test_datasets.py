@@ -492,7 +492,7 @@ def test_samples_are_shown(run: Path, place: Path, tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--format", "policy"], "need --tokenizer MODEL"),
-        (["--format", "jsonl", "--show", "1"], "need --format policy, world or trace"),
+        (["--format", "jsonl", "--show", "1"], "--show needs --format policy, world or trace"),
         (["--format", "jsonl", "--max-length", "5"], "--max-length needs --format policy"),
         (["--format", "world", "--tokenizer", "/nowhere"], "has no tokenizer"),
         (["--format", "policy", "--limit", "1", "--sample", "1"], "give one of them"),

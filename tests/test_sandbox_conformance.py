@@ -273,6 +273,11 @@ def test_what_a_job_says_within_a_file_is_seen(walled: Sandbox) -> None:
     walled.run("kill $!; wait; rm /tmp/large")
 
 
+def test_a_very_long_limit_is_none(walled: Sandbox) -> None:
+    """Nothing overflows on the way to a socket."""
+    assert walled.run("echo hi", timeout=1e300).output == "hi\n"
+
+
 def test_a_shell_that_was_lost_meanwhile_is_told(walled: Sandbox) -> None:
     """After a lost shell, a relative path fails, and content never runs as commands."""
     content = b"touch /tmp/ran\n" * 100

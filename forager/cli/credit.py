@@ -75,21 +75,21 @@ def credit(
       forager export runs/qwen -o dataset --format policy --tokenizer MODEL --credit credit
     """
     from forager.rollout.credit import CREDIT, continuations
+    from forager.rollout.settings import Branch
     from forager.trajectories.choice import Choice
+    from forager.trajectories.store import Run
 
     with open_attempts(run) as index:
         places = index.places(Choice(resolved=False), "id", limit=limit)
         failed = [attempt for attempt in index.trajectories(places) if attempt.turns]
     if not failed:
         raise UsageError(f"{run} has no failed attempt with a turn; `forager list {run}` shows all")
-    plan = f"{points} turns, {samples} times each"
-    given = TAKE_OVER.given(params)
-    settings = {
-        attempt.id: _settings(run, attempt, model, plan, given).model_copy(
-            update={"attempts": points * samples}
-        )
-        for attempt in failed
-    }
+    branch = Branch(
+        run=str(run.resolve()), turn=f"{points} turns, {samples} times each", resolved=False
+    )
+    saved = Run(run).settings() if run.is_dir() else {}
+    given = {**TAKE_OVER.given(params), "attempts": points * samples, "branch": branch}
+    settings = {attempt.id: _settings(attempt, model, saved, given) for attempt in failed}
     jobs = list(continuations(run.resolve().name, failed, points, samples))
     found = _continued(run, output, settings, failed, jobs, workers)
     if as_json:
@@ -100,25 +100,19 @@ def credit(
 
 
 def _settings(
-    run: Path, attempt: "Trajectory", model: str | None, plan: str, given: dict[str, Any]
+    attempt: "Trajectory", model: str | None, saved: dict[str, Any], given: dict[str, Any]
 ) -> "RunSettings":
-    """The settings of an attempt's continuations: its own, with another model if given."""
+    """The settings of an attempt's continuations: its own, but for the model and what is given.
+
+    `saved` are those of its run.
+    """
     from forager.cli.models import endpoints
     from forager.rollout.execution import settings_of
-    from forager.rollout.settings import Branch
-    from forager.trajectories.store import Run
 
-    saved = Run(run).settings() if run.is_dir() else {}
     settings = settings_of(attempt, str(saved.get("sandbox", "docker")))
     names = [model or attempt.model]
-    return settings.model_copy(
-        update={
-            **given,
-            "models": names,
-            "urls": endpoints(names, given.get("urls") or saved.get("urls") or []),
-            "branch": Branch(run=str(run.resolve()), turn=plan, resolved=False),
-        }
-    )
+    urls = endpoints(names, given.get("urls") or saved.get("urls") or [])
+    return settings.model_copy(update={**given, "models": names, "urls": urls})
 
 
 def _continued(
@@ -148,9 +142,9 @@ def _continued(
     chosen = [tasks[id] for id in dict.fromkeys(attempt.instance_id for attempt in failed)]
     first = settings[failed[0].id]
     names = dict.fromkeys(own.models[0] for own in settings.values())
-    all_settings = first.model_copy(update={"models": list(names)})
+    of_run = first.model_copy(update={"models": list(names)})
     sandboxes, meter = Sandboxes(sandbox_kind(first.sandbox)), Meter(first.budget)
-    with terminable(), Run.write(output, all_settings, chosen, may_change=MAY_CHANGE) as store:
+    with terminable(), Run.write(output, of_run, chosen, may_change=MAY_CHANGE) as store:
         by_id = {job.id: job for job in jobs}
 
         def continue_one(id: str, _: "Progress") -> None:

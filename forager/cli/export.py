@@ -164,18 +164,19 @@ def export(
     names = [field.name for field in fields(ExportOptions)]
     asked = ExportOptions(**{name: params.pop(name) for name in names})
     check(format, asked)
+    given = _OPTIONS.given(params)
+    if format not in _DATASETS and (given or asked.show):
+        name = min(given, default="show").replace("_", "-")
+        raise UsageError(f"--{name} needs --format policy, world or trace")
     if format in _TASKS:
         export_tasks(runs, output, asked)
     elif format in TRACE_FORMATS or (format in TABLES and holds_traces(runs[0])):
         export_traces(runs, output, format, asked)
     elif format in _DATASETS:
-        given = {**_OPTIONS.given(params), "kind": format, **_chosen_for(format, asked)}
+        given |= {"kind": format, **_chosen_for(format, asked)}
         export_dataset(runs, output, tokenizer, _OPTIONS.build(given), asked)
-    elif tokenizer or asked.show:
-        raise UsageError("--tokenizer and --show need --format policy, world or trace")
-    elif given := _OPTIONS.given(params):
-        name = min(given).replace("_", "-")
-        raise UsageError(f"--{name} needs --format policy, world or trace")
+    elif tokenizer:
+        raise UsageError("--tokenizer needs --format policy, world or trace")
     else:
         export_attempts(runs, output, format, asked)
 

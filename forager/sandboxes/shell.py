@@ -94,6 +94,7 @@ _PRIVATE = 19  # a descriptor that no command is likely to use
 INTERRUPT_GRACE = 1.0  # seconds between the interrupt and the kill
 KILL_GRACE = 5.0  # seconds for the keeper to report after a kill
 START_SECONDS = 60.0  # seconds for the worker of a new keeper to answer
+_LONGEST_LOOK = 3600.0  # seconds; sockets refuse very long ones
 RESTART_SECONDS = 5.0  # seconds for a later one, whose input other processes may take
 _ENDED, _PROMOTED = "keeper", "root"  # what the keeper reports
 _SYNTAX_ERROR = 2  # bash's exit code for one
@@ -290,7 +291,7 @@ class Shell:
             left = deadline - time.monotonic()
             if left <= 0:
                 return None
-            data = self._machine.receive(left)
+            data = self._machine.receive(min(left, _LONGEST_LOOK))
             if data:
                 self._scanner.write(data)
         return self._scanner.found

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter
 
+from forager.programs.tracer.inputs import MOST_ITEMS
 from forager.records import Record, RecordWriter, read_records
 from forager.tracing.asking import WrittenCalls, calls_in, function_source, question_for
 from forager.tracing.making import Checked, Redaction, checked, secrets_of
@@ -23,7 +24,6 @@ LEAST_INPUTS, LEAST_OUTPUTS = 5, 3
 """What a function must have to count as covered."""
 _STARTUP = 180.0  # seconds
 _A_FUNCTION = 60.0  # seconds at most
-_MOST_ITEMS = 100  # of a generator, as in programs/tracer/functions.py
 _AT_ONCE = 60  # functions of one run, whose traces are on the disk at its end
 
 
@@ -52,7 +52,9 @@ class _FunctionReport(Report):
     steady: int = 0
     outputs: int = 0
     recorder: str = ""
-    access: str = Field("", pattern=r"^(\.(fget|fset|fdel|func|__func__|__wrapped__))*$")
+    access: str = Field(  # what follows the name, see programs/tracer/observing.py
+        "", pattern=r"^(\.(fget|fset|fdel|func|__func__|__wrapped__))*$"
+    )
     calls: Items[_Call] = []
     end: bool = False
 
@@ -227,7 +229,7 @@ def _entry(call: str, items: int | None) -> str:
     """The expression whose value was recorded."""
     if items is None:
         return call
-    return f"list({call})" if items < _MOST_ITEMS else f"list(itertools.islice({call}, {items}))"
+    return f"list({call})" if items < MOST_ITEMS else f"list(itertools.islice({call}, {items}))"
 
 
 def _checked(

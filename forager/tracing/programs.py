@@ -20,6 +20,11 @@ MOST_LINES = 10_000  # line events of a program's trace, as in CWM
 _BATCH = 16  # jobs of one start of the interpreter
 _STARTUP = 60.0  # seconds, in which the helper may be compiled
 _LARGEST_FILE = 1 << 20  # bytes of a program or input
+_NO_TRACE = {  # kinds of runs, and what they say about the program
+    "invalid": "not valid Python",
+    "stopped": "takes too long or too much",
+    "ended": "ends its process itself",
+}
 _ANSWERS = (".ans", ".out", ".expected", ".a")
 
 
@@ -215,18 +220,11 @@ def trace_programs(
             writer.drop(job.id, reason)
 
 
-_NO_RUN = {
-    "invalid": "not valid Python",
-    "stopped": "takes too long or too much",
-    "ended": "ends its process itself",
-}
-
-
 def _problem(runs: dict[int, _Program]) -> str:
     """Why the runs of a job give no trace."""
     plain, first, second = runs[0], runs[1], runs[2]
-    if plain.kind in _NO_RUN:
-        return _NO_RUN[plain.kind]
+    if plain.kind in _NO_TRACE:
+        return _NO_TRACE[plain.kind]
     if plain.cut:
         return "prints more than 1 MiB"
     if (_ended(first), first.stream) != (_ended(second), second.stream):

@@ -18,7 +18,9 @@ from forager.errors import TaskError
 from forager.sandboxes.sandbox import Limits, SandboxFactory
 from forager.untrusted import Malformed, Report, record
 
-_LEAST, _LARGEST = 1 << 16, 16 << 20  # bytes that a case may print
+LONGEST_VALUE = 16 << 20
+"""Characters of what a case returns, and bytes that it may print."""
+_LEAST = 1 << 16  # bytes that any case may print
 _CHECK_SECONDS = 20.0
 _ANSWER = 1 << 12  # bytes of a tester's answer
 
@@ -117,7 +119,7 @@ def case_of(task: CodingTask, given: JudgedCase, most: int) -> Case:
 def _most(task: CodingTask, case: JudgedCase) -> int:
     """Bytes that a case may print."""
     size = len(case.returns) * 8 if task.function else len(case.expected.encode()) * 2
-    return max(_LEAST, min(size, _LARGEST))
+    return max(_LEAST, min(size, LONGEST_VALUE))
 
 
 def _verdicts(
@@ -155,7 +157,7 @@ def _verdict(task: CodingTask, number: int, result: CaseResult) -> CaseVerdict:
 
 
 def _returned(returns: str, result: CaseResult) -> CaseVerdict:
-    truth = literal(returns, most=_LARGEST)
+    truth = literal(returns, most=LONGEST_VALUE)
     if truth is None:
         raise TaskError(f"a case's `returns` is not a literal of Python: {returns[:100]}")
     came = returned_by(result, size_of(truth[0]))

@@ -57,7 +57,7 @@ class CodingTask(Task):
         "numbers (CWM), to the byte, or by the checker.",
     )
     checker: Checker | None = None
-    seconds: float = Field(6.0, gt=0, le=3600, description="Time limit of a case.")
+    seconds: float = Field(6.0, gt=0, description="Time limit of a case.")
     memory: int = Field(2_000_000_000, gt=0, description="Bytes of memory of a case.")
     file: str = Field(
         "", description="File that an agent with tools leaves; empty: the program is a message."

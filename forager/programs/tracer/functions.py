@@ -18,7 +18,7 @@ import pytest
 from .children import in_child
 from .codes import describer
 from .fallback import RecordingLimits
-from .inputs import Input, is_small, mutated, pooled, written
+from .inputs import MOST_ITEMS, Input, is_small, mutated, pooled, written
 from .notation import render
 from .observing import Observer, ObservingPlugin, access, caches, functions
 from .places import project_files
@@ -28,7 +28,6 @@ from .reporting import TraceReporter, find_helper, packed
 _MUTATED, _POOLED = 120, 80  # tries
 _CALL_SECONDS, _FUNCTION_SECONDS = 1.0, 40.0
 _MORE = 6  # calls that are recorded for each that is kept
-_MOST_ITEMS = 100  # that a generator gives
 
 
 class CallTimeout(BaseException):
@@ -165,7 +164,7 @@ def _result(function: types.FunctionType, given: Input) -> tuple[Any, int | None
     """What a call returns; of a generator the list of its first items, and their number."""
     result = function(*given.positional, **given.named)
     if isinstance(result, types.GeneratorType):
-        found = list(itertools.islice(result, _MOST_ITEMS))
+        found = list(itertools.islice(result, MOST_ITEMS))
         return found, len(found)
     return result, None
 

@@ -22,6 +22,8 @@ _BY_ANNOTATION: dict[str, tuple[type, ...]] = {
     "list": (list,), "dict": (dict,), "set": (set,), "tuple": (tuple,), "Sequence": (list, tuple),
     "Iterable": (list, tuple), "Mapping": (dict,), "None": (type(None),), "Any": (object,),
 }  # fmt: skip
+MOST_ITEMS = 100
+"""Items that are taken of a generator."""
 _LARGEST = 1000  # characters of an input's text
 
 

@@ -111,8 +111,8 @@ def _is_plain(function: types.FunctionType) -> bool:
 
 def caches(wanted: Callable[[str], str]) -> list[Any]:
     """The caches of the project's functions that `functools` made."""
-    made = type(functools.lru_cache(maxsize=None)(repr))
-    found = [cache for cache in gc.get_objects() if type(cache) is made]
+    kind = type(functools.lru_cache(maxsize=None)(repr))
+    found = [cache for cache in gc.get_objects() if type(cache) is kind]
     return [cache for cache in found if wanted(_file(cache.__wrapped__))]
 
 
