@@ -122,9 +122,21 @@ def test_messages_name_the_remedy(place: Path, words: str, told: str) -> None:
 
 
 def test_files_that_a_bootstrap_lacks_are_named(place: Path) -> None:
-    """A dry run reads what the real one would read."""
-    (place / "b.toml").write_text('tasks = ["nope.jsonl"]\nbase = "base"\n')
-    assert "tasks: nope.jsonl does not exist" in forager("bootstrap b.toml -o out --dry-run").stderr
+    """A dry run reads what the real one would read, whose first failure fixes no settings."""
+    settings = 'tasks = ["{}.jsonl"]\nbase = "{}"\n[split]\nheld_out = {}\n'
+    for given, told in (
+        (("nope", "owner/name", 1), "tasks: nope.jsonl does not exist"),
+        (("tasks", "../name", 1), "../name is not a Hugging Face model"),
+        (("tasks", "owner/name", 9), "cannot hold out 9 of 1 tasks"),
+    ):
+        (place / "b.toml").write_text(settings.format(*given))
+        assert told in forager("bootstrap b.toml -o out --dry-run").stderr
+    (place / "model").mkdir()
+    (place / "model" / "config.json").write_text("{}")
+    for held_out in (9, 8):
+        (place / "b.toml").write_text(settings.format("tasks", "model", held_out))
+        told = forager("bootstrap b.toml -o out").stderr
+        assert "made with other settings" not in told
 
 
 def test_a_missing_extra_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -322,7 +322,7 @@ def test_settings_that_cannot_be_are_said(given: dict[str, Any], says: str) -> N
 
 
 def test_a_dry_run_finds_mistakes(tmp_path: Path) -> None:
-    """It prints all settings, and refuses held-out tasks that are trained on."""
+    """It prints all settings, and refuses what would end the run later."""
     write_records(tmp_path / "tasks.jsonl", TASKS)
     write_records(tmp_path / "held-out.jsonl", TASKS[:1])
     config = tmp_path / "config.toml"
@@ -331,11 +331,14 @@ def test_a_dry_run_finds_mistakes(tmp_path: Path) -> None:
     command = ["rl", str(config), "-o", str(tmp_path / "run"), "--dry-run"]
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output
-    assert '"constant": 131072.0' in done.output
+    assert '"constant": 131072.0' in done.output and '"command_seconds": 120.0' in done.output
     config.write_text(f'{text}[evaluate]\ntasks = ["{tmp_path}/held-out.jsonl"]\n')
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 2
     assert "q0 is both in `tasks` and in `evaluate.tasks`" in done.output
+    config.write_text(text.replace("owner/name", "../name"))
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 2 and "../name is not a Hugging Face model" in done.output
     assert not (tmp_path / "run").exists()
 
 

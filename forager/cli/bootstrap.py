@@ -49,6 +49,7 @@ def bootstrap(config: Path, output: Path | None, rounds: int | None, dry_run: bo
       forager bootstrap examples/kata/bootstrap.toml -o out --dry-run
     """
     from forager.learning.bootstrap.settings import BootstrapSettings
+    from forager.learning.bootstrap.split import split
 
     settings = BootstrapSettings.read(config)
     if rounds:
@@ -59,6 +60,8 @@ def bootstrap(config: Path, output: Path | None, rounds: int | None, dry_run: bo
     _choices(settings)  # finds mistakes before the first attempts are made
     if dry_run:
         _check_files(settings)
+        by, held_out = settings.split.by, settings.split.held_out
+        split(_tasks(settings), by=by, held_out=held_out, seed=settings.seed)
         print_json(settings.model_dump(mode="json"))
         return
     with terminable():
@@ -68,25 +71,34 @@ def bootstrap(config: Path, output: Path | None, rounds: int | None, dry_run: bo
 
 def _check_files(settings: "BootstrapSettings") -> None:
     """Raise UsageError if a file or a directory that the settings name is missing."""
+    from forager.learning.hub import check_model
+
     named = {"tasks": settings.tasks, "mix_in": settings.mix_in}
     for key, paths in named.items():
         for path in paths:
             if not Path(path).exists():
                 raise UsageError(f"{key}: {path} does not exist; make it, or correct the settings")
+    check_model(Path(settings.base))
+
+
+def _tasks(settings: "BootstrapSettings") -> "list[Task]":
+    from forager.environments.task import Task
+    from forager.records import read_records
+
+    return [task for path in settings.tasks for task in read_records(Path(path), Task)]
 
 
 def _run(settings: "BootstrapSettings", output: Path) -> None:
     from forager.config import save_settings
-    from forager.environments.task import Task
     from forager.learning.bootstrap.layout import MAY_CHANGE
     from forager.learning.bootstrap.loop import Bootstrap
+    from forager.learning.bootstrap.split import SPLIT
     from forager.locks import claimed
-    from forager.records import read_records
 
-    tasks = [task for path in settings.tasks for task in read_records(Path(path), Task)]
     with claimed(output):
         _check_files(settings)
-        save_settings(output, settings, MAY_CHANGE)
+        tasks = _tasks(settings)
+        save_settings(output, settings, MAY_CHANGE, resume=(output / SPLIT).exists())
         for base, rounds in Bootstrap(settings, tasks, output, _Actions(settings), say).run():
             _report(output, base, rounds)
 

@@ -76,7 +76,8 @@ def rl(
     tasks = _training_tasks(settings)
     if dry_run:
         _check(settings, tasks)
-        print_json(settings.model_dump(mode="json"))
+        rollout = settings.run_settings().model_dump(mode="json")
+        print_json({**settings.model_dump(mode="json"), "rollout": rollout})
         return
     with terminable():
         _run(settings, tasks, output, trackers)
@@ -125,15 +126,13 @@ def _tasks(
 
 def _check(settings: "RlSettings", tasks: "list[Task]") -> None:
     """Raise UsageError for what would end the run later."""
-    from forager.learning.hub import check_model, hub_name
+    from forager.learning.hub import check_model
     from forager.learning.rl.curriculum import Curriculum
     from forager.learning.rl.rewards import reward_named
 
     reward_named(settings.reward.function)
     Curriculum(tasks, settings.curriculum, settings.stages, settings.seed)
-    base = Path(settings.base)
-    if not hub_name(base):
-        check_model(base)
+    check_model(Path(settings.base))
     held_out = {task.instance_id for task in _held_out(settings)}
     if both := held_out.intersection(task.instance_id for task in tasks):
         raise UsageError(f"{min(both)} is both in `tasks` and in `evaluate.tasks`; leave it out")
@@ -171,7 +170,7 @@ def _run(
     layout = RlLayout(output)
     with claimed(output):
         _check(settings, tasks)
-        save_settings(output, settings, may_change(settings))
+        save_settings(output, settings, may_change(settings), resume=layout.ledger.exists())
         warn_of_bf16(settings.train)
         base = model_directory(Path(settings.base))
         imports.load("torch", "transformers.modeling_utils")

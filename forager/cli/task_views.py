@@ -114,7 +114,8 @@ def find_task(file: Path, id: str) -> "Task":
     if len(matching) == 1:
         return tasks[matching[0]]
     if matching:
-        raise UsageError(f"several tasks begin with {id!r}: {', '.join(matching[:3])}, …")
+        few = ", ".join(matching[:3]) + (", …" if len(matching) > 3 else "")
+        raise UsageError(f"several tasks begin with {id!r}: {few}")
     raise UsageError(f"{file} has no task {id!r}; {known_words(id, tasks, most=3)}")
 
 

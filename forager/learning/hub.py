@@ -5,7 +5,7 @@ from pathlib import Path
 
 from forager.errors import UsageError
 
-_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
+_NAME = re.compile(r"(\w[\w.-]*/\w[\w.-]*)(?:@([\w./-]+))?")  # `../base` is none
 _FILES = [
     "*.json",
     "*.jinja",
@@ -21,10 +21,10 @@ def hub_name(model: Path) -> str:
     return found[1] if found else ""
 
 
-def check_model(directory: Path) -> None:
-    """Raise UsageError if a directory holds no model."""
-    if not (directory / "config.json").is_file():
-        raise UsageError(f"{directory} is not a Hugging Face model: it has no config.json")
+def check_model(model: Path) -> None:
+    """Raise UsageError if it is neither a repository's name nor a directory that holds a model."""
+    if not hub_name(model) and not (model / "config.json").is_file():
+        raise UsageError(f"{model} is not a Hugging Face model: it has no config.json")
 
 
 def model_directory(model: Path) -> Path:

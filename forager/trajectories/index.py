@@ -196,9 +196,9 @@ class Index:
         return (id for (id,) in self._query("SELECT id FROM attempts"))
 
     def matching(self, id: str) -> list[str]:
-        """The id itself if there is such an attempt, else up to three ids that begin so."""
+        """The id itself if there is such an attempt, else up to four ids that begin so."""
         first = self._query("SELECT id FROM attempts WHERE id = ?", (id,))
-        begin = "SELECT id FROM attempts WHERE id >= ?1 AND id < ?1 || char(1114111) LIMIT 3"
+        begin = "SELECT id FROM attempts WHERE id >= ?1 AND id < ?1 || char(1114111) LIMIT 4"
         return [found for (found,) in first] or [found for (found,) in self._query(begin, (id,))]
 
     def get(self, id: str) -> Trajectory:

@@ -240,9 +240,10 @@ def find_trajectory(index: Index, id: str, where: Path) -> Trajectory:
     """The attempt with this id, or with the only id that begins so. Raises UsageError."""
     matches = index.matching(id)
     if len(matches) != 1:
-        few = ", ".join(matches or islice(index.ids(), 3))
+        names = matches or list(islice(index.ids(), 4))
+        few = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
         problem = "several attempts begin with" if matches else "no attempt is called"
-        advice = f"; there are {few}, …" if few else ", nor any other"
+        advice = f"; there are {few}" if few else ", nor any other"
         raise UsageError(f"{problem} {id!r} in {where}{advice}")
     return index.get(matches[0])
 

@@ -26,7 +26,7 @@ from forager.learning.bootstrap.manifest import (
 )
 from forager.learning.bootstrap.server import CurrentServer
 from forager.learning.bootstrap.settings import BootstrapSettings
-from forager.learning.bootstrap.split import Split, clusters, split
+from forager.learning.bootstrap.split import SPLIT, Split, clusters, split
 from forager.learning.bootstrap.stages import StageLog
 from forager.learning.dataset.write import export_dataset
 from forager.learning.hub import model_directory
@@ -84,7 +84,7 @@ class Bootstrap:
 
     def _split(self, tasks: Sequence[Task]) -> Split:
         """The split; a bootstrap keeps the one that it began with. Raises UsageError."""
-        path, wanted = self._output / "split.json", self._settings.split
+        path, wanted = self._output / SPLIT, self._settings.split
         made = split(tasks, by=wanted.by, held_out=wanted.held_out, seed=self._settings.seed)
         known = load(path, Split)
         if known and known != made:

@@ -10,6 +10,9 @@ from forager.records import Record
 
 By = Literal["function", "repository"]
 
+SPLIT = "split.json"
+"""The file of the split in the directory of a bootstrap."""
+
 
 class Split(Record):
     """Ids of training and held-out tasks; `straddling` tasks have bugs on both sides."""

@@ -14,7 +14,7 @@ from forager.environments.task import Task
 from forager.errors import UsageError
 from forager.learning.bootstrap.manifest import Evaluation, Round, success_by_task
 from forager.learning.bootstrap.settings import BootstrapSettings
-from forager.learning.bootstrap.split import Split
+from forager.learning.bootstrap.split import SPLIT, Split
 from forager.learning.saved import load
 from forager.trajectories.store import Run, is_run
 
@@ -63,7 +63,7 @@ def of_split(
     tasks: Sequence[Task], directory: Path, part: Literal["training", "held_out"]
 ) -> list[Task]:
     """The tasks of one part of a bootstrap's split. Raises UsageError."""
-    path = directory / "split.json"
+    path = directory / SPLIT
     split = load(path, Split)
     if split is None:
         raise UsageError(f"there is no {path}; `after` names the directory of a bootstrap")
