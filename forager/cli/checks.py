@@ -219,10 +219,16 @@ def _network() -> Iterator[Check]:
 
 def _packages() -> Iterator[Check]:
     for name in OPTIONAL:
-        try:
-            yield _check(name, True, version(name), "")
-        except PackageNotFoundError:
-            yield _check(name, False, "not installed (optional)", "", needed=False)
+        found = _version(name) or _version(f"{name}-cpu")  # vLLM without a GPU has that name
+        yield _check(name, bool(found), found or "not installed (optional)", "", needed=False)
+
+
+def _version(distribution: str) -> str:
+    """The installed version of a distribution; empty if there is none."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
 
 
 def _endpoint(asked: EndpointToCheck) -> Iterator[Check]:
