@@ -72,6 +72,20 @@ def test_a_directory_is_built_again_and_its_record_replaced(
     assert again.left(["pypi:kata"], lambda _: False) == ["pypi:kata"]
 
 
+def test_a_directory_that_failed_is_tried_again_once_it_has_changed(tmp_path: Path) -> None:
+    """A harvest of directories that was killed does not begin with its failures again."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "setup.py").write_text("bad")
+    harvest = Harvest(tmp_path / "images.jsonl")
+    harvest.refused(str(project), SourceError("no"), 1)
+    again = Harvest(harvest.output)
+    assert again.left([str(project)], lambda _: True) == []
+    assert Harvest(harvest.output, retry=True).left([str(project)], lambda _: True)
+    (project / "setup.py").write_text("better")
+    assert again.left([str(project)], lambda _: True) == [str(project)]
+
+
 def _failure() -> Diagnosis:
     log = "x.c:1: fatal error: curl/curl.h: No such file or directory"
     return failed("install", "`uv pip install -e .` failed", log).failure

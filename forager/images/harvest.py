@@ -4,11 +4,14 @@ The records of images go to one file, the failures to another next to it; a sour
 tried again. So a killed harvest goes on where it was.
 """
 
+import hashlib
+import os
 import re
 import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +37,7 @@ class FailedBuild(Record):
     log: str = Field("", description="The lines of the log that say why.")
     packages: list[str] = Field([], description="Folders of a monorepo that are projects.")
     seconds: float = Field(0, description="Seconds that the attempt took.")
+    files: str = Field("", description="Digest of a directory's file names, sizes and times.")
 
 
 class Harvest:
@@ -51,12 +55,16 @@ class Harvest:
         """The sources to build, each once: those without a result, or whose image is gone.
 
         `is_there` says whether the engine has the image of an id. The files of a directory may
-        have changed, so it is always looked at again.
+        have changed: one that gave an image is looked at again, one that failed only if they have.
         """
-        there = {source for source, image in self.images.items() if is_there(image.digest)}
-        failed = set() if self._retry else {*self.failed}
-        done = {source for source in there | failed if not Path(source).is_dir()}
-        return [source for source in dict.fromkeys(sources) if source not in done]
+
+        def is_done(source: str) -> bool:
+            if not self._retry and source in self.failed:
+                return self.failed[source].files == _files_of(source)
+            image = self.images.get(source)
+            return bool(image and not Path(source).is_dir() and is_there(image.digest))
+
+        return [source for source in dict.fromkeys(sources) if not is_done(source)]
 
     def built(self, image: Image) -> None:
         """Keep an image, instead of another one of its source."""
@@ -74,6 +82,7 @@ class Harvest:
             message=str(error),
             log=getattr(error, "log", ""),
             seconds=round(seconds, 1),
+            files=_files_of(source),
         )
         with self._lock:
             _keep(self.failures, self.failed, source, failure)
@@ -127,6 +136,21 @@ def check_space(client: docker.DockerClient, least: int) -> None:
                 f"{root} has {free >> 30} GiB left, less than --keep-free: remove images "
                 "(`docker image prune`), then type the same command again"
             )
+
+
+def _files_of(source: str) -> str:
+    """A digest that differs once a file of a directory has changed; empty for other sources."""
+    if not Path(source).is_dir():
+        return ""
+    found = hashlib.sha256()
+    for folder, folders, names in os.walk(source):
+        folders[:] = sorted(name for name in folders if name != ".git")
+        for name in sorted(names):
+            with suppress(OSError):  # it went away in the meantime
+                facts = os.lstat(os.path.join(folder, name))
+                line = f"{folder}/{name}\t{facts.st_size}\t{facts.st_mtime_ns}\n"
+                found.update(line.encode(errors="surrogateescape"))
+    return found.hexdigest()
 
 
 def _reason(error: ForagerError) -> str:
