@@ -1,6 +1,7 @@
 """The builder `activ` without a container: reading, ranking, vetting, distilling."""
 
 import json
+import subprocess
 import time
 from pathlib import Path
 from textwrap import dedent
@@ -8,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from forager.images.activ.distil import Tree, distilled
+from forager.images.activ.distil import Tree, distilled, variants
 from forager.images.activ.frozen import FrozenPackage, FrozenTests, asked_for
 from forager.images.activ.matrix import chosen_row, rows
 from forager.images.activ.ranking import LikelyJob, ranked
+from forager.images.activ.runner import UV
 from forager.images.activ.vetting import Vetted, vetted
 from forager.images.activ.workflow import BadWorkflow, Workflow, parsed, workflows
 from forager.images.git import commit_all
@@ -386,3 +388,29 @@ def test_debian_packages_that_a_person_asked_for() -> None:
         }.items()
     )
     assert asked_for(status, "Package: b\nArchitecture: x\nAuto-Installed: 1\n") == {"a"}
+
+
+def test_a_recipe_of_a_few_tests_has_a_variant_with_all() -> None:
+    """A job may begin with the examples of the README; what it installed suits all tests."""
+    recipe = Recipe(install=["uv pip install x==1"], tests=["README.rst"], protected=["README.rst"])
+    found = {rule: change for change, rule in variants(recipe, {})}
+    assert [*found] == ["frozen job", "all tests with its packages"]
+    assert found["all tests with its packages"] == Recipe(install=recipe.install)
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ("tool install --python-preference only-managed --python 3.14 tox", "tool install tox"),
+        ("tool run -p 3.12 --from x nox -p 3.11", "tool run --from x nox -p 3.11"),
+        ("run --managed-python pytest -p no:cache", "run pytest -p no:cache"),
+        ("sync --python=3.12 --locked", "sync --python=3.12 --locked"),
+        ("venv -p 3.12", "venv -p 3.12"),
+        ("python install 3.14", ""),
+    ],
+)
+def test_uv_in_a_job_uses_the_pythons_that_are_there(asked: str, given: str) -> None:
+    """Nothing can be fetched: tools run in the job's Python, whichever one they ask for."""
+    script = UV.replace("exec /usr/local/libexec/uv", "echo")
+    done = subprocess.run(["bash", "-c", script, "uv", *asked.split()], capture_output=True)
+    assert (done.returncode, done.stdout.decode().strip()) == (0, given)

@@ -10,6 +10,7 @@ from forager.images.base import ensure_base
 from forager.images.build import build
 from forager.images.image import Image, find_image, stored_images
 from forager.images.infer import infer
+from forager.images.recipe import Recipe
 from forager.images.settings import BuildSettings
 from forager.programs import copy_name, names
 from forager.sandboxes.engine import connect
@@ -135,6 +136,36 @@ def test_flat_module_with_unittest_tests(tmp_path: Path) -> None:
     names = "python_files=test*.py tests.py *test.py *tests.py"
     assert image.recipe.tests == ["-o", "required_plugins='pytest-timeout>=2'", "-o", names]
     assert image.notes == [f"pytest runs with -o '{names}': tests have unittest's names"]
+    _remove(image)
+
+
+def test_a_test_that_a_plugin_repeats_passes_if_it_passes_then(tmp_path: Path) -> None:
+    """pytest-rerunfailures reports an outcome of its own, "rerun", before the one that counts."""
+    source = write_project(
+        tmp_path,
+        {
+            "test_again.py": """
+                import pytest
+
+                seen = []
+
+                @pytest.mark.flaky(reruns=2)
+                def test_second_time():
+                    seen.append(1)
+                    assert len(seen) > 1
+
+                @pytest.mark.flaky(reruns=2)
+                def test_never():
+                    assert False
+
+                def test_plain():
+                    pass
+            """,
+        },
+    )
+    image = build(source, recipe=Recipe(install=["uv pip install pytest-rerunfailures"]))
+    assert image.passing == ["test_again.py::test_plain", "test_again.py::test_second_time"]
+    assert image.failing == ["test_again.py::test_never"]
     _remove(image)
 
 

@@ -1,8 +1,11 @@
 """Repairs of recipes: what is kept, what is recorded, and which images count as hollow."""
 
 import json
+import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import write_project
@@ -144,4 +147,94 @@ def test_a_hollow_image_is_refused(tmp_path: Path) -> None:
     assert unnamed_images(source) == 0
     image = build(source, recipe=Recipe(tests=["few"]))
     assert image.passing == ["few/test_few.py::test_one"]
+    remove(image)
+
+
+def test_a_change_for_which_no_time_is_left_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """forager's own commands fail once the time is over; the sound image is kept, not lost."""
+
+    class Late:
+        """Proposes what forager's own commands fail at, while the time passes."""
+
+        name = "late"
+
+        def changes(
+            self, _project: SourceProject, recipe: Recipe, _failure: Diagnosis, /
+        ) -> Iterator[RecipeChange]:
+            """Propose it."""
+            begins = iter([time.monotonic(), time.monotonic()])
+            clock = SimpleNamespace(monotonic=lambda: next(begins, math.inf))
+            monkeypatch.setattr("forager.images.workshop.time", clock)
+            install = [*recipe.install, "chmod a-w /testbed"]
+            yield RecipeChange(recipe.model_copy(update={"install": install}), "late", "a test")
+
+    files = {"widget.py": "", "test_widget.py": "def test_one():\n    pass\n"}
+    image = build(write_project(tmp_path, files), builders=[Late()])
+    (step,) = steps(tmp_path)
+    assert step.result.message.startswith("no time is left")
+    assert image.passing == ["test_widget.py::test_one"]
+    remove(image)
+
+
+def test_a_test_that_ends_the_run_in_another_order_is_left_out(tmp_path: Path) -> None:
+    """The tests come to an end in their own order only; the rules repair the second run, too."""
+    after = "".join(
+        f"""
+            def test_after_{number}():
+                if not widget.READY:
+                    os._exit(3)
+        """
+        for number in range(2)
+    )
+    source = write_project(
+        tmp_path,
+        {
+            "widget.py": "READY = []\n",
+            "test_widget.py": f"""
+            import os, widget
+
+            def test_before():
+                widget.READY.append(1)
+            {after}
+            def test_other():
+                pass
+            """,
+        },
+    )
+    image = build(source)
+    assert {"test_widget.py::test_before", "test_widget.py::test_other"} <= {*image.passing}
+    trace = steps(tmp_path)
+    assert trace
+    for step in trace:
+        assert (step.rule, step.kept) == ("crashes", True)
+        assert step.failure.message.startswith("in another order, test_widget.py::test_after_")
+    left_out = [step.failure.broken.running for step in trace if step.failure.broken]
+    assert image.recipe.tests == [f"--deselect={test}" for test in left_out]
+    assert unnamed_images(source) == 0
+    remove(image)
+
+
+def test_a_path_to_the_project_is_no_copy_of_it(tmp_path: Path) -> None:
+    """Flit installs a module with -e as NAME.pth; poetry and others do so for packages."""
+    pyproject = """
+        [build-system]
+        requires = ["flit_core"]
+        build-backend = "flit_core.buildapi"
+        [project]
+        name = "widget"
+        version = "1.0"
+        description = "a module"
+    """
+    source = write_project(
+        tmp_path,
+        {
+            "pyproject.toml": pyproject,
+            "widget.py": "from importlib.metadata import version\nVERSION = version('widget')\n",
+            "test_widget.py": "import widget\n\ndef test_it():\n    assert widget.VERSION\n",
+        },
+    )
+    image = build(source)
+    assert (len(image.passing), image.recipe.variables) == (1, {})
     remove(image)

@@ -18,6 +18,7 @@ usr/bin/curl-config\tlibcurl4-openssl-dev
 usr/bin/pg_config\tlibpq-dev
 usr/bin/tesseract\ttesseract-ocr
 usr/lib/x86_64-linux-gnu/libGL.so.1\tlibgl1
+usr/lib/x86_64-linux-gnu/libgobject-2.0.so.0\tlibglib2.0-0
 usr/lib/x86_64-linux-gnu/libmagic.so\tlibmagic-dev
 usr/lib/x86_64-linux-gnu/libxml2.so\tlibxml2-dev
 usr/lib/x86_64-linux-gnu/libxslt.so\tlibxslt1-dev
@@ -77,6 +78,10 @@ def proposals(
         ("FileNotFoundError: [Errno 2] No such file or directory: 'tesseract'", "tesseract-ocr"),
         ("ImportError: failed to find libmagic.  Check your installation", "libmagic-dev"),
         ("/bin/sh: 1: tesseract: not found", "tesseract-ocr"),
+        ("OSError: cannot load library 'libgobject-2.0-0': no such file", "libglib2.0-0"),
+        ("Could not find tesseract executable. Append its path to PATH", "tesseract-ocr"),
+        ("No such file or directory: '/usr/bin/tesseract'", "tesseract-ocr"),
+        ("ClusterError: could not find pg_ctl executable in /usr/lib", "postgresql"),
     ],
 )
 def test_a_log_that_misses_a_file_names_the_package(
@@ -249,6 +254,17 @@ def test_memory_grows_where_it_ran_out(project: SourceProject) -> None:
     assert "memory" not in proposals(project, "", "test", recipe, broken_run(signal=11))
 
 
+def test_memory_that_runs_out_in_another_order_is_one_tests_fault(project: SourceProject) -> None:
+    """In their own order the tests had enough; the running test is left out, if it is known."""
+    killed = broken_run(signal=9).model_copy(update={"reordered": True})
+    assert "crashes" not in proposals(project, "", "test", Recipe(memory=64 << 20), killed)
+    assert "memory" in proposals(project, "", "test", Recipe(memory=64 << 20), killed)
+    known = killed.model_copy(update={"running": "test_x.py::test_a"})
+    found = proposals(project, "", "test", Recipe(memory=64 << 20), known)
+    assert "memory" not in found
+    assert found["crashes"].tests == ["--deselect=test_x.py::test_a"]
+
+
 def test_a_test_that_ends_the_interpreter_is_left_out(project: SourceProject) -> None:
     """A crash and `os._exit` end a run; the test that was running is deselected."""
     crashed = broken_run(signal=11, running="test_x.py::test_a")
@@ -270,10 +286,22 @@ def test_a_suite_that_takes_too_long_becomes_shorter(project: SourceProject) -> 
     assert proposals(project, "", "test", None, slow)["long suite"].tests == [
         "--deselect=test_x.py::test_slow"
     ]
+    parameters = broken_run(cheap, dear._replace(planned=9000, functions=9), timed_out=True)
+    assert proposals(project, "", "test", None, parameters)["long suite"].tests == [
+        "--ignore=test_b.py"
+    ]
     hangs = broken_run(cheap, timed_out=True, running="test_b.py::test_c")
     assert proposals(project, "", "test", None, hangs)["long suite"].tests == [
         "--deselect=test_b.py::test_c"
     ]
+
+
+def test_a_file_whose_tests_all_wait_goes_as_one(project: SourceProject) -> None:
+    """Each of its tests waits for a server that is not there, the running one longest."""
+    waits = broken_run(
+        FileRun("test_x.py", 50, 1, 8.0), timed_out=True, running="test_x.py::test_b", test_a=8.0
+    )
+    assert proposals(project, "", "test", None, waits)["long suite"].tests == ["--ignore=test_x.py"]
 
 
 def test_the_versions_of_a_lock_file_come_before_those_of_the_date(project: SourceProject) -> None:

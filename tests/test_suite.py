@@ -11,6 +11,7 @@ from textwrap import dedent
 import pytest
 
 from forager.errors import BuildError, SourceError
+from forager.images import soundness
 from forager.images.collection import Ask, Collection, answer, asking
 from forager.images.distributions import distribution
 from forager.images.layout import likely_tests
@@ -79,7 +80,8 @@ def find(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Find:
             return False
 
         known = partial(distribution, tmp_path)
-        suite = find_suite(ask, install, known, sorted(files), likely_tests(tmp_path), ignored)
+        likely = soundness.test_functions(tmp_path, likely_tests(tmp_path))
+        suite = find_suite(ask, install, known, sorted(files), likely, ignored)
         return suite, wanted
 
     return found
@@ -137,6 +139,11 @@ _PLACES: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         {"tests/models.py": _TEST, "tests/base.py": _TEST, "test_all.py": _TEST},
         ["-o", "python_files=*.py", "tests"],
         ["tests"],
+    ),
+    "most in unittest's names": (
+        {"test/test_few.py": _TEST, "test/test.py": f"{_TEST}def test_y(): pass\n"},
+        ["-o", "python_files=test*.py tests.py *test.py *tests.py"],
+        ["test"],
     ),
     "unittest": (
         {"tests/testwidget.py": "import unittest\nclass T(unittest.TestCase):\n"

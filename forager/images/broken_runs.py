@@ -11,7 +11,7 @@ _SLOW = 200  # tests whose seconds a diagnosis keeps
 
 def how_it_ended(report: TestReport) -> str:
     """What ended the run, in one line for a person."""
-    seconds = f"{report.seconds:.0f} s"
+    seconds = f"{report.seconds:.0f} s" + (f", in {report.running}" if report.running else "")
     if report.timed_out:
         return f"the test run did not come to its end ({seconds})"
     if report.signal == signal.SIGKILL:
@@ -23,7 +23,7 @@ def how_it_ended(report: TestReport) -> str:
     return f"{what} ended the test run"
 
 
-def broken_run(report: TestReport) -> BrokenRun:
+def broken_run(report: TestReport, *, reordered: bool = False) -> BrokenRun:
     """How far the run got, file by file."""
     ended, seconds = Counter[str](), defaultdict[str, float](float)
     for test, duration in report.durations.items():
@@ -37,10 +37,11 @@ def broken_run(report: TestReport) -> BrokenRun:
         signal=report.signal,
         running=report.running,
         files=[
-            FileRun(file, planned, ended[file], round(seconds[file], 3))
+            FileRun(file, planned, ended[file], round(seconds[file], 3), report.functions[file])
             for file, planned in report.planned.items()
         ],
         slow=dict(slow),
+        reordered=reordered,
     )
 
 

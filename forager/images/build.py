@@ -81,7 +81,12 @@ def build(
 def _tried(workshop: Workshop, recipe: Recipe, builders: Sequence[Builder] | None) -> RecipeTrial:
     """Try a recipe as a person wrote it, or an inferred one, which the builders repair."""
     if builders is None:
-        return workshop.attempt(recipe, search=False)
+        trial = workshop.attempt(recipe, search=False)
+        try:
+            return workshop.confirm(trial)
+        except BaseException:
+            trial.remove()
+            raise
     path = data_directory() / "repairs.jsonl"
 
     def record(step: RepairStep) -> None:
@@ -94,13 +99,14 @@ def _tried(workshop: Workshop, recipe: Recipe, builders: Sequence[Builder] | Non
 def _proven(
     source: str, tree: Path, trial: RecipeTrial, settings: BuildSettings, started: float
 ) -> Image:
-    """Prove the image of a trial. Raises BuildError with the reason if it is not sound."""
-    if trial.unproven is None or trial.first is None or not trial.failure.sound:
+    """Record the image of a trial. Raises BuildError with the reason if it is not sound."""
+    first, second, sound = trial.first, trial.second, trial.failure.sound
+    if trial.unproven is None or first is None or second is None or not sound:
         trial.remove()
         packages = [] if "#subdirectory=" in source else monorepo_packages(tree)
         failure = trial.failure.model_copy(update={"packages": packages})
         raise explained(source, failure) from RecipeFailed(failure)
-    return trial.unproven.prove(trial.first, settings.minimum_pass, started)
+    return trial.unproven.prove(first, second, settings.minimum_pass, started)
 
 
 def _inferred(source: str, tree: Path) -> Recipe:

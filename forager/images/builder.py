@@ -23,12 +23,13 @@ _LINE = 1000  # of a line of it; the patterns of rules take quadratic time on so
 
 
 class FileRun(NamedTuple):
-    """What ran of a file of tests: how many were planned and ended, and their seconds."""
+    """What ran of a file: how many tests were planned and ended, their seconds, the functions."""
 
     file: str
     planned: int
     ended: int
     seconds: float
+    functions: int = 0
 
 
 class BrokenRun(Record):
@@ -40,6 +41,9 @@ class BrokenRun(Record):
     running: str = Field(description="The test that was running then, if it is known.")
     files: list[FileRun] = Field(description="Each file in the order of the run.")
     slow: dict[str, float] = Field(description="The slowest tests that ended, with their seconds.")
+    reordered: bool = Field(
+        False, description="Whether this was another order; in their own, the tests came to an end."
+    )
 
 
 class Diagnosis(Record):

@@ -109,7 +109,8 @@ def _likely(entries: Iterable[IndexEntry], name: str, *, wanted: str) -> str:
 
     Where packages differ only in the TLS library that they use, Debian's default is OpenSSL.
     """
-    plain = re.sub(r"[^a-z0-9]", "", re.sub(r"\.\w+$", "", name.lower().rpartition("/")[2]))
+    stem = re.sub(r"\.\w+$|(?<=[-_])config$", "", name.lower().rpartition("/")[2])
+    plain = re.sub(r"[^a-z0-9]", "", stem)
     ranked = [
         (
             wanted not in package,

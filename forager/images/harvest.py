@@ -147,7 +147,7 @@ def _files_of(source: str) -> str:
         folders[:] = sorted(name for name in folders if name != ".git")
         for name in sorted(names):
             with suppress(OSError):  # it went away in the meantime
-                facts = os.lstat(os.path.join(folder, name))
+                facts = (Path(folder) / name).lstat()
                 line = f"{folder}/{name}\t{facts.st_size}\t{facts.st_mtime_ns}\n"
                 found.update(line.encode(errors="surrogateescape"))
     return found.hexdigest()

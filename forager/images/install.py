@@ -19,6 +19,7 @@ from forager.images.pins import constraints
 from forager.images.recipe import Recipe
 from forager.images.reducing import Steps, is_project
 from forager.images.sealing import make_repository, seal
+from forager.images.soundness import test_functions
 from forager.images.source import Source, tracked_files
 from forager.images.suite import find_suite, stated_suite
 from forager.images.vetting import Vetting
@@ -216,7 +217,7 @@ def _with_tests(
                 steps.add,
                 partial(distribution, tree),
                 files,
-                likely_tests(tree),
+                test_functions(tree, likely_tests(tree)),
                 links_outside(tree, files),
             )
     except (BuildError, SourceError) as error:

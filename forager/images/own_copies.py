@@ -18,6 +18,8 @@ sources, names = json.load(open("{TOOLS}/modules.json"))
 def digest(path):
     with open(path, "rb") as file:
         return hashlib.sha256(file.read()).digest()
+def inside(path):  # the project's own files, which an installation with -e may link to
+    return os.path.realpath(path).startswith("{WORKDIR}/")
 sizes, own = set(), set()
 for source in sources:
     path = os.path.join("{WORKDIR}", source)
@@ -29,8 +31,10 @@ for top in ("{VENV}", "/home", "/root", "/opt", "/usr/local", "/srv", "/var"):
     for directory, children, files in os.walk(top):
         children[:] = [c for c in children if os.path.join(directory, c) != "{TOOLS}"]
         if os.path.basename(directory) == "site-packages":
-            found += [os.path.join(directory, c) for c in children if c in names]
-            found += [os.path.join(directory, f) for f in files if f.partition(".")[0] in names]
+            like = [c for c in children if c in names]
+            like += [f for f in files if f.partition(".")[0] in names and not f.endswith(".pth")]
+            places = [os.path.join(directory, name) for name in like]
+            found += [place for place in places if not inside(place)]
         for name in files:
             path = os.path.join(directory, name)
             try:

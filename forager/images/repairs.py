@@ -18,6 +18,8 @@ from forager.images.workshop import RecipeTrial, Workshop
 
 _MOST_KEPT = 12  # changes by one builder
 _MOST_TRIED = 24
+_MOST_CONFIRMED = 4  # runs in another order
+_ADDING = ("system packages",)  # rules after which the next library may be missing
 
 
 class Repairs:
@@ -44,10 +46,19 @@ class Repairs:
                 self._reduce()
                 if RULES in builders:  # others need minutes, or a model
                     self._rounds(RULES)
+            self._confirm(repair=RULES in builders)
         except BaseException:
             self._best.remove()
             raise
         return self._best
+
+    def _confirm(self, *, repair: bool) -> None:
+        """Run the tests in another order; let the rules repair what breaks that run off."""
+        for left in reversed(range(_MOST_CONFIRMED)):
+            self._best = self._workshop.confirm(self._best)
+            if self._best.failure.sound or not self._best.second or not (repair and left):
+                return
+            self._rounds(RULES)
 
     def _rounds(self, builder: Builder) -> None:
         """Let a builder change the recipe as long as that helps."""
@@ -97,7 +108,7 @@ class Repairs:
     ) -> bool:
         started, before = time.monotonic(), self._best
         trial = attempt()
-        kept = self._is_better(trial.failure)
+        kept = self._is_better(trial.failure, change.rule)
         self._note(change.recipe, trial)
         source = self._workshop.source
         self._record(
@@ -125,9 +136,10 @@ class Repairs:
         self._known[_text(trial.asked)] = trial.failure
         self._faults.add(_fault(trial.failure))
 
-    def _is_better(self, failure: Diagnosis) -> bool:
+    def _is_better(self, failure: Diagnosis, rule: str) -> bool:
         best = self._best.failure
-        alike = failure.stage == best.stage != "collect" and failure.passing >= best.passing
+        comparable = best.stage != "collect" or rule in _ADDING
+        alike = comparable and failure.stage == best.stage and failure.passing >= best.passing
         another = alike and not best.sound and _fault(failure) not in self._faults
         return not failure.refused and (failure.progress > best.progress or another)
 

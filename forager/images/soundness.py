@@ -9,9 +9,9 @@ from forager.images.layout import read_text
 LEAST_COLLECTED = 0.5  # share of the test functions in a project's files
 
 
-def test_functions(tree: Path, files: Iterable[str]) -> int:
-    """The number of test functions and methods in these files, as far as Python can parse them."""
-    return sum(_in_text(read_text(tree, name)) for name in files)
+def test_functions(tree: Path, files: Iterable[str]) -> dict[str, int]:
+    """The number of test functions and methods in each file, as far as Python can parse it."""
+    return {name: _in_text(read_text(tree, name)) for name in files}
 
 
 def collected_functions(tests: Sequence[str]) -> int:

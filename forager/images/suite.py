@@ -8,7 +8,7 @@ Options that measure, report or spread load are dropped at once. Every other cha
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -58,13 +58,14 @@ def find_suite(
     install: Install,
     distribution: Distribution,
     tracked: Sequence[str],
-    likely: Sequence[str],
+    likely: Mapping[str, int],
     ignored: Sequence[str] = (),
 ) -> Suite:
-    """Find the tests among the tracked files; `likely` are those that look like tests.
+    """Find the tests among the tracked files.
 
-    pytest does not enter the `ignored` paths. Raises BuildError if pytest does not collect,
-    SourceError if it collects nothing.
+    `likely` has the files that look like tests, with the number of functions of each. pytest does
+    not enter the `ignored` paths. Raises BuildError if pytest does not collect, SourceError if it
+    collects nothing.
     """
     search = _Search(ask, install, distribution, ignored)
     found = search.best(tracked, likely)
@@ -146,7 +147,7 @@ class _Search:
             *self._more,
         ]
 
-    def best(self, tracked: Sequence[str], likely: Sequence[str]) -> Collection:
+    def best(self, tracked: Sequence[str], likely: Mapping[str, int]) -> Collection:
         """What pytest collects at best."""
         found = self._collected()
         if not found.collected:
@@ -167,11 +168,12 @@ class _Search:
             found = self._better(found, ["--import-mode=importlib"], "files share their names")
         return found if found.places else self._without_others(found)
 
-    def _missed(self, found: Collection, likely: Sequence[str]) -> set[str]:
-        """The files that look like tests and are not collected, if these are the majority."""
+    def _missed(self, found: Collection, likely: Mapping[str, int]) -> set[str]:
+        """The files that look like tests and are not collected, if they hold the majority."""
         files = {file.file for file in found.files}
         missed = {*likely} - files
-        return missed if len(missed) > len(files) else set()
+        elsewhere = sum(likely[name] or 1 for name in missed)
+        return missed if elsewhere > sum(likely.get(name) or 1 for name in files) else set()
 
     def _better(
         self, found: Collection, more: list[str], reason: str, least: int = 0

@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 import docker
 
 from forager.environments.repository.testing import TestReport
-from forager.errors import SourceError, Unreachable
+from forager.errors import BuildError, SourceError, Unreachable
 from forager.images.base import CHANGES, ensure_base
 from forager.images.broken_runs import broken_run, how_it_ended
 from forager.images.builder import Diagnosis, RecipeFailed, failed, refused
@@ -43,6 +43,8 @@ class RecipeTrial(NamedTuple):
     """What was left out of it, with the reasons."""
     unproven: UnprovenImage | None = None
     first: TestReport | None = None
+    second: TestReport | None = None
+    """The tests in another order, once the first run was sound."""
 
     def without(self, dropped: list[str]) -> Self:
         """The trial with all that was left out of its recipe, in earlier trials, too."""
@@ -94,9 +96,12 @@ class Workshop:
             if recipe.untrusted and (reason := refusal(recipe, self.tree)):
                 raise refused(reason)
             unproven = self._installed(recipe, search=search, reduce=reduce)
-        except RecipeFailed as error:
-            failure = error.failure.model_copy(update={"functions": self._functions})
-            return RecipeTrial(error.recipe or recipe, failure, error.dropped)
+        except BuildError as error:
+            fault = error if isinstance(error, RecipeFailed) else self._late()
+            if fault is None:
+                raise
+            failure = fault.failure.model_copy(update={"functions": self._functions})
+            return RecipeTrial(fault.recipe or recipe, failure, fault.dropped)
         try:
             left = self._deadline - time.monotonic()
             first = unproven.run_first(max(_LEAST_SECONDS, left / 2))  # the second takes as long
@@ -106,6 +111,23 @@ class Workshop:
             raise
         installed = unproven.installed
         return RecipeTrial(installed.stated, failure, installed.dropped, unproven, first)
+
+    def confirm(self, trial: RecipeTrial) -> RecipeTrial:
+        """Run a sound trial's tests in another order; it stays sound if they come to an end."""
+        if not trial.unproven or not trial.failure.sound:
+            return trial
+        second, failure = trial.unproven.run_again(), trial.failure
+        if trial.unproven.installed.recipe.untrusted and second.distrusted:
+            failure = _distrusted(second)
+        elif not second.complete:
+            what = {
+                "message": f"in another order, {how_it_ended(second)}",
+                "log": second.log,
+                "sound": False,
+                "broken": broken_run(second, reordered=True),
+            }
+            failure = failure.model_copy(update=what)
+        return trial._replace(second=second, failure=failure)
 
     def _installed(self, recipe: Recipe, *, search: bool, reduce: bool) -> UnprovenImage:
         """Install the project and commit the image, still without a name.
@@ -131,9 +153,9 @@ class Workshop:
         if self._cache is None:
             self._cache = BuildCache(self._client, base)
         cache = None if recipe.untrusted else self._cache  # it could change what others install
+        if late := self._late():
+            raise late
         left = self._deadline - time.monotonic()
-        if left < 1:
-            raise failed("install", f"{NO_TIME} of {self._settings.timeout:.0f} s")
         memory = max(recipe.memory, _LEAST_MEMORY)
         return Workbench(
             self._client,
@@ -143,6 +165,12 @@ class Workshop:
             cache=cache,
             logins=not recipe.untrusted,
         )
+
+    def _late(self) -> RecipeFailed | None:
+        """The error of a trial for which no time is left; it says nothing about earlier ones."""
+        if time.monotonic() < self._deadline - 1:
+            return None
+        return failed("install", f"{NO_TIME} of {self._settings.timeout:.0f} s")
 
     def _install(
         self, bench: Workbench, recipe: Recipe, *, search: bool, reduce: bool
@@ -192,7 +220,7 @@ class Workshop:
 
     @cached_property
     def _functions(self) -> int:
-        return test_functions(self.tree, likely_tests(self.tree))
+        return sum(test_functions(self.tree, likely_tests(self.tree)).values())
 
     @cached_property
     def _tracked(self) -> list[str]:
@@ -201,7 +229,7 @@ class Workshop:
     def _judged(self, first: TestReport, *, chosen: bool, untrusted: bool) -> Diagnosis:
         """Judge the first run of the tests; a person may have `chosen` to run a few only."""
         if untrusted and first.distrusted:
-            return refused(f"nobody can trust the outcomes: {first.distrusted}", first.log).failure
+            return _distrusted(first)
         outcomes = first.outcomes.values()
         passing = sum(outcome == "passed" for outcome in outcomes)
         run = sum(outcome in ("passed", "failed", "error", "timeout") for outcome in outcomes)
@@ -244,6 +272,10 @@ class Workshop:
     def __exit__(self, *exception: object) -> None:
         if self._cache:
             self._cache.close()
+
+
+def _distrusted(report: TestReport) -> Diagnosis:
+    return refused(f"nobody can trust the outcomes: {report.distrusted}", report.log).failure
 
 
 def _described(first: TestReport) -> list[str]:

@@ -77,6 +77,7 @@ class RunnerReport(Report):
     distrusted: str = ""
     file: str = ""
     tests: int = 0
+    functions: int = 0
     begins: str = ""
     signal: int = 0
     end: int | None = None
@@ -95,8 +96,8 @@ class TestReport(Record):
     tests that ran again with changed expected values, `rewritten` the doctests whose examples are
     not those of their file, `touched` the data files that the run changed. `failures` describes
     the first failing tests, up to the requested number. Of a run with a `plan`, `planned` is the
-    number of tests by file, and `running` the test that was running when the run broke off;
-    `signal` is what killed it, such as 9 when memory ran out.
+    number of tests by file, `functions` that of test functions, and `running` the test that was
+    running when the run broke off; `signal` is what killed it, such as 9 when memory ran out.
     """
 
     __test__ = False
@@ -112,6 +113,7 @@ class TestReport(Record):
     touched: list[str] = []
     failures: dict[str, Failure] = {}
     planned: dict[str, int] = {}
+    functions: dict[str, int] = {}
     running: str = ""
     signal: int = 0
     log: str = ""
@@ -237,6 +239,7 @@ def _read(run: ProgramRun[RunnerReport]) -> TestReport:
             if report.failure
         },
         planned={report.file: report.tests for report in run.reports if report.file},
+        functions={report.file: report.functions for report in run.reports if report.file},
         running=_running(run.reports),
         signal=max((report.signal for report in run.reports), default=0),
         log=run.log,

@@ -227,8 +227,11 @@ def _protected(tests: FrozenTests, places: Places, tree: Tree) -> list[str]:
 
 
 def variants(recipe: Recipe, job: dict[str, Any]) -> Iterator[tuple[Recipe, str]]:
-    """Yield the recipe, and others for projects that are built in another way, with names."""
+    """Yield the recipe, and others with all tests or another way to build, with names."""
     yield recipe, "frozen job"
+    if recipe.tests:  # a job may run a few tests first
+        whole = recipe.model_copy(update={"tests": [], "protected": []})
+        yield whole, "all tests with its packages"
     built = [command for command in recipe.install if _EDITABLE in command]
     rest = [command for command in recipe.install if _EDITABLE not in command]
     if built and (steps := _generating(job)):

@@ -50,6 +50,25 @@ for word in "${words[@]}"; do  # Ubuntu has packages that Debian lacks
 done
 exit ${code:-0}
 """
+UV = """#!/bin/bash
+# Nothing can be fetched: a job has the Pythons that are there, and its tools run in one of them.
+case "$1 $2" in "python install") exit 0 ;; tool\\ *) first=2 ;; *) first=1 ;; esac
+words=("${@:1:first}")
+shift $((first < $# ? first : $#))
+while [ $# -gt 0 ]; do
+    case $1 in
+        --python-preference) shift ;;
+        --python-preference=* | --managed-python | --no-managed-python) ;;
+        --python | -p) [ "${words[0]}" = tool ] || words+=("$1" "$2"); shift ;;
+        --python=*) [ "${words[0]}" = tool ] || words+=("$1") ;;
+        --from | --with) words+=("$1" "$2"); shift ;;
+        -*) words+=("$1") ;;
+        *) case " ${words[*]} " in *" run "*) break ;; esac; words+=("$1") ;;
+    esac
+    shift
+done
+exec /usr/local/libexec/uv "${words[@]}" "$@"
+"""
 _APT = """APT::Get::Assume-Yes "true";
 APT::Install-Recommends "false";
 Dpkg::Options { "--force-confdef"; "--force-confold"; };
@@ -60,7 +79,8 @@ install -m 755 {TOOLS}/sudo /usr/local/bin/sudo
 install -m 755 {TOOLS}/apt-get /usr/local/bin/apt-get
 ln -s apt-get /usr/local/bin/apt
 install -m 644 {TOOLS}/90forager /etc/apt/apt.conf.d/90forager
-install -m 755 {TOOLS}/uv /usr/local/bin/uv
+install -D -m 755 {TOOLS}/uv /usr/local/libexec/uv
+install -m 755 {TOOLS}/uv-of-jobs /usr/local/bin/uv
 printf '#!/bin/sh\\n[ "$1" = --version ] && exec uv --version\\nexec uv tool run "$@"\\n' \\
     >/usr/local/bin/uvx
 chmod 755 /usr/local/bin/uvx
@@ -111,7 +131,7 @@ def ensure_runner(
     base = ensure_base(client, python, report)
     version = client.images.get(base).labels.get(PYTHON_LABEL, "")
     minor = ".".join(version.split(".")[:2])
-    parts = [base, _PREPARE, _SUDO, _APT_GET, _APT, *_VARIABLES.values(), _HOOK.read_text()]
+    parts = [base, _PREPARE, _SUDO, _APT_GET, UV, _APT, *_VARIABLES.values(), _HOOK.read_text()]
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
     reference = f"forager-runner:python{python}-{digest}"
     with locked(reference.replace(":", "-")):
@@ -127,6 +147,7 @@ def _make(client: docker.DockerClient, base: str, minor: str, reference: str) ->
     files = {
         "sudo": (_SUDO.encode(), 0o755),
         "apt-get": (_APT_GET.encode(), 0o755),
+        "uv-of-jobs": (UV.encode(), 0o755),
         "90forager": (_APT.encode(), 0o644),
         "hook.py": (_HOOK.read_bytes(), 0o644),
     }

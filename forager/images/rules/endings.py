@@ -12,13 +12,17 @@ _GONE = re.compile(r"MemoryError|Killed signal terminated|Cannot allocate memory
 _SHARE = 0.5  # of the machine's memory that a sandbox may have
 _SLOW, _MOST_SLOW = 5.0, 60  # seconds of a slow test; how many are left out at most
 _HANGS = 0.3  # share of a run that no test accounts for, if one hangs
-_KEPT = 0.5  # least share of the planned tests to keep
+_KEPT = 0.5  # least share of the planned test functions to keep
 _GOALS = (0.4, 0.8)  # shares of the time limit that a shorter suite may need
 
 
 def memory(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
-    """Propose twice the memory where it ran out, up to half of the machine's."""
-    killed = failure.broken is not None and failure.broken.signal == signal.SIGKILL
+    """Propose twice the memory where it ran out, up to half of the machine's.
+
+    In another order it is one test that takes it all.
+    """
+    broken = failure.broken
+    killed = broken is not None and broken.signal == signal.SIGKILL and not _alone(broken)
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if (killed or _GONE.search(failure.log)) and 2 * recipe.memory <= _SHARE * machine:
         yield (
@@ -30,8 +34,13 @@ def memory(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
 def crashes(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
     """Propose to leave out the test that ended the interpreter."""
     broken = failure.broken
-    if broken and broken.running and not broken.timed_out and broken.signal != signal.SIGKILL:
+    if broken and broken.running and not broken.timed_out:
         yield _without_tests(recipe, [broken.running]), f"{broken.running} ends the interpreter"
+
+
+def _alone(broken: BrokenRun) -> bool:
+    """Whether the running test alone breaks off the run, as the others came to an end before."""
+    return broken.reordered and bool(broken.running)
 
 
 def long_suites(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposals:
@@ -40,7 +49,10 @@ def long_suites(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposa
     if not broken or not broken.timed_out:
         return
     busy = sum(file.seconds for file in broken.files)
-    if broken.running and broken.seconds - busy > _HANGS * broken.seconds:
+    if _alone(broken) or (broken.running and broken.seconds - busy > _HANGS * broken.seconds):
+        file = broken.running.partition("::")[0]
+        if any(test.startswith(f"{file}::") and broken.slow[test] >= _SLOW for test in broken.slow):
+            yield _with_arguments(recipe, [f"--ignore={file}"]), f"{file} waits again and again"
         yield _without_tests(recipe, [broken.running]), f"{broken.running} hangs"
     slow = [test for test, seconds in broken.slow.items() if seconds >= _SLOW][:_MOST_SLOW]
     rest = sum(map(_needed, broken.files))
@@ -54,16 +66,21 @@ def long_suites(_: SourceProject, recipe: Recipe, failure: Diagnosis) -> Proposa
 
 def _slow_files(broken: BrokenRun, seconds: float) -> list[str]:
     """The files to leave out, so that the others need these seconds; none if too few are left."""
-    cheapest = sorted(broken.files, key=lambda file: _needed(file) / max(1, file.planned))
-    kept = tests = 0
+    cheapest = sorted(broken.files, key=lambda file: _needed(file) / max(1, _functions(file)))
+    kept = functions = 0
     spent = 0.0
     for file in cheapest:
         spent += _needed(file)
         if spent > seconds:
             break
-        kept, tests = kept + 1, tests + file.planned
-    enough = tests >= _KEPT * sum(file.planned for file in broken.files)
+        kept, functions = kept + 1, functions + _functions(file)
+    enough = functions >= _KEPT * sum(map(_functions, broken.files))
     return [file.file for file in cheapest[kept:]] if enough else []
+
+
+def _functions(file: FileRun) -> int:
+    """The functions of a file, however many parameters each has."""
+    return file.functions or file.planned
 
 
 def _needed(file: FileRun) -> float:

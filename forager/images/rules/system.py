@@ -24,11 +24,14 @@ _SIGNS: tuple[tuple[str, str], ...] = (
                 r"(?:the )?lib([\w-]{1,40})"),
     ("library", r"lib([\w-]{1,40}) (?:is |was )?(?:not found|not installed|missing)"),
     ("shared", r"(lib[\w.+-]{1,60}\.so(?:\.\d+)*): cannot open shared object file"),
+    ("loaded", r"cannot load library '(lib[\w.+-]{1,60}-\d+)'"),
     ("pkg_config", rf"No package '{_NAME}' found"),
     ("pkg_config", rf"Package '?{_NAME}'?,? (?:was not found|required by|not found)"),
     ("pkg_config", rf"Dependency \"?{_NAME}\"? not found"),
     ("pkg_config", rf"pkg-config --exists {_NAME}"),
     ("program", rf"{_NAME} executable not found"),
+    ("program", rf"(?:find|locate|execute) (?:the )?[`'\"]?{_NAME}[`'\"]? (?:executable|binary)"),
+    ("program", r"No such file or directory: '/(?:[\w.-]+/){1,6}bin/([A-Za-z][\w+-]{0,60})'"),
     ("program", rf"(?:sh|bash): (?:line \d+: |\d+: )?{_NAME}: (?:command )?not found"),
     ("program", r"No such file or directory: '([A-Za-z][\w+-]{0,60})'"),
     ("program", r"error: command '([A-Za-z][\w+-]{0,60})' failed: No such file"),
@@ -45,6 +48,7 @@ _OTHERWISE = {  # what a log says without naming a file
     r"[Jj]ava(?:c)? (?:executable )?not found|No such file or directory: 'java'": (
         "default-jre-headless"
     ),
+    r"(?:find |directory: '.{0,80})(?:initdb|pg_ctl|postgres)\b": "postgresql",
     r"CMake must be installed|cmake.{1,40}not found": "cmake",
 }
 _PRESENT = {"python", "python3", "pip", "sh", "bash", "uv", "pkg-config", "gcc", "make"}
@@ -75,6 +79,7 @@ def _missing(log: str, contents: Contents) -> Iterator[tuple[str, str]]:
         "header": contents.header,
         "library": contents.library,
         "shared": contents.shared,
+        "loaded": lambda name: contents.shared(re.sub(r"-(\d+)$", r".so.\1", name)),
         "pkg_config": contents.pkg_config,
         "program": contents.program,
     }

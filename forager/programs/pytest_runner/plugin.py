@@ -26,6 +26,8 @@ _FIRST, _ALIKE = 30, 3  # failures that are described; errors alike that are des
 _KIND = 200  # characters of a message that make an error like another
 _PLANNED = 50_000  # tests up to which each one's beginning is reported, too
 _TOGETHER, _DELAY = 16384, 0.2  # bytes and seconds before reports are written
+# From the best to the worst. Others are plug-ins' and final for no test, such as "rerun".
+_OUTCOMES = ("skipped", "passed", "xpassed", "xfailed", "failed", "error", "timeout")
 _STATISTICS = "/proc/self/schedstat"
 
 
@@ -88,8 +90,10 @@ class TestWatcher:
         self._send(collected=len(items))
         self._plan = self._plan and len(items) < _PLANNED
         if self._plan:
+            functions = {item.nodeid.partition("[")[0] for item in items}
+            by_file = Counter(name.partition("::")[0] for name in functions)
             for name, tests in Counter(item.nodeid.partition("::")[0] for item in items).items():
-                self._send(file=name[:_ID], tests=tests)
+                self._send(file=name[:_ID], tests=tests, functions=by_file[name])
         self._send(canaries=self._canaries.spread(items))
 
     @pytest.hookimpl(tryfirst=True)
@@ -163,7 +167,7 @@ class TestWatcher:
         name = report.nodeid
         self._durations[name] = self._durations.get(name, 0.0) + report.duration
         known = self._outcomes.get(name)
-        if report.when == "call":
+        if report.when == "call" and self._of_call(report) in _OUTCOMES:
             self._outcomes[name] = worse(known, self._of_call(report))
         elif report.failed and known != "timeout":
             self._outcomes[name] = "error"
@@ -216,8 +220,7 @@ class TestWatcher:
 
 def worse(known: str | None, outcome: str) -> str:
     """The worse of two outcomes of a test: its subtests report one each, and the test another."""
-    kinds = ("skipped", "passed", "xpassed", "xfailed", "failed", "error", "timeout")
-    return outcome if known is None else max(known, outcome, key=kinds.index)
+    return outcome if known is None else max(known, outcome, key=_OUTCOMES.index)
 
 
 def described(report: Any) -> dict[str, Any]:

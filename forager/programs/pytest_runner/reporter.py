@@ -23,7 +23,7 @@ _SIGKILL = 9  # `signal` imports `enum`
 _TEXTS = {"id": str, "outcome": str, "failure": str, "error": str, "text": str, "canary": str,
           "rewritten": str, "file": str, "begins": str}  # fmt: skip
 _OTHERS = {"seconds": (int, float), "collected": int, "canaries": int, "end": int, "frames": list,
-           "tests": int}  # fmt: skip
+           "tests": int, "functions": int}  # fmt: skip
 _KINDS: dict[str, Any] = {**_TEXTS, **_OTHERS}
 
 
