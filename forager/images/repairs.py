@@ -56,7 +56,8 @@ class Repairs:
         """Run the tests in another order; let the rules repair what breaks that run off."""
         for left in reversed(range(_MOST_CONFIRMED)):
             self._best = self._workshop.confirm(self._best)
-            if self._best.failure.sound or not self._best.second or not (repair and left):
+            broken = self._best.failure.broken
+            if not (broken and broken.reordered and repair and left):
                 return
             self._rounds(RULES)
 
