@@ -84,7 +84,24 @@ def unused(value):
 def long():
     return sum(range(2_000_000))
 '''
-HELPER = "def loud(number):\n    return number\n"
+HELPER = '''\
+def loud(number):
+    return number
+
+
+class Lazy:
+    """As those of six.moves and Django: to ask it for anything runs code, which may fail."""
+
+    def __getattr__(self, name):
+        raise ImportError(name)
+
+    @property
+    def __class__(self):
+        raise RuntimeError("not set up")
+
+
+LAZY = [Lazy()]
+'''
 TESTS = """\
 import subprocess, sys
 import pytest

@@ -161,10 +161,10 @@ class Watcher:
 
     def _is_our_cache(self, found: Any) -> bool:
         """Whether it is a `functools.lru_cache` around a function of the repository."""
-        code = getattr(getattr(found, "__wrapped__", None), "__code__", None)
-        if not isinstance(found, type(_CACHE)) or not isinstance(code, CodeType):
+        if type(found) is not type(_CACHE):  # to ask a lazy object would run code
             return False
-        return self._tracer.is_ours(code) > 0
+        code = getattr(found.__wrapped__, "__code__", None)
+        return isinstance(code, CodeType) and self._tracer.is_ours(code) > 0
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
@@ -272,8 +272,10 @@ def main() -> None:
     tracer = Tracer(root)
     watcher = Watcher(request["tests"], tracer)
     tracer.start()
-    pytest.main(request["arguments"], plugins=[watcher])
+    ended = pytest.main(request["arguments"], plugins=[watcher])
     sys.settrace(None)
+    if ended == pytest.ExitCode.INTERNAL_ERROR:
+        sys.exit("pytest has failed under the tracer")
     for report in results(watcher, root):
         line = f"{request['nonce']} {json.dumps(report)}\n".encode()
         while line:

@@ -105,7 +105,7 @@ class LiveFunctions:
         self._alive = [
             (found, places[_identity(found.__code__)])
             for found in gc.get_objects()
-            if isinstance(found, FunctionType)
+            if type(found) is FunctionType  # isinstance would ask lazy objects, which run code
             and found.__code__.co_filename == path
             and _identity(found.__code__) in places
         ]

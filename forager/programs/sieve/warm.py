@@ -52,7 +52,8 @@ class WarmTests:
         watch.broken = []  # files that cannot be collected without a mutant either
         self._alive: dict[tuple[str, str, int], list[FunctionType]] = {}
         for found in gc.get_objects():
-            if isinstance(found, FunctionType) and found.__code__.co_filename.startswith(root):
+            # isinstance would ask lazy objects, which run code then
+            if type(found) is FunctionType and found.__code__.co_filename.startswith(root):
                 self._alive.setdefault(identity(found.__code__), []).append(found)
         gc.collect()
         gc.freeze()
