@@ -139,6 +139,21 @@ def test_flat_module_with_unittest_tests(tmp_path: Path) -> None:
     _remove(image)
 
 
+def test_a_test_whose_id_is_cut_belongs_to_no_image(tmp_path: Path) -> None:
+    """Parameters may make an id of any length; by a cut one pytest finds no test."""
+    text = """
+        import pytest
+
+        @pytest.mark.parametrize("text", [1, 2], ids=["a" * 5000, "b" * 3000])
+        def test_long(text):
+            pass
+    """
+    image = build(write_project(tmp_path, {"test_long.py": text}))
+    assert image.passing == [f"test_long.py::test_long[{'b' * 3000}]"]
+    assert image.skipped == 1
+    _remove(image)
+
+
 def test_a_test_that_a_plugin_repeats_passes_if_it_passes_then(tmp_path: Path) -> None:
     """pytest-rerunfailures reports an outcome of its own, "rerun", before the one that counts."""
     source = write_project(

@@ -20,6 +20,7 @@ from forager.sandboxes.sandbox import Limits
 
 _SHUFFLE = 1  # seed of the second run's order
 _DESCRIBED = 400  # failures of the first run, for the builders
+_LONGEST_ID = 4000  # characters at which the runner cuts the id of a test
 _NOT_RUN = ("skipped", "xfailed", "xpassed", "deselected")
 
 
@@ -142,12 +143,15 @@ def _compare(
 ) -> tuple[list[str], list[str], list[str], int]:
     """Sort the tests into passing, flaky and failing; count the skipped.
 
-    A test that ran or passed in one run only is flaky. One that fails in two ways is failing.
+    A test that ran or passed in one run only is flaky. One that fails in two ways is failing. One
+    whose id is cut counts as skipped: nobody can run it by its name.
     """
     passing, flaky, failing, skipped = [], [], [], 0
     for test in sorted({*first, *second}):
         outcomes = {first.get(test, "missing"), second.get(test, "missing")}
-        if outcomes == {"passed"}:
+        if len(test) >= _LONGEST_ID:
+            skipped += 1
+        elif outcomes == {"passed"}:
             passing.append(test)
         elif outcomes <= set(_NOT_RUN):
             skipped += 1
