@@ -218,15 +218,8 @@ def test_a_test_that_ends_the_run_in_another_order_is_left_out(tmp_path: Path) -
 
 def test_a_path_to_the_project_is_no_copy_of_it(tmp_path: Path) -> None:
     """Flit installs a module with -e as NAME.pth; poetry and others do so for packages."""
-    pyproject = """
-        [build-system]
-        requires = ["flit_core"]
-        build-backend = "flit_core.buildapi"
-        [project]
-        name = "widget"
-        version = "1.0"
-        description = "a module"
-    """
+    pyproject = PYPROJECT.replace("setuptools.build_meta", "flit_core.buildapi")
+    pyproject = pyproject.replace("setuptools", "flit_core") + '    description = "a module"\n'
     source = write_project(
         tmp_path,
         {
