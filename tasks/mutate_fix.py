@@ -1,19 +1,20 @@
 """Mutate-fix: puts a bug into a real project and proves it by the project's own tests."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from forager.environments.repository.mutation import ModelCost, Mutation
 from forager.environments.repository.task import RepositoryTask
-from forager.errors import LimitReached, UsageError
+from forager.errors import ForagerError, LimitReached, UsageError
 from forager.images.image import Image
-from forager.mutation.candidates import Candidate, Families
+from forager.mutation.candidates import Candidate, Families, Sketch
 from forager.mutation.combine import (
     COMBINED,
     KilledMutant,
@@ -34,12 +35,13 @@ from forager.mutation.model_written import (
 )
 from forager.mutation.pick import pick
 from forager.mutation.quota import Quota
+from forager.sandboxes.sandbox import Limits, Sandbox
 from forager.threads import in_order
 from tasks.author import Author
 from tasks.contamination import admitted
 from tasks.ledger import Ledger, OnTaskProgress, no_progress
 from tasks.settings import MutateFixSettings
-from tasks.sources import LEFT_OUT, ProjectTexts, read_texts, start
+from tasks.sources import ProjectTexts, read_texts, start
 from tasks.statements import Form, by_model, cwm, issue, with_code
 
 KIND = "mutate-fix"
@@ -69,11 +71,78 @@ class MutateFixRequest:
         return Rules(proof=self.proof, difficulty=self.settings.difficulty, explain=explain)
 
 
+class MeasuredProject(NamedTuple):
+    """What is known of an image before any bug."""
+
+    texts: ProjectTexts
+    coverage: Coverage
+    contaminated: str
+    """As in `admitted`."""
+
+
+def measured(
+    image: Image,
+    order: MutateFixRequest,
+    start: Callable[[str, Limits], Sandbox] = start,
+) -> MeasuredProject:
+    """Read the code of an image, and measure which test runs which line.
+
+    Raises ContaminatedProject for projects of SWE-bench, SandboxError.
+    """
+    texts = read_texts(image)
+    reason = admitted(
+        image.source.name,
+        keep=order.keep_contaminated,
+        texts=texts.sources,
+        also=order.also_exclude,
+    )
+    return MeasuredProject(texts, coverage_of(image, start), reason)
+
+
+def measured_ahead(
+    images: Sequence[Image], order: MutateFixRequest, report: Callable[[str], None]
+) -> Generator[tuple[Image, MeasuredProject | ForagerError]]:
+    """Yield each image with what is known of it, or the error.
+
+    With several workers, the next image is measured while the caller works on this one: the tests
+    run one after another then, and keep one core busy. To close the iterator ends that.
+    """
+    sandboxes: list[Sandbox] = []
+
+    def kept(reference: str, limits: Limits) -> Sandbox:
+        sandboxes[:] = [start(reference, limits)]
+        return sandboxes[0]
+
+    def measure(image: Image) -> MeasuredProject | ForagerError:
+        try:
+            return measured(image, order, kept)
+        except ForagerError as error:
+            return error
+
+    left = deque(images)
+    running: deque[Future[MeasuredProject | ForagerError]] = deque()
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            while left:
+                image = left.popleft()
+                project = running.popleft() if running else pool.submit(measure, image)
+                if not project.done():
+                    report("measuring which test runs which line")
+                known = project.result()
+                if left and order.workers > 1:
+                    running.append(pool.submit(measure, left[0]))
+                yield image, known
+        finally:
+            for sandbox in sandboxes if running else ():
+                sandbox.close()
+
+
 def make_tasks(
     image: Image,
     order: MutateFixRequest,
     *,
     output: Path,
+    project: MeasuredProject | None = None,
     on_progress: OnTaskProgress = no_progress,
     report: Callable[[str], None] = print,
 ) -> int:
@@ -84,22 +153,18 @@ def make_tasks(
     stopped. Rejected candidates go to a second file (see `ledger`). Bugs of several parts come
     last, made from the tasks found so far. Raises ContaminatedProject for projects of SWE-bench.
     """
-    project = read_texts(image)
-    reason = admitted(
-        image.source.name,
-        keep=order.keep_contaminated,
-        texts=project.sources,
-        also=order.also_exclude,
-    )
-    found = list(project.candidates(order.families))
-    with Ledger(output, image) as ledger:
-        for candidate in found:
-            if candidate.family == LEFT_OUT and not ledger.knows(instance_id(image, candidate)):
-                ledger.reject(instance_id(image, candidate), candidate, candidate.problem)
+    if project is None:
         report("measuring which test runs which line")
-        coverage = coverage_of(image, start)
-        making = _MutateFixRun(image, order, ledger, coverage, project, on_progress, report, reason)
-        return making.run([candidate for candidate in found if candidate.family != LEFT_OUT])
+        project = measured(image, order)
+    found = list(project.texts.listed(order.families, project.coverage.runs))
+    if left_out := sum(not project.coverage.runs(path) for path in project.texts.sources):
+        report(f"{left_out} files that no test runs are left out")
+    with Ledger(output, image) as ledger:
+        for one in found:
+            if isinstance(one, Candidate) and not ledger.knows(instance_id(image, one)):
+                ledger.reject(instance_id(image, one), one, one.problem)
+        making = _MutateFixRun(image, order, ledger, project, on_progress, report)
+        return making.run([one for one in found if isinstance(one, Sketch)])
 
 
 class _MutateFixRun:
@@ -110,20 +175,18 @@ class _MutateFixRun:
         image: Image,
         order: MutateFixRequest,
         ledger: Ledger,
-        coverage: Coverage,
-        project: ProjectTexts,
+        project: MeasuredProject,
         on_progress: OnTaskProgress,
         report: Callable[[str], None],
-        contaminated: str,
     ) -> None:
         self._image = image
         self._order = order
         self._ledger = ledger
-        self._coverage = coverage
-        self._project = project
+        self._coverage = project.coverage
+        self._project = project.texts
         self._on_progress = on_progress
         self._report = report
-        self._contaminated = contaminated
+        self._contaminated = project.contaminated
         settings = order.settings
         self._quota = Quota(settings.targets, settings.per_function, settings.per_file)
         self._singles = set(order.families) - {COMBINED}
@@ -132,18 +195,19 @@ class _MutateFixRun:
         self._shown: dict[str, PartFailures] = {}
         self._counts: Counter[str] = Counter()
 
-    def run(self, listed: list[Candidate]) -> int:
-        """Make the tasks from the candidates; return their number."""
+    def run(self, sketches: list[Sketch]) -> int:
+        """Make the tasks from the sketches; return their number."""
         order = self._order
         shares = order.settings.shares()
         several = self._several(shares)
-        listed = [*listed, *self._placeholders()]
+        listed: list[Candidate | Sketch] = [*sketches, *self._placeholders()]
         if not listed:
             raise UsageError(f"{self._image.source.name}: no code to mutate outside the tests")
         picked = pick(listed, seed=order.seed, weights=shares)
         single = None if order.limit is None else order.limit - (several or 0)
         with ThreadPoolExecutor(order.workers) as pool:
-            written = in_order(pool, self._write, self._wanted(picked), 2 * order.workers)
+            wanted = self._project.candidates(one for one in picked if self._quota.has(one))
+            written = in_order(pool, self._write, wanted, 2 * order.workers)
             with closing(written):
                 singles = self._fresh(candidate for _, candidate in written)
                 self._take(singles, single, self._singles)

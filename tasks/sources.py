@@ -1,6 +1,6 @@
 """Reads the code of an image and starts the sandboxes for its mutants."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from forager.environments.repository.objects import (
 )
 from forager.errors import SandboxError
 from forager.images.image import Image
-from forager.mutation.candidates import Candidate, Families, candidates
+from forager.mutation.candidates import Candidate, Families, FileChecker, Sketch, sketches
 from forager.mutation.files import read_source, source_files
 from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import Limits, Sandbox
@@ -34,15 +34,34 @@ class ProjectTexts(NamedTuple):
     left_out: Mapping[str, str] = MappingProxyType({})
     """By path, why a source file has no text."""
 
-    def candidates(self, families: Families) -> Iterator[Candidate]:
-        """All candidates, with one that has a problem for each file that gives none."""
+    def listed(
+        self, families: Families, tested: Callable[[str], bool] = lambda _: True
+    ) -> Iterator[Candidate | Sketch]:
+        """All changes of tested files, and a candidate that has a problem for a file without one.
+
+        A large project has many files that no test runs, and to parse them takes minutes.
+        """
         for path, problem in self.left_out.items():
             yield _without_candidates(path, problem)
         for path, text in self.sources.items():
+            if not tested(path):
+                continue
             try:
-                yield from map(self.checked, candidates(path, text, families))
+                yield from sketches(path, text, families)
             except SyntaxError:
                 yield _without_candidates(path, "cannot be parsed")
+
+    def candidates(self, drawn: Iterable[Candidate | Sketch]) -> Iterator[Candidate]:
+        """The candidates of what is drawn, without changes that do nothing or nothing new."""
+        checkers: dict[str, FileChecker] = {}
+        for one in drawn:
+            if isinstance(one, Candidate):
+                yield one
+                continue
+            if one.file not in checkers:
+                checkers[one.file] = FileChecker(self.sources[one.file])
+            if checkers[one.file].admits(one):
+                yield self.checked(checkers[one.file].candidate(one))
 
     def checked(self, candidate: Candidate) -> Candidate:
         """A candidate, with a problem if its diff would not apply to the bytes of the file."""

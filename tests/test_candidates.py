@@ -25,6 +25,7 @@ from forager.mutation.candidates import (
     Families,
     Region,
     Replacement,
+    Sketch,
     Variant,
     candidates,
     unified_diff,
@@ -37,6 +38,7 @@ from mutators.branches import remove_branch
 from mutators.functions import delete_part
 from mutators.operators import swap_binary, swap_boolean, swap_comparison
 from mutators.statements import remove_import, remove_return
+from tasks.sources import ProjectTexts
 
 TRIED = int(os.environ.get("FORAGER_FUZZ_MUTANTS", "15"))  # mutants of each module
 MODULES = ["textwrap", "heapq", "statistics", "json.decoder", "configparser"]
@@ -448,6 +450,17 @@ def test_pick_spreads(listed: list[Candidate]) -> None:
         ]
         distinct = len(set(names))
         assert len(set(names[:distinct])) == distinct
+
+
+def test_what_is_drawn_is_checked_when_it_is_drawn() -> None:
+    """Drawn in any order, sketches give as many changes as all checks at once, and none twice."""
+    texts = {f"{module}.py": source_of(module) for module in ("textwrap", "heapq")}
+    project = ProjectTexts(texts, {})
+    listed = [one for one in project.listed(FAMILIES) if isinstance(one, Sketch)]
+    drawn = list(project.candidates(pick(listed, seed=2)))
+    expected = [one for path, text in texts.items() for one in candidates(path, text, FAMILIES)]
+    assert len(drawn) == len({one.diff for one in drawn}) == len(expected) < len(listed)
+    assert len({one.diff for one in drawn} & {one.diff for one in expected}) > 0.95 * len(drawn)
 
 
 def test_pick_by_weight(listed: list[Candidate]) -> None:

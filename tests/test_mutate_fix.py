@@ -7,13 +7,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 from conftest import CORE, PYPROJECT, built
 
 from forager.environments.repository.task import RepositoryTask
+from forager.errors import SandboxError
 from forager.images.image import Image
 from forager.mutation.bands import Bands
 from forager.mutation.candidates import Families, unified_diff
@@ -22,8 +25,15 @@ from forager.records import read_records, write_records
 from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import Limits, Sandbox
 from mutators import FAMILIES
+from tasks import mutate_fix
 from tasks.ledger import RejectedCandidate, rejected_path
-from tasks.mutate_fix import MutateFixRequest, make_tasks
+from tasks.mutate_fix import (
+    MeasuredProject,
+    MutateFixRequest,
+    make_tasks,
+    measured,
+    measured_ahead,
+)
 from tasks.settings import MutateFixSettings
 
 pytestmark = pytest.mark.engine
@@ -144,6 +154,73 @@ def test_killed_and_started_again(
     assert output.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
     assert facts(list(read_records(output, RepositoryTask))) == facts(tasks[0])
     assert list(read_records(rejected_path(output), RejectedCandidate)) == tasks[1]
+
+
+def test_one_project_does_not_stop_the_others(
+    kata_image: Image, home: Path, tmp_path: Path
+) -> None:
+    """An image that is gone is named in a line; the tasks of the other projects are made."""
+    gone = kata_image.source.model_copy(update={"name": "gone"})
+    images = tmp_path / "images.jsonl"
+    lost = kata_image.model_copy(update={"reference": "forager/gone:1-0", "source": gone})
+    write_records(images, [lost, kata_image, lost])
+    command: list[str | Path] = [
+        *(FORAGER, "tasks", "mutate-fix", images, "-o", tmp_path / "tasks.jsonl", "-w", "2"),
+        *("--limit", "1", "--mutators", "operators"),
+    ]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"{kata_image.source.name}\t1 tasks" in done.stdout
+    assert done.stderr.count("forager: gone: ") == 2
+    assert done.stderr.endswith("forager: 2 of 3 failed, see above\n")
+
+
+def test_the_next_project_is_measured_meanwhile(
+    kata_image: Image, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one project is worked on, the tests of the next one run; to stop ends them at once."""
+    slow = kata_image.model_copy(update={"key": "slow", "test_seconds": 60.0})
+    started, live = Event(), list[Sandbox]()
+
+    def start(reference: str, limits: Limits) -> Sandbox:
+        live.append(docker_sandbox(reference, limits=limits))
+        live[-1].run("printf 'import time\ntime.sleep(600)\n' >/testbed/conftest.py")
+        started.set()
+        return live[-1]
+
+    order = MutateFixRequest(families=CHOSEN, workers=2)
+    measured(kata_image, order)
+    monkeypatch.setattr(mutate_fix, "start", start)
+    with closing(measured_ahead([kata_image, slow, slow], order, quiet)) as projects:
+        _, project = next(projects)
+        assert isinstance(project, MeasuredProject)
+        assert started.wait(60)
+        stopping = time.monotonic()
+    assert time.monotonic() - stopping < 60  # of 600
+    with pytest.raises(SandboxError):
+        live[0].run("true")
+    assert not [*home.rglob("slow.coverage*")]
+
+
+def test_files_that_no_test_runs_are_not_read(
+    kata_image: Image, home: Path, tmp_path: Path
+) -> None:
+    """They give no candidates, and their number is told."""
+    order = MutateFixRequest(families=CHOSEN, limit=1)
+    texts, coverage, contaminated = measured(kata_image, order)
+    broken = dict.fromkeys((f"kata/generated{number}.py" for number in range(3)), "def (")
+    more = texts._replace(sources=texts.sources | broken)
+    told: list[str] = []
+    make_tasks(
+        kata_image,
+        order,
+        output=tmp_path / "tasks.jsonl",
+        project=MeasuredProject(more, coverage, contaminated),
+        report=told.append,
+    )
+    assert told[0].endswith("files that no test runs are left out")
+    rejected = read_records(tmp_path / "tasks.rejected.jsonl", RejectedCandidate)
+    assert not {one.file for one in rejected} & broken.keys()
 
 
 @pytest.mark.parametrize("proof", ["none", "sample:2", "full"])

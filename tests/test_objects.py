@@ -204,7 +204,7 @@ def test_no_source_file_is_left_out_silently(tmp_path: Path) -> None:
     commit_all(tmp_path)
     with LocalSandbox(tmp_path) as sandbox:
         project = texts_of(sandbox, [], [])
-    found = list(project.candidates({"operators": FAMILIES["operators"]}))
+    found = list(project.candidates(project.listed({"operators": FAMILIES["operators"]})))
     left_out = {
         candidate.file: candidate.problem for candidate in found if candidate.family == LEFT_OUT
     }
@@ -239,7 +239,7 @@ def test_a_change_next_to_other_encodings_is_named(tmp_path: Path) -> None:
     commit_all(tmp_path)
     with LocalSandbox(tmp_path) as sandbox:
         project = texts_of(sandbox, [], [])
-    found = list(project.candidates({"operators": FAMILIES["operators"]}))
+    found = list(project.candidates(project.listed({"operators": FAMILIES["operators"]})))
     assert {candidate.problem for candidate in found} == {"neither UTF-8 nor ASCII"}
 
 

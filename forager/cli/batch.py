@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TypeVar
 
-from forager.cli.console import say
+from forager.cli.console import echo, say
 from forager.cli.progress import Progress
-from forager.errors import BuildError, ForagerError, UsageError
+from forager.errors import BuildError, ForagerError, SandboxError, UsageError
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ def succeeded(results: Sequence[T | ForagerError]) -> list[T]:
 
 
 def raise_failures(results: Sequence[T | ForagerError]) -> None:
-    """End the verb if a source failed; `make_all` has already printed the errors of several."""
+    """End the verb if a source failed; the errors of several have been printed already."""
     errors = [result for result in results if isinstance(result, ForagerError)]
     if errors and len(results) == 1:
         raise errors[0]
@@ -63,6 +63,20 @@ def raise_failures(results: Sequence[T | ForagerError]) -> None:
         users = all(isinstance(error, UsageError) for error in errors)
         kind = UsageError if users else ForagerError
         raise kind(f"{len(errors)} of {len(results)} failed, see above")
+
+
+@contextmanager
+def going_on(name: str, results: list[T | ForagerError], count: int) -> Iterator[None]:
+    """Keep the error of one of `count` projects among the results, so that the next one begins.
+
+    Errors that the next one would meet too, such as of the engine or a model, pass through.
+    """
+    try:
+        yield
+    except (BuildError, SandboxError, UsageError) as error:
+        results.append(error)
+        if count > 1:
+            print_error(error, name, lambda text: echo(text, stderr=True))
 
 
 def print_error(error: ForagerError, source: str, note: Callable[[str], None]) -> None:

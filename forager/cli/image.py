@@ -351,8 +351,13 @@ def check_sources(sources: tuple[str, ...]) -> None:
         check_source(source)
 
 
-def images_of(sources: tuple[str, ...], workers: int) -> "list[Image]":
-    """The images of the sources, which are built if needed, and the images of files."""
+def images_of(
+    sources: tuple[str, ...], workers: int
+) -> "tuple[list[Image], list[Image | ForagerError]]":
+    """The images of files and of the sources, which are built if needed, and printed errors.
+
+    Raises the error if there is no image.
+    """
     from forager.images.build import build
 
     images, to_build = _images_and_sources(sources)
@@ -360,11 +365,11 @@ def images_of(sources: tuple[str, ...], workers: int) -> "list[Image]":
     def make(source: str, progress: "Progress") -> "Image":
         return build(source, report=lambda step: progress.note(f"{source}: {step}"))
 
-    if to_build:
-        built = make_all("images", to_build, make, workers)
-        images += succeeded(built)
+    built = make_all("images", to_build, make, workers) if to_build else []
+    images += succeeded(built)
+    if not images:
         raise_failures(built)
-    return images
+    return images, [result for result in built if isinstance(result, ForagerError)]
 
 
 def _images_and_sources(sources: tuple[str, ...]) -> "tuple[list[Image], list[str]]":

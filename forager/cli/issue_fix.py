@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forager.cli import options
-from forager.cli.console import print_json, print_table, say
+from forager.cli.batch import going_on, raise_failures
+from forager.cli.console import print_json, print_table
 from forager.cli.derived import Derived, setting
 from forager.cli.models import open_author
 from forager.cli.progress import Progress
 from forager.cli.verb import Verb, option
-from forager.errors import UsageError
+from forager.errors import ForagerError, UsageError
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -106,19 +107,16 @@ def issue_fix(
         keep_contaminated=given["keep_contaminated"],
         also_exclude=given["also_exclude"],
     )
-    refused = 0
+    results: list[str | ForagerError] = []
     with nullcontext() if dry_run else claimed_file(output):
         for source in sources:
-            try:
+            with going_on(source, results, len(sources)):
                 if source.startswith("pypi:"):
                     _from_releases(source.removeprefix("pypi:"), order, given, output, dry_run)
                 else:
                     _from_history(source, order, given, output, dry_run)
-            except UsageError as error:
-                say(str(error))
-                refused += 1
-    if refused:
-        raise click.exceptions.Exit(2 if refused == len(sources) else 1)
+                results.append(source)
+    raise_failures(results)
 
 
 def _from_history(

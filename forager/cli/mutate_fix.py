@@ -1,5 +1,6 @@
 """`forager tasks mutate-fix`: small bugs that tests notice."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forager.cli import options
+from forager.cli.batch import going_on, raise_failures, succeeded
 from forager.cli.console import echo, print_json, print_table, say
 from forager.cli.derived import Derived
 from forager.cli.image import check_sources, images_of
 from forager.cli.models import open_author
 from forager.cli.progress import Progress
 from forager.cli.verb import Verb, option
-from forager.errors import UsageError
+from forager.errors import ForagerError, UsageError
 from forager.text import known_words
 
 if TYPE_CHECKING:
@@ -136,35 +138,44 @@ def mutate_fix(
     from forager.locks import claimed_file
     from tasks.contamination import ContaminatedProject
     from tasks.ledger import yields
-    from tasks.mutate_fix import make_tasks
+    from tasks.mutate_fix import make_tasks, measured_ahead
 
     with (
         claimed_file(output),
         open_author(given, output, order.settings.sampling) as author,
     ):
         order = replace(order, author=author)
-        images, refused = images_of(sources, workers), 0
-        for image in images:
-            try:
-                with Progress(image.source.name, order.limit, tried="mutants") as progress:
-                    count = make_tasks(
-                        image,
-                        order,
-                        output=output,
-                        on_progress=progress.update,
-                        report=progress.note,
-                    )
-            except ContaminatedProject as error:
-                say(str(error))
-                refused += 1
-                continue
-            echo(f"{image.source.name}\t{count} tasks")
+        images, results = images_of(sources, workers)
+        total, refused = len(images) + len(results), 0
+        with closing(measured_ahead(images, order, say)) as projects:
+            for image, project in projects:
+                name = image.source.name
+                if isinstance(project, ContaminatedProject):
+                    say(str(project))
+                    refused += 1
+                    continue
+                with going_on(name, results, total):
+                    if isinstance(project, ForagerError):
+                        raise project
+                    with Progress(name, order.limit, tried="mutants") as progress:
+                        count = make_tasks(
+                            image,
+                            order,
+                            output=output,
+                            project=project,
+                            on_progress=progress.update,
+                            report=progress.note,
+                        )
+                    echo(f"{name}\t{count} tasks")
+                    results.append(image)
         if author and author.paid.completion_tokens:
             paid = author.paid
             say(f"{paid.prompt_tokens:,} tokens read and {paid.completion_tokens:,} written")
-    if refused == len(images):
+    if refused == total:
         raise click.exceptions.Exit(2)
-    print_table(_yield_table(yields(output)))
+    if succeeded(results):
+        print_table(_yield_table(yields(output)))
+    raise_failures(results)
 
 
 def _order(given: dict[str, Any], workers: int) -> "MutateFixRequest":

@@ -1,5 +1,6 @@
 """`forager trace`: record what programs, functions and tests do."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from forager.cli.tracing import (
     trace_writer,
 )
 from forager.cli.verb import Group, Verb, option
-from forager.errors import UsageError
+from forager.errors import ForagerError, UsageError
 
 if TYPE_CHECKING:
     from forager.images.image import Image
@@ -138,7 +139,8 @@ def suites(
     from forager.tracing.suites import SuiteTracer, batches
 
     with trace_writer(output) as writer:
-        images = _of_commits(sources, commits, workers) if commits else images_of(sources, workers)
+        find = partial(_of_commits, count=commits) if commits else images_of
+        images, failed = find(sources, workers=workers)
         for image in images:
             suite = _suite(image, limit)
             work = list(batches(suite, writer))
@@ -158,6 +160,7 @@ def suites(
 
                 _record_batches(record, work, workers, progress, done, writer)
         print_kept("runs", writer.kept, writer.reasons)
+    raise_failures([*images, *failed])
 
 
 @click.command(cls=Verb)
@@ -203,7 +206,7 @@ def functions(
 
     with trace_writer(output) as writer, asked_model(given, output) as write:
         funnel = FunnelFile(output)
-        images = images_of(sources, workers)
+        images, failed = images_of(sources, workers)
         with Progress("projects", len(images)) as progress:
 
             def record(image: "Image") -> None:
@@ -217,6 +220,7 @@ def functions(
                 progress.update(done, functions=len(funnel.functions), kept=writer.kept)
         print_counts("functions left after each step", "functions", funnel.steps())
         funnel.close()
+    raise_failures([*images, *failed])
 
 
 def _record_functions(recorder: "FunctionTracer", image: "Image", given: dict[str, Any]) -> None:
@@ -240,8 +244,10 @@ def _record_batches(
         progress.update(done, kept=writer.kept)
 
 
-def _of_commits(sources: tuple[str, ...], count: int, workers: int) -> "list[Image]":
-    """The images of commits of each source's history that can be built.
+def _of_commits(
+    sources: tuple[str, ...], workers: int, count: int
+) -> "tuple[list[Image], list[Image | ForagerError]]":
+    """The images of commits of each source's history; those that cannot be built are no failures.
 
     Raises UsageError for a file of images, and the error of a source of which none can be built.
     """
@@ -260,7 +266,7 @@ def _of_commits(sources: tuple[str, ...], count: int, workers: int) -> "list[Ima
     built = make_all("images", found, make, workers)
     if not (images := succeeded(built)):
         raise_failures(built)
-    return images
+    return images, []
 
 
 def _base() -> str:

@@ -7,10 +7,11 @@ comments outside the change stay as they are.
 """
 
 import warnings
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from threading import Lock
 from types import CodeType
+from typing import Any
 
 import libcst as cst
 from pydantic import Field
@@ -34,12 +35,15 @@ __all__ = [
     "Candidate",
     "Change",
     "Families",
+    "FileChecker",
     "Mutator",
     "Region",
     "Replacement",
+    "Sketch",
     "Variant",
     "bytecode",
     "candidates",
+    "sketches",
     "unified_diff",
     "variants",
 ]
@@ -61,6 +65,11 @@ class Candidate(Record):
     costs: tuple[ModelCost, ...] = ()
     problem: str = Field("", description="Why it cannot be tried; the diff may be empty then.")
 
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """What candidates of a family are sorted by before they are shuffled."""
+        return self.file, self.line, self.operator, self.diff
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -74,15 +83,27 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    """A change in bytes: `code` replaces the span `chunk`, and compiles alone."""
+class Sketch:
+    """A change of a file that nobody has checked: it may not compile, or do what another one does.
 
-    start: int
+    To check those of a project takes three times as long as to list them, and most are not drawn.
+    """
+
     family: str
     operator: str
+    file: str
     function: str
+    line: int  # as in Variant
     chunk: Span
-    code: bytes
+    """The bytes to compile to judge the change: they compile alone. A byte order mark does not
+    count."""
+    edits: tuple[Edit, ...]
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """What sketches of a family are sorted by before they are shuffled."""
+        return self.file, self.line, self.operator, self.edits
 
 
 def candidates(path: str, text: str, families: Families) -> Iterator[Candidate]:
@@ -117,49 +138,79 @@ def variants(
 
 
 def _variants(text: str, families: Families, functions: Container[str] | None) -> Iterator[Variant]:
-    mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""  # LibCST does not count it
-    source = SourceFile(text.removeprefix(mark))
-    plans: list[_Plan] = []
+    checker = FileChecker(text)
+    found = [sketch for sketch in sketches("", text, families, functions) if checker.admits(sketch)]
+    for sketch in sorted(found, key=lambda sketch: sketch.edits[0][0]):
+        changed = checker.changed(sketch)
+        yield Variant(sketch.family, sketch.operator, sketch.function, sketch.line, changed)
+
+
+def sketches(
+    path: str, text: str, families: Families, functions: Container[str] | None = None
+) -> Iterator[Sketch]:
+    """Yield the unchecked changes of one file; equal ones belong to the first family.
+
+    Raises SyntaxError for a text that LibCST cannot parse.
+    """
+    source = SourceFile(text.removeprefix(BYTE_ORDER_MARK))  # LibCST does not count it
     for region in source.regions:
         if functions is None or region.name in functions:
-            plans += _admitted(source.data, _plans(source, region, families))
-    plans.sort(key=lambda plan: plan.start)
-    for plan in plans:
-        start, end = plan.chunk
-        changed = mark + (source.data[:start] + plan.code + source.data[end:]).decode()
-        line = source.line(plan.start)
-        yield Variant(plan.family, plan.operator, plan.function, line, changed)
+            yield from _sketches(path, source, region, families)
 
 
-def _plans(source: SourceFile, region: Region, families: Families) -> Iterator[_Plan]:
-    """Plan the changes of a region; each resulting text belongs to the first family to yield it."""
+def _sketches(
+    path: str, source: SourceFile, region: Region, families: Families
+) -> Iterator[Sketch]:
     seen: set[tuple[Span, bytes]] = set()
     for family, mutators in families.items():
         for mutator in mutators:
             for change in mutator(region):
-                edits: list[Edit] = source.edits(change)
+                edits = tuple(source.edits(change))
                 chunk = source.chunk(region, change)
                 code = splice(source.data, chunk, edits)
                 if (chunk, code) not in seen and code != source.data[slice(*chunk)]:
                     seen.add((chunk, code))
-                    name = region.name
-                    yield _Plan(edits[0][0], family, change.operator, name, chunk, code)
+                    line = source.line(edits[0][0])
+                    yield Sketch(family, change.operator, path, region.name, line, chunk, edits)
 
 
-def _admitted(data: bytes, plans: Iterable[_Plan]) -> Iterator[_Plan]:
-    """Yield the plans that compile to other bytecode than the original and earlier plans."""
-    known: dict[Span, set[_Compiled | None]] = {}
-    for plan in plans:
-        if plan.chunk not in known:
-            known[plan.chunk] = {bytecode(data[slice(*plan.chunk)].decode())}
-        seen = known[plan.chunk]
-        code = plan.code.decode()
+class FileChecker:
+    """Checks the sketches of a file; of those that compile to the same, the first one counts."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
+        self._data = text.removeprefix(self._mark).encode()
+        self._known: dict[Span, set[_Compiled | None]] = {}
+
+    def admits(self, sketch: Sketch) -> bool:
+        """Whether it compiles to other bytecode than the original and what was admitted before."""
+        if sketch.chunk not in self._known:
+            self._known[sketch.chunk] = {bytecode(self._data[slice(*sketch.chunk)].decode())}
+        seen = self._known[sketch.chunk]
+        code = splice(self._data, sketch.chunk, sketch.edits).decode()
         if None in seen:  # the code is for a later Python than this one: LibCST checks it
-            if _parses(code):
-                yield plan
-        elif (compiled := bytecode(code)) and compiled not in seen:
-            seen.add(compiled)
-            yield plan
+            return _parses(code)
+        compiled = bytecode(code)
+        if compiled is None or compiled in seen:
+            return False
+        seen.add(compiled)
+        return True
+
+    def changed(self, sketch: Sketch) -> str:
+        """The file's text after the change."""
+        return self._mark + splice(self._data, (0, len(self._data)), sketch.edits).decode()
+
+    def candidate(self, sketch: Sketch) -> Candidate:
+        """The candidate of a sketch."""
+        return Candidate(
+            family=sketch.family,
+            operator=sketch.operator,
+            file=sketch.file,
+            function=sketch.function,
+            line=sketch.line,
+            diff=unified_diff(sketch.file, self._text, self.changed(sketch)),
+        )
 
 
 def _parses(code: str) -> bool:

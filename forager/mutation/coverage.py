@@ -59,6 +59,11 @@ class Coverage(Record):
                     found |= int(tests, 16)
         return found
 
+    def runs(self, path: str) -> bool:
+        """Whether a test runs anything in a file."""
+        file = self.files.get(path)
+        return bool(file and (file.lines or file.calls))
+
     def running_file(self, path: str) -> int:
         """The tests that run any line of a file."""
         found, file = 0, self.files.get(path)

@@ -7,18 +7,19 @@ from operator import attrgetter
 from random import Random
 from typing import TypeVar
 
-from forager.mutation.candidates import Candidate
+from forager.mutation.candidates import Candidate, Sketch
 
 T = TypeVar("T")
+C = TypeVar("C", Candidate, Sketch, Candidate | Sketch)
 _Function = tuple[str, str]
 
 
 def pick(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[C],
     *,
     seed: int,
     weights: Mapping[str, float] | None = None,
-) -> Iterator[Candidate]:
+) -> Iterator[C]:
     """Yield the candidates in a seeded order; a limit is a prefix of it.
 
     Families take turns in proportion to their weights, or evenly without weights; families that
@@ -29,7 +30,7 @@ def pick(
         candidate.family: 1.0 if weights is None else weights.get(candidate.family, 0.0)
         for candidate in candidates
     }
-    families: dict[str, list[Candidate]] = {}
+    families: dict[str, list[C]] = {}
     for candidate in candidates:
         families.setdefault(candidate.family, []).append(candidate)
     queues = {
@@ -47,16 +48,16 @@ def pick(
             del queues[family]
 
 
-def _spread(candidates: Iterable[Candidate], seed: str) -> Iterator[Candidate]:
+def _spread(candidates: Iterable[C], seed: str) -> Iterator[C]:
     """Shuffle one family's candidates, then let functions take turns."""
     random = Random(seed)  # Python hashes a string seed by SHA-512: the same in every process
-    shuffled = sorted(candidates, key=attrgetter("file", "line", "operator", "diff"))
+    shuffled = sorted(candidates, key=attrgetter("place"))
     random.shuffle(shuffled)
-    functions: dict[_Function, list[Candidate]] = {}
+    functions: dict[_Function, list[C]] = {}
     for candidate in shuffled:
         functions.setdefault((candidate.file, candidate.function), []).append(candidate)
     for turn in _rounds(functions.values()):
-        files: dict[str, list[Candidate]] = {}
+        files: dict[str, list[C]] = {}
         for candidate in turn:
             files.setdefault(candidate.file, []).append(candidate)
         yield from chain.from_iterable(_rounds(files.values()))

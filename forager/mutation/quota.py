@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 
-from forager.mutation.candidates import Candidate
+from forager.mutation.candidates import Candidate, Sketch
 
 
 class Quota:
@@ -17,7 +17,7 @@ class Quota:
         self._per_file = per_file
         self._taken: Counter[Hashable] = Counter()
 
-    def has(self, candidate: Candidate) -> bool:
+    def has(self, candidate: Candidate | Sketch) -> bool:
         """Whether a candidate may still become a task."""
         bounds = self._bounds(candidate)
         return all(bound is None or self._taken[key] < bound for key, bound in bounds)
@@ -33,7 +33,7 @@ class Quota:
             self._taken[family] >= self._targets[family] for family in wanted
         )
 
-    def _bounds(self, candidate: Candidate) -> Iterator[tuple[Hashable, int | None]]:
+    def _bounds(self, candidate: Candidate | Sketch) -> Iterator[tuple[Hashable, int | None]]:
         yield candidate.family, self._targets.get(candidate.family)
         if not candidate.parts:  # the parts of a combined bug were counted as single bugs
             yield ("file", candidate.file), self._per_file
