@@ -11,9 +11,10 @@ Whatever is wrong is one line that names the file and the key.
 """
 
 import json
+import math
 import re
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,9 +51,23 @@ def resolve_settings(kind: type[M], given: dict[str, Any], where: str = "") -> M
     Raises UsageError that names the key; `where` stands before it.
     """
     try:
-        return kind.model_validate(given)
+        settings = kind.model_validate(given)
     except ValidationError as error:
         raise UsageError(where + describe_problem(kind, error)) from None
+    if name := _endless(settings.model_dump()):
+        raise UsageError(f"{where}{name}: write a finite number")
+    return settings
+
+
+def _endless(values: Any) -> str:
+    """The name of a setting that is infinite or no number, such as train.learning_rate; or ""."""
+    if isinstance(values, float):
+        return "" if math.isfinite(values) else "."
+    below: Iterable[tuple[Any, Any]] = values.items() if isinstance(values, dict) else ()
+    if isinstance(values, list | tuple):
+        below = enumerate(values)
+    found = ((str(name), _endless(value)) for name, value in below)
+    return next((f"{name}.{rest}".rstrip(".") for name, rest in found if rest), "")
 
 
 def current_names(kind: type[BaseModel], given: dict[str, Any]) -> dict[str, Any]:

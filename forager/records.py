@@ -151,6 +151,25 @@ def read_records(path: Path, kind: type[R]) -> Iterator[R]:
     return (record for _, _, record in locate_records(path, kind))
 
 
+def is_torn(path: Path) -> bool:
+    """Whether the last line of a JSON Lines file is cut off: readers skip it."""
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return False
+        file.seek(-1, os.SEEK_END)
+        if file.read() == b"\n":
+            return False
+        file.seek(0)
+        last: bytes | None = b""
+        for _, _, line in bounded_lines(file, LONGEST_LINE):
+            last = line
+    try:
+        json.loads(last or b"")
+    except (ValueError, RecursionError):
+        return True
+    return False
+
+
 def locate_records(path: Path, kind: type[R]) -> Iterator[tuple[int, int, R]]:
     """Yield offset and length (in bytes) of each line of a JSON Lines file, and its record.
 

@@ -1,15 +1,21 @@
 """Mistakes of any kind end every verb with one line and an exit code that tells, no traceback."""
 
+import math
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attempts import make_attempt, make_task
 from click.testing import CliRunner, Result
+from pydantic import BaseModel
 
 from forager.cli.main import main
+from forager.config import resolve_settings
 from forager.errors import UsageError
+from forager.learning.bootstrap.settings import BootstrapSettings
+from forager.learning.rl.settings import RlSettings
 from forager.records import write_records
 from forager.rollout.settings import RunSettings
 from forager.trajectories.store import Run
@@ -105,7 +111,9 @@ def test_every_verb_refuses_wrong_outputs(place: Path, output: str) -> None:
         ("list tasks.jsonl", "tasks.jsonl:1 is not an attempt, but a task"),
         ("run RUN -o out -m repair", "cannot read RUN: Is a directory; its tasks are in RUN/tasks"),
         ("watch tasks.jsonl", "is not a run directory, but a file"),
-        ("filter RUN -o RUN", "RUN/settings.json was made by another verb"),
+        ("filter RUN -o RUN", "RUN is an input as well; name another one to write"),
+        ("export tasks.jsonl -o out --format harbor --unresolved", "--unresolved chooses among"),
+        ("export tasks.jsonl -o out --format harbor --sample 2", "--sample chooses among attempts"),
         ("tasks import swe-bench empty.jsonl -o out", "gave no task of the format swe-bench"),
         ("trace suites empty.jsonl -o out", "empty.jsonl: no image; `forager image build`"),
         ("base empty.jsonl -o out", "there is no text in empty.jsonl"),
@@ -119,6 +127,34 @@ def test_messages_name_the_remedy(place: Path, words: str, told: str) -> None:
     """What was probably meant, and what a file is instead."""
     result = forager(words)
     assert result.exit_code in (1, 2) and told in result.stderr
+
+
+def test_a_line_that_is_cut_off_is_named(place: Path) -> None:
+    """A file of tasks does not become shorter in silence; a last line without its end is whole."""
+    whole = (place / "tasks.jsonl").read_bytes()
+    told = "the last line is cut off and left out"
+    for text, cut in ((whole + whole[:-9], True), (whole + whole[:-1], False), (whole, False)):
+        (place / "torn.jsonl").write_bytes(text)
+        result = forager("tasks list torn.jsonl")
+        assert result.exit_code == 0
+        assert (f"torn.jsonl: {told}" in result.stderr) == cut
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "told"),
+    [
+        (RlSettings, {"group_seconds": math.inf}, "group_seconds: write a finite number"),
+        (RlSettings, {"train": {"learning_rate": math.inf}}, "train.learning_rate: write a finite"),
+        (BootstrapSettings, {"draw": {"pass_rate": [0.9, 0.1]}}, "the lower pass rate first"),
+        (BootstrapSettings, {"draw": {"pass_rate": [0.1, 1.9]}}, "less than or equal to 1"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(
+    kind: type[BaseModel], given: dict[str, Any], told: str
+) -> None:
+    """Settings are finite, and in order."""
+    with pytest.raises(UsageError, match=told):
+        resolve_settings(kind, {"tasks": ["t.jsonl"], "base": "b", **given})
 
 
 def test_files_that_a_bootstrap_lacks_are_named(place: Path) -> None:

@@ -108,15 +108,13 @@ class Derived:
 
     def build(self, values: Mapping[str, Any]) -> Any:
         """The record of these values. Raises UsageError that names the option."""
-        from pydantic import ValidationError
-
-        from forager.records import describe_problem
+        from forager.config import resolve_settings
 
         spellings = {entry.field: entry.spelling for entry in self._settings}
         try:
-            return self.record.model_validate(values)
-        except ValidationError as error:
-            key, colon, message = describe_problem(self.record, error).partition(": ")
+            return resolve_settings(self.record, dict(values))
+        except UsageError as error:
+            key, colon, message = str(error).partition(": ")
             raise UsageError(f"{spellings.get(key, key)}{colon}{message}") from None
 
 

@@ -59,6 +59,15 @@ def check(format: str, asked: ExportOptions) -> None:
         raise UsageError("--limit takes the first attempts, --sample any; give one of them")
 
 
+def refuse(asked: ExportOptions, what: str, *names: str) -> None:
+    """Raise UsageError if one of these options is given, which tasks or traces have not."""
+    for name in names:
+        value = getattr(asked, name)
+        option = "unresolved" if name == "resolved" and value is False else name.replace("_", "-")
+        if value or option == "unresolved":
+            raise UsageError(f"--{option} chooses among attempts, not {what}; leave it out")
+
+
 def export_attempts(
     runs: tuple[Path, ...], output: Path, format: str, asked: ExportOptions
 ) -> None:

@@ -93,6 +93,7 @@ class Verb(click.Command):
         """Run the verb; one that writes somewhere goes on when it is typed again."""
         ctx.meta[_RESUMES] = bool(ctx.params.get("output"))
         _check_outputs(ctx.params)
+        _tell_of_torn(ctx.params)
         return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -176,7 +177,7 @@ class Forager(Group):
 
 
 def _check_outputs(params: Mapping[str, Any]) -> None:
-    """Raise UsageError if a file to write is an input, or belongs to an input directory."""
+    """Raise UsageError if what is written is an input, or belongs to an input directory."""
     outputs = [path for name in _OUTPUTS if isinstance(path := params.get(name), Path)]
     inputs = [
         path
@@ -184,12 +185,24 @@ def _check_outputs(params: Mapping[str, Any]) -> None:
         for path in (value if isinstance(value, tuple | list) else [value])
         if name not in _OUTPUTS and isinstance(path, Path) and path.exists()
     ]
-    for output in filter(Path.is_file, outputs):
+    for output in filter(Path.exists, outputs):
         for given in inputs:
             if given.samefile(output):
-                raise UsageError(f"{output} is an input as well; name another file to write")
+                raise UsageError(f"{output} is an input as well; name another one to write")
             if output.name in _OWN and given.is_dir() and given.samefile(output.parent):
                 raise UsageError(f"{output} is a part of {given}; name another file to write")
+
+
+def _tell_of_torn(params: Mapping[str, Any]) -> None:
+    """Say which files of records end in a line that is cut off: readers leave it out."""
+    from forager.records import is_torn
+
+    for name, value in params.items():
+        for path in value if isinstance(value, tuple | list) else [value]:
+            if name in _OUTPUTS or not isinstance(path, str | Path):
+                continue
+            if str(path).endswith(".jsonl") and Path(path).is_file() and is_torn(Path(path)):
+                say(f"{path}: the last line is cut off and left out")
 
 
 def _extra_of(module: str) -> str:

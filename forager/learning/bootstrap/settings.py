@@ -1,7 +1,7 @@
 """Settings of a bootstrap: a TOML file."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
@@ -14,6 +14,7 @@ from forager.learning.train.settings import TrainSettings
 from forager.records import Address, Record
 from forager.rollout.settings import RunSettings
 
+_Rate = Annotated[float, Field(ge=0, le=1)]
 _EVALUATED: dict[str, Any] = {"attempts": 1, "sampling": {"temperature": 0.0}}
 
 
@@ -28,11 +29,18 @@ class DrawSettings(Record):
     """The tasks that a round attempts."""
 
     tasks: int = Field(200, ge=1, description="Number of tasks per round.")
-    pass_rate: tuple[float, float] = Field(
+    pass_rate: tuple[_Rate, _Rate] = Field(
         (0.1, 0.9),
         validation_alias=AliasChoices("pass_rate", "band"),
         description="Range of expected pass rates to prefer; other tasks are drawn less often.",
     )
+
+    @field_validator("pass_rate")
+    @classmethod
+    def _rises(cls, given: tuple[float, float]) -> tuple[float, float]:
+        if given[0] > given[1]:
+            raise ValueError("write the lower pass rate first")
+        return given
 
 
 class PromotionSettings(Record):

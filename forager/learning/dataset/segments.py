@@ -128,7 +128,9 @@ def _turns(attempt: Trajectory, tokenizer: Tokenizer) -> Iterator[_Turn]:
         if end is None:
             raise UnusableAttempt("the template ends answers without a special token")
         if not all(name in answer for name in _tool_names(messages[-1])):
-            raise UnusableAttempt("the template renders no tool calls (use --syntax text)")
+            raise UnusableAttempt(
+                "the template renders no tool calls: make attempts with `run --syntax text`"
+            )
         yield _Turn(step, prompt + answer[:end], len(prompt))
 
 

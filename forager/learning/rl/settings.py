@@ -70,6 +70,13 @@ class CurriculumStage(Record):
         description="Weight of each environment; others are not drawn."
     )
 
+    @field_validator("weights")
+    @classmethod
+    def _draws(cls, given: dict[str, float]) -> dict[str, float]:
+        if not sum(given.values()):
+            raise ValueError("one environment needs a weight above 0")
+        return given
+
 
 class EvaluationSettings(Record):
     """The evaluation on held-out tasks."""
