@@ -321,6 +321,16 @@ def test_a_conftest_that_fails_is_told(find: Find) -> None:
         find({"conftest.py": "import nothing_there\n", "tests/test_a.py": _TEST})
 
 
+def test_what_a_plugin_raises_is_told(find: Find) -> None:
+    """Not only its name, which is all that pytest 9.2 says: a rule needs the cause."""
+    plugin = "def pytest_collect_file(file_path, path): pass\n"
+    settings = {"pytest.ini": _INI + "addopts = -p own\n", "tests/test_a.py": _TEST}
+    with pytest.raises(BuildError, match="PluginValidationError"):
+        find({"own.py": plugin, **settings})
+    with pytest.raises(BuildError, match="No module named 'nothing_there'"):
+        find({"own.py": "import nothing_there\n", **settings})
+
+
 def test_nothing_is_collected(find: Find) -> None:
     """A project in which pytest finds no test is refused."""
     with pytest.raises(SourceError, match="pytest collects none"):

@@ -220,7 +220,10 @@ def main() -> None:
     except ConftestImportFailure as error:
         problem = str(error)  # has the error and the file
     except BaseException as error:
-        problem = f"{type(error).__name__}: {error}"
+        cause = error.__cause__ or error  # pytest 9.2 says only which plug-in raised it
+        problem = f"{type(cause).__name__}: {cause}"
+        if cause is not error:
+            problem += f" (from {error})"
     question.end(False, problem)
 
 
