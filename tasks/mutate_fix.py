@@ -202,7 +202,7 @@ class _MutateFixRun:
         several = self._several(shares)
         listed: list[Candidate | Sketch] = [*sketches, *self._placeholders()]
         if not listed:
-            raise UsageError(f"{self._image.source.name}: the tests run no code to mutate outside themselves")
+            raise UsageError(f"{self._image.source.name}: the tests run no code but their own")
         picked = pick(listed, seed=order.seed, weights=shares)
         single = None if order.limit is None else order.limit - (several or 0)
         with ThreadPoolExecutor(order.workers) as pool:
