@@ -91,6 +91,10 @@ def _failure() -> Diagnosis:
     return failed("install", "`uv pip install -e .` failed", log).failure
 
 
+_LACKING = "E   FileNotFoundError: [Errno 2] No such file or directory: '/testbed/tests/a.json'\n"
+_LACKING += "FAILED tests/test_a.py::test_a - AssertionError: 4...\n"
+
+
 @pytest.mark.parametrize(
     ("failure", "name"),
     [
@@ -105,6 +109,7 @@ def _failure() -> Diagnosis:
         (failed("test", "x", "gaierror: Name or service not known").failure, "network"),
         (failed("test", "hollow: 1 of 9", "ModuleNotFoundError: a").failure, "hollow"),
         (failed("test", "only 1 of 9", "AssertionError: 1 != 2").failure, "failing tests"),
+        (failed("test", "only 1 of 9", _LACKING).failure, "missing files"),
     ],
 )
 def test_each_failure_has_a_reason_and_a_suggestion(failure: Diagnosis, name: str) -> None:
@@ -115,6 +120,7 @@ def test_each_failure_has_a_reason_and_a_suggestion(failure: Diagnosis, name: st
     assert message.startswith(f"x: {failure.message}")
     assert reason.suggestion in message
     assert "\n" not in message
+    assert (_LACKING.splitlines()[0] in message) == (name == "missing files")
     assert 10 < len(REASONS) < 16
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from forager.errors import BuildError, SourceError
 from forager.images.builder import Diagnosis
 from forager.images.workbench import decisive_line, telling_lines
+from forager.text import safe
 
 
 class Reason(NamedTuple):
@@ -18,6 +19,7 @@ class Reason(NamedTuple):
     suggestion: str
 
 
+_LINES = 400  # telling ones of a log that are searched
 _MOST_PACKAGES = 12  # that a message names
 _ANY = ("install", "collect", "test")
 REASONS = (
@@ -108,6 +110,12 @@ REASONS = (
         ("collect", "test"),
         "add to `install` what the tests import, or set `exclude_newer`",
     ),
+    Reason(
+        "missing files",
+        r"No such file or directory: '/testbed/|/testbed/\S+ .{0,60}(?:does not|doesn't) exist",
+        ("collect", "test"),
+        "give a source that has all files, such as the project's git repository",
+    ),
 )
 
 
@@ -135,11 +143,20 @@ _OTHERWISE = {  # by the stage, if no pattern is found
 
 def reason_of(failure: Diagnosis) -> Reason:
     """The reason of a failure. The message says more than a line of the log."""
-    for text in (failure.message, telling_lines(failure.log, 400)):
+    for text in (failure.message, telling_lines(failure.log, _LINES)):
         for reason in REASONS:
             if failure.stage in reason.stages and re.search(reason.pattern, text, re.IGNORECASE):
                 return reason
     return _OTHERWISE[failure.stage]
+
+
+def _line_of(reason: Reason, failure: Diagnosis) -> str:
+    """The line of the log that gives the reason; if the message gives it, the most likely cause."""
+    if reason.pattern and not re.search(reason.pattern, failure.message, re.IGNORECASE):
+        for line in telling_lines(failure.log, _LINES).splitlines():
+            if re.search(reason.pattern, line, re.IGNORECASE):
+                return safe(line.strip())
+    return decisive_line(failure.log)
 
 
 def explained(source: str, failure: Diagnosis) -> BuildError | SourceError:
@@ -154,7 +171,7 @@ def explained(source: str, failure: Diagnosis) -> BuildError | SourceError:
         )
     if reason.name == "no tests":
         return SourceError(f"{source}: {failure.message}")
-    line = decisive_line(failure.log)
+    line = _line_of(reason, failure)
     detail = f": {line}" if line and line not in failure.message else ""
     how = ", and build with --recipe" if "`" in reason.suggestion else ""
     return BuildError(
