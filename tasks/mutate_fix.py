@@ -158,7 +158,7 @@ def make_tasks(
         project = measured(image, order)
     found = list(project.texts.listed(order.families, project.coverage.runs))
     if left_out := sum(not project.coverage.runs(path) for path in project.texts.sources):
-        report(f"{left_out} files that no test runs are left out")
+        report(f"left out, because no test runs them: {left_out:,} files")
     with Ledger(output, image) as ledger:
         for one in found:
             if isinstance(one, Candidate) and not ledger.knows(instance_id(image, one)):
