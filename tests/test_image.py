@@ -45,6 +45,39 @@ def _remove(image: Image) -> None:
     connect().images.remove(image.reference, force=True)
 
 
+def test_a_test_that_fails_on_a_busy_machine_decides_nothing(tmp_path: Path) -> None:
+    """It asks a clock, and fails on a fifth of a processor core; others of its file still count."""
+    source = write_project(
+        tmp_path,
+        {
+            "pyproject.toml": _PYPROJECT.format(name="widget"),
+            "widget.py": "def double(x):\n    return 2 * x\n",
+            "tests/test_speed.py": """
+                import time
+                from widget import double
+
+                def test_speed():
+                    began, used = time.perf_counter(), time.process_time()
+                    while time.process_time() - used < 0.4:
+                        assert double(2) == 4
+                    assert time.perf_counter() - began < 1.2
+
+                def test_double():
+                    assert double(3) == 6
+
+                def test_again():
+                    assert double(4) == 8
+            """,
+        },
+    )
+    steps: list[str] = []
+    image = build(source, report=steps.append)
+    assert image.passing == [f"tests/test_speed.py::test_{name}" for name in ("again", "double")]
+    assert [*image.flaky, *image.failing] == ["tests/test_speed.py::test_speed"]
+    assert "running the tests that ask a clock, slowly" in steps
+    _remove(image)
+
+
 def test_src_layout_leaves_one_commit_and_no_copy(tmp_path: Path) -> None:
     """A build gives outcomes, one commit, a clean tree, and nothing of the host or cache."""
     source = write_project(

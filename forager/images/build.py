@@ -2,9 +2,9 @@
 
 The steps: fetch, infer the recipe, install in a build container, look for copies of the project
 outside the repository, ask pytest for the tests, reduce the repository to one commit, commit the
-image, run the tests twice in fresh sandboxes. Code of the project runs in containers only: with
-network until then, without in the tests. No cache is shared between builds, so that no project can
-write into another's.
+image, run the tests twice in fresh sandboxes, and slowly those that ask a clock. Code of the
+project runs in containers only: with network until then, without in the tests. No cache is shared
+between builds, so that no project can write into another's.
 """
 
 import hashlib
@@ -27,6 +27,7 @@ from forager.images.recipe import Recipe
 from forager.images.repairs import Repairs
 from forager.images.rules import RULES
 from forager.images.settings import BuildSettings
+from forager.images.slowed import without_slow
 from forager.images.source import Source, fetch, tracked_files
 from forager.images.unproven import accepted, identity
 from forager.images.workshop import RecipeTrial, Workshop
@@ -106,6 +107,11 @@ def _proven(
         packages = [] if "#subdirectory=" in source else monorepo_packages(tree)
         failure = trial.failure.model_copy(update={"packages": packages})
         raise explained(source, failure) from RecipeFailed(failure)
+    try:
+        second = without_slow(tree, trial.unproven, first, second)
+    except BaseException:
+        trial.remove()
+        raise
     return trial.unproven.prove(first, second, settings.minimum_pass, started)
 
 

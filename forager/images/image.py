@@ -27,7 +27,9 @@ class Image(Record):
     recipe: Recipe = Field(description="The recipe as it worked.")
     setup: TestSetup
     passing: list[str] = Field(description="Tests that passed in both runs.")
-    flaky: list[str] = Field([], description="Tests whose runs in another order differ.")
+    flaky: list[str] = Field(
+        [], description="Tests that fail in another order, or on little processor time."
+    )
     failing: list[str] = Field([], description="Tests that failed in both runs.")
     skipped: int = 0
     dropped: list[str] = Field([], description="What could not be installed and was left out.")

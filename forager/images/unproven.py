@@ -1,8 +1,8 @@
-"""An image whose tests are still to be proven: they pass twice, in two orders."""
+"""An image whose tests are still to be proven: they pass twice, in two orders, and slowed down."""
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from forager.sandboxes.docker_sandbox import docker_sandbox
 from forager.sandboxes.sandbox import Limits
 
 _SHUFFLE = 1  # seed of the second run's order
+_FEW_CORES = 0.2
 _DESCRIBED = 400  # failures of the first run, for the builders
 _LONGEST_ID = 4000  # characters at which the runner cuts the id of a test
 _NOT_RUN = ("skipped", "xfailed", "xpassed", "deselected")
@@ -40,11 +41,15 @@ class UnprovenImage(NamedTuple):
 
         `seconds` bounds the run in addition to the recipe.
         """
-        return self._run_tests(None, seconds)
+        return self._run_tests("for the first time", seconds)
 
     def run_again(self) -> TestReport:
         """Run the tests again, in another order."""
-        return self._run_tests(_SHUFFLE)
+        return self._run_tests("in another order", shuffle=_SHUFFLE)
+
+    def run_slowly(self, tests: Sequence[str], seconds: float) -> TestReport:
+        """Run some of the tests on a fifth of a processor core."""
+        return self._run_tests("that ask a clock, slowly", seconds, tests=tests, cores=_FEW_CORES)
 
     def prove(
         self, first: TestReport, second: TestReport, minimum_pass: float, started: float
@@ -75,20 +80,28 @@ class UnprovenImage(NamedTuple):
         if before not in ("", self.digest):
             self._remove(before)
 
-    def _run_tests(self, shuffle: int | None, seconds: float = math.inf) -> TestReport:
-        order = "in another order" if shuffle is not None else "for the first time"
-        self.report(f"running the tests {order}")
-        limits = Limits(memory=self.installed.recipe.memory)
+    def _run_tests(
+        self,
+        how: str,
+        seconds: float = math.inf,
+        *,
+        shuffle: int | None = None,
+        tests: Sequence[str] | None = None,
+        cores: float = 1.0,
+    ) -> TestReport:
+        self.report(f"running the tests {how}")
+        limits = Limits(memory=self.installed.recipe.memory, cpus=cores)
         sandbox = docker_sandbox(self.digest, limits=limits)
         try:
             timeout = min(self.installed.recipe.timeout, seconds)
             return run_tests(
                 sandbox,
                 self._setup(),
+                tests,
                 shuffle=shuffle,
                 timeout=timeout,
-                failures=_DESCRIBED if shuffle is None else 0,
-                plan=True,
+                failures=_DESCRIBED if shuffle is None and tests is None else 0,
+                plan=tests is None,
             )
         finally:
             sandbox.close()
