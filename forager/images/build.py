@@ -107,8 +107,9 @@ def _proven(
         packages = [] if "#subdirectory=" in source else monorepo_packages(tree)
         failure = trial.failure.model_copy(update={"packages": packages})
         raise explained(source, failure) from RecipeFailed(failure)
+    left = started + settings.timeout - time.monotonic()
     try:
-        second = without_slow(tree, trial.unproven, first, second)
+        second = without_slow(tree, trial.unproven, first, second, left)
     except BaseException:
         trial.remove()
         raise

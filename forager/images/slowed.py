@@ -20,11 +20,12 @@ _LEAST, _MOST = 30.0, 150.0  # seconds of the run; tests that it does not reach 
 
 
 def without_slow(
-    tree: Path, unproven: UnprovenImage, first: TestReport, second: TestReport
+    tree: Path, unproven: UnprovenImage, first: TestReport, second: TestReport, left: float
 ) -> TestReport:
     """The second run, in which tests that fail on little processor time fail. Raises SandboxError.
 
-    Services are not slowed down: they would not start in time.
+    `left` are the seconds of the build that are left. Services are not slowed down: they would not
+    start in time.
     """
     passing = [
         test
@@ -35,7 +36,7 @@ def without_slow(
     if not tests or unproven.installed.recipe.services:
         return second
     usual = sum(first.durations.get(test, 0.0) for test in tests)
-    slow = unproven.run_slowly(tests, min(_MOST, _LEAST + _SLOWER * usual))
+    slow = unproven.run_slowly(tests, min(_MOST, _LEAST + _SLOWER * usual, max(_LEAST, left)))
     failed = {test: slow.outcomes.get(test, "passed") for test in tests}
     failed = {test: outcome for test, outcome in failed.items() if outcome in ("failed", "error")}
     if len(failed) > len(passing) / 2:  # it is not the clock that most of a suite fails by
