@@ -160,11 +160,11 @@ def make_tasks(
     if left_out := sum(not project.coverage.runs(path) for path in project.texts.sources):
         report(f"left out, because no test runs them: {left_out:,} files")
     with Ledger(output, image) as ledger:
-        for one in found:
-            if isinstance(one, Candidate) and not ledger.knows(instance_id(image, one)):
-                ledger.reject(instance_id(image, one), one, one.problem)
+        for change in found:
+            if isinstance(change, Candidate) and not ledger.knows(instance_id(image, change)):
+                ledger.reject(instance_id(image, change), change, change.problem)
         making = _MutateFixRun(image, order, ledger, project, on_progress, report)
-        return making.run([one for one in found if isinstance(one, Sketch)])
+        return making.run([change for change in found if isinstance(change, Sketch)])
 
 
 class _MutateFixRun:
@@ -206,7 +206,9 @@ class _MutateFixRun:
         picked = pick(listed, seed=order.seed, weights=shares)
         single = None if order.limit is None else order.limit - (several or 0)
         with ThreadPoolExecutor(order.workers) as pool:
-            wanted = self._project.candidates(one for one in picked if self._quota.has(one))
+            wanted = self._project.candidates(
+                change for change in picked if self._quota.has(change)
+            )
             written = in_order(pool, self._write, wanted, 2 * order.workers)
             with closing(written):
                 singles = self._fresh(candidate for _, candidate in written)

@@ -54,14 +54,14 @@ class ProjectTexts(NamedTuple):
     def candidates(self, drawn: Iterable[Candidate | Sketch]) -> Iterator[Candidate]:
         """The candidates of what is drawn, without changes that do nothing or nothing new."""
         checkers: dict[str, FileChecker] = {}
-        for one in drawn:
-            if isinstance(one, Candidate):
-                yield one
+        for change in drawn:
+            if isinstance(change, Candidate):
+                yield change
                 continue
-            if one.file not in checkers:
-                checkers[one.file] = FileChecker(self.sources[one.file])
-            if checkers[one.file].admits(one):
-                yield self.checked(checkers[one.file].candidate(one))
+            if change.file not in checkers:
+                checkers[change.file] = FileChecker(self.sources[change.file])
+            if checkers[change.file].admits(change):
+                yield self.checked(checkers[change.file].candidate(change))
 
     def checked(self, candidate: Candidate) -> Candidate:
         """A candidate, with a problem if its diff would not apply to the bytes of the file."""

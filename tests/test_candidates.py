@@ -456,11 +456,16 @@ def test_what_is_drawn_is_checked_when_it_is_drawn() -> None:
     """Drawn in any order, sketches give as many changes as all checks at once, and none twice."""
     texts = {f"{module}.py": source_of(module) for module in ("textwrap", "heapq")}
     project = ProjectTexts(texts, {})
-    listed = [one for one in project.listed(FAMILIES) if isinstance(one, Sketch)]
+    listed = [change for change in project.listed(FAMILIES) if isinstance(change, Sketch)]
     drawn = list(project.candidates(pick(listed, seed=2)))
-    expected = [one for path, text in texts.items() for one in candidates(path, text, FAMILIES)]
-    assert len(drawn) == len({one.diff for one in drawn}) == len(expected) < len(listed)
-    assert len({one.diff for one in drawn} & {one.diff for one in expected}) > 0.95 * len(drawn)
+    diffs = {candidate.diff for candidate in drawn}
+    expected = {
+        candidate.diff
+        for path, text in texts.items()
+        for candidate in candidates(path, text, FAMILIES)
+    }
+    assert len(drawn) == len(diffs) == len(expected) < len(listed)
+    assert len(diffs & expected) > 0.95 * len(diffs)
 
 
 def test_pick_by_weight(listed: list[Candidate]) -> None:

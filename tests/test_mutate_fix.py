@@ -205,7 +205,7 @@ def test_the_next_project_is_measured_meanwhile(
 def test_files_that_no_test_runs_are_not_read(
     kata_image: Image, home: Path, tmp_path: Path
 ) -> None:
-    """They give no candidates, and their number is told."""
+    """They give no candidates, and a line has their number."""
     order = MutateFixRequest(families=CHOSEN, limit=1)
     texts, coverage, contaminated = measured(kata_image, order)
     broken = dict.fromkeys((f"kata/generated{number}.py" for number in range(3)), "def (")
@@ -220,7 +220,7 @@ def test_files_that_no_test_runs_are_not_read(
     )
     assert told[0].startswith("left out, because no test runs them: ")
     rejected = read_records(tmp_path / "tasks.rejected.jsonl", RejectedCandidate)
-    assert not {one.file for one in rejected} & broken.keys()
+    assert not {rejection.file for rejection in rejected} & broken.keys()
 
 
 @pytest.mark.parametrize("proof", ["none", "sample:2", "full"])
