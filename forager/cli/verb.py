@@ -21,6 +21,8 @@ _FILE_ERRORS = {
 
 _RESUMES = "forager.resumes"
 _OUTPUTS = ("output", "kept")  # parameters whose files a verb writes
+_RUNS = ("runs", "directories")  # whose directories are read only: an evaluation may read its own
+_FOREIGN = ("where", "programs")  # whose files are no records
 _OWN = ("settings.json", "tasks.jsonl", "traces.jsonl", "index.sqlite")  # of runs and traces
 OPTIONS = "Options"
 """The heading of the options that name no other."""
@@ -180,14 +182,14 @@ def _check_outputs(params: Mapping[str, Any]) -> None:
     """Raise UsageError if what is written is an input, or belongs to an input directory."""
     outputs = [path for name in _OUTPUTS if isinstance(path := params.get(name), Path)]
     inputs = [
-        path
+        (name, path)
         for name, value in params.items()
         for path in (value if isinstance(value, tuple | list) else [value])
         if name not in _OUTPUTS and isinstance(path, Path) and path.exists()
     ]
     for output in filter(Path.exists, outputs):
-        for given in inputs:
-            if given.samefile(output):
+        for name, given in inputs:
+            if given.samefile(output) and (name in _RUNS or output.is_file()):
                 raise UsageError(f"{output} is an input as well; name another one to write")
             if output.name in _OWN and given.is_dir() and given.samefile(output.parent):
                 raise UsageError(f"{output} is a part of {given}; name another file to write")
@@ -199,7 +201,7 @@ def _tell_of_torn(params: Mapping[str, Any]) -> None:
 
     for name, value in params.items():
         for path in value if isinstance(value, tuple | list) else [value]:
-            if name in _OUTPUTS or not isinstance(path, str | Path):
+            if name in (*_OUTPUTS, *_FOREIGN) or not isinstance(path, str | Path):
                 continue
             if str(path).endswith(".jsonl") and Path(path).is_file() and is_torn(Path(path)):
                 say(f"{path}: the last line is cut off and left out")
