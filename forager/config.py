@@ -14,7 +14,7 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,20 +54,18 @@ def resolve_settings(kind: type[M], given: dict[str, Any], where: str = "") -> M
         settings = kind.model_validate(given)
     except ValidationError as error:
         raise UsageError(where + describe_problem(kind, error)) from None
-    if name := _endless(settings.model_dump()):
+    for name in _endless(settings.model_dump()):
         raise UsageError(f"{where}{name}: write a finite number")
     return settings
 
 
-def _endless(values: Any) -> str:
-    """The name of a setting that is infinite or no number, such as train.learning_rate; or ""."""
-    if isinstance(values, float):
-        return "" if math.isfinite(values) else "."
-    below: Iterable[tuple[Any, Any]] = values.items() if isinstance(values, dict) else ()
-    if isinstance(values, list | tuple):
-        below = enumerate(values)
-    found = ((str(name), _endless(value)) for name, value in below)
-    return next((f"{name}.{rest}".rstrip(".") for name, rest in found if rest), "")
+def _endless(values: Any, name: str = "") -> Iterator[str]:
+    """The names of settings that are infinite or no number, such as train.learning_rate."""
+    if isinstance(values, float) and not math.isfinite(values):
+        yield name
+    below = enumerate(values) if isinstance(values, list | tuple) else ()
+    for key, value in values.items() if isinstance(values, dict) else below:
+        yield from _endless(value, f"{name}.{key}".lstrip("."))
 
 
 def current_names(kind: type[BaseModel], given: dict[str, Any]) -> dict[str, Any]:

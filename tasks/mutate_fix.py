@@ -1,18 +1,19 @@
 """Mutate-fix: puts a bug into a real project and proves it by the project's own tests."""
 
 import hashlib
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import NamedTuple
 
 from forager.environments.repository.mutation import ModelCost, Mutation
 from forager.environments.repository.task import RepositoryTask
-from forager.errors import ForagerError, LimitReached, UsageError
+from forager.errors import ForagerError, LimitReached, SandboxError, UsageError
 from forager.images.image import Image
 from forager.mutation.candidates import Candidate, Families, Sketch
 from forager.mutation.combine import (
@@ -105,35 +106,30 @@ def measured_ahead(
     """Yield each image with what is known of it, or the error.
 
     With several workers, the next image is measured while the caller works on this one: the tests
-    run one after another then, and keep one core busy. To close the iterator ends that.
+    run one after another then, and keep one core busy. To close the iterator ends that at once.
     """
     sandboxes: list[Sandbox] = []
+    ended = Event()
 
     def kept(reference: str, limits: Limits) -> Sandbox:
+        if ended.is_set():
+            raise SandboxError("the measurement was stopped")
         sandboxes[:] = [start(reference, limits)]
         return sandboxes[0]
 
     def measure(image: Image) -> MeasuredProject | ForagerError:
+        report(f"{image.source.name}: measuring which test runs which line")
         try:
             return measured(image, order, kept)
         except ForagerError as error:
             return error
 
-    left = deque(images)
-    running: deque[Future[MeasuredProject | ForagerError]] = deque()
     with ThreadPoolExecutor(1) as pool:
         try:
-            while left:
-                image = left.popleft()
-                project = running.popleft() if running else pool.submit(measure, image)
-                if not project.done():
-                    report("measuring which test runs which line")
-                known = project.result()
-                if left and order.workers > 1:
-                    running.append(pool.submit(measure, left[0]))
-                yield image, known
+            yield from in_order(pool, measure, images, 2 if order.workers > 1 else 1)
         finally:
-            for sandbox in sandboxes if running else ():
+            ended.set()
+            for sandbox in sandboxes:
                 sandbox.close()
 
 

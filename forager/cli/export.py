@@ -15,7 +15,7 @@ from forager.cli.exporting import (
     export_dataset,
     export_tasks,
     export_traces,
-    refuse,
+    refuse_options,
 )
 from forager.cli.runs import runs_argument
 from forager.cli.verb import Verb, option
@@ -170,14 +170,14 @@ def export(
         name = min(given, default="show").replace("_", "-")
         raise UsageError(f"--{name} needs --format policy, world or trace")
     if format in _TASKS:
-        refuse(asked, "tasks", "resolved", "accept_suspect", "sample")
+        refuse_options(asked, "tasks", "resolved", "accept_suspect", "sample")
         export_tasks(runs, output, asked)
     elif format in TRACE_FORMATS or (format in TABLES and holds_traces(runs[0])):
-        refuse(asked, "traces", "resolved", "accept_suspect")
+        refuse_options(asked, "traces", "resolved", "accept_suspect")
         export_traces(runs, output, format, asked)
     elif format in _DATASETS:
         if format == "trace":
-            refuse(asked, "traces", "resolved", "accept_suspect")
+            refuse_options(asked, "traces", "resolved", "accept_suspect")
         given |= {"kind": format, **_chosen_for(format, asked)}
         export_dataset(runs, output, tokenizer, _OPTIONS.build(given), asked)
     elif tokenizer:

@@ -59,7 +59,7 @@ def check(format: str, asked: ExportOptions) -> None:
         raise UsageError("--limit takes the first attempts, --sample any; give one of them")
 
 
-def refuse(asked: ExportOptions, what: str, *names: str) -> None:
+def refuse_options(asked: ExportOptions, what: str, *names: str) -> None:
     """Raise UsageError if one of these options is given, which tasks or traces have not."""
     for name in names:
         value = getattr(asked, name)

@@ -27,7 +27,7 @@ from forager.images.recipe import Recipe
 from forager.images.repairs import Repairs
 from forager.images.rules import RULES
 from forager.images.settings import BuildSettings
-from forager.images.slowed import without_slow
+from forager.images.slowed import with_slow_failures
 from forager.images.source import Source, fetch, tracked_files
 from forager.images.unproven import accepted, identity
 from forager.images.workshop import RecipeTrial, Workshop
@@ -109,7 +109,7 @@ def _proven(
         raise explained(source, failure) from RecipeFailed(failure)
     left = started + settings.timeout - time.monotonic()
     try:
-        second = without_slow(tree, trial.unproven, first, second, left)
+        second = with_slow_failures(tree, trial.unproven, first, second, left)
     except BaseException:
         trial.remove()
         raise

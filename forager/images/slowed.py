@@ -19,7 +19,7 @@ _SLOWER = 6  # times that the tests may take of their first run
 _LEAST, _MOST = 30.0, 150.0  # seconds of the run; tests that it does not reach stay as they are
 
 
-def without_slow(
+def with_slow_failures(
     tree: Path, unproven: UnprovenImage, first: TestReport, second: TestReport, left: float
 ) -> TestReport:
     """The second run, in which tests that fail on little processor time fail. Raises SandboxError.

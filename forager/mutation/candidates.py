@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from threading import Lock
 from types import CodeType
-from typing import Any
+from typing import Any, ClassVar
 
 import libcst as cst
 from pydantic import Field
@@ -98,7 +98,7 @@ class Sketch:
     """The bytes to compile to judge the change: they compile alone. A byte order mark does not
     count."""
     edits: tuple[Edit, ...]
-    parts: tuple[Part, ...] = ()
+    parts: ClassVar[tuple[Part, ...]] = ()
 
     @property
     def place(self) -> tuple[Any, ...]:
@@ -111,15 +111,8 @@ def candidates(path: str, text: str, families: Families) -> Iterator[Candidate]:
 
     Raises SyntaxError for a text that LibCST cannot parse.
     """
-    for variant in _variants(text, families, None):
-        yield Candidate(
-            family=variant.family,
-            operator=variant.operator,
-            file=path,
-            function=variant.function,
-            line=variant.line,
-            diff=unified_diff(path, text, variant.text),
-        )
+    checker, admitted = _admitted(path, text, families, None)
+    yield from map(checker.candidate, admitted)
 
 
 def variants(
@@ -138,11 +131,19 @@ def variants(
 
 
 def _variants(text: str, families: Families, functions: Container[str] | None) -> Iterator[Variant]:
-    checker = FileChecker(text)
-    found = [sketch for sketch in sketches("", text, families, functions) if checker.admits(sketch)]
-    for sketch in sorted(found, key=lambda sketch: sketch.edits[0][0]):
+    checker, admitted = _admitted("", text, families, functions)
+    for sketch in admitted:
         changed = checker.changed(sketch)
         yield Variant(sketch.family, sketch.operator, sketch.function, sketch.line, changed)
+
+
+def _admitted(
+    path: str, text: str, families: Families, functions: Container[str] | None
+) -> tuple["FileChecker", list[Sketch]]:
+    """The sketches of a file that pass their check, in source order, with what checked them."""
+    checker = FileChecker(text)
+    found = filter(checker.admits, sketches(path, text, families, functions))
+    return checker, sorted(found, key=lambda sketch: sketch.edits[0][0])
 
 
 def sketches(
